@@ -1,0 +1,188 @@
+"""Case: a confirmed finding on its way through the grid, by one state table.
+
+accepted → dispatched → acknowledged → arrived → handled → fed back → verified → closed, with the
+side moves of the domain. An answer can outrun another one over MQTT, so later steps are legal from
+earlier states, and an earlier step that arrives late is noted without moving the case back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum, auto
+
+from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PersonId, Sha256
+from patrol.domain.levels import Clocks, Level
+from patrol.domain.observation import Box, Subject
+
+
+class CaseState(StrEnum):
+    """Where a case stands (contracts.md)."""
+
+    DISPATCHED = auto()
+    ACKNOWLEDGED = auto()
+    ARRIVED = auto()
+    HANDLED = auto()  # the person says so, the feedback's words are still to come
+    FED_BACK = auto()
+    VERIFIED = auto()  # looked again: it is gone
+    CLOSED = auto()
+    RETURNED = auto()  # false alarm, or not my grid: back on the operator's desk
+    REWORK = auto()  # looked again: it is still there
+    VOIDED = auto()
+
+
+class CaseEvent(StrEnum):
+    """What can happen to a case."""
+
+    DISPATCH = auto()
+    RECEIVED = auto()  # receipts: the device has it, the person opened it
+    OPENED = auto()
+    ACKNOWLEDGE = auto()
+    ARRIVE = auto()
+    PROGRESS = auto()
+    NEED_HELP = auto()
+    CANNOT_REACH = auto()
+    HANDLE = auto()
+    FEED_BACK = auto()
+    RETURN = auto()
+    REASSIGN = auto()
+    ESCALATE = auto()
+    SUPERVISE = auto()
+    EXTEND = auto()
+    MERGE = auto()  # another finding of the same camera and category was counted here
+    VERIFY = auto()
+    NOT_VERIFIED = auto()
+    LOOK_FAILED = auto()  # the camera could not be looked through again; will be tried later
+    CLOSE = auto()
+    REOPEN = auto()
+    VOID = auto()
+
+
+S, E = CaseState, CaseEvent
+ON_THE_GROUND = (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED, S.HANDLED, S.REWORK)
+OPEN = (*ON_THE_GROUND, S.FED_BACK, S.VERIFIED, S.RETURNED)
+FURTHER_ON = (S.ARRIVED, S.HANDLED, S.FED_BACK, S.VERIFIED)
+ENDED = (S.CLOSED, S.VOIDED)
+
+MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
+    (S.DISPATCHED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
+    (S.REWORK, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
+    **{(s, E.ARRIVE): S.ARRIVED for s in (S.DISPATCHED, S.ACKNOWLEDGED, S.REWORK)},
+    **{(s, E.HANDLE): S.HANDLED for s in ON_THE_GROUND},
+    **{(s, E.FEED_BACK): S.FED_BACK for s in ON_THE_GROUND},
+    **{(s, E.RETURN): S.RETURNED for s in ON_THE_GROUND},
+    (S.FED_BACK, E.VERIFY): S.VERIFIED,
+    (S.FED_BACK, E.NOT_VERIFIED): S.REWORK,
+    (S.VERIFIED, E.CLOSE): S.CLOSED,
+    (S.RETURNED, E.REASSIGN): S.DISPATCHED,
+    (S.RETURNED, E.VOID): S.VOIDED,
+    (S.RETURNED, E.CLOSE): S.CLOSED,
+    **{(s, E.REASSIGN): S.DISPATCHED for s in (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED)},
+    **{(s, E.VOID): S.VOIDED for s in ON_THE_GROUND},
+    (S.CLOSED, E.REOPEN): S.REWORK,
+    # Noted on any open case, moving nothing: receipts, words from the road, the ladder's steps.
+    **{
+        (s, e): s
+        for s in OPEN
+        for e in (
+            E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
+            E.SUPERVISE, E.EXTEND, E.MERGE,
+        )
+    },
+    (S.FED_BACK, E.LOOK_FAILED): S.FED_BACK,
+    # Late steps: the case is already further on.
+    (S.ACKNOWLEDGED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
+    **{(s, e): s for s in FURTHER_ON for e in (E.ACKNOWLEDGE, E.ARRIVE)},
+}  # fmt: skip
+
+
+class IllegalMove(Exception):
+    """The table has no such move; says from where and what."""
+
+    def __init__(self, case: "Case", event: CaseEvent) -> None:
+        super().__init__(f"case {case.id} is {case.state}: {event} is not possible")
+        self.case = case
+        self.event = event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseEntry:
+    """One line of a case's history; never changed, never deleted."""
+
+    at: datetime
+    by: str  # person id, operator account, or "system"
+    what: CaseEvent
+    note: str = ""
+    state: CaseState = CaseState.DISPATCHED  # after it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LadderStep:
+    """One rung: who is told, under which grid's topic, after how long a silence."""
+
+    grid: GridCode
+    person: PersonId
+    after_s: float  # silence counted from the previous rung
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Copied into the case when it is dispatched, so that a later edit changes no running case."""
+
+    clocks: Clocks
+    ladder: tuple[LadderStep, ...]  # rung 0 is the first person told, after 0 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A confirmed finding (or a grid leader's report) being dealt with."""
+
+    id: CaseId
+    finding: FindingId | None
+    camera: CameraId | None  # None: reported on the ground
+    grid: GridCode
+    subject: Subject
+    category: str
+    level: Level
+    place: str
+    found_at: datetime
+    dispatched_at: datetime
+    policy: Policy
+    note: str = ""
+    kind: str = ""  # the finding's kind: what a second look looks for
+    zone: str = ""
+    box: Box | None = None
+    before: Sha256 | None = None
+    after: Sha256 | None = None
+    state: CaseState = CaseState.DISPATCHED
+    rung: int = 0  # how far up the ladder it has gone
+    ladder_due_at: datetime | None = None  # None: an answer stopped the ladder
+    look_due_at: datetime | None = None  # when the camera is to be looked through again
+    looks: int = 0
+    revision: int = 0  # of the case as the leader sees it; part of the message key
+    count: int = 1  # findings merged into it
+    entries: tuple[CaseEntry, ...] = ()
+
+    def move(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":
+        """The case after `event`, its history one line longer. Raises IllegalMove."""
+        target = MOVES.get((self.state, event))
+        if target is None:
+            raise IllegalMove(self, event)
+        entry = CaseEntry(at=at, by=by, what=event, note=note, state=target)
+        return replace(self, state=target, entries=(*self.entries, entry))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to do something."""
+        return self.state not in ENDED
+
+    @property
+    def due_at(self) -> datetime:
+        """When the next limit of its policy runs out (contracts.md: `due`)."""
+        clocks = self.policy.clocks
+        limit = {
+            S.DISPATCHED: clocks.acknowledge,
+            S.REWORK: clocks.acknowledge,
+            S.ACKNOWLEDGED: clocks.arrive or clocks.close,
+            S.ARRIVED: clocks.feedback or clocks.close,
+        }.get(self.state, clocks.close)
+        return self.dispatched_at + limit

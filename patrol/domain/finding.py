@@ -1,0 +1,104 @@
+"""Finding (线索): a lead made from observations — machine-proposed, decided by a person."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum, auto
+
+from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, RoundId, Sha256
+from patrol.domain.levels import Level
+from patrol.domain.observation import Box, Subject
+
+
+class FindingState(StrEnum):
+    """Where a lead stands."""
+
+    CANDIDATE = auto()
+    UNSURE = auto()  # a second look was asked for
+    CONFIRMED = auto()
+    DISMISSED = auto()
+    MERGED = auto()  # same camera and category as an open case: counted there
+
+
+class Decision(StrEnum):
+    """What a person can do with a lead."""
+
+    CONFIRM = auto()
+    DISMISS = auto()
+    UNSURE = auto()
+    MERGE = auto()
+
+
+_S, _D = FindingState, Decision
+MOVES: Mapping[tuple[FindingState, Decision], FindingState] = {
+    (_S.CANDIDATE, _D.CONFIRM): _S.CONFIRMED,
+    (_S.CANDIDATE, _D.DISMISS): _S.DISMISSED,
+    (_S.CANDIDATE, _D.UNSURE): _S.UNSURE,
+    (_S.CANDIDATE, _D.MERGE): _S.MERGED,
+    (_S.UNSURE, _D.CONFIRM): _S.CONFIRMED,
+    (_S.UNSURE, _D.DISMISS): _S.DISMISSED,
+    (_S.UNSURE, _D.MERGE): _S.MERGED,
+}
+
+
+class DismissReason(StrEnum):
+    """Why a lead was none; each teaches the machine something."""
+
+    SHADOW = auto()
+    ANIMAL = auto()
+    KNOWN_OBJECT = auto()
+    WEATHER = auto()
+    CAMERA_FAULT = auto()
+    DUPLICATE = auto()
+    NOT_A_PROBLEM = auto()
+    OTHER = auto()
+
+
+class AlreadyDecided(Exception):
+    """Someone was first; says who, what and when."""
+
+    def __init__(self, finding: "Finding") -> None:
+        super().__init__(
+            f"finding {finding.id} was already {finding.state} by {finding.decided_by}"
+            f" at {finding.decided_at:%Y-%m-%dT%H:%M:%SZ}"
+        )
+        self.finding = finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One lead of the review queue."""
+
+    id: FindingId
+    camera: CameraId
+    grid: GridCode
+    round: RoundId | None
+    subject: Subject
+    kind: str
+    score: float
+    found_at: datetime  # UTC
+    why: str  # in words, Chinese first
+    level: Level
+    category: str  # the kind that goes out if nothing else is said
+    picture: Sha256 | None = None
+    box: Box | None = None
+    zone: str = ""
+    count: int = 1  # visits that showed it while it waited
+    unreviewed_ok: bool = False  # the site's rules name it urgent
+    state: FindingState = FindingState.CANDIDATE
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    reason: str = ""
+    case: CaseId | None = None
+
+    def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
+        """Move by the table. Raises AlreadyDecided when a person was first."""
+        target = MOVES.get((self.state, decision))
+        if target is None:
+            raise AlreadyDecided(self)
+        return replace(self, state=target, decided_by=by, decided_at=now, reason=reason)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for a person."""
+        return self.state in (FindingState.CANDIDATE, FindingState.UNSURE)

@@ -1,0 +1,81 @@
+"""Messages that leave the house, and answers that come in: plain data and their life."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+
+from patrol.domain.ids import CaseId, MessageKey
+
+
+class DeliveryState(StrEnum):
+    """What is known about one outgoing message."""
+
+    QUEUED = auto()
+    PUBLISHED = auto()  # the broker acknowledged it (PUBACK)
+    RECEIVED = auto()  # the leader's device said so
+    OPENED = auto()
+    ACKNOWLEDGED = auto()
+    OVERDUE = auto()  # nobody answered in time; a new message went to the next person
+    EXPIRED = auto()  # no longer worth sending
+
+
+class DeliveryEvent(StrEnum):
+    """What moves it."""
+
+    BROKER_TOOK_IT = auto()
+    DEVICE_HAS_IT = auto()
+    PERSON_OPENED = auto()
+    PERSON_ANSWERED = auto()
+    NO_ANSWER = auto()
+    TOO_OLD = auto()
+
+
+_S, _E = DeliveryState, DeliveryEvent
+MOVES: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
+    (_S.QUEUED, _E.BROKER_TOOK_IT): _S.PUBLISHED,
+    (_S.QUEUED, _E.DEVICE_HAS_IT): _S.RECEIVED,  # an answer can outrun our own mark
+    (_S.QUEUED, _E.PERSON_OPENED): _S.OPENED,
+    (_S.QUEUED, _E.PERSON_ANSWERED): _S.ACKNOWLEDGED,
+    (_S.QUEUED, _E.TOO_OLD): _S.EXPIRED,
+    (_S.PUBLISHED, _E.DEVICE_HAS_IT): _S.RECEIVED,
+    (_S.PUBLISHED, _E.PERSON_OPENED): _S.OPENED,
+    (_S.PUBLISHED, _E.PERSON_ANSWERED): _S.ACKNOWLEDGED,
+    (_S.PUBLISHED, _E.NO_ANSWER): _S.OVERDUE,
+    (_S.RECEIVED, _E.PERSON_OPENED): _S.OPENED,
+    (_S.RECEIVED, _E.PERSON_ANSWERED): _S.ACKNOWLEDGED,
+    (_S.RECEIVED, _E.NO_ANSWER): _S.OVERDUE,
+    (_S.OPENED, _E.PERSON_ANSWERED): _S.ACKNOWLEDGED,
+    (_S.OPENED, _E.NO_ANSWER): _S.OVERDUE,
+    (_S.OVERDUE, _E.PERSON_ANSWERED): _S.ACKNOWLEDGED,  # late is still an answer
+    (_S.RECEIVED, _E.BROKER_TOOK_IT): _S.RECEIVED,  # ... and our mark may come last
+    (_S.OPENED, _E.BROKER_TOOK_IT): _S.OPENED,
+    (_S.ACKNOWLEDGED, _E.BROKER_TOOK_IT): _S.ACKNOWLEDGED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxMessage:
+    """One MQTT message that must go out; `key` is queued at most once, ever."""
+
+    key: MessageKey
+    topic: str
+    payload: bytes  # empty and retained: clears the topic
+    queued_at: datetime
+    retain: bool = False
+    case: CaseId | None = None
+    expires_at: datetime | None = None
+    state: DeliveryState = DeliveryState.QUEUED
+    published_at: datetime | None = None
+    order: int = 0  # given by the store: messages of one topic leave in this order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An incoming message that was refused, with the reason; it never stops the inbox."""
+
+    at: datetime
+    topic: str
+    reason: str
+    payload: bytes  # the first 4 KiB
+    size_bytes: int

@@ -1,0 +1,182 @@
+"""The patrol round as an object: its plan, its life, its visits and its books.
+
+A round's cameras are written down before the first is visited; from then on each is PENDING until
+exactly one visit is recorded. Planned = seen + not viewable + missed, always.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum, auto
+
+from patrol.domain.ids import CameraId, RoundId, Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolPlan:
+    """When a round is due, on the site's wall clock, clamped to the sun where asked."""
+
+    name: str
+    start: time  # local
+    finish_by: time  # local, same day
+    after_sunrise: timedelta | None = None  # not earlier than this after sunrise
+    before_sunset: timedelta | None = None  # not later than this before sunset (start only)
+
+    def __post_init__(self) -> None:
+        if self.finish_by <= self.start:
+            raise ValueError(f"plan {self.name!r}: finish_by is not after start")
+
+
+class RoundState(StrEnum):
+    """A round's life."""
+
+    PLANNED = auto()
+    RUNNING = auto()
+    INTERRUPTED = auto()  # stopped with a reason: full disk, Ctrl-C; resumes
+    FINISHED = auto()
+    MISSED = auto()  # never ran; the reason is kept
+
+
+class RoundEvent(StrEnum):
+    """What moves it."""
+
+    START = auto()
+    INTERRUPT = auto()
+    FINISH = auto()
+    MISS = auto()
+
+
+_S, _E = RoundState, RoundEvent
+MOVES: Mapping[tuple[RoundState, RoundEvent], RoundState] = {
+    (_S.PLANNED, _E.START): _S.RUNNING,
+    (_S.PLANNED, _E.MISS): _S.MISSED,
+    (_S.RUNNING, _E.START): _S.RUNNING,  # taken up again after a kill
+    (_S.RUNNING, _E.INTERRUPT): _S.INTERRUPTED,
+    (_S.RUNNING, _E.FINISH): _S.FINISHED,
+    (_S.INTERRUPTED, _E.START): _S.RUNNING,
+    (_S.INTERRUPTED, _E.FINISH): _S.FINISHED,  # its time ran out before it was taken up
+}
+
+
+class IllegalRoundMove(Exception):
+    """The table has no such move."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One walk over all cameras of a plan."""
+
+    id: RoundId
+    plan: str
+    day: date  # local
+    planned_at: datetime
+    finish_by: datetime  # UTC
+    planned: int
+    refused: Mapping[str, int]  # Refusal → cameras; never connected to
+    state: RoundState = RoundState.PLANNED
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reason: str = ""  # why interrupted or missed
+    wall_s: float = 0.0  # summed over all runs of it
+    cpu_s: float = 0.0
+    peak_rss_mb: float = 0.0
+
+    def move(self, event: RoundEvent, *, at: datetime, reason: str = "") -> "Round":
+        """The round after `event`. Raises IllegalRoundMove."""
+        target = MOVES.get((self.state, event))
+        if target is None:
+            raise IllegalRoundMove(f"round {self.id} is {self.state}: {event} is not possible")
+        started_at = self.started_at or (at if event is _E.START else None)
+        ended = target in (_S.FINISHED, _S.MISSED)
+        return replace(
+            self,
+            state=target,
+            started_at=started_at,
+            finished_at=at if ended else None,
+            reason=reason,
+        )
+
+
+class VisitOutcome(StrEnum):
+    """What became of one camera in one round: 正常 / 发现问题 / 无法查看, and two beside them."""
+
+    PENDING = auto()
+    NORMAL = auto()
+    PROBLEM = auto()
+    NOT_VIEWABLE = auto()
+    MISSED = auto()
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether at least one usable picture was got."""
+        return self in (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVisit:
+    """A camera's place in a round, written before the walk begins."""
+
+    round: RoundId
+    camera: CameraId
+    order: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPicture:
+    """An evidence picture: named by its content, with what the ledger needs of it."""
+
+    sha256: Sha256
+    camera: CameraId
+    taken_at: datetime
+    width_px: int
+    height_px: int
+    bytes: int
+    purpose: str  # "sample", "evidence", "before", "after", "reference"
+    delete_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What one visit brought home, as it goes into the books."""
+
+    round: RoundId | None
+    camera: CameraId
+    outcome: VisitOutcome
+    started_at: datetime
+    finished_at: datetime
+    tries: int = 1
+    failure: str = ""  # StreamError.kind, or "unusable_picture"; empty when seen
+    seen: str = ""  # what was observed, in one line, when it failed
+    usable_pictures: int = 0
+    faults: tuple[str, ...] = ()  # picture faults by name
+    readings: Mapping[str, float] | None = None  # gauge → number
+    facts: Mapping[str, object] | None = None  # StreamFacts as plain data
+    freshness: str = ""
+    light: str = ""
+    pictures: tuple[StoredPicture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundBooks:
+    """The books of a round, counted from its visits."""
+
+    planned: int = 0
+    pending: int = 0
+    normal: int = 0
+    problem: int = 0
+    not_viewable: int = 0
+    missed: int = 0
+    pictures: int = 0
+    observations: int = 0
+    findings: int = 0
+    failures: Mapping[str, int] | None = None
+
+    @property
+    def seen(self) -> int:
+        """Cameras with at least one usable picture."""
+        return self.normal + self.problem
+
+    @property
+    def balanced(self) -> bool:
+        """Planned = pending + seen + not viewable + missed."""
+        return self.planned == self.pending + self.seen + self.not_viewable + self.missed

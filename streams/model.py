@@ -1,0 +1,124 @@
+"""What a visit brings home: compressed key frames first, pictures when someone has a core free.
+
+A visit keeps *compressed* key frames (about 40 kB) instead of pictures (6 MB at 1080p), so that
+hundreds of visits fit in memory; `streams.decode` turns one into a Picture in a worker thread.
+Times are UTC; `media_time_s` is seconds on the stream's own timeline.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
+
+
+class Codec(StrEnum):
+    """What the compressed bytes are."""
+
+    H264 = "h264"  # Annex B, parameter sets in front (ITU-T H.264 Annex B)
+    H265 = "hevc"  # Annex B, parameter sets in front (ITU-T H.265 Annex B)
+    MJPEG = "mjpeg"  # one JFIF picture
+    OTHER = "other"  # libav's own packet: `codec_name` and `extradata` say which
+
+
+class Freshness(StrEnum):
+    """What proves that the pictures are live, or why that is not proved."""
+
+    LIVE = auto()  # two key frames, media time advanced about as much as our own clock
+    SINGLE = auto()  # only one picture: nothing to compare it with
+    MEDIA_CLOCK_STOOD_STILL = auto()  # our clock advanced, the stream's did not
+    REPEATED_BITS = auto()  # time advances, but the key frames are bit-identical
+    STILL = auto()  # a snapshot or file: not a stream at all
+
+
+class StreamChoice(StrEnum):
+    """Which of a camera's streams to pull."""
+
+    MAIN = auto()
+    SUB = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFrame:
+    """One compressed, independently decodable picture."""
+
+    codec: Codec
+    data: bytes
+    taken_at: datetime  # UTC, by our clock, when its last byte reached us
+    media_time_s: float | None  # on the stream's timeline; None where the source has none
+    sha256: str  # of the slice data alone, so that equal pictures are found without decoding
+    codec_name: str = ""  # libav's name, for Codec.OTHER
+    extradata: bytes = b""
+
+    @override
+    def __repr__(self) -> str:
+        return f"KeyFrame({self.codec}, {len(self.data)} bytes, {self.taken_at:%H:%M:%S})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """What was learned of the stream on the way; None where it was not seen."""
+
+    transport: str  # "rtsp+tcp", "rtsp+udp", "hls", "flv", "rtmp", "file", "http"
+    codec: str  # "h264", "hevc", "mjpeg", libav's name for others
+    width_px: int | None = None
+    height_px: int | None = None
+    key_frame_interval_s: float | None = None  # media time between the two key frames kept
+    frames_per_s: float | None = None
+    server: str = ""  # the RTSP Server header
+    connect_s: float = 0.0  # TCP connected
+    describe_s: float = 0.0  # description understood (from start)
+    first_key_frame_s: float = 0.0  # first key frame complete (from start)
+    visit_s: float = 0.0  # whole visit, TEARDOWN included
+    bytes_received: int = 0
+    clock_offset_s: float | None = None  # sender's RTCP NTP time minus our UTC (RFC 3550 §6.4.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The yield of one visit: at least one key frame."""
+
+    key_frames: tuple[KeyFrame, ...]
+    facts: StreamFacts
+    freshness: Freshness
+
+    def __post_init__(self) -> None:
+        if not self.key_frames:
+            raise ValueError("a sample has at least one key frame; raise WentSilent otherwise")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """A decoded key frame. `bgr` is height × width × 3, uint8, owned by the receiver."""
+
+    bgr: BgrImage
+    taken_at: datetime
+    media_time_s: float | None
+    corrupt: bool = False  # libavcodec had to conceal something (decode_error_flags, missing refs)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """(width, height)."""
+        height, width = self.bgr.shape[:2]
+        return width, height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitOptions:
+    """How patient one visit is."""
+
+    pictures: int = 2
+    spacing_s: float = 3.0  # at least this much between the kept key frames, by our clock
+    connect_timeout_s: float = 5.0  # TCP
+    answer_timeout_s: float = 5.0  # each RTSP request
+    silence_timeout_s: float = 6.0  # longest wait without any media byte
+    visit_timeout_s: float = 20.0  # wall clock, everything included, TEARDOWN apart (1 s more)
+    max_key_frame_bytes: int = 8 * 1024 * 1024  # larger is not a camera's picture
+
+    def __post_init__(self) -> None:
+        if self.pictures < 1 or self.spacing_s < 0 or self.visit_timeout_s <= 0:
+            raise ValueError(f"not a way to visit: {self!r}")
