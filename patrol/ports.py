@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from patrol.domain.access import AccessEntry
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, CaseId, FindingId, MessageKey, RoundId, Sha256
 from patrol.domain.message import DeadLetter, DeliveryEvent, OutboxMessage
 from patrol.domain.observation import Box, Light, Observation
+from patrol.domain.registry import Registry
 from patrol.domain.round import PlannedVisit, Round, RoundBooks, StoredPicture, Visit
 from streams.address import StreamAddress
 from streams.model import BgrImage, Sample, VisitOptions
@@ -118,19 +120,23 @@ class RoundsBook(Protocol):
         """Write a visit and its pictures; of a round, only if it is still pending.
 
         False: this camera's visit in this round was recorded before; nothing was written.
+        Raises KeyError when the round never planned this camera.
         """
 
     def miss_pending(self, round_id: RoundId, reason: str, now: datetime) -> int:
-        """Mark every pending visit missed; how many there were."""
+        """Mark every pending visit missed (`seen` says why, no tries); how many there were."""
 
     def books(self, round_id: RoundId) -> RoundBooks:
         """Counted from the rows, not from memory."""
 
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
-        """All that are no longer pending (pictures included), in the order of the plan."""
+        """All that are no longer pending, in the order of the plan.
+
+        Pictures are listed as they were taken; `Pictures.get` says which still exist.
+        """
 
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
-        """Newest first, rounds and second looks alike."""
+        """Newest first, rounds and second looks alike; a missed visit is none."""
 
 
 class FindingsBook(Protocol):
@@ -167,13 +173,16 @@ class CasesBook(Protocol):
     """Cases with their histories."""
 
     def add(self, case: Case) -> None:
-        """Append, entries included."""
+        """Append, entries included. Raises ValueError when the id exists."""
 
     def get(self, case_id: CaseId) -> Case:
         """Locked for this unit of work where the database can. Raises KeyError."""
 
     def put(self, case: Case) -> None:
-        """Write its changed fields and its new entries (history is only ever appended)."""
+        """Write its changed fields and its new entries (history is only ever appended).
+
+        Raises ValueError when the stored history is not the beginning of this one.
+        """
 
     def open_like(self, camera: CameraId, category: str) -> Case | None:
         """An open case of this camera and category."""
@@ -182,10 +191,13 @@ class CasesBook(Protocol):
         """Newest first."""
 
     def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
-        """Cases whose `ladder_due_at` has come, oldest first."""
+        """Cases whose `ladder_due_at` has come, oldest first.
+
+        Locked like `get`; one that somebody else is moving just now is left for the next ring.
+        """
 
     def look_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
-        """Cases whose `look_due_at` has come, oldest first."""
+        """Cases whose `look_due_at` has come, oldest first; locked as in `ladder_due`."""
 
 
 class Outbox(Protocol):
@@ -200,11 +212,16 @@ class Outbox(Protocol):
         """Take unsent messages in order; nobody else gets them until the lease runs out.
 
         A message is never given while an earlier one of the same topic is unsent and leased by
-        another holder.
+        another holder. The same holder gets its own expired leases again, and may lease on while
+        it still publishes. `expires_at` is the relay's to judge (DeliveryEvent.TOO_OLD).
         """
 
     def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
-        """Move each by the delivery table; a move that the table lacks is ignored."""
+        """Move each by the delivery table; a move that the table lacks is ignored.
+
+        Whoever leaves QUEUED leaves its lease; BROKER_TOOK_IT sets `published_at` once, also when
+        an answer was faster.
+        """
 
     def release(self, keys: Sequence[MessageKey]) -> None:
         """Give leases back: the broker did not take them."""
@@ -239,7 +256,10 @@ class Health(Protocol):
         """(state, since, why), or None before the first visit."""
 
     def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
-        """Replace."""
+        """Replace; the change is kept in the camera's history."""
+
+    def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
+        """What `get` answers, for every camera that has one."""
 
 
 class Consents(Protocol):
@@ -266,6 +286,9 @@ class AccessLog(Protocol):
     def first_broken(self) -> int | None:
         """The number of the first row whose chain does not hold, or None."""
 
+    def entries(self, *, camera: CameraId | None = None, limit: int = 100) -> Sequence[AccessEntry]:
+        """Newest first; of one camera: what its household may see of who looked."""
+
 
 class Pictures(Protocol):
     """The index of stored pictures and the ledger of their deletion."""
@@ -273,8 +296,14 @@ class Pictures(Protocol):
     def get(self, sha256: Sha256) -> StoredPicture | None:
         """None when it was never stored, or is deleted."""
 
-    def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> None:
-        """Evidence of a case outlives the sample that it was."""
+    def add(self, picture: StoredPicture) -> None:
+        """Index a picture that belongs to no visit; the same content twice lives the longer."""
+
+    def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> bool:
+        """Evidence of a case outlives the sample that it was; never shortens a life.
+
+        False: it is not stored (any more).
+        """
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
         """Whose time has come."""
@@ -313,6 +342,16 @@ class Announcer(Protocol):
         """A round's progress or summary; `key` makes it unique."""
 
 
+class RegistryBook(Protocol):
+    """What the store knows of the registry: names and places for reports, never an address."""
+
+    def sync(self, registry: Registry, now: datetime) -> int:
+        """Bring the snapshot up to date, each changed field into the history; how many changed.
+
+        A camera that left the registry is retired, not deleted: old reports still name it.
+        """
+
+
 class UnitOfWork(Protocol):
     """One transaction. Leaving without `commit` rolls back."""
 
@@ -326,12 +365,16 @@ class UnitOfWork(Protocol):
     access: AccessLog
     pictures: Pictures
     memories: Memories
+    registry: RegistryBook
 
     def next_number(self, sequence: str) -> int:
         """1, 2, 3 … per named sequence; gapless, as it is part of the transaction."""
 
     def commit(self) -> None:
-        """Make it durable. Raises StoreFull when the disk is."""
+        """Make it durable, and end it.
+
+        Raises StoreFull when the disk is, ValueError when rows refer to rows that do not exist.
+        """
 
 
 class StoreFull(Exception):
@@ -347,3 +390,6 @@ class Store(Protocol):
 
     def begin(self) -> AbstractContextManager[UnitOfWork]:
         """Start a transaction that may write. Raises StoreUnavailable."""
+
+    def begin_read(self) -> AbstractContextManager[UnitOfWork]:
+        """One consistent picture of all books, in nobody's way; writing raises RuntimeError."""
