@@ -232,8 +232,8 @@ class Outbox(Protocol):
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """All messages about a case, in order."""
 
-    def published_between(self, start: datetime, end: datetime) -> int:
-        """How many the broker took in that time."""
+    def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
+        """(how many were queued in that time, how many of those the broker has taken by now)."""
 
 
 class Inbox(Protocol):

@@ -1,0 +1,1 @@
+"""Walk: which cameras, in which order, how many at once, until when — and into the books."""

@@ -1,0 +1,83 @@
+"""Begin a round, take it up again, or write it down as missed; every path inside a transaction.
+
+At most one round of a plan is unfinished at a time. One of another day is closed before a new one
+begins: what was still pending is missed, with the reason.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from patrol.domain.camera import Camera
+from patrol.domain.ids import CameraId
+from patrol.domain.round import Round, RoundEvent, RoundState
+from patrol.ports import UnitOfWork
+from patrol.rounds.plan import plan_round, round_id
+
+NOT_IN_WINDOW = "not finished in its window"
+OUT_OF_TIME = "finish_by"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """When and over which cameras a plan's round is to be begun."""
+
+    plan: str
+    day: date  # local
+    now: datetime
+    finish_by: datetime
+    cameras: Mapping[CameraId, Camera]
+    rng: random.Random
+
+
+def begin(uow: UnitOfWork, occasion: Occasion, *, at_any_hour: bool) -> Round:
+    """Take up the plan's unfinished round of today, or write down a new one.
+
+    `at_any_hour`: a person asked for it, so an unfinished round gets the occasion's finish-by.
+    """
+    unfinished = uow.rounds.unfinished(occasion.plan)
+    if unfinished is None:
+        return plan_new(uow, occasion)
+    in_window = at_any_hour or occasion.now < unfinished.finish_by
+    if unfinished.day != occasion.day or not in_window:
+        close(uow, unfinished, reason=NOT_IN_WINDOW, now=occasion.now)
+        return plan_new(uow, occasion)
+    if at_any_hour:
+        unfinished = replace(unfinished, finish_by=occasion.finish_by)
+        uow.rounds.put(unfinished)
+    return unfinished
+
+
+def plan_new(uow: UnitOfWork, occasion: Occasion) -> Round:
+    """Write a round and its pending visits."""
+    known = uow.rounds.of_plan(occasion.plan, limit=1000)
+    number = 1 + sum(1 for other in known if other.day == occasion.day)
+    planned = plan_round(
+        occasion.cameras.values(),
+        ident=round_id(occasion.plan, occasion.day, number),
+        plan=occasion.plan,
+        day=occasion.day,
+        now=occasion.now,
+        finish_by=occasion.finish_by,
+        withdrawn=uow.consents.withdrawn(),
+        rng=occasion.rng,
+    )
+    uow.rounds.add(planned.round, planned.visits)
+    return planned.round
+
+
+def write_missed(uow: UnitOfWork, occasion: Occasion, reason: str) -> Round:
+    """A round that never ran (misfire): all its cameras are missed, with the reason."""
+    planned = plan_new(uow, occasion)
+    return close(uow, planned, reason=reason, now=occasion.now)
+
+
+def close(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) -> Round:
+    """End a round: what is pending is missed; one that never began was missed as a whole."""
+    missed = uow.rounds.miss_pending(a_round.id, reason or OUT_OF_TIME, now)
+    never_began = a_round.state is RoundState.PLANNED
+    event = RoundEvent.MISS if never_began else RoundEvent.FINISH
+    closed = a_round.move(event, at=now, reason=reason if missed or never_began else "")
+    uow.rounds.put(closed)
+    return closed

@@ -1,0 +1,250 @@
+"""Conduct a round: begin it or take it up, walk it, close its books, sum it up.
+
+The store is the round's memory: planned visits are written before the first connection, each visit
+in a transaction of its own, and whatever is still pending after a kill is walked by the next run.
+"""
+
+import asyncio
+import os
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from patrol.domain.camera import Camera
+from patrol.domain.ids import CameraId
+from patrol.domain.message import OutboxMessage
+from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
+from patrol.ports import Clock, Store, Visitor
+from patrol.rounds.begin import NOT_IN_WINDOW, Occasion, begin, close, write_missed
+from patrol.rounds.consent import ConsentGate
+from patrol.rounds.cost import Meter, peak_rss_mb
+from patrol.rounds.judge import Judge, Judged, failed_visit
+from patrol.rounds.progress import Recorded, RoundProgress, Tally
+from patrol.rounds.record import RecordPolicy, record
+from patrol.rounds.seats import Caps
+from patrol.rounds.summary import progress_facts, summarise
+from patrol.rounds.walk import Walk, WalkDoors, WalkEnd, WalkOrder
+from streams.model import StreamChoice, VisitOptions
+
+STOP_POLL_S = 0.1  # Ctrl-C must be felt at once, and costs nothing at this pace
+NEWS_PER_ROUND = 10  # progress messages on MQTT, beside the first and the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundHouse:
+    """What rounds need of the house; handed in once."""
+
+    store: Store
+    clock: Clock
+    zone: ZoneInfo
+    cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as it stands now
+    visitor: Visitor
+    judge: Judge
+    policy: RecordPolicy
+    caps: Caps
+    options: VisitOptions
+    stream: StreamChoice
+    rng: random.Random
+    cores: int = os.cpu_count() or 1
+
+
+class Conductor:
+    """Begins, walks and ends rounds. One at a time: the caller holds the round lock."""
+
+    def __init__(self, house: RoundHouse) -> None:
+        self._house = house
+        self._gate = ConsentGate(house.store, self._today, lambda ident: house.cameras().get(ident))
+
+    def begin(self, plan: str, finish_by: datetime, *, at_any_hour: bool = False) -> Round:
+        """Take up the plan's unfinished round of today, or write down a new one."""
+        with self._house.store.begin() as uow:
+            begun = begin(uow, self._occasion(plan, finish_by), at_any_hour=at_any_hour)
+            uow.commit()
+            return begun
+
+    def write_missed(self, plan: str, finish_by: datetime, reason: str) -> Round:
+        """A round that never ran, with the reason (misfire)."""
+        with self._house.store.begin() as uow:
+            missed = write_missed(uow, self._occasion(plan, finish_by), reason)
+            uow.commit()
+            return missed
+
+    def close_unfinished(self, plan: str) -> None:
+        """Its time ran out before anyone took it up: what is pending is missed."""
+        with self._house.store.begin() as uow:
+            unfinished = uow.rounds.unfinished(plan)
+            if unfinished is not None:
+                close(uow, unfinished, reason=NOT_IN_WINDOW, now=self._house.clock.now())
+                uow.commit()
+
+    def conduct(
+        self,
+        a_round: Round,
+        *,
+        on_progress: Callable[[RoundProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Round:
+        """Walk what is pending of the round, to its end or until `stop`; blocks."""
+        return asyncio.run(self._conduct(a_round, on_progress, stop or threading.Event()))
+
+    def summary(self, a_round: Round) -> dict[str, object]:
+        """`patrol round --json` (contracts.md), from the books."""
+        with self._house.store.begin() as uow:
+            return summarise(uow, a_round, self._house.clock.now())
+
+    async def _conduct(
+        self,
+        a_round: Round,
+        on_progress: Callable[[RoundProgress], None] | None,
+        stop: threading.Event,
+    ) -> Round:
+        meter = Meter()
+        started, visits, tally = self._start(a_round)
+        with ExitStack() as stack:
+            judges = stack.enter_context(
+                ThreadPoolExecutor(self._house.cores, thread_name_prefix="judge")
+            )
+            writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
+            walk = Walk(
+                self._order(started, visits),
+                self._doors(started, judges, writer, tally),
+                on_progress=on_progress,
+                tally=tally,
+            )
+            watch = asyncio.create_task(_stop_when(stop, walk), name="watch for stop")
+            try:
+                end = await walk.run()
+            finally:
+                watch.cancel()
+                await asyncio.to_thread(self._add_cost, started, meter)
+        return self._end(started, end, walk.reason)
+
+    def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], Tally]:
+        now = self._house.clock.now()
+        cameras = self._house.cameras()
+        self._gate.refresh()
+        with self._house.store.begin() as uow:
+            started = uow.rounds.get(a_round.id).move(RoundEvent.START, at=now)
+            uow.rounds.put(started)
+            pending = uow.rounds.pending(started.id)
+            for gone in (visit for visit in pending if visit.camera not in cameras):
+                uow.rounds.record(_left_the_registry(gone, now))
+            books = uow.rounds.books(started.id)
+            uow.outbox.add(self._news(started, progress_facts(started, books), "start", now))
+            uow.commit()
+        tally = Tally(
+            done=books.planned - books.pending,
+            seen=books.seen,
+            not_viewable=books.not_viewable,
+            missed=books.missed,
+            findings=books.findings,
+        )
+        return started, [visit for visit in pending if visit.camera in cameras], tally
+
+    def _order(self, a_round: Round, visits: Sequence[PlannedVisit]) -> WalkOrder:
+        return WalkOrder(
+            round=a_round.id,
+            plan=a_round.plan,
+            planned=a_round.planned,
+            visits=visits,
+            cameras=self._house.cameras(),
+            finish_by=a_round.finish_by,
+            caps=self._house.caps,
+            options=self._house.options,
+            stream=self._house.stream,
+        )
+
+    def _doors(
+        self, a_round: Round, judges: ThreadPoolExecutor, writer: ThreadPoolExecutor, tally: Tally
+    ) -> WalkDoors:
+        every = max(1, a_round.planned // NEWS_PER_ROUND)
+
+        def record_one(judged: Judged) -> Recorded:
+            now = self._house.clock.now()
+            camera = self._house.cameras()[judged.visit.camera]
+            with self._house.store.begin() as uow:
+                recorded = record(uow, judged, camera=camera, now=now, policy=self._house.policy)
+                if (tally.done + 1) % every == 0:
+                    facts = progress_facts(a_round, uow.rounds.books(a_round.id))
+                    uow.outbox.add(self._news(a_round, facts, str(tally.done + 1), now))
+                uow.commit()
+            return recorded
+
+        return WalkDoors(
+            clock=self._house.clock,
+            visitor=self._house.visitor,
+            judge=self._house.judge,
+            fail=lambda camera, start, why: failed_visit(
+                camera, start, why, self._house.clock.now()
+            ),
+            record=record_one,
+            why_refused=self._gate.why_refused,
+            refresh_consent=self._gate.refresh,
+            judges=judges,
+            writer=writer,
+            rng=self._house.rng,
+        )
+
+    def _add_cost(self, a_round: Round, meter: Meter) -> None:
+        with self._house.store.begin() as uow:
+            stored = uow.rounds.get(a_round.id)
+            uow.rounds.put(
+                replace(
+                    stored,
+                    wall_s=stored.wall_s + meter.wall_s(),
+                    cpu_s=stored.cpu_s + meter.cpu_s(),
+                    peak_rss_mb=max(stored.peak_rss_mb, peak_rss_mb()),
+                )
+            )
+            uow.commit()
+
+    def _end(self, a_round: Round, end: WalkEnd, reason: str) -> Round:
+        now = self._house.clock.now()
+        with self._house.store.begin() as uow:
+            stored = uow.rounds.get(a_round.id)
+            if end in (WalkEnd.STOPPED, WalkEnd.FULL):
+                ended = stored.move(RoundEvent.INTERRUPT, at=now, reason=reason)
+                uow.rounds.put(ended)
+            else:
+                ended = close(uow, stored, reason=reason, now=now)
+            uow.outbox.add(self._news(ended, summarise(uow, ended, now), f"end-{now:%H%M%S%f}", now))
+            uow.commit()
+        return ended
+
+    def _occasion(self, plan: str, finish_by: datetime) -> Occasion:
+        return Occasion(
+            plan=plan,
+            day=self._today(),
+            now=self._house.clock.now(),
+            finish_by=finish_by,
+            cameras=self._house.cameras(),
+            rng=self._house.rng,
+        )
+
+    def _news(self, a_round: Round, facts: Mapping[str, object], key: str, now: datetime) -> OutboxMessage:
+        return self._house.policy.announcer.round(a_round.plan, f"{a_round.id}/{key}", facts, now)
+
+    def _today(self) -> date:
+        return self._house.clock.now().astimezone(self._house.zone).date()
+
+
+async def _stop_when(stop: threading.Event, walk: Walk) -> None:
+    while not stop.is_set():
+        await asyncio.sleep(STOP_POLL_S)
+    walk.stop("stopped")
+
+
+def _left_the_registry(visit: PlannedVisit, now: datetime) -> Visit:
+    return Visit(
+        round=visit.round,
+        camera=visit.camera,
+        outcome=VisitOutcome.MISSED,
+        started_at=now,
+        finished_at=now,
+        failure="left_the_registry",
+    )

@@ -1,0 +1,179 @@
+"""Write one visit into the books: visit, observations, findings, health, messages — together.
+
+Everything here happens inside one unit of work that the caller opened and will commit. A visit
+that was recorded before (another run of the same round) changes nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import attrgetter
+
+from patrol.domain import category as categories
+from patrol.domain.camera import Camera
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.observation import Observation
+from patrol.domain.round import Visit, VisitOutcome
+from patrol.domain.rules import Rule, Rules
+from patrol.ports import Announcer, UnitOfWork
+from patrol.rounds.judge import Judged
+from patrol.rounds.progress import Recorded
+from patrol.rounds.words import why_found
+
+LONGEST_RULE = 4  # visits; two days are as long as a rule can ask for
+MACHINE = "patrol"  # who acted, where no person did
+
+AutoConfirm = Callable[[UnitOfWork, FindingId, datetime], int]  # → messages queued
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPolicy:
+    """What the recorder needs to know of the site."""
+
+    rules: Rules
+    announcer: Announcer
+    auto_confirm: AutoConfirm  # for kinds that the site's rules let out unreviewed
+
+
+def record(
+    uow: UnitOfWork, judged: Judged, *, camera: Camera, now: datetime, policy: RecordPolicy
+) -> Recorded:
+    """Write it all; the caller commits. A repeat of a recorded visit is a no-op."""
+    visit = judged.visit
+    persistent = _persistence(uow, camera)
+    if not uow.rounds.record(visit):
+        return Recorded(outcome=visit.outcome)
+    uow.findings.observe(judged.observations)
+    for light, blob in judged.memories.items():
+        uow.memories.put(camera.id, light, blob, now)
+    if visit.outcome is not VisitOutcome.MISSED:
+        uow.access.append(
+            at=now, who=MACHINE, what="visit", camera=camera.id, why=visit.round or "second look"
+        )
+    messages = _tell_health(uow, visit, now, policy.announcer)
+    findings = 0
+    for kind_group in _by_category(judged.observations, policy.rules):
+        made = _find(uow, kind_group, camera=camera, visit=visit, persistent=persistent)
+        if made is None:
+            continue
+        findings += 1
+        if made.unreviewed_ok:
+            messages += policy.auto_confirm(uow, made.id, now)
+    return Recorded(outcome=visit.outcome, findings=findings, messages=messages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The best observation of one category at one visit, with its rule."""
+
+    best: Observation
+    rule: Rule
+
+
+def _by_category(observations: Iterable[Observation], rules: Rules) -> list[_Lead]:
+    """One lead a category: three cars in one zone are one lead."""
+    leads: dict[str, _Lead] = {}
+    for observation in sorted(observations, key=attrgetter("score"), reverse=True):
+        rule = rules.rule_for(observation)
+        if rule is not None:
+            leads.setdefault(rule.category, _Lead(observation, rule))
+    return list(leads.values())
+
+
+def _persistence(uow: UnitOfWork, camera: Camera) -> Callable[[Observation, int], bool]:
+    """Answers whether the visits before this one showed the same; read before it is recorded."""
+    most = max((zone.min_visits for zone in camera.areas.zones), default=1)
+    history = uow.findings.recent_kinds(camera.id, visits=max(most, LONGEST_RULE) - 1)
+
+    def persists(observation: Observation, min_visits: int) -> bool:
+        needed = history[: min_visits - 1]
+        sign = (observation.kind, observation.zone)
+        return len(needed) == min_visits - 1 and all(sign in seen for seen in needed)
+
+    return persists
+
+
+def _find(
+    uow: UnitOfWork,
+    lead: _Lead,
+    *,
+    camera: Camera,
+    visit: Visit,
+    persistent: Callable[[Observation, int], bool],
+) -> Finding | None:
+    """A new finding, or None: not persistent yet, or counted where it is already known."""
+    best, rule = lead.best, lead.rule
+    zone = next((zone for zone in camera.areas.zones if zone.name == best.zone), None)
+    min_visits = max(rule.min_visits, zone.min_visits if zone else 1)
+    if not persistent(best, min(min_visits, LONGEST_RULE)):
+        return None
+    if _count_where_known(uow, best, rule.category, camera.id):
+        return None
+    finding = Finding(
+        id=FindingId(f"F{uow.next_number('finding'):06d}"),
+        camera=camera.id,
+        grid=camera.grid,
+        round=visit.round,
+        subject=best.subject,
+        kind=best.kind,
+        score=best.score,
+        found_at=best.at,
+        why=why_found(best),
+        level=rule.level,
+        category=rule.category if rule.category in categories.BY_ID else "other",
+        picture=best.picture,
+        box=best.box,
+        zone=best.zone,
+        unreviewed_ok=rule.unreviewed,
+    )
+    uow.findings.add(finding)
+    return finding
+
+
+def _count_where_known(
+    uow: UnitOfWork, best: Observation, category: str, camera: CameraId
+) -> bool:
+    """Same camera and category: an open case or a waiting finding takes it (domain.md)."""
+    case: Case | None = uow.cases.open_like(camera, category)
+    if case is not None:
+        merged = case.move(CaseEvent.MERGE, at=best.at, by=MACHINE, note=best.kind)
+        uow.cases.put(replace(merged, count=case.count + 1))
+        return True
+    waiting = uow.findings.open_like(camera, category)
+    if waiting is not None:
+        uow.findings.put(
+            replace(waiting, count=waiting.count + 1, score=max(waiting.score, best.score))
+        )
+        return True
+    return False
+
+
+def health_of(visit: Visit) -> tuple[str, str] | None:
+    """(state, why) as the maintainer sees it; None when the visit says nothing about it."""
+    if visit.outcome in (VisitOutcome.PENDING, VisitOutcome.MISSED):
+        return None
+    if visit.outcome is VisitOutcome.NOT_VIEWABLE and not visit.faults:
+        return "offline", visit.failure
+    if visit.faults:
+        return "faulty", " ".join(visit.faults)
+    return "online", ""
+
+
+def _tell_health(
+    uow: UnitOfWork, visit: Visit, now: datetime, announcer: Announcer
+) -> int:
+    """One message when the story changes; a camera first seen healthy is no news."""
+    health = health_of(visit)
+    if health is None:
+        return 0
+    state, why = health
+    known = uow.health.get(visit.camera)
+    if known is not None and (known[0], known[2]) == health:
+        return 0
+    uow.health.put(visit.camera, state, now, why)
+    if known is None and state == "online":
+        return 0
+    return int(uow.outbox.add(announcer.health(visit.camera, state, now, why, now)))
+
