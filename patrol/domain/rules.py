@@ -17,6 +17,7 @@ class Rule:
     min_score: float = 0.5
     min_visits: int = 1  # consecutive visits that must show it; a zone may ask for more
     unreviewed: bool = False  # may go out without a person's confirmation
+    enabled: bool = True  # False: the site wants no findings of this kind
 
 
 PICTURE_FAULT_LEADS = (
@@ -45,6 +46,6 @@ class Rules:
         rule = self.by_kind.get(observation.kind)
         if rule is None and observation.subject is Subject.SCENE and observation.zone:
             rule = Rule(kind=observation.kind, category=observation.kind, level=Level.ORDINARY)
-        if rule is None or observation.score < rule.min_score:
+        if rule is None or not rule.enabled or observation.score < rule.min_score:
             return None
         return rule

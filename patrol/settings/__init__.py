@@ -1,0 +1,30 @@
+"""The site's own files → small policies and a registry, or every problem of every file at once.
+
+`load_site` reads a configuration directory (contracts.md, "Files"); nothing is half-loaded. Only
+`app` and `cli` use this room. Not here: reaching the broker or the database (`patrol check`).
+"""
+
+from patrol.settings.load import load_site
+from patrol.settings.policies import (
+    Limits,
+    MqttSettings,
+    Retention,
+    Sampling,
+    Settings,
+    Site,
+    SiteInfo,
+)
+from patrol.settings.problems import ConfigProblems, Problem
+
+__all__ = [
+    "ConfigProblems",
+    "Limits",
+    "MqttSettings",
+    "Problem",
+    "Retention",
+    "Sampling",
+    "Settings",
+    "Site",
+    "SiteInfo",
+    "load_site",
+]

@@ -1,0 +1,114 @@
+"""zones.yaml → what was agreed and drawn for each camera: visible area and zones."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from patrol.domain.category import BY_ID
+from patrol.domain.ids import camera_id_problem
+from patrol.domain.zone import PictureAreas, Polygon, Zone, check_polygon
+from patrol.settings.fields import HoursList, Section
+from patrol.settings.models import validate
+from patrol.settings.problems import FileNotes, did_you_mean
+from patrol.settings.yaml_file import read_yaml
+
+# COCO's 80, the vocabulary of the detectors (names as in its 2017 annotations).
+COCO: Final = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
+    "traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog",
+    "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella",
+    "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite",
+    "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
+    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich",
+    "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
+    "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote",
+    "keyboard", "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book",
+    "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
+)  # fmt: skip
+
+
+def _class(name: str) -> str:
+    plain = name.strip().lower().replace("_", " ")
+    if plain not in COCO:
+        raise ValueError(f"unknown class {name!r}{did_you_mean(plain, list(COCO))}")
+    return plain
+
+
+def _kind(name: str) -> str:
+    if name not in BY_ID:
+        raise ValueError(f"unknown kind {name!r}{did_you_mean(name, list(BY_ID))}")
+    return name
+
+
+def _polygon(points: tuple[tuple[float, float], ...]) -> Polygon:
+    check_polygon(points)
+    if abs(_twice_area(points)) < 1e-6:  # noqa: PLR2004  a millionth of the picture
+        raise ValueError("the points lie on one line, a polygon encloses an area")
+    return points
+
+
+def _twice_area(points: Polygon) -> float:
+    pairs = zip(points, (*points[1:], points[0]), strict=True)
+    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairs)
+
+
+def _camera_id(text: str) -> str:
+    if (reason := camera_id_problem(text)) is not None:
+        raise ValueError(reason)
+    return text
+
+
+PolygonPoints = Annotated[tuple[tuple[float, float], ...], AfterValidator(_polygon)]
+
+
+class _ZoneSection(Section):
+    name: Annotated[str, Field(min_length=1)]
+    polygon: PolygonPoints
+    kind: Annotated[str, AfterValidator(_kind)]
+    classes: tuple[Annotated[str, AfterValidator(_class)], ...] = ()
+    hours: HoursList = ()
+    min_visits: int = Field(default=1, ge=1, le=50)
+    min_height: float = Field(default=0.0, ge=0, lt=1)
+    trust_class: bool = True
+
+    def policy(self) -> Zone:
+        return Zone(
+            name=self.name, polygon=self.polygon, classes=frozenset(self.classes), kind=self.kind,
+            hours=self.hours, min_visits=self.min_visits, min_height=self.min_height,
+            trust_class=self.trust_class,
+        )  # fmt: skip
+
+
+class _AreasSection(Section):
+    visible: PolygonPoints | None = None
+    zones: tuple[_ZoneSection, ...] = ()
+
+
+_File = dict[Annotated[str, AfterValidator(_camera_id)], _AreasSection]
+
+
+def load_areas(path: Path, notes: FileNotes) -> tuple[dict[str, PictureAreas], dict[str, int]]:
+    """Areas by camera id, and the line of each; empty when there is no file or a problem."""
+    if not path.exists():
+        return {}, {}
+    document = read_yaml(path, notes)
+    file: dict[str, _AreasSection] | None = (
+        validate(_File, document, notes) if document is not None else None
+    )
+    if file is None or document is None:
+        return {}, {}
+    lines = document.key_lines()
+    areas: dict[str, PictureAreas] = {}
+    for camera, section in file.items():
+        _check_names(camera, section, lines[camera], notes)
+        areas[camera] = PictureAreas(
+            visible=section.visible, zones=tuple(zone.policy() for zone in section.zones)
+        )
+    return areas, lines
+
+
+def _check_names(camera: str, section: _AreasSection, line: int, notes: FileNotes) -> None:
+    names = [zone.name for zone in section.zones]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        notes.problem(line, camera, f"two zones are called {name!r}, give each its own name")

@@ -1,0 +1,53 @@
+"""A configuration directory → Site, read whole or not at all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from patrol.domain.registry import Registry
+from patrol.settings.areas_file import load_areas
+from patrol.settings.cameras import Surroundings, load_cameras
+from patrol.settings.grids import load_grids
+from patrol.settings.people import load_people
+from patrol.settings.policies import Site
+from patrol.settings.problems import ConfigProblems, Notes, Problem
+from patrol.settings.rules_file import load_rules
+from patrol.settings.site_file import load_site_file
+
+FILES = ("site.yaml", "grids.csv", "people.csv", "cameras.csv", "zones.yaml", "rules.yaml")
+
+
+def load_site(config_dir: Path, env: Mapping[str, str] | None = None) -> Site:
+    """Read every file. Raises ConfigProblems with all problems of all files."""
+    if not config_dir.is_dir():
+        wrong = Problem(str(config_dir), 1, "directory", "does not exist, give one with -c DIR")
+        raise ConfigProblems([wrong])
+    env = os.environ if env is None else env
+    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml = (
+        config_dir / name for name in FILES
+    )
+    notes = Notes()
+    settings = load_site_file(site_yaml, env, notes.about(site_yaml))
+    grids = load_grids(grids_csv, notes.about(grids_csv))
+    people = load_people(people_csv, grids, notes.about(people_csv))
+    areas, area_lines = load_areas(zones_yaml, notes.about(zones_yaml))
+    around = Surroundings(grids, areas, env)
+    loaded = load_cameras(cameras_csv, around, notes.about(cameras_csv))
+    if loaded is not None:
+        zones = notes.about(zones_yaml)
+        for camera in areas:
+            if camera not in loaded[1]:
+                zones.problem(
+                    area_lines[camera],
+                    camera,
+                    "this camera is not in cameras.csv, add or delete it",
+                )
+    rules = load_rules(rules_yaml, notes.about(rules_yaml))
+    if notes.problems or settings is None or grids is None or people is None or loaded is None:
+        raise ConfigProblems(notes.problems)
+    return Site(
+        settings=settings,
+        registry=Registry(cameras=loaded[0], tree=grids.tree, people=people),
+        rules=rules,
+        notices=tuple(sorted(notes.notices)),
+    )

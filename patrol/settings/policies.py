@@ -1,0 +1,116 @@
+"""What the rooms get of the settings: small frozen policies, checked once, then the files vanish.
+
+Times of day are local to the site; durations end in `_s`, days in `_days`. Defaults stand here,
+beside the reason for each number; `site_file.py` only reads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from patrol.domain.registry import Registry
+from patrol.domain.round import PatrolPlan
+from patrol.domain.rules import Rules
+from patrol.settings.problems import Problem
+from streams.model import StreamChoice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteInfo:
+    """Which town this is, and where the sun stands over it."""
+
+    id: str  # part of every MQTT topic
+    name: str
+    code: str  # administrative division, 9 digits for a township
+    tz: ZoneInfo
+    latitude: float
+    longitude: float
+    language: str  # "zh" or "en": what comes first on screen and paper
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """How to reach the broker; `embedded` means: run one inside this process, on loopback."""
+
+    url: str  # mqtt://host:port, mqtts://host:port; never with a password
+    host: str
+    port: int
+    tls: bool
+    embedded: bool = False
+    username: str = ""
+    password_file: Path | None = None  # its first line
+    ca_file: Path | None = None  # None: the system's own authorities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """What one visit takes home."""
+
+    pictures: int = 2  # two prove that the stream lives
+    spacing_s: float = 3.0
+    stream: StreamChoice = StreamChoice.MAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps of a round."""
+
+    connections: int = 200  # sockets at once
+    per_link: int = 32  # at once behind one village uplink or NVR
+    mbit_s: float = 400.0  # received, all together
+    visit_s: float = 20.0  # wall clock of one visit
+    retries: int = 1  # where the kind of failure allows one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long pictures live; the deletion is written down."""
+
+    sample_days: int = 7  # an ordinary look that showed nothing
+    evidence_days: int = 180  # what a finding or a case stands on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything of site.yaml."""
+
+    site: SiteInfo
+    mqtt: MqttSettings
+    plans: Mapping[str, PatrolPlan]
+    database: str = field(default="sqlite:///var/patrol.db", repr=False)  # may hold a password
+    evidence: Path = Path("var/evidence")
+    evidence_mb: int = 50_000  # the pictures' quota; a full one stops the round, which resumes
+    models: Path = Path("var/models")
+    objects: bool = True  # look for objects when their weights are installed
+    sampling: Sampling = Sampling()
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    quality: Mapping[str, float] = MappingProxyType({})  # thresholds that differ from the house's
+    centre_phone: str = ""  # printed on every case
+    log: Path = Path("var/patrol.log")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A configuration directory that was read whole, without a problem."""
+
+    settings: Settings
+    registry: Registry
+    rules: Rules
+    notices: tuple[Problem, ...] = ()  # legal, and worth a look
+
+
+def default_plans() -> dict[str, PatrolPlan]:
+    """The two rounds a day that the town needs."""
+    half_hour = timedelta(minutes=30)
+    return {
+        "morning": PatrolPlan(
+            name="morning", start=time(9), finish_by=time(10, 30), after_sunrise=half_hour
+        ),
+        "afternoon": PatrolPlan(
+            name="afternoon", start=time(15), finish_by=time(17, 30), before_sunset=half_hour
+        ),
+    }

@@ -1,0 +1,74 @@
+"""What is wrong with a site's files: collected while reading, told all at once.
+
+A *problem* stops the house from starting (exit code 2); a *notice* is legal and worth a look
+(`patrol check` lists both). Each is one line: `FILE:LINE: field: what is wrong, what would be
+right`. The words never quote a URL: a password could be in it.
+"""
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from typing_extensions import override
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing to put right, and where it stands (`line` counts physical lines from 1)."""
+
+    file: str
+    line: int
+    field: str
+    text: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field}: {self.text}"
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {"file": self.file, "line": self.line, "field": self.field, "text": self.text}
+
+
+class ConfigProblems(Exception):
+    """The configuration cannot be used; `problems` lists everything found, sorted."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Takes down problems and notices while the files are read."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[Problem] = field(default_factory=list)
+
+    def about(self, path: Path) -> "FileNotes":
+        """The same notes, for one file."""
+        return FileNotes(str(path), self)
+
+
+@dataclass(frozen=True, slots=True)
+class FileNotes:
+    """Notes about one file."""
+
+    file: str
+    notes: Notes
+
+    def problem(self, line: int, name: str, text: str) -> None:
+        """Something that has to be put right."""
+        self.notes.problems.append(Problem(self.file, line, name, text))
+
+    def notice(self, line: int, name: str, text: str) -> None:
+        """Something legal and worth a look."""
+        self.notes.notices.append(Problem(self.file, line, name, text))
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """`, did you mean 'x'?` — or the list of what is known, when nothing is close."""
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.7)
+    if close:
+        return f", did you mean {close[0]!r}?"
+    return f", known: {', '.join(known)}"

@@ -1,0 +1,201 @@
+"""site.yaml → Settings.
+
+The models name what may be written; `policies.py` has the defaults and says what they mean.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+
+from patrol.domain.round import PatrolPlan
+from patrol.settings.environment import BadReference, expand
+from patrol.settings.fields import (
+    BrokerUrl,
+    ClockTime,
+    DatabaseUrl,
+    Division,
+    PlainId,
+    Section,
+    ZoneName,
+)
+from patrol.settings.models import validate
+from patrol.settings.policies import (
+    Limits,
+    MqttSettings,
+    Retention,
+    Sampling,
+    Settings,
+    SiteInfo,
+    default_plans,
+)
+from patrol.settings.problems import FileNotes
+from patrol.settings.yaml_file import Document, read_yaml
+from streams.model import StreamChoice
+
+BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+class _SiteSection(Section):
+    id: PlainId
+    name: Annotated[str, Field(min_length=1)]
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    code: Division = ""
+    timezone: ZoneName = "Asia/Shanghai"
+    language: Literal["zh", "en"] = "zh"
+
+
+class _MqttSection(Section):
+    url: BrokerUrl = "mqtt://127.0.0.1:1883"
+    embedded: bool = False
+    username: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+    def policy(self) -> MqttSettings:
+        if self.embedded or self.url == "embedded":
+            return MqttSettings(url="embedded", host="127.0.0.1", port=0, tls=False, embedded=True)
+        parts = urlsplit(self.url)
+        return MqttSettings(
+            url=self.url, host=parts.hostname or "", port=parts.port or BROKER_PORTS[parts.scheme],
+            tls=parts.scheme == "mqtts", username=self.username,
+            password_file=self.password_file, ca_file=self.ca_file,
+        )  # fmt: skip
+
+
+class _PlanSection(Section):
+    start: ClockTime
+    finish_by: ClockTime
+    after_sunrise_min: int | None = Field(default=None, ge=0, le=600)
+    before_sunset_min: int | None = Field(default=None, ge=0, le=600)
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.finish_by <= self.start:
+            raise ValueError(
+                f"finish_by {self.finish_by:%H:%M} is not after start {self.start:%H:%M},"
+                " a round ends on the day on which it starts"
+            )
+        return self
+
+    def policy(self, name: str) -> PatrolPlan:
+        return PatrolPlan(
+            name=name, start=self.start, finish_by=self.finish_by,
+            after_sunrise=_minutes(self.after_sunrise_min),
+            before_sunset=_minutes(self.before_sunset_min),
+        )  # fmt: skip
+
+
+class _SamplingSection(Section):
+    pictures: int = Field(default=Sampling().pictures, ge=1, le=10)
+    spacing_s: float = Field(default=Sampling().spacing_s, ge=0, le=60)
+    stream: StreamChoice = StreamChoice.MAIN
+
+
+class _LimitsSection(Section):
+    connections: int = Field(default=Limits().connections, ge=1, le=10_000)
+    per_link: int = Field(default=Limits().per_link, ge=1, le=10_000)
+    mbit_s: float = Field(default=Limits().mbit_s, gt=0, le=100_000)
+    visit_s: float = Field(default=Limits().visit_s, gt=0, le=600)
+    retries: int = Field(default=Limits().retries, ge=0, le=5)
+
+
+class _RetentionSection(Section):
+    sample_days: int = Field(default=Retention().sample_days, ge=1, le=365)
+    evidence_days: int = Field(default=Retention().evidence_days, ge=1, le=3650)
+
+
+class _CentreSection(Section):
+    phone: str = Field(default="", max_length=32)
+
+
+class _SiteFile(Section):
+    site: _SiteSection
+    database: DatabaseUrl = "sqlite:///var/patrol.db"
+    evidence: Path = Path("var/evidence")
+    evidence_mb: int = Field(default=50_000, ge=10)
+    models: Path = Path("var/models")
+    objects: bool = True
+    mqtt: _MqttSection = _MqttSection()
+    plans: dict[PlainId, _PlanSection] | None = Field(default=None, min_length=1)
+    sampling: _SamplingSection = _SamplingSection()
+    limits: _LimitsSection = _LimitsSection()
+    retention: _RetentionSection = _RetentionSection()
+    quality: dict[PlainId, float] = Field(default_factory=dict)
+    centre: _CentreSection = _CentreSection()
+    log: Path = Path("var/patrol.log")
+
+    def policy(self) -> Settings:
+        site = self.site
+        return Settings(
+            site=SiteInfo(
+                id=site.id, name=site.name, code=site.code, tz=ZoneInfo(site.timezone),
+                latitude=site.latitude, longitude=site.longitude, language=site.language,
+            ),
+            mqtt=self.mqtt.policy(), database=self.database, evidence=self.evidence,
+            evidence_mb=self.evidence_mb, models=self.models, objects=self.objects,
+            plans={n: plan.policy(n) for n, plan in self.plans.items()}
+            if self.plans else default_plans(),
+            sampling=Sampling(**self.sampling.model_dump()),
+            limits=Limits(**self.limits.model_dump()),
+            retention=Retention(**self.retention.model_dump()),
+            quality=dict(self.quality), centre_phone=self.centre.phone, log=self.log,
+        )  # fmt: skip
+
+
+def load_site_file(path: Path, env: Mapping[str, str], notes: FileNotes) -> Settings | None:
+    """The settings, or None after problems were noted."""
+    document = read_yaml(path, notes)
+    if document is None:
+        return None
+    if isinstance(document.data, dict):
+        _prepare(document, env, notes)
+    file: _SiteFile | None = validate(_SiteFile, document, notes)
+    if file is None:
+        return None
+    _check_files(file, document, notes)
+    return file.policy()
+
+
+def _prepare(document: Document, env: Mapping[str, str], notes: FileNotes) -> None:
+    """`${NAME}` in the two URLs; `mqtt: embedded` and `mqtt: mqtt://…` as short forms."""
+    data = document.data
+    if isinstance(data.get("mqtt"), str):
+        data["mqtt"] = {"url": data["mqtt"]}
+    _expand(data, ("database",), document, env, notes)
+    if isinstance(data.get("mqtt"), dict):
+        _expand(data["mqtt"], ("mqtt", "url"), document, env, notes)
+
+
+def _expand(
+    holder: dict[str, Any],
+    where: tuple[str, ...],
+    document: Document,
+    env: Mapping[str, str],
+    notes: FileNotes,
+) -> None:
+    text = holder.get(where[-1])
+    if not isinstance(text, str):
+        return
+    try:
+        holder[where[-1]] = expand(text, env)
+    except BadReference as exc:
+        notes.problem(document.line(where), ".".join(where), str(exc))
+
+
+def _check_files(file: _SiteFile, document: Document, notes: FileNotes) -> None:
+    for name in ("password_file", "ca_file"):
+        path: Path | None = getattr(file.mqtt, name)
+        if path is not None and not path.is_file():
+            notes.problem(
+                document.line(("mqtt", name)), f"mqtt.{name}", f"no such file: {path}, create it"
+            )
+
+
+def _minutes(value: int | None) -> timedelta | None:
+    return None if value is None else timedelta(minutes=value)

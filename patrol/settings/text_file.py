@@ -1,0 +1,62 @@
+"""Bytes of a configuration file → text, or the reason why not in words that name the fix.
+
+UTF-8 with or without Excel's byte-order mark. What Excel and Notepad save instead on a Chinese
+Windows (GBK, UTF-16, a workbook under the name of a CSV) is recognised and named.
+"""
+
+from pathlib import Path
+
+from patrol.settings.problems import FileNotes
+
+SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
+
+
+def read_text(path: Path, notes: FileNotes) -> str | None:
+    """The file's text, or None after a problem was noted."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        notes.problem(1, "file", "does not exist, create it (config/ of the project is an example)")
+        return None
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        notes.problem(1, "file", f"cannot be read ({reason}), give this user the right to read it")
+        return None
+    if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
+        notes.problem(1, "file", "is empty, write at least its header")
+        return None
+    return _decode(raw, notes)
+
+
+def _decode(raw: bytes, notes: FileNotes) -> str | None:
+    if raw.startswith(b"PK\x03\x04"):
+        notes.problem(1, "file", f"is an Excel workbook, not text, {SAVE_AS}")
+        return None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        notes.problem(1, "file", f"is UTF-16, {SAVE_AS}")
+        return None
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        notes.problem(_line(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}")
+        return None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        # `utf-8-sig` counts from behind the mark.
+        offset = exc.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
+        guess = " (it looks like GBK/GB18030)" if _is_gb18030(raw) else ""
+        notes.problem(_line(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
+        return None
+
+
+def _line(raw: bytes, offset: int) -> int:
+    head = raw[:offset]
+    return head.count(b"\n") + 1
+
+
+def _is_gb18030(raw: bytes) -> bool:
+    try:
+        text = raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return False
+    return any("\u4e00" <= character <= "\u9fff" for character in text)

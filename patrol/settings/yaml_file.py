@@ -1,0 +1,173 @@
+"""A YAML file → plain data that still knows its lines.
+
+YAML 1.2's core schema instead of PyYAML's 1.1: `10:30` is text and not 630, `off` is text and not
+False, a code with a leading zero keeps it. A key that stands twice is a problem, not the last one
+silently winning. Aliases work; a document that grows without bounds through them does not.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from patrol.settings.problems import FileNotes
+from patrol.settings.text_file import read_text
+
+MAX_NODES: Final = 2_000_000  # zones for 10,000 cameras are a tenth of this
+MAX_DIGITS: Final = 40  # longer ones are codes gone wrong, not numbers
+_NULL, _BOOL, _INT, _FLOAT = (
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")
+)
+
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a build without libyaml is slower
+
+
+class _Loader(_Base):  # type: ignore[misc]  # one of two classes, known only at run time
+    """PyYAML's C parser with YAML 1.2's idea of what a plain scalar is."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's own shape of it
+
+
+for _tag, _pattern, _first in (
+    (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    (_BOOL, r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    (_INT, r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    (_FLOAT, r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), _first)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The data of a YAML file, and where each part of it stands."""
+
+    data: Any  # dicts, lists, str, int, float, bool, None: judged by the caller's models
+    root: yaml.Node
+
+    def line(self, location: tuple[int | str, ...]) -> int:
+        """The physical line of `location`, or of the nearest part around it that exists."""
+        node, line = self.root, _line(self.root)
+        for part in location:
+            found = _step(node, part)
+            if found is None:
+                break
+            node, line = found
+        return line
+
+    def key_lines(self) -> dict[str, int]:
+        """Where each key of the outermost mapping stands."""
+        pairs = self.root.value if isinstance(self.root, yaml.MappingNode) else []
+        return {str(key.value): _line(key) for key, _ in pairs}
+
+
+def read_yaml(path: Path, notes: FileNotes) -> Document | None:
+    """The document, or None after a problem was noted."""
+    text = read_text(path, notes)
+    if text is None:
+        return None
+    try:
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as exc:
+        notes.problem(*_what(exc))
+        return None
+    if root is None:
+        notes.problem(1, "file", "holds nothing but comments, write a mapping: `name: value`")
+        return None
+    before = len(notes.notes.problems)
+    try:
+        data = _Reader(notes).value(root)
+    except _Unbounded as exc:
+        notes.problem(exc.line, "yaml", str(exc))
+        return None
+    return Document(data, root) if len(notes.notes.problems) == before else None
+
+
+def _what(exc: yaml.YAMLError) -> tuple[int, str, str]:
+    mark = getattr(exc, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 1
+    problem = getattr(exc, "problem", None) or getattr(exc, "reason", None) or "not YAML"
+    if "\\t" in problem or "'\t'" in problem or "cannot start any token" in problem:
+        return line, "yaml", f"{problem}, indent with spaces and quote texts that start oddly"
+    return line, "yaml", f"{problem}, look at the indentation and the quotes here and just above"
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _step(node: yaml.Node, part: int | str) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == part:
+                return value, _line(key)
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], _line(node.value[part])
+    return None
+
+
+class _Unbounded(Exception):
+    """A document that has no end, or none in sight."""
+
+    def __init__(self, text: str, line: int) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+class _Reader:
+    """Nodes → data."""
+
+    def __init__(self, notes: FileNotes) -> None:
+        self._notes = notes
+        self._open: set[int] = set()
+        self._count = 0
+
+    def value(self, node: yaml.Node) -> Any:
+        """The data of `node`. Raises _Unbounded."""
+        self._count += 1
+        if id(node) in self._open:
+            raise _Unbounded("an alias holds itself, write it out", _line(node))
+        if self._count > MAX_NODES:
+            raise _Unbounded("aliases make this too large, use fewer", _line(node))
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node)
+            return [self.value(item) for item in node.value]
+        finally:
+            self._open.remove(id(node))
+
+    def _mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
+        lines: dict[str, int] = {}
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._notes.problem(_line(key), "yaml", "a key is a word, not a list or mapping")
+                continue
+            if key.value in lines:
+                self._notes.problem(
+                    _line(key), key.value, f"stands on line {lines[key.value]} already, delete one"
+                )
+                continue
+            lines[key.value] = _line(key)
+            data[key.value] = self.value(value)
+        return data
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text = str(node.value)
+    if node.tag == _NULL:
+        return None
+    if node.tag == _BOOL:
+        return text.lower() == "true"
+    if node.tag == _INT:
+        return int(text) if len(text) <= MAX_DIGITS else text
+    return float(text) if node.tag == _FLOAT else text
