@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from patrol.domain.registry import Registry
@@ -88,7 +87,9 @@ class Settings:
     sampling: Sampling = Sampling()
     limits: Limits = Limits()
     retention: Retention = Retention()
-    quality: Mapping[str, float] = MappingProxyType({})  # thresholds that differ from the house's
+    quality: Mapping[str, float] = field(
+        default_factory=dict
+    )  # thresholds that differ from the house's
     centre_phone: str = ""  # printed on every case
     log: Path = Path("var/patrol.log")
 
