@@ -81,6 +81,11 @@ class Round:
     cpu_s: float = 0.0
     peak_rss_mb: float = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to walk or close it."""
+        return self.state not in (RoundState.FINISHED, RoundState.MISSED)
+
     def move(self, event: RoundEvent, *, at: datetime, reason: str = "") -> "Round":
         """The round after `event`. Raises IllegalRoundMove."""
         target = MOVES.get((self.state, event))

@@ -212,7 +212,8 @@ class Conductor:
                 uow.rounds.put(ended)
             else:
                 ended = close(uow, stored, reason=reason, now=now)
-            uow.outbox.add(self._news(ended, summarise(uow, ended, now), f"end-{now:%H%M%S%f}", now))
+            facts = summarise(uow, ended, now)
+            uow.outbox.add(self._news(ended, facts, f"end-{now:%H%M%S%f}", now))
             uow.commit()
         return ended
 
@@ -226,7 +227,9 @@ class Conductor:
             rng=self._house.rng,
         )
 
-    def _news(self, a_round: Round, facts: Mapping[str, object], key: str, now: datetime) -> OutboxMessage:
+    def _news(
+        self, a_round: Round, facts: Mapping[str, object], key: str, now: datetime
+    ) -> OutboxMessage:
         return self._house.policy.announcer.round(a_round.plan, f"{a_round.id}/{key}", facts, now)
 
     def _today(self) -> date:
@@ -234,7 +237,7 @@ class Conductor:
 
 
 async def _stop_when(stop: threading.Event, walk: Walk) -> None:
-    while not stop.is_set():
+    while not stop.is_set():  # noqa: ASYNC110  a threading.Event cannot be awaited
         await asyncio.sleep(STOP_POLL_S)
     walk.stop("stopped")
 

@@ -1,4 +1,4 @@
-"""The consent gate: asked before every connection, and twice a second while visits are under way."""
+"""The consent gate: asked before every connection, and often while visits are under way."""
 
 from collections.abc import Callable
 from datetime import date

@@ -132,9 +132,7 @@ def _find(
     return finding
 
 
-def _count_where_known(
-    uow: UnitOfWork, best: Observation, category: str, camera: CameraId
-) -> bool:
+def _count_where_known(uow: UnitOfWork, best: Observation, category: str, camera: CameraId) -> bool:
     """Same camera and category: an open case or a waiting finding takes it (domain.md)."""
     case: Case | None = uow.cases.open_like(camera, category)
     if case is not None:
@@ -161,9 +159,7 @@ def health_of(visit: Visit) -> tuple[str, str] | None:
     return "online", ""
 
 
-def _tell_health(
-    uow: UnitOfWork, visit: Visit, now: datetime, announcer: Announcer
-) -> int:
+def _tell_health(uow: UnitOfWork, visit: Visit, now: datetime, announcer: Announcer) -> int:
     """One message when the story changes; a camera first seen healthy is no news."""
     health = health_of(visit)
     if health is None:
@@ -176,4 +172,3 @@ def _tell_health(
     if known is None and state == "online":
         return 0
     return int(uow.outbox.add(announcer.health(visit.camera, state, now, why, now)))
-

@@ -28,7 +28,7 @@ LABELS = {
 
 
 def why_found(observation: Observation) -> str:
-    """`区域「大门」内发现货车,疑似车辆占道 (truck in zone 大门, 0.71) `, or the gauge and its number."""
+    """What was seen where, and how surely; or the gauge's number beside its limit."""
     if observation.kind in FAULTS:
         zh, en = FAULTS[observation.kind]
         return (

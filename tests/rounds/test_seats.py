@@ -1,0 +1,84 @@
+"""Caps: connections, links, bandwidth; retries behind everyone else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patrol.domain.ids import CameraId, LinkId
+from patrol.rounds.seats import Caps, Seats, Seeker
+
+
+def seeker(number: int, link: str = "a") -> Seeker:
+    return Seeker(camera=CameraId(f"{number:020}"), link=LinkId(link))
+
+
+def take_all(seats: Seats, now_s: float = 0.0) -> list[Seeker]:
+    taken = []
+    while (one := seats.take(now_s)) is not None:
+        taken.append(one)
+    return taken
+
+
+def test_connections_are_capped() -> None:
+    seats = Seats([seeker(i) for i in range(9)], Caps(connections=4, per_link=99))
+    assert len(take_all(seats)) == 4
+    assert seats.waiting == 5
+
+
+def test_a_full_link_is_passed_over_and_its_next_comes_first_when_one_leaves() -> None:
+    order = [seeker(1, "a"), seeker(2, "a"), seeker(3, "b"), seeker(4, "c")]
+    seats = Seats(order, Caps(connections=3, per_link=1))
+    first = take_all(seats)
+    assert [s.link for s in first] == ["a", "b", "c"]
+    seats.leave(first[0])
+    assert seats.take(0.0) == order[1]
+
+
+def test_bandwidth_lowers_the_number_of_seats() -> None:
+    seats = Seats([seeker(i) for i in range(300)], Caps(connections=200, per_link=999, mbit_s=20.0))
+    assert seats.capacity == 10  # 2 Mbit/s each is assumed at first
+    for taken in take_all(seats):
+        seats.leave(taken, mbit_s=4.0)
+    assert seats.capacity < 10
+
+
+def test_one_seat_is_always_there() -> None:
+    assert Seats([seeker(1)], Caps(mbit_s=0.1)).take(0.0) is not None
+
+
+def test_a_retry_waits_its_time_and_has_an_end() -> None:
+    seats = Seats([seeker(1)], Caps(retries=1, retry_after_s=5.0))
+    first = seats.take(0.0)
+    assert first is not None
+    seats.leave(first)
+    assert seats.again(first, now_s=1.0)
+    assert seats.take(5.9) is None
+    assert seats.next_retry_in_s(5.9) == pytest.approx(0.1)
+    second = seats.take(6.0)
+    assert second is not None
+    assert second.attempt == 2
+    assert not seats.again(second, now_s=7.0)
+
+
+@given(
+    links=st.lists(st.sampled_from("abc"), max_size=40),
+    connections=st.integers(1, 8),
+    per_link=st.integers(1, 4),
+    leaving=st.randoms(use_true_random=False),
+)
+def test_nobody_is_lost_and_no_cap_is_broken(
+    links: list[str], connections: int, per_link: int, leaving: object
+) -> None:
+    seekers = [seeker(i, link) for i, link in enumerate(links)]
+    seats = Seats(seekers, Caps(connections=connections, per_link=per_link, mbit_s=1e6))
+    inside: list[Seeker] = []
+    served: list[Seeker] = []
+    while seats.waiting or inside:
+        inside += take_all(seats)
+        assert len(inside) <= connections
+        assert all(sum(s.link == link for s in inside) <= per_link for link in "abc")
+        assert inside, "someone waits and nobody is inside: a deadlock"
+        gone = inside.pop(leaving.randrange(len(inside)))  # type: ignore[attr-defined]
+        served.append(gone)
+        seats.leave(gone)
+    assert sorted(s.camera for s in served) == sorted(s.camera for s in seekers)
