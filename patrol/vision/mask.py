@@ -1,0 +1,79 @@
+"""The visible area (可视区): pixels outside it are zeroed before anything else looks at them.
+
+Pure over arrays. A mask is drawn once per (polygon, size) and kept: 624 cameras have a few hundred
+polygons in a handful of sizes, and drawing one costs more than using it.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.domain.zone import Polygon
+from streams.model import BgrImage
+
+# One town's cameras, main and small size each; a 1080p mask is 2 MB, so masks of large pictures
+# are kept packed, one bit per pixel, and unpacked on use (0.1 ms).
+MASKS_KEPT: Final = 2048
+
+
+def mask_visible(bgr: BgrImage, polygon: Polygon | None) -> BgrImage:
+    """Zero all pixels outside `polygon` (fractions of the picture), None: the whole frame is agreed.
+
+    Works in place when the array may be written, else on a copy; returns the masked picture.
+    """
+    if polygon is None:
+        return bgr
+    picture = bgr if bgr.flags.writeable else bgr.copy()
+    height, width = picture.shape[:2]
+    hidden = cv2.bitwise_not(_mask(polygon, width, height))
+    if picture.flags.c_contiguous:
+        cv2.bitwise_xor(picture, picture, dst=picture, mask=hidden)  # x ^ x: zero, in place
+    else:
+        picture[hidden > 0] = 0
+    return picture
+
+
+def visible_mask(polygon: Polygon | None, size_px: tuple[int, int]) -> NDArray[np.uint8]:
+    """255 inside the polygon, 0 outside, for a picture of `size_px` (width, height)."""
+    width, height = size_px
+    if polygon is None:
+        return np.full((height, width), 255, np.uint8)
+    return _mask(polygon, width, height)
+
+
+def visible_fraction(polygon: Polygon | None) -> float:
+    """The share of the frame that may be seen, 0..1 (exact for a simple polygon)."""
+    if polygon is None:
+        return 1.0
+    x = np.array([point[0] for point in polygon])
+    y = np.array([point[1] for point in polygon])
+    area = abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+    return min(1.0, area)
+
+
+def _mask(polygon: Polygon, width: int, height: int) -> NDArray[np.uint8]:
+    packed = _packed_mask(polygon, width, height)
+    bits = np.unpackbits(packed, count=width * height)
+    return (bits * np.uint8(255)).reshape(height, width)
+
+
+@lru_cache(maxsize=MASKS_KEPT)
+def _packed_mask(polygon: Polygon, width: int, height: int) -> NDArray[np.uint8]:
+    """One bit per pixel: visible when the pixel's centre lies inside (even-odd rule).
+
+    Exact where cv2.fillPoly is not: that one also paints every pixel that an edge touches, which
+    would show a seam of what the household did not agree to.
+    """
+    turns = np.zeros((height, width + 1), np.uint8)
+    rows = np.arange(height) + 0.5
+    corners = np.array(polygon, np.float64) * (width, height)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        crossed = np.flatnonzero((y0 <= rows) != (y1 <= rows))
+        if crossed.size:
+            x = x0 + (rows[crossed] - y0) * (x1 - x0) / (y1 - y0)
+            first = np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)
+            turns[crossed, first] ^= 1
+    return np.packbits(np.bitwise_xor.accumulate(turns[:, :width], axis=1))

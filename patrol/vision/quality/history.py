@@ -1,0 +1,124 @@
+"""What is usual at one camera in one light: the last accepted samples and their medians.
+
+Small (about 8 kB), pure (`learn` answers a new history), kept as bytes in the store. Bytes of
+another version, or broken ones, read as an empty history: it relearns within a week of rounds, and
+nothing else depends on it.
+"""
+
+import struct
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.domain.observation import Light
+from patrol.vision.quality.measures import Measures
+from patrol.vision.quality.report import QualityReport
+from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, CELLS
+
+KEPT: Final = 15  # accepted samples: a week of two rounds a day
+MAGIC: Final = b"PVQ"
+VERSION: Final = 1
+NO_HOUR: Final = 255
+_HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbers per sample / 8
+
+SCALARS: Final = (
+    "mean", "p95", "clipped", "cr", "cb", "neutral", "noise", "structure", "sharp", "stripes",
+    "mosaic", "grey", "green",
+)  # fmt: skip
+GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
+WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
+
+F16 = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Usual:
+    """Medians over the kept samples; NaN where nothing was ever measured."""
+
+    samples: int
+    scalar: dict[str, float]
+    grid: dict[str, NDArray[np.float32]]  # CELL_ROWS × CELL_COLUMNS
+
+
+def _no_rows() -> F16:
+    return np.empty((0, WIDTH), np.float16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QualityHistory:
+    """The last KEPT accepted samples of one camera in one light."""
+
+    light: Light = Light.DAY
+    rows: F16 = field(default_factory=_no_rows)
+    hours: bytes = b""  # local hour of each sample, NO_HOUR where unknown
+
+    def learn(self, report: QualityReport, *, accepted: bool = False) -> "QualityHistory":
+        """With one sample more. A faulty report teaches nothing unless a person accepted it."""
+        if not report.measures or (not accepted and (report.faults or not report.any_usable)):
+            return self
+        if report.light is not self.light:
+            return QualityHistory(light=report.light).learn(report, accepted=accepted)
+        row = _row(report.measures[0])
+        hour = report.local.hour if report.local else NO_HOUR
+        rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT:]
+        return replace(self, rows=rows, hours=(self.hours + bytes([hour]))[-KEPT:])
+
+    def usual(self) -> Usual | None:
+        """The medians, or None before the first sample."""
+        if len(self.rows) == 0:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a cell that never was visible
+            median = np.nanmedian(self.rows.astype(np.float32), axis=0)
+        cells = median[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS]
+        grids = cells.reshape(len(GRIDS), CELL_ROWS, CELL_COLUMNS)
+        return Usual(
+            samples=len(self.rows),
+            scalar={name: float(median[i]) for i, name in enumerate(SCALARS)},
+            grid=dict(zip(GRIDS, grids, strict=True)),
+        )
+
+    def seen_between(self, from_hour: int, to_hour: int) -> bool:
+        """Whether a sample was ever accepted in these local hours."""
+        return any(from_hour <= hour < to_hour for hour in self.hours)
+
+    def to_bytes(self) -> bytes:
+        """For the store."""
+        light = list(Light).index(self.light)
+        head = _HEAD.pack(MAGIC, VERSION, light, len(self.rows), WIDTH // 8)
+        return head + self.hours + self.rows.astype("<f2").tobytes()
+
+    @classmethod
+    def from_bytes(cls, blob: bytes) -> "QualityHistory":
+        """Read back; anything unknown is an empty history."""
+        if len(blob) < _HEAD.size:
+            return cls()
+        magic, version, light, samples, width = _HEAD.unpack_from(blob)
+        hours_end = _HEAD.size + samples
+        fits = len(blob) == hours_end + samples * WIDTH * 2
+        lights = list(Light)
+        known = (magic, version, width) == (MAGIC, VERSION, WIDTH // 8) and light < len(lights)
+        if not (fits and known):
+            return cls()
+        rows = np.frombuffer(blob, "<f2", offset=hours_end).reshape(samples, WIDTH)
+        return cls(
+            light=lights[light],
+            rows=rows.astype(np.float16),
+            hours=blob[_HEAD.size : hours_end],
+        )
+
+
+def _row(measures: Measures) -> F16:
+    tone, detail, blocks = measures.tone, measures.detail, measures.blocks
+    numbers = (
+        tone.mean, tone.p95, tone.clipped, tone.cr, tone.cb, tone.neutral, detail.noise,
+        detail.structure, detail.sharp, measures.stripes, blocks.mosaic, blocks.grey, blocks.green,
+    )  # fmt: skip
+    grids = (detail.contrast, detail.sharpness, tone.cell_luma, tone.cell_cr, tone.cell_cb)
+    row = np.zeros(WIDTH, np.float16)
+    row[: len(numbers)] = numbers
+    row[len(numbers) : len(numbers) + len(GRIDS) * CELLS] = np.stack(grids).ravel()
+    return row

@@ -1,0 +1,47 @@
+"""The thresholds of the picture gauges: one frozen policy, set from the site's settings.
+
+Luma and chroma are 0..255, shares and ratios 0..1. Where a fault is relative to the camera itself
+there is a ratio to the camera's own median, and beside it an absolute limit so extreme that it
+needs no memory.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityLimits:
+    """What counts as a fault."""
+
+    min_history: int = 3  # accepted samples before a camera is compared with itself
+
+    black_luma: float = 26.0  # nothing but overlay text and lamps is brighter
+    black_range: float = 9.0  # and what is left has no structure: it is no dark scene
+    solid_range: float = 7.0  # luma and chroma range of the whole picture
+    dark_luma: float = 30.0  # mean luma
+    dark_highlight: float = 85.0  # ... while even the brightest twentieth stays below
+    dark_ratio: float = 0.42  # of the own median, where mean luma is below dark_own_luma
+    dark_own_luma: float = 52.0
+    bright_luma: float = 205.0  # mean luma, together with
+    bright_clipped: float = 0.33  # the share of pixels that are burnt out
+    bright_flat_luma: float = 228.0  # mean luma that needs no clipping: nothing dark is left
+    low_contrast: float = 9.0  # luma deviation within the most structured cells
+    low_contrast_ratio: float = 0.5  # of the own median, in every cell alike (fog spares the near)
+    blur_ratio: float = 0.55  # of the own median sharpness
+    blur_absolute: float = 0.045  # RMS spatial frequency, radians per pixel
+    cast_chroma: float = 16.0  # how far the mean colour lies from neutral
+    cast_drift: float = 12.0  # how far from the own median
+    noise_sigma: float = 8.5  # of luma, in the calmest quarter of the picture
+    noise_ratio: float = 2.0  # of the own median
+    stripes_sigma: float = 4.0  # of luma, common to all bands across the picture
+    occluded_share: float = 0.12  # of the picture, where detail vanished
+    occluded_absolute: float = 0.55  # flat share that needs no memory
+    artifact_share: float = 0.03  # of the picture, broken into blocks or fills
+    frozen_change: float = 0.0005  # share of pixels that differ outside the clock
+    slow_keyframe_s: float = 8.0
+    clock_skew_s: float = 60.0
+    infrared_from_h: int = 10  # local hours that are daylight all year
+    infrared_to_h: int = 17
+    unusable_blur_ratio: float = 0.25  # below this a blurred picture cannot be judged
+    unusable_occluded: float = 0.6
+    unusable_artifacts: float = 0.35
+    unusable_noise: float = 35.0

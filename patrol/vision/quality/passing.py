@@ -1,0 +1,85 @@
+"""Gauges of the visit as a whole: what two pictures, or the stream, tell beyond one picture."""
+
+import math
+from collections.abc import Sequence
+from datetime import time
+
+import cv2
+import numpy as np
+
+from patrol.domain.observation import Light
+from patrol.vision.quality.history import QualityHistory
+from patrol.vision.quality.limits import QualityLimits
+from patrol.vision.quality.report import Fault, Reading, StreamTimings, take
+from streams.model import BgrImage, Freshness
+
+PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: "media_clock/1"}
+CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth
+
+
+def freeze(pictures: Sequence[BgrImage], freshness: str, limits: QualityLimits) -> Reading | None:
+    """Time advances and the picture does not. A quiet yard is no freeze: a living sensor has noise.
+
+    None where nothing tells: a single picture of a stream that was not watched longer.
+    """
+    for proof, gauge in PROVEN.items():
+        if freshness == proof:
+            return _frozen(0.0, gauge, limits, over=True)
+    changes = [
+        changed_share(first, second)
+        for first, second in zip(pictures, pictures[1:], strict=False)
+        if first.shape == second.shape
+    ]
+    if not changes or freshness == Freshness.STILL:
+        return None
+    value = max(changes)
+    return _frozen(value, "still/1", limits, over=value <= limits.frozen_change)
+
+
+def changed_share(first: BgrImage, second: BgrImage) -> float:
+    """The share of pixels that differ at all, away from where clocks are burnt in."""
+    height = first.shape[0]
+    margin = height // CLOCK_BAND
+    inside = slice(margin, height - margin) if height >= 2 * CLOCK_BAND else slice(None)
+    differs = cv2.absdiff(first[inside], second[inside]).any(axis=2)
+    return float(np.count_nonzero(differs)) / max(1, differs.size)
+
+
+def _frozen(value: float, gauge: str, limits: QualityLimits, *, over: bool) -> Reading:
+    return take(Fault.FREEZE, value, limits.frozen_change, gauge, over=over, below=True)
+
+
+def slow_keyframe(facts: StreamTimings | None, limits: QualityLimits) -> Reading | None:
+    """Key frames so rare that a visit waits for them."""
+    if facts is None or facts.key_frame_interval_s is None:
+        return None
+    value = facts.key_frame_interval_s
+    over = value >= limits.slow_keyframe_s
+    return take(Fault.SLOW_KEYFRAME, value, limits.slow_keyframe_s, "rtp_time/1", over=over)
+
+
+def clock_skew(facts: StreamTimings | None, limits: QualityLimits) -> Reading | None:
+    """The camera's clock is off ours: its burnt-in time is no evidence."""
+    if facts is None or facts.clock_offset_s is None or not math.isfinite(facts.clock_offset_s):
+        return None
+    value = abs(facts.clock_offset_s)
+    over = value >= limits.clock_skew_s
+    return take(Fault.CLOCK_SKEW, value, limits.clock_skew_s, "rtcp/1", over=over)
+
+
+def infrared_stuck(
+    light: Light, history: QualityHistory | None, local: time | None, limits: QualityLimits
+) -> Reading | None:
+    """Black and white in hours of daylight, at a camera that is not so by habit.
+
+    Without a memory of the camera nothing is said: some cameras have no colour at all.
+    """
+    if local is None or history is None or len(history.rows) < limits.min_history:
+        return None
+    daylight = limits.infrared_from_h <= local.hour < limits.infrared_to_h
+    habit = history.light is Light.INFRARED and history.seen_between(
+        limits.infrared_from_h, limits.infrared_to_h
+    )
+    over = light is Light.INFRARED and daylight and not habit
+    value = 1.0 if light is Light.INFRARED else 0.0
+    return take(Fault.INFRARED_STUCK, value, 1.0, "infrared/1", over=over)

@@ -1,0 +1,104 @@
+"""What the gauges answer: readings with their thresholds, and the verdict made of them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from enum import StrEnum, auto
+from typing import Protocol
+
+from patrol.domain.observation import Light
+from patrol.vision.quality.measures import Measures
+
+
+class Fault(StrEnum):
+    """The picture faults (VQD) that a picture or its stream can show, by name."""
+
+    BLACK_SCREEN = auto()
+    SOLID_COLOR = auto()
+    TOO_DARK = auto()
+    TOO_BRIGHT = auto()
+    LOW_CONTRAST = auto()
+    BLUR = auto()
+    COLOR_CAST = auto()
+    NOISE = auto()
+    STRIPES = auto()
+    FREEZE = auto()
+    OCCLUSION = auto()
+    ARTIFACTS = auto()
+    SLOW_KEYFRAME = auto()
+    INFRARED_STUCK = auto()
+    CLOCK_SKEW = auto()
+
+
+class StreamTimings(Protocol):
+    """What the stream itself told; `streams.model.StreamFacts` fits."""
+
+    @property
+    def key_frame_interval_s(self) -> float | None:
+        """Media time between key frames."""
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """The sender's clock minus ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One number of one gauge against its threshold."""
+
+    kind: Fault
+    value: float
+    threshold: float
+    over: bool
+    score: float  # 0..1; 0.5 at the threshold
+    gauge: str  # name/version
+    picture: int = 0  # index of the picture that shows it most
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"score is 0..1: {self!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityReport:
+    """The verdict on one visit's pictures."""
+
+    readings: tuple[Reading, ...]  # every gauge of every kind, over its threshold or not
+    faults: tuple[str, ...]  # what is wrong, causes only: a black picture is not also blurred
+    usable: tuple[bool, ...]  # per picture: can anything be judged from it
+    light: Light
+    measures: tuple[Measures, ...]  # per picture that could be measured; what histories learn
+    local: time | None = None  # of the site, when the pictures were taken
+
+    @property
+    def any_usable(self) -> bool:
+        """Whether the camera was seen at all."""
+        return any(self.usable)
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """Kind → value, for the visit's row."""
+        return {reading.kind.value: round(reading.value, 4) for reading in self.readings}
+
+    def reading(self, kind: str) -> Reading | None:
+        """The reading of a kind, or None where it could not be taken."""
+        return next((reading for reading in self.readings if reading.kind == kind), None)
+
+
+def take(  # noqa: PLR0917  the order of a gauge's line: what, how much, of how much, by whom
+    kind: Fault, value: float, threshold: float, gauge: str, *, over: bool, below: bool = False
+) -> Reading:
+    """A reading whose score agrees with `over`: from 0.5 it is a fault.
+
+    The score grows with the distance from the threshold, reaching 1 at twice it (`below`: at none
+    of it). A number that could not be taken reads 0.
+    """
+    number = value if math.isfinite(value) else 0.0
+    ratio = number / threshold if threshold > 0 else float(over)
+    distance = 1.0 - ratio if below else ratio - 1.0
+    score = min(1.0, max(0.0, 0.5 + 0.5 * distance))
+    score = max(0.5, score) if over else min(0.49, score)
+    return Reading(
+        kind=kind, value=number, threshold=threshold, over=over, score=score, gauge=gauge
+    )

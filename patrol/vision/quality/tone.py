@@ -1,0 +1,121 @@
+"""Light and colour of a picture, from its small copy: levels, clipping, neutral point.
+
+Robust against burnt-in text: ranges come from `calm` luma, in which thin strokes are gone.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, U8, PictureView
+
+NEUTRAL = 128.0
+CLIPPED_LUMA = 250
+NEAR_NEUTRAL = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tone:
+    """Levels in 0..255; chroma relative to neutral."""
+
+    mean: float
+    p1: float
+    p5: float
+    p95: float
+    p99: float
+    calm_low: float  # 3rd percentile of calm luma
+    calm_high: float  # 97th
+    lamp: float  # brightest calm luma away from the text bands at top and bottom
+    clipped: float  # share of pixels burnt out
+    cr: float  # mean, minus neutral
+    cb: float
+    chroma_spread: float  # how far colours spread around their own mean
+    chroma_range: float  # 3rd to 97th percentile, the wider of Cr and Cb
+    neutral: float  # share of pixels that are nearly grey
+    highlight: float  # how far the brightest twentieth is from neutral: white things stay white
+    cell_luma: NDArray[np.float32]
+    cell_cr: NDArray[np.float32]
+    cell_cb: NDArray[np.float32]
+
+
+def measure_tone(view: PictureView) -> Tone:
+    """Levels and colours of the visible pixels."""
+    luma = histogram(view.luma, view.seen)
+    calm = histogram(view.calm, view.seen)
+    reds, blues = histogram(view.cr, view.seen), histogram(view.cb, view.seen)
+    p1, p5, p95, p99 = levels(luma, (1, 5, 95, 99))
+    calm_low, calm_high = levels(calm, (3, 97))
+    cr, cr_spread = _mean_spread(reds)
+    cb, cb_spread = _mean_spread(blues)
+    spans = [high - low for low, high in (levels(h, (3, 97)) for h in (reds, blues))]
+    total = max(1.0, float(luma.sum()))
+    return Tone(
+        mean=_mean_spread(luma)[0],
+        p1=p1, p5=p5, p95=p95, p99=p99, calm_low=calm_low, calm_high=calm_high,
+        lamp=_brightest_inside(view),
+        clipped=float(luma[CLIPPED_LUMA:].sum()) / total,
+        cr=cr - NEUTRAL,
+        cb=cb - NEUTRAL,
+        chroma_spread=float(np.hypot(cr_spread, cb_spread)),
+        chroma_range=max(spans),
+        neutral=_neutral_share(view),
+        highlight=_highlight_chroma(view, p95),
+        cell_luma=cell_means(view.calm, view),
+        cell_cr=cell_means(view.cr, view) - np.float32(NEUTRAL),
+        cell_cb=cell_means(view.cb, view) - np.float32(NEUTRAL),
+    )  # fmt: skip
+
+
+def histogram(plane: U8, seen: U8) -> NDArray[np.float64]:
+    """256 counts of the visible pixels."""
+    counts = cv2.calcHist([plane], [0], seen, [256], [0, 256])
+    return np.asarray(counts, np.float64).ravel()
+
+
+def levels(counts: NDArray[np.float64], percents: tuple[int, ...]) -> tuple[float, ...]:
+    """The percentiles of a histogram."""
+    running = np.cumsum(counts)
+    wanted = np.array(percents) / 100 * running[-1]
+    return tuple(float(level) for level in np.searchsorted(running, wanted))
+
+
+def cell_means(plane: U8, view: PictureView) -> NDArray[np.float32]:
+    """Mean of each cell, NaN where it is not visible."""
+    cells = cv2.resize(
+        plane.astype(np.float32), (CELL_COLUMNS, CELL_ROWS), interpolation=cv2.INTER_AREA
+    )
+    return np.where(view.cells, np.asarray(cells, np.float32), np.float32(np.nan))
+
+
+def _mean_spread(counts: NDArray[np.float64]) -> tuple[float, float]:
+    total = float(counts.sum())
+    if total == 0:
+        return 0.0, 0.0
+    values = np.arange(256.0)
+    mean = float((counts * values).sum()) / total
+    variance = float((counts * (values - mean) ** 2).sum()) / total
+    return mean, variance**0.5
+
+
+def _brightest_inside(view: PictureView) -> float:
+    height = view.calm.shape[0]
+    inside = slice(height // 8, height - height // 8)
+    calm = view.calm[inside] & view.seen[inside]
+    return float(calm.max(initial=0))
+
+
+def _neutral_share(view: PictureView) -> float:
+    """How much of the picture is grey: a colour cast leaves nothing that is."""
+    cr = cv2.absdiff(view.cr, np.full_like(view.cr, int(NEUTRAL)))
+    cb = cv2.absdiff(view.cb, np.full_like(view.cb, int(NEUTRAL)))
+    grey = (cv2.max(cr, cb) <= NEAR_NEUTRAL) & (view.seen > 0)
+    return float(grey.sum()) / max(1.0, float((view.seen > 0).sum()))
+
+
+def _highlight_chroma(view: PictureView, bright: float) -> float:
+    """Distance from neutral of the mean colour of the brightest pixels."""
+    mask = cv2.inRange(view.luma, bright, 255) & view.seen
+    cr, cb = cv2.mean(view.cr, mask)[0], cv2.mean(view.cb, mask)[0]
+    return float(np.hypot(cr - NEUTRAL, cb - NEUTRAL)) if mask.any() else 0.0
