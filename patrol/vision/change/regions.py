@@ -1,0 +1,160 @@
+"""From maps of differences to changed places, and what each place is."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from patrol.domain.observation import Box
+from patrol.ports import Detection
+from patrol.vision.change.model import Explanation, Region
+from patrol.vision.reference.differences import Differences
+from patrol.vision.reference.memory import Model
+from patrol.vision.reference.working import Float, Mask
+
+START = 1.0  # difference at which a pixel counts as changed …
+ABOVE_USUAL = 0.55  # … and by how much it must exceed what is usual here
+SKY_DISCOUNT = 0.4  # only strong structure counts in the sky
+MIN_AREA = 0.0025  # of the picture; smaller places are not looked at
+AT_ONCE_AREA = 0.011  # from here on a place is proposed at its first visit
+SHRINK_PX = 3  # windows blur outwards by this much
+JOIN_PX = 9  # parts of one thing lie this close together
+MOVING_SHARE = 0.4  # of a place's pixels differ between the pictures of one visit
+SHADOW_CORRELATION = 0.55
+MOSTLY_SKY = 0.7  # of a place's pixels
+OVERLAY_HEIGHT = 0.08
+OVERLAY_STRIP = 0.14  # of the height, at the upper and lower edge
+KNOWN_OBJECTS = frozenset({
+    "person", "bicycle", "car", "motorcycle", "bus", "train", "truck",
+    "bird", "cat", "dog", "horse", "sheep", "cow", "bear",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """Everything that a changed place is judged by."""
+
+    found: Differences
+    model: Model
+    motion: Float | None  # differences between the pictures of this visit; None: only one
+    detections: Sequence[Detection]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A connected changed place."""
+
+    mask: Mask
+    box_px: tuple[int, int, int, int]
+
+
+def changed_mask(found: Differences, model: Model, where: Mask) -> Mask:
+    """Pixels that changed by more than is usual at this camera."""
+    strength = found.strongest
+    strength = np.where(model.sky, found.structure * SKY_DISCOUNT, strength)
+    limit = np.maximum(model.usual + np.float32(ABOVE_USUAL), START)
+    raw = ((strength > limit) & where).astype(np.uint8)
+    raw = cv2.morphologyEx(raw, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    joined = cv2.morphologyEx(
+        raw, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (JOIN_PX, JOIN_PX))
+    )
+    outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(joined, outlines, -1, 1, cv2.FILLED)
+    return joined > 0
+
+
+def places(changed: Mask) -> list[Place]:
+    """Connected places that are large enough to look at."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(changed.astype(np.uint8))
+    least = MIN_AREA * changed.size
+    found = []
+    for number in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[number])
+        if area >= least:
+            found.append(Place(labels == number, (x, y, w, h)))
+    return found
+
+
+def _box(place: Place, size: tuple[int, int]) -> Box:
+    width, height = size
+    x, y, w, h = place.box_px
+    trim_x = min(SHRINK_PX, (w - 1) // 3)
+    trim_y = min(SHRINK_PX, (h - 1) // 3)
+    return (
+        (x + trim_x) / width, (y + trim_y) / height,
+        (w - 2 * trim_x) / width, (h - 2 * trim_y) / height,
+    )  # fmt: skip
+
+
+def overlap(inner: Box, outer: Box) -> float:
+    """The share of `inner` that lies in `outer`."""
+    return intersection(inner, outer) / max(inner[2] * inner[3], 1e-9)
+
+
+def intersection(a: Box, b: Box) -> float:
+    """Common area."""
+    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    return max(wide, 0.0) * max(high, 0.0)
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    common = intersection(a, b)
+    return common / max(a[2] * a[3] + b[2] * b[3] - common, 1e-9)
+
+
+def _object_in(box: Box, detections: Sequence[Detection]) -> Detection | None:
+    for seen in detections:
+        if seen.label in KNOWN_OBJECTS and overlap(box, seen.box) >= 0.5:  # noqa: PLR2004  mostly it
+            return seen
+    return None
+
+
+def _is_shadow(place: Place, found: Differences) -> bool:
+    """The ground's pattern shines through, only the light differs."""
+    inside = cv2.erode(place.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if not inside.any():
+        return False
+    correlation = float(np.median(found.correlation[inside]))
+    colour = float(np.median(found.colour[inside]))
+    return correlation > SHADOW_CORRELATION and colour < 1.0
+
+
+def _is_overlay(box: Box) -> bool:
+    _, y, w, h = box
+    at_edge = y + h < OVERLAY_STRIP or y > 1 - OVERLAY_STRIP
+    return h < OVERLAY_HEIGHT and at_edge and w > h
+
+
+def _explain(place: Place, box: Box, by: Evidence) -> tuple[Explanation, str]:
+    seen = _object_in(box, by.detections)
+    if seen is not None:
+        return Explanation.OBJECT, seen.label
+    if by.motion is not None and float((by.motion[place.mask] > 1.0).mean()) >= MOVING_SHARE:
+        return Explanation.MOVING, ""
+    if _is_overlay(box):
+        return Explanation.OVERLAY, ""
+    if float(by.model.sky[place.mask].mean()) > MOSTLY_SKY:
+        return Explanation.SKY, ""
+    if _is_shadow(place, by.found):
+        return Explanation.SHADOW, ""
+    return Explanation.NOTHING, ""
+
+
+def describe(place: Place, by: Evidence) -> Region:
+    """Measure one place and say what it is."""
+    box = _box(place, by.model.picture.size)
+    area = float(place.mask.mean())
+    structure, colour, light = (
+        float(m[place.mask].mean()) for m in (by.found.structure, by.found.colour, by.found.light)
+    )
+    why, label = _explain(place, box, by)
+    strength = max(structure, colour, light)
+    score = (1 - math.exp(-strength)) * (1 - math.exp(-1.2 * area / AT_ONCE_AREA))
+    return Region(
+        box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=why, label=label,
+        structure=structure, colour=colour, light=light,
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Where the reference lies in today's picture: translation, small rotation, zoom.
+
+First phase correlation over light-free texture (any translation), then the reference's own corner
+points are followed by Lucas–Kanade into the picture and a similarity is fitted through those that
+agree. Where few are found again, ORB features are matched instead: a camera that was turned far.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.vision.reference.working import Float, Mask, Working, as_float, as_u8
+
+MIN_POINTS = 12  # fewer corner points than this say nothing (fog, a blank wall)
+ENOUGH = 0.35  # of the points found again, consistently: it is the same view
+WHOLE = 255
+ORB_ENOUGH = 14  # consistent matches
+MAX_POINTS = 160
+IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+Matrix = NDArray[np.float64]  # 2×3, reference point → point in the picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment:
+    """How the view moved, reference → picture."""
+
+    matrix: Matrix
+    refound: float  # share of the reference's corner points found again, 0..1
+    sure: bool  # enough agreed for the matrix to be believed
+
+    @property
+    def rotation_deg(self) -> float:
+        """Turned by, clockwise in the picture."""
+        return math.degrees(math.atan2(self.matrix[1, 0], self.matrix[0, 0]))
+
+    @property
+    def zoom(self) -> float:
+        """1.0: unchanged."""
+        return math.hypot(self.matrix[0, 0], self.matrix[1, 0])
+
+    def displacement(self, size: tuple[int, int]) -> float:
+        """How far the picture's corners and centre moved, mean, as a fraction of its width."""
+        width, height = size
+        points = np.array(
+            [(0, 0), (width, 0), (0, height), (width, height), (width / 2, height / 2)]
+        )
+        moved = points @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return float(np.linalg.norm(moved - points, axis=1).mean() / width)
+
+
+def corner_points(picture: Working, where: Mask | None) -> Float:
+    """Points that can be followed, N×2."""
+    mask = None if where is None else where.astype(np.uint8)
+    found = cv2.goodFeaturesToTrack(picture.texture, MAX_POINTS, 0.02, 6.0, mask=mask, blockSize=5)
+    if found is None:
+        return np.zeros((0, 2), np.float32)
+    return found.reshape(-1, 2).astype(np.float32)
+
+
+def _translation(reference: Working, picture: Working) -> tuple[float, float]:
+    width, height = reference.size
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+    flat = np.float32(128.0)
+    (dx, dy), response = cv2.phaseCorrelate(
+        reference.texture.astype(np.float32) - flat,
+        picture.texture.astype(np.float32) - flat,
+        window,
+    )
+    return (dx, dy) if response > 0.03 else (0.0, 0.0)  # noqa: PLR2004  below, a peak of noise
+
+
+def _follow(reference: Working, picture: Working, points: Float) -> Alignment:
+    start = points + np.array(_translation(reference, picture), np.float32)
+    there, status, _ = cv2.calcOpticalFlowPyrLK(
+        reference.texture, picture.texture, points.reshape(-1, 1, 2),
+        start.reshape(-1, 1, 2).astype(np.float32), winSize=(11, 11), maxLevel=2,
+        criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.02),
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )  # fmt: skip
+    found = status.ravel() > 0
+    if int(found.sum()) < MIN_POINTS:
+        return Alignment(IDENTITY, float(found.mean()), sure=False)
+    ended = as_float(there).reshape(-1, 2)[found]
+    return _fit(points[found], ended, total=len(points), reach_px=1.0)
+
+
+def _fit(here: Float, there: Float, *, total: int, reach_px: float) -> Alignment:
+    matrix, inliers = cv2.estimateAffinePartial2D(
+        here, there, method=cv2.RANSAC, ransacReprojThreshold=reach_px, maxIters=400,
+        confidence=0.99, refineIters=8,
+    )  # fmt: skip
+    if matrix is None:
+        return Alignment(IDENTITY, 0.0, sure=False)
+    agreed = int(inliers.sum())
+    share = agreed / total
+    return Alignment(
+        np.asarray(matrix, np.float64), share, sure=agreed >= MIN_POINTS and share >= ENOUGH
+    )
+
+
+def _orb(reference: Working, picture: Working) -> Alignment | None:
+    """A transform through matched features, or None when too few agree."""
+    finder = cv2.ORB.create(
+        nfeatures=500, scaleFactor=1.2, nlevels=6, edgeThreshold=12, patchSize=21
+    )
+    points_a, words_a = finder.detectAndCompute(reference.texture, None)
+    points_b, words_b = finder.detectAndCompute(picture.texture, None)
+    if words_a is None or words_b is None:
+        return None
+    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(words_a, words_b)
+    if len(matches) < ORB_ENOUGH:
+        return None
+    here = np.array([points_a[m.queryIdx].pt for m in matches], np.float32)
+    there = np.array([points_b[m.trainIdx].pt for m in matches], np.float32)
+    fit = _fit(here, there, total=len(matches), reach_px=2.0)
+    if fit.refound * len(matches) < ORB_ENOUGH or not 0.4 < fit.zoom < 2.5:  # noqa: PLR2004
+        return None
+    return Alignment(fit.matrix, fit.refound, sure=True)
+
+
+def align(reference: Working, picture: Working, points: Float) -> Alignment:
+    """Find the reference in the picture; `points` are the reference's corner points."""
+    if len(points) < MIN_POINTS:
+        return Alignment(IDENTITY, 1.0, sure=False)
+    followed = _follow(reference, picture, points)
+    if followed.sure:
+        return followed
+    return _orb(reference, picture) or followed
+
+
+def onto_reference(picture: Working, alignment: Alignment) -> tuple[Working, Mask]:
+    """The picture as the reference would see it, and where it has pixels."""
+    width, height = picture.size
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    bgr = cv2.warpAffine(
+        picture.bgr, alignment.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    inside = cv2.warpAffine(
+        np.full((height, width), 255, np.uint8), alignment.matrix, (width, height), flags=flags
+    )
+    solid = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=255)
+    return Working(as_u8(bgr)), as_u8(solid) == WHOLE

@@ -1,0 +1,104 @@
+"""The small picture in which scenes are remembered and compared.
+
+Every picture is brought to about 57,600 pixels (320×180 at 16:9), whatever its size, so that a
+main and a sub stream of one camera meet in the same raster. At that size a newcomer of 2 % of the
+frame is still 34 pixels square, sensor noise is averaged away (36 pixels of 1080p into one), and
+an 8-pixel shift of the camera is a little over one pixel.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.domain.zone import Polygon
+from streams.model import BgrImage
+
+WORKING_PIXELS = 320 * 180
+MAX_ASPECT = 4.0  # stranger shapes are squeezed to it; the boxes are fractions, so they survive
+CHANNELS = 3
+ANY_DEPTH = {np.dtype(np.uint16): 1 / 257.0, np.dtype(np.bool_): 255.0}
+NORMAL_WINDOW = 15  # px; light that varies more slowly than this is taken out
+
+Float = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Working:
+    """A picture at working size. Not frozen in its cache: grey and texture are made once."""
+
+    bgr: BgrImage
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        height, width = self.bgr.shape[:2]
+        return width, height
+
+    @cached_property
+    def grey(self) -> Float:
+        """Luma, 0..255."""
+        return as_float(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY))
+
+    @cached_property
+    def texture(self) -> BgrImage:
+        """Grey with slow light and local contrast taken out: what alignment looks at."""
+        window = (NORMAL_WINDOW, NORMAL_WINDOW)
+        detail = self.grey - cv2.blur(self.grey, window)
+        spread = np.sqrt(np.maximum(as_float(cv2.blur(detail * detail, window)), 0.0)) + 6.0
+        return np.clip(detail / spread * 42.0 + 128.0, 0, 255).astype(np.uint8)
+
+
+def as_u8(array: object) -> BgrImage:
+    """For the type checker, and a guard: cv2 answers with "some numbers"; copies nothing."""
+    return np.asarray(array, np.uint8)
+
+
+def as_float(array: object) -> Float:
+    """The same for 32-bit floats."""
+    return np.asarray(array, np.float32)
+
+
+def as_bgr(picture: NDArray[np.generic]) -> BgrImage:
+    """Any picture (grey, with alpha, 10/16 bit, float) as 8-bit BGR."""
+    array = np.asarray(picture)
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise ValueError(f"not a picture: shape {array.shape}")
+    if array.dtype != np.uint8:
+        scaled = np.nan_to_num(array.astype(np.float32)) * ANY_DEPTH.get(array.dtype, 1.0)
+        array = np.clip(scaled, 0, 255).astype(np.uint8)
+    if array.ndim == CHANNELS - 1 or array.shape[2] == 1:
+        return as_u8(cv2.cvtColor(as_u8(np.ascontiguousarray(array)), cv2.COLOR_GRAY2BGR))
+    return as_u8(np.ascontiguousarray(array[:, :, :CHANNELS]))
+
+
+def working_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) of the working picture for a picture of this shape."""
+    aspect = min(max(width / height, 1 / MAX_ASPECT), MAX_ASPECT)
+    tall = math.sqrt(WORKING_PIXELS / aspect)
+    return max(16, round(tall * aspect)), max(16, round(tall))
+
+
+def working(picture: NDArray[np.generic]) -> Working:
+    """Bring a picture to working size. Raises ValueError when it is none."""
+    bgr = as_bgr(picture)
+    height, width = bgr.shape[:2]
+    size = working_size(width, height)
+    shrink = width >= size[0] and height >= size[1]
+    how = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return Working(as_u8(cv2.resize(bgr, size, interpolation=how)))
+
+
+def visible_mask(size: tuple[int, int], visible: Polygon | None) -> Mask | None:
+    """Where to look, a little inside the visible area's border; None: everywhere."""
+    if visible is None:
+        return None
+    width, height = size
+    corners = np.array([(x * width, y * height) for x, y in visible]).round().astype(np.int32)
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [corners], 255)
+    return cv2.erode(mask, np.ones((7, 7), np.uint8)) > 0
