@@ -145,7 +145,7 @@ def said(error: ErrorDetails, known: list[str]) -> str:
 def _out_of(kind: str, context: Mapping[str, Any]) -> str:
     if kind in _BOUND:
         words, name = _BOUND[kind]
-        return f"is out of range, give {words} {context[name]}"
+        return f"is out of range, give {words} {context[name]:g}"
     if kind in ("literal_error", "enum"):
         return f"is unknown, give one of {context['expected']}"
     if kind in ("too_short", "string_too_short"):

@@ -1,7 +1,7 @@
 """A pydantic model over a YAML document: every error noted under the line where it stands."""
 
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -48,19 +48,19 @@ def _settings_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
         if model is not None and part in model.model_fields:
             kind = model.model_fields[str(part)].annotation
         else:  # an item of a list, a value of a mapping
-            inner = [arg for arg in get_args(_strip_none(kind)) if arg is not Ellipsis]
+            inner = [arg for arg in get_args(_bare(kind)) if arg is not Ellipsis]
             kind = inner[-1] if inner else None
     model = _model(kind)
     return list(model.model_fields) if model is not None else []
 
 
-def _strip_none(kind: Any) -> Any:
+def _bare(kind: Any) -> Any:
+    """Without `| None` and Annotated."""
     if get_origin(kind) in (Union, UnionType):
-        others = [arg for arg in get_args(kind) if arg is not type(None)]
-        return others[0]
-    return kind
+        kind = next(arg for arg in get_args(kind) if arg is not type(None))
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _model(kind: Any) -> type[BaseModel] | None:
-    kind = _strip_none(kind)
+    kind = _bare(kind)
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None

@@ -1,0 +1,211 @@
+"""What a good directory becomes, and how it fares with 10,000 cameras."""
+
+import dataclasses
+import time
+from datetime import date, timedelta
+from datetime import time as local_time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from patrol.domain.camera import ConsentState, Placement, Priority, Refusal
+from patrol.domain.grid import Role
+from patrol.domain.ids import CameraId, GridCode, PersonId
+from patrol.domain.levels import Level
+from patrol.domain.zone import Hours
+from patrol.settings import ConfigProblems, load_site
+from streams.model import StreamChoice
+
+CONFIG = Path(__file__).parents[2] / "config"
+CAMERA_1 = "62090204011327000001"
+Town = Any  # conftest's
+
+
+def test_the_example_town_is_ready() -> None:
+    site = load_site(CONFIG, {})
+    assert len(site.registry.tree.grids) == 68
+    assert site.settings.site.tz == ZoneInfo("Asia/Shanghai")
+    assert set(site.settings.plans) == {"morning", "afternoon"}
+    assert site.settings.plans["morning"].after_sunrise == timedelta(minutes=30)
+    leaders = [p for p in site.registry.people.values() if p.role is Role.GRID_LEADER]
+    assert len(leaders) == 58
+    assert site.notices == ()
+
+
+def test_a_row_becomes_a_camera(town: Town) -> None:
+    camera = load_site(town.directory, {}).registry.cameras[CameraId(CAMERA_1)]
+    assert camera.name == "一号"
+    assert camera.grid == GridCode("620902104203001")
+    assert camera.placement is Placement.OUTDOOR
+    assert camera.consent.state is ConsentState.GRANTED
+    assert camera.consent.until == date(2027, 6, 30)
+    assert camera.priority is Priority.KEY
+    assert camera.tags == {"路口", "重点"}
+    assert (camera.longitude, camera.latitude) == (98.75, 39.6)
+    assert camera.link == "v203"
+
+
+def test_what_is_left_out_has_a_default(town: Town) -> None:
+    site = load_site(town.directory, {})
+    camera = site.registry.cameras[CameraId("62090204011327000002")]
+    assert camera.link == "192.0.2.2", "cameras of one host share its link"
+    assert camera.priority is Priority.NORMAL
+    assert camera.why_not(date(2026, 1, 1)) is Refusal.PLACEMENT_UNKNOWN
+    assert site.settings.sampling.stream is StreamChoice.MAIN
+    assert site.settings.limits.per_link == 32
+    assert site.rules.by_kind["black_screen"].level is Level.NOTE
+
+
+def test_a_minimal_site_has_the_two_rounds_of_the_town(town: Town) -> None:
+    town.write("site.yaml", "site: {id: small, name: 小镇, latitude: 39.6, longitude: 98.75}\n")
+    settings = load_site(town.directory, {}).settings
+    assert [p.start for p in settings.plans.values()] == [local_time(9), local_time(15)]
+    assert settings.database == "sqlite:///var/patrol.db"
+    assert settings.mqtt.url == "mqtt://127.0.0.1:1883"
+
+
+def test_only_the_needed_columns_are_needed(town: Town) -> None:
+    town.write(
+        "cameras.csv",
+        "camera_id,name,grid_code,url,outdoor,consent\n"
+        f"{CAMERA_1},一号,620902104203001,rtsp://192.0.2.1/a,yes,pending\n",
+    )
+    assert town.complaints() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["mqtt: embedded", "mqtt: {url: embedded}", "mqtt: {embedded: true}"]
+)
+def test_the_embedded_broker_in_three_spellings(town: Town, text: str) -> None:
+    town.spoil("site.yaml", 'mqtt: {url: "mqtt://127.0.0.1:1883"}', text)
+    mqtt = load_site(town.directory, {}).settings.mqtt
+    assert mqtt.embedded
+    assert mqtt.url == "embedded"
+
+
+def test_a_broker_with_tls_has_its_own_port(town: Town) -> None:
+    town.spoil("site.yaml", "mqtt://127.0.0.1:1883", "mqtts://broker.example")
+    mqtt = load_site(town.directory, {}).settings.mqtt
+    assert (mqtt.host, mqtt.port, mqtt.tls) == ("broker.example", 8883, True)
+
+
+def test_unquoted_times_are_times_and_not_sexagesimal_numbers(town: Town) -> None:
+    town.spoil("site.yaml", '"10:30"', "10:30")
+    assert load_site(town.directory, {}).settings.plans["morning"].finish_by == local_time(10, 30)
+
+
+def test_excels_mark_crlf_blank_rows_and_capitals_are_fine(town: Town) -> None:
+    text = (town.directory / "cameras.csv").read_text(encoding="utf-8")
+    text = text.replace(",yes,granted", ",Yes,GRANTED").replace("\n", "\r\n") + ",,,,,,,,,,,,,,\r\n"
+    town.write("cameras.csv", b"\xef\xbb\xbf" + text.encode())
+    assert len(load_site(town.directory, {}).registry.cameras) == 2
+
+
+def test_a_name_in_a_url_comes_from_the_environment(town: Town) -> None:
+    town.spoil("cameras.csv", "rtsp://u:s3cret@192.0.2.1/a", "rtsp://u:${CAM_PW}@192.0.2.1/a$b")
+    site = load_site(town.directory, {"CAM_PW": "p%40ss"})
+    assert site.registry.cameras[CameraId(CAMERA_1)].url == "rtsp://u:p%40ss@192.0.2.1/a$b"
+
+
+def test_a_name_in_the_database_url_comes_from_the_environment(town: Town) -> None:
+    url = "postgresql+psycopg://patrol:${DB_PW}@db/patrol"
+    town.spoil("site.yaml", "sqlite:///var/patrol.db", url)
+    site = load_site(town.directory, {"DB_PW": "hush"})
+    assert site.settings.database == "postgresql+psycopg://patrol:hush@db/patrol"
+    assert "hush" not in repr(site.settings)
+
+
+def test_passwords_of_cameras_do_not_print(town: Town) -> None:
+    site = load_site(town.directory, {})
+    assert "s3cret" not in repr(site)
+
+
+def test_zones_reach_their_camera(town: Town) -> None:
+    town.write(
+        "zones.yaml",
+        f"""\
+{CAMERA_1}:
+  visible: [[0, 0], [1, 0], [1, 0.6], [0, 0.6]]
+  zones:
+    - name: 道口
+      polygon: [[0.1, 0.5], [0.9, 0.5], [0.5, 0.9]]
+      classes: [car, Truck]
+      hours: ["22:00-06:00", "12:00 - 13:30"]
+      min_visits: 2
+      kind: blocking_vehicle
+    - {{name: 全天, polygon: [[0, 0], [1, 0], [1, 1]], kind: dumping, hours: "00:00-24:00"}}
+""",
+    )
+    areas = load_site(town.directory, {}).registry.cameras[CameraId(CAMERA_1)].areas
+    assert areas.visible is not None
+    assert areas.visible[2] == (1.0, 0.6)
+    road, all_day = areas.zones
+    assert road.classes == {"car", "truck"}
+    assert road.hours == (
+        Hours(start=local_time(22), end=local_time(6)),
+        Hours(start=local_time(12), end=local_time(13, 30)),
+    )
+    assert road.active_at(local_time(23, 30))
+    assert not road.active_at(local_time(7))
+    assert all_day.classes == frozenset()
+    assert all_day.active_at(local_time(23, 59))
+
+
+def test_rules_change_only_what_they_name(town: Town) -> None:
+    town.write(
+        "rules.yaml",
+        "open_flame: {level: I, min_score: 0.7, unreviewed: true}\n"
+        "blur: off\n"
+        "livestock: {level: pressing}\n",
+    )
+    by_kind = load_site(town.directory, {}).rules.by_kind
+    assert by_kind["open_flame"].unreviewed
+    assert (by_kind["open_flame"].category, by_kind["open_flame"].level) == (
+        "open_flame",
+        Level.URGENT,
+    )
+    assert by_kind["livestock"].level is Level.PRESSING
+    assert not by_kind["blur"].enabled
+    assert by_kind["black_screen"].enabled
+    assert [kind for kind, rule in by_kind.items() if rule.unreviewed] == ["open_flame"]
+
+
+def test_consent_without_a_last_day_is_legal_and_noticed(town: Town) -> None:
+    town.spoil("cameras.csv", "2027-06-30", "")
+    site = load_site(town.directory, {})
+    assert site.registry.cameras[CameraId(CAMERA_1)].why_not(date(2026, 1, 1)) is (
+        Refusal.CONSENT_UNDATED
+    )
+    assert [(n.line, n.field) for n in site.notices] == [(2, "consent_until")]
+
+
+def test_substitutes_are_known(town: Town) -> None:
+    people = load_site(town.directory, {}).registry.people
+    assert people[PersonId("L2")].substitute_for == "L1"
+
+
+def test_a_site_cannot_be_changed(town: Town) -> None:
+    site = load_site(town.directory, {})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        site.settings.evidence = Path("/elsewhere")  # type: ignore[misc]  # what is tested
+
+
+def test_ten_thousand_cameras_are_read_in_a_breath(town: Town) -> None:
+    rows = [
+        f"6209020401132{n:07d},{n},620902104203001,,rtsp://u:p@192.0.2.1:{1024 + n}/a?b=c,"
+        "rtsp://u:p@192.0.2.1/s,v1,H-1,yes,granted,2027-06-30,normal,a;b,98.7,39.6\n"
+        for n in range(10_000)
+    ]
+    town.write("cameras.csv", town.camera_header + "".join(rows))
+    before = time.process_time()
+    site = load_site(town.directory, {})
+    assert len(site.registry.cameras) == 10_000
+    assert time.process_time() - before < 5, "about 0.5 s; ten times that is not the machine"
+
+
+def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigProblems) as caught:
+        load_site(tmp_path / "nowhere", {})
+    assert str(caught.value).endswith("nowhere:1: directory: does not exist, give one with -c DIR")
