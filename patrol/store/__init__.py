@@ -1,0 +1,47 @@
+"""The store: every row the product remembers, behind the doors of `patrol.ports`.
+
+SQLite in one file by default, PostgreSQL where there is one; the same tests pass on both. No
+password, no camera's address and no picture is ever in a row.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from patrol.store.engine import connect, make_engine, parse_url
+from patrol.store.errors import StoreOutdated
+from patrol.store.schema import (
+    current_revision,
+    needs_upgrade,
+    refuse_wrong_revision,
+    upgrade,
+)
+from patrol.store.sql import SqlStore, SqlUnit
+
+__all__ = [
+    "SqlStore",
+    "SqlUnit",
+    "StoreOutdated",
+    "current_revision",
+    "needs_upgrade",
+    "open_store",
+    "upgrade",
+]
+
+
+@contextmanager
+def open_store(url: str) -> Iterator[SqlStore]:
+    """The store at `url`, its tables already there (see `upgrade`).
+
+    Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs — in one line
+    that names the database without its password.
+    """
+    engine = make_engine(parse_url(url))
+    try:
+        connection = connect(engine, read_only=True)
+        try:
+            refuse_wrong_revision(connection)
+        finally:
+            connection.close()
+        yield SqlStore(engine)
+    finally:
+        engine.dispose()

@@ -1,0 +1,220 @@
+"""The cases book: a case is one row that changes and a history that is only ever appended."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Boolean, Row, Select, literal_column, select
+
+from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState, LadderStep, Policy
+from patrol.domain.ids import CameraId, CaseId
+from patrol.domain.levels import Clocks, Level
+from patrol.domain.observation import Subject
+from patrol.store.db import Db, in_parts
+from patrol.store.findings import box_json, box_of
+from patrol.store.tables import OPEN_CASE, case_entries, cases
+from patrol.store.types import clean_text
+
+# Written out, not bound: only so can SQLite see that the partial index serves the query.
+OPEN = literal_column(f"({OPEN_CASE})", Boolean())
+
+
+class SqlCases:
+    """Fulfils ports.CasesBook."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, case: Case) -> None:
+        """See the port."""
+        if not self._db.add_if_new(cases, _row(case), "id"):
+            raise ValueError(f"case {case.id} exists")
+        self._append(case, 0)
+
+    def get(self, case_id: CaseId) -> Case:
+        """See the port."""
+        found = _read(self._db, self._db.locked(select(cases).where(cases.c.id == case_id)))
+        if not found:
+            raise KeyError(case_id)
+        return found[0]
+
+    def put(self, case: Case) -> None:
+        """See the port."""
+        written = cases.update().where(cases.c.id == case.id).values(_row(case))
+        if self._db.changed(written) == 0:
+            raise KeyError(case.id)
+        self._append(case, self._known(case))
+
+    def _known(self, case: Case) -> int:
+        """How many lines of its history are stored; they must be its first ones."""
+        mine = select(case_entries).where(case_entries.c.case == case.id)
+        last = self._db.first(mine.order_by(case_entries.c.place.desc()).limit(1))
+        if last is None:
+            return 0
+        if last.place >= len(case.entries) or not _same(last, case.entries[last.place]):
+            raise ValueError(f"case {case.id}: its history was changed; it is only appended to")
+        return int(last.place) + 1
+
+    def _append(self, case: Case, known: int) -> None:
+        rows = [
+            {"case": case.id, "place": place, **_entry_row(entry)}
+            for place, entry in enumerate(case.entries[known:], start=known)
+        ]
+        self._db.add(case_entries, rows)
+
+    def open_like(self, camera: CameraId, category: str) -> Case | None:
+        """See the port."""
+        alike = cases.c.camera == camera, cases.c.category == category, OPEN
+        oldest = select(cases).where(*alike).order_by(cases.c.dispatched_at, cases.c.id).limit(1)
+        return next(iter(_read(self._db, self._db.locked(oldest))), None)
+
+    def list(self, *, open_only: bool = False, limit: int = 1000) -> Sequence[Case]:
+        """See the port."""
+        newest = select(cases).order_by(cases.c.dispatched_at.desc(), cases.c.id.desc())
+        return _read(self._db, (newest.where(OPEN) if open_only else newest).limit(limit))
+
+    def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
+        """See the port."""
+        return self._due(cases.c.ladder_due_at, now, limit)
+
+    def look_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
+        """See the port."""
+        return self._due(cases.c.look_due_at, now, limit)
+
+    def _due(self, clock: Any, now: datetime, limit: int) -> Sequence[Case]:
+        due = select(cases).where(clock <= now).order_by(clock, cases.c.id).limit(limit)
+        return _read(self._db, self._db.locked(due, skip_locked=True))
+
+
+def _read(db: Db, statement: Select[Any]) -> list[Case]:
+    rows = db.all(statement)
+    histories: defaultdict[str, list[CaseEntry]] = defaultdict(list)
+    for part in in_parts(row.id for row in rows):
+        lines = select(case_entries).where(case_entries.c.case.in_(part))
+        for line in db.all(lines.order_by(case_entries.c.case, case_entries.c.place)):
+            histories[line.case].append(entry_of(line))
+    return [_case(row, tuple(histories[row.id])) for row in rows]
+
+
+def _row(case: Case) -> Mapping[str, Any]:
+    return {
+        "id": case.id,
+        "finding": case.finding,
+        "camera": case.camera,
+        "grid": case.grid,
+        "subject": case.subject,
+        "category": case.category,
+        "level": case.level,
+        "place": case.place,
+        "found_at": case.found_at,
+        "dispatched_at": case.dispatched_at,
+        "policy": _policy_json(case.policy),
+        "note": case.note,
+        "kind": case.kind,
+        "zone": case.zone,
+        "box": box_json(case.box),
+        "before": case.before,
+        "after": case.after,
+        "state": case.state,
+        "rung": case.rung,
+        "ladder_due_at": case.ladder_due_at,
+        "look_due_at": case.look_due_at,
+        "looks": case.looks,
+        "revision": case.revision,
+        "times": case.count,
+    }
+
+
+def _case(row: Row[Any], entries: tuple[CaseEntry, ...]) -> Case:
+    return Case(
+        id=row.id,
+        finding=row.finding,
+        camera=row.camera,
+        grid=row.grid,
+        subject=Subject(row.subject),
+        category=row.category,
+        level=Level(row.level),
+        place=row.place,
+        found_at=row.found_at,
+        dispatched_at=row.dispatched_at,
+        policy=_policy_of(row.policy),
+        note=row.note,
+        kind=row.kind,
+        zone=row.zone,
+        box=box_of(row.box),
+        before=row.before,
+        after=row.after,
+        state=CaseState(row.state),
+        rung=row.rung,
+        ladder_due_at=row.ladder_due_at,
+        look_due_at=row.look_due_at,
+        looks=row.looks,
+        revision=row.revision,
+        count=row.times,
+        entries=entries,
+    )
+
+
+def _entry_row(entry: CaseEntry) -> Mapping[str, Any]:
+    return {
+        "at": entry.at,
+        "by": entry.by,
+        "what": entry.what,
+        "note": entry.note,
+        "state": entry.state,
+    }
+
+
+def entry_of(row: Row[Any]) -> CaseEntry:
+    """A row of the history as the noun."""
+    return CaseEntry(
+        at=row.at,
+        by=row.by,
+        what=CaseEvent(row.what),
+        note=row.note,
+        state=CaseState(row.state),
+    )
+
+
+def _same(row: Row[Any], entry: CaseEntry) -> bool:
+    cleaned = clean_text(entry.by), clean_text(entry.note)
+    stored = row.at, row.what, row.state, row.by, row.note
+    return stored == (entry.at, entry.what, entry.state, *cleaned)
+
+
+def _seconds(limit: timedelta | None) -> float | None:
+    return None if limit is None else limit.total_seconds()
+
+
+def _limit(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _policy_json(policy: Policy) -> Mapping[str, Any]:
+    clocks = policy.clocks
+    return {
+        "clocks_s": {
+            "acknowledge": clocks.acknowledge.total_seconds(),
+            "arrive": _seconds(clocks.arrive),
+            "feedback": _seconds(clocks.feedback),
+            "close": clocks.close.total_seconds(),
+        },
+        "ladder": [
+            {"grid": step.grid, "person": step.person, "after_s": step.after_s}
+            for step in policy.ladder
+        ],
+    }
+
+
+def _policy_of(plain: Mapping[str, Any]) -> Policy:
+    clocks = plain["clocks_s"]
+    return Policy(
+        clocks=Clocks(
+            acknowledge=timedelta(seconds=clocks["acknowledge"]),
+            arrive=_limit(clocks["arrive"]),
+            feedback=_limit(clocks["feedback"]),
+            close=timedelta(seconds=clocks["close"]),
+        ),
+        ladder=tuple(LadderStep(**step) for step in plain["ladder"]),
+    )

@@ -1,0 +1,207 @@
+"""The smaller books: messages that came in, health, withdrawals, who looked, memories, numbers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from patrol.domain.access import AccessEntry, utc_text
+from patrol.domain.ids import CameraId, MessageKey
+from patrol.domain.message import DeadLetter
+from patrol.domain.observation import Light
+from patrol.store.chain import Chain, first_broken
+from patrol.store.db import Db
+from patrol.store.desk_tables import (
+    access_log,
+    dead_letters,
+    health,
+    health_changes,
+    inbox,
+    memories,
+    sequences,
+    withdrawals,
+)
+from patrol.store.types import clean_text
+
+ACCESS = "access_log"
+KEPT_BYTES = 4096  # of a refused message (ports: the first 4 KiB)
+
+
+class SqlInbox:
+    """Fulfils ports.Inbox."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def first_time(self, key: MessageKey, now: datetime) -> bool:
+        """See the port."""
+        return self._db.add_if_new(inbox, {"key": key, "at": now}, "key")
+
+    def bury(self, letter: DeadLetter) -> None:
+        """See the port."""
+        row = {
+            "at": letter.at,
+            "topic": letter.topic,
+            "reason": letter.reason,
+            "payload": letter.payload[:KEPT_BYTES],
+            "size_bytes": letter.size_bytes,
+        }
+        self._db.add(dead_letters, [row])
+
+    def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """See the port."""
+        newest = select(dead_letters).order_by(dead_letters.c.number.desc()).limit(limit)
+        return [
+            DeadLetter(
+                at=row.at,
+                topic=row.topic,
+                reason=row.reason,
+                payload=bytes(row.payload),
+                size_bytes=row.size_bytes,
+            )
+            for row in self._db.all(newest)
+        ]
+
+
+class SqlHealth:
+    """Fulfils ports.Health."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
+        """See the port."""
+        row = self._db.first(select(health).where(health.c.camera == camera))
+        return None if row is None else (row.state, row.since, row.why)
+
+    def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
+        """See the port."""
+        row = {"camera": camera, "state": state, "since": since, "why": why}
+        self._db.put(health, row, "camera")
+        self._db.add(health_changes, [row])
+
+    def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
+        """See the port."""
+        rows = self._db.all(select(health).order_by(health.c.camera))
+        return {row.camera: (row.state, row.since, row.why) for row in rows}
+
+
+class SqlConsents:
+    """Fulfils ports.Consents; every withdrawal and every return stays in the table."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def withdraw(self, camera: CameraId, *, by: str, now: datetime) -> None:
+        """See the port."""
+        insert = self._db.insert(withdrawals).on_conflict_do_nothing(
+            index_elements=["camera"], index_where=withdrawals.c.restored_at.is_(None)
+        )
+        self._db.run(insert, {"camera": camera, "withdrawn_at": now, "withdrawn_by": by})
+
+    def restore(self, camera: CameraId, *, by: str, now: datetime) -> None:
+        """See the port."""
+        standing = withdrawals.c.camera == camera, withdrawals.c.restored_at.is_(None)
+        restored = withdrawals.update().where(*standing)
+        self._db.run(restored.values(restored_at=now, restored_by=by))
+
+    def withdrawn(self) -> frozenset[CameraId]:
+        """See the port."""
+        standing = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
+        return frozenset(row.camera for row in self._db.all(standing))
+
+
+class SqlAccessLog:
+    """Fulfils ports.AccessLog."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def append(
+        self, *, at: datetime, who: str, what: str, camera: CameraId | None, why: str
+    ) -> None:
+        """See the port."""
+        chain = Chain(self._db, ACCESS)
+        number, previous = chain.head()
+        line = {
+            "number": number + 1,
+            "at": at,
+            "who": clean_text(who),
+            "what": clean_text(what),
+            "camera": camera,
+            "why": clean_text(why),
+        }
+        link = chain.extend(number + 1, previous, *access_fields(line))
+        self._db.add(access_log, [{**line, "previous": previous, "hash": link}])
+
+    def first_broken(self) -> int | None:
+        """See the port."""
+        in_order = self._db.run(select(access_log).order_by(access_log.c.number))
+        lines = (
+            (row.number, row.previous, row.hash, access_fields(row._asdict()))
+            for row in in_order.yield_per(1000)
+        )
+        return first_broken(lines, Chain(self._db, ACCESS).seen_head())
+
+    def entries(self, *, camera: CameraId | None = None, limit: int = 100) -> Sequence[AccessEntry]:
+        """See the port."""
+        newest = select(access_log).order_by(access_log.c.number.desc()).limit(limit)
+        mine = newest if camera is None else newest.where(access_log.c.camera == camera)
+        return [_entry(row) for row in self._db.all(mine)]
+
+
+def access_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:
+    """What the hash of a line covers (domain.access says the same)."""
+    return (
+        line["number"],
+        utc_text(line["at"]),
+        line["who"],
+        line["what"],
+        line["camera"],
+        line["why"],
+    )
+
+
+def _entry(row: Row[Any]) -> AccessEntry:
+    return AccessEntry(
+        number=row.number,
+        at=row.at,
+        who=row.who,
+        what=row.what,
+        camera=row.camera,
+        why=row.why,
+        previous=row.previous,
+        hash=row.hash,
+    )
+
+
+class SqlMemories:
+    """Fulfils ports.Memories."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, camera: CameraId, light: Light) -> bytes | None:
+        """See the port."""
+        mine = memories.c.camera == camera, memories.c.light == light
+        blob = self._db.scalar(select(memories.c.blob).where(*mine))
+        return None if blob is None else bytes(blob)
+
+    def put(self, camera: CameraId, light: Light, blob: bytes, now: datetime) -> None:
+        """See the port."""
+        row = {"camera": camera, "light": light, "blob": blob, "updated_at": now}
+        self._db.put(memories, row, "camera", "light")
+
+    def forget(self, camera: CameraId) -> None:
+        """See the port."""
+        self._db.run(memories.delete().where(memories.c.camera == camera))
+
+
+def next_number(db: Db, sequence: str) -> int:
+    """1, 2, 3 …; the sequence's row stays locked until the unit of work ends."""
+    insert = db.insert(sequences)
+    counted = insert.on_conflict_do_update(
+        index_elements=["name"], set_={"value": sequences.c.value + 1}
+    ).returning(sequences.c.value)
+    return int(db.run(counted, {"name": sequence, "value": 1}).scalar_one())

@@ -1,0 +1,198 @@
+"""The findings book: what was measured, and the leads made of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Boolean, Row, Select, literal_column, or_, select
+
+from patrol.domain.finding import Finding, FindingState
+from patrol.domain.ids import CameraId, FindingId, RoundId
+from patrol.domain.levels import Level
+from patrol.domain.observation import Box, Observation, Subject
+from patrol.domain.round import VisitOutcome
+from patrol.store.db import Db
+from patrol.store.tables import WAITING_FINDING, findings, observations, visits
+
+# Written out, not bound: only so can SQLite see that the partial index serves the query.
+WAITING = literal_column(f"({WAITING_FINDING})", Boolean())
+Kinds = frozenset[tuple[str, str]]
+
+
+class SqlFindings:
+    """Fulfils ports.FindingsBook."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def observe(self, seen: Iterable[Observation]) -> None:
+        """See the port."""
+        self._db.add(observations, [_observation_row(one) for one in seen])
+
+    def recent_kinds(self, camera: CameraId, *, visits: int) -> Sequence[Kinds]:
+        """See the port."""
+        looks = self._db.all(_last_looks(camera, visits))
+        if not looks:
+            return []
+        since = min(look.started_at for look in looks)
+        of_round = [look.round for look in looks if look.round is not None]
+        seen = self._db.all(
+            select(
+                observations.c.kind, observations.c.zone, observations.c.at, observations.c.round
+            ).where(
+                observations.c.camera == camera,
+                or_(observations.c.at >= since, observations.c.round.in_(of_round)),
+            )
+        )
+        kinds: list[set[tuple[str, str]]] = [set() for _ in looks]
+        for one in seen:
+            place = _look_of(one, looks)
+            if place is not None:
+                kinds[place].add((one.kind, one.zone))
+        return [frozenset(kind) for kind in kinds]
+
+    def add(self, finding: Finding) -> None:
+        """See the port."""
+        if not self._db.add_if_new(findings, _row(finding), "id"):
+            raise ValueError(f"finding {finding.id} exists")
+
+    def get(self, finding_id: FindingId) -> Finding:
+        """See the port."""
+        row = self._db.first(self._db.locked(select(findings).where(findings.c.id == finding_id)))
+        if row is None:
+            raise KeyError(finding_id)
+        return finding_of(row)
+
+    def put(self, finding: Finding) -> None:
+        """See the port."""
+        written = findings.update().where(findings.c.id == finding.id).values(_row(finding))
+        if self._db.changed(written) == 0:
+            raise KeyError(finding.id)
+
+    def open_like(self, camera: CameraId, category: str) -> Finding | None:
+        """See the port."""
+        alike = findings.c.camera == camera, findings.c.category == category, WAITING
+        oldest = select(findings).where(*alike).order_by(findings.c.found_at, findings.c.id)
+        row = self._db.first(self._db.locked(oldest.limit(1)))
+        return None if row is None else finding_of(row)
+
+    def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
+        """See the port."""
+        worst_first = (
+            findings.c.level,
+            findings.c.score.desc(),
+            findings.c.found_at,
+            findings.c.id,
+        )
+        waiting = select(findings).where(WAITING).order_by(*worst_first).limit(limit)
+        return [finding_of(row) for row in self._db.all(waiting)]
+
+    def of_round(self, round_id: RoundId) -> Sequence[Finding]:
+        """See the port."""
+        mine = select(findings).where(findings.c.round == round_id)
+        rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
+        return [finding_of(row) for row in rows]
+
+
+def _last_looks(camera: CameraId, limit: int) -> Select[Any]:
+    looked = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
+    newest = visits.c.finished_at.desc(), visits.c.number.desc()
+    return (
+        select(visits.c.round, visits.c.started_at, visits.c.finished_at)
+        .where(visits.c.camera == camera, looked)
+        .order_by(*newest)
+        .limit(limit)
+    )
+
+
+def _look_of(observation: Row[Any], looks: Sequence[Row[Any]]) -> int | None:
+    """Which of the looks, newest first, made the observation: by round, else by the time of it."""
+    for place, look in enumerate(looks):
+        if observation.round != look.round:
+            continue
+        if observation.round is not None or look.started_at <= observation.at:
+            return place
+    return None
+
+
+def _observation_row(one: Observation) -> Mapping[str, Any]:
+    return {
+        "camera": one.camera,
+        "round": one.round,
+        "at": one.at,
+        "subject": one.subject,
+        "kind": one.kind,
+        "score": one.score,
+        "value": one.value,
+        "threshold": one.threshold,
+        "gauge": one.gauge,
+        "box": box_json(one.box),
+        "zone": one.zone,
+        "label": one.label,
+        "picture": one.picture,
+    }
+
+
+def box_json(box: Box | None) -> list[float] | None:
+    """A box as it lies in a column."""
+    return None if box is None else [float(side) for side in box]
+
+
+def box_of(value: Sequence[float] | None) -> Box | None:
+    """And back."""
+    if value is None:
+        return None
+    x, y, width, height = value
+    return (x, y, width, height)
+
+
+def _row(finding: Finding) -> Mapping[str, Any]:
+    return {
+        "id": finding.id,
+        "camera": finding.camera,
+        "grid": finding.grid,
+        "round": finding.round,
+        "subject": finding.subject,
+        "kind": finding.kind,
+        "score": finding.score,
+        "found_at": finding.found_at,
+        "why": finding.why,
+        "level": finding.level,
+        "category": finding.category,
+        "picture": finding.picture,
+        "box": box_json(finding.box),
+        "zone": finding.zone,
+        "times": finding.count,
+        "unreviewed_ok": finding.unreviewed_ok,
+        "state": finding.state,
+        "decided_by": finding.decided_by,
+        "decided_at": finding.decided_at,
+        "reason": finding.reason,
+        "case": finding.case,
+    }
+
+
+def finding_of(row: Row[Any]) -> Finding:
+    """A row as the noun."""
+    return Finding(
+        id=row.id,
+        camera=row.camera,
+        grid=row.grid,
+        round=row.round,
+        subject=Subject(row.subject),
+        kind=row.kind,
+        score=row.score,
+        found_at=row.found_at,
+        why=row.why,
+        level=Level(row.level),
+        category=row.category,
+        picture=row.picture,
+        box=box_of(row.box),
+        zone=row.zone,
+        count=row.times,
+        unreviewed_ok=row.unreviewed_ok,
+        state=FindingState(row.state),
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+        reason=row.reason,
+        case=row.case,
+    )

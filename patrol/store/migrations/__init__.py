@@ -1,0 +1,1 @@
+"""Alembic reads these files; `patrol.store.schema` is the way in."""

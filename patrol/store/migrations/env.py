@@ -1,0 +1,18 @@
+"""Alembic's entry: works on the connection that `patrol.store.schema` hands over."""
+
+from alembic import context
+
+from patrol.store.desk_tables import outbox
+from patrol.store.schema import VERSIONS_TABLE
+
+metadata = outbox.metadata  # desk_tables imports tables, so all of them are known
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSIONS_TABLE,
+    render_as_batch=True,  # SQLite alters a table by copying it
+    transactional_ddl=True,
+    compare_type=True,
+)
+context.run_migrations()

@@ -1,0 +1,140 @@
+"""The outbox: leased in order, marked in bulk, so that thousands of rows cost a few statements.
+
+Two leasers never work at the same moment (SQLite's one writer, an advisory lock on PostgreSQL):
+only so can a lease see that an earlier message of the same topic is in other hands. Rows that
+somebody marks just now are skipped, together with everything later of their topic.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Boolean, Row, and_, case, exists, func, literal_column, or_, select, text
+
+from patrol.domain.ids import CaseId, MessageKey
+from patrol.domain.message import MOVES, DeliveryEvent, DeliveryState, OutboxMessage
+from patrol.store.db import Db, in_parts
+from patrol.store.desk_tables import UNSENT, outbox
+
+QUEUED = literal_column(f"(outbox.{UNSENT})", Boolean())  # written out for the partial index
+_LEASE_LOCK: Final = 0x7061_7472_6F6C  # "patrol": the number of the advisory lock
+_earlier = outbox.alias("earlier")
+_EARLIER_QUEUED = literal_column(f"(earlier.{UNSENT})", Boolean())
+_FREE = {"lease_holder": None, "lease_until": None}
+
+
+class SqlOutbox:
+    """Fulfils ports.Outbox."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, message: OutboxMessage) -> bool:
+        """See the port."""
+        return self._db.add_if_new(outbox, _row(message), "key")
+
+    def lease(
+        self, *, holder: str, now: datetime, lease_s: float, limit: int
+    ) -> Sequence[OutboxMessage]:
+        """See the port."""
+        if self._db.is_postgres:
+            self._db.run(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _LEASE_LOCK})
+        rows = self._candidates(holder, now, limit)
+        if self._db.is_postgres:
+            rows = self._without_overtaking(rows, holder, now)
+        until = now + timedelta(seconds=lease_s)
+        for part in in_parts(row.number for row in rows):
+            mine = outbox.update().where(outbox.c.number.in_(part))
+            self._db.run(mine.values(lease_holder=holder, lease_until=until))
+        return [message_of(row) for row in rows]
+
+    def _candidates(self, holder: str, now: datetime, limit: int) -> Sequence[Row[Any]]:
+        in_other_hands = exists().where(
+            _earlier.c.topic == outbox.c.topic,
+            _earlier.c.number < outbox.c.number,
+            _EARLIER_QUEUED,
+            _earlier.c.lease_until > now,
+            _earlier.c.lease_holder != holder,
+        )
+        free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+        statement = select(outbox).where(QUEUED, free, ~in_other_hands)
+        in_order = statement.order_by(outbox.c.number).limit(limit)
+        return self._db.all(self._db.locked(in_order, skip_locked=True, of=outbox))
+
+    def _without_overtaking(
+        self, rows: Sequence[Row[Any]], holder: str, now: datetime
+    ) -> Sequence[Row[Any]]:
+        """Those before which nothing of their topic was skipped."""
+        if not rows:
+            return rows
+        chosen = {row.number for row in rows}
+        mine = and_(outbox.c.lease_holder == holder, outbox.c.lease_until > now)
+        others = select(outbox.c.topic, outbox.c.number).where(
+            QUEUED,
+            outbox.c.number < max(chosen),
+            or_(outbox.c.lease_until.is_(None), ~mine),
+        )
+        first_skipped: dict[str, int] = {}
+        for row in self._db.all(others.order_by(outbox.c.number)):
+            if row.number not in chosen:
+                first_skipped.setdefault(row.topic, row.number)
+        return [row for row in rows if row.number < first_skipped.get(row.topic, row.number + 1)]
+
+    def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
+        """See the port."""
+        moves = {before: after for (before, what), after in MOVES.items() if what is event}
+        values: dict[str, Any] = {"state": case(moves, value=outbox.c.state), **_FREE}
+        if event is DeliveryEvent.BROKER_TOOK_IT:
+            values["published_at"] = func.coalesce(outbox.c.published_at, now)
+        for part in in_parts(keys):
+            of_these = outbox.c.key.in_(part), outbox.c.state.in_(list(moves))
+            self._db.run(outbox.update().where(*of_these).values(values))
+
+    def release(self, keys: Sequence[MessageKey]) -> None:
+        """See the port."""
+        for part in in_parts(keys):
+            self._db.run(outbox.update().where(outbox.c.key.in_(part), QUEUED).values(_FREE))
+
+    def unsent(self) -> int:
+        """See the port."""
+        return int(self._db.scalar(select(func.count()).select_from(outbox).where(QUEUED)))
+
+    def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
+        """See the port."""
+        about = select(outbox).where(outbox.c.case == case_id).order_by(outbox.c.number)
+        return [message_of(row) for row in self._db.all(about)]
+
+    def published_between(self, start: datetime, end: datetime) -> int:
+        """See the port."""
+        then = outbox.c.published_at >= start, outbox.c.published_at < end
+        return int(self._db.scalar(select(func.count()).select_from(outbox).where(*then)))
+
+
+def _row(message: OutboxMessage) -> Mapping[str, Any]:
+    return {
+        "key": message.key,
+        "topic": message.topic,
+        "payload": message.payload,
+        "queued_at": message.queued_at,
+        "retain": message.retain,
+        "case": message.case,
+        "expires_at": message.expires_at,
+        "state": message.state,
+        "published_at": message.published_at,
+    }
+
+
+def message_of(row: Row[Any]) -> OutboxMessage:
+    """A row as the noun."""
+    return OutboxMessage(
+        key=row.key,
+        topic=row.topic,
+        payload=bytes(row.payload),
+        queued_at=row.queued_at,
+        retain=row.retain,
+        case=row.case,
+        expires_at=row.expires_at,
+        state=DeliveryState(row.state),
+        published_at=row.published_at,
+        order=row.number,
+    )

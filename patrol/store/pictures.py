@@ -1,0 +1,126 @@
+"""The picture index, and the ledger that proves what was deleted and when.
+
+A picture is named by its content, so the same bytes can come home twice (a black camera, a frozen
+one): the index keeps one row, which lives as long as the longer-lived of the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, case, select
+
+from patrol.domain.access import utc_text
+from patrol.domain.ids import Sha256
+from patrol.domain.round import StoredPicture
+from patrol.store.chain import Chain
+from patrol.store.db import Db
+from patrol.store.tables import deletions, pictures
+
+DELETIONS = "deletions"
+
+
+def picture_row(picture: StoredPicture) -> dict[str, Any]:
+    """As it lies in `pictures` and in `visit_pictures`."""
+    return {
+        "sha256": picture.sha256,
+        "camera": picture.camera,
+        "taken_at": picture.taken_at,
+        "width_px": picture.width_px,
+        "height_px": picture.height_px,
+        "bytes": picture.bytes,
+        "purpose": picture.purpose,
+        "delete_after": picture.delete_after,
+    }
+
+
+def picture_of(row: Row[Any]) -> StoredPicture:
+    """Back from either table."""
+    return StoredPicture(
+        sha256=row.sha256,
+        camera=row.camera,
+        taken_at=row.taken_at,
+        width_px=row.width_px,
+        height_px=row.height_px,
+        bytes=row.bytes,
+        purpose=row.purpose,
+        delete_after=row.delete_after,
+    )
+
+
+def index_pictures(db: Db, stored: Sequence[StoredPicture]) -> None:
+    """Into the index; of the same content twice, the longer life counts, with its purpose."""
+    if not stored:
+        return
+    insert = db.insert(pictures)
+    new = insert.excluded
+    longer = new.delete_after > pictures.c.delete_after
+    upsert = insert.on_conflict_do_update(
+        index_elements=["sha256"],
+        set_={
+            "purpose": case((longer, new.purpose), else_=pictures.c.purpose),
+            "delete_after": case((longer, new.delete_after), else_=pictures.c.delete_after),
+        },
+    )
+    db.run(upsert, [picture_row(picture) for picture in stored])
+
+
+class SqlPictures:
+    """Fulfils ports.Pictures."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, sha256: Sha256) -> StoredPicture | None:
+        """See the port."""
+        row = self._db.first(select(pictures).where(pictures.c.sha256 == sha256))
+        return None if row is None else picture_of(row)
+
+    def add(self, picture: StoredPicture) -> None:
+        """See the port."""
+        index_pictures(self._db, (picture,))
+
+    def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> bool:
+        """See the port."""
+        later = case((pictures.c.delete_after < until, until), else_=pictures.c.delete_after)
+        kept = pictures.update().where(pictures.c.sha256 == sha256)
+        return self._db.changed(kept.values(purpose=purpose, delete_after=later)) == 1
+
+    def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
+        """See the port."""
+        due = select(pictures).where(pictures.c.delete_after <= now)
+        oldest = due.order_by(pictures.c.delete_after, pictures.c.sha256).limit(limit)
+        return [picture_of(row) for row in self._db.all(oldest)]
+
+    def deleted(self, sha256: Sha256, now: datetime) -> None:
+        """See the port."""
+        row = self._db.first(self._db.locked(select(pictures).where(pictures.c.sha256 == sha256)))
+        if row is None:
+            return
+        chain = Chain(self._db, DELETIONS)
+        number, previous = chain.head()
+        line = {
+            "number": number + 1,
+            "sha256": sha256,
+            "camera": row.camera,
+            "taken_at": row.taken_at,
+            "purpose": row.purpose,
+            "due_at": row.delete_after,
+            "deleted_at": now,
+        }
+        link = chain.extend(number + 1, previous, *deletion_fields(line))
+        self._db.add(deletions, [{**line, "previous": previous, "hash": link}])
+        self._db.run(pictures.delete().where(pictures.c.sha256 == sha256))
+
+
+def deletion_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:
+    """What the hash of a ledger line covers, number first."""
+    return (
+        line["number"],
+        line["sha256"],
+        line["camera"],
+        utc_text(line["taken_at"]),
+        line["purpose"],
+        utc_text(line["due_at"]),
+        utc_text(line["deleted_at"]),
+    )

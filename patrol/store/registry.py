@@ -1,0 +1,125 @@
+"""The registry's snapshot: what reports need to name a camera, with a history of every change.
+
+Never an address: `cameras.csv` is the only place that has those. Consent and placement changes are
+the ones an auditor asks for; they are kept like all others, field by field.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from patrol.domain.camera import Camera
+from patrol.domain.grid import Grid
+from patrol.domain.registry import Registry
+from patrol.store.db import Db
+from patrol.store.desk_tables import camera_changes, cameras, grids
+
+_FIELDS: Final = (
+    "name", "grid", "place", "link", "household_ref", "placement", "priority", "consent",
+    "consent_until", "tags", "longitude", "latitude",
+)  # fmt: skip
+
+
+class SqlRegistry:
+    """Fulfils ports.RegistryBook."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def sync(self, registry: Registry, now: datetime) -> int:
+        """See the port."""
+        known = {row["id"]: row for row in self._rows()}
+        changes: list[Mapping[str, Any]] = []
+        for camera in registry.cameras.values():
+            changes += self._sync_camera(camera, known.get(camera.id), now)
+        gone = [
+            id_
+            for id_, row in known.items()
+            if id_ not in registry.cameras and row["retired_at"] is None
+        ]
+        changes += self._retire(gone, now)
+        self._db.add(camera_changes, changes)
+        self._sync_grids(registry.tree.grids.values(), now)
+        return len(changes)
+
+    def _rows(self) -> Iterable[dict[str, Any]]:
+        return (row._asdict() for row in self._db.all(select(cameras)))
+
+    def _sync_camera(
+        self, camera: Camera, known: Mapping[str, Any] | None, now: datetime
+    ) -> list[Mapping[str, Any]]:
+        row = {**_row(camera), "retired_at": None}
+        if known is None:
+            self._db.add(cameras, [{"id": camera.id, **row, "first_seen_at": now}])
+            return [_change(camera.id, now, "first_seen_at", None, now)]
+        changes = [
+            _change(camera.id, now, field, known[field], value)
+            for field, value in row.items()
+            if known[field] != value
+        ]
+        if changes:
+            self._db.run(cameras.update().where(cameras.c.id == camera.id).values(row))
+        return changes
+
+    def _retire(self, gone: Iterable[str], now: datetime) -> list[Mapping[str, Any]]:
+        changes = []
+        for id_ in gone:
+            self._db.run(cameras.update().where(cameras.c.id == id_).values(retired_at=now))
+            changes.append(_change(id_, now, "retired_at", None, now))
+        return changes
+
+    def _sync_grids(self, there: Iterable[Grid], now: datetime) -> None:
+        codes = []
+        for grid in there:
+            row = {
+                "code": grid.code,
+                "name": grid.name,
+                "level": grid.level,
+                "parent": grid.parent,
+                "retired_at": None,
+            }
+            self._db.put(grids, row, "code")
+            codes.append(grid.code)
+        gone = grids.c.code.not_in(codes), grids.c.retired_at.is_(None)
+        self._db.run(grids.update().where(*gone).values(retired_at=now))
+
+
+def _row(camera: Camera) -> dict[str, Any]:
+    return {
+        "name": camera.name,
+        "grid": camera.grid,
+        "place": camera.place,
+        "link": camera.link,
+        "household_ref": camera.household_ref,
+        "placement": camera.placement,
+        "priority": camera.priority,
+        "consent": camera.consent.state,
+        "consent_until": camera.consent.until,
+        "tags": sorted(camera.tags),
+        "longitude": camera.longitude,
+        "latitude": camera.latitude,
+    }
+
+
+def _change(
+    camera: str, now: datetime, field: str, before: object, after: object
+) -> Mapping[str, Any]:
+    return {
+        "camera": camera,
+        "at": now,
+        "field": field,
+        "before": _text(before),
+        "after": _text(after),
+    }
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, list):
+        return ";".join(value)
+    return str(value)

@@ -1,0 +1,219 @@
+"""The rounds book: planned visits become rows, pending ones become recorded ones, exactly once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, literal_column, select
+
+from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.round import (
+    PlannedVisit,
+    Round,
+    RoundBooks,
+    RoundState,
+    StoredPicture,
+    Visit,
+    VisitOutcome,
+)
+from patrol.store.db import Db
+from patrol.store.pictures import index_pictures, picture_row
+from patrol.store.tables import findings, observations, rounds, visit_pictures, visits
+from patrol.store.visits import read_visits, visit_row
+
+# Written out, not bound: only so can SQLite see that the partial index serves the query.
+PENDING = visits.c.outcome == literal_column("'pending'")
+UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
+_NOT_YET = {
+    "outcome": VisitOutcome.PENDING,
+    "tries": 0,
+    "failure": "",
+    "seen": "",
+    "usable_pictures": 0,
+    "faults": [],
+    "freshness": "",
+    "light": "",
+}
+
+
+class SqlRounds:
+    """Fulfils ports.RoundsBook."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, a_round: Round, planned: Iterable[PlannedVisit]) -> None:
+        """See the port."""
+        if not self._db.add_if_new(rounds, _row(a_round), "id"):
+            raise ValueError(f"round {a_round.id} exists")
+        rows = [
+            {"round": a_round.id, "camera": visit.camera, "place": visit.order, **_NOT_YET}
+            for visit in planned
+        ]
+        self._db.add(visits, rows)
+
+    def get(self, round_id: RoundId) -> Round:
+        """See the port."""
+        row = self._db.first(select(rounds).where(rounds.c.id == round_id))
+        if row is None:
+            raise KeyError(round_id)
+        return _round(row)
+
+    def put(self, a_round: Round) -> None:
+        """See the port."""
+        statement = rounds.update().where(rounds.c.id == a_round.id).values(_row(a_round))
+        if self._db.changed(statement) == 0:
+            raise KeyError(a_round.id)
+
+    def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
+        """See the port."""
+        newest = rounds.c.planned_at.desc(), rounds.c.id.desc()
+        found = select(rounds).where(rounds.c.plan == plan).order_by(*newest).limit(limit)
+        return [_round(row) for row in self._db.all(found)]
+
+    def unfinished(self, plan: str) -> Round | None:
+        """See the port."""
+        row = self._db.first(
+            select(rounds)
+            .where(rounds.c.plan == plan, rounds.c.state.in_(UNFINISHED))
+            .order_by(rounds.c.planned_at.desc(), rounds.c.id.desc())
+            .limit(1)
+        )
+        return None if row is None else _round(row)
+
+    def pending(self, round_id: RoundId) -> Sequence[PlannedVisit]:
+        """See the port."""
+        found = select(visits.c.camera, visits.c.place).where(visits.c.round == round_id, PENDING)
+        return [
+            PlannedVisit(round=round_id, camera=row.camera, order=row.place)
+            for row in self._db.all(found.order_by(visits.c.place))
+        ]
+
+    def record(self, visit: Visit) -> bool:
+        """See the port."""
+        if visit.outcome is VisitOutcome.PENDING:
+            raise ValueError(f"a recorded visit is not pending: {visit!r}")
+        number = self._add(visit) if visit.round is None else self._fill_in(visit)
+        if number is None:
+            return False
+        rows = [
+            {"visit": number, "place": place, **_without_camera(picture)}
+            for place, picture in enumerate(visit.pictures)
+        ]
+        self._db.add(visit_pictures, rows)
+        index_pictures(self._db, visit.pictures)
+        return True
+
+    def _add(self, visit: Visit) -> int:
+        result = self._db.run(visits.insert(), visit_row(visit))
+        (number,) = result.inserted_primary_key or (None,)
+        assert isinstance(number, int)  # noqa: S101  the table counts up by itself
+        return number
+
+    def _fill_in(self, visit: Visit) -> int | None:
+        place = visits.c.round == visit.round, visits.c.camera == visit.camera
+        filled = visits.update().where(*place, PENDING).values(visit_row(visit))
+        row = self._db.first(filled.returning(visits.c.number))
+        if row is not None:
+            return int(row.number)
+        if self._db.scalar(select(visits.c.number).where(*place)) is None:
+            raise KeyError((visit.round, visit.camera))
+        return None
+
+    def miss_pending(self, round_id: RoundId, reason: str, now: datetime) -> int:
+        """See the port."""
+        missed = (
+            visits.update()
+            .where(visits.c.round == round_id, PENDING)
+            .values(outcome=VisitOutcome.MISSED, seen=reason, started_at=now, finished_at=now)
+        )
+        return self._db.changed(missed)
+
+    def books(self, round_id: RoundId) -> RoundBooks:
+        """See the port."""
+        counted = self._count_by(visits.c.outcome, round_id)
+        failures = self._count_by(visits.c.failure, round_id)
+        failures.pop("", None)
+        mine = visits.c.round == round_id
+        taken = select(func.count()).select_from(visit_pictures.join(visits)).where(mine)
+        planned = self._db.scalar(select(rounds.c.planned).where(rounds.c.id == round_id))
+        if planned is None:
+            raise KeyError(round_id)
+        return RoundBooks(
+            planned=planned,
+            pending=counted.get("pending", 0),
+            normal=counted.get("normal", 0),
+            problem=counted.get("problem", 0),
+            not_viewable=counted.get("not_viewable", 0),
+            missed=counted.get("missed", 0),
+            pictures=self._db.scalar(taken),
+            observations=self._db.scalar(
+                select(func.count()).where(observations.c.round == round_id)
+            ),
+            findings=self._db.scalar(select(func.count()).where(findings.c.round == round_id)),
+            failures=failures,
+        )
+
+    def _count_by(self, column: Any, round_id: RoundId) -> dict[str, int]:
+        counts = select(column, func.count()).where(visits.c.round == round_id).group_by(column)
+        return dict(self._db.pairs(counts))
+
+    def visits(self, round_id: RoundId) -> Sequence[Visit]:
+        """See the port."""
+        return read_visits(
+            self._db,
+            select(visits)
+            .where(visits.c.round == round_id, visits.c.outcome != VisitOutcome.PENDING)
+            .order_by(visits.c.place),
+        )
+
+    def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
+        """See the port."""
+        newest = visits.c.finished_at.desc(), visits.c.number.desc()
+        looked = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
+        found = select(visits).where(visits.c.camera == camera, looked)
+        return read_visits(self._db, found.order_by(*newest).limit(limit))
+
+
+def _without_camera(picture: StoredPicture) -> Mapping[str, Any]:
+    row = picture_row(picture)
+    del row["camera"]  # the visit's own
+    return row
+
+
+def _row(a_round: Round) -> Mapping[str, Any]:
+    return {
+        "id": a_round.id,
+        "plan": a_round.plan,
+        "day": a_round.day,
+        "planned_at": a_round.planned_at,
+        "finish_by": a_round.finish_by,
+        "planned": a_round.planned,
+        "refused": dict(a_round.refused),
+        "state": a_round.state,
+        "started_at": a_round.started_at,
+        "finished_at": a_round.finished_at,
+        "reason": a_round.reason,
+        "wall_s": a_round.wall_s,
+        "cpu_s": a_round.cpu_s,
+        "peak_rss_mb": a_round.peak_rss_mb,
+    }
+
+
+def _round(row: Row[Any]) -> Round:
+    return Round(
+        id=row.id,
+        plan=row.plan,
+        day=row.day,
+        planned_at=row.planned_at,
+        finish_by=row.finish_by,
+        planned=row.planned,
+        refused=row.refused,
+        state=RoundState(row.state),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        reason=row.reason,
+        wall_s=row.wall_s,
+        cpu_s=row.cpu_s,
+        peak_rss_mb=row.peak_rss_mb,
+    )

@@ -1,0 +1,235 @@
+"""The tables. What a row means is said by the nouns of `patrol.domain`; here is only how it lies.
+
+References are checked at commit (deferred), so that a unit of work may write in any order.
+Partial indexes carry the lists that are polled — what waits, what is due — and stay as small as
+those lists are. Levels are the Roman numerals I to IV, whose text order is the order of urgency.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from patrol.store.types import Reading, UtcTime, Words
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER up by itself
+Plain = JSON(none_as_null=True)
+
+
+def numbered() -> Column[int]:
+    """A key that counts up; with sqlite_autoincrement, never given twice."""
+    return Column("number", Number, primary_key=True, autoincrement=True)
+
+
+def _to(target: str) -> ForeignKey:
+    return ForeignKey(target, deferrable=True, initially="DEFERRED")
+
+
+def where(condition: str) -> dict[str, Any]:
+    """The options of a partial index, for both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("planned_at", UtcTime, nullable=False),
+    Column("finish_by", UtcTime, nullable=False),
+    Column("planned", Integer, nullable=False),
+    Column("refused", Plain, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("reason", Words, nullable=False),
+    Column("wall_s", Float, nullable=False),
+    Column("cpu_s", Float, nullable=False),
+    Column("peak_rss_mb", Float, nullable=False),
+    Index(None, "plan", "planned_at"),
+    Index(None, "day"),
+)
+visits = Table(
+    "visits",
+    metadata,
+    numbered(),
+    Column("round", Text, _to("rounds.id")),
+    Column("camera", Text, nullable=False),
+    Column("place", Integer),  # in the order of the plan
+    Column("outcome", Text, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("tries", Integer, nullable=False),
+    Column("failure", Text, nullable=False),
+    Column("seen", Words, nullable=False),
+    Column("usable_pictures", Integer, nullable=False),
+    Column("faults", Plain, nullable=False),
+    Column("readings", Plain),
+    Column("facts", Plain),
+    Column("freshness", Text, nullable=False),
+    Column("light", Text, nullable=False),
+    UniqueConstraint("round", "camera"),
+    Index("ix_visits_waiting", "round", "place", **where("outcome = 'pending'")),
+    Index("ix_visits_camera_finished_at", "camera", "finished_at"),
+    sqlite_autoincrement=True,
+)
+visit_pictures = Table(  # which pictures a visit took; stays when the pictures are deleted
+    "visit_pictures",
+    metadata,
+    Column("visit", Number, _to("visits.number"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("delete_after", UtcTime, nullable=False),
+    Index(None, "sha256"),
+)
+pictures = Table(  # what is stored just now
+    "pictures",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("camera", Text, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("delete_after", UtcTime, nullable=False),
+    Index(None, "delete_after"),
+    Index(None, "camera"),
+)
+deletions = Table(  # the ledger: what is gone, and that nobody edited the ledger
+    "deletions",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("sha256", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("deleted_at", UtcTime, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index(None, "sha256"),
+)
+observations = Table(
+    "observations",
+    metadata,
+    numbered(),
+    Column("camera", Text, nullable=False),
+    Column("round", Text, _to("rounds.id")),
+    Column("at", UtcTime, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("value", Reading),
+    Column("threshold", Reading),
+    Column("gauge", Text, nullable=False),
+    Column("box", Plain),
+    Column("zone", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("picture", Text),
+    Index(None, "camera", "at"),
+    Index(None, "round"),
+    sqlite_autoincrement=True,
+)
+WAITING_FINDING = "state IN ('candidate', 'unsure')"
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("camera", Text, nullable=False),
+    Column("grid", Text, nullable=False),
+    Column("round", Text, _to("rounds.id")),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("found_at", UtcTime, nullable=False),
+    Column("why", Words, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("picture", Text),
+    Column("box", Plain),
+    Column("zone", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("unreviewed_ok", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_by", Words, nullable=False),
+    Column("decided_at", UtcTime),
+    Column("reason", Words, nullable=False),
+    Column("case", Text),
+    Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
+    Index(None, "round"),
+    Index(None, "found_at"),
+)
+OPEN_CASE = "state NOT IN ('closed', 'voided')"
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("finding", Text, _to("findings.id")),
+    Column("camera", Text),
+    Column("grid", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("place", Words, nullable=False),
+    Column("found_at", UtcTime, nullable=False),
+    Column("dispatched_at", UtcTime, nullable=False),
+    Column("policy", Plain, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("box", Plain),
+    Column("before", Text),
+    Column("after", Text),
+    Column("state", Text, nullable=False),
+    Column("rung", Integer, nullable=False),
+    Column("ladder_due_at", UtcTime),
+    Column("look_due_at", UtcTime),
+    Column("looks", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("times", Integer, nullable=False),
+    Index("ix_cases_open", "camera", "category", **where(OPEN_CASE)),
+    Index("ix_cases_ladder_due_at", "ladder_due_at", **where("ladder_due_at IS NOT NULL")),
+    Index("ix_cases_look_due_at", "look_due_at", **where("look_due_at IS NOT NULL")),
+    Index(None, "dispatched_at"),
+    Index(None, "finding"),
+)
+case_entries = Table(
+    "case_entries",
+    metadata,
+    Column("case", Text, _to("cases.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("state", Text, nullable=False),
+)
