@@ -60,7 +60,7 @@ class CaseEvent(StrEnum):
 S, E = CaseState, CaseEvent
 ON_THE_GROUND = (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED, S.HANDLED, S.REWORK)
 OPEN = (*ON_THE_GROUND, S.FED_BACK, S.VERIFIED, S.RETURNED)
-FURTHER_ON = (S.ARRIVED, S.HANDLED, S.FED_BACK, S.VERIFIED)
+FURTHER_ON = (S.ARRIVED, S.HANDLED, S.FED_BACK, S.VERIFIED, S.RETURNED)
 ENDED = (S.CLOSED, S.VOIDED)
 
 MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
@@ -89,9 +89,10 @@ MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         )
     },
     (S.FED_BACK, E.LOOK_FAILED): S.FED_BACK,
-    # Late steps: the case is already further on.
+    # Late steps: the case is already further on. Two rungs may both answer; both are noted.
     (S.ACKNOWLEDGED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
     **{(s, e): s for s in FURTHER_ON for e in (E.ACKNOWLEDGE, E.ARRIVE)},
+    **{(s, e): s for s in (S.FED_BACK, S.VERIFIED) for e in (E.HANDLE, E.FEED_BACK)},
 }  # fmt: skip
 
 

@@ -53,3 +53,8 @@ ALL: Final[tuple[Category, ...]] = (
     _c("99", "other", "其他", "other", "到场核实"),
 )
 BY_ID: Final[dict[str, Category]] = {category.id: category for category in ALL}
+
+
+def named(ident: str) -> Category:
+    """The category of that identifier; one that a site's rules made up is an 其他 of its name."""
+    return BY_ID.get(ident) or _c("99", ident, ident, ident.replace("_", " "), "到场核实")

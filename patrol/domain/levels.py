@@ -1,8 +1,8 @@
 """Levels and the clocks that they start (domain.md, defaults of the house)."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
+from enum import StrEnum, auto
 
 
 class Level(StrEnum):
@@ -12,6 +12,11 @@ class Level(StrEnum):
     PRESSING = "II"  # 紧急
     ORDINARY = "III"  # 一般, office hours
     NOTE = "IV"  # 提示: camera faults, to the maintainer
+
+    @property
+    def zh(self) -> str:
+        """As an operator and a leader read it."""
+        return {"I": "特急", "II": "紧急", "III": "一般", "IV": "提示"}[self.value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +55,21 @@ CLOCKS: dict[Level, Clocks] = {
         close=timedelta(days=7),
     ),
 }
+
+YELLOW_FROM = 0.8  # of a limit: the light turns before it is too late to act
+
+
+class Lamp(StrEnum):
+    """The light beside a limit (红黄绿灯)."""
+
+    GREEN = auto()
+    YELLOW = auto()
+    RED = auto()
+
+
+def lamp(started: datetime, limit: timedelta, now: datetime) -> Lamp:
+    """Green below 80 % of the limit, yellow up to it, red beyond."""
+    used = now - started
+    if used > limit:
+        return Lamp.RED
+    return Lamp.YELLOW if used >= limit * YELLOW_FROM else Lamp.GREEN

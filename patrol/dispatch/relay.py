@@ -1,0 +1,203 @@
+"""Relay: the one way out of the house. Leases due rows, publishes, waits for PUBACK, marks.
+
+Dying anywhere means a repeat, never a loss: a row is marked only after the broker's word, a lease
+runs out by itself, and a repeat carries the same key. Two messages of one topic never fly at the
+same time, so a lost acknowledgement can not put an older word on top of a newer one.
+"""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from patrol.domain.ids import MessageKey
+from patrol.domain.message import DeliveryEvent, OutboxMessage
+from patrol.ports import Clock, NotConnected, Publisher, Store, StoreFull, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+FIRST_WAIT_S: Final = 0.25
+LONGEST_WAIT_S: Final = 30.0  # a broker that comes back is noticed within this time
+_jitter = random.Random()  # noqa: S311  spreads retries, guards nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayOptions:
+    """How a relay works through the outbox."""
+
+    batch: int = 500  # rows per lease: one transaction each to lease and to mark
+    lease_s: float = 60.0  # must outlast publish_timeout_s, or a second relay repeats ours
+    publish_timeout_s: float = 15.0
+    poll_s: float = 2.0  # a row that another process queued waits no longer than this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one turn of the relay did."""
+
+    leased: int = 0
+    published: int = 0
+    problem: str = ""  # why it could not go on, in words
+
+    @property
+    def idle(self) -> bool:
+        """Nothing was waiting."""
+        return not self.leased and not self.problem
+
+
+@dataclass
+class Relay:
+    """Works the outbox off through a publisher. One thread uses it; any may `wake` it."""
+
+    store: Store
+    publisher: Publisher
+    clock: Clock
+    holder: str  # names the lease: one per running relay
+    options: RelayOptions = field(default_factory=RelayOptions)
+    counters: Counter[str] = field(default_factory=Counter)
+    _news: threading.Event = field(default_factory=threading.Event)
+    _story: str = ""
+
+    def wake(self) -> None:
+        """Something was queued just now."""
+        self._news.set()
+
+    def step(self) -> Step:
+        """One batch: lease, publish, mark. Never raises for a broker or store that is away."""
+        try:
+            return self._step()
+        except (StoreUnavailable, StoreFull) as exc:
+            return Step(problem=str(exc) or type(exc).__name__)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: work whatever is queued, wait for news, back off while it cannot."""
+        failures = 0
+        while not stop.is_set():
+            self._news.clear()
+            step = self.step()
+            self._note(step)
+            failures = failures + 1 if step.problem else 0
+            if step.problem:
+                stop.wait(backoff_s(failures))
+            elif step.idle:
+                self._wait_for_news(stop)
+
+    def drain(self, timeout_s: float) -> int:
+        """Work until nothing waits or the time is up (short-lived commands); how many still wait.
+
+        What still waits is safe in the outbox; the service's relay sends it.
+        """
+        deadline_s = self.clock.monotonic_s() + timeout_s
+        failures = 0
+        while True:
+            step = self.step()
+            waiting = self._unsent()
+            left_s = deadline_s - self.clock.monotonic_s()
+            if waiting == 0 or left_s <= 0:
+                return waiting
+            failures = failures + 1 if step.problem else 0
+            if step.problem or step.idle:  # away, or leased by another relay just now
+                self.clock.sleep(min(backoff_s(failures), left_s))
+
+    def _step(self) -> Step:
+        options = self.options
+        with self.store.begin() as uow:
+            leased = uow.outbox.lease(
+                holder=self.holder,
+                now=self.clock.now(),
+                lease_s=options.lease_s,
+                limit=options.batch,
+            )
+            uow.commit()
+        if not leased:
+            return Step()
+        live, stale = _split_expired(leased, self.clock.now())
+        taken, problem = self._publish(live)
+        self._settle(taken, stale, [m.key for m in live if m.key not in set(taken)])
+        self.counters["published"] += len(taken)
+        self.counters["expired"] += len(stale)
+        return Step(leased=len(leased), published=len(taken), problem=problem)
+
+    def _publish(self, messages: Sequence[OutboxMessage]) -> tuple[list[MessageKey], str]:
+        taken: list[MessageKey] = []
+        stuck: set[str] = set()
+        for wave in waves(messages):
+            going = [message for message in wave if message.topic not in stuck]
+            if not going:
+                continue
+            try:
+                acked = set(self.publisher.publish(going, self.options.publish_timeout_s))
+            except NotConnected as exc:
+                return taken, f"broker not connected: {exc}".rstrip(": ")
+            taken.extend(message.key for message in going if message.key in acked)
+            stuck.update(message.topic for message in going if message.key not in acked)
+        problem = f"{len(stuck)} not acknowledged by the broker" if stuck else ""
+        return taken, problem
+
+    def _settle(
+        self,
+        taken: Sequence[MessageKey],
+        stale: Sequence[MessageKey],
+        back: Sequence[MessageKey],
+    ) -> None:
+        now = self.clock.now()
+        with self.store.begin() as uow:
+            if taken:
+                uow.outbox.mark(taken, DeliveryEvent.BROKER_TOOK_IT, now)
+            if stale:
+                uow.outbox.mark(stale, DeliveryEvent.TOO_OLD, now)
+            if back:
+                uow.outbox.release(back)
+            uow.commit()
+
+    def _unsent(self) -> int:
+        with self.store.begin() as uow:
+            return uow.outbox.unsent()
+
+    def _wait_for_news(self, stop: threading.Event) -> None:
+        # Short naps, so that `stop` is heard although the news has an event of its own.
+        waited_s, nap_s = 0.0, 0.25
+        while waited_s < self.options.poll_s and not stop.is_set():
+            if self._news.wait(nap_s):
+                return
+            waited_s += nap_s
+
+    def _note(self, step: Step) -> None:
+        if step.problem == self._story:
+            return
+        if step.problem:
+            log.warning("messages wait in the outbox", reason=step.problem)
+        else:
+            log.info("messages flow again")
+        self._story = step.problem
+
+
+def waves(messages: Sequence[OutboxMessage]) -> list[list[OutboxMessage]]:
+    """Split a batch so that no wave has two messages of one topic; order is kept within a topic."""
+    out: list[list[OutboxMessage]] = []
+    turn: Counter[str] = Counter()
+    for message in messages:
+        index = turn[message.topic]
+        turn[message.topic] += 1
+        if index == len(out):
+            out.append([])
+        out[index].append(message)
+    return out
+
+
+def backoff_s(failures: int, pick: Callable[[float, float], float] = _jitter.uniform) -> float:
+    """0.25 s, doubling to 30 s, each shortened by up to a half so that nobody marches in step."""
+    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(max(failures - 1, 0), 16))
+    return pick(longest / 2, longest)
+
+
+def _split_expired(
+    leased: Sequence[OutboxMessage], now: datetime
+) -> tuple[list[OutboxMessage], list[MessageKey]]:
+    live = [m for m in leased if m.expires_at is None or now < m.expires_at]
+    return live, [m.key for m in leased if not (m.expires_at is None or now < m.expires_at)]

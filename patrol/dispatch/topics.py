@@ -1,0 +1,111 @@
+"""Topics are types: every topic of the product is spelled here and nowhere else (contracts.md).
+
+P = patrol/v1/{site}. Building one checks its parts, so a wildcard or a slash can never slip in.
+Reading one answers None for whatever is not that topic.
+"""
+
+import re
+from typing import Final, NamedTuple, Self
+
+from typing_extensions import override
+
+from patrol.domain.ids import CameraId, CaseId, GridCode
+
+VERSION: Final = 1  # of the topics and of every payload's `v`
+_PART = r"[A-Za-z0-9_.-]{1,64}"
+_SAFE: Final = re.compile(_PART, re.ASCII)
+
+
+def prefix(site: str) -> str:
+    """`patrol/v1/{site}`."""
+    return f"patrol/v{VERSION}/{_part(site)}"
+
+
+class CaseTopic(NamedTuple):
+    """Centre → leader, retained: the case as the leader must see it now."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        return f"{prefix(self.site)}/grid/{_part(self.grid)}/case/{_part(self.case)}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of a case topic."""
+        match = _CASE.fullmatch(text)
+        return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
+
+
+class ReplyTopic(NamedTuple):
+    """Leader → centre: receipts, acknowledgement, arrival, feedback."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        return f"{prefix(self.site)}/grid/{_part(self.grid)}/reply/{_part(self.case)}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of a reply topic."""
+        match = _REPLY.fullmatch(text)
+        return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
+
+
+class ReportTopic(NamedTuple):
+    """Leader → centre: a problem first seen on the ground."""
+
+    site: str
+    grid: GridCode
+
+    @override
+    def __str__(self) -> str:
+        return f"{prefix(self.site)}/grid/{_part(self.grid)}/report"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of a report topic."""
+        match = _REPORT.fullmatch(text)
+        return cls(match[1], GridCode(match[2])) if match else None
+
+
+def health_topic(site: str, camera: CameraId) -> str:
+    """Centre → maintainer, retained, only on change."""
+    return f"{prefix(site)}/camera/{_part(camera)}/health"
+
+
+def round_topic(site: str, plan: str) -> str:
+    """Centre → anyone, retained: progress, then the summary."""
+    return f"{prefix(site)}/round/{_part(plan)}/latest"
+
+
+def status_topic(site: str) -> str:
+    """Centre's own state; also its last will."""
+    return f"{prefix(site)}/centre/status"
+
+
+def inbox_filters(site: str) -> tuple[str, ...]:
+    """What the centre subscribes to."""
+    return (f"{prefix(site)}/grid/+/reply/+", f"{prefix(site)}/grid/+/report")
+
+
+def case_filter(site: str, grid: str = "+") -> str:
+    """What a leader subscribes to; `+` for all grids."""
+    return f"{prefix(site)}/grid/{grid}/case/+"
+
+
+def _part(text: str) -> str:
+    if not _SAFE.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be part of a topic: use letters, digits, '_', '.', '-'")
+    return text
+
+
+_HEAD = rf"patrol/v{VERSION}/({_PART})/grid/({_PART})"
+_CASE: Final = re.compile(rf"{_HEAD}/case/({_PART})", re.ASCII)
+_REPLY: Final = re.compile(rf"{_HEAD}/reply/({_PART})", re.ASCII)
+_REPORT: Final = re.compile(rf"{_HEAD}/report", re.ASCII)

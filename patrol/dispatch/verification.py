@@ -1,0 +1,79 @@
+"""Verification (核查): the camera was looked through again; the case closes or is reworked.
+
+Called by whoever looked, inside the caller's unit of work. A case that moved on meanwhile (voided,
+reworked by hand) is left as it is.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.escalation import start_ladder, stop_ladder
+from patrol.domain.ids import CaseId, Sha256
+from patrol.ports import Announcer, UnitOfWork
+
+LOOK_AGAIN_AFTER: Final = timedelta(minutes=5)  # doubled by each look that failed
+MOST_LOOKS: Final = 6  # 5 + 10 + 20 + 40 + 80 minutes; then a person has to look
+
+
+def verified(
+    uow: UnitOfWork,
+    case_id: CaseId,
+    *,
+    gone: bool,
+    by: str,
+    now: datetime,
+    announcer: Announcer,
+    after: Sha256 | None = None,
+    note: str = "",
+) -> Case:
+    """Gone: verified and closed, the leaders' topics cleared. Still there: back to the ground."""
+    case = uow.cases.get(case_id)
+    if case.state is not CaseState.FED_BACK:
+        return case
+    looked = replace(
+        case, looks=case.looks + 1, look_due_at=None, after=after, revision=case.revision + 1
+    )
+    if gone:
+        seen = looked.move(CaseEvent.VERIFY, at=now, by=by, note=note)
+        settled = stop_ladder(seen.move(CaseEvent.CLOSE, at=now, by=by))
+    else:
+        settled = start_ladder(looked.move(CaseEvent.NOT_VERIFIED, at=now, by=by, note=note), now)
+    uow.cases.put(settled)
+    tell(uow, settled, announcer, now)
+    return settled
+
+
+def look_failed(
+    uow: UnitOfWork,
+    case_id: CaseId,
+    *,
+    by: str,
+    now: datetime,
+    why: str,
+    announcer: Announcer,
+) -> Case:
+    """The camera could not be looked through; later again, and in the end a person has to."""
+    case = uow.cases.get(case_id)
+    if case.state is not CaseState.FED_BACK:
+        return case
+    noted = case.move(CaseEvent.LOOK_FAILED, at=now, by=by, note=why)
+    looks = case.looks + 1
+    if looks < MOST_LOOKS:
+        wait = LOOK_AGAIN_AFTER * 2 ** (looks - 1)
+        later = replace(noted, looks=looks, look_due_at=now + wait)
+        uow.cases.put(later)
+        return later
+    words = f"looked {looks} times in vain, a person has to look: {why}"
+    given_up = noted.move(CaseEvent.SUPERVISE, at=now, by=by, note=words)
+    settled = replace(given_up, looks=looks, look_due_at=None, revision=case.revision + 1)
+    uow.cases.put(settled)
+    tell(uow, settled, announcer, now)
+    return settled
+
+
+def tell(uow: UnitOfWork, case: Case, announcer: Announcer, now: datetime) -> None:
+    """Queue the case as every grid told so far must see it now."""
+    for message in announcer.case(case, now):
+        uow.outbox.add(message)

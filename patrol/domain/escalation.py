@@ -1,0 +1,127 @@
+"""Escalation: a silence moves a case up the ladder; an answer stops it. Pure.
+
+The policy is fixed when a case is dispatched. Rung 0 hears at once; each further rung hears after
+the silence of the one before, which is the level's acknowledgement limit. When the last rung has
+been silent as long, the case is put under supervision (督办) once and stays visible.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum, auto
+
+from patrol.domain.case import Case, CaseEvent, LadderStep, Policy
+from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.levels import CLOCKS, Level
+from patrol.domain.observation import Subject
+from patrol.domain.routing import Route
+
+NOBODY = PersonId("")  # a rung that tells a grid's topic although no person is named for it
+
+
+class Why(StrEnum):
+    """What the ladder does next, and for which reason."""
+
+    ANSWERED = auto()  # an answer stopped it
+    ENDED = auto()  # the case is closed or voided
+    NOT_YET = auto()  # the silence is still within its limit
+    SILENCE = auto()  # the next rung is told
+    NO_RUNG_LEFT = auto()  # the last one was silent too: supervision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """A case after one step of its ladder, with the reason; `moved` says whether there was one."""
+
+    case: Case
+    why: Why
+
+    @property
+    def moved(self) -> bool:
+        """Whether the case changed and must be told again."""
+        return self.why in (Why.SILENCE, Why.NO_RUNG_LEFT)
+
+
+def policy_for(level: Level, route: Route) -> Policy:
+    """The ladder and clocks that a case of `level` on `route` is dispatched with.
+
+    A scene's own grid is always told from the start, even when nobody is named for it; the next
+    rung then follows without a silence. A camera fault starts with its maintainer: the people who
+    answer for the yards of the grid do not see it.
+    """
+    clocks = CLOCKS[level]
+    people = [(stop.grid, stop.person.id) for stop in route.stops]
+    own_grid_hears = bool(people) and people[0][0] == route.grid
+    if not people or (route.subject is Subject.SCENE and not own_grid_hears):
+        people.insert(0, (route.grid, NOBODY))
+    silence_s = clocks.acknowledge.total_seconds()
+    before = [NOBODY, *(person for _, person in people)]
+    return Policy(
+        clocks=clocks,
+        ladder=tuple(
+            LadderStep(grid=grid, person=person, after_s=0.0 if told == NOBODY else silence_s)
+            for (grid, person), told in zip(people, before, strict=False)
+        ),
+    )
+
+
+def grids_told(case: Case) -> tuple[GridCode, ...]:
+    """Every grid under whose topic the case was published so far, first told first."""
+    return tuple(dict.fromkeys(step.grid for step in case.policy.ladder[: case.rung + 1]))
+
+
+def step_now(case: Case) -> LadderStep:
+    """The rung that the case has reached."""
+    return case.policy.ladder[min(case.rung, len(case.policy.ladder) - 1)]
+
+
+def is_last_rung(case: Case) -> bool:
+    """Whether nobody is left to be told."""
+    return case.rung + 1 >= len(case.policy.ladder)
+
+
+def start_ladder(case: Case, now: datetime) -> Case:
+    """Start the silence of the present rung: at dispatch, after a step, and for a rework."""
+    if is_last_rung(case):
+        silence = case.policy.clocks.acknowledge
+    else:
+        silence = timedelta(seconds=case.policy.ladder[case.rung + 1].after_s)
+    return replace(case, ladder_due_at=now + silence)
+
+
+def stop_ladder(case: Case) -> Case:
+    """Somebody answered, whenever that came."""
+    return replace(case, ladder_due_at=None)
+
+
+def why_climb(case: Case, now: datetime) -> Why:
+    """What the ladder would do with this case at `now`."""
+    if not case.is_open:
+        return Why.ENDED
+    if case.ladder_due_at is None:
+        return Why.ANSWERED
+    if now < case.ladder_due_at:
+        return Why.NOT_YET
+    return Why.NO_RUNG_LEFT if is_last_rung(case) else Why.SILENCE
+
+
+def climb(case: Case, now: datetime, *, by: str = "system") -> Climb:
+    """One step up if its time has come; otherwise the case as it was, with the reason."""
+    why = why_climb(case, now)
+    if why in (Why.SILENCE, Why.NO_RUNG_LEFT):
+        return Climb(case=_up(case, now, by=by, note=f"no answer: {why}"), why=why)
+    return Climb(case=case, why=why)
+
+
+def call_next(case: Case, now: datetime, *, by: str, note: str) -> Case:
+    """Go up at once: somebody on the ground asked for help, or cannot get there."""
+    return _up(case, now, by=by, note=note)
+
+
+def _up(case: Case, now: datetime, *, by: str, note: str) -> Case:
+    if is_last_rung(case):
+        supervised = case.move(CaseEvent.SUPERVISE, at=now, by=by, note=note)
+        return stop_ladder(replace(supervised, revision=case.revision + 1))
+    raised = replace(case, rung=case.rung + 1, revision=case.revision + 1)
+    step = step_now(raised)
+    words = f"{note}; told {step.person or 'nobody named'} of grid {step.grid}"
+    return start_ladder(raised.move(CaseEvent.ESCALATE, at=now, by=by, note=words), now)

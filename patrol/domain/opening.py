@@ -1,0 +1,94 @@
+"""Opening a case: from a confirmed finding, or from what a leader reports on the ground. Pure."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+from patrol.domain.case import Case, CaseEntry, CaseEvent
+from patrol.domain.escalation import policy_for, start_ladder
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.levels import Level
+from patrol.domain.observation import Subject
+from patrol.domain.registry import Registry
+from patrol.domain.routing import route
+
+
+def case_sequence(day: date) -> str:
+    """The store's sequence for the cases of one local day."""
+    return f"case-{day:%Y%m%d}"
+
+
+def case_id(day: date, number: int) -> CaseId:
+    """C20261122-0007: the local day on which it was opened, and its number."""
+    return CaseId(f"C{day:%Y%m%d}-{number:04d}")
+
+
+def open_from_finding(
+    finding: Finding,
+    ident: CaseId,
+    registry: Registry,
+    *,
+    by: str,
+    now: datetime,
+    category: str,
+    level: Level,
+    note: str = "",
+) -> Case:
+    """The case of a confirmed finding, dispatched along its camera's chain, ladder running."""
+    camera = registry.cameras.get(finding.camera)
+    words = note or finding.why
+    case = Case(
+        id=ident,
+        finding=finding.id,
+        camera=finding.camera,
+        grid=finding.grid,
+        subject=finding.subject,
+        category=category,
+        level=level,
+        place=camera.place if camera else "",
+        found_at=finding.found_at,
+        dispatched_at=now,
+        policy=policy_for(level, route(registry, finding.grid, finding.subject)),
+        note=words,
+        kind=finding.kind,
+        zone=finding.zone,
+        box=finding.box,
+        before=finding.picture,
+    )
+    return _dispatched(case, by=by, now=now, note=f"finding {finding.id}: {words}".rstrip(": "))
+
+
+def open_from_ground(
+    ident: CaseId,
+    registry: Registry,
+    *,
+    grid: GridCode,
+    by: str,
+    now: datetime,
+    category: str,
+    level: Level,
+    place: str,
+    words: str,
+) -> Case:
+    """The case of a problem that somebody of the grid saw first (accepted from the ground)."""
+    case = Case(
+        id=ident,
+        finding=None,
+        camera=None,
+        grid=grid,
+        subject=Subject.SCENE,
+        category=category,
+        level=level,
+        place=place or registry.tree.grids[grid].name,
+        found_at=now,
+        dispatched_at=now,
+        policy=policy_for(level, route(registry, grid, Subject.SCENE)),
+        note=words,
+        kind=category,
+    )
+    return _dispatched(case, by=by, now=now, note="reported on the ground")
+
+
+def _dispatched(case: Case, *, by: str, now: datetime, note: str) -> Case:
+    entry = CaseEntry(at=now, by=by, what=CaseEvent.DISPATCH, note=note, state=case.state)
+    return start_ladder(replace(case, entries=(entry,)), now)

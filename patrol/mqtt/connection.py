@@ -1,0 +1,181 @@
+"""One connection to a broker, from CONNECT to its end. A new one is a new paho client.
+
+paho keeps unacknowledged messages in its memory and sends them again after it reconnects, perhaps
+hours late and on top of newer words. So no client of ours ever reconnects: what was not
+acknowledged is forgotten here and remembered by the outbox.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from patrol.domain.ids import MessageKey
+from patrol.domain.message import OutboxMessage
+from patrol.mqtt.address import BrokerAddress
+
+KEEPALIVE_S: Final = 30  # a dead network is noticed after one and a half of these
+SESSION_S: Final = 7 * 24 * 3600  # the broker keeps our inbox over a week of holidays
+IN_FLIGHT: Final = 1000  # unacknowledged at once, unless the broker allows fewer
+RECEIVE_MAX: Final = 100  # unhandled replies that the broker may have on their way to us
+TOO_SLOW_S: Final = 5.0  # to connect
+
+Received = Callable[[str, bytes, Callable[[], None]], None]  # topic, payload, acknowledge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """How we introduce ourselves to the broker."""
+
+    client_id: str
+    persistent: bool = False
+    filters: Sequence[str] = ()
+    will: tuple[str, bytes] | None = None  # retained, QoS 1
+
+
+class Connection:
+    """Connect with `open`; `down` is set when it has ended, whoever ended it."""
+
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        greeting: Greeting,
+        version: MQTTProtocolVersion,
+        on_message: Received,
+        on_up: Callable[["Connection"], None],
+    ) -> None:
+        self.down = threading.Event()
+        self.was_up = False
+        self.reason = ""
+        self.unsupported = False  # the broker does not speak this version
+        self._greeting, self._broker = greeting, broker
+        self._on_message, self._on_up = on_message, on_up
+        self._v5 = version == MQTTProtocolVersion.MQTTv5
+        self._acks: dict[int, bool] = {}
+        self._expected = 0
+        self._acked = threading.Condition()
+        self._publishing = threading.Lock()
+        self.client = self._client(version)
+
+    def open(self) -> None:
+        """TCP, TLS and CONNECT; the answer comes to `on_up` or sets `down`. Raises OSError."""
+        self.client.connect_timeout = TOO_SLOW_S
+        if self._v5:
+            session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's gap
+            session.ReceiveMaximum = RECEIVE_MAX
+            session.SessionExpiryInterval = SESSION_S if self._greeting.persistent else 0
+            self.client.connect(
+                self._broker.host,
+                self._broker.port,
+                KEEPALIVE_S,
+                clean_start=not self._greeting.persistent,
+                properties=session,
+            )
+        else:
+            self.client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
+        self.client.loop_start()
+
+    def close(self) -> None:
+        """Say goodbye (no last will)."""
+        self.client.disconnect()
+
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> list[MessageKey]:
+        """Send all, wait for the PUBACKs; the keys that the broker took."""
+        with self._publishing:
+            with self._acked:
+                self._acks.clear()
+                self._expected = len(messages)
+            sent: dict[int, MessageKey] = {}
+            for message in messages:
+                info = self.client.publish(message.topic, message.payload, 1, message.retain)
+                if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    break
+                sent[info.mid] = message.key
+            with self._acked:
+                self._expected = len(sent)
+                self._acked.wait_for(lambda: self._answered(sent), timeout_s)
+                return [key for mid, key in sent.items() if self._acks.get(mid)]
+
+    def _answered(self, sent: dict[int, MessageKey]) -> bool:
+        return self.down.is_set() or (
+            len(self._acks) >= len(sent) and all(mid in self._acks for mid in sent)
+        )
+
+    def _client(self, version: MQTTProtocolVersion) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._greeting.client_id,
+            clean_session=None if self._v5 else not self._greeting.persistent,
+            protocol=version,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.max_inflight_messages_set(IN_FLIGHT)
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password or None)
+        if (context := self._broker.tls_context()) is not None:
+            client.tls_set_context(context)
+        if self._greeting.will is not None:
+            topic, payload = self._greeting.will
+            client.will_set(topic, payload, qos=1, retain=True)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._message
+        client.on_publish = self._published
+        return client
+
+    def _connected(
+        self,
+        client: Client,
+        _data: Any,
+        _flags: Any,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self.unsupported = "protocol version" in str(reason).lower()
+            self.reason = f"the broker refuses us: {reason}"
+            return
+        allowed = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
+        client.max_inflight_messages_set(min(IN_FLIGHT, allowed))
+        if self._greeting.filters:
+            client.subscribe(
+                [(name, SubscribeOptions(qos=1)) for name in self._greeting.filters]
+                if self._v5
+                else [(name, 1) for name in self._greeting.filters]
+            )
+        self.was_up = True
+        self._on_up(self)
+
+    def _disconnected(
+        self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        self.reason = self.reason or f"connection ended: {reason}"
+        self.down.set()
+        with self._acked:
+            self._acked.notify_all()
+
+    def _message(self, client: Client, _data: Any, message: MQTTMessage) -> None:
+        mid, qos = message.mid, message.qos
+        self._on_message(
+            message.topic, bytes(message.payload), lambda: _acknowledge(client, mid, qos)
+        )
+
+    def _published(
+        self, _client: Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any
+    ) -> None:
+        with self._acked:
+            self._acks[mid] = not reason.is_failure
+            if len(self._acks) >= self._expected:
+                self._acked.notify_all()
+
+
+def _acknowledge(client: Client, mid: int, qos: int) -> None:
+    client.ack(mid, qos)
