@@ -1,0 +1,92 @@
+"""Codes of the books → the words that people read, Chinese first, English beside."""
+
+from typing import Final
+
+from patrol.domain.camera import Refusal
+from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.round import VisitOutcome
+
+FAILURES: Final = {
+    "bad_address": ("地址有误", "bad address"),
+    "unreachable": ("连接不上", "unreachable"),
+    "refused_us": ("拒绝访问", "refused us"),
+    "went_silent": ("连上后无响应", "went silent"),
+    "unreadable": ("码流无法解读", "unreadable"),
+    "unusable_picture": ("画面不可用", "unusable picture"),
+}
+REFUSALS: Final = {
+    Refusal.CONSENT_PENDING: ("待同意", "consent pending"),
+    Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
+    Refusal.CONSENT_EXPIRED: ("同意已过期", "consent expired"),
+    Refusal.CONSENT_UNDATED: ("同意无期限", "consent without a last day"),
+    Refusal.INDOOR: ("室内", "indoor"),
+    Refusal.PLACEMENT_UNKNOWN: ("位置不明", "placement unknown"),
+}
+OUTCOMES: Final = {
+    VisitOutcome.PENDING: ("待查", "pending"),
+    VisitOutcome.NORMAL: ("正常", "normal"),
+    VisitOutcome.PROBLEM: ("发现问题", "problem found"),
+    VisitOutcome.NOT_VIEWABLE: ("无法查看", "not viewable"),
+    VisitOutcome.MISSED: ("漏巡", "missed"),
+}
+CASE_STATES: Final = {
+    CaseState.DISPATCHED: ("已分派", "dispatched"),
+    CaseState.ACKNOWLEDGED: ("已签收", "acknowledged"),
+    CaseState.ARRIVED: ("已到场", "arrived"),
+    CaseState.HANDLED: ("已处置", "handled"),
+    CaseState.FED_BACK: ("已反馈", "fed back"),
+    CaseState.VERIFIED: ("已核查", "verified"),
+    CaseState.CLOSED: ("已结案", "closed"),
+    CaseState.RETURNED: ("已退回", "returned"),
+    CaseState.REWORK: ("返工", "rework"),
+    CaseState.VOIDED: ("已作废", "voided"),
+}
+CASE_EVENTS: Final = {
+    CaseEvent.DISPATCH: ("分派", "dispatched"),
+    CaseEvent.RECEIVED: ("送达", "received"),
+    CaseEvent.OPENED: ("打开", "opened"),
+    CaseEvent.ACKNOWLEDGE: ("签收", "acknowledged"),
+    CaseEvent.ARRIVE: ("到场", "arrived"),
+    CaseEvent.PROGRESS: ("处理中", "in progress"),
+    CaseEvent.NEED_HELP: ("请求支援", "needs help"),
+    CaseEvent.CANNOT_REACH: ("无法到达", "cannot reach"),
+    CaseEvent.HANDLE: ("处置", "handled"),
+    CaseEvent.FEED_BACK: ("反馈", "fed back"),
+    CaseEvent.RETURN: ("退回", "returned"),
+    CaseEvent.REASSIGN: ("转派", "reassigned"),
+    CaseEvent.ESCALATE: ("升级", "escalated"),
+    CaseEvent.SUPERVISE: ("督办", "supervised"),
+    CaseEvent.EXTEND: ("延期", "extended"),
+    CaseEvent.MERGE: ("并案", "merged"),
+    CaseEvent.VERIFY: ("核查通过", "verified"),
+    CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
+    CaseEvent.LOOK_FAILED: ("核查时无法查看", "look failed"),
+    CaseEvent.CLOSE: ("结案", "closed"),
+    CaseEvent.REOPEN: ("重开", "reopened"),
+    CaseEvent.VOID: ("作废", "voided"),
+}
+PLANS: Final = {"morning": ("上午", "morning"), "afternoon": ("下午", "afternoon")}
+LEVELS: Final = {"I": "特急", "II": "紧急", "III": "一般", "IV": "提示"}
+
+
+def both(pair: tuple[str, str]) -> str:
+    """`漏巡 missed`."""
+    return f"{pair[0]} {pair[1]}"
+
+
+def failure(kind: str) -> str:
+    """Why a camera could not be viewed."""
+    return both(FAILURES[kind]) if kind in FAILURES else kind
+
+
+def refusal(kind: str) -> str:
+    """Why a camera was not connected to."""
+    try:
+        return both(REFUSALS[Refusal(kind)])
+    except ValueError:
+        return kind
+
+
+def plan(name: str) -> str:
+    """What people call a round of this plan."""
+    return both(PLANS[name]) if name in PLANS else name
