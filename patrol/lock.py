@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-class Held(Exception):
-    """Another process has it."""
+from patrol.ports import Busy
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock at `path` for the block. Raises Held at once when another process has it."""
+    """Hold the lock at `path` for the block. Raises Busy at once when another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Held(f"{path.name} is held by another patrol process") from None
+            raise Busy(f"another patrol process has {path}") from None
         yield

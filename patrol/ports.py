@@ -80,6 +80,10 @@ class EvidenceStore(Protocol):
         """Remove it; False when there was none."""
 
 
+class Busy(Exception):
+    """Another process does it just now; says what it holds."""
+
+
 class NotConnected(Exception):
     """The broker cannot be reached just now; the message stays in the outbox."""
 

@@ -43,6 +43,7 @@ class RoundHouse:
     clock: Clock
     zone: ZoneInfo
     cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as it stands now
+    refresh_cameras: Callable[[], None]  # looks whether the registry on disk changed
     visitor: Visitor
     judge: Judge
     policy: RecordPolicy
@@ -94,7 +95,7 @@ class Conductor:
 
     def summary(self, a_round: Round) -> dict[str, object]:
         """`patrol round --json` (contracts.md), from the books."""
-        with self._house.store.begin() as uow:
+        with self._house.store.begin_read() as uow:
             return summarise(uow, a_round, self._house.clock.now())
 
     async def _conduct(
@@ -125,9 +126,8 @@ class Conductor:
         return self._end(started, end, walk.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], Tally]:
-        now = self._house.clock.now()
-        cameras = self._house.cameras()
-        self._gate.refresh()
+        self._refresh()
+        now, cameras = self._house.clock.now(), self._house.cameras()
         with self._house.store.begin() as uow:
             started = uow.rounds.get(a_round.id).move(RoundEvent.START, at=now)
             uow.rounds.put(started)
@@ -184,7 +184,7 @@ class Conductor:
             ),
             record=record_one,
             why_refused=self._gate.why_refused,
-            refresh_consent=self._gate.refresh,
+            refresh_consent=self._refresh,
             judges=judges,
             writer=writer,
             rng=self._house.rng,
@@ -231,6 +231,10 @@ class Conductor:
         self, a_round: Round, facts: Mapping[str, object], key: str, now: datetime
     ) -> OutboxMessage:
         return self._house.policy.announcer.round(a_round.plan, f"{a_round.id}/{key}", facts, now)
+
+    def _refresh(self) -> None:
+        self._house.refresh_cameras()
+        self._gate.refresh()
 
     def _today(self) -> date:
         return self._house.clock.now().astimezone(self._house.zone).date()

@@ -25,7 +25,7 @@ class ConsentGate:
 
     def refresh(self) -> None:
         """Read the withdrawals again."""
-        with self._store.begin() as uow:
+        with self._store.begin_read() as uow:
             self._withdrawn = uow.consents.withdrawn()
 
     def why_refused(self, camera: Camera) -> Refusal | None:

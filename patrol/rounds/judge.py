@@ -4,11 +4,14 @@ Runs in a judging thread; at most as many pictures are decoded at a time as ther
 visible area is applied by the eye right after decoding, before anything is measured or stored.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+import structlog
+
+from streams.decode import decode
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
@@ -16,11 +19,10 @@ from patrol.domain.observation import Light, Observation
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.ports import Clock, EvidenceFull, EvidenceStore
 from patrol.rounds.eye import Eye, Look, Verdict
-from streams.decode import decode
 from streams.errors import StreamError, Unreadable
 from streams.model import BgrImage, Picture, Sample
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 UNUSABLE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
 Memories = Mapping[Light, bytes]
@@ -69,7 +71,7 @@ class Judge:
         except StreamError as problem:
             return failed_visit(camera, start, problem, self.clock.now())
         except Exception as exc:  # one strange picture, not the round
-            log.exception("judging failed", extra={"camera": camera.id})
+            log.exception("judging failed", camera=camera.id)
             problem = Unreadable(f"judging failed: {type(exc).__name__}")
             return failed_visit(camera, start, problem, self.clock.now())
 

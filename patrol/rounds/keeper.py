@@ -1,23 +1,26 @@
 """Keep the rounds: asked by the bell every few seconds, does what is due about each plan."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from patrol.domain.round import PatrolPlan, Round, RoundState
-from patrol.ports import Clock, Store
+from patrol.ports import Busy, Clock, Store
 from patrol.rounds.conduct import Conductor
 from patrol.rounds.due import Due, SunTimes, Window, due_round, window_of
 from patrol.rounds.progress import RoundProgress
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 MISSED_REASON = "the patrol was not running in its window"
 
 
+REST_WHILE_BUSY = timedelta(seconds=15)  # a round walked by hand ends by itself
 REST_AFTER_TROUBLE = timedelta(minutes=1)  # a full disk is looked at again after this
 
 
@@ -32,6 +35,7 @@ class Keeper:
     store: Store
     conductor: Conductor
     stop: threading.Event
+    hold: Callable[[], AbstractContextManager[None]]  # the round lock; raises Busy
     on_progress: Callable[[RoundProgress], None] | None = None
     _rest_until: datetime | None = None
 
@@ -51,25 +55,32 @@ class Keeper:
         due = due_round(window, self._of_window(plan, window), now)
         if due is Due.MISSED:
             self.conductor.write_missed(plan.name, window.finish_by, MISSED_REASON)
-            log.warning("round missed", extra={"plan": plan.name, "why": MISSED_REASON})
+            log.warning("round missed", plan=plan.name, why=MISSED_REASON)
         elif due is Due.CLOSE_UNFINISHED:
             self.conductor.close_unfinished(plan.name)
         elif due in (Due.START, Due.START_LATE, Due.RESUME):
             self._walk(plan, window, due)
 
     def _walk(self, plan: PatrolPlan, window: Window, due: Due) -> None:
-        begun = self.conductor.begin(plan.name, window.finish_by)
-        log.info("round begins", extra={"round": begun.id, "why": str(due)})
-        ended = self.conductor.conduct(begun, on_progress=self.on_progress, stop=self.stop)
+        try:
+            with self.hold():
+                ended = self._walk_alone(plan, window, due)
+        except Busy as exc:
+            log.info("round waits", plan=plan.name, why=str(exc))
+            self._rest_until = self.clock.now() + REST_WHILE_BUSY
+            return
         if ended.state is RoundState.INTERRUPTED:
             self._rest_until = self.clock.now() + REST_AFTER_TROUBLE
-        level = logging.INFO if ended.state is RoundState.FINISHED else logging.WARNING
-        extra = {"round": ended.id, "state": str(ended.state), "why": ended.reason}
-        log.log(level, "round ends", extra=extra)
+        log.info("round ends", round=ended.id, state=str(ended.state), why=ended.reason)
+
+    def _walk_alone(self, plan: PatrolPlan, window: Window, due: Due) -> Round:
+        begun = self.conductor.begin(plan.name, window.finish_by)
+        log.info("round begins", round=begun.id, why=str(due))
+        return self.conductor.conduct(begun, on_progress=self.on_progress, stop=self.stop)
 
     def _of_window(self, plan: PatrolPlan, window: Window) -> Round | None:
         """The plan's round of this window; one walked by hand earlier in the day does not count."""
-        with self.store.begin() as uow:
+        with self.store.begin_read() as uow:
             rounds = uow.rounds.of_plan(plan.name, limit=10)
         day = window.start.astimezone(self.zone).date()
         of_today = (known for known in rounds if known.day == day)

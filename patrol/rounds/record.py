@@ -6,7 +6,7 @@ that was recorded before (another run of the same round) changes nothing.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 
 from patrol.domain import category as categories
@@ -35,6 +35,7 @@ class RecordPolicy:
     rules: Rules
     announcer: Announcer
     auto_confirm: AutoConfirm  # for kinds that the site's rules let out unreviewed
+    keep_evidence: timedelta  # a picture that a finding stands on outlives ordinary samples
 
 
 def record(
@@ -59,6 +60,9 @@ def record(
         if made is None:
             continue
         findings += 1
+        if made.picture is not None:
+            until = made.found_at + policy.keep_evidence
+            uow.pictures.keep(made.picture, purpose="evidence", until=until)
         if made.unreviewed_ok:
             messages += policy.auto_confirm(uow, made.id, now)
     return Recorded(outcome=visit.outcome, findings=findings, messages=messages)

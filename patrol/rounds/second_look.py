@@ -1,4 +1,4 @@
-"""Look again at a case's camera: is what was found still there?
+"""Look again at a case's camera and tell whether what was found is still there.
 
 Pure judgement over a fresh visit; what follows from it for the case is the dispatch room's.
 """

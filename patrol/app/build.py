@@ -1,0 +1,196 @@
+"""Build the house from a site's settings; leaving the block puts everything away in reverse."""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from patrol.app.eye import VisionEye
+from patrol.app.house import App
+from patrol.app.looks import Looker
+from patrol.app.registry import LiveRegistry
+from patrol.clock import SystemClock
+from patrol.dispatch.wire import Wire
+from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.observation import Light
+from patrol.evidence import FileEvidence, encode_jpeg
+from patrol.mqtt import BrokerAddress
+from patrol.mqtt.embedded import EmbeddedBroker
+from patrol.ports import Clock, Detector, Store, UnitOfWork
+from patrol.review.decide import confirm
+from patrol.rounds.conduct import Conductor, RoundHouse
+from patrol.rounds.judge import Judge
+from patrol.rounds.record import RecordPolicy
+from patrol.rounds.seats import Caps
+from patrol.settings import Settings, Site, load_site
+from patrol.store import needs_upgrade, open_store, upgrade
+from streams.model import VisitOptions
+from streams.visit import CameraVisitor
+
+JPEG_QUALITY = 80
+EVIDENCE_WIDTH_PX = 1280  # enough to judge by eye; a quarter of the disk of 1080p
+
+
+@contextmanager
+def build(
+    site: Site,
+    *,
+    clock: Clock | None = None,
+    config_dir: Path | None = None,
+    rng: random.Random | None = None,
+) -> Iterator[App]:
+    """Everything concrete meets here. Raises StoreUnavailable (one clear line).
+
+    `config_dir`: where cameras.csv is followed for withdrawals; None: not followed.
+    """
+    settings, clock = site.settings, clock or SystemClock()
+    with ExitStack() as stack:
+        if needs_upgrade(settings.database):
+            upgrade(settings.database)
+        store = stack.enter_context(open_store(settings.database))
+        with store.begin() as uow:
+            uow.registry.sync(site.registry, clock.now())
+            uow.commit()
+        broker = _broker(settings, stack)
+        evidence = FileEvidence(settings.evidence, quota_mb=settings.evidence_mb)
+        live = LiveRegistry(site, config_dir, load_site)
+        wire = _wire(site)
+        detector, without_objects = _detector(settings)
+        judge = _judge(settings, store, evidence, detector, clock)
+        visitor = CameraVisitor(now=clock.now)
+        house = RoundHouse(
+            store=store,
+            clock=clock,
+            zone=settings.site.tz,
+            cameras=live.cameras,
+            refresh_cameras=live.refresh,
+            visitor=visitor,
+            judge=judge,
+            policy=_record_policy(site, wire),
+            caps=_caps(settings),
+            options=_options(settings),
+            stream=settings.sampling.stream,
+            rng=rng or random.Random(),  # noqa: S311  orders visits, guards nothing
+        )
+        looker = Looker(
+            store=store,
+            clock=clock,
+            zone=settings.site.tz,
+            cameras=live.cameras,
+            visitor=visitor,
+            judge=judge,
+            announcer=wire,
+            options=_options(settings),
+            stream=settings.sampling.stream,
+            keep_evidence=timedelta(days=settings.retention.evidence_days),
+        )
+        yield App(
+            site=site,
+            clock=clock,
+            store=store,
+            evidence=evidence,
+            registry=live,
+            broker=broker,
+            wire=wire,
+            conductor=Conductor(house),
+            looker=looker,
+            without_objects=without_objects,
+        )
+
+
+def _broker(settings: Settings, stack: ExitStack) -> BrokerAddress:
+    if settings.mqtt.embedded:
+        return stack.enter_context(EmbeddedBroker()).address
+    return BrokerAddress.parse(
+        settings.mqtt.url,
+        username=settings.mqtt.username,
+        password_file=settings.mqtt.password_file,
+        ca_file=settings.mqtt.ca_file,
+    )
+
+
+def _wire(site: Site) -> Wire:
+    return Wire(
+        site=site.settings.site.id,
+        zone=site.settings.site.tz,
+        registry=site.registry,
+        centre_phone=site.settings.centre_phone,
+        site_name=site.settings.site.name,
+    )
+
+
+def _judge(
+    settings: Settings,
+    store: Store,
+    evidence: FileEvidence,
+    detector: Detector | None,
+    clock: Clock,
+) -> Judge:
+    def recall(camera: CameraId) -> Mapping[Light, bytes]:
+        with store.begin_read() as uow:
+            blobs = {light: uow.memories.get(camera, light) for light in Light}
+        return {light: blob for light, blob in blobs.items() if blob is not None}
+
+    return Judge(
+        eye=VisionEye(detector=detector, thresholds=settings.quality),
+        evidence=evidence,
+        encode=lambda bgr: encode_jpeg(bgr, JPEG_QUALITY, EVIDENCE_WIDTH_PX),
+        recall=recall,
+        clock=clock,
+        zone=settings.site.tz,
+        keep_for=timedelta(days=settings.retention.sample_days),
+    )
+
+
+def _record_policy(site: Site, wire: Wire) -> RecordPolicy:
+    def auto_confirm(uow: UnitOfWork, finding: FindingId, now: datetime) -> int:
+        case = confirm(
+            uow,
+            finding,
+            by="rules",
+            now=now,
+            registry=site.registry,
+            announcer=wire,
+            zone=site.settings.site.tz,
+        )
+        return len(wire.case(case, now))
+
+    return RecordPolicy(
+        rules=site.rules,
+        announcer=wire,
+        auto_confirm=auto_confirm,
+        keep_evidence=timedelta(days=site.settings.retention.evidence_days),
+    )
+
+
+def _caps(settings: Settings) -> Caps:
+    limits = settings.limits
+    return Caps(
+        connections=limits.connections,
+        per_link=limits.per_link,
+        mbit_s=limits.mbit_s,
+        visit_s=limits.visit_s,
+        retries=limits.retries,
+    )
+
+
+def _options(settings: Settings) -> VisitOptions:
+    sampling = settings.sampling
+    return VisitOptions(
+        pictures=sampling.pictures,
+        spacing_s=sampling.spacing_s,
+        visit_timeout_s=settings.limits.visit_s,
+    )
+
+
+def _detector(settings: Settings) -> tuple[Detector | None, str]:
+    """The detector, or why the rounds go without objects."""
+    if not settings.objects:
+        return None, "switched off in site.yaml (objects: false)"
+    from patrol.inference import InferenceError, open_detector  # noqa: PLC0415  an optional extra
+
+    try:
+        return open_detector(settings.models), ""
+    except InferenceError as exc:
+        return None, str(exc)

@@ -1,0 +1,214 @@
+"""The house while it stands: what commands, the console and the demo can ask of it."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from patrol import __version__
+from patrol.app.looks import Looker
+from patrol.app.registry import LiveRegistry
+from patrol.dispatch.inbox import Inbox
+from patrol.dispatch.ladder import Ladder
+from patrol.dispatch.relay import Relay
+from patrol.dispatch.topics import inbox_filters
+from patrol.dispatch.wire import Wire
+from patrol.domain.case import Case
+from patrol.domain.finding import Finding
+from patrol.domain.ids import FindingId
+from patrol.domain.levels import Level
+from patrol.domain.round import PatrolPlan, Round
+from patrol.evidence import FileEvidence
+from patrol.lock import exclusive
+from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
+from patrol.ports import Clock, Store
+from patrol.review.decide import confirm, dismiss, unsure
+from patrol.rounds.conduct import Conductor
+from patrol.rounds.progress import RoundProgress
+from patrol.settings import Site
+
+CONNECT_WITHIN_S = 2.0  # a command does not wait longer for a broker; the outbox does
+LAST_WORDS_S = 3.0  # for the messages of a round that just ended
+
+
+class UnknownPlan(Exception):
+    """No such plan; says which there are."""
+
+
+@dataclass(kw_only=True)
+class App:
+    """Built by `patrol.app.build`; every method may be called from any thread."""
+
+    site: Site
+    clock: Clock
+    store: Store
+    evidence: FileEvidence
+    registry: LiveRegistry
+    broker: BrokerAddress
+    wire: Wire
+    conductor: Conductor
+    looker: Looker
+    without_objects: str = ""  # why no objects are looked for; empty when they are
+    _relays: list[Relay] = field(default_factory=list)
+
+    def plan(self, name: str) -> PatrolPlan:
+        """Raises UnknownPlan."""
+        plans = self.site.settings.plans
+        if name not in plans:
+            raise UnknownPlan(f"no plan {name!r}, there are: {', '.join(plans)}")
+        return plans[name]
+
+    def run_round(
+        self,
+        plan: str,
+        *,
+        on_progress: Callable[[RoundProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> dict[str, object]:
+        """One round now, at whatever hour, to its end; the document of `patrol round --json`.
+
+        Raises UnknownPlan, ports.Busy when another process walks one.
+        """
+        finish_by = self.clock.now() + _length(self.plan(plan))
+        with self.round_lock(), self._publisher() as publisher:
+            begun = self.conductor.begin(plan, finish_by, at_any_hour=True)
+            relay = self.new_relay(publisher)
+            ended = self._walk_beside(relay, begun, on_progress, stop)
+            if publisher.wait_up(0.0):
+                relay.drain(LAST_WORDS_S)
+        return self.conductor.summary(ended)
+
+    def round_lock(self) -> AbstractContextManager[None]:
+        """One round at a time on this site, whichever process walks it. Raises Busy."""
+        return exclusive(self.site.settings.evidence / ".round.lock")
+
+    def confirm(
+        self,
+        finding_id: str,
+        *,
+        by: str,
+        category: str | None = None,
+        level: Level | None = None,
+        note: str = "",
+    ) -> Case:
+        """Make the case and queue its message. Raises KeyError, AlreadyDecided."""
+        now, registry = self.clock.now(), self.site.registry
+        with self.store.begin() as uow:
+            case = confirm(
+                uow,
+                FindingId(finding_id),
+                by=by,
+                now=now,
+                registry=registry,
+                announcer=self.wire,
+                category=category,
+                level=level,
+                note=note,
+                zone=self.site.settings.site.tz,
+            )
+            if case.before is not None:
+                until = now + timedelta(days=self.site.settings.retention.evidence_days)
+                uow.pictures.keep(case.before, purpose="before", until=until)
+            uow.commit()
+        self.wake()
+        return case
+
+    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
+        """Raises KeyError, AlreadyDecided, ValueError."""
+        with self.store.begin() as uow:
+            decided = dismiss(
+                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason
+            )
+            uow.commit()
+        return decided
+
+    def unsure(self, finding_id: str, *, by: str, reason: str = "") -> Finding:
+        """Somebody else has to look. Raises KeyError, AlreadyDecided."""
+        with self.store.begin() as uow:
+            decided = unsure(uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason)
+            uow.commit()
+        return decided
+
+    def relay_now(self, timeout_s: float = LAST_WORDS_S) -> int:
+        """Send what waits, if the broker answers soon; how many messages still wait."""
+        with self._publisher() as publisher:
+            if publisher.wait_up(min(CONNECT_WITHIN_S, timeout_s)):
+                return self.new_relay(publisher).drain(timeout_s)
+        with self.store.begin_read() as uow:
+            return uow.outbox.unsent()
+
+    def wake(self) -> None:
+        """Something was queued: relays of this process need not wait for their poll."""
+        for relay in self._relays:
+            relay.wake()
+
+    def new_relay(self, publisher: MqttPublisher) -> Relay:
+        """A relay of this process, woken by `wake`."""
+        holder = f"relay-{secrets.token_hex(4)}"
+        relay = Relay(store=self.store, publisher=publisher, clock=self.clock, holder=holder)
+        self._relays.append(relay)
+        return relay
+
+    def new_inbox(self) -> tuple[Inbox, MqttService]:
+        """The service's ear: one a site, under its stable client id."""
+        site = self.site.settings.site
+        inbox = Inbox(
+            store=self.store,
+            announcer=self.wire,
+            registry=self.site.registry,
+            site=site.id,
+            zone=site.tz,
+            on_news=self.wake,
+        )
+        service = MqttService(
+            self.broker,
+            client_id=f"patrol-{site.id}",
+            filters=inbox_filters(site.id),
+            handler=lambda topic, payload: _ignore(inbox.handle(topic, payload, self.clock.now())),
+            will=self._status("offline"),
+            online=lambda: self._status("online"),
+            offline=lambda: self._status("offline"),
+        )
+        return inbox, service
+
+    def new_ladder(self) -> Ladder:
+        """Moves silent cases up."""
+        return Ladder(store=self.store, announcer=self.wire, on_news=self.wake)
+
+    def _walk_beside(
+        self,
+        relay: Relay,
+        begun: Round,
+        on_progress: Callable[[RoundProgress], None] | None,
+        stop: threading.Event | None,
+    ) -> Round:
+        """Walk while a relay sends what the walk queues."""
+        over = threading.Event()
+        sender = threading.Thread(target=relay.run, args=(over,), name="relay", daemon=True)
+        sender.start()
+        try:
+            return self.conductor.conduct(begun, on_progress=on_progress, stop=stop)
+        finally:
+            over.set()
+            relay.wake()
+            sender.join(LAST_WORDS_S)
+            self._relays.remove(relay)
+
+    def _publisher(self) -> MqttPublisher:
+        return MqttPublisher(self.broker, name=f"patrol-{self.site.settings.site.id}")
+
+    def _status(self, state: str) -> tuple[str, bytes]:
+        return self.wire.status(state, __version__, self.clock.now())
+
+
+def _length(plan: PatrolPlan) -> timedelta:
+    """A round by hand gets as long as its plan would give it."""
+    day = datetime.min
+    start, end = (datetime.combine(day, at) for at in (plan.start, plan.finish_by))
+    return end - start
+
+
+def _ignore(_: object) -> None:
+    return None

@@ -1,0 +1,167 @@
+"""Doors for a walk without a network: visitors that answer as told, judges that say yes."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from patrol.clock import SystemClock
+from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Refusal
+from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
+from patrol.domain.round import PlannedVisit, Visit, VisitOutcome
+from patrol.rounds.judge import Judged, VisitStart, failed_visit
+from patrol.rounds.progress import Recorded
+from patrol.rounds.seats import Caps
+from patrol.rounds.walk import WalkDoors, WalkOrder
+from streams.address import StreamAddress
+from streams.model import (
+    Codec,
+    Freshness,
+    KeyFrame,
+    Sample,
+    StreamFacts,
+    VisitOptions,
+)
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+ROUND = RoundId("20261122-morning-1")
+
+
+def a_camera(number: int, link: str = "a") -> Camera:
+    return Camera(
+        id=CameraId(f"{number:020}"),
+        name=f"camera {number}",
+        grid=GridCode("620902104203001"),
+        place="村口",
+        url=f"rtsp://127.0.0.1/{number}",
+        link=LinkId(link),
+        consent=Consent(state=ConsentState.GRANTED, until=date(2027, 6, 30)),
+        placement=Placement.OUTDOOR,
+    )
+
+
+def a_sample() -> Sample:
+    key_frame = KeyFrame(
+        codec=Codec.H264, data=b"", taken_at=NOW, media_time_s=0.0, sha256="0" * 64
+    )
+    facts = StreamFacts(transport="rtsp+tcp", codec="h264", bytes_received=1000, visit_s=1.0)
+    return Sample(key_frames=(key_frame,), facts=facts, freshness=Freshness.SINGLE)
+
+
+@dataclass
+class ScriptedVisitor:
+    """Answers per camera path with a list of results; the last one repeats."""
+
+    script: dict[str, list[Sample | Exception]] = field(default_factory=dict)
+    delay_s: float = 0.0
+    calls: list[str] = field(default_factory=list)
+    inside: int = 0
+    most_inside: int = 0
+
+    async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        self.calls.append(address.path)
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        try:
+            await asyncio.sleep(self.delay_s)
+        finally:
+            self.inside -= 1
+        answers = self.script.get(address.path, [a_sample()])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass
+class Books:
+    """The recorder's side: what was written, once each."""
+
+    written: dict[CameraId, Visit] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def record(self, judged: Judged) -> Recorded:
+        if self.error is not None:
+            raise self.error
+        assert judged.visit.camera not in self.written
+        self.written[judged.visit.camera] = judged.visit
+        return Recorded(outcome=judged.visit.outcome)
+
+
+def judge_all_normal(camera: Camera, start: VisitStart, sample: Sample) -> Judged:
+    return Judged(
+        visit=Visit(
+            round=start.round,
+            camera=camera.id,
+            outcome=VisitOutcome.NORMAL,
+            started_at=start.at,
+            finished_at=start.at,
+            tries=start.tries,
+            usable_pictures=len(sample.key_frames),
+        )
+    )
+
+
+@dataclass
+class Rig:
+    """Everything a walk needs, each part open to the test."""
+
+    visitor: ScriptedVisitor
+    books: Books
+    judges: ThreadPoolExecutor
+    writer: ThreadPoolExecutor
+    refused: dict[CameraId, Refusal] = field(default_factory=dict)
+    judge: Callable[[Camera, VisitStart, Sample], Judged] = judge_all_normal
+
+    def doors(self) -> WalkDoors:
+        clock = SystemClock()
+        return WalkDoors(
+            clock=clock,
+            visitor=self.visitor,
+            judge=self.judge,
+            fail=lambda camera, start, why: failed_visit(camera, start, why, clock.now()),
+            record=self.books.record,
+            why_refused=lambda camera: self.refused.get(camera.id),
+            refresh_consent=lambda: None,
+            judges=self.judges,
+            writer=self.writer,
+            rng=random.Random(1),
+        )
+
+    def order(
+        self, cameras: list[Camera], *, caps: Caps | None = None, window_s: float = 60.0
+    ) -> WalkOrder:
+        return WalkOrder(
+            round=ROUND,
+            plan="morning",
+            planned=len(cameras),
+            visits=[
+                PlannedVisit(round=ROUND, camera=camera.id, order=i)
+                for i, camera in enumerate(cameras)
+            ],
+            cameras={camera.id: camera for camera in cameras},
+            finish_by=SystemClock().now() + timedelta(seconds=window_s),
+            caps=caps or Caps(ramp_s=0.0, retry_after_s=0.01),
+            options=VisitOptions(),
+        )
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with ThreadPoolExecutor(2) as judges, ThreadPoolExecutor(1) as writer:
+        yield Rig(visitor=ScriptedVisitor(), books=Books(), judges=judges, writer=writer)
+
+
+@pytest.fixture
+def town() -> list[Camera]:
+    """Twelve cameras behind three links."""
+    return [a_camera(i, link=f"link{i % 3}") for i in range(12)]
+
+
+@pytest.fixture
+def sample() -> Sample:
+    return a_sample()

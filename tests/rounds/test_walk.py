@@ -1,0 +1,138 @@
+"""The walk: every camera exactly once, caps kept, retries, endings, consent in mid-visit."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from patrol.domain.camera import Camera, Refusal
+from patrol.domain.round import VisitOutcome
+from patrol.ports import EvidenceFull, StoreFull
+from patrol.rounds.progress import RoundProgress
+from patrol.rounds.seats import Caps
+from patrol.rounds.walk import Walk, WalkEnd
+from streams.errors import RefusedUs, StreamError, Unreachable, WentSilent
+from streams.model import Sample
+
+Rig = Any  # conftest.Rig; test folders are no packages
+
+
+def walk(rig: Rig, town: list[Camera], **order: Any) -> tuple[Walk, WalkEnd]:
+    one = Walk(rig.order(town, **order), rig.doors())
+    return one, asyncio.run(one.run())
+
+
+def test_every_camera_once(rig: Rig, town: list[Camera]) -> None:
+    one, end = walk(rig, town)
+    assert end is WalkEnd.COMPLETE
+    assert set(rig.books.written) == {camera.id for camera in town}
+    assert (one.tally.done, one.tally.seen) == (12, 12)
+
+
+def test_nothing_to_do_is_complete(rig: Rig) -> None:
+    assert walk(rig, [])[1] is WalkEnd.COMPLETE
+
+
+def test_connections_are_never_exceeded(rig: Rig, town: list[Camera]) -> None:
+    rig.visitor.delay_s = 0.01
+    walk(rig, town, caps=Caps(connections=4, ramp_s=0.0))
+    assert rig.visitor.most_inside == 4
+
+
+@pytest.mark.parametrize(
+    ("problem", "tries"),
+    [
+        pytest.param(Unreachable("no route"), 2, id="network: once more"),
+        pytest.param(WentSilent("no packets"), 2, id="silence: once more"),
+        pytest.param(RefusedUs("401"), 1, id="a no is a no"),
+    ],
+)
+def test_retry_where_the_kind_allows(
+    rig: Rig, town: list[Camera], problem: StreamError, tries: int
+) -> None:
+    rig.visitor.script["/3"] = [problem]
+    walk(rig, town)
+    assert rig.visitor.calls.count("/3") == tries
+    visit = rig.books.written[town[3].id]
+    assert (visit.outcome, visit.failure, visit.tries) == (
+        VisitOutcome.NOT_VIEWABLE,
+        problem.kind,
+        tries,
+    )
+
+
+def test_a_retry_that_succeeds_is_seen(rig: Rig, town: list[Camera], sample: Sample) -> None:
+    rig.visitor.script["/0"] = [Unreachable("flaky"), sample]
+    one, _ = walk(rig, town)
+    assert one.tally.seen == 12
+
+
+def test_a_bad_address_is_the_visits_failure(rig: Rig, town: list[Camera]) -> None:
+    town[5] = replace(town[5], url="gopher://x/")
+    walk(rig, town)
+    assert rig.books.written[town[5].id].failure == "bad_address"
+
+
+def test_finish_by_ends_the_walk_and_leaves_the_rest_pending(rig: Rig, town: list[Camera]) -> None:
+    rig.visitor.delay_s = 30.0
+    one, end = walk(rig, town, window_s=0.05, caps=Caps(connections=3, ramp_s=0.0))
+    assert (end, one.reason) == (WalkEnd.OUT_OF_TIME, "finish_by")
+    assert not rig.books.written
+    assert rig.visitor.inside == 0
+
+
+@pytest.mark.parametrize("trouble", [EvidenceFull("disk full"), StoreFull("disk full")])
+def test_a_full_disk_ends_the_walk_with_its_reason(
+    rig: Rig, town: list[Camera], trouble: Exception
+) -> None:
+    rig.books.error = trouble
+    one, end = walk(rig, town)
+    assert (end, one.reason) == (WalkEnd.FULL, "disk full")
+
+
+def test_stop_puts_visits_away_at_once(rig: Rig, town: list[Camera]) -> None:
+    rig.visitor.delay_s = 30.0
+
+    async def stopped() -> WalkEnd:
+        one = Walk(rig.order(town), rig.doors())
+        asyncio.get_running_loop().call_later(0.05, one.stop, "asked to")
+        return await one.run()
+
+    assert asyncio.run(asyncio.wait_for(stopped(), 5.0)) is WalkEnd.STOPPED
+    assert rig.visitor.inside == 0
+
+
+def test_a_bug_ends_the_walk_loudly(rig: Rig, town: list[Camera]) -> None:
+    rig.books.error = RuntimeError("a bug")
+    with pytest.raises(RuntimeError, match="a bug"):
+        walk(rig, town)
+
+
+def test_a_refused_camera_is_not_connected_to(rig: Rig, town: list[Camera]) -> None:
+    rig.refused[town[4].id] = Refusal.CONSENT_WITHDRAWN
+    walk(rig, town)
+    assert "/4" not in rig.visitor.calls
+    visit = rig.books.written[town[4].id]
+    assert (visit.outcome, visit.failure) == (VisitOutcome.MISSED, "consent_withdrawn")
+
+
+def test_withdrawal_ends_a_visit_under_way_within_a_second(rig: Rig, town: list[Camera]) -> None:
+    rig.visitor.delay_s = 30.0
+
+    async def withdrawn() -> WalkEnd:
+        one = Walk(rig.order(town[:1]), rig.doors())
+        asyncio.get_running_loop().call_later(
+            0.05, rig.refused.update, {town[0].id: Refusal.CONSENT_WITHDRAWN}
+        )
+        return await one.run()
+
+    assert asyncio.run(asyncio.wait_for(withdrawn(), 1.0)) is WalkEnd.COMPLETE
+    assert rig.books.written[town[0].id].failure == "consent_withdrawn"
+
+
+def test_progress_counts_up_to_the_plan(rig: Rig, town: list[Camera]) -> None:
+    told: list[RoundProgress] = []
+    asyncio.run(Walk(rig.order(town), rig.doors(), on_progress=told.append).run())
+    assert (told[0].done, told[-1].done, told[-1].planned) == (0, 12, 12)
+    assert told[-1].under_way == 0
