@@ -4,7 +4,7 @@ Every book gets this object. It translates errors (errors.py), hides the two dia
 INSERT … ON CONFLICT, and adds FOR UPDATE where the database has it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, Select, Table
@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from patrol.store.errors import translated
 
+Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
 IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters
 
 
@@ -26,6 +27,7 @@ class Db:
         self._writes = writes
         self._over = False
         self.is_postgres = connection.dialect.name == "postgresql"
+        self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert
 
     def run(
         self,
@@ -75,10 +77,6 @@ class Db:
         statement = self.insert(table)
         rest = {name: statement.excluded[name] for name in row if name not in key}
         self.run(statement.on_conflict_do_update(index_elements=key, set_=rest), row)
-
-    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        """An INSERT that knows ON CONFLICT."""
-        return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
 
     def locked(
         self, statement: Select[Any], *, skip_locked: bool = False, of: Table | None = None

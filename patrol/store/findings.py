@@ -1,9 +1,10 @@
 """The findings book: what was measured, and the leads made of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
-from sqlalchemy import Boolean, Row, Select, literal_column, or_, select
+from sqlalchemy import Boolean, Row, bindparam, literal_column, select
 
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId, FindingId, RoundId
@@ -16,6 +17,19 @@ from patrol.store.tables import WAITING_FINDING, findings, observations, visits
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
 WAITING = literal_column(f"({WAITING_FINDING})", Boolean())
 Kinds = frozenset[tuple[str, str]]
+_STEP: Final = timedelta(hours=6)  # our own clock may have been set back between visit and picture
+_LAST_LOOKS: Final = (
+    select(visits.c.round, visits.c.started_at)
+    .where(
+        visits.c.camera == bindparam("of_camera"),
+        visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED)),
+    )
+    .order_by(visits.c.finished_at.desc(), visits.c.number.desc())
+    .limit(bindparam("how_many"))
+)
+_SEEN_SINCE: Final = select(
+    observations.c.kind, observations.c.zone, observations.c.at, observations.c.round
+).where(observations.c.camera == bindparam("of_camera"), observations.c.at >= bindparam("since"))
 
 
 class SqlFindings:
@@ -30,19 +44,11 @@ class SqlFindings:
 
     def recent_kinds(self, camera: CameraId, *, visits: int) -> Sequence[Kinds]:
         """See the port."""
-        looks = self._db.all(_last_looks(camera, visits))
+        looks = self._db.run(_LAST_LOOKS, {"of_camera": camera, "how_many": visits}).all()
         if not looks:
             return []
-        since = min(look.started_at for look in looks)
-        of_round = [look.round for look in looks if look.round is not None]
-        seen = self._db.all(
-            select(
-                observations.c.kind, observations.c.zone, observations.c.at, observations.c.round
-            ).where(
-                observations.c.camera == camera,
-                or_(observations.c.at >= since, observations.c.round.in_(of_round)),
-            )
-        )
+        since = min(look.started_at for look in looks) - _STEP
+        seen = self._db.run(_SEEN_SINCE, {"of_camera": camera, "since": since})
         kinds: list[set[tuple[str, str]]] = [set() for _ in looks]
         for one in seen:
             place = _look_of(one, looks)
@@ -91,17 +97,6 @@ class SqlFindings:
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
         return [finding_of(row) for row in rows]
-
-
-def _last_looks(camera: CameraId, limit: int) -> Select[Any]:
-    looked = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
-    newest = visits.c.finished_at.desc(), visits.c.number.desc()
-    return (
-        select(visits.c.round, visits.c.started_at, visits.c.finished_at)
-        .where(visits.c.camera == camera, looked)
-        .order_by(*newest)
-        .limit(limit)
-    )
 
 
 def _look_of(observation: Row[Any], looks: Sequence[Row[Any]]) -> int | None:

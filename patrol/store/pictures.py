@@ -6,15 +6,16 @@ one): the index keeps one row, which lives as long as the longer-lived of the tw
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, case, select
+from sqlalchemy import Executable, Row, case, select
 
 from patrol.domain.access import utc_text
 from patrol.domain.ids import Sha256
 from patrol.domain.round import StoredPicture
 from patrol.store.chain import Chain
-from patrol.store.db import Db
+from patrol.store.db import Db, Insert
 from patrol.store.tables import deletions, pictures
 
 DELETIONS = "deletions"
@@ -52,17 +53,21 @@ def index_pictures(db: Db, stored: Sequence[StoredPicture]) -> None:
     """Into the index; of the same content twice, the longer life counts, with its purpose."""
     if not stored:
         return
-    insert = db.insert(pictures)
-    new = insert.excluded
+    db.run(_indexing(db.insert), [picture_row(picture) for picture in stored])
+
+
+@cache  # one for each dialect
+def _indexing(insert: Insert) -> Executable:
+    statement = insert(pictures)
+    new = statement.excluded
     longer = new.delete_after > pictures.c.delete_after
-    upsert = insert.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["sha256"],
         set_={
             "purpose": case((longer, new.purpose), else_=pictures.c.purpose),
             "delete_after": case((longer, new.delete_after), else_=pictures.c.delete_after),
         },
     )
-    db.run(upsert, [picture_row(picture) for picture in stored])
 
 
 class SqlPictures:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, literal_column, select
+from sqlalchemy import Row, bindparam, func, literal_column, select
 
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import (
@@ -24,6 +24,9 @@ from patrol.store.visits import read_visits, visit_row
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
 PENDING = visits.c.outcome == literal_column("'pending'")
 UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
+_MINE = visits.c.round == bindparam("of_round"), visits.c.camera == bindparam("of_camera")
+_FILL_IN = visits.update().where(*_MINE, PENDING).returning(visits.c.number)
+_PLACE = select(visits.c.number).where(*_MINE)
 _NOT_YET = {
     "outcome": VisitOutcome.PENDING,
     "tries": 0,
@@ -111,12 +114,11 @@ class SqlRounds:
         return number
 
     def _fill_in(self, visit: Visit) -> int | None:
-        place = visits.c.round == visit.round, visits.c.camera == visit.camera
-        filled = visits.update().where(*place, PENDING).values(visit_row(visit))
-        row = self._db.first(filled.returning(visits.c.number))
-        if row is not None:
-            return int(row.number)
-        if self._db.scalar(select(visits.c.number).where(*place)) is None:
+        place = {"of_round": visit.round, "of_camera": visit.camera}
+        number = self._db.run(_FILL_IN, {**place, **visit_row(visit)}).scalar()
+        if number is not None:
+            return int(number)
+        if self._db.run(_PLACE, place).first() is None:
             raise KeyError((visit.round, visit.camera))
         return None
 
