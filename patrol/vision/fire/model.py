@@ -1,0 +1,45 @@
+"""What the fire gauge answers, and its starting values."""
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from patrol.domain.observation import Box
+
+GAUGE = "fire/1"
+THRESHOLD = 0.5
+
+
+class FireKind(StrEnum):
+    """Category identifiers of the domain."""
+
+    OPEN_FLAME = auto()
+    SMOKE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireRegion:
+    """One suspected place."""
+
+    kind: FireKind
+    box: Box
+    score: float  # 0..1, THRESHOLD and above is proposed
+    area: float  # share of the picture
+    flicker: float  # how much it changed between the pictures of the visit, grey levels
+    growth: float  # area in the last picture ÷ in the first; 1.0 where it cannot be told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireOptions:
+    """Starting values; a site with many lamps raises `min_score`."""
+
+    min_score: float = THRESHOLD
+    min_area: float = 0.001  # of the picture: 46 pixels square in 1080p
+    hot_red: float = 200.0  # level of red at which a flame begins to shine
+    warmth: float = 55.0  # red over blue
+    dance: float = 12.0  # grey levels by which what stays aflame changes between pictures
+    spread: float = 18.0  # deviation of green inside: from red rim to yellow core
+    core: float = 0.05  # share of it that saturates the sensor's red
+    smoke_area: float = 0.008  # of the picture; smaller veils are not told from blur
+
+
+DEFAULT = FireOptions()
