@@ -1,0 +1,78 @@
+"""The sockets of a farm: where it listens, where nobody does, the RTP port pair."""
+
+import asyncio
+import resource
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from simulators.farm.connection import ReportPort
+
+BACKLOG: Final = 4096  # three thousand cameras may be called within a second
+_UDP_TRIES: Final = 50
+_SEND_BYTES: Final = 4 << 20
+
+
+def allow_many_files() -> None:
+    """As many open sockets as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def dead_port(host: str) -> socket.socket:
+    """A port that refuses: bound, so that nobody else takes it, but never listening."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind((host, 0))
+    return sock
+
+
+@dataclass(frozen=True, slots=True)
+class UdpPair:
+    """An even port for RTP and the next one for RTCP (RFC 3550 §11)."""
+
+    rtp: asyncio.DatagramTransport
+    rtcp: asyncio.DatagramTransport
+    port: int
+
+    def close(self) -> None:
+        """Both."""
+        self.rtp.close()
+        self.rtcp.close()
+
+
+async def open_udp_pair(host: str, heard: Callable[[tuple[str, int]], None]) -> UdpPair:
+    """Find a free pair."""
+    loop = asyncio.get_running_loop()
+    for _ in range(_UDP_TRIES):
+        pair = _bind_pair(host)
+        if pair is None:
+            continue
+        first, second = pair
+        port = int(first.getsockname()[1])
+        rtp, _protocol = await loop.create_datagram_endpoint(lambda: ReportPort(heard), sock=first)
+        rtcp, _protocol = await loop.create_datagram_endpoint(
+            lambda: ReportPort(heard), sock=second
+        )
+        return UdpPair(rtp, rtcp, port)
+    raise OSError(f"no free pair of UDP ports on {host}")
+
+
+def _bind_pair(host: str) -> tuple[socket.socket, socket.socket] | None:
+    first = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    second = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        first.bind((host, 0))
+        port = int(first.getsockname()[1])
+        if port % 2 == 0:
+            second.bind((host, port + 1))
+            for sock in (first, second):
+                sock.settimeout(0)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+            return first, second
+    except OSError:
+        pass
+    first.close()
+    second.close()
+    return None

@@ -1,0 +1,199 @@
+"""Build the town, encode what is missing, write the configuration, serve until told to stop."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from patrol.clock import SystemClock
+from patrol.ports import Clock
+from simulators.farm.build import farm_cameras, loops_needed
+from simulators.farm.connection import Connection
+from simulators.farm.control import serve_control
+from simulators.farm.desk import SWEEP_S, Desk
+from simulators.farm.farm import Farm
+from simulators.farm.options import FarmInfo, FarmOptions
+from simulators.farm.ports import BACKLOG, allow_many_files, dead_port, open_udp_pair
+from simulators.farm.shelf import Shelf
+from simulators.farm.timeline import Timeline
+from simulators.farm.vendors import VENDORS
+from simulators.farm.wheel import Wheel
+from simulators.faults import Fault, mixture_problem
+from simulators.scenes.catalogue import SceneLight, by_name, catalogue
+from simulators.scenes.library import Library
+from simulators.town.build import build_town
+from simulators.town.config import Place, credentials, write_config
+from simulators.town.model import Town, TownCamera
+from simulators.truth import town_truth, write_truth
+
+SITE_TIME: Final = timezone(timedelta(hours=8), "CST")
+_ENV_EVERY: Final = 10  # with `password_env`, every tenth camera's password comes from there
+_DAY_HOURS: Final = (7, 19)
+
+
+async def serve(
+    options: FarmOptions,
+    ready: Callable[[FarmInfo], None],
+    stop: asyncio.Event,
+    clock: Clock | None = None,
+) -> None:
+    """Run a farm; `ready` is called once everything listens and the configuration is written.
+
+    Raises ValueError for options that make no sense and OSError when a port is taken.
+    """
+    problem = mixture_problem(options.faults)
+    if problem is not None:
+        raise ValueError(problem)
+    clock = clock or SystemClock()
+    now = clock.now()
+    light = choose_light(options.light, now)
+    today = now.astimezone(SITE_TIME).date()
+    town = build_town(
+        count=options.count,
+        seed=options.seed,
+        today=today,
+        faults=options.faults,
+        profile=options.profile,
+    )
+    town = _with_env_passwords(town, options.password_env)
+    library = Library(options.cache)
+    needed = loops_needed(town, options.profile, light)
+    await asyncio.to_thread(library.ensure, needed, options.progress)
+    shelf = Shelf(library)
+    cameras = {str(c.record.id): c for c in farm_cameras(town, options.profile, light, shelf)}
+    timeline = Timeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
+    desk = Desk(cameras, timeline, Wheel(timeline), options.seed, options.session_timeout_s)
+    async with _listening(options, desk) as (server, dead):
+        port = int(server.sockets[0].getsockname()[1])
+        farm = Farm(town, desk, shelf, options.profile, light, _waker(dead, desk))
+        control = await serve_control(options.host, options.control_port, farm.control)
+        async with control:
+            _write(options, town, light, port, int(dead.getsockname()[1]))
+            control_port = int(control.sockets[0].getsockname()[1])
+            ready(_info(options, port, control_port, light))
+            await stop.wait()
+
+
+def choose_light(wanted: str, now: datetime) -> SceneLight:
+    """`auto`: what a camera in Jiuquan sees by at this hour, roughly."""
+    if wanted != "auto":
+        return SceneLight(wanted)
+    hour = now.astimezone(SITE_TIME).hour
+    first, last = _DAY_HOURS
+    if not first <= hour < last:
+        return SceneLight.INFRARED
+    return SceneLight.MORNING if hour < 13 else SceneLight.AFTERNOON  # noqa: PLR2004 solar noon
+
+
+def _with_env_passwords(town: Town, env: str) -> Town:
+    if not env:
+        return town
+    password = os.environ[env]
+    cameras = [
+        replace(camera, login=replace(camera.login, password=password))
+        if _from_env(number) and camera.login.user
+        else camera
+        for number, camera in enumerate(town.cameras)
+    ]
+    return replace(town, cameras=tuple(cameras))
+
+
+def _from_env(number: int) -> bool:
+    return number % _ENV_EVERY == 0
+
+
+@asynccontextmanager
+async def _listening(
+    options: FarmOptions, desk: Desk
+) -> AsyncIterator[tuple[asyncio.Server, socket.socket]]:
+    """RTSP, RTP, RTCP, the wheel and the sweep; all put away at the end."""
+    allow_many_files()
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        pair = await open_udp_pair(options.host, lambda peer: desk.heard_from(peer, loop.time()))
+        stack.callback(pair.close)
+        desk.rtp, desk.rtcp, desk.udp_port = pair.rtp, pair.rtcp, pair.port
+        dead = stack.enter_context(dead_port(options.host))
+        server = await loop.create_server(
+            lambda: Connection(desk, loop.time), options.host, options.port, backlog=BACKLOG
+        )
+        stack.callback(server.close)
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(desk.wheel.turn(), name="wheel"),
+                tasks.create_task(_sweep(desk), name="sweep"),
+            ]
+            try:
+                yield server, dead
+            finally:
+                for task in running:
+                    task.cancel()
+                _hang_up(desk)
+
+
+async def _sweep(desk: Desk) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        desk.sweep(loop.time())
+
+
+def _hang_up(desk: Desk) -> None:
+    for session in tuple(desk.sessions.values()):
+        desk.close(session)
+        session.owner.abort()
+
+
+def _waker(dead: socket.socket, desk: Desk) -> Callable[[], None]:
+    """Lets the dead port listen once a camera behind it is mended."""
+    loop = asyncio.get_running_loop()
+    started: list[asyncio.Task[asyncio.Server]] = []
+
+    def wake() -> None:
+        if not started:
+            copy = socket.socket(fileno=os.dup(dead.fileno()))
+            begin: Awaitable[asyncio.Server] = loop.create_server(
+                lambda: Connection(desk, loop.time), sock=copy, backlog=BACKLOG
+            )
+            started.append(asyncio.ensure_future(begin))
+
+    return wake
+
+
+def _write(options: FarmOptions, town: Town, light: SceneLight, port: int, dead: int) -> None:
+    scenes = by_name(catalogue(options.profile))
+    from_env = {c.id for n, c in enumerate(town.cameras) if options.password_env and _from_env(n)}
+
+    def url(camera: TownCamera, sub: bool) -> str:  # noqa: FBT001 as Place asks for it
+        vendor = VENDORS[scenes[camera.clean].vendor]
+        secret = credentials(camera, options.password_env if camera.id in from_env else "")
+        at = dead if camera.fault is Fault.REFUSES_CONNECTION else port
+        path = vendor.sub if sub else vendor.main
+        return f"rtsp://{secret}{options.host}:{at}/{camera.id}/{path}"
+
+    place = Place(url=url, mqtt_url=options.mqtt_url, profile=options.profile)
+    write_config(options.out, town, place)
+    about = {
+        "seed": options.seed,
+        "count": options.count,
+        "faults": options.faults,
+        "profile": options.profile,
+        "light": light,
+        "today": town.today.isoformat(),
+    }
+    write_truth(options.out, town_truth(town, options.profile, light), about=about)
+
+
+def _info(options: FarmOptions, port: int, control_port: int, light: SceneLight) -> FarmInfo:
+    return FarmInfo(
+        port=port,
+        control_port=control_port,
+        cameras=options.count,
+        pid=os.getpid(),
+        config=options.out,
+        light=light,
+    )

@@ -1,0 +1,165 @@
+"""Faults of simulated cameras, by name, and mixtures of them, by name.
+
+A fault is either on the wire (what the RTSP server does) or in the picture (what the lens sees);
+a camera has one at most. Mixtures give each fault its share of all cameras; the shares of `town`
+are the domain's numbers: 90 % online, 4 % of pulls fail once, and so on.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum, auto
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+
+class Fault(StrEnum):
+    """What is wrong with one camera."""
+
+    NONE = auto()
+    # the wire
+    REFUSES_CONNECTION = auto()  # nothing listens at its port
+    NEVER_ANSWERS = auto()  # accepts TCP, then not a byte
+    UNAUTHORIZED_401 = auto()  # no password is ever right
+    NOT_FOUND_404 = auto()
+    NO_PACKETS = auto()  # PLAY is answered, nothing follows
+    NO_KEY_FRAME_30S = auto()  # each session waits 30 s for its first key frame
+    KEY_FRAME_EVERY_10S = auto()
+    DROPS_MID_PICTURE = auto()  # hangs up inside its first key frame
+    GARBAGE_BYTES = auto()  # answers PLAY, then sends noise instead of RTP
+    WRONG_SDP = auto()  # the description is no SDP
+    CORRUPT_BITSTREAM = auto()  # slices overwritten: mosaic
+    CLOSES_SECOND_SESSION = auto()  # one viewer at a time
+    FLAKY = auto()  # the first of every two pulls fails
+    CLOCK_SKEW = auto()  # its RTCP clock is minutes off
+    # the picture
+    FROZEN = auto()  # the same key frame's bits again and again while RTP time runs
+    BLACK = auto()
+    SOLID = auto()
+    BLURRED = auto()
+    DARK = auto()
+    BRIGHT = auto()
+    COVERED = auto()
+    SHIFTED = auto()
+    DUSTY = auto()  # a dust storm: pale, brown, without contrast
+
+
+SHOWN_IN_PICTURE: Final = frozenset(
+    {
+        Fault.FROZEN,
+        Fault.BLACK,
+        Fault.SOLID,
+        Fault.BLURRED,
+        Fault.DARK,
+        Fault.BRIGHT,
+        Fault.COVERED,
+        Fault.SHIFTED,
+        Fault.DUSTY,
+    }
+)
+"""Faults that need a loop of their own; the server makes all others out of a sound loop."""
+
+HIDES_SCENE: Final = SHOWN_IN_PICTURE | {
+    Fault.REFUSES_CONNECTION,
+    Fault.NEVER_ANSWERS,
+    Fault.UNAUTHORIZED_401,
+    Fault.NOT_FOUND_404,
+    Fault.NO_PACKETS,
+    Fault.NO_KEY_FRAME_30S,
+    Fault.KEY_FRAME_EVERY_10S,
+    Fault.DROPS_MID_PICTURE,
+    Fault.GARBAGE_BYTES,
+    Fault.WRONG_SDP,
+    Fault.CORRUPT_BITSTREAM,
+}
+"""With one of these a problem in front of the camera cannot be relied on to be seen."""
+
+Shares = Mapping[Fault, float]
+
+_TOWN: Final[Shares] = {
+    # 10 % offline, as a round meets it
+    Fault.REFUSES_CONNECTION: 0.065,
+    Fault.NEVER_ANSWERS: 0.025,
+    Fault.UNAUTHORIZED_401: 0.005,
+    Fault.NOT_FOUND_404: 0.005,
+    # online, but the pull goes wrong
+    Fault.FLAKY: 0.04,
+    Fault.NO_PACKETS: 0.004,
+    Fault.NO_KEY_FRAME_30S: 0.003,
+    Fault.KEY_FRAME_EVERY_10S: 0.006,
+    Fault.DROPS_MID_PICTURE: 0.003,
+    Fault.GARBAGE_BYTES: 0.002,
+    Fault.WRONG_SDP: 0.002,
+    Fault.CLOSES_SECOND_SESSION: 0.02,
+    Fault.CLOCK_SKEW: 0.018,
+    # online, and the picture is poor
+    Fault.BLURRED: 0.018,
+    Fault.DARK: 0.009,
+    Fault.BRIGHT: 0.0045,
+    Fault.COVERED: 0.0063,
+    Fault.SHIFTED: 0.009,
+    Fault.FROZEN: 0.0027,
+    Fault.CORRUPT_BITSTREAM: 0.0045,
+    Fault.BLACK: 0.0018,
+    Fault.SOLID: 0.0009,
+}
+_STORM: Final[Shares] = {
+    Fault.DUSTY: 0.70,
+    Fault.REFUSES_CONNECTION: 0.12,
+    Fault.NEVER_ANSWERS: 0.04,
+    Fault.FLAKY: 0.04,
+}
+
+MIXTURES: Final[Mapping[str, Shares]] = MappingProxyType(
+    {"none": {}, "town": _TOWN, "storm": _STORM, "power_cut": _TOWN, "each": {}}
+)
+"""`power_cut` is `town` plus one village of which 60 % is down; `each` walks through all faults."""
+
+POWER_CUT_SHARE: Final = 0.6
+
+
+def mixture_problem(name: str) -> str | None:
+    """Why `name` is neither a mixture nor a single fault (which then befalls every camera)."""
+    if name in MIXTURES or name in set(Fault):
+        return None
+    return f"{name!r} is no mixture, give one of {', '.join(MIXTURES)} or a fault's name"
+
+
+def spread(name: str, villages: Sequence[str], rng: np.random.Generator) -> list[Fault]:
+    """One fault per camera by the mixture `name`; `villages` says where each camera stands.
+
+    Shares are dealt out exactly (largest remainder), so that 624 cameras always have their 57 to
+    63 offline ones, and only *which* cameras is left to chance.
+    """
+    count = len(villages)
+    if name in set(Fault):
+        return [Fault(name)] * count
+    if name == "each":
+        every = list(Fault)
+        return [every[i % len(every)] for i in range(count)]
+    faults = _deal(MIXTURES[name], count)
+    order = rng.permutation(count)
+    dealt = [Fault.NONE] * count
+    for place, fault in zip(order, faults, strict=True):
+        dealt[int(place)] = fault
+    if name == "power_cut" and villages:
+        _cut_power(dealt, villages, rng)
+    return dealt
+
+
+def _deal(shares: Shares, count: int) -> list[Fault]:
+    exact = {fault: share * count for fault, share in shares.items()}
+    whole = {fault: int(value) for fault, value in exact.items()}
+    left = round(sum(exact.values())) - sum(whole.values())
+    by_remainder = sorted(exact, key=lambda fault: whole[fault] - exact[fault])
+    for fault in by_remainder[:left]:
+        whole[fault] += 1
+    faults = [fault for fault, times in whole.items() for _ in range(times)]
+    return [*faults, *[Fault.NONE] * (count - len(faults))]
+
+
+def _cut_power(dealt: list[Fault], villages: Sequence[str], rng: np.random.Generator) -> None:
+    dark = str(rng.choice(sorted(set(villages))))
+    there = [i for i, village in enumerate(villages) if village == dark]
+    for i in rng.permutation(there)[: round(POWER_CUT_SHARE * len(there))]:
+        dealt[int(i)] = Fault.REFUSES_CONNECTION
