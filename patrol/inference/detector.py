@@ -1,0 +1,134 @@
+"""A detector: one onnxruntime session behind ports.Detector.
+
+The session is shared: onnxruntime's `run` may be called from several threads at once, and with one
+thread inside each run the judging threads, as many as there are cores, fill the machine exactly.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.inference.errors import ModelBroken, ModelMissing, RuntimeMissing
+from patrol.inference.fit import fit
+from patrol.inference.layouts import check, read, without_overlaps
+from patrol.inference.manifest import Manifest, ModelSpec, find
+from patrol.ports import Detection
+from streams.model import BgrImage
+
+MIN_SCORE: Final = 0.35  # on vtest.avi persons at CCTV height score 0.35 to 0.9, ghosts below 0.3
+SAME_ABOVE: Final = 0.5  # intersection over union from which two boxes of a label are one thing
+
+
+class OnnxDetector:
+    """Fulfils ports.Detector."""
+
+    def __init__(self, session: Any, spec: ModelSpec, *, min_score: float) -> None:
+        self._session = session
+        self._spec = spec
+        self._input: str = session.get_inputs()[0].name
+        self.min_score = min_score
+
+    @property
+    def gauge(self) -> str:
+        """Name and version of the weights."""
+        return self._spec.gauge
+
+    @property
+    def input_px(self) -> tuple[int, int]:
+        """Width and height that pictures are brought to."""
+        return self._spec.input.width_px, self._spec.input.height_px
+
+    def detect(self, bgr: BgrImage) -> Sequence[Detection]:
+        """Objects in a BGR picture of any size, best first."""
+        if bgr.size == 0:
+            return ()
+        fitted = fit(bgr, self._spec.input)
+        raw = without_overlaps(
+            read(self._run(fitted.tensor), self._spec, self.min_score), SAME_ABOVE
+        )
+        found = (
+            Detection(label=self._spec.labels[label], score=float(score), box=fitted.box(corners))
+            for corners, score, label in zip(*raw, strict=True)
+        )
+        return tuple(d for d in found if d.box[2] > 0 and d.box[3] > 0)
+
+    def _run(self, tensor: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+        answer: Sequence[NDArray[np.float32]] = self._session.run(None, {self._input: tensor})
+        return answer
+
+    def _prove(self) -> None:
+        """One empty picture through it. Raises ModelBroken when the answer has another shape."""
+        size = self._spec.input
+        blank = np.zeros((1, 3, size.height_px, size.width_px), np.float32)
+        try:
+            outputs = self._run(blank)
+        except Exception as exc:  # onnxruntime's errors share no public base but this
+            first_line = str(exc).splitlines()[0]
+            raise ModelBroken(
+                self._spec.name,
+                f"does not take 1 × 3 × {size.height_px} × {size.width_px}: {first_line}",
+            ) from exc
+        problem = check(outputs, self._spec)
+        if problem:
+            raise ModelBroken(self._spec.name, problem)
+
+
+def open_detector(
+    models_dir: Path | str,
+    name: str = "yolox_nano",
+    threads: int = 1,
+    *,
+    manifest: Manifest | None = None,
+    min_score: float = MIN_SCORE,
+) -> OnnxDetector:
+    """Open a model by its manifest entry; everything that can be wrong with it is found here.
+
+    Raises DetectorUnavailable: ModelUnknown, RuntimeMissing, ModelMissing, ModelBroken.
+    """
+    spec = find(name, manifest)
+    runtime = _runtime()
+    weights = _weights(spec, Path(models_dir))
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = runtime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # onnxruntime's errors share no public base but this
+        raise ModelBroken(spec.name, f"onnxruntime cannot read it: {_first_line(exc)}") from exc
+    detector = OnnxDetector(session, spec, min_score=min_score)
+    detector._prove()  # noqa: SLF001  same module: a detector is handed out proven
+    return detector
+
+
+def _weights(spec: ModelSpec, models_dir: Path) -> bytes:
+    path = spec.path(models_dir)
+    try:
+        weights = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelMissing(spec.name, path) from None
+    found = hashlib.sha256(weights).hexdigest()
+    if found != spec.sha256:
+        raise ModelBroken(
+            spec.name, f"{path} has sha256 {found[:12]}…, the manifest says {spec.sha256[:12]}…"
+        )
+    return weights
+
+
+def _runtime() -> Any:
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as exc:
+        raise RuntimeMissing(
+            "onnxruntime is not installed; run `pip install 'patrol[objects]'`"
+        ) from exc
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]
