@@ -15,3 +15,21 @@ class Registry:
     cameras: Mapping[CameraId, Camera]
     tree: GridTree
     people: Mapping[PersonId, Person]
+
+
+def camera_card(camera: Camera) -> dict[str, object]:
+    """What the books may keep of a camera (一机一档): names and places, never an address."""
+    return {
+        "name": camera.name,
+        "grid": camera.grid,
+        "place": camera.place,
+        "link": camera.link,
+        "household_ref": camera.household_ref,
+        "placement": camera.placement,
+        "priority": camera.priority,
+        "consent": camera.consent.state,
+        "consent_until": camera.consent.until,
+        "tags": sorted(camera.tags),
+        "longitude": camera.longitude,
+        "latitude": camera.latitude,
+    }

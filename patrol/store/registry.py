@@ -6,20 +6,15 @@ the ones an auditor asks for; they are kept like all others, field by field.
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import select
 
 from patrol.domain.camera import Camera
 from patrol.domain.grid import Grid
-from patrol.domain.registry import Registry
+from patrol.domain.registry import Registry, camera_card
 from patrol.store.db import Db
 from patrol.store.desk_tables import camera_changes, cameras, grids
-
-_FIELDS: Final = (
-    "name", "grid", "place", "link", "household_ref", "placement", "priority", "consent",
-    "consent_until", "tags", "longitude", "latitude",
-)  # fmt: skip
 
 
 class SqlRegistry:
@@ -50,7 +45,7 @@ class SqlRegistry:
     def _sync_camera(
         self, camera: Camera, known: Mapping[str, Any] | None, now: datetime
     ) -> list[Mapping[str, Any]]:
-        row = {**_row(camera), "retired_at": None}
+        row = {**camera_card(camera), "retired_at": None}
         if known is None:
             self._db.add(cameras, [{"id": camera.id, **row, "first_seen_at": now}])
             return [_change(camera.id, now, "first_seen_at", None, now)]
@@ -84,23 +79,6 @@ class SqlRegistry:
             codes.append(grid.code)
         gone = grids.c.code.not_in(codes), grids.c.retired_at.is_(None)
         self._db.run(grids.update().where(*gone).values(retired_at=now))
-
-
-def _row(camera: Camera) -> dict[str, Any]:
-    return {
-        "name": camera.name,
-        "grid": camera.grid,
-        "place": camera.place,
-        "link": camera.link,
-        "household_ref": camera.household_ref,
-        "placement": camera.placement,
-        "priority": camera.priority,
-        "consent": camera.consent.state,
-        "consent_until": camera.consent.until,
-        "tags": sorted(camera.tags),
-        "longitude": camera.longitude,
-        "latitude": camera.latitude,
-    }
 
 
 def _change(

@@ -1,0 +1,280 @@
+"""The desk's books in memory: outbox, inbox, health, consents, access log, pictures, memories."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from patrol.domain.access import FIRST_LINK, AccessEntry
+from patrol.domain.ids import CameraId, CaseId, MessageKey, Sha256
+from patrol.domain.message import (
+    MOVES,
+    DeadLetter,
+    DeliveryEvent,
+    DeliveryState,
+    OutboxMessage,
+)
+from patrol.domain.observation import Light
+from patrol.domain.registry import Registry, camera_card
+from patrol.domain.round import StoredPicture
+from simulators.store_books import index_pictures
+from simulators.store_rows import Journal, Rows
+
+KEPT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who has a message in hand, and for how long."""
+
+    holder: str
+    until: datetime
+
+
+class MemoryOutbox:
+    """Fulfils ports.Outbox."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.rows: Rows[MessageKey, OutboxMessage] = Rows(journal)
+        self.leases: Rows[MessageKey, Lease | None] = Rows(journal)
+
+    def add(self, message: OutboxMessage) -> bool:
+        """See the port."""
+        if message.key in self.rows:
+            return False
+        self.rows[message.key] = replace(message, order=len(self.rows) + 1)
+        return True
+
+    def _queued(self) -> list[OutboxMessage]:
+        return [m for m in self.rows.values() if m.state is DeliveryState.QUEUED]
+
+    def lease(
+        self, *, holder: str, now: datetime, lease_s: float, limit: int
+    ) -> Sequence[OutboxMessage]:
+        """See the port."""
+        taken: list[OutboxMessage] = []
+        in_other_hands: set[str] = set()
+        for message in self._queued():
+            lease = self.leases.get(message.key)
+            if lease is not None and lease.until > now:
+                if lease.holder != holder:
+                    in_other_hands.add(message.topic)
+            elif message.topic not in in_other_hands and len(taken) < limit:
+                taken.append(message)
+        for message in taken:
+            self.leases[message.key] = Lease(holder, now + timedelta(seconds=lease_s))
+        return taken
+
+    def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
+        """See the port."""
+        for key in keys:
+            message = self.rows.get(key)
+            target = message and MOVES.get((message.state, event))
+            if not message or not target:
+                continue
+            published_at = message.published_at
+            if event is DeliveryEvent.BROKER_TOOK_IT:
+                published_at = published_at or now
+            self.rows[key] = replace(message, state=target, published_at=published_at)
+            self.leases[key] = None
+
+    def release(self, keys: Sequence[MessageKey]) -> None:
+        """See the port."""
+        for key in keys:
+            self.leases[key] = None
+
+    def unsent(self) -> int:
+        """See the port."""
+        return len(self._queued())
+
+    def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
+        """See the port."""
+        return [message for message in self.rows.values() if message.case == case_id]
+
+    def published_between(self, start: datetime, end: datetime) -> int:
+        """See the port."""
+        moments = (m.published_at for m in self.rows.values() if m.published_at is not None)
+        return sum(start <= moment < end for moment in moments)
+
+
+class MemoryInbox:
+    """Fulfils ports.Inbox."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._keys: Rows[MessageKey, datetime] = Rows(journal)
+        self._letters: Rows[int, DeadLetter] = Rows(journal)
+
+    def first_time(self, key: MessageKey, now: datetime) -> bool:
+        """See the port."""
+        if key in self._keys:
+            return False
+        self._keys[key] = now
+        return True
+
+    def bury(self, letter: DeadLetter) -> None:
+        """See the port."""
+        kept = replace(letter, payload=letter.payload[:KEPT_BYTES])
+        self._letters[len(self._letters)] = kept
+
+    def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """See the port."""
+        return self._letters.values()[::-1][:limit]
+
+
+class MemoryHealth:
+    """Fulfils ports.Health."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._rows: Rows[CameraId, tuple[str, datetime, str]] = Rows(journal)
+
+    def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
+        """See the port."""
+        return self._rows.get(camera)
+
+    def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
+        """See the port."""
+        self._rows[camera] = (state, since, why)
+
+    def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
+        """See the port."""
+        return dict(sorted(self._rows.items()))
+
+
+class MemoryConsents:
+    """Fulfils ports.Consents."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._standing: Rows[CameraId, tuple[datetime, str] | None] = Rows(journal)
+        self._restored: Rows[CameraId, tuple[datetime, str]] = Rows(journal)
+
+    def withdraw(self, camera: CameraId, *, by: str, now: datetime) -> None:
+        """See the port."""
+        if camera not in self.withdrawn():
+            self._standing[camera] = (now, by)
+
+    def restore(self, camera: CameraId, *, by: str, now: datetime) -> None:
+        """See the port."""
+        self._standing[camera] = None
+        self._restored[camera] = (now, by)
+
+    def withdrawn(self) -> frozenset[CameraId]:
+        """See the port."""
+        return frozenset(camera for camera, standing in self._standing.items() if standing)
+
+
+class MemoryAccessLog:
+    """Fulfils ports.AccessLog."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.rows: Rows[int, AccessEntry] = Rows(journal)
+
+    def append(
+        self, *, at: datetime, who: str, what: str, camera: CameraId | None, why: str
+    ) -> None:
+        """See the port."""
+        last = self.rows.get(len(self.rows))
+        entry = AccessEntry(
+            number=len(self.rows) + 1,
+            at=at,
+            who=who,
+            what=what,
+            camera=camera,
+            why=why,
+            previous=last.hash if last else FIRST_LINK,
+        )
+        self.rows[entry.number] = replace(entry, hash=entry.expected_hash())
+
+    def first_broken(self) -> int | None:
+        """See the port."""
+        previous = FIRST_LINK
+        for entry in self.rows.values():
+            if entry.previous != previous or entry.hash != entry.expected_hash():
+                return entry.number
+            previous = entry.hash
+        return None
+
+    def entries(self, *, camera: CameraId | None = None, limit: int = 100) -> Sequence[AccessEntry]:
+        """See the port."""
+        newest = self.rows.values()[::-1]
+        return [e for e in newest if camera is None or e.camera == camera][:limit]
+
+
+class MemoryPictures:
+    """Fulfils ports.Pictures."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.rows: Rows[Sha256, StoredPicture] = Rows(journal)
+        self.ledger: Rows[int, tuple[StoredPicture, datetime]] = Rows(journal)
+
+    def get(self, sha256: Sha256) -> StoredPicture | None:
+        """See the port."""
+        return self.rows.get(sha256)
+
+    def add(self, picture: StoredPicture) -> None:
+        """See the port."""
+        index_pictures(self.rows, (picture,))
+
+    def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> bool:
+        """See the port."""
+        known = self.rows.get(sha256)
+        if known is None:
+            return False
+        until = max(known.delete_after, until)
+        self.rows[sha256] = replace(known, purpose=purpose, delete_after=until)
+        return True
+
+    def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
+        """See the port."""
+        due = [picture for picture in self.rows.values() if picture.delete_after <= now]
+        return sorted(due, key=lambda p: (p.delete_after, p.sha256))[:limit]
+
+    def deleted(self, sha256: Sha256, now: datetime) -> None:
+        """See the port."""
+        known = self.rows.get(sha256)
+        if known is not None:
+            self.ledger[len(self.ledger) + 1] = (known, now)
+            self.rows.pop(sha256)
+
+
+class MemoryMemories:
+    """Fulfils ports.Memories."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._rows: Rows[tuple[CameraId, Light], tuple[bytes, datetime]] = Rows(journal)
+
+    def get(self, camera: CameraId, light: Light) -> bytes | None:
+        """See the port."""
+        known = self._rows.get((camera, light))
+        return known and known[0]
+
+    def put(self, camera: CameraId, light: Light, blob: bytes, now: datetime) -> None:
+        """See the port."""
+        self._rows[camera, light] = (blob, now)
+
+    def forget(self, camera: CameraId) -> None:
+        """See the port."""
+        for light in Light:
+            self._rows.pop((camera, light))
+
+
+class MemoryRegistry:
+    """Fulfils ports.RegistryBook."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._cards: Rows[CameraId, dict[str, object]] = Rows(journal)
+
+    def sync(self, registry: Registry, now: datetime) -> int:
+        """See the port."""
+        changes = 0
+        for camera in registry.cameras.values():
+            card = {**camera_card(camera), "retired_at": None}
+            known = self._cards.get(camera.id)
+            if known is None:
+                changes += 1
+            else:
+                changes += sum(known[field] != value for field, value in card.items())
+            self._cards[camera.id] = card
+        for camera_id, card in self._cards.items():
+            if camera_id not in registry.cameras and card["retired_at"] is None:
+                self._cards[camera_id] = {**card, "retired_at": now}
+                changes += 1
+        return changes
