@@ -9,6 +9,7 @@ from pathlib import Path
 from patrol.app.eye import VisionEye
 from patrol.app.house import App
 from patrol.app.looks import Looker
+from patrol.app.patience import Patience, open_patiently
 from patrol.app.registry import LiveRegistry
 from patrol.clock import SystemClock
 from patrol.dispatch.wire import Wire
@@ -24,7 +25,6 @@ from patrol.rounds.judge import Judge
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
 from patrol.settings import Settings, Site, load_site
-from patrol.store import needs_upgrade, open_store, upgrade
 from streams.model import VisitOptions
 from streams.visit import CameraVisitor
 
@@ -39,16 +39,16 @@ def build(
     clock: Clock | None = None,
     config_dir: Path | None = None,
     rng: random.Random | None = None,
+    patience: Patience | None = None,
 ) -> Iterator[App]:
     """Everything concrete meets here. Raises StoreUnavailable (one clear line).
 
+    `patience`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where cameras.csv is followed for withdrawals; None: not followed.
     """
     settings, clock = site.settings, clock or SystemClock()
     with ExitStack() as stack:
-        if needs_upgrade(settings.database):
-            upgrade(settings.database)
-        store = stack.enter_context(open_store(settings.database))
+        store = stack.enter_context(open_patiently(settings.database, clock, patience))
         with store.begin() as uow:
             uow.registry.sync(site.registry, clock.now())
             uow.commit()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from patrol import __version__
 from patrol.app.looks import Looker
@@ -205,8 +205,10 @@ class App:
 
 def _length(plan: PatrolPlan) -> timedelta:
     """A round by hand gets as long as its plan would give it."""
-    day = datetime.min
-    start, end = (datetime.combine(day, at) for at in (plan.start, plan.finish_by))
+    start, end = (
+        timedelta(hours=at.hour, minutes=at.minute, seconds=at.second)
+        for at in (plan.start, plan.finish_by)
+    )
     return end - start
 
 

@@ -143,5 +143,5 @@ def _child(
 ) -> None:
     try:
         work()
-    except Exception as exc:  # the house stops, with this reason
+    except Exception as exc:  # noqa: BLE001  whatever it is, the house stops with this reason
         failed(name, exc)

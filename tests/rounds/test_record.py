@@ -1,0 +1,225 @@
+"""One visit into the books: findings made, counted, held back; health told on change only."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from patrol.dispatch.wire import Wire
+from patrol.domain.camera import Camera, Consent, ConsentState, Placement
+from patrol.domain.grid import Grid, GridLevel, GridTree
+from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
+from patrol.domain.levels import Level
+from patrol.domain.observation import Observation, Subject
+from patrol.domain.registry import Registry
+from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
+from patrol.domain.rules import Rule, Rules
+from patrol.domain.zone import PictureAreas, Zone
+from patrol.ports import UnitOfWork
+from patrol.rounds.judge import Judged
+from patrol.rounds.progress import Recorded
+from patrol.rounds.record import RecordPolicy, record
+from simulators.store import MemoryStore
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+CAMERA = CameraId("62090210401327000001")
+GROUP = GridCode("620902104203001")
+SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+GATE = Zone(name="大门", polygon=SQUARE, classes=frozenset({"car"}), kind="blocking_vehicle")
+
+
+def a_camera(zone: Zone = GATE) -> Camera:
+    return Camera(
+        id=CAMERA,
+        name="大门口",
+        grid=GROUP,
+        place="村口",
+        url="rtsp://127.0.0.1/1",
+        link=LinkId("a"),
+        consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
+        placement=Placement.OUTDOOR,
+        areas=PictureAreas(zones=(zone,)),
+    )
+
+
+def wire(camera: Camera) -> Wire:
+    grid = Grid(code=GROUP, name="四组", level=GridLevel.TOWN, parent=None)
+    registry = Registry(cameras={camera.id: camera}, tree=GridTree(grids={GROUP: grid}), people={})
+    return Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)
+
+
+class Desk:
+    """Writes visits of successive rounds, as the conductor does."""
+
+    def __init__(self, rules: Rules | None = None, zone: Zone = GATE) -> None:
+        self.store = MemoryStore()
+        self.camera = a_camera(zone)
+        self.urgent: list[FindingId] = []
+        self.policy = RecordPolicy(
+            rules=rules or Rules(),
+            announcer=wire(self.camera),
+            auto_confirm=self._confirm,
+            keep_evidence=timedelta(days=180),
+        )
+        self.rounds = 0
+
+    def _confirm(self, uow: UnitOfWork, finding: FindingId, now: datetime) -> int:
+        self.urgent.append(finding)
+        return 1
+
+    def next_round(self) -> RoundId:
+        self.rounds += 1
+        ident = RoundId(f"20261122-morning-{self.rounds}")
+        a_round = Round(
+            id=ident,
+            plan="morning",
+            day=NOW.date(),
+            planned_at=NOW,
+            finish_by=NOW + timedelta(hours=1),
+            planned=1,
+            refused={},
+        )
+        with self.store.begin() as uow:
+            uow.rounds.add(a_round, [PlannedVisit(round=ident, camera=CAMERA, order=0)])
+            uow.commit()
+        return ident
+
+    def visit(
+        self, *seen: Observation, outcome: VisitOutcome = VisitOutcome.NORMAL, **fields: object
+    ) -> Recorded:
+        ident = self.next_round()
+        at = self.now()
+        visit = Visit(
+            round=ident,
+            camera=CAMERA,
+            outcome=outcome,
+            started_at=at,
+            finished_at=at,
+            **fields,  # type: ignore[arg-type]
+        )
+        stamped = tuple(replace(one, round=ident, at=at) for one in seen)
+        return self.write(Judged(visit=visit, observations=stamped))
+
+    def now(self) -> datetime:
+        """Half a day between two rounds."""
+        return NOW + timedelta(hours=12 * self.rounds)
+
+    def write(self, judged: Judged) -> Recorded:
+        with self.store.begin() as uow:
+            recorded = record(uow, judged, camera=self.camera, now=self.now(), policy=self.policy)
+            uow.commit()
+        return recorded
+
+
+def a_car(score: float = 0.9, kind: str = "blocking_vehicle") -> Observation:
+    return Observation(
+        camera=CAMERA,
+        round=None,
+        at=NOW,
+        subject=Subject.SCENE,
+        kind=kind,
+        score=score,
+        value=score,
+        threshold=0.35,
+        gauge="test/1",
+        zone="大门",
+        label="car",
+    )
+
+
+def test_an_object_in_a_zone_is_a_lead_in_words() -> None:
+    desk = Desk()
+    assert desk.visit(a_car()).findings == 1
+    with desk.store.begin() as uow:
+        (finding,) = uow.findings.queue()
+    assert (finding.id, finding.category, finding.level) == (
+        "F000001",
+        "blocking_vehicle",
+        Level.ORDINARY,
+    )
+    assert "大门" in finding.why
+    assert "car" in finding.why
+
+
+def test_the_same_again_is_counted_not_doubled() -> None:
+    desk = Desk()
+    desk.visit(a_car(0.6))
+    assert desk.visit(a_car(0.8)).findings == 0
+    with desk.store.begin() as uow:
+        (finding,) = uow.findings.queue()
+    assert (finding.count, finding.score) == (2, 0.8)
+
+
+def test_three_cars_are_one_lead() -> None:
+    assert Desk().visit(a_car(0.7), a_car(0.9), a_car(0.8)).findings == 1
+
+
+def test_weak_observations_make_no_lead() -> None:
+    assert Desk().visit(a_car(0.4)).findings == 0
+
+
+def test_a_zone_may_ask_for_more_visits() -> None:
+    desk = Desk(zone=replace(GATE, min_visits=3))
+    assert [desk.visit(a_car()).findings for _ in range(3)] == [0, 0, 1]
+
+
+def test_a_visit_without_it_begins_the_count_anew() -> None:
+    desk = Desk(zone=replace(GATE, min_visits=2))
+    seen = [desk.visit(a_car()), desk.visit(), desk.visit(a_car()), desk.visit(a_car())]
+    assert [one.findings for one in seen] == [0, 0, 0, 1]
+
+
+def test_urgent_kinds_go_out_in_the_same_transaction() -> None:
+    urgent = Rule(
+        kind="blocking_vehicle", category="blocking_vehicle", level=Level.URGENT, unreviewed=True
+    )
+    desk = Desk(rules=Rules(by_kind={"blocking_vehicle": urgent}))
+    assert desk.visit(a_car()).messages == 1
+    assert desk.urgent == ["F000001"]
+
+
+def test_a_recorded_visit_is_not_recorded_again() -> None:
+    desk = Desk()
+    ident = desk.next_round()
+    visit = Visit(
+        round=ident,
+        camera=CAMERA,
+        outcome=VisitOutcome.PROBLEM,
+        started_at=NOW,
+        finished_at=NOW,
+    )
+    judged = Judged(visit=visit, observations=(replace(a_car(), round=ident),))
+    assert [desk.write(judged).findings, desk.write(judged).findings] == [1, 0]
+    with desk.store.begin() as uow:
+        assert uow.rounds.books(ident).observations == 1
+
+
+@pytest.mark.parametrize(
+    ("stories", "told"),
+    [
+        pytest.param(["ok", "ok"], [], id="healthy is no news"),
+        pytest.param(["ok", "off", "off"], ["offline"], id="told once"),
+        pytest.param(["off", "ok", "off"], ["offline", "online", "offline"], id="every change"),
+        pytest.param(["black", "ok"], ["faulty", "online"], id="a covered camera"),
+        pytest.param(["ok", "missed", "ok"], [], id="not visited says nothing"),
+    ],
+)
+def test_health_is_told_on_change_only(stories: list[str], told: list[str]) -> None:
+    desk = Desk()
+    how = {
+        "ok": {"outcome": VisitOutcome.NORMAL},
+        "off": {"outcome": VisitOutcome.NOT_VIEWABLE, "failure": "unreachable"},
+        "black": {
+            "outcome": VisitOutcome.NOT_VIEWABLE,
+            "failure": "unusable_picture",
+            "faults": ("black_screen",),
+        },
+        "missed": {"outcome": VisitOutcome.MISSED},
+    }
+    messages = sum(desk.visit(**how[story]).messages for story in stories)  # type: ignore[arg-type]
+    assert messages == len(told)
+    with desk.store.begin() as uow:
+        sent = uow.outbox.lease(holder="t", now=NOW, lease_s=60.0, limit=10)
+        assert [json.loads(message.payload)["state"] for message in sent] == told
