@@ -5,6 +5,7 @@ hours late and on top of newer words. So no client of ours ever reconnects: what
 acknowledged is forgotten here and remembered by the outbox.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ SESSION_S: Final = 7 * 24 * 3600  # the broker keeps our inbox over a week of ho
 IN_FLIGHT: Final = 1000  # unacknowledged at once, unless the broker allows fewer
 RECEIVE_MAX: Final = 100  # unhandled replies that the broker may have on their way to us
 TOO_SLOW_S: Final = 5.0  # to connect
+_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 Received = Callable[[str, bytes, Callable[[], None]], None]  # topic, payload, acknowledge
 
@@ -59,7 +61,8 @@ class Connection:
         self._on_message, self._on_up = on_message, on_up
         self._v5 = version == MQTTProtocolVersion.MQTTv5
         self._acks: dict[int, bool] = {}
-        self._expected = 0
+        self._enough = 0  # acknowledgements that the publishing thread waits for
+        self._window = IN_FLIGHT
         self._acked = threading.Condition()
         self._publishing = threading.Lock()
         self.client = self._client(version)
@@ -88,20 +91,32 @@ class Connection:
 
     def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> list[MessageKey]:
         """Send all, wait for the PUBACKs; the keys that the broker took."""
+        sent: dict[int, MessageKey] = {}
         with self._publishing:
             with self._acked:
                 self._acks.clear()
-                self._expected = len(messages)
-            sent: dict[int, MessageKey] = {}
             for message in messages:
+                if not self._room(len(sent), timeout_s):
+                    break
                 info = self.client.publish(message.topic, message.payload, 1, message.retain)
                 if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     break
                 sent[info.mid] = message.key
             with self._acked:
-                self._expected = len(sent)
+                self._enough = len(sent)
                 self._acked.wait_for(lambda: self._answered(sent), timeout_s)
                 return [key for mid, key in sent.items() if self._acks.get(mid)]
+
+    def _room(self, sent: int, timeout_s: float) -> bool:
+        """Wait until the broker may be sent one more (its Receive Maximum, our own bound)."""
+        if sent - len(self._acks) < self._window:
+            return not self.down.is_set()
+        with self._acked:
+            self._enough = sent - self._window // 2  # half a window at a time, not one by one
+            self._acked.wait_for(
+                lambda: self.down.is_set() or len(self._acks) >= self._enough, timeout_s
+            )
+        return not self.down.is_set() and sent - len(self._acks) < self._window
 
     def _answered(self, sent: dict[int, MessageKey]) -> bool:
         return self.down.is_set() or (
@@ -117,7 +132,7 @@ class Connection:
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        client.max_inflight_messages_set(IN_FLIGHT)
+        client.max_inflight_messages_set(0)  # `_room` keeps the bound; paho would need it now
         if self._broker.username:
             client.username_pw_set(self._broker.username, self._broker.password or None)
         if (context := self._broker.tls_context()) is not None:
@@ -143,8 +158,7 @@ class Connection:
             self.unsupported = "protocol version" in str(reason).lower()
             self.reason = f"the broker refuses us: {reason}"
             return
-        allowed = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
-        client.max_inflight_messages_set(min(IN_FLIGHT, allowed))
+        self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
         if self._greeting.filters:
             client.subscribe(
                 [(name, SubscribeOptions(qos=1)) for name in self._greeting.filters]
@@ -171,10 +185,21 @@ class Connection:
     def _published(
         self, _client: Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any
     ) -> None:
+        self._hurry_acknowledgements()
         with self._acked:
             self._acks[mid] = not reason.is_failure
-            if len(self._acks) >= self._expected:
+            if len(self._acks) >= self._enough:
                 self._acked.notify_all()
+
+    def _hurry_acknowledgements(self) -> None:
+        """With a small window the broker's Nagle waits for our TCP's delayed ACK, 40 ms a time.
+
+        Mosquitto allows 20 messages in flight and leaves Nagle on: 1,100 messages a second
+        without this, five times as many with it. The option holds only until the next packet.
+        """
+        sock = self.client.socket()
+        if _QUICKACK is not None and self._window < IN_FLIGHT and isinstance(sock, socket.socket):
+            sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
 def _acknowledge(client: Client, mid: int, qos: int) -> None:

@@ -6,6 +6,7 @@ memory: killed, it forgets, and the outbox tells it again. It has no way to stop
 child process that ends when we do, however we end.
 """
 
+import logging
 import os
 import socket
 import subprocess
@@ -135,6 +136,7 @@ def _end_with_parent() -> None:
 def _serve(port: int, port_v5: int) -> None:
     from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415  optional, and only the child needs it
 
+    logging.disable(logging.CRITICAL)  # rumqttd reports every packet as an error
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rumqttd.toml"

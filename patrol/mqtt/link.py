@@ -143,7 +143,12 @@ class MqttLink:
             self.problem = ""
             self._change.notify_all()
         log.info("broker connected", broker=str(self.broker), client=self._greeting.client_id)
-        self._on_up(connection)
+        try:
+            self._on_up(connection)
+        except Exception:
+            # It would end paho's thread without a word; so: this connection ends, with one.
+            log.exception("greeting failed", broker=str(self.broker))
+            connection.close()
 
     def _tell(self, reason: str) -> None:
         """One line when the story changes; repeats stay quiet."""

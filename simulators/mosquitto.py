@@ -1,0 +1,106 @@
+"""A real Mosquitto on a free port of loopback, to be killed and started again.
+
+Uses Debian's `mosquitto`; `find` answers None where it is not installed. With a folder it keeps
+sessions and retained messages on disk, as a site's broker does.
+"""
+
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+READY_S: Final = 10.0
+
+
+def find() -> str | None:
+    """The program's path."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Mosquitto:
+    """`start`, `kill` (as a power cut does), `stop`; the port stays the same over restarts."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    more: str = ""  # further lines of mosquitto.conf
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """For any client."""
+        return f"mqtt://{HOST}:{self.port}"
+
+    def start(self) -> None:
+        """Start and wait until it accepts connections. Raises RuntimeError with its log."""
+        program = find()
+        if program is None:
+            raise RuntimeError("mosquitto is not installed (Debian: apt install mosquitto)")
+        config = self.folder / "mosquitto.conf"
+        config.write_text(self._config(), "utf-8")
+        self._process = subprocess.Popen(  # noqa: S603  our own configuration
+            [program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        waiting = threading.Event()
+        for _ in range(int(READY_S / 0.02)):
+            if _accepts(self.port):
+                return
+            if self._process.poll() is not None:
+                break
+            waiting.wait(0.02)
+        log = self.folder / "mosquitto.log"
+        raise RuntimeError(f"mosquitto did not start: {log.read_text() if log.exists() else ''}")
+
+    def save(self) -> None:
+        """Have it write its sessions and retained messages to disk now (SIGUSR1)."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """SIGKILL: what it had only in memory is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM: it saves first."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(10)
+
+    def _config(self) -> str:
+        lines = [
+            f"listener {self.port} {HOST}",
+            "allow_anonymous true" if "password_file" not in self.more else "",
+            "persistence true",
+            f"persistence_location {self.folder}/",
+            "autosave_interval 1",
+            "max_queued_messages 0",
+            f"log_dest file {self.folder}/mosquitto.log",
+            "user root",
+            self.more,
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=0.2):
+            return True
+    except OSError:
+        return False
