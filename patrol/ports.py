@@ -359,17 +359,49 @@ class RegistryBook(Protocol):
 class UnitOfWork(Protocol):
     """One transaction. Leaving without `commit` rolls back."""
 
-    rounds: RoundsBook
-    findings: FindingsBook
-    cases: CasesBook
-    outbox: Outbox
-    inbox: Inbox
-    health: Health
-    consents: Consents
-    access: AccessLog
-    pictures: Pictures
-    memories: Memories
-    registry: RegistryBook
+    @property
+    def rounds(self) -> RoundsBook:
+        """Rounds and their visits."""
+
+    @property
+    def findings(self) -> FindingsBook:
+        """Observations and leads."""
+
+    @property
+    def cases(self) -> CasesBook:
+        """Cases and their histories."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages to send."""
+
+    @property
+    def inbox(self) -> Inbox:
+        """Messages that came."""
+
+    @property
+    def health(self) -> Health:
+        """Cameras' health."""
+
+    @property
+    def consents(self) -> Consents:
+        """Withdrawals."""
+
+    @property
+    def access(self) -> AccessLog:
+        """Who looked at what."""
+
+    @property
+    def pictures(self) -> Pictures:
+        """The index of stored pictures."""
+
+    @property
+    def memories(self) -> Memories:
+        """What the eye remembers."""
+
+    @property
+    def registry(self) -> RegistryBook:
+        """The registry as it was when."""
 
     def next_number(self, sequence: str) -> int:
         """1, 2, 3 … per named sequence; gapless, as it is part of the transaction."""

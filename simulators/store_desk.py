@@ -90,10 +90,10 @@ class MemoryOutbox:
         """See the port."""
         return [message for message in self.rows.values() if message.case == case_id]
 
-    def published_between(self, start: datetime, end: datetime) -> int:
+    def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """See the port."""
-        moments = (m.published_at for m in self.rows.values() if m.published_at is not None)
-        return sum(start <= moment < end for moment in moments)
+        queued = [m for m in self.rows.values() if start <= m.queued_at <= end]
+        return len(queued), sum(m.published_at is not None for m in queued)
 
 
 class MemoryInbox:

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from patrol.app.eye import VisionEye
 from patrol.app.house import App
 from patrol.app.looks import Looker
 from patrol.app.patience import Patience, open_patiently
@@ -15,7 +14,7 @@ from patrol.clock import SystemClock
 from patrol.dispatch.wire import Wire
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Light
-from patrol.evidence import FileEvidence, encode_jpeg
+from patrol.evidence import FileEvidence, JpegEncoder
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded import EmbeddedBroker
 from patrol.ports import Clock, Detector, Store, UnitOfWork
@@ -25,11 +24,10 @@ from patrol.rounds.judge import Judge
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
 from patrol.settings import Settings, Site, load_site
+from patrol.vision.judge import EyePolicy
+from patrol.vision.quality import QualityLimits
 from streams.model import VisitOptions
 from streams.visit import CameraVisitor
-
-JPEG_QUALITY = 80
-EVIDENCE_WIDTH_PX = 1280  # enough to judge by eye; a quarter of the disk of 1080p
 
 
 @contextmanager
@@ -53,7 +51,7 @@ def build(
             uow.registry.sync(site.registry, clock.now())
             uow.commit()
         broker = _broker(settings, stack)
-        evidence = FileEvidence(settings.evidence, quota_mb=settings.evidence_mb)
+        evidence = FileEvidence(settings.evidence)
         live = LiveRegistry(site, config_dir, load_site)
         wire = _wire(site)
         detector, without_objects = _detector(settings)
@@ -133,9 +131,10 @@ def _judge(
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
     return Judge(
-        eye=VisionEye(detector=detector, thresholds=settings.quality),
+        detector=detector,
+        policy=EyePolicy(quality=QualityLimits(**settings.quality)),
         evidence=evidence,
-        encode=lambda bgr: encode_jpeg(bgr, JPEG_QUALITY, EVIDENCE_WIDTH_PX),
+        encode=JpegEncoder(),
         recall=recall,
         clock=clock,
         zone=settings.site.tz,
@@ -188,9 +187,9 @@ def _detector(settings: Settings) -> tuple[Detector | None, str]:
     """The detector, or why the rounds go without objects."""
     if not settings.objects:
         return None, "switched off in site.yaml (objects: false)"
-    from patrol.inference import InferenceError, open_detector  # noqa: PLC0415  an optional extra
+    from patrol.inference import DetectorUnavailable, open_detector  # noqa: PLC0415  an optional extra
 
     try:
         return open_detector(settings.models), ""
-    except InferenceError as exc:
+    except DetectorUnavailable as exc:
         return None, str(exc)

@@ -4,21 +4,20 @@ Runs in a judging thread; at most as many pictures are decoded at a time as ther
 visible area is applied by the eye right after decoding, before anything is measured or stored.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from streams.decode import decode
-
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.observation import Light, Observation
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
-from patrol.ports import Clock, EvidenceFull, EvidenceStore
-from patrol.rounds.eye import Eye, Look, Verdict
+from patrol.ports import Clock, Detector, EvidenceFull, EvidenceStore
+from patrol.vision.judge import EyePolicy, Judgement, Sight, judge_visit
+from streams.decode import decode
 from streams.errors import StreamError, Unreadable
 from streams.model import BgrImage, Picture, Sample
 
@@ -50,7 +49,8 @@ class Judged:
 class Judge:
     """Callable from several threads at once."""
 
-    eye: Eye
+    detector: Detector | None  # None: rounds go on without objects
+    policy: EyePolicy
     evidence: EvidenceStore
     encode: Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
     recall: Callable[[CameraId], Memories]
@@ -72,22 +72,26 @@ class Judge:
             return failed_visit(camera, start, problem, self.clock.now())
         except Exception as exc:  # one strange picture, not the round
             log.exception("judging failed", camera=camera.id)
-            problem = Unreadable(f"judging failed: {type(exc).__name__}")
-            return failed_visit(camera, start, problem, self.clock.now())
+            unjudged = Unreadable(f"judging failed: {type(exc).__name__}")
+            return failed_visit(camera, start, unjudged, self.clock.now())
 
     def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> Judged:
         pictures = _decoded(sample)
-        look = Look(
-            camera=camera,
+        sight = Sight(
+            camera=camera.id,
             round=start.round,
-            pictures=pictures,
-            memories=self.recall(camera.id),
-            freshness=sample.freshness,
-            facts=sample.facts,
+            pictures=[picture.bgr for picture in pictures],
+            at=pictures[-1].taken_at,
             local=pictures[-1].taken_at.astimezone(self.zone),
+            memories=self.recall(camera.id),
+            areas=camera.areas,
+            freshness=str(sample.freshness),
+            corrupt=any(picture.corrupt for picture in pictures),
+            facts=sample.facts,
         )
-        verdict = self.eye(look)
-        stored = self._store(camera, verdict.pictures)
+        verdict = judge_visit(sight, detector=self.detector, policy=self.policy)
+        shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, verdict.pictures, strict=True)]
+        stored = tuple(self._store_one(camera, picture) for picture in shown)
         proof = stored[verdict.best].sha256
         observations = tuple(replace(seen, picture=proof) for seen in verdict.observations)
         return Judged(
@@ -95,9 +99,6 @@ class Judge:
             observations=observations,
             memories=verdict.memories,
         )
-
-    def _store(self, camera: Camera, pictures: Sequence[Picture]) -> tuple[StoredPicture, ...]:
-        return tuple(self._store_one(camera, picture) for picture in pictures)
 
     def _store_one(self, camera: Camera, picture: Picture) -> StoredPicture:
         jpeg, (width_px, height_px) = self.encode(picture.bgr)
@@ -117,7 +118,7 @@ class Judge:
         camera: Camera,
         start: VisitStart,
         sample: Sample,
-        verdict: Verdict,
+        verdict: Judgement,
         stored: tuple[StoredPicture, ...],
     ) -> Visit:
         usable = sum(verdict.usable)

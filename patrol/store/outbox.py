@@ -104,10 +104,12 @@ class SqlOutbox:
         about = select(outbox).where(outbox.c.case == case_id).order_by(outbox.c.number)
         return [message_of(row) for row in self._db.all(about)]
 
-    def published_between(self, start: datetime, end: datetime) -> int:
+    def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """See the port."""
-        then = outbox.c.published_at >= start, outbox.c.published_at < end
-        return int(self._db.scalar(select(func.count()).select_from(outbox).where(*then)))
+        then = outbox.c.queued_at >= start, outbox.c.queued_at <= end
+        queued = select(func.count()).select_from(outbox).where(*then)
+        taken = queued.where(outbox.c.published_at.is_not(None))
+        return int(self._db.scalar(queued)), int(self._db.scalar(taken))
 
 
 def _row(message: OutboxMessage) -> Mapping[str, Any]:
