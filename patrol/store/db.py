@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from patrol.store.errors import translated
 
 Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
+_COUNTED = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
 IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters
 
 
@@ -38,7 +39,7 @@ class Db:
         if self._over:
             raise RuntimeError("this unit of work is committed; begin another")
         try:
-            return self._connection.execute(statement, rows)
+            return self._connection.execute(statement, rows, execution_options=_COUNTED)
         except SQLAlchemyError as error:
             raise translated(error, self._url) from error
 
