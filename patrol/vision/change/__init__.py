@@ -1,6 +1,7 @@
 """Change against the reference: moved cameras, newcomers, weather over the whole picture."""
 
 from patrol.vision.change.compare import compare
+from patrol.vision.change.explain import explain
 from patrol.vision.change.grouping import Grouped, group
 from patrol.vision.change.model import (
     GAUGE,
@@ -24,5 +25,6 @@ __all__ = [
     "Region",
     "ShiftReading",
     "compare",
+    "explain",
     "group",
 ]

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
 from patrol.domain.zone import Polygon
-from patrol.ports import Detection
 from patrol.vision.change.causes import frame_wide
 from patrol.vision.change.model import ChangeReport, ShiftReading
 from patrol.vision.change.regions import Evidence, changed_mask, describe, places
@@ -41,7 +40,6 @@ def compare(
     at: datetime,
     *,
     visible: Polygon | None = None,
-    detections: Sequence[Detection] = (),
 ) -> ChangeReport:
     """Measure what differs. One to three pictures of a visit; the first is the one described."""
     if memory is None:
@@ -56,7 +54,7 @@ def compare(
     if shift.moved:
         return ChangeReport(state=memory.state, memory=memory, shift=shift)
     others = [_look(p, model, visible, memory.light) for p in small[1:] if p.size == memory.size]
-    return _report(memory, model, [first, *others], shift, at=at, detections=detections)
+    return _report(memory, model, [first, *others], shift, at=at)
 
 
 def _look(picture: Working, model: Model, visible: Polygon | None, light: Light) -> _Look:
@@ -107,7 +105,6 @@ def _report(
     shift: ShiftReading,
     *,
     at: datetime,
-    detections: Sequence[Detection],
 ) -> ChangeReport:
     first = looks[0]
     changed = float(first.changed.sum() / max(int(first.where.sum()), 1))
@@ -117,7 +114,7 @@ def _report(
             state=memory.state, memory=memory, shift=shift, frame_wide=wide, changed=changed
         )
     motion = _motion(looks, colourless=memory.light is Light.INFRARED)
-    by = Evidence(found=first.found, model=model, motion=motion, detections=detections)
+    by = Evidence(found=first.found, model=model, motion=motion)
     seen = sorted((describe(p, by) for p in places(first.changed)), key=lambda r: -r.score)
     tracks, regions = follow(memory.tracks, seen, at)
     return ChangeReport(

@@ -1,14 +1,12 @@
 """From maps of differences to changed places, and what each place is."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from patrol.domain.observation import Box
-from patrol.ports import Detection
 from patrol.vision.change.model import Explanation, Region
 from patrol.vision.reference.differences import Differences
 from patrol.vision.reference.memory import Model
@@ -26,10 +24,6 @@ SHADOW_CORRELATION = 0.55
 MOSTLY_SKY = 0.7  # of a place's pixels
 OVERLAY_HEIGHT = 0.08
 OVERLAY_STRIP = 0.14  # of the height, at the upper and lower edge
-KNOWN_OBJECTS = frozenset({
-    "person", "bicycle", "car", "motorcycle", "bus", "train", "truck",
-    "bird", "cat", "dog", "horse", "sheep", "cow", "bear",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +33,6 @@ class Evidence:
     found: Differences
     model: Model
     motion: Float | None  # differences between the pictures of this visit; None: only one
-    detections: Sequence[Detection]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,13 +99,6 @@ def iou(a: Box, b: Box) -> float:
     return common / max(a[2] * a[3] + b[2] * b[3] - common, 1e-9)
 
 
-def _object_in(box: Box, detections: Sequence[Detection]) -> Detection | None:
-    for seen in detections:
-        if seen.label in KNOWN_OBJECTS and overlap(box, seen.box) >= 0.5:  # noqa: PLR2004  mostly it
-            return seen
-    return None
-
-
 def _is_shadow(place: Place, found: Differences) -> bool:
     """The ground's pattern shines through, only the light differs."""
     inside = cv2.erode(place.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -129,19 +115,16 @@ def _is_overlay(box: Box) -> bool:
     return h < OVERLAY_HEIGHT and at_edge and w > h
 
 
-def _explain(place: Place, box: Box, by: Evidence) -> tuple[Explanation, str]:
-    seen = _object_in(box, by.detections)
-    if seen is not None:
-        return Explanation.OBJECT, seen.label
+def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
     if by.motion is not None and float((by.motion[place.mask] > 1.0).mean()) >= MOVING_SHARE:
-        return Explanation.MOVING, ""
+        return Explanation.MOVING
     if _is_overlay(box):
-        return Explanation.OVERLAY, ""
+        return Explanation.OVERLAY
     if float(by.model.sky[place.mask].mean()) > MOSTLY_SKY:
-        return Explanation.SKY, ""
+        return Explanation.SKY
     if _is_shadow(place, by.found):
-        return Explanation.SHADOW, ""
-    return Explanation.NOTHING, ""
+        return Explanation.SHADOW
+    return Explanation.NOTHING
 
 
 def describe(place: Place, by: Evidence) -> Region:
@@ -151,10 +134,10 @@ def describe(place: Place, by: Evidence) -> Region:
     structure, colour, light = (
         float(m[place.mask].mean()) for m in (by.found.structure, by.found.colour, by.found.light)
     )
-    why, label = _explain(place, box, by)
+    why = _explain(place, box, by)
     strength = max(structure, colour, light)
     score = (1 - math.exp(-strength)) * (1 - math.exp(-1.2 * area / AT_ONCE_AREA))
     return Region(
-        box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=why, label=label,
+        box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=why,
         structure=structure, colour=colour, light=light,
     )  # fmt: skip
