@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from patrol.app.house import App
 from patrol.app.looks import Looker
@@ -132,7 +133,7 @@ def _judge(
 
     return Judge(
         detector=detector,
-        policy=EyePolicy(quality=QualityLimits(**settings.quality)),
+        policy=EyePolicy(quality=_quality(settings)),
         evidence=evidence,
         encode=JpegEncoder(),
         recall=recall,
@@ -140,6 +141,12 @@ def _judge(
         zone=settings.site.tz,
         keep_for=timedelta(days=settings.retention.sample_days),
     )
+
+
+def _quality(settings: Settings) -> QualityLimits:
+    """The house's thresholds with the site's own in their place."""
+    own: dict[str, Any] = dict(settings.quality)
+    return QualityLimits(**own)
 
 
 def _record_policy(site: Site, wire: Wire) -> RecordPolicy:

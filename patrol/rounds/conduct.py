@@ -23,13 +23,13 @@ from patrol.ports import Clock, Store, Visitor
 from patrol.rounds.begin import NOT_IN_WINDOW, Occasion, begin, close, write_missed
 from patrol.rounds.consent import ConsentGate
 from patrol.rounds.cost import Meter, peak_rss_mb
-from patrol.rounds.judge import Judge, Judged, failed_visit
+from patrol.rounds.judge import Judged, VisitStart, failed_visit
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
 from patrol.rounds.record import RecordPolicy, record
 from patrol.rounds.seats import Caps
 from patrol.rounds.summary import progress_facts, summarise
 from patrol.rounds.walk import Walk, WalkDoors, WalkEnd, WalkOrder
-from streams.model import StreamChoice, VisitOptions
+from streams.model import Sample, StreamChoice, VisitOptions
 
 STOP_POLL_S = 0.1  # Ctrl-C must be felt at once, and costs nothing at this pace
 NEWS_PER_ROUND = 10  # progress messages on MQTT, beside the first and the last
@@ -45,7 +45,7 @@ class RoundHouse:
     cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as it stands now
     refresh_cameras: Callable[[], None]  # looks whether the registry on disk changed
     visitor: Visitor
-    judge: Judge
+    judge: Callable[[Camera, VisitStart, Sample], Judged]  # see judge.Judge
     policy: RecordPolicy
     caps: Caps
     options: VisitOptions

@@ -1,0 +1,268 @@
+"""Rounds as a whole: begun, killed, taken up, closed; equal books whatever happens."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from patrol.clock import SystemClock
+from patrol.dispatch.wire import Wire
+from patrol.domain.camera import Camera, ConsentState
+from patrol.domain.grid import Grid, GridLevel, GridTree
+from patrol.domain.ids import GridCode
+from patrol.domain.registry import Registry
+from patrol.domain.round import PatrolPlan, RoundBooks, RoundState
+from patrol.domain.rules import Rules
+from patrol.lock import exclusive
+from patrol.ports import Busy, EvidenceFull, Store
+from patrol.rounds.begin import NOT_IN_WINDOW
+from patrol.rounds.conduct import Conductor, RoundHouse
+from patrol.rounds.keeper import MISSED_REASON, Keeper
+from patrol.rounds.record import RecordPolicy
+from patrol.rounds.seats import Caps
+from simulators.clock import ManualClock
+from simulators.store import MemoryStore
+from streams.model import StreamChoice, VisitOptions
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+HOUR = timedelta(hours=1)
+GROUP = GridCode("620902104203001")
+
+
+def a_wire(town: list[Camera]) -> Wire:
+    grid = Grid(code=GROUP, name="四组", level=GridLevel.TOWN, parent=None)
+    cameras = {camera.id: camera for camera in town}
+    registry = Registry(cameras=cameras, tree=GridTree(grids={GROUP: grid}), people={})
+    return Wire(site="shangba", zone=SHANGHAI, registry=registry)
+
+
+@pytest.fixture
+def house(rig: Any, town: list[Camera]) -> RoundHouse:
+    policy = RecordPolicy(
+        rules=Rules(),
+        announcer=a_wire(town),
+        auto_confirm=lambda *_: 0,
+        keep_evidence=timedelta(days=1),
+    )
+    return RoundHouse(
+        store=MemoryStore(),
+        clock=SystemClock(),
+        zone=SHANGHAI,
+        cameras=lambda: {camera.id: camera for camera in town},
+        refresh_cameras=lambda: None,
+        visitor=rig.visitor,
+        judge=rig.judge,
+        policy=policy,
+        caps=Caps(ramp_s=0.0, retry_after_s=0.01, connections=4),
+        options=VisitOptions(),
+        stream=StreamChoice.MAIN,
+        rng=random.Random(1),
+    )
+
+
+def books(store: Store, round_id: Any) -> RoundBooks:
+    with store.begin_read() as uow:
+        return uow.rounds.books(round_id)
+
+
+def by_hand(conductor: Conductor, stop: threading.Event | None = None) -> Any:
+    begun = conductor.begin("morning", SystemClock().now() + HOUR, at_any_hour=True)
+    return conductor.conduct(begun, stop=stop)
+
+
+def test_a_round_to_its_end(house: RoundHouse) -> None:
+    conductor = Conductor(house)
+    ended = by_hand(conductor)
+    summary = conductor.summary(ended)
+    assert ended.state is RoundState.FINISHED
+    assert (summary["planned"], summary["seen"], summary["missed"]) == (12, 12, 0)
+    assert str(summary["round"]).endswith("-morning-1")
+    assert by_hand(conductor).id.endswith("-morning-2")
+
+
+def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
+    house: RoundHouse, rig: Any
+) -> None:
+    stop = threading.Event()
+    done: list[str] = []
+
+    def judge(camera: Camera, start: Any, sample: Any) -> Any:
+        done.append(camera.id)
+        if len(done) == 5:
+            stop.set()
+        return rig.judge(camera, start, sample)
+
+    rig.visitor.delay_s = 0.05
+    one_by_one = replace(house.caps, connections=1)
+    conductor = Conductor(replace(house, judge=judge, caps=one_by_one))
+    stopped = by_hand(conductor, stop)
+    assert (stopped.state, stopped.reason) == (RoundState.INTERRUPTED, "stopped")
+    before = books(house.store, stopped.id)
+    assert before.balanced
+    assert 0 < before.pending < 12
+    rig.visitor.calls.clear()
+    ended = by_hand(conductor)
+    assert (ended.id, ended.state) == (stopped.id, RoundState.FINISHED)
+    assert len(rig.visitor.calls) == before.pending
+    assert books(house.store, ended.id).seen == 12
+
+
+def test_a_full_disk_interrupts_with_its_reason_and_resumes(house: RoundHouse, rig: Any) -> None:
+    full = [True]
+
+    def judge(camera: Camera, start: Any, sample: Any) -> Any:
+        if full[0]:
+            raise EvidenceFull("var/evidence: 0 MB free")
+        return rig.judge(camera, start, sample)
+
+    conductor = Conductor(replace(house, judge=judge))
+    stopped = by_hand(conductor)
+    assert (stopped.state, stopped.reason) == (RoundState.INTERRUPTED, "var/evidence: 0 MB free")
+    full[0] = False
+    ended = by_hand(conductor)
+    assert ended.state is RoundState.FINISHED
+    assert books(house.store, ended.id).seen == 12
+
+
+def test_finish_by_misses_the_rest_and_says_so(house: RoundHouse, rig: Any) -> None:
+    rig.visitor.delay_s = 20.0
+    conductor = Conductor(house)
+    begun = conductor.begin("morning", SystemClock().now() + timedelta(seconds=0.1))
+    ended = conductor.conduct(begun)
+    counted = books(house.store, ended.id)
+    assert (ended.state, ended.reason) == (RoundState.FINISHED, "finish_by")
+    assert (counted.missed, counted.pending, counted.balanced) == (12, 0, True)
+
+
+def test_a_camera_that_left_the_registry_is_missed(house: RoundHouse, town: list[Camera]) -> None:
+    conductor = Conductor(house)
+    begun = conductor.begin("morning", SystemClock().now() + HOUR)
+    town.pop()
+    ended = conductor.conduct(begun)
+    counted = books(house.store, ended.id)
+    assert (counted.seen, counted.missed) == (11, 1)
+
+
+def test_consent_withdrawn_in_the_store_is_refused_in_the_plan(
+    house: RoundHouse, town: list[Camera]
+) -> None:
+    with house.store.begin() as uow:
+        uow.consents.withdraw(town[0].id, by="household", now=SystemClock().now())
+        uow.commit()
+    ended = by_hand(Conductor(house))
+    assert (ended.planned, dict(ended.refused)) == (11, {"consent_withdrawn": 1})
+
+
+def test_consent_withdrawn_in_the_registry_after_planning_is_not_visited(
+    house: RoundHouse, town: list[Camera], rig: Any
+) -> None:
+    conductor = Conductor(house)
+    begun = conductor.begin("morning", SystemClock().now() + HOUR)
+    gone = replace(town[2].consent, state=ConsentState.WITHDRAWN)
+    town[2] = replace(town[2], consent=gone)
+    ended = conductor.conduct(begun)
+    assert "/2" not in rig.visitor.calls
+    assert books(house.store, ended.id).missed == 1
+
+
+# --- the keeper: what the bell starts -------------------------------------------------------
+
+PLAN = PatrolPlan(name="morning", start=time(9), finish_by=time(10, 30))
+NINE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)  # 09:00 in the town
+
+
+class Bells:
+    """A keeper on a clock that the test moves."""
+
+    def __init__(self, house: RoundHouse, lock: Path) -> None:
+        self.clock = ManualClock(NINE - timedelta(minutes=1))
+        self.house = replace(house, clock=self.clock)
+        self.conductor = Conductor(self.house)
+        self.lock = lock
+        self.keeper = Keeper(
+            plans={"morning": PLAN},
+            zone=SHANGHAI,
+            sun=lambda _day: (NINE - 3 * HOUR, NINE + 9 * HOUR),
+            clock=self.clock,
+            store=house.store,
+            conductor=self.conductor,
+            stop=threading.Event(),
+            hold=self.hold,
+        )
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with exclusive(self.lock):
+            yield
+
+    def ring_at(self, at: datetime) -> list[tuple[RoundState, str]]:
+        self.clock.current = at
+        self.keeper.ring()
+        with self.house.store.begin_read() as uow:
+            return [(r.state, r.reason) for r in uow.rounds.of_plan("morning")]
+
+
+@pytest.fixture
+def bells(house: RoundHouse, tmp_path: Path) -> Bells:
+    return Bells(house, tmp_path / "round.lock")
+
+
+def test_the_bell_starts_a_round_once(bells: Bells) -> None:
+    assert bells.ring_at(NINE - timedelta(seconds=1)) == []
+    assert bells.ring_at(NINE) == [(RoundState.FINISHED, "")]
+    assert bells.ring_at(NINE + HOUR) == [(RoundState.FINISHED, "")]
+
+
+def test_a_machine_that_came_up_late_walks_late(bells: Bells) -> None:
+    assert bells.ring_at(NINE + HOUR) == [(RoundState.FINISHED, "")]
+
+
+def test_a_machine_that_came_up_too_late_writes_it_down(bells: Bells) -> None:
+    assert bells.ring_at(NINE + 2 * HOUR) == [(RoundState.MISSED, MISSED_REASON)]
+    assert bells.ring_at(NINE + 3 * HOUR) == [(RoundState.MISSED, MISSED_REASON)]
+
+
+def test_a_round_by_hand_earlier_in_the_day_does_not_count(bells: Bells) -> None:
+    bells.clock.current = NINE - 2 * HOUR
+    begun = bells.conductor.begin("morning", NINE, at_any_hour=True)
+    bells.conductor.conduct(begun)
+    assert len(bells.ring_at(NINE)) == 2
+
+
+def test_a_round_killed_in_its_window_is_taken_up(bells: Bells) -> None:
+    bells.clock.current = NINE
+    begun = bells.conductor.begin("morning", NINE + HOUR)
+    bells.conductor._start(begun)  # and then the power went
+    assert bells.ring_at(NINE + timedelta(minutes=5)) == [(RoundState.FINISHED, "")]
+
+
+def test_a_round_killed_and_found_too_late_is_closed(bells: Bells) -> None:
+    bells.clock.current = NINE
+    begun = bells.conductor.begin("morning", NINE + HOUR)
+    bells.conductor._start(begun)
+    assert bells.ring_at(NINE + 5 * HOUR) == [(RoundState.FINISHED, NOT_IN_WINDOW)]
+    assert books(bells.house.store, begun.id).missed == 12
+
+
+def test_while_another_process_walks_the_bell_waits(bells: Bells) -> None:
+    with exclusive(bells.lock):
+        assert bells.ring_at(NINE) == []
+    assert bells.ring_at(NINE + timedelta(seconds=5)) == []  # it rests before it asks again
+    assert bells.ring_at(NINE + timedelta(seconds=20)) == [(RoundState.FINISHED, "")]
+
+
+def test_the_lock_says_who_has_it(tmp_path: Path) -> None:
+    lock = tmp_path / "a"
+    with (
+        exclusive(lock),
+        pytest.raises(Busy, match="another patrol process"),
+        exclusive(lock),
+    ):
+        pytest.fail("two holders of one lock")
