@@ -31,7 +31,7 @@ class Ladder:
 
     def tick(self, now: datetime) -> Sequence[Climb]:
         """Move every due case one rung. Raises StoreUnavailable, StoreFull: try next tick."""
-        with self.store.begin() as uow:
+        with self.store.begin_read() as uow:
             due = [case.id for case in uow.cases.ladder_due(now)]
         climbs = [self._one(case_id, now) for case_id in due]
         moved = [step for step in climbs if step.moved]

@@ -31,8 +31,8 @@ class RelayOptions:
     """How a relay works through the outbox."""
 
     batch: int = 500  # rows per lease: one transaction each to lease and to mark
-    lease_s: float = 60.0  # must outlast publish_timeout_s, or a second relay repeats ours
-    publish_timeout_s: float = 15.0
+    lease_s: float = 20.0  # how long a killed relay's rows rest; outlasts what follows
+    publish_timeout_s: float = 5.0  # without any PUBACK for a wave; then the batch is given up
     poll_s: float = 2.0  # a row that another process queued waits no longer than this
 
 
@@ -50,6 +50,13 @@ class Step:
         return not self.leased and not self.problem
 
 
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    taken: Sequence[MessageKey]
+    stale: Sequence[MessageKey]
+    back: Sequence[MessageKey]
+
+
 @dataclass
 class Relay:
     """Works the outbox off through a publisher. One thread uses it; any may `wake` it."""
@@ -57,11 +64,12 @@ class Relay:
     store: Store
     publisher: Publisher
     clock: Clock
-    holder: str  # names the lease: one per running relay
+    holder: str  # names the lease: another for every running relay, also after a restart
     options: RelayOptions = field(default_factory=RelayOptions)
     counters: Counter[str] = field(default_factory=Counter)
     _news: threading.Event = field(default_factory=threading.Event)
     _story: str = ""
+    _owed: "_Settlement | None" = None  # published, and the store could not be told yet
 
     def wake(self) -> None:
         """Something was queued just now."""
@@ -105,6 +113,7 @@ class Relay:
                 self.clock.sleep(min(backoff_s(failures), left_s))
 
     def _step(self) -> Step:
+        self._settle_what_is_owed()
         options = self.options
         with self.store.begin() as uow:
             leased = uow.outbox.lease(
@@ -118,45 +127,45 @@ class Relay:
             return Step()
         live, stale = _split_expired(leased, self.clock.now())
         taken, problem = self._publish(live)
-        self._settle(taken, stale, [m.key for m in live if m.key not in set(taken)])
+        known = {*taken, *stale}
+        back = [message.key for message in leased if message.key not in known]
+        self._owed = _Settlement(taken, stale, back)
+        self._settle_what_is_owed()
         self.counters["published"] += len(taken)
         self.counters["expired"] += len(stale)
         return Step(leased=len(leased), published=len(taken), problem=problem)
 
     def _publish(self, messages: Sequence[OutboxMessage]) -> tuple[list[MessageKey], str]:
         taken: list[MessageKey] = []
-        stuck: set[str] = set()
         for wave in waves(messages):
-            going = [message for message in wave if message.topic not in stuck]
-            if not going:
-                continue
             try:
-                acked = set(self.publisher.publish(going, self.options.publish_timeout_s))
+                acked = set(self.publisher.publish(wave, self.options.publish_timeout_s))
             except NotConnected as exc:
                 return taken, f"broker not connected: {exc}".rstrip(": ")
-            taken.extend(message.key for message in going if message.key in acked)
-            stuck.update(message.topic for message in going if message.key not in acked)
-        problem = f"{len(stuck)} not acknowledged by the broker" if stuck else ""
-        return taken, problem
+            taken.extend(message.key for message in wave if message.key in acked)
+            if len(acked) < len(wave):
+                # What follows on those topics must wait, and there is time enough for the rest.
+                return taken, f"{len(wave) - len(acked)} messages were not acknowledged"
+        return taken, ""
 
-    def _settle(
-        self,
-        taken: Sequence[MessageKey],
-        stale: Sequence[MessageKey],
-        back: Sequence[MessageKey],
-    ) -> None:
+    def _settle_what_is_owed(self) -> None:
+        """Before anything else is leased: or a newer word could overtake one that is unmarked."""
+        owed = self._owed
+        if owed is None:
+            return
         now = self.clock.now()
         with self.store.begin() as uow:
-            if taken:
-                uow.outbox.mark(taken, DeliveryEvent.BROKER_TOOK_IT, now)
-            if stale:
-                uow.outbox.mark(stale, DeliveryEvent.TOO_OLD, now)
-            if back:
-                uow.outbox.release(back)
+            if owed.taken:
+                uow.outbox.mark(owed.taken, DeliveryEvent.BROKER_TOOK_IT, now)
+            if owed.stale:
+                uow.outbox.mark(owed.stale, DeliveryEvent.TOO_OLD, now)
+            if owed.back:
+                uow.outbox.release(owed.back)
             uow.commit()
+        self._owed = None
 
     def _unsent(self) -> int:
-        with self.store.begin() as uow:
+        with self.store.begin_read() as uow:
             return uow.outbox.unsent()
 
     def _wait_for_news(self, stop: threading.Event) -> None:

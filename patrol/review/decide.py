@@ -113,7 +113,7 @@ def confirm_urgent(
     zone: tzinfo = SITE_ZONE,
 ) -> Sequence[Case]:
     """Send what the site's rules name as urgent without waiting for a person (none by default)."""
-    with store.begin() as uow:
+    with store.begin_read() as uow:
         urgent = [finding.id for finding in uow.findings.queue() if finding.unreviewed_ok]
     sent: list[Case] = []
     for finding_id in urgent:

@@ -1,0 +1,106 @@
+"""How a simulated grid leader answers: the numbers of domain.md, seeded, as a plan of replies.
+
+Pure: a case as it was seen on the wire goes in, the replies with their delays come out. The same
+seed, case and rung give the same plan, in whatever order the messages arrive.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+MINUTE: Final = 60.0
+WAITING: Final = frozenset({"dispatched", "rework"})  # states in which somebody is to act
+EQUIPMENT: Final = "09"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """Shares of all cases told to one person; the rest is handled well."""
+
+    ack_in_10_min: float = 0.70
+    ack_in_an_hour: float = 0.90
+    never: float = 0.04
+    offline: float = 0.15
+    false_alarm: float = 0.08
+    wrong_grid: float = 0.04
+    reworked: float = 0.05  # says handled, and it is still there
+    sent_twice: float = 0.05  # the same reply again, as a bad network does
+    hurry: float = 1.0  # delays are multiplied with it
+
+
+OBEDIENT: Final = Habits(
+    ack_in_10_min=1.0,
+    never=0.0,
+    offline=0.0,
+    false_alarm=0.0,
+    wrong_grid=0.0,
+    reworked=0.0,
+    hurry=0.1,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One reply, so many seconds after the case was seen."""
+
+    after_s: float
+    body: Mapping[str, Any]  # without v and at, which the sender adds
+    clears: bool = False  # the person really removes the problem just before saying so
+    twice: bool = False
+
+
+def is_for_somebody_here(case: Mapping[str, Any]) -> bool:
+    """Whether the case as told waits for the person of this grid's rung."""
+    rung = case.get("rung") or {}
+    return case.get("state") in WAITING and bool(rung.get("current", True))
+
+
+def plan(case: Mapping[str, Any], habits: Habits, seed: int) -> list[Planned]:
+    """Everything that the person will say about the case as it stands now."""
+    rung = case.get("rung") or {}
+    turn = case.get("revision", 0) if case.get("state") == "rework" else 0
+    name = f"{case['case']}/{rung.get('number', 0)}/{turn}"
+    dice = random.Random(f"{seed}/{name}")  # noqa: S311  a play, and it must repeat
+    if dice.random() < habits.never:
+        return []
+    return list(_plan(case, habits, dice, name, rung.get("person")))
+
+
+def _plan(
+    case: Mapping[str, Any], habits: Habits, dice: random.Random, name: str, person: str | None
+) -> Iterator[Planned]:
+    def say(after_s: float, kind: str, *, clears: bool = False, **more: str) -> Planned:
+        body = {"type": kind, "key": f"{name}/{kind}", "about": case["key"], **more}
+        if person:
+            body["person"] = person
+        twice = dice.random() < habits.sent_twice
+        return Planned(after_s=after_s * habits.hurry, body=body, clears=clears, twice=twice)
+
+    ack_s = _ack_delay_s(habits, dice)
+    seen_s = ack_s if dice.random() < habits.offline else min(ack_s, dice.uniform(1, 10))
+    yield say(seen_s, "received")
+    yield say(max(seen_s, ack_s - 5), "opened")
+    yield say(ack_s, "acknowledge")
+    fate = dice.random()
+    there_s = ack_s + dice.uniform(5, 25) * MINUTE
+    if fate < habits.wrong_grid:
+        yield say(ack_s + 2 * MINUTE, "feedback", result="not_my_grid", text="不在本网格")
+        return
+    yield say(there_s, "arrive")
+    done_s = there_s + dice.uniform(5, 40) * MINUTE
+    if fate < habits.wrong_grid + habits.false_alarm:
+        yield say(done_s, "feedback", result="false_alarm", text="现场未发现问题")
+        return
+    lazy = dice.random() < habits.reworked
+    words = "已到场处理" if not lazy else "已处理(口头劝导)"
+    yield say(done_s, "feedback", clears=not lazy, result="handled", text=words)
+
+
+def _ack_delay_s(habits: Habits, dice: random.Random) -> float:
+    share = dice.random()
+    if share < habits.ack_in_10_min:
+        return dice.uniform(0.3, 10) * MINUTE
+    if share < habits.ack_in_an_hour:
+        return dice.uniform(10, 60) * MINUTE
+    return dice.uniform(60, 180) * MINUTE

@@ -1,0 +1,261 @@
+"""A crowd of grid leaders over real MQTT: `python -m simulators.leaders -c DIR [--speed 600]`.
+
+It knows only what docs/mqtt.md tells anybody: topics, payloads, keys. One connection speaks for
+all telephones of the town; its session is persistent and its replies repeat their keys, so broker
+and centre may be killed at any time. What a leader handles is really removed from the scene,
+through the farm's control channel, where there is one.
+"""
+
+import argparse
+import csv
+import heapq
+import itertools
+import json
+import logging
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from patrol.clock import SystemClock
+from simulators.farm.control import ControlError, FarmControl
+from simulators.habits import EQUIPMENT, OBEDIENT, Habits, Planned, is_for_somebody_here, plan
+
+log = logging.getLogger(__name__)
+
+Clearer = Callable[[Mapping[str, Any]], None]  # a case as told → the problem is gone
+LONGEST_NAP_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdOptions:
+    """Where the crowd connects and how fast its time runs."""
+
+    host: str
+    port: int
+    site: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    habits: Habits = field(default_factory=Habits)
+    speed: float = 1.0  # their minutes pass so many times faster than ours
+    seed: int = 1
+
+
+@dataclass(order=True)
+class _Due:
+    at_s: float
+    number: int
+    topic: str = field(compare=False)
+    case: Mapping[str, Any] = field(compare=False)
+    planned: Planned = field(compare=False)
+
+
+class Crowd:
+    """`start`, `stop`; `said` counts what was replied, `heard` what was told."""
+
+    def __init__(
+        self,
+        options: CrowdOptions,
+        now: Callable[[], datetime],
+        monotonic_s: Callable[[], float],
+        clear: Clearer | None = None,
+    ) -> None:
+        self.heard: Counter[str] = Counter()
+        self.said: Counter[str] = Counter()
+        self._options, self._now, self._monotonic_s = options, now, monotonic_s
+        self._clear = clear or (lambda _case: None)
+        self._prefix = f"patrol/v1/{options.site}/grid"
+        self._keys: set[str] = set()
+        self._latest: dict[str, Mapping[str, Any]] = {}
+        self._planned: set[tuple[str, int, int]] = set()
+        self._turns: Counter[str] = Counter()
+        self._due: list[_Due] = []
+        self._numbers = itertools.count()
+        self._news = threading.Condition()
+        self._stopping = False
+        self._client = self._connectable()
+        self._thread = threading.Thread(target=self._speak, name="leaders", daemon=True)
+
+    def start(self) -> None:
+        """Connect in the background, again and again if need be."""
+        self._client.connect_async(self._options.host, self._options.port, keepalive=30)
+        self._client.loop_start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hang up; whatever was planned is not said."""
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
+        self._thread.join(5)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def waiting(self) -> int:
+        """Replies that are still to be sent."""
+        with self._news:
+            return len(self._due)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def hear(self, topic: str, payload: bytes) -> None:
+        """One message on a case topic."""
+        if not payload:
+            self._latest.pop(topic, None)
+            self.heard["cleared"] += 1
+            return
+        case = json.loads(payload)
+        if case["key"] in self._keys:
+            self.heard["repeated"] += 1
+            return
+        self._keys.add(case["key"])
+        self.heard["told"] += 1
+        self._latest[topic] = case
+        if is_for_somebody_here(case):
+            self._make_plan(topic, case)
+
+    def _make_plan(self, topic: str, case: Mapping[str, Any]) -> None:
+        number = int((case.get("rung") or {}).get("number", 0))
+        turn = self._turns[topic]
+        if (topic, number, turn) in self._planned:
+            return
+        self._planned.add((topic, number, turn))
+        reply = topic.replace("/case/", "/reply/")
+        start_s = self._monotonic_s()
+        with self._news:
+            for step in plan(case, self._options.habits, self._options.seed):
+                at_s = start_s + step.after_s / self._options.speed
+                heapq.heappush(self._due, _Due(at_s, next(self._numbers), reply, case, step))
+            self._news.notify_all()
+
+    def _speak(self) -> None:
+        while (due := self._next()) is not None:
+            try:
+                self._say(due)
+            except (OSError, ControlError) as exc:
+                log.warning("a leader could not do it: %s", exc)
+
+    def _next(self) -> _Due | None:
+        with self._news:
+            while not self._stopping:
+                wait_s = self._due[0].at_s - self._monotonic_s() if self._due else LONGEST_NAP_S
+                if self._due and wait_s <= 0:
+                    return heapq.heappop(self._due)
+                self._news.wait(min(wait_s, LONGEST_NAP_S))
+        return None
+
+    def _say(self, due: _Due) -> None:
+        told = due.topic.replace("/reply/", "/case/")
+        body = dict(due.planned.body)
+        if told not in self._latest:  # closed meanwhile
+            return
+        if body.get("result") == "handled":
+            self._turns[told] += 1
+        if due.planned.clears:
+            self._clear(due.case)
+        at = f"{self._now():%Y-%m-%dT%H:%M:%SZ}"
+        payload = json.dumps({"v": 1, "at": at, "client_at": at, **body}, ensure_ascii=False)
+        for _ in range(2 if due.planned.twice else 1):
+            self._client.publish(due.topic, payload.encode(), qos=1)
+        self.said[str(body.get("result") or body["type"])] += 1
+
+    def _connectable(self) -> Client:
+        options = self._options
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"leaders-{options.site}-{options.seed}",
+            clean_session=False,
+        )
+        if options.username:
+            client.username_pw_set(options.username, options.password or None)
+        client.reconnect_delay_set(1, 5)
+        client.on_connect = self._connected
+        client.on_message = self._message
+        return client
+
+    def _connected(self, client: Client, *_details: Any) -> None:
+        client.subscribe(f"{self._prefix}/+/case/+", qos=1)
+
+    def _message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            self.hear(message.topic, bytes(message.payload))
+        except (ValueError, KeyError, TypeError):
+            self.heard["unreadable"] += 1
+
+
+class SceneClearer:
+    """Removes what a case is about from the farm: the scene, or the camera's fault."""
+
+    def __init__(self, control: FarmControl, cameras_csv: Path) -> None:
+        self._control = control
+        with cameras_csv.open(encoding="utf-8-sig", newline="") as file:
+            rows = [(row["camera_id"], row["grid_code"]) for row in csv.DictReader(file)]
+        self._by_last6 = {(grid, camera[-6:]): camera for camera, grid in rows}
+
+    def __call__(self, case: Mapping[str, Any]) -> None:
+        """A leader knows the last six digits and the grid; that names one camera."""
+        camera = self._by_last6.get((case["grid"]["code"], case.get("camera_last6") or ""))
+        if camera is None:
+            return
+        if case["category"]["code"] == EQUIPMENT:
+            self._control.fault(camera, "none")
+        else:
+            self._control.scene(camera, "clean")
+
+
+def options_from(folder: Path, *, habits: Habits, speed: float, seed: int) -> CrowdOptions:
+    """Read where the broker is from a configuration directory. Raises OSError, ValueError."""
+    site = yaml.safe_load((folder / "site.yaml").read_text("utf-8"))
+    broker = urlsplit(site["mqtt"]["url"])
+    return CrowdOptions(
+        host=broker.hostname or "127.0.0.1",
+        port=broker.port or 1883,
+        site=site["site"]["id"],
+        username=unquote(broker.username or ""),
+        password=unquote(broker.password or ""),
+        habits=habits,
+        speed=speed,
+        seed=seed,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the crowd until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="simulators.leaders", description="simulated leaders")
+    parser.add_argument("-c", "--config", type=Path, default=Path("config"))
+    parser.add_argument("--speed", type=float, default=600.0, help="how much faster their time is")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--obedient", action="store_true", help="everybody answers, and well")
+    parser.add_argument("--farm-control", type=int, help="port: what is handled is really gone")
+    given = parser.parse_args(arguments)
+    habits = OBEDIENT if given.obedient else Habits()
+    options = options_from(given.config, habits=habits, speed=given.speed, seed=given.seed)
+    clear = None
+    if given.farm_control:
+        clear = SceneClearer(FarmControl(given.farm_control), given.config / "cameras.csv")
+    clock, stop = SystemClock(), threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    crowd = Crowd(options, clock.now, clock.monotonic_s, clear)
+    with crowd:
+        stop.wait()
+    log.info("heard %s, said %s", dict(crowd.heard), dict(crowd.said))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
