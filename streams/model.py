@@ -31,6 +31,7 @@ class Freshness(StrEnum):
     LIVE = auto()  # two key frames, media time advanced about as much as our own clock
     SINGLE = auto()  # only one picture: nothing to compare it with
     MEDIA_CLOCK_STOOD_STILL = auto()  # our clock advanced, the stream's did not
+    MEDIA_CLOCK_ASTRAY = auto()  # it moved, but not as ours did: a jump, a replay
     REPEATED_BITS = auto()  # time advances, but the key frames are bit-identical
     STILL = auto()  # a snapshot or file: not a stream at all
 
@@ -53,6 +54,7 @@ class KeyFrame:
     sha256: str  # of the slice data alone, so that equal pictures are found without decoding
     codec_name: str = ""  # libav's name, for Codec.OTHER
     extradata: bytes = b""
+    size_px: tuple[int, int] | None = None  # for decoders that must be told, for Codec.OTHER
 
     @override
     def __repr__(self) -> str:

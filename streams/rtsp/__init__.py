@@ -1,1 +1,1 @@
-"""RTSP as bytes in, events out; no socket here (RFC 2326, RFC 7826)."""
+"""RTSP, RTP and their payload formats: bytes in, events out. No socket, no clock, no thread."""

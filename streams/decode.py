@@ -1,0 +1,102 @@
+"""A compressed key frame into a picture, on whichever thread calls.
+
+Every thread keeps one decoder per codec, told to forget everything between two key frames, which
+come from different cameras. Each decodes on the calling thread alone: parallel is who calls.
+
+A damaged picture is still given, marked `corrupt`: libavcodec marks what it concealed in H.264; of
+other codecs it keeps silent, so there a first attempt stops at any error and a second conceals.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Final, cast
+
+import av
+import av.error
+import numpy as np
+from av.codec.context import CodecContext
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from streams.errors import Unreadable
+from streams.model import BgrImage, Codec, KeyFrame, Picture
+
+_CONCEALING: Final = {"flags": "+output_corrupt", "flags2": "+showall"}
+_STRICT: Final = {"err_detect": "explode"}
+
+_thread = threading.local()
+
+
+def decode(key_frame: KeyFrame) -> Picture:
+    """The picture, width × height as coded. Raises Unreadable."""
+    attempts = [_STRICT, _CONCEALING]
+    if key_frame.codec is Codec.H264:
+        attempts = [_CONCEALING]
+    failed = False
+    for options in attempts:
+        frame = _first_frame(key_frame, options)
+        if frame is not None:
+            return Picture(
+                bgr=_to_bgr(frame),
+                taken_at=key_frame.taken_at,
+                media_time_s=key_frame.media_time_s,
+                corrupt=failed or frame.is_corrupt,
+            )
+        failed = True
+    size = len(key_frame.data)
+    raise Unreadable(f"{size} bytes of {_libav_name(key_frame)} do not decode to a picture")
+
+
+def _first_frame(key_frame: KeyFrame, options: Mapping[str, str]) -> VideoFrame | None:
+    decoder = _decoder(key_frame, options)
+    try:
+        frames = decoder.decode(Packet(key_frame.data))
+        frames += decoder.decode(None)
+    except (av.error.FFmpegError, ValueError, MemoryError):
+        return None
+    finally:
+        decoder.flush_buffers()
+    return frames[0] if frames else None
+
+
+def _to_bgr(frame: VideoFrame) -> BgrImage:
+    try:
+        picture = frame.to_ndarray(format="bgr24", threads=1)
+    except (av.error.FFmpegError, ValueError, MemoryError) as exc:
+        words = f"a {frame.width}×{frame.height} {frame.format.name} picture does not convert"
+        raise Unreadable(words) from exc
+    return cast("BgrImage", np.ascontiguousarray(picture))
+
+
+def _libav_name(key_frame: KeyFrame) -> str:
+    return key_frame.codec_name if key_frame.codec is Codec.OTHER else key_frame.codec.value
+
+
+def _decoder(key_frame: KeyFrame, options: Mapping[str, str]) -> VideoCodecContext:
+    """This thread's decoder for these options; a new one where it must be told things first."""
+    name = _libav_name(key_frame)
+    if key_frame.codec is Codec.OTHER:
+        return _make(name, options, key_frame)
+    kept: dict[tuple[str, bool], VideoCodecContext] = _thread.__dict__.setdefault("decoders", {})
+    key = (name, options is _STRICT)
+    if key not in kept:
+        kept[key] = _make(name, options, None)
+    return kept[key]
+
+
+def _make(name: str, options: Mapping[str, str], told: KeyFrame | None) -> VideoCodecContext:
+    try:
+        decoder = CodecContext.create(name, "r")
+        if not isinstance(decoder, VideoCodecContext):
+            raise Unreadable(f"{name} is no video")
+        decoder.thread_count = 1
+        decoder.options = dict(options)
+        if told is not None and told.extradata:
+            decoder.extradata = told.extradata
+        if told is not None and told.size_px is not None:
+            decoder.width, decoder.height = told.size_px
+        decoder.open()
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise Unreadable(f"no decoder for {name!r}") from exc
+    return decoder

@@ -1,0 +1,188 @@
+"""H.264 over RTP (RFC 6184): payloads taken apart, key pictures known, sizes read.
+
+A key picture is an IDR picture, or one whose slices are all intra coded (cameras with an open GOP
+send such pictures behind a recovery-point SEI and no IDR ever after the first).
+"""
+
+from functools import lru_cache
+from typing import Final
+
+from streams.rtsp.bits import BitReader, NotThere
+from streams.rtsp.payload import (
+    ASK_THIRD,
+    SKIP,
+    TAKE,
+    Format,
+    Piece,
+    Role,
+    split_sized,
+    strip_start_codes,
+)
+
+SLICE, IDR, SEI, SPS, PPS = 1, 5, 6, 7, 8
+STAP_A, STAP_B, MTAP16, MTAP24, FU_A, FU_B = 24, 25, 26, 27, 28, 29
+_INTRA: Final = frozenset({2, 4, 7, 9})  # slice_type: I and SI (table 7-6)
+# profile_idc with chroma format and scaling lists in the SPS (7.3.2.1.1)
+_HIGH: Final = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+
+
+def _is_intra(first_bytes: bytes) -> bool:
+    reader = BitReader(first_bytes)
+    try:
+        reader.ue()  # first_mb_in_slice
+        return reader.ue() in _INTRA
+    except NotThere:
+        return False
+
+
+_ROLES: Final = {
+    IDR: Role.KEY_SLICE,
+    SPS: Role.PARAMETERS,
+    PPS: Role.PARAMETERS,
+    SEI: Role.HINT,
+    2: Role.OTHER_SLICE,  # data partitions
+    3: Role.OTHER_SLICE,
+    4: Role.OTHER_SLICE,
+}
+
+
+def role(nal: bytes) -> Role:
+    """What a NAL unit is to a key frame."""
+    kind = nal[0] & 0x1F
+    if kind == SLICE:
+        return Role.KEY_SLICE if _is_intra(nal[1:9]) else Role.OTHER_SLICE
+    return _ROLES.get(kind, Role.NOTHING)
+
+
+# Aggregates: bytes before the first size; bytes after each size (order number, time offset).
+_AGGREGATES: Final = {STAP_A: (1, 0), STAP_B: (3, 0), MTAP16: (3, 3), MTAP24: (3, 4)}
+
+
+def unpack(payload: bytes) -> list[Piece]:
+    """NAL units, or parts of one, of a payload; empty when it is not RFC 6184."""
+    if len(payload) < 2:  # noqa: PLR2004  a header and something
+        return []
+    kind = payload[0] & 0x1F
+    if 1 <= kind < STAP_A:
+        return [Piece(payload, first=True, last=True)]
+    if kind in {FU_A, FU_B}:
+        return _fragment(payload, kind)
+    if kind in _AGGREGATES:
+        return split_sized(payload, *_AGGREGATES[kind])
+    return strip_start_codes(payload)
+
+
+def _fragment(payload: bytes, kind: int) -> list[Piece]:
+    start = 2 if kind == FU_A else 4  # FU-B has a decoding order number
+    body = payload[start:]
+    if not body:
+        return []
+    flags = payload[1]
+    if flags & 0x80:
+        body = bytes(((payload[0] & 0xE0) | (flags & 0x1F),)) + body
+    return [Piece(body, first=flags & 0x80 != 0, last=flags & 0x40 != 0)]
+
+
+def _starts_picture(nal: bytes) -> bool:
+    return len(nal) > 1 and nal[1] & 0x80 != 0  # first_mb_in_slice = 0 is the single bit 1
+
+
+@lru_cache(maxsize=1024)
+def size_px(sps: bytes) -> tuple[int, int] | None:
+    """(width, height) that a sequence parameter set gives; None when it cannot be read."""
+    try:
+        return _read_size(BitReader(sps))
+    except NotThere:
+        return None
+
+
+def _read_size(reader: BitReader) -> tuple[int, int]:
+    reader.bits(8)
+    profile = reader.bits(8)
+    reader.bits(16)
+    reader.ue()
+    chroma = _skip_high_profile(reader) if profile in _HIGH else 1
+    reader.ue()  # log2_max_frame_num_minus4
+    _skip_order_count(reader)
+    reader.ue()  # max_num_ref_frames
+    reader.flag()
+    width = (reader.ue() + 1) * 16
+    map_height = (reader.ue() + 1) * 16
+    fields = 1 if reader.flag() else 2  # frame_mbs_only_flag
+    if fields == 2:  # noqa: PLR2004
+        reader.flag()
+    reader.flag()
+    height = map_height * fields
+    if reader.flag():
+        step_x = 2 if chroma in {1, 2} else 1
+        step_y = (2 if chroma == 1 else 1) * fields
+        left, right, top, bottom = (reader.ue() for _ in range(4))
+        width -= (left + right) * step_x
+        height -= (top + bottom) * step_y
+    if not (0 < width <= 16384 and 0 < height <= 16384):  # noqa: PLR2004  level 6.2
+        raise NotThere(f"{width} × {height}")
+    return width, height
+
+
+def _skip_high_profile(reader: BitReader) -> int:
+    chroma = reader.ue()
+    if chroma == 3:  # noqa: PLR2004  4:4:4
+        reader.flag()
+    reader.ue()
+    reader.ue()
+    reader.flag()
+    if reader.flag():
+        for index in range(12 if chroma == 3 else 8):  # noqa: PLR2004
+            if reader.flag():
+                _skip_scaling_list(reader, 16 if index < 6 else 64)  # noqa: PLR2004
+    return chroma
+
+
+def _skip_scaling_list(reader: BitReader, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + reader.se()) % 256
+        last = following or last
+
+
+def _skip_order_count(reader: BitReader) -> None:
+    kind = reader.ue()
+    if kind == 0:
+        reader.ue()
+    elif kind == 1:
+        reader.flag()
+        reader.se()
+        reader.se()
+        for _ in range(min(reader.ue(), 255)):
+            reader.se()
+
+
+def _peek(first: int, second: int) -> int:
+    kind = first & 0x1F
+    if kind == 0:  # a start code, from senders that do not know better
+        return TAKE if second == 0 else SKIP
+    if kind in {IDR, SEI, SPS, PPS, STAP_A, STAP_B, MTAP16, MTAP24}:
+        return TAKE
+    if kind == SLICE:
+        return TAKE if _is_intra(bytes((second, 0x80))) else SKIP
+    if kind in {FU_A, FU_B}:
+        inner = second & 0x1F
+        if inner in {IDR, SEI, SPS, PPS}:
+            return TAKE
+        if inner == SLICE and second & 0x80:
+            return TAKE if kind == FU_B else ASK_THIRD
+    return SKIP
+
+
+FORMAT: Final = Format(
+    unpack=unpack,
+    role=role,
+    parameter_kind=lambda nal: nal[0] & 0x1F,
+    needed=(SPS, PPS),
+    starts_picture=_starts_picture,
+    size_px=size_px,
+    size_kind=SPS,
+    peek=bytes(_peek(first, second) for first in range(256) for second in range(256)),
+    peek_third=bytes(TAKE if _is_intra(bytes((b, 0x80))) else SKIP for b in range(256)),
+)

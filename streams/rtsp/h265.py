@@ -1,0 +1,165 @@
+"""H.265 over RTP (RFC 7798): payloads taken apart, key pictures known, sizes read.
+
+A key picture is an intra random access point: IDR, CRA or BLA. Gradual decoding refresh has none;
+such a stream ends in "no key frame".
+"""
+
+from functools import lru_cache
+from typing import Final
+
+from streams.rtsp.bits import BitReader, NotThere
+from streams.rtsp.payload import (
+    ASK_THIRD,
+    SKIP,
+    TAKE,
+    Format,
+    Piece,
+    Role,
+    split_sized,
+    strip_start_codes,
+)
+
+VPS, SPS, PPS, SEI = 32, 33, 34, 39
+AP, FU, PACI = 48, 49, 50
+_KEY: Final = range(16, 24)  # BLA_W_LP .. RSV_IRAP_VCL23
+_SLICES: Final = range(32)
+_MAX_SUB_LAYERS: Final = 7
+
+
+def _kind(nal: bytes) -> int:
+    return (nal[0] >> 1) & 0x3F
+
+
+def role(nal: bytes) -> Role:
+    """What a NAL unit is to a key frame."""
+    kind = _kind(nal)
+    if kind in _KEY:
+        return Role.KEY_SLICE
+    if kind in _SLICES:
+        return Role.OTHER_SLICE
+    if kind in {VPS, SPS, PPS}:
+        return Role.PARAMETERS
+    return Role.HINT if kind == SEI else Role.NOTHING
+
+
+def unpack(payload: bytes, don: int = 0) -> list[Piece]:
+    """NAL units, or parts of one; `don` is 2 where decoding order numbers are present."""
+    if len(payload) < 3:  # noqa: PLR2004  a header and something
+        return []
+    kind = _kind(payload)
+    if kind == AP:
+        return _aggregate(payload, don)
+    if kind == FU:
+        return _fragment(payload, don)
+    if kind == PACI or kind > PACI:
+        return []
+    if kind == 0 and payload.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01")):
+        return strip_start_codes(payload)
+    return [Piece(payload[:2] + payload[2 + don :] if don else payload, first=True, last=True)]
+
+
+def _aggregate(payload: bytes, don: int) -> list[Piece]:
+    if not don:
+        return split_sized(payload, 2)
+    pieces = []
+    position = 2 + 2  # payload header, DONL; a one-byte DOND goes before each later unit
+    while position + 2 <= len(payload):
+        size = int.from_bytes(payload[position : position + 2], "big")
+        nal = payload[position + 2 : position + 2 + size]
+        if not nal or len(nal) < size:
+            break
+        pieces.append(Piece(nal, first=True, last=True))
+        position += 2 + size + 1
+    return pieces
+
+
+def _fragment(payload: bytes, don: int) -> list[Piece]:
+    flags = payload[2]
+    first = flags & 0x80 != 0
+    body = payload[3 + (don if first else 0) :]  # DONL is in the first fragment alone
+    if not body:
+        return []
+    if first:
+        header = bytes(((payload[0] & 0x81) | ((flags & 0x3F) << 1), payload[1]))
+        body = header + body
+    return [Piece(body, first=first, last=flags & 0x40 != 0)]
+
+
+def _unpack_with_don(payload: bytes) -> list[Piece]:
+    return unpack(payload, don=2)
+
+
+def _starts_picture(nal: bytes) -> bool:
+    return len(nal) > 2 and nal[2] & 0x80 != 0  # noqa: PLR2004  first_slice_segment_in_pic_flag
+
+
+@lru_cache(maxsize=1024)
+def size_px(sps: bytes) -> tuple[int, int] | None:
+    """(width, height) that a sequence parameter set gives; None when it cannot be read."""
+    try:
+        return _read_size(BitReader(sps))
+    except NotThere:
+        return None
+
+
+def _read_size(reader: BitReader) -> tuple[int, int]:
+    reader.bits(16 + 4)  # NAL header, VPS id
+    sub_layers = reader.bits(3)
+    reader.flag()
+    _skip_profile(reader, sub_layers)
+    reader.ue()
+    chroma = reader.ue()
+    if chroma == 3:  # noqa: PLR2004  4:4:4
+        reader.flag()
+    width, height = reader.ue(), reader.ue()
+    if reader.flag():
+        left, right, top, bottom = (reader.ue() for _ in range(4))
+        width -= (left + right) * (2 if chroma in {1, 2} else 1)
+        height -= (top + bottom) * (2 if chroma == 1 else 1)
+    if not (0 < width <= 16384 and 0 < height <= 16384):  # noqa: PLR2004  level 6.2
+        raise NotThere(f"{width} × {height}")
+    return width, height
+
+
+def _skip_profile(reader: BitReader, sub_layers: int) -> None:
+    """profile_tier_level (7.3.3)."""
+    if sub_layers >= _MAX_SUB_LAYERS:
+        raise NotThere("sps_max_sub_layers_minus1 is 7")
+    reader.bits(88 + 8)
+    present = [(reader.flag(), reader.flag()) for _ in range(sub_layers)]
+    if sub_layers:
+        reader.bits(2 * (8 - sub_layers))
+    for profile, level in present:
+        reader.bits(88 * profile + 8 * level)
+
+
+def _peek(first: int, second: int) -> int:
+    kind = (first >> 1) & 0x3F
+    if kind == FU:
+        return ASK_THIRD
+    if first == second == 0:  # a start code, from senders that do not know better
+        return TAKE
+    return TAKE if kind in {VPS, SPS, PPS, SEI, AP, *_KEY} and first < 0x80 else SKIP  # noqa: PLR2004
+
+
+def _peek_third(flags: int) -> int:
+    return TAKE if flags & 0x3F in {VPS, SPS, PPS, SEI, *_KEY} else SKIP
+
+
+def make_format(*, uses_don: bool) -> Format:
+    """The format with or without decoding order numbers."""
+    return Format(
+        unpack=_unpack_with_don if uses_don else unpack,
+        role=role,
+        parameter_kind=_kind,
+        needed=(VPS, SPS, PPS),
+        starts_picture=_starts_picture,
+        size_px=size_px,
+        size_kind=SPS,
+        peek=bytes(_peek(first, second) for first in range(256) for second in range(256)),
+        peek_third=bytes(map(_peek_third, range(256))),
+    )
+
+
+FORMAT: Final = make_format(uses_don=False)
+FORMAT_WITH_DON: Final = make_format(uses_don=True)

@@ -1,0 +1,141 @@
+"""RTSP messages: write requests, read answers and the requests that servers send.
+
+Lenient in what is read, as cameras demand: LF alone ends a line, headers may be folded, names come
+in any case and any order, a reason phrase or a CSeq may be missing. Strict about size: nothing a
+camera sends may grow our memory.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from streams.errors import Unreadable
+
+MAX_HEAD_BYTES: Final = 16 * 1024  # the longest real one, three challenges and all, is below 2 kB
+MAX_BODY_BYTES: Final = 64 * 1024  # an SDP with a dozen tracks is below 4 kB
+
+_END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
+_STATUS: Final = re.compile(r"(?:RTSP|HTTP)/\d\.\d\s+(\d{3})(?:\s+(.*))?")
+_REQUEST: Final = re.compile(r"([A-Z_]{2,20})\s+(\S+)\s+RTSP/\d\.\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Names folded to lower case; a name may stand several times."""
+
+    items: tuple[tuple[str, str], ...] = ()
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of a name."""
+        return next((value for key, value in self.items if key == name), default)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a name, in order."""
+        return [value for key, value in self.items if key == name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server answers to a request of ours."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes = b""
+
+    @property
+    def cseq(self) -> int | None:
+        """Which request it answers; None where the server does not say, or says nonsense."""
+        text = self.headers.get("cseq").strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None  # noqa: PLR2004
+
+    @property
+    def words(self) -> str:
+        """`404 Not Found`, fit for one line of a log."""
+        return f"{self.status} {printable(self.reason)}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRequest:
+    """What a server asks of us in mid-session."""
+
+    method: str
+    uri: str
+    headers: Headers
+    body: bytes = b""
+
+
+Message = Answer | ServerRequest
+
+
+def printable(text: str, limit: int = 80) -> str:
+    """A stranger's words on one line, without control characters, not too long."""
+    clean = "".join(c if c.isprintable() else "?" for c in text.strip())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def write_request(method: str, uri: str, cseq: int, headers: Sequence[tuple[str, str]]) -> bytes:
+    """The bytes of a request without a body."""
+    lines = [f"{method} {uri} RTSP/1.0", f"CSeq: {cseq}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def write_answer(request: ServerRequest, status: int, reason: str) -> bytes:
+    """Our answer to a server's request."""
+    head = f"RTSP/1.0 {status} {reason}\r\nCSeq: {printable(request.headers.get('cseq'), 12)}\r\n"
+    session = request.headers.get("session")
+    if session:
+        head += f"Session: {printable(session)}\r\n"
+    return (head + "\r\n").encode("latin-1", "replace")
+
+
+def read_message(data: bytes | bytearray, start: int, end: int) -> tuple[Message, int] | None:
+    """The message that begins at `start` and where it ends; None while it is not whole.
+
+    Raises Unreadable when it cannot become a message.
+    """
+    match = _END_OF_HEAD.search(data, start, min(end, start + MAX_HEAD_BYTES))
+    if match is None:
+        if end - start >= MAX_HEAD_BYTES:
+            raise Unreadable(f"an RTSP header block of more than {MAX_HEAD_BYTES // 1024} kB")
+        return None
+    first, headers = _read_head(data[start : match.start()])
+    length = _content_length(headers)
+    stop = match.end() + length
+    if stop > end:
+        return None
+    return _make(first, headers, bytes(data[match.end() : stop])), stop
+
+
+def _read_head(block: bytes | bytearray) -> tuple[str, Headers]:
+    lines = block.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    items: list[tuple[str, str]] = []
+    for line in lines[1:]:
+        if line[:1] in {" ", "\t"} and items:  # folded: continues the header above
+            name, value = items[-1]
+            items[-1] = (name, f"{value} {line.strip()}")
+            continue
+        name, colon, value = line.partition(":")
+        if colon:
+            items.append((name.strip().lower(), value.strip()))
+    return lines[0].strip(), Headers(tuple(items))
+
+
+def _content_length(headers: Headers) -> int:
+    text = headers.get("content-length").strip() or "0"
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:  # noqa: PLR2004  digits, not a rule
+        raise Unreadable(f"Content-Length is {printable(text, 30)!r}")
+    if int(text) > MAX_BODY_BYTES:
+        raise Unreadable(f"a body of {int(text)} bytes announced; {MAX_BODY_BYTES} is the limit")
+    return int(text)
+
+
+def _make(first: str, headers: Headers, body: bytes) -> Message:
+    if match := _STATUS.fullmatch(first):
+        reason = match[2] or ""
+        return Answer(status=int(match[1]), reason=reason, headers=headers, body=body)
+    if match := _REQUEST.fullmatch(first):
+        return ServerRequest(method=match[1], uri=match[2], headers=headers, body=body)
+    raise Unreadable(f"not an RTSP message: {printable(first, 60)!r}")

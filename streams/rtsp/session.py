@@ -1,0 +1,300 @@
+"""One RTSP conversation: DESCRIBE, SETUP of the video track alone, PLAY, keep-alive, TEARDOWN.
+
+Pure: bytes in (`feed`), events and bytes out (`events`, `outgoing`); it opens nothing and reads no
+clock. What it learned on the way stands in its attributes. It raises StreamError and nothing else.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from typing_extensions import override
+
+from streams.errors import RefusedUs, WentSilent
+from streams.model import Codec
+from streams.rtsp import h264, h265
+from streams.rtsp.assembly import Assembler
+from streams.rtsp.control import base_url, candidates
+from streams.rtsp.digest import Authenticator
+from streams.rtsp.events import ClockSeen, Event, KeyFrameCame, NotForUs, Redirected
+from streams.rtsp.message import (
+    Answer,
+    Headers,
+    Message,
+    ServerRequest,
+    printable,
+    write_answer,
+    write_request,
+)
+from streams.rtsp.payload import Format
+from streams.rtsp.rtp import Timeline, read_rtp, read_sender_report
+from streams.rtsp.sdp import Description, Track, read_description
+from streams.rtsp.transport import DEFAULT_TIMEOUT_S, read_granted
+from streams.rtsp.wire import Receiver, Wire
+
+USER_AGENT: Final = "patrol-streams"
+_UNAUTHORIZED: Final = 401
+_SESSION_NOT_FOUND: Final = 454
+_UNSUPPORTED_TRANSPORT: Final = 461
+# The URL was not the one that the server knows the track or the presentation by.
+_WRONG_URL: Final = frozenset({400, 404, 451, 454, 455, 459, 460})
+_REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
+_ANSWERED_OK: Final = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE"})
+
+
+class Stage(Enum):
+    """How far the conversation has come."""
+
+    DESCRIBING = auto()
+    SETTING_UP = auto()
+    STARTING = auto()
+    PLAYING = auto()
+    LEAVING = auto()
+    LEFT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    method: str
+    uri: str
+    cseq: int
+
+
+class Session(Receiver):
+    """Feed it what the server sends; send what it leaves in `outgoing`; heed its events."""
+
+    def __init__(self, uri: str, authenticator: Authenticator, max_key_frame_bytes: int) -> None:
+        self.stage = Stage.DESCRIBING
+        self.events: list[Event] = []
+        self.outgoing = bytearray()
+        self.wire = Wire(self)
+        self.server = ""
+        self.timeout_s = DEFAULT_TIMEOUT_S
+        self.track: Track | None = None
+        self.assembler: Assembler | None = None
+        self._uri = uri
+        self._authenticator = authenticator
+        self._max_key_frame_bytes = max_key_frame_bytes
+        self._timeline = Timeline(90_000)
+        self._pending: deque[_Pending] = deque()
+        self._cseq = 0
+        self._session = ""
+        self._public: frozenset[str] | None = None  # methods, once the server listed them
+        self._track_uris: deque[str] = deque()
+        self._play_uris: deque[str] = deque()
+        self._aggregate_uri = uri
+        self._steps: dict[str, Callable[[_Pending, Answer], None]] = {
+            "DESCRIBE": self._described,
+            "SETUP": self._set_up,
+            "PLAY": self._started,
+            "OPTIONS": self._kept_alive,
+            "GET_PARAMETER": self._kept_alive,
+            "TEARDOWN": self._left,
+        }
+
+    def begin(self) -> None:
+        """Ask for the description."""
+        self._ask("DESCRIBE", self._uri)
+
+    def feed(self, data: bytes | bytearray, end: int) -> int:
+        """Read data[0:end]; how many bytes were used. The rest is to come again in front."""
+        return self.wire.feed(data, end)
+
+    def keep_alive(self) -> None:
+        """Tell the server that we still look."""
+        method = "GET_PARAMETER" if self._public and "GET_PARAMETER" in self._public else "OPTIONS"
+        self._ask(method, self._aggregate_uri)
+
+    def leave(self) -> None:
+        """End it; where the server opened a session for us, say so (TEARDOWN)."""
+        if self.stage in {Stage.LEAVING, Stage.LEFT}:
+            return
+        self.wire.listening = False
+        if self.stage in {Stage.STARTING, Stage.PLAYING}:
+            self.stage = Stage.LEAVING
+            self._ask("TEARDOWN", self._aggregate_uri)
+        else:
+            self.stage = Stage.LEFT
+
+    # -- what the wire tells ------------------------------------------------------------------
+
+    @override
+    def media(self, packet: bytes) -> bool:
+        rtp, assembler, track = read_rtp(packet), self.assembler, self.track
+        if assembler is None or track is None:
+            return False
+        if rtp is not None and rtp.payload_type == track.payload_type:
+            unit = assembler.push(rtp)
+            if unit is not None:
+                self.events.append(KeyFrameCame(unit, self._timeline.seconds(unit.timestamp)))
+        return assembler.busy
+
+    @override
+    def control(self, packet: bytes) -> None:
+        report = read_sender_report(packet)
+        if report is not None:
+            self.events.append(ClockSeen(report.unix_s))
+
+    @override
+    def message(self, message: Message) -> None:
+        if isinstance(message, ServerRequest):
+            self._asked(message)
+            return
+        if message.status < 200:  # noqa: PLR2004  100 Continue: the answer is still to come
+            return
+        pending = self._pending_of(message)
+        if pending is not None:
+            self._answered(pending, message)
+
+    # -- requests of theirs, answers to ours --------------------------------------------------
+
+    def _asked(self, request: ServerRequest) -> None:
+        known = request.method in _ANSWERED_OK or request.method in {"TEARDOWN", "REDIRECT"}
+        status, reason = (200, "OK") if known else (501, "Not Implemented")
+        self.outgoing += write_answer(request, status, reason)
+        if request.method == "REDIRECT":
+            self.events.append(Redirected(request.headers.get("location")))
+        elif request.method == "TEARDOWN" and self.stage is not Stage.LEAVING:
+            raise WentSilent("the server ended the session")
+
+    def _pending_of(self, answer: Answer) -> _Pending | None:
+        """The request that this answers; servers that leave CSeq out answer in order."""
+        cseq = answer.cseq
+        if cseq is not None and any(p.cseq == cseq for p in self._pending):
+            while self._pending[0].cseq != cseq:
+                self._pending.popleft()
+        elif cseq is not None and cseq < self._cseq - len(self._pending) + 1:
+            return None  # a late answer to something that was answered already
+        return self._pending.popleft() if self._pending else None
+
+    def _answered(self, pending: _Pending, answer: Answer) -> None:
+        self._learn(answer.headers)
+        if answer.status == _UNAUTHORIZED:
+            if self._authenticator.take(answer.headers.all("www-authenticate")):
+                self._ask(pending.method, pending.uri)
+                return
+            if pending.method != "TEARDOWN":
+                raise RefusedUs(self._unauthorized(answer))
+        self._steps[pending.method](pending, answer)
+
+    def _learn(self, headers: Headers) -> None:
+        self.server = self.server or printable(headers.get("server"))
+        public = headers.get("public")
+        if public:
+            self._public = frozenset(word.strip().upper() for word in public.split(","))
+        self._authenticator.renew(headers.get("authentication-info"))
+
+    def _unauthorized(self, answer: Answer) -> str:
+        if not self._authenticator.user:
+            return f"{answer.words}: a user and a password are wanted, the address has none"
+        if self._authenticator.answered:
+            return f"{answer.words}: the user or the password is not accepted"
+        offers = ", ".join(printable(v, 40) for v in answer.headers.all("www-authenticate"))
+        return f"{answer.words}: no way in that we know ({offers or 'no challenge'})"
+
+    def _described(self, _: _Pending, answer: Answer) -> None:
+        if answer.status in _REDIRECTS:
+            self.events.append(Redirected(answer.headers.get("location")))
+            return
+        _refuse_unless_ok("DESCRIBE", answer)
+        description = read_description(answer.body)
+        track = description.video
+        if track.codec not in _FORMATS:
+            self.events.append(
+                NotForUs(f"{printable(track.encoding, 20)} over RTP", over_udp=False)
+            )
+            return
+        self._prepare(description, base_url(answer.headers, self._uri))
+        self._set_up_next(answer)
+
+    def _prepare(self, description: Description, base: str) -> None:
+        track = self.track = description.video
+        self._track_uris = deque(candidates(track.control, base, self._uri))
+        self._play_uris = deque(candidates(description.control, base, self._uri)[:1])
+        self._timeline = Timeline(track.clock_rate_hz)
+        assembler = Assembler(_format_of(track), self._max_key_frame_bytes)
+        for nal in track.parameter_sets:
+            assembler.sets.add(assembler.format.parameter_kind(nal), nal, None)
+        self.assembler = assembler
+
+    def _set_up_next(self, answer: Answer) -> None:
+        """SETUP with the next URL that the control attribute may mean."""
+        if not self._track_uris:
+            raise RefusedUs(f"SETUP refused: {answer.words}")
+        self.stage = Stage.SETTING_UP
+        self._ask("SETUP", self._track_uris.popleft())
+
+    def _set_up(self, pending: _Pending, answer: Answer) -> None:
+        if answer.status in _WRONG_URL:
+            self._set_up_next(answer)
+            return
+        if answer.status == _UNSUPPORTED_TRANSPORT:
+            self.events.append(NotForUs("RTP over TCP refused: " + answer.words, over_udp=True))
+            return
+        _refuse_unless_ok("SETUP", answer)
+        granted = read_granted(answer.headers)
+        self._session, self.timeout_s = granted.session, granted.timeout_s
+        self._aggregate_uri = self._play_uris[0]
+        self.stage = Stage.STARTING
+        if not granted.over_tcp:
+            self.events.append(NotForUs("RTP over UDP granted where TCP was asked", over_udp=True))
+            return
+        if self.assembler is not None:
+            channels = granted.media_channel, granted.control_channel
+            self.wire.expect(*channels, self.assembler.format)
+        if pending.uri not in self._play_uris:
+            self._play_uris.append(pending.uri)
+        self._ask("PLAY", self._play_uris.popleft())
+
+    def _started(self, pending: _Pending, answer: Answer) -> None:
+        if answer.status in _WRONG_URL and self._play_uris:
+            self._ask("PLAY", self._play_uris.popleft())
+            return
+        _refuse_unless_ok("PLAY", answer)
+        self._aggregate_uri = pending.uri
+        self.stage = Stage.PLAYING
+
+    def _kept_alive(self, pending: _Pending, answer: Answer) -> None:
+        if answer.status == _SESSION_NOT_FOUND:
+            raise WentSilent(f"the server forgot our session: {answer.words}")
+        if pending.method == "GET_PARAMETER" and not _is_ok(answer):
+            self._public = frozenset()
+
+    def _left(self, _: _Pending, __: Answer) -> None:
+        self.stage = Stage.LEFT
+
+    def _ask(self, method: str, uri: str) -> None:
+        self._cseq += 1
+        headers = [("User-Agent", USER_AGENT), *_EXTRA_HEADERS.get(method, ())]
+        if self._session:
+            headers.append(("Session", self._session))
+        authorization = self._authenticator.authorization(method, uri)
+        if authorization is not None:
+            headers.append(("Authorization", authorization))
+        self._pending.append(_Pending(method, uri, self._cseq))
+        self.outgoing += write_request(method, uri, self._cseq, headers)
+
+
+_FORMATS: Final = {Codec.H264: h264.FORMAT, Codec.H265: h265.FORMAT}
+_EXTRA_HEADERS: Final = {
+    "DESCRIBE": (("Accept", "application/sdp"),),
+    "SETUP": (("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"),),
+    "PLAY": (("Range", "npt=0.000-"),),
+}
+
+
+def _format_of(track: Track) -> Format:
+    if track.codec is Codec.H265 and track.uses_don:
+        return h265.FORMAT_WITH_DON
+    return _FORMATS[track.codec]
+
+
+def _is_ok(answer: Answer) -> bool:
+    return 200 <= answer.status < 300  # noqa: PLR2004
+
+
+def _refuse_unless_ok(method: str, answer: Answer) -> None:
+    if not _is_ok(answer):
+        raise RefusedUs(f"{method} refused: {answer.words}")

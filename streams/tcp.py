@@ -1,0 +1,292 @@
+"""One RTSP visit over one TCP socket in the event loop: feed the session, heed it, keep time.
+
+Hundreds of these wait at once, so each is a socket, a timer and a few numbers: no transport, no
+task of its own beyond the visitor's, and one read buffer for all of a thread's visits (a read is
+handled before the next one starts). Between the answers the callbacks alone do the work; the
+coroutine sleeps until there are enough key frames, or a reason to give up.
+"""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from streams.errors import StreamError, Unreachable, Unreadable, WentSilent
+from streams.model import Codec, KeyFrame, VisitOptions
+from streams.rtsp.events import ClockSeen, Event, KeyFrameCame, NotForUs, Redirected
+from streams.rtsp.session import Session, Stage
+from streams.sampling import Sampler
+
+GOODBYE_S: Final = 1.0  # for the answer to TEARDOWN
+KEEP_ALIVE_FRACTION: Final = 0.4  # of the session's timeout: a lost one leaves time for another
+# Above what the wire may leave unread, with room for one generous read.
+BUFFER_BYTES: Final = 512 * 1024
+
+_thread = threading.local()
+
+
+class Elsewhere(Exception):
+    """The stream is to be had in another way; not an error."""
+
+    def __init__(self, event: Redirected | NotForUs) -> None:
+        super().__init__(type(event).__name__)
+        self.event = event
+
+
+class TcpVisit:
+    """From a connected socket to enough key frames. `run` once."""
+
+    def __init__(
+        self,
+        *,
+        sock: socket.socket,
+        session: Session,
+        options: VisitOptions,
+        now: Callable[[], datetime],
+        deadline_s: float,
+    ) -> None:
+        self.sampler = Sampler(options.pictures, options.spacing_s)
+        self.bytes_received = 0
+        self.described_at_s = 0.0  # loop time; 0 while it did not happen
+        self.first_key_frame_at_s = 0.0
+        self.clock_offset_s: float | None = None
+        self._sock = sock
+        self._session = session
+        self._options = options
+        self._now = now
+        self._deadline_s = deadline_s
+        self._loop = asyncio.get_running_loop()
+        self._buffer, self._view = _shared_buffer()
+        self._tail = b""  # read and not used yet
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._left: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stage = session.stage
+        self._stage_at_s = self._media_at_s = self._loop.time()
+        self._media_packets = 0
+        self._kept_alive_at_s = 0.0
+
+    async def run(self) -> None:
+        """Until there are enough key frames. Raises StreamError, Elsewhere; always TEARDOWN."""
+        self._loop.add_reader(self._sock, self._readable)
+        try:
+            self._session.begin()
+            self._send()
+            self._arm()
+            await self._done
+        finally:
+            try:
+                await self._leave()
+            finally:
+                self._put_away()
+
+    # -- callbacks ----------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        tail = self._tail
+        kept = len(tail)
+        if kept:
+            self._buffer[:kept] = tail
+        try:
+            count = self._sock.recv_into(self._view[kept:])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as exc:
+            self._hung_up(f"the connection broke ({exc.strerror})")
+            return
+        if not count:
+            self._hung_up("the server hung up")
+            return
+        self.bytes_received += count
+        end = kept + count
+        try:
+            used = self._session.feed(self._buffer, end)
+        except StreamError as exc:
+            self._fail(exc)
+            return
+        self._tail = bytes(self._view[used:end]) if used < end else b""
+        self._after_feed()
+
+    def _after_feed(self) -> None:
+        session = self._session
+        if session.wire.media_packets != self._media_packets:
+            self._media_packets = session.wire.media_packets
+            self._media_at_s = self._loop.time()
+        if session.events:
+            events, session.events = session.events, []
+            for event in events:
+                self._heed(event)
+        if session.outgoing:
+            self._send()
+        if session.stage is not self._stage:
+            self._note_stage()
+
+    def _heed(self, event: Event) -> None:
+        if isinstance(event, KeyFrameCame):
+            self._take(event)
+        elif isinstance(event, ClockSeen):
+            self.clock_offset_s = event.unix_s - self._now().timestamp()
+        elif not self._done.done():
+            self._done.set_exception(Elsewhere(event))
+
+    def _take(self, event: KeyFrameCame) -> None:
+        track, now_s = self._session.track, self._loop.time()
+        if track is None or self._done.done():
+            return
+        frame = KeyFrame(
+            codec=Codec(track.codec),
+            data=event.unit.data,
+            taken_at=self._now(),
+            media_time_s=event.media_time_s,
+            sha256=event.unit.sha256,
+        )
+        if not self.sampler.offer(frame, now_s):
+            return
+        self.first_key_frame_at_s = self.first_key_frame_at_s or now_s
+        if self.sampler.done:
+            self._done.set_result(None)
+        elif self._options.spacing_s:
+            self._session.wire.listening = False  # until `spacing_s` is over
+            self._arm()
+
+    def _note_stage(self) -> None:
+        self._stage = self._session.stage
+        self._stage_at_s = self._media_at_s = self._kept_alive_at_s = self._loop.time()
+        if self._stage is Stage.SETTING_UP:
+            self.described_at_s = self._stage_at_s
+        elif self._stage is Stage.LEFT and self._left is not None and not self._left.done():
+            self._left.set_result(None)
+        self._arm()
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Wake at the next moment at which something may be due."""
+        if self._timer is not None:
+            self._timer.cancel()
+        due_s = [self._deadline_s]
+        if self._stage is Stage.PLAYING:
+            due_s.append(self._media_at_s + self._options.silence_timeout_s)
+            due_s.append(self._kept_alive_at_s + self._keep_alive_every_s)
+            if not self._session.wire.listening:
+                due_s.append(self.sampler.wants_at_s)
+        else:
+            due_s.append(self._stage_at_s + self._options.answer_timeout_s)
+        self._timer = self._loop.call_at(min(due_s), self._tick)
+
+    @property
+    def _keep_alive_every_s(self) -> float:
+        return self._session.timeout_s * KEEP_ALIVE_FRACTION
+
+    def _tick(self) -> None:
+        now_s = self._loop.time()
+        if self._done.done():
+            return
+        if self._stage is not Stage.PLAYING:
+            self._check_answer(now_s)
+        else:
+            self._check_playing(now_s)
+        if not self._done.done():
+            self._arm()
+
+    def _check_answer(self, now_s: float) -> None:
+        waited_s = now_s - self._stage_at_s
+        if now_s < self._deadline_s and waited_s < self._options.answer_timeout_s:
+            return
+        asked = {Stage.DESCRIBING: "DESCRIBE", Stage.SETTING_UP: "SETUP"}.get(self._stage, "PLAY")
+        words = f"no answer to {asked} in {waited_s:.1f} s"
+        self._fail(WentSilent(words) if self.bytes_received else Unreachable(words))
+
+    def _check_playing(self, now_s: float) -> None:
+        options = self._options
+        if now_s >= self._deadline_s:
+            self._fail(self._nothing_useful(f"no key frame in {now_s - self._stage_at_s:.1f} s"))
+            return
+        if now_s >= self._media_at_s + options.silence_timeout_s:
+            self._fail(self._nothing_useful(f"silent for {now_s - self._media_at_s:.1f} s"))
+            return
+        if now_s >= self.sampler.wants_at_s:
+            self._session.wire.listening = True
+        if now_s >= self._kept_alive_at_s + self._keep_alive_every_s:
+            self._kept_alive_at_s = now_s
+            self._session.keep_alive()
+            self._send()
+
+    # -- ends ---------------------------------------------------------------------------------
+
+    def _nothing_useful(self, what: str) -> StreamError:
+        """The error for a stream that plays and gives no key frame, with what was seen."""
+        wire, assembler = self._session.wire, self._session.assembler
+        seen = f"{what}: {self.bytes_received} bytes, {wire.media_packets} video packets"
+        if wire.garbage_bytes:
+            return Unreadable(f"{seen}, {wire.garbage_bytes} bytes of garbage")
+        if assembler is not None and assembler.undecodable:
+            return Unreadable(f"{seen}; key frames without parameter sets, in SDP or in band")
+        if assembler is not None and assembler.lost:
+            seen += f"; {assembler.lost} key frames lost packets"
+        return WentSilent(seen)
+
+    def _hung_up(self, words: str) -> None:
+        self._loop.remove_reader(self._sock)
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+        if not self.bytes_received:
+            self._fail(Unreachable(f"{words} without an answer"))
+        elif self._stage is Stage.PLAYING:
+            assembler = self._session.assembler
+            inside = " in the middle of a picture" if assembler and assembler.busy else ""
+            self._fail(self._nothing_useful(words + inside))
+        else:
+            self._fail(WentSilent(f"{words} while {self._stage.name.lower().replace('_', ' ')}"))
+
+    def _fail(self, error: StreamError) -> None:
+        """End the visit; with at least one key frame in hand that is no failure."""
+        if self._done.done():
+            return
+        if self.sampler.kept:
+            self._done.set_result(None)
+        else:
+            self._done.set_exception(error)
+
+    # -- sending, leaving ---------------------------------------------------------------------
+
+    def _send(self) -> None:
+        outgoing = self._session.outgoing
+        try:
+            while outgoing:
+                del outgoing[: self._sock.send(outgoing)]
+        except (BlockingIOError, InterruptedError):
+            self._loop.add_writer(self._sock, self._send)
+            return
+        except OSError:
+            outgoing.clear()  # reading tells what happened
+        self._loop.remove_writer(self._sock)
+
+    async def _leave(self) -> None:
+        """TEARDOWN where a session is open, and a moment for its answer."""
+        self._left = self._loop.create_future()
+        self._session.leave()
+        self._send()
+        if self._session.stage is Stage.LEAVING and self._loop.remove_reader(self._sock):
+            self._loop.add_reader(self._sock, self._readable)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._left
+
+    def _put_away(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        self._sock.close()
+
+
+def _shared_buffer() -> tuple[bytearray, memoryview]:
+    """One per thread: an event loop handles one read at a time."""
+    if not hasattr(_thread, "buffer"):
+        _thread.buffer = bytearray(BUFFER_BYTES)
+        _thread.view = memoryview(_thread.buffer)
+    return _thread.buffer, _thread.view
