@@ -1,0 +1,168 @@
+"""`patrol cases` and `patrol case ID`: cases on their way through the grid, without a browser."""
+
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patrol.cli.common import AsJson, bad_input, console, print_json, site_of, store_of
+from patrol.cli.queue import level_words, utc
+
+if TYPE_CHECKING:
+    from patrol.domain.case import Case, CaseEntry
+    from patrol.settings import Site
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.command("cases")(cases)
+    cli.command("case")(one_case)
+
+
+def cases(
+    context: typer.Context,
+    *,
+    open_only: Annotated[bool, typer.Option("--open", help="只看未办结。 Only open ones.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="最多几条。 At most this many.")
+    ] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """案件列表,新的在前。 Cases, the newest first."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        found = uow.cases.list(open_only=open_only, limit=limit)
+    if as_json:
+        print_json([case_document(case) for case in found])
+    elif found:
+        _print_cases(list(found), site)
+    else:
+        console().print("没有案件。 There are no cases.")
+
+
+def one_case(
+    context: typer.Context,
+    case: Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """一个案件及其全部经过。 One case and all that happened to it."""
+    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
+
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        try:
+            found = uow.cases.get(CaseId(case))
+        except KeyError:
+            bad_input(f"case {case!r}: there is none, `patrol cases` lists them")
+    if as_json:
+        print_json(case_document(found))
+    else:
+        print_case(found, site)
+
+
+def case_document(case: "Case") -> dict[str, Any]:
+    """A case as the contract has it, and what else a program may want."""
+    return {
+        "id": case.id,
+        "grid": case.grid,
+        "state": str(case.state),
+        "level": str(case.level),
+        "category": case.category,
+        "due": utc(case.due_at) if case.is_open else None,
+        "camera": case.camera,
+        "place": case.place,
+        "finding": case.finding,
+        "found_at": utc(case.found_at),
+        "dispatched_at": utc(case.dispatched_at),
+        "count": case.count,
+        "note": case.note,
+        "before": case.before,
+        "after": case.after,
+        "events": [
+            {
+                "at": utc(e.at),
+                "by": e.by,
+                "what": str(e.what),
+                "note": e.note,
+                "state": str(e.state),
+            }
+            for e in case.entries
+        ],
+    }
+
+
+def print_case(case: "Case", site: "Site") -> None:
+    """One case for a person: its head, then its history."""
+    from rich.table import Table  # noqa: PLC0415  rich
+    from rich.text import Text  # noqa: PLC0415  rich
+
+    from patrol.domain.category import BY_ID  # noqa: PLC0415  with the rooms
+    from patrol.report.words import CASE_STATES, both  # noqa: PLC0415  with the rooms
+
+    zone = site.settings.site.tz
+    category = BY_ID.get(case.category)
+    words = f"{category.zh} {category.en}" if category else case.category
+    head = Table.grid(padding=(0, 2))
+    head.add_row("案件 case", Text(case.id, style="bold"))
+    head.add_row("状态 state", both(CASE_STATES[case.state]))
+    head.add_row("级别 level", level_words(case.level))
+    head.add_row("类别 category", words)
+    head.add_row("网格 grid", Text(f"{grid_name(site, case.grid)} {case.grid}"))
+    head.add_row("地点 place", Text(case.place))
+    if case.is_open:
+        head.add_row("时限 due", local(case.due_at, zone))
+    console().print(head)
+    for entry in case.entries:
+        console().print(_entry(entry, site, zone), markup=False)
+
+
+def _entry(entry: "CaseEntry", site: "Site", zone: tzinfo) -> str:
+    from patrol.report.words import CASE_EVENTS, both  # noqa: PLC0415  with the rooms
+
+    people = {str(person.id): person.name for person in site.registry.people.values()}
+    who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
+    note = f" — {entry.note}" if entry.note else ""
+    return f"  {local(entry.at, zone)}  {both(CASE_EVENTS[entry.what])}  {who}{note}"
+
+
+def local(at: datetime, zone: tzinfo) -> str:
+    """On the site's wall clock."""
+    return f"{at.astimezone(zone):%m-%d %H:%M:%S}"
+
+
+def grid_name(site: "Site", code: Any) -> str:
+    """What people call the grid."""
+    grid = site.registry.tree.grids.get(code)
+    return grid.name if grid else "?"
+
+
+def _print_cases(found: "list[Case]", site: "Site") -> None:
+    from rich.table import Table  # noqa: PLC0415  rich
+    from rich.text import Text  # noqa: PLC0415  rich
+
+    from patrol.domain.category import BY_ID  # noqa: PLC0415  with the rooms
+    from patrol.report.words import CASE_STATES, both  # noqa: PLC0415  with the rooms
+
+    zone = site.settings.site.tz
+    table = Table(title=f"案件 cases · {len(found)}", title_justify="left")
+    for heading in (
+        "编号 id",
+        "状态 state",
+        "级别 level",
+        "类别 category",
+        "网格 grid",
+        "时限 due",
+    ):
+        table.add_column(heading)
+    for case in found:
+        category = BY_ID.get(case.category)
+        table.add_row(
+            case.id,
+            both(CASE_STATES[case.state]),
+            level_words(case.level),
+            category.zh if category else case.category,
+            Text(grid_name(site, case.grid)),
+            local(case.due_at, zone) if case.is_open else "—",
+        )
+    console().print(table)

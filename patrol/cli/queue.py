@@ -1,0 +1,206 @@
+"""`patrol queue`, `confirm`, `dismiss`: the review queue without a browser."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patrol.cli.common import (
+    AsJson,
+    By,
+    app_of,
+    bad_input,
+    console,
+    operator,
+    print_json,
+    site_of,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from patrol.app import App
+    from patrol.domain.case import Case
+    from patrol.domain.finding import Finding
+    from patrol.domain.levels import Level
+
+RELAY_WITHIN_S = 2.0  # longer than this a person does not wait for a broker; the outbox does
+
+FindingArgument = Annotated[str, typer.Argument(metavar="ID", help="线索编号。 A finding's id.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.command("queue")(queue)
+    cli.command("confirm")(confirm)
+    cli.command("dismiss")(dismiss)
+
+
+def queue(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.review import queue as in_order  # noqa: PLC0415  with the rooms
+
+    site = site_of(context)
+    now = SystemClock().now()
+    with store_of(site) as store, store.begin_read() as uow:
+        lines = in_order(uow, now)
+    if as_json:
+        print_json([finding_document(line.finding) for line in lines])
+        return
+    if not lines:
+        console().print("没有待核线索。 Nothing waits for review.")
+        return
+    names = {camera.id: camera.name for camera in site.registry.cameras.values()}
+    _print_queue([line.finding for line in lines], names, now)
+
+
+def finding_document(finding: "Finding") -> dict[str, Any]:
+    """A finding as the contract has it, and what else a program may want."""
+    return {
+        "id": finding.id,
+        "camera": finding.camera,
+        "kind": finding.kind,
+        "score": round(finding.score, 4),
+        "found_at": utc(finding.found_at),
+        "why": finding.why,
+        "grid": finding.grid,
+        "category": finding.category,
+        "level": str(finding.level),
+        "state": str(finding.state),
+        "zone": finding.zone,
+        "count": finding.count,
+        "round": finding.round,
+        "picture": finding.picture,
+        "box": list(finding.box) if finding.box else None,
+    }
+
+
+def utc(at: datetime | None) -> str | None:
+    """`2026-11-22T01:00:00Z`."""
+    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _print_queue(findings: "list[Finding]", names: dict[Any, str], now: datetime) -> None:
+    from rich.table import Table  # noqa: PLC0415  rich
+    from rich.text import Text  # noqa: PLC0415  rich
+
+    table = Table(title=f"待核线索 review queue · {len(findings)}", title_justify="left")
+    for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
+        table.add_column(heading)
+    for finding in findings:
+        camera = f"{names.get(finding.camera, '')} …{finding.camera[-6:]}"
+        score, waiting = f"{finding.score:.2f}", ago(now - finding.found_at)
+        table.add_row(
+            finding.id, level_words(finding.level), Text(camera), Text(finding.why), score, waiting
+        )
+    console().print(table)
+
+
+def level_words(level: "Level") -> str:
+    """`II 紧急`."""
+    from patrol.report.words import LEVELS  # noqa: PLC0415  with the rooms
+
+    return f"{level} {LEVELS[level]}"
+
+
+def ago(span: timedelta) -> str:
+    """`5 分 5 min`: one unit is enough."""
+    seconds = span.total_seconds()
+    for size, zh, en in ((86400, "天", "d"), (3600, "时", "h"), (60, "分", "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {zh} {en}"
+    return "刚刚 just now"
+
+
+def confirm(
+    context: typer.Context,
+    finding: FindingArgument,
+    *,
+    category: Annotated[str, typer.Option("--category", help="改类别。 Another category.")] = "",
+    level: Annotated[str, typer.Option("--level", help="改级别 I–IV。 Another level.")] = "",
+    note: Annotated[str, typer.Option("--note", help="给网格长的话。 Words for the leader.")] = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """确认线索,立案并推送网格长。 Confirm a lead: a case is made and its grid leader told."""
+    from patrol.cli.cases import case_document, print_case  # noqa: PLC0415  with the rooms
+
+    _check_category(category)
+    chosen = _level(level)
+    with app_of(context) as app:
+        try:
+            case = app.confirm(
+                finding, by=operator(by), category=category or None, level=chosen, note=note
+            )
+        except KeyError:
+            bad_input(no_finding(finding))
+        waiting = app.relay_now(RELAY_WITHIN_S)
+        published = not _unsent(app, case)
+    if as_json:
+        print_json({**case_document(case), "published": published, "waiting": waiting})
+        return
+    print_case(case, app.site)
+    if published:
+        console().print("[green]已推送 published[/]")
+    else:
+        console().print(
+            "[yellow]消息代理未及时应答,消息在发件箱等待[/]"
+            " the broker did not answer in time; the message waits in the outbox"
+        )
+
+
+def _check_category(category: str) -> None:
+    from patrol.domain.category import BY_ID  # noqa: PLC0415  with the rooms
+
+    if category and category not in BY_ID:
+        bad_input(f"--category: {category!r} is not a category, give one of {', '.join(BY_ID)}")
+
+
+def _level(text: str) -> "Level | None":
+    from patrol.domain.levels import Level  # noqa: PLC0415  with the rooms
+
+    if not text:
+        return None
+    try:
+        return Level(text.upper())
+    except ValueError:
+        bad_input(f"--level: {text!r} is not a level, give one of {', '.join(Level)}")
+
+
+def _unsent(app: "App", case: "Case") -> bool:
+    from patrol.domain.message import DeliveryState  # noqa: PLC0415  with the rooms
+
+    with app.store.begin_read() as uow:
+        return any(m.state is DeliveryState.QUEUED for m in uow.outbox.of_case(case.id))
+
+
+def dismiss(
+    context: typer.Context,
+    finding: FindingArgument,
+    *,
+    reason: Annotated[
+        str,
+        typer.Option("--reason", help="shadow, animal, known_object, weather … 或原话 or words."),
+    ],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """排除线索,写明原因。 Dismiss a lead, with the reason."""
+    if not reason.strip():
+        bad_input("--reason: is empty, give shadow, animal, known_object, weather … or your words")
+    with app_of(context) as app:
+        try:
+            decided = app.dismiss(finding, by=operator(by), reason=reason)
+        except KeyError:
+            bad_input(no_finding(finding))
+    if as_json:
+        print_json(
+            {**finding_document(decided), "by": decided.decided_by, "reason": decided.reason}
+        )
+        return
+    console().print(f"{decided.id} 已排除 dismissed: {decided.reason}", markup=False)
+
+
+def no_finding(finding: str) -> str:
+    """What to say when there is none."""
+    return f"finding {finding!r}: there is none, `patrol queue` lists those that wait"

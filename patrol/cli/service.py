@@ -1,0 +1,68 @@
+"""`patrol run` (the service) and `patrol demo` (everything embedded, nothing to set up)."""
+
+import logging
+from typing import Annotated
+
+import typer
+
+from patrol.cli.common import (
+    AsJson,
+    app_of,
+    console_err,
+    logs_to_stderr,
+    print_json,
+    say_err,
+)
+from patrol.cli.rounds import until_signalled
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.command("demo")(demo)
+    cli.command("run")(run)
+
+
+def run(context: typer.Context) -> None:
+    """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
+    from patrol.app.service import serve  # noqa: PLC0415  everything concrete
+    from patrol.report.live import watch  # noqa: PLC0415  rich
+
+    logs_to_stderr(logging.INFO)
+    with app_of(context) as app, until_signalled() as stop:
+        settings = app.site.settings
+        site, zone = settings.site, settings.site.tz
+        plans = "、".join(
+            f"{p.name} {p.start:%H:%M}–{p.finish_by:%H:%M}" for p in settings.plans.values()
+        )
+        say_err(f"{site.name} ({site.id}): {plans}")
+        if app.without_objects:
+            say_err(f"不做目标检测 no objects are looked for: {app.without_objects}")
+
+        def ready() -> None:
+            say_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
+
+        with watch(console_err(), zone) as show:
+            serve(app, stop, on_progress=show, ready=ready)
+    say_err("已停止 stopped")
+
+
+def demo(
+    *,
+    cameras: Annotated[
+        int, typer.Option("--cameras", min=1, max=20_000, help="摄像头路数。 How many cameras.")
+    ] = 624,
+    once: Annotated[
+        bool, typer.Option("--once", help="案件办结即退出。 End when the round's cases are closed.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="控制台端口。 The console's port.")
+    ] = 8080,
+    as_json: AsJson = False,
+) -> None:
+    """一键演示:模拟全镇、真实 RTSP、内置代理、值班员与网格长。 A simulated town on real RTSP."""
+    from patrol import demo as demonstration  # noqa: PLC0415  simulators, encoders, everything
+
+    with until_signalled() as stop:
+        summary = demonstration.run(cameras=cameras, once=once, port=port, quiet=as_json, stop=stop)
+    if as_json:
+        print_json(summary)
