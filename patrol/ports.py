@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from patrol.domain.access import AccessEntry
+from patrol.domain.account import Account, ApiKey, CasePhoto, Claim, Session
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, CaseId, FindingId, MessageKey, RoundId, Sha256
@@ -19,6 +20,7 @@ from patrol.domain.message import DeadLetter, DeliveryEvent, OutboxMessage
 from patrol.domain.observation import Box, Light, Observation
 from patrol.domain.registry import Registry
 from patrol.domain.round import PlannedVisit, Round, RoundBooks, StoredPicture, Visit
+from patrol.domain.suppression import Suppression
 from streams.address import StreamAddress
 from streams.model import BgrImage, Sample, VisitOptions
 
@@ -346,6 +348,32 @@ class Announcer(Protocol):
         """A round's progress or summary; `key` makes it unique."""
 
 
+class Suppressions(Protocol):
+    """What is not proposed again for a while; listed, reversible."""
+
+    def add(
+        self,
+        *,
+        camera: CameraId,
+        kind: str,
+        box: Box | None,
+        reason: str,
+        owner: str,
+        now: datetime,
+        until: datetime,
+    ) -> Suppression:
+        """Write it; answers it with its number. Raises ValueError when it would never hold."""
+
+    def revoke(self, number: int, *, by: str, now: datetime) -> bool:
+        """Take it back; False when it is not standing."""
+
+    def standing(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
+        """Neither expired nor revoked, oldest first."""
+
+    def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
+        """All that ever were, newest first."""
+
+
 class RegistryBook(Protocol):
     """What the store knows of the registry: names and places for reports, never an address."""
 
@@ -354,6 +382,90 @@ class RegistryBook(Protocol):
 
         A camera that left the registry is retired, not deleted: old reports still name it.
         """
+
+
+class Accounts(Protocol):
+    """Who may log in to the console."""
+
+    def get(self, name: str) -> Account:
+        """Locked for this unit of work where the database can. Raises KeyError."""
+
+    def put(self, account: Account) -> None:
+        """Add or replace; accounts are disabled, never deleted."""
+
+    def all(self) -> Sequence[Account]:
+        """By name."""
+
+
+class Sessions(Protocol):
+    """Who is logged in."""
+
+    def add(self, session: Session) -> None:
+        """Append."""
+
+    def get(self, session_id: str, now: datetime) -> Session | None:
+        """None when it never was, has ended or was ended."""
+
+    def of(self, account: str | None, now: datetime) -> Sequence[Session]:
+        """Those that stand, newest first; None: everybody's."""
+
+    def end(self, session_id: str) -> None:
+        """Log out; twice is once."""
+
+    def end_all(self, account: str) -> int:
+        """Log the account out everywhere; how many ended."""
+
+    def sweep(self, now: datetime) -> int:
+        """Drop those whose time is over; how many."""
+
+
+class Claims(Protocol):
+    """Which finding is before which person just now; two never get the same one."""
+
+    def take(self, claim: Claim, now: datetime) -> bool:
+        """Take it, or renew one's own; False while somebody else holds it."""
+
+    def standing(self, now: datetime) -> Mapping[FindingId, Claim]:
+        """All that hold now."""
+
+    def drop(self, finding: FindingId) -> None:
+        """Give it back: decided, or passed on."""
+
+    def drop_all(self, holder: str) -> None:
+        """Give back whatever this holder has."""
+
+
+class ApiKeys(Protocol):
+    """Programs that may ask."""
+
+    def add(self, key: ApiKey) -> None:
+        """Append."""
+
+    def by_secret(self, secret: str) -> ApiKey | None:
+        """The one with this hash that is not revoked."""
+
+    def revoke(self, key_id: str, now: datetime) -> bool:
+        """False when there is none, or it is revoked already."""
+
+    def all(self) -> Sequence[ApiKey]:
+        """Newest first, revoked ones too."""
+
+
+class CasePhotos(Protocol):
+    """Pictures that came with words from the ground."""
+
+    def add(self, photo: CasePhoto) -> bool:
+        """Keep it; False when its key was kept before."""
+
+    def of_case(self, case_id: CaseId) -> Sequence[CasePhoto]:
+        """Oldest first."""
+
+
+class Watch(Protocol):
+    """What a live page polls."""
+
+    def marks(self) -> Mapping[str, str]:
+        """One per topic (rounds, queue, cases, health, messages); differs when its rows do."""
 
 
 class UnitOfWork(Protocol):
@@ -400,8 +512,36 @@ class UnitOfWork(Protocol):
         """What the eye remembers."""
 
     @property
+    def suppressions(self) -> Suppressions:
+        """What dismissals taught."""
+
+    @property
     def registry(self) -> RegistryBook:
         """The registry as it was when."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who may log in."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Who is logged in."""
+
+    @property
+    def claims(self) -> Claims:
+        """Which finding is in whose hands."""
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """Programs that may ask."""
+
+    @property
+    def case_photos(self) -> CasePhotos:
+        """Pictures from the ground."""
+
+    @property
+    def watch(self) -> Watch:
+        """What a live page polls."""
 
     def next_number(self, sequence: str) -> int:
         """1, 2, 3 … per named sequence; gapless, as it is part of the transaction."""

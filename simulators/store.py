@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from simulators.store_accounts import (
+    MemoryAccounts,
+    MemoryApiKeys,
+    MemoryCasePhotos,
+    MemoryClaims,
+    MemorySessions,
+)
 from simulators.store_books import MemoryCases, MemoryFindings, MemoryRounds
 from simulators.store_desk import (
     MemoryAccessLog,
@@ -19,6 +26,8 @@ from simulators.store_desk import (
     MemoryRegistry,
 )
 from simulators.store_rows import Journal, Rows
+from simulators.store_suppressions import MemorySuppressions
+from simulators.store_watch import MemoryWatch
 
 WAIT_S = 10.0  # a unit that waits longer was begun inside another one of the same thread
 
@@ -40,6 +49,13 @@ class MemoryUnit:
         self.pictures = books.pictures
         self.memories = books.memories
         self.registry = books.registry
+        self.suppressions = books.suppressions
+        self.accounts = books.accounts
+        self.sessions = books.sessions
+        self.claims = books.claims
+        self.api_keys = books.api_keys
+        self.case_photos = books.case_photos
+        self.watch = books.watch
 
     def next_number(self, sequence: str) -> int:
         """See the port."""
@@ -70,6 +86,13 @@ class _Books:
         self.access = MemoryAccessLog(self.journal)
         self.memories = MemoryMemories(self.journal)
         self.registry = MemoryRegistry(self.journal)
+        self.suppressions = MemorySuppressions(self.journal)
+        self.accounts = MemoryAccounts(self.journal)
+        self.sessions = MemorySessions(self.journal)
+        self.claims = MemoryClaims(self.journal)
+        self.api_keys = MemoryApiKeys(self.journal)
+        self.case_photos = MemoryCasePhotos(self.journal)
+        self.watch = MemoryWatch(self.rounds, self.cases, self.outbox, self.health)
 
 
 class MemoryStore:

@@ -7,6 +7,13 @@ from threading import Lock
 from sqlalchemy import Engine
 
 from patrol.ports import StoreUnavailable
+from patrol.store.accounts import (
+    SqlAccounts,
+    SqlApiKeys,
+    SqlCasePhotos,
+    SqlClaims,
+    SqlSessions,
+)
 from patrol.store.cases import SqlCases
 from patrol.store.db import Db
 from patrol.store.desk import (
@@ -24,6 +31,8 @@ from patrol.store.outbox import SqlOutbox
 from patrol.store.pictures import SqlPictures
 from patrol.store.registry import SqlRegistry
 from patrol.store.rounds import SqlRounds
+from patrol.store.suppressions import SqlSuppressions
+from patrol.store.watch import SqlWatch
 
 
 class SqlUnit:
@@ -42,6 +51,13 @@ class SqlUnit:
         self.pictures = SqlPictures(db)
         self.memories = SqlMemories(db)
         self.registry = SqlRegistry(db)
+        self.suppressions = SqlSuppressions(db)
+        self.accounts = SqlAccounts(db)
+        self.sessions = SqlSessions(db)
+        self.claims = SqlClaims(db)
+        self.api_keys = SqlApiKeys(db)
+        self.case_photos = SqlCasePhotos(db)
+        self.watch = SqlWatch(db)
 
     def next_number(self, sequence: str) -> int:
         """See the port."""

@@ -1,0 +1,185 @@
+"""Accounts of the console: who may log in, as what, and for which grids. Pure.
+
+What a role may do is one table, asked by every page, picture and call. A right that is not in the
+table does not exist; administrators get no pictures, and auditors change nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum, auto
+from typing import Final
+
+from patrol.domain.case import Case
+from patrol.domain.escalation import grids_told
+from patrol.domain.grid import GridTree
+from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, Sha256
+from patrol.domain.observation import Subject
+
+MOST_FAILURES: Final = 5  # wrong passwords in a row before the account rests
+REST: Final = timedelta(minutes=5)  # doubled by each further failure …
+LONGEST_REST: Final = timedelta(hours=4)  # … up to this
+
+
+class Duty(StrEnum):
+    """What an account is for (domain.md's roles, as far as they log in)."""
+
+    OPERATOR = auto()  # 值班员
+    DUTY_LEAD = auto()  # 值班长
+    VILLAGE_CADRE = auto()  # 村班子: the village and its groups
+    GRID_LEADER = auto()  # 网格长: the own grid
+    MAINTAINER = auto()  # 运维: camera faults
+    AUDITOR = auto()  # 审计员: who looked at what
+    ADMIN = auto()  # 管理员: accounts, never pictures
+
+
+class Right(StrEnum):
+    """What a page, a picture or a call asks for."""
+
+    TODAY = auto()  # numbers of the day, no pictures
+    ROUND = auto()  # the pictures of a round
+    START_ROUND = auto()
+    REVIEW = auto()  # judge findings
+    CASES = auto()  # read cases within the own scope
+    MOVE_CASES = auto()  # the desk's own moves
+    GROUND = auto()  # answer for a grid: the phone page
+    CAMERAS = auto()  # the registry
+    AREAS = auto()  # draw what may be seen
+    GRID = auto()
+    REPORTS = auto()
+    AUDIT = auto()  # the access log
+    ACCOUNTS = auto()
+
+
+_D, _R = Duty, Right
+_DESK: Final = frozenset(
+    {_R.TODAY, _R.ROUND, _R.START_ROUND, _R.REVIEW, _R.CASES, _R.MOVE_CASES, _R.CAMERAS, _R.GRID,
+     _R.REPORTS}
+)  # fmt: skip
+RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
+    _D.OPERATOR: _DESK,
+    _D.DUTY_LEAD: _DESK | {_R.AREAS},
+    _D.VILLAGE_CADRE: frozenset({_R.CASES, _R.GROUND}),
+    _D.GRID_LEADER: frozenset({_R.GROUND}),
+    _D.MAINTAINER: frozenset({_R.TODAY, _R.CASES, _R.CAMERAS}),
+    _D.AUDITOR: frozenset({_R.TODAY, _R.AUDIT, _R.REPORTS}),
+    _D.ADMIN: frozenset({_R.TODAY, _R.CAMERAS, _R.GRID, _R.AUDIT, _R.ACCOUNTS}),
+}
+OF_A_GRID: Final = (Duty.VILLAGE_CADRE, Duty.GRID_LEADER)  # these need a grid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Somebody who may log in. `password` is a hash and does not print."""
+
+    name: str
+    duty: Duty
+    shown_as: str
+    password: str = field(repr=False)
+    grid: GridCode | None = None
+    person: PersonId | None = None  # in people.csv
+    language: str = "zh"
+    created_at: datetime
+    disabled_at: datetime | None = None
+    failures: int = 0  # wrong passwords since the last right one
+    locked_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.duty in OF_A_GRID and not self.grid:
+            raise ValueError(f"account {self.name!r}: a {self.duty} answers for a grid, give one")
+
+    def may(self, right: Right) -> bool:
+        """Whether its duty has the right."""
+        return self.disabled_at is None and right in RIGHTS[self.duty]
+
+    def is_locked(self, now: datetime) -> bool:
+        """Whether it rests after wrong passwords."""
+        return self.locked_until is not None and now < self.locked_until
+
+    def failed(self, now: datetime) -> "Account":
+        """After one more wrong password."""
+        failures = self.failures + 1
+        if failures < MOST_FAILURES:
+            return replace(self, failures=failures)
+        rest = min(REST * 2 ** min(failures - MOST_FAILURES, 10), LONGEST_REST)
+        return replace(self, failures=failures, locked_until=now + rest)
+
+    def came_in(self) -> "Account":
+        """After the right one."""
+        return replace(self, failures=0, locked_until=None)
+
+
+def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
+    """Whether the case lies within the account's scope.
+
+    A leader sees what the own grid was told; a cadre the village and its groups; a maintainer
+    camera faults only. Those who answer for the yards see a fault only when they were told of it.
+    """
+    if account.duty is Duty.MAINTAINER:
+        return case.subject is Subject.EQUIPMENT
+    if account.duty not in OF_A_GRID:
+        return account.may(Right.CASES)
+    if account.grid in grids_told(case):
+        return True
+    if account.duty is Duty.GRID_LEADER or case.subject is Subject.EQUIPMENT:
+        return False
+    return is_within(tree, case.grid, account.grid)
+
+
+def answers_as(account: Account, case: Case) -> GridCode | None:
+    """Under which grid's topic the account answers for the case; None when it cannot."""
+    return account.grid if account.grid in grids_told(case) else None
+
+
+def is_within(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
+    """Like the tree's own, for codes that may have left it."""
+    return ancestor is not None and code in tree.grids and tree.is_within(code, ancestor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A login, known by the hash of its secret."""
+
+    id: str = field(repr=False)  # SHA-256 of the cookie's secret
+    account: str
+    begun_at: datetime
+    ends_at: datetime
+    device: str = ""  # what the browser called itself, shortened
+
+    @property
+    def short(self) -> str:
+        """Enough to name it on a page."""
+        return self.id[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who has a finding before him just now, and until when nobody else gets it."""
+
+    finding: FindingId
+    holder: str  # session and account
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A program's way in, known by the hash of its secret."""
+
+    id: str
+    name: str
+    secret: str = field(repr=False)  # SHA-256
+    scopes: frozenset[str]
+    made_by: str
+    made_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CasePhoto:
+    """A picture from the ground, kept with the words that it came with."""
+
+    key: MessageKey  # the phone's: a repeat is dropped
+    case: CaseId
+    sha256: Sha256
+    by: str
+    at: datetime

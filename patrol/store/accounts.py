@@ -1,0 +1,203 @@
+"""The books of the console: accounts, sessions, claims, API keys, photos from the ground."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from patrol.domain.account import Account, ApiKey, CasePhoto, Claim, Duty, Session
+from patrol.domain.ids import CaseId, FindingId
+from patrol.store.account_tables import accounts, api_keys, case_photos, claims, sessions
+from patrol.store.db import Db
+
+
+class SqlAccounts:
+    """Fulfils ports.Accounts."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, name: str) -> Account:
+        """See the port."""
+        found = self._db.locked(select(accounts).where(accounts.c.name == name))
+        row = self._db.first(found)
+        if row is None:
+            raise KeyError(name)
+        return _account(row)
+
+    def put(self, account: Account) -> None:
+        """See the port."""
+        self._db.put(accounts, _account_row(account), "name")
+
+    def all(self) -> Sequence[Account]:
+        """See the port."""
+        return [_account(row) for row in self._db.all(select(accounts).order_by(accounts.c.name))]
+
+
+class SqlSessions:
+    """Fulfils ports.Sessions."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, session: Session) -> None:
+        """See the port."""
+        row = {
+            "id": session.id,
+            "account": session.account,
+            "begun_at": session.begun_at,
+            "ends_at": session.ends_at,
+            "device": session.device,
+        }
+        self._db.add(sessions, [row])
+
+    def get(self, session_id: str, now: datetime) -> Session | None:
+        """See the port."""
+        mine = sessions.c.id == session_id, sessions.c.ends_at > now
+        row = self._db.first(select(sessions).where(*mine))
+        return None if row is None else _session(row)
+
+    def of(self, account: str | None, now: datetime) -> Sequence[Session]:
+        """See the port."""
+        standing = select(sessions).where(sessions.c.ends_at > now)
+        mine = standing if account is None else standing.where(sessions.c.account == account)
+        newest = mine.order_by(sessions.c.begun_at.desc(), sessions.c.id)
+        return [_session(row) for row in self._db.all(newest)]
+
+    def end(self, session_id: str) -> None:
+        """See the port."""
+        self._db.run(sessions.delete().where(sessions.c.id == session_id))
+
+    def end_all(self, account: str) -> int:
+        """See the port."""
+        return self._db.changed(sessions.delete().where(sessions.c.account == account))
+
+    def sweep(self, now: datetime) -> int:
+        """See the port."""
+        return self._db.changed(sessions.delete().where(sessions.c.ends_at <= now))
+
+
+class SqlClaims:
+    """Fulfils ports.Claims."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def take(self, claim: Claim, now: datetime) -> bool:
+        """See the port."""
+        free = claims.c.holder == claim.holder, claims.c.until <= now
+        statement = self._db.insert(claims)
+        mine = statement.on_conflict_do_update(
+            index_elements=["finding"],
+            set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
+            where=free[0] | free[1],
+        )
+        row = {"finding": claim.finding, "holder": claim.holder, "until": claim.until}
+        return self._db.changed(mine, row) == 1
+
+    def standing(self, now: datetime) -> Mapping[FindingId, Claim]:
+        """See the port."""
+        rows = self._db.all(select(claims).where(claims.c.until > now))
+        return {
+            row.finding: Claim(finding=row.finding, holder=row.holder, until=row.until)
+            for row in rows
+        }
+
+    def drop(self, finding: FindingId) -> None:
+        """See the port."""
+        self._db.run(claims.delete().where(claims.c.finding == finding))
+
+    def drop_all(self, holder: str) -> None:
+        """See the port."""
+        self._db.run(claims.delete().where(claims.c.holder == holder))
+
+
+class SqlApiKeys:
+    """Fulfils ports.ApiKeys."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, key: ApiKey) -> None:
+        """See the port."""
+        row = {
+            "id": key.id,
+            "name": key.name,
+            "secret": key.secret,
+            "scopes": sorted(key.scopes),
+            "made_by": key.made_by,
+            "made_at": key.made_at,
+            "revoked_at": key.revoked_at,
+        }
+        self._db.add(api_keys, [row])
+
+    def by_secret(self, secret: str) -> ApiKey | None:
+        """See the port."""
+        mine = api_keys.c.secret == secret, api_keys.c.revoked_at.is_(None)
+        row = self._db.first(select(api_keys).where(*mine))
+        return None if row is None else _key(row)
+
+    def revoke(self, key_id: str, now: datetime) -> bool:
+        """See the port."""
+        standing = api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)
+        return self._db.changed(api_keys.update().where(*standing).values(revoked_at=now)) == 1
+
+    def all(self) -> Sequence[ApiKey]:
+        """See the port."""
+        newest = select(api_keys).order_by(api_keys.c.made_at.desc(), api_keys.c.id)
+        return [_key(row) for row in self._db.all(newest)]
+
+
+class SqlCasePhotos:
+    """Fulfils ports.CasePhotos."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(self, photo: CasePhoto) -> bool:
+        """See the port."""
+        row = {
+            "key": photo.key,
+            "case": photo.case,
+            "sha256": photo.sha256,
+            "by": photo.by,
+            "at": photo.at,
+        }
+        return self._db.add_if_new(case_photos, row, "key")
+
+    def of_case(self, case_id: CaseId) -> Sequence[CasePhoto]:
+        """See the port."""
+        mine = select(case_photos).where(case_photos.c.case == case_id)
+        return [
+            CasePhoto(key=row.key, case=row.case, sha256=row.sha256, by=row.by, at=row.at)
+            for row in self._db.all(mine.order_by(case_photos.c.at, case_photos.c.key))
+        ]
+
+
+def _account_row(account: Account) -> Mapping[str, Any]:
+    return {
+        "name": account.name,
+        "duty": account.duty,
+        "shown_as": account.shown_as,
+        "password": account.password,
+        "grid": account.grid,
+        "person": account.person,
+        "language": account.language,
+        "created_at": account.created_at,
+        "disabled_at": account.disabled_at,
+        "failures": account.failures,
+        "locked_until": account.locked_until,
+    }
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(**{**row._asdict(), "duty": Duty(row.duty)})
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(**row._asdict())
+
+
+def _key(row: Row[Any]) -> ApiKey:
+    return ApiKey(**{**row._asdict(), "scopes": frozenset(row.scopes)})

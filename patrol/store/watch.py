@@ -1,0 +1,53 @@
+"""One short mark per topic that differs when the topic's rows do: what a live page polls.
+
+Every query here is answered from an index or from the few rows that are open; together they take
+about a millisecond on a year of data, because they are asked twice a second.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Executable, func, select
+
+from patrol.domain.round import RoundState
+from patrol.store.cases import OPEN
+from patrol.store.db import Db
+from patrol.store.desk_tables import health_changes, outbox
+from patrol.store.findings import WAITING
+from patrol.store.rounds import PENDING
+from patrol.store.tables import case_entries, cases, findings, rounds, visits
+
+_DONE = (RoundState.FINISHED, RoundState.MISSED)
+_QUEUE = select(func.count(), func.max(findings.c.decided_at)).where(WAITING)
+_NEWEST_FINDING = select(func.max(findings.c.found_at))
+_CASES = select(func.count(), func.sum(cases.c.revision), func.sum(cases.c.looks)).where(OPEN)
+_NEWEST_CASE = select(func.max(cases.c.dispatched_at))
+_LINES = select(func.count()).where(case_entries.c.case.in_(select(cases.c.id).where(OPEN)))
+_OPEN_ROUNDS = select(rounds.c.id, rounds.c.state).where(rounds.c.state.not_in(_DONE))
+_ENDED = select(func.count(), func.max(rounds.c.finished_at)).where(rounds.c.state.in_(_DONE))
+_HEALTH = select(func.max(health_changes.c.number))
+_MESSAGES = select(func.max(outbox.c.number), func.max(outbox.c.published_at))
+
+
+class SqlWatch:
+    """Fulfils ports.Watch."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def marks(self) -> Mapping[str, str]:
+        """See the port."""
+        return {
+            "rounds": self._mark(_OPEN_ROUNDS, _ENDED) + self._walked(),
+            "queue": self._mark(_QUEUE, _NEWEST_FINDING),
+            "cases": self._mark(_CASES, _NEWEST_CASE, _LINES),
+            "health": self._mark(_HEALTH),
+            "messages": self._mark(_MESSAGES),
+        }
+
+    def _mark(self, *statements: Executable) -> str:
+        return "|".join(str([tuple(row) for row in self._db.all(one)]) for one in statements)
+
+    def _walked(self) -> str:
+        """How many visits of the rounds under way still wait."""
+        under_way = select(rounds.c.id).where(rounds.c.state.not_in(_DONE))
+        return self._mark(select(func.count()).where(visits.c.round.in_(under_way), PENDING))
