@@ -42,11 +42,13 @@ def running_farm(
     seed: int = 1,
     port: int = 0,
     mqtt_url: str = "",
+    light: str = "morning",
 ) -> Iterator[RunningFarm]:
     """Serve `cameras` cameras while the block runs. Raises RuntimeError when it does not start."""
     command = [
         sys.executable, "-m", "simulators.farm", "--count", str(cameras), "--port", str(port),
         "--out", str(config_dir), "--seed", str(seed), "--profile", profile, "--faults", faults,
+        "--light", light,
     ]  # fmt: skip
     if mqtt_url:
         command += ["--mqtt-url", mqtt_url]

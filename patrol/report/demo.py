@@ -1,0 +1,58 @@
+"""The end of a demonstration, as a person enjoys reading it. Pure: numbers in, rich out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from patrol.domain import category as categories
+
+STATES = {
+    "dispatched": "已分派", "acknowledged": "已签收", "arrived": "已到场", "handled": "已处置",
+    "fed_back": "已反馈", "verified": "已核查", "closed": "已办结", "returned": "已退回",
+    "rework": "返工", "voided": "已作废",
+}  # fmt: skip
+STEPS = {
+    "dispatch": "分派", "acknowledge": "签收", "arrive": "到场", "handle": "处置",
+    "feed_back": "反馈", "verify": "核查", "not_verified": "核查未过", "close": "办结",
+    "return": "退回", "reassign": "转派", "void": "作废", "escalate": "升级", "merge": "并案",
+    "look_failed": "无法核查",
+}  # fmt: skip
+MOST_ROWS = 14
+
+
+def render_demo(result: Mapping[str, Any]) -> RenderableType:
+    """Cases from dispatch to their end, and whether the books are equal."""
+    cases = result["case_list"]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("案件 case", "类别 category", "级别", "状态 state", "经过 steps"):
+        table.add_column(heading, overflow="fold")
+    for case in cases[:MOST_ROWS]:
+        table.add_row(*_row(case))
+    if len(cases) > MOST_ROWS:
+        table.add_row("…", f"还有 {len(cases) - MOST_ROWS} 件 more")
+    problems = result["store_problems"]
+    sound = Text("账目平衡,无一丢失 the books are equal, nothing is lost", style="green")
+    if problems:
+        sound = Text("\n".join(problems), style="red")
+    counts = "  ".join(f"{STATES.get(s, s)} {s} {n}" for s, n in sorted(result["cases"].items()))
+    title = f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 cases "
+    return Panel(
+        Group(table, Text(), Text(counts), sound),
+        title=title,
+        title_align="left",
+        border_style="green" if not problems else "red",
+        padding=(1, 2),
+        expand=False,
+    )
+
+
+def _row(case: Mapping[str, Any]) -> tuple[RenderableType, ...]:
+    category = categories.BY_ID.get(case["category"], categories.BY_ID["other"])
+    done = case["state"] in ("closed", "voided")
+    state = Text(STATES.get(case["state"], case["state"]), style="green" if done else "yellow")
+    steps = " → ".join(STEPS[step] for step in case["steps"] if step in STEPS)
+    return case["id"], f"{category.zh} {category.en}", case["level"], state, steps
