@@ -1,0 +1,171 @@
+"""The built-in sets: real frames, with faults, newcomers and changed light put on them.
+
+Each set is a stream of labelled visits, the same every time: whatever is drawn is drawn from a
+generator seeded by the visit's own name. A camera is a clip in one light; its first visits are
+accepted, so that references are learned as in service.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import numpy as np
+
+from patrol.domain.observation import Light
+from patrol.eval.faults import FREEZE, PUT, SEVERITIES, put_fault
+from patrol.eval.flames import flame_visits
+from patrol.eval.footage import JUDGING, TRAINING, Clip, Footage, footage, photographs
+from patrol.eval.labels import Labelled
+from patrol.eval.newcomers import BoxPx as WholeBox
+from patrol.eval.newcomers import Kind, crate, cutting, heap, place, put, vehicle
+from patrol.eval.scenery import Conditions, Rng, cast_shadow, draw_conditions, through
+from streams.model import BgrImage
+
+START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)  # ten in the morning, Shanghai
+EVERY = timedelta(hours=12)
+LEARNED = 9  # accepted visits before anything is judged
+PER_CLIP = 60  # judged visits of a newcomer camera: a third with one, two thirds clean
+CLEAN_EVERY = 3  # a clean visit after so many faulty ones
+HALVES = {"training": TRAINING, "judging": JUDGING}
+Change = Callable[[BgrImage, Rng], BgrImage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one visit's pictures are made; `seed` fixes everything that is drawn."""
+
+    clip: Footage
+    infrared: bool
+    mild: bool
+    seed: str
+    put_on: tuple[WholeBox, Kind] | None = None
+    shadow: bool = False
+    fault: str = ""
+    severity: int = 0
+
+    def pictures(self) -> list[BgrImage]:
+        """Two pictures of one moment, through the same conditions."""
+        rng = rng_of(self.seed)
+        how = (
+            mild(rng, infrared=self.infrared)
+            if self.mild
+            else draw_conditions(rng, infrared=self.infrared)
+        )
+        pair = list(self.clip.pairs[int(rng.integers(len(self.clip.pairs)))])
+        if self.shadow:
+            pair = [cast_shadow(picture, rng_of(self.seed, "shadow")) for picture in pair]
+        if self.put_on is not None:
+            box, kind = self.put_on
+            pair = [put(picture, box, kind, rng_of(self.seed, "thing")) for picture in pair]
+        seen = [through(picture, how, rng) for picture in pair]
+        return put_fault(self.fault, seen, self.severity, rng) if self.fault else seen
+
+
+def rng_of(*words: object) -> Rng:
+    """A generator that depends on these words alone."""
+    return np.random.default_rng(zlib.crc32("/".join(map(str, words)).encode()))
+
+
+def mild(rng: Rng, *, infrared: bool) -> Conditions:
+    """An ordinary day: the light that a reference is learned in."""
+    return Conditions(
+        exposure=float(rng.uniform(0.88, 1.12)),
+        shift_px=(float(rng.uniform(-2, 2)), float(rng.uniform(-2, 2))),
+        noise=float(rng.uniform(0.8, 2.0)),
+        infrared=infrared,
+    )
+
+
+def installed(half: str) -> list[Clip]:
+    """The clips of a half that are there."""
+    return [clip for clip in HALVES[half] if clip.there]
+
+
+def things() -> list[Kind]:
+    """What can be put into a scene."""
+    cut = photographs()
+    return [heap, crate, vehicle, *([cutting(cut)] if cut else [])]
+
+
+def _visit(camera: str, turn: int, recipe: Recipe, **labels: object) -> Labelled:
+    light = Light.INFRARED if recipe.infrared else Light.DAY
+    return Labelled(
+        camera=camera, at=START + turn * EVERY, pictures=recipe.pictures, light=light,
+        source=f"{recipe.clip.name} {turn}", **labels,  # type: ignore[arg-type]  # spelled at the call
+    )  # fmt: skip
+
+
+def _learned(camera: str, clip: Footage, *, infrared: bool) -> Iterator[Labelled]:
+    for turn in range(LEARNED):
+        recipe = Recipe(clip=clip, infrared=infrared, mild=True, seed=f"{camera}/{turn}")
+        yield _visit(camera, turn, recipe, accept=True)
+
+
+def newcomer_set(half: str) -> Iterator[Labelled]:
+    """Clean visits and visits with one thing, under ±40 % exposure and 8 px shift, in both lights.
+
+    Half of the clean day visits carry a cast shadow instead.
+    """
+    for clip in installed(half):
+        for infrared in (False, True):
+            yield from _newcomers(footage(clip), infrared=infrared)
+
+
+def _newcomers(clip: Footage, *, infrared: bool) -> Iterator[Labelled]:
+    camera = f"newcomers-{clip.name}-{'infrared' if infrared else 'day'}"
+    yield from _learned(camera, clip, infrared=infrared)
+    height, width = clip.pairs[0][0].shape[:2]
+    kinds = things()
+    for turn in range(LEARNED, LEARNED + PER_CLIP):
+        seed = f"{camera}/{turn}"
+        box, thing = None, turn % 3 == 0
+        if thing:
+            rng = rng_of(seed, "place")
+            box = place((width, height), rng)
+        recipe = Recipe(
+            clip=clip, infrared=infrared, mild=False, seed=seed,
+            put_on=(box, kinds[turn // 3 % len(kinds)]) if box else None,
+            shadow=not infrared and not thing and turn % 2 == 0,
+        )  # fmt: skip
+        yield _visit(camera, turn, recipe, newcomers=(box,) if box else ())
+
+
+def fault_set(half: str, severities: Sequence[int] = (1,)) -> Iterator[Labelled]:
+    """Every fault on every clip, day and infrared, with clean visits between."""
+    for clip in installed(half):
+        for infrared in (False, True):
+            for severity in severities:
+                yield from _faulty(footage(clip), severity, infrared=infrared)
+
+
+def _faulty(clip: Footage, severity: int, *, infrared: bool) -> Iterator[Labelled]:
+    light = "infrared" if infrared else "day"
+    camera = f"faults-{clip.name}-{light}-{SEVERITIES[severity]}"
+    yield from _learned(camera, clip, infrared=infrared)
+    kinds = [kind for kind in (*PUT, FREEZE) if not (infrared and kind == "color_cast")]
+    for turn, kind in enumerate(_with_clean(kinds), start=LEARNED):
+        recipe = Recipe(
+            clip=clip, infrared=infrared, mild=True, seed=f"{camera}/{turn}", fault=kind,
+            severity=severity,
+        )  # fmt: skip
+        yield _visit(camera, turn, recipe, faults=frozenset({kind} - {""}))
+
+
+def _with_clean(kinds: Sequence[str]) -> Iterator[str]:
+    """Two rounds of all kinds; scene_shift last, as it suspends the reference."""
+    for kind in [*(k for k in kinds if k != "scene_shift")] * 2:
+        yield kind
+        yield ""
+    yield from ("scene_shift", "scene_shift")
+
+
+def flame_set(_half: str) -> Iterator[Labelled]:
+    """The clip with labelled flames, and clips without any."""
+    return flame_visits(START)
+
+
+SETS: dict[str, Callable[[str], Iterator[Labelled]]] = {
+    "faults": partial(fault_set), "newcomers": newcomer_set, "flames": flame_set,
+}  # fmt: skip
