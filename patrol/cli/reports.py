@@ -1,7 +1,122 @@
 """`patrol report`: ledgers and rates of a round, a day or a month, as a file."""
 
+from datetime import date
+from enum import StrEnum, auto
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from patrol.cli.common import (
+    BAD_INPUT,
+    AsJson,
+    Failure,
+    bad_input,
+    print_json,
+    say_err,
+    site_of,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from patrol.report.compose import Report
+    from patrol.report.gather import Period
+    from patrol.settings import Site
+    from patrol.store import SqlStore
+
+
+class Format(StrEnum):
+    """What `--format` takes."""
+
+    HTML = auto()
+    XLSX = auto()
+    CSV = auto()
+    JSON = auto()
 
 
 def register(cli: typer.Typer) -> None:
     """Add the verb."""
+    cli.command("report")(report)
+
+
+def report(
+    context: typer.Context,
+    *,
+    a_round: Annotated[
+        str, typer.Option("--round", metavar="ID", help="一轮,如 20261122-morning-1。 One round.")
+    ] = "",
+    day: Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="一天。 One day.")] = "",
+    month: Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="一月。 A month.")] = "",
+    as_format: Annotated[Format, typer.Option("--format", help="格式。 Format.")] = Format.HTML,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="写到。 Where to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """导出视频巡查台账与指标。 The patrol ledger and its figures, as a file."""
+    from patrol.report.formats import FORMATS, write_file  # noqa: PLC0415  with the rooms
+    from patrol.report.gather import periods  # noqa: PLC0415  with the rooms
+
+    if sum(map(bool, (a_round, day, month))) != 1:
+        bad_input("report: give one of --round ID, --day YYYY-MM-DD, --month YYYY-MM")
+    _check_out(out)
+    site = site_of(context)
+    period = periods(a_round=a_round, day=_day(day), month=_month(month))
+    with store_of(site) as store:
+        document = _compose(site, store, period)
+    try:
+        data = FORMATS[as_format](document)
+    except ImportError as exc:
+        raise Failure("xlsx: xlsxwriter is missing, pip install 'patrol[reports]'") from exc
+    write_file(out, data)
+    if as_json:
+        print_json({"out": str(out), "format": str(as_format), "rows": len(document.rows)})
+    else:
+        say_err(f"{out}: {document.title} · {len(document.rows)} 行 rows")
+
+
+def _check_out(out: Path) -> None:
+    if out.is_dir():
+        raise Failure(f"--out: {out}: is a directory, give a file's name", code=BAD_INPUT)
+    if not out.parent.is_dir():
+        raise Failure(f"--out: {out.parent}: no such directory, make it first", code=BAD_INPUT)
+
+
+def _compose(site: "Site", store: "SqlStore", period: "Period") -> "Report":
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.report.compose import compose  # noqa: PLC0415  with the rooms
+    from patrol.report.gather import gather  # noqa: PLC0415  with the rooms
+    from patrol.report.material import Heading  # noqa: PLC0415  with the rooms
+
+    heading = Heading(
+        kind=period.kind,
+        period=period.name,
+        site=site.settings.site.name,
+        zone=site.settings.site.tz,
+        made_at=SystemClock().now(),
+        registry=site.registry,
+    )
+    plans, zone = site.settings.plans, heading.zone
+    with store.begin_read() as uow:
+        try:
+            material = gather(uow, plans, zone, period)
+        except KeyError:
+            bad_input(f"--round: there is no round {period.name!r}")
+        last, year_ago = (gather(uow, plans, zone, p) if p else None for p in period.earlier())
+    return compose(heading, material, last=last, year_ago=year_ago)
+
+
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        bad_input(f"--day: {text!r} is not a day, write 2026-11-22")
+
+
+def _month(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        bad_input(f"--month: {text!r} is not a month, write 2026-11")

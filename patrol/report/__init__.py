@@ -1,1 +1,5 @@
-"""TELL THE DAY: pure rows → ledger, rates and pages; nothing here reads a store or a clock."""
+"""TELL THE DAY: pure rows → ledger, rates and pages; nothing here reads a clock.
+
+`gather` takes rows through the doors, `compose` reckons, `formats` writes; `terminal` and `live`
+show a round on a screen.
+"""
