@@ -95,6 +95,7 @@ class Db:
         try:
             self._connection.commit()
         except SQLAlchemyError as error:
+            self._connection.invalidate()  # SQLite keeps the transaction open; closing ends it
             raise translated(error, self._url) from error
 
 

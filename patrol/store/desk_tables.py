@@ -37,7 +37,7 @@ outbox = Table(
     Index("ix_outbox_unsent", "number", **where(UNSENT)),
     Index("ix_outbox_unsent_topic", "topic", "number", **where(UNSENT)),
     Index(None, "case"),
-    Index(None, "published_at"),
+    Index(None, "queued_at"),
     sqlite_autoincrement=True,
 )
 inbox = Table(
@@ -121,6 +121,22 @@ sequences = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Number, nullable=False),
+)
+suppressions = Table(
+    "suppressions",
+    metadata,
+    numbered(),
+    Column("camera", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("box", Plain),
+    Column("reason", Words, nullable=False),
+    Column("owner", Words, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+    Column("revoked_by", Words, nullable=False),
+    Index(None, "camera", "until"),
+    sqlite_autoincrement=True,
 )
 cameras = Table(  # the registry as last read, without any address
     "cameras",

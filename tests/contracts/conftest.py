@@ -77,7 +77,9 @@ class Make:
     def planned(self, a_round: Round) -> list[PlannedVisit]:
         """As many as the round says, last camera first."""
         return [
-            PlannedVisit(round=a_round.id, camera=self.camera(number), order=a_round.planned - number)
+            PlannedVisit(
+                round=a_round.id, camera=self.camera(number), order=a_round.planned - number
+            )
             for number in range(1, a_round.planned + 1)
         ]
 

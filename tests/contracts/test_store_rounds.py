@@ -41,9 +41,12 @@ def test_what_is_not_committed_never_was(store: Store, make: Any) -> None:
 
 
 def test_an_exception_rolls_back(store: Store, make: Any) -> None:
-    with pytest.raises(ZeroDivisionError), store.begin() as unit:
+    def add_and_fail(unit: UnitOfWork) -> None:
         unit.rounds.add(make.round(), make.planned(make.round()))
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write(store, add_and_fail)
     assert write(store, lambda unit: unit.rounds.of_plan("morning")) == []
 
 

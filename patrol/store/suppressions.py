@@ -1,0 +1,86 @@
+"""The suppressions book."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from patrol.domain.ids import CameraId
+from patrol.domain.observation import Box
+from patrol.domain.suppression import Suppression
+from patrol.store.db import Db
+from patrol.store.desk_tables import suppressions
+from patrol.store.findings import box_json, box_of
+
+
+class SqlSuppressions:
+    """Fulfils ports.Suppressions."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def add(
+        self,
+        *,
+        camera: CameraId,
+        kind: str,
+        box: Box | None,
+        reason: str,
+        owner: str,
+        now: datetime,
+        until: datetime,
+    ) -> Suppression:
+        """See the port."""
+        if until <= now:
+            raise ValueError(f"a suppression until {until} would never hold")
+        row = {
+            "camera": camera,
+            "kind": kind,
+            "box": box_json(box),
+            "reason": reason,
+            "owner": owner,
+            "created_at": now,
+            "until": until,
+            "revoked_by": "",
+        }
+        added = self._db.run(suppressions.insert().returning(suppressions), row)
+        return _suppression(added.one())
+
+    def revoke(self, number: int, *, by: str, now: datetime) -> bool:
+        """See the port."""
+        standing = (
+            suppressions.c.number == number,
+            suppressions.c.revoked_at.is_(None),
+            suppressions.c.until > now,
+        )
+        revoked = suppressions.update().where(*standing).values(revoked_at=now, revoked_by=by)
+        return self._db.changed(revoked) == 1
+
+    def standing(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
+        """See the port."""
+        standing = select(suppressions).where(
+            suppressions.c.until > now, suppressions.c.revoked_at.is_(None)
+        )
+        mine = standing if camera is None else standing.where(suppressions.c.camera == camera)
+        return [_suppression(row) for row in self._db.all(mine.order_by(suppressions.c.number))]
+
+    def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
+        """See the port."""
+        newest = select(suppressions).order_by(suppressions.c.number.desc()).limit(limit)
+        return [_suppression(row) for row in self._db.all(newest)]
+
+
+def _suppression(row: Row[Any]) -> Suppression:
+    return Suppression(
+        number=row.number,
+        camera=row.camera,
+        kind=row.kind,
+        box=box_of(row.box),
+        reason=row.reason,
+        owner=row.owner,
+        created_at=row.created_at,
+        until=row.until,
+        revoked_at=row.revoked_at,
+        revoked_by=row.revoked_by,
+    )

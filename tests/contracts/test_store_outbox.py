@@ -1,0 +1,178 @@
+"""What every store promises of messages on their way out."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from patrol.domain.message import MOVES, DeliveryEvent, DeliveryState
+from patrol.ports import Store
+
+LEASE_S = 30.0
+
+
+def queue(store: Store, *messages: Any) -> None:
+    with store.begin() as unit:
+        for message in messages:
+            unit.outbox.add(message)
+        unit.commit()
+
+
+def lease(
+    store: Store, make: Any, *, holder: str = "relay", after_s: float = 0, limit: int = 99
+) -> Any:
+    with store.begin() as unit:
+        taken = unit.outbox.lease(
+            holder=holder,
+            now=make.now + timedelta(seconds=after_s),
+            lease_s=LEASE_S,
+            limit=limit,
+        )
+        unit.commit()
+    return [message.key for message in taken]
+
+
+def mark(store: Store, make: Any, event: DeliveryEvent, *keys: str) -> None:
+    with store.begin() as unit:
+        unit.outbox.mark(keys, event, make.now)
+        unit.commit()
+
+
+def test_a_message_comes_back_as_it_was_queued(store: Store, make: Any) -> None:
+    message = make.message(
+        payload=b"\x00\xff", retain=True, case="C1", expires_at=make.now + timedelta(hours=1)
+    )
+    queue(store, message)
+    with store.begin() as unit:
+        (taken,) = unit.outbox.lease(holder="relay", now=make.now, lease_s=LEASE_S, limit=9)
+        assert unit.outbox.of_case("C1") == [taken]
+        assert unit.outbox.of_case("C2") == []
+    assert taken.order > 0
+    assert taken == make.message(
+        payload=b"\x00\xff",
+        retain=True,
+        case="C1",
+        expires_at=make.now + timedelta(hours=1),
+        order=taken.order,
+    )
+
+
+def test_a_key_is_queued_once_ever(store: Store, make: Any) -> None:
+    with store.begin() as unit:
+        assert unit.outbox.add(make.message(payload=b"first")) is True
+        assert unit.outbox.add(make.message(payload=b"second")) is False
+        unit.commit()
+    mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-1")
+    with store.begin() as unit:
+        assert unit.outbox.add(make.message(payload=b"third")) is False
+        assert unit.outbox.unsent() == 0
+
+
+def test_leases_are_in_order_exclusive_and_run_out(store: Store, make: Any) -> None:
+    queue(store, *(make.message(number, f"t{number}") for number in (1, 2, 3)))
+    assert lease(store, make, limit=2) == ["key-1", "key-2"]
+    assert lease(store, make) == ["key-3"]
+    assert lease(store, make, holder="other", after_s=LEASE_S - 1) == []
+    assert lease(store, make, holder="other", after_s=LEASE_S) == ["key-1", "key-2", "key-3"]
+
+
+def test_an_uncommitted_lease_is_none(store: Store, make: Any) -> None:
+    queue(store, make.message())
+    with store.begin() as unit:
+        assert len(unit.outbox.lease(holder="a", now=make.now, lease_s=9, limit=9)) == 1
+    assert lease(store, make, holder="b") == ["key-1"]
+
+
+def test_nobody_overtakes_on_a_topic(store: Store, make: Any) -> None:
+    queue(
+        store,
+        make.message(1, "case"),
+        make.message(2, "case"),
+        make.message(3, "health"),
+        make.message(4, "case"),
+    )
+    assert lease(store, make, holder="a", limit=1) == ["key-1"]
+    assert lease(store, make, holder="b") == ["key-3"]
+    mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-1")
+    assert lease(store, make, holder="b") == ["key-2", "key-4"]
+
+
+def test_one_holder_leases_on_while_it_publishes(store: Store, make: Any) -> None:
+    queue(store, make.message(1), make.message(2))
+    assert lease(store, make, limit=1) == ["key-1"]
+    assert lease(store, make, limit=1) == ["key-2"]
+
+
+def test_an_expired_lease_in_front_blocks_nobody(store: Store, make: Any) -> None:
+    queue(store, make.message(1), make.message(2))
+    assert lease(store, make, holder="dead", limit=1) == ["key-1"]
+    assert lease(store, make, holder="alive", after_s=LEASE_S) == ["key-1", "key-2"]
+
+
+def test_a_released_message_is_given_again(store: Store, make: Any) -> None:
+    queue(store, make.message(1), make.message(2))
+    assert lease(store, make, holder="a") == ["key-1", "key-2"]
+    with store.begin() as unit:
+        unit.outbox.release(["key-1"])
+        unit.outbox.release([])
+        unit.commit()
+    assert lease(store, make, holder="b") == ["key-1"]
+
+
+@pytest.mark.parametrize("event", list(DeliveryEvent))
+def test_marks_follow_the_delivery_table(store: Store, make: Any, event: DeliveryEvent) -> None:
+    states = list(DeliveryState)
+    queue(
+        store,
+        *(make.message(n, case=state, state=state) for n, state in enumerate(states)),
+        *(make.message(n, state=state) for n, state in enumerate(states, start=len(states))),
+    )
+    mark(store, make, event, "key-unknown", *(f"key-{n}" for n in range(len(states))))
+    for state in states:
+        with store.begin_read() as unit:
+            (message,) = unit.outbox.of_case(state)
+        assert message.state is MOVES.get((state, event), state)
+        broker_took_it = event is DeliveryEvent.BROKER_TOOK_IT and (state, event) in MOVES
+        assert message.published_at == (make.now if broker_took_it else None)
+    with store.begin_read() as unit:
+        untouched = (DeliveryState.QUEUED, event) in MOVES
+        assert unit.outbox.unsent() == (1 if untouched else 2)
+
+
+def test_an_answer_can_outrun_our_own_mark(store: Store, make: Any) -> None:
+    queue(store, make.message(1, case="C1"), make.message(2))
+    assert lease(store, make, holder="a", limit=1) == ["key-1"]
+    mark(store, make, DeliveryEvent.PERSON_ANSWERED, "key-1")
+    assert lease(store, make, holder="b") == ["key-2"]
+    mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-1")
+    with store.begin_read() as unit:
+        (message,) = unit.outbox.of_case("C1")
+    assert message.state is DeliveryState.ACKNOWLEDGED
+    assert message.published_at == make.now
+
+
+def test_published_once_means_the_first_time(store: Store, make: Any) -> None:
+    queue(store, make.message(1, case="C1", state=DeliveryState.RECEIVED, published_at=make.now))
+    with store.begin() as unit:
+        later = make.now + timedelta(hours=1)
+        unit.outbox.mark(["key-1"], DeliveryEvent.BROKER_TOOK_IT, later)
+        (message,) = unit.outbox.of_case("C1")
+    assert message.published_at == make.now
+
+
+def test_the_tally_of_a_time(store: Store, make: Any) -> None:
+    minutes = [make.now + timedelta(minutes=number) for number in range(4)]
+    queue(store, *(make.message(n, queued_at=at) for n, at in enumerate(minutes)))
+    mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-0", "key-1", "key-3")
+    with store.begin_read() as unit:
+        assert unit.outbox.tally(minutes[1], minutes[2]) == (2, 1)
+        assert unit.outbox.tally(minutes[0], minutes[3]) == (4, 3)
+
+
+def test_thousands_are_leased_and_marked_in_order(store: Store, make: Any) -> None:
+    queue(store, *(make.message(number, f"t{number % 7}") for number in range(2500)))
+    seen: list[str] = []
+    while keys := lease(store, make, limit=1200):
+        seen += keys
+        mark(store, make, DeliveryEvent.BROKER_TOOK_IT, *keys)
+    assert seen == [f"key-{number}" for number in range(2500)]
