@@ -11,9 +11,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from patrol.domain.observation import Box
-from patrol.eval.labels import BoxPx
+from patrol.eval.labels import BoxPx, Labelled
 from patrol.eval.tally import Tally
 from patrol.eval.walk import Judged
 from patrol.vision.change.regions import intersection, iou, overlap
@@ -26,14 +27,17 @@ ON_IT = 0.5  # of a region lies in a labelled box: it points at it
 OK = "ok"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """A visit where something was wrong, for the page."""
+    """A visit where something was wrong. Holds no picture: the page has the visit read again."""
 
-    judged: Judged
+    visit: Labelled
     kind: str
     what: str  # missed, false
     weight: float  # worst first
+    truth: tuple[Box, ...] = ()
+    told: tuple[Box, ...] = ()
+    note: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,15 +95,25 @@ def _faults(scores: Scores, one: Judged) -> None:
         scores.count("fault", kind, right)
         if kind not in truth & told:
             what = "missed" if kind in truth else "false"
-            reading = one.judgement.quality.reading(kind)
-            sure = reading.score if reading is not None else 0.5
-            weight = 1 - sure if kind in truth else sure
-            scores.mistakes.append(Mistake(judged=one, kind=kind, what=what, weight=weight))
+            scores.mistakes.append(_fault_mistake(one, kind, what))
     if len(truth) <= 1:
         scores.confusion[next(iter(truth), OK), _named(truth, told)] += 1
     if not truth:
         scores.ok_visits += 1
         scores.ok_flagged += bool(told)
+
+
+def _fault_mistake(one: Judged, kind: str, what: str) -> Mistake:
+    reading = one.judgement.quality.reading(kind)
+    if reading is None:
+        return Mistake(visit=one.visit, kind=kind, what=what, weight=0.5)
+    return Mistake(
+        visit=one.visit,
+        kind=kind,
+        what=what,
+        weight=reading.score if what == "false" else 1 - reading.score,
+        note=f"{reading.value:.3g} / {reading.threshold:.3g} ({reading.gauge})",
+    )
 
 
 def _named(truth: frozenset[str], told: frozenset[str]) -> str:
@@ -117,16 +131,17 @@ def _newcomers(scores: Scores, one: Judged) -> None:
     told = [region.box for region in scene.change.newcomers] if scene else []
     found = {i for i, box in enumerate(truth) if any(iou(box, t) >= REGION_IOU for t in told)}
     strays = [t for t in told if not any(_points_at(t, box) for box in truth)]
+    wrong = partial(Mistake, visit=one.visit, truth=tuple(truth), told=tuple(told))
     for index, box in enumerate(truth):
         kind = "newcomer" if box[2] * box[3] >= LARGE else "newcomer_small"
         hit = index in found
         scores.count("scene", kind, Tally(tp=int(hit), fn=int(not hit)))
         if not hit:
-            area = box[2] * box[3]
-            scores.mistakes.append(Mistake(judged=one, kind=kind, what="missed", weight=area))
+            weight = min(1.0, 10 * box[2] * box[3])
+            scores.mistakes.append(wrong(kind=kind, what="missed", weight=weight))
     scores.count("scene", "newcomer", Tally(fp=len(strays)))
     if strays:
-        scores.mistakes.append(Mistake(judged=one, kind="newcomer", what="false", weight=1.0))
+        scores.mistakes.append(wrong(kind="newcomer", what="false", weight=1.0))
     if not truth:
         scores.clean_visits += 1
         scores.false_regions += len(strays)
@@ -149,9 +164,11 @@ def _flames(scores: Scores, one: Judged) -> None:
     ))  # fmt: skip
     strays = sum(not any(_on_flame(t, box) for box in truth) for t in told)
     scores.count("scene", "flame_box", Tally(tp=sum(hits), fp=strays, fn=len(hits) - sum(hits)))
-    if bool(truth) != on_it or (told and not on_it):
-        what = "missed" if truth else "false"
-        scores.mistakes.append(Mistake(judged=one, kind="flame", what=what, weight=1.0))
+    if bool(truth or told) and not on_it:
+        scores.mistakes.append(Mistake(
+            visit=one.visit, kind="flame", what="missed" if truth else "false", weight=1.0,
+            truth=tuple(truth), told=tuple(told),
+        ))  # fmt: skip
     if not truth:
         scores.flameless_visits += 1
         scores.flameless_proposed += bool(told)
