@@ -31,11 +31,9 @@ def upgrade(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     """检查数据库自身的一致性。 Whether the books balance and refer to rows that exist."""
-    from patrol.store import open_store  # noqa: PLC0415  sqlalchemy
-    from patrol.store.fsck import check as fsck  # noqa: PLC0415  sqlalchemy
+    from patrol import store  # noqa: PLC0415  sqlalchemy
 
-    with open_store(site_of(context).settings.database) as store:
-        wrong = [str(line) for line in fsck(store)]
+    wrong = [str(line) for line in store.check(site_of(context).settings.database)]
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:

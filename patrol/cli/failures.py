@@ -17,6 +17,7 @@ from patrol.cli.common import BAD_INPUT, FAILED, Failure, say_err
 _CODES: Final[Mapping[str, int]] = {
     "ConfigProblems": BAD_INPUT,
     "BadAddress": BAD_INPUT,
+    "BadLabels": BAD_INPUT,
     "UnknownPlan": BAD_INPUT,
     "UnknownCategory": BAD_INPUT,
     "StoreUnavailable": FAILED,

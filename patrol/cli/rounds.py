@@ -29,7 +29,9 @@ def register(cli: typer.Typer) -> None:
 
 def walk_now(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="方案名,如 morning。 Name of a plan.")],
+    plan: Annotated[
+        str, typer.Argument(metavar="PLAN", help="方案名,如 morning。 Name of a plan.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

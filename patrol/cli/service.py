@@ -60,9 +60,9 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """一键演示:模拟全镇、真实 RTSP、内置代理、值班员与网格长。 A simulated town on real RTSP."""
-    from patrol import demo as demonstration  # noqa: PLC0415  simulators, encoders, everything
+    from patrol.demo import run as demonstrate  # noqa: PLC0415  simulators, encoders
 
     with until_signalled() as stop:
-        summary = demonstration.run(cameras=cameras, once=once, port=port, quiet=as_json, stop=stop)
+        summary = demonstrate(cameras=cameras, once=once, port=port, quiet=as_json, stop=stop)
     if as_json:
         print_json(summary)

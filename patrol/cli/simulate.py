@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from patrol.cli.common import site_of
+from patrol.cli.common import options, site_of
 from patrol.cli.rounds import until_signalled
 
 
@@ -33,10 +33,10 @@ def cameras(
     ] = "town",
 ) -> None:
     """模拟摄像头:真实 RTSP,并写出配置目录。 Cameras on real RTSP, and a config for them."""
-    from patrol import demo  # noqa: PLC0415  simulators, encoders
+    from patrol.demo import simulate_cameras  # noqa: PLC0415  simulators, encoders
 
     with until_signalled() as stop:
-        demo.simulate_cameras(count=count, port=port, out=out, seed=seed, faults=faults, stop=stop)
+        simulate_cameras(count=count, port=port, out=out, seed=seed, faults=faults, stop=stop)
 
 
 def leaders(
@@ -45,7 +45,8 @@ def leaders(
     seed: Annotated[int, typer.Option("--seed", help="随机种子。 Same seed, same habits.")] = 7,
 ) -> None:
     """模拟网格长:在配置的消息代理上应答案件。 Leaders who answer on the configured broker."""
-    from patrol import demo  # noqa: PLC0415  simulators
+    from patrol.demo import simulate_leaders  # noqa: PLC0415  simulators
 
+    site_of(context)  # every problem of the files, before anything connects
     with until_signalled() as stop:
-        demo.simulate_leaders(site_of(context), seed=seed, stop=stop)
+        simulate_leaders(options(context).config, seed=seed, stop=stop)

@@ -1,0 +1,139 @@
+"""The command line's promises: verbs, exit codes, one document on stdout, one line for an error."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from patrol.cli.root import run
+
+Desk = Any  # conftest's
+VERBS = {
+    "demo": ["--cameras", "--once", "--port", "--json"],
+    "run": [],
+    "round": ["PLAN", "--json"],
+    "check": ["--json"],
+    "probe": ["URL", "--save", "--json"],
+    "queue": ["--json"],
+    "confirm": ["ID", "--category", "--level", "--by"],
+    "dismiss": ["ID", "--reason", "--by"],
+    "cases": ["--json"],
+    "case": ["ID", "--json"],
+    "report": ["--round", "--day", "--month", "--format", "--out"],
+    "db upgrade": [],
+    "db check": [],
+    "models install": ["--from"],
+    "models list": [],
+    "simulate cameras": ["--count", "--port", "--out", "--seed", "--faults"],
+    "simulate leaders": [],
+    "bench capture": ["--json"],
+    "bench round": ["--json"],
+    "bench alerts": ["--json"],
+    "consent withdraw": ["CAMERA", "--by"],
+    "consent restore": ["CAMERA", "--by"],
+    "consent list": ["--json"],
+    "eval": ["--json"],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_of_the_contract_is_there(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert run([*verb.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    for word in VERBS[verb]:
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["nonsense"], "No such command 'nonsense'", id="verb"),
+        pytest.param(["queue", "--jsn"], "No such option: --jsn", id="option"),
+        pytest.param(["round"], "Missing argument 'PLAN'", id="argument"),
+        pytest.param(["dismiss", "F1"], "Missing option '--reason'", id="needed option"),
+        pytest.param(["demo", "--cameras", "many"], "Invalid value for '--cameras'", id="number"),
+        pytest.param(
+            ["-c", "/nowhere", "queue"], "/nowhere:1: directory: does not exist", id="dir"
+        ),
+        pytest.param(["-c", "/nowhere", "run"], "/nowhere:1: directory: does not exist", id="run"),
+        pytest.param(["report", "--out", "x"], "give one of --round", id="no period"),
+        pytest.param(
+            ["report", "--day", "2026-11-22", "--out", "/nowhere/x"],
+            "/nowhere: no such directory",
+            id="no directory",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_two(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_bad_configuration_is_every_problem_and_two(desk: Desk) -> None:
+    desk.spoil("people.csv", "grid_leader", "leader")
+    desk.spoil("cameras.csv", "一号,620902104203001", "一号,999999999999999")
+    ended = desk("queue", "--json")
+    assert ended.code == 2
+    assert ended.out == ""
+    config = desk.home / "config"
+    assert [line.split(" is ")[0] for line in ended.err.splitlines()] == [
+        f"{config}/cameras.csv:2: grid_code: grid '999999999999999'",
+        f"{config}/people.csv:5: role: 'leader'",
+    ]
+
+
+def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr("patrol.cli.queue.site_of", broken)
+    ended = desk("queue")
+    assert ended.code == 1
+    assert ended.err == (
+        "patrol: 内部错误 internal error: ZeroDivisionError: a mistake of ours"
+        " (see var/patrol-error.log)\n"
+    )
+    log = desk.home / "var" / "patrol-error.log"
+    assert "Traceback" in log.read_text(encoding="utf-8")
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_ctrl_c_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("patrol.cli.queue.site_of", interrupted)
+    ended = desk("queue")
+    assert (ended.code, ended.err) == (1, "已中断 interrupted\n")
+
+
+def test_the_installed_command_answers_at_once() -> None:
+    """In a process of its own: no room is imported before it is needed."""
+    script = (
+        "import sys\nfrom patrol.cli.root import run\n"
+        "code = run(['--help'])\n"
+        "heavy = {'numpy', 'cv2', 'av', 'sqlalchemy', 'pydantic', 'paho', 'simulators'}\n"
+        "sys.exit(code or (3 if heavy & set(sys.modules) else 0))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "patrol" in done.stdout
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    command = f"{sys.executable} -m patrol models list --json | head -c 1 >/dev/null"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr
