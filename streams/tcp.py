@@ -54,6 +54,9 @@ class TcpVisit:
         self.first_key_frame_at_s = 0.0
         self.clock_offset_s: float | None = None
         self._sock = sock
+        # By number: the selector would format a whole socket into errors that it then discards.
+        self._fd = sock.fileno()
+        self._writing = False
         self._session = session
         self._options = options
         self._now = now
@@ -71,7 +74,7 @@ class TcpVisit:
 
     async def run(self) -> None:
         """Until there are enough key frames. Raises StreamError, Elsewhere; always TEARDOWN."""
-        self._loop.add_reader(self._sock, self._readable)
+        self._loop.add_reader(self._fd, self._readable)
         try:
             self._session.begin()
             self._send()
@@ -164,25 +167,31 @@ class TcpVisit:
     # -- time ---------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        """Wake at the next moment at which something may be due."""
+        """Wake at the next moment at which something may be due; too early does no harm."""
+        due_s = self._next_due_s()
         if self._timer is not None:
+            if self._timer.when() <= due_s:
+                return
             self._timer.cancel()
-        due_s = [self._deadline_s]
-        if self._stage is Stage.PLAYING:
-            due_s.append(self._media_at_s + self._options.silence_timeout_s)
-            due_s.append(self._kept_alive_at_s + self._keep_alive_every_s)
-            if not self._session.wire.listening:
-                due_s.append(self.sampler.wants_at_s)
-        else:
-            due_s.append(self._stage_at_s + self._options.answer_timeout_s)
-        self._timer = self._loop.call_at(min(due_s), self._tick)
+        self._timer = self._loop.call_at(due_s, self._tick)
+
+    def _next_due_s(self) -> float:
+        options = self._options
+        if self._stage is not Stage.PLAYING:
+            return min(self._deadline_s, self._stage_at_s + options.answer_timeout_s)
+        due_s = min(
+            self._deadline_s,
+            self._media_at_s + options.silence_timeout_s,
+            self._kept_alive_at_s + self._keep_alive_every_s,
+        )
+        return due_s if self._session.wire.listening else min(due_s, self.sampler.wants_at_s)
 
     @property
     def _keep_alive_every_s(self) -> float:
         return self._session.timeout_s * KEEP_ALIVE_FRACTION
 
     def _tick(self) -> None:
-        now_s = self._loop.time()
+        now_s, self._timer = self._loop.time(), None
         if self._done.done():
             return
         if self._stage is not Stage.PLAYING:
@@ -230,7 +239,7 @@ class TcpVisit:
         return WentSilent(seen)
 
     def _hung_up(self, words: str) -> None:
-        self._loop.remove_reader(self._sock)
+        self._loop.remove_reader(self._fd)
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
         if not self.bytes_received:
@@ -259,19 +268,25 @@ class TcpVisit:
             while outgoing:
                 del outgoing[: self._sock.send(outgoing)]
         except (BlockingIOError, InterruptedError):
-            self._loop.add_writer(self._sock, self._send)
+            self._loop.add_writer(self._fd, self._send)
+            self._writing = True
             return
         except OSError:
             outgoing.clear()  # reading tells what happened
-        self._loop.remove_writer(self._sock)
+        self._stop_writing()
+
+    def _stop_writing(self) -> None:
+        if self._writing:
+            self._loop.remove_writer(self._fd)
+            self._writing = False
 
     async def _leave(self) -> None:
         """TEARDOWN where a session is open, and a moment for its answer."""
         self._left = self._loop.create_future()
         self._session.leave()
         self._send()
-        if self._session.stage is Stage.LEAVING and self._loop.remove_reader(self._sock):
-            self._loop.add_reader(self._sock, self._readable)
+        if self._session.stage is Stage.LEAVING and self._loop.remove_reader(self._fd):
+            self._loop.add_reader(self._fd, self._readable)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await self._left
@@ -279,8 +294,8 @@ class TcpVisit:
     def _put_away(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self._sock)
-        self._loop.remove_writer(self._sock)
+        self._loop.remove_reader(self._fd)
+        self._stop_writing()
         self._sock.close()
 
 

@@ -7,6 +7,7 @@ here answers with candidates: the common reading first, the strict one next, and
 the following one when a server does not know the URL.
 """
 
+from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from streams.rtsp.message import Headers
@@ -21,19 +22,43 @@ def base_url(headers: Headers, request_uri: str) -> str:
     return request_uri
 
 
-def candidates(control: str, base: str, request_uri: str) -> tuple[str, ...]:
-    """The URLs that a control attribute may mean, the likeliest first."""
-    control = control.strip()
+def candidates(control: str, base: str, request_uri: str) -> Iterator[str]:
+    """The URLs that a control attribute may mean, the likeliest first; worked out as asked for."""
+    given: set[str] = set()
+    for make in (_as_usual, _as_written, _before_query, _at_our_host):
+        url = make(control.strip(), base, request_uri)
+        if url not in given:
+            given.add(url)
+            yield url
+
+
+def _as_usual(control: str, base: str, _: str) -> str:
     if control in {"", "*"}:
-        return _unique([base, _with_host_of(base, request_uri)])
+        return base
     if _is_absolute(control):
-        return _unique([control, _with_host_of(control, request_uri)])
-    appended = _append(base, control)
-    strict = _absolute(control, base)
-    inside = _append_before_query(base, control)
-    found = [strict, appended] if control.startswith("/") else [appended, strict]
-    found.append(inside)
-    return _unique([*found, *(_with_host_of(url, request_uri) for url in found[:1])])
+        return control
+    return _absolute(control, base) if control.startswith("/") else _append(base, control)
+
+
+def _as_written(control: str, base: str, _: str) -> str:
+    """The strict reading; for a path from the root, the usual one of live555."""
+    if control in {"", "*"}:
+        return base
+    return _append(base, control) if control.startswith("/") else _absolute(control, base)
+
+
+def _before_query(control: str, base: str, request_uri: str) -> str:
+    if control in {"", "*"} or _is_absolute(control):
+        return _as_usual(control, base, request_uri)
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(path=_append(parts.path, control)))
+
+
+def _at_our_host(control: str, base: str, request_uri: str) -> str:
+    """The usual reading at the host that we talk to: some cameras print 0.0.0.0 or an inner one."""
+    ours = urlsplit(request_uri)
+    theirs = urlsplit(_as_usual(control, base, request_uri))
+    return urlunsplit(theirs._replace(scheme=ours.scheme, netloc=ours.netloc))
 
 
 def _is_absolute(url: str) -> bool:
@@ -44,11 +69,6 @@ def _append(base: str, control: str) -> str:
     return base + control if base.endswith("/") else f"{base}/{control}"
 
 
-def _append_before_query(base: str, control: str) -> str:
-    parts = urlsplit(base)
-    return urlunsplit(parts._replace(path=_append(parts.path, control)))
-
-
 def _absolute(reference: str, base: str) -> str:
     if _is_absolute(reference):
         return reference
@@ -56,14 +76,3 @@ def _absolute(reference: str, base: str) -> str:
     scheme, _, rest = base.partition("://")
     joined = urljoin(f"http://{rest}", reference)
     return f"{scheme}://{joined.partition('://')[2]}"
-
-
-def _with_host_of(url: str, request_uri: str) -> str:
-    """The same path at the host that we talk to: some cameras print 0.0.0.0 or an inner address."""
-    ours = urlsplit(request_uri)
-    theirs = urlsplit(url)
-    return urlunsplit(theirs._replace(scheme=ours.scheme, netloc=ours.netloc))
-
-
-def _unique(urls: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(urls))

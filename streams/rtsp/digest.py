@@ -100,6 +100,9 @@ class Authenticator:
     _challenge: Challenge | None = field(default=None, repr=False)
     _uses: int = 0
     _cnonce: str = field(default="", repr=False)  # one per nonce: "-sess" hashes the first one
+    _qop: str = ""
+    _hash: Callable[[str], str] = field(default=str, repr=False)
+    _secret: str = field(default="", repr=False)  # A1 hashed, the same for every request
 
     @property
     def answered(self) -> bool:
@@ -119,6 +122,14 @@ class Authenticator:
 
     def _start(self, challenge: Challenge) -> None:
         self._challenge, self._uses, self._cnonce = challenge, 0, self.make_cnonce()
+        if challenge.scheme == "basic":
+            return
+        given = challenge.parameters
+        base = challenge.algorithm.removesuffix("-SESS")
+        self._qop, self._hash = _chosen_qop(challenge), _hash(base) or str
+        self._secret = self._hash(f"{self.user}:{given.get('realm', '')}:{self.password}")
+        if base != challenge.algorithm:
+            self._secret = self._hash(f"{self._secret}:{given['nonce']}:{self._cnonce}")
 
     def _worth_another(self, challenge: Challenge) -> bool:
         return challenge.scheme == "digest" and challenge.stale
@@ -143,35 +154,26 @@ class Authenticator:
         return self._digest(self._challenge, method, uri)
 
     def _digest(self, challenge: Challenge, method: str, uri: str) -> str:
-        given = challenge.parameters
-        realm, nonce = given.get("realm", ""), given["nonce"]
-        digest = _hash(challenge.algorithm.removesuffix("-SESS"))
-        assert digest is not None  # noqa: S101  strength 0 otherwise, and never taken
-        qop = _chosen_qop(challenge)
-        cnonce, count = self._cnonce, f"{self._uses:08x}"
-        secret = digest(f"{self.user}:{realm}:{self.password}")
-        if challenge.algorithm.endswith("-SESS"):
-            secret = digest(f"{secret}:{nonce}:{cnonce}")
+        given, digest, qop = challenge.parameters, self._hash, self._qop
+        realm, nonce, count = given.get("realm", ""), given["nonce"], f"{self._uses:08x}"
         what = f"{method}:{uri}"
         what += f":{digest('')}" if qop == "auth-int" else ""  # our requests have no body
-        middle = f"{nonce}:{count}:{cnonce}:{qop}" if qop else nonce
+        middle = f"{nonce}:{count}:{self._cnonce}:{qop}" if qop else nonce
+        response = digest(f"{self._secret}:{middle}:{digest(what)}")
         hashed = given.get("userhash", "").lower() == "true"
         user = digest(f"{self.user}:{realm}") if hashed else self.user
-        response = digest(f"{secret}:{middle}:{digest(what)}")
-        fields: list[tuple[str, str | None]] = [
-            ("username", user),
-            ("realm", realm),
-            ("nonce", nonce),
-        ]
-        fields += [("uri", uri), ("response", response), ("opaque", given.get("opaque"))]
+        quoted = [("username", user), ("realm", realm), ("nonce", nonce), ("uri", uri)]
+        quoted += [("response", response)]
+        if "opaque" in given:
+            quoted.append(("opaque", given["opaque"]))
         if qop or challenge.algorithm.endswith("-SESS"):
-            fields.append(("cnonce", cnonce))
+            quoted.append(("cnonce", self._cnonce))
         # These stand without quotes (RFC 7616 §3.4).
-        bare = [("algorithm", given.get("algorithm"))]
+        bare = [("algorithm", given["algorithm"])] if "algorithm" in given else []
         bare += [("qop", qop), ("nc", count)] if qop else []
         bare += [("userhash", "true")] if hashed else []
-        parts = [f'{name}="{_quoted(value)}"' for name, value in fields if value is not None]
-        parts += [f"{name}={value}" for name, value in bare if value is not None]
+        parts = [f'{name}="{_quoted(value)}"' for name, value in quoted]
+        parts += [f"{name}={value}" for name, value in bare]
         return "Digest " + ", ".join(parts)
 
 

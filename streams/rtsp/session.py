@@ -5,7 +5,7 @@ clock. What it learned on the way stands in its attributes. It raises StreamErro
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -82,7 +82,7 @@ class Session(Receiver):
         self._cseq = 0
         self._session = ""
         self._public: frozenset[str] | None = None  # methods, once the server listed them
-        self._track_uris: deque[str] = deque()
+        self._track_uris: Iterator[str] = iter(())
         self._play_uris: deque[str] = deque()
         self._aggregate_uri = uri
         self._steps: dict[str, Callable[[_Pending, Answer], None]] = {
@@ -211,8 +211,8 @@ class Session(Receiver):
 
     def _prepare(self, description: Description, base: str) -> None:
         track = self.track = description.video
-        self._track_uris = deque(candidates(track.control, base, self._uri))
-        self._play_uris = deque(candidates(description.control, base, self._uri)[:1])
+        self._track_uris = candidates(track.control, base, self._uri)
+        self._play_uris = deque([next(candidates(description.control, base, self._uri))])
         self._timeline = Timeline(track.clock_rate_hz)
         assembler = Assembler(_format_of(track), self._max_key_frame_bytes)
         for nal in track.parameter_sets:
@@ -221,10 +221,11 @@ class Session(Receiver):
 
     def _set_up_next(self, answer: Answer) -> None:
         """SETUP with the next URL that the control attribute may mean."""
-        if not self._track_uris:
+        uri = next(self._track_uris, None)
+        if uri is None:
             raise RefusedUs(f"SETUP refused: {answer.words}")
         self.stage = Stage.SETTING_UP
-        self._ask("SETUP", self._track_uris.popleft())
+        self._ask("SETUP", uri)
 
     def _set_up(self, pending: _Pending, answer: Answer) -> None:
         if answer.status in _WRONG_URL:

@@ -1,27 +1,19 @@
-"""Whatever is not plain RTSP over TCP, through libavformat: HLS, FLV, RTMP, RTSP over UDP, files.
-
-Each visit has a thread of its own; nothing is decoded in it. libav's words are never quoted, as
-they may hold the URL with its password: errors carry its error *code's* text alone, and libav's own
-log stays off (PyAV's default).
-"""
+"""One visit through libavformat, on its thread: open, take key pictures, say what went wrong."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Final
 
 import av
 import av.error
-from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from streams import annexb
 from streams.address import StreamAddress
 from streams.errors import (
     BadAddress,
@@ -31,13 +23,12 @@ from streams.errors import (
     Unreadable,
     WentSilent,
 )
+from streams.libav.packets import Gone, Shape, as_gone, packets_of
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
 from streams.sampling import SEGMENT_BURST_S, Sampler, judge, key_frame_interval_s
-from streams.threads import in_thread
 
 _RTSP: Final = frozenset({"rtsp", "rtsps", "rtspu"})
 _CODECS: Final = {"h264": Codec.H264, "hevc": Codec.H265, "mjpeg": Codec.MJPEG}
-_TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
 # The first kind that fits; each for the time before and after the stream was opened.
 _KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]], ...]] = (
     (av.error.HTTPClientError, RefusedUs, RefusedUs),
@@ -53,32 +44,8 @@ _KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]]
 )
 
 
-async def visit(
-    address: StreamAddress,
-    options: VisitOptions,
-    now: Callable[[], datetime],
-    *,
-    over_udp: bool = False,
-) -> Sample:
-    """One visit. Raises StreamError, and only StreamError."""
-    stop = threading.Event()
-    watch = _Watch(address, options, now, stop, over_udp=over_udp or address.scheme == "rtspu")
-    try:
-        return await in_thread(watch.run, f"libav {address.host}")
-    finally:
-        stop.set()
-
-
-class _Gone(Exception):
-    """libav gave up. Its own exception is not kept as the cause: it may quote the password."""
-
-    def __init__(self, code: type[Exception], words: str) -> None:
-        super().__init__(words)
-        self.code = code
-
-
 @dataclass(slots=True)
-class _Watch:
+class Watch:
     """One visit on its thread."""
 
     address: StreamAddress
@@ -104,10 +71,10 @@ class _Watch:
 
     def run(self) -> Sample:
         """Blocks. Raises StreamError."""
-        gone: _Gone | None = None
+        gone: Gone | None = None
         try:
             self._watch()
-        except _Gone as exc:
+        except Gone as exc:
             gone = exc
         if not self.sampler.kept:
             raise self._error(gone)
@@ -127,9 +94,9 @@ class _Watch:
             if not streams:
                 raise Unreadable(f"no video in this {container.format.name}")
             self._note(container, streams[0])
-            shape = _Shape(self.codec, streams[0])
+            shape = Shape(self.codec, streams[0])
             picture: list[Packet[VideoStream]] = []  # packets of one key picture
-            for packet in _packets(container, streams[0]):
+            for packet in packets_of(container, streams[0]):
                 self.packets += 1
                 self.bytes_received += packet.size
                 # libav may cut a picture where its parameter sets are repeated between slices.
@@ -166,7 +133,7 @@ class _Watch:
                 timeout=limits_s,
             )
         except (av.error.FFmpegError, OSError, ValueError) as exc:
-            gone = _gone(exc)
+            gone = as_gone(exc)
         raise gone
 
     def _note(self, container: InputContainer, stream: VideoStream) -> None:
@@ -182,7 +149,7 @@ class _Watch:
         rate = stream.average_rate
         self.frames_per_s = float(rate) if rate else None
 
-    def _take(self, packets: "list[Packet[VideoStream]]", shape: "_Shape") -> None:
+    def _take(self, packets: "list[Packet[VideoStream]]", shape: Shape) -> None:
         pts, base = packets[0].pts, packets[0].time_base
         media_time_s = float(pts * base) if pts is not None else None
         made = shape.picture(packets)
@@ -209,7 +176,7 @@ class _Watch:
 
     # -- telling ------------------------------------------------------------------------------
 
-    def _error(self, gone: _Gone | None) -> StreamError:
+    def _error(self, gone: Gone | None) -> StreamError:
         """The kind of a failure, with what was seen and without libav's own words."""
         if not self.opened_after_s:
             if gone is None:
@@ -237,65 +204,6 @@ class _Watch:
             visit_s=self._passed_s,
             bytes_received=self.bytes_received,
         )
-
-
-class _Shape:
-    """Turns libav's packets of one stream into pictures as KeyFrame wants them."""
-
-    def __init__(self, codec: Codec, stream: VideoStream) -> None:
-        self.extradata = stream.codec_context.extradata or b""
-        self._format = annexb.FORMATS.get(codec)
-        self._filter: BitStreamFilterContext | None = None
-        # ISO 14496-15 records (MP4, FLV) begin with version 1; Annex B begins with zeros.
-        if self._format is not None and self.extradata[:1] == b"\x01":
-            self._filter = BitStreamFilterContext(_TO_ANNEX_B[codec], stream)
-
-    def picture(self, packets: "list[Packet[VideoStream]]") -> tuple[bytes, str] | None:
-        """(data, sha256 of the slices); None when its beginning is missing."""
-        a_format = self._format
-        if a_format is None:
-            data = b"".join(map(bytes, packets))
-            return data, sha256(data).hexdigest()
-        if self._filter is not None:
-            packets = [part for packet in packets for part in self._filter.filter(packet)]
-        nals = [nal for packet in packets for nal in annexb.split(bytes(packet))]
-        if not annexb.is_key_picture(nals, a_format):
-            return None
-        data = annexb.with_parameter_sets(nals, self.extradata, a_format)
-        return data, annexb.slices_sha256(nals, a_format)
-
-    def size_px(self, data: bytes) -> tuple[int, int] | None:
-        """Width and height, from the sequence parameter set."""
-        if self._format is None:
-            return None
-        kind, a_format = self._format.size_kind, self._format
-        sets = (nal for nal in annexb.split(data) if a_format.parameter_kind(nal) == kind)
-        return next((a_format.size_px(nal) for nal in sets), None)
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
-    """Until the stream ends. Raises _Gone."""
-    demuxed = container.demux(stream)
-    gone: _Gone | None = None
-    while gone is None:
-        try:
-            packet = next(demuxed)
-        except StopIteration:
-            return
-        except (av.error.FFmpegError, OSError, ValueError) as exc:
-            gone = _gone(exc)
-        else:
-            if packet.size:
-                yield packet
-    raise gone
-
-
-def _gone(exc: Exception) -> _Gone:
-    """The code of an error in words; never its own words, which quote the URL."""
-    if isinstance(exc, av.error.ExitError):
-        return _Gone(type(exc), "no answer in time")
-    words = getattr(exc, "strerror", None) or type(exc).__name__
-    return _Gone(type(exc), str(words).lower())
 
 
 def _libav_url(address: StreamAddress) -> str:
