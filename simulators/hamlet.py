@@ -1,5 +1,7 @@
-"""The smallest place in which everything can happen: a town, two villages, three groups, their
-people, a camera or two. For tests and examples; the town of 624 cameras is simulators.town.
+"""The smallest place in which everything can happen: for tests and examples.
+
+A town, two villages, three groups, their people, two cameras. The town of 624 cameras is
+simulators.town.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,247 @@
+"""The loop under any order of events: cases, outbox, broker, replies, silences, looks, kills.
+
+The machine plays operator, leaders, relay, broker and clock. Whatever it does: a leader who drops
+repeats by key ends up seeing exactly the case as it stands; nothing is told twice under two keys;
+history only grows; a closed case is cleared everywhere; the ladder never runs after an answer.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from patrol.dispatch import Inbox, Ladder, Relay, RelayOptions, Wire, look_failed, verified
+from patrol.dispatch.inbox import Outcome
+from patrol.domain.case import ENDED, Case, CaseEvent, CaseState
+from patrol.domain.escalation import grids_told
+from patrol.domain.ids import CaseId, FindingId
+from patrol.domain.message import DeliveryState
+from patrol.review import confirm
+from simulators import hamlet
+from simulators.broker import MemoryBroker
+from simulators.clock import ManualClock
+from simulators.store import MemoryStore
+
+ZONE = ZoneInfo("Asia/Shanghai")
+CATEGORIES = ("blocking_vehicle", "dumping")
+WORDS = (
+    ("received", None),
+    ("opened", None),
+    ("acknowledge", None),
+    ("arrive", None),
+    ("extend", None),
+    ("feedback", "handled"),
+    ("feedback", "false_alarm"),
+    ("feedback", "not_my_grid"),
+    ("feedback", "need_help"),
+    ("feedback", "cannot_reach"),
+    ("feedback", "in_progress"),
+)
+GRIDS = (hamlet.GROUP, hamlet.VILLAGE, hamlet.TOWN, hamlet.OTHER_GROUP)
+
+
+@dataclass
+class Phone:
+    """A leader's application: drops repeats by key, shows the rest."""
+
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    revisions: dict[str, int] = field(default_factory=dict)
+
+    def hear(self, topic: str, payload: bytes) -> None:
+        if not payload:
+            self.shown.pop(topic, None)
+            return
+        body = json.loads(payload)
+        if body["key"] in self.seen:
+            return
+        self.seen.add(body["key"])
+        assert body["revision"] > self.revisions.get(topic, -1), "an older word came after a newer"
+        self.revisions[topic] = body["revision"]
+        self.shown[topic] = body
+
+
+class Loop(RuleBasedStateMachine):
+    cases = Bundle("cases")
+    sent = Bundle("sent")
+
+    @initialize()
+    def build(self) -> None:
+        self.registry = hamlet.registry()
+        self.clock = ManualClock(hamlet.NOON)
+        self.store = MemoryStore()
+        self.broker = MemoryBroker()
+        self.phone = Phone()
+        self.broker.subscribe("patrol/v1/shangba/grid/+/case/+", self.phone.hear)
+        self.wire = Wire(site="shangba", zone=ZONE, registry=self.registry)
+        self.ladder = Ladder(self.store, self.wire)
+        self.inbox = Inbox(self.store, self.wire, self.registry, "shangba", ZONE)
+        self.relays = 0
+        self.numbers = 0
+        self.histories: dict[str, tuple[Any, ...]] = {}
+        self.new_relay()
+
+    def new_relay(self) -> None:
+        self.relays += 1
+        self.relay = Relay(
+            self.store,
+            self.broker,
+            self.clock,
+            holder=f"relay-{self.relays}",
+            options=RelayOptions(batch=3),
+        )
+
+    @rule(
+        target=cases,
+        camera=st.sampled_from([hamlet.CAMERA, hamlet.SECOND_CAMERA]),
+        category=st.sampled_from(CATEGORIES),
+    )
+    def confirm(self, camera: Any, category: str) -> str:
+        self.numbers += 1
+        grid = self.registry.cameras[camera].grid
+        finding = hamlet.finding(
+            f"F{self.numbers:06d}", camera=camera, grid=grid, category=category
+        )
+        with self.store.begin() as uow:
+            uow.findings.add(finding)
+            case = confirm(
+                uow,
+                FindingId(finding.id),
+                by="op",
+                now=self.clock.now(),
+                registry=self.registry,
+                announcer=self.wire,
+            )
+            uow.commit()
+        return case.id
+
+    @rule(target=sent, case=cases, word=st.sampled_from(WORDS), grid=st.sampled_from(GRIDS))
+    def reply(self, case: str, word: tuple[str, str | None], grid: str) -> tuple[str, bytes]:
+        self.numbers += 1
+        kind, result = word
+        body = {"v": 1, "key": f"k{self.numbers}", "type": kind, "result": result}
+        topic = f"patrol/v1/shangba/grid/{grid}/reply/{case}"
+        payload = json.dumps({k: v for k, v in body.items() if v is not None}).encode()
+        before = self.of(case)
+        handled = self.inbox.handle(topic, payload, self.clock.now())
+        if grid not in grids_told(before):
+            assert handled.reason == "another_grid"
+        if handled.outcome is Outcome.REFUSED:
+            assert self.of(case) == before
+        return topic, payload
+
+    @rule(again=sent)
+    def the_broker_delivers_it_again(self, again: tuple[str, bytes]) -> None:
+        case = again[0].rpartition("/")[2]
+        before = self.of(case)
+        handled = self.inbox.handle(*again, self.clock.now())
+        # Accepted before: nothing. Refused before: it may have become possible meanwhile.
+        if handled.outcome in (Outcome.REPEATED, Outcome.REFUSED):
+            assert self.of(case) == before
+
+    @rule(minutes=st.integers(1, 200))
+    def time_passes(self, minutes: int) -> None:
+        self.clock.sleep(minutes * 60.0)
+        self.ladder.tick(self.clock.now())
+
+    @rule(case=cases, gone=st.sampled_from([True, False, None]))
+    def look_again(self, case: str, *, gone: bool | None) -> None:
+        now = self.clock.now()
+        with self.store.begin() as uow:
+            if gone is None:
+                look_failed(uow, CaseId(case), by="eye", now=now, why="dark", announcer=self.wire)
+            else:
+                verified(uow, CaseId(case), gone=gone, by="eye", now=now, announcer=self.wire)
+            uow.commit()
+
+    @rule()
+    def relay_works(self) -> None:
+        self.relay.step()
+
+    @rule(count=st.integers(0, 3))
+    def the_broker_breaks_after(self, count: int) -> None:
+        self.broker.refuse_after = count
+
+    @rule(count=st.integers(1, 3))
+    def acknowledgements_are_lost(self, count: int) -> None:
+        self.broker.lose_acks = count
+
+    @rule()
+    def the_broker_is_back(self) -> None:
+        self.broker.is_up, self.broker.refuse_after = True, None
+
+    @rule()
+    def the_relay_is_killed_with_leases_in_hand(self) -> None:
+        with self.store.begin() as uow:
+            leased = uow.outbox.lease(
+                holder=self.relay.holder, now=self.clock.now(), lease_s=20.0, limit=3
+            )
+            uow.commit()
+        if self.broker.is_up:
+            self.broker.publish(leased[:2], 1.0)  # taken by the broker, never marked
+        self.new_relay()
+
+    def of(self, case: str) -> Case:
+        with self.store.begin_read() as uow:
+            return uow.cases.get(CaseId(case))
+
+    def all_cases(self) -> list[Case]:
+        with self.store.begin_read() as uow:
+            return list(uow.cases.list())
+
+    @invariant()
+    def history_only_grows(self) -> None:
+        for case in self.all_cases():
+            known = self.histories.get(case.id, ())
+            assert case.entries[: len(known)] == known
+            self.histories[case.id] = case.entries
+
+    @invariant()
+    def an_ended_case_waits_for_nothing(self) -> None:
+        for case in self.all_cases():
+            if case.state in ENDED:
+                assert (case.ladder_due_at, case.look_due_at) == (None, None)
+            if case.state in (CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.RETURNED):
+                helped = {CaseEvent.NEED_HELP, CaseEvent.CANNOT_REACH} & {
+                    entry.what for entry in case.entries
+                }
+                assert case.ladder_due_at is None or helped
+
+    @invariant()
+    def same_camera_and_category_is_one_open_case(self) -> None:
+        open_ones = [(c.camera, c.category) for c in self.all_cases() if c.is_open]
+        assert len(open_ones) == len(set(open_ones))
+
+    def teardown(self) -> None:
+        """Whatever happened: once the broker is back, every phone shows what stands."""
+        if not hasattr(self, "relay"):
+            return
+        self.the_broker_is_back()
+        self.broker.lose_acks = 0
+        self.clock.sleep(timedelta(minutes=1).total_seconds())  # a killed relay's leases run out
+        assert self.relay.drain(60.0) == 0
+        expected: dict[str, int] = {}
+        for case in self.all_cases():
+            for grid in grids_told(case) if case.is_open else ():
+                expected[f"patrol/v1/shangba/grid/{grid}/case/{case.id}"] = case.revision
+            with self.store.begin_read() as uow:
+                for message in uow.outbox.of_case(case.id):
+                    assert message.state is not DeliveryState.QUEUED
+        shown = {topic: body["revision"] for topic, body in self.phone.shown.items()}
+        assert shown == expected
+        kept = {t: json.loads(payload)["revision"] for t, payload in self.broker.retained.items()}
+        assert kept == expected, "whoever connects now must find the same"
+
+
+TestLoop = Loop.TestCase
+TestLoop.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

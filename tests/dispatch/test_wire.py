@@ -1,0 +1,185 @@
+"""What leaves the house, against the published schemas; and what never leaves it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patrol.dispatch.topics import (
+    CaseTopic,
+    ReplyTopic,
+    ReportTopic,
+    case_filter,
+    inbox_filters,
+    status_topic,
+)
+from patrol.dispatch.wire import LONGEST_NOTE, Wire
+from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.escalation import climb
+from patrol.domain.ids import CaseId, Sha256
+from patrol.domain.levels import Level
+from patrol.domain.observation import Subject
+from simulators import hamlet
+from simulators.broker import matches
+
+Checker = Callable[[str, bytes], dict[str, Any]]
+DOCS = Path(__file__).parents[2] / "docs"
+NOON = hamlet.NOON
+WIRE = Wire(
+    site="shangba",
+    zone=__import__("zoneinfo").ZoneInfo("Asia/Shanghai"),
+    registry=hamlet.registry(),
+)
+
+
+def test_a_case_tells_what_the_contract_lists(house: Any, matches_schema: Checker) -> None:
+    case = house.confirm(hamlet.finding(picture=Sha256("a" * 64)))
+    message = house.messages(case.id)[0]
+    assert message.topic == f"patrol/v1/shangba/grid/{hamlet.GROUP}/case/{case.id}"
+    assert message.retain
+    body = matches_schema("case", message.payload)
+    assert body["key"] == message.key == f"{case.id}-r0-{hamlet.GROUP}"
+    assert body["category"] == {
+        "code": "03",
+        "zh": "车辆占道",
+        "en": "blocking vehicle",
+        "id": "blocking_vehicle",
+    }
+    assert body["grid"] == {"code": hamlet.GROUP, "name": "上坝村一组"}
+    assert body["camera_last6"] == "000001"
+    assert body["due"] == {
+        "ack": "2026-11-22T06:00:00Z",
+        "arrive": "2026-11-22T12:00:00Z",
+        "feedback": "2026-11-23T04:00:00Z",
+        "close": "2026-11-25T04:00:00Z",
+    }
+    assert body["picture"] == {"available": True, "link": None}
+    assert (body["phone"], body["state"], body["escalated"]) == (
+        "0937-0000000",
+        "dispatched",
+        False,
+    )
+    assert body["rung"] == {
+        "number": 0,
+        "of": 4,
+        "person": "leader",
+        "role": "grid_leader",
+        "current": True,
+    }
+    assert "线索" in body["notice"]
+    assert "12:00发现" in body["summary"], "local time for people"
+
+
+@pytest.mark.parametrize("state", [s for s in CaseState if s not in ("closed", "voided")])
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize("subject", Subject)
+def test_every_state_level_and_subject_fits_the_schema(
+    house: Any, matches_schema: Checker, state: CaseState, level: Level, subject: Subject
+) -> None:
+    case = replace(house.confirm(hamlet.finding(level=level, subject=subject)), state=state)
+    for message in house.wire.case(case, NOON):
+        matches_schema("case", message.payload)
+
+
+def test_escalation_tells_the_village_and_says_whose_turn_it_is(house: Any) -> None:
+    case = house.confirm()
+    for _ in range(2):
+        house.after(timedelta(hours=2))
+        case = climb(case, house.clock.now()).case
+    by_grid = {m.topic.split("/")[4]: json.loads(m.payload) for m in house.wire.case(case, NOON)}
+    assert set(by_grid) == {hamlet.GROUP, hamlet.VILLAGE}
+    assert by_grid[hamlet.VILLAGE]["grid"]["code"] == hamlet.GROUP, "where it is, not who hears"
+    assert by_grid[hamlet.VILLAGE]["rung"]["role"] == "village_cadre"
+    assert by_grid[hamlet.VILLAGE]["rung"]["current"]
+    assert not by_grid[hamlet.GROUP]["rung"]["current"]
+    assert all(body["escalated"] for body in by_grid.values())
+
+
+def test_an_ended_case_clears_every_grid_that_was_told(house: Any) -> None:
+    case = house.confirm()
+    voided = replace(case.move(CaseEvent.VOID, at=NOON, by="op", note="x"), rung=3)
+    cleared = house.wire.case(voided, NOON)
+    assert [m.payload for m in cleared] == [b"", b"", b""]
+    assert all(m.retain for m in cleared)
+
+
+def test_a_site_that_cannot_be_part_of_a_topic_is_found_out_at_once(house: Any) -> None:
+    for bad in ("a/b", "+", "#", "", "上坝"):
+        with pytest.raises(ValueError, match="topic"):
+            Wire(site=bad, zone=house.wire.zone, registry=house.registry)
+
+
+@pytest.mark.parametrize("said_by", ["the machine", "the operator"])
+def test_no_secret_passes_in_free_words(house: Any, said_by: str) -> None:
+    words = f"{hamlet.HOUSEHOLD}的院子,{hamlet.CAMERA},见 {hamlet.SECRET_URL} 东侧"
+    if said_by == "the machine":
+        case = house.confirm(hamlet.finding(why=words))
+    else:
+        case = house.confirm(note=words)
+    body = house.messages(case.id)[0].payload.decode()
+    assert "东侧" in body
+    for secret in (hamlet.CAMERA, hamlet.HOUSEHOLD, "rtsp", "s3cret", "10.0.0.7"):
+        assert secret not in body
+
+
+@given(st.text(), st.sampled_from([hamlet.CAMERA, hamlet.HOUSEHOLD, hamlet.SECRET_URL]), st.text())
+def test_cleaning_leaves_no_secret_whatever_stands_around_it(
+    before: str, secret: str, after: str
+) -> None:
+    digits = set("0123456789")
+    if secret == hamlet.CAMERA and (digits & {before[-1:], after[:1]}):
+        return  # a longer number is no camera's
+    cleaned = WIRE.clean(f"{before}{secret}{after}")
+    assert secret not in cleaned
+    assert len(cleaned) <= LONGEST_NOTE
+
+
+def test_health_and_status_fit_their_schemas(house: Any, matches_schema: Checker) -> None:
+    health = house.wire.health(hamlet.CAMERA, "offline", NOON, "no route", NOON)
+    assert matches_schema("health", health.payload)["why"] == "no route"
+    again = house.wire.health(hamlet.CAMERA, "offline", NOON, "no route", NOON + timedelta(1))
+    assert health.key == again.key, "the same change is told once"
+    topic, payload = house.wire.status("offline", "0.1.0", NOON)
+    assert topic == status_topic("shangba")
+    matches_schema("status", payload)
+
+
+def test_a_round_keeps_its_facts_and_our_head(house: Any, matches_schema: Checker) -> None:
+    facts = {"round": "20261122-morning-1", "planned": 3, "key": "not this one", "failures": {}}
+    message = house.wire.round("morning", "20261122-morning-1-done", facts, NOON)
+    body = matches_schema("round", message.payload)
+    assert body["key"] == message.key == "20261122-morning-1-done"
+    assert body["planned"] == 3
+    assert message.topic == "patrol/v1/shangba/round/morning/latest"
+
+
+def test_topics_read_what_they_write() -> None:
+    case = CaseTopic("shangba", hamlet.GROUP, CaseId("C20261122-0001"))
+    reply = ReplyTopic("shangba", hamlet.GROUP, CaseId("C20261122-0001"))
+    report = ReportTopic("shangba", hamlet.GROUP)
+    assert CaseTopic.read(str(case)) == case
+    assert ReplyTopic.read(str(reply)) == reply
+    assert ReportTopic.read(str(report)) == report
+    assert ReplyTopic.read(str(case)) is None
+    assert matches(case_filter("shangba", hamlet.GROUP), str(case))
+    assert any(matches(name, str(reply)) for name in inbox_filters("shangba"))
+    assert any(matches(name, str(report)) for name in inbox_filters("shangba"))
+    assert not any(matches(name, str(case)) for name in inbox_filters("shangba"))
+
+
+@pytest.mark.parametrize("schema", sorted((DOCS / "schemas").glob("*.json")), ids=lambda p: p.stem)
+def test_the_schemas_are_schemas_and_the_asyncapi_names_their_topics(schema: Path) -> None:
+    body = json.loads(schema.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(body)
+    channels = yaml.safe_load((DOCS / "asyncapi.yaml").read_text("utf-8"))["channels"]
+    assert channels[schema.stem]["address"] == body["x-topic"]
+    reference = channels[schema.stem]["messages"][schema.stem]["payload"]["$ref"]
+    assert (DOCS / reference).is_file()

@@ -1,0 +1,99 @@
+"""The case's table, walked pair by pair, and what a history may do."""
+
+from collections import deque
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from patrol.domain.case import ENDED, MOVES, OPEN, Case, CaseEvent, CaseState, IllegalMove
+from patrol.domain.ids import CaseId
+from patrol.domain.levels import Level
+from patrol.domain.opening import open_from_finding
+from simulators import hamlet
+
+S, E = CaseState, CaseEvent
+
+
+@pytest.fixture
+def case() -> Case:
+    return open_from_finding(
+        hamlet.finding(),
+        CaseId("C20261122-0001"),
+        hamlet.registry(),
+        by="op",
+        now=hamlet.NOON,
+        category="blocking_vehicle",
+        level=Level.ORDINARY,
+    )
+
+
+@pytest.mark.parametrize("state", CaseState)
+@pytest.mark.parametrize("event", CaseEvent)
+def test_every_pair_moves_by_the_table_or_is_refused(
+    case: Case, state: CaseState, event: CaseEvent
+) -> None:
+    before = replace(case, state=state)
+    target = MOVES.get((state, event))
+    if target is None:
+        with pytest.raises(IllegalMove) as refused:
+            before.move(event, at=hamlet.NOON, by="x")
+        assert str(state) in str(refused.value)
+        assert str(event) in str(refused.value)
+        return
+    after = before.move(event, at=hamlet.NOON, by="x", note="why")
+    assert after.state is target
+    assert after.entries[:-1] == before.entries, "history is only ever appended to"
+    assert (after.entries[-1].what, after.entries[-1].state) == (event, target)
+
+
+def test_every_state_can_be_reached_from_dispatch() -> None:
+    seen, todo = {S.DISPATCHED}, deque([S.DISPATCHED])
+    while todo:
+        state = todo.popleft()
+        for (before, _), after in MOVES.items():
+            if before is state and after not in seen:
+                seen.add(after)
+                todo.append(after)
+    assert seen == set(CaseState)
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_every_open_state_has_a_way_to_an_end(state: CaseState) -> None:
+    seen, todo = {state}, deque([state])
+    while todo:
+        here = todo.popleft()
+        for (before, _), after in MOVES.items():
+            if before is here and after not in seen:
+                seen.add(after)
+                todo.append(after)
+    assert seen & set(ENDED)
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "expected"),
+    [
+        pytest.param(S.DISPATCHED, E.FEED_BACK, S.FED_BACK, id="an answer may skip steps"),
+        pytest.param(S.FED_BACK, E.ACKNOWLEDGE, S.FED_BACK, id="a late step does not go back"),
+        pytest.param(S.RETURNED, E.ACKNOWLEDGE, S.RETURNED, id="nor take a case off the desk"),
+        pytest.param(S.FED_BACK, E.HANDLE, S.FED_BACK, id="two rungs may both have handled it"),
+        pytest.param(S.FED_BACK, E.NOT_VERIFIED, S.REWORK, id="still there"),
+        pytest.param(S.REWORK, E.FEED_BACK, S.FED_BACK, id="done again"),
+        pytest.param(S.CLOSED, E.ACKNOWLEDGE, None, id="closed is closed"),
+        pytest.param(S.CLOSED, E.REOPEN, S.REWORK, id="but may be reopened"),
+        pytest.param(S.VOIDED, E.REOPEN, None, id="voided may not"),
+        pytest.param(S.DISPATCHED, E.CLOSE, None, id="nothing closes unseen"),
+        pytest.param(S.FED_BACK, E.CLOSE, None, id="nor on the leader's word alone"),
+    ],
+)
+def test_rules(state: CaseState, event: CaseEvent, expected: CaseState | None) -> None:
+    assert MOVES.get((state, event)) is expected
+
+
+def test_due_follows_the_clock_of_the_state(case: Case) -> None:
+    clocks = case.policy.clocks
+    assert case.due_at == case.dispatched_at + clocks.acknowledge
+    acknowledged = case.move(E.ACKNOWLEDGE, at=hamlet.NOON, by="leader")
+    assert acknowledged.due_at == case.dispatched_at + timedelta(hours=8)
+    fed_back = acknowledged.move(E.FEED_BACK, at=hamlet.NOON, by="leader")
+    assert fed_back.due_at == case.dispatched_at + clocks.close

@@ -1,0 +1,165 @@
+"""Silence climbs, an answer stops; the last rung's silence is supervised once."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.escalation import (
+    NOBODY,
+    Why,
+    call_next,
+    climb,
+    grids_told,
+    policy_for,
+    start_ladder,
+    stop_ladder,
+    why_climb,
+)
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CaseId
+from patrol.domain.levels import Lamp, Level, lamp
+from patrol.domain.observation import Subject
+from patrol.domain.opening import open_from_finding, open_from_ground
+from patrol.domain.registry import Registry
+from patrol.domain.routing import route
+from simulators import hamlet
+
+NOON = hamlet.NOON
+SILENCE = timedelta(hours=2)  # level III
+
+
+def opened(registry: Registry | None = None, finding: Finding | None = None) -> Case:
+    lead = finding or hamlet.finding()
+    return open_from_finding(
+        lead,
+        CaseId("C20261122-0001"),
+        registry or hamlet.registry(),
+        by="op",
+        now=NOON,
+        category=lead.category,
+        level=lead.level,
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "minutes"),
+    [(Level.URGENT, 3), (Level.PRESSING, 10), (Level.ORDINARY, 120), (Level.NOTE, 1440)],
+)
+def test_each_rung_waits_the_levels_acknowledgement(level: Level, minutes: int) -> None:
+    policy = policy_for(level, route(hamlet.registry(), hamlet.GROUP, Subject.SCENE))
+    assert [step.after_s for step in policy.ladder] == [0.0] + [minutes * 60.0] * 3
+
+
+def test_silence_climbs_to_the_town_and_is_supervised_once() -> None:
+    case, now, whys = opened(), NOON, list[Why]()
+    while case.ladder_due_at is not None:
+        assert climb(case, case.ladder_due_at - timedelta(seconds=1)).why is Why.NOT_YET
+        now = case.ladder_due_at
+        step = climb(case, now)
+        assert step.moved
+        whys.append(step.why)
+        case = step.case
+    assert whys == [Why.SILENCE, Why.SILENCE, Why.SILENCE, Why.NO_RUNG_LEFT]
+    assert now == NOON + 4 * SILENCE
+    assert grids_told(case) == (hamlet.GROUP, hamlet.VILLAGE, hamlet.TOWN)
+    assert [e.what for e in case.entries].count(CaseEvent.SUPERVISE) == 1
+    assert case.is_open, "supervised, not settled"
+    assert climb(case, now + 10 * SILENCE).why is Why.ANSWERED
+
+
+def test_every_step_is_another_revision() -> None:
+    case = opened()
+    revisions = [case.revision]
+    for rung in range(1, 5):
+        case = climb(case, NOON + rung * SILENCE).case
+        revisions.append(case.revision)
+    assert revisions == [0, 1, 2, 3, 4]
+
+
+def test_an_answer_stops_it_whenever_it_comes() -> None:
+    late = NOON + timedelta(days=1)
+    climbed = climb(opened(), late).case
+    assert why_climb(stop_ladder(climbed), late + timedelta(days=9)) is Why.ANSWERED
+
+
+def test_an_ended_case_never_climbs() -> None:
+    voided = opened().move(CaseEvent.VOID, at=NOON, by="op", note="twice")
+    assert climb(voided, NOON + timedelta(days=9)).why is Why.ENDED
+
+
+def test_a_call_for_help_climbs_at_once_and_keeps_the_clock_running() -> None:
+    case = call_next(opened(), NOON, by="leader", note="need_help")
+    assert case.rung == 1
+    assert case.ladder_due_at == NOON + SILENCE
+
+
+@pytest.mark.parametrize(
+    ("without", "people", "silences_s"),
+    [
+        pytest.param(
+            ("leader", "worker", "party"),
+            [NOBODY, "cadre", "duty"],
+            [0, 0, 7200],
+            id="nobody for the group: its topic is told, the village at once",
+        ),
+        pytest.param(
+            ("leader", "worker", "party", "cadre", "duty"),
+            [NOBODY],
+            [0],
+            id="nobody at all: the grid's topic is told all the same",
+        ),
+    ],
+)
+def test_the_cases_own_grid_is_always_told(
+    without: tuple[str, ...], people: list[str], silences_s: list[float]
+) -> None:
+    case = opened(hamlet.registry(*without))
+    assert [step.person for step in case.policy.ladder] == people
+    assert [step.after_s for step in case.policy.ladder] == silences_s
+    assert grids_told(case) == (hamlet.GROUP,)
+    if len(people) > 1:
+        assert case.ladder_due_at == NOON
+
+
+def test_a_camera_fault_starts_with_the_maintainer() -> None:
+    fault = hamlet.finding(subject=Subject.EQUIPMENT, category="equipment", level=Level.NOTE)
+    case = opened(finding=fault)
+    assert [(s.person, s.grid) for s in case.policy.ladder] == [
+        ("fixer", hamlet.TOWN),
+        ("duty", hamlet.TOWN),
+    ]
+    assert hamlet.GROUP not in grids_told(case)
+
+
+def test_the_policy_is_copied_so_that_a_later_edit_changes_no_running_case() -> None:
+    case = opened()
+    other = opened(hamlet.registry("leader"))
+    assert case.policy != other.policy
+    assert replace(case, rung=1).policy == case.policy
+
+
+def test_a_report_from_the_ground_runs_the_same_ladder() -> None:
+    case = open_from_ground(
+        CaseId("C20261122-0002"),
+        hamlet.registry(),
+        grid=hamlet.GROUP,
+        by="leader",
+        now=NOON,
+        category="dumping",
+        level=Level.PRESSING,
+        place="",
+        words="渠边有垃圾",
+    )
+    assert (case.camera, case.finding, case.place) == (None, None, "上坝村一组")
+    assert start_ladder(case, NOON).ladder_due_at == NOON + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("used_min", "expected"),
+    [(0, Lamp.GREEN), (7.9, Lamp.GREEN), (8, Lamp.YELLOW), (10, Lamp.YELLOW), (10.1, Lamp.RED)],
+)
+def test_lamps(used_min: float, expected: Lamp) -> None:
+    now: datetime = NOON + timedelta(minutes=used_min)
+    assert lamp(NOON, timedelta(minutes=10), now) is expected

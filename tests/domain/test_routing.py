@@ -1,0 +1,119 @@
+"""Who is told, in which order, and what is said about every gap."""
+
+from dataclasses import replace
+
+import pytest
+
+from patrol.domain.grid import Role
+from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.observation import Subject
+from patrol.domain.registry import Registry
+from patrol.domain.routing import chain_problems, route
+from simulators import hamlet
+
+CHAIN = ("leader", "worker", "cadre", "duty")
+
+
+def told(registry: Registry, grid: GridCode, subject: Subject = Subject.SCENE) -> tuple[str, ...]:
+    return tuple(stop.person.id for stop in route(registry, grid, subject).stops)
+
+
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [
+        pytest.param((), CHAIN, id="leader, substitute, village, town"),
+        pytest.param(("worker",), ("leader", "party", "cadre", "duty"), id="party-group leader"),
+        pytest.param(("worker", "party"), ("leader", "cadre", "duty"), id="no substitute"),
+        pytest.param(("leader",), ("party", "cadre", "duty"), id="no leader"),
+        pytest.param(("cadre",), ("leader", "worker", "duty"), id="no cadre"),
+        pytest.param(("leader", "worker", "party", "cadre"), ("duty",), id="only the town"),
+        pytest.param(("leader", "worker", "party", "cadre", "duty"), (), id="nobody"),
+    ],
+)
+def test_the_ladder_of_a_group(without: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    assert told(hamlet.registry(*without), hamlet.GROUP) == expected
+
+
+def test_each_rung_is_told_under_its_own_grid() -> None:
+    stops = route(hamlet.registry(), hamlet.GROUP, Subject.SCENE).stops
+    assert [stop.grid for stop in stops] == [
+        hamlet.GROUP,
+        hamlet.GROUP,
+        hamlet.VILLAGE,
+        hamlet.TOWN,
+    ]
+
+
+def test_a_cadre_counted_in_the_groups_team_answers_for_the_village() -> None:
+    plain = hamlet.registry("cadre")
+    in_team = replace(hamlet.registry().people[PersonId("cadre")], grid=hamlet.GROUP)
+    registry = replace(plain, people={**plain.people, in_team.id: in_team})
+    stops = route(registry, hamlet.GROUP, Subject.SCENE).stops
+    assert [(s.person.id, s.grid) for s in stops][2] == ("cadre", hamlet.VILLAGE)
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [(hamlet.VILLAGE, ("cadre", "duty")), (hamlet.TOWN, ("duty",))],
+)
+def test_a_camera_of_a_village_or_the_town(grid: GridCode, expected: tuple[str, ...]) -> None:
+    assert told(hamlet.registry(), grid) == expected
+
+
+def test_a_camera_fault_goes_to_the_maintainer_and_never_to_the_yards_people() -> None:
+    assert told(hamlet.registry(), hamlet.GROUP, Subject.EQUIPMENT) == ("fixer", "duty")
+    near = replace(
+        hamlet.registry().people[PersonId("fixer")], id=PersonId("near"), grid=hamlet.VILLAGE
+    )
+    plain = hamlet.registry()
+    registry = replace(plain, people={**plain.people, near.id: near})
+    assert told(registry, hamlet.GROUP, Subject.EQUIPMENT) == ("near", "fixer", "duty")
+
+
+def test_a_whole_chain_has_no_problem() -> None:
+    assert chain_problems(hamlet.registry()) == []
+
+
+@pytest.mark.parametrize(
+    ("without", "grid", "words"),
+    [
+        pytest.param(("leader",), hamlet.GROUP, "grid_leader", id="leader"),
+        pytest.param(("worker", "party"), hamlet.GROUP, "substitute", id="substitute"),
+        pytest.param(("cadre",), hamlet.VILLAGE, "village_cadre", id="cadre"),
+        pytest.param(("duty",), hamlet.TOWN, "town_duty", id="duty"),
+        pytest.param(("fixer",), hamlet.TOWN, "maintainer", id="maintainer"),
+    ],
+)
+def test_a_gap_is_named_once_however_many_chains_it_breaks(
+    without: tuple[str, ...], grid: GridCode, words: str
+) -> None:
+    found = [p for p in chain_problems(hamlet.registry(*without)) if words in p.what]
+    assert [problem.grid for problem in found] == [grid]
+    assert grid in found[0].words
+
+
+def test_cameras_and_people_that_hang_in_the_air_are_named() -> None:
+    plain = hamlet.registry()
+    nowhere = GridCode("620902104999001")
+    lost = replace(plain.cameras[hamlet.CAMERA], grid=nowhere)
+    ghost = replace(plain.people[PersonId("worker")], substitute_for=PersonId("nobody"))
+    registry = replace(
+        plain,
+        cameras={**plain.cameras, lost.id: lost},
+        people={**plain.people, ghost.id: ghost},
+    )
+    problems = chain_problems(registry)
+    assert any(p.camera == hamlet.CAMERA and p.grid == nowhere for p in problems)
+    assert any(p.person == "worker" and "nobody" in p.what for p in problems)
+
+
+def test_roles_are_those_of_the_contract() -> None:
+    assert {role.value for role in Role} == {
+        "town_duty",
+        "village_cadre",
+        "grid_leader",
+        "party_group_leader",
+        "grid_worker",
+        "respected_villager",
+        "maintainer",
+    }

@@ -1,0 +1,225 @@
+"""Confirm, dismiss, unsure: each stands or falls with what follows from it."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from patrol.dispatch import Wire
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.finding import AlreadyDecided, Finding, FindingState
+from patrol.domain.ids import CaseId, FindingId
+from patrol.domain.levels import Level
+from patrol.domain.message import OutboxMessage
+from patrol.domain.observation import Subject
+from patrol.review import UnknownCategory, confirm, confirm_urgent, dismiss, queue, unsure
+from patrol.review.queue import in_order
+from simulators import hamlet
+from simulators.store import MemoryStore
+
+NOON = hamlet.NOON
+REGISTRY = hamlet.registry()
+WIRE = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=REGISTRY)
+F1 = FindingId("F000001")
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    store = MemoryStore()
+    add(store, hamlet.finding())
+    return store
+
+
+def add(store: MemoryStore, *findings: Finding) -> None:
+    with store.begin() as uow:
+        for finding in findings:
+            uow.findings.add(finding)
+        uow.commit()
+
+
+def decide(store: MemoryStore, finding: str = F1, by: str = "op", **more: Any) -> Case:
+    with store.begin() as uow:
+        case = confirm(
+            uow,
+            FindingId(finding),
+            by=by,
+            now=more.pop("now", NOON),
+            registry=REGISTRY,
+            announcer=more.pop("announcer", WIRE),
+            **more,
+        )
+        uow.commit()
+    return case
+
+
+def finding_of(store: MemoryStore, finding: str = F1) -> Finding:
+    with store.begin_read() as uow:
+        return uow.findings.get(FindingId(finding))
+
+
+def test_a_confirmed_finding_becomes_a_case_and_a_word_about_it(store: MemoryStore) -> None:
+    case = decide(store)
+    assert case.id == "C20261122-0001"
+    assert (case.state, case.finding, case.grid) == (CaseState.DISPATCHED, F1, hamlet.GROUP)
+    assert case.ladder_due_at == NOON + timedelta(hours=2)
+    assert [(e.what, e.by) for e in case.entries] == [(CaseEvent.DISPATCH, "op")]
+    decided = finding_of(store)
+    assert (decided.state, decided.case) == (FindingState.CONFIRMED, case.id)
+    with store.begin_read() as uow:
+        assert uow.cases.get(case.id) == case
+        assert [m.case for m in uow.outbox.of_case(case.id)] == [case.id]
+
+
+class Speechless(Wire):
+    """Fails where the words are made."""
+
+    def case(self, case: Case, now: Any) -> Sequence[OutboxMessage]:  # type: ignore[explicit-override]  # a test's own
+        raise RuntimeError("no words")
+
+
+def test_decision_case_and_word_stand_or_fall_together(store: MemoryStore) -> None:
+    mute = Speechless(site="shangba", zone=WIRE.zone, registry=REGISTRY)
+    with pytest.raises(RuntimeError):
+        decide(store, announcer=mute)
+    assert finding_of(store).state is FindingState.CANDIDATE
+    with store.begin_read() as uow:
+        assert uow.cases.list() == []
+        assert uow.outbox.unsent() == 0
+    assert decide(store).id == "C20261122-0001", "and no number is lost"
+
+
+def test_the_number_is_of_the_local_day(store: MemoryStore) -> None:
+    add(store, hamlet.finding("F2", camera=hamlet.SECOND_CAMERA))
+    evening = NOON.replace(hour=15, minute=59)  # 23:59 in the town
+    assert decide(store, now=evening).id == "C20261122-0001"
+    assert decide(store, "F2", now=evening + timedelta(minutes=2)).id == "C20261123-0001"
+
+
+def test_the_second_hears_who_was_first(store: MemoryStore) -> None:
+    decide(store, by="wang")
+    for again in (
+        lambda: decide(store, by="li"),
+        lambda: dismissed(store, by="li"),
+    ):
+        with pytest.raises(AlreadyDecided) as said:
+            again()
+        assert "wang" in str(said.value)
+        assert "2026-11-22T04:00:00Z" in str(said.value)
+
+
+def dismissed(store: MemoryStore, by: str = "op", reason: str = "shadow") -> Finding:
+    with store.begin() as uow:
+        done = dismiss(uow, F1, by=by, now=NOON, reason=reason)
+        uow.commit()
+    return done
+
+
+def test_a_dismissal_needs_its_reason(store: MemoryStore) -> None:
+    with pytest.raises(ValueError, match="shadow"):
+        dismissed(store, reason="  ")
+    assert dismissed(store, reason="shadow").state is FindingState.DISMISSED
+    assert finding_of(store).reason == "shadow"
+    with pytest.raises(AlreadyDecided):
+        decide(store)
+
+
+def test_unsure_stays_in_the_queue_for_another_pair_of_eyes(store: MemoryStore) -> None:
+    with store.begin() as uow:
+        unsure(uow, F1, by="wang", now=NOON, reason="太远看不清")
+        uow.commit()
+    with store.begin_read() as uow:
+        (line,) = queue(uow, NOON + timedelta(minutes=5))
+    assert (line.second_look, line.waiting) == (True, timedelta(minutes=5))
+    assert decide(store, by="li").finding == F1
+
+
+def test_another_category_and_level_may_be_chosen(store: MemoryStore) -> None:
+    case = decide(store, category="obstruction", level=Level.URGENT, note="树倒了")
+    assert (case.category, case.level, case.note) == ("obstruction", Level.URGENT, "树倒了")
+    assert case.ladder_due_at == NOON + timedelta(minutes=3)
+    assert finding_of(store).category == "obstruction"
+
+
+def test_a_category_that_is_none_changes_nothing(store: MemoryStore) -> None:
+    with pytest.raises(UnknownCategory, match="blocking_vehicle"):
+        decide(store, category="beehive")
+    assert finding_of(store).is_open
+
+
+def test_the_same_camera_and_category_is_the_same_case(store: MemoryStore) -> None:
+    first = decide(store)
+    add(store, hamlet.finding("F2"))
+    merged = decide(store, "F2")
+    assert (merged.id, merged.count, merged.revision) == (first.id, 2, 1)
+    assert merged.entries[-1].what is CaseEvent.MERGE
+    assert (finding_of(store, "F2").state, finding_of(store, "F2").case) == (
+        FindingState.MERGED,
+        first.id,
+    )
+    with store.begin_read() as uow:
+        assert len(uow.outbox.of_case(first.id)) == 2, "the leader sees that it was counted"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"camera": hamlet.SECOND_CAMERA}, id="another camera"),
+        pytest.param({"category": "dumping"}, id="another category"),
+    ],
+)
+def test_anything_else_is_a_case_of_its_own(store: MemoryStore, other: dict[str, Any]) -> None:
+    first = decide(store)
+    add(store, hamlet.finding("F2", **other))
+    assert decide(store, "F2").id != first.id
+
+
+def test_after_the_case_has_ended_it_is_a_new_one(store: MemoryStore) -> None:
+    first = decide(store)
+    with store.begin() as uow:
+        voided = first.move(CaseEvent.VOID, at=NOON, by="op", note="x")
+        uow.cases.put(replace(voided, ladder_due_at=None))
+        uow.commit()
+    add(store, hamlet.finding("F2"))
+    assert decide(store, "F2").id == CaseId("C20261122-0002")
+
+
+def test_nothing_goes_out_unreviewed_unless_the_rules_say_so(store: MemoryStore) -> None:
+    add(store, hamlet.finding("F2", category="open_flame", unreviewed_ok=True))
+
+    def urgent() -> list[str]:
+        sent = confirm_urgent(store, now=NOON, registry=REGISTRY, announcer=WIRE)
+        return [case.category for case in sent]
+
+    assert urgent() == ["open_flame"]
+    assert urgent() == []
+    assert finding_of(store, "F2").decided_by == "rules"
+    assert finding_of(store).is_open
+
+
+def test_an_unknown_finding_is_a_key_error(store: MemoryStore) -> None:
+    with pytest.raises(KeyError):
+        decide(store, "F999999")
+
+
+def test_the_queue_brings_the_worst_first_and_yards_before_lenses() -> None:
+    ordered = [
+        hamlet.finding("a", level=Level.URGENT, score=0.5),
+        hamlet.finding("b", level=Level.ORDINARY, score=0.9),
+        hamlet.finding("c", level=Level.ORDINARY, score=0.6, found_at=NOON - timedelta(hours=1)),
+        hamlet.finding("d", level=Level.ORDINARY, score=0.6),
+        hamlet.finding("e", level=Level.ORDINARY, score=1.0, subject=Subject.EQUIPMENT),
+        hamlet.finding("f", level=Level.NOTE, score=1.0),
+    ]
+    shuffled = random.Random(1).sample(ordered, len(ordered))
+    assert [finding.id for finding in in_order(shuffled)] == list("abcdef")
+
+
+def test_the_two_queues_can_be_had_apart(store: MemoryStore) -> None:
+    add(store, hamlet.finding("F2", subject=Subject.EQUIPMENT))
+    with store.begin_read() as uow:
+        assert [x.finding.id for x in queue(uow, NOON, subject=Subject.EQUIPMENT)] == ["F2"]
+        assert [x.finding.id for x in queue(uow, NOON, subject=Subject.SCENE)] == [F1]
