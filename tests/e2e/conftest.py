@@ -1,0 +1,244 @@
+"""A house as an operator has it: real processes of `patrol`, a real broker, cameras that stream.
+
+Everything is started on loopback and ended with the test. Progress is awaited on what the product
+itself says (books in its store, messages on its broker), with a deadline, never slept for.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from patrol.bench.farm import RunningFarm, running_farm
+from patrol.clock import SystemClock
+from patrol.domain.round import RoundBooks
+from patrol.ports import StoreUnavailable
+from patrol.store import open_store
+from simulators.mosquitto import Mosquitto, find
+
+WITHIN_S = 60.0
+
+
+def need(part: str, found: object) -> None:
+    """Skip — or fail, where everything must be there."""
+    if found:
+        return
+    words = f"{part} is not installed (tests/debian-packages.txt)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+def wait_for(what: str, ready: Callable[[], Any], within_s: float = WITHIN_S) -> Any:
+    """Ask ten times a second until the answer is true; fails with `what` when it never is."""
+    clock, pause = SystemClock(), threading.Event()
+    until_s = clock.monotonic_s() + within_s
+    while True:
+        if answer := ready():
+            return answer
+        assert clock.monotonic_s() < until_s, f"not within {within_s:g} s: {what}"
+        pause.wait(0.1)
+
+
+@dataclass
+class House:
+    """One site: its configuration directory and the commands on it."""
+
+    folder: Path
+    children: list["subprocess.Popen[str]"] = field(default_factory=list)
+
+    def patrol(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        done = subprocess.run(
+            self._command(*arguments), capture_output=True, text=True, timeout=150, check=False
+        )
+        if check:
+            assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command with --json."""
+        return json.loads(self.patrol(*arguments, "--json").stdout)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command; it is ended with the test."""
+        log = (self.folder / f"{arguments[0]}.log").open("a")
+        child = subprocess.Popen(self._command(*arguments), stdout=log, stderr=log, text=True)
+        log.close()
+        self.children.append(child)
+        return child
+
+    def edit(self, **changes: Any) -> None:
+        """Change sections of site.yaml."""
+        path = self.folder / "site.yaml"
+        site = yaml.safe_load(path.read_text("utf-8"))
+        path.write_text(yaml.safe_dump({**site, **changes}, allow_unicode=True), "utf-8")
+
+    @property
+    def database(self) -> str:
+        """Its URL."""
+        text = yaml.safe_load((self.folder / "site.yaml").read_text("utf-8"))["database"]
+        return str(text)
+
+    def books(self, plan: str = "morning") -> RoundBooks | None:
+        """Of the plan's newest round; None before there is one."""
+        if not (self.folder / "patrol.db").exists():
+            return None
+        try:
+            with open_store(self.database) as store, store.begin_read() as uow:
+                rounds = uow.rounds.of_plan(plan, limit=1)
+                return uow.rounds.books(rounds[0].id) if rounds else None
+        except StoreUnavailable:  # its tables are being made just now
+            return None
+
+    def end(self) -> None:
+        """Kill whatever still runs."""
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait(10)
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "patrol", "-c", str(self.folder), *arguments]
+
+
+@pytest.fixture(name="need")
+def _need() -> Callable[[str, object], None]:
+    return need
+
+
+@pytest.fixture(name="wait_for")
+def _wait_for() -> Callable[..., Any]:
+    return wait_for
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    need("mosquitto", find())
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    one = Mosquitto(folder)
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    one = House(tmp_path / "site")
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def farm(house: House, broker: Mosquitto) -> Iterator[RunningFarm]:
+    """Forty small cameras without faults, three quarters of which may be patrolled."""
+    with running_farm(
+        house.folder, cameras=40, profile="tiny", faults="none", mqtt_url=broker.url
+    ) as running:
+        house.edit(objects=False)
+        yield running
+
+
+class Phone:
+    """A grid leader's MQTT client that knows only docs/mqtt.md."""
+
+    def __init__(self, port: int, site: str = "shangba") -> None:
+        self.prefix = f"patrol/v1/{site}/grid"
+        self.heard: list[tuple[str, dict[str, Any] | None]] = []
+        self.news = threading.Condition()
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id="phone", clean_session=False)
+        self.client.reconnect_delay_set(1, 2)
+        self.client.on_connect = lambda client, *_: client.subscribe(f"{self.prefix}/+/case/+", 1)
+        self.client.on_message = lambda _c, _d, message: self._hear(message)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+
+    def _hear(self, message: Any) -> None:
+        body = json.loads(message.payload) if message.payload else None
+        with self.news:
+            self.heard.append((message.topic, body))
+            self.news.notify_all()
+
+    def wait(self, state: str | None, within_s: float = WITHIN_S) -> tuple[str, Any]:
+        """The newest message about a case in `state` (None: cleared)."""
+
+        def found() -> tuple[str, Any] | None:
+            fitting = (
+                (topic, body)
+                for topic, body in reversed(self.heard)
+                if (body is None if state is None else (body or {}).get("state") == state)
+            )
+            return next(fitting, None)
+
+        with self.news:
+            assert self.news.wait_for(found, within_s), f"never heard {state}: {self.heard}"
+            answer = found()
+        assert answer is not None
+        return answer
+
+    def reply(self, topic: str, key: str, kind: str, **more: str) -> None:
+        """Answer on the case's reply topic."""
+        body = {"v": 1, "key": key, "at": "2026-11-22T01:00:00Z", "type": kind, **more}
+        told = topic.replace("/case/", "/reply/")
+        self.client.publish(told, json.dumps(body).encode(), qos=1).wait_for_publish(10)
+
+    def hang_up(self) -> None:
+        """For good."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def phone(broker: Mosquitto) -> Iterator[Phone]:
+    one = Phone(broker.port)
+    yield one
+    one.hang_up()
+
+
+class Gstreamer:
+    """GStreamer's own RTSP server showing a clip, run by the system's Python."""
+
+    def __init__(self, script: Path) -> None:
+        self.script = script
+        self.process: subprocess.Popen[str] | None = None
+
+    def show(self, clip: Path, port: int = 0) -> int:
+        """Serve the clip at /clip; the port. Whatever was shown before is gone."""
+        self.stop()
+        command = ["/usr/bin/python3", str(self.script), str(clip), str(port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline())
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(10)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+
+@pytest.fixture
+def gstreamer() -> Iterator[Gstreamer]:
+    ready = shutil.which("python3", path="/usr/bin")
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    found = ready and subprocess.run([ready, "-c", probe], check=False).returncode == 0
+    need("GStreamer's RTSP server", found)
+    one = Gstreamer(Path(__file__).with_name("gst_clip.py"))
+    yield one
+    one.stop()
