@@ -102,7 +102,7 @@ def _what(visit: Visit, heading: Heading) -> Row:
         "在线": _online(visit),
         "图像质量": quality(visit),
         "采样帧数": str(visit.usable_pictures),
-        "采样时间": clock(took.taken_at if took else visit.finished_at, heading.zone),
+        "采样时间": clock(took.taken_at if took else None, heading.zone),
         "查看方式": "机器初筛",
         "结果": words.OUTCOMES[visit.outcome][0],
         "描述": _failure(visit),
@@ -157,7 +157,8 @@ def _lead(finding: Finding) -> Row:
 
 def _verdict(finding: Finding) -> str:
     if finding.state is FindingState.DISMISSED:
-        return f"{finding.id} 排除:{finding.reason}"
+        reason = words.DISMISSALS.get(finding.reason, finding.reason)
+        return f"{finding.id} 排除:{reason}"
     if finding.state is FindingState.MERGED:
         return f"{finding.id} 并案 {finding.case or ''}".rstrip()
     return f"{finding.id} {finding.case or '待核'}"

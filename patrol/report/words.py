@@ -83,6 +83,10 @@ CASE_EVENTS: Final = {
     CaseEvent.REOPEN: ("重开", "reopened"),
     CaseEvent.VOID: ("作废", "voided"),
 }
+DISMISSALS: Final = {
+    "shadow": "光影", "animal": "动物", "known_object": "固有物体", "weather": "天气",
+    "camera_fault": "设备故障", "duplicate": "重复", "not_a_problem": "不构成问题", "other": "其他",
+}  # fmt: skip
 PLANS: Final = {"morning": ("上午", "morning"), "afternoon": ("下午", "afternoon")}
 LEVELS: Final = {"I": "特急", "II": "紧急", "III": "一般", "IV": "提示"}
 

@@ -1,0 +1,105 @@
+"""Figures against numbers that were counted by hand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.ids import CaseId
+from patrol.report.material import Heading, Material
+from patrol.report.rates import Figure, change, figures, quantile
+
+A, C = CaseEvent.ACKNOWLEDGE, CaseEvent.CLOSE
+
+
+def by_id(material: Material, heading: Heading) -> dict[str, Figure]:
+    return {figure.id: figure for figure in figures(material, heading.made_at)}
+
+
+def test_a_day_by_hand(day: Material, heading: Heading) -> None:
+    found = by_id(day, heading)
+    rates = {k: (f.part, f.whole) for k, f in found.items() if f.whole is not None}
+    assert rates == {
+        "coverage": (4, 8),  # seen of planned
+        "completion": (6, 8),  # two were missed
+        "online": (4, 6),  # of those visited, two did not answer
+        "intact": (2, 6),  # two more are blurred
+        "qualified": (2, 4),
+        "reviewed": (2, 3),
+        "precision": (1, 2),
+        "closure": (1, 1),
+        "closure_on_time": (1, 1),
+        "ack_in_time": (1, 1),
+        "feedback_in_time": (1, 1),
+        "false_alarm": (0, 1),
+        "ack_median": (3.0, 1),
+        "ack_p90": (3.0, 1),
+        "close_median": (37.0, 1),
+        "close_p90": (37.0, 1),
+    }
+    assert found["coverage"].words == "50.0 %(4/8)"
+    assert "未授权 6" in found["coverage"].note
+    assert "漏巡 2" in found["online"].note
+
+
+def test_nothing_at_all_divides_by_nothing(heading: Heading) -> None:
+    found = by_id(Material(), heading)
+    assert found["coverage"].value is None
+    assert found["coverage"].words == "—(n=0)"
+    assert found["ack_median"].words == "—(n=0)"
+    assert found["planned"].words == "0"
+
+
+def test_overdue_and_open_counts_as_late(make_case: Callable[..., Case], heading: Heading) -> None:
+    acked_late = replace(make_case((A, 30)), id=CaseId("C2"))
+    silent = replace(make_case(), id=CaseId("C3"))
+    material = Material(cases=[make_case((A, 8)), acked_late, silent])
+    soon = silent.dispatched_at + timedelta(minutes=1)
+    late = {f.id: f for f in figures(material, heading.made_at)}["ack_in_time"]
+    early = {f.id: f for f in figures(material, soon)}["ack_in_time"]
+    assert (late.part, late.whole) == (1, 3)
+    assert (early.part, early.whole) == (1, 2), "the silent one is not due yet"
+    assert "未到期 1" in early.note
+
+
+def test_voided_cases_are_left_out_and_said_so(
+    make_case: Callable[..., Case], heading: Heading
+) -> None:
+    returned = make_case().move(
+        CaseEvent.RETURN, at=heading.made_at, by="L1", note="false_alarm: 没有车"
+    )
+    voided = make_case((CaseEvent.VOID, 9))
+    found = by_id(Material(cases=[returned, voided]), heading)
+    assert (found["false_alarm"].part, found["false_alarm"].whole) == (1, 1)
+    assert "作废 1" in found["accepted"].note
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "said"),
+    [
+        pytest.param((9, 10), (8, 10), "+10.0 个百分点", id="rate"),
+        pytest.param((9, 10), (0, 0), "—", id="zero base of a rate"),
+        pytest.param((9, None), (6, None), "+50.0 %", id="count"),
+        pytest.param((9, None), (0, None), "—", id="zero base of a count"),
+        pytest.param((9, None), None, "—", id="no earlier period"),
+    ],
+)
+def test_change(new: tuple[int, int | None], old: tuple[int, int | None] | None, said: str) -> None:
+    def figure(numbers: tuple[int, int | None]) -> Figure:
+        return Figure(id="x", zh="", en="", part=numbers[0], whole=numbers[1])
+
+    assert change(figure(new), figure(old) if old else None) == said
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
+def test_a_quantile_lies_among_the_values(values: list[float], share: float) -> None:
+    ordered = sorted(values)
+    found = quantile(ordered, share)
+    assert found is not None
+    assert ordered[0] <= found <= ordered[-1] or found == pytest.approx(ordered[0])
+    assert quantile(ordered, 0) == ordered[0]
+    assert quantile(ordered, 1) == ordered[-1]
