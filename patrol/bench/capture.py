@@ -1,0 +1,157 @@
+"""`patrol bench capture`: what one key frame of a camera costs, beside the other ways, in one run.
+
+The work: connect, get one 1080p H.264 key frame of a live camera, decode it to a BGR array, leave.
+The cameras are a process of their own, and so is every way; a way's processor time includes its
+children's. Below all stands the floor: the bare decode of the very key frames that we fetched, on
+one thread. Ours and the floor are taken in turns, and the middle of the ratios is the result,
+because machines change their mind between two minutes.
+"""
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from patrol.bench import others
+from patrol.bench.farm import running_farm
+
+CAMERAS: Final = 600
+REPEATS: Final = 3
+CEILING: Final = 1.3  # times the floor (issue: a patrol day)
+WAY_TIMEOUT_S: Final = 600
+# How many of each slow way are run: enough to see the cost per camera, few enough to wait for.
+SOME: Final = {
+    "cv2.VideoCapture, threads": (others.CV2, 4),
+    "PyAV default, threads": (others.PYAV_DEFAULT, 10),
+    "PyAV tuned (no probing, key frames only), threads": (others.PYAV_TUNED, 60),
+    "ffmpeg command, a process each": (others.FFMPEG, 10),
+}
+OURS: Final = "patrol (streams), all at once"
+FLOOR: Final = "floor: bare decode, one thread"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayCost:
+    """What one way cost, as its own process counted it."""
+
+    how: str
+    cameras: int  # run at once
+    got: int  # pictures
+    cpu_s: float
+    wall_s: float
+    peak_rss_mb: float
+
+    @property
+    def cpu_ms_per_camera(self) -> float:
+        """Of those that gave a picture."""
+        return 1000.0 * self.cpu_s / max(1, self.got)
+
+    def row(self, floor_ms: float) -> dict[str, object]:
+        """Plain data for JSON and tables."""
+        return {
+            "how": self.how,
+            "cameras": self.cameras,
+            "pictures": self.got,
+            "cpu_ms_per_camera": round(self.cpu_ms_per_camera, 2),
+            "times_floor": round(self.cpu_ms_per_camera / floor_ms, 2),
+            "wall_s": round(self.wall_s, 1),
+            "peak_rss_mb": round(self.peak_rss_mb, 1),
+        }
+
+
+def run(
+    *,
+    cameras: int = CAMERAS,
+    repeats: int = REPEATS,
+    slow_ways: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure. Raises RuntimeError when a way does not end well."""
+    pairs: list[tuple[WayCost, WayCost]] = []
+    slow: list[WayCost] = []
+    tell(f"starting {cameras} cameras")
+    with tempfile.TemporaryDirectory(prefix="patrol-bench-") as folder:
+        with running_farm(Path(folder) / "town", cameras=cameras, profile="bench") as farm:
+            urls = farm.urls()[:cameras]
+            for number in range(repeats):
+                tell(f"{OURS}: {cameras} cameras ({number + 1} of {repeats})")
+                pairs.append(measure_ours(urls))
+            for how, (program, count) in SOME.items() if slow_ways else ():
+                if program is others.FFMPEG and shutil.which("ffmpeg") is None:
+                    tell(f"{how}: not installed, left out")
+                    continue
+                tell(f"{how}: {count} cameras")
+                slow.append(measure_other(how, program, urls[:count]))
+    return as_document(pairs, slow)
+
+
+def as_document(
+    pairs: Sequence[tuple[WayCost, WayCost]], slow: Sequence[WayCost]
+) -> dict[str, Any]:
+    """Rows from the dearest to the cheapest, and whether the promise holds."""
+    ratios = [ours.cpu_ms_per_camera / floor.cpu_ms_per_camera for ours, floor in pairs]
+    middle = statistics.median_low(ratios)
+    ours, floor = pairs[ratios.index(middle)]
+    dearest_first = sorted(slow, key=lambda cost: -cost.cpu_ms_per_camera)
+    ways = [*dearest_first, ours, floor]
+    return {
+        "ways": [cost.row(floor.cpu_ms_per_camera) for cost in ways],
+        "times_floor": round(middle, 3),
+        "times_floor_of_each_run": [round(ratio, 3) for ratio in ratios],
+        "ceiling": CEILING,
+        "within": middle <= CEILING,
+    }
+
+
+def measure_ours(urls: Sequence[str]) -> tuple[WayCost, WayCost]:
+    """Ours for these cameras, and the bare decode of the key frames that it got."""
+    told = _run([sys.executable, "-m", "patrol.bench.ours"], {"urls": list(urls)}, OURS)
+    if told["got"] < len(urls):
+        raise RuntimeError(f"{OURS}: {told['got']} of {len(urls)}; {told['failures']}")
+    frames = {"frames": told["frames"]}
+    bare = _run([sys.executable, "-c", others.FLOOR], frames, FLOOR)
+    return _cost(OURS, len(urls), told), _cost(FLOOR, 1, bare)
+
+
+def measure_other(how: str, program: str, urls: Sequence[str]) -> WayCost:
+    """One of the other ways. Raises RuntimeError when it gets no picture at all."""
+    told = _run([sys.executable, "-c", program], {"urls": list(urls)}, how)
+    if not told["got"]:
+        raise RuntimeError(f"{how}: no picture of {len(urls)} cameras")
+    return _cost(how, len(urls), told)
+
+
+def _cost(how: str, cameras: int, told: dict[str, Any]) -> WayCost:
+    return WayCost(
+        how=how,
+        cameras=cameras,
+        got=told["got"],
+        cpu_s=told["cpu_s"],
+        wall_s=told["wall_s"],
+        peak_rss_mb=told["peak_rss_mb"],
+    )
+
+
+def _run(command: Sequence[str], asked: dict[str, Any], how: str) -> dict[str, Any]:
+    # URLs go in by stdin: a command line is everybody's to read, and they hold passwords.
+    try:
+        done = subprocess.run(  # noqa: S603  our own programs
+            command,
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=WAY_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{how}: not done in {WAY_TIMEOUT_S} s") from None
+    if done.returncode != 0:
+        raise RuntimeError(f"{how}: ended with {done.returncode}")
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
