@@ -141,6 +141,7 @@ class Connection:
             topic, payload = self._greeting.will
             client.will_set(topic, payload, qos=1, retain=True)
         client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
         client.on_message = self._message
         client.on_publish = self._published
@@ -159,12 +160,24 @@ class Connection:
             self.reason = f"the broker refuses us: {reason}"
             return
         self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
-        if self._greeting.filters:
-            client.subscribe(
-                [(name, SubscribeOptions(qos=1)) for name in self._greeting.filters]
-                if self._v5
-                else [(name, 1) for name in self._greeting.filters]
-            )
+        if not self._greeting.filters:
+            self._is_up()
+        elif self._v5:
+            client.subscribe([(name, SubscribeOptions(qos=1)) for name in self._greeting.filters])
+        else:
+            client.subscribe([(name, 1) for name in self._greeting.filters])
+
+    def _subscribed(
+        self, client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            self.reason = f"the broker refuses our subscription: {refused[0]}"
+            client.disconnect()
+        elif not self.was_up:
+            self._is_up()
+
+    def _is_up(self) -> None:
         self.was_up = True
         self._on_up(self)
 
