@@ -19,8 +19,10 @@ from typing import NoReturn
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from patrol.store import upgrade
+from patrol.store.tables import metadata
 
 WAIT_S = 60
 
@@ -96,32 +98,35 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_postgres_database(postgres_url: str) -> Callable[[str], str]:
-    """Makes databases: `new("")` an empty one, `new("patrol_template")` a copy of another."""
+def new_postgres_database(postgres_url: str) -> Callable[[], str]:
+    """Makes empty databases, answers their URLs. 300 files each: not one for every test."""
     numbers = count(1)
     plain = postgres_url.replace("+psycopg", "")
 
-    def new(template: str = "") -> str:
+    def new() -> str:
         name = f"test_{next(numbers)}"
-        copied = f" TEMPLATE {template}" if template else ""
         with psycopg.connect(plain, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}{copied}".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
         return postgres_url.removesuffix("/postgres") + f"/{name}"
 
     return new
 
 
 @pytest.fixture(scope="session")
-def _postgres_template(new_postgres_database: Callable[[str], str]) -> str:
-    url = new_postgres_database("")
+def _migrated_postgres(new_postgres_database: Callable[[], str]) -> str:
+    url = new_postgres_database()
     upgrade(url)
-    return url.rpartition("/")[2]
+    return url
 
 
 @pytest.fixture
-def postgres_database(new_postgres_database: Callable[[str], str], _postgres_template: str) -> str:
-    """URL of a fresh PostgreSQL database with the store's tables."""
-    return new_postgres_database(_postgres_template)
+def postgres_database(_migrated_postgres: str) -> str:
+    """URL of a PostgreSQL database with the store's tables, all of them empty."""
+    with psycopg.connect(_migrated_postgres.replace("+psycopg", "")) as connection:
+        connection.execute("SET session_replication_role = replica")  # in any order
+        for table in metadata.tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    return _migrated_postgres
 
 
 @pytest.fixture(scope="session")

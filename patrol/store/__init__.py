@@ -7,8 +7,10 @@ password, no camera's address and no picture is ever in a row.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from patrol.store.check import check_store
 from patrol.store.engine import connect, make_engine, parse_url
 from patrol.store.errors import StoreOutdated
+from patrol.store.problem import Problem
 from patrol.store.schema import (
     current_revision,
     needs_upgrade,
@@ -18,9 +20,11 @@ from patrol.store.schema import (
 from patrol.store.sql import SqlStore, SqlUnit
 
 __all__ = [
+    "Problem",
     "SqlStore",
     "SqlUnit",
     "StoreOutdated",
+    "check",
     "current_revision",
     "needs_upgrade",
     "open_store",
@@ -45,3 +49,11 @@ def open_store(url: str) -> Iterator[SqlStore]:
         yield SqlStore(engine)
     finally:
         engine.dispose()
+
+
+def check(target: str | SqlStore) -> list[Problem]:
+    """The store's own fsck, of a URL or of an open store; an empty list is a clean store."""
+    if isinstance(target, SqlStore):
+        return check_store(target)
+    with open_store(target) as store:
+        return check_store(store)

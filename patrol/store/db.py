@@ -1,7 +1,7 @@
 """One open transaction, spoken to in a few verbs; the only place where SQL is executed.
 
-Every book gets this object. It translates errors (errors.py), hides the two dialects' ways of
-INSERT … ON CONFLICT, and adds FOR UPDATE where the database has it.
+Every book gets this object. It hides the two dialects' ways of INSERT … ON CONFLICT and adds FOR
+UPDATE where the database has it. Errors come out as ours (engine.py listens, errors.py says which).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,10 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, CursorResult
-from sqlalchemy.exc import SQLAlchemyError
-
-from patrol.store.errors import translated
+from sqlalchemy.engine import CursorResult
 
 Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
 _COUNTED = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
@@ -22,9 +19,8 @@ IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on p
 class Db:
     """A connection inside its transaction."""
 
-    def __init__(self, connection: Connection, url: URL, *, writes: bool) -> None:
+    def __init__(self, connection: Connection, *, writes: bool) -> None:
         self._connection = connection
-        self._url = url
         self._writes = writes
         self._over = False
         self.is_postgres = connection.dialect.name == "postgresql"
@@ -38,10 +34,7 @@ class Db:
         """Execute; with several rows, once for each."""
         if self._over:
             raise RuntimeError("this unit of work is committed; begin another")
-        try:
-            return self._connection.execute(statement, rows, execution_options=_COUNTED)
-        except SQLAlchemyError as error:
-            raise translated(error, self._url) from error
+        return self._connection.execute(statement, rows, execution_options=_COUNTED)
 
     def all(self, statement: Executable) -> Sequence[Row[Any]]:
         """Every row."""
@@ -94,9 +87,9 @@ class Db:
         self._over = True
         try:
             self._connection.commit()
-        except SQLAlchemyError as error:
+        except BaseException:
             self._connection.invalidate()  # SQLite keeps the transaction open; closing ends it
-            raise translated(error, self._url) from error
+            raise
 
 
 def in_parts(values: Iterable[Any], size: int = IN_LIMIT) -> Iterable[list[Any]]:

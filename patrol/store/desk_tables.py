@@ -38,6 +38,7 @@ outbox = Table(
     Index("ix_outbox_unsent_topic", "topic", "number", **where(UNSENT)),
     Index(None, "case"),
     Index(None, "queued_at"),
+    Index(None, "published_at"),
     sqlite_autoincrement=True,
 )
 inbox = Table(

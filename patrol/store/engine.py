@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -50,9 +50,18 @@ def parse_url(text: str) -> URL:
 
 def make_engine(url: URL) -> Engine:
     """An engine for `url`; connects to nothing yet."""
-    if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
-    return _postgres_engine(url)
+    engine = _sqlite_engine(url) if url.get_backend_name() == "sqlite" else _postgres_engine(url)
+    event.listen(engine, "handle_error", _translate)
+    return engine
+
+
+def _translate(context: ExceptionContext) -> BaseException | None:
+    """Whatever fails while executing, fetching or committing becomes one of our errors."""
+    theirs = context.sqlalchemy_exception or context.original_exception
+    url = context.engine.url if context.engine else URL.create("sqlite")
+    if isinstance(theirs, SQLAlchemyError | OSError):
+        return translated(theirs, url)
+    return None
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -133,8 +142,10 @@ def connect(engine: Engine, *, read_only: bool = False) -> Connection:
         if read_only:
             connection = connection.execution_options(**{READ_ONLY: True})
         connection.begin()
-    except SQLAlchemyError as error:
+    except BaseException as error:
         if connection is not None:
             connection.close()
-        raise translated(error, engine.url) from error
+        if isinstance(error, SQLAlchemyError):  # the pool's own: too many at once
+            raise translated(error, engine.url) from error
+        raise
     return connection

@@ -25,6 +25,8 @@ _SQLITE_FULL: Final = frozenset(
         sqlite3.SQLITE_IOERR_SHMSIZE,
     }
 )
+_OUR_MISTAKES: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
+_THEIR_TROUBLE: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
 _PG_FULL: Final = frozenset({"53100"})  # disk_full
 _HARDLY_ANYTHING_BYTES: Final = 1 << 20  # less free than this: files cannot be opened either
 
@@ -52,9 +54,9 @@ def translated(error: exc.SQLAlchemyError | OSError, url: URL) -> Exception:
         return ValueError(f"the books would not hold: {line}")
     if _is_read_only_unit(original):
         return RuntimeError(f"this unit of work only reads: {line}")
-    if isinstance(error, exc.ProgrammingError | exc.StatementError) and not isinstance(
-        error, exc.OperationalError | exc.InterfaceError | exc.InternalError
-    ):
+    if isinstance(original, ValueError):  # a value that its column refuses
+        return ValueError(line)
+    if isinstance(error, _OUR_MISTAKES) or not isinstance(error, _THEIR_TROUBLE):
         return RuntimeError(f"{redacted(url)}: {line}")
     return StoreUnavailable(f"{redacted(url)}: {line}")
 

@@ -101,7 +101,7 @@ class SqlStore:
     def _unit(self, *, read_only: bool) -> Iterator[SqlUnit]:
         connection = connect(self._engine, read_only=read_only)
         try:
-            yield SqlUnit(Db(connection, self._engine.url, writes=not read_only))
+            yield SqlUnit(Db(connection, writes=not read_only))
         finally:
             connection.close()  # rolls back whatever was not committed
 

@@ -30,8 +30,8 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a database without any table."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new folder/patrol.db"
-    new: Callable[[str], str] = request.getfixturevalue("new_postgres_database")
-    return new("")
+    new: Callable[[], str] = request.getfixturevalue("new_postgres_database")
+    return new()
 
 
 def test_from_nothing_to_now(empty: str) -> None:
@@ -75,7 +75,7 @@ def test_migrations_and_tables_say_the_same(
     if empty.startswith("sqlite"):
         other = f"sqlite:///{tmp_path}/direct.db"
     else:
-        other = request.getfixturevalue("new_postgres_database")("")
+        other = request.getfixturevalue("new_postgres_database")()
     migrated, direct = make_engine(parse_url(empty)), make_engine(parse_url(other))
     outbox.metadata.create_all(direct)
     assert described(migrated) == described(direct)

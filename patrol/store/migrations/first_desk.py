@@ -42,6 +42,7 @@ def _messages() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_outbox_case"), "outbox", ["case"])
+    op.create_index(op.f("ix_outbox_published_at"), "outbox", ["published_at"])
     op.create_index(op.f("ix_outbox_queued_at"), "outbox", ["queued_at"])
     op.create_index(op.f("ix_outbox_unsent"), "outbox", ["number"], **_where("state = 'queued'"))
     op.create_index(
