@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,57 +46,85 @@ def build(
     `patience`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where cameras.csv is followed for withdrawals; None: not followed.
     """
-    settings, clock = site.settings, clock or SystemClock()
+    clock = clock or SystemClock()
     with ExitStack() as stack:
-        store = stack.enter_context(open_patiently(settings.database, clock, patience))
+        store = stack.enter_context(open_patiently(site.settings.database, clock, patience))
         with store.begin() as uow:
             uow.registry.sync(site.registry, clock.now())
             uow.commit()
-        broker = _broker(settings, stack)
-        evidence = FileEvidence(settings.evidence)
-        live = LiveRegistry(site, config_dir, load_site)
-        wire = _wire(site)
-        detector, without_objects = _detector(settings)
-        judge = _judge(settings, store, evidence, detector, clock)
-        visitor = CameraVisitor(now=clock.now)
-        house = RoundHouse(
-            store=store,
+        broker = _broker(site.settings, stack)
+        evidence = FileEvidence(site.settings.evidence)
+        detector, without_objects = _detector(site.settings)
+        parts = _Parts(
+            site=site,
             clock=clock,
-            zone=settings.site.tz,
-            cameras=live.cameras,
-            refresh_cameras=live.refresh,
-            visitor=visitor,
-            judge=judge,
-            policy=_record_policy(site, wire),
-            caps=_caps(settings),
-            options=_options(settings),
-            stream=settings.sampling.stream,
-            rng=rng or random.Random(),  # noqa: S311  orders visits, guards nothing
-        )
-        looker = Looker(
             store=store,
-            clock=clock,
-            zone=settings.site.tz,
-            cameras=live.cameras,
-            visitor=visitor,
-            judge=judge,
-            announcer=wire,
-            options=_options(settings),
-            stream=settings.sampling.stream,
-            keep_evidence=timedelta(days=settings.retention.evidence_days),
+            live=LiveRegistry(site, config_dir, load_site),
+            wire=_wire(site),
+            visitor=CameraVisitor(now=clock.now),
+            judge=_judge(site.settings, store, evidence, detector, clock),
         )
         yield App(
             site=site,
             clock=clock,
             store=store,
             evidence=evidence,
-            registry=live,
+            registry=parts.live,
             broker=broker,
-            wire=wire,
-            conductor=Conductor(house),
-            looker=looker,
+            wire=parts.wire,
+            conductor=_conductor(parts, rng or random.Random()),  # noqa: S311  orders visits
+            looker=_looker(parts),
             without_objects=without_objects,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What rounds and second looks share."""
+
+    site: Site
+    clock: Clock
+    store: Store
+    live: LiveRegistry
+    wire: Wire
+    visitor: CameraVisitor
+    judge: Judge
+
+
+def _conductor(parts: _Parts, rng: random.Random) -> Conductor:
+    settings = parts.site.settings
+    return Conductor(
+        RoundHouse(
+            store=parts.store,
+            clock=parts.clock,
+            zone=settings.site.tz,
+            cameras=parts.live.cameras,
+            refresh_cameras=parts.live.refresh,
+            visitor=parts.visitor,
+            judge=parts.judge,
+            policy=_record_policy(parts.site, parts.wire),
+            caps=_caps(settings),
+            options=_options(settings),
+            stream=settings.sampling.stream,
+            rng=rng,
+        )
+    )
+
+
+def _looker(parts: _Parts) -> Looker:
+    settings = parts.site.settings
+    return Looker(
+        store=parts.store,
+        clock=parts.clock,
+        zone=settings.site.tz,
+        cameras=parts.live.cameras,
+        visitor=parts.visitor,
+        judge=parts.judge,
+        announcer=parts.wire,
+        options=_options(settings),
+        stream=settings.sampling.stream,
+        keep_evidence=timedelta(days=settings.retention.evidence_days),
+    )
 
 
 def _broker(settings: Settings, stack: ExitStack) -> BrokerAddress:
