@@ -38,7 +38,6 @@ class Looker:
     options: VisitOptions
     stream: StreamChoice
     keep_evidence: timedelta
-    on_news: Callable[[], None] = lambda: None
 
     def ring(self) -> int:
         """Look again wherever it is due; how many cases were looked at."""
@@ -47,7 +46,6 @@ class Looker:
             withdrawn = uow.consents.withdrawn()
         if due:
             asyncio.run(self._look_at_all(due, withdrawn))
-            self.on_news()
         return len(due)
 
     async def _look_at_all(self, due: Sequence[Case], withdrawn: frozenset[CameraId]) -> None:

@@ -87,7 +87,11 @@ def _rotas(
             ring=_patient("ladder", lambda: ladder.tick(app.clock.now())),
             every_s=LADDER_EVERY_S,
         ),
-        Rota(name="looks", ring=_patient("looks", app.looker.ring), every_s=LOOK_EVERY_S),
+        Rota(
+            name="looks",
+            ring=_patient("looks", lambda: app.looker.ring() and app.wake()),
+            every_s=LOOK_EVERY_S,
+        ),
         Rota(
             name="retention",
             ring=_patient("retention", lambda: sweep(app.store, app.evidence, app.clock.now())),
