@@ -89,7 +89,7 @@ def _rotas(
         ),
         Rota(
             name="looks",
-            ring=_patient("looks", lambda: app.looker.ring() and app.wake()),
+            ring=_patient("looks", lambda: _look_again(app)),
             every_s=LOOK_EVERY_S,
         ),
         Rota(
@@ -104,6 +104,11 @@ def _rotas(
             Rota(name="rounds", ring=_patient("rounds", keeper.ring), every_s=ROUND_EVERY_S)
         )
     return rotas
+
+
+def _look_again(app: App) -> None:
+    if app.looker.ring():
+        app.wake()
 
 
 def keeper_of(
