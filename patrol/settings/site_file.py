@@ -4,6 +4,7 @@ The models name what may be written; `policies.py` has the defaults and says wha
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -33,7 +34,7 @@ from patrol.settings.policies import (
     SiteInfo,
     default_plans,
 )
-from patrol.settings.problems import FileNotes
+from patrol.settings.problems import FileNotes, did_you_mean
 from patrol.settings.yaml_file import Document, read_yaml
 from streams.model import StreamChoice
 
@@ -159,6 +160,7 @@ def load_site_file(path: Path, env: Mapping[str, str], notes: FileNotes) -> Sett
     if file is None:
         return None
     _check_files(file, document, notes)
+    _check_quality(file, document, notes)
     return file.policy()
 
 
@@ -195,6 +197,19 @@ def _check_files(file: _SiteFile, document: Document, notes: FileNotes) -> None:
             notes.problem(
                 document.line(("mqtt", name)), f"mqtt.{name}", f"no such file: {path}, create it"
             )
+
+
+def _check_quality(file: _SiteFile, document: Document, notes: FileNotes) -> None:
+    """Thresholds are the gauges' own names."""
+    if not file.quality:
+        return
+    from patrol.vision.quality.limits import QualityLimits  # noqa: PLC0415  numpy, when needed
+
+    known = [field.name for field in fields(QualityLimits)]
+    for name in file.quality:
+        if name not in known:
+            said = f"unknown threshold{did_you_mean(name, known)}"
+            notes.problem(document.line(("quality", name)), f"quality.{name}", said)
 
 
 def _minutes(value: int | None) -> timedelta | None:

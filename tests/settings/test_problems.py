@@ -183,6 +183,8 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("site.yaml", "plans:", "sampling: {stream: third, pictures: 0}\nplans:",
                "4: sampling.pictures: 0 is out of range, give at least 1",
                "4: sampling.stream: 'third' is unknown, give one of 'main' or 'sub'"),
+        spoilt("site.yaml", "plans:", "quality:\n  blur_ratoi: 0.4\nplans:",
+               "5: quality.blur_ratoi: unknown threshold, did you mean 'blur_ratio'?"),
         spoilt("site.yaml", "plans:", "limits: {mbit_s: .inf}\nplans:",
                "4: limits.mbit_s: '.inf' is not a number"),
         spoilt("site.yaml", "plans:", "database: sqlite:///x.db\nplans:",
