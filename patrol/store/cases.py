@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Boolean, Row, Select, literal_column, select
+from sqlalchemy import Row, Select, select, text
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState, LadderStep, Policy
 from patrol.domain.ids import CameraId, CaseId
@@ -17,7 +17,7 @@ from patrol.store.tables import OPEN_CASE, case_entries, cases
 from patrol.store.types import clean_text
 
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
-OPEN = literal_column(f"({OPEN_CASE})", Boolean())
+OPEN = text(f"({OPEN_CASE})")
 
 
 class SqlCases:

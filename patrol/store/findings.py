@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Row, bindparam, literal_column, select
+from sqlalchemy import Row, bindparam, select, text
 
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId, FindingId, RoundId
@@ -15,7 +15,7 @@ from patrol.store.db import Db
 from patrol.store.tables import WAITING_FINDING, findings, observations, visits
 
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
-WAITING = literal_column(f"({WAITING_FINDING})", Boolean())
+WAITING = text(f"({WAITING_FINDING})")
 Kinds = frozenset[tuple[str, str]]
 _STEP: Final = timedelta(hours=6)  # our own clock may have been set back between visit and picture
 _LAST_LOOKS: Final = (

@@ -9,17 +9,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Row, and_, case, exists, func, literal_column, or_, select, text
+from sqlalchemy import Row, and_, case, exists, func, or_, select, text
 
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.message import MOVES, DeliveryEvent, DeliveryState, OutboxMessage
 from patrol.store.db import Db, in_parts
 from patrol.store.desk_tables import UNSENT, outbox
 
-QUEUED = literal_column(f"(outbox.{UNSENT})", Boolean())  # written out for the partial index
+# Written out as text for the partial indexes: of a Boolean column SQLAlchemy makes `(…) = 1` on
+# SQLite, which no partial index answers.
+QUEUED = text(f"(outbox.{UNSENT})")
 _LEASE_LOCK: Final = 0x7061_7472_6F6C  # "patrol": the number of the advisory lock
 _earlier = outbox.alias("earlier")
-_EARLIER_QUEUED = literal_column(f"(earlier.{UNSENT})", Boolean())
+_EARLIER_QUEUED = text(f"(earlier.{UNSENT})")
 _FREE = {"lease_holder": None, "lease_until": None}
 
 
@@ -103,6 +105,17 @@ class SqlOutbox:
         """See the port."""
         about = select(outbox).where(outbox.c.case == case_id).order_by(outbox.c.number)
         return [message_of(row) for row in self._db.all(about)]
+
+    def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
+        """See the port."""
+        newest = (
+            select(func.max(outbox.c.number))
+            .where(outbox.c.queued_at >= since, outbox.c.retain.is_(True))
+            .group_by(outbox.c.topic)
+        )
+        out = outbox.c.state.not_in([DeliveryState.QUEUED, DeliveryState.EXPIRED])
+        went_out = select(outbox).where(outbox.c.number.in_(newest), out)
+        return [message_of(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
 
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """See the port."""

@@ -21,7 +21,8 @@ from typing_extensions import override
 
 from patrol.domain.access import utc_text
 
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s\"'@]+(?:@[^/\s\"'@]*)*@(?=[^\s\"'@])")
+# To the last @ of the word: a password written without its percent signs may hold any of @ : /
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"']*@")
 
 
 def clean_text(text: str) -> str:
