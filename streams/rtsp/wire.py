@@ -2,8 +2,8 @@
 
 This is where nearly all bytes of a visit go by, so the loop over interleaved packets does as little
 as can be: one unpack of nineteen bytes tells channel, length and what the payload begins with; a
-packet that cannot belong to a key frame costs nothing more. `feed` is given the unread bytes again
-in front of the new ones, so nothing is copied here either.
+packet that cannot belong to a key frame costs nothing more, even if its end is still to come.
+`feed` is given the unread bytes again in front of the new ones, so nothing is copied here either.
 """
 
 import struct
@@ -42,7 +42,7 @@ _METHODS: Final = tuple(
 )
 _LONGEST_START: Final = 14  # "GET_PARAMETER "
 _NO_CHANNEL: Final = -1
-_NEVER_PEEK: Final = bytes(65536)
+_NEVER: Final = (bytes(65536), bytes(256))
 
 
 class Receiver(Protocol):
@@ -64,9 +64,9 @@ class Wire:
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._media = self._control = _NO_CHANNEL  # 0x2400 + channel
-        self._peek = _NEVER_PEEK
-        self._peek_third = bytes(256)
+        self._peek, self._peek_third = _NEVER
         self._busy = False
+        self._owed = 0  # bytes still to come of a packet that is passed over
         self._synchronised = False  # an RTSP message was read
         self.listening = True  # False: key frames are passed over as well
         self.media_packets = 0
@@ -83,7 +83,7 @@ class Wire:
 
         Raises Unreadable when this is no RTSP stream (any more).
         """
-        position = 0
+        position = self._owed
         while position < end:
             before = position
             if data[position] == _DOLLAR and self._synchronised:
@@ -94,35 +94,51 @@ class Wire:
                 break
         if end - position > MAX_UNREAD_BYTES:
             raise Unreadable(f"a message of more than {MAX_UNREAD_BYTES // 1024} kB")
-        return position
+        self._owed = max(0, position - end)
+        return min(position, end)
 
     def _interleaved(self, data: bytes | bytearray, position: int, end: int) -> int:
-        """Pass over whole interleaved packets; stop at anything else, or at one not whole."""
-        peek, third, media, unpack = self._peek, self._peek_third, self._media, _PEEK.unpack_from
-        busy, listening, seen = self._busy, self.listening, 0
+        """Read interleaved packets as far as they are whole; may end beyond the end (see _owed)."""
+        while end - position >= _PEEK.size:
+            if not self._busy:
+                position = self._pass_over(data, position, end)
+                if end - position < _PEEK.size:
+                    break
+            before = position
+            position = self._heed(data, position, end)
+            if position == before:
+                break
+        return position
+
+    def _pass_over(self, data: bytes | bytearray, position: int, end: int) -> int:
+        """Hop over packets of the video track that do not matter; where the first other begins."""
+        media, unpack, seen = self._media, _PEEK.unpack_from, 0
+        peek, third = (self._peek, self._peek_third) if self.listening else _NEVER
         last = end - _PEEK.size
         while position <= last:
             head, length, first, two, three = unpack(data, position)
-            following = position + 4 + length
-            if following > end:
+            if head != media or first != _PLAIN:
                 break
-            if head == media:
-                seen += 1
-                if (
-                    busy
-                    or (listening and (look := peek[two]) and (look == TAKE or third[three]))
-                    or (first != _PLAIN and listening)
-                ):
-                    busy = self._receiver.media(bytes(data[position + 4 : following]))
-                    listening = self.listening
-            elif head >> 8 != _DOLLAR:
+            if peek[two] and (peek[two] == TAKE or third[three]):
                 break
-            elif head == self._control:
-                self._receiver.control(bytes(data[position + 4 : following]))
-            position = following
-        self._busy = busy
+            position += length + 4
+            seen += 1
         self.media_packets += seen
         return position
+
+    def _heed(self, data: bytes | bytearray, position: int, end: int) -> int:
+        """Read one packet, if it is whole and is one."""
+        head, length, *_ = _PEEK.unpack_from(data, position)
+        following: int = position + 4 + length
+        if head >> 8 != _DOLLAR or following > end:
+            return position
+        if head == self._media:
+            self.media_packets += 1
+            if self._busy or self.listening:
+                self._busy = self._receiver.media(bytes(data[position + 4 : following]))
+        elif head == self._control:
+            self._receiver.control(bytes(data[position + 4 : following]))
+        return following
 
     def _other(self, data: bytes | bytearray, position: int, end: int) -> int:
         """Read a message, or look for where the next message or packet begins."""
