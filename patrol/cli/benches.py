@@ -5,6 +5,7 @@ Each bench is a module of `patrol.bench` with `run(tell=…)`, which answers wit
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
 import typer
@@ -24,7 +25,8 @@ def register(cli: typer.Typer) -> None:
     """Add the verbs."""
     group = typer.Typer(no_args_is_help=True, help="性能测量。 Measurements.")
     for name, words in BENCHES.items():
-        group.command(name, help=words)(_bench(name))
+        if find_spec(f"patrol.bench.{name}") is not None:
+            group.command(name, help=words)(_bench(name))
     cli.add_typer(group, name="bench")
 
 

@@ -18,6 +18,7 @@ _CODES: Final[Mapping[str, int]] = {
     "ConfigProblems": BAD_INPUT,
     "BadAddress": BAD_INPUT,
     "BadLabels": BAD_INPUT,
+    "NoFootage": FAILED,
     "UnknownPlan": BAD_INPUT,
     "UnknownCategory": BAD_INPUT,
     "StoreUnavailable": FAILED,

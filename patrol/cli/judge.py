@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from patrol.cli.common import AsJson, console, print_json, say_err
+from patrol.cli.common import AsJson, bad_input, console, print_json, say_err
+from patrol.cli.weights import directory
 
 
 def register(cli: typer.Typer) -> None:
@@ -14,6 +15,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     what: Annotated[
         str,
         typer.Argument(
@@ -30,10 +32,10 @@ def evaluate(
     """评测检出率与误报率。 Precision, recall and F1 per kind, with intervals."""
     from patrol import eval as evaluation  # noqa: PLC0415  cv2
 
-    result = evaluation.run(what, out=out, tell=say_err)
+    if out is not None and not out.parent.is_dir():
+        bad_input(f"--out: {out.parent}: no such directory, make it first")
+    found = evaluation.run(what, out=out, tell=say_err, models=directory(context, None))
     if as_json:
-        print_json(result)
-        return
-    from patrol.cli.tables import render_document  # noqa: PLC0415  rich
-
-    console().print(render_document(result))
+        print_json(found)
+    else:
+        console().print(evaluation.render(found))

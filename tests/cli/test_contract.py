@@ -29,7 +29,6 @@ VERBS = {
     "simulate leaders": [],
     "bench capture": ["--json"],
     "bench round": ["--json"],
-    "bench alerts": ["--json"],
     "consent withdraw": ["CAMERA", "--by"],
     "consent restore": ["CAMERA", "--by"],
     "consent list": ["--json"],
