@@ -100,6 +100,10 @@ class Publisher(Protocol):
         may not have arrived: the relay sends it again, with the same key.
         """
 
+    @property
+    def session(self) -> int:
+        """Grows with every new connection: the broker behind it may have forgotten everything."""
+
 
 class RoundsBook(Protocol):
     """Rounds and their visits."""
@@ -237,6 +241,13 @@ class Outbox(Protocol):
 
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """All messages about a case, in order."""
+
+    def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
+        """The newest retained message of each topic queued since then, in order, if it went out.
+
+        What a broker that forgot everything has to be told again; of a topic on which a message
+        still waits nothing is given.
+        """
 
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """(how many were queued in that time, how many of those the broker has taken by now)."""

@@ -34,6 +34,7 @@ class MemoryBroker:
     log: list[tuple[str, bytes]] = field(default_factory=list)
     lose_acks: int = 0  # of the next messages: taken, delivered, and not acknowledged
     refuse_after: int | None = None  # the connection breaks after so many more messages
+    session: int = 1  # grows with every new connection
     _subscribers: list[tuple[str, Subscriber]] = field(default_factory=list)
 
     def publish(
@@ -57,6 +58,13 @@ class MemoryBroker:
             else:
                 taken.append(message.key)
         return taken
+
+    def restart(self, *, forgets: bool) -> None:
+        """Up again after a kill, perhaps with nothing in its memory; subscribers come back."""
+        self.is_up, self.refuse_after = True, None
+        self.session += 1
+        if forgets:
+            self.retained.clear()
 
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """What any client would publish."""

@@ -90,6 +90,13 @@ class MemoryOutbox:
         """See the port."""
         return [message for message in self.rows.values() if message.case == case_id]
 
+    def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
+        """See the port."""
+        of_topic = {m.topic: m for m in self.rows.values() if m.retain and m.queued_at >= since}
+        waits = (DeliveryState.QUEUED, DeliveryState.EXPIRED)
+        newest = sorted(of_topic.values(), key=lambda message: message.order)
+        return [message for message in newest if message.state not in waits]
+
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """See the port."""
         queued = [m for m in self.rows.values() if start <= m.queued_at <= end]

@@ -3,6 +3,10 @@
 Dying anywhere means a repeat, never a loss: a row is marked only after the broker's word, a lease
 runs out by itself, and a repeat carries the same key. Two messages of one topic never fly at the
 same time, so a lost acknowledgement can not put an older word on top of a newer one.
+
+A broker that was killed may have forgotten what it had acknowledged: after every new connection
+`run` tells the newest word of each retained topic again, under its old key. The outbox is the
+memory; the broker is not.
 """
 
 import random
@@ -10,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -34,6 +38,7 @@ class RelayOptions:
     lease_s: float = 20.0  # how long a killed relay's rows rest; outlasts what follows
     publish_timeout_s: float = 5.0  # without any PUBACK for a wave; then the batch is given up
     poll_s: float = 2.0  # a row that another process queued waits no longer than this
+    remembered: timedelta = timedelta(days=90)  # retained words older than this are not repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,8 @@ class Relay:
     _news: threading.Event = field(default_factory=threading.Event)
     _story: str = ""
     _owed: "_Settlement | None" = None  # published, and the store could not be told yet
+    _reminded: int = 0  # the publisher's session in which the broker was reminded
+    _remind_at_s: float | None = None  # and once more, for what another relay was holding then
 
     def wake(self) -> None:
         """Something was queued just now."""
@@ -88,12 +95,33 @@ class Relay:
         while not stop.is_set():
             self._news.clear()
             step = self.step()
+            if not step.problem and (problem := self._remind_if_new()):
+                step = Step(problem=problem)
             self._note(step)
             failures = failures + 1 if step.problem else 0
             if step.problem:
                 stop.wait(backoff_s(failures))
             elif step.idle:
                 self._wait_for_news(stop)
+
+    def remind(self) -> str:
+        """Tell a broker that may have forgotten it the newest word of each retained topic.
+
+        Read again after publishing: a word that became the newest meanwhile goes on top. The
+        answer is the problem that stopped it, or empty.
+        """
+        told: set[MessageKey] = set()
+        while True:
+            with self.store.begin_read() as uow:
+                since = self.clock.now() - self.options.remembered
+                newest = [m for m in uow.outbox.latest_retained(since) if m.key not in told]
+            if not newest:
+                return ""
+            taken, problem = self._publish(newest)
+            if problem:
+                return problem
+            told.update(taken)
+            self.counters["reminded"] += len(taken)
 
     def drain(self, timeout_s: float) -> int:
         """Work until nothing waits or the time is up (short-lived commands); how many still wait.
@@ -111,6 +139,21 @@ class Relay:
             failures = failures + 1 if step.problem else 0
             if step.problem or step.idle:  # away, or leased by another relay just now
                 self.clock.sleep(min(backoff_s(failures), left_s))
+
+    def _remind_if_new(self) -> str:
+        session, now_s = self.publisher.session, self.clock.monotonic_s()
+        again = self._remind_at_s is not None and now_s >= self._remind_at_s
+        if session == self._reminded and not again:
+            return ""
+        try:
+            problem = self.remind()
+        except (StoreUnavailable, StoreFull) as exc:
+            return str(exc) or type(exc).__name__
+        if not problem:
+            is_new = session != self._reminded
+            self._reminded = session
+            self._remind_at_s = now_s + self.options.lease_s if is_new else None
+        return problem
 
     def _step(self) -> Step:
         self._settle_what_is_owed()

@@ -48,6 +48,7 @@ class MqttLink:
     ) -> None:
         self.broker = broker
         self.problem = "not started"
+        self.session = 0  # connections so far
         self._greeting = greeting
         self._on_message, self._on_up = on_message, on_up
         self._versions = list(VERSIONS[broker.protocol])
@@ -140,6 +141,7 @@ class MqttLink:
     def _came_up(self, connection: Connection) -> None:
         with self._change:
             self._up = connection
+            self.session += 1
             self.problem = ""
             self._change.notify_all()
         log.info("broker connected", broker=str(self.broker), client=self._greeting.client_id)

@@ -39,6 +39,12 @@ class MqttPublisher(Publisher):
         """Why it is not connected; empty when it is."""
         return self._link.problem
 
+    @property
+    @override
+    def session(self) -> int:
+        """Connections so far."""
+        return self._link.session
+
     @override
     def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
         """Send all; the keys that the broker acknowledged within the time."""

@@ -175,6 +175,11 @@ class Loop(RuleBasedStateMachine):
     def the_broker_is_back(self) -> None:
         self.broker.is_up, self.broker.refuse_after = True, None
 
+    @rule(forgets=st.booleans())
+    def the_broker_is_killed_and_started(self, *, forgets: bool) -> None:
+        self.broker.restart(forgets=forgets)
+        self.relay.remind()
+
     @rule()
     def the_relay_is_killed_with_leases_in_hand(self) -> None:
         with self.store.begin() as uow:

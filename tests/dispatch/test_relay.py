@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -166,6 +166,7 @@ class Impatient:
     """A publisher that counts its waves."""
 
     waves: list[int] = field(default_factory=list)
+    session: int = 1
 
     def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
         self.waves.append(len(messages))
@@ -231,3 +232,52 @@ def test_running_it_survives_a_broker_that_comes_and_goes(post: Post) -> None:
     assert done.wait(10.0)
     stop.set()
     thread.join(5.0)
+
+
+class TestReminding:
+    def run_until(self, relay: Relay, ready: Any) -> None:
+        stop, nap = threading.Event(), threading.Event()
+        thread = threading.Thread(target=relay.run, args=(stop,))
+        thread.start()
+        try:
+            assert any(ready() or nap.wait(0.02) for _ in range(300))
+        finally:
+            stop.set()
+            thread.join(5.0)
+
+    def test_a_broker_that_forgot_is_told_the_newest_word_again(self, post: Post) -> None:
+        post.queue(message(1, "case"), message(2, "case"), message(3, "gone"))
+        cleared = replace(message(4, "gone"), payload=b"")
+        post.queue(cleared)
+        relay = post.relay(poll_s=0.3)
+        self.run_until(relay, lambda: post.unsent() == 0)
+        before = dict(post.broker.retained)
+        assert before == {"case": b"2"}
+        post.broker.restart(forgets=True)
+        post.broker.retained["gone"] = b"3"  # an old snapshot of its own disk
+        self.run_until(relay, lambda: dict(post.broker.retained) == before)
+        assert relay.counters["reminded"] >= 2
+
+    def test_what_still_waits_is_not_overtaken_by_its_own_past(self, post: Post) -> None:
+        post.queue(message(1, "case"))
+        relay = post.relay()
+        relay.drain(1.0)
+        post.queue(message(2, "case"))
+        assert relay.remind() == ""
+        assert relay.counters["reminded"] == 0, "the newest one waits; it will be sent"
+        relay.drain(1.0)
+        assert post.broker.retained["case"] == b"2"
+
+    def test_a_message_that_is_not_retained_is_told_once(self, post: Post) -> None:
+        post.queue(replace(message(1), retain=False))
+        relay = post.relay()
+        relay.drain(1.0)
+        relay.remind()
+        assert len(post.broker.log) == 1
+
+    def test_away_again_it_says_so(self, post: Post) -> None:
+        post.queue(message(1))
+        relay = post.relay()
+        relay.drain(1.0)
+        post.broker.is_up = False
+        assert "not connected" in relay.remind()
