@@ -191,11 +191,11 @@ def test_a_size_limit_stops_the_writer_and_loses_nothing(sqlite_database: str) -
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MiB."""
+    """A file system of 10 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)],
+        ["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", str(disk)],
         capture_output=True,
         check=False,
     )
@@ -219,7 +219,7 @@ def test_a_full_disk_stops_the_writer_and_loses_nothing(
     file = small_disk / "patrol.db"
     shutil.copyfile(sqlite_database.removeprefix("sqlite:///"), file)
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(2_500_000))  # as much as the log that may have to be merged
+    ballast.write_bytes(bytes(5_000_000))  # more than the log that must be merged
     kept, line = _fill(f"sqlite:///{file}")
     assert kept > 5
     assert "no space left to write" in line
