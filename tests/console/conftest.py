@@ -1,13 +1,28 @@
-"""Fixtures of the console's tests."""
+"""Fixtures of the console's tests: a seeded town, its house, somebody of every duty logged in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
+from patrol.app import App, build
+from patrol.app.console import HouseDoors
+from patrol.clock import SystemClock
+from patrol.console import ConsoleAddress, ConsoleOptions, serve
+from patrol.console.gate import csrf_of
+from patrol.console.passwords import hash_password
+from patrol.domain.account import Account, Duty
+from patrol.domain.case import Case
+from patrol.domain.grid import Role
 from patrol.ports import Store
+from patrol.settings import load_site
 from patrol.store import open_store, upgrade
+from simulators.month import write_month
 from simulators.store import MemoryStore
+
+PASSWORD = "correct-horse-9"
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -20,3 +35,102 @@ def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     upgrade(url)
     with open_store(url) as opened:
         yield opened
+
+
+@dataclass(frozen=True)
+class Town:
+    """A town with a day of history; `case` is open and its leader is `leader`."""
+
+    app: App
+    doors: HouseDoors
+    case: Case
+    config_dir: Path
+
+    @property
+    def store(self) -> Store:
+        return self.app.store
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """Seeded once; tests that move something take what nobody else relies on."""
+    config_dir = tmp_path_factory.mktemp("town")
+    now = SystemClock().now()
+    write_month(config_dir, cameras=30, days=2, now=now, seed=11)
+    site = load_site(config_dir)
+    with build(site) as app:
+        cases = app.store
+        with cases.begin_read() as uow:
+            case = next(c for c in uow.cases.list(open_only=True) if c.before is not None)
+        people = list(site.registry.people.values())
+        leader = next(p for p in people if p.role is Role.GRID_LEADER and p.grid == case.grid)
+        other = next(p for p in people if p.role is Role.GRID_LEADER and p.grid != case.grid)
+        village = site.registry.tree.grids[case.grid].parent
+        cadre = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid == village)
+        far = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid != village)
+        plain = (Duty.OPERATOR, Duty.DUTY_LEAD, Duty.MAINTAINER, Duty.AUDITOR, Duty.ADMIN)
+        named = [(str(duty), duty, None) for duty in plain]
+        named += [
+            ("leader", Duty.GRID_LEADER, leader.id),
+            ("other_leader", Duty.GRID_LEADER, other.id),
+            ("cadre", Duty.VILLAGE_CADRE, cadre.id),
+            ("far_cadre", Duty.VILLAGE_CADRE, far.id),
+            ("operator2", Duty.OPERATOR, None),
+        ]
+        hashed = hash_password(PASSWORD)  # once: it is slow on purpose
+        for name, duty, person in named:
+            known = site.registry.people.get(person) if person else None
+            account = Account(
+                name=name,
+                duty=duty,
+                shown_as=name,
+                password=hashed,
+                grid=known.grid if known else None,
+                person=person,
+                created_at=now,
+            )
+            with app.store.begin() as uow:
+                uow.accounts.put(account)
+                uow.commit()
+        yield Town(app=app, doors=HouseDoors(app), case=case, config_dir=config_dir)
+
+
+@pytest.fixture(scope="session")
+def console(town: Town) -> Iterator[ConsoleAddress]:
+    """Served for real; a proxy's word counts, so that tests can come from many addresses."""
+    with serve(town.doors, ConsoleOptions(port=0, trusted_proxies=("127.0.0.1",))) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def visitor(console: ConsoleAddress) -> Iterator[Callable[[], httpx.Client]]:
+    """A fresh browser at an address of its own."""
+    clients: list[httpx.Client] = []
+
+    def fresh() -> httpx.Client:
+        headers = {"x-forwarded-for": f"10.0.{len(clients) // 250}.{len(clients) % 250 + 1}"}
+        clients.append(httpx.Client(base_url=console.url, headers=headers, timeout=30))
+        return clients[-1]
+
+    yield fresh
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]:
+    """A client logged in under a name, the same one each time; "" is nobody."""
+    known: dict[str, httpx.Client] = {}
+
+    def client(name: str) -> httpx.Client:
+        if name not in known:
+            known[name] = visitor()
+            if name:
+                answer = known[name].post("/login", data={"name": name, "password": PASSWORD})
+                assert answer.status_code == 303, answer.text
+                known[name].headers["x-patrol-csrf"] = csrf_of(
+                    known[name].cookies["patrol_session"]
+                )
+        return known[name]
+
+    return client

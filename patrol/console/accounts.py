@@ -1,0 +1,105 @@
+"""Making and changing accounts: for the administration page and for `patrol user`."""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from patrol.console.passwords import hash_password
+from patrol.domain.account import OF_A_GRID, Account, Duty
+from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.registry import Registry
+from patrol.ports import Store
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+
+
+class BadAccount(ValueError):
+    """Says what is wrong, and what would be right."""
+
+
+def add_account(
+    store: Store,
+    *,
+    name: str,
+    duty: Duty,
+    password: str,
+    registry: Registry,
+    now: datetime,
+    shown_as: str = "",
+    grid: str | None = None,
+    person: str | None = None,
+    by: str = "admin",
+) -> Account:
+    """A new account. Raises BadAccount, WeakPassword."""
+    account = Account(
+        name=_checked_name(name),
+        duty=duty,
+        shown_as=shown_as or name,
+        password=hash_password(password, name=name),
+        grid=_checked_grid(duty, grid, person, registry),
+        person=_checked_person(person, registry),
+        created_at=now,
+    )
+    with store.begin() as uow:
+        if any(known.name == name for known in uow.accounts.all()):
+            raise BadAccount(f"{name!r} exists")
+        uow.accounts.put(account)
+        uow.access.append(at=now, who=by, what="add_account", camera=None, why=f"{name} as {duty}")
+        uow.commit()
+    return account
+
+
+def change_password(
+    store: Store, *, name: str, password: str, now: datetime, by: str = "admin"
+) -> None:
+    """A new password; whoever is logged in under the name is logged out. Raises KeyError."""
+    hashed = hash_password(password, name=name)
+    with store.begin() as uow:
+        account = uow.accounts.get(name)
+        uow.accounts.put(replace(account.came_in(), password=hashed))
+        uow.sessions.end_all(name)
+        uow.access.append(at=now, who=by, what="change_password", camera=None, why=name)
+        uow.commit()
+
+
+def set_disabled(
+    store: Store, *, name: str, disabled: bool, now: datetime, by: str = "admin"
+) -> None:
+    """Close or reopen an account; closing logs it out everywhere. Raises KeyError."""
+    with store.begin() as uow:
+        account = uow.accounts.get(name)
+        uow.accounts.put(replace(account, disabled_at=now if disabled else None))
+        if disabled:
+            uow.sessions.end_all(name)
+        what = "disable_account" if disabled else "enable_account"
+        uow.access.append(at=now, who=by, what=what, camera=None, why=name)
+        uow.commit()
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise BadAccount(f"{name!r}: use 1 to 64 letters, digits, '_', '.', '-'")
+    return name
+
+
+def _checked_person(person: str | None, registry: Registry) -> PersonId | None:
+    if not person:
+        return None
+    if person not in registry.people:
+        raise BadAccount(f"{person!r} is nobody in people.csv")
+    return PersonId(person)
+
+
+def _checked_grid(
+    duty: Duty, grid: str | None, person: str | None, registry: Registry
+) -> GridCode | None:
+    if duty not in OF_A_GRID:
+        return None
+    known = registry.people.get(PersonId(person)) if person else None
+    code = grid or (known.grid if known else None)
+    if code not in registry.tree.grids:
+        raise BadAccount(
+            f"a {duty} answers for a grid: give a grid_code of grids.csv, not {code!r}"
+        )
+    return GridCode(str(code))

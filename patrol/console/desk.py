@@ -1,0 +1,36 @@
+"""The desk: what every router needs, put together once."""
+
+from dataclasses import dataclass
+
+from patrol.console.doors import ConsoleDoors, ConsoleOptions
+from patrol.console.gate import Gate
+from patrol.console.pulse import Pulse
+from patrol.console.shell import Shell
+from patrol.console.thumbs import Thumbs
+from patrol.console.witness import Witness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Built once per console."""
+
+    doors: ConsoleDoors
+    options: ConsoleOptions
+    gate: Gate
+    shell: Shell
+    witness: Witness
+    pulse: Pulse
+    thumbs: Thumbs
+
+    @classmethod
+    def of(cls, doors: ConsoleDoors, options: ConsoleOptions) -> "Desk":
+        """Everything concrete; nothing runs yet."""
+        return cls(
+            doors=doors,
+            options=options,
+            gate=Gate(doors, options),
+            shell=Shell(doors.facts),
+            witness=Witness(doors.store, doors.clock),
+            pulse=Pulse(doors.store),
+            thumbs=Thumbs(doors.evidence),
+        )

@@ -1,0 +1,122 @@
+"""Pictures: served to the login that was given the address, while it holds, and written down."""
+
+import asyncio
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from patrol.console.asking import Anybody, AtDesk
+from patrol.console.desk import Desk
+from patrol.console.gate import Caller, Forbidden
+from patrol.console.tickets import WINDOW_S, Ticket, is_good
+from patrol.console.witness import Gone, Look
+from patrol.domain.account import Right, may_see_case
+from patrol.domain.camera import ConsentState
+from patrol.domain.ids import CameraId, CaseId, Sha256
+from patrol.domain.observation import Light
+from patrol.vision.memory import EyeMemory
+
+REFERENCE: Final = "reference."
+_WHY: Final = {
+    "round": (Right.ROUND,),
+    "finding": (Right.REVIEW,),
+    "case": (Right.CASES, Right.GROUND),
+    "camera": (Right.AREAS,),
+}
+
+
+router = APIRouter()
+
+
+def _asked(
+    picture: str, size: str, until: int, sign: str, context: Annotated[str, Query(alias="for")]
+) -> tuple[Ticket, str]:
+    return Ticket(picture=picture, size=size, context=context, until=until), sign
+
+
+@router.get("/picture/{picture}/{size}")
+async def picture(
+    desk: AtDesk, caller: Anybody, asked: Annotated[tuple[Ticket, str], Depends(_asked)]
+) -> Response:
+    """One picture, after its line stands in the access log."""
+    ticket, sign = asked
+    context = ticket.context
+    if not is_good(caller.secret, ticket, sign, caller.now):
+        raise Forbidden(f"no such ticket for {context}")
+    await run_in_threadpool(_still_allowed, desk, caller, context)
+    jpeg = await _witnessed(desk, caller, ticket)
+    headers = {"Cache-Control": f"private, max-age={WINDOW_S}", "Content-Disposition": "inline"}
+    return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+async def _witnessed(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
+    look = _look(caller, ticket)
+    try:
+        camera = await asyncio.wrap_future(desk.witness.saw(look))
+        if camera is not None and not ticket.context.startswith("case:"):
+            await run_in_threadpool(_refuse_withdrawn, desk, camera)
+        return await run_in_threadpool(_bytes, desk, ticket)
+    except (Gone, KeyError) as exc:
+        raise HTTPException(410, "deleted on schedule") from exc
+
+
+def _look(caller: Caller, ticket: Ticket) -> Look:
+    if ticket.picture.startswith(REFERENCE):
+        _, _, camera = ticket.picture.split(".", 2)
+        return Look(
+            who=caller.account.name, what="view_reference", camera=CameraId(camera),
+            why=ticket.context, picture=None,
+        )  # fmt: skip
+    return Look(
+        who=caller.account.name,
+        what="view_thumbnail" if ticket.size == "thumb" else "view_picture",
+        camera=None,
+        why=ticket.context,
+        picture=Sha256(ticket.picture),
+    )
+
+
+def _still_allowed(desk: Desk, caller: Caller, context: str) -> None:
+    """The right may have gone since the address was given; so may the case's grid."""
+    kind, _, ident = context.partition(":")
+    if not any(caller.may(right) for right in _WHY.get(kind, ())):
+        raise Forbidden(f"no right to look for {context}")
+    if kind != "case":
+        return
+    with desk.doors.store.begin_read() as uow:
+        try:
+            case = uow.cases.get(CaseId(ident))
+        except KeyError:
+            raise Forbidden(f"no {context}") from None
+    if not may_see_case(caller.account, case, desk.doors.registry.tree):
+        raise Forbidden(f"{context} lies outside the grid of {caller.account.name}")
+
+
+def _refuse_withdrawn(desk: Desk, camera: CameraId) -> None:
+    """Withdrawn consent closes a household's samples; a running case keeps its evidence."""
+    known = desk.doors.registry.cameras.get(camera)
+    with desk.doors.store.begin_read() as uow:
+        withdrawn = camera in uow.consents.withdrawn()
+    if withdrawn or (known is not None and known.consent.state is ConsentState.WITHDRAWN):
+        raise Gone(camera)
+
+
+def _bytes(desk: Desk, ticket: Ticket) -> bytes:
+    if ticket.picture.startswith(REFERENCE):
+        _, light, camera = ticket.picture.split(".", 2)
+        return _reference(desk, CameraId(camera), Light(light))
+    if ticket.size == "thumb":
+        return desk.thumbs.get(Sha256(ticket.picture))
+    return desk.doors.evidence.get(Sha256(ticket.picture))
+
+
+def _reference(desk: Desk, camera: CameraId, light: Light) -> bytes:
+    with desk.doors.store.begin_read() as uow:
+        blob = uow.memories.get(camera, light)
+    scene = EyeMemory.from_bytes(blob, light).scene
+    if scene is None or not scene.samples:
+        raise KeyError(camera)
+    return scene.samples[-1]

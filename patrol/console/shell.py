@@ -1,0 +1,143 @@
+"""The shell around every page: templates, headers, what a failed request looks like.
+
+The content security policy allows nothing but our own files: no inline script, no inline style,
+no other host. Templates are Jinja's with escaping always on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from patrol import __version__
+from patrol.console.doors import SiteFacts
+from patrol.console.gate import Caller
+from patrol.console.words import Words
+from patrol.domain.account import Right
+
+STATIC: Final = Path(__file__).parent / "static"
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), microphone=(), camera=(self)",
+}
+HSTS: Final = "max-age=31536000"
+NAVIGATION: Final = (
+    # where, zh, en, right
+    ("/", "今日", "Today", Right.TODAY),
+    ("/rounds", "巡查", "Rounds", Right.ROUND),
+    ("/review", "研判", "Review", Right.REVIEW),
+    ("/cases", "案件", "Cases", Right.CASES),
+    ("/cameras", "点位", "Cameras", Right.CAMERAS),
+    ("/grid", "网格", "Grid", Right.GRID),
+    ("/reports", "报表", "Reports", Right.REPORTS),
+    ("/audit", "审计", "Audit", Right.AUDIT),
+    ("/accounts", "账号", "Accounts", Right.ACCOUNTS),
+)
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("patrol.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Renders; knows the site's name and nothing else of it."""
+
+    facts: SiteFacts
+    _jinja: Environment = field(default_factory=_environment)
+
+    def page(
+        self, template: str, caller: Caller, *, status: int = 200, **content: Any
+    ) -> HTMLResponse:
+        """A page for somebody who is logged in."""
+        return self.html(template, caller.say, status=status, caller=caller, **content)
+
+    def html(self, template: str, say: Words, *, status: int = 200, **content: Any) -> HTMLResponse:
+        """A page for anybody."""
+        caller: Caller | None = content.pop("caller", None)
+        text = self._jinja.get_template(template).render(
+            t=say,
+            say=say,
+            lang="zh-CN" if say.language == "zh" else "en",
+            site=self.facts,
+            caller=caller,
+            navigation=navigation(caller) if caller else (),
+            static=static_address,
+            version=__version__,
+            **content,
+        )
+        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+    def fragment(self, template: str, caller: Caller, **content: Any) -> str:
+        """A piece of a page."""
+        return self._jinja.get_template(template).render(
+            t=caller.say, say=caller.say, caller=caller, site=self.facts, **content
+        )
+
+
+def navigation(caller: Caller) -> list[tuple[str, str]]:
+    """(address, words) of the pages that this account may open."""
+    return [(at, caller.say(zh, en)) for at, zh, en, right in NAVIGATION if caller.may(right)]
+
+
+def home_of(caller: Caller) -> str:
+    """Where a login leads."""
+    if caller.may(Right.TODAY):
+        return "/"
+    return "/leader" if caller.may(Right.GROUND) else "/account"
+
+
+@lru_cache(maxsize=64)
+def static_address(name: str) -> str:
+    """`/static/console.css?v=…`: changes with the file, so browsers may keep it for ever."""
+    digest = sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+class WithHeaders:
+    """Puts the headers on every answer, streams included."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self._app = app
+        self._extra = {**HEADERS, "Strict-Transport-Security": HSTS} if secure else HEADERS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._extra.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def wants_html(request: Request) -> bool:
+    """A person opened it, not a script."""
+    return "text/html" in request.headers.get("accept", "") and "/api/" not in request.url.path

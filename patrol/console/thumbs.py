@@ -1,0 +1,71 @@
+"""Thumbnails of evidence pictures, kept in memory only: what is deleted leaves no small copy."""
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+import cv2
+import numpy as np
+
+from patrol.domain.ids import Sha256
+from patrol.ports import EvidenceStore
+
+WIDTH_PX: Final = 240
+QUALITY: Final = 68  # about 7 kB; a tile is looked at, not judged by
+MOST: Final = 2500  # about 18 MB: two rounds of the whole town
+
+
+class Thumbs:
+    """Makes each once, as long as it is asked for."""
+
+    def __init__(self, evidence: EvidenceStore) -> None:
+        self._evidence = evidence
+        self._kept: OrderedDict[Sha256, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, sha256: Sha256) -> bytes:
+        """A small JPEG. Raises KeyError when the picture is gone."""
+        with self._lock:
+            if sha256 in self._kept:
+                self._kept.move_to_end(sha256)
+                return self._kept[sha256]
+        small = shrunk(self._evidence.get(sha256), WIDTH_PX, QUALITY)
+        with self._lock:
+            self._kept[sha256] = small
+            if len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+        return small
+
+
+def shrunk(jpeg: bytes, width_px: int, quality: int) -> bytes:
+    """The picture scaled down, without any metadata. Raises ValueError: not a picture."""
+    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_REDUCED_COLOR_2)
+    if bgr is None:
+        raise ValueError("not a picture")
+    height, width = bgr.shape[:2]
+    if width > width_px:
+        size = (width_px, max(1, round(height * width_px / width)))
+        bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+    done, small = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError("not a picture")
+    return bytes(small)
+
+
+def photo(upload: bytes, *, longest_px: int = 1600, quality: int = 82) -> tuple[bytes, int, int]:
+    """(JPEG, width, height) of an uploaded photo: turned upright, scaled down, without EXIF.
+
+    Raises ValueError: not a picture.
+    """
+    bgr = cv2.imdecode(np.frombuffer(upload, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError("not a picture")
+    height, width = bgr.shape[:2]
+    scale = min(1.0, longest_px / max(height, width))
+    if scale < 1.0:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+    done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError("not a picture")
+    return bytes(jpeg), int(bgr.shape[1]), int(bgr.shape[0])
