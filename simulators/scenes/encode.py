@@ -72,7 +72,7 @@ def _options(stream: Format) -> dict[str, str]:
             "preset": "superfast",
             "tune": "zerolatency",
             "threads": "1",
-            "x264-params": f"{fixed}:sliced-threads=0:ipratio=1.1",
+            "x264-params": f"{fixed}:sliced-threads=0:ipratio=1.6",
         }
     return {
         "preset": "ultrafast",

@@ -69,12 +69,12 @@ class Library:
         if not missing:
             return 0
         self.cache.mkdir(parents=True, exist_ok=True)
-        missing.sort(key=_cost, reverse=True)
-        workers = min(len(missing), os.cpu_count() or 1)
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            jobs = [pool.submit(_make, spec, self.cache) for spec in missing]
-            for done, job in enumerate(as_completed(jobs), start=1):
-                job.result()
+        groups = _by_scene(missing)
+        done = 0
+        with ProcessPoolExecutor(min(len(groups), _cores()), get_context("spawn")) as pool:
+            jobs = [pool.submit(_make_all, group, self.cache) for group in groups]
+            for job in as_completed(jobs):
+                done += job.result()
                 if progress is not None:
                     progress(done, len(missing))
         return len(missing)
@@ -102,6 +102,26 @@ def _cost(spec: LoopSpec) -> int:
     return main.loop_frames * main.width * main.height * (4 if main.codec == "hevc" else 1)
 
 
+def _by_scene(specs: list[LoopSpec]) -> list[list[LoopSpec]]:
+    """Variants of one scene together, as they share its still; the longest work first."""
+    groups: dict[str, list[LoopSpec]] = {}
+    for spec in specs:
+        groups.setdefault(clean_name(spec.scene), []).append(spec)
+    return sorted(groups.values(), key=lambda group: sum(map(_cost, group)), reverse=True)
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+def _make_all(specs: list[LoopSpec], cache: Path) -> int:
+    """Runs in a worker process."""
+    cv2.setNumThreads(1)
+    for spec in specs:
+        _make(spec, cache)
+    return len(specs)
+
+
 def _path(cache: Path, spec: LoopSpec, stream: Format) -> Path:
     key = hashlib.sha256(repr((CONTENT_VERSION, spec, stream)).encode()).hexdigest()[:16]
     fault = "" if spec.fault is Fault.NONE else f"-{spec.fault}"
@@ -109,8 +129,7 @@ def _path(cache: Path, spec: LoopSpec, stream: Format) -> Path:
 
 
 def _make(spec: LoopSpec, cache: Path) -> None:
-    """Draw and encode one specification, main and sub (runs in a worker process)."""
-    cv2.setNumThreads(1)
+    """Draw and encode one specification, main and sub."""
     scene = spec.find_scene()
     for stream in (scene.main, scene.sub):
         frames = film(scene, spec.scene, spec.light, spec.fault, stream)

@@ -1,11 +1,14 @@
-"""What stands where in each scene: zones, staged objects, the agreed part of the picture."""
+"""What a scene's picture holds, in fractions of it: zones, staged objects, the agreed part."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from patrol.domain.zone import Polygon, Zone
-from simulators.scenes.catalogue import Scene, SceneKind
+from simulators.scenes.catalogue import Scene
+from simulators.scenes.layouts import layout_of
 
 Box = tuple[float, float, float, float]
+_ALL_BUT_A_CORNER: Final[Polygon] = ((0.0, 0.0), (0.86, 0.0), (1.0, 0.22), (1.0, 1.0), (0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,23 +21,26 @@ class Staged:
 
 def zones_of(scene: Scene) -> tuple[Zone, ...]:
     """Zones as an installer would draw them on the clean picture."""
-    if scene.kind is SceneKind.YARD:
-        return ()
-    return (
-        Zone(
-            name="x",
-            polygon=((0.2, 0.5), (0.8, 0.5), (0.9, 0.95), (0.1, 0.95)),
-            classes=frozenset({"car"}),
-            kind="blocking_vehicle",
-        ),
-    )
+    return layout_of(scene).zones
 
 
 def objects_of(scene: Scene, name: str) -> tuple[Staged, ...]:
-    """Boxes of what is staged."""
-    return ()
+    """Boxes of what is staged, and of what always stands there."""
+    layout = layout_of(scene)
+    variant = scene.variant(name)
+    staged = layout.stages[variant.name] if variant is not None else ()
+    return tuple(
+        Staged(label=placed.figure.label, box=_rounded(placed.box(layout.view)))
+        for placed in (*staged, *layout.parked)
+    )
 
 
 def visible_of(scene: Scene) -> Polygon:
-    """The part that a careful household agrees to: without the neighbour's side."""
-    return ((0.0, 0.12), (0.9, 0.12), (1.0, 0.3), (1.0, 1.0), (0.0, 1.0))
+    """The part that a careful household agrees to: the neighbour's corner is left out."""
+    del scene
+    return _ALL_BUT_A_CORNER
+
+
+def _rounded(box: Box) -> Box:
+    x, y, width, height = (round(value, 4) for value in box)
+    return x, y, width, height
