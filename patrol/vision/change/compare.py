@@ -12,6 +12,7 @@ from patrol.domain.zone import Polygon
 from patrol.vision.change.causes import frame_wide
 from patrol.vision.change.model import ChangeReport, ShiftReading
 from patrol.vision.change.regions import Evidence, changed_mask, describe, places
+from patrol.vision.change.shadow import Relit
 from patrol.vision.change.track import follow
 from patrol.vision.reference.align import MIN_POINTS, Alignment, align, onto_reference
 from patrol.vision.reference.differences import Differences, differences
@@ -114,7 +115,7 @@ def _report(
             state=memory.state, memory=memory, shift=shift, frame_wide=wide, changed=changed
         )
     motion = _motion(looks, colourless=memory.light is Light.INFRARED)
-    by = Evidence(found=first.found, model=model, motion=motion)
+    by = Evidence(found=first.found, relit=Relit(first.found), model=model, motion=motion)
     seen = sorted((describe(p, by) for p in places(first.changed)), key=lambda r: -r.score)
     tracks, regions = follow(memory.tracks, seen, at)
     return ChangeReport(

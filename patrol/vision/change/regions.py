@@ -8,6 +8,7 @@ import numpy as np
 
 from patrol.domain.observation import Box
 from patrol.vision.change.model import Explanation, Region
+from patrol.vision.change.shadow import Relit
 from patrol.vision.reference.differences import Differences
 from patrol.vision.reference.memory import Model
 from patrol.vision.reference.working import Float, Mask
@@ -20,7 +21,6 @@ AT_ONCE_AREA = 0.011  # from here on a place is proposed at its first visit
 SHRINK_PX = 3  # windows blur outwards by this much
 JOIN_PX = 9  # parts of one thing lie this close together
 MOVING_SHARE = 0.4  # of a place's pixels differ between the pictures of one visit
-SHADOW_CORRELATION = 0.55
 MOSTLY_SKY = 0.7  # of a place's pixels
 OVERLAY_HEIGHT = 0.08
 OVERLAY_STRIP = 0.14  # of the height, at the upper and lower edge
@@ -31,6 +31,7 @@ class Evidence:
     """Everything that a changed place is judged by."""
 
     found: Differences
+    relit: Relit
     model: Model
     motion: Float | None  # differences between the pictures of this visit; None: only one
 
@@ -99,16 +100,6 @@ def iou(a: Box, b: Box) -> float:
     return common / max(a[2] * a[3] + b[2] * b[3] - common, 1e-9)
 
 
-def _is_shadow(place: Place, found: Differences) -> bool:
-    """The ground's pattern shines through, only the light differs."""
-    inside = cv2.erode(place.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    if not inside.any():
-        return False
-    correlation = float(np.median(found.correlation[inside]))
-    colour = float(np.median(found.colour[inside]))
-    return correlation > SHADOW_CORRELATION and colour < 1.0
-
-
 def _is_overlay(box: Box) -> bool:
     _, y, w, h = box
     at_edge = y + h < OVERLAY_STRIP or y > 1 - OVERLAY_STRIP
@@ -122,7 +113,7 @@ def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
         return Explanation.OVERLAY
     if float(by.model.sky[place.mask].mean()) > MOSTLY_SKY:
         return Explanation.SKY
-    if _is_shadow(place, by.found):
+    if by.relit.explains(place.mask):
         return Explanation.SHADOW
     return Explanation.NOTHING
 

@@ -29,13 +29,13 @@ DARK_FLOOR = 40.0  # grey levels added before shares are taken: dark pixels have
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Differences:
-    """The three maps, and the correlation that tells a shadow from a thing."""
+    """The three maps, and what they were made of."""
 
     structure: Float
     colour: Float
     light: Float
-    correlation: Float  # -1..1, of local patterns
-    gain: float  # exposure against the reference
+    picture: Working  # aligned
+    predicted: Working  # the reference in today's exposure
 
     @property
     def strongest(self) -> Float:
@@ -47,21 +47,27 @@ def _box(values: Float, side: int = WINDOW) -> Float:
     return as_float(cv2.blur(values, (side, side)))
 
 
-def _shares(picture: Working) -> tuple[Float, Float]:
+def _shares(smooth: Float) -> tuple[Float, Float]:
     """Red and blue against green, as shares of the whole: what a shadow hardly changes."""
-    channels = as_float(cv2.blur(picture.bgr, (5, 5)))
-    blue, green, red = (channels[:, :, c] for c in range(3))
+    blue, green, red = (smooth[:, :, c] for c in range(3))
     total = blue + green + red + np.float32(3 * DARK_FLOOR)
     return as_float((red - green) / total), as_float((blue - green) / total)
 
 
 def _colour(picture: Working, predicted: Working) -> Float:
-    red_a, blue_a = _shares(picture)
-    red_b, blue_b = _shares(predicted)
+    """Difference of the shares, the brighter first brought down to the darker.
+
+    Without that, the floor that keeps dark pixels from having a colour would itself be a colour
+    difference between a place and the same place in shadow.
+    """
+    seen, expected = _box(picture.grey, 5), _box(predicted.grey, 5)
+    darker = np.minimum(seen, expected) + np.float32(4.0)
+    red_a, blue_a = _shares(picture.smooth * (darker / (seen + 4.0))[:, :, None])
+    red_b, blue_b = _shares(predicted.smooth * (darker / (expected + 4.0))[:, :, None])
     return as_float(cv2.magnitude(red_a - red_b, blue_a - blue_b)) / np.float32(COLOUR_UNIT)
 
 
-def _structure(seen: Float, expected: Float, gain: float) -> tuple[Float, Float]:
+def _structure(seen: Float, expected: Float, gain: float) -> Float:
     mean_a, mean_b = _box(seen), _box(expected)
     var_a = np.maximum(_box(seen * seen) - mean_a * mean_a, 0.0)
     var_b = np.maximum(_box(expected * expected) - mean_b * mean_b, 0.0)
@@ -69,7 +75,7 @@ def _structure(seen: Float, expected: Float, gain: float) -> tuple[Float, Float]
     correlation = common / np.sqrt((var_a + NOISE_VARIANCE) * (var_b + NOISE_VARIANCE))
     energy = np.maximum(var_a, var_b)
     believed = energy / (energy + np.float32(ENERGY * min(max(gain, 0.35), 1.5) ** 2))
-    return (1.0 - correlation) * believed / np.float32(STRUCTURE_UNIT), correlation
+    return (1.0 - correlation) * believed / np.float32(STRUCTURE_UNIT)
 
 
 def _light(seen: Float, expected: Float) -> Float:
@@ -83,11 +89,11 @@ def differences(
     """Compare an aligned picture with the reference; `where` limits what the exposure is fit on."""
     tone = fit_tone(reference.bgr, picture.bgr, where, grey=colourless)
     predicted = Working(tone.apply(reference.bgr))
-    structure, correlation = _structure(picture.grey, predicted.grey, tone.gain)
+    structure = _structure(picture.grey, predicted.grey, tone.gain)
     return Differences(
         structure=structure,
         colour=np.zeros_like(structure) if colourless else _colour(picture, predicted),
         light=_light(picture.grey, predicted.grey),
-        correlation=correlation,
-        gain=tone.gain,
+        picture=picture,
+        predicted=predicted,
     )

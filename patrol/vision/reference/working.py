@@ -45,6 +45,11 @@ class Working:
         return as_float(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY))
 
     @cached_property
+    def smooth(self) -> Float:
+        """Colours over 5 × 5 pixels: single pixels have too much noise to have a colour."""
+        return as_float(cv2.blur(self.bgr, (5, 5)))
+
+    @cached_property
     def texture(self) -> BgrImage:
         """Grey with slow light and local contrast taken out: what alignment looks at."""
         window = (NORMAL_WINDOW, NORMAL_WINDOW)
