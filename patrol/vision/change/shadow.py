@@ -1,0 +1,104 @@
+"""Whether a changed place is only lit differently: a shadow that came, or one that went.
+
+The light over a place is what a median over nine pixels leaves of the logarithm of seen ÷ expected:
+it keeps a shadow's sharp edge, and drops patterns. With that light put on the expected picture, a
+shadow leaves nothing; a thing leaves its own pattern *and* misses the ground's.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from patrol.vision.reference.differences import Differences
+from patrol.vision.reference.working import Float, Mask, as_float
+
+MEDIAN = 9  # px
+DETAIL = (7, 7)
+LOG_FLOOR = 8.0  # grey levels; dark pixels have no ratio
+STEPS = 64.0  # of the logarithm, per unit, in eight bits
+NOISE = 2.5e-4  # energy of the sensor's noise in the logarithm: 1.6 % of the level
+LEFT_OVER = 0.45  # of the patterns' energy; below, it may be the same pattern
+SAME_PATTERN = 0.33  # … and below this it is, whatever the light does
+PATTERNED = 5.0  # times the noise: a ground that can be told from another
+LIT_SHARE = 0.25  # of a place is lit differently
+CLEAR = 0.09  # of the logarithm: lit differently at all
+DEEPEST = 1.25  # of the logarithm: no shadow takes more than 70 % of the light
+ONE_WAY = 0.85  # of the differently lit pixels are darker, or brighter, together
+EVEN = 0.13  # deviation of the light over a plain ground under one shadow
+TINT = (0.4, 0.25)  # of the logarithm, red to blue and red to green: skylight is bluer than sun
+TINT_SPREAD = 0.22  # between the quartiles: one light tints all that it falls on alike
+BLIND = 248.0  # from this level on a channel says nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Relit:
+    """The light of one comparison; made once, and only if a place asks."""
+
+    found: Differences
+
+    @cached_property
+    def _logs(self) -> tuple[Float, Float]:
+        seen, expected = self.found.picture.grey, self.found.predicted.grey
+        return np.log(seen + LOG_FLOOR), np.log(expected + LOG_FLOOR)
+
+    @cached_property
+    def light(self) -> Float:
+        """Logarithm of how much brighter, patterns dropped."""
+        seen, expected = self._logs
+        stepped = np.clip((seen - expected) * STEPS + 128, 0, 255).astype(np.uint8)
+        return (as_float(cv2.medianBlur(stepped, MEDIAN)) - 128) / np.float32(STEPS)
+
+    @cached_property
+    def energies(self) -> tuple[Float, Float, Float]:
+        """Squared detail: left over, of the expected picture, of the seen one."""
+        seen, expected = self._logs
+        unlit = seen - self.light
+        return _detail(unlit - expected), _detail(expected), _detail(unlit)
+
+    def explains(self, place: Mask) -> bool:
+        """Whether light alone makes this place.
+
+        On patterned ground the pattern decides: the same one shines through, or another is there.
+        Where little is left, exposure and tint must fit a shadow as well; on plain ground they and
+        the evenness of the light are all there is.
+        """
+        left, expected, seen = (float(energy[place].mean()) for energy in self.energies)
+        patterns = expected + seen
+        if patterns >= PATTERNED * NOISE and left < SAME_PATTERN * patterns:
+            return True
+        lit = self._one_way(place)
+        if lit is None or not self._one_tint(place):
+            return False
+        if patterns < 3 * NOISE:
+            return float(lit.std()) < EVEN
+        return left < LEFT_OVER * patterns + NOISE
+
+    def _one_way(self, place: Mask) -> Float | None:
+        """The light where it differs, if it is all darker or all brighter, and not too deep."""
+        light = self.light[place]
+        lit = light[np.abs(light) > CLEAR]
+        if lit.size < LIT_SHARE * light.size or float(np.percentile(np.abs(lit), 80)) > DEEPEST:
+            return None
+        darker = float((lit < 0).mean())
+        return lit if max(darker, 1 - darker) >= ONE_WAY else None
+
+    def _one_tint(self, place: Mask) -> bool:
+        """Whether the place's colours all moved the same, short way."""
+        seen, expected = self.found.picture.smooth[place], self.found.predicted.smooth[place]
+        fair = (seen.max(axis=1) < BLIND) & (expected.max(axis=1) < BLIND)
+        if fair.sum() < LIT_SHARE * fair.size:
+            return float(np.median(self.found.colour[place])) < 1.0
+        moved = np.log(seen[fair] + LOG_FLOOR) - np.log(expected[fair] + LOG_FLOOR)
+        for channel, most in zip((0, 1), TINT, strict=True):
+            tint = moved[:, 2] - moved[:, channel]
+            low, middle, high = np.percentile(tint, (25, 50, 75))
+            if abs(middle) > most or high - low > TINT_SPREAD:
+                return False
+        return True
+
+
+def _detail(values: Float) -> Float:
+    fine = values - as_float(cv2.blur(values, DETAIL))
+    return fine * fine
