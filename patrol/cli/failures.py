@@ -16,10 +16,12 @@ from patrol.cli.common import BAD_INPUT, FAILED, Failure, say_err
 
 _CODES: Final[Mapping[str, int]] = {
     "ConfigProblems": BAD_INPUT,
+    "BadAccount": BAD_INPUT,
     "BadAddress": BAD_INPUT,
     "BadLabels": BAD_INPUT,
     "NoFootage": FAILED,
     "UnknownPlan": BAD_INPUT,
+    "WeakPassword": BAD_INPUT,
     "UnknownCategory": BAD_INPUT,
     "StoreUnavailable": FAILED,
     "StoreFull": FAILED,

@@ -21,6 +21,7 @@ from patrol.cli import (
     rounds,
     service,
     simulate,
+    users,
     weights,
 )
 from patrol.cli.common import Options, logs_to_stderr
@@ -34,7 +35,7 @@ cli = typer.Typer(
 )
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    judge, benches,
+    users, judge, benches,
 ):  # fmt: skip
     room.register(cli)
 

@@ -1,0 +1,177 @@
+"""`patrol user add|passwd|disable|enable|list`: console accounts, without the console.
+
+A password is asked for twice on the terminal, or read from stdin's first line with
+`--password-stdin`; it is never an argument, where every user of the machine could read it.
+"""
+
+import getpass
+import sys
+from enum import StrEnum, auto
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from patrol.cli.common import (
+    AsJson,
+    By,
+    bad_input,
+    console,
+    operator,
+    print_json,
+    say_err,
+    site_of,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from patrol.domain.account import Account
+
+
+class DutyWord(StrEnum):
+    """What `--duty` takes (patrol.domain.account.Duty, without importing it for `--help`)."""
+
+    OPERATOR = auto()
+    DUTY_LEAD = auto()
+    VILLAGE_CADRE = auto()
+    GRID_LEADER = auto()
+    MAINTAINER = auto()
+    AUDITOR = auto()
+    ADMIN = auto()
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read the password from stdin.")
+]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    group = typer.Typer(no_args_is_help=True, help="控制台账号。 Console accounts.")
+    group.command("add")(add)
+    group.command("passwd")(passwd)
+    group.command("disable")(disable)
+    group.command("enable")(enable)
+    group.command("list")(show)
+    cli.add_typer(group, name="user")
+
+
+def add(
+    context: typer.Context,
+    name: Name,
+    *,
+    duty: Annotated[DutyWord, typer.Option("--duty", help="职责。 What the account is for.")],
+    shown_as: Annotated[str, typer.Option("--shown-as", help="显示名。 What people see.")] = "",
+    grid: Annotated[str, typer.Option("--grid", help="网格编码。 The grid answered for.")] = "",
+    person: Annotated[str, typer.Option("--person", help="人员编号。 Who in people.csv.")] = "",
+    from_stdin: FromStdin = False,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """新建账号。 A new account."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.console.accounts import add_account  # noqa: PLC0415  argon2
+    from patrol.domain.account import Duty  # noqa: PLC0415  with the rooms
+
+    site = site_of(context)
+    with store_of(site) as store:
+        account = add_account(
+            store,
+            name=name,
+            duty=Duty(duty.value),
+            password=_password(from_stdin=from_stdin),
+            registry=site.registry,
+            now=SystemClock().now(),
+            shown_as=shown_as,
+            grid=grid or None,
+            person=person or None,
+            by=operator(by),
+        )
+    if as_json:
+        print_json(_document(account))
+    else:
+        say_err(f"{account.name}: 已建 added, {account.duty}")
+
+
+def passwd(
+    context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
+) -> None:
+    """改口令,已登录的全部退出。 A new password; every session of it ends."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.console.accounts import change_password  # noqa: PLC0415  argon2
+
+    with store_of(site_of(context)) as store:
+        try:
+            change_password(
+                store,
+                name=name,
+                password=_password(from_stdin=from_stdin),
+                now=SystemClock().now(),
+                by=operator(by),
+            )
+        except KeyError:
+            bad_input(_nobody(name))
+    say_err(f"{name}: 口令已改 the password is changed")
+
+
+def disable(context: typer.Context, name: Name, *, by: By = "") -> None:
+    """停用账号(从不删除)。 Close an account; accounts are never deleted."""
+    _set(context, name, by, disabled=True)
+
+
+def enable(context: typer.Context, name: Name, *, by: By = "") -> None:
+    """恢复账号。 Open it again."""
+    _set(context, name, by, disabled=False)
+
+
+def show(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """账号列表。 All accounts."""
+    with store_of(site_of(context)) as store, store.begin_read() as uow:
+        accounts = list(uow.accounts.all())
+    if as_json:
+        print_json([_document(account) for account in accounts])
+        return
+    for account in accounts:
+        state = "停用 disabled" if account.disabled_at else "可用 open"
+        line = f"{account.name}  {account.duty}  {account.shown_as}  {state}"
+        console().print(line, markup=False)
+
+
+def _set(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.console.accounts import set_disabled  # noqa: PLC0415  argon2
+
+    with store_of(site_of(context)) as store:
+        try:
+            set_disabled(
+                store, name=name, disabled=disabled, now=SystemClock().now(), by=operator(by)
+            )
+        except KeyError:
+            bad_input(_nobody(name))
+    say_err(f"{name}: {'已停用 disabled' if disabled else '已恢复 open again'}")
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin or not sys.stdin.isatty():
+        if not from_stdin:
+            bad_input("no terminal to ask for a password, pipe it and say --password-stdin")
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass.getpass("口令 password: ")
+    if getpass.getpass("再输一次 again: ") != first:
+        bad_input("the two passwords differ, try again")
+    return first
+
+
+def _nobody(name: str) -> str:
+    return f"account {name!r}: there is none, `patrol user list` lists them"
+
+
+def _document(account: "Account") -> dict[str, object]:
+    return {
+        "name": account.name,
+        "duty": str(account.duty),
+        "shown_as": account.shown_as,
+        "grid": account.grid,
+        "person": account.person,
+        "disabled": account.disabled_at is not None,
+    }
