@@ -17,8 +17,10 @@ from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, F32, PictureView
 LATTICES: Final = (8, 12, 16, 20, 24, 32, 40)  # px
 LATTICE_RATIO: Final = 3.0  # steps on the lattice over steps beside it
 LATTICE_STEP: Final = 4.0  # luma, mean along a lattice line
-GREY_HALF_WIDTH: Final = 2  # luma around 128
-GREY_CHROMA: Final = 1
+GREY_HALF_WIDTH: Final = 1  # luma around 128
+GREY_CHROMA: Final = 2
+FLAT_PX: Final = 5  # of the small picture
+FLAT_RELIEF: Final = 1  # luma, brightest minus darkest around
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +41,8 @@ def measure_blocks(view: PictureView) -> Blocks:
     """All three."""
     visible = max(1, int(view.cells.sum()))
     broken = mosaic_cells(view) & view.cells
-    return Blocks(mosaic=float(broken.sum()) / visible, green=_green(view), grey=_grey(view))
+    green, grey = _fills(view)
+    return Blocks(mosaic=float(broken.sum()) / visible, green=green, grey=grey)
 
 
 def mosaic_cells(view: PictureView) -> NDArray[np.bool_]:
@@ -73,18 +76,19 @@ def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
     return np.asarray(strong & (even >= on / 3), np.bool_)
 
 
-def _green(view: PictureView) -> float:
-    """Share in the green of missing data: strong, flat, nothing else in it."""
+def _fills(view: PictureView) -> tuple[float, float]:
+    """Shares of flat green and of flat middle grey; foliage and asphalt have grain, fills none."""
+    around = np.ones((FLAT_PX, FLAT_PX), np.uint8)
+    relief = cv2.subtract(cv2.dilate(view.luma, around), cv2.erode(view.luma, around))
+    flat = cv2.inRange(relief, 0, FLAT_RELIEF) & view.seen
     blue, green, red = cv2.split(view.small)
-    pure = (green > 60) & (red < 40) & (blue < 40) & (view.seen > 0)  # noqa: PLR2004
-    return float(pure.sum()) / max(1.0, float((view.seen > 0).sum()))
-
-
-def _grey(view: PictureView) -> float:
-    """Share in the decoder's middle grey."""
-    width = GREY_HALF_WIDTH
-    middle = cv2.inRange(view.luma, 128 - width, 128 + width)
+    other = cv2.max(blue, red)
+    strong = cv2.inRange(green, 60, 255) & cv2.inRange(other, 0, 50)
+    middle = cv2.inRange(view.luma, 128 - GREY_HALF_WIDTH, 128 + GREY_HALF_WIDTH)
     for chroma in (view.cr, view.cb):
         middle &= cv2.inRange(chroma, 128 - GREY_CHROMA, 128 + GREY_CHROMA)
-    middle &= view.seen
-    return float((middle > 0).sum()) / max(1.0, float((view.seen > 0).sum()))
+    visible = max(1, cv2.countNonZero(view.seen))
+    return (
+        cv2.countNonZero(strong & flat) / visible,
+        cv2.countNonZero(middle & flat) / visible,
+    )

@@ -4,6 +4,7 @@ Same shape as gauges.py: (measures, usual, limits) → Reading.
 """
 
 import math
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,13 @@ from patrol.vision.quality.report import Fault, Reading, take
 VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
 SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp
 STILL_SHARP = 0.7
-WHITE_OUT = (165.0, 9.0)  # luma from which, chroma up to which it may be snow or fog
+PALE_CHROMA = 12.0
+SNOW_LUMA = 170.0
+BURNT_LUMA = 250.0  # a cobweb in the light of the camera's own lamps
+FOG_LUMA = 90.0
+UNTOUCHED = 0.7  # of a cell's usual contrast
+HALF_GONE = 0.2  # share of the structured cells
+HAZY = 0.75  # median of the cells' contrast ratios
 CHANGED_LUMA = 35.0  # beyond the change of the whole picture's exposure
 CHANGED_CHROMA = 14.0
 
@@ -39,7 +46,7 @@ def noise(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Rea
     """Grain even where the scene is calm."""
     value, threshold = measures.detail.noise, limits.noise_sigma
     if usual is not None and math.isfinite(usual.scalar["noise"]):
-        threshold = max(threshold, limits.noise_ratio * usual.scalar["noise"])
+        threshold = max(limits.noise_own_sigma, limits.noise_ratio * usual.scalar["noise"])
     return take(Fault.NOISE, value, threshold, "noise/1", over=value >= threshold)
 
 
@@ -47,7 +54,7 @@ def stripes(measures: Measures, usual: Usual | None, limits: QualityLimits) -> R
     """Bars or lines through the whole picture that are not always there."""
     value, threshold = measures.stripes, limits.stripes_sigma
     if usual is not None and math.isfinite(usual.scalar["stripes"]):
-        threshold += usual.scalar["stripes"]
+        threshold += 1.5 * usual.scalar["stripes"]
     else:
         threshold *= 3  # a roller shutter or a ploughed field is striped by nature
     return take(Fault.STRIPES, value, threshold, "stripes/1", over=value >= threshold)
@@ -56,15 +63,18 @@ def stripes(measures: Measures, usual: Usual | None, limits: QualityLimits) -> R
 def artifacts(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
     """Broken into blocks, or filled with a decoder's own colours."""
     blocks = measures.blocks
-    parts = [("mosaic", blocks.mosaic), ("green", blocks.green), ("grey", blocks.grey)]
-    surplus = []
-    for name, share in parts:
-        known = usual is not None and math.isfinite(usual.scalar[name])
-        own = usual.scalar[name] if usual is not None and known else 0.0
-        surplus.append(share - own - (0.0 if known or name == "mosaic" else 0.1))
-    value = max(0.0, *surplus)
+    shares = {"mosaic": blocks.mosaic, "green": blocks.green, "grey": blocks.grey}
+    if usual is not None:
+        shares = {n: share - _finite(usual.scalar[n]) for n, share in shares.items()}
+    if measures.tone.calm_high - measures.tone.calm_low < limits.contrast_span:
+        shares["grey"] = 0.0  # a pale picture lies around middle grey by itself
+    value = max(0.0, *shares.values())
     over = value >= limits.artifact_share
     return take(Fault.ARTIFACTS, value, limits.artifact_share, "blocks/1", over=over)
+
+
+def _finite(number: float) -> float:
+    return number if math.isfinite(number) else 0.0
 
 
 def occlusion(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
@@ -86,25 +96,52 @@ def occlusion(measures: Measures, usual: Usual | None, limits: QualityLimits) ->
 
 
 def covered_cells(measures: Measures, usual: Usual) -> NDArray[np.bool_]:
-    """Cells that something hides: detail gone or smeared, and another colour than usual."""
-    detail, tone = measures.detail, measures.tone
+    """Cells that something hides: detail gone or smeared, and not the way fog or snow take it."""
+    detail = measures.detail
     contrast, sharpness = usual.grid["contrast"], usual.grid["sharpness"]
-    exposure = tone.mean - usual.scalar["mean"]
-    with np.errstate(invalid="ignore"):
-        vanished = (contrast >= STRUCTURED) & (detail.contrast < VANISHED * contrast)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(contrast >= STRUCTURED, detail.contrast / contrast, np.float32(np.nan))
+        vanished = ratio < VANISHED
+        other = _other_colour(measures, usual)
         flat = detail.contrast < STRUCTURED
-        luma_gone = np.abs(tone.cell_luma - usual.grid["luma"] - exposure) > CHANGED_LUMA
-        chroma_gone = np.hypot(
-            tone.cell_cr - usual.grid["cell_cr"], tone.cell_cb - usual.grid["cell_cb"]
-        ) > CHANGED_CHROMA  # fmt: skip
-        other = luma_gone | chroma_gone
         smeared = detail.sharpness < SMEARED * sharpness
-        whole_is_sharp = measures.sharpness_ratio(sharpness) >= STILL_SHARP
-        white = (tone.cell_luma >= WHITE_OUT[0]) & (
-            np.hypot(tone.cell_cr, tone.cell_cb) <= WHITE_OUT[1]
-        )
+    whole_is_sharp = measures.sharpness_ratio(sharpness) >= STILL_SHARP
     hidden = vanished | (flat & other) | (smeared & other & whole_is_sharp)
-    return np.asarray(hidden & ~white, np.bool_)
+    return np.asarray(hidden & ~_paled(measures, ratio, usual), np.bool_)
+
+
+def _other_colour(measures: Measures, usual: Usual) -> NDArray[np.bool_]:
+    """Cells whose luma or chroma moved otherwise than most of the picture did.
+
+    Exposure multiplies all cells, a cast shifts all; their medians are what most cells did, as long
+    as less than half of the picture is covered.
+    """
+    tone, grid = measures.tone, usual.grid
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a picture without any visible cell
+        gain = np.nanmedian(tone.cell_luma / np.maximum(grid["luma"], 1))
+        expected = np.minimum(grid["luma"] * gain, 250)
+        luma = np.abs(np.minimum(tone.cell_luma, 250) - expected) > CHANGED_LUMA
+        red, blue = tone.cell_cr - grid["cell_cr"] * gain, tone.cell_cb - grid["cell_cb"] * gain
+        chroma = np.hypot(red - np.nanmedian(red), blue - np.nanmedian(blue)) > CHANGED_CHROMA
+    return np.asarray(luma | chroma, np.bool_)
+
+
+def _paled(measures: Measures, ratio: NDArray[np.floating], usual: Usual) -> NDArray[np.bool_]:
+    """Cells as fog and snow leave them: pale grey.
+
+    Snow is the brightest. Fog takes detail by degrees, more with distance: between what is gone and
+    what is untouched lie cells that are half gone, and most are gone a little. A cover has an edge.
+    """
+    tone = measures.tone
+    with np.errstate(invalid="ignore"):
+        neutral = np.hypot(tone.cell_cr, tone.cell_cb) <= PALE_CHROMA
+        half = (ratio >= VANISHED) & (ratio < UNTOUCHED)
+        by_degrees = half.sum() > HALF_GONE * int(np.isfinite(ratio).sum())
+        _, middle, _ = measures.contrast_ratios(usual.grid["contrast"])
+        floor = FOG_LUMA if by_degrees or middle < HAZY else SNOW_LUMA
+        pale = (tone.cell_luma >= floor) & (tone.cell_luma < BURNT_LUMA)
+    return np.asarray(neutral & pale, np.bool_)
 
 
 def _share(cells: NDArray[np.bool_], measures: Measures) -> float:

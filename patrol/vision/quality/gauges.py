@@ -6,17 +6,34 @@ several faults is the cause is decided in judge.py.
 
 import math
 
+from patrol.domain.observation import Light
 from patrol.vision.quality.history import Usual
 from patrol.vision.quality.limits import QualityLimits
 from patrol.vision.quality.measures import Measures
 from patrol.vision.quality.report import Fault, Reading, take
 
-INFRARED_RANGE = 5.0  # chroma percentile range below which a picture is black and white
+AWAY = 5.0  # chroma: fog and snow move colours too, but towards grey
+FEW_NEUTRAL = 0.05  # of the picture; a green field has no neutral parts to lose
+COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
+INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
 
 
-def is_grey(measures: Measures) -> bool:
-    """Whether the picture has no colour of its own (a constant tint is none)."""
-    return measures.tone.chroma_range <= INFRARED_RANGE
+def is_grey(measures: Measures, remembered: Light | None) -> bool:
+    """Whether the picture is black and white.
+
+    A picture without any colour is, always. Where the camera's memory says infrared, a coloured
+    cover or a green fill over less than half of it does not make it day; where it says day, fog and
+    snow, which leave little colour, do not make it night. Without a memory a constant tint is no
+    colour either.
+    """
+    tone = measures.tone
+    if tone.colourless >= COLOURLESS:
+        return True
+    if remembered is Light.INFRARED:
+        return tone.colourless >= 0.5  # noqa: PLR2004  argued above
+    if remembered is Light.DAY:
+        return False
+    return tone.chroma_range <= INFRARED_RANGE
 
 
 def black_screen(measures: Measures, _usual: Usual | None, limits: QualityLimits) -> Reading:
@@ -37,57 +54,77 @@ def solid_color(measures: Measures, _usual: Usual | None, limits: QualityLimits)
     """One colour and nothing else (blue screen, whole lens covered)."""
     tone = measures.tone
     span = max(tone.calm_high - tone.calm_low, tone.chroma_range)
-    over = span <= limits.solid_range and tone.calm_high > limits.black_luma
+    burnt = tone.calm_low >= limits.burnt_luma  # white everywhere: too bright, not a colour
+    over = span <= limits.solid_range and tone.calm_high > limits.black_luma and not burnt
     return take(Fault.SOLID_COLOR, span, limits.solid_range, "solid/1", over=over, below=True)
 
 
 def too_dark(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
-    """Too little light to see by; a dark street under lamps is not."""
+    """Too little light to see by; a dark street under lamps is not, nor is a usual night."""
     tone = measures.tone
-    threshold = limits.dark_luma
-    if usual is not None:
-        own = min(limits.dark_own_luma, limits.dark_ratio * usual.scalar["mean"])
-        threshold = max(threshold, own)
-        dim = tone.p95 < max(limits.dark_highlight, 0.6 * usual.scalar["p95"])
-    else:
-        dim = tone.p95 < limits.dark_highlight
-    over = tone.mean < threshold and dim
+    if usual is None:
+        over = tone.mean < limits.dark_luma and tone.p95 < limits.dark_highlight
+        return take(Fault.TOO_DARK, tone.mean, limits.dark_luma, "dark/1", over=over, below=True)
+    own = usual.scalar["mean"]
+    threshold = min(limits.dark_own_luma, max(limits.dark_luma, limits.dark_ratio * own))
+    dim = tone.p95 < max(limits.dark_highlight, 0.65 * usual.scalar["p95"])
+    over = dim and tone.mean < threshold and tone.mean < limits.dark_unusual * own
     return take(Fault.TOO_DARK, tone.mean, threshold, "dark/1", over=over, below=True)
 
 
 def too_bright(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
-    """Burnt out; snow is bright but not burnt out, a bright sky is not the whole picture."""
+    """Burnt out: highlights lost, and either much of them or no shadow left.
+
+    Snow is bright and keeps its shadows; fog lifts the shadows and burns nothing; a bright sky
+    leaves the ground as it is.
+    """
     tone = measures.tone
-    usual_clipped = _number(usual, "clipped", 0.0)
-    burnt = tone.clipped >= max(limits.bright_clipped, usual_clipped + 0.2)
-    over = (tone.mean >= limits.bright_luma and burnt) or tone.mean >= limits.bright_flat_luma
-    return take(Fault.TOO_BRIGHT, tone.mean, limits.bright_luma, "bright/1", over=over)
+    threshold, clipped, lifted = limits.bright_luma, limits.bright_clipped, limits.bright_shadow
+    if usual is not None:
+        threshold = min(threshold, max(limits.bright_own_luma, usual.scalar["mean"] + 45))
+        clipped = max(limits.bright_own_clipped, usual.scalar["clipped"] + 0.2)
+        lifted = min(lifted, max(60.0, usual.scalar["p5"] + 40))
+    burnt = tone.p95 >= limits.burnt_luma and (tone.clipped >= clipped or tone.p5 >= lifted)
+    over = burnt and tone.mean >= threshold
+    return take(Fault.TOO_BRIGHT, tone.mean, threshold, "bright/1", over=over)
 
 
 def low_contrast(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
-    """Little difference anywhere; in fog what stands near keeps its own."""
-    value, threshold = measures.detail.structure, limits.low_contrast
-    if usual is not None and math.isfinite(usual.scalar["structure"]):
-        ratio = measures.contrast_ratio(usual.grid["contrast"])
-        if math.isfinite(ratio):
-            relative = limits.low_contrast_ratio * usual.scalar["structure"]
-            over = ratio < limits.low_contrast_ratio and value < relative
-            if over or threshold < value:
-                return take(
-                    Fault.LOW_CONTRAST, value, relative, "contrast/1", over=over, below=True
-                )
-    over = not value >= threshold
-    return take(Fault.LOW_CONTRAST, value, threshold, "contrast/1", over=over, below=True)
+    """The whole picture squeezed into few levels.
+
+    Fog takes contrast by distance and leaves it to what stands near; a failing lens, sensor or
+    cable takes it from all cells alike. What is merely dark is told by its own gauge.
+    """
+    tone = measures.tone
+    span = tone.calm_high - tone.calm_low
+    if usual is None:
+        lit = limits.contrast_dark < tone.mean < limits.contrast_bright
+        weak = span < limits.contrast_span and measures.detail.structure < limits.contrast_structure
+        return take(
+            Fault.LOW_CONTRAST,
+            span,
+            limits.contrast_span,
+            "contrast/1",
+            over=lit and weak,
+            below=True,
+        )
+    threshold = limits.contrast_ratio * usual.scalar["span"]
+    low, _, high = measures.contrast_ratios(usual.grid["contrast"])
+    alike = low >= limits.contrast_alike * high or high < limits.contrast_lost
+    over = span < threshold and high < limits.contrast_ratio and alike
+    return take(Fault.LOW_CONTRAST, span, threshold, "contrast/1", over=over, below=True)
 
 
 def color_cast(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
     """All colours shifted one way, white things included."""
     tone = measures.tone
     if usual is not None and math.isfinite(usual.scalar["cr"]):
-        drift = math.hypot(tone.cr - usual.scalar["cr"], tone.cb - usual.scalar["cb"])
-        away = math.hypot(tone.cr, tone.cb) > math.hypot(usual.scalar["cr"], usual.scalar["cb"])
-        fewer = tone.neutral < max(0.1, 0.6 * usual.scalar["neutral"])
-        over = drift >= limits.cast_drift and fewer and (away or tone.highlight > drift / 2)
+        drift, before = _drift(measures, usual)
+        had = usual.scalar["neutral"]
+        fewer = had >= FEW_NEUTRAL and tone.neutral < 0.6 * had
+        away = math.hypot(tone.cr, tone.cb) > before + AWAY
+        white = tone.highlight > usual.scalar["highlight"] + drift / 2
+        over = drift >= limits.cast_drift and (fewer or away or white)
         return take(Fault.COLOR_CAST, drift, limits.cast_drift, "cast/1", over=over)
     value = math.hypot(tone.cr, tone.cb)
     together = value > 1.1 * tone.chroma_spread and tone.neutral < 0.05  # noqa: PLR2004  argued in its name
@@ -95,7 +132,12 @@ def color_cast(measures: Measures, usual: Usual | None, limits: QualityLimits) -
     return take(Fault.COLOR_CAST, value, limits.cast_chroma, "cast/1", over=over)
 
 
-def _number(usual: Usual | None, name: str, otherwise: float) -> float:
-    if usual is None or not math.isfinite(usual.scalar[name]):
-        return otherwise
-    return usual.scalar[name]
+def _drift(measures: Measures, usual: Usual) -> tuple[float, float]:
+    """How far the mean colour moved from its usual place, and how far from neutral that is.
+
+    Chroma grows with exposure, so it is compared at the usual brightness.
+    """
+    tone = measures.tone
+    gain = min(2.0, max(0.5, usual.scalar["mean"] / max(1.0, tone.mean)))
+    cr, cb = usual.scalar["cr"], usual.scalar["cb"]
+    return math.hypot(tone.cr * gain - cr, tone.cb * gain - cb), math.hypot(cr, cb)

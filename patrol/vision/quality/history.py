@@ -25,8 +25,9 @@ NO_HOUR: Final = 255
 _HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbers per sample / 8
 
 SCALARS: Final = (
-    "mean", "p95", "clipped", "cr", "cb", "neutral", "noise", "structure", "sharp", "stripes",
-    "mosaic", "grey", "green",
+    "mean", "p5", "p95", "clipped", "cr", "cb", "neutral", "noise", "structure", "sharp", "stripes",
+    "mosaic", "grey", "green", "span",
+    "highlight",
 )  # fmt: skip
 GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
@@ -114,8 +115,9 @@ class QualityHistory:
 def _row(measures: Measures) -> F16:
     tone, detail, blocks = measures.tone, measures.detail, measures.blocks
     numbers = (
-        tone.mean, tone.p95, tone.clipped, tone.cr, tone.cb, tone.neutral, detail.noise,
-        detail.structure, detail.sharp, measures.stripes, blocks.mosaic, blocks.grey, blocks.green,
+        tone.mean, tone.p5, tone.p95, tone.clipped, tone.cr, tone.cb, tone.neutral, detail.noise,
+        detail.structure, detail.sharp, measures.stripes, blocks.mosaic, blocks.grey, blocks.green, tone.calm_high - tone.calm_low,
+        tone.highlight,
     )  # fmt: skip
     grids = (detail.contrast, detail.sharpness, tone.cell_luma, tone.cell_cr, tone.cell_cb)
     row = np.zeros(WIDTH, np.float16)

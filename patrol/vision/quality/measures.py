@@ -16,6 +16,8 @@ from patrol.vision.quality.tone import Tone, measure_tone
 from patrol.vision.quality.view import PictureView
 
 Cells = NDArray[np.float32]
+RICH = 15.0  # luma deviation at which a third of it still stands out of noise and rounding
+ENOUGH_CELLS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,17 +29,20 @@ class Measures:
     blocks: Blocks
     stripes: float
 
-    def contrast_ratio(self, usual: Cells) -> float:
-        """Upper quartile over the structured cells of contrast now ÷ usual; NaN without any."""
-        return percentile(_ratio(self.detail.contrast, usual, usual >= STRUCTURED), 75)
+    def contrast_ratios(self, usual: Cells) -> tuple[float, float, float]:
+        """Quartiles over the well structured cells of contrast now ÷ usual; NaN without any."""
+        rich = usual >= RICH
+        where = rich if int(rich.sum()) >= ENOUGH_CELLS else usual >= STRUCTURED
+        ratios = _ratio(self.detail.contrast, usual, where)
+        return percentile(ratios, 25), percentile(ratios, 50), percentile(ratios, 75)
 
     def sharpness_ratio(self, usual: Cells) -> float:
-        """Upper quartile over the cells that have structure in both; NaN without any.
+        """Median over the cells that have structure in both, of now ÷ usual; NaN without any.
 
-        Defocus takes sharpness everywhere; a covered part, fog or moving leaves only here and
-        there, so a quarter of the picture that is still sharp acquits the lens.
+        Defocus takes sharpness everywhere; a covered part, moving leaves, a passing car only in
+        some cells. Cells that lost their structure altogether have no say.
         """
-        return percentile(_ratio(self.detail.sharpness, usual, usual > 0), 75)
+        return percentile(_ratio(self.detail.sharpness, usual, usual > 0), 50)
 
 
 def measure(view: PictureView) -> Measures:

@@ -13,7 +13,8 @@ from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, U8, PictureView
 
 NEUTRAL = 128.0
 CLIPPED_LUMA = 250
-NEAR_NEUTRAL = 6.0
+NEAR_NEUTRAL = 6
+ROUNDING = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +35,7 @@ class Tone:
     chroma_spread: float  # how far colours spread around their own mean
     chroma_range: float  # 3rd to 97th percentile, the wider of Cr and Cb
     neutral: float  # share of pixels that are nearly grey
+    colourless: float  # share that is exactly grey, up to rounding
     highlight: float  # how far the brightest twentieth is from neutral: white things stay white
     cell_luma: NDArray[np.float32]
     cell_cr: NDArray[np.float32]
@@ -60,7 +62,8 @@ def measure_tone(view: PictureView) -> Tone:
         cb=cb - NEUTRAL,
         chroma_spread=float(np.hypot(cr_spread, cb_spread)),
         chroma_range=max(spans),
-        neutral=_neutral_share(view),
+        neutral=_neutral_share(view, NEAR_NEUTRAL),
+        colourless=_neutral_share(view, ROUNDING),
         highlight=_highlight_chroma(view, p95),
         cell_luma=cell_means(view.calm, view),
         cell_cr=cell_means(view.cr, view) - np.float32(NEUTRAL),
@@ -106,12 +109,11 @@ def _brightest_inside(view: PictureView) -> float:
     return float(calm.max(initial=0))
 
 
-def _neutral_share(view: PictureView) -> float:
+def _neutral_share(view: PictureView, within: int) -> float:
     """How much of the picture is grey: a colour cast leaves nothing that is."""
-    cr = cv2.absdiff(view.cr, np.full_like(view.cr, int(NEUTRAL)))
-    cb = cv2.absdiff(view.cb, np.full_like(view.cb, int(NEUTRAL)))
-    grey = (cv2.max(cr, cb) <= NEAR_NEUTRAL) & (view.seen > 0)
-    return float(grey.sum()) / max(1.0, float((view.seen > 0).sum()))
+    low, high = NEUTRAL - within, NEUTRAL + within
+    grey = cv2.inRange(view.cr, low, high) & cv2.inRange(view.cb, low, high) & view.seen
+    return cv2.countNonZero(grey) / max(1, cv2.countNonZero(view.seen))
 
 
 def _highlight_chroma(view: PictureView, bright: float) -> float:

@@ -32,14 +32,17 @@ EXPLAINS: Final[Mapping[Fault, tuple[Fault, ...]]] = {
     F.BLACK_SCREEN: (F.SOLID_COLOR, *_LEVEL),
     F.SOLID_COLOR: _LEVEL,
     F.TOO_DARK: (F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.OCCLUSION),
-    F.TOO_BRIGHT: (F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.OCCLUSION),
-    F.ARTIFACTS: (F.BLUR, F.OCCLUSION, F.STRIPES, F.NOISE, F.LOW_CONTRAST, F.COLOR_CAST),
-    F.STRIPES: (F.NOISE,),
-    F.NOISE: (F.LOW_CONTRAST,),
+    F.TOO_BRIGHT: (F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.OCCLUSION, F.NOISE),
+    F.ARTIFACTS: (F.BLUR, F.OCCLUSION, F.NOISE, F.LOW_CONTRAST, F.COLOR_CAST),
+    F.STRIPES: (F.NOISE, F.BLUR),
+    F.NOISE: (F.LOW_CONTRAST, F.BLUR),
     F.BLUR: (F.OCCLUSION, F.LOW_CONTRAST),
     F.LOW_CONTRAST: (F.OCCLUSION,),
     F.OCCLUSION: (F.COLOR_CAST,),
 }
+
+# Either looks like the other at its edges; the surer reading is the cause.
+RIVALS: Final = ((F.ARTIFACTS, F.STRIPES),)
 
 # A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
 # A decoder's glitch, on the other hand, comes and goes.
@@ -59,15 +62,17 @@ def judge(
     corrupt: bool = False,
     facts: StreamTimings | None = None,
     now_local: time | None = None,
+    light: Light | None = None,
 ) -> QualityReport:
     """The verdict on the pictures of one visit (already masked; `visible` says where to look).
 
+    `light`: what the caller knows better than the pictures can tell; None: they tell.
     Never raises for what a picture holds: what is no picture is not usable.
     """
     rules = limits or QualityLimits()
     plain = [as_bgr(picture) for picture in pictures]
     measured = [_measured(picture, visible) for picture in plain]
-    light = _light([m for m in measured if m is not None])
+    light = light or _light([m for m in measured if m is not None], history)
     usual = _usual(history, light, rules)
     per_picture = [_read(m, usual, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(readings) for readings in per_picture]
@@ -95,7 +100,7 @@ def judge(
 def detect_light(pictures: Sequence[BgrImage], *, visible: Polygon | None = None) -> Light:
     """DAY or INFRARED, to fetch the right memory before judging."""
     measured = (_measured(as_bgr(picture), visible) for picture in pictures)
-    return _light([m for m in measured if m is not None])
+    return _light([m for m in measured if m is not None], None)
 
 
 def _measured(picture: BgrImage | None, visible: Polygon | None) -> Measures | None:
@@ -105,8 +110,10 @@ def _measured(picture: BgrImage | None, visible: Polygon | None) -> Measures | N
     return measure(seen) if seen.cells.any() else None
 
 
-def _light(measured: Sequence[Measures]) -> Light:
-    grey = [gauges.is_grey(m) for m in measured]
+def _light(measured: Sequence[Measures], history: QualityHistory | None) -> Light:
+    known = history is not None and len(history.rows) > 0
+    remembered = history.light if history is not None and known else None
+    grey = [gauges.is_grey(m, remembered) for m in measured]
     return Light.INFRARED if grey and all(grey) else Light.DAY
 
 
@@ -132,10 +139,13 @@ def _concealed(reading: Reading) -> Reading:
 
 
 def _causes(readings: Sequence[Reading]) -> frozenset[Fault]:
-    over = {reading.kind for reading in readings if reading.over}
+    """What is over and not explained; a cause that is itself explained still explains."""
+    over = {reading.kind: reading.score for reading in readings if reading.over}
     explained = {effect for cause in over for effect in EXPLAINS.get(cause, ())}
-    # A cause that is itself explained still explains: black → dark → flat.
-    return frozenset(over - explained)
+    for first, second in RIVALS:
+        if first in over and second in over:
+            explained.add(first if over[first] < over[second] else second)
+    return frozenset(over) - explained
 
 
 def _agreed(causes: Sequence[frozenset[Fault]]) -> frozenset[Fault]:
