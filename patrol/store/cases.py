@@ -16,7 +16,7 @@ from patrol.store.findings import box_json, box_of
 from patrol.store.tables import OPEN_CASE, case_entries, cases
 from patrol.store.types import clean_text
 
-# Written out, not bound: only so can SQLite see that the partial index serves the query.
+# Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 OPEN = text(f"({OPEN_CASE})")
 
 

@@ -14,7 +14,7 @@ from patrol.domain.round import VisitOutcome
 from patrol.store.db import Db
 from patrol.store.tables import WAITING_FINDING, findings, observations, visits
 
-# Written out, not bound: only so can SQLite see that the partial index serves the query.
+# Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 WAITING = text(f"({WAITING_FINDING})")
 Kinds = frozenset[tuple[str, str]]
 _STEP: Final = timedelta(hours=6)  # our own clock may have been set back between visit and picture
