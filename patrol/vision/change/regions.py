@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
 from patrol.vision.change.model import Explanation, Region
@@ -38,10 +40,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A connected changed place."""
+    """A connected changed place: its box, and which of the box's pixels are its own."""
 
-    mask: Mask
     box_px: tuple[int, int, int, int]
+    inside: Mask
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The place's own pixels of a map."""
+        x, y, w, h = self.box_px
+        return values[y : y + h, x : x + w][self.inside]
 
 
 def changed_mask(found: Differences, model: Model, where: Mask) -> Mask:
@@ -67,7 +74,7 @@ def places(changed: Mask) -> list[Place]:
     for number in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[number])
         if area >= least:
-            found.append(Place(labels == number, (x, y, w, h)))
+            found.append(Place((x, y, w, h), labels[y : y + h, x : x + w] == number))
     return found
 
 
@@ -107,13 +114,13 @@ def _is_overlay(box: Box) -> bool:
 
 
 def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
-    if by.motion is not None and float((by.motion[place.mask] > 1.0).mean()) >= MOVING_SHARE:
+    if by.motion is not None and float((place.of(by.motion) > 1.0).mean()) >= MOVING_SHARE:
         return Explanation.MOVING
     if _is_overlay(box):
         return Explanation.OVERLAY
-    if float(by.model.sky[place.mask].mean()) > MOSTLY_SKY:
+    if float(place.of(by.model.sky).mean()) > MOSTLY_SKY:
         return Explanation.SKY
-    if by.relit.explains(place.mask):
+    if by.relit.explains(place.of):
         return Explanation.SHADOW
     return Explanation.NOTHING
 
@@ -121,9 +128,9 @@ def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
 def describe(place: Place, by: Evidence) -> Region:
     """Measure one place and say what it is."""
     box = _box(place, by.model.picture.size)
-    area = float(place.mask.mean())
+    area = int(place.inside.sum()) / by.found.structure.size
     structure, colour, light = (
-        float(m[place.mask].mean()) for m in (by.found.structure, by.found.colour, by.found.light)
+        float(place.of(m).mean()) for m in (by.found.structure, by.found.colour, by.found.light)
     )
     why = _explain(place, box, by)
     strength = max(structure, colour, light)

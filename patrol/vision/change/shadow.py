@@ -1,20 +1,25 @@
 """Whether a changed place is only lit differently: a shadow that came, or one that went.
 
-The light over a place is what a median over nine pixels leaves of the logarithm of seen ÷ expected:
+The light over a place is what a median over seven pixels leaves of the logarithm of seen ÷ expected:
 it keeps a shadow's sharp edge, and drops patterns. With that light put on the expected picture, a
 shadow leaves nothing; a thing leaves its own pattern *and* misses the ground's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from patrol.vision.reference.differences import Differences
-from patrol.vision.reference.working import Float, Mask, as_float
+from patrol.vision.reference.working import Float, as_float
 
-MEDIAN = 9  # px
+Pixels = Callable[[NDArray[Any]], NDArray[Any]]  # a map → a place's own pixels of it
+
+MEDIAN = 7  # px
 DETAIL = (7, 7)
 LOG_FLOOR = 8.0  # grey levels; dark pixels have no ratio
 STEPS = 64.0  # of the logarithm, per unit, in eight bits
@@ -57,14 +62,14 @@ class Relit:
         unlit = seen - self.light
         return _detail(unlit - expected), _detail(expected), _detail(unlit)
 
-    def explains(self, place: Mask) -> bool:
+    def explains(self, place: Pixels) -> bool:
         """Whether light alone makes this place.
 
         On patterned ground the pattern decides: the same one shines through, or another is there.
         Where little is left, exposure and tint must fit a shadow as well; on plain ground they and
         the evenness of the light are all there is.
         """
-        left, expected, seen = (float(energy[place].mean()) for energy in self.energies)
+        left, expected, seen = (float(place(energy).mean()) for energy in self.energies)
         patterns = expected + seen
         if patterns >= PATTERNED * NOISE and left < SAME_PATTERN * patterns:
             return True
@@ -75,21 +80,21 @@ class Relit:
             return float(lit.std()) < EVEN
         return left < LEFT_OVER * patterns + NOISE
 
-    def _one_way(self, place: Mask) -> Float | None:
+    def _one_way(self, place: Pixels) -> Float | None:
         """The light where it differs, if it is all darker or all brighter, and not too deep."""
-        light = self.light[place]
+        light = place(self.light)
         lit = light[np.abs(light) > CLEAR]
         if lit.size < LIT_SHARE * light.size or float(np.percentile(np.abs(lit), 80)) > DEEPEST:
             return None
         darker = float((lit < 0).mean())
-        return lit if max(darker, 1 - darker) >= ONE_WAY else None
+        return as_float(lit) if max(darker, 1 - darker) >= ONE_WAY else None
 
-    def _one_tint(self, place: Mask) -> bool:
+    def _one_tint(self, place: Pixels) -> bool:
         """Whether the place's colours all moved the same, short way."""
-        seen, expected = self.found.picture.smooth[place], self.found.predicted.smooth[place]
+        seen, expected = place(self.found.picture.smooth), place(self.found.predicted.smooth)
         fair = (seen.max(axis=1) < BLIND) & (expected.max(axis=1) < BLIND)
         if fair.sum() < LIT_SHARE * fair.size:
-            return float(np.median(self.found.colour[place])) < 1.0
+            return float(np.median(place(self.found.colour))) < 1.0
         moved = np.log(seen[fair] + LOG_FLOOR) - np.log(expected[fair] + LOG_FLOOR)
         for channel, most in zip((0, 1), TINT, strict=True):
             tint = moved[:, 2] - moved[:, channel]

@@ -24,6 +24,7 @@ STRUCTURE_UNIT = 0.45
 COLOUR_UNIT = 0.055
 BRIGHTER_UNIT = 0.42  # natural log: ×1.5
 DARKER_UNIT = 1.05  # natural log: ÷2.9, deeper than a common shadow
+TO_LUMA = np.array([[0.114, 0.587, 0.299]], np.float32)
 DARK_FLOOR = 40.0  # grey levels added before shares are taken: dark pixels have no colour
 
 
@@ -55,16 +56,18 @@ def _shares(smooth: Float) -> tuple[Float, Float]:
 
 
 def _colour(picture: Working, predicted: Working) -> Float:
-    """Difference of the shares, the brighter first brought down to the darker.
+    """Difference of the shares, the brighter first brought down to the darker; at half size.
 
     Without that, the floor that keeps dark pixels from having a colour would itself be a colour
     difference between a place and the same place in shadow.
     """
-    seen, expected = _box(picture.grey, 5), _box(predicted.grey, 5)
-    darker = np.minimum(seen, expected) + np.float32(4.0)
-    red_a, blue_a = _shares(picture.smooth * (darker / (seen + 4.0))[:, :, None])
-    red_b, blue_b = _shares(predicted.smooth * (darker / (expected + 4.0))[:, :, None])
-    return as_float(cv2.magnitude(red_a - red_b, blue_a - blue_b)) / np.float32(COLOUR_UNIT)
+    seen, expected = picture.coarse, predicted.coarse
+    bright_a, bright_b = (as_float(cv2.transform(c, TO_LUMA)) + 4.0 for c in (seen, expected))
+    darker = np.minimum(bright_a, bright_b)
+    red_a, blue_a = _shares(as_float(seen * (darker / bright_a)[:, :, None]))
+    red_b, blue_b = _shares(as_float(expected * (darker / bright_b)[:, :, None]))
+    half = cv2.magnitude(red_a - red_b, blue_a - blue_b)
+    return as_float(cv2.resize(half, picture.size)) / np.float32(COLOUR_UNIT)
 
 
 def _structure(seen: Float, expected: Float, gain: float) -> Float:
@@ -75,7 +78,7 @@ def _structure(seen: Float, expected: Float, gain: float) -> Float:
     correlation = common / np.sqrt((var_a + NOISE_VARIANCE) * (var_b + NOISE_VARIANCE))
     energy = np.maximum(var_a, var_b)
     believed = energy / (energy + np.float32(ENERGY * min(max(gain, 0.35), 1.5) ** 2))
-    return (1.0 - correlation) * believed / np.float32(STRUCTURE_UNIT)
+    return as_float((1.0 - correlation) * believed / STRUCTURE_UNIT)
 
 
 def _light(seen: Float, expected: Float) -> Float:

@@ -19,6 +19,7 @@ BINS = 24
 STEP = 256 / BINS
 MIN_SHARE = 0.004  # of the pixels, for a bin to have a say
 CLIPPED = (4.0, 250.0)  # outside, the sensor was blind
+PRIOR = 60.0  # grey levels² in favour of an unchanged slope, for scenes of one level
 MAX_BEND = 14.0  # grey levels by which the curve may leave the straight line
 
 
@@ -37,33 +38,38 @@ class Tone:
 def _line(centres: Float, levels: Float, weights: Float) -> tuple[float, float]:
     """Slope and offset, re-weighted so that a few bins which disagree do not count."""
     use = (levels > CLIPPED[0]) & (levels < CLIPPED[1]) & (weights > 0)
-    if use.sum() < 2:  # noqa: PLR2004  a line has two points
-        shift = float(np.median(levels[weights > 0] - centres[weights > 0])) if use.any() else 0.0
+    x, y, own = centres[use], levels[use], weights[use]
+    if x.size < 2:  # noqa: PLR2004  a line has two points
+        shift = float((levels - centres)[weights > 0].mean()) if weights.any() else 0.0
         return 1.0, shift
-    x, y, w = centres[use], levels[use], weights[use].copy()
-    slope, offset = 1.0, 0.0
+    slope, offset, w = 1.0, 0.0, own
     for _ in range(4):
-        mean_x, mean_y = np.average(x, weights=w), np.average(y, weights=w)
-        spread = float(np.average((x - mean_x) ** 2, weights=w)) + 60.0
-        slope = float(np.average((x - mean_x) * (y - mean_y), weights=w) + 60.0) / spread
+        total = float(w.sum())
+        mean_x, mean_y = float((w * x).sum()) / total, float((w * y).sum()) / total
+        away = x - mean_x
+        spread = float((w * away * away).sum()) / total + PRIOR
+        slope = (float((w * away * (y - mean_y)).sum()) / total + PRIOR) / spread
         slope = min(max(slope, 0.15), 4.0)
-        offset = float(mean_y - slope * mean_x)
-        w = as_float(weights[use] / (1.0 + (np.abs(y - slope * x - offset) / 8.0) ** 2))
+        offset = mean_y - slope * mean_x
+        w = as_float(own / (1.0 + ((y - slope * x - offset) / 8.0) ** 2))
     return slope, offset
+
+
+def _medians(reference: NDArray[np.uint8], current: NDArray[np.uint8]) -> tuple[Float, Float]:
+    """The median level now of each bin of reference levels, and how many pixels it has."""
+    which = (np.arange(256) * BINS // 256)[reference]
+    table = np.bincount(which * 256 + current, minlength=BINS * 256).reshape(BINS, 256)
+    running = table.cumsum(axis=1)
+    counts = running[:, -1]
+    middle = (running >= (counts[:, None] + 1) // 2).argmax(axis=1)
+    enough = counts >= max(1.0, MIN_SHARE * reference.size)
+    return as_float(np.where(enough, middle, 0)), as_float(np.where(enough, counts, 0))
 
 
 def _curve(reference: NDArray[np.uint8], current: NDArray[np.uint8]) -> tuple[Float, float]:
     """256 levels and the slope, of one channel."""
-    which = (reference.astype(np.float32) / STEP).astype(np.int32)
-    order = np.argsort(which, kind="stable")
-    counts = np.bincount(which, minlength=BINS)
-    ends = np.cumsum(counts)
-    sorted_levels = current[order]
     centres = as_float((np.arange(BINS) + 0.5) * STEP)
-    levels = np.zeros(BINS, np.float32)
-    weights = as_float(np.where(counts >= MIN_SHARE * reference.size, counts, 0))
-    for b in np.flatnonzero(weights):
-        levels[b] = np.median(sorted_levels[ends[b] - counts[b] : ends[b]])
+    levels, weights = _medians(reference, current)
     slope, offset = _line(centres, levels, weights)
     bend = np.where(weights > 0, levels - np.clip(slope * centres + offset, 0, 255), 0.0)
     bend = np.clip(bend, -MAX_BEND, MAX_BEND)

@@ -50,6 +50,14 @@ class Working:
         return as_float(cv2.blur(self.bgr, (5, 5)))
 
     @cached_property
+    def coarse(self) -> Float:
+        """The same at half size."""
+        width, height = self.size
+        half = (max(1, width // 2), max(1, height // 2))
+        small = cv2.resize(self.bgr, half, interpolation=cv2.INTER_AREA)
+        return as_float(cv2.blur(small, (3, 3)))
+
+    @cached_property
     def texture(self) -> BgrImage:
         """Grey with slow light and local contrast taken out: what alignment looks at."""
         window = (NORMAL_WINDOW, NORMAL_WINDOW)
