@@ -8,7 +8,7 @@ tests (tests/contracts/).
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from patrol.domain.access import AccessEntry
@@ -120,6 +120,9 @@ class RoundsBook(Protocol):
     def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
         """Newest first."""
 
+    def of_days(self, start: date, end: date) -> Sequence[Round]:
+        """All plans' rounds of the local days from `start` until before `end`, oldest first."""
+
     def unfinished(self, plan: str) -> Round | None:
         """The newest round of the plan that is PLANNED, RUNNING or INTERRUPTED."""
 
@@ -200,6 +203,9 @@ class CasesBook(Protocol):
     def list(self, *, open_only: bool = False, limit: int = 1000) -> Sequence[Case]:
         """Newest first."""
 
+    def dispatched_between(self, start: datetime, end: datetime) -> Sequence[Case]:
+        """Dispatched from `start` until before `end`, oldest first."""
+
     def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose `ladder_due_at` has come, oldest first.
 
@@ -241,6 +247,9 @@ class Outbox(Protocol):
 
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """All messages about a case, in order."""
+
+    def pushed_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
+        """When the broker took the first message about each; cases without one are left out."""
 
     def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
         """The newest retained message of each topic queued since then, in order, if it went out.

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
@@ -71,6 +71,11 @@ class MemoryRounds:
         """See the port."""
         mine = [a_round for a_round in self.rounds.values() if a_round.plan == plan]
         return sorted(mine, key=lambda r: (r.planned_at, r.id), reverse=True)[:limit]
+
+    def of_days(self, start: date, end: date) -> Sequence[Round]:
+        """See the port."""
+        mine = (a_round for a_round in self.rounds.values() if start <= a_round.day < end)
+        return sorted(mine, key=lambda a_round: (a_round.planned_at, a_round.id))
 
     def unfinished(self, plan: str) -> Round | None:
         """See the port."""
@@ -264,6 +269,11 @@ class MemoryCases:
         """See the port."""
         wanted = [case for case in self.rows.values() if case.is_open or not open_only]
         return sorted(wanted, key=lambda c: (c.dispatched_at, c.id), reverse=True)[:limit]
+
+    def dispatched_between(self, start: datetime, end: datetime) -> Sequence[Case]:
+        """See the port."""
+        then = (case for case in self.rows.values() if start <= case.dispatched_at < end)
+        return sorted(then, key=lambda case: (case.dispatched_at, case.id))
 
     def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """See the port."""

@@ -1,6 +1,6 @@
 """The desk's books in memory: outbox, inbox, health, consents, access log, pictures, memories."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -89,6 +89,12 @@ class MemoryOutbox:
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """See the port."""
         return [message for message in self.rows.values() if message.case == case_id]
+
+    def pushed_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
+        """See the port."""
+        times = {case: [m.published_at for m in self.of_case(case)] for case in cases}
+        sent = {case: [at for at in each if at is not None] for case, each in times.items()}
+        return {case: min(each) for case, each in sent.items() if each}
 
     def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
         """See the port."""

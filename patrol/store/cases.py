@@ -74,6 +74,12 @@ class SqlCases:
         newest = select(cases).order_by(cases.c.dispatched_at.desc(), cases.c.id.desc())
         return _read(self._db, (newest.where(OPEN) if open_only else newest).limit(limit))
 
+    def dispatched_between(self, start: datetime, end: datetime) -> Sequence[Case]:
+        """See the port."""
+        then = cases.c.dispatched_at >= start, cases.c.dispatched_at < end
+        oldest = select(cases).where(*then).order_by(cases.c.dispatched_at, cases.c.id)
+        return _read(self._db, oldest)
+
     def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """See the port."""
         return self._due(cases.c.ladder_due_at, now, limit)

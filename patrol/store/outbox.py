@@ -5,7 +5,7 @@ only so can a lease see that an earlier message of the same topic is in other ha
 somebody marks just now are skipped, together with everything later of their topic.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -105,6 +105,13 @@ class SqlOutbox:
         """See the port."""
         about = select(outbox).where(outbox.c.case == case_id).order_by(outbox.c.number)
         return [message_of(row) for row in self._db.all(about)]
+
+    def pushed_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
+        """See the port."""
+        first = select(outbox.c.case, func.min(outbox.c.published_at)).group_by(outbox.c.case)
+        sent = first.where(outbox.c.published_at.is_not(None))
+        pairs = (self._db.pairs(sent.where(outbox.c.case.in_(part))) for part in in_parts(cases))
+        return dict(pair for part in pairs for pair in part)
 
     def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
         """See the port."""

@@ -1,7 +1,7 @@
 """The rounds book: planned visits become rows, pending ones become recorded ones, exactly once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, literal_column, select
@@ -73,6 +73,12 @@ class SqlRounds:
         newest = rounds.c.planned_at.desc(), rounds.c.id.desc()
         found = select(rounds).where(rounds.c.plan == plan).order_by(*newest).limit(limit)
         return [_round(row) for row in self._db.all(found)]
+
+    def of_days(self, start: date, end: date) -> Sequence[Round]:
+        """See the port."""
+        found = select(rounds).where(rounds.c.day >= start, rounds.c.day < end)
+        rows = self._db.all(found.order_by(rounds.c.planned_at, rounds.c.id))
+        return [_round(row) for row in rows]
 
     def unfinished(self, plan: str) -> Round | None:
         """See the port."""

@@ -290,6 +290,17 @@ def test_cases_newest_first_and_open_ones(store: Store, make: Any) -> None:
         assert (alike is not None) is case.is_open
 
 
+def test_cases_dispatched_between(store: Store, make: Any) -> None:
+    with store.begin() as unit:
+        for number in (3, 1, 2, 4):
+            unit.cases.add(make.case(number))
+        unit.commit()
+    minute = timedelta(minutes=1)
+    with store.begin_read() as unit:
+        found = unit.cases.dispatched_between(make.now + 2 * minute, make.now + 4 * minute)
+    assert found == [make.case(2), make.case(3)]
+
+
 def test_what_is_due_comes_oldest_first(store: Store, make: Any) -> None:
     def due(number: int, hours: int | None) -> Any:
         at = None if hours is None else make.now + hours * HOUR

@@ -160,6 +160,18 @@ def test_published_once_means_the_first_time(store: Store, make: Any) -> None:
     assert message.published_at == make.now
 
 
+def test_when_a_case_was_first_pushed(store: Store, make: Any) -> None:
+    later = make.now + timedelta(hours=1)
+    queue(store, *(make.message(n, case=case) for n, case in enumerate(["C1", "C1", "C2", "C3"])))
+    mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-1", "key-3")
+    with store.begin() as unit:
+        unit.outbox.mark(["key-0"], DeliveryEvent.BROKER_TOOK_IT, later)
+        unit.commit()
+    with store.begin_read() as unit:
+        assert unit.outbox.pushed_at(["C1", "C2", "C9"]) == {"C1": make.now}
+        assert unit.outbox.pushed_at([]) == {}
+
+
 def test_the_tally_of_a_time(store: Store, make: Any) -> None:
     minutes = [make.now + timedelta(minutes=number) for number in range(4)]
     queue(store, *(make.message(n, queued_at=at) for n, at in enumerate(minutes)))

@@ -82,6 +82,16 @@ def test_rounds_of_a_plan_newest_first(store: Store, make: Any) -> None:
     assert [a_round.id[-1] for a_round in newest] == ["3", "2"]
 
 
+def test_rounds_of_days_oldest_first(store: Store, make: Any) -> None:
+    day = make.now.date()
+    for number, days in ((3, 1), (1, 0), (2, 0), (4, 2), (5, -1)):
+        a_round = make.round(number, day=day + timedelta(days=days), plan=f"plan-{number % 2}")
+        write(store, lambda unit, a_round=a_round: unit.rounds.add(a_round, []))
+    with store.begin_read() as unit:
+        found = unit.rounds.of_days(day, day + timedelta(days=2))
+    assert [a_round.id[-1] for a_round in found] == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize("state", list(RoundState))
 def test_the_unfinished_round_is_the_newest_that_can_be_taken_up(
     store: Store, make: Any, state: RoundState
