@@ -1,0 +1,93 @@
+"""`patrol probe`: a picture brought home, and failures that say whose move it is."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from patrol.cli.advice import ADVICE
+from streams.errors import KINDS
+
+Desk = Any  # conftest's
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Two seconds of a moving gradient with structure: nothing is wrong with it."""
+    path = tmp_path / "clip.avi"
+    rng = np.random.default_rng(1)
+    scene = cv2.resize(rng.integers(40, 220, (36, 64, 3), np.uint8), (640, 360))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 360))
+    for shift in range(20):
+        writer.write(np.roll(scene, shift * 3, axis=1))
+    writer.release()
+    return path
+
+
+def test_a_clip_is_told_in_numbers_and_its_picture_kept(desk: Desk, clip: Path) -> None:
+    picture = desk.home / "seen.png"
+    ended = desk("probe", str(clip), "--save", str(picture), "--json")
+    assert ended.code == 0, ended.err
+    found = ended.document
+    assert (found["codec"], found["width"], found["height"]) == ("mjpeg", 640, 360)
+    assert found["usable"] is True
+    assert found["failure"] is None
+    assert {reading["kind"] for reading in found["readings"]} >= {"black_screen", "blur", "noise"}
+    assert cv2.imread(str(picture)).shape == (360, 640, 3)
+    said = desk("probe", str(clip)).out
+    assert "编码 codec" in said
+    assert "640×360" in said
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_nobody_there_is_one_and_says_whose_move_it_is(desk: Desk, *, as_json: bool) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))  # bound, not listening: refused for sure
+        url = f"rtsp://admin:s3cret@127.0.0.1:{sock.getsockname()[1]}/live?token=hush"
+        ended = desk("probe", url, *(["--json"] if as_json else []))
+    assert ended.code == 1
+    assert "s3cret" not in ended.out + ended.err
+    assert "hush" not in ended.out + ended.err
+    if as_json:
+        failure = ended.document["failure"]
+        assert (failure["kind"], ended.document["ok"]) == ("unreachable", False)
+        assert failure["whose"]["en"] == "network, maintainer"
+        assert failure["next"]["zh"]
+    else:
+        assert "连接不上 unreachable" in ended.err
+        assert "ping" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ftp://u:s3cret@h/a"], "scheme 'ftp'"),
+        (["rtsp://"], "no host"),
+        (["/nowhere/clip.mp4"], "no such file: /nowhere/clip.mp4"),
+        (["rtsp://h/a", "--save", "x.gif"], "--save: x.gif: give a name that ends in .jpg"),
+        (["rtsp://h/a", "--save", "/nowhere/x.jpg"], "--save: /nowhere: no such directory"),
+        (["rtsp://h/a", "--timeout", "0"], "--timeout"),
+    ],
+)
+def test_what_cannot_be_probed_is_bad_input(desk: Desk, arguments: list[str], said: str) -> None:
+    ended = desk("probe", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert "s3cret" not in ended.err
+
+
+def test_every_kind_of_failure_has_its_advice() -> None:
+    assert set(ADVICE) == {kind.kind for kind in KINDS}
+    assert all(all(advice) for advice in ADVICE.values())
+
+
+def test_bytes_that_are_no_picture(desk: Desk) -> None:
+    path = desk.home / "noise.mp4"
+    path.write_bytes(os.urandom(4096))
+    ended = desk("probe", str(path), "--json")
+    assert ended.code == 1
+    assert ended.document["failure"]["kind"] == "unreadable"
