@@ -114,8 +114,13 @@ def _report(
         return ChangeReport(
             state=memory.state, memory=memory, shift=shift, frame_wide=wide, changed=changed
         )
-    motion = _motion(looks, colourless=memory.light is Light.INFRARED)
-    by = Evidence(found=first.found, relit=Relit(first.found), model=model, motion=motion)
+    infrared = memory.light is Light.INFRARED
+    by = Evidence(
+        found=first.found,
+        relit=Relit(first.found, lamp_lit=infrared),
+        model=model,
+        motion=_motion(looks, colourless=infrared),
+    )
     seen = sorted((describe(p, by) for p in places(first.changed)), key=lambda r: -r.score)
     tracks, regions = follow(memory.tracks, seen, at)
     return ChangeReport(

@@ -1,7 +1,7 @@
 """Whether a changed place is only lit differently: a shadow that came, or one that went.
 
-The light over a place is what a median over seven pixels leaves of the logarithm of seen ÷ expected:
-it keeps a shadow's sharp edge, and drops patterns. With that light put on the expected picture, a
+The light over a place is what a median over nine pixels leaves of the logarithm of seen ÷ expected
+— it keeps a shadow's sharp edge, and drops patterns. With that light put on the expected picture, a
 shadow leaves nothing; a thing leaves its own pattern *and* misses the ground's.
 """
 
@@ -19,7 +19,7 @@ from patrol.vision.reference.working import Float, as_float
 
 Pixels = Callable[[NDArray[Any]], NDArray[Any]]  # a map → a place's own pixels of it
 
-MEDIAN = 7  # px
+MEDIAN = 9  # px; smaller follows the ground's own pattern, and explains things away
 DETAIL = (7, 7)
 LOG_FLOOR = 8.0  # grey levels; dark pixels have no ratio
 STEPS = 64.0  # of the logarithm, per unit, in eight bits
@@ -42,6 +42,7 @@ class Relit:
     """The light of one comparison; made once, and only if a place asks."""
 
     found: Differences
+    lamp_lit: bool = False  # infrared: the lamp moves with the camera, so nothing casts a shadow
 
     @cached_property
     def _logs(self) -> tuple[Float, Float]:
@@ -70,9 +71,11 @@ class Relit:
         the evenness of the light are all there is.
         """
         left, expected, seen = (float(place(energy).mean()) for energy in self.energies)
-        patterns = expected + seen
+        patterns = 2 * min(expected, seen) if self.lamp_lit else expected + seen
         if patterns >= PATTERNED * NOISE and left < SAME_PATTERN * patterns:
             return True
+        if self.lamp_lit:
+            return False
         lit = self._one_way(place)
         if lit is None or not self._one_tint(place):
             return False
