@@ -1,4 +1,4 @@
-"""What no linter knows: rooms small enough to read, tables without dead ends, true docs.
+"""What no linter knows: rooms small enough to read, tables without dead ends, true docs."""
 
 import ast
 import re

@@ -1,0 +1,49 @@
+"""The doors: what the rooms need of the outside world, each as small as its user needs.
+
+Implementations: patrol.store (UnitOfWork), patrol.mqtt (Publisher), patrol.inference (Detector),
+patrol.evidence (EvidenceStore). Each door has a fake in `simulators` that passes the same contract
+tests (tests/contracts/).
+"""
+
+from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, Pictures
+from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
+from patrol.ports.store import Store, StoreFull, StoreUnavailable, UnitOfWork
+from patrol.ports.town import AccessLog, Consents, Health, RegistryBook, Suppressions
+from patrol.ports.walk import CasesBook, FindingsBook, RoundsBook
+from patrol.ports.wire import Announcer, Inbox, NotConnected, Outbox, Publisher
+from patrol.ports.world import Busy, Clock, Detection, Detector, Visitor
+
+__all__ = [
+    "AccessLog",
+    "Accounts",
+    "Announcer",
+    "ApiKeys",
+    "Busy",
+    "CasePhotos",
+    "CasesBook",
+    "Claims",
+    "Clock",
+    "Consents",
+    "Detection",
+    "Detector",
+    "EvidenceFull",
+    "EvidenceStore",
+    "FindingsBook",
+    "Health",
+    "Inbox",
+    "Memories",
+    "NotConnected",
+    "Outbox",
+    "Pictures",
+    "Publisher",
+    "RegistryBook",
+    "RoundsBook",
+    "Sessions",
+    "Store",
+    "StoreFull",
+    "StoreUnavailable",
+    "Suppressions",
+    "UnitOfWork",
+    "Visitor",
+    "Watch",
+]
