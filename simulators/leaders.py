@@ -1,9 +1,10 @@
 """A crowd of grid leaders over real MQTT: `python -m simulators.leaders -c DIR [--speed 600]`.
 
 It knows only what docs/mqtt.md tells anybody: topics, payloads, keys. One connection speaks for
-all telephones of the town; its session is persistent and its replies repeat their keys, so broker
-and centre may be killed at any time. What a leader handles is really removed from the scene,
-through the farm's control channel, where there is one.
+all telephones of the town. Its session is persistent, and after every new connection it says again,
+under the old keys, what it said about cases that are still open: so the broker and the centre may
+be killed at any time. What a leader handles is really removed from the scene, through the farm's
+control channel, where there is one.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import logging
 import signal
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,6 +79,7 @@ class Crowd:
         self._latest: dict[str, Mapping[str, Any]] = {}
         self._planned: set[tuple[str, int, int]] = set()
         self._turns: Counter[str] = Counter()
+        self._spoken: defaultdict[str, list[bytes]] = defaultdict(list)
         self._due: list[_Due] = []
         self._numbers = itertools.count()
         self._news = threading.Condition()
@@ -116,6 +118,7 @@ class Crowd:
         """One message on a case topic."""
         if not payload:
             self._latest.pop(topic, None)
+            self._spoken.pop(topic, None)
             self.heard["cleared"] += 1
             return
         case = json.loads(payload)
@@ -168,9 +171,10 @@ class Crowd:
         if due.planned.clears:
             self._clear(due.case)
         at = f"{self._now():%Y-%m-%dT%H:%M:%SZ}"
-        payload = json.dumps({"v": 1, "at": at, "client_at": at, **body}, ensure_ascii=False)
+        payload = json.dumps({"v": 1, "at": at, "client_at": at, **body}).encode()
+        self._spoken[told].append(payload)
         for _ in range(2 if due.planned.twice else 1):
-            self._client.publish(due.topic, payload.encode(), qos=1)
+            self._client.publish(due.topic, payload, qos=1)
         self.said[str(body.get("result") or body["type"])] += 1
 
     def _connectable(self) -> Client:
@@ -189,6 +193,9 @@ class Crowd:
 
     def _connected(self, client: Client, *_details: Any) -> None:
         client.subscribe(f"{self._prefix}/+/case/+", qos=1)
+        for told, payloads in list(self._spoken.items()):
+            for payload in list(payloads):
+                client.publish(told.replace("/case/", "/reply/"), payload, qos=1)
 
     def _message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         try:

@@ -89,6 +89,12 @@ class Connection:
         """Say goodbye (no last will)."""
         self.client.disconnect()
 
+    def forget(self) -> None:
+        """After its end: untie it from paho's client, whose sockets then close at once."""
+        client = self.client
+        client.on_connect = client.on_disconnect = client.on_subscribe = None
+        client.on_message = client.on_publish = None
+
     def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> list[MessageKey]:
         """Send all, wait for the PUBACKs; the keys that the broker took."""
         sent: dict[int, MessageKey] = {}

@@ -124,8 +124,9 @@ class MqttLink:
         except (OSError, ValueError) as exc:
             connection.reason = _words(exc)
             connection.down.set()
-            return connection
-        self._watch(connection)
+        else:
+            self._watch(connection)
+        connection.forget()
         with self._change:
             self._up = None
         return connection
