@@ -41,7 +41,8 @@ class Right(StrEnum):
     START_ROUND = auto()
     REVIEW = auto()  # judge findings
     CASES = auto()  # read cases within the own scope
-    MOVE_CASES = auto()  # the desk's own moves
+    MOVE_CASES = auto()  # the desk's own moves: verify, reassign
+    SETTLE = auto()  # end a case without the ground, or reopen it
     GROUND = auto()  # answer for a grid: the phone page
     CAMERAS = auto()  # the registry
     AREAS = auto()  # draw what may be seen
@@ -58,7 +59,7 @@ _DESK: Final = frozenset(
 )  # fmt: skip
 RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
     _D.OPERATOR: _DESK,
-    _D.DUTY_LEAD: _DESK | {_R.AREAS},
+    _D.DUTY_LEAD: _DESK | {_R.SETTLE, _R.AREAS},
     _D.VILLAGE_CADRE: frozenset({_R.CASES, _R.GROUND}),
     _D.GRID_LEADER: frozenset({_R.GROUND}),
     _D.MAINTAINER: frozenset({_R.TODAY, _R.CASES, _R.CAMERAS}),

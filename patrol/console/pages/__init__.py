@@ -4,6 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from patrol.console.pages import entry, picture, rounds, today
+from patrol.console.pages import entry, picture, review, rounds, today
 
-ALL: Final[tuple[APIRouter, ...]] = (entry.router, picture.router, today.router, rounds.router)
+ALL: Final[tuple[APIRouter, ...]] = (
+    entry.router,
+    picture.router,
+    today.router,
+    rounds.router,
+    review.router,
+)
