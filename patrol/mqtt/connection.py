@@ -56,7 +56,6 @@ class Connection:
         self.down = threading.Event()
         self.was_up = False
         self.reason = ""
-        self.unsupported = False  # the broker does not speak this version
         self._greeting, self._broker = greeting, broker
         self._on_message, self._on_up = on_message, on_up
         self._v5 = version == MQTTProtocolVersion.MQTTv5
@@ -162,7 +161,6 @@ class Connection:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self.unsupported = "protocol version" in str(reason).lower()
             self.reason = f"the broker refuses us: {reason}"
             return
         self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))

@@ -234,3 +234,28 @@ def test_passwords_come_from_a_file_and_a_wrong_one_is_said(
     with MqttPublisher(BrokerAddress.parse(mosquitto.url)) as publisher:
         assert not publisher.wait_up(1.0)
         assert "uthoriz" in publisher.problem or "redentials" in publisher.problem
+
+
+# paho leaves a socket whose handshake failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_tls_checks_the_broker_against_the_ca_file(mosquitto: Mosquitto, tmp_path: Any) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=127.0.0.1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    mosquitto.kill()
+    mosquitto.more = f"certfile {certificate}\nkeyfile {key}"
+    mosquitto.start()
+    url = mosquitto.url.replace("mqtt://", "mqtts://")
+    with MqttPublisher(BrokerAddress.parse(url, ca_file=certificate)) as publisher:
+        assert publisher.wait_up(WAIT_S), publisher.problem
+        _publish(publisher, "t")
+    with MqttPublisher(BrokerAddress.parse(url)) as publisher:
+        assert not publisher.wait_up(1.0)
+        assert "certificate" in publisher.problem.lower()
