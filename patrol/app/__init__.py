@@ -2,5 +2,6 @@
 
 from patrol.app.build import build
 from patrol.app.house import App
+from patrol.app.patience import Patience
 
-__all__ = ["App", "build"]
+__all__ = ["App", "Patience", "build"]

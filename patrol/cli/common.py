@@ -15,6 +15,8 @@ import typer
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from rich.console import Console
 
     from patrol.app import App
@@ -67,11 +69,14 @@ def site_of(context: typer.Context) -> "Site":
 
 
 @contextmanager
-def app_of(context: typer.Context) -> Iterator["App"]:
-    """The house, built and put away again."""
-    from patrol.app import build  # noqa: PLC0415  everything concrete
+def app_of(
+    context: typer.Context, *, wait_s: float = 0.0, stop: "Event | None" = None
+) -> Iterator["App"]:
+    """The house, built and put away; a database that is away is waited for, until `stop`."""
+    from patrol.app import Patience, build  # noqa: PLC0415  everything concrete
 
-    with build(site_of(context), config_dir=options(context).config) as app:
+    patience = Patience(limit_s=wait_s, stop=stop) if stop is not None else None
+    with build(site_of(context), config_dir=options(context).config, patience=patience) as app:
         yield app
 
 

@@ -21,6 +21,8 @@ from patrol.cli.common import (
     say_err,
 )
 
+DATABASE_WITHIN_S = 60.0  # a person waits; the service waits for ever
+
 
 def register(cli: typer.Typer) -> None:
     """Add the verb."""
@@ -40,7 +42,7 @@ def walk_now(
     from patrol.report.terminal import render_round  # noqa: PLC0415  rich
 
     logs_to_stderr(logging.WARNING)
-    with app_of(context) as app, until_signalled() as stop:
+    with until_signalled() as stop, app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop) as app:
         zone = app.site.settings.site.tz
         with watch(console_err(), zone) as show:
             summary = app.run_round(plan, on_progress=show, stop=stop)

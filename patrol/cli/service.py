@@ -1,6 +1,7 @@
 """`patrol run` (the service) and `patrol demo` (everything embedded, nothing to set up)."""
 
 import logging
+import math
 from typing import Annotated
 
 import typer
@@ -28,7 +29,7 @@ def run(context: typer.Context) -> None:
     from patrol.report.live import watch  # noqa: PLC0415  rich
 
     logs_to_stderr(logging.INFO)
-    with app_of(context) as app, until_signalled() as stop:
+    with until_signalled() as stop, app_of(context, wait_s=math.inf, stop=stop) as app:
         settings = app.site.settings
         site, zone = settings.site, settings.site.tz
         plans = "、".join(
