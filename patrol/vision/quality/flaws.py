@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.detail import STRUCTURED
+from patrol.vision.quality.detail import STRUCTURED, percentile
 from patrol.vision.quality.history import Usual
 from patrol.vision.quality.limits import QualityLimits
 from patrol.vision.quality.measures import Measures
@@ -18,7 +18,9 @@ from patrol.vision.quality.report import Fault, Reading, take
 VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
 SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp
 STILL_SHARP = 0.7
+CAME_AND_WENT = 0.7  # cells with new detail per cell that lost its own
 PALE_CHROMA = 12.0
+FADED = 0.7  # of the cell's usual chroma
 SNOW_LUMA = 170.0
 BURNT_LUMA = 250.0  # a cobweb in the light of the camera's own lamps
 FOG_LUMA = 90.0
@@ -105,43 +107,50 @@ def covered_cells(measures: Measures, usual: Usual) -> NDArray[np.bool_]:
         other = _other_colour(measures, usual)
         flat = detail.contrast < STRUCTURED
         smeared = detail.sharpness < SMEARED * sharpness
+        crisp = detail.sharpness > STILL_SHARP * usual.scalar["sharp"]
+        gained = (contrast < STRUCTURED) & (detail.contrast > 2 * STRUCTURED) & crisp
     whole_is_sharp = measures.sharpness_ratio(sharpness) >= STILL_SHARP
     hidden = vanished | (flat & other) | (smeared & other & whole_is_sharp)
-    return np.asarray(hidden & ~_paled(measures, ratio, usual), np.bool_)
+    hidden &= ~_paled(measures, ratio, usual)
+    # What only hides adds no detail elsewhere; where it came and went, the scene is another one.
+    return np.asarray(hidden & (int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())), np.bool_)
 
 
 def _other_colour(measures: Measures, usual: Usual) -> NDArray[np.bool_]:
     """Cells whose luma or chroma moved otherwise than most of the picture did.
 
-    Exposure multiplies all cells, a cast shifts all; their medians are what most cells did, as long
-    as less than half of the picture is covered.
+    Exposure multiplies all cells, a cast shifts all in proportion to their luma; the medians are
+    what most cells did, as long as less than half of the picture is covered.
     """
     tone, grid = measures.tone, usual.grid
     with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a picture without any visible cell
-        gain = np.nanmedian(tone.cell_luma / np.maximum(grid["luma"], 1))
-        expected = np.minimum(grid["luma"] * gain, 250)
-        luma = np.abs(np.minimum(tone.cell_luma, 250) - expected) > CHANGED_LUMA
-        red, blue = tone.cell_cr - grid["cell_cr"] * gain, tone.cell_cb - grid["cell_cb"] * gain
-        chroma = np.hypot(red - np.nanmedian(red), blue - np.nanmedian(blue)) > CHANGED_CHROMA
-    return np.asarray(luma | chroma, np.bool_)
+        now, before = np.maximum(tone.cell_luma, 1), np.maximum(grid["luma"], 1)
+        gain = np.nanmedian(now / before)
+        luma = np.abs(np.minimum(now, 250) - np.minimum(before * gain, 250)) > CHANGED_LUMA
+        red = tone.cell_cr / now - grid["cell_cr"] / before
+        blue = tone.cell_cb / now - grid["cell_cb"] / before
+        apart = np.hypot(red - np.nanmedian(red), blue - np.nanmedian(blue)) * before * gain
+    return np.asarray(luma | (apart > CHANGED_CHROMA), np.bool_)
 
 
 def _paled(measures: Measures, ratio: NDArray[np.floating], usual: Usual) -> NDArray[np.bool_]:
-    """Cells as fog and snow leave them: pale grey.
+    """Cells as fog and snow leave them: pale, and greyer than they were.
 
     Snow is the brightest. Fog takes detail by degrees, more with distance: between what is gone and
     what is untouched lie cells that are half gone, and most are gone a little. A cover has an edge.
     """
     tone = measures.tone
     with np.errstate(invalid="ignore"):
-        neutral = np.hypot(tone.cell_cr, tone.cell_cb) <= PALE_CHROMA
+        chroma = np.hypot(tone.cell_cr, tone.cell_cb)
+        before = np.hypot(usual.grid["cell_cr"], usual.grid["cell_cb"])
+        greyer = (chroma <= PALE_CHROMA) | (chroma < FADED * before)
         half = (ratio >= VANISHED) & (ratio < UNTOUCHED)
         by_degrees = half.sum() > HALF_GONE * int(np.isfinite(ratio).sum())
-        _, middle, _ = measures.contrast_ratios(usual.grid["contrast"])
+        middle = percentile(measures.contrast_ratios(usual.grid["contrast"]), 50)
         floor = FOG_LUMA if by_degrees or middle < HAZY else SNOW_LUMA
         pale = (tone.cell_luma >= floor) & (tone.cell_luma < BURNT_LUMA)
-    return np.asarray(neutral & pale, np.bool_)
+    return np.asarray(greyer & pale, np.bool_)
 
 
 def _share(cells: NDArray[np.bool_], measures: Measures) -> float:

@@ -6,14 +6,20 @@ several faults is the cause is decided in judge.py.
 
 import math
 
+import numpy as np
+
 from patrol.domain.observation import Light
+from patrol.vision.quality.detail import percentile
 from patrol.vision.quality.history import Usual
 from patrol.vision.quality.limits import QualityLimits
 from patrol.vision.quality.measures import Measures
 from patrol.vision.quality.report import Fault, Reading, take
 
-AWAY = 5.0  # chroma: fog and snow move colours too, but towards grey
-FEW_NEUTRAL = 0.05  # of the picture; a green field has no neutral parts to lose
+CAST_ALIKE = 0.5
+FADED = 0.75  # of the usual spread of colours
+DARK_CELL, PALE_CELL = 25.0, 240.0  # luma beyond which rounding and clipping make the colour
+NEAR_ROWS = 2  # of CELL_ROWS: what stands near is at the bottom
+TINY = 1e-6
 COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
 INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
 
@@ -109,22 +115,22 @@ def low_contrast(measures: Measures, usual: Usual | None, limits: QualityLimits)
             below=True,
         )
     threshold = limits.contrast_ratio * usual.scalar["span"]
-    low, _, high = measures.contrast_ratios(usual.grid["contrast"])
-    alike = low >= limits.contrast_alike * high or high < limits.contrast_lost
-    over = span < threshold and high < limits.contrast_ratio and alike
+    ratios = measures.contrast_ratios(usual.grid["contrast"])
+    everywhere = max(percentile(ratios, 75), percentile(ratios[-NEAR_ROWS:], 75))
+    over = span < threshold and everywhere < limits.contrast_ratio
     return take(Fault.LOW_CONTRAST, span, threshold, "contrast/1", over=over, below=True)
 
 
 def color_cast(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
-    """All colours shifted one way, white things included."""
+    """All colours shifted one way, white things included.
+
+    Against the own usual: every part of the picture shifted alike. Snow takes the colour of the
+    ground and not of the walls, fog of what is far.
+    """
     tone = measures.tone
-    if usual is not None and math.isfinite(usual.scalar["cr"]):
-        drift, before = _drift(measures, usual)
-        had = usual.scalar["neutral"]
-        fewer = had >= FEW_NEUTRAL and tone.neutral < 0.6 * had
-        away = math.hypot(tone.cr, tone.cb) > before + AWAY
-        white = tone.highlight > usual.scalar["highlight"] + drift / 2
-        over = drift >= limits.cast_drift and (fewer or away or white)
+    if usual is not None:
+        drift, alike = _drift(measures, usual)
+        over = drift >= limits.cast_drift and alike >= CAST_ALIKE and not _faded(measures, usual)
         return take(Fault.COLOR_CAST, drift, limits.cast_drift, "cast/1", over=over)
     value = math.hypot(tone.cr, tone.cb)
     together = value > 1.1 * tone.chroma_spread and tone.neutral < 0.05  # noqa: PLR2004  argued in its name
@@ -132,12 +138,30 @@ def color_cast(measures: Measures, usual: Usual | None, limits: QualityLimits) -
     return take(Fault.COLOR_CAST, value, limits.cast_chroma, "cast/1", over=over)
 
 
-def _drift(measures: Measures, usual: Usual) -> tuple[float, float]:
-    """How far the mean colour moved from its usual place, and how far from neutral that is.
+def _faded(measures: Measures, usual: Usual) -> bool:
+    """Whether all colours went paler (fog, haze, little light): closer to grey and to each other."""
+    tone, scalar = measures.tone, usual.scalar
+    now, before = max(1.0, tone.mean), max(1.0, scalar["mean"])
+    closer = math.hypot(tone.cr, tone.cb) / now < math.hypot(scalar["cr"], scalar["cb"]) / before
+    return closer and tone.chroma_spread / now < FADED * scalar["spread"] / before
 
-    Chroma grows with exposure, so it is compared at the usual brightness.
+
+def _drift(measures: Measures, usual: Usual) -> tuple[float, float]:
+    """How far the cells' colours moved, in the middle; and which share of it even the laggards did.
+
+    Chroma grows with exposure, so each cell's is taken per luma and told at the mean luma.
     """
-    tone = measures.tone
-    gain = min(2.0, max(0.5, usual.scalar["mean"] / max(1.0, tone.mean)))
-    cr, cb = usual.scalar["cr"], usual.scalar["cb"]
-    return math.hypot(tone.cr * gain - cr, tone.cb * gain - cb), math.hypot(cr, cb)
+    tone, grid = measures.tone, usual.grid
+    with np.errstate(invalid="ignore"):
+        fair = (np.minimum(tone.cell_luma, grid["luma"]) >= DARK_CELL) & (
+            tone.cell_luma <= PALE_CELL
+        )
+    if not fair.any():
+        return 0.0, 0.0
+    now, before = tone.cell_luma[fair], grid["luma"][fair]
+    red = (tone.cell_cr[fair] / now - grid["cell_cr"][fair] / before) * tone.mean
+    blue = (tone.cell_cb[fair] / now - grid["cell_cb"][fair] / before) * tone.mean
+    middle = float(np.median(red)), float(np.median(blue))
+    drift = math.hypot(*middle)
+    along = (red * middle[0] + blue * middle[1]) / max(drift, TINY)
+    return drift, float(np.percentile(along, 20)) / max(drift, TINY)

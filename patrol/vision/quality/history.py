@@ -27,7 +27,7 @@ _HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbe
 SCALARS: Final = (
     "mean", "p5", "p95", "clipped", "cr", "cb", "neutral", "noise", "structure", "sharp", "stripes",
     "mosaic", "grey", "green", "span",
-    "highlight",
+    "spread",
 )  # fmt: skip
 GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
@@ -117,7 +117,7 @@ def _row(measures: Measures) -> F16:
     numbers = (
         tone.mean, tone.p5, tone.p95, tone.clipped, tone.cr, tone.cb, tone.neutral, detail.noise,
         detail.structure, detail.sharp, measures.stripes, blocks.mosaic, blocks.grey, blocks.green, tone.calm_high - tone.calm_low,
-        tone.highlight,
+        tone.chroma_spread,
     )  # fmt: skip
     grids = (detail.contrast, detail.sharpness, tone.cell_luma, tone.cell_cr, tone.cell_cb)
     row = np.zeros(WIDTH, np.float16)

@@ -33,12 +33,10 @@ class QualityLimits:
     contrast_dark: float = 45.0  # mean luma below which the picture is dark rather than pale
     contrast_bright: float = 225.0
     contrast_ratio: float = 0.5  # of the own median, range and cells
-    contrast_alike: float = 0.5  # lower over upper quartile of the cells' ratios
-    contrast_lost: float = 0.3  # ... or nothing is left even of what stands near
     blur_ratio: float = 0.72  # of the own median sharpness
     blur_absolute: float = 0.12  # sharpness, radians per pixel
     cast_chroma: float = 16.0  # how far the mean colour lies from neutral
-    cast_drift: float = 12.0  # how far from the own median
+    cast_drift: float = 13.0  # how far from the own median
     noise_sigma: float = 8.5  # of luma, in the calmest quarter of the picture
     noise_own_sigma: float = 5.5  # ... or this, and noise_ratio times the own median
     noise_ratio: float = 2.0  # of the own median

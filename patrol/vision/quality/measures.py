@@ -29,12 +29,11 @@ class Measures:
     blocks: Blocks
     stripes: float
 
-    def contrast_ratios(self, usual: Cells) -> tuple[float, float, float]:
-        """Quartiles over the well structured cells of contrast now ÷ usual; NaN without any."""
+    def contrast_ratios(self, usual: Cells) -> Cells:
+        """Contrast now ÷ usual in the well structured cells; NaN in the others."""
         rich = usual >= RICH
         where = rich if int(rich.sum()) >= ENOUGH_CELLS else usual >= STRUCTURED
-        ratios = _ratio(self.detail.contrast, usual, where)
-        return percentile(ratios, 25), percentile(ratios, 50), percentile(ratios, 75)
+        return _ratio(self.detail.contrast, usual, where)
 
     def sharpness_ratio(self, usual: Cells) -> float:
         """Median over the cells that have structure in both, of now ÷ usual; NaN without any.

@@ -14,6 +14,7 @@ from patrol.vision.quality.report import Fault, Reading, StreamTimings, take
 from streams.model import BgrImage, Freshness
 
 PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: "media_clock/1"}
+STILL_GAUGE = "still/1"
 CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth
 
 
@@ -33,7 +34,7 @@ def freeze(pictures: Sequence[BgrImage], freshness: str, limits: QualityLimits) 
     if not changes or freshness == Freshness.STILL:
         return None
     value = max(changes)
-    return _frozen(value, "still/1", limits, over=value <= limits.frozen_change)
+    return _frozen(value, STILL_GAUGE, limits, over=value <= limits.frozen_change)
 
 
 def changed_share(first: BgrImage, second: BgrImage) -> float:

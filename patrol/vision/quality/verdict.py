@@ -82,8 +82,12 @@ def judge(
         passing.clock_skew(facts, rules),
         passing.infrared_stuck(light, history, now_local, rules),
     ]
-    said = [reading for reading in visit if reading is not None]
     agreed = _agreed(causes)
+    said = [
+        reading
+        for reading in visit
+        if reading is not None and not _nothing_to_move(reading, agreed)
+    ]
     return QualityReport(
         readings=(*_merged(per_picture, agreed), *said),
         faults=(*(k.value for k in Fault if k in agreed), *(r.kind.value for r in said if r.over)),
@@ -146,6 +150,12 @@ def _causes(readings: Sequence[Reading]) -> frozenset[Fault]:
         if first in over and second in over:
             explained.add(first if over[first] < over[second] else second)
     return frozenset(over) - explained
+
+
+def _nothing_to_move(reading: Reading, agreed: frozenset[Fault]) -> bool:
+    """A black or empty picture stands still by itself."""
+    empty = bool(agreed & {F.BLACK_SCREEN, F.SOLID_COLOR})
+    return empty and reading.kind is F.FREEZE and reading.gauge == passing.STILL_GAUGE
 
 
 def _agreed(causes: Sequence[frozenset[Fault]]) -> frozenset[Fault]:
