@@ -5,6 +5,8 @@ come from different cameras. Each decodes on the calling thread alone: parallel 
 
 A damaged picture is still given, marked `corrupt`: libavcodec marks what it concealed in H.264; of
 other codecs it keeps silent, so there a first attempt stops at any error and a second conceals.
+(H.265 has few illegal bits: damage in mid-picture may pass as a picture; see patrol.vision.) A
+decoder that met damage is thrown away: it would conceal a little in the next picture as well.
 """
 
 import threading
@@ -50,14 +52,23 @@ def decode(key_frame: KeyFrame) -> Picture:
 
 def _first_frame(key_frame: KeyFrame, options: Mapping[str, str]) -> VideoFrame | None:
     decoder = _decoder(key_frame, options)
+    frames: list[VideoFrame] = []
     try:
-        frames = decoder.decode(Packet(key_frame.data))
+        frames += decoder.decode(Packet(key_frame.data))
         frames += decoder.decode(None)
     except (av.error.FFmpegError, ValueError, MemoryError):
-        return None
-    finally:
+        frames = []
+    if frames and not frames[0].is_corrupt:
         decoder.flush_buffers()
+    else:
+        _kept().clear()
     return frames[0] if frames else None
+
+
+def _kept() -> dict[tuple[str, bool], VideoCodecContext]:
+    """This thread's decoders."""
+    decoders: dict[tuple[str, bool], VideoCodecContext] = _thread.__dict__.setdefault("kept", {})
+    return decoders
 
 
 def _to_bgr(frame: VideoFrame) -> BgrImage:
@@ -78,7 +89,7 @@ def _decoder(key_frame: KeyFrame, options: Mapping[str, str]) -> VideoCodecConte
     name = _libav_name(key_frame)
     if key_frame.codec is Codec.OTHER:
         return _make(name, options, key_frame)
-    kept: dict[tuple[str, bool], VideoCodecContext] = _thread.__dict__.setdefault("decoders", {})
+    kept = _kept()
     key = (name, options is _STRICT)
     if key not in kept:
         kept[key] = _make(name, options, None)

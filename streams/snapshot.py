@@ -10,7 +10,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -103,8 +103,10 @@ class _Getter:
     def _ask(self, at: StreamAddress, deadline_s: float) -> KeyFrame | str:
         """A picture, or where it is said to be."""
         for _ in range(3):  # plain, with the login, with a fresh nonce
-            with closing(self._connect(at, deadline_s)) as connection:
-                answer = self._answer(connection, at)
+            with ExitStack() as stack:
+                connection = stack.enter_context(closing(self._connect(at, deadline_s)))
+                # Closed as well: it holds the socket open behind the connection's back.
+                answer = stack.enter_context(closing(self._answer(connection, at)))
                 if answer.status == HTTPStatus.UNAUTHORIZED and self.login.take(
                     answer.headers.get_all("www-authenticate") or []
                 ):

@@ -28,6 +28,10 @@ from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, Visit
 from streams.sampling import SEGMENT_BURST_S, Sampler, judge, key_frame_interval_s
 
 _RTSP: Final = frozenset({"rtsp", "rtsps", "rtspu"})
+# What cameras and platforms send. libav guesses from the bytes, and would find a picture in noise.
+_FORMATS: Final = (
+    "hls,flv,live_flv,mpegts,mpeg,mov,mp4,matroska,webm,avi,asf,h264,hevc,mjpeg,mpjpeg,aac"
+)
 _CODECS: Final = {"h264": Codec.H264, "hevc": Codec.H265, "mjpeg": Codec.MJPEG}
 # The first kind that fits; each for the time before and after the stream was opened.
 _KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]], ...]] = (
@@ -212,9 +216,11 @@ def _libav_url(address: StreamAddress) -> str:
 
 
 def _demuxer_options(address: StreamAddress, *, over_udp: bool) -> dict[str, str]:
+    if address.scheme == "file":
+        return {"format_whitelist": _FORMATS}
     if address.scheme not in _RTSP:
         # One second of stream tells what it is; libav's default is five.
-        return {"analyzeduration": "1000000"} if address.scheme != "file" else {}
+        return {"format_whitelist": _FORMATS, "analyzeduration": "1000000"}
     return {
         "rtsp_transport": "udp" if over_udp else "tcp",
         "allowed_media_types": "video",

@@ -1,0 +1,367 @@
+"""The conversation as a script: what a server sends, what we ask next. No socket."""
+
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams.errors import RefusedUs, StreamError, Unreadable, WentSilent
+from streams.rtsp.digest import Authenticator
+from streams.rtsp.events import ClockSeen, Event, KeyFrameCame, NotForUs, Redirected
+from streams.rtsp.session import Session, Stage
+
+URI = "rtsp://192.0.2.7/live?channel=1"
+
+
+def new_session(user: str = "", password: str = "", uri: str = URI) -> Session:
+    session = Session(uri, Authenticator(user, password), 1 << 20)
+    session.begin()
+    return session
+
+
+def asked(session: Session) -> tuple[str, str, dict[str, str]]:
+    """The request that waits to be sent: method, URI, headers."""
+    text = bytes(session.outgoing).decode()
+    session.outgoing.clear()
+    first, *lines = text.strip().split("\r\n")
+    method, uri, _ = first.split()
+    return method, uri, {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines)}
+
+
+def say(session: Session, status: str = "200 OK", body: str = "", **headers: str) -> None:
+    """Answer the newest request."""
+    lines = [f"RTSP/1.0 {status}", f"CSeq: {session._cseq}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    lines += [f"Content-Length: {len(body)}"] if body else []
+    give(session, ("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+
+
+def give(session: Session, data: bytes) -> None:
+    assert session.feed(data, len(data)) == len(data)
+
+
+def play(session: Session, sdp: str, transport: str = "RTP/AVP/TCP;interleaved=0-1") -> None:
+    session.outgoing.clear()
+    say(session, body=sdp)
+    session.outgoing.clear()
+    say(session, Transport=transport, Session="s1;timeout=30")
+    session.outgoing.clear()
+    say(session)
+    assert session.stage is Stage.PLAYING
+
+
+@pytest.mark.parametrize(
+    ("base", "control", "track", "whole"),
+    [
+        pytest.param("rtsp://h/a/", "trackID=1", "rtsp://h/a/trackID=1", "rtsp://h/a/", id="base"),
+        pytest.param("rtsp://h/a", "t", "rtsp://h/a/t", "rtsp://h/a", id="no slash: appended"),
+        pytest.param("", "t", f"{URI}/t", URI, id="request URL, behind its query, as live555 does"),
+        pytest.param(
+            "rtsp://h/cam/realmonitor?channel=1&subtype=0/",
+            "trackID=0",
+            "rtsp://h/cam/realmonitor?channel=1&subtype=0/trackID=0",
+            "rtsp://h/cam/realmonitor?channel=1&subtype=0/",
+            id="Dahua",
+        ),
+        pytest.param("rtsp://h/a/", "rtsp://i/b", "rtsp://i/b", "rtsp://h/a/", id="absolute"),
+        pytest.param("rtsp://h/a/", "*", "rtsp://h/a/", "rtsp://h/a/", id="star"),
+        pytest.param("rtsp://h/a/", "", "rtsp://h/a/", "rtsp://h/a/", id="none given"),
+        pytest.param("rtsp://h/a/", "/b/t", "rtsp://h/b/t", "rtsp://h/a/", id="from the root"),
+        pytest.param("/other/", "t", "rtsp://192.0.2.7/other/t", None, id="relative base"),
+    ],
+)
+def test_control_urls(
+    h264: Any, sdp: Callable[..., str], base: str, control: str, track: str, whole: str | None
+) -> None:
+    session = new_session()
+    assert asked(session)[:2] == ("DESCRIBE", URI)
+    say(session, body=sdp(h264, control=control), **({"Content_Base": base} if base else {}))
+    assert asked(session)[:2] == ("SETUP", track)
+    say(session, Session="s")
+    method, uri, headers = asked(session)
+    assert (method, headers["session"]) == ("PLAY", "s")
+    assert whole is None or uri == whole
+
+
+def test_a_server_that_does_not_know_the_usual_url_is_asked_for_the_strict_one(
+    h264: Any, sdp: Callable[..., str]
+) -> None:
+    session = new_session(uri="rtsp://h/a/b?x=1")
+    session.outgoing.clear()
+    say(session, body=sdp(h264, control="t"))
+    tried = [asked(session)[1]]
+    for status in ("404 Not Found", "454 Session Not Found"):
+        say(session, status)
+        tried.append(asked(session)[1])
+    assert tried == ["rtsp://h/a/b?x=1/t", "rtsp://h/a/t", "rtsp://h/a/b/t?x=1"]
+    with pytest.raises(RefusedUs, match="404"):
+        say(session, "404 Not Found")
+
+
+def test_an_inner_address_in_the_description_falls_back_to_the_host_we_know(
+    h264: Any, sdp: Callable[..., str]
+) -> None:
+    session = new_session(uri="rtsp://h:8554/a")
+    session.outgoing.clear()
+    say(session, body=sdp(h264, control="rtsp://0.0.0.0/a/t?k=v"))
+    assert asked(session)[1] == "rtsp://0.0.0.0/a/t?k=v"
+    say(session, "404 Not Found")
+    assert asked(session)[1] == "rtsp://h:8554/a/t?k=v"
+
+
+def test_play_falls_back_to_the_track_where_the_aggregate_is_refused(
+    h264: Any, sdp: Callable[..., str]
+) -> None:
+    session = new_session(uri="rtsp://h/a")
+    session.outgoing.clear()
+    say(session, body=sdp(h264, control="t"))
+    session.outgoing.clear()
+    say(session, Session="s")
+    assert asked(session)[:2] == ("PLAY", "rtsp://h/a")
+    say(session, "459 Aggregate Operation Not Allowed")
+    assert asked(session)[:2] == ("PLAY", "rtsp://h/a/t")
+    say(session)
+    session.leave()
+    assert asked(session)[:2] == ("TEARDOWN", "rtsp://h/a/t")
+
+
+def test_only_the_video_track_is_set_up(h264: Any, sdp: Callable[..., str]) -> None:
+    session = new_session()
+    session.outgoing.clear()
+    text = sdp(h264)
+    head, video, audio = re.split(r"(?=m=)", text)
+    say(session, body=head + audio + video)
+    assert "trackID=1" in asked(session)[1]
+    say(session, Session="s")
+    assert asked(session)[0] == "PLAY"
+
+
+def test_channels_are_those_that_the_server_says(
+    h264: Any, sdp: Callable[..., str], sender: Any
+) -> None:
+    session = new_session()
+    play(session, sdp(h264), "RTP/AVP/TCP;unicast;interleaved=6-9;ssrc=1")
+    out = sender()
+    packets = out.picture(h264.key)
+    give(session, out.framed(packets, channel=0))
+    assert not session.events
+    report = bytes.fromhex("80c8000600001234") + (2_208_988_800 + 1000).to_bytes(4, "big")
+    report += bytes.fromhex("80000000 00000000 00000000 00000000")
+    give(session, out.framed(packets, channel=6) + out.framed([report], channel=9))
+    frame, clock = session.events
+    assert isinstance(frame, KeyFrameCame)
+    assert frame.unit.data.endswith(h264.key[-1])
+    assert clock == ClockSeen(1000.5)
+
+
+def test_a_401_is_answered_once_and_a_stale_nonce_once_more() -> None:
+    session = new_session("u", "p")
+    assert "authorization" not in asked(session)[2]
+    say(session, "401 Unauthorized", WWW_Authenticate='Digest realm="r", nonce="1", qop="auth"')
+    first = asked(session)[2]["authorization"]
+    assert 'nonce="1"' in first
+    assert "nc=00000001" in first
+    stale = 'Digest realm="r", nonce="2", qop="auth", stale=true'
+    say(session, "401 Unauthorized", WWW_Authenticate=stale)
+    assert 'nonce="2"' in asked(session)[2]["authorization"]
+    with pytest.raises(RefusedUs, match="not accepted"):
+        say(session, "401 Unauthorized", WWW_Authenticate=stale.replace(", stale=true", ""))
+
+
+def test_a_401_without_a_password_says_what_is_wanted() -> None:
+    session = new_session()
+    with pytest.raises(RefusedUs, match="wanted"):
+        say(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "453 Not Enough Bandwidth"])
+def test_a_no_is_a_no(status: str) -> None:
+    session = new_session()
+    with pytest.raises(RefusedUs, match=status[:3]):
+        say(session, status)
+
+
+def test_ways_that_are_not_ours(h264: Any, sdp: Callable[..., str]) -> None:
+    def until_setup() -> Session:
+        session = new_session()
+        say(session, body=sdp(h264))
+        return session
+
+    session = new_session()
+    say(session, body=sdp(h264).replace("H264/", "VP8/"))
+    assert session.events == [NotForUs("VP8 over RTP", over_udp=False)]
+    session = until_setup()
+    say(session, "461 Unsupported Transport")
+    assert [type(e) for e in session.events] == [NotForUs]
+    session = until_setup()
+    say(session, Session="s", Transport="RTP/AVP;unicast;client_port=5000-5001")
+    session.outgoing.clear()
+    assert session.events[0] == NotForUs("RTP over UDP granted where TCP was asked", over_udp=True)
+    session.leave()
+    assert asked(session)[0] == "TEARDOWN"
+
+
+def test_redirects_by_answer_and_by_request(h264: Any, sdp: Callable[..., str]) -> None:
+    session = new_session()
+    say(session, "302 Found", Location="rtsp://elsewhere/x")
+    assert session.events == [Redirected("rtsp://elsewhere/x")]
+    session = new_session()
+    play(session, sdp(h264))
+    give(session, b"REDIRECT rtsp://h RTSP/1.0\r\nCSeq: 9\r\nLocation: rtsp://b/y\r\n\r\n")
+    assert session.events == [Redirected("rtsp://b/y")]
+    assert bytes(session.outgoing).startswith(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n")
+
+
+def test_requests_of_the_server_are_answered(h264: Any, sdp: Callable[..., str]) -> None:
+    session = new_session()
+    play(session, sdp(h264))
+    give(session, b"OPTIONS * RTSP/1.0\nCSeq: 5\n\n" + b"RECORD * RTSP/1.0\r\nCSeq: 6\r\n\r\n")
+    answers = bytes(session.outgoing)
+    assert b"200 OK\r\nCSeq: 5" in answers
+    assert b"501 Not Implemented\r\nCSeq: 6" in answers
+    with pytest.raises(WentSilent, match="ended the session"):
+        give(session, b"TEARDOWN * RTSP/1.0\r\nCSeq: 7\r\n\r\n")
+
+
+def test_keep_alive_learns_what_the_server_knows(h264: Any, sdp: Callable[..., str]) -> None:
+    session = new_session()
+    play(session, sdp(h264))
+    assert session.timeout_s == 30
+    session.keep_alive()
+    assert asked(session)[0] == "OPTIONS"
+    say(session, Public="OPTIONS, PLAY, GET_PARAMETER")
+    session.keep_alive()
+    method, _, headers = asked(session)
+    assert (method, headers["session"]) == ("GET_PARAMETER", "s1")
+    say(session, "501 Not Implemented")
+    session.keep_alive()
+    assert asked(session)[0] == "OPTIONS"
+    with pytest.raises(WentSilent, match="454"):
+        say(session, "454 Session Not Found")
+
+
+def test_headers_of_careless_servers(h264: Any, sdp: Callable[..., str]) -> None:
+    """LF alone, a folded header, no CSeq, a missing reason, blank lines between messages."""
+    session = new_session()
+    body = sdp(h264)
+    text = f"\r\n\r\nRTSP/1.0 200\nContent-BASE : rtsp://h/\n x/\ncontent-length:{len(body)}\n\n"
+    give(session, (text + body).encode())
+    assert session.stage is Stage.SETTING_UP
+
+
+def test_late_answers_and_100_continue_change_nothing(h264: Any, sdp: Callable[..., str]) -> None:
+    session = new_session("u", "p")
+    say(session, "100 Continue")
+    say(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
+    give(session, b"RTSP/1.0 404 Not Found\r\nCSeq: 1\r\n\r\n")  # answered before
+    say(session, body=sdp(h264))
+    assert session.stage is Stage.SETTING_UP
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", "no RTSP answer", id="a web server"),
+        pytest.param(b"\x00\xff\x13garbage", "no RTSP answer", id="noise"),
+        pytest.param(b"RTSP/1.0 what\r\n\r\n", "not an RTSP message", id="no status"),
+        pytest.param(b"RTSP/1.0 200 OK\r\nContent-Length: 99999999\r\n\r\n", "limit", id="huge"),
+        pytest.param(b"RTSP/1.0 200 OK\r\nContent-Length: -5\r\n\r\n", "Length", id="negative"),
+        pytest.param(b"RTSP/1.0 200 OK\r\n" + b"X: y\r\n" * 9000, "header", id="endless header"),
+        pytest.param(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", "empty", id="no description"),
+    ],
+)
+def test_what_is_no_rtsp_server(data: bytes, words: str) -> None:
+    session = new_session()
+    with pytest.raises(Unreadable, match=words):
+        session.feed(data, len(data))
+
+
+def conversation(h264: Any, sdp: Callable[..., str], sender: Any) -> bytes:
+    """A whole visit's worth of what a server sends: answers, audio, video, RTCP, noise."""
+    out, body = sender(), sdp(h264)
+    pieces = [f"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()]
+    pieces.append(b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: s\r\n\r\n")
+    pieces.append(out.framed(out.picture(h264.other)))  # before the answer to PLAY
+    pieces.append(b"RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n")
+    for _ in range(2):
+        pieces.append(out.framed(out.picture([*h264.sets, *h264.key])))
+        pieces.append(out.framed([b"\x80\x08" + bytes(170)], channel=4))
+        pieces.append(out.framed(out.picture(h264.other)))
+        pieces.append(b"noise that is nothing")
+        pieces.append(b"OPTIONS * RTSP/1.0\r\nCSeq: 77\r\n\r\n")
+    return b"".join(pieces)
+
+
+def replay(data: bytes, cuts: list[int]) -> tuple[list[Event], bytes]:
+    """Feed in pieces cut at `cuts`; events, and everything we said."""
+    session, said, events = new_session(), bytearray(), list[Event]()
+    tail = b""
+    bounds = [0, *sorted({c % (len(data) + 1) for c in cuts}), len(data)]
+    for start, stop in itertools.pairwise(bounds):
+        piece = bytearray(tail + data[start:stop])
+        used = session.feed(piece, len(piece))
+        tail = bytes(piece[used:])
+        events += session.events
+        session.events.clear()
+        said += session.outgoing
+        session.outgoing.clear()
+    return events, bytes(said)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cuts=st.lists(st.integers(0, 1 << 20), max_size=60))
+def test_any_chunking_gives_the_same_events(
+    h264: Any, sdp: Callable[..., str], sender: Any, cuts: list[int]
+) -> None:
+    data = conversation(h264, sdp, sender)
+    whole = replay(data, [])
+    assert len([e for e in whole[0] if isinstance(e, KeyFrameCame)]) == 2
+    assert replay(data, cuts) == whole
+
+
+def test_byte_by_byte(h264: Any, sdp: Callable[..., str], sender: Any) -> None:
+    data = conversation(h264, sdp, sender)[:20000]
+    assert replay(data, list(range(len(data)))) == replay(data, [])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(max_size=40)), max_size=8),
+    cuts=st.lists(st.integers(0, 1 << 20), max_size=8),
+)
+def test_damage_raises_nothing_but_stream_errors(
+    h264: Any,
+    sdp: Callable[..., str],
+    sender: Any,
+    flips: list[tuple[int, bytes]],
+    cuts: list[int],
+) -> None:
+    data = bytearray(conversation(h264, sdp, sender))
+    for number, what in flips:
+        where = number % len(data)
+        data[where : where + len(what)] = what
+    try:
+        replay(bytes(data), cuts)
+    except StreamError as exc:
+        assert "\n" not in exc.seen  # noqa: PT017  either way is right
+
+
+@settings(max_examples=150, deadline=None)
+@given(noise=st.binary(max_size=3000))
+def test_noise_after_play_never_loops_or_crashes(noise: bytes) -> None:
+    session = new_session()
+    say(
+        session,
+        body="v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n",
+    )
+    say(session, Session="s")
+    say(session)
+    try:
+        used = session.feed(noise, len(noise))
+    except StreamError:
+        return
+    assert 0 <= used <= len(noise)
