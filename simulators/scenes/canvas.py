@@ -14,6 +14,7 @@ from simulators.scenes.texture import Surface, step
 from simulators.scenes.view import Floats, Point, View
 
 FAR_M: Final = 1e6
+_EDGE_ON: Final = 1e-6  # a plane seen edge on is met at no useful distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,9 @@ class Canvas:
             return slice(0, height), slice(0, width)
         x, y, w, h = self.view.box_around(points)
         rows = slice(int(max(0.0, y - margin) * height), int(min(1.0, y + h + margin) * height) + 1)
-        columns = slice(int(max(0.0, x - margin) * width), int(min(1.0, x + w + margin) * width) + 1)
+        columns = slice(
+            int(max(0.0, x - margin) * width), int(min(1.0, x + w + margin) * width) + 1
+        )
         return rows, columns
 
     def paint(self, patch: Patch, shade: float = 1.0) -> None:
@@ -81,14 +84,14 @@ class Canvas:
         rays = self.rays[rows, columns]
         corner = np.array(patch.corner, np.float32)
         facing = rays @ normal
-        facing = np.where(np.abs(facing) < 1e-6, 1e-6, facing)
+        facing = np.where(np.abs(facing) < _EDGE_ON, _EDGE_ON, facing)
         distance = ((corner - self.eye) @ normal / facing).astype(np.float32)
         hit = self.eye + rays * distance[..., None] - corner
         s, t = (hit @ along).astype(np.float32), (hit @ up).astype(np.float32)
         soft = np.clip(distance, 1, 100) * np.float32(0.6 / self.depth.shape[1])
         inside = np.minimum(np.minimum(s, width - s), np.minimum(t, height - t))
         cover = step((inside / soft).astype(np.float32), 1.0)
-        cover *= (distance > 0) & (distance < self.depth[rows, columns] + 0.02)  # noqa: PLR2004 2 cm of tolerance where walls meet
+        cover *= (distance > 0) & (distance < self.depth[rows, columns] + 0.02)
         colour = patch.surface(s, t) * np.float32(shade)
         self.blend(rows, columns, colour, cover, distance)
 

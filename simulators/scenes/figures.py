@@ -1,4 +1,8 @@
-"""What can stand in a scene: cars, a van, a truck, people, cattle, sheep, a heap of rubbish."""
+"""What can stand in a scene: a car, a minibus, people, cattle, a heap of rubbish."""
+
+# ruff: noqa: PLR2004  the numbers are the measures of drawn things, in metres
+
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +25,33 @@ RUBBER: Colour = (0.07, 0.07, 0.07)
 GLASS: Colour = (0.10, 0.09, 0.08)
 STEEL: Colour = (0.62, 0.62, 0.60)
 
+_COAT: Final = (
+    ellipsoid((0, 0, 1.22), (0.145, 0.215, 0.33)),
+    ellipsoid((0, 0, 0.95), (0.135, 0.18, 0.16)),
+    limb((0, 0.20, 1.42), (-0.07, 0.27, 1.14), 0.075, 0.062),
+    limb((-0.07, 0.27, 1.14), (0.08, 0.26, 0.90), 0.062, 0.05),
+    limb((0, -0.20, 1.42), (0.05, -0.27, 1.14), 0.075, 0.062),
+    limb((0.05, -0.27, 1.14), (0.20, -0.25, 0.96), 0.062, 0.05),
+)
+_COW_TRUNK: Final = (
+    ellipsoid((0.0, 0, 1.02), (0.85, 0.36, 0.40)),
+    ellipsoid((0.55, 0, 1.08), (0.36, 0.30, 0.38)),
+    ellipsoid((-0.62, 0, 1.08), (0.36, 0.33, 0.36)),
+    limb((0.75, 0, 1.15), (1.12, 0, 1.22), 0.22, 0.15),
+    limb((1.10, 0, 1.26), (1.42, 0, 1.06), 0.135, 0.085),
+    limb((0.52, 0.20, 0.85), (0.54, 0.20, 0.45), 0.12, 0.07),
+    limb((0.54, 0.20, 0.45), (0.52, 0.20, 0.06), 0.07, 0.06),
+    limb((0.60, -0.20, 0.85), (0.66, -0.20, 0.45), 0.12, 0.07),
+    limb((0.66, -0.20, 0.45), (0.70, -0.20, 0.06), 0.07, 0.06),
+    limb((-0.66, 0.22, 0.88), (-0.76, 0.22, 0.48), 0.15, 0.075),
+    limb((-0.76, 0.22, 0.48), (-0.72, 0.22, 0.06), 0.075, 0.06),
+    limb((-0.60, -0.22, 0.88), (-0.60, -0.22, 0.48), 0.15, 0.075),
+    limb((-0.60, -0.22, 0.48), (-0.54, -0.22, 0.06), 0.075, 0.06),
+    limb((-0.95, 0, 1.28), (-1.02, 0, 0.60), 0.035, 0.025),
+    ellipsoid((1.10, 0.17, 1.34), (0.05, 0.12, 0.04)),
+    ellipsoid((1.10, -0.17, 1.34), (0.05, 0.12, 0.04)),
+)
+
 
 def all_over(colour: Colour) -> Paint:
     """One colour."""
@@ -31,7 +62,9 @@ def all_over(colour: Colour) -> Paint:
     return paint
 
 
-def _where(base: Floats, mask: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", c: Colour) -> None:
+def _where(
+    base: Floats, mask: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", c: Colour
+) -> None:
     base[mask] = np.array(c, np.float32)
 
 
@@ -39,18 +72,19 @@ def car(colour: Colour) -> Figure:
     """A saloon, 4.5 m long."""
     sill = box((0, 0, 0.52), (2.22, 0.88, 0.30), 0.16)
     bonnet = tapered(box((0, 0, 0.70), (2.15, 0.86, 0.22), 0.14), above=0.6, length=0.1, width=0.15)
-    cabin = tapered(box((-0.25, 0, 1.10), (1.42, 0.80, 0.40), 0.12), above=0.80, length=0.62, width=0.34)
+    cabin = tapered(
+        box((-0.25, 0, 1.10), (1.42, 0.80, 0.40), 0.12), above=0.80, length=0.62, width=0.34
+    )
     body = joined([sill, bonnet], 0.08)
 
     def on_body(p: Floats) -> Floats:
         out = all_over(colour)(p)
-        x, y, z = np.abs(p[:, 0]), np.abs(p[:, 1]), p[:, 2]
+        x, y, z, front = np.abs(p[:, 0]), np.abs(p[:, 1]), p[:, 2], p[:, 0] > 0
         _where(out, z < 0.30, (0.05, 0.05, 0.05))
-        front = p[:, 0] > 0
         corner = (x > 2.02) & (y > 0.42) & (z > 0.58) & (z < 0.78)
         _where(out, corner & front, (0.95, 0.95, 0.92))
         _where(out, corner & ~front, (0.08, 0.06, 0.55))
-        _where(out, (x > 2.1) & front & (y < 0.42) & (z > 0.42) & (z < 0.68), (0.06, 0.06, 0.06))
+        _where(out, (x > 2.1) & front & (y < 0.42) & (z > 0.42) & (z < 0.68), RUBBER)
         _where(out, (x > 2.12) & (y < 0.23) & (z > 0.46) & (z < 0.58), (0.75, 0.42, 0.12))
         seam = np.min([np.abs(p[:, 0] - s) for s in (-1.15, -0.15, 0.85)], axis=0)
         _where(out, (seam < 0.012) & (y > 0.8) & (z > 0.35), (0.05, 0.05, 0.05))
@@ -66,9 +100,9 @@ def car(colour: Colour) -> Figure:
         _where(out, band & ~side & (np.abs(x) > 0.70), GLASS)
         return out
 
-    wheels = [wheel(x, y, 0.33, 0.22) for x in (-1.35, 1.38) for y in (-0.80, 0.80)]
-    hubs = [wheel(x, y, 0.33, 0.24) for x in (-1.35, 1.38) for y in (-0.80, 0.80)]
-    hub = _hubs(joined(hubs, 0.001), (-1.35, 1.38), 0.33, 0.20)
+    axles = (-1.35, 1.38)
+    wheels = [wheel(x, y, 0.33, 0.22) for x in axles for y in (-0.80, 0.80)]
+    rims = [wheel(x, y, 0.33, 0.24) for x in axles for y in (-0.80, 0.80)]
     return Figure(
         label="car",
         size=(4.5, 1.8, 1.5),
@@ -76,7 +110,7 @@ def car(colour: Colour) -> Figure:
             Part(body, on_body, 0.55),
             Part(cabin, on_cabin, 0.75),
             Part(joined(wheels, 0.001), all_over(RUBBER)),
-            Part(hub, all_over(STEEL), 0.4),
+            Part(_hubs(joined(rims, 0.001), axles, 0.33, 0.20), all_over(STEEL), 0.4),
         ),
     )
 
@@ -96,7 +130,9 @@ def van(colour: Colour) -> Figure:
     body = joined(
         [
             box((-0.1, 0, 0.70), (1.95, 0.80, 0.42), 0.14),
-            tapered(box((-0.2, 0, 1.35), (1.75, 0.78, 0.52), 0.14), above=1.0, length=0.16, width=0.16),
+            tapered(
+                box((-0.2, 0, 1.35), (1.75, 0.78, 0.52), 0.14), above=1.0, length=0.16, width=0.16
+            ),
         ],
         0.06,
     )
@@ -116,11 +152,20 @@ def van(colour: Colour) -> Figure:
         return out
 
     wheels = joined([wheel(x, y, 0.30, 0.2) for x in (-1.2, 1.2) for y in (-0.72, 0.72)], 0.001)
-    hub = _hubs(joined([wheel(x, y, 0.30, 0.22) for x in (-1.2, 1.2) for y in (-0.72, 0.72)], 0.001), (-1.2, 1.2), 0.30, 0.17)
+    hub = _hubs(
+        joined([wheel(x, y, 0.30, 0.22) for x in (-1.2, 1.2) for y in (-0.72, 0.72)], 0.001),
+        (-1.2, 1.2),
+        0.30,
+        0.17,
+    )
     return Figure(
         label="car",
         size=(4.0, 1.65, 1.88),
-        parts=(Part(body, on_body, 0.5), Part(wheels, all_over(RUBBER)), Part(hub, all_over(STEEL), 0.3)),
+        parts=(
+            Part(body, on_body, 0.5),
+            Part(wheels, all_over(RUBBER)),
+            Part(hub, all_over(STEEL), 0.3),
+        ),
     )
 
 
@@ -142,17 +187,7 @@ def person(jacket: Colour, trousers: Colour, *, stride: float = 0.16) -> Figure:
         ],
         0.02,
     )
-    coat = joined(
-        [
-            ellipsoid((0, 0, 1.22), (0.145, 0.215, 0.33)),
-            ellipsoid((0, 0, 0.95), (0.135, 0.18, 0.16)),
-            limb((0, 0.20, 1.42), (-0.07, 0.27, 1.14), 0.075, 0.062),
-            limb((-0.07, 0.27, 1.14), (0.08, 0.26, 0.90), 0.062, 0.05),
-            limb((0, -0.20, 1.42), (0.05, -0.27, 1.14), 0.075, 0.062),
-            limb((0.05, -0.27, 1.14), (0.20, -0.25, 0.96), 0.062, 0.05),
-        ],
-        0.05,
-    )
+    coat = joined(_COAT, 0.05)
     skin = joined(
         [
             ellipsoid((0.02, 0, 1.62), (0.095, 0.08, 0.115)),
@@ -176,29 +211,11 @@ def person(jacket: Colour, trousers: Colour, *, stride: float = 0.16) -> Figure:
     )
 
 
-def cow(*, seed: int = 0, dark: Colour = (0.07, 0.07, 0.08), pale: Colour = (0.82, 0.86, 0.88)) -> Figure:
+def cow(
+    *, seed: int = 0, dark: Colour = (0.07, 0.07, 0.08), pale: Colour = (0.82, 0.86, 0.88)
+) -> Figure:
     """A black-and-white cow, 2.2 m long, head down a little."""
-    trunk = joined(
-        [
-            ellipsoid((0.0, 0, 1.02), (0.85, 0.36, 0.40)),
-            ellipsoid((0.55, 0, 1.08), (0.36, 0.30, 0.38)),
-            ellipsoid((-0.62, 0, 1.08), (0.36, 0.33, 0.36)),
-            limb((0.75, 0, 1.15), (1.12, 0, 1.22), 0.22, 0.15),
-            limb((1.10, 0, 1.26), (1.42, 0, 1.06), 0.135, 0.085),
-            limb((0.52, 0.20, 0.85), (0.54, 0.20, 0.45), 0.12, 0.07),
-            limb((0.54, 0.20, 0.45), (0.52, 0.20, 0.06), 0.07, 0.06),
-            limb((0.60, -0.20, 0.85), (0.66, -0.20, 0.45), 0.12, 0.07),
-            limb((0.66, -0.20, 0.45), (0.70, -0.20, 0.06), 0.07, 0.06),
-            limb((-0.66, 0.22, 0.88), (-0.76, 0.22, 0.48), 0.15, 0.075),
-            limb((-0.76, 0.22, 0.48), (-0.72, 0.22, 0.06), 0.075, 0.06),
-            limb((-0.60, -0.22, 0.88), (-0.60, -0.22, 0.48), 0.15, 0.075),
-            limb((-0.60, -0.22, 0.48), (-0.54, -0.22, 0.06), 0.075, 0.06),
-            limb((-0.95, 0, 1.28), (-1.02, 0, 0.60), 0.035, 0.025),
-            ellipsoid((1.10, 0.17, 1.34), (0.05, 0.12, 0.04)),
-            ellipsoid((1.10, -0.17, 1.34), (0.05, 0.12, 0.04)),
-        ],
-        0.07,
-    )
+    trunk = joined(_COW_TRUNK, 0.07)
     horns = joined(
         [
             limb((1.12, 0.07, 1.38), (1.16, 0.15, 1.50), 0.03, 0.012),
@@ -228,7 +245,13 @@ def cow(*, seed: int = 0, dark: Colour = (0.07, 0.07, 0.08), pale: Colour = (0.8
 def heap(*, seed: int = 0) -> Figure:
     """Dumped bags, boards and loose rubbish, 3 m across."""
     rng = np.random.default_rng([seed, 5])
-    colours: list[Colour] = [(0.12, 0.12, 0.12), (0.75, 0.75, 0.72), (0.55, 0.35, 0.15), (0.25, 0.45, 0.60), (0.2, 0.2, 0.5)]
+    colours: list[Colour] = [
+        (0.12, 0.12, 0.12),
+        (0.75, 0.75, 0.72),
+        (0.55, 0.35, 0.15),
+        (0.25, 0.45, 0.60),
+        (0.2, 0.2, 0.5),
+    ]
     parts = []
     for colour in colours:
         shapes = []
@@ -236,8 +259,12 @@ def heap(*, seed: int = 0) -> Figure:
             x, y = rng.normal(0, 0.55), rng.normal(0, 0.4)
             high = max(0.05, 0.55 - 0.5 * float(np.hypot(x, y)))
             r = rng.uniform(0.16, 0.34)
-            shapes.append(ellipsoid((x, y, high * rng.uniform(0.4, 1) + 0.1), (r, r * 0.9, r * 0.75)))
+            shapes.append(
+                ellipsoid((x, y, high * rng.uniform(0.4, 1) + 0.1), (r, r * 0.9, r * 0.75))
+            )
         x, y = rng.normal(0, 0.6), rng.normal(0, 0.4)
-        shapes.append(box((x, y, 0.25), (rng.uniform(0.1, 0.4), 0.14, rng.uniform(0.1, 0.25)), 0.02))
+        shapes.append(
+            box((x, y, 0.25), (rng.uniform(0.1, 0.4), 0.14, rng.uniform(0.1, 0.25)), 0.02)
+        )
         parts.append(Part(joined(shapes, 0.03), all_over(colour), 0.15))
     return Figure(label="heap", size=(3.2, 2.6, 1.0), parts=tuple(parts))

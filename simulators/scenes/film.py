@@ -81,7 +81,7 @@ def _noise_field(
     shape = (stream.height + _SLACK, stream.width + _SLACK)
     field = rng.normal(0, 1, shape).astype(np.float32)
     coarse = cv2.GaussianBlur(field, (0, 0), 0.7) * 1.9  # cheap sensors correlate neighbours
-    return np.rint(coarse * _NOISE_SPREAD[light] * share).astype(np.int16)
+    return np.asarray(np.rint(coarse * _NOISE_SPREAD[light] * share), dtype=np.int16)
 
 
 def _windy(luma: YuvFrame, leaves: Floats, stream: Format) -> list[YuvFrame]:

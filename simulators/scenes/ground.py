@@ -13,6 +13,7 @@ from simulators.scenes.texture import Colour, layers, mix, noise, step, tinted
 from simulators.scenes.view import Floats
 
 _HAZE_M: Final = 170.0
+_HORIZON: Final = -0.01  # no sky in rays that fall more steeply
 _LOAM: Final[Colour] = (0.40, 0.49, 0.56)
 _GRASS: Final[Colour] = (0.26, 0.42, 0.40)
 _CONCRETE: Final[Colour] = (0.57, 0.60, 0.61)
@@ -22,12 +23,14 @@ _WATER: Final[Colour] = (0.42, 0.40, 0.30)
 
 def paint_sky(canvas: Canvas, sun: Sun, seed: int) -> None:
     """A gradient, thin clouds, the mountains in the south."""
-    rows = int((canvas.rays[:, 0, 2] > -0.01).sum()) + 1  # nothing of it lies below
+    rows = int((canvas.rays[:, 0, 2] > _HORIZON).sum()) + 1
     rise = canvas.rays[:rows, :, 2]
     side = np.arctan2(canvas.rays[:rows, :, 0], canvas.rays[:rows, :, 1]).astype(np.float32)
     up = np.clip(rise / 0.5, 0, 1)
     sky = mix(
-        tinted((0.86, 0.84, 0.81), np.ones_like(rise)), tinted((0.84, 0.68, 0.52), np.ones_like(rise)), up**0.6
+        tinted((0.86, 0.84, 0.81), np.ones_like(rise)),
+        tinted((0.84, 0.68, 0.52), np.ones_like(rise)),
+        up**0.6,
     )
     wisps = np.clip(layers(side * 6, rise * 26, 1.0, seed + 3), 0, 1) * 0.35
     sky = mix(sky, tinted((0.93, 0.93, 0.93), np.ones_like(rise)), wisps.astype(np.float32))
@@ -69,7 +72,11 @@ def _paving(
 ) -> Floats:
     x0, x1, y0, y1 = rectangle
     inside = np.minimum(np.minimum(x - x0, x1 - x), np.minimum(y - y0, y1 - y))
-    slab = 1 + 0.07 * noise(np.floor(x / 1.5), np.floor(y / 1.5), 1.0, seed) + 0.09 * layers(x, y, 1.4, seed + 2)
+    slab = (
+        1
+        + 0.07 * noise(np.floor(x / 1.5), np.floor(y / 1.5), 1.0, seed)
+        + 0.09 * layers(x, y, 1.4, seed + 2)
+    )
     near = np.minimum(np.abs(np.mod(x, 1.5) - 0.75), np.abs(np.mod(y, 1.5) - 0.75))
     joint = step((near - 0.735).astype(np.float32), 0.012)
     paved = tinted(_CONCRETE, (slab * (1 - 0.3 * joint)).astype(np.float32))
@@ -87,23 +94,31 @@ def _road(below: Floats, x: Floats, y: Floats, road: Strip, seed: int) -> Floats
     off = _across(road, x, y)
     ruts = np.exp(-((np.abs(off) - 0.9) ** 2) / 0.08)
     tone = 1 + 0.08 * layers(x, y, 2.0, seed) + 0.05 * noise(x, y, 0.05, seed + 7) - 0.07 * ruts
-    crack = step(0.03 - np.abs(layers(x, y, 4.0, seed + 11)), 0.02)
-    surface = tinted(_ASPHALT if seed % 2 else _CONCRETE, (tone * (1 - 0.25 * crack)).astype(np.float32))
+    crack = step((0.03 - np.abs(layers(x, y, 4.0, seed + 11))).astype(np.float32), 0.02)
+    surface = tinted(
+        _ASPHALT if seed % 2 else _CONCRETE, (tone * (1 - 0.25 * crack)).astype(np.float32)
+    )
     ragged = road.half_m - np.abs(off) + 0.12 * noise(x, y, 0.7, seed + 3)
-    verge = mix(below, tinted((0.50, 0.55, 0.58), np.ones_like(x)), step((ragged + 0.5).astype(np.float32), 0.3) * 0.6)
+    verge = mix(
+        below,
+        tinted((0.50, 0.55, 0.58), np.ones_like(x)),
+        step((ragged + 0.5).astype(np.float32), 0.3) * 0.6,
+    )
     return mix(verge, surface, step(ragged.astype(np.float32), 0.07))
 
 
 def _canal(below: Floats, x: Floats, y: Floats, canal: Strip, seed: int) -> Floats:
     off = np.abs(_across(canal, x, y))
     slab = np.abs(np.mod(y, 2.0) - 1.0) > 0.985  # noqa: PLR2004 joints every two metres
-    lining = tinted((0.66, 0.68, 0.69), (1 + 0.08 * layers(x, y, 1.0, seed) - 0.25 * slab).astype(np.float32))
+    lining = tinted(
+        (0.66, 0.68, 0.69), (1 + 0.08 * layers(x, y, 1.0, seed) - 0.25 * slab).astype(np.float32)
+    )
     out = mix(below, lining, step((canal.half_m - off + 0.15).astype(np.float32), 0.03))
     slope = np.clip((canal.half_m - off) / 0.75, 0, 1)
-    out = out * (1 - 0.32 * slope[..., None])
+    out *= (1 - 0.32 * slope[..., None]).astype(np.float32)
     ripple = 1 + 0.16 * layers(x * 2.2, y * 0.5, 0.5, seed + 6) + 0.12 * np.clip(y / 40, 0, 1)
     water = tinted(_WATER, ripple.astype(np.float32))
-    return mix(out.astype(np.float32), water, step((canal.half_m - off - 0.75).astype(np.float32), 0.03))
+    return mix(out, water, step((canal.half_m - off - 0.75).astype(np.float32), 0.03))
 
 
 def _shade(layout: Layout, x: Floats, y: Floats, sun: Sun) -> Floats:
@@ -117,7 +132,10 @@ def _shade(layout: Layout, x: Floats, y: Floats, sun: Sun) -> Floats:
     drop = sun.direction[:2] / sun.direction[2]
     for tree in layout.trees:
         cx, cy = (float(v) for v in np.array([tree.x, tree.y]) - drop * tree.height_m * 0.55)
-        reach = np.array([abs(float(drop[0])), abs(float(drop[1]))]) * tree.height_m * 0.42 + tree.spread_m
+        reach = (
+            np.array([abs(float(drop[0])), abs(float(drop[1]))]) * tree.height_m * 0.42
+            + tree.spread_m
+        )
         d = np.hypot((gx - cx) / reach[0], (gy - cy) / reach[1])
         leaves = step((1.0 - d + 0.35 * noise(gx, gy, 0.35, tree.seed)).astype(np.float32), 0.25)
         total = np.maximum(total, 0.8 * leaves)
@@ -158,7 +176,7 @@ def paint_tree(canvas: Canvas, tree: Tree, sun: Sun) -> Floats:
     x0, y0, y1 = centre * width, top * height, foot * height
     trunk = max(1, ceil(0.13 * scale))
     bark = tuple(float(c) for c in np.array((0.24, 0.27, 0.30)) * (sun.ambient + 0.3))
-    cv2.line(canvas.bgr, (int(x0), int(y1)), (int(x0), int(y0 + 0.3 * (y1 - y0))), bark, trunk)  # type: ignore[call-overload]  # a float canvas takes float colours
+    cv2.line(canvas.bgr, (int(x0), int(y1)), (int(x0), int(y0 + 0.3 * (y1 - y0))), bark, trunk)
     rng = np.random.default_rng([tree.seed, 3])
     blobs = 900
     t = rng.beta(1.5, 1.7, blobs)
@@ -170,7 +188,9 @@ def paint_tree(canvas: Canvas, tree: Tree, sun: Sun) -> Floats:
         cx = int(x0 + across[i] * scale)
         cy = int(y0 + t[i] * 0.86 * (y1 - y0))
         sunny = 0.5 + 0.4 * towards * across[i] / max(tree.spread_m, 0.1) + rng.normal(0, 0.12)
-        green = np.array((0.18, 0.40, 0.38)) * (sun.ambient * 0.7 + sun.strength * max(0.0, sunny) * 0.9)
+        green = np.array((0.18, 0.40, 0.38)) * (
+            sun.ambient * 0.7 + sun.strength * max(0.0, sunny) * 0.9
+        )
         radius = max(1, int(scale * rng.uniform(0.06, 0.17)))
         leaf = tuple(float(c) for c in green)
         cv2.circle(canvas.bgr, (cx, cy), radius, leaf, -1, cv2.LINE_AA)
@@ -187,4 +207,6 @@ def add_haze(canvas: Canvas, sun: Sun) -> None:
         return
     far = 1 - np.exp(-np.minimum(canvas.depth, 800) / _HAZE_M)
     far = np.where(canvas.depth >= FAR_M / 4, 0, far * 0.8)
-    canvas.bgr += (np.array((0.84, 0.82, 0.79), np.float32) - canvas.bgr) * far[..., None].astype(np.float32)
+    canvas.bgr += (np.array((0.84, 0.82, 0.79), np.float32) - canvas.bgr) * far[..., None].astype(
+        np.float32
+    )

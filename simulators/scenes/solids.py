@@ -231,7 +231,10 @@ def _shade(figure: Figure, points: Floats, directions: Floats, sun: Sun, turn: F
     lit = facing * _unshadowed(figure, points + 0.03 * normals, towards)
     above = 0.5 + 0.5 * normals[:, 2]
     closed = np.clip(0.45 + points[:, 2] / 0.9, 0.45, 1)
-    light = sun.colour * (sun.strength * lit)[:, None] + sun.sky * (sun.ambient * above * closed)[:, None]
+    light = (
+        sun.colour * (sun.strength * lit)[:, None]
+        + sun.sky * (sun.ambient * above * closed)[:, None]
+    )
     mirrored = directions - 2 * np.sum(directions * normals, axis=1, keepdims=True) * normals
     fresnel = gloss * (0.12 + 0.6 * (1 - np.clip(-np.sum(directions * normals, axis=1), 0, 1)) ** 3)
     sky = np.clip(0.35 + 0.9 * mirrored[:, 2], 0.08, 1.0)[:, None] * sun.sky
@@ -269,5 +272,8 @@ def _throw_shadow(canvas: Canvas, placed: Placed, sun: Sun) -> None:
     height, width = canvas.depth[rows, columns].shape
     small = keep.reshape(rays.shape[:2]).astype(np.float32)
     full = cv2.resize(cv2.GaussianBlur(small, (0, 0), 0.8), (width, height))
-    standing = canvas.depth[rows, columns] < (canvas.view.height_m / np.maximum(-canvas.rays[rows, columns][..., 2], 0.01)) - 0.3
+    standing = (
+        canvas.depth[rows, columns]
+        < (canvas.view.height_m / np.maximum(-canvas.rays[rows, columns][..., 2], 0.01)) - 0.3
+    )
     canvas.bgr[rows, columns] *= np.where(standing, 1.0, full)[..., None].astype(np.float32)

@@ -1,9 +1,10 @@
 """Picture faults: what dirt, darkness, storms and a knocked camera do to a still. Pure."""
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from simulators.faults import Fault
 from simulators.scenes.texture import layers
@@ -20,6 +21,7 @@ def turned_by(fault: Fault) -> float:
 
 def spoiled(bgr: Floats, fault: Fault, seed: int) -> Floats:
     """The still with one fault; unchanged for those that are not in the picture."""
+    out: NDArray[Any]
     match fault:
         case Fault.BLACK:
             out = np.full_like(bgr, 0.012)

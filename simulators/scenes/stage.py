@@ -5,7 +5,7 @@ from typing import Final
 
 from patrol.domain.zone import Polygon, Zone
 from simulators.scenes.catalogue import Scene
-from simulators.scenes.layouts import layout_of
+from simulators.scenes.plots import layout_of
 
 Box = tuple[float, float, float, float]
 _ALL_BUT_A_CORNER: Final[Polygon] = ((0.0, 0.0), (0.86, 0.0), (1.0, 0.22), (1.0, 1.0), (0.0, 1.0))

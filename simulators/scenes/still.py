@@ -1,6 +1,6 @@
 """One still picture of a scene: everything painted, lit, as the lens would give it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from simulators.scenes.canvas import Canvas
 from simulators.scenes.catalogue import Scene, SceneLight
 from simulators.scenes.ground import add_haze, paint_ground, paint_sky, paint_tree
-from simulators.scenes.layouts import layout_of
+from simulators.scenes.plots import layout_of
 from simulators.scenes.solids import paint_figure
 from simulators.scenes.sun import Sun, sun_at
 from simulators.scenes.view import Floats
@@ -19,6 +19,8 @@ from simulators.scenes.view import Floats
 BgrImage = NDArray[np.uint8]
 PAINT_WIDTH: Final = 1440  # painted once at this size, scaled to what the stream wants
 _SHARPEN: Final = 0.5
+_SAGS_DEG: Final = 9.0  # a camera that was knocked aside also hangs lower
+_BACKGROUND_M: Final = 12.0  # trees beyond are painted before the walls
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,34 +37,33 @@ def _clean(scene: Scene, light: SceneLight, turned_deg: float, width: int) -> tu
     sun = sun_at(light)
     view = layout.view
     if turned_deg:
-        from dataclasses import replace
-
-        view = replace(view, turned_deg=view.turned_deg + turned_deg, down_deg=view.down_deg + 9)
+        turned = view.turned_deg + turned_deg
+        view = replace(view, turned_deg=turned, down_deg=view.down_deg + _SAGS_DEG)
     canvas = Canvas.blank(view, width, width * 9 // 16)
     paint_sky(canvas, sun, layout.seed)
     paint_ground(canvas, layout, sun)
     leaves = np.zeros(canvas.depth.shape, np.float32)
-    behind = [tree for tree in layout.trees if tree.y > 12]
-    for tree in sorted(layout.trees, key=lambda t: -t.y):
-        if tree in behind:
-            leaves = np.maximum(leaves, paint_tree(canvas, tree, sun))
+    trees = sorted(layout.trees, key=lambda tree: -tree.y)
+    for tree in (tree for tree in trees if tree.y > _BACKGROUND_M):
+        leaves = np.maximum(leaves, paint_tree(canvas, tree, sun))
     for patch in layout.patches:
-        canvas.paint(patch, _facing(patch.frame()[2], sun, view))
-    for tree in sorted(layout.trees, key=lambda t: -t.y):
-        if tree not in behind:
-            leaves = np.maximum(leaves, paint_tree(canvas, tree, sun))
+        canvas.paint(patch, _facing(patch.frame()[2], sun))
+    for tree in (tree for tree in trees if tree.y <= _BACKGROUND_M):
+        leaves = np.maximum(leaves, paint_tree(canvas, tree, sun))
     for placed in layout.parked:
         paint_figure(canvas, placed, sun)
     return canvas, leaves
 
 
-def _facing(normal: Floats, sun: Sun, view: object) -> float:
-    del view
+def _facing(normal: Floats, sun: Sun) -> float:
+    """How much light falls on the side that the camera sees."""
     towards = normal if normal[1] < 0 or normal[2] > 0 else -normal
     return sun.ambient + sun.strength * max(0.0, float(towards @ sun.direction))
 
 
-def still(scene: Scene, variant: str | None, light: SceneLight, *, turned_deg: float = 0.0) -> Still:
+def still(
+    scene: Scene, variant: str | None, light: SceneLight, *, turned_deg: float = 0.0
+) -> Still:
     """Paint it."""
     width = min(PAINT_WIDTH, max(scene.main.width, 640))
     base, leaves = _clean(scene, light, turned_deg, width)
@@ -87,4 +88,4 @@ def _developed(canvas: Canvas, sun: Sun) -> Floats:
         grey = out @ np.array([0.25, 0.45, 0.30], np.float32)
         out = np.repeat((grey * 1.15)[..., None], 3, axis=2)
     soft = cv2.GaussianBlur(out, (0, 0), 1.2)
-    return np.clip(out + _SHARPEN * (out - soft), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(out + _SHARPEN * (out - soft), 0, 1), dtype=np.float32)

@@ -29,7 +29,13 @@ def _tile(seed: int) -> Floats:
 def noise(x: Floats, y: Floats, grain_m: float, seed: int = 0) -> Floats:
     """Smooth noise of mean 0, about −1..1, with features of `grain_m`."""
     tile = _tile(seed)
-    flat = cv2.remap(tile, _wrapped(x, grain_m), _wrapped(y, grain_m), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    flat = cv2.remap(
+        tile,
+        _wrapped(x, grain_m),
+        _wrapped(y, grain_m),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )
     return np.asarray((flat - 0.5) * 5.0, dtype=np.float32)
 
 
@@ -82,7 +88,8 @@ def bricks(colour: Colour, *, seed: int = 0) -> Surface:
         course = np.floor(y / 0.08)
         along = x / 0.25 + 0.5 * np.mod(course, 2)
         joint = np.minimum(
-            np.abs(np.mod(along, 1) - 0.5) * -0.25 + 0.125, np.abs(np.mod(y / 0.08, 1) - 0.5) * -0.08 + 0.04
+            np.abs(np.mod(along, 1) - 0.5) * -0.25 + 0.125,
+            np.abs(np.mod(y / 0.08, 1) - 0.5) * -0.08 + 0.04,
         )
         each = noise(np.floor(along).astype(np.float32), course.astype(np.float32), 1.0, seed)
         face = tinted(colour, 1 + 0.10 * each + 0.08 * layers(x, y, 2.0, seed + 3))
@@ -98,7 +105,9 @@ def roof_tiles(colour: Colour, *, seed: int = 0) -> Surface:
     def surface(x: Floats, y: Floats) -> Floats:
         row = 0.82 + 0.25 * np.abs(np.sin(np.pi * x / 0.22))
         course = 0.88 + 0.15 * np.mod(y / 0.3, 1)
-        return tinted(colour, (row * course * (1 + 0.1 * layers(x, y, 1.2, seed))).astype(np.float32))
+        return tinted(
+            colour, (row * course * (1 + 0.1 * layers(x, y, 1.2, seed))).astype(np.float32)
+        )
 
     return surface
 
@@ -123,9 +132,13 @@ def window_panes(frame: Colour, width_m: float, height_m: float) -> Surface:
 
     def surface(x: Floats, y: Floats) -> Floats:
         sky = np.clip(y / height_m, 0, 1)
-        glass = tinted((0.36, 0.31, 0.27), (0.5 + 0.7 * sky + 0.1 * layers(x, y, 0.7, 6)).astype(np.float32))
+        glass = tinted(
+            (0.36, 0.31, 0.27), (0.5 + 0.7 * sky + 0.1 * layers(x, y, 0.7, 6)).astype(np.float32)
+        )
         u = np.mod(x, width_m / 3)
         rim = np.minimum(np.minimum(u, width_m / 3 - u), np.minimum(y, height_m - y))
-        return mix(tinted(frame, np.ones_like(x)), glass, step((rim - 0.06).astype(np.float32), 0.012))
+        return mix(
+            tinted(frame, np.ones_like(x)), glass, step((rim - 0.06).astype(np.float32), 0.012)
+        )
 
     return surface

@@ -44,9 +44,7 @@ class View:
         x = (np.arange(width, dtype=np.float32) + 0.5) / width - 0.5
         y = (0.5 - (np.arange(height, dtype=np.float32) + 0.5) / height) / ASPECT
         right, up, forward = self.axes()
-        rays = (
-            x[None, :, None] * right + y[:, None, None] * up + np.float32(self.focal) * forward
-        )
+        rays = x[None, :, None] * right + y[:, None, None] * up + np.float32(self.focal) * forward
         length = np.linalg.norm(rays, axis=2, keepdims=True)
         return np.asarray(rays / length, dtype=np.float32)
 
