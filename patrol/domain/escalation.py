@@ -44,15 +44,14 @@ class Climb:
 def policy_for(level: Level, route: Route) -> Policy:
     """The ladder and clocks that a case of `level` on `route` is dispatched with.
 
-    A scene's own grid is always told from the start, even when nobody is named for it; the next
-    rung then follows without a silence. A camera fault starts with its maintainer: the people who
-    answer for the yards of the grid do not see it.
+    A scene is told under every grid on its way up, also where people.csv names nobody: somebody may
+    listen there, but nobody is waited for. A camera fault starts with its maintainer: the people
+    who answer for the yards of the grid do not see it.
     """
     clocks = CLOCKS[level]
     people = [(stop.grid, stop.person.id) for stop in route.stops]
-    own_grid_hears = bool(people) and people[0][0] == route.grid
-    if not people or (route.subject is Subject.SCENE and not own_grid_hears):
-        people.insert(0, (route.grid, NOBODY))
+    if route.subject is Subject.SCENE or not people:
+        people = _with_unanswered_grids(route)
     silence_s = clocks.acknowledge.total_seconds()
     before = [NOBODY, *(person for _, person in people)]
     return Policy(
@@ -62,6 +61,14 @@ def policy_for(level: Level, route: Route) -> Policy:
             for (grid, person), told in zip(people, before, strict=False)
         ),
     )
+
+
+def _with_unanswered_grids(route: Route) -> list[tuple[GridCode, PersonId]]:
+    people: list[tuple[GridCode, PersonId]] = []
+    for grid in route.path:
+        here = [(grid, stop.person.id) for stop in route.stops if stop.grid == grid]
+        people.extend(here or [(grid, NOBODY)])
+    return people
 
 
 def grids_told(case: Case) -> tuple[GridCode, ...]:

@@ -45,6 +45,7 @@ class Route:
 
     grid: GridCode
     subject: Subject
+    path: tuple[GridCode, ...]  # the grid itself, then its parents
     stops: tuple[Stop, ...]
     problems: tuple[ChainProblem, ...] = ()
 
@@ -60,7 +61,13 @@ def route(registry: Registry, grid: GridCode, subject: Subject) -> Route:
         here = list(_answering_for(registry, node, path))
         problems.extend(_gaps(node, here))
         stops.extend(Stop(grid=node.code, person=person) for person in here)
-    return Route(grid=grid, subject=subject, stops=_each_once(stops), problems=tuple(problems))
+    return Route(
+        grid=grid,
+        subject=subject,
+        path=tuple(node.code for node in path),
+        stops=_each_once(stops),
+        problems=tuple(problems),
+    )
 
 
 def chain_problems(registry: Registry) -> list[ChainProblem]:
@@ -135,6 +142,7 @@ def _to_maintainers(registry: Registry, path: tuple[Grid, ...]) -> Route:
     return Route(
         grid=path[0].code,
         subject=Subject.EQUIPMENT,
+        path=tuple(node.code for node in path),
         stops=_each_once(stops),
         problems=problems,
     )

@@ -106,21 +106,26 @@ def test_a_call_for_help_climbs_at_once_and_keeps_the_clock_running() -> None:
         ),
         pytest.param(
             ("leader", "worker", "party", "cadre", "duty"),
-            [NOBODY],
-            [0],
-            id="nobody at all: the grid's topic is told all the same",
+            [NOBODY, NOBODY, NOBODY],
+            [0, 0, 0],
+            id="nobody at all: every grid's topic is told all the same",
+        ),
+        pytest.param(
+            ("cadre",),
+            ["leader", "worker", NOBODY, "duty"],
+            [0, 7200, 7200, 0],
+            id="no cadre: the village's topic is told, and the town at once",
         ),
     ],
 )
-def test_the_cases_own_grid_is_always_told(
+def test_every_grid_on_the_way_is_told_and_nobody_is_waited_for_where_nobody_is(
     without: tuple[str, ...], people: list[str], silences_s: list[float]
 ) -> None:
     case = opened(hamlet.registry(*without))
     assert [step.person for step in case.policy.ladder] == people
     assert [step.after_s for step in case.policy.ladder] == silences_s
     assert grids_told(case) == (hamlet.GROUP,)
-    if len(people) > 1:
-        assert case.ladder_due_at == NOON
+    assert case.ladder_due_at == NOON + timedelta(seconds=silences_s[1])
 
 
 def test_a_camera_fault_starts_with_the_maintainer() -> None:
