@@ -91,7 +91,8 @@ def _clock(offset_s: float | None) -> Text:
         return Text("— 未报时 it sent no time")
     off = abs(offset_s) > CLOCK_OFF_S
     return Text(
-        f"{offset_s:+.1f} s{' 需校时 set its clock' if off else ''}", "yellow" if off else ""
+        f"{round(offset_s, 1) + 0.0:+.1f} s{' 需校时 set its clock' if off else ''}",
+        "yellow" if off else "",
     )
 
 

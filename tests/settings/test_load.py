@@ -209,3 +209,12 @@ def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigProblems) as caught:
         load_site(tmp_path / "nowhere", {})
     assert str(caught.value).endswith("nowhere:1: directory: does not exist, give one with -c DIR")
+
+
+def test_the_zones_in_the_readme_of_config_are_good(town: Town) -> None:
+    text = (CONFIG / "README.md").read_text(encoding="utf-8")
+    example = text.split("```yaml\n")[1].split("```")[0]
+    town.write("zones.yaml", example)
+    areas = load_site(town.directory, {}).registry.cameras[CameraId(CAMERA_1)].areas
+    assert areas.visible is not None
+    assert [zone.kind for zone in areas.zones] == ["blocking_vehicle"]
