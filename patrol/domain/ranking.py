@@ -1,0 +1,165 @@
+"""The order of the review queue, and why each lead stands where it stands, in words.
+
+People are the limit: the first lines of the queue must be worth their time. A lead's weight is a
+sum of parts, each a number that anybody can follow; the level comes first of all and is never
+outweighed. What the camera's earlier leads were worth counts, but cautiously: with few decisions it
+hardly moves the weight, so that no camera talks itself out of being looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from patrol.domain.camera import Priority
+from patrol.domain.finding import Finding, FindingState
+from patrol.domain.levels import Level
+from patrol.domain.observation import Subject
+
+LEVELS: Final = {level: place for place, level in enumerate(Level)}
+PRIOR_DECISIONS: Final = 6.0  # a camera without a history counts as if half of these were right
+LONG_UNSEEN: Final = timedelta(days=2)  # four rounds
+MANY_VISITS: Final = 6  # persistence beyond three days adds nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known beside the lead itself."""
+
+    priority: Priority = Priority.NORMAL
+    confirmed: int = 0  # of this camera's decided leads of this subject
+    decided: int = 0
+    unseen: timedelta | None = None  # since a person last looked through this camera; None: never
+
+    @property
+    def precision(self) -> float:
+        """Of this camera so far, drawn to one half while little is known."""
+        return (self.confirmed + PRIOR_DECISIONS / 2) / (self.decided + PRIOR_DECISIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One reason: how much it adds, and its words (Chinese, English)."""
+
+    weight: float
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """A lead in its place."""
+
+    finding: Finding
+    place: int  # from 1
+    weight: float
+    parts: Sequence[Part]  # heaviest first
+
+    @property
+    def why(self) -> str:
+        """In words, Chinese first."""
+        told = [part for part in self.parts if part.zh]
+        return ";".join(part.zh for part in told) + " / " + "; ".join(part.en for part in told)
+
+
+def rank(leads: Iterable[tuple[Finding, Standing]], now: datetime) -> list[Ranked]:
+    """The queue, first line first. Equal weights: the older lead, then its number."""
+    weighed = [(finding, _parts(finding, standing, now)) for finding, standing in leads]
+    weighed.sort(key=lambda pair: _key(*pair))
+    return [
+        Ranked(
+            finding=finding,
+            place=place,
+            weight=round(sum(part.weight for part in parts), 4),
+            parts=sorted(parts, key=lambda part: -abs(part.weight)),
+        )
+        for place, (finding, parts) in enumerate(weighed, start=1)
+    ]
+
+
+def _key(finding: Finding, parts: Sequence[Part]) -> tuple[int, bool, float, datetime, str]:
+    return (
+        LEVELS[finding.level],
+        finding.subject is Subject.EQUIPMENT,  # two queues; shown together, scenes come first
+        -round(sum(part.weight for part in parts), 4),
+        finding.found_at,
+        finding.id,
+    )
+
+
+def _parts(finding: Finding, standing: Standing, now: datetime) -> list[Part]:
+    return [
+        _level(finding),
+        _score(finding),
+        *_persistence(finding),
+        *_second_look(finding),
+        *_priority(standing),
+        *_track_record(standing),
+        *_unseen(standing),
+        *_waiting(finding, now),
+    ]
+
+
+def _level(finding: Finding) -> Part:
+    names = {
+        Level.URGENT: "特急", Level.PRESSING: "紧急", Level.ORDINARY: "一般", Level.NOTE: "提示",
+    }  # fmt: skip
+    return Part(weight=0.0, zh=f"{names[finding.level]}", en=f"level {finding.level.value}")
+
+
+def _score(finding: Finding) -> Part:
+    return Part(
+        weight=finding.score, zh=f"把握 {finding.score:.0%}", en=f"score {finding.score:.2f}"
+    )
+
+
+def _persistence(finding: Finding) -> list[Part]:
+    if finding.count < 2:  # noqa: PLR2004  seen once is no persistence
+        return []
+    weight = 0.3 * min(finding.count - 1, MANY_VISITS) / MANY_VISITS
+    times = finding.count
+    return [Part(weight=weight, zh=f"连续 {times} 次看到", en=f"seen at {times} visits")]
+
+
+def _second_look(finding: Finding) -> list[Part]:
+    if finding.state is not FindingState.UNSURE:
+        return []
+    return [Part(weight=0.15, zh="存疑,待复看", en="somebody was unsure")]
+
+
+def _priority(standing: Standing) -> list[Part]:
+    if standing.priority is not Priority.KEY:
+        return []
+    return [Part(weight=0.25, zh="重点部位", en="key site")]
+
+
+def _track_record(standing: Standing) -> list[Part]:
+    if standing.decided == 0:
+        return []
+    right, of = standing.confirmed, standing.decided
+    return [
+        Part(
+            weight=0.6 * (standing.precision - 0.5),
+            zh=f"该点位以往 {right}/{of} 属实",
+            en=f"{right} of {of} earlier leads were right",
+        )
+    ]
+
+
+def _unseen(standing: Standing) -> list[Part]:
+    if standing.unseen is None:
+        return [Part(weight=0.2, zh="从未有人看过", en="never looked at by a person")]
+    if standing.unseen < LONG_UNSEEN:
+        return []
+    days = standing.unseen.days
+    weight = 0.2 * min(1.0, standing.unseen / (7 * LONG_UNSEEN))
+    return [Part(weight=weight, zh=f"{days} 天无人看过", en=f"unseen for {days} days")]
+
+
+def _waiting(finding: Finding, now: datetime) -> list[Part]:
+    """A lead that waits grows a little, so that none waits for ever behind newer ones."""
+    hours = max(0.0, (now - finding.found_at) / timedelta(hours=1))
+    weight = 0.2 * min(1.0, hours / 24)
+    if hours < 1:
+        return [Part(weight=weight, zh="", en="")]
+    return [Part(weight=weight, zh=f"已等 {hours:.0f} 小时", en=f"waiting {hours:.0f} h")]
