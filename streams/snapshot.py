@@ -158,8 +158,7 @@ class _Getter:
     def _picture(self, answer: http.client.HTTPResponse, deadline_s: float) -> KeyFrame:
         words = f"{answer.status} {printable(answer.reason)}".rstrip()
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            wanted = "is not accepted" if self.login.answered else "is wanted, none is given"
-            raise RefusedUs(f"{words}: user and password: this one {wanted}")
+            raise RefusedUs(f"{words}: {self.login.why_not()}")
         if answer.status != HTTPStatus.OK:
             raise RefusedUs(f"GET refused: {words}")
         kind = (answer.headers.get("content-type") or "").lower().strip()

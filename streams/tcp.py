@@ -9,23 +9,20 @@ coroutine sleeps until there are enough key frames, or a reason to give up.
 import asyncio
 import contextlib
 import socket
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from streams.errors import StreamError, Unreachable, Unreadable, WentSilent
+from streams.buffer import shared_buffer
+from streams.errors import StreamError, Unreachable, WentSilent
 from streams.model import Codec, KeyFrame, VisitOptions
 from streams.rtsp.events import ClockSeen, Event, KeyFrameCame, NotForUs, Redirected
 from streams.rtsp.session import Session, Stage
 from streams.sampling import Sampler
+from streams.seen import no_key_frame
 
 GOODBYE_S: Final = 1.0  # for the answer to TEARDOWN
 KEEP_ALIVE_FRACTION: Final = 0.4  # of the session's timeout: a lost one leaves time for another
-# Above what the wire may leave unread, with room for one generous read.
-BUFFER_BYTES: Final = 512 * 1024
-
-_thread = threading.local()
 
 
 class Elsewhere(Exception):
@@ -62,7 +59,7 @@ class TcpVisit:
         self._now = now
         self._deadline_s = deadline_s
         self._loop = asyncio.get_running_loop()
-        self._buffer, self._view = _shared_buffer()
+        self._buffer, self._view = shared_buffer()
         self._tail = b""  # read and not used yet
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._left: asyncio.Future[None] | None = None
@@ -212,10 +209,10 @@ class TcpVisit:
     def _check_playing(self, now_s: float) -> None:
         options = self._options
         if now_s >= self._deadline_s:
-            self._fail(self._nothing_useful(f"no key frame in {now_s - self._stage_at_s:.1f} s"))
+            self._fail(self._no_key_frame(f"no key frame in {now_s - self._stage_at_s:.1f} s"))
             return
         if now_s >= self._media_at_s + options.silence_timeout_s:
-            self._fail(self._nothing_useful(f"silent for {now_s - self._media_at_s:.1f} s"))
+            self._fail(self._no_key_frame(f"silent for {now_s - self._media_at_s:.1f} s"))
             return
         if now_s >= self.sampler.wants_at_s:
             self._session.wire.listening = True
@@ -226,17 +223,8 @@ class TcpVisit:
 
     # -- ends ---------------------------------------------------------------------------------
 
-    def _nothing_useful(self, what: str) -> StreamError:
-        """The error for a stream that plays and gives no key frame, with what was seen."""
-        wire, assembler = self._session.wire, self._session.assembler
-        seen = f"{what}: {self.bytes_received} bytes, {wire.media_packets} video packets"
-        if wire.garbage_bytes:
-            return Unreadable(f"{seen}, {wire.garbage_bytes} bytes of garbage")
-        if assembler is not None and assembler.undecodable:
-            return Unreadable(f"{seen}; key frames without parameter sets, in SDP or in band")
-        if assembler is not None and assembler.lost:
-            seen += f"; {assembler.lost} key frames lost packets"
-        return WentSilent(seen)
+    def _no_key_frame(self, what: str) -> StreamError:
+        return no_key_frame(what, self._session, self.bytes_received)
 
     def _hung_up(self, words: str) -> None:
         self._loop.remove_reader(self._fd)
@@ -247,7 +235,7 @@ class TcpVisit:
         elif self._stage is Stage.PLAYING:
             assembler = self._session.assembler
             inside = " in the middle of a picture" if assembler and assembler.busy else ""
-            self._fail(self._nothing_useful(words + inside))
+            self._fail(self._no_key_frame(words + inside))
         else:
             self._fail(WentSilent(f"{words} while {self._stage.name.lower().replace('_', ' ')}"))
 
@@ -297,11 +285,3 @@ class TcpVisit:
         self._loop.remove_reader(self._fd)
         self._stop_writing()
         self._sock.close()
-
-
-def _shared_buffer() -> tuple[bytearray, memoryview]:
-    """One per thread: an event loop handles one read at a time."""
-    if not hasattr(_thread, "buffer"):
-        _thread.buffer = bytearray(BUFFER_BYTES)
-        _thread.view = memoryview(_thread.buffer)
-    return _thread.buffer, _thread.view

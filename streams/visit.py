@@ -25,6 +25,7 @@ from streams.sampling import RTSP_BURST_S, judge, key_frame_interval_s
 from streams.tcp import Elsewhere, TcpVisit
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
+PUT_AWAY_S: Final = 0.3  # a server closes our first session before it opens the next
 MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
 
 
@@ -62,6 +63,7 @@ class CameraVisitor:
             if isinstance(event, NotForUs):
                 if left_s < MIN_FALLBACK_S:
                     raise Unreadable(f"{event.why}; no time left to try another way")
+                await asyncio.sleep(PUT_AWAY_S)
                 rest = dataclasses.replace(options, visit_timeout_s=left_s)
                 return await libav.visit(address, rest, self._now, over_udp=event.over_udp)
             address = _redirected(address, event.uri)

@@ -109,6 +109,14 @@ class Authenticator:
         """Whether a challenge was answered."""
         return self._challenge is not None
 
+    def why_not(self) -> str:
+        """Why a 401 stands, in words."""
+        if not self.user:
+            return "a user and a password are wanted, the address has none"
+        if self.answered:
+            return "the user or the password is not accepted"
+        return "it asks for a way in that we do not have"
+
     def take(self, values: Sequence[str]) -> bool:
         """Take the challenges of a 401; False when answering it makes no sense (any more)."""
         offers = [c for c in read_challenges(values) if self.basic_allowed or c.scheme != "basic"]

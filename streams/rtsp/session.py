@@ -176,7 +176,7 @@ class Session(Receiver):
                 self._ask(pending.method, pending.uri)
                 return
             if pending.method != "TEARDOWN":
-                raise RefusedUs(self._unauthorized(answer))
+                raise RefusedUs(f"{answer.words}: {self._authenticator.why_not()}")
         self._steps[pending.method](pending, answer)
 
     def _learn(self, headers: Headers) -> None:
@@ -185,14 +185,6 @@ class Session(Receiver):
         if public:
             self._public = frozenset(word.strip().upper() for word in public.split(","))
         self._authenticator.renew(headers.get("authentication-info"))
-
-    def _unauthorized(self, answer: Answer) -> str:
-        if not self._authenticator.user:
-            return f"{answer.words}: a user and a password are wanted, the address has none"
-        if self._authenticator.answered:
-            return f"{answer.words}: the user or the password is not accepted"
-        offers = ", ".join(printable(v, 40) for v in answer.headers.all("www-authenticate"))
-        return f"{answer.words}: no way in that we know ({offers or 'no challenge'})"
 
     def _described(self, _: _Pending, answer: Answer) -> None:
         if answer.status in _REDIRECTS:

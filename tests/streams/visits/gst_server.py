@@ -71,7 +71,7 @@ def main() -> None:
     for path, line in mounts(arguments.file).items():
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {line} )")
-        factory.set_shared(True)
+        factory.set_shared(not arguments.udp_only)  # a shared one refuses while it is put away
         if arguments.udp_only:
             factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
         if arguments.auth:
