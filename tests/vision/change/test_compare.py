@@ -1,0 +1,186 @@
+"""What differs from the reference, and what does not."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from patrol.ports import Detection
+from patrol.vision.change import Cause, Explanation, compare, explain
+from patrol.vision.change.regions import iou
+from patrol.vision.reference import SceneMemory, SceneState
+
+Picture = NDArray[np.uint8]
+Shoot = Callable[..., Picture]
+BOX = (250, 200, 110, 80)  # 3.8 % of 640×360
+FRACTIONS = (250 / 640, 200 / 360, 110 / 640, 80 / 360)
+
+
+@pytest.mark.parametrize("gain", [0.6, 1.0, 1.4])
+@pytest.mark.parametrize("shift", [(0, 0), (2.7, 0), (-1.9, 1.9)])  # 2.7 px of 640: 8 px of 1920
+def test_a_heap_is_found_under_other_light_and_a_nudge(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime,
+    gain: float, shift: tuple[float, float],
+) -> None:  # fmt: skip
+    picture = shoot(put_heap(yard, BOX), 3, gain=gain, shift=shift)
+    found = compare(
+        yard_memory, [picture, shoot(put_heap(yard, BOX), 4, gain=gain, shift=shift)], later
+    )
+    assert len(found.newcomers) == 1
+    assert iou(found.newcomers[0].box, FRACTIONS) > 0.4
+    assert found.newcomers[0].score > 0.5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_new_is_nothing(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    pictures = [
+        shoot(yard, seed, gain=rng.uniform(0.6, 1.4), shift=rng.uniform(-1.9, 1.9, 2), noise=3)
+    ]
+    found = compare(yard_memory, pictures, later)
+    assert found.newcomers == ()
+    assert found.frame_wide is None
+    assert found.shift is not None
+    assert not found.shift.moved
+
+
+def test_a_hard_shadow_is_no_thing(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime
+) -> None:
+    dark = yard.astype(np.float32)
+    dark[150:330, 60:260] *= (0.62, 0.55, 0.52)
+    found = compare(yard_memory, [shoot(dark.astype(np.uint8), 5)], later)
+    assert found.newcomers == ()
+
+
+def test_who_walks_through_is_not_in_both_pictures(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime
+) -> None:
+    first, second = put_heap(yard, BOX), put_heap(yard, (60, 230, 110, 80))
+    found = compare(yard_memory, [shoot(first, 1), shoot(second, 2)], later)
+    assert found.newcomers == ()
+    assert {region.explained_by for region in found.regions} == {Explanation.MOVING}
+
+
+def test_a_detected_person_is_no_news_but_a_car_that_stays_is(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime
+) -> None:
+    picture = shoot(put_heap(yard, BOX), 1)
+    labels = []
+    memory = yard_memory
+    for visit in range(3):
+        report = compare(memory, [picture, picture], later + visit * timedelta(hours=12))
+        assert report.memory is not None
+        memory = report.memory
+        person = explain(report, [Detection(label="person", score=0.9, box=FRACTIONS)])
+        car = explain(report, [Detection(label="car", score=0.9, box=FRACTIONS)])
+        assert person.newcomers == ()
+        labels.append([region.label for region in car.newcomers])
+    assert labels == [[], [], ["car"]]
+
+
+def test_a_small_thing_is_told_when_it_persists(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime
+) -> None:
+    picture = put_heap(yard, (300, 220, 44, 40))  # 0.8 %
+    first = compare(yard_memory, [shoot(picture, 1), shoot(picture, 2)], later)
+    again = compare(
+        first.memory, [shoot(picture, 3), shoot(picture, 4)], later + timedelta(hours=12)
+    )
+    assert first.newcomers == ()
+    assert [region.visits for region in again.newcomers] == [2]
+    assert again.newcomers[0].score > first.regions[0].score
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        pytest.param({"shift": (40, 0)}, id="turned aside"),
+        pytest.param({"shift": (150, 40)}, id="turned far"),
+        pytest.param({"turn_deg": 6}, id="tilted"),
+        pytest.param({"zoom": 1.15}, id="zoomed"),
+    ],
+)
+def test_a_moved_camera_says_so_and_nothing_else(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime,
+    move: dict[str, float],
+) -> None:  # fmt: skip
+    found = compare(yard_memory, [shoot(yard, 2, **move)], later)
+    assert found.shift is not None
+    assert found.shift.moved
+    assert found.shift.value >= found.shift.threshold
+    assert found.newcomers == ()
+
+
+def test_another_view_altogether_is_a_moved_camera(
+    yard_memory: SceneMemory, shoot: Shoot, later: datetime
+) -> None:
+    from_elsewhere = np.random.default_rng(9).integers(0, 255, (36, 64, 3)).astype(np.uint8)
+    other = np.asarray(cv2.resize(from_elsewhere, (640, 360), interpolation=cv2.INTER_NEAREST))
+    found = compare(yard_memory, [shoot(other)], later)
+    assert found.shift is not None
+    assert found.shift.moved
+
+
+def test_fog_is_weather_and_no_moved_camera(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime
+) -> None:
+    fog = np.full_like(yard, 185)
+    foggy = cv2.addWeighted(yard, 0.12, fog, 0.88, 0)
+    found = compare(yard_memory, [shoot(foggy, noise=1)], later)
+    assert found.shift is not None
+    assert not found.shift.moved
+    assert found.newcomers == ()
+
+
+def test_snow_is_one_cause(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime
+) -> None:
+    rng = np.random.default_rng(3)
+    cover = cv2.resize(rng.normal(225, 9, (60, 80)).astype(np.float32), (640, 240))
+    snowy = yard.copy()
+    snowy[120:] = np.clip(cover[..., None] * (1.0, 0.99, 0.97), 0, 255).astype(np.uint8)
+    found = compare(yard_memory, [shoot(snowy)], later)
+    assert found.newcomers == ()
+    assert found.frame_wide is not None
+    assert found.frame_wide.cause is Cause.SNOW
+
+
+def test_outside_the_visible_area_nothing_counts(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime
+) -> None:
+    left_half = ((0.0, 0.0), (0.35, 0.0), (0.35, 1.0), (0.0, 1.0))
+    picture = shoot(put_heap(yard, BOX), 1)
+    assert compare(yard_memory, [picture], later, visible=left_half).newcomers == ()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        pytest.param(np.zeros((1, 1, 3), np.uint8), id="one pixel"),
+        pytest.param(np.zeros((360, 640), np.uint8), id="grey"),
+        pytest.param(np.zeros((360, 640, 4), np.uint16), id="16 bit with alpha"),
+        pytest.param(np.full((361, 641, 3), np.nan, np.float32), id="all NaN"),
+        pytest.param(np.zeros((640, 360, 3), np.uint8), id="rotated"),
+        pytest.param(np.zeros((4320, 7680, 3), np.uint8), id="8K"),
+    ],
+)
+def test_any_picture_gets_an_answer(
+    yard_memory: SceneMemory, later: datetime, picture: Picture
+) -> None:
+    found = compare(yard_memory, [picture, picture], later)
+    assert found.memory is not None
+    assert found.newcomers == ()
+
+
+def test_a_reference_of_another_shape_says_nothing(
+    yard_memory: SceneMemory, later: datetime
+) -> None:
+    found = compare(yard_memory, [np.zeros((640, 360, 3), np.uint8)], later)
+    assert found.state is SceneState.LEARNING
+    assert found.shift is None
