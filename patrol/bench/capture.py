@@ -76,18 +76,20 @@ def run(
     pairs: list[tuple[WayCost, WayCost]] = []
     slow: list[WayCost] = []
     tell(f"starting {cameras} cameras")
-    with tempfile.TemporaryDirectory(prefix="patrol-bench-") as folder:
-        with running_farm(Path(folder) / "town", cameras=cameras, profile="bench") as farm:
-            urls = farm.urls()[:cameras]
-            for number in range(repeats):
-                tell(f"{OURS}: {cameras} cameras ({number + 1} of {repeats})")
-                pairs.append(measure_ours(urls))
-            for how, (program, count) in SOME.items() if slow_ways else ():
-                if program is others.FFMPEG and shutil.which("ffmpeg") is None:
-                    tell(f"{how}: not installed, left out")
-                    continue
-                tell(f"{how}: {count} cameras")
-                slow.append(measure_other(how, program, urls[:count]))
+    with (
+        tempfile.TemporaryDirectory(prefix="patrol-bench-") as folder,
+        running_farm(Path(folder) / "town", cameras=cameras, profile="bench") as farm,
+    ):
+        urls = farm.urls()[:cameras]
+        for number in range(repeats):
+            tell(f"{OURS}: {cameras} cameras ({number + 1} of {repeats})")
+            pairs.append(measure_ours(urls))
+        for how, (program, count) in SOME.items() if slow_ways else ():
+            if program is others.FFMPEG and shutil.which("ffmpeg") is None:
+                tell(f"{how}: not installed, left out")
+                continue
+            tell(f"{how}: {count} cameras")
+            slow.append(measure_other(how, program, urls[:count]))
     return as_document(pairs, slow)
 
 
