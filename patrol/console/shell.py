@@ -45,11 +45,6 @@ NAVIGATION: Final = (
     ("/rounds", "巡查", "Rounds", Right.ROUND),
     ("/review", "研判", "Review", Right.REVIEW),
     ("/cases", "案件", "Cases", Right.CASES),
-    ("/cameras", "点位", "Cameras", Right.CAMERAS),
-    ("/grid", "网格", "Grid", Right.GRID),
-    ("/reports", "报表", "Reports", Right.REPORTS),
-    ("/audit", "审计", "Audit", Right.AUDIT),
-    ("/accounts", "账号", "Accounts", Right.ACCOUNTS),
 )
 
 

@@ -4,12 +4,8 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from patrol.console.pages import entry, picture, review, rounds, today
+from patrol.console.pages import cases, entry, picture, review, rounds, today
 
-ALL: Final[tuple[APIRouter, ...]] = (
-    entry.router,
-    picture.router,
-    today.router,
-    rounds.router,
-    review.router,
+ALL: Final[tuple[APIRouter, ...]] = tuple(
+    page.router for page in (entry, picture, today, rounds, review, cases)
 )
