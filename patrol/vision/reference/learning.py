@@ -18,6 +18,7 @@ from patrol.domain.zone import Polygon
 from patrol.vision.reference.align import align, corner_points, onto_reference
 from patrol.vision.reference.differences import differences
 from patrol.vision.reference.memory import (
+    REFERENCE_QUALITY,
     SAMPLE_QUALITY,
     Model,
     SceneMemory,
@@ -125,8 +126,10 @@ def make_model(
     aligned = _aligned(pictures, where, base)
     anchor = aligned[len(aligned) // 2]
     even = [fit_tone(p.bgr, anchor.bgr, where, grey=colourless).apply(p.bgr) for p in aligned]
-    middle = Working(_median(even))
+    jpeg = encode(_median(even), REFERENCE_QUALITY)
+    middle = decode(jpeg)
     return Model(
+        jpeg=jpeg,
         picture=middle,
         usual=_usual(aligned, middle, where, colourless=colourless),
         sky=_sky(middle, colourless=colourless),

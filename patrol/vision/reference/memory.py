@@ -25,8 +25,8 @@ from streams.model import BgrImage
 MAGIC = b"PSCN"
 VERSION = 1
 USUAL_STEP = 1 / 32  # fixed point of the map of usual differences
-SAMPLE_QUALITY = 82  # JPEG; about 12 kB each
-REFERENCE_QUALITY = 94
+SAMPLE_QUALITY = 72  # JPEG; about 10 kB each
+REFERENCE_QUALITY = 90
 
 
 class MemoryUnreadable(Exception):
@@ -45,7 +45,8 @@ class SceneState(StrEnum):
 class Model:
     """What the scene looks like when nothing is wrong."""
 
-    picture: Working  # the median of the samples
+    jpeg: bytes  # the median of the samples, kept as it was first encoded: no wear
+    picture: Working  # the same, decoded
     usual: Float  # differences that are normal here: foliage, sky, the clock
     sky: Mask
     points: Float  # corner points to align by, N×2
@@ -153,7 +154,7 @@ def _track_in(row: Mapping[str, Any]) -> Track:
 def _model_out(model: Model) -> list[bytes]:
     usual = np.clip(np.nan_to_num(model.usual) / USUAL_STEP, 0, 255).astype(np.uint8)
     return [
-        encode(model.picture.bgr, REFERENCE_QUALITY),
+        model.jpeg,
         zlib.compress(usual.tobytes(), 6),
         zlib.compress(np.packbits(model.sky).tobytes(), 6),
         model.points.astype("<f4").tobytes(),
@@ -175,6 +176,7 @@ def _model_in(parts: list[bytes], size: tuple[int, int], points: int) -> Model:
     if not np.isfinite(places).all():
         raise ValueError("corner points are not numbers")
     return Model(
+        jpeg=parts[0],
         picture=picture,
         usual=_array(parts[1], size).astype(np.float32) * USUAL_STEP,
         sky=sky.reshape(height, width).astype(bool),
