@@ -53,12 +53,17 @@ def noise(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Rea
 
 
 def stripes(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
-    """Bars or lines through the whole picture that are not always there."""
-    value, threshold = measures.stripes, limits.stripes_sigma
-    if usual is not None and math.isfinite(usual.scalar["stripes"]):
-        threshold += 1.5 * usual.scalar["stripes"]
+    """Bars or lines through the whole picture that are not always there.
+
+    Without a memory bars must be strong: a roller shutter or a ploughed field is barred by nature.
+    """
+    bars, wave = measures.stripes.bars, measures.stripes.wave
+    if usual is None:
+        bars_limit, wave_limit = limits.stripes_alone * limits.stripes_sigma, limits.wave_sigma
     else:
-        threshold *= 3  # a roller shutter or a ploughed field is striped by nature
+        bars_limit = limits.stripes_sigma + 1.5 * _finite(usual.scalar["bars"])
+        wave_limit = limits.wave_sigma + 1.5 * _finite(usual.scalar["wave"])
+    value, threshold = max((bars, bars_limit), (wave, wave_limit), key=lambda v: v[0] / v[1])
     return take(Fault.STRIPES, value, threshold, "stripes/1", over=value >= threshold)
 
 
@@ -68,7 +73,7 @@ def artifacts(measures: Measures, usual: Usual | None, limits: QualityLimits) ->
     shares = {"mosaic": blocks.mosaic, "green": blocks.green, "grey": blocks.grey}
     if usual is not None:
         shares = {n: share - _finite(usual.scalar[n]) for n, share in shares.items()}
-    if measures.tone.calm_high - measures.tone.calm_low < limits.contrast_span:
+    if measures.tone.span < limits.contrast_span:
         shares["grey"] = 0.0  # a pale picture lies around middle grey by itself
     value = max(0.0, *shares.values())
     over = value >= limits.artifact_share

@@ -45,7 +45,7 @@ def is_grey(measures: Measures, remembered: Light | None) -> bool:
 def black_screen(measures: Measures, _usual: Usual | None, limits: QualityLimits) -> Reading:
     """Nothing there: dark, and without the structure or lamps that a dark scene has."""
     tone = measures.tone
-    structureless = tone.calm_high - tone.calm_low <= limits.black_range
+    structureless = tone.span <= limits.black_range
     over = (
         tone.calm_high <= limits.black_luma
         and structureless
@@ -59,7 +59,7 @@ def black_screen(measures: Measures, _usual: Usual | None, limits: QualityLimits
 def solid_color(measures: Measures, _usual: Usual | None, limits: QualityLimits) -> Reading:
     """One colour and nothing else (blue screen, whole lens covered)."""
     tone = measures.tone
-    span = max(tone.calm_high - tone.calm_low, tone.chroma_range)
+    span = max(tone.span, tone.chroma_range)
     burnt = tone.calm_low >= limits.burnt_luma  # white everywhere: too bright, not a colour
     over = span <= limits.solid_range and tone.calm_high > limits.black_luma and not burnt
     return take(Fault.SOLID_COLOR, span, limits.solid_range, "solid/1", over=over, below=True)
@@ -102,7 +102,7 @@ def low_contrast(measures: Measures, usual: Usual | None, limits: QualityLimits)
     cable takes it from all cells alike. What is merely dark is told by its own gauge.
     """
     tone = measures.tone
-    span = tone.calm_high - tone.calm_low
+    span = tone.span
     if usual is None:
         lit = limits.contrast_dark < tone.mean < limits.contrast_bright
         weak = span < limits.contrast_span and measures.detail.structure < limits.contrast_structure

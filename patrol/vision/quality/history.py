@@ -7,6 +7,7 @@ nothing else depends on it.
 
 import struct
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,11 +25,23 @@ VERSION: Final = 1
 NO_HOUR: Final = 255
 _HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbers per sample / 8
 
-SCALARS: Final = (
-    "mean", "p5", "p95", "clipped", "cr", "cb", "neutral", "noise", "structure", "sharp", "stripes",
-    "mosaic", "grey", "green", "span",
-    "spread",
-)  # fmt: skip
+SCALARS: Final[Mapping[str, Callable[[Measures], float]]] = {
+    "mean": lambda m: m.tone.mean,
+    "p5": lambda m: m.tone.p5,
+    "p95": lambda m: m.tone.p95,
+    "span": lambda m: m.tone.span,
+    "clipped": lambda m: m.tone.clipped,
+    "cr": lambda m: m.tone.cr,
+    "cb": lambda m: m.tone.cb,
+    "spread": lambda m: m.tone.chroma_spread,
+    "noise": lambda m: m.detail.noise,
+    "sharp": lambda m: m.detail.sharp,
+    "bars": lambda m: m.stripes.bars,
+    "wave": lambda m: m.stripes.wave,
+    "mosaic": lambda m: m.blocks.mosaic,
+    "grey": lambda m: m.blocks.grey,
+    "green": lambda m: m.blocks.green,
+}
 GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
 
@@ -113,14 +126,10 @@ class QualityHistory:
 
 
 def _row(measures: Measures) -> F16:
-    tone, detail, blocks = measures.tone, measures.detail, measures.blocks
-    numbers = (
-        tone.mean, tone.p5, tone.p95, tone.clipped, tone.cr, tone.cb, tone.neutral, detail.noise,
-        detail.structure, detail.sharp, measures.stripes, blocks.mosaic, blocks.grey, blocks.green, tone.calm_high - tone.calm_low,
-        tone.chroma_spread,
-    )  # fmt: skip
+    tone, detail = measures.tone, measures.detail
     grids = (detail.contrast, detail.sharpness, tone.cell_luma, tone.cell_cr, tone.cell_cb)
+    numbers = np.array([take(measures) for take in SCALARS.values()])
     row = np.zeros(WIDTH, np.float16)
-    row[: len(numbers)] = numbers
-    row[len(numbers) : len(numbers) + len(GRIDS) * CELLS] = np.stack(grids).ravel()
+    row[: len(SCALARS)] = numbers
+    row[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS] = np.stack(grids).ravel()
     return row

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from patrol.vision.quality.blocks import Blocks, measure_blocks
 from patrol.vision.quality.detail import STRUCTURED, Detail, measure_detail, percentile
-from patrol.vision.quality.stripes import measure_stripes
+from patrol.vision.quality.stripes import Stripes, measure_stripes
 from patrol.vision.quality.tone import Tone, measure_tone
 from patrol.vision.quality.view import PictureView
 
@@ -27,7 +27,7 @@ class Measures:
     tone: Tone
     detail: Detail
     blocks: Blocks
-    stripes: float
+    stripes: Stripes
 
     def contrast_ratios(self, usual: Cells) -> Cells:
         """Contrast now ÷ usual in the well structured cells; NaN in the others."""

@@ -7,6 +7,7 @@ of the small luma, wherever it lies; a fence or a tiled roof is periodic too, bu
 picture, so its line is broad and weak.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -23,11 +24,19 @@ LOWEST_CYCLES: Final = 10  # per SPECTRUM_PX; below, everything has structure
 PROMINENCE: Final = 12.0  # peak over the median of its ring of frequencies
 
 
-def measure_stripes(view: PictureView) -> float:
-    """Deviation of luma that belongs to stripes, the strongest of the three looks."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripes:
+    """Deviations of luma."""
+
+    bars: float  # common to all bands along rows or along columns
+    wave: float  # of the one spatial frequency that stands out; 0 when none does
+
+
+def measure_stripes(view: PictureView) -> Stripes:
+    """Both looks; none through a mask, whose own edges run through the picture."""
     if not view.whole:
-        return 0.0  # the mask's own edges run through the picture
-    return max(_common(view.rows), _common(view.columns), _slanted(view))
+        return Stripes(bars=0.0, wave=0.0)
+    return Stripes(bars=max(_common(view.rows), _common(view.columns)), wave=_slanted(view))
 
 
 def _common(bands: F32) -> float:

@@ -41,6 +41,11 @@ class Tone:
     cell_cr: NDArray[np.float32]
     cell_cb: NDArray[np.float32]
 
+    @property
+    def span(self) -> float:
+        """The range of luma, thin things and 3 % at either end left out."""
+        return self.calm_high - self.calm_low
+
 
 def measure_tone(view: PictureView) -> Tone:
     """Levels and colours of the visible pixels."""
