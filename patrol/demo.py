@@ -24,6 +24,7 @@ from patrol.clock import SystemClock
 from patrol.dispatch import desk
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding
+from patrol.lock import exclusive
 from patrol.mqtt.embedded import EmbeddedBroker
 from patrol.report.demo import render_demo
 from patrol.report.live import watch
@@ -170,9 +171,10 @@ def _town(
     cameras: int, seed: int, faults: str
 ) -> Iterator[tuple[App, RunningFarm, Crowd, FarmControl]]:
     """Everything embedded, in a fresh directory; put away in reverse order."""
-    shutil.rmtree(PLACE, ignore_errors=True)
     clock = SystemClock()
     with ExitStack() as stack:
+        stack.enter_context(exclusive(PLACE.with_suffix(".lock")))  # one demonstration at a time
+        shutil.rmtree(PLACE, ignore_errors=True)
         broker = stack.enter_context(EmbeddedBroker())
         farm = stack.enter_context(
             running_farm(PLACE, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
