@@ -77,8 +77,14 @@ class Caller:
         return self.account.may(right)
 
     def picture(self, sha256_or_name: str, size: str, context: str) -> str:
-        """The picture's address for this session."""
-        return address(self.secret, sha256_or_name, size, context, self.now)
+        """The picture's address for this session; outside the centre always the coarse one."""
+        given = "ground" if self.outside else size
+        return address(self.secret, sha256_or_name, given, context, self.now)
+
+    @property
+    def outside(self) -> bool:
+        """Whether what is sent to this account leaves the command centre."""
+        return self.account.duty in OF_A_GRID
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 WINDOW_S: Final = 600  # an address lives one to two of these
-SIZES: Final = ("thumb", "full")
+SIZES: Final = ("thumb", "full", "ground")  # ground: made coarse, it leaves the centre
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Ticket:
     """One picture, as somebody may look at it, and why."""
 
     picture: str  # sha256, or reference.day / reference.infrared of a camera
-    size: str
+    size: str  # one of SIZES
     context: str  # round:ID, finding:ID, case:ID, camera:ID
     until: int  # seconds since 1970
 

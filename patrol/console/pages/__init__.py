@@ -4,8 +4,8 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from patrol.console.pages import cases, entry, picture, review, rounds, today
+from patrol.console.pages import cases, entry, leader, picture, review, rounds, today
 
 ALL: Final[tuple[APIRouter, ...]] = tuple(
-    page.router for page in (entry, picture, today, rounds, review, cases)
+    page.router for page in (entry, picture, today, rounds, review, cases, leader)
 )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from patrol.console.asking import Anybody, AtDesk
 from patrol.console.desk import Desk
 from patrol.console.gate import Caller, Forbidden
+from patrol.console.thumbs import for_the_ground
 from patrol.console.tickets import WINDOW_S, Ticket, is_good
 from patrol.console.witness import Gone, Look
 from patrol.domain.account import Right, may_see_case
@@ -20,6 +21,7 @@ from patrol.domain.observation import Light
 from patrol.vision.memory import EyeMemory
 
 REFERENCE: Final = "reference."
+_SEEN: Final = {"thumb": "view_thumbnail", "full": "view_picture", "ground": "send_picture"}
 _WHY: Final = {
     "round": (Right.ROUND,),
     "finding": (Right.REVIEW,),
@@ -44,7 +46,9 @@ async def picture(
     """One picture, after its line stands in the access log."""
     ticket, sign = asked
     context = ticket.context
-    if not is_good(caller.secret, ticket, sign, caller.now):
+    if not is_good(caller.secret, ticket, sign, caller.now) or (
+        caller.outside and ticket.size != "ground"
+    ):
         raise Forbidden(f"no such ticket for {context}")
     await run_in_threadpool(_still_allowed, desk, caller, context)
     jpeg = await _witnessed(desk, caller, ticket)
@@ -58,7 +62,7 @@ async def _witnessed(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
         camera = await asyncio.wrap_future(desk.witness.saw(look))
         if camera is not None and not ticket.context.startswith("case:"):
             await run_in_threadpool(_refuse_withdrawn, desk, camera)
-        return await run_in_threadpool(_bytes, desk, ticket)
+        return await run_in_threadpool(_bytes, desk, caller, ticket)
     except (Gone, KeyError) as exc:
         raise HTTPException(410, "deleted on schedule") from exc
 
@@ -72,7 +76,7 @@ def _look(caller: Caller, ticket: Ticket) -> Look:
         )  # fmt: skip
     return Look(
         who=caller.account.name,
-        what="view_thumbnail" if ticket.size == "thumb" else "view_picture",
+        what=_SEEN[ticket.size],
         camera=None,
         why=ticket.context,
         picture=Sha256(ticket.picture),
@@ -104,13 +108,29 @@ def _refuse_withdrawn(desk: Desk, camera: CameraId) -> None:
         raise Gone(camera)
 
 
-def _bytes(desk: Desk, ticket: Ticket) -> bytes:
+def _bytes(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
+    if ticket.size == "ground":
+        return _ground(desk, caller, ticket)
     if ticket.picture.startswith(REFERENCE):
         _, light, camera = ticket.picture.split(".", 2)
         return _reference(desk, CameraId(camera), Light(light))
     if ticket.size == "thumb":
         return desk.thumbs.get(Sha256(ticket.picture))
     return desk.doors.evidence.get(Sha256(ticket.picture))
+
+
+def _ground(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
+    """Of a camera: coarse and cropped. A photo that the ground itself sent: as it came."""
+    sha256, case_id = Sha256(ticket.picture), CaseId(ticket.context.partition(":")[2])
+    with desk.doors.store.begin_read() as uow:
+        box = uow.cases.get(case_id).box
+        sent = any(photo.sha256 == sha256 for photo in uow.case_photos.of_case(case_id))
+    jpeg = desk.doors.evidence.get(sha256)
+    if sent:
+        return jpeg
+    at = caller.now.astimezone(desk.doors.facts.zone)
+    mark = f"{caller.account.name} {at:%Y-%m-%d %H:%M} {case_id}"
+    return for_the_ground(jpeg, box, mark)
 
 
 def _reference(desk: Desk, camera: CameraId, light: Light) -> bytes:

@@ -1,0 +1,48 @@
+// What the phone keeps (IndexedDB): words waiting to be sent, photos with them, the last list of
+// cases. Each word has its key from the moment it is said; it is sent until it was taken, and the
+// server drops repeats, so "sent once" holds however often the link breaks.
+const opened = new Promise((resolve, reject) => {
+  const request = indexedDB.open("patrol-leader", 1)
+  request.onupgradeneeded = () => {
+    request.result.createObjectStore("queue", { keyPath: "key" })
+    request.result.createObjectStore("kept")
+  }
+  request.onsuccess = () => resolve(request.result)
+  request.onerror = () => reject(request.error)
+})
+
+async function on(store, mode, act) {
+  const transaction = (await opened).transaction(store, mode)
+  const request = act(transaction.objectStore(store))
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve(request?.result)
+    transaction.onerror = transaction.onabort = () => reject(transaction.error)
+  })
+}
+
+export const queue = {
+  add: (word) => on("queue", "readwrite", (store) => store.put(word)),
+  drop: (key) => on("queue", "readwrite", (store) => store.delete(key)),
+  all: async () => (await on("queue", "readonly", (store) => store.getAll())).sort((a, b) => a.order - b.order),
+}
+export const keep = (name, value) => on("kept", "readwrite", (store) => store.put(value, name))
+export const kept = (name) => on("kept", "readonly", (store) => store.get(name))
+export const forget = async () => { await on("kept", "readwrite", (store) => store.clear()); await on("queue", "readwrite", (store) => store.clear()) }
+
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+}
+
+// Made smaller on a canvas, which turns it upright and leaves every tag (place, device) behind.
+export async function smaller(file, longest = 1600) {
+  const picture = await createImageBitmap(file, { imageOrientation: "from-image" })
+  const scale = Math.min(1, longest / Math.max(picture.width, picture.height))
+  const canvas = document.createElement("canvas")
+  canvas.width = Math.round(picture.width * scale)
+  canvas.height = Math.round(picture.height * scale)
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height)
+  picture.close()
+  return new Promise((resolve, reject) => canvas.toBlob(
+    (blob) => blob ? resolve(blob) : reject(new Error("no picture")), "image/jpeg", 0.82))
+}
