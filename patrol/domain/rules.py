@@ -26,13 +26,21 @@ PICTURE_FAULT_LEADS = (
 )  # fmt: skip
 
 
+# What a scene observation becomes where the site says nothing. Suspected fire cannot wait for a
+# second visit half a day later; what lies or stands about can, and must prove that it stays.
+_FIRE = ("open_flame", "smoke", "straw_burning")
+_PRESSING = ("person_near_water", "railway_protection", "canal_level")
+
+
 def _default_rules() -> dict[str, Rule]:
     faults = {
         kind: Rule(kind=kind, category="equipment", level=Level.NOTE)
         for kind in PICTURE_FAULT_LEADS
     }
+    fires = {kind: Rule(kind=kind, category=kind, level=Level.PRESSING) for kind in _FIRE}
+    pressing = {kind: Rule(kind=kind, category=kind, level=Level.PRESSING) for kind in _PRESSING}
     change = Rule(kind="scene_change", category="scene_change", level=Level.ORDINARY, min_visits=2)
-    return {**faults, "scene_change": change}
+    return {**faults, **fires, **pressing, "scene_change": change}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
