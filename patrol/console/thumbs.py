@@ -13,7 +13,7 @@ from patrol.ports import EvidenceStore
 
 WIDTH_PX: Final = 240
 QUALITY: Final = 68  # about 7 kB; a tile is looked at, not judged by
-COARSE_PX: Final = 320  # across the whole picture: no face, no plate is left of a yard's view
+COARSE_PX: Final = 200  # across the whole picture: a plate of 120 px becomes one of 19
 GROUND_PX: Final = 640
 AROUND: Final = 0.6  # of the box on each side: enough to recognise the place
 MOST: Final = 2500  # about 18 MB: two rounds of the whole town
