@@ -29,6 +29,7 @@ from streams.model import BgrImage
 
 PASSENGERS = frozenset({"person", "car", "motorcycle", "bus", "truck", "bicycle", "train"})
 INSIDE = 0.6  # of a warm place lies in a person or a vehicle: a jacket, a lamp, no fire
+SURE = 0.5  # of a detection; a doubtful one must not explain a fire away
 COLOUR_STEP = 8  # px; a grid is enough to see whether there is colour
 GREY_LEVELS = 12  # largest difference between channels that a grey picture's noise makes
 
@@ -132,7 +133,8 @@ def _worth_detecting(sight: Sight, change: ChangeReport, fire: Sequence[FireRegi
 
 def _carried(region: FireRegion, detections: Sequence[Detection]) -> bool:
     return any(
-        seen.label in PASSENGERS and overlap(region.box, seen.box) >= INSIDE for seen in detections
+        seen.label in PASSENGERS and seen.score >= SURE and overlap(region.box, seen.box) >= INSIDE
+        for seen in detections
     )
 
 

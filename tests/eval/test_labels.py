@@ -27,7 +27,7 @@ def test_every_column_is_understood(tmp_path: Path) -> None:
     (visit,) = read_folder(folder(tmp_path, FULL, row))
     assert visit.at == datetime(2026, 6, 1, 1, 30, tzinfo=UTC)  # Shanghai's wall clock
     assert visit.light is Light.INFRARED
-    assert visit.faults == {"blur", "noise"}
+    assert visit.faults == frozenset({"blur", "noise"})
     assert visit.newcomers == ((1, 2, 3, 4), (5, 6, 7, 8))
     assert visit.flames == ()
     assert visit.objects == (("person", (1, 1, 2, 2)),)

@@ -132,6 +132,15 @@ def test_a_moved_camera_is_silent_until_a_person_accepts(learned: Mapping[Light,
     assert [o.kind for o in found.observations] == ["scene_change"]
 
 
+def test_a_camera_that_came_back_goes_on_by_itself(learned: Mapping[Light, bytes]) -> None:
+    camera = known(learned)
+    for turn in range(2):
+        moved = camera.visit(np.roll(yard(50 + turn), 60, axis=1))
+        assert moved.faults == ("scene_shift",)  # told at every visit, not only at the first
+    back = camera.visit(heap(yard(54)), heap(yard(55)))
+    assert [o.kind for o in back.observations] == ["scene_change"]
+
+
 def test_what_the_household_did_not_agree_to_is_zero_and_never_remembered() -> None:
     left = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
     camera = Camera(PictureAreas(visible=left)).learn()
@@ -147,7 +156,8 @@ def test_what_the_household_did_not_agree_to_is_zero_and_never_remembered() -> N
 
 def test_day_and_infrared_are_two_memories(learned: Mapping[Light, bytes]) -> None:
     camera = known(learned)
-    grey = np.asarray(cv2.cvtColor(cv2.cvtColor(yard(70), cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR))
+    plain = cv2.cvtColor(yard(70), cv2.COLOR_BGR2GRAY)
+    grey = np.asarray(np.dstack([plain] * 3), np.uint8)
     seen = camera.visit(grey)
     assert seen.light is Light.INFRARED
     assert camera.memories[Light.DAY] == learned[Light.DAY]

@@ -21,6 +21,7 @@ from patrol.vision.reference.working import Float, Mask, Working, visible_mask, 
 
 SHIFT_THRESHOLD = 0.02  # of the width: 38 px of 1920; wind and warmth stay below
 LOST = 0.12  # share of corner points found again, below which it is another view
+MOST_PICTURES = 2  # of a visit: the second tells what moves
 LOST_TEXTURE = 0.5  # … provided that the picture has as many corners as this share
 
 
@@ -42,18 +43,24 @@ def compare(
     *,
     visible: Polygon | None = None,
 ) -> ChangeReport:
-    """Measure what differs. One to three pictures of a visit; the first is the one described."""
+    """Measure what differs. The first picture is described, the second tells what moves.
+
+    A suspended camera is still watched: it is told as moved at every visit, and once it looks again
+    exactly where its reference was approved, scene findings go on.
+    """
     if memory is None:
         return ChangeReport(state=SceneState.LEARNING, memory=None)
     model = memory.model
-    small = [working(picture) for picture in pictures[:3]]
-    if model is None or not memory.usable(at) or small[0].size != memory.size:
+    small = [working(picture) for picture in pictures[:MOST_PICTURES]]
+    if model is None or not memory.comparable(at) or small[0].size != memory.size:
         state = SceneState.LEARNING if memory.state is SceneState.READY else memory.state
         return ChangeReport(state=state, memory=memory)
     first = _look(small[0], model, visible, memory.light)
     shift = measure_shift(first.alignment, model, small[0])
-    if shift.moved:
+    if shift.moved or (memory.state is SceneState.SUSPENDED and not first.alignment.sure):
         return ChangeReport(state=memory.state, memory=memory, shift=shift)
+    if memory.state is SceneState.SUSPENDED:
+        memory = replace(memory, state=SceneState.READY, why="")  # back where it was approved
     others = [_look(p, model, visible, memory.light) for p in small[1:] if p.size == memory.size]
     return _report(memory, model, [first, *others], shift, at=at)
 

@@ -30,7 +30,8 @@ SATURATED = 250
 REACH = np.ones((7, 7), np.uint8)  # tongues of one fire lie this close together
 REACH_PX = 3
 MIN_COMMON_PX = 12  # aflame in both pictures; fewer say nothing about a dance
-KNOWN_DISCOUNT = 0.8  # of the score, where the reference is flame-coloured as well
+STEADY = 1.0  # usual differences; a lamp is the same at every visit, a fire that was learned is not
+KNOWN_DISCOUNT = 0.8  # of the score, where the reference has a lamp
 LEAST_RATIO = 0.95  # no number may be further below its threshold than this
 
 
@@ -43,7 +44,7 @@ class _Pair:
     like_first: Mask
     like_last: Mask
     change: Float  # largest of green and red, grey levels
-    known: Mask | None  # flame-coloured in the reference
+    known: Mask | None  # flame-coloured and steady in the reference: a lamp
 
     @property
     def pixels(self) -> int:
@@ -82,7 +83,8 @@ def _pair(
         likes = [like & where for like in likes]
     known = None
     if reference is not None:
-        known = _likeness(as_u8(cv2.resize(reference.picture.bgr, size)), options)
+        steady = as_float(cv2.resize(reference.usual, size)) < STEADY
+        known = _likeness(as_u8(cv2.resize(reference.picture.bgr, size)), options) & steady
     change = as_float(cv2.absdiff(first, last)[:, :, 1:].max(axis=2))
     return _Pair(as_float(first), as_float(last), likes[0], likes[1], change, known)
 

@@ -81,8 +81,12 @@ class SceneMemory:
 
     def usable(self, at: datetime) -> bool:
         """Whether changes may be measured against it now."""
+        return self.state is SceneState.READY and self.comparable(at)
+
+    def comparable(self, at: datetime) -> bool:
+        """Whether there is a reference that has not expired, approved just now or not."""
         fresh = self.expires_at is None or at < self.expires_at
-        return self.model is not None and self.state is SceneState.READY and fresh
+        return self.model is not None and fresh
 
     def to_bytes(self) -> bytes:
         """Versioned bytes for the store."""

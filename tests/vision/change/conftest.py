@@ -50,10 +50,10 @@ def seen(
     """The picture as the sensor brings it: moved, exposed, noisy."""
     width, height = SIZE
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn_deg, zoom)
-    matrix[:, 2] += shift
+    matrix[:, 2] += np.array(shift)
     moved = cv2.warpAffine(picture, matrix, SIZE, borderMode=cv2.BORDER_REFLECT_101)
     grain = np.random.default_rng(seed).normal(0, noise, moved.shape[:2])[..., None]
-    return np.clip(moved * gain + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(moved * gain + grain, 0, 255), np.uint8)
 
 
 def with_heap(picture: Picture, box: tuple[int, int, int, int], seed: int = 7) -> Picture:
