@@ -6,6 +6,7 @@ simulated people who know only what real ones would.
 """
 
 import asyncio
+import secrets
 import shutil
 import threading
 from collections import Counter
@@ -18,10 +19,13 @@ from typing import Any, Final
 from rich.console import Console
 
 from patrol.app import App, build
+from patrol.app.console import options_of, serve_console
 from patrol.app.service import serve
 from patrol.bench.farm import RunningFarm, running_farm
 from patrol.clock import SystemClock
+from patrol.console.accounts import add_account
 from patrol.dispatch import desk
+from patrol.domain.account import Duty
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding
 from patrol.lock import exclusive
@@ -63,7 +67,7 @@ def run(
     err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over real RTSP …")
     with _town(cameras, seed, faults) as (app, farm, crowd, control):
         work = _Work(app, control)
-        with _service(app, stop):
+        with _service(app, stop), _pages(app, port, err):
             err.print(
                 f"[dim]RTSP {farm.port} · MQTT {app.broker} · {app.without_objects or 'YOLOX'}[/]"
             )
@@ -188,6 +192,24 @@ def _town(
         clear = SceneClearer(clearing, PLACE / "cameras.csv")
         crowd = stack.enter_context(Crowd(people, clock.now, clock.monotonic_s, clear))
         yield app, farm, crowd, control
+
+
+@contextmanager
+def _pages(app: App, port: int, err: Console) -> Iterator[None]:
+    """The console, with one account a person can try it with."""
+    password = secrets.token_urlsafe(9)
+    add_account(
+        app.store,
+        name="demo",
+        duty=Duty.DUTY_LEAD,
+        password=password,
+        registry=app.site.registry,
+        now=app.clock.now(),
+        shown_as="演示值班长",
+    )
+    with serve_console(app, replace(options_of(app), port=port)) as address:
+        err.print(f"控制台 console {address.url}   demo / {password}")
+        yield
 
 
 @contextmanager

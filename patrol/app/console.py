@@ -114,8 +114,21 @@ class HouseDoors:
             log.warning("a round by hand found another under way", plan=plan, reason=str(exc))
 
 
+def options_of(app: App) -> ConsoleOptions:
+    """What site.yaml says of the console."""
+    said = app.site.settings.console
+    return ConsoleOptions(
+        host=said.host,
+        port=said.port,
+        tls_certificate=said.tls_certificate,
+        tls_key=said.tls_key,
+        behind_tls=said.behind_tls,
+        session=timedelta(hours=said.session_h),
+    )
+
+
 def serve_console(
     app: App, options: ConsoleOptions | None = None
 ) -> AbstractContextManager[ConsoleAddress]:
     """The console of this house until the block is left. Raises console.server.ConsoleFailed."""
-    return serve(HouseDoors(app), options)
+    return serve(HouseDoors(app), options or options_of(app))

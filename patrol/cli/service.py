@@ -2,7 +2,9 @@
 
 import logging
 import math
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +17,9 @@ from patrol.cli.common import (
     say_err,
 )
 from patrol.cli.rounds import until_signalled
+
+if TYPE_CHECKING:
+    from patrol.app import App
 
 
 def register(cli: typer.Typer) -> None:
@@ -42,9 +47,28 @@ def run(context: typer.Context) -> None:
         def ready() -> None:
             say_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
 
-        with watch(console_err(), zone) as show:
+        with _console(app), watch(console_err(), zone) as show:
             serve(app, stop, on_progress=show, ready=ready)
     say_err("已停止 stopped")
+
+
+@contextmanager
+def _console(app: "App") -> Iterator[None]:
+    """The console beside the service, where site.yaml wants it and its extra is installed."""
+    if not app.site.settings.console.enabled:
+        yield
+        return
+    try:
+        from patrol.app.console import serve_console  # noqa: PLC0415  an optional extra
+    except ModuleNotFoundError as exc:
+        say_err(
+            f"不开控制台 no console: {exc.name} is not installed, pip install 'patrol[console]'"
+        )
+        yield
+        return
+    with serve_console(app) as address:
+        say_err(f"控制台 console: {address.url}")
+        yield
 
 
 def demo(

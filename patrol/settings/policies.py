@@ -73,6 +73,19 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """The command centre's pages; loopback unless told otherwise."""
+
+    enabled: bool = True  # served by `patrol run` when the extra `console` is installed
+    host: str = "127.0.0.1"
+    port: int = 8624
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    behind_tls: bool = False  # a proxy in front speaks https
+    session_h: float = 12.0  # a shift and its hand-over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything of site.yaml."""
 
@@ -92,6 +105,7 @@ class Settings:
     )  # thresholds that differ from the house's
     centre_phone: str = ""  # printed on every case
     log: Path = Path("var/patrol.log")
+    console: ConsoleSettings = ConsoleSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

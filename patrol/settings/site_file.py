@@ -26,6 +26,7 @@ from patrol.settings.fields import (
 )
 from patrol.settings.models import validate
 from patrol.settings.policies import (
+    ConsoleSettings,
     Limits,
     MqttSettings,
     Retention,
@@ -115,6 +116,16 @@ class _CentreSection(Section):
     phone: str = Field(default="", max_length=32)
 
 
+class _ConsoleSection(Section):
+    enabled: bool = True
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=ConsoleSettings().port, ge=0, le=65535)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    behind_tls: bool = False
+    session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
+
+
 class _SiteFile(Section):
     site: _SiteSection
     database: DatabaseUrl = "sqlite:///var/patrol.db"
@@ -130,6 +141,7 @@ class _SiteFile(Section):
     quality: dict[PlainId, float] = Field(default_factory=dict)
     centre: _CentreSection = _CentreSection()
     log: Path = Path("var/patrol.log")
+    console: _ConsoleSection = _ConsoleSection()
 
     def policy(self) -> Settings:
         site = self.site
@@ -146,6 +158,7 @@ class _SiteFile(Section):
             limits=Limits(**self.limits.model_dump()),
             retention=Retention(**self.retention.model_dump()),
             quality=dict(self.quality), centre_phone=self.centre.phone, log=self.log,
+            console=ConsoleSettings(**self.console.model_dump()),
         )  # fmt: skip
 
 
