@@ -4,7 +4,7 @@ StreamError
 ├── BadAddress     do not retry: the address itself is wrong        -> whoever wrote cameras.csv
 ├── Unreachable    retry this round; counts against the network     -> maintainer, network
 ├── RefusedUs      do not retry: password, access list, 404         -> maintainer, credentials
-├── WentSilent     retry once: it let us in, then stopped           -> maintainer, camera
+├── WentSilent     retry once: it let us in, then stopped (or 5xx) -> maintainer, camera
 └── Unreadable     do not retry: not the stream it claims to be     -> maintainer, camera
 
 No message ever carries a password: addresses print themselves redacted (see address.py).

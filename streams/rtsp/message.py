@@ -51,6 +51,11 @@ class Answer:
         return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None  # noqa: PLR2004
 
     @property
+    def is_ok(self) -> bool:
+        """A success (RFC 7826 §8.2)."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    @property
     def words(self) -> str:
         """`404 Not Found`, fit for one line of a log."""
         return f"{self.status} {printable(self.reason)}".rstrip()

@@ -215,7 +215,7 @@ class Session(Receiver):
         """SETUP with the next URL that the control attribute may mean."""
         uri = next(self._track_uris, None)
         if uri is None:
-            raise RefusedUs(f"SETUP refused: {answer.words}")
+            raise _refusal("SETUP", answer)
         self.stage = Stage.SETTING_UP
         self._ask("SETUP", uri)
 
@@ -252,7 +252,7 @@ class Session(Receiver):
     def _kept_alive(self, pending: _Pending, answer: Answer) -> None:
         if answer.status == _SESSION_NOT_FOUND:
             raise WentSilent(f"the server forgot our session: {answer.words}")
-        if pending.method == "GET_PARAMETER" and not _is_ok(answer):
+        if pending.method == "GET_PARAMETER" and not answer.is_ok:
             self._public = frozenset()
 
     def _left(self, _: _Pending, __: Answer) -> None:
@@ -284,10 +284,16 @@ def _format_of(track: Track) -> Format:
     return _FORMATS[track.codec]
 
 
-def _is_ok(answer: Answer) -> bool:
-    return 200 <= answer.status < 300  # noqa: PLR2004
+_NEVER = frozenset({501, 505, 551})  # not implemented, version, option: the same tomorrow
 
 
 def _refuse_unless_ok(method: str, answer: Answer) -> None:
-    if not _is_ok(answer):
-        raise RefusedUs(f"{method} refused: {answer.words}")
+    if not answer.is_ok:
+        raise _refusal(method, answer)
+
+
+def _refusal(method: str, answer: Answer) -> RefusedUs | WentSilent:
+    """A no is a no; a server's own trouble (5xx: a busy recorder) may be over in a moment."""
+    own_trouble = 500 <= answer.status < 600 and answer.status not in _NEVER  # noqa: PLR2004
+    kind = WentSilent if own_trouble else RefusedUs
+    return kind(f"{method} refused: {answer.words}")

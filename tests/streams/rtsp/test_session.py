@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.errors import RefusedUs, Unreadable, WentSilent
+from streams.errors import RefusedUs, StreamError, Unreadable, WentSilent
 from streams.rtsp.digest import Authenticator
 from streams.rtsp.events import ClockSeen, KeyFrameCame, NotForUs, Redirected
 from streams.rtsp.session import Session, Stage
@@ -239,6 +239,23 @@ def test_keep_alive_learns_what_the_server_knows(h264: Any, sdp: Callable[..., s
     assert asked(session)[0] == "OPTIONS"
     with pytest.raises(WentSilent, match="454"):
         say(session, "454 Session Not Found")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        pytest.param("404 Not Found", RefusedUs, id="no such channel"),
+        pytest.param("453 Not Enough Bandwidth", RefusedUs, id="no room"),
+        pytest.param("501 Not Implemented", RefusedUs, id="never will"),
+        pytest.param("503 Service Unavailable", WentSilent, id="busy: once more"),
+    ],
+)
+def test_a_no_is_a_no_and_a_busy_server_is_asked_again(
+    status: str, kind: type[StreamError]
+) -> None:
+    session = new_session()
+    with pytest.raises(kind, match=status[:3]):
+        say(session, status)
 
 
 def test_headers_of_careless_servers(h264: Any, sdp: Callable[..., str]) -> None:
