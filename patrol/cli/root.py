@@ -15,6 +15,7 @@ from patrol.cli import (
     database,
     failures,
     judge,
+    mosquitto,
     probe,
     queue,
     reports,
@@ -35,7 +36,7 @@ cli = typer.Typer(
 )
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    users, judge, benches,
+    users, judge, benches, mosquitto,
 ):  # fmt: skip
     room.register(cli)
 

@@ -88,7 +88,10 @@ class Outbox(Protocol):
         """
 
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
-        """(how many were queued in that time, how many of those the broker has taken by now)."""
+        """(how many were queued in that time, how many of those the broker has taken by now).
+
+        Canaries are not counted.
+        """
 
 
 class Inbox(Protocol):

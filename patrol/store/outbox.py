@@ -12,7 +12,13 @@ from typing import Any, Final
 from sqlalchemy import Row, and_, case, exists, func, or_, select, text
 
 from patrol.domain.ids import CaseId, MessageKey
-from patrol.domain.message import MOVES, DeliveryEvent, DeliveryState, OutboxMessage
+from patrol.domain.message import (
+    CANARY_GRID,
+    MOVES,
+    DeliveryEvent,
+    DeliveryState,
+    OutboxMessage,
+)
 from patrol.store.db import Db, in_parts
 from patrol.store.desk_tables import UNSENT, outbox
 
@@ -126,7 +132,8 @@ class SqlOutbox:
 
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """See the port."""
-        then = outbox.c.queued_at >= start, outbox.c.queued_at <= end
+        real = outbox.c.topic.not_like(f"%/grid/{CANARY_GRID}/%")
+        then = outbox.c.queued_at >= start, outbox.c.queued_at <= end, real
         queued = select(func.count()).select_from(outbox).where(*then)
         taken = queued.where(outbox.c.published_at.is_not(None))
         return int(self._db.scalar(queued)), int(self._db.scalar(taken))

@@ -181,6 +181,13 @@ def test_the_tally_of_a_time(store: Store, make: Any) -> None:
         assert unit.outbox.tally(minutes[0], minutes[3]) == (4, 3)
 
 
+def test_a_canary_counts_in_no_tally(store: Store, make: Any) -> None:
+    queue(store, make.message(1, "patrol/v1/s/grid/canary/case/canary"), make.message(2))
+    with store.begin_read() as unit:
+        assert unit.outbox.unsent() == 2
+        assert unit.outbox.tally(make.now, make.now) == (1, 0)
+
+
 def test_thousands_are_leased_and_marked_in_order(store: Store, make: Any) -> None:
     queue(store, *(make.message(number, f"t{number % 7}") for number in range(2500)))
     seen: list[str] = []
