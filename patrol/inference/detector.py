@@ -29,53 +29,54 @@ class OnnxDetector:
 
     def __init__(self, session: Any, spec: ModelSpec, *, min_score: float) -> None:
         self._session = session
-        self._spec = spec
+        self.spec = spec
         self._input: str = session.get_inputs()[0].name
         self.min_score = min_score
 
     @property
     def gauge(self) -> str:
         """Name and version of the weights."""
-        return self._spec.gauge
+        return self.spec.gauge
 
     @property
     def input_px(self) -> tuple[int, int]:
         """Width and height that pictures are brought to."""
-        return self._spec.input.width_px, self._spec.input.height_px
+        return self.spec.input.width_px, self.spec.input.height_px
 
     def detect(self, bgr: BgrImage) -> Sequence[Detection]:
         """Objects in a BGR picture of any size, best first."""
         if bgr.size == 0:
             return ()
-        fitted = fit(bgr, self._spec.input)
+        fitted = fit(bgr, self.spec.input)
         raw = without_overlaps(
-            read(self._run(fitted.tensor), self._spec, self.min_score), SAME_ABOVE
+            read(self.infer(fitted.tensor), self.spec, self.min_score), SAME_ABOVE
         )
         found = (
-            Detection(label=self._spec.labels[label], score=float(score), box=fitted.box(corners))
+            Detection(label=self.spec.labels[label], score=float(score), box=fitted.box(corners))
             for corners, score, label in zip(*raw, strict=True)
         )
         return tuple(d for d in found if d.box[2] > 0 and d.box[3] > 0)
 
-    def _run(self, tensor: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+    def infer(self, tensor: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+        """The model's outputs, as they are."""
         answer: Sequence[NDArray[np.float32]] = self._session.run(None, {self._input: tensor})
         return answer
 
     def _prove(self) -> None:
         """One empty picture through it. Raises ModelBroken when the answer has another shape."""
-        size = self._spec.input
+        size = self.spec.input
         blank = np.zeros((1, 3, size.height_px, size.width_px), np.float32)
         try:
-            outputs = self._run(blank)
+            outputs = self.infer(blank)
         except Exception as exc:  # onnxruntime's errors share no public base but this
             first_line = str(exc).splitlines()[0]
             raise ModelBroken(
-                self._spec.name,
+                self.spec.name,
                 f"does not take 1 × 3 × {size.height_px} × {size.width_px}: {first_line}",
             ) from exc
-        problem = check(outputs, self._spec)
+        problem = check(outputs, self.spec)
         if problem:
-            raise ModelBroken(self._spec.name, problem)
+            raise ModelBroken(self.spec.name, problem)
 
 
 def open_detector(

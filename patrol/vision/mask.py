@@ -20,7 +20,7 @@ MASKS_KEPT: Final = 2048
 
 
 def mask_visible(bgr: BgrImage, polygon: Polygon | None) -> BgrImage:
-    """Zero all pixels outside `polygon` (fractions of the picture), None: the whole frame is agreed.
+    """Zero all pixels outside `polygon` (in fractions); None: the whole frame was agreed.
 
     Works in place when the array may be written, else on a copy; returns the masked picture.
     """

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, F32, PictureView
+from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, F32, U8, PictureView, within
 
 LATTICES: Final = (8, 12, 16, 20, 24, 32, 40)  # px
 LATTICE_RATIO: Final = 3.0  # steps on the lattice over steps beside it
@@ -47,17 +47,41 @@ def measure_blocks(view: PictureView) -> Blocks:
 
 def mosaic_cells(view: PictureView) -> NDArray[np.bool_]:
     """Cells whose steps lie on a lattice, in both directions with the same mesh."""
-    sheet = view.sheet
-    across = np.zeros(sheet.shape, np.uint8)
-    down = np.zeros(sheet.shape, np.uint8)
-    across[:, :-1] = cv2.absdiff(sheet[:, 1:], sheet[:, :-1])
-    down[:-1] = cv2.absdiff(sheet[1:], sheet[:-1])
-    x_steps = view.tiles(across).mean(axis=2, dtype=np.float32)[..., :-1]
-    y_steps = view.tiles(down).mean(axis=3, dtype=np.float32)[..., :-1]
+    steps = [_steps(strip) for strip in view.strips()]
+    x_steps = np.stack([across for across, _ in steps])
+    y_steps = np.stack([down for _, down in steps])
     found = np.zeros((CELL_ROWS, CELL_COLUMNS), np.bool_)
+    suspect = _spiky(x_steps) & _spiky(y_steps)
+    if not suspect.any():
+        return found
+    across, down = x_steps[suspect], y_steps[suspect]
+    hit = np.zeros(len(across), np.bool_)
     for mesh in LATTICES:
-        found |= _on_lattice(x_steps, mesh) & _on_lattice(y_steps, mesh)
+        hit |= _on_lattice(across, mesh) & _on_lattice(down, mesh)
+    found[suspect] = hit
     return found
+
+
+def _spiky(steps: F32) -> NDArray[np.bool_]:
+    """Whether any line stands far out of the usual ones: most cells of a sound picture end here."""
+    usual = np.median(steps, axis=-1)
+    highest = steps.max(axis=-1)
+    return np.asarray((highest >= LATTICE_STEP) & (highest >= LATTICE_RATIO * usual), np.bool_)
+
+
+def _steps(strip: U8) -> tuple[F32, F32]:
+    """Mean difference between neighbouring columns, and between rows, of each cell in a row."""
+    height, width = strip.shape
+    across = np.zeros(width, np.float32)
+    reduced = cv2.reduce(
+        cv2.absdiff(strip[:, 1:], strip[:, :-1]), 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F
+    )
+    across[:-1] = np.asarray(reduced)[0]
+    rows = cv2.resize(
+        cv2.absdiff(strip[1:], strip[:-1]).astype(np.float32), (CELL_COLUMNS, height - 1),
+        interpolation=cv2.INTER_AREA,
+    )  # fmt: skip
+    return across.reshape(CELL_COLUMNS, -1)[:, :-1], np.asarray(rows, np.float32).T
 
 
 def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
@@ -79,16 +103,15 @@ def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
 def _fills(view: PictureView) -> tuple[float, float]:
     """Shares of flat green and of flat middle grey; foliage and asphalt have grain, fills none."""
     around = np.ones((FLAT_PX, FLAT_PX), np.uint8)
-    relief = cv2.subtract(cv2.dilate(view.luma, around), cv2.erode(view.luma, around))
-    flat = cv2.inRange(relief, 0, FLAT_RELIEF) & view.seen
+    relief = cv2.morphologyEx(view.luma, cv2.MORPH_GRADIENT, around)  # brightest minus darkest
+    flat = within(np.asarray(relief, np.uint8), 0, FLAT_RELIEF) & view.seen
     blue, green, red = cv2.split(view.small)
-    other = cv2.max(blue, red)
-    strong = cv2.inRange(green, 60, 255) & cv2.inRange(other, 0, 50)
-    middle = cv2.inRange(view.luma, 128 - GREY_HALF_WIDTH, 128 + GREY_HALF_WIDTH)
+    other = np.asarray(cv2.max(blue, red), np.uint8)
+    strong = within(np.asarray(green, np.uint8), 60, 255) & within(other, 0, 50)
+    middle = within(view.luma, 128 - GREY_HALF_WIDTH, 128 + GREY_HALF_WIDTH)
     for chroma in (view.cr, view.cb):
-        middle &= cv2.inRange(chroma, 128 - GREY_CHROMA, 128 + GREY_CHROMA)
-    visible = max(1, cv2.countNonZero(view.seen))
+        middle &= within(chroma, 128 - GREY_CHROMA, 128 + GREY_CHROMA)
     return (
-        cv2.countNonZero(strong & flat) / visible,
-        cv2.countNonZero(middle & flat) / visible,
+        cv2.countNonZero(strong & flat) / view.area,
+        cv2.countNonZero(middle & flat) / view.area,
     )

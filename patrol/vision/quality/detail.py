@@ -2,9 +2,9 @@
 
 Sharpness joins two spatial frequencies, in radians per pixel: of all structure, √(E[∇²]/2·var), and
 of the finest, √(E[Δ²]/E[∇²]), the finer weighing twice as it answers more to focus and less to what
-happens to stand in the cell. Contrast cancels out of both, so fog, dusk and haze are no blur. Noise is estimated
-after Immerkær (1996): a Laplacian difference that ignores edges and slopes, in the calm quarter of
-the cells; its share of gradient and variance is taken off before sharpness is formed.
+happens to stand in the cell. Contrast cancels out of both, so fog, dusk and haze are no blur. Noise
+is estimated after Immerkær (1996): a Laplacian difference that ignores edges and slopes, in the
+calm quarter of the cells; its share is taken off before anything else is formed.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.view import PictureView
+from patrol.vision.quality.view import CELL_COLUMNS, U8, PictureView
 
+Cells = NDArray[np.float32]
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _TO_SIGMA = float(np.sqrt(np.pi / 2) / 6)
 STRUCTURED = 6.0  # luma deviation from which a cell has edges worth measuring
@@ -38,27 +39,24 @@ class Detail:
 
 
 def measure_detail(view: PictureView) -> Detail:
-    """From the sheet of full-resolution tiles."""
-    tiles = view.tiles(view.sheet)
-    grain = _grain(view)
-    mean = tiles.mean(axis=(2, 3), dtype=np.float32)
+    """From the sheet of full-resolution tiles, one row of cells at a time."""
+    moments = np.stack([_moments(strip) for strip in view.strips()], axis=1)
+    mean, variance, gradient, bend, grain = moments
+    grain[~view.cells] = np.nan
     noise = _calm_noise(grain, mean)
-    variance = _cell_variance(view) - noise**2
-    gradient = _cell_gradient(view) - 4 * noise**2  # two differences, each of two noisy pixels
-    bend = _cell_laplacian(view)
-    grainy = 20 * noise**2 > MOSTLY_GRAIN * bend  # of four neighbours and four times the middle
-    bend -= 20 * noise**2
-    hidden = ~view.cells
-    variance[hidden] = np.nan
-    contrast = np.sqrt(np.maximum(variance, 0))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        coarse = np.sqrt(np.maximum(gradient, 0) / (2 * variance))
-        fine = np.sqrt(np.maximum(bend, 0) / np.maximum(gradient, TINY))
-        sharpness = np.cbrt(coarse * fine * fine)
-        sharpness[~(contrast >= STRUCTURED) | grainy] = np.nan
+    variance = np.maximum(variance - noise**2, 0)
+    gradient = np.maximum(gradient - 4 * noise**2, 0)  # two differences of two noisy pixels each
+    grainy = 20 * noise**2 > MOSTLY_GRAIN * bend  # four neighbours and four times the middle
+    bend = np.maximum(bend - 20 * noise**2, 0)
+    contrast = np.sqrt(variance)
+    coarse = np.sqrt(gradient / np.maximum(2 * variance, TINY))
+    fine = np.sqrt(bend / np.maximum(gradient, TINY))
+    sharpness = np.cbrt(coarse * fine * fine)
+    sharpness[(contrast < STRUCTURED) | grainy | ~view.cells] = np.nan
+    contrast[~view.cells] = np.nan
     return Detail(
-        contrast=contrast.astype(np.float32),
-        sharpness=sharpness.astype(np.float32),
+        contrast=contrast,
+        sharpness=sharpness,
         grain=grain,
         noise=noise,
         sharp=percentile(sharpness, 50),
@@ -72,44 +70,39 @@ def percentile(cells: NDArray[np.floating], percent: float) -> float:
     return float(np.percentile(there, percent)) if there.size else float("nan")
 
 
-def _grain(view: PictureView) -> NDArray[np.float32]:
-    response = cv2.filter2D(view.sheet, cv2.CV_16S, _IMMERKAER)
-    inner = view.tiles(np.abs(response))[:, :, 1:-1, 1:-1]  # the seams between tiles are not seen
-    grain = inner.mean(axis=(2, 3), dtype=np.float32) * np.float32(_TO_SIGMA)
-    return np.where(view.cells, grain, np.float32(np.nan))
+def _moments(strip: U8) -> Cells:
+    """Mean, variance, E[∇²], E[Δ²] and Immerkær's sigma of each cell in a row of them.
+
+    Differences across the seams between tiles are left out.
+    """
+    height = strip.shape[0]
+    luma = strip.astype(np.float32).reshape(height, CELL_COLUMNS, -1)
+    mean = luma.mean(axis=2).mean(axis=0)
+    luma -= mean[:, np.newaxis]  # of the cell: squares of small numbers keep their digits
+    across = luma[:, :, 1:] - luma[:, :, :-1]
+    down = luma[1:] - luma[:-1]
+    bend = cv2.Laplacian(strip, cv2.CV_16S)
+    grain = cv2.absdiff(cv2.filter2D(strip, cv2.CV_16S, _IMMERKAER), np.zeros(1, np.int16))
+    inner = (height, CELL_COLUMNS, -1)
+    bend_inside = bend.reshape(inner)[1:-1, :, 1:-1].astype(np.float32)
+    grain_inside = grain.reshape(inner)[1:-1, :, 1:-1]
+    return np.stack([
+        mean,
+        _mean_square(luma),
+        _mean_square(across) + _mean_square(down),
+        _mean_square(bend_inside),
+        grain_inside.mean(axis=2, dtype=np.float32).mean(axis=0) * np.float32(_TO_SIGMA),
+    ])  # fmt: skip
 
 
-def _calm_noise(grain: NDArray[np.float32], mean: NDArray[np.float32]) -> float:
+def _mean_square(tiles: Cells) -> Cells:
+    """Per cell, without a temporary of the strip's size."""
+    count = tiles.shape[0] * tiles.shape[2]
+    squares: Cells = np.einsum("hcw,hcw->c", tiles, tiles) / np.float32(count)
+    return squares
+
+
+def _calm_noise(grain: Cells, mean: Cells) -> float:
     low, high = BURNT_OR_BLACK
     fair = grain[np.isfinite(grain) & (mean > low) & (mean < high)]
     return float(np.percentile(fair, 25)) if fair.size else 0.0
-
-
-def _cell_variance(view: PictureView) -> NDArray[np.float32]:
-    tiles = view.tiles(view.sheet.astype(np.float32))
-    mean = tiles.mean(axis=(2, 3))
-    return (tiles * tiles).mean(axis=(2, 3)) - mean * mean
-
-
-def _cell_gradient(view: PictureView) -> NDArray[np.float32]:
-    """E[dx²] + E[dy²] of each cell, from differences of neighbours."""
-    sheet = view.sheet
-    total = np.zeros(view.cells.shape, np.float32)
-    for first, second, inner in (
-        (sheet[:, 1:], sheet[:, :-1], (slice(None), slice(None, -1))),
-        (sheet[1:], sheet[:-1], (slice(None, -1), slice(None))),
-    ):
-        step = np.zeros(sheet.shape, np.float32)
-        step[inner] = cv2.absdiff(first, second)
-        tiles = view.tiles(step * step)
-        inside = tiles[:, :, : -1 if inner[0] != slice(None) else None,
-                       : -1 if inner[1] != slice(None) else None]  # fmt: skip
-        total += inside.mean(axis=(2, 3))
-    return total
-
-
-def _cell_laplacian(view: PictureView) -> NDArray[np.float32]:
-    """E[Δ²] of each cell."""
-    bend = np.asarray(cv2.Laplacian(view.sheet, cv2.CV_32F), np.float32)
-    inner = view.tiles(bend * bend)[:, :, 1:-1, 1:-1]
-    return inner.mean(axis=(2, 3), dtype=np.float32)

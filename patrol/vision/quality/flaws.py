@@ -59,7 +59,8 @@ def stripes(measures: Measures, usual: Usual | None, limits: QualityLimits) -> R
     """
     bars, wave = measures.stripes.bars, measures.stripes.wave
     if usual is None:
-        bars_limit, wave_limit = limits.stripes_alone * limits.stripes_sigma, limits.wave_sigma
+        bars_limit = limits.stripes_alone * limits.stripes_sigma
+        wave_limit = limits.wave_alone * limits.wave_sigma
     else:
         bars_limit = limits.stripes_sigma + 1.5 * _finite(usual.scalar["bars"])
         wave_limit = limits.wave_sigma + 1.5 * _finite(usual.scalar["wave"])

@@ -139,7 +139,7 @@ def color_cast(measures: Measures, usual: Usual | None, limits: QualityLimits) -
 
 
 def _faded(measures: Measures, usual: Usual) -> bool:
-    """Whether all colours went paler (fog, haze, little light): closer to grey and to each other."""
+    """Whether all colours went paler, as in fog and haze: closer to grey and to each other."""
     tone, scalar = measures.tone, usual.scalar
     now, before = max(1.0, tone.mean), max(1.0, scalar["mean"])
     closer = math.hypot(tone.cr, tone.cb) / now < math.hypot(scalar["cr"], scalar["cb"]) / before

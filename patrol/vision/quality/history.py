@@ -6,7 +6,6 @@ nothing else depends on it.
 """
 
 import struct
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -84,9 +83,7 @@ class QualityHistory:
         """The medians, or None before the first sample."""
         if len(self.rows) == 0:
             return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a cell that never was visible
-            median = np.nanmedian(self.rows.astype(np.float32), axis=0)
+        median = _medians(self.rows.astype(np.float32))
         cells = median[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS]
         grids = cells.reshape(len(GRIDS), CELL_ROWS, CELL_COLUMNS)
         return Usual(
@@ -123,6 +120,17 @@ class QualityHistory:
             rows=rows.astype(np.float16),
             hours=blob[_HEAD.size : hours_end],
         )
+
+
+def _medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each column, NaN left out (np.nanmedian does it forty times slower)."""
+    ordered = np.sort(rows, axis=0)  # NaN goes last
+    there = np.count_nonzero(np.isfinite(rows), axis=0)
+    columns = np.arange(rows.shape[1])
+    low, high = np.maximum(there - 1, 0) // 2, there // 2
+    middle = (ordered[low, columns] + ordered[np.minimum(high, len(rows) - 1), columns]) / 2
+    medians: NDArray[np.float32] = np.where(there > 0, middle, np.float32(np.nan))
+    return medians
 
 
 def _row(measures: Measures) -> F16:

@@ -41,8 +41,9 @@ class QualityLimits:
     noise_own_sigma: float = 5.5  # ... or this, and noise_ratio times the own median
     noise_ratio: float = 2.0  # of the own median
     stripes_sigma: float = 4.0  # of luma, common to all bands across the picture
-    stripes_alone: float = 3.0  # times that, without a memory
+    stripes_alone: float = 4.5  # times that, without a memory
     wave_sigma: float = 5.0  # of luma, in one spatial frequency
+    wave_alone: float = 2.2  # times that, without a memory
     occluded_share: float = 0.12  # of the picture, where detail vanished
     occluded_absolute: float = 0.55  # flat share that needs no memory
     artifact_share: float = 0.03  # of the picture, broken into blocks or fills

@@ -86,7 +86,7 @@ class QualityReport:
         return next((reading for reading in self.readings if reading.kind == kind), None)
 
 
-def take(  # noqa: PLR0917  the order of a gauge's line: what, how much, of how much, by whom
+def take(
     kind: Fault, value: float, threshold: float, gauge: str, *, over: bool, below: bool = False
 ) -> Reading:
     """A reading whose score agrees with `over`: from 0.5 it is a fault.

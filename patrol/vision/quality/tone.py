@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, U8, PictureView
+from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, U8, PictureView, within
 
 NEUTRAL = 128.0
 CLIPPED_LUMA = 250
@@ -49,9 +49,9 @@ class Tone:
 
 def measure_tone(view: PictureView) -> Tone:
     """Levels and colours of the visible pixels."""
-    luma = histogram(view.luma, view.seen)
-    calm = histogram(view.calm, view.seen)
-    reds, blues = histogram(view.cr, view.seen), histogram(view.cb, view.seen)
+    seen = None if view.whole else view.seen
+    luma, calm = histogram(view.luma, seen), histogram(view.calm, seen)
+    reds, blues = histogram(view.cr, seen), histogram(view.cb, seen)
     p1, p5, p95, p99 = levels(luma, (1, 5, 95, 99))
     calm_low, calm_high = levels(calm, (3, 97))
     cr, cr_spread = _mean_spread(reds)
@@ -76,7 +76,7 @@ def measure_tone(view: PictureView) -> Tone:
     )  # fmt: skip
 
 
-def histogram(plane: U8, seen: U8) -> NDArray[np.float64]:
+def histogram(plane: U8, seen: U8 | None) -> NDArray[np.float64]:
     """256 counts of the visible pixels."""
     counts = cv2.calcHist([plane], [0], seen, [256], [0, 256])
     return np.asarray(counts, np.float64).ravel()
@@ -114,15 +114,15 @@ def _brightest_inside(view: PictureView) -> float:
     return float(calm.max(initial=0))
 
 
-def _neutral_share(view: PictureView, within: int) -> float:
+def _neutral_share(view: PictureView, tolerance: int) -> float:
     """How much of the picture is grey: a colour cast leaves nothing that is."""
-    low, high = NEUTRAL - within, NEUTRAL + within
-    grey = cv2.inRange(view.cr, low, high) & cv2.inRange(view.cb, low, high) & view.seen
-    return cv2.countNonZero(grey) / max(1, cv2.countNonZero(view.seen))
+    low, high = NEUTRAL - tolerance, NEUTRAL + tolerance
+    grey = within(view.cr, low, high) & within(view.cb, low, high) & view.seen
+    return cv2.countNonZero(grey) / view.area
 
 
 def _highlight_chroma(view: PictureView, bright: float) -> float:
     """Distance from neutral of the mean colour of the brightest pixels."""
-    mask = cv2.inRange(view.luma, bright, 255) & view.seen
+    mask = within(view.luma, bright, 255) & view.seen
     cr, cb = cv2.mean(view.cr, mask)[0], cv2.mean(view.cb, mask)[0]
     return float(np.hypot(cr - NEUTRAL, cb - NEUTRAL)) if mask.any() else 0.0

@@ -25,9 +25,9 @@ CELL_ROWS: Final = 6
 CELL_COLUMNS: Final = 8
 CELLS: Final = CELL_ROWS * CELL_COLUMNS
 SMALL_FROM_PX: Final = 800  # halve while the longer side is at least this
-TILE_W_PX: Final = 128
-TILE_H_PX: Final = 96
-BANDS: Final = 16  # full-length bands in either direction
+TILE_W_PX: Final = 112
+TILE_H_PX: Final = 80
+BANDS: Final = 8  # full-length bands in either direction
 BAND_PX: Final = 8
 MIN_SIDE_PX: Final = 32  # below this there is no picture to judge
 CELL_SEEN: Final = 0.6  # a cell counts when at least this share of it is visible
@@ -47,6 +47,7 @@ class PictureView:
     cb: U8
     calm: U8  # luma without thin things: burnt-in text, single noisy pixels
     seen: U8  # visible area at the small size
+    area: int  # its pixels
     sheet: U8  # CELL_ROWS × CELL_COLUMNS tiles of full resolution, side by side
     tile_px: tuple[int, int]  # width, height of one tile
     cells: NDArray[np.bool_]  # which cells are visible, CELL_ROWS × CELL_COLUMNS
@@ -54,11 +55,10 @@ class PictureView:
     columns: F32  # width × BANDS
     whole: bool  # no visible area was set
 
-    def tiles(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
-        """`image` of the sheet's size as CELL_ROWS × CELL_COLUMNS × tile height × tile width."""
-        width, height = self.tile_px
-        shaped = image.reshape(CELL_ROWS, height, CELL_COLUMNS, width)
-        return shaped.transpose(0, 2, 1, 3)
+    def strips(self) -> Iterator[U8]:
+        """The sheet, one row of cells at a time: small enough to stay in a core's cache."""
+        height = self.tile_px[1]
+        return (self.sheet[y : y + height] for y in range(0, len(self.sheet), height))
 
 
 def view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
@@ -77,6 +77,7 @@ def view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
         cb=cb,
         calm=np.asarray(cv2.medianBlur(luma, 5), np.uint8),
         seen=seen,
+        area=max(1, cv2.countNonZero(seen)),
         sheet=_sheet(bgr, tile_px),
         tile_px=tile_px,
         cells=_visible_cells(seen),
@@ -98,8 +99,9 @@ def as_bgr(picture: NDArray[np.generic]) -> BgrImage | None:
     if plain.ndim == 2:  # noqa: PLR2004  height × width
         plain = plain[:, :, np.newaxis]
     if plain.shape[2] >= 3:  # noqa: PLR2004  BGR, BGRA
-        return np.ascontiguousarray(plain[:, :, :3], dtype=np.uint8)
-    return np.repeat(plain[:, :, :1], 3, axis=2).astype(np.uint8, copy=False)
+        return np.ascontiguousarray(plain[:, :, :3]).astype(np.uint8, copy=False)
+    grey: BgrImage = np.repeat(plain[:, :, :1], 3, axis=2).astype(np.uint8, copy=False)
+    return grey
 
 
 def _to_8_bit(picture: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -110,7 +112,13 @@ def _to_8_bit(picture: NDArray[np.generic]) -> NDArray[np.uint8]:
     else:
         depth = next((bits for bits in (8, 10, 12, 16) if peak < 2**bits), 16)
         scale = 255.0 / (2**depth - 1)
-    return np.clip(numbers * scale, 0, 255).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.clip(numbers * scale, 0, 255).astype(np.uint8)
+    return scaled
+
+
+def within(plane: U8, low: float, high: float) -> U8:
+    """255 where the plane lies in low..high, both included."""
+    return np.asarray(cv2.inRange(plane, low, high), np.uint8)
 
 
 def halved(bgr: BgrImage, until_px: int = SMALL_FROM_PX) -> BgrImage:
@@ -156,10 +164,13 @@ def _bands(bgr: BgrImage, *, axis: int) -> F32:
         bgr[:, max(0, s) : max(0, s) + width] if axis else bgr[max(0, s) : max(0, s) + width]
         for s in starts
     ]
-    grey = cv2.cvtColor(np.concatenate(pieces, axis=axis), cv2.COLOR_BGR2GRAY)
+    grey = np.asarray(cv2.cvtColor(np.concatenate(pieces, axis=axis), cv2.COLOR_BGR2GRAY), np.uint8)
+    bands: F32
     if axis:
-        return grey.reshape(bgr.shape[0], BANDS, width).mean(axis=2, dtype=np.float32)
-    return grey.reshape(BANDS, width, bgr.shape[1]).mean(axis=1, dtype=np.float32).T
+        bands = grey.reshape(bgr.shape[0], BANDS, width).mean(axis=2, dtype=np.float32)
+    else:
+        bands = grey.reshape(BANDS, width, bgr.shape[1]).mean(axis=1, dtype=np.float32).T
+    return bands
 
 
 def _visible_cells(seen: U8) -> NDArray[np.bool_]:

@@ -1,0 +1,175 @@
+"""`patrol bench vision`: what each gauge costs for one 1080p picture on one thread.
+
+The picture is drawn (seeded): a yard with walls, foliage, texture, sensor noise and burnt-in text,
+so that no clip is needed and the numbers can be compared between machines. Times are CPU seconds of
+this thread, so a busy machine changes them little; beside ours stands the floor: OpenCV alone
+halving the same picture twice and converting it, which any judging has to pay. The detector is
+measured against bare onnxruntime, in the same run, where a weight file is installed.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from patrol.inference import DetectorUnavailable, OnnxDetector, open_detector
+from patrol.inference.fit import fit
+from patrol.vision.change import compare
+from patrol.vision.mask import mask_visible
+from patrol.vision.quality import QualityHistory, QualityLimits, judge
+from patrol.vision.quality.blocks import measure_blocks
+from patrol.vision.quality.detail import measure_detail
+from patrol.vision.quality.measures import measure
+from patrol.vision.quality.passing import freeze
+from patrol.vision.quality.stripes import measure_stripes
+from patrol.vision.quality.tone import measure_tone
+from patrol.vision.quality.verdict import GAUGES
+from patrol.vision.quality.view import view
+from patrol.vision.reference import SceneMemory, learn
+from streams.model import BgrImage
+
+Tell = Callable[[str], None]
+TIMES: Final = 40
+WIDTH, HEIGHT = 1920, 1080
+PROMISE_FAULTS_MS: Final = 6.0
+PROMISE_CHANGE_MS: Final = 8.0
+PROMISE_DETECTOR: Final = 1.2  # times onnxruntime alone
+POLYGON: Final = ((0.02, 0.05), (0.98, 0.02), (0.97, 0.97), (0.03, 0.98))
+
+
+def run(*, tell: Tell = lambda _: None, models: Path = Path("var/models")) -> Mapping[str, Any]:
+    """Measure all; plain data."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return _run(tell, models)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _run(tell: Tell, models: Path) -> Mapping[str, Any]:
+    picture, other = drawn_yard(1), drawn_yard(2)
+    tell("gauges …")
+    faults = _faults(picture, other)
+    tell("change …")
+    change = _change(picture)
+    tell("detector …")
+    detector = _detector(picture, models)
+    return {
+        "picture": f"{WIDTH} × {HEIGHT}, drawn",
+        "times": TIMES,
+        "unit": "ms of CPU on one thread: least, and median",
+        "gauges": [*faults, *change],
+        "detector": detector,
+        "promises": {
+            "all picture faults": f"≤ {PROMISE_FAULTS_MS} ms",
+            "change": f"≤ {PROMISE_CHANGE_MS} ms",
+            "detector": f"≤ {PROMISE_DETECTOR} × onnxruntime alone",
+        },
+    }
+
+
+def _faults(picture: BgrImage, other: BgrImage) -> list[dict[str, object]]:
+    seen = view(picture, None)
+    limits = QualityLimits()
+    measures = measure(seen)
+    history = QualityHistory()
+    for seed in range(3):
+        history = history.learn(judge([drawn_yard(seed)]), accepted=True)
+    usual = history.usual()
+    rows = [
+        _row("floor: two halvings and a colour conversion", lambda: _floor(picture)),
+        _row("cut into shared views", lambda: view(picture, None)),
+        _row("tone (black, solid, dark, bright, contrast, cast)", lambda: measure_tone(seen)),
+        _row("detail (blur, noise, occlusion)", lambda: measure_detail(seen)),
+        _row("blocks (mosaic, fills)", lambda: measure_blocks(seen)),
+        _row("stripes (bars, waves)", lambda: measure_stripes(seen)),
+    ]
+    rows += [
+        _row(f"read {gauge.__name__}", partial(gauge, measures, usual, limits)) for gauge in GAUGES
+    ]
+    rows += [
+        _row("freeze (two pictures)", lambda: freeze([picture, other], "", limits)),
+        _row("ALL picture faults", lambda: judge([picture], history=history)),
+        _row("visible area, in place", lambda: mask_visible(other, POLYGON)),
+    ]
+    return rows
+
+
+def _change(picture: BgrImage) -> list[dict[str, object]]:
+    now = datetime(2026, 6, 1, 9, tzinfo=UTC)
+    memory: SceneMemory | None = None
+    for seed in range(8):
+        memory = learn(memory, drawn_yard(seed), now)
+    return [_row("CHANGE against the reference", lambda: compare(memory, [picture], now))]
+
+
+def _detector(picture: BgrImage, models: Path) -> Mapping[str, object]:
+    try:
+        detector = open_detector(models)
+    except DetectorUnavailable as exc:
+        return {"not measured": str(exc)}
+    alone, ours = _pair(detector, picture)
+    return {
+        "gauge": detector.gauge,
+        "onnxruntime alone, ms": round(alone, 2),
+        "letterbox, run, decode, overlaps, ms": round(ours, 2),
+        "ratio": round(ours / alone, 3),
+    }
+
+
+def _pair(detector: OnnxDetector, picture: BgrImage) -> tuple[float, float]:
+    """Medians, taken in turns so that both meet the same weather on the machine."""
+    tensor = fit(picture, detector.spec.input).tensor
+    alone, ours = [], []
+    for _ in range(TIMES):
+        alone.append(_once(lambda: detector.infer(tensor)))
+        ours.append(_once(lambda: detector.detect(picture)))
+    return float(np.median(alone)), float(np.median(ours))
+
+
+def _floor(picture: BgrImage) -> None:
+    half = cv2.resize(picture, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(half, (WIDTH // 4, HEIGHT // 4), interpolation=cv2.INTER_LINEAR)
+    cv2.cvtColor(small, cv2.COLOR_BGR2YCrCb)
+
+
+def _row(name: str, work: Callable[[], object]) -> dict[str, object]:
+    work()
+    taken = [_once(work) for _ in range(TIMES)]
+    return {
+        "what": name,
+        "least_ms": round(min(taken), 3),
+        "median_ms": round(float(np.median(taken)), 3),
+    }
+
+
+def _once(work: Callable[[], object]) -> float:
+    start = time.thread_time()
+    work()
+    return (time.thread_time() - start) * 1e3
+
+
+def drawn_yard(seed: int) -> BgrImage:
+    """A yard under a sky: the layout is always the same, noise and light are the seed's."""
+    layout, rng = np.random.default_rng(7), np.random.default_rng(seed)
+    picture = np.empty((HEIGHT, WIDTH, 3), np.float32)
+    picture[:] = (95, 120, 135)
+    picture[: HEIGHT // 4] = (225, 205, 190)
+    for _ in range(60):
+        x, y = int(layout.integers(WIDTH)), int(layout.integers(HEIGHT // 4, HEIGHT))
+        w, h = int(layout.integers(40, 400)), int(layout.integers(30, 250))
+        cv2.rectangle(picture, (x, y), (x + w, y + h), layout.uniform(20, 230, 3).tolist(), -1)
+    grain = cv2.GaussianBlur(layout.normal(0, 60, (HEIGHT, WIDTH)).astype(np.float32), (0, 0), 1.2)
+    picture += grain[..., np.newaxis]
+    picture *= float(rng.uniform(0.9, 1.1))
+    picture += rng.normal(0, 2, (HEIGHT, WIDTH, 1))
+    yard = np.clip(picture, 0, 255).astype(np.uint8)
+    for text, place in (("2026-06-01 09:00:00", (40, 70)), ("CAM 01", (1650, 1040))):
+        cv2.putText(yard, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.6, (255, 255, 255), 3)
+    return yard
