@@ -22,6 +22,7 @@ from simulators.faults import Fault
 MOST_UNSENT_BYTES: Final = 1 << 20  # a camera's send buffer, generously
 REPORT_FRAMES: Final = 5 * FRAMES_PER_S
 _TICKS_PER_FRAME: Final = VIDEO_CLOCK_HZ // FRAMES_PER_S
+_UNREPORTED: Final = frozenset({Fault.NO_PACKETS, Fault.GARBAGE_BYTES})
 _AUDIO_FRAMES: Final = 3  # audio leaves every third frame: 200 ms, in two packets
 _AUDIO_BYTES: Final = AUDIO_CLOCK_HZ * _AUDIO_FRAMES // FRAMES_PER_S // 2
 _SILENCE: Final = packet_frame([b"\xd5" * _AUDIO_BYTES], payload_type=AUDIO_TYPE, key=True)
@@ -145,7 +146,7 @@ class Playback:
             self._tick_video(self.video, index)
         if self.audio is not None and index % _AUDIO_FRAMES == 0:
             self._tick_audio(self.audio, index)
-        if self.played % REPORT_FRAMES == 0 and self.camera.fault is not Fault.NO_PACKETS:
+        if self.played % REPORT_FRAMES == 0 and self.camera.fault not in _UNREPORTED:
             self._report(index)
         self.played += 1
 
@@ -225,8 +226,9 @@ def _garbage(play: Playback, track: Track, frame: PacketFrame, timestamp: int) -
 def _corrupt(play: Playback, track: Track, frame: PacketFrame, timestamp: int) -> None:
     """Overwrite part of the slice data; RTP itself stays whole."""
     stamped = frame.stamped(track.sequence, timestamp, track.ssrc, track.outlet.channel)
-    for start in frame.starts[len(frame.starts) // 4 :: 2].tolist():
-        room = stamped[start + 60 : start + 260]
+    ends = np.append(frame.starts[1:], len(stamped))
+    for start, end in zip(frame.starts[::2].tolist(), ends[::2].tolist(), strict=True):
+        room = stamped[min(start + 60, end) : min(start + 260, end)]
         room[:] = play.noise.integers(1, 256, len(room), dtype=np.uint8)
     track.outlet.send(frame, stamped)
     track.passed(frame)

@@ -21,11 +21,38 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def dead_port(host: str) -> socket.socket:
-    """A port that refuses: bound, so that nobody else takes it, but never listening."""
+@dataclass(slots=True)
+class DeadPort:
+    """A port that refuses: bound, so that nobody else takes it, but not listening until woken."""
+
+    sock: socket.socket
+    make_connection: Callable[[], asyncio.Protocol]
+    _waking: asyncio.Task[asyncio.Server] | None = None
+
+    @property
+    def port(self) -> int:
+        """Its number."""
+        return int(self.sock.getsockname()[1])
+
+    def wake(self) -> None:
+        """Listen from now on: a camera behind it was mended."""
+        if self._waking is None:
+            loop = asyncio.get_running_loop()
+            begin = loop.create_server(self.make_connection, sock=self.sock, backlog=BACKLOG)
+            self._waking = asyncio.ensure_future(begin)
+
+    async def close(self) -> None:
+        """Give the port back."""
+        if self._waking is not None:
+            (await self._waking).close()
+        self.sock.close()
+
+
+def open_dead_port(host: str, make_connection: Callable[[], asyncio.Protocol]) -> DeadPort:
+    """Take any free port."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.bind((host, 0))
-    return sock
+    return DeadPort(sock, make_connection)
 
 
 @dataclass(frozen=True, slots=True)

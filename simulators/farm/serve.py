@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -17,7 +16,13 @@ from simulators.farm.control import serve_control
 from simulators.farm.desk import SWEEP_S, Desk
 from simulators.farm.farm import Farm
 from simulators.farm.options import FarmInfo, FarmOptions
-from simulators.farm.ports import BACKLOG, allow_many_files, dead_port, open_udp_pair
+from simulators.farm.ports import (
+    BACKLOG,
+    DeadPort,
+    allow_many_files,
+    open_dead_port,
+    open_udp_pair,
+)
 from simulators.farm.shelf import Shelf
 from simulators.farm.timeline import Timeline
 from simulators.farm.vendors import VENDORS
@@ -69,10 +74,10 @@ async def serve(
     desk = Desk(cameras, timeline, Wheel(timeline), options.seed, options.session_timeout_s)
     async with _listening(options, desk) as (server, dead):
         port = int(server.sockets[0].getsockname()[1])
-        farm = Farm(town, desk, shelf, options.profile, light, _waker(dead, desk))
+        farm = Farm(town, desk, shelf, options.profile, light, dead.wake)
         control = await serve_control(options.host, options.control_port, farm.control)
         async with control:
-            _write(options, town, light, port, int(dead.getsockname()[1]))
+            _write(options, town, light, port, dead.port)
             control_port = int(control.sockets[0].getsockname()[1])
             ready(_info(options, port, control_port, light))
             await stop.wait()
@@ -109,7 +114,7 @@ def _from_env(number: int) -> bool:
 @asynccontextmanager
 async def _listening(
     options: FarmOptions, desk: Desk
-) -> AsyncIterator[tuple[asyncio.Server, socket.socket]]:
+) -> AsyncIterator[tuple[asyncio.Server, DeadPort]]:
     """RTSP, RTP, RTCP, the wheel and the sweep; all put away at the end."""
     allow_many_files()
     loop = asyncio.get_running_loop()
@@ -117,7 +122,8 @@ async def _listening(
         pair = await open_udp_pair(options.host, lambda peer: desk.heard_from(peer, loop.time()))
         stack.callback(pair.close)
         desk.rtp, desk.rtcp, desk.udp_port = pair.rtp, pair.rtcp, pair.port
-        dead = stack.enter_context(dead_port(options.host))
+        dead = open_dead_port(options.host, lambda: Connection(desk, loop.time))
+        stack.push_async_callback(dead.close)
         server = await loop.create_server(
             lambda: Connection(desk, loop.time), options.host, options.port, backlog=BACKLOG
         )
@@ -146,22 +152,6 @@ def _hang_up(desk: Desk) -> None:
     for session in tuple(desk.sessions.values()):
         desk.close(session)
         session.owner.abort()
-
-
-def _waker(dead: socket.socket, desk: Desk) -> Callable[[], None]:
-    """Lets the dead port listen once a camera behind it is mended."""
-    loop = asyncio.get_running_loop()
-    started: list[asyncio.Task[asyncio.Server]] = []
-
-    def wake() -> None:
-        if not started:
-            copy = socket.socket(fileno=os.dup(dead.fileno()))
-            begin: Awaitable[asyncio.Server] = loop.create_server(
-                lambda: Connection(desk, loop.time), sock=copy, backlog=BACKLOG
-            )
-            started.append(asyncio.ensure_future(begin))
-
-    return wake
 
 
 def _write(options: FarmOptions, town: Town, light: SceneLight, port: int, dead: int) -> None:

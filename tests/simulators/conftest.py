@@ -1,11 +1,17 @@
 """A small farm with every fault in it, served from a thread of the test process."""
 
 import asyncio
+import hashlib
+import re
+import socket
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -104,3 +110,122 @@ def farm(tmp_path_factory: pytest.TempPathFactory, stream_cache: Path) -> Iterat
             sub_urls={row[0]: row[5] for row in cells},
             truth=control.all_truth(),
         )
+
+
+class Talk:
+    """A bare RTSP client: says what it is told to, keeps what it hears."""
+
+    def __init__(self, url: str, timeout_s: float = 8.0) -> None:
+        parts = urlsplit(url)
+        self.login = (unquote(parts.username or ""), unquote(parts.password or ""))
+        query = f"?{parts.query}" if parts.query else ""
+        self.url = f"rtsp://{parts.hostname}:{parts.port}{parts.path}{query}"
+        self.base = self.url
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=timeout_s)
+        self.file = self.socket.makefile("rb")
+        self.count = 0
+        self.session = ""
+        self.challenge = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def ask(self, method: str, url: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
+        """One request, answered for the password if need be; status, headers, body."""
+        url = url or self.url
+        status, heard, body = self._once(method, url, headers)
+        if status == 401 and not self.challenge:
+            self.challenge = heard["www-authenticate"]
+            status, heard, body = self._once(method, url, headers)
+        self.session = heard.get("session", self.session).partition(";")[0]
+        return status, heard, body
+
+    def _once(
+        self, method: str, url: str, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], str]:
+        self.count += 1
+        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self.count}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if self.session:
+            lines.append(f"Session: {self.session}")
+        if self.challenge:
+            lines.append(f"Authorization: {self._proof(method, url)}")
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        return self._answer()
+
+    def _answer(self) -> tuple[int, dict[str, str], str]:
+        line = self.file.readline()
+        while line.startswith(b"$"):
+            raise AssertionError("media before the answer")
+        if not line:
+            raise ConnectionError("hung up")
+        status, heard = int(line.split()[1]), {}
+        while (text := self.file.readline().decode().strip()) != "":
+            name, _, value = text.partition(":")
+            heard.setdefault(name.lower(), value.strip())
+        body = self.file.read(int(heard.get("content-length", "0"))).decode()
+        return status, heard, body
+
+    def _proof(self, method: str, url: str) -> str:
+        user, password = self.login
+        if self.challenge.startswith("Basic"):
+            return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        asked = dict(re.findall(r'(\w+)="?([^",]+)"?', self.challenge))
+        name = "sha256" if asked.get("algorithm") == "SHA-256" else "md5"
+
+        def hashed(text: str) -> str:
+            return hashlib.new(name, text.encode()).hexdigest()
+
+        middle, extra = asked["nonce"], ""
+        if "qop" in asked:
+            middle += ":00000001:beef:auth"
+            extra = ', qop=auth, nc=00000001, cnonce="beef"'
+        secret = hashed(f"{user}:{asked['realm']}:{password}")
+        response = hashed(f"{secret}:{middle}:{hashed(f'{method}:{url}')}")
+        algorithm = ", algorithm=SHA-256" if name == "sha256" else ""
+        return (
+            f'Digest username="{user}", realm="{asked["realm"]}", nonce="{asked["nonce"]}", '
+            f'uri="{url}", response="{response}"{algorithm}{extra}'
+        )
+
+    def control(self, sdp: str, media: str = "video") -> str:
+        """The control URL of a track."""
+        found = re.search(rf"m={media}.*?a=control:(\S+)", sdp, re.DOTALL)
+        assert found is not None, sdp
+        return found[1] if "://" in found[1] else f"{self.base}/{found[1]}"
+
+    def start(self, transport: str = "RTP/AVP/TCP;unicast;interleaved=0-1") -> dict[str, str]:
+        """DESCRIBE, SETUP of the video, PLAY; the SETUP's headers."""
+        status, heard, sdp = self.ask("DESCRIBE")
+        assert status == 200, status
+        self.base = heard.get("content-base", self.url).rstrip("/")
+        status, setup, _ = self.ask("SETUP", self.control(sdp), Transport=transport)
+        assert status == 200, status
+        assert self.ask("PLAY", self.base)[0] == 200
+        return setup
+
+    def packet(self) -> tuple[int, bytes]:
+        """The next interleaved packet: channel, data. Raises ConnectionError at the end."""
+        head = self.file.read(4)
+        if len(head) < 4:
+            raise ConnectionError("hung up")
+        assert head[:1] == b"$", head
+        data = self.file.read(int.from_bytes(head[2:], "big"))
+        if len(data) < int.from_bytes(head[2:], "big"):
+            raise ConnectionError("hung up in mid-packet")
+        return head[1], data
+
+    def until_hung_up(self, packets: int = 1000) -> None:
+        """Read on; raises ConnectionError when the camera hangs up."""
+        for _ in range(packets):
+            self.packet()
+
+
+@pytest.fixture(scope="session")
+def talk() -> type[Talk]:
+    """The client, for tests (which import nothing from each other)."""
+    return Talk

@@ -1,0 +1,169 @@
+"""The protocol's lifecycle: authentication, methods, UDP, time-outs, the control channel."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from simulators.farm.control import ControlError, FarmControl
+from simulators.faults import Fault
+
+RECEIVER_REPORT = b"$\x01\x00\x08" + b"\x80\xc9\x00\x01" + b"\0\0\0\1"
+
+
+def sound(farm: Any) -> str:
+    return str(farm.with_fault(Fault.NONE))
+
+
+def test_the_description_has_video_and_pcma(farm: Any, talk: Any) -> None:
+    with talk(farm.urls[sound(farm)]) as client:
+        status, heard, sdp = client.ask("DESCRIBE")
+        assert status == 200
+        assert heard["content-type"] == "application/sdp"
+        assert "a=rtpmap:8 PCMA/8000" in sdp
+        assert "m=video 0 RTP/AVP 96" in sdp
+
+
+def test_nothing_is_told_without_the_password(farm: Any, talk: Any) -> None:
+    ident = next(
+        i for i, url in farm.urls.items() if "@" in url and farm.truth[i]["fault"] == "none"
+    )
+    with talk(farm.urls[ident]) as client:
+        client.login = ("admin", "guess")
+        assert client.ask("DESCRIBE")[0] == 401
+        assert client.ask("SETUP", Transport="RTP/AVP/TCP;interleaved=0-1")[0] == 401
+
+
+def test_methods_in_the_wrong_place_are_refused(farm: Any, talk: Any) -> None:
+    with talk(farm.urls[sound(farm)]) as client:
+        assert "PLAY" in client.ask("OPTIONS")[1]["public"]
+        assert client.ask("PLAY")[0] == 454
+        assert client.ask("SETUP", Transport="RTP/AVP/TCP;interleaved=0-1")[0] == 459
+        assert client.ask("RECORD")[0] == 501
+        _, heard, sdp = client.ask("DESCRIBE")
+        client.base = heard.get("content-base", client.url).rstrip("/")
+        track = client.control(sdp)
+        assert client.ask("SETUP", track, Transport="RTP/AVP;multicast")[0] == 461
+        assert client.ask("DESCRIBE", client.url.replace("/6209", "/9999"))[0] == 404
+
+
+def test_a_session_plays_pauses_and_is_torn_down(farm: Any, talk: Any) -> None:
+    ident = sound(farm)
+    with talk(farm.urls[ident]) as client:
+        client.start()
+        before = farm.control.stats()["playing"]
+        assert before >= 1
+        client.socket.sendall(
+            f"TEARDOWN {client.base} RTSP/1.0\r\nCSeq: 99\r\nSession: {client.session}\r\n"
+            f"Authorization: {client._proof('TEARDOWN', client.base) if client.challenge else '-'}"
+            "\r\n\r\n".encode()
+        )
+        while client.file.peek(1)[:1] == b"$":
+            client.packet()
+        assert client._answer()[0] == 200
+        assert farm.control.stats()["playing"] == before - 1
+        assert client.ask("GET_PARAMETER")[0] == 454
+
+
+def test_packets_of_the_moment_come_before_the_first_key_frame(farm: Any, talk: Any) -> None:
+    """Whoever joins is in mid-stream: over several joins some packets precede a key frame."""
+    starts = set()
+    for _ in range(4):
+        with talk(farm.urls[sound(farm)]) as client:
+            channel = int(client.start()["transport"].split("interleaved=")[1][0])
+            got, data = client.packet()
+            while got != channel:
+                got, data = client.packet()
+            starts.add(int.from_bytes(data[4:8], "big"))
+    assert len(starts) > 1
+
+
+def test_udp_goes_to_the_clients_ports_and_reports_to_the_next(farm: Any, talk: Any) -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtp,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtcp,
+        talk(farm.urls[sound(farm)]) as client,
+    ):
+        port = bind_pair(rtp, rtcp)
+        transport = client.start(f"RTP/AVP;unicast;client_port={port}-{port + 1}")["transport"]
+        assert f"client_port={port}-{port + 1}" in transport
+        assert rtp.recv(2000)[1] & 0x7F == 96
+        assert rtcp.recv(2000)[1] == 200
+
+
+def bind_pair(rtp: socket.socket, rtcp: socket.socket) -> int:
+    for port in range(40_000, 60_000, 2):
+        try:
+            rtp.bind(("127.0.0.1", port))
+            rtcp.bind(("127.0.0.1", port + 1))
+        except OSError:
+            continue
+        for sock in (rtp, rtcp):
+            sock.settimeout(8)
+        return port
+    raise OSError("no free pair of ports")
+
+
+def test_a_silent_client_is_timed_out_and_one_that_asks_is_not(farm: Any, talk: Any) -> None:
+    """The farm of the tests has a time-out of four seconds."""
+    url = farm.urls[sound(farm)]
+    with talk(url, timeout_s=12) as silent, talk(url, timeout_s=12) as lively:
+        assert "timeout=4" in silent.start()["session"]
+        lively.start()
+        hung_up = False
+        while not hung_up:
+            lively.packet()
+            lively.socket.sendall(RECEIVER_REPORT)
+            try:
+                silent.packet()
+            except ConnectionError:
+                hung_up = True
+        lively.packet()
+
+
+def test_the_control_channel_stages_and_clears_a_scene(farm: Any) -> None:
+    staged = {"gate": "blocking_vehicle", "road": "livestock", "canal": "person_near_water"}
+    sound = (i for i, t in farm.truth.items() if t["fault"] == "none" and t["kind"] in staged)
+    ident = next(sound)
+    problem = staged[farm.truth[ident]["kind"]]
+    farm.control.scene(ident, problem)
+    truth = farm.control.truth(ident)
+    assert (truth["problem"], truth["visible_problem"]) == (problem, True)
+    assert truth["objects"]
+    farm.control.scene(ident, "clean")
+    assert farm.control.truth(ident)["problem"] is None
+    assert farm.control.truth(ident)["scene"] == truth["clean"]
+
+
+def test_the_control_channel_breaks_and_mends(farm: Any, talk: Any) -> None:
+    ident = farm.with_fault(Fault.CLOCK_SKEW)
+    farm.control.fault(ident, "not_found_404")
+    with talk(farm.urls[ident]) as client:
+        assert client.ask("DESCRIBE")[0] == 404
+    farm.control.fault(ident, "none")
+    with talk(farm.urls[ident]) as client:
+        assert client.ask("DESCRIBE")[0] == 200
+    farm.control.fault(ident, "clock_skew")
+
+
+def test_a_dead_camera_can_be_mended(farm: Any, talk: Any) -> None:
+    refusing = [i for i, t in farm.truth.items() if t["fault"] == Fault.REFUSES_CONNECTION]
+    farm.control.fault(refusing[-1], "none")
+    with talk(farm.urls[refusing[-1]]) as client:
+        assert client.ask("DESCRIBE")[0] == 200
+    with talk(farm.urls[refusing[-2]]) as client, pytest.raises(ConnectionError):
+        client.ask("DESCRIBE")
+
+
+def test_the_control_channel_says_what_it_cannot_do(farm: Any) -> None:
+    ident = sound(farm)
+    with FarmControl(farm.info.control_port) as control:
+        for wrong in (
+            lambda: control.scene("nobody"),
+            lambda: control.scene(ident, "volcano"),
+            lambda: control.fault(ident, "hail"),
+            lambda: control._ask({"do": "dance"}),
+        ):
+            with pytest.raises(ControlError):
+                wrong()
+        assert control.stats()["connections"] > 0
