@@ -156,7 +156,11 @@ def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
     if width <= max_width_px:
         return bgr
     size = (max_width_px, max(1, round(height * max_width_px / width)))
-    return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
+    # Averaging by a broken factor costs 10 ms at 1080p, by a whole one 0.6 ms: halve first, then
+    # take the last, small step between neighbours (2.5 ms).
+    while bgr.shape[1] >= 2 * max_width_px:
+        bgr = cv2.resize(bgr, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _jpeg(bgr: BgrImage, quality: int) -> bytes:

@@ -28,6 +28,7 @@ from patrol.rounds.seats import Caps
 from patrol.settings import Settings, Site, load_site
 from patrol.vision.judge import EyePolicy
 from patrol.vision.quality import QualityLimits
+from patrol.vision.threads import one_thread_each
 from streams.model import VisitOptions
 from streams.visit import CameraVisitor
 
@@ -47,6 +48,7 @@ def build(
     `config_dir`: where cameras.csv is followed for withdrawals; None: not followed.
     """
     clock = clock or SystemClock()
+    one_thread_each()
     with ExitStack() as stack:
         store = stack.enter_context(open_patiently(site.settings.database, clock, patience))
         with store.begin() as uow:
