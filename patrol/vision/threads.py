@@ -1,4 +1,4 @@
-"""How many threads the picture library may use for one call: one, because calls run side by side."""
+"""How many threads OpenCV may use for one call: one, because calls run side by side."""
 
 import cv2
 
