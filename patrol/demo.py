@@ -32,6 +32,7 @@ from patrol.lock import exclusive
 from patrol.mqtt.embedded import EmbeddedBroker
 from patrol.report.demo import render_demo
 from patrol.report.live import watch
+from patrol.report.picture import save_svg
 from patrol.report.terminal import render_round
 from patrol.settings import load_site
 from patrol.store import check
@@ -60,23 +61,26 @@ def run(
     stop: threading.Event,
     seed: int = 7,
     faults: str = "town",
+    picture: Path | None = None,
 ) -> dict[str, Any]:
     """A round, its decisions, its cases; with `once` to the last case closed, else until `stop`."""
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
     err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over real RTSP …")
     with _town(cameras, seed, faults) as (app, farm, crowd, control):
-        work = _Work(app, control)
+        work, zone = _Work(app, control), app.site.settings.site.tz
         with _service(app, stop), _pages(app, port, err):
             err.print(
                 f"[dim]RTSP {farm.port} · MQTT {app.broker} · {app.without_objects or 'YOLOX'}[/]"
             )
             summary = work.day(err, stop)
-            out.print(render_round(summary, zone=app.site.settings.site.tz))
             result = {**summary, **work.outcome(crowd)}
-            out.print(render_demo(result))
+            told = (render_round(summary, zone=zone), render_demo(result))
+            out.print(*told, sep="\n")
+            if picture is not None:
+                save_svg(told, picture, title="patrol demo --once")
             while not once and not stop.wait(NEXT_ROUND_AFTER_S):
-                out.print(render_round(work.day(err, stop), zone=app.site.settings.site.tz))
+                out.print(render_round(work.day(err, stop), zone=zone))
     return result
 
 

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,12 +83,17 @@ def demo(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="控制台端口。 The console's port.")
     ] = 8080,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="另存为 SVG 图。 Draw the summary as an SVG.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """一键演示:模拟全镇、真实 RTSP、内置代理、值班员与网格长。 A simulated town on real RTSP."""
     from patrol.demo import run as demonstrate  # noqa: PLC0415  simulators, encoders
 
     with until_signalled() as stop:
-        summary = demonstrate(cameras=cameras, once=once, port=port, quiet=as_json, stop=stop)
+        summary = demonstrate(
+            cameras=cameras, once=once, port=port, quiet=as_json, stop=stop, picture=picture
+        )
     if as_json:
         print_json(summary)
