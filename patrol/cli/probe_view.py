@@ -8,7 +8,7 @@ from rich.text import Text
 
 from patrol.cli.advice import ADVICE, FRESHNESS, LIGHT, UNKNOWN
 from patrol.cli.common import console, console_err
-from patrol.report.words import FAULTS
+from patrol.domain.words import FAULTS
 
 if TYPE_CHECKING:
     from streams.errors import StreamError

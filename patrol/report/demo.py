@@ -9,19 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.domain import category as categories
+from patrol.domain.case import CaseEvent, CaseState
+from patrol.report import words
 
-STATES = {
-    "dispatched": "已分派", "acknowledged": "已签收", "arrived": "已到场", "handled": "已处置",
-    "fed_back": "已反馈", "verified": "已核查", "closed": "已办结", "returned": "已退回",
-    "rework": "返工", "voided": "已作废",
-}  # fmt: skip
-STEPS = {
-    "dispatch": "分派", "acknowledge": "签收", "arrive": "到场", "handle": "处置",
-    "feed_back": "反馈", "verify": "核查", "not_verified": "核查未过", "close": "办结",
-    "return": "退回", "reassign": "转派", "void": "作废", "escalate": "升级", "merge": "并案",
-    "look_failed": "无法核查",
-}  # fmt: skip
 MOST_ROWS = 14
+RECEIPTS = frozenset({"received", "opened"})  # the telephone's, not the person's
 
 
 def render_demo(result: Mapping[str, Any]) -> RenderableType:
@@ -38,7 +30,7 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
     sound = Text("账目平衡,无一丢失 the books are equal, nothing is lost", style="green")
     if problems:
         sound = Text("\n".join(problems), style="red")
-    counts = "  ".join(f"{STATES.get(s, s)} {s} {n}" for s, n in sorted(result["cases"].items()))
+    counts = "  ".join(f"{_state(s)} {s} {n}" for s, n in sorted(result["cases"].items()))
     title = f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 cases "
     return Panel(
         Group(table, Text(), Text(counts), sound),
@@ -53,6 +45,12 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
 def _row(case: Mapping[str, Any]) -> tuple[RenderableType, ...]:
     category = categories.BY_ID.get(case["category"], categories.BY_ID["other"])
     done = case["state"] in ("closed", "voided")
-    state = Text(STATES.get(case["state"], case["state"]), style="green" if done else "yellow")
-    steps = " → ".join(STEPS[step] for step in case["steps"] if step in STEPS)
+    state = Text(_state(case["state"]), style="green" if done else "yellow")
+    steps = " → ".join(
+        words.CASE_EVENTS[CaseEvent(step)][0] for step in case["steps"] if step not in RECEIPTS
+    )
     return case["id"], f"{category.zh} {category.en}", case["level"], state, steps
+
+
+def _state(state: str) -> str:
+    return words.CASE_STATES[CaseState(state)][0]

@@ -17,6 +17,7 @@ from patrol.domain.grid import GridLevel
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import Registry
 from patrol.domain.round import Round, Visit, VisitOutcome
+from patrol.domain.words import FAULTS
 from patrol.report import words
 from patrol.report.material import Heading, Material, first
 
@@ -119,7 +120,7 @@ def _online(visit: Visit) -> str:
 def quality(visit: Visit) -> str:
     """The picture in one word, or its faults."""
     if visit.faults:
-        return "、".join(words.FAULTS.get(fault, (fault, ""))[0] for fault in visit.faults)
+        return "、".join(FAULTS.get(fault, (fault, ""))[0] for fault in visit.faults)
     return "合格" if visit.outcome.is_seen else "—"
 
 

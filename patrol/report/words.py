@@ -14,24 +14,6 @@ FAILURES: Final = {
     "unreadable": ("码流无法解读", "unreadable"),
     "unusable_picture": ("画面不可用", "unusable picture"),
 }
-FAULTS: Final = {
-    "black_screen": ("黑屏", "black screen"),
-    "solid_color": ("纯色画面", "solid colour"),
-    "too_dark": ("画面过暗", "too dark"),
-    "too_bright": ("画面过亮", "too bright"),
-    "low_contrast": ("对比度过低", "low contrast"),
-    "blur": ("画面模糊", "blurred"),
-    "color_cast": ("画面偏色", "colour cast"),
-    "noise": ("画面噪声", "noise"),
-    "stripes": ("条纹干扰", "stripes"),
-    "freeze": ("画面冻结", "frozen picture"),
-    "occlusion": ("镜头遮挡", "lens covered"),
-    "scene_shift": ("画面移位", "camera moved"),
-    "artifacts": ("花屏马赛克", "mosaic or smear"),
-    "clock_skew": ("时钟偏差", "clock off"),
-    "slow_keyframe": ("关键帧间隔过长", "slow key frames"),
-    "infrared_stuck": ("红外未切换", "infrared stuck"),
-}
 REFUSALS: Final = {
     Refusal.CONSENT_PENDING: ("待同意", "consent pending"),
     Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
@@ -82,6 +64,11 @@ CASE_EVENTS: Final = {
     CaseEvent.CLOSE: ("结案", "closed"),
     CaseEvent.REOPEN: ("重开", "reopened"),
     CaseEvent.VOID: ("作废", "voided"),
+    CaseEvent.ASK: ("申请", "asked for"),
+    CaseEvent.GRANT: ("批准", "granted"),
+    CaseEvent.REFUSE: ("不批准", "refused"),
+    CaseEvent.SUSPEND: ("挂起", "suspended"),
+    CaseEvent.RESUME: ("恢复", "resumed"),
 }
 DISMISSALS: Final = {
     "shadow": "光影", "animal": "动物", "known_object": "固有物体", "weather": "天气",
