@@ -172,7 +172,7 @@ def test_a_memory_that_cannot_be_read_is_learned_anew(blob: bytes) -> None:
 
 
 class Counting:
-    """A detector that sees one person where it is told, and counts its calls."""
+    """A detector that sees one car where it is told, and counts its calls."""
 
     gauge = "fake/1"
 
@@ -182,7 +182,7 @@ class Counting:
     def detect(self, bgr: Picture) -> Sequence[Detection]:
         self.calls += 1
         x, y, w, h = BOX
-        return [Detection(label="person", score=0.9, box=(x / 640, y / 360, w / 640, h / 360))]
+        return [Detection(label="car", score=0.9, box=(x / 640, y / 360, w / 640, h / 360))]
 
 
 def test_the_detector_is_asked_only_where_something_wants_explaining(

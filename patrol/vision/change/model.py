@@ -58,6 +58,7 @@ class Region:
     explained_by: Explanation = Explanation.NOTHING
     label: str = ""  # the detector's class
     visits: int = 1  # in a row that showed it
+    motion: float | None = None  # share of it that changed within the visit; None: one picture
     structure: float = 0.0  # mean differences, 1.0 = where they start to mean something
     colour: float = 0.0
     light: float = 0.0

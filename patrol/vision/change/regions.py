@@ -114,7 +114,7 @@ def _is_overlay(box: Box) -> bool:
 
 
 def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
-    if by.motion is not None and float((place.of(by.motion) > 1.0).mean()) >= MOVING_SHARE:
+    if (_motion(place, by) or 0.0) >= MOVING_SHARE:
         return Explanation.MOVING
     if _is_overlay(box):
         return Explanation.OVERLAY
@@ -123,6 +123,10 @@ def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
     if by.relit.explains(place.of):
         return Explanation.SHADOW
     return Explanation.NOTHING
+
+
+def _motion(place: Place, by: Evidence) -> float | None:
+    return None if by.motion is None else float((place.of(by.motion) > 1.0).mean())
 
 
 def describe(place: Place, by: Evidence) -> Region:
@@ -137,5 +141,6 @@ def describe(place: Place, by: Evidence) -> Region:
     score = (1 - math.exp(-strength)) * (1 - math.exp(-1.2 * area / AT_ONCE_AREA))
     return Region(
         box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=why,
+        motion=_motion(place, by),
         structure=structure, colour=colour, light=light,
     )  # fmt: skip

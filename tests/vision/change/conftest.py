@@ -24,7 +24,7 @@ def scene(seed: int = 1, *, grey: bool = False) -> Picture:
     rng = np.random.default_rng(seed)
     width, height = SIZE
     ground = cv2.resize(rng.normal(120, 26, (45, 80)).astype(np.float32), SIZE)
-    ground += cv2.resize(rng.normal(0, 12, (180, 320)).astype(np.float32), SIZE)
+    ground = ground + cv2.resize(rng.normal(0, 12, (180, 320)).astype(np.float32), SIZE)
     picture = np.dstack([ground * 0.85, ground, ground * 1.05])
     picture[: height // 3] = picture[: height // 3] * 0.5 + (95, 105, 130)
     for x in range(30, width, 90):

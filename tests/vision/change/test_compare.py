@@ -74,7 +74,7 @@ def test_a_detected_person_is_no_news_but_a_car_that_stays_is(
     labels = []
     memory = yard_memory
     for visit in range(3):
-        report = compare(memory, [picture, picture], later + visit * timedelta(hours=12))
+        report = compare(memory, [picture], later + visit * timedelta(hours=12))
         assert report.memory is not None
         memory = report.memory
         person = explain(report, [Detection(label="person", score=0.9, box=FRACTIONS)])
@@ -82,6 +82,27 @@ def test_a_detected_person_is_no_news_but_a_car_that_stays_is(
         assert person.newcomers == ()
         labels.append([region.label for region in car.newcomers])
     assert labels == [[], [], ["car"]]
+
+
+@pytest.mark.parametrize(
+    ("seen", "news"),
+    [
+        pytest.param(Detection(label="person", score=0.9, box=FRACTIONS), True,
+                     id="nobody stands still to the pixel"),
+        pytest.param(Detection(label="car", score=0.9, box=FRACTIONS), False, id="a car does"),
+        pytest.param(Detection(label="car", score=0.4, box=FRACTIONS), True, id="a doubtful car"),
+        pytest.param(Detection(label="car", score=0.9, box=(0, 0, 1, 1)), True,
+                     id="a box round everything"),
+        pytest.param(Detection(label="vase", score=0.9, box=FRACTIONS), True, id="not passing"),
+    ],
+)  # fmt: skip
+def test_what_a_detection_explains_of_a_still_thing(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime,
+    seen: Detection, *, news: bool,
+) -> None:  # fmt: skip
+    pictures = [shoot(put_heap(yard, BOX), seed) for seed in (1, 2)]
+    report = explain(compare(yard_memory, pictures, later), [seen])
+    assert bool(report.newcomers) is news
 
 
 def test_a_small_thing_is_told_when_it_persists(
