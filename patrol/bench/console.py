@@ -1,0 +1,274 @@
+"""The console's figures, in a real browser: `python -m patrol.bench.console [--dir DIR] [--json]`.
+
+Console and headless Chromium share this machine's cores, as issue and README say. A month of 624
+cameras is written first (or found in --dir). Every figure is the median of several runs, beside
+its limit; the exit code is 1 when one is missed.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from patrol.app import App, build
+from patrol.app.console import HouseDoors, serve_console
+from patrol.console import ConsoleOptions
+from patrol.console.accounts import BadAccount, add_account
+from patrol.domain.account import Duty
+from patrol.domain.case import CaseState
+from patrol.settings import load_site
+
+CHROMIUM: Final = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
+PASSWORD: Final = "bench-only-9-words"  # noqa: S105  of a throw-away store
+RUNS: Final = 5
+PAGES: Final = 12  # open at once for the memory figure
+POLL_MS: Final = 20
+PATIENCE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured number beside its limit."""
+
+    what: str
+    median: float
+    worst: float
+    limit: float
+    unit: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether the median is within the limit."""
+        return self.median <= self.limit
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dir", type=Path, help="a month that is there, or where to write one")
+    parser.add_argument("--cameras", type=int, default=624)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with _place(options.dir) as place:
+        _month(place, options.cameras, options.days)
+        figures = measure(place)
+    if options.json:
+        print(json.dumps([{**asdict(one), "kept": one.kept} for one in figures]))  # noqa: T201
+    else:
+        for one in figures:
+            mark = "✓" if one.kept else "✗"
+            print(  # noqa: T201  its answer
+                f"{mark} {one.what:44} {one.median:8.2f} {one.unit}"
+                f"  (worst {one.worst:.2f}, limit {one.limit:g})"
+            )
+    return 0 if all(one.kept for one in figures) else 1
+
+
+def measure(config_dir: Path) -> list[Figure]:
+    """All figures of this month's console."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  a development dependency
+
+    with build(load_site(config_dir)) as app:
+        _accounts(app)
+        with (
+            serve_console(app, ConsoleOptions(port=0)) as at,
+            sync_playwright() as playwright,
+        ):
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            bench = _Bench(app, at.url, browser)
+            figures = [
+                bench.today(), bench.wall(), bench.review(), bench.live(), bench.memory(),
+            ]  # fmt: skip
+            browser.close()
+    return figures
+
+
+class _Bench:
+    def __init__(self, app: App, url: str, browser: Any) -> None:
+        self._app = app
+        self._url = url
+        self._browser = browser
+        context = self._context()
+        page = context.new_page()
+        page.goto(f"{url}/login")
+        page.fill("input[name=name]", "bench")
+        page.fill("input[name=password]", PASSWORD)
+        page.click("button.strong")
+        page.wait_for_url(f"{url}/")
+        self._state = context.storage_state()
+        context.close()
+
+    def today(self) -> Figure:
+        """From navigation to numbers that can be read and links that can be followed."""
+
+        def once(page: Any) -> float:
+            return self._until(
+                page, "/", "document.readyState !== 'loading' && !!document.querySelector"
+                "('.plan .big') && document.getElementById('clock').textContent !== ''",
+            )  # fmt: skip
+
+        return self._figure("Today interactive", 1.5, "s", once)
+
+    def wall(self) -> Figure:
+        """From navigation to all tiles in the page, and every picture on the screen shown."""
+        with self._app.store.begin_read() as uow:
+            newest = uow.rounds.of_plan("afternoon", limit=1)[0]
+            tiles = len(uow.rounds.visits(newest.id))
+        ready = (
+            f"document.querySelectorAll('.tile').length === {tiles} && "
+            "[...document.querySelectorAll('.tile img')].filter((p) => "
+            "p.getBoundingClientRect().top < innerHeight).every((p) => p.complete && "
+            "p.naturalWidth) && document.getElementById('shown').value !== ''"
+        )
+
+        def once(page: Any) -> float:
+            return self._until(page, f"/rounds/{newest.id}", ready)
+
+        return self._figure(f"round wall of {tiles}, screen full of pictures", 2.5, "s", once)
+
+    def review(self) -> Figure:
+        """From the key to the next picture, decoded and shown."""
+        context = self._context()
+        page = context.new_page()
+        page.goto(f"{self._url}/review")
+        self._once_true(page, "document.querySelectorAll('#stage .item').length >= 3")
+        page.wait_for_timeout(1500)
+        for _ in range(RUNS):
+            page.keyboard.press("n")
+            page.wait_for_timeout(900)
+        spans = page.evaluate(
+            "performance.getEntriesByName('next-picture').slice(1).map((one) => one.duration)"
+        )
+        context.close()
+        return _figure("next review item", [float(span) for span in spans], 100, "ms")
+
+    def live(self) -> Figure:
+        """From the leader's word at the inbox to the changed line on Today."""
+        context = self._context()
+        page = context.new_page()
+        page.goto(f"{self._url}/")
+        page.wait_for_selector("#line.on", state="attached")
+        page.wait_for_timeout(1500)
+        doors, spans = HouseDoors(self._app), []
+        for number in range(RUNS):
+            with self._app.store.begin_read() as uow:
+                case = next(
+                    one for one in uow.cases.list(open_only=True)
+                    if one.state in (CaseState.DISPATCHED, CaseState.ACKNOWLEDGED)
+                )  # fmt: skip
+            body = {
+                "v": 1, "key": f"bench-{time.monotonic_ns()}-{number}", "type": "feedback",
+                "result": "in_progress", "person": case.policy.ladder[0].person,
+            }  # fmt: skip
+            before = page.inner_text(".notices")
+            topic = f"patrol/v1/{doors.facts.id}/grid/{case.grid}/reply/{case.id}"
+            began = time.perf_counter()
+            doors.hear(topic, json.dumps(body).encode())
+            self._once_true(
+                page, f"document.querySelector('.notices').innerText !== {json.dumps(before)}"
+            )
+            spans.append(time.perf_counter() - began)
+            page.wait_for_timeout(1100)
+        context.close()
+        return _figure("live update visible", spans, 1.0, "s")
+
+    def memory(self) -> Figure:
+        """What one more open page costs the server: Today with its live line."""
+        process = psutil.Process()
+        contexts: list[Any] = []
+        for _ in range(2):  # warm
+            self._open(contexts)
+        before = process.memory_info().rss
+        for _ in range(PAGES):
+            self._open(contexts)
+        grown = (process.memory_info().rss - before) / 2**20 / PAGES
+        for context in contexts:
+            context.close()
+        return _figure("server memory per open page", [max(0.0, grown)], 5, "MB")
+
+    def _open(self, contexts: list[Any]) -> None:
+        contexts.append(self._context())
+        page = contexts[-1].new_page()
+        page.goto(f"{self._url}/")
+        page.wait_for_selector("#line.on", state="attached")
+
+    def _figure(self, what: str, limit: float, unit: str, once: Callable[[Any], float]) -> Figure:
+        spans = []
+        for _ in range(RUNS):
+            context = self._context()  # a fresh browser cache each time
+            spans.append(once(context.new_page()))
+            context.close()
+        return _figure(what, spans, limit, unit)
+
+    def _until(self, page: Any, path: str, ready: str) -> float:
+        began = time.perf_counter()
+        page.goto(f"{self._url}{path}", wait_until="commit")
+        self._once_true(page, ready)
+        return time.perf_counter() - began
+
+    def _once_true(self, page: Any, expression: str) -> None:
+        """Not wait_for_function: it evaluates text in the page, which our policy forbids."""
+        for _ in range(int(PATIENCE_S * 1000 / POLL_MS)):
+            if page.evaluate(expression):
+                return
+            page.wait_for_timeout(POLL_MS)
+        raise TimeoutError(expression)
+
+    def _context(self) -> Any:
+        state = getattr(self, "_state", None)
+        return self._browser.new_context(
+            viewport={"width": 1920, "height": 1080}, storage_state=state
+        )
+
+
+def _figure(what: str, spans: list[float], limit: float, unit: str) -> Figure:
+    return Figure(
+        what=what, median=round(statistics.median(spans), 3), worst=round(max(spans), 3),
+        limit=limit, unit=unit,
+    )  # fmt: skip
+
+
+def _accounts(app: App) -> None:
+    try:
+        add_account(
+            app.store, name="bench", duty=Duty.OPERATOR, password=PASSWORD,
+            registry=app.site.registry, now=app.clock.now(),
+        )  # fmt: skip
+    except BadAccount:
+        return  # of an earlier run
+
+
+@contextmanager
+def _place(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="patrol-bench-console-") as made:
+        yield Path(made) / "town"
+
+
+def _month(place: Path, cameras: int, days: int) -> None:
+    """Written by the simulators in a process of their own: the patrol never imports them."""
+    if (place / "site.yaml").exists():
+        return
+    command = [
+        sys.executable, "-m", "simulators.month", "--out", str(place),
+        "--cameras", str(cameras), "--days", str(days),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own module
+
+
+if __name__ == "__main__":
+    sys.exit(main())
