@@ -32,7 +32,8 @@ def reassign(
         raise KeyError(to)
     case = uow.cases.get(case_id)
     before = grids_told(case)
-    policy = policy_for(case.level, route(registry, to, case.subject))
+    ladder = policy_for(case.level, route(registry, to, case.subject), now, registry.office).ladder
+    policy = replace(case.policy, ladder=ladder)  # its clocks run on: they count from dispatch
     moved = case.move(CaseEvent.REASSIGN, at=now, by=by, note=f"to grid {to}; {note}".rstrip("; "))
     given = replace(moved, grid=to, policy=policy, rung=0, revision=case.revision + 1)
     settled = start_ladder(given, now)

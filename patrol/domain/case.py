@@ -7,12 +7,13 @@ earlier states, and an earlier step that arrives late is noted without moving th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PersonId, Sha256
-from patrol.domain.levels import Clocks, Level
+from patrol.domain.levels import YELLOW_FROM, Clocks, Lamp, Level
 from patrol.domain.observation import Box, Subject
+from patrol.domain.working_time import OfficeHours, time_after, time_between
 
 
 class CaseState(StrEnum):
@@ -55,6 +56,11 @@ class CaseEvent(StrEnum):
     CLOSE = auto()
     REOPEN = auto()
     VOID = auto()
+    ASK = auto()  # for more time, a pause or the end: somebody else has to grant it
+    GRANT = auto()
+    REFUSE = auto()
+    SUSPEND = auto()
+    RESUME = auto()
 
 
 S, E = CaseState, CaseEvent
@@ -77,7 +83,7 @@ MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     (S.RETURNED, E.VOID): S.VOIDED,
     (S.RETURNED, E.CLOSE): S.CLOSED,
     **{(s, E.REASSIGN): S.DISPATCHED for s in (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED)},
-    **{(s, E.VOID): S.VOIDED for s in ON_THE_GROUND},
+    **{(s, E.VOID): S.VOIDED for s in (*ON_THE_GROUND, S.FED_BACK)},
     (S.CLOSED, E.REOPEN): S.REWORK,
     # Noted on any open case, moving nothing: receipts, words from the road, the ladder's steps.
     **{
@@ -85,7 +91,7 @@ MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         for s in OPEN
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
-            E.SUPERVISE, E.EXTEND, E.MERGE,
+            E.SUPERVISE, E.EXTEND, E.MERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND, E.RESUME,
         )
     },
     (S.FED_BACK, E.LOOK_FAILED): S.FED_BACK,
@@ -131,6 +137,44 @@ class Policy:
 
     clocks: Clocks
     ladder: tuple[LadderStep, ...]  # rung 0 is the first person told, after 0 s
+    office: OfficeHours | None = None  # when its limits and silences run; None: always
+    silence: timedelta | None = None  # of the last rung; None: the acknowledgement limit
+
+    def after(self, start: datetime, span: timedelta) -> datetime:
+        """When `span` of the time that counts has passed."""
+        return time_after(self.office, start, span)
+
+    def between(self, start: datetime, end: datetime) -> timedelta:
+        """How much of the time that counts has passed."""
+        return time_between(self.office, start, end)
+
+
+class Wish(StrEnum):
+    """What somebody may ask for and somebody else has to grant."""
+
+    EXTENSION = auto()  # 延期
+    SUSPENSION = auto()  # 挂起
+    VOID = auto()  # 作废
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A wish that waits for the duty lead."""
+
+    wish: Wish
+    by: str
+    at: datetime
+    why: str
+    span_s: float = 0.0  # of an extension, in the time that counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """While it lasts no clock of the case runs; what goes on when it ends."""
+
+    since: datetime
+    ladder_left_s: float | None = None  # of the silence that was running
+    look: bool = False  # a second look was planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +205,8 @@ class Case:
     looks: int = 0
     revision: int = 0  # of the case as the leader sees it; part of the message key
     count: int = 1  # findings merged into it
+    request: Request | None = None
+    suspension: Suspension | None = None
     entries: tuple[CaseEntry, ...] = ()
 
     def move(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":
@@ -169,7 +215,8 @@ class Case:
         if target is None:
             raise IllegalMove(self, event)
         entry = CaseEntry(at=at, by=by, what=event, note=note, state=target)
-        return replace(self, state=target, entries=(*self.entries, entry))
+        moved = replace(self, state=target, entries=(*self.entries, entry))
+        return moved if target in OPEN else _waiting_for_nothing(moved)
 
     @property
     def is_open(self) -> bool:
@@ -187,3 +234,16 @@ class Case:
             S.ARRIVED: clocks.feedback or clocks.close,
         }.get(self.state, clocks.close)
         return self.dispatched_at + limit
+
+    def lamp(self, now: datetime) -> Lamp:
+        """The light beside its next limit, in the time that counts; it rests while suspended."""
+        at = self.suspension.since if self.suspension else now
+        if at > self.due_at:
+            return Lamp.RED
+        whole = self.policy.between(self.dispatched_at, self.due_at)
+        used = self.policy.between(self.dispatched_at, at)
+        return Lamp.YELLOW if used >= whole * YELLOW_FROM else Lamp.GREEN
+
+
+def _waiting_for_nothing(case: Case) -> Case:
+    return replace(case, ladder_due_at=None, look_due_at=None, request=None, suspension=None)

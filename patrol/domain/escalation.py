@@ -11,9 +11,10 @@ from enum import StrEnum, auto
 
 from patrol.domain.case import Case, CaseEvent, LadderStep, Policy
 from patrol.domain.ids import GridCode, PersonId
-from patrol.domain.levels import CLOCKS, Level
+from patrol.domain.levels import IN_OFFICE_HOURS, Level, clocks_at, silence_of
 from patrol.domain.observation import Subject
 from patrol.domain.routing import Route
+from patrol.domain.working_time import OfficeHours
 
 NOBODY = PersonId("")  # a rung that tells a grid's topic although no person is named for it
 
@@ -41,25 +42,32 @@ class Climb:
         return self.why in (Why.SILENCE, Why.NO_RUNG_LEFT)
 
 
-def policy_for(level: Level, route: Route) -> Policy:
-    """The ladder and clocks that a case of `level` on `route` is dispatched with.
+def policy_for(
+    level: Level, route: Route, start: datetime, office: OfficeHours | None = None
+) -> Policy:
+    """The ladder and clocks that a case of `level` on `route` is dispatched with at `start`.
 
     A scene is told under every grid on its way up, also where people.csv names nobody: somebody may
     listen there, but nobody is waited for. A camera fault starts with its maintainer: the people
     who answer for the yards of the grid do not see it.
     """
-    clocks = CLOCKS[level]
     people = [(stop.grid, stop.person.id) for stop in route.stops]
     if route.subject is Subject.SCENE or not people:
         people = _with_unanswered_grids(route)
-    silence_s = clocks.acknowledge.total_seconds()
+    silence = silence_of(level, office)
     before = [NOBODY, *(person for _, person in people)]
     return Policy(
-        clocks=clocks,
+        clocks=clocks_at(level, office, start),
         ladder=tuple(
-            LadderStep(grid=grid, person=person, after_s=0.0 if told == NOBODY else silence_s)
+            LadderStep(
+                grid=grid,
+                person=person,
+                after_s=0.0 if told == NOBODY else silence.total_seconds(),
+            )
             for (grid, person), told in zip(people, before, strict=False)
         ),
+        office=office.around(start) if office and level in IN_OFFICE_HOURS else None,
+        silence=silence,
     )
 
 
@@ -89,15 +97,19 @@ def is_last_rung(case: Case) -> bool:
 def start_ladder(case: Case, now: datetime) -> Case:
     """Start the silence of the present rung: at dispatch, after a step, and for a rework."""
     if is_last_rung(case):
-        silence = case.policy.clocks.acknowledge
+        silence = case.policy.silence or case.policy.clocks.acknowledge
     else:
         silence = timedelta(seconds=case.policy.ladder[case.rung + 1].after_s)
-    return replace(case, ladder_due_at=now + silence)
+    if case.suspension:  # it starts when the suspension ends
+        left = replace(case.suspension, ladder_left_s=silence.total_seconds())
+        return replace(case, suspension=left)
+    return replace(case, ladder_due_at=case.policy.after(now, silence))
 
 
 def stop_ladder(case: Case) -> Case:
     """Somebody answered, whenever that came."""
-    return replace(case, ladder_due_at=None)
+    rest = case.suspension and replace(case.suspension, ladder_left_s=None)
+    return replace(case, ladder_due_at=None, suspension=rest)
 
 
 def why_climb(case: Case, now: datetime) -> Why:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
+from patrol.domain.working_time import OfficeHours
+
 
 class Level(StrEnum):
     """How urgent a case is."""
@@ -55,6 +57,40 @@ CLOCKS: dict[Level, Clocks] = {
         close=timedelta(days=7),
     ),
 }
+
+IN_OFFICE_HOURS = frozenset({Level.ORDINARY, Level.NOTE})  # the others run round the clock
+
+
+def clocks_at(level: Level, office: OfficeHours | None, start: datetime) -> Clocks:
+    """The limits of a case dispatched at `start`, each as the time from then to its moment.
+
+    III in office hours: 2 h, the same working day, 1 working day, 3 working days. IV: 1 working
+    day, and 7 days of the calendar. No limit comes before the one that it follows.
+    """
+    plain = CLOCKS[level]
+    if office is None or level not in IN_OFFICE_HOURS:
+        return plain
+    day = office.day_length
+    if level is Level.NOTE:
+        acknowledge = office.after(start, day) - start
+        return Clocks(acknowledge=acknowledge, arrive=None, feedback=None, close=plain.close)
+    acknowledge_at = office.after(start, plain.acknowledge)
+    arrive_at = office.end_of_day(acknowledge_at)
+    feedback_at = max(arrive_at, office.after(start, day))
+    return Clocks(
+        acknowledge=acknowledge_at - start,
+        arrive=arrive_at - start,
+        feedback=feedback_at - start,
+        close=max(feedback_at, office.after(start, 3 * day)) - start,
+    )
+
+
+def silence_of(level: Level, office: OfficeHours | None) -> timedelta:
+    """How long a rung may stay silent, in the time that counts for the level."""
+    if office is not None and level is Level.NOTE:
+        return office.day_length
+    return CLOCKS[level].acknowledge
+
 
 YELLOW_FROM = 0.8  # of a limit: the light turns before it is too late to act
 

@@ -48,7 +48,9 @@ def open_from_finding(
         place=camera.place if camera else "",
         found_at=finding.found_at,
         dispatched_at=now,
-        policy=policy_for(level, route(registry, finding.grid, finding.subject)),
+        policy=policy_for(
+            level, route(registry, finding.grid, finding.subject), now, registry.office
+        ),
         note=words,
         kind=finding.kind,
         zone=finding.zone,
@@ -82,7 +84,7 @@ def open_from_ground(
         place=place or registry.tree.grids[grid].name,
         found_at=now,
         dispatched_at=now,
-        policy=policy_for(level, route(registry, grid, Subject.SCENE)),
+        policy=policy_for(level, route(registry, grid, Subject.SCENE), now, registry.office),
         note=words,
         kind=category,
     )

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from patrol.domain.camera import Camera
 from patrol.domain.grid import GridTree, Person
 from patrol.domain.ids import CameraId, PersonId
+from patrol.domain.working_time import OfficeHours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """What cameras.csv, grids.csv, people.csv and zones.yaml say."""
+    """What cameras.csv, grids.csv, people.csv and zones.yaml say; when the offices are open."""
 
     cameras: Mapping[CameraId, Camera]
     tree: GridTree
     people: Mapping[PersonId, Person]
+    office: OfficeHours | None = None  # None: every limit runs round the clock
 
 
 def camera_card(camera: Camera) -> dict[str, object]:

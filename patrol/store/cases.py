@@ -2,15 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, select, text
 
-from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState, LadderStep, Policy
+from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.ids import CameraId, CaseId
-from patrol.domain.levels import Clocks, Level
+from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
+from patrol.store.case_json import (
+    policy_json,
+    policy_of,
+    request_json,
+    request_of,
+    suspension_json,
+    suspension_of,
+)
 from patrol.store.db import Db, in_parts
 from patrol.store.findings import box_json, box_of
 from patrol.store.tables import OPEN_CASE, case_entries, cases
@@ -115,7 +123,7 @@ def _row(case: Case) -> Mapping[str, Any]:
         "place": case.place,
         "found_at": case.found_at,
         "dispatched_at": case.dispatched_at,
-        "policy": _policy_json(case.policy),
+        "policy": policy_json(case.policy),
         "note": case.note,
         "kind": case.kind,
         "zone": case.zone,
@@ -129,6 +137,8 @@ def _row(case: Case) -> Mapping[str, Any]:
         "looks": case.looks,
         "revision": case.revision,
         "times": case.count,
+        "request": request_json(case.request),
+        "suspension": suspension_json(case.suspension),
     }
 
 
@@ -144,7 +154,7 @@ def _case(row: Row[Any], entries: tuple[CaseEntry, ...]) -> Case:
         place=row.place,
         found_at=row.found_at,
         dispatched_at=row.dispatched_at,
-        policy=_policy_of(row.policy),
+        policy=policy_of(row.policy),
         note=row.note,
         kind=row.kind,
         zone=row.zone,
@@ -158,6 +168,8 @@ def _case(row: Row[Any], entries: tuple[CaseEntry, ...]) -> Case:
         looks=row.looks,
         revision=row.revision,
         count=row.times,
+        request=request_of(row.request),
+        suspension=suspension_of(row.suspension),
         entries=entries,
     )
 
@@ -187,40 +199,3 @@ def _same(row: Row[Any], entry: CaseEntry) -> bool:
     cleaned = clean_text(entry.by), clean_text(entry.note)
     stored = row.at, row.what, row.state, row.by, row.note
     return stored == (entry.at, entry.what, entry.state, *cleaned)
-
-
-def _seconds(limit: timedelta | None) -> float | None:
-    return None if limit is None else limit.total_seconds()
-
-
-def _limit(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _policy_json(policy: Policy) -> Mapping[str, Any]:
-    clocks = policy.clocks
-    return {
-        "clocks_s": {
-            "acknowledge": clocks.acknowledge.total_seconds(),
-            "arrive": _seconds(clocks.arrive),
-            "feedback": _seconds(clocks.feedback),
-            "close": clocks.close.total_seconds(),
-        },
-        "ladder": [
-            {"grid": step.grid, "person": step.person, "after_s": step.after_s}
-            for step in policy.ladder
-        ],
-    }
-
-
-def _policy_of(plain: Mapping[str, Any]) -> Policy:
-    clocks = plain["clocks_s"]
-    return Policy(
-        clocks=Clocks(
-            acknowledge=timedelta(seconds=clocks["acknowledge"]),
-            arrive=_limit(clocks["arrive"]),
-            feedback=_limit(clocks["feedback"]),
-            close=timedelta(seconds=clocks["close"]),
-        ),
-        ladder=tuple(LadderStep(**step) for step in plain["ladder"]),
-    )

@@ -216,6 +216,8 @@ cases = Table(
     Column("looks", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("times", Integer, nullable=False),
+    Column("request", Plain),
+    Column("suspension", Plain),
     Index("ix_cases_open", "camera", "category", **where(OPEN_CASE)),
     Index("ix_cases_ladder_due_at", "ladder_due_at", **where("ladder_due_at IS NOT NULL")),
     Index("ix_cases_look_due_at", "look_due_at", **where("look_due_at IS NOT NULL")),

@@ -48,7 +48,7 @@ def opened(registry: Registry | None = None, finding: Finding | None = None) -> 
     [(Level.URGENT, 3), (Level.PRESSING, 10), (Level.ORDINARY, 120), (Level.NOTE, 1440)],
 )
 def test_each_rung_waits_the_levels_acknowledgement(level: Level, minutes: int) -> None:
-    policy = policy_for(level, route(hamlet.registry(), hamlet.GROUP, Subject.SCENE))
+    policy = policy_for(level, route(hamlet.registry(), hamlet.GROUP, Subject.SCENE), NOON)
     assert [step.after_s for step in policy.ladder] == [0.0] + [minutes * 60.0] * 3
 
 
