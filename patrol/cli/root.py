@@ -8,6 +8,7 @@ import typer
 
 from patrol import __version__
 from patrol.cli import (
+    backups,
     benches,
     cases,
     check,
@@ -36,7 +37,7 @@ cli = typer.Typer(
 )
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    users, judge, benches, mosquitto,
+    users, judge, benches, mosquitto, backups,
 ):  # fmt: skip
     room.register(cli)
 

@@ -88,7 +88,7 @@ def _shared(
     """What somebody reads with whom: the other shift of the same post, whom one stands in for."""
     others = (o for o in registry.people.values() if (o.role, o.grid) == (who.role, who.grid))
     names = [who.id, who.substitute_for, *(other.id for other in others)]
-    return {code: None for name in names if name in told for code in told[name]}
+    return {code: None for name in names if name and name in told for code in told[name]}
 
 
 def _account(p: str, who: Person, told: tuple[GridCode, ...]) -> MqttAccount:
