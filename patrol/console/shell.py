@@ -45,6 +45,9 @@ NAVIGATION: Final = (
     ("/rounds", "巡查", "Rounds", Right.ROUND),
     ("/review", "研判", "Review", Right.REVIEW),
     ("/cases", "案件", "Cases", Right.CASES),
+    ("/cameras", "点位", "Cameras", Right.CAMERAS),
+    ("/audit", "审计", "Audit", Right.AUDIT),
+    ("/accounts", "账号", "Accounts", Right.ACCOUNTS),
 )
 
 

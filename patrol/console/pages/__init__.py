@@ -4,8 +4,20 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from patrol.console.pages import cases, entry, leader, picture, review, rounds, today
+from patrol.console.pages import (
+    audit,
+    cameras,
+    cases,
+    entry,
+    leader,
+    people,
+    picture,
+    review,
+    rounds,
+    today,
+)
 
 ALL: Final[tuple[APIRouter, ...]] = tuple(
-    page.router for page in (entry, picture, today, rounds, review, cases, leader)
+    page.router
+    for page in (entry, picture, today, rounds, review, cases, leader, cameras, audit, people)
 )

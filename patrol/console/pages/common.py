@@ -13,8 +13,8 @@ from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.levels import YELLOW_FROM, Lamp, Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import VisitOutcome
+from patrol.domain.words import FAULTS
 from patrol.report import words
-from patrol.rounds.words import FAULTS
 
 LEVELS_EN: Final = {"I": "urgent", "II": "pressing", "III": "ordinary", "IV": "note"}
 LAMPS: Final = {

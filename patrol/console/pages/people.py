@@ -1,0 +1,140 @@
+"""Accounts (账号): who may log in, who is logged in; a QR code that hands a leader the address."""
+
+import secrets
+from typing import Any, Final
+
+import cv2
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from patrol.console.accounts import add_account, change_password, set_disabled
+from patrol.console.asking import Anybody, AtDesk, ForAccounts
+from patrol.console.gate import Caller
+from patrol.console.pages.common import CannotBe, grid_name, said
+from patrol.console.passwords import is_right
+from patrol.domain.account import Duty
+
+DUTIES: Final = {
+    Duty.OPERATOR: ("值班员", "operator"),
+    Duty.DUTY_LEAD: ("值班长", "duty lead"),
+    Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
+    Duty.GRID_LEADER: ("网格长", "grid leader"),
+    Duty.MAINTAINER: ("运维", "maintainer"),
+    Duty.AUDITOR: ("审计员", "auditor"),
+    Duty.ADMIN: ("管理员", "administrator"),
+}
+router = APIRouter()
+
+
+class NewAccount(BaseModel):
+    """What the form asks; without a password one is made and shown once."""
+
+    name: str = Field(max_length=64)
+    duty: Duty
+    shown_as: str = Field(default="", max_length=64)
+    person: str = Field(default="", max_length=64)
+    grid: str = Field(default="", max_length=15)
+
+
+class NewPassword(BaseModel):
+    """One's own; the old one is asked for."""
+
+    old: str = Field(max_length=256)
+    new: str = Field(max_length=256)
+
+
+@router.get("/accounts")
+def accounts(desk: AtDesk, caller: ForAccounts) -> Response:
+    """The list."""
+    registry = desk.doors.registry
+    with desk.doors.store.begin_read() as uow:
+        known, standing = uow.accounts.all(), uow.sessions.of(None, caller.now)
+    lines: list[dict[str, Any]] = [
+        {
+            "account": account,
+            "duty": caller.say.pair(DUTIES[account.duty]),
+            "grid": grid_name(registry, account.grid) if account.grid else "",
+            "sessions": sum(session.account == account.name for session in standing),
+            "locked": account.is_locked(caller.now),
+        }
+        for account in known
+    ]
+    people = sorted((p.name, p.id, grid_name(registry, p.grid)) for p in registry.people.values())
+    return desk.shell.page(
+        "accounts.html", caller, lines=lines, people=people,
+        duties=[(str(duty), caller.say.pair(pair)) for duty, pair in DUTIES.items()],
+    )  # fmt: skip
+
+
+@router.post("/api/accounts")
+def add(desk: AtDesk, caller: ForAccounts, request: Request, asked: NewAccount) -> Response:
+    """A new account; its first password is shown once, with the address as a QR code."""
+    password = secrets.token_urlsafe(12)
+    with said():
+        account = add_account(
+            desk.doors.store, name=asked.name, duty=asked.duty, password=password,
+            registry=desk.doors.registry, now=caller.now, shown_as=asked.shown_as,
+            person=asked.person or None, grid=asked.grid or None, by=caller.account.name,
+        )  # fmt: skip
+    address = f"{request.base_url}login"
+    made = {"name": account.name, "password": password, "address": address, "qr": qr(address)}
+    return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/api/accounts/{name}/{deed}")
+def change(desk: AtDesk, caller: ForAccounts, name: str, deed: str) -> Response:
+    """disable, enable, log_out, password (a new one, shown once)."""
+    now, by, store = caller.now, caller.account.name, desk.doors.store
+    answer: dict[str, str] = {}
+    with said():
+        if deed in ("disable", "enable"):
+            if name == by:
+                raise ValueError("not one's own account")
+            set_disabled(store, name=name, disabled=deed == "disable", now=now, by=by)
+        elif deed == "password":
+            answer = {"name": name, "password": secrets.token_urlsafe(12)}
+            change_password(store, name=name, password=answer["password"], now=now, by=by)
+        elif deed == "log_out":
+            with store.begin() as uow:
+                uow.sessions.end_all(uow.accounts.get(name).name)
+                uow.commit()
+        else:
+            raise KeyError(deed)
+    desk.gate.forget()
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/account")
+def account(desk: AtDesk, caller: Anybody) -> Response:
+    """One's own: password, sessions."""
+    with desk.doors.store.begin_read() as uow:
+        mine = uow.sessions.of(caller.account.name, caller.now)
+    return desk.shell.page(
+        "account.html", caller, sessions=mine, duty=caller.say.pair(DUTIES[caller.account.duty])
+    )
+
+
+@router.post("/api/account/password")
+def own_password(desk: AtDesk, caller: Anybody, asked: NewPassword) -> Response:
+    """Change one's own; every session of the account ends, this one too."""
+    _check_old(caller, asked.old)
+    with said():
+        change_password(
+            desk.doors.store, name=caller.account.name, password=asked.new, now=caller.now,
+            by=caller.account.name,
+        )  # fmt: skip
+    desk.gate.forget()
+    return Response(status_code=204)
+
+
+def _check_old(caller: Caller, old: str) -> None:
+    if not is_right(old, caller.account.password):
+        raise CannotBe(caller.say("原密码不对", "the old password is wrong"))
+
+
+def qr(text: str) -> list[str]:
+    """The QR code's rows, `#` for dark."""
+    code = cv2.QRCodeEncoder.create().encode(text)
+    return ["".join("#" if dot == 0 else "." for dot in row) for row in code]

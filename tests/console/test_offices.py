@@ -1,0 +1,100 @@
+"""Cameras, the audit log, accounts: each to whom it belongs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from patrol.console.pages.people import qr
+
+LogIn = Callable[[str], httpx.Client]
+EVERYBODY = ("operator", "duty_lead", "cadre", "leader", "maintainer", "auditor", "admin")
+WHO_MAY = [
+    ("/cameras", {"operator", "duty_lead", "maintainer", "admin"}),
+    ("/cameras/{camera}", {"operator", "duty_lead", "maintainer", "admin"}),
+    ("/audit", {"auditor", "admin"}),
+    ("/accounts", {"admin"}),
+    ("/account", set(EVERYBODY)),
+]
+
+
+@pytest.mark.parametrize(("path", "allowed"), WHO_MAY)
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_who_may_open_what(
+    log_in: LogIn, town: Any, path: str, allowed: set[str], who: str
+) -> None:
+    camera = next(iter(town.doors.registry.cameras))
+    answer = log_in(who).get(path.format(camera=camera))
+    assert answer.status_code == (200 if who in allowed else 403)
+
+
+def test_no_address_of_a_camera_is_on_any_page(log_in: LogIn, town: Any) -> None:
+    camera = next(iter(town.doors.registry.cameras))
+    for path in ("/cameras", f"/cameras/{camera}"):
+        html = log_in("admin").get(path).text
+        assert "rtsp://" not in html
+        assert "H-0" not in html
+
+
+def test_a_list_has_pages(log_in: LogIn) -> None:
+    first = log_in("admin").get("/cameras?text=0001").text
+    assert "62090204011327000001" in first
+    assert "62090204011327000002" not in first
+    assert log_in("admin").get("/cameras?page=99").status_code == 200
+
+
+def test_the_auditor_reads_and_checks_and_changes_nothing(log_in: LogIn) -> None:
+    log_in("operator").get("/rounds")
+    page = log_in("auditor").get("/audit?what=log_in").text
+    assert "operator" in page
+    said = log_in("auditor").post("/api/audit/check", json={}).json()
+    assert said == {"holds": True, "first_broken": None}
+    for path in ("/api/accounts", "/api/rounds/morning/start", "/api/review/hand"):
+        assert log_in("auditor").post(path, json={}).status_code == 403
+
+
+def test_an_account_is_made_used_and_closed(
+    log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
+) -> None:
+    admin = log_in("admin")
+    leader = next(p for p in town.doors.registry.people.values() if p.role == "grid_leader")
+    asked = {"name": "new.leader", "duty": "grid_leader", "person": leader.id}
+    made = admin.post("/api/accounts", json=asked)
+    assert made.status_code == 201
+    assert made.json()["address"].endswith("/login")
+    newcomer = visitor()
+    form = {"name": "new.leader", "password": made.json()["password"]}
+    assert newcomer.post("/login", data=form).status_code == 303
+    assert newcomer.get("/leader").status_code == 200
+    assert admin.post("/api/accounts", json=asked).status_code == 422
+    assert admin.post("/api/accounts/new.leader/disable", json={}).status_code == 200
+    assert newcomer.get("/leader").status_code in (303, 401)
+    assert newcomer.post("/login", data=form).status_code == 401
+    assert admin.post("/api/accounts/admin/disable", json={}).status_code == 422
+    assert admin.post("/api/accounts/nobody/disable", json={}).status_code == 404
+
+
+def test_a_leader_without_a_grid_cannot_be(log_in: LogIn) -> None:
+    asked = {"name": "lost", "duty": "grid_leader"}
+    answer = log_in("admin").post("/api/accounts", json=asked)
+    assert answer.status_code == 422
+    assert "grid" in answer.json()["detail"]
+
+
+def test_ones_own_password_needs_the_old_one(log_in: LogIn) -> None:
+    wrong = {"old": "not-this-one", "new": "another-good-one-7"}
+    assert log_in("auditor").post("/api/account/password", json=wrong).status_code == 422
+    short = {"old": "correct-horse-9", "new": "short"}
+    assert log_in("auditor").post("/api/account/password", json=short).status_code == 422
+    assert log_in("auditor").get("/account").status_code == 200
+
+
+def test_the_qr_code_can_be_read() -> None:
+    address = "https://patrol.example:8624/login"
+    dots = np.array([[0 if dot == "#" else 255 for dot in row] for row in qr(address)], np.uint8)
+    framed = cv2.copyMakeBorder(dots, 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=255)
+    large = cv2.resize(framed, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    assert cv2.QRCodeDetector().detectAndDecode(large)[0] == address
