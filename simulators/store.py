@@ -18,12 +18,17 @@ from simulators.store_books import MemoryCases, MemoryFindings, MemoryRounds
 from simulators.store_desk import (
     MemoryAccessLog,
     MemoryConsents,
-    MemoryHealth,
     MemoryInbox,
     MemoryMemories,
     MemoryOutbox,
     MemoryPictures,
     MemoryRegistry,
+)
+from simulators.store_duty import (
+    MemoryHandovers,
+    MemoryHealth,
+    MemoryStoppages,
+    MemoryTroubles,
 )
 from simulators.store_rows import Journal, Rows
 from simulators.store_suppressions import MemorySuppressions
@@ -55,6 +60,9 @@ class MemoryUnit:
         self.claims = books.claims
         self.api_keys = books.api_keys
         self.case_photos = books.case_photos
+        self.stoppages = books.stoppages
+        self.troubles = books.troubles
+        self.handovers = books.handovers
         self.watch = books.watch
 
     def next_number(self, sequence: str) -> int:
@@ -92,6 +100,9 @@ class _Books:
         self.claims = MemoryClaims(self.journal)
         self.api_keys = MemoryApiKeys(self.journal)
         self.case_photos = MemoryCasePhotos(self.journal)
+        self.stoppages = MemoryStoppages(self.journal)
+        self.troubles = MemoryTroubles(self.journal)
+        self.handovers = MemoryHandovers(self.journal)
         self.watch = MemoryWatch(self.rounds, self.cases, self.outbox, self.health)
 
 

@@ -143,6 +143,12 @@ class MemoryRounds:
             failures=Counter(visit.failure for visit in visits if visit.failure),
         )
 
+    def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
+        """See the port."""
+        known = [(place.camera, place.visit) for place in self._of(round_id)]
+        pending = VisitOutcome.PENDING
+        return [(c, v.outcome, v.failure) if v else (c, pending, "") for c, v in known]
+
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
         """See the port."""
         return [place.visit for place in self._of(round_id) if place.visit is not None]

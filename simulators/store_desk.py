@@ -1,4 +1,4 @@
-"""The desk's books in memory: outbox, inbox, health, consents, access log, pictures, memories."""
+"""The desk's books in memory: outbox, inbox, consents, access log, pictures, memories."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -133,25 +133,6 @@ class MemoryInbox:
     def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
         """See the port."""
         return self._letters.values()[::-1][:limit]
-
-
-class MemoryHealth:
-    """Fulfils ports.Health."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._rows: Rows[CameraId, tuple[str, datetime, str]] = Rows(journal)
-
-    def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
-        """See the port."""
-        return self._rows.get(camera)
-
-    def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
-        """See the port."""
-        self._rows[camera] = (state, since, why)
-
-    def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
-        """See the port."""
-        return dict(sorted(self._rows.items()))
 
 
 class MemoryConsents:

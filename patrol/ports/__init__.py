@@ -5,6 +5,7 @@ patrol.evidence (EvidenceStore). Each door has a fake in `simulators` that passe
 tests (tests/contracts/).
 """
 
+from patrol.ports.duty import Handovers, Stoppages, Troubles
 from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, Pictures
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
 from patrol.ports.store import Store, StoreFull, StoreUnavailable, UnitOfWork
@@ -29,6 +30,7 @@ __all__ = [
     "EvidenceFull",
     "EvidenceStore",
     "FindingsBook",
+    "Handovers",
     "Health",
     "Inbox",
     "Memories",
@@ -39,10 +41,12 @@ __all__ = [
     "RegistryBook",
     "RoundsBook",
     "Sessions",
+    "Stoppages",
     "Store",
     "StoreFull",
     "StoreUnavailable",
     "Suppressions",
+    "Troubles",
     "UnitOfWork",
     "Visitor",
     "Watch",

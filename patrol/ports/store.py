@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from patrol.ports.duty import Handovers, Stoppages, Troubles
 from patrol.ports.evidence import Memories, Pictures
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
 from patrol.ports.town import AccessLog, Consents, Health, RegistryBook, Suppressions
@@ -80,6 +81,18 @@ class UnitOfWork(Protocol):
     @property
     def case_photos(self) -> CasePhotos:
         """Pictures from the ground."""
+
+    @property
+    def stoppages(self) -> Stoppages:
+        """Pauses and maintenance."""
+
+    @property
+    def troubles(self) -> Troubles:
+        """The maintenance queue."""
+
+    @property
+    def handovers(self) -> Handovers:
+        """Shifts, signed by both."""
 
     @property
     def watch(self) -> Watch:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from patrol.domain.access import AccessEntry
+from patrol.domain.health import Story
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box
 from patrol.domain.registry import Registry
@@ -18,10 +19,22 @@ class Health(Protocol):
         """(state, since, why), or None before the first visit."""
 
     def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
-        """Replace; the change is kept in the camera's history."""
+        """Replace, as told; the change is kept in the camera's history."""
 
     def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
         """What `get` answers, for every camera that has one."""
+
+    def story(self, camera: CameraId) -> Story | None:
+        """All that is known, or None before the first visit."""
+
+    def put_story(self, camera: CameraId, story: Story, *, changed: bool) -> None:
+        """Replace; `changed`: state or reason differ, which is kept in the camera's history."""
+
+    def stories(self) -> Mapping[CameraId, Story]:
+        """What `story` answers, for every camera that has one."""
+
+    def history(self, camera: CameraId, *, limit: int = 20) -> Sequence[tuple[str, datetime, str]]:
+        """(state, since, why) of its changes, newest first."""
 
 
 class Consents(Protocol):

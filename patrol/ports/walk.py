@@ -8,7 +8,7 @@ from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
 from patrol.domain.observation import Observation
-from patrol.domain.round import PlannedVisit, Round, RoundBooks, Visit
+from patrol.domain.round import PlannedVisit, Round, RoundBooks, Visit, VisitOutcome
 
 
 class RoundsBook(Protocol):
@@ -47,6 +47,9 @@ class RoundsBook(Protocol):
 
     def books(self, round_id: RoundId) -> RoundBooks:
         """Counted from the rows, not from memory."""
+
+    def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
+        """(camera, outcome, failure) of every visit, pending ones too, in the order of the plan."""
 
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
         """All that are no longer pending, in the order of the plan.

@@ -1,4 +1,4 @@
-"""The smaller books: messages that came in, health, withdrawals, who looked, memories, numbers."""
+"""The smaller books: messages that came in, withdrawals, who looked, memories, numbers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,8 +15,6 @@ from patrol.store.db import Db
 from patrol.store.desk_tables import (
     access_log,
     dead_letters,
-    health,
-    health_changes,
     inbox,
     memories,
     sequences,
@@ -62,29 +60,6 @@ class SqlInbox:
             )
             for row in self._db.all(newest)
         ]
-
-
-class SqlHealth:
-    """Fulfils ports.Health."""
-
-    def __init__(self, db: Db) -> None:
-        self._db = db
-
-    def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
-        """See the port."""
-        row = self._db.first(select(health).where(health.c.camera == camera))
-        return None if row is None else (row.state, row.since, row.why)
-
-    def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
-        """See the port."""
-        row = {"camera": camera, "state": state, "since": since, "why": why}
-        self._db.put(health, row, "camera")
-        self._db.add(health_changes, [row])
-
-    def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
-        """See the port."""
-        rows = self._db.all(select(health).order_by(health.c.camera))
-        return {row.camera: (row.state, row.since, row.why) for row in rows}
 
 
 class SqlConsents:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Date,
     Float,
     Index,
+    Integer,
     LargeBinary,
     Table,
     Text,
@@ -65,6 +66,10 @@ health = Table(
     Column("state", Text, nullable=False),
     Column("since", UtcTime, nullable=False),
     Column("why", Words, nullable=False),
+    Column("told", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failing_since", UtcTime),
+    Column("grade", Text, nullable=False, server_default=""),
 )
 health_changes = Table(
     "health_changes",

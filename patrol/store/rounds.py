@@ -166,6 +166,12 @@ class SqlRounds:
         counts = select(column, func.count()).where(visits.c.round == round_id).group_by(column)
         return dict(self._db.pairs(counts))
 
+    def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
+        """See the port."""
+        brief = select(visits.c.camera, visits.c.outcome, visits.c.failure)
+        rows = self._db.all(brief.where(visits.c.round == round_id).order_by(visits.c.place))
+        return [(row.camera, VisitOutcome(row.outcome), row.failure) for row in rows]
+
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
         """See the port."""
         return read_visits(

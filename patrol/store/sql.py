@@ -19,14 +19,15 @@ from patrol.store.db import Db
 from patrol.store.desk import (
     SqlAccessLog,
     SqlConsents,
-    SqlHealth,
     SqlInbox,
     SqlMemories,
     next_number,
 )
+from patrol.store.duty import SqlHandovers, SqlStoppages, SqlTroubles
 from patrol.store.engine import BUSY_S, connect
 from patrol.store.errors import redacted
 from patrol.store.findings import SqlFindings
+from patrol.store.health import SqlHealth
 from patrol.store.outbox import SqlOutbox
 from patrol.store.pictures import SqlPictures
 from patrol.store.registry import SqlRegistry
@@ -57,6 +58,9 @@ class SqlUnit:
         self.claims = SqlClaims(db)
         self.api_keys = SqlApiKeys(db)
         self.case_photos = SqlCasePhotos(db)
+        self.stoppages = SqlStoppages(db)
+        self.troubles = SqlTroubles(db)
+        self.handovers = SqlHandovers(db)
         self.watch = SqlWatch(db)
 
     def next_number(self, sequence: str) -> int:

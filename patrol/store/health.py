@@ -1,0 +1,74 @@
+"""The health book: each camera's story, and every change of it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from patrol.domain.health import Story
+from patrol.domain.ids import CameraId
+from patrol.store.db import Db
+from patrol.store.desk_tables import health, health_changes
+
+
+class SqlHealth:
+    """Fulfils ports.Health."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
+        """See the port."""
+        story = self.story(camera)
+        return None if story is None else (story.state, story.since, story.why)
+
+    def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
+        """See the port."""
+        self.put_story(camera, Story(state=state, since=since, why=why, told=state), changed=True)
+
+    def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
+        """See the port."""
+        return {camera: (s.state, s.since, s.why) for camera, s in self.stories().items()}
+
+    def story(self, camera: CameraId) -> Story | None:
+        """See the port."""
+        row = self._db.first(select(health).where(health.c.camera == camera))
+        return None if row is None else _story(row)
+
+    def put_story(self, camera: CameraId, story: Story, *, changed: bool) -> None:
+        """See the port."""
+        brief = {"camera": camera, "state": story.state, "since": story.since, "why": story.why}
+        row = {
+            **brief,
+            "told": story.told,
+            "failures": story.failures,
+            "failing_since": story.failing_since,
+            "grade": story.grade,
+        }
+        self._db.put(health, row, "camera")
+        if changed:
+            self._db.add(health_changes, [brief])
+
+    def stories(self) -> Mapping[CameraId, Story]:
+        """See the port."""
+        rows = self._db.all(select(health).order_by(health.c.camera))
+        return {row.camera: _story(row) for row in rows}
+
+    def history(self, camera: CameraId, *, limit: int = 20) -> Sequence[tuple[str, datetime, str]]:
+        """See the port."""
+        mine = select(health_changes).where(health_changes.c.camera == camera)
+        newest = self._db.all(mine.order_by(health_changes.c.number.desc()).limit(limit))
+        return [(row.state, row.since, row.why) for row in newest]
+
+
+def _story(row: Row[Any]) -> Story:
+    return Story(
+        state=row.state,
+        since=row.since,
+        why=row.why,
+        told=row.told,
+        failures=row.failures,
+        failing_since=row.failing_since,
+        grade=row.grade,
+    )
