@@ -15,6 +15,7 @@ from simulators.store_accounts import (
     MemorySessions,
 )
 from simulators.store_books import MemoryCases, MemoryFindings, MemoryRounds
+from simulators.store_deliveries import MemoryDeliveries
 from simulators.store_desk import (
     MemoryAccessLog,
     MemoryConsents,
@@ -60,6 +61,7 @@ class MemoryUnit:
         self.claims = books.claims
         self.api_keys = books.api_keys
         self.case_photos = books.case_photos
+        self.deliveries = books.deliveries
         self.stoppages = books.stoppages
         self.troubles = books.troubles
         self.handovers = books.handovers
@@ -100,6 +102,7 @@ class _Books:
         self.claims = MemoryClaims(self.journal)
         self.api_keys = MemoryApiKeys(self.journal)
         self.case_photos = MemoryCasePhotos(self.journal)
+        self.deliveries = MemoryDeliveries(self.journal)
         self.stoppages = MemoryStoppages(self.journal)
         self.troubles = MemoryTroubles(self.journal)
         self.handovers = MemoryHandovers(self.journal)

@@ -5,6 +5,7 @@ patrol.evidence (EvidenceStore). Each door has a fake in `simulators` that passe
 tests (tests/contracts/).
 """
 
+from patrol.ports.deliveries import Deliveries
 from patrol.ports.duty import Handovers, Stoppages, Troubles
 from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, Pictures
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
@@ -25,6 +26,7 @@ __all__ = [
     "Claims",
     "Clock",
     "Consents",
+    "Deliveries",
     "Detection",
     "Detector",
     "EvidenceFull",

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from patrol.ports.deliveries import Deliveries
 from patrol.ports.duty import Handovers, Stoppages, Troubles
 from patrol.ports.evidence import Memories, Pictures
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
@@ -93,6 +94,10 @@ class UnitOfWork(Protocol):
     @property
     def handovers(self) -> Handovers:
         """Shifts, signed by both."""
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Webhooks and second channels."""
 
     @property
     def watch(self) -> Watch:

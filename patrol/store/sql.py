@@ -16,6 +16,7 @@ from patrol.store.accounts import (
 )
 from patrol.store.cases import SqlCases
 from patrol.store.db import Db
+from patrol.store.deliveries import SqlDeliveries
 from patrol.store.desk import (
     SqlAccessLog,
     SqlConsents,
@@ -58,6 +59,7 @@ class SqlUnit:
         self.claims = SqlClaims(db)
         self.api_keys = SqlApiKeys(db)
         self.case_photos = SqlCasePhotos(db)
+        self.deliveries = SqlDeliveries(db)
         self.stoppages = SqlStoppages(db)
         self.troubles = SqlTroubles(db)
         self.handovers = SqlHandovers(db)

@@ -3,11 +3,12 @@
 from alembic import context
 
 from patrol.store.account_tables import accounts
+from patrol.store.deliveries import deliveries
 from patrol.store.desk_tables import outbox
 from patrol.store.schema import VERSIONS_TABLE
 
 metadata = outbox.metadata  # one for all; the imports above make its tables known
-assert accounts.metadata is metadata  # noqa: S101  as said
+assert accounts.metadata is deliveries.metadata is metadata  # noqa: S101  as said
 
 
 context.configure(
