@@ -187,22 +187,25 @@ def sweep(store: Store, evidence: EvidenceStore, now: datetime) -> Swept:
     gone. Killed in between, the next sweep finds the file missing and writes the line.
     """
     deleted = missing = failed = 0
+    why: str | None = None
     while True:
         with store.begin() as uow:
-            expired = uow.pictures.expired(now, limit=SWEEP_BATCH + failed)
+            limit = SWEEP_BATCH + failed  # those that failed come first again
+            expired = uow.pictures.expired(now, limit=limit)
             failed_now = 0
             for picture in expired:
                 try:
                     was_there = evidence.delete(picture.sha256)
                 except OSError as exc:
-                    failed_now += 1
-                    log.warning("picture not deleted", extra={"error": exc.strerror})
+                    failed_now, why = failed_now + 1, exc.strerror
                     continue
                 uow.pictures.deleted(picture.sha256, now)
                 deleted, missing = deleted + was_there, missing + (not was_there)
             uow.commit()
         failed = failed_now
-        if len(expired) == failed_now:
+        if len(expired) == failed_now < limit:
+            if failed:
+                log.warning("pictures not deleted", extra={"count": failed, "error": why})
             return Swept(deleted=deleted, missing=missing, failed=failed)
 
 

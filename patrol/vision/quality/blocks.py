@@ -16,7 +16,9 @@ from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, F32, U8, Picture
 
 LATTICES: Final = (8, 12, 16, 20, 24, 32, 40)  # px
 LATTICE_RATIO: Final = 3.0  # steps on the lattice over steps beside it
-LATTICE_STEP: Final = 4.0  # luma, mean along a lattice line
+LATTICE_STEP: Final = 6.5  # luma, mean along a lattice line
+CODEC_MESH: Final = 8  # px: at low bit rates sound pictures show it too,
+CODEC_STEP: Final = 9.0  # ... this weakly
 GREY_HALF_WIDTH: Final = 1  # luma around 128
 GREY_CHROMA: Final = 2
 FLAT_PX: Final = 5  # of the small picture
@@ -96,7 +98,8 @@ def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
     on = np.take_along_axis(mean, phase, axis=-1)[..., 0]
     even = np.take_along_axis(weakest, phase, axis=-1)[..., 0]
     beside = (mean.sum(axis=-1) - on) / (mesh - 1)
-    strong = (on >= LATTICE_STEP) & (on >= LATTICE_RATIO * beside)
+    least = CODEC_STEP if mesh == CODEC_MESH else LATTICE_STEP
+    strong = (on >= least) & (on >= LATTICE_RATIO * beside)
     return np.asarray(strong & (even >= on / 3), np.bool_)
 
 

@@ -20,6 +20,8 @@ _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _TO_SIGMA = float(np.sqrt(np.pi / 2) / 6)
 STRUCTURED = 6.0  # luma deviation from which a cell has edges worth measuring
 TINY = 1e-3
+ROUNDING = 1 / 12  # variance of rounding to whole levels
+TRUE_NOISE = 1.0  # luma
 MOSTLY_GRAIN = 0.7  # of a cell's fine structure: its focus cannot be told
 BURNT_OR_BLACK = (8.0, 246.0)  # outside, clipping hides the noise
 
@@ -44,10 +46,13 @@ def measure_detail(view: PictureView) -> Detail:
     mean, variance, gradient, bend, grain = moments
     grain[~view.cells] = np.nan
     noise = _calm_noise(grain, mean)
-    variance = np.maximum(variance - noise**2, 0)
-    gradient = np.maximum(gradient - 4 * noise**2, 0)  # two differences of two noisy pixels each
-    grainy = 20 * noise**2 > MOSTLY_GRAIN * bend  # four neighbours and four times the middle
-    bend = np.maximum(bend - 20 * noise**2, 0)
+    floor = max(noise**2, ROUNDING)
+    variance = np.maximum(variance - floor, 0)
+    gradient = np.maximum(gradient - 4 * floor, 0)  # two differences of two noisy pixels each
+    # Four neighbours and four times the middle. Where true noise (more than rounding's) hides the
+    # structure, focus cannot be told; where only rounding is left, there is none.
+    grainy = (20 * noise**2 > MOSTLY_GRAIN * bend) & (noise >= TRUE_NOISE)
+    bend = np.maximum(bend - 20 * floor, 0)
     contrast = np.sqrt(variance)
     coarse = np.sqrt(gradient / np.maximum(2 * variance, TINY))
     fine = np.sqrt(bend / np.maximum(gradient, TINY))

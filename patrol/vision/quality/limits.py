@@ -52,7 +52,7 @@ class QualityLimits:
     clock_skew_s: float = 60.0
     infrared_from_h: int = 10  # local hours that are daylight all year
     infrared_to_h: int = 17
-    unusable_blur_ratio: float = 0.35  # below this a blurred picture cannot be judged
+    unusable_blur_ratio: float = 0.2  # below this a blurred picture cannot be judged
     unusable_occluded: float = 0.6
     unusable_artifacts: float = 0.35
     unusable_noise: float = 35.0

@@ -1,0 +1,73 @@
+"""Retention: what has expired is deleted, and each deletion stands in the ledger."""
+
+from datetime import UTC, datetime, timedelta
+
+from typing_extensions import override
+
+from patrol.domain.ids import CameraId, Sha256
+from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.evidence import Swept, sweep
+from simulators.evidence import MemoryEvidence
+from simulators.store import MemoryStore
+
+NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
+CAMERA = CameraId("62090204011327000001")
+
+
+class StuckEvidence(MemoryEvidence):
+    """Cannot remove anything: a read-only file system."""
+
+    @override
+    def delete(self, sha256: Sha256) -> bool:
+        raise PermissionError(30, "Read-only file system")
+
+
+def stocked(
+    store: MemoryStore, evidence: MemoryEvidence, count: int, age: timedelta
+) -> list[Sha256]:
+    names = [evidence.put(f"{age} {n}".encode()) for n in range(count)]
+    pictures = tuple(
+        StoredPicture(
+            sha256=name, camera=CAMERA, taken_at=NOW - age, width_px=1, height_px=1, bytes=1,
+            purpose="sample", delete_after=NOW - age,
+        )
+        for name in names
+    )  # fmt: skip
+    visit = Visit(
+        round=None, camera=CAMERA, outcome=VisitOutcome.NORMAL, started_at=NOW, finished_at=NOW,
+        pictures=pictures,
+    )  # fmt: skip
+    with store.begin() as uow:
+        uow.rounds.record(visit)
+        uow.commit()
+    return names
+
+
+def indexed(store: MemoryStore, names: list[Sha256]) -> int:
+    with store.begin() as uow:
+        return sum(uow.pictures.get(name) is not None for name in names)
+
+
+def test_the_expired_go_and_the_others_stay() -> None:
+    store, evidence = MemoryStore(), MemoryEvidence()
+    old = stocked(store, evidence, 450, timedelta(days=1))
+    new = stocked(store, evidence, 3, -timedelta(days=1))
+    assert sweep(store, evidence, NOW) == Swept(deleted=450)
+    assert (indexed(store, old), indexed(store, new)) == (0, 3)
+    assert len(evidence) == 3
+    assert sweep(store, evidence, NOW) == Swept()
+
+
+def test_a_picture_already_gone_still_gets_its_line() -> None:
+    store, evidence = MemoryStore(), MemoryEvidence()
+    names = stocked(store, evidence, 2, timedelta(days=1))
+    evidence.delete(names[0])  # killed between the file and the ledger
+    assert sweep(store, evidence, NOW) == Swept(deleted=1, missing=1)
+    assert indexed(store, names) == 0
+
+
+def test_what_cannot_be_removed_is_not_called_deleted() -> None:
+    store, evidence = MemoryStore(), StuckEvidence()
+    names = stocked(store, evidence, 300, timedelta(days=1))
+    assert sweep(store, evidence, NOW) == Swept(failed=300)
+    assert indexed(store, names) == 300

@@ -1,0 +1,100 @@
+"""Which detections count in which zone."""
+
+from datetime import UTC, datetime, time
+
+import pytest
+
+from patrol.domain.ids import CameraId
+from patrol.domain.observation import Box, Subject
+from patrol.domain.zone import Hours, Zone
+from patrol.ports import Detection
+from patrol.vision.objects import in_zones, zones_for_objects
+from patrol.vision.objects.geometry import area, covered, overlap
+from patrol.vision.observe import Occasion, of_hits
+
+LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+SIZE = (1920, 1080)
+NOON = time(12)
+
+
+def zone(**changes: object) -> Zone:
+    standard: dict[str, object] = {
+        "name": "门前", "polygon": LEFT, "classes": frozenset({"car", "truck"}),
+        "kind": "blocking_vehicle",
+    }  # fmt: skip
+    return Zone(**{**standard, **changes})  # type: ignore[arg-type]  # a table of fields
+
+
+def seen(box: Box, label: str = "car", score: float = 0.8) -> Detection:
+    return Detection(label=label, score=score, box=box)
+
+
+@pytest.mark.parametrize(("box", "expected"), [
+    pytest.param((0.1, 0.2, 0.2, 0.3), True, id="wholly inside"),
+    pytest.param((0.45, 0.2, 0.08, 0.3), True, id="foot inside, leaning out"),
+    pytest.param((0.6, 0.2, 0.2, 0.3), False, id="beside it"),
+    pytest.param((0.46, 0.2, 0.2, 0.3), False, id="only a corner"),
+    pytest.param((-0.1, 0.7, 0.2, 0.5), True, id="cut by the frame"),
+    pytest.param((0.2, 0.2, 0.2, 0.0), False, id="no height"),
+    pytest.param((float("nan"), 0.2, 0.2, 0.2), False, id="not a number"),
+    pytest.param((0.2, 0.2, 0.1, 0.005), False, id="five pixels high"),
+    pytest.param((1.2, 0.2, 0.1, 0.1), False, id="outside the frame"),
+])  # fmt: skip
+def test_where(box: Box, *, expected: bool) -> None:
+    assert bool(in_zones([seen(box)], [zone()], NOON, SIZE)) is expected
+
+
+@pytest.mark.parametrize(("changes", "label", "at", "expected"), [
+    pytest.param({}, "car", NOON, True, id="a class of the zone"),
+    pytest.param({}, "person", NOON, False, id="another class"),
+    pytest.param({"trust_class": False}, "cell phone", NOON, True, id="straight down: any class"),
+    pytest.param({"classes": frozenset()}, "car", NOON, False, id="waits for changes, not objects"),
+    pytest.param({"min_height": 0.5}, "car", NOON, False, id="too small for the zone"),
+    pytest.param({"hours": (Hours(start=time(22), end=time(6)),)}, "car", NOON, False, id="by day"),
+    pytest.param({"hours": (Hours(start=time(22), end=time(6)),)}, "car", time(23), True, id="night"),
+])  # fmt: skip
+def test_what_and_when(changes: dict[str, object], label: str, at: time, *, expected: bool) -> None:
+    found = in_zones([seen((0.1, 0.2, 0.2, 0.3), label)], [zone(**changes)], at, SIZE)
+    assert bool(found) is expected
+
+
+def test_one_thing_under_two_names_counts_once_under_the_surer() -> None:
+    both = [seen((0.1, 0.2, 0.2, 0.3), "car", 0.5), seen((0.1, 0.21, 0.2, 0.3), "truck", 0.7)]
+    hits = in_zones(both, [zone()], NOON, SIZE)
+    assert [hit.detection.label for hit in hits] == ["truck"]
+
+
+def test_one_thing_counts_in_every_zone_it_stands_in() -> None:
+    hits = in_zones([seen((0.1, 0.2, 0.2, 0.3))], [zone(), zone(name="路口")], NOON, SIZE)
+    assert [hit.zone.name for hit in hits] == ["门前", "路口"]
+
+
+def test_only_zones_with_classes_need_a_detector() -> None:
+    zones = [zone(), zone(name="空地", classes=frozenset())]
+    assert [z.name for z in zones_for_objects(zones, NOON)] == ["门前"]
+
+
+def test_areas_of_overlap() -> None:
+    triangle = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    assert area(triangle) == pytest.approx(0.5)
+    assert covered((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
+    assert covered((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
+    assert covered((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
+    assert overlap((0, 0, 0.2, 0.2), (0.1, 0, 0.2, 0.2)) == pytest.approx(1 / 3)
+
+
+def test_a_concave_zone_is_measured_exactly() -> None:
+    horseshoe = ((0, 0), (1, 0), (1, 1), (0.7, 1), (0.7, 0.3), (0.3, 0.3), (0.3, 1), (0, 1))
+    assert covered((0.3, 0.3, 0.4, 0.7), horseshoe) == pytest.approx(0.0)
+    assert covered((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(area(horseshoe))
+
+
+def test_a_hit_becomes_an_observation_of_the_zones_kind() -> None:
+    hits = in_zones([seen((-0.1, 0.7, 0.2, 0.5))], [zone()], NOON, SIZE)
+    occasion = Occasion(
+        camera=CameraId("62090204011327000001"), round=None, at=datetime(2026, 6, 1, tzinfo=UTC)
+    )
+    (made,) = of_hits(hits, "yolox_nano/615e2661", occasion)
+    assert (made.subject, made.kind, made.zone) == (Subject.SCENE, "blocking_vehicle", "门前")
+    assert (made.label, made.score, made.gauge) == ("car", 0.8, "yolox_nano/615e2661")
+    assert made.box == pytest.approx((0.0, 0.7, 0.1, 0.3))

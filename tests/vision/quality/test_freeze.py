@@ -1,0 +1,58 @@
+"""Frozen: bit-identical while time advances. A quiet yard under a living sensor is not."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from patrol.vision.quality import QualityHistory, judge
+from streams.model import Freshness
+
+Picture = NDArray[np.uint8]
+
+
+def quiet(frame: Picture, rng: np.random.Generator, sigma: float) -> Picture:
+    return np.clip(frame + rng.normal(0, sigma, frame.shape), 0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize(("freshness", "frozen"), [
+    (Freshness.LIVE, True), (Freshness.REPEATED_BITS, True),
+    (Freshness.MEDIA_CLOCK_STOOD_STILL, True), (Freshness.STILL, False),
+])  # fmt: skip
+def test_the_same_picture_twice(
+    freshness: Freshness, street: list[Picture], *, frozen: bool
+) -> None:
+    report = judge([street[0], street[0].copy()], freshness=freshness)
+    assert (report.faults == ("freeze",)) is frozen
+
+
+def test_a_frozen_sensor_behind_a_running_clock(street: list[Picture]) -> None:
+    later = street[0].copy()
+    later[10:30, 20:300] = 255 - later[10:30, 20:300]
+    assert judge([street[0], later], freshness=Freshness.LIVE).faults == ("freeze",)
+
+
+def test_one_picture_proves_nothing(street: list[Picture]) -> None:
+    report = judge([street[0]], freshness=Freshness.SINGLE)
+    assert report.reading("freeze") is None
+
+
+def test_a_thousand_visits_to_a_quiet_yard(street: list[Picture], usual: QualityHistory) -> None:
+    """The faintest sensor there is: half of the pixels keep their value from visit to visit."""
+    rng = np.random.default_rng(11)
+    small = street[0][::4, ::4].copy()
+    false = sum(
+        "freeze" in judge([quiet(small, rng, 0.4), quiet(small, rng, 0.4)], freshness="live").faults
+        for _ in range(1000)
+    )
+    assert false == 0
+
+
+def test_a_black_picture_is_black_and_not_frozen() -> None:
+    black = np.zeros((360, 640, 3), np.uint8)
+    assert judge([black, black], freshness=Freshness.LIVE).faults == ("black_screen",)
+
+
+def test_a_proved_freeze_stays_one_even_when_black() -> None:
+    black = np.zeros((360, 640, 3), np.uint8)
+    faults = judge([black, black], freshness=Freshness.REPEATED_BITS).faults
+    assert faults == ("black_screen", "freeze")
