@@ -7,21 +7,26 @@ tells the next rung at once.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.dispatch.replies import Reply, ReplyType, Result
-from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.approval import EXTENSION, resume
+from patrol.domain.case import Case, CaseEvent, CaseState, Request, Wish
 from patrol.domain.escalation import call_next, stop_ladder
 from patrol.domain.message import DeliveryEvent
 
 RETURNED_AS: Final = {Result.FALSE_ALARM: "false_alarm", Result.NOT_MY_GRID: "not_my_grid"}
+ENDS_A_PAUSE: Final = (Result.HANDLED, *RETURNED_AS)  # the work is done: no reason to wait
 WAITING: Final = (CaseState.DISPATCHED, CaseState.REWORK)
 
 
 def after_answer(case: Case, reply: Reply, *, by: str, now: datetime) -> Case:
     """The case after this reply. Raises IllegalMove when its table has no such move."""
     said: ReplyType | Result = reply.result or reply.type
+    if case.suspension is not None and said in ENDS_A_PAUSE:
+        gone_on = resume(case, by=by, now=now, note=said.value)
+        case = replace(gone_on, revision=case.revision + 1)
     return _ANSWERS[said](case, reply, by, now)
 
 
@@ -85,6 +90,23 @@ def _at_work(event: CaseEvent) -> "Answer":
     return noted
 
 
+def _asks_for_time(case: Case, reply: Reply, by: str, now: datetime) -> Case:
+    """Noted, and put before the duty lead unless another wish waits there."""
+    noted = _at_work(CaseEvent.EXTEND)(case, reply, by, now)
+    if case.request is not None:
+        return noted
+    office = case.policy.office
+    span: timedelta = office.day_length if office else EXTENSION
+    wish = Request(
+        wish=Wish.EXTENSION,
+        by=by,
+        at=now,
+        why=_note(reply) or "asked for on the ground",
+        span_s=span.total_seconds(),
+    )
+    return replace(noted, request=wish)
+
+
 def _note(reply: Reply) -> str:
     return "; ".join(part for part in (reply.text, reply.clock) if part)
 
@@ -95,7 +117,7 @@ _ANSWERS: Final[Mapping[ReplyType | Result, Answer]] = {
     ReplyType.OPENED: _receipt(CaseEvent.OPENED),
     ReplyType.ACKNOWLEDGE: _acknowledge,
     ReplyType.ARRIVE: _arrive,
-    ReplyType.EXTEND: _at_work(CaseEvent.EXTEND),
+    ReplyType.EXTEND: _asks_for_time,
     Result.HANDLED: _handled,
     Result.FALSE_ALARM: _returned,
     Result.NOT_MY_GRID: _returned,

@@ -56,8 +56,8 @@ def look_failed(
 ) -> Case:
     """The camera could not be looked through; later again, and in the end a person has to."""
     case = uow.cases.get(case_id)
-    if case.state is not CaseState.FED_BACK:
-        return case
+    if case.state is not CaseState.FED_BACK or case.suspension is not None:
+        return case  # a suspended one is looked at when it goes on
     noted = case.move(CaseEvent.LOOK_FAILED, at=now, by=by, note=why)
     looks = case.looks + 1
     if looks < MOST_LOOKS:

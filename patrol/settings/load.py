@@ -65,7 +65,9 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
         raise ConfigProblems(notes.problems)
     return Site(
         settings=settings,
-        registry=Registry(cameras=loaded[0], tree=grids.tree, people=people),
+        registry=Registry(
+            cameras=loaded[0], tree=grids.tree, people=people, office=settings.office
+        ),
         rules=rules,
         notices=tuple(sorted(notes.notices)),
     )

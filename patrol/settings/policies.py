@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.rules import Rules
+from patrol.domain.working_time import OfficeHours
 from patrol.settings.problems import Problem
 from streams.model import StreamChoice
 
@@ -106,6 +107,7 @@ class Settings:
     centre_phone: str = ""  # printed on every case
     log: Path = Path("var/patrol.log")
     console: ConsoleSettings = ConsoleSettings()
+    office: OfficeHours | None = field(default_factory=OfficeHours)  # None: round the clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from patrol.settings.fields import (
     ZoneName,
 )
 from patrol.settings.models import validate
+from patrol.settings.office import OfficeSection
 from patrol.settings.policies import (
     ConsoleSettings,
     Limits,
@@ -142,6 +143,12 @@ class _SiteFile(Section):
     centre: _CentreSection = _CentreSection()
     log: Path = Path("var/patrol.log")
     console: _ConsoleSection = _ConsoleSection()
+    office: OfficeSection = OfficeSection()
+
+    @model_validator(mode="after")
+    def _office_hours_make_sense(self) -> Self:
+        self.office.policy(self.site.timezone)  # its ValueError says what is wrong
+        return self
 
     def policy(self) -> Settings:
         site = self.site
@@ -159,6 +166,7 @@ class _SiteFile(Section):
             retention=Retention(**self.retention.model_dump()),
             quality=dict(self.quality), centre_phone=self.centre.phone, log=self.log,
             console=ConsoleSettings(**self.console.model_dump()),
+            office=self.office.policy(site.timezone),
         )  # fmt: skip
 
 

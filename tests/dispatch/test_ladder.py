@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from patrol.dispatch import desk
+from patrol.dispatch import approvals, desk
 from patrol.dispatch.verification import LOOK_AGAIN_AFTER, MOST_LOOKS, look_failed, verified
-from patrol.domain.case import CaseEvent, CaseState, IllegalMove
+from patrol.domain.case import CaseEvent, CaseState, IllegalMove, Request, Wish
 from patrol.domain.escalation import Why
 from patrol.domain.ids import Sha256
 from patrol.domain.message import DeliveryState
@@ -192,4 +192,46 @@ class TestDesk:
     def reopen(self, house: Any, case_id: str) -> None:
         with house.store.begin() as uow:
             desk.reopen(uow, case_id, by="op", now=house.clock.now(), wire=house.wire, note="x")
+            uow.commit()
+
+
+class TestApprovals:
+    def test_a_leaders_extend_is_a_wish_that_the_desk_grants(self, house: Any) -> None:
+        case = house.confirm()
+        house.reply(case.id, "extend", text="等配件")
+        request = house.case(case.id).request
+        assert (request.wish, request.why) == (Wish.EXTENSION, "等配件")
+        close_before = house.retained(case.id)["due"]["close"]
+        with house.store.begin() as uow:
+            approvals.grant(uow, case.id, by="lead", now=house.clock.now(), announcer=house.wire)
+            uow.commit()
+        assert house.retained(case.id)["due"]["close"] > close_before, "the leader sees it"
+
+    def test_suspended_it_is_left_alone_until_it_goes_on(self, house: Any) -> None:
+        case = house.confirm()
+        self.suspend(house, case.id)
+        house.after(timedelta(days=20))
+        assert house.ladder.tick(house.clock.now()) == []
+        with house.store.begin() as uow:
+            approvals.resume(uow, case.id, by="lead", now=house.clock.now(), announcer=house.wire)
+            uow.commit()
+        house.after(SILENCE)
+        assert [step.why for step in house.ladder.tick(house.clock.now())] == [Why.SILENCE]
+
+    def test_handled_ends_the_pause_and_is_looked_at(self, house: Any) -> None:
+        case = house.confirm()
+        self.suspend(house, case.id)
+        house.reply(case.id, "opened")
+        assert house.case(case.id).suspension is not None
+        house.reply(case.id, "feedback", result="handled")
+        after = house.case(case.id)
+        assert (after.state, after.suspension) == (CaseState.FED_BACK, None)
+        assert after.look_due_at == house.clock.now()
+
+    def suspend(self, house: Any, case_id: str) -> None:
+        now = house.clock.now()
+        wish = Request(wish=Wish.SUSPENSION, by="op", at=now, why="封路")
+        with house.store.begin() as uow:
+            approvals.ask(uow, case_id, wish)
+            approvals.grant(uow, case_id, by="lead", now=now, announcer=house.wire)
             uow.commit()
