@@ -14,6 +14,7 @@ from patrol.cli import (
     check,
     consents,
     database,
+    desk,
     failures,
     judge,
     mosquitto,
@@ -37,7 +38,7 @@ cli = typer.Typer(
 )
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    users, judge, benches, mosquitto, backups,
+    users, judge, benches, desk, mosquitto, backups,
 ):  # fmt: skip
     room.register(cli)
 
