@@ -18,6 +18,7 @@ class FindingState(StrEnum):
     CONFIRMED = auto()
     DISMISSED = auto()
     MERGED = auto()  # same camera and category as an open case: counted there
+    AGED = auto()  # nobody decided in time; a later round finds it anew if it is still there
 
 
 class Decision(StrEnum):
@@ -27,6 +28,7 @@ class Decision(StrEnum):
     DISMISS = auto()
     UNSURE = auto()
     MERGE = auto()
+    AGE = auto()
 
 
 _S, _D = FindingState, Decision
@@ -35,9 +37,11 @@ MOVES: Mapping[tuple[FindingState, Decision], FindingState] = {
     (_S.CANDIDATE, _D.DISMISS): _S.DISMISSED,
     (_S.CANDIDATE, _D.UNSURE): _S.UNSURE,
     (_S.CANDIDATE, _D.MERGE): _S.MERGED,
+    (_S.CANDIDATE, _D.AGE): _S.AGED,
     (_S.UNSURE, _D.CONFIRM): _S.CONFIRMED,
     (_S.UNSURE, _D.DISMISS): _S.DISMISSED,
     (_S.UNSURE, _D.MERGE): _S.MERGED,
+    (_S.UNSURE, _D.AGE): _S.AGED,
 }
 
 

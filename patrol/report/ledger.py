@@ -162,6 +162,8 @@ def _verdict(finding: Finding) -> str:
         return f"{finding.id} 排除:{reason}"
     if finding.state is FindingState.MERGED:
         return f"{finding.id} 并案 {finding.case or ''}".rstrip()
+    if finding.state is FindingState.AGED:
+        return f"{finding.id} 逾期未核,已归档"
     return f"{finding.id} {finding.case or '待核'}"
 
 

@@ -88,7 +88,7 @@ def _looks(material: Material) -> list[Figure]:
 
 def _reviews(material: Material) -> list[Figure]:
     findings = [finding for sheet in material.sheets for finding in sheet.findings]
-    decided = [f for f in findings if not f.is_open]
+    decided = [f for f in findings if not f.is_open and f.state is not FindingState.AGED]
     confirmed = sum(f.state in (FindingState.CONFIRMED, FindingState.MERGED) for f in decided)
     merged = sum(f.state is FindingState.MERGED for f in decided)
     return [

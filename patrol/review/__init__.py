@@ -1,5 +1,6 @@
 """JUDGE: the queue of leads, and what a person decides about each."""
 
+from patrol.review.ageing import AGES_AFTER, age
 from patrol.review.decide import (
     UnknownCategory,
     confirm,
@@ -10,8 +11,10 @@ from patrol.review.decide import (
 from patrol.review.queue import QueueLine, queue
 
 __all__ = [
+    "AGES_AFTER",
     "QueueLine",
     "UnknownCategory",
+    "age",
     "confirm",
     "confirm_urgent",
     "dismiss",
