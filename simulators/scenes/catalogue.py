@@ -101,9 +101,9 @@ KEEPER: Final = Variant(name="keeper", problem=None)  # the canal keeper at work
 
 BENCH_H264: Final = Format(codec="h264", width=1920, height=1080, gop_s=4, kbit_s=1500)
 CLIP_1080_H264: Final = Format(codec="h264", width=1920, height=1080, gop_s=3, kbit_s=1500)
-CLIP_1080_HEVC: Final = Format(codec="hevc", width=1920, height=1080, gop_s=2, kbit_s=1200)
+CLIP_1080_HEVC: Final = Format(codec="hevc", width=1920, height=1080, gop_s=2, kbit_s=1500)
 CLIP_1440_H264: Final = Format(codec="h264", width=2560, height=1440, gop_s=3, kbit_s=2000)
-CLIP_1440_HEVC: Final = Format(codec="hevc", width=2560, height=1440, gop_s=2, kbit_s=1600)
+CLIP_1440_HEVC: Final = Format(codec="hevc", width=2560, height=1440, gop_s=2, kbit_s=2000)
 CLIP_720_H264: Final = Format(codec="h264", width=1280, height=720, gop_s=2, kbit_s=1000, gops=4)
 CLIP_720_HEVC: Final = Format(codec="hevc", width=1280, height=720, gop_s=4, kbit_s=1000)
 

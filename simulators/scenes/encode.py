@@ -56,7 +56,7 @@ def _context(stream: Format) -> VideoCodecContext:
     context.width, context.height, context.pix_fmt = stream.width, stream.height, "yuv420p"
     context.framerate = Fraction(stream.frames_per_s)
     context.time_base = Fraction(1, stream.frames_per_s)
-    context.bit_rate = stream.kbit_s * 1000
+    context.bit_rate = stream.kbit_s * 1150  # these encoders stay below what they are asked for
     context.gop_size = stream.gop_frames
     context.max_b_frames = 0
     context.options = _options(stream)
@@ -65,14 +65,14 @@ def _context(stream: Format) -> VideoCodecContext:
 
 def _options(stream: Format) -> dict[str, str]:
     gop = stream.gop_frames
-    rate = f"vbv-maxrate={stream.kbit_s}:vbv-bufsize={stream.kbit_s // 2}"
+    rate = f"vbv-maxrate={stream.kbit_s * 5 // 4}:vbv-bufsize={stream.kbit_s // 2}"
     fixed = f"keyint={gop}:min-keyint={gop}:scenecut=0:repeat-headers=1:{rate}"
     if stream.codec == "h264":
         return {
             "preset": "superfast",
             "tune": "zerolatency",
             "threads": "1",
-            "x264-params": f"{fixed}:sliced-threads=0:ipratio=1.6",
+            "x264-params": f"{fixed}:sliced-threads=0:ipratio=1.1",
         }
     return {
         "preset": "ultrafast",

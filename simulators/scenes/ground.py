@@ -53,7 +53,8 @@ def paint_ground(canvas: Canvas, layout: Layout, sun: Sun) -> None:
     if layout.canal is not None:
         colour = _canal(colour, x, y, layout.canal, layout.seed)
     lit = sun.ambient + sun.strength * float(sun.direction[2])
-    light = lit * (1 - sun.shadow * _shade(layout, x, y, sun))
+    grit = 1 + 0.09 * noise(x, y, 0.02, layout.seed + 21)  # what makes near ground look sharp
+    light = lit * (1 - sun.shadow * _shade(layout, x, y, sun)) * grit
     colour *= light[..., None].astype(np.float32)
     cover = (distance < 880).astype(np.float32)  # noqa: PLR2004 up to the mountains' foot
     whole = slice(0, canvas.depth.shape[0]), slice(0, canvas.depth.shape[1])

@@ -27,7 +27,7 @@ from simulators.scenes.catalogue import (
 from simulators.scenes.encode import EncodedLoop, encode, read_loop, write_loop
 from simulators.scenes.film import film
 
-CONTENT_VERSION: Final = "town-1"  # change it whenever a drawing or an encoder option changes
+CONTENT_VERSION: Final = "town-2"  # change it whenever a drawing or an encoder option changes
 DEFAULT_CACHE: Final = Path("var/cache/streams")
 
 Progress = Callable[[int, int], None]  # loops done, loops to do

@@ -111,7 +111,7 @@ def _gate(scene: Scene) -> Layout:
         min_height=0.05,
     )
     own = figures.car(CAR_COLOURS[0])
-    blocker = figures.car(CAR_COLOURS[2 * (scene.serial % 2)])
+    blocker = figures.car(CAR_COLOURS[0])
     return Layout(
         seed=scene.serial + 20,
         view=view,
@@ -124,9 +124,9 @@ def _gate(scene: Scene) -> Layout:
         zones=(zone,),
         stages={
             "blocking_vehicle": (
-                Placed(figure=blocker, x=middle - 0.2, y=y - 4.0, heading_deg=60),
+                Placed(figure=blocker, x=middle - 0.2, y=y - 4.8, heading_deg=55),
             ),
-            "visitor": (Placed(figure=own, x=middle + 0.6, y=y - 4.0, heading_deg=55),),
+            "visitor": (Placed(figure=own, x=middle + 0.6, y=y - 4.0, heading_deg=120),),
         },
     )
 

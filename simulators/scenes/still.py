@@ -18,6 +18,7 @@ from simulators.scenes.view import Floats
 
 BgrImage = NDArray[np.uint8]
 PAINT_WIDTH: Final = 1440  # painted once at this size, scaled to what the stream wants
+_NARROWEST: Final = 640
 _SHARPEN: Final = 0.5
 _SAGS_DEG: Final = 9.0  # a camera that was knocked aside also hangs lower
 _BACKGROUND_M: Final = 12.0  # trees beyond are painted before the walls
@@ -62,10 +63,15 @@ def _facing(normal: Floats, sun: Sun) -> float:
 
 
 def still(
-    scene: Scene, variant: str | None, light: SceneLight, *, turned_deg: float = 0.0
+    scene: Scene,
+    variant: str | None,
+    light: SceneLight,
+    *,
+    turned_deg: float = 0.0,
+    widest: int = PAINT_WIDTH,
 ) -> Still:
-    """Paint it."""
-    width = min(PAINT_WIDTH, max(scene.main.width, 640))
+    """Paint it, not larger than its stream."""
+    width = min(widest, max(scene.main.width, _NARROWEST))
     base, leaves = _clean(scene, light, turned_deg, width)
     canvas = Canvas(base.view, base.rays, base.bgr.copy(), base.depth.copy())
     sun = sun_at(light)

