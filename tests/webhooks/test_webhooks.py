@@ -1,0 +1,264 @@
+"""Webhooks against a real HTTP server: signed, at least once, given up with the reason."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from patrol.dispatch import Inbox, Wire
+from patrol.dispatch.courier import Courier
+from patrol.domain.delivery import Delivery
+from patrol.domain.ids import CaseId
+from patrol.observed import ObservedStore
+from patrol.ports import Store
+from patrol.review import confirm, dismiss
+from patrol.store import open_store
+from patrol.webhooks import EVENTS, Hook, Hooks, Poster
+from simulators import hamlet
+from simulators.clock import ManualClock
+from simulators.store import MemoryStore
+
+SECRET = b"a secret of thirty-two bytes, yes"
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps what was posted; answers what it is told to."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[int] = []
+        self.got: list[tuple[dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook?token=s3cret"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Receiver)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        status = self.server.answers.pop(0) if self.server.answers else 204
+        self.send_response(status)
+        if status in (301, 307):
+            self.send_header("location", "/elsewhere")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class House:
+    """A store whose news are told to one hook."""
+
+    def __init__(self, store: Store, url: str, *events: str, most_tries: int = 3) -> None:
+        self.clock = ManualClock(hamlet.NOON)
+        self.hook = Hook(
+            name="county", url=url, secret=SECRET, events=frozenset(events or EVENTS),
+            most_tries=most_tries,
+        )  # fmt: skip
+        hooks = Hooks([self.hook], self.clock.now)
+        self.store = ObservedStore(store, [hooks.observe])
+        self.registry = hamlet.registry()
+        self.wire = Wire(site="shangba", zone=hamlet.NOON.tzinfo, registry=self.registry)  # type: ignore[arg-type]  # UTC is one
+
+    def courier(self, poster: Poster, holder: str = "h") -> Courier:
+        return Courier(
+            self.hook.target, self.store, poster.carry, self.clock, holder, self.hook.most_tries
+        )
+
+    def work(self) -> Courier:
+        with Poster(self.hook, self.clock.now) as poster:
+            courier = self.courier(poster)
+            while courier.step():
+                pass
+        return courier
+
+    def confirm(self, *, commit: bool = True) -> CaseId:
+        lead = hamlet.finding()
+        with self.store.begin() as uow:
+            uow.findings.add(lead)
+            case = confirm(
+                uow, lead.id, by="op", now=self.clock.now(), registry=self.registry,
+                announcer=self.wire,
+            )  # fmt: skip
+            if commit:
+                uow.commit()
+        return case.id
+
+    def dead(self) -> list[Delivery]:
+        with self.store.begin_read() as uow:
+            return list(uow.deliveries.dead())
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def house(request: pytest.FixtureRequest, receiver: Receiver) -> Iterator[House]:
+    if request.param == "memory":
+        yield House(MemoryStore(), receiver.url)
+        return
+    with open_store(request.getfixturevalue(f"{request.param}_database")) as store:
+        yield House(store, receiver.url)
+
+
+@pytest.fixture
+def quick(receiver: Receiver) -> House:
+    return House(MemoryStore(), receiver.url)
+
+
+def told(receiver: Receiver) -> list[str]:
+    return [json.loads(body)["type"] for _, body in receiver.got]
+
+
+def test_a_case_from_its_finding_to_the_answer(house: House, receiver: Receiver) -> None:
+    case = house.confirm()
+    inbox = Inbox(house.store, house.wire, house.registry, "shangba", hamlet.NOON.tzinfo)  # type: ignore[arg-type]  # UTC is one
+    reply = {"v": 1, "key": "k", "type": "acknowledge", "person": "leader"}
+    topic = f"patrol/v1/shangba/grid/{hamlet.GROUP}/reply/{case}"
+    inbox.handle(topic, json.dumps(reply).encode(), house.clock.now())
+    house.work()
+    events = told(receiver)
+    assert sorted(events) == sorted(
+        ["finding.opened", "finding.decided", "case.opened", "case.moved"]
+    )
+    moved = json.loads(receiver.got[events.index("case.moved")][1])
+    assert moved["data"]["id"] == case
+    assert moved["data"]["state"] == "acknowledged"
+    assert moved["data"]["event"]["by"] == "leader"
+    everything = b"".join(body for _, body in receiver.got)
+    for never in (hamlet.HOUSEHOLD.encode(), b"rtsp://", b".jpg"):
+        assert never not in everything
+
+
+def test_what_is_not_committed_is_never_told(house: House, receiver: Receiver) -> None:
+    house.confirm(commit=False)
+    house.work()
+    assert receiver.got == []
+
+
+def test_the_signature_is_the_standard_s(quick: House, receiver: Receiver) -> None:
+    quick.confirm()
+    quick.work()
+    headers, body = receiver.got[0]
+    assert int(headers["webhook-timestamp"]) == int(quick.clock.now().timestamp())
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.new(SECRET, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+def test_a_failing_server_gets_it_again_under_the_same_key(
+    quick: House, receiver: Receiver
+) -> None:
+    receiver.answers = [503, 307, 200]
+    with Poster(quick.hook, quick.clock.now) as poster:
+        courier = quick.courier(poster)
+        _only_case(quick)
+        for _ in range(3):
+            courier.step()
+            quick.clock.sleep(60)
+    keys = [headers["webhook-id"] for headers, _ in receiver.got]
+    stamps = [headers["webhook-timestamp"] for headers, _ in receiver.got]
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert len(set(stamps)) == 3
+    assert courier.counters["delivered"] == 1
+    assert quick.dead() == []
+
+
+def _only_case(house: House) -> None:
+    hooks = Hooks([_narrow(house)], house.clock.now)
+    house.store = ObservedStore(house.store._store, [hooks.observe])
+    house.confirm()
+
+
+def _narrow(house: House) -> Hook:
+    return Hook(
+        name="county", url=house.hook.url, secret=SECRET, events=frozenset({"case.opened"}),
+        most_tries=3,
+    )  # fmt: skip
+
+
+def test_after_so_many_tries_it_is_dead_with_the_reason(quick: House, receiver: Receiver) -> None:
+    receiver.answers = [500] * 10
+    _only_case(quick)
+    for _ in range(10):
+        quick.work()
+        quick.clock.sleep(3600)
+    assert len(receiver.got) == 3
+    assert [one.problem for one in quick.dead()] == ["HTTP 500; given up after 3 tries"]
+
+
+def test_what_no_repeat_can_cure_is_dead_at_once(quick: House, receiver: Receiver) -> None:
+    receiver.answers = [410]
+    _only_case(quick)
+    quick.work()
+    assert [one.problem for one in quick.dead()] == ["HTTP 410"]
+
+
+def test_news_of_last_week_is_no_news(quick: House, receiver: Receiver) -> None:
+    _only_case(quick)
+    quick.clock.sleep(timedelta(days=7).total_seconds())
+    quick.work()
+    assert receiver.got == []
+    assert [one.problem for one in quick.dead()] == ["its time is over"]
+
+
+def test_a_server_that_is_away_and_no_secret_in_the_reason(quick: House) -> None:
+    away = House(MemoryStore(), "http://127.0.0.1:9/hook?token=s3cret", most_tries=1)
+    away.confirm()
+    away.work()
+    reasons = {one.problem for one in away.dead()}
+    assert len(reasons) == 1
+    assert "s3cret" not in str(reasons)
+    assert "s3cret" not in repr(away.hook)
+    assert SECRET.decode() not in repr(away.hook)
+
+
+def test_a_killed_courier_s_news_are_another_s_after_the_lease(
+    quick: House, receiver: Receiver
+) -> None:
+    _only_case(quick)
+    with quick.store.begin() as uow:
+        uow.deliveries.lease(
+            quick.hook.target, holder="dead", now=quick.clock.now(), lease_s=150, limit=5
+        )
+        uow.commit()
+    quick.work()
+    assert receiver.got == []
+    quick.clock.sleep(150)
+    quick.work()
+    assert told(receiver) == ["case.opened"]
+
+
+def test_dismissed_is_decided_too(quick: House, receiver: Receiver) -> None:
+    lead = hamlet.finding()
+    with quick.store.begin() as uow:
+        uow.findings.add(lead)
+        dismiss(uow, lead.id, by="op", now=quick.clock.now(), reason="shadow")
+        uow.commit()
+    quick.work()
+    assert told(receiver) == ["finding.opened", "finding.decided"]
+    assert json.loads(receiver.got[1][1])["data"]["state"] == "dismissed"
