@@ -46,6 +46,7 @@ NAVIGATION: Final = (
     ("/review", "研判", "Review", Right.REVIEW),
     ("/cases", "案件", "Cases", Right.CASES),
     ("/cameras", "点位", "Cameras", Right.CAMERAS),
+    ("/reports", "报表", "Reports", Right.REPORTS),
     ("/audit", "审计", "Audit", Right.AUDIT),
     ("/accounts", "账号", "Accounts", Right.ACCOUNTS),
 )
@@ -111,7 +112,10 @@ def home_of(caller: Caller) -> str:
 
 @lru_cache(maxsize=64)
 def static_address(name: str) -> str:
-    """`/static/console.css?v=…`: changes with the file, so browsers may keep it for ever."""
+    """`/static/console.css?v=…`: changes with the file, so browsers may keep it for ever.
+
+    Not for scripts: they import each other by plain names, and two addresses would be two scripts.
+    """
     digest = sha256((STATIC / name).read_bytes()).hexdigest()[:10]
     return f"/static/{name}?v={digest}"
 

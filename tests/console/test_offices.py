@@ -16,6 +16,8 @@ WHO_MAY = [
     ("/cameras", {"operator", "duty_lead", "maintainer", "admin"}),
     ("/cameras/{camera}", {"operator", "duty_lead", "maintainer", "admin"}),
     ("/audit", {"auditor", "admin"}),
+    ("/reports", {"operator", "duty_lead", "auditor"}),
+    ("/reports/file.csv?day=2026-01-01", {"operator", "duty_lead", "auditor"}),
     ("/accounts", {"admin"}),
     ("/account", set(EVERYBODY)),
 ]
@@ -98,3 +100,20 @@ def test_the_qr_code_can_be_read() -> None:
     framed = cv2.copyMakeBorder(dots, 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=255)
     large = cv2.resize(framed, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
     assert cv2.QRCodeDetector().detectAndDecode(large)[0] == address
+
+
+def test_a_report_is_taken_away_in_each_format_and_written_down(log_in: LogIn, town: Any) -> None:
+    auditor = log_in("auditor")
+    with town.store.begin_read() as uow:
+        day = uow.rounds.of_plan("afternoon", limit=1)[0].day
+    assert f"{day}" in auditor.get(f"/reports?day={day}").text
+    heads = {"xlsx": b"PK", "csv": "\ufeff".encode(), "html": b"<!doctype", "json": b"{"}
+    for kind, head in heads.items():
+        answer = auditor.get(f"/reports/file.{kind}?day={day}")
+        assert answer.status_code == 200
+        assert answer.content[: len(head)].lower() == head.lower()
+        assert "attachment" in answer.headers["content-disposition"]
+    with town.store.begin_read() as uow:
+        assert uow.access.entries(limit=1)[0].what == "export_report"
+    assert auditor.get("/reports?day=yesterday").status_code == 422
+    assert auditor.get("/reports/file.exe?day=2026-01-01").status_code == 422

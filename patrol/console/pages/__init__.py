@@ -12,6 +12,7 @@ from patrol.console.pages import (
     leader,
     people,
     picture,
+    reports,
     review,
     rounds,
     today,
@@ -19,5 +20,17 @@ from patrol.console.pages import (
 
 ALL: Final[tuple[APIRouter, ...]] = tuple(
     page.router
-    for page in (entry, picture, today, rounds, review, cases, leader, cameras, audit, people)
+    for page in (
+        entry,
+        picture,
+        today,
+        rounds,
+        review,
+        cases,
+        leader,
+        cameras,
+        reports,
+        audit,
+        people,
+    )
 )

@@ -18,6 +18,7 @@ DEEDS: Final = {
     "send_picture": ("画面发至网格", "picture sent to the ground"),
     "visit": ("巡查取流", "visited by the patrol"),
     "log_in": ("登录", "logged in"),
+    "export_report": ("导出报表", "exported a report"),
     "add_account": ("新建账号", "added an account"),
     "change_password": ("修改密码", "changed a password"),
     "disable_account": ("停用账号", "disabled an account"),

@@ -213,7 +213,14 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("online", deliver)
 addEventListener("offline", () => { online = false; draw() })
 setInterval(() => { if (!document.hidden) deliver() }, 15_000)
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("/leader/worker.js", { scope: "/leader" }).catch(() => {})
+// what this page is made of goes on the shelf now: the next visit may find no link
+async function shelve() {
+  await navigator.serviceWorker.register("/leader/worker.js", { scope: "/leader" })
+  const own = [...document.querySelectorAll("link[rel=stylesheet], link[rel=icon], script[src]")].map((one) => one.href || one.src)
+  const shelf = await caches.open("leader-1")
+  await shelf.addAll(["/leader", new URL("./phone.js", import.meta.url).href, ...own])
+}
+if ("serviceWorker" in navigator) shelve().then(() => { document.body.dataset.shelved = "" }, () => {})
 kept(`cases:${account}`).then((last) => { shown ??= last; draw() })
 listen()
 deliver()
