@@ -22,6 +22,7 @@ from patrol.mqtt.embedded import EmbeddedBroker
 from patrol.ports import Clock, Detector, Store, UnitOfWork
 from patrol.review.decide import confirm
 from patrol.rounds.conduct import Conductor, RoundHouse
+from patrol.rounds.health import HealthDesk
 from patrol.rounds.judge import Judge
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
@@ -195,7 +196,7 @@ def _record_policy(site: Site, wire: Wire) -> RecordPolicy:
 
     return RecordPolicy(
         rules=site.rules,
-        announcer=wire,
+        health=HealthDesk(announcer=wire, policy=site.settings.health, tree=site.registry.tree),
         auto_confirm=auto_confirm,
         keep_evidence=timedelta(days=site.settings.retention.evidence_days),
     )

@@ -24,6 +24,7 @@ from patrol.rounds.begin import NOT_IN_WINDOW, Occasion, begin, close, write_mis
 from patrol.rounds.consent import ConsentGate
 from patrol.rounds.cost import Meter, peak_rss_mb
 from patrol.rounds.judge import Judged, VisitStart, failed_visit
+from patrol.rounds.outages import settle
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
 from patrol.rounds.record import RecordPolicy, record
 from patrol.rounds.seats import Caps
@@ -212,6 +213,7 @@ class Conductor:
                 uow.rounds.put(ended)
             else:
                 ended = close(uow, stored, reason=reason, now=now)
+                settle(uow, ended.id, self._house.cameras(), self._house.policy.health, now)
             facts = summarise(uow, ended, now)
             uow.outbox.add(self._news(ended, facts, f"end-{now:%H%M%S%f}", now))
             uow.commit()
@@ -230,7 +232,9 @@ class Conductor:
     def _news(
         self, a_round: Round, facts: Mapping[str, object], key: str, now: datetime
     ) -> OutboxMessage:
-        return self._house.policy.announcer.round(a_round.plan, f"{a_round.id}/{key}", facts, now)
+        return self._house.policy.health.announcer.round(
+            a_round.plan, f"{a_round.id}/{key}", facts, now
+        )
 
     def _refresh(self) -> None:
         self._house.refresh_cameras()

@@ -17,7 +17,8 @@ from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Observation
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.rules import Rule, Rules
-from patrol.ports import Announcer, UnitOfWork
+from patrol.ports import UnitOfWork
+from patrol.rounds.health import HealthDesk, note_visit
 from patrol.rounds.judge import Judged
 from patrol.rounds.progress import Recorded
 from patrol.rounds.words import why_found
@@ -33,7 +34,7 @@ class RecordPolicy:
     """What the recorder needs to know of the site."""
 
     rules: Rules
-    announcer: Announcer
+    health: HealthDesk
     auto_confirm: AutoConfirm  # for kinds that the site's rules let out unreviewed
     keep_evidence: timedelta  # a picture that a finding stands on outlives ordinary samples
 
@@ -53,7 +54,7 @@ def record(
         uow.access.append(
             at=now, who=MACHINE, what="visit", camera=camera.id, why=visit.round or "second look"
         )
-    messages = _tell_health(uow, visit, now, policy.announcer)
+    messages = note_visit(uow, visit, policy.health, now)
     findings = 0
     for kind_group in _by_category(judged.observations, policy.rules):
         made = _find(uow, kind_group, camera=camera, visit=visit, persistent=persistent)
@@ -150,29 +151,3 @@ def _count_where_known(uow: UnitOfWork, best: Observation, category: str, camera
         )
         return True
     return False
-
-
-def health_of(visit: Visit) -> tuple[str, str] | None:
-    """(state, why) as the maintainer sees it; None when the visit says nothing about it."""
-    if visit.outcome in (VisitOutcome.PENDING, VisitOutcome.MISSED):
-        return None
-    if visit.outcome is VisitOutcome.NOT_VIEWABLE and not visit.faults:
-        return "offline", visit.failure
-    if visit.faults:
-        return "faulty", " ".join(visit.faults)
-    return "online", ""
-
-
-def _tell_health(uow: UnitOfWork, visit: Visit, now: datetime, announcer: Announcer) -> int:
-    """One message when the story changes; a camera first seen healthy is no news."""
-    health = health_of(visit)
-    if health is None:
-        return 0
-    state, why = health
-    known = uow.health.get(visit.camera)
-    if known is not None and (known[0], known[2]) == health:
-        return 0
-    uow.health.put(visit.camera, state, now, why)
-    if known is None and state == "online":
-        return 0
-    return int(uow.outbox.add(announcer.health(visit.camera, state, now, why, now)))

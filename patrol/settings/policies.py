@@ -10,6 +10,8 @@ from datetime import time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from patrol.domain.calendar import Calendar
+from patrol.domain.health import HealthPolicy
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.rules import Rules
@@ -108,6 +110,8 @@ class Settings:
     log: Path = Path("var/patrol.log")
     console: ConsoleSettings = ConsoleSettings()
     office: OfficeHours | None = field(default_factory=OfficeHours)  # None: round the clock
+    calendar: Calendar = field(default_factory=Calendar)
+    health: HealthPolicy = field(default_factory=HealthPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ The models name what may be written; `policies.py` has the defaults and says wha
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -13,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from patrol.domain.round import PatrolPlan
+from patrol.domain.calendar import Calendar
+from patrol.settings.calendar import CalendarSection, HealthSection, PlanSection
 from patrol.settings.environment import BadReference, expand
 from patrol.settings.fields import (
     BrokerUrl,
-    ClockTime,
     DatabaseUrl,
     Division,
     PlainId,
@@ -71,29 +70,6 @@ class _MqttSection(Section):
         )  # fmt: skip
 
 
-class _PlanSection(Section):
-    start: ClockTime
-    finish_by: ClockTime
-    after_sunrise_min: int | None = Field(default=None, ge=0, le=600)
-    before_sunset_min: int | None = Field(default=None, ge=0, le=600)
-
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
-        if self.finish_by <= self.start:
-            raise ValueError(
-                f"finish_by {self.finish_by:%H:%M} is not after start {self.start:%H:%M},"
-                " a round ends on the day on which it starts"
-            )
-        return self
-
-    def policy(self, name: str) -> PatrolPlan:
-        return PatrolPlan(
-            name=name, start=self.start, finish_by=self.finish_by,
-            after_sunrise=_minutes(self.after_sunrise_min),
-            before_sunset=_minutes(self.before_sunset_min),
-        )  # fmt: skip
-
-
 class _SamplingSection(Section):
     pictures: int = Field(default=Sampling().pictures, ge=1, le=10)
     spacing_s: float = Field(default=Sampling().spacing_s, ge=0, le=60)
@@ -135,7 +111,7 @@ class _SiteFile(Section):
     models: Path = Path("var/models")
     objects: bool = True
     mqtt: _MqttSection = _MqttSection()
-    plans: dict[PlainId, _PlanSection] | None = Field(default=None, min_length=1)
+    plans: dict[PlainId, PlanSection] | None = Field(default=None, min_length=1)
     sampling: _SamplingSection = _SamplingSection()
     limits: _LimitsSection = _LimitsSection()
     retention: _RetentionSection = _RetentionSection()
@@ -144,14 +120,25 @@ class _SiteFile(Section):
     log: Path = Path("var/patrol.log")
     console: _ConsoleSection = _ConsoleSection()
     office: OfficeSection = OfficeSection()
+    calendar: CalendarSection = CalendarSection()
+    health: HealthSection = HealthSection()
 
     @model_validator(mode="after")
     def _office_hours_make_sense(self) -> Self:
         self.office.policy(self.site.timezone)  # its ValueError says what is wrong
         return self
 
+    @model_validator(mode="after")
+    def _calendar_makes_sense(self) -> Self:
+        self._calendar()  # its ValueError says what is wrong
+        return self
+
+    def _calendar(self) -> Calendar:
+        written = {n: plan.policy(n) for n, plan in (self.plans or {}).items()}
+        return self.calendar.policy(written or default_plans(), ZoneInfo(self.site.timezone))
+
     def policy(self) -> Settings:
-        site = self.site
+        site, calendar = self.site, self._calendar()
         return Settings(
             site=SiteInfo(
                 id=site.id, name=site.name, code=site.code, tz=ZoneInfo(site.timezone),
@@ -159,8 +146,7 @@ class _SiteFile(Section):
             ),
             mqtt=self.mqtt.policy(), database=self.database, evidence=self.evidence,
             evidence_mb=self.evidence_mb, models=self.models, objects=self.objects,
-            plans={n: plan.policy(n) for n, plan in self.plans.items()}
-            if self.plans else default_plans(),
+            plans=calendar.plans, calendar=calendar, health=self.health.policy(),
             sampling=Sampling(**self.sampling.model_dump()),
             limits=Limits(**self.limits.model_dump()),
             retention=Retention(**self.retention.model_dump()),
@@ -231,7 +217,3 @@ def _check_quality(file: _SiteFile, document: Document, notes: FileNotes) -> Non
         if name not in known:
             said = f"unknown threshold{did_you_mean(name, known)}"
             notes.problem(document.line(("quality", name)), f"quality.{name}", said)
-
-
-def _minutes(value: int | None) -> timedelta | None:
-    return None if value is None else timedelta(minutes=value)

@@ -24,6 +24,7 @@ from patrol.lock import exclusive
 from patrol.ports import Busy, EvidenceFull, Store
 from patrol.rounds.begin import NOT_IN_WINDOW
 from patrol.rounds.conduct import Conductor, RoundHouse
+from patrol.rounds.health import HealthDesk
 from patrol.rounds.keeper import MISSED_REASON, Keeper
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
@@ -47,7 +48,7 @@ def a_wire(town: list[Camera]) -> Wire:
 def house(rig: Any, town: list[Camera]) -> RoundHouse:
     policy = RecordPolicy(
         rules=Rules(),
-        announcer=a_wire(town),
+        health=HealthDesk(announcer=a_wire(town)),
         auto_confirm=lambda *_: 0,
         keep_evidence=timedelta(days=1),
     )

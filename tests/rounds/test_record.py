@@ -1,11 +1,8 @@
-"""One visit into the books: findings made, counted, held back; health told on change only."""
+"""One visit into the books: findings made, counted, held back."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
-
-import pytest
 
 from patrol.dispatch.wire import Wire
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
@@ -18,6 +15,7 @@ from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.domain.rules import Rule, Rules
 from patrol.domain.zone import PictureAreas, Zone
 from patrol.ports import UnitOfWork
+from patrol.rounds.health import HealthDesk
 from patrol.rounds.judge import Judged
 from patrol.rounds.progress import Recorded
 from patrol.rounds.record import RecordPolicy, record
@@ -59,7 +57,7 @@ class Desk:
         self.urgent: list[FindingId] = []
         self.policy = RecordPolicy(
             rules=rules or Rules(),
-            announcer=wire(self.camera),
+            health=HealthDesk(announcer=wire(self.camera)),
             auto_confirm=self._confirm,
             keep_evidence=timedelta(days=180),
         )
@@ -194,32 +192,3 @@ def test_a_recorded_visit_is_not_recorded_again() -> None:
     assert [desk.write(judged).findings, desk.write(judged).findings] == [1, 0]
     with desk.store.begin() as uow:
         assert uow.rounds.books(ident).observations == 1
-
-
-@pytest.mark.parametrize(
-    ("stories", "told"),
-    [
-        pytest.param(["ok", "ok"], [], id="healthy is no news"),
-        pytest.param(["ok", "off", "off"], ["offline"], id="told once"),
-        pytest.param(["off", "ok", "off"], ["offline", "online", "offline"], id="every change"),
-        pytest.param(["black", "ok"], ["faulty", "online"], id="a covered camera"),
-        pytest.param(["ok", "missed", "ok"], [], id="not visited says nothing"),
-    ],
-)
-def test_health_is_told_on_change_only(stories: list[str], told: list[str]) -> None:
-    desk = Desk()
-    how = {
-        "ok": {"outcome": VisitOutcome.NORMAL},
-        "off": {"outcome": VisitOutcome.NOT_VIEWABLE, "failure": "unreachable"},
-        "black": {
-            "outcome": VisitOutcome.NOT_VIEWABLE,
-            "failure": "unusable_picture",
-            "faults": ("black_screen",),
-        },
-        "missed": {"outcome": VisitOutcome.MISSED},
-    }
-    messages = sum(desk.visit(**how[story]).messages for story in stories)  # type: ignore[arg-type]
-    assert messages == len(told)
-    with desk.store.begin() as uow:
-        sent = uow.outbox.lease(holder="t", now=NOW, lease_s=60.0, limit=10)
-        assert [json.loads(message.payload)["state"] for message in sent] == told

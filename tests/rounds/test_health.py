@@ -1,0 +1,224 @@
+"""Health told in rounds: hysteresis, one notice for one cause, the maintenance queue in order."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from patrol.dispatch.wire import Wire
+from patrol.domain.camera import Camera, Consent, ConsentState, Placement
+from patrol.domain.grid import Grid, GridLevel, GridTree
+from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
+from patrol.domain.registry import Registry
+from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
+from patrol.domain.trouble import TroubleKind
+from patrol.rounds.health import HealthDesk, note_visit
+from patrol.rounds.outages import COVERED, RECOVERED, settle
+from simulators.store import MemoryStore
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+TOWN, VILLAGE, OTHER = (GridCode(f"620902104{n}000") for n in ("000", "203", "204"))
+TREE = GridTree(
+    grids={
+        TOWN: Grid(code=TOWN, name="上坝镇", level=GridLevel.TOWN, parent=None),
+        VILLAGE: Grid(code=VILLAGE, name="上坝村", level=GridLevel.VILLAGE, parent=TOWN),
+        OTHER: Grid(code=OTHER, name="小沟村", level=GridLevel.VILLAGE, parent=TOWN),
+    }
+)
+HOW: Mapping[str, Any] = {
+    "ok": {"outcome": VisitOutcome.NORMAL, "usable_pictures": 1},
+    "off": {"outcome": VisitOutcome.NOT_VIEWABLE, "failure": "unreachable"},
+    "denied": {"outcome": VisitOutcome.NOT_VIEWABLE, "failure": "refused_us"},
+    "black": {
+        "outcome": VisitOutcome.NOT_VIEWABLE,
+        "failure": "unusable_picture",
+        "faults": ("black_screen",),
+    },
+    "missed": {"outcome": VisitOutcome.MISSED},
+}
+
+
+def a_camera(number: int, link: str, grid: GridCode = VILLAGE) -> Camera:
+    return Camera(
+        id=CameraId(f"{number:020}"),
+        name=f"camera {number}",
+        grid=grid,
+        place="村口",
+        url=f"rtsp://127.0.0.1/{number}",
+        link=LinkId(link),
+        consent=Consent(state=ConsentState.GRANTED, until=date(2027, 6, 30)),
+        placement=Placement.OUTDOOR,
+    )
+
+
+class Shift:
+    """Rounds half a day apart over a few cameras; answers with what was told on MQTT."""
+
+    def __init__(self, *cameras: Camera) -> None:
+        self.store = MemoryStore()
+        self.cameras = {camera.id: camera for camera in cameras}
+        registry = Registry(cameras=self.cameras, tree=TREE, people={})
+        wire = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)
+        self.desk = HealthDesk(announcer=wire, tree=TREE)
+        self.rounds = 0
+
+    def round(self, how: str | Mapping[int, str]) -> list[tuple[int, str]]:
+        """One round; `how` for every camera or by number (ok where nothing is said)."""
+        self.rounds += 1
+        ident, at = RoundId(f"r{self.rounds}"), NOW + self.rounds * timedelta(hours=12)
+        a_round = Round(
+            id=ident, plan="morning", day=at.date(), planned_at=at, finish_by=at,
+            planned=len(self.cameras), refused={},
+        )  # fmt: skip
+        places = [PlannedVisit(round=ident, camera=c, order=i) for i, c in enumerate(self.cameras)]
+        with self.store.begin() as uow:
+            uow.rounds.add(a_round, places)
+            for camera in self.cameras:
+                story = how if isinstance(how, str) else how.get(int(camera), "ok")
+                visit = Visit(
+                    round=ident, camera=camera, started_at=at, finished_at=at, **HOW[story]
+                )
+                uow.rounds.record(visit)
+                note_visit(uow, visit, self.desk, at)
+            settle(uow, ident, self.cameras, self.desk, at + timedelta(minutes=9))
+            uow.commit()
+        return self.told()
+
+    def told(self) -> list[tuple[int, str]]:
+        with self.store.begin() as uow:
+            sent = uow.outbox.lease(holder="t", now=NOW, lease_s=1e9, limit=999)
+            uow.commit()
+        bodies = [json.loads(message.payload) for message in sent]
+        return [(int(body["camera"]), body["state"]) for body in bodies]
+
+    def queue(self) -> list[tuple[str, str, str]]:
+        with self.store.begin_read() as uow:
+            return [(str(t.kind), t.subject.lstrip("0"), t.state) for t in uow.troubles.standing()]
+
+    def closed(self) -> list[str]:
+        with self.store.begin_read() as uow:
+            return [t.closed_why for t in uow.troubles.list() if t.closed_at]
+
+
+@pytest.mark.parametrize(
+    ("stories", "told"),
+    [
+        pytest.param(["ok", "ok"], [], id="healthy is no news"),
+        pytest.param(["ok", "off"], [], id="one failure is none"),
+        pytest.param(["ok", "off", "off", "off"], ["offline"], id="told once"),
+        pytest.param(["ok", "off", "ok", "off", "ok"], [], id="it must fail in a row"),
+        pytest.param(["off"], ["offline"], id="never seen well: no benefit of a doubt"),
+        pytest.param(["off", "ok", "off", "off"], ["offline", "online", "offline"], id="changes"),
+        pytest.param(["black", "ok"], ["faulty", "online"], id="a covered camera"),
+        pytest.param(["black", "off", "off", "black"], ["faulty", "offline", "faulty"], id="mix"),
+        pytest.param(["ok", "missed", "off", "missed", "ok"], [], id="not visited says nothing"),
+        pytest.param(["ok", "off", "denied"], ["offline"], id="another reason is the same story"),
+    ],
+)
+def test_a_camera_alone_is_told_on_change_only(stories: list[str], told: list[str]) -> None:
+    shift = Shift(a_camera(1, "a"))
+    assert [state for story in stories for _, state in shift.round(story)] == told
+
+
+def test_failing_for_long_enough_is_offline_too() -> None:
+    shift = Shift(a_camera(1, "a"))
+    policy = replace(shift.desk.policy, offline_after_visits=9, offline_after=timedelta(hours=13))
+    shift.desk = replace(shift.desk, policy=policy)
+    assert [shift.round(story) for story in ("ok", "off", "off", "off")] == [
+        [], [], [], [(1, "offline")]
+    ]  # fmt: skip
+    with shift.store.begin_read() as uow:
+        story = uow.health.story(CameraId(f"{1:020}"))
+    assert story is not None
+    assert (story.since, story.failures) == (NOW + timedelta(hours=24), 3)
+
+
+FIVE = [a_camera(n, "nvr1") for n in range(1, 6)]
+
+
+def test_a_link_that_is_down_is_told_once_and_its_recovery_once() -> None:
+    shift = Shift(*FIVE, a_camera(9, "nvr2"))
+    shift.round("ok")
+    dark = dict.fromkeys(range(1, 5), "off")
+    assert shift.round(dark) == [(1, "offline")]
+    assert shift.queue() == [("link", "nvr1", "down")]
+    assert shift.round(dark) == []
+    assert shift.round(dict.fromkeys(range(1, 6), "off")) == []
+    assert shift.round("ok") == [(1, "online")]
+    assert shift.round("ok") == []
+    assert shift.queue() == []
+    assert shift.closed() == [RECOVERED]
+
+
+def test_an_outage_is_one_lead_for_the_maintainer() -> None:
+    shift = Shift(*FIVE)
+    shift.round("off")
+    shift.round("off")
+    with shift.store.begin_read() as uow:
+        (lead,) = uow.findings.queue()
+    assert (lead.subject, lead.kind, lead.category, lead.level) == (
+        "equipment", "link_down", "equipment", "IV"
+    )  # fmt: skip
+    assert "nvr1" in lead.why
+    assert "5/5" in lead.why
+
+
+def test_who_is_still_silent_when_the_link_is_back_stands_for_itself() -> None:
+    shift = Shift(*FIVE)
+    shift.round("off")
+    assert shift.round({2: "off"}) == [(1, "online"), (2, "offline")]
+    assert shift.queue() == [("camera", "2", "offline")]
+    assert shift.round("ok") == [(2, "online")]
+
+
+def test_between_down_and_back_an_outage_stays() -> None:
+    shift = Shift(*FIVE)
+    shift.round("off")
+    assert shift.round({1: "off", 2: "off"}) == []  # 40 % still silent
+    assert shift.queue() == [("link", "nvr1", "down")]
+
+
+def test_a_camera_that_was_offline_before_joins_the_outage() -> None:
+    shift = Shift(*FIVE)
+    shift.round({3: "off"})
+    assert shift.queue() == [("camera", "3", "offline")]
+    shift.round("off")
+    assert shift.queue() == [("link", "nvr1", "down")]
+    assert shift.closed() == [COVERED]
+
+
+def test_two_cameras_are_two_cameras() -> None:
+    shift = Shift(a_camera(1, "a"), a_camera(2, "a"))
+    assert shift.round("off") == [(1, "offline"), (2, "offline")]
+
+
+def test_a_camera_that_refuses_us_is_no_part_of_an_outage() -> None:
+    shift = Shift(*FIVE)
+    told = shift.round({1: "off", 2: "off", 3: "off", 4: "off", 5: "denied"})
+    assert told == [(1, "offline"), (5, "offline")]
+
+
+def test_a_village_without_power_is_one_notice_not_one_a_link() -> None:
+    here = [a_camera(n, f"nvr{n % 3}") for n in range(1, 13)]
+    there = [a_camera(n, "nvr9", OTHER) for n in range(20, 26)]
+    shift = Shift(*here, *there)
+    shift.round("ok")
+    assert shift.round(dict.fromkeys(range(1, 12), "off")) == [(1, "offline")]
+    with shift.store.begin_read() as uow:
+        (trouble,) = uow.troubles.standing()
+    assert (trouble.kind, trouble.subject) == (TroubleKind.VILLAGE, VILLAGE)
+    assert "上坝村" in trouble.why
+    assert len(trouble.cameras) == 11
+
+
+def test_a_camera_that_left_the_registry_leaves_the_queue() -> None:
+    shift = Shift(a_camera(1, "a"), a_camera(2, "a"))
+    shift.round("off")
+    del shift.cameras[CameraId(f"{1:020}")]
+    assert shift.round("off") == []
+    assert shift.queue() == [("camera", "2", "offline")]
+    assert shift.closed() == ["left the registry"]
