@@ -198,8 +198,8 @@ def _canal(scene: Scene) -> Layout:
         min_height=0.04,
     )
     at = canal.middle
-    walker = figures.person((0.30, 0.20, 0.12), (0.14, 0.14, 0.15), stride=0.2)
-    child = figures.person((0.20, 0.22, 0.62), (0.30, 0.22, 0.15), stride=0.1)
+    walker = figures.person((0.45, 0.45, 0.50), (0.14, 0.14, 0.15), stride=0.2)
+    child = figures.person((0.25, 0.28, 0.70), (0.30, 0.22, 0.15), stride=0.1)
     keeper = figures.person((0.10, 0.45, 0.75), (0.16, 0.16, 0.16), stride=0.12)
     return Layout(
         seed=scene.serial + 60,
@@ -212,7 +212,7 @@ def _canal(scene: Scene) -> Layout:
         stages={
             "person_near_water": (
                 Placed(figure=walker, x=at(7.0) - 2.1, y=7.0, heading_deg=20),
-                Placed(figure=child, x=at(10.0) - 2.0, y=10.0, heading_deg=-40),
+                Placed(figure=child, x=at(11.0) - 2.6, y=11.0, heading_deg=-40),
             ),
             "keeper": (Placed(figure=keeper, x=at(8.0) + 2.2, y=8.0, heading_deg=140),),
         },
