@@ -44,6 +44,10 @@ def run(
     """
     detector, note = _detector(models)
     tell(note)
+    if what == TOWN:
+        from patrol.eval.town import run_town  # noqa: PLC0415  RTSP and settings, only here
+
+        return run_town(detector=detector, policy=policy, tell=tell, note=note)
     names = list(SETS) if what == ALL else [what]
     found: dict[str, Any] = {}
     pages = []

@@ -76,7 +76,19 @@ def render(found: Mapping[str, Any]) -> RenderableType:
         kinds = {kind: row for kind, row in found["kinds"].items() if row["group"] == group}
         if kinds:
             parts.append(_table(f"{title} — {found['set']}", kinds))
+    if found.get("seeded"):
+        parts.append(_seeded(found["seeded"]))
     return Group(*parts, *_summary(found), *found["notes"])
+
+
+def _seeded(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What was put into the simulated town, and what was said of it."""
+    table = Table(title="布设的问题 seeded problems", title_justify="left")
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    return table
 
 
 def _table(title: str, kinds: Mapping[str, Mapping[str, Any]]) -> Table:

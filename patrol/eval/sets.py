@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import numpy as np
 
@@ -27,7 +26,7 @@ START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)  # ten in the morning, Shanghai
 EVERY = timedelta(hours=12)
 LEARNED = 9  # accepted visits before anything is judged
 PER_CLIP = 60  # judged visits of a newcomer camera: a third with one, two thirds clean
-CLEAN_EVERY = 3  # a clean visit after so many faulty ones
+SHADOWED = 24  # visits of a clip with a cast shadow
 HALVES = {"training": TRAINING, "judging": JUDGING}
 Change = Callable[[BgrImage, Rng], BgrImage]
 
@@ -104,10 +103,7 @@ def _learned(camera: str, clip: Footage, *, infrared: bool) -> Iterator[Labelled
 
 
 def newcomer_set(half: str) -> Iterator[Labelled]:
-    """Clean visits and visits with one thing, under ±40 % exposure and 8 px shift, in both lights.
-
-    Half of the clean day visits carry a cast shadow instead.
-    """
+    """Clean visits and visits with one thing, under ±40 % exposure, 8 px shift, in both lights."""
     for clip in installed(half):
         for infrared in (False, True):
             yield from _newcomers(footage(clip), infrared=infrared)
@@ -127,9 +123,20 @@ def _newcomers(clip: Footage, *, infrared: bool) -> Iterator[Labelled]:
         recipe = Recipe(
             clip=clip, infrared=infrared, mild=False, seed=seed,
             put_on=(box, kinds[turn // 3 % len(kinds)]) if box else None,
-            shadow=not infrared and not thing and turn % 2 == 0,
         )  # fmt: skip
         yield _visit(camera, turn, recipe, newcomers=(box,) if box else ())
+
+
+def shadow_set(half: str) -> Iterator[Labelled]:
+    """Nothing new, but a hard shadow over a part of every picture, in the same changing light."""
+    for clip in (footage(clip) for clip in installed(half)):
+        camera = f"shadows-{clip.name}"
+        yield from _learned(camera, clip, infrared=False)
+        for turn in range(LEARNED, LEARNED + SHADOWED):
+            recipe = Recipe(
+                clip=clip, infrared=False, mild=False, seed=f"{camera}/{turn}", shadow=True
+            )
+            yield _visit(camera, turn, recipe, newcomers=())
 
 
 def fault_set(half: str, severities: Sequence[int] = (1,)) -> Iterator[Labelled]:
@@ -167,5 +174,5 @@ def flame_set(_half: str) -> Iterator[Labelled]:
 
 
 SETS: dict[str, Callable[[str], Iterator[Labelled]]] = {
-    "faults": partial(fault_set), "newcomers": newcomer_set, "flames": flame_set,
+    "faults": fault_set, "newcomers": newcomer_set, "shadows": shadow_set, "flames": flame_set,
 }  # fmt: skip
