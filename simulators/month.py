@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from patrol.dispatch.inbox import Inbox
-from patrol.dispatch.verification import verified
 from patrol.dispatch.wire import Wire
-from patrol.domain.case import Case, CaseState
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, RoundId, Sha256
 from patrol.domain.levels import Level
@@ -40,6 +38,7 @@ from patrol.store import SqlStore, open_store, upgrade
 from patrol.vision.memory import EyeMemory
 from patrol.vision.quality import QualityHistory
 from patrol.vision.reference.memory import SceneMemory
+from simulators.month_ground import work
 from simulators.still import Still
 from simulators.town.build import build_town
 from simulators.town.config import Place, write_config
@@ -54,7 +53,6 @@ LEADS: Final = (
     ("person_near_water", Level.PRESSING), ("open_flame", Level.URGENT),
 )  # fmt: skip
 LEADS_A_ROUND: Final = 8
-REPLIES: Final = ("acknowledge", "arrive", "handled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,28 +274,8 @@ class _Writer:
                     announcer=self._wire, zone=self._site.settings.site.tz,
                 )  # fmt: skip
                 uow.commit()
-            self._work(case, at, steps=self._rng.randint(0, 3) if newest else 3)
-
-    def _work(self, case: Case, at: datetime, *, steps: int) -> None:
-        leader = case.policy.ladder[0].person
-        for number, said in enumerate(REPLIES[:steps], start=1):
-            heard = min(at + timedelta(minutes=8 * number), self._now)
-            body: dict[str, object] = {
-                "v": 1, "key": f"{case.id}-{said}", "person": leader, "type": said,
-                "client_at": heard.isoformat(),
-            }  # fmt: skip
-            if said == "handled":
-                body |= {"type": "feedback", "result": "handled", "text": "已到场清理"}
-            topic = f"patrol/v1/{self._wire.site}/grid/{case.grid}/reply/{case.id}"
-            self._inbox.handle(topic, json.dumps(body).encode(), heard)
-        if steps == len(REPLIES) and self._now - at > timedelta(hours=8):
-            self._verify(case, at + timedelta(minutes=30))
-
-    def _verify(self, case: Case, at: datetime) -> None:
-        with self._store.begin() as uow:
-            if uow.cases.get(case.id).state is CaseState.FED_BACK:
-                verified(uow, case.id, gone=True, by="patrol", now=at, announcer=self._wire)
-                uow.commit()
+            steps = self._rng.randint(0, 3) if newest else 3
+            work(case, at, steps=steps, now=self._now, inbox=self._inbox)
 
 
 def main() -> None:

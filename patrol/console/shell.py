@@ -46,6 +46,7 @@ NAVIGATION: Final = (
     ("/review", "研判", "Review", Right.REVIEW),
     ("/cases", "案件", "Cases", Right.CASES),
     ("/cameras", "点位", "Cameras", Right.CAMERAS),
+    ("/grid", "网格", "Grid", Right.GRID),
     ("/reports", "报表", "Reports", Right.REPORTS),
     ("/audit", "审计", "Audit", Right.AUDIT),
     ("/accounts", "账号", "Accounts", Right.ACCOUNTS),

@@ -265,6 +265,7 @@ PAGES = [
     ("admin", "/cameras", "cameras"),
     ("admin", "/accounts", "accounts"),
     ("auditor", "/audit", "audit"),
+    ("operator", "/grid", "grid"),
     ("operator", "/reports", "reports"),
     ("operator", "/account", "account"),
     ("leader", "/leader", "leader"),

@@ -9,6 +9,7 @@ from patrol.console.pages import (
     cameras,
     cases,
     entry,
+    grid,
     leader,
     people,
     picture,
@@ -22,6 +23,7 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         entry,
+        grid,
         picture,
         today,
         rounds,
@@ -29,6 +31,7 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
         cases,
         leader,
         cameras,
+        grid,
         reports,
         audit,
         people,
