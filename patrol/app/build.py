@@ -10,6 +10,7 @@ from typing import Any
 
 from patrol.app.house import App
 from patrol.app.looks import Looker
+from patrol.app.news import observers, read_news
 from patrol.app.patience import Patience, open_patiently
 from patrol.app.registry import LiveRegistry
 from patrol.clock import SystemClock
@@ -17,8 +18,10 @@ from patrol.dispatch.wire import Wire
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Light
 from patrol.evidence import FileEvidence, JpegEncoder
+from patrol.metrics import Meters
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded import EmbeddedBroker
+from patrol.observed import ObservedStore
 from patrol.ports import Clock, Detector, Store, UnitOfWork
 from patrol.review.decide import confirm
 from patrol.rounds.conduct import Conductor, RoundHouse
@@ -51,7 +54,9 @@ def build(
     clock = clock or SystemClock()
     one_thread_each()
     with ExitStack() as stack:
-        store = stack.enter_context(open_patiently(site.settings.database, clock, patience))
+        news, meters = read_news(site.settings), Meters()
+        books = stack.enter_context(open_patiently(site.settings.database, clock, patience))
+        store = ObservedStore(books, observers(news, meters, clock))
         with store.begin() as uow:
             uow.registry.sync(site.registry, clock.now())
             uow.commit()
@@ -78,6 +83,8 @@ def build(
             conductor=_conductor(parts, rng or random.Random()),  # noqa: S311  orders visits
             looker=_looker(parts),
             without_objects=without_objects,
+            news=news,
+            meters=meters,
         )
 
 
@@ -110,6 +117,7 @@ def _conductor(parts: _Parts, rng: random.Random) -> Conductor:
             options=_options(settings),
             stream=settings.sampling.stream,
             rng=rng,
+            calendar=settings.calendar,
         )
     )
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from patrol import __version__
 from patrol.app.looks import Looker
+from patrol.app.news import News
 from patrol.app.registry import LiveRegistry
 from patrol.dispatch.inbox import Inbox
 from patrol.dispatch.ladder import Ladder
@@ -22,6 +23,7 @@ from patrol.domain.levels import Level
 from patrol.domain.round import PatrolPlan, Round
 from patrol.evidence import FileEvidence
 from patrol.lock import exclusive
+from patrol.metrics import Meters
 from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
 from patrol.ports import Clock, Store
 from patrol.review.decide import confirm, dismiss, unsure
@@ -50,12 +52,14 @@ class App:
     wire: Wire
     conductor: Conductor
     looker: Looker
+    news: News  # who outside MQTT is told
+    meters: Meters
     without_objects: str = ""  # why no objects are looked for; empty when they are
     _relays: list[Relay] = field(default_factory=list)
 
     def plan(self, name: str) -> PatrolPlan:
         """Raises UnknownPlan."""
-        plans = self.site.settings.plans
+        plans = self.site.settings.calendar.all_plans
         if name not in plans:
             raise UnknownPlan(f"no plan {name!r}, there are: {', '.join(plans)}")
         return plans[name]

@@ -117,7 +117,7 @@ def keeper_of(
     """Keeps the site's plans."""
     site = app.site.settings.site
     return Keeper(
-        plans=app.site.settings.plans,
+        calendar=app.site.settings.calendar,
         zone=site.tz,
         sun=SiteSun(site.latitude, site.longitude, site.tz),
         clock=app.clock,

@@ -12,6 +12,8 @@ from enum import StrEnum, auto
 from patrol.domain.camera import Camera
 from patrol.domain.grid import GridTree
 
+IN_MAINTENANCE = "in_maintenance"  # counted beside a round with the refusals of consent
+
 
 class Scope(StrEnum):
     """What is stopped."""

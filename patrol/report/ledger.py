@@ -17,6 +17,7 @@ from patrol.domain.grid import GridLevel
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import Registry
 from patrol.domain.round import Round, Visit, VisitOutcome
+from patrol.domain.stoppage import IN_MAINTENANCE
 from patrol.domain.words import FAULTS
 from patrol.report import words
 from patrol.report.material import Heading, Material, first
@@ -39,6 +40,7 @@ class Tallies:
     seen: int
     offline: int
     refused: int
+    upkeep: int = 0  # in maintenance: neither planned nor missed
 
     @property
     def coverage(self) -> float | None:
@@ -48,12 +50,15 @@ class Tallies:
 
 def tallies(material: Material) -> Tallies:
     """Counted from the visits themselves."""
+    refused = [sheet.round.refused for sheet in material.sheets]
+    upkeep = sum(one.get(IN_MAINTENANCE, 0) for one in refused)
     visits = [visit for sheet in material.sheets for visit in sheet.visits]
     return Tallies(
         planned=sum(sheet.round.planned for sheet in material.sheets),
         seen=sum(visit.outcome.is_seen for visit in visits),
         offline=sum(visit.failure in OFFLINE for visit in visits),
-        refused=sum(sum(sheet.round.refused.values()) for sheet in material.sheets),
+        refused=sum(sum(r.values()) for r in refused) - upkeep,
+        upkeep=upkeep,
     )
 
 

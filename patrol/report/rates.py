@@ -69,6 +69,8 @@ def _looks(material: Material) -> list[Figure]:
     intact = sum(not v.faults for v in seen)
     pictured = [v for v in visited if v.outcome.is_seen or v.faults]
     left_out = f"不含未授权 {head.refused} 路次"
+    if head.upkeep:
+        left_out += f"、维护中 {head.upkeep}"
     unvisited = f"{left_out};不含漏巡 {head.planned - len(visited)}"
     return [
         Figure(id="planned", zh="应巡", en="planned", part=head.planned, note=left_out),

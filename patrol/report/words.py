@@ -5,6 +5,7 @@ from typing import Final
 from patrol.domain.camera import Refusal
 from patrol.domain.case import CaseEvent, CaseState
 from patrol.domain.round import VisitOutcome
+from patrol.domain.stoppage import IN_MAINTENANCE
 
 FAILURES: Final = {
     "bad_address": ("地址有误", "bad address"),
@@ -14,13 +15,14 @@ FAILURES: Final = {
     "unreadable": ("码流无法解读", "unreadable"),
     "unusable_picture": ("画面不可用", "unusable picture"),
 }
-REFUSALS: Final = {
+REFUSALS: Final[dict[str, tuple[str, str]]] = {
     Refusal.CONSENT_PENDING: ("待同意", "consent pending"),
     Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
     Refusal.CONSENT_EXPIRED: ("同意已过期", "consent expired"),
     Refusal.CONSENT_UNDATED: ("同意无期限", "consent without a last day"),
     Refusal.INDOOR: ("室内", "indoor"),
     Refusal.PLACEMENT_UNKNOWN: ("位置不明", "placement unknown"),
+    IN_MAINTENANCE: ("维护中", "in maintenance"),
 }
 OUTCOMES: Final = {
     VisitOutcome.PENDING: ("待查", "pending"),
@@ -90,10 +92,8 @@ def failure(kind: str) -> str:
 
 def refusal(kind: str) -> str:
     """Why a camera was not connected to."""
-    try:
-        return both(REFUSALS[Refusal(kind)])
-    except ValueError:
-        return kind
+    known = REFUSALS.get(kind)
+    return kind if known is None else both(known)
 
 
 def plan(name: str) -> str:

@@ -6,17 +6,21 @@ begins: what was still pending is missed, with the reason.
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
+from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera
+from patrol.domain.grid import GridTree
 from patrol.domain.ids import CameraId
 from patrol.domain.round import Round, RoundEvent, RoundState
-from patrol.ports import UnitOfWork
-from patrol.rounds.plan import plan_round, round_id
+from patrol.domain.stoppage import Stoppage, pause_at, upkeep_of
+from patrol.ports import Busy, UnitOfWork
+from patrol.rounds.plan import Selection, plan_round, round_id
 
 NOT_IN_WINDOW = "not finished in its window"
 OUT_OF_TIME = "finish_by"
+OPEN_CASES = 10_000  # far more than a town can have open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +33,26 @@ class Occasion:
     finish_by: datetime
     cameras: Mapping[CameraId, Camera]
     rng: random.Random
+    calendar: Calendar = field(default_factory=Calendar)
+    tree: GridTree = field(default_factory=lambda: GridTree(grids={}))
+
+
+class Paused(Busy):
+    """Somebody paused all rounds; says who and why."""
+
+    def __init__(self, pause: Stoppage) -> None:
+        super().__init__(f"rounds are {pause.words}; `patrol resume` lets them go on")
 
 
 def begin(uow: UnitOfWork, occasion: Occasion, *, at_any_hour: bool) -> Round:
     """Take up the plan's unfinished round of today, or write down a new one.
 
     `at_any_hour`: a person asked for it, so an unfinished round gets the occasion's finish-by.
+    Raises Paused.
     """
+    pause = pause_at(uow.stoppages.standing(occasion.now), occasion.now)
+    if pause is not None:
+        raise Paused(pause)
     unfinished = uow.rounds.unfinished(occasion.plan)
     if unfinished is None:
         return plan_new(uow, occasion)
@@ -62,15 +79,30 @@ def plan_new(uow: UnitOfWork, occasion: Occasion) -> Round:
         finish_by=occasion.finish_by,
         withdrawn=uow.consents.withdrawn(),
         rng=occasion.rng,
+        selection=_selection(uow, occasion),
     )
     uow.rounds.add(planned.round, planned.visits)
     return planned.round
 
 
-def write_missed(uow: UnitOfWork, occasion: Occasion, reason: str) -> Round:
+def _selection(uow: UnitOfWork, occasion: Occasion) -> Selection:
+    """Open cases first; what is in maintenance at that time is left out."""
+    said = [*occasion.calendar.maintenance, *uow.stoppages.list()]
+    holding = [stoppage for stoppage in said if stoppage.holds(occasion.now)]
+    open_cases = uow.cases.list(open_only=True, limit=OPEN_CASES)
+    return Selection(
+        wants=lambda camera: occasion.calendar.wants(occasion.plan, camera),
+        in_maintenance=lambda camera: (
+            upkeep_of(camera, holding, occasion.tree, occasion.now) is not None
+        ),
+        first=frozenset(case.camera for case in open_cases if case.camera is not None),
+    )
+
+
+def write_missed(uow: UnitOfWork, occasion: Occasion, reason: str, now: datetime) -> Round:
     """A round that never ran (misfire): all its cameras are missed, with the reason."""
     planned = plan_new(uow, occasion)
-    return close(uow, planned, reason=reason, now=occasion.now)
+    return close(uow, planned, reason=reason, now=now)
 
 
 def close(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) -> Round:

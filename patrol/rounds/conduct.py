@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.message import OutboxMessage
@@ -23,6 +24,7 @@ from patrol.ports import Clock, Store, Visitor
 from patrol.rounds.begin import NOT_IN_WINDOW, Occasion, begin, close, write_missed
 from patrol.rounds.consent import ConsentGate
 from patrol.rounds.cost import Meter, peak_rss_mb
+from patrol.rounds.due import Window
 from patrol.rounds.judge import Judged, VisitStart, failed_visit
 from patrol.rounds.outages import settle
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
@@ -52,6 +54,7 @@ class RoundHouse:
     options: VisitOptions
     stream: StreamChoice
     rng: random.Random
+    calendar: Calendar = field(default_factory=Calendar)
     cores: int = os.cpu_count() or 1
 
 
@@ -63,26 +66,36 @@ class Conductor:
         self._gate = ConsentGate(house.store, self._today, lambda ident: house.cameras().get(ident))
 
     def begin(self, plan: str, finish_by: datetime, *, at_any_hour: bool = False) -> Round:
-        """Take up the plan's unfinished round of today, or write down a new one."""
+        """Take up the plan's unfinished round of today, or write down a new one. Raises Paused."""
         with self._house.store.begin() as uow:
             begun = begin(uow, self._occasion(plan, finish_by), at_any_hour=at_any_hour)
             uow.commit()
             return begun
 
     def write_missed(self, plan: str, finish_by: datetime, reason: str) -> Round:
-        """A round that never ran, with the reason (misfire)."""
-        with self._house.store.begin() as uow:
-            missed = write_missed(uow, self._occasion(plan, finish_by), reason)
-            uow.commit()
-            return missed
+        """A round of today that never ran, with the reason (misfire)."""
+        return self._write_missed(self._occasion(plan, finish_by), reason)
 
-    def close_unfinished(self, plan: str) -> None:
+    def write_missed_day(self, plan: str, day: date, window: Window, reason: str) -> Round:
+        """A round of an earlier day that never ran; planned as it would have been then."""
+        today = self._occasion(plan, window.finish_by)
+        return self._write_missed(replace(today, day=day, now=window.start), reason)
+
+    def close_unfinished(self, plan: str, reason: str = NOT_IN_WINDOW) -> None:
         """Its time ran out before anyone took it up: what is pending is missed."""
         with self._house.store.begin() as uow:
             unfinished = uow.rounds.unfinished(plan)
             if unfinished is not None:
-                close(uow, unfinished, reason=NOT_IN_WINDOW, now=self._house.clock.now())
+                now = self._house.clock.now()
+                close(uow, unfinished, reason=reason, now=now)
+                settle(uow, unfinished.id, self._house.cameras(), self._house.policy.health, now)
                 uow.commit()
+
+    def _write_missed(self, occasion: Occasion, reason: str) -> Round:
+        with self._house.store.begin() as uow:
+            missed = write_missed(uow, occasion, reason, self._house.clock.now())
+            uow.commit()
+            return missed
 
     def conduct(
         self,
@@ -118,7 +131,7 @@ class Conductor:
                 on_progress=on_progress,
                 tally=tally,
             )
-            watch = asyncio.create_task(_stop_when(stop, walk), name="watch for stop")
+            watch = asyncio.create_task(self._stop_when(stop, walk), name="watch for stop")
             try:
                 end = await walk.run()
             finally:
@@ -227,6 +240,8 @@ class Conductor:
             finish_by=finish_by,
             cameras=self._house.cameras(),
             rng=self._house.rng,
+            calendar=self._house.calendar,
+            tree=self._house.policy.health.tree,
         )
 
     def _news(
@@ -238,16 +253,15 @@ class Conductor:
 
     def _refresh(self) -> None:
         self._house.refresh_cameras()
-        self._gate.refresh()
+        self._gate.refresh(self._house.clock.now())
+
+    async def _stop_when(self, stop: threading.Event, walk: Walk) -> None:
+        while not stop.is_set() and self._gate.pause is None:  # noqa: ASYNC110  threads set these
+            await asyncio.sleep(STOP_POLL_S)
+        walk.stop(self._gate.pause.words if self._gate.pause else "stopped")
 
     def _today(self) -> date:
         return self._house.clock.now().astimezone(self._house.zone).date()
-
-
-async def _stop_when(stop: threading.Event, walk: Walk) -> None:
-    while not stop.is_set():  # noqa: ASYNC110  a threading.Event cannot be awaited
-        await asyncio.sleep(STOP_POLL_S)
-    walk.stop("stopped")
 
 
 def _left_the_registry(visit: PlannedVisit, now: datetime) -> Visit:

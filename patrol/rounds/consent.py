@@ -1,10 +1,11 @@
-"""The consent gate: asked before every connection, and often while visits are under way."""
+"""The gate: consent before every connection and after, and a pause of all rounds."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId
+from patrol.domain.stoppage import Stoppage, pause_at
 from patrol.ports import Store
 from patrol.rounds.plan import why_refused
 
@@ -22,11 +23,13 @@ class ConsentGate:
         self._today = today
         self._current = current  # the registry as it stands on disk now
         self._withdrawn: frozenset[CameraId] = frozenset()
+        self.pause: Stoppage | None = None  # as last read
 
-    def refresh(self) -> None:
-        """Read the withdrawals again."""
+    def refresh(self, now: datetime) -> None:
+        """Read the withdrawals and pauses again."""
         with self._store.begin_read() as uow:
             self._withdrawn = uow.consents.withdrawn()
+            self.pause = pause_at(uow.stoppages.standing(now), now)
 
     def why_refused(self, camera: Camera) -> Refusal | None:
         """The reason not to connect just now, or None."""

@@ -5,16 +5,19 @@ machine that was off runs it late while the window lasts; after that the round i
 missed, with the reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum, auto
 from zoneinfo import ZoneInfo
 
+from patrol.domain.calendar import Calendar
 from patrol.domain.round import PatrolPlan, Round, RoundState
 
 SunTimes = Callable[[date], tuple[datetime, datetime]]  # local day → (sunrise, sunset), UTC
 LATE_AFTER = timedelta(minutes=2)  # the bell rings every few seconds; later than this is "late"
+LONGEST_GAP = timedelta(days=31)  # of a machine that was off: each day of it is written down
+NOT_RUNNING = "the patrol was not running that day"
 
 
 class Due(StrEnum):
@@ -70,3 +73,31 @@ def _due_unbegun(window: Window, now: datetime) -> Due:
     if now >= window.finish_by:
         return Due.MISSED
     return Due.START_LATE if now - window.start > LATE_AFTER else Due.START
+
+
+def absent_rounds(
+    calendar: Calendar,
+    known: Collection[tuple[str, date]],
+    walked_before: Collection[str],
+    *,
+    last: date,
+    today: date,
+) -> list[tuple[date, PatrolPlan, str]]:
+    """Rounds that the calendar had from the `last` known day until before `today`, oldest first.
+
+    (day, plan, why); at most a month back, and the first then says how many days are not listed.
+    A plan of every day that never was walked is new: it is not missed in days before it existed.
+    """
+    first = max(last, today - LONGEST_GAP)
+    days = [first + timedelta(days=n) for n in range((today - first).days)]
+    absent = [
+        (day, plan, NOT_RUNNING)
+        for day in days
+        for plan in calendar.plans_on(day).values()
+        if (plan.name, day) not in known
+        and (plan.name in walked_before or plan.name not in calendar.plans)
+    ]
+    if absent and first > last:
+        day, plan, why = absent[0]
+        absent[0] = (day, plan, f"{why}, nor on the {(first - last).days} days before it")
+    return absent

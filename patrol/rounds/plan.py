@@ -1,18 +1,20 @@
 """Plan a round: who is visited, who is not and why, in which order. Pure.
 
-Order: key sites first; within a priority the cameras of every network link are spread evenly over
-the round, so that no village uplink and no recorder is asked for all its cameras at once.
+Order: cameras with an open case first, then key sites, then the rest; within a part the cameras of
+every network link are spread evenly over it, so that no village uplink and no recorder is asked for
+all its cameras at once.
 """
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from patrol.domain.camera import Camera, Priority, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit, Round
+from patrol.domain.stoppage import IN_MAINTENANCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,16 @@ class PlannedRound:
 
     round: Round
     visits: tuple[PlannedVisit, ...]
-    refused: Mapping[CameraId, Refusal]
+    refused: Mapping[CameraId, str]  # a Refusal, or IN_MAINTENANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which cameras a round is about, beside consent, and which it visits first."""
+
+    wants: Callable[[Camera], bool] = lambda _: True  # others are not the plan's business
+    in_maintenance: Callable[[Camera], bool] = lambda _: False
+    first: frozenset[CameraId] = frozenset()  # something is open there
 
 
 def why_refused(camera: Camera, today: date, withdrawn: frozenset[CameraId]) -> Refusal | None:
@@ -46,19 +57,23 @@ def plan_round(
     finish_by: datetime,
     withdrawn: frozenset[CameraId],
     rng: random.Random,
+    selection: Selection | None = None,
 ) -> PlannedRound:
-    """Apply the consent gate and put the rest in order."""
+    """Apply the consent gate, leave out what is in maintenance, put the rest in order."""
+    chosen = selection or Selection()
     allowed: list[Camera] = []
-    refused: dict[CameraId, Refusal] = {}
-    for camera in cameras:
-        reason = why_refused(camera, day, withdrawn)
+    refused: dict[CameraId, str] = {}
+    for camera in filter(chosen.wants, cameras):
+        reason: str | None = why_refused(camera, day, withdrawn)
+        if reason is None and chosen.in_maintenance(camera):
+            reason = IN_MAINTENANCE
         if reason is None:
             allowed.append(camera)
         else:
             refused[camera.id] = reason
     visits = tuple(
         PlannedVisit(round=ident, camera=camera.id, order=order)
-        for order, camera in enumerate(in_order(allowed, rng))
+        for order, camera in enumerate(in_order(allowed, rng, chosen.first))
     )
     planned = Round(
         id=ident,
@@ -72,11 +87,15 @@ def plan_round(
     return PlannedRound(round=planned, visits=visits, refused=refused)
 
 
-def in_order(cameras: Sequence[Camera], rng: random.Random) -> list[Camera]:
-    """Key sites first, then the rest; each part interleaved by link."""
-    key = [camera for camera in cameras if camera.priority is Priority.KEY]
-    normal = [camera for camera in cameras if camera.priority is not Priority.KEY]
-    return [*_interleaved(key, rng), *_interleaved(normal, rng)]
+def in_order(
+    cameras: Sequence[Camera], rng: random.Random, first: frozenset[CameraId] = frozenset()
+) -> list[Camera]:
+    """Open cases first, then key sites, then the rest; each part interleaved by link."""
+    parts: tuple[list[Camera], list[Camera], list[Camera]] = ([], [], [])
+    for camera in cameras:
+        is_key = camera.priority is Priority.KEY
+        parts[0 if camera.id in first else 1 if is_key else 2].append(camera)
+    return [camera for part in parts for camera in _interleaved(part, rng)]
 
 
 def _interleaved(cameras: Sequence[Camera], rng: random.Random) -> list[Camera]:

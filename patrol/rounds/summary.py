@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from patrol.domain.round import Round, RoundBooks
+from patrol.domain.stoppage import IN_MAINTENANCE
 from patrol.ports import UnitOfWork
 
 
@@ -23,7 +24,8 @@ def summarise(uow: UnitOfWork, a_round: Round, now: datetime) -> dict[str, objec
         "not_viewable": books.not_viewable,
         "missed": books.missed,
         "pending": books.pending,
-        "refused": sum(a_round.refused.values()),
+        "refused": sum(a_round.refused.values()) - a_round.refused.get(IN_MAINTENANCE, 0),
+        "in_maintenance": a_round.refused.get(IN_MAINTENANCE, 0),
         "refusals": dict(sorted(a_round.refused.items())),
         "failures": dict(sorted((books.failures or {}).items())),
         "pictures": books.pictures,

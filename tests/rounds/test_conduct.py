@@ -14,20 +14,24 @@ import pytest
 
 from patrol.clock import SystemClock
 from patrol.dispatch.wire import Wire
+from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.grid import Grid, GridLevel, GridTree
 from patrol.domain.ids import GridCode
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan, RoundBooks, RoundState
 from patrol.domain.rules import Rules
+from patrol.domain.stoppage import Scope
 from patrol.lock import exclusive
 from patrol.ports import Busy, EvidenceFull, Store
-from patrol.rounds.begin import NOT_IN_WINDOW
+from patrol.rounds.begin import NOT_IN_WINDOW, Paused
 from patrol.rounds.conduct import Conductor, RoundHouse
+from patrol.rounds.due import NOT_RUNNING
 from patrol.rounds.health import HealthDesk
 from patrol.rounds.keeper import MISSED_REASON, Keeper
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
+from patrol.rounds.summary import summarise
 from simulators.clock import ManualClock
 from simulators.store import MemoryStore
 from streams.model import StreamChoice, VisitOptions
@@ -188,7 +192,7 @@ class Bells:
         self.conductor = Conductor(self.house)
         self.lock = lock
         self.keeper = Keeper(
-            plans={"morning": PLAN},
+            calendar=Calendar(plans={"morning": PLAN}),
             zone=SHANGHAI,
             sun=lambda _day: (NINE - 3 * HOUR, NINE + 9 * HOUR),
             clock=self.clock,
@@ -267,3 +271,97 @@ def test_the_lock_says_who_has_it(tmp_path: Path) -> None:
         exclusive(lock),
     ):
         pytest.fail("two holders of one lock")
+
+
+# --- pauses, maintenance, days off ------------------------------------------------------------
+
+
+def stop_rounds(bells: Bells, at: datetime, **fields: Any) -> int:
+    with bells.house.store.begin() as uow:
+        stoppage = uow.stoppages.add(
+            **{
+                "scope": Scope.ROUNDS,
+                "subject": "",
+                "start": at,
+                "until": None,
+                "reason": "沙尘暴",
+                "by": "值班长",
+                "now": at,
+                **fields,
+            }
+        )
+        uow.commit()
+    return stoppage.number
+
+
+def go_on(bells: Bells, number: int, at: datetime) -> None:
+    with bells.house.store.begin() as uow:
+        assert uow.stoppages.end(number, by="值班长", now=at)
+        uow.commit()
+
+
+def test_a_pause_holds_a_round_back_until_it_is_ended(bells: Bells) -> None:
+    number = stop_rounds(bells, NINE - HOUR)
+    assert bells.ring_at(NINE) == []
+    go_on(bells, number, NINE + HOUR)
+    assert bells.ring_at(NINE + HOUR) == [(RoundState.FINISHED, "")]
+
+
+def test_a_window_that_passed_in_a_pause_is_missed_for_that_reason(bells: Bells) -> None:
+    stop_rounds(bells, NINE - HOUR)
+    assert bells.ring_at(NINE + 2 * HOUR) == [(RoundState.MISSED, "paused by 值班长: 沙尘暴")]
+
+
+def test_a_pause_interrupts_the_round_under_way_and_nobody_is_visited_twice(
+    bells: Bells, rig: Any
+) -> None:
+    paused: list[int] = []
+
+    def judge(camera: Camera, start: Any, sample: Any) -> Any:
+        if not paused:
+            paused.append(stop_rounds(bells, NINE))
+        return rig.judge(camera, start, sample)
+
+    rig.visitor.delay_s = 0.1
+    slow = replace(bells.house, judge=judge, caps=replace(bells.house.caps, connections=1))
+    bells.keeper.conductor = Conductor(slow)
+    assert bells.ring_at(NINE) == [(RoundState.INTERRUPTED, "paused by 值班长: 沙尘暴")]
+    go_on(bells, paused[0], NINE + timedelta(minutes=5))
+    rig.visitor.delay_s = 0.0
+    assert bells.ring_at(NINE + timedelta(minutes=6)) == [(RoundState.FINISHED, "")]
+    assert len(rig.visitor.calls) == len(set(rig.visitor.calls)) == 12
+
+
+def test_a_round_by_hand_is_refused_while_paused(bells: Bells) -> None:
+    stop_rounds(bells, NINE)
+    bells.clock.current = NINE
+    with pytest.raises(Paused, match="值班长: 沙尘暴"):
+        bells.conductor.begin("morning", NINE + HOUR, at_any_hour=True)
+
+
+def test_a_link_in_maintenance_is_not_planned_and_not_missed(bells: Bells) -> None:
+    stop_rounds(bells, NINE - HOUR, scope=Scope.LINK, subject="link1", until=NINE + HOUR)
+    assert bells.ring_at(NINE) == [(RoundState.FINISHED, "")]
+    with bells.house.store.begin_read() as uow:
+        (a_round,) = uow.rounds.of_plan("morning")
+        summary = summarise(uow, a_round, NINE)
+    wanted = {"planned": 8, "seen": 8, "missed": 0, "refused": 0, "in_maintenance": 4}
+    assert {name: summary[name] for name in wanted} == wanted
+
+
+def test_days_without_a_machine_are_in_the_books(bells: Bells) -> None:
+    bells.ring_at(NINE)
+    day = timedelta(days=1)
+    states = bells.ring_at(NINE + 3 * day)
+    assert states == [
+        (RoundState.FINISHED, ""),
+        (RoundState.MISSED, NOT_RUNNING),
+        (RoundState.MISSED, NOT_RUNNING),
+        (RoundState.FINISHED, ""),
+    ]
+    with bells.house.store.begin_read() as uow:
+        days = [
+            (r.day.day, r.id, uow.rounds.books(r.id).missed) for r in uow.rounds.of_plan("morning")
+        ]
+    assert days[1:3] == [(24, "20261124-morning-1", 12), (23, "20261123-morning-1", 12)]
+    assert bells.ring_at(NINE + 3 * day + HOUR) == states

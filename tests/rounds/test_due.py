@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from patrol.domain.calendar import Calendar, Holiday, KeyPeriod
 from patrol.domain.round import PatrolPlan, Round, RoundState
-from patrol.rounds.due import Due, Window, due_round, window_of
+from patrol.rounds.due import LONGEST_GAP, Due, Window, absent_rounds, due_round, window_of
 from patrol.sun import SiteSun
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -90,3 +91,80 @@ MINUTE = timedelta(minutes=1)
 def test_due_round(today: RoundState | None, now: datetime, expected: Due) -> None:
     known = None if today is None else walked(today)
     assert due_round(WINDOW, known, now) is expected
+
+
+# --- the calendar, and days on which nothing ran --------------------------------------------------
+
+NOON_PLAN = PatrolPlan(name="noon", start=time(12), finish_by=time(13))
+FESTIVAL = Calendar(
+    plans={"morning": MORNING, "afternoon": AFTERNOON},
+    holidays=(
+        Holiday(
+            name="春节",
+            first=date(2027, 2, 6),
+            last=date(2027, 2, 8),
+            skip=frozenset({"afternoon"}),
+        ),
+    ),
+    key_periods=(
+        KeyPeriod(
+            name="春运",
+            first=date(2027, 2, 8),
+            last=date(2027, 2, 9),
+            plans={"noon": NOON_PLAN},
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("day", "plans"),
+    [
+        pytest.param(date(2027, 2, 5), ["morning", "afternoon"], id="any day"),
+        pytest.param(date(2027, 2, 6), ["morning"], id="first day of the holiday"),
+        pytest.param(date(2027, 2, 8), ["morning", "noon"], id="both meet"),
+        pytest.param(date(2027, 2, 9), ["morning", "noon", "afternoon"], id="last of the period"),
+        pytest.param(date(2027, 2, 10), ["morning", "afternoon"], id="over"),
+    ],
+)
+def test_plans_of_a_day(day: date, plans: list[str]) -> None:
+    assert list(FESTIVAL.plans_on(day)) == plans
+
+
+BOTH = ("morning", "afternoon")
+
+
+def absent(last: date, today: date, *known: tuple[str, date]) -> list[tuple[date, str]]:
+    rounds = absent_rounds(FESTIVAL, known, BOTH, last=last, today=today)
+    return [(day, plan.name) for day, plan, _ in rounds]
+
+
+def test_a_machine_that_was_off_for_days_missed_each_round_of_each_day() -> None:
+    last = date(2027, 2, 7)
+    assert absent(last, date(2027, 2, 10), ("morning", last)) == [
+        (date(2027, 2, 8), "morning"),
+        (date(2027, 2, 8), "noon"),
+        (date(2027, 2, 9), "morning"),
+        (date(2027, 2, 9), "noon"),
+        (date(2027, 2, 9), "afternoon"),
+    ]
+
+
+def test_the_rest_of_the_last_day_is_missed_too() -> None:
+    last = date(2027, 1, 7)
+    assert absent(last, date(2027, 1, 8), ("morning", last)) == [(last, "afternoon")]
+    assert absent(last, last) == []
+
+
+def test_a_plan_that_is_new_was_not_missed_before_it_existed() -> None:
+    last = date(2027, 1, 7)
+    rounds = absent_rounds(FESTIVAL, (), ("morning",), last=last, today=date(2027, 1, 8))
+    assert [plan.name for _, plan, _ in rounds] == ["morning"]
+
+
+def test_a_gap_is_listed_for_a_month_and_says_what_it_leaves_out() -> None:
+    last, today = date(2026, 1, 1), date(2026, 12, 31)
+    rounds = absent_rounds(FESTIVAL, (), BOTH, last=last, today=today)
+    assert len(rounds) == 2 * LONGEST_GAP.days
+    assert rounds[0][2].endswith("nor on the 333 days before it")
+    assert "before" not in rounds[1][2]

@@ -7,7 +7,7 @@ import pytest
 
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority, Refusal
 from patrol.domain.ids import CameraId, GridCode, LinkId
-from patrol.rounds.plan import PlannedRound, in_order, plan_round, round_id
+from patrol.rounds.plan import PlannedRound, Selection, in_order, plan_round, round_id
 
 DAY = date(2026, 11, 22)
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -35,7 +35,11 @@ def camera(
     )
 
 
-def plan(*cameras: Camera, withdrawn: frozenset[CameraId] = frozenset()) -> PlannedRound:
+def plan(
+    *cameras: Camera,
+    withdrawn: frozenset[CameraId] = frozenset(),
+    selection: Selection | None = None,
+) -> PlannedRound:
     return plan_round(
         cameras,
         ident=round_id("morning", DAY, 1),
@@ -45,6 +49,7 @@ def plan(*cameras: Camera, withdrawn: frozenset[CameraId] = frozenset()) -> Plan
         finish_by=NOW,
         withdrawn=withdrawn,
         rng=random.Random(1),
+        selection=selection,
     )
 
 
@@ -112,3 +117,26 @@ def test_links_are_spread_evenly() -> None:
 def test_the_same_seed_gives_the_same_order() -> None:
     cameras = [camera(i, link=str(i % 7)) for i in range(50)]
     assert in_order(cameras, random.Random(5)) == in_order(cameras, random.Random(5))
+
+
+def test_what_is_in_maintenance_is_counted_and_not_planned() -> None:
+    planned = plan(
+        camera(1), camera(2), camera(3, placement=Placement.INDOOR),
+        selection=Selection(in_maintenance=lambda one: one.id != camera(1).id),
+    )  # fmt: skip
+    assert [visit.camera for visit in planned.visits] == [camera(1).id]
+    assert dict(planned.round.refused) == {"in_maintenance": 1, "indoor": 1}
+
+
+def test_a_plan_over_key_sites_alone_has_nothing_to_do_with_the_rest() -> None:
+    key = camera(2, priority=Priority.KEY)
+    planned = plan(camera(1), key, selection=Selection(wants=lambda one: one.id == key.id))
+    assert (planned.round.planned, dict(planned.round.refused)) == (1, {})
+
+
+def test_open_cases_are_visited_before_key_sites() -> None:
+    cameras = [camera(n, priority=Priority.KEY if n < 3 else Priority.NORMAL) for n in range(1, 9)]
+    first = frozenset({camera(8).id, camera(1).id})
+    order = [visit.camera for visit in plan(*cameras, selection=Selection(first=first)).visits]
+    assert set(order[:2]) == first
+    assert order[2] == camera(2).id
