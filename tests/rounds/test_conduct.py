@@ -327,9 +327,15 @@ def test_a_pause_interrupts_the_round_under_way_and_nobody_is_visited_twice(
     bells.keeper.conductor = Conductor(slow)
     assert bells.ring_at(NINE) == [(RoundState.INTERRUPTED, "paused by 值班长: 沙尘暴")]
     go_on(bells, paused[0], NINE + timedelta(minutes=5))
+    with bells.house.store.begin_read() as uow:
+        (stopped,) = uow.rounds.of_plan("morning")
+    pending = books(bells.house.store, stopped.id).pending
+    assert 0 < pending < 12
     rig.visitor.delay_s = 0.0
+    rig.visitor.calls.clear()
     assert bells.ring_at(NINE + timedelta(minutes=6)) == [(RoundState.FINISHED, "")]
-    assert len(rig.visitor.calls) == len(set(rig.visitor.calls)) == 12
+    assert len(rig.visitor.calls) == len(set(rig.visitor.calls)) == pending
+    assert books(bells.house.store, stopped.id).seen == 12
 
 
 def test_a_round_by_hand_is_refused_while_paused(bells: Bells) -> None:
