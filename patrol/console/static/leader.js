@@ -193,6 +193,8 @@ document.getElementById("report").addEventListener("submit", async (event) => {
   await tell(said, "report")
 })
 document.getElementById("logout").addEventListener("click", async () => {
+  await deliver() // logging out empties the phone: what was said must be sent first
+  if ((await queue.all()).length) { draw(); return }
   await fetch("/api/logout", { method: "POST", headers: { "x-patrol-csrf": csrf } }).catch(() => {})
   await forget()
   location.assign("/login")
