@@ -68,6 +68,8 @@ def changed_mask(found: Differences, model: Model, where: Mask) -> Mask:
 
 def places(changed: Mask) -> list[Place]:
     """Connected places that are large enough to look at."""
+    if not changed.any():
+        return []
     count, labels, stats, _ = cv2.connectedComponentsWithStats(changed.astype(np.uint8))
     least = MIN_AREA * changed.size
     found = []
@@ -120,7 +122,7 @@ def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
         return Explanation.OVERLAY
     if float(place.of(by.model.sky).mean()) > MOSTLY_SKY:
         return Explanation.SKY
-    if by.relit.explains(place.of):
+    if by.relit.explains(place.box_px, place.inside):
         return Explanation.SHADOW
     return Explanation.NOTHING
 

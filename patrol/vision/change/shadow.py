@@ -5,22 +5,17 @@ The light over a place is what a median over nine pixels leaves of the logarithm
 shadow leaves nothing; a thing leaves its own pattern *and* misses the ground's.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from patrol.vision.reference.differences import Differences
-from patrol.vision.reference.working import Float, as_float
-
-Pixels = Callable[[NDArray[Any]], NDArray[Any]]  # a map → a place's own pixels of it
+from patrol.vision.reference.working import Float, Mask, Working, as_float
 
 MEDIAN = 9  # px; smaller follows the ground's own pattern, and explains things away
 DETAIL = (7, 7)
+MARGIN = 8  # px
 LOG_FLOOR = 8.0  # grey levels; dark pixels have no ratio
 STEPS = 64.0  # of the logarithm, per unit, in eight bits
 NOISE = 2.5e-4  # energy of the sensor's noise in the logarithm: 1.6 % of the level
@@ -37,67 +32,93 @@ TINT_SPREAD = 0.22  # between the quartiles: one light tints all that it falls o
 BLIND = 248.0  # from this level on a channel says nothing
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Relit:
-    """The light of one comparison; made once, and only if a place asks."""
+    """The light of one comparison, place by place."""
 
     found: Differences
     lamp_lit: bool = False  # infrared: the lamp moves with the camera, so nothing casts a shadow
 
-    @cached_property
-    def _logs(self) -> tuple[Float, Float]:
-        seen, expected = self.found.picture.grey, self.found.predicted.grey
-        return np.log(seen + LOG_FLOOR), np.log(expected + LOG_FLOOR)
-
-    @cached_property
-    def light(self) -> Float:
-        """Logarithm of how much brighter, patterns dropped."""
-        seen, expected = self._logs
-        stepped = np.clip((seen - expected) * STEPS + 128, 0, 255).astype(np.uint8)
-        return (as_float(cv2.medianBlur(stepped, MEDIAN)) - 128) / np.float32(STEPS)
-
-    @cached_property
-    def energies(self) -> tuple[Float, Float, Float]:
-        """Squared detail: left over, of the expected picture, of the seen one."""
-        seen, expected = self._logs
-        unlit = seen - self.light
-        return _detail(unlit - expected), _detail(expected), _detail(unlit)
-
-    def explains(self, place: Pixels) -> bool:
+    def explains(self, box_px: tuple[int, int, int, int], inside: Mask) -> bool:
         """Whether light alone makes this place.
 
         On patterned ground the pattern decides: the same one shines through, or another is there.
         Where little is left, exposure and tint must fit a shadow as well; on plain ground they and
         the evenness of the light are all there is.
         """
-        left, expected, seen = (float(place(energy).mean()) for energy in self.energies)
+        place = _Place.cut(self.found, box_px, inside)
+        left, expected, seen = place.energies()
         patterns = 2 * min(expected, seen) if self.lamp_lit else expected + seen
         if patterns >= PATTERNED * NOISE and left < SAME_PATTERN * patterns:
             return True
         if self.lamp_lit:
             return False
-        lit = self._one_way(place)
-        if lit is None or not self._one_tint(place):
+        lit = place.one_way()
+        if lit is None or not place.one_tint():
             return False
         if patterns < 3 * NOISE:
             return float(lit.std()) < EVEN
         return left < LEFT_OVER * patterns + NOISE
 
-    def _one_way(self, place: Pixels) -> Float | None:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """A place with a margin around it, so that windows and medians see over its edge."""
+
+    seen: Working
+    expected: Working
+    colour: Float
+    inside: Mask
+    log_seen: Float
+    log_expected: Float
+    light: Float  # logarithm of how much brighter, patterns dropped
+
+    @classmethod
+    def cut(cls, found: Differences, box_px: tuple[int, int, int, int], inside: Mask) -> "_Place":
+        """Only this part of the comparison is worked on."""
+        x, y, w, h = box_px
+        height, width = found.structure.shape
+        left, top = min(x, MARGIN), min(y, MARGIN)
+        right, bottom = min(width - x - w, MARGIN), min(height - y - h, MARGIN)
+        window = (slice(y - top, y + h + bottom), slice(x - left, x + w + right))
+        seen = Working(np.ascontiguousarray(found.picture.bgr[window]))
+        expected = Working(np.ascontiguousarray(found.predicted.bgr[window]))
+        log_seen = np.log(seen.grey + np.float32(LOG_FLOOR))
+        log_expected = np.log(expected.grey + np.float32(LOG_FLOOR))
+        stepped = np.clip((log_seen - log_expected) * STEPS + 128, 0, 255).astype(np.uint8)
+        light = (as_float(cv2.medianBlur(stepped, MEDIAN)) - 128) / np.float32(STEPS)
+        return cls(
+            seen=seen,
+            expected=expected,
+            colour=found.colour[window],
+            inside=np.pad(inside, ((top, bottom), (left, right))),
+            log_seen=as_float(log_seen),
+            log_expected=as_float(log_expected),
+            light=as_float(light),
+        )
+
+    def energies(self) -> tuple[float, float, float]:
+        """Squared detail: left over, of the expected picture, of the seen one."""
+        unlit = self.log_seen - self.light
+        maps = (unlit - self.log_expected, self.log_expected, unlit)
+        left, expected, seen = (float(_detail(m)[self.inside].mean()) for m in maps)
+        return left, expected, seen
+
+    def one_way(self) -> Float | None:
         """The light where it differs, if it is all darker or all brighter, and not too deep."""
-        light = place(self.light)
+        light = self.light[self.inside]
         lit = light[np.abs(light) > CLEAR]
         if lit.size < LIT_SHARE * light.size or float(np.percentile(np.abs(lit), 80)) > DEEPEST:
             return None
         darker = float((lit < 0).mean())
         return as_float(lit) if max(darker, 1 - darker) >= ONE_WAY else None
 
-    def _one_tint(self, place: Pixels) -> bool:
+    def one_tint(self) -> bool:
         """Whether the place's colours all moved the same, short way."""
-        seen, expected = place(self.found.picture.smooth), place(self.found.predicted.smooth)
+        seen, expected = self.seen.smooth[self.inside], self.expected.smooth[self.inside]
         fair = (seen.max(axis=1) < BLIND) & (expected.max(axis=1) < BLIND)
         if fair.sum() < LIT_SHARE * fair.size:
-            return float(np.median(place(self.found.colour))) < 1.0
+            return float(np.median(self.colour[self.inside])) < 1.0
         moved = np.log(seen[fair] + LOG_FLOOR) - np.log(expected[fair] + LOG_FLOOR)
         for channel, most in zip((0, 1), TINT, strict=True):
             tint = moved[:, 2] - moved[:, channel]

@@ -145,8 +145,10 @@ def onto_reference(picture: Working, alignment: Alignment) -> tuple[Working, Mas
     bgr = cv2.warpAffine(
         picture.bgr, alignment.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    inside = cv2.warpAffine(
-        np.full((height, width), 255, np.uint8), alignment.matrix, (width, height), flags=flags
-    )
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+    back = cv2.invertAffineTransform(alignment.matrix)
+    outline = corners @ back[:, :2].T + back[:, 2]
+    inside = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(inside, outline.round().astype(np.int32), 255)
     solid = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=255)
     return Working(as_u8(bgr)), as_u8(solid) == WHOLE

@@ -72,13 +72,24 @@ def _colour(picture: Working, predicted: Working) -> Float:
 
 def _structure(seen: Float, expected: Float, gain: float) -> Float:
     mean_a, mean_b = _box(seen), _box(expected)
-    var_a = np.maximum(_box(seen * seen) - mean_a * mean_a, 0.0)
-    var_b = np.maximum(_box(expected * expected) - mean_b * mean_b, 0.0)
-    common = _box(seen * expected) - mean_a * mean_b
-    correlation = common / np.sqrt((var_a + NOISE_VARIANCE) * (var_b + NOISE_VARIANCE))
-    energy = np.maximum(var_a, var_b)
-    believed = energy / (energy + np.float32(ENERGY * min(max(gain, 0.35), 1.5) ** 2))
-    return as_float((1.0 - correlation) * believed / STRUCTURE_UNIT)
+    var_a = _variance(seen, mean_a)
+    var_b = _variance(expected, mean_b)
+    common = _box(seen * expected)
+    common -= mean_a * mean_b
+    scale = (var_a + np.float32(NOISE_VARIANCE)) * (var_b + np.float32(NOISE_VARIANCE))
+    unlike = 1 - common / np.sqrt(scale)
+    energy = np.maximum(var_a, var_b, out=var_a)
+    half = np.float32(ENERGY * min(max(gain, 0.35), 1.5) ** 2)
+    unlike *= energy / (energy + half)
+    unlike /= np.float32(STRUCTURE_UNIT)
+    return as_float(unlike)
+
+
+def _variance(values: Float, mean: Float) -> Float:
+    """Over the window; rounding may take it a hair below zero."""
+    squares = _box(values * values)
+    squares -= mean * mean
+    return np.maximum(squares, 0, out=squares)
 
 
 def _light(seen: Float, expected: Float) -> Float:
