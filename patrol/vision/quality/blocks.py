@@ -1,7 +1,8 @@
 """Broken decoding: mosaic blocks, and fills in a decoder's own colours.
 
 Mosaic: in a tile of full resolution the differences between neighbours gather on a lattice, in both
-directions at once, with little in between. Fills: areas in the colours that decoders put where data
+directions at once, with little in between. Seams: over all tiles, sudden straight steps prefer the
+codec's own grid. Fills: areas in the colours that decoders put where data
 is missing, YUV(0,0,0) which is green, and the grey of an HEVC picture without its references.
 """
 
@@ -12,13 +13,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, F32, U8, PictureView, within
+from patrol.vision.quality.view import (
+    BLOCK_PX,
+    CELL_COLUMNS,
+    CELL_ROWS,
+    F32,
+    PictureView,
+    within,
+)
 
 LATTICES: Final = (8, 12, 16, 20, 24, 32, 40)  # px
 LATTICE_RATIO: Final = 3.0  # steps on the lattice over steps beside it
 LATTICE_STEP: Final = 6.5  # luma, mean along a lattice line
+PURE_RATIO: Final = 7.0  # nothing at all beside the lattice: enlarged pixels,
+PURE_STEP: Final = 2.0  # ... which may be this weak
 CODEC_MESH: Final = 8  # px: at low bit rates sound pictures show it too,
 CODEC_STEP: Final = 9.0  # ... this weakly
+SEAM_STEP: Final = 7.0  # luma, mean along a block's side
+SEAM_RATIO: Final = 2.5  # over the steps within two pixels
+CHANCE: Final = 4.0  # deviations of counting
 GREY_HALF_WIDTH: Final = 1  # luma around 128
 GREY_CHROMA: Final = 2
 FLAT_PX: Final = 5  # of the small picture
@@ -30,36 +43,65 @@ class Blocks:
     """Shares of the visible picture."""
 
     mosaic: float
+    seams: float  # of places on the macroblock grid, more than beside it
     green: float
     grey: float
 
     @property
     def worst(self) -> float:
-        """The largest of the three."""
-        return max(self.mosaic, self.green, self.grey)
+        """The largest."""
+        return max(self.mosaic, self.seams, self.green, self.grey)
 
 
 def measure_blocks(view: PictureView) -> Blocks:
-    """All three."""
-    visible = max(1, int(view.cells.sum()))
-    broken = mosaic_cells(view) & view.cells
+    """All of them."""
+    across, down = _steps(view)
+    broken = _mosaic(across, down) & view.cells
     green, grey = _fills(view)
-    return Blocks(mosaic=float(broken.sum()) / visible, green=green, grey=grey)
+    return Blocks(
+        mosaic=float(broken.sum()) / max(1, int(view.cells.sum())),
+        seams=_seams(across, down),
+        green=green,
+        grey=grey,
+    )
 
 
-def mosaic_cells(view: PictureView) -> NDArray[np.bool_]:
+def _steps(view: PictureView) -> tuple[F32, F32]:
+    """Differences between neighbouring columns, and rows, meant over one macroblock's length.
+
+    Cell row × cell column × macroblock along the line × line across it; the last line, which would
+    compare two tiles, is left out.
+    """
+    width, height = view.tile_px
+    tall, wide = min(BLOCK_PX, height), min(BLOCK_PX, width)
+    columns, rows = [], []
+    for strip in view.strips():
+        beside = np.zeros_like(strip)
+        beside[:, :-1] = cv2.absdiff(strip[:, 1:], strip[:, :-1])
+        size = (strip.shape[1], height // tall)
+        meant = cv2.resize(beside, size, interpolation=cv2.INTER_AREA)
+        columns.append(meant.reshape(size[1], CELL_COLUMNS, width).swapaxes(0, 1))
+        below = np.zeros_like(strip)
+        below[:-1] = cv2.absdiff(strip[1:], strip[:-1])
+        size = (strip.shape[1] // wide, height)
+        meant = cv2.resize(below, size, interpolation=cv2.INTER_AREA)
+        rows.append(meant.reshape(height, CELL_COLUMNS, width // wide).transpose(1, 2, 0))
+    return (
+        np.stack(columns)[..., :-1].astype(np.float32),
+        np.stack(rows)[..., :-1].astype(np.float32),
+    )
+
+
+def _mosaic(across: F32, down: F32) -> NDArray[np.bool_]:
     """Cells whose steps lie on a lattice, in both directions with the same mesh."""
-    steps = [_steps(strip) for strip in view.strips()]
-    x_steps = np.stack([across for across, _ in steps])
-    y_steps = np.stack([down for _, down in steps])
+    x_steps, y_steps = across.mean(axis=2), down.mean(axis=2)
     found = np.zeros((CELL_ROWS, CELL_COLUMNS), np.bool_)
     suspect = _spiky(x_steps) & _spiky(y_steps)
     if not suspect.any():
         return found
-    across, down = x_steps[suspect], y_steps[suspect]
-    hit = np.zeros(len(across), np.bool_)
+    hit = np.zeros(int(suspect.sum()), np.bool_)
     for mesh in LATTICES:
-        hit |= _on_lattice(across, mesh) & _on_lattice(down, mesh)
+        hit |= _on_lattice(x_steps[suspect], mesh) & _on_lattice(y_steps[suspect], mesh)
     found[suspect] = hit
     return found
 
@@ -68,22 +110,7 @@ def _spiky(steps: F32) -> NDArray[np.bool_]:
     """Whether any line stands far out of the usual ones: most cells of a sound picture end here."""
     usual = np.median(steps, axis=-1)
     highest = steps.max(axis=-1)
-    return np.asarray((highest >= LATTICE_STEP) & (highest >= LATTICE_RATIO * usual), np.bool_)
-
-
-def _steps(strip: U8) -> tuple[F32, F32]:
-    """Mean difference between neighbouring columns, and between rows, of each cell in a row."""
-    height, width = strip.shape
-    across = np.zeros(width, np.float32)
-    reduced = cv2.reduce(
-        cv2.absdiff(strip[:, 1:], strip[:, :-1]), 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F
-    )
-    across[:-1] = np.asarray(reduced)[0]
-    rows = cv2.resize(
-        cv2.absdiff(strip[1:], strip[:-1]).astype(np.float32), (CELL_COLUMNS, height - 1),
-        interpolation=cv2.INTER_AREA,
-    )  # fmt: skip
-    return across.reshape(CELL_COLUMNS, -1)[:, :-1], np.asarray(rows, np.float32).T
+    return np.asarray((highest >= PURE_STEP) & (highest >= LATTICE_RATIO * usual), np.bool_)
 
 
 def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
@@ -100,7 +127,34 @@ def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
     beside = (mean.sum(axis=-1) - on) / (mesh - 1)
     least = CODEC_STEP if mesh == CODEC_MESH else LATTICE_STEP
     strong = (on >= least) & (on >= LATTICE_RATIO * beside)
+    strong |= (on >= PURE_STEP) & (on >= PURE_RATIO * beside)
     return np.asarray(strong & (even >= on / 3), np.bool_)
+
+
+def _seams(across: F32, down: F32) -> float:
+    """How many more sudden steps lie on the grid of macroblocks than half a block beside it.
+
+    Displaced blocks bring straight seams a block long at multiples of 16 px; walls and windows do
+    not know that grid, and a codec's own 8 px blocks lie on both sides of the comparison. Zero
+    unless the surplus is clear of chance.
+    """
+    on = beside = places = 0
+    for steps in (across, down):
+        lines = np.arange(BLOCK_PX, steps.shape[-1] - BLOCK_PX // 2 - 1, BLOCK_PX) - 1
+        if lines.size:
+            here = _sudden(steps, lines)
+            on, places = on + int(here.sum()), places + here.size
+            beside += int(_sudden(steps, lines + BLOCK_PX // 2).sum())
+    surplus = on - beside
+    clear = surplus > CHANCE * (on + beside) ** 0.5
+    return surplus / places if places and clear else 0.0
+
+
+def _sudden(steps: F32, at: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether a step is strong and those within two pixels of it are not."""
+    around = np.maximum.reduce([steps[..., at + away] for away in (-2, -1, 1, 2)])
+    here = steps[..., at]
+    return np.asarray((here >= SEAM_STEP) & (here >= SEAM_RATIO * around), np.bool_)
 
 
 def _fills(view: PictureView) -> tuple[float, float]:

@@ -71,9 +71,11 @@ def stripes(measures: Measures, usual: Usual | None, limits: QualityLimits) -> R
 def artifacts(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
     """Broken into blocks, or filled with a decoder's own colours."""
     blocks = measures.blocks
-    shares = {"mosaic": blocks.mosaic, "green": blocks.green, "grey": blocks.grey}
+    seams = blocks.seams * limits.artifact_share / limits.artifact_seams  # on the shares' scale
+    shares = {"mosaic": blocks.mosaic, "seams": seams, "green": blocks.green, "grey": blocks.grey}
     if usual is not None:
-        shares = {n: share - _finite(usual.scalar[n]) for n, share in shares.items()}
+        own = usual.scalar
+        shares = {n: share - _finite(own.get(n, 0.0)) for n, share in shares.items()}
     if measures.tone.span < limits.contrast_span:
         shares["grey"] = 0.0  # a pale picture lies around middle grey by itself
     value = max(0.0, *shares.values())

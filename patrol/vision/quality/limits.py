@@ -46,7 +46,8 @@ class QualityLimits:
     wave_alone: float = 2.2  # times that, without a memory
     occluded_share: float = 0.12  # of the picture, where detail vanished
     occluded_absolute: float = 0.55  # flat share that needs no memory
-    artifact_share: float = 0.03  # of the picture, broken into blocks or fills
+    artifact_share: float = 0.05  # of the picture, broken into blocks or fills
+    artifact_seams: float = 0.012  # surplus of seams on the codec's grid; sound pictures have none
     frozen_change: float = 0.0005  # share of pixels that differ outside the clock
     slow_keyframe_s: float = 8.0
     clock_skew_s: float = 60.0

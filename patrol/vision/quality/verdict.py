@@ -38,10 +38,10 @@ EXPLAINS: Final[Mapping[Fault, tuple[Fault, ...]]] = {
     F.NOISE: (F.LOW_CONTRAST, F.BLUR),
     F.BLUR: (F.OCCLUSION, F.LOW_CONTRAST),
     F.LOW_CONTRAST: (F.OCCLUSION,),
-    F.OCCLUSION: (F.COLOR_CAST,),
+    F.COLOR_CAST: (F.OCCLUSION,),
 }
 
-# Either looks like the other at its edges; the surer reading is the cause.
+# Either looks like the other at its edges; the surer reading is the cause, or else the second.
 RIVALS: Final = ((F.ARTIFACTS, F.STRIPES),)
 
 # A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
@@ -148,7 +148,7 @@ def _causes(readings: Sequence[Reading]) -> frozenset[Fault]:
     explained = {effect for cause in over for effect in EXPLAINS.get(cause, ())}
     for first, second in RIVALS:
         if first in over and second in over:
-            explained.add(first if over[first] < over[second] else second)
+            explained.add(first if over[first] <= over[second] else second)
     return frozenset(over) - explained
 
 

@@ -27,6 +27,7 @@ CELLS: Final = CELL_ROWS * CELL_COLUMNS
 SMALL_FROM_PX: Final = 800  # halve while the longer side is at least this
 TILE_W_PX: Final = 112
 TILE_H_PX: Final = 80
+BLOCK_PX: Final = 16  # H.264's macroblock; H.265's units are multiples of it
 BANDS: Final = 8  # full-length bands in either direction
 BAND_PX: Final = 8
 MIN_SIDE_PX: Final = 32  # below this there is no picture to judge
@@ -68,7 +69,7 @@ def view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
     ycc = cv2.split(cv2.cvtColor(small, cv2.COLOR_BGR2YCrCb))
     luma, cr, cb = (np.asarray(plane, np.uint8) for plane in ycc)
     seen = visible_mask(visible, (small.shape[1], small.shape[0]))
-    tile_px = (min(TILE_W_PX, width // CELL_COLUMNS), min(TILE_H_PX, height // CELL_ROWS))
+    tile_px = (_tile(TILE_W_PX, width // CELL_COLUMNS), _tile(TILE_H_PX, height // CELL_ROWS))
     return PictureView(
         size_px=(width, height),
         small=small,
@@ -146,13 +147,18 @@ def _sheet(bgr: BgrImage, tile_px: tuple[int, int]) -> U8:
     return sheet
 
 
+def _tile(most: int, cell: int) -> int:
+    """A side in whole macroblocks, where the cell holds at least one."""
+    return min(most, cell // BLOCK_PX * BLOCK_PX or cell)
+
+
 def _grid() -> Iterator[tuple[int, int]]:
     return ((row, column) for row in range(CELL_ROWS) for column in range(CELL_COLUMNS))
 
 
 def _aligned(start: int) -> int:
-    """Down to a multiple of 8: the encoder's blocks begin there, and so does the tile."""
-    return max(0, start) // 8 * 8
+    """Down to a whole macroblock: the encoder's blocks begin there, and so does the tile."""
+    return max(0, start) // BLOCK_PX * BLOCK_PX
 
 
 def _bands(bgr: BgrImage, *, axis: int) -> F32:

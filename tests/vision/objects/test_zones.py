@@ -15,6 +15,7 @@ from patrol.vision.observe import Occasion, of_hits
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 SIZE = (1920, 1080)
 NOON = time(12)
+NIGHT = (Hours(start=time(22), end=time(6)),)
 
 
 def zone(**changes: object) -> Zone:
@@ -50,8 +51,8 @@ def test_where(box: Box, *, expected: bool) -> None:
     pytest.param({"trust_class": False}, "cell phone", NOON, True, id="straight down: any class"),
     pytest.param({"classes": frozenset()}, "car", NOON, False, id="waits for changes, not objects"),
     pytest.param({"min_height": 0.5}, "car", NOON, False, id="too small for the zone"),
-    pytest.param({"hours": (Hours(start=time(22), end=time(6)),)}, "car", NOON, False, id="by day"),
-    pytest.param({"hours": (Hours(start=time(22), end=time(6)),)}, "car", time(23), True, id="night"),
+    pytest.param({"hours": NIGHT}, "car", NOON, False, id="by day"),
+    pytest.param({"hours": NIGHT}, "car", time(23), True, id="dark"),
 ])  # fmt: skip
 def test_what_and_when(changes: dict[str, object], label: str, at: time, *, expected: bool) -> None:
     found = in_zones([seen((0.1, 0.2, 0.2, 0.3), label)], [zone(**changes)], at, SIZE)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -26,13 +27,13 @@ def street() -> list[Picture]:
             pytest.fail(words)
         pytest.skip(words)
     clip = cv2.VideoCapture(str(VTEST))
-    frames = []
-    while clip.grab():
-        if len(frames) % 20 == 0:
+    frames: list[Picture] = []
+    for number in count():
+        if not clip.grab():
+            return frames
+        if number % 20 == 0:
             frames.append(np.asarray(clip.retrieve()[1], np.uint8))
-        else:
-            frames.append(np.empty(0, np.uint8))
-    return [frame for frame in frames if frame.size]
+    return frames
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,8 @@ def teach() -> Callable[[list[Picture]], QualityHistory]:
 
 
 def clipped(values: NDArray[np.floating]) -> Picture:
-    return np.clip(values, 0, 255).astype(np.uint8)
+    picture: Picture = np.clip(values, 0, 255).astype(np.uint8)
+    return picture
 
 
 def _noise(picture: Picture, rng: Rng) -> Picture:

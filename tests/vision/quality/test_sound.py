@@ -1,4 +1,4 @@
-"""What is no fault: a quiet yard, night, infrared, fog, snow, a lamp, a passer-by, a darker hour."""
+"""What is no fault: a day, night, infrared, fog, snow, a lamp, exposure, wind, few bits."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,64 @@
+"""The manifest: ours is whole, and a wrong one is refused with every reason."""
+
+import pytest
+
+from patrol.inference import ManifestBroken, read_manifest, shipped
+from patrol.inference.labels import COCO80
+
+GOOD = """
+models:
+  mine:
+    sha256: {sha}
+    licence: MIT
+    layout: yolov8
+    labels: [tractor, sheep]
+    input: {{size: [640, 384], channels: rgb, scale: 0.00392}}
+""".format(sha="a" * 64)
+
+
+def test_ours_names_source_hash_and_licence_of_everything() -> None:
+    assert {"yolox_nano", "centerface", "plates"} <= set(shipped())
+    for spec in shipped().values():
+        assert spec.source is not None
+        assert spec.licence in {"Apache-2.0", "MIT"}
+        assert spec.credit
+
+
+def test_coco() -> None:
+    assert len(COCO80) == len(set(COCO80)) == 80
+    assert [COCO80[n] for n in (0, 2, 7, 67, 79)] == [
+        "person", "car", "truck", "cell phone", "toothbrush",
+    ]  # fmt: skip
+    assert all(label == label.strip() for label in COCO80)
+
+
+def test_a_sites_own_model() -> None:
+    mine = read_manifest(GOOD, "models.yaml")["mine"]
+    assert mine.labels == ("tractor", "sheep")
+    assert (mine.input.width_px, mine.input.height_px, mine.input.rgb) == (640, 384, True)
+    assert mine.input.scale == pytest.approx((0.00392,) * 3)
+    assert mine.source is None
+
+
+@pytest.mark.parametrize(("good", "bad", "words"), [
+    ("a" * 64, "a" * 63, "sha256 is 64"),
+    ("yolov8", "yolov12x", "yolov12x"),
+    ("licence: MIT", "license: MIT", "licence is missing"),
+    ("[tractor, sheep]", "[]", "list is empty"),
+    ("[tractor, sheep]", "coco81", "coco81"),
+    ("[640, 384]", "[640, 0]", "not one"),
+    ("rgb", "hsv", "bgr or rgb"),
+    ("  mine:", "  Mine!:", "lower-case"),
+    ("models:", "model:", "no `models:`"),
+    ("[640, 384]", "[640", "not YAML"),
+])  # fmt: skip
+def test_what_is_wrong_is_named(good: str, bad: str, words: str) -> None:
+    with pytest.raises(ManifestBroken, match=words):
+        read_manifest(GOOD.replace(good, bad), "models.yaml")
+
+
+def test_all_wrong_entries_are_named_at_once() -> None:
+    first = GOOD.replace("a" * 64, "x")
+    second = GOOD.replace("models:", "").replace("mine", "yours").replace("yolov8", "none")
+    with pytest.raises(ManifestBroken, match=r"mine: sha256 .*; .*yours: 'none'"):
+        read_manifest(first + second, "models.yaml")
