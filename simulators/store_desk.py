@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from patrol.domain.access import FIRST_LINK, AccessEntry
 from patrol.domain.ids import CameraId, CaseId, MessageKey, Sha256
 from patrol.domain.message import (
-    CANARY_GRID,
+    CANARY_TOPIC,
     MOVES,
     DeadLetter,
     DeliveryEvent,
@@ -87,6 +87,11 @@ class MemoryOutbox:
         """See the port."""
         return len(self._queued())
 
+    def oldest_unsent(self) -> datetime | None:
+        """See the port."""
+        waiting = [m for m in self.rows.values() if m.state is DeliveryState.QUEUED]
+        return min(waiting, key=lambda m: m.order).queued_at if waiting else None
+
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """See the port."""
         return [message for message in self.rows.values() if message.case == case_id]
@@ -106,7 +111,7 @@ class MemoryOutbox:
 
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """See the port."""
-        real = (m for m in self.rows.values() if f"/grid/{CANARY_GRID}/" not in m.topic)
+        real = (m for m in self.rows.values() if not m.topic.endswith(CANARY_TOPIC))
         queued = [m for m in real if start <= m.queued_at <= end]
         return len(queued), sum(m.published_at is not None for m in queued)
 

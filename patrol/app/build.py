@@ -55,11 +55,8 @@ def build(
     one_thread_each()
     with ExitStack() as stack:
         news, meters = read_news(site.settings), Meters()
-        books = stack.enter_context(open_patiently(site.settings.database, clock, patience))
+        books = _books(stack, site, clock, patience)
         store = ObservedStore(books, observers(news, meters, clock))
-        with store.begin() as uow:
-            uow.registry.sync(site.registry, clock.now())
-            uow.commit()
         broker = _broker(site.settings, stack)
         evidence = FileEvidence(site.settings.evidence)
         detector, without_objects = _detector(site.settings)
@@ -86,6 +83,15 @@ def build(
             news=news,
             meters=meters,
         )
+
+
+def _books(stack: ExitStack, site: Site, clock: Clock, patience: Patience | None) -> Store:
+    """The store, with the registry as it is today."""
+    store = stack.enter_context(open_patiently(site.settings.database, clock, patience))
+    with store.begin() as uow:
+        uow.registry.sync(site.registry, clock.now())
+        uow.commit()
+    return store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from patrol import __version__
 from patrol.app.looks import Looker
 from patrol.app.news import News
 from patrol.app.registry import LiveRegistry
+from patrol.dispatch.canary import Canary
 from patrol.dispatch.inbox import Inbox
 from patrol.dispatch.ladder import Ladder
 from patrol.dispatch.relay import Relay
@@ -155,8 +156,8 @@ class App:
         self._relays.append(relay)
         return relay
 
-    def new_inbox(self) -> tuple[Inbox, MqttService]:
-        """The service's ear: one a site, under its stable client id."""
+    def new_inbox(self, canary: Canary | None = None) -> tuple[Inbox, MqttService]:
+        """The service's ear: one a site, under its stable client id; it hears the canary, too."""
         site = self.site.settings.site
         inbox = Inbox(
             store=self.store,
@@ -166,11 +167,17 @@ class App:
             zone=site.tz,
             on_news=self.wake,
         )
+
+        def hear(topic: str, payload: bytes) -> None:
+            now = self.clock.now()
+            if canary is None or not canary.hears(topic, payload, now):
+                inbox.handle(topic, payload, now)
+
         service = MqttService(
             self.broker,
             client_id=f"patrol-{site.id}",
-            filters=inbox_filters(site.id),
-            handler=lambda topic, payload: _ignore(inbox.handle(topic, payload, self.clock.now())),
+            filters=[*inbox_filters(site.id), *(canary.filters if canary else ())],
+            handler=hear,
             will=self._status("offline"),
             online=lambda: self._status("online"),
             offline=lambda: self._status("offline"),
@@ -214,7 +221,3 @@ def _length(plan: PatrolPlan) -> timedelta:
         for at in (plan.start, plan.finish_by)
     )
     return end - start
-
-
-def _ignore(_: object) -> None:
-    return None

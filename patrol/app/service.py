@@ -12,6 +12,7 @@ from datetime import time
 import structlog
 
 from patrol.app.house import App
+from patrol.app.outward import Outposts
 from patrol.bell import Bell, Rota
 from patrol.evidence import sweep
 from patrol.lock import exclusive
@@ -26,6 +27,12 @@ log = structlog.get_logger(__name__)
 ROUND_EVERY_S = 2.0
 LADDER_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
+# Not heard of for so long, a child is stuck (/healthz). A relay backs off up to 30 s and waits 5 s
+# for a broker's word; a look has a visit's 20 s and its retry; a round tells of every visit.
+RELAY_WITHIN_S = 120.0
+LADDER_WITHIN_S = 60.0
+LOOK_WITHIN_S = 300.0
+ROUND_WITHIN_S = 600.0
 SWEEP_AT = time(3, 30)  # local; nobody patrols then
 
 
@@ -50,18 +57,17 @@ def serve(
 
     with ExitStack() as stack:
         stack.enter_context(exclusive(app.site.settings.evidence / ".service.lock"))
-        name = f"patrol-{app.site.settings.site.id}"
-        publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
-        relay = app.new_relay(publisher)
-        sender = threading.Thread(
-            target=_child, args=("relay", lambda: relay.run(stop), failed), name="relay"
-        )
-        sender.start()
-        stack.callback(sender.join, 5.0)
-        stack.callback(relay.wake)
-        stack.enter_context(app.new_inbox()[1])
+        outposts = Outposts.of(app)
+
+        def run(name: str, work: Callable[[], None]) -> None:
+            child = threading.Thread(target=_child, args=(name, work, failed), name=name)
+            child.start()
+            stack.callback(child.join, 5.0)
+            stack.callback(stop.set)  # whatever ends the block ends the child
+
+        _talk_and_listen(app, outposts, stack, stop, run)
         bell = Bell(app.site.settings.site.tz, failed)
-        for rota in _rotas(app, stop, on_progress, with_rounds=with_rounds):
+        for rota in _rotas(app, outposts, stop, on_progress, with_rounds=with_rounds):
             bell.add(rota)
         bell.start()
         stack.callback(bell.stop)
@@ -73,25 +79,47 @@ def serve(
         raise HouseFailed(f"{child}: {type(why).__name__}: {why}") from why
 
 
+def _talk_and_listen(
+    app: App,
+    outposts: Outposts,
+    stack: ExitStack,
+    stop: threading.Event,
+    run: Callable[[str, Callable[[], None]], None],
+) -> None:
+    """Everything that speaks with the world outside cameras."""
+    name = f"patrol-{app.site.settings.site.id}"
+    relay = app.new_relay(stack.enter_context(MqttPublisher(app.broker, name=name)))
+    relay.on_turn = outposts.beats.expect("relay", RELAY_WITHIN_S)
+    run("relay", lambda: relay.run(stop))
+    stack.callback(relay.wake)
+    outposts.start(stack, stop, run)
+    inbox, ear = app.new_inbox(outposts.canary)
+    stack.enter_context(ear)
+    outposts.watch(relay=relay.counters, inbox=inbox.counters)
+
+
 def _rotas(
     app: App,
+    outposts: Outposts,
     stop: threading.Event,
     on_progress: Callable[[RoundProgress], None] | None,
     *,
     with_rounds: bool,
 ) -> list[Rota]:
-    ladder = app.new_ladder()
+    beating = outposts.beating
+    climb = outposts.climbing(app.new_ladder())
     rotas = [
         Rota(
             name="ladder",
-            ring=_patient("ladder", lambda: ladder.tick(app.clock.now())),
+            ring=_patient("ladder", beating("ladder", climb, LADDER_WITHIN_S)),
             every_s=LADDER_EVERY_S,
         ),
         Rota(
             name="looks",
-            ring=_patient("looks", lambda: _look_again(app)),
+            ring=_patient("looks", beating("looks", lambda: _look_again(app), LOOK_WITHIN_S)),
             every_s=LOOK_EVERY_S,
         ),
+        *outposts.rotas(_patient),
         Rota(
             name="retention",
             ring=_patient("retention", lambda: sweep(app.store, app.evidence, app.clock.now())),
@@ -99,10 +127,10 @@ def _rotas(
         ),
     ]
     if with_rounds:
-        keeper = keeper_of(app, stop, on_progress)
-        rotas.append(
-            Rota(name="rounds", ring=_patient("rounds", keeper.ring), every_s=ROUND_EVERY_S)
-        )
+        beat = outposts.beats.expect("rounds", ROUND_WITHIN_S)
+        keeper = keeper_of(app, stop, outposts.beating_progress(beat, on_progress))
+        ring = beating("rounds", keeper.ring, ROUND_WITHIN_S)
+        rotas.append(Rota(name="rounds", ring=_patient("rounds", ring), every_s=ROUND_EVERY_S))
     return rotas
 
 

@@ -72,6 +72,7 @@ class Relay:
     holder: str  # names the lease: another for every running relay, also after a restart
     options: RelayOptions = field(default_factory=RelayOptions)
     counters: Counter[str] = field(default_factory=Counter)
+    on_turn: Callable[[], None] = lambda: None  # it is not stuck
     _news: threading.Event = field(default_factory=threading.Event)
     _story: str = ""
     _owed: "_Settlement | None" = None  # published, and the store could not be told yet
@@ -94,6 +95,7 @@ class Relay:
         failures = 0
         while not stop.is_set():
             self._news.clear()
+            self.on_turn()
             step = self.step()
             if not step.problem and (problem := self._remind_if_new()):
                 step = Step(problem=problem)

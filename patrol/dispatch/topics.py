@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 from typing_extensions import override
 
 from patrol.domain.ids import CameraId, CaseId, GridCode
+from patrol.domain.message import CANARY_TOPIC
 
 VERSION: Final = 1  # of the topics and of every payload's `v`
 _PART = r"[A-Za-z0-9_.-]{1,64}"
@@ -87,6 +88,11 @@ def round_topic(site: str, plan: str) -> str:
 def status_topic(site: str) -> str:
     """Centre's own state; also its last will."""
     return f"{prefix(site)}/centre/status"
+
+
+def canary_topics(site: str) -> tuple[str, str]:
+    """(what the test leader hears, where it answers): beside the grids, for nobody else."""
+    return f"{prefix(site)}{CANARY_TOPIC}", f"{prefix(site)}/canary/reply"
 
 
 def inbox_filters(site: str) -> tuple[str, ...]:

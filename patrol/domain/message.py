@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Final
 
-from patrol.domain.ids import CaseId, GridCode, MessageKey
+from patrol.domain.ids import CaseId, MessageKey
 
-# The grid of the test leader: its messages walk the whole way and count in no statistics. No real
-# grid can have the name: theirs are 15 digits.
-CANARY_GRID: Final = GridCode("canary")
+# The end of the test leader's topic, beside and not below the grids': its messages walk the whole
+# way, whoever listens to all grids does not hear them, and no statistics count them.
+CANARY_TOPIC: Final = "/canary/case"
 
 
 class DeliveryState(StrEnum):

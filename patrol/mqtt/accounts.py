@@ -20,7 +20,6 @@ from typing import Final
 
 from patrol.domain.grid import Person, Role
 from patrol.domain.ids import GridCode, PersonId
-from patrol.domain.message import CANARY_GRID
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
 from patrol.domain.routing import route
@@ -59,11 +58,13 @@ def accounts(site: str, registry: Registry) -> list[MqttAccount]:
     Raises AccountsProblem: two people with one account, a name that Mosquitto cannot keep.
     """
     p = f"patrol/v1/{site}"
-    grid = f"{p}/grid/{CANARY_GRID}"
     found = [
         MqttAccount(user=CENTRE, name="指挥中心", reads=(f"{p}/#",), writes=(f"{p}/#",)),
         MqttAccount(
-            user=TEST_LEADER, name="自检", reads=(f"{grid}/case/+",), writes=(f"{grid}/reply/+",)
+            user=TEST_LEADER,
+            name="自检",
+            reads=(f"{p}/canary/case",),
+            writes=(f"{p}/canary/reply",),
         ),
     ]
     told = _told(registry)

@@ -74,6 +74,9 @@ class Outbox(Protocol):
     def unsent(self) -> int:
         """How many wait."""
 
+    def oldest_unsent(self) -> datetime | None:
+        """Since when the oldest of those waits."""
+
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """All messages about a case, in order."""
 

@@ -16,6 +16,7 @@ from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.rules import Rules
 from patrol.domain.working_time import OfficeHours
+from patrol.settings.outward import Outward
 from patrol.settings.problems import Problem
 from streams.model import StreamChoice
 
@@ -108,6 +109,7 @@ class Settings:
     )  # thresholds that differ from the house's
     centre_phone: str = ""  # printed on every case
     log: Path = Path("var/patrol.log")
+    outward: Outward = field(default_factory=Outward)
     console: ConsoleSettings = ConsoleSettings()
     office: OfficeHours | None = field(default_factory=OfficeHours)  # None: round the clock
     calendar: Calendar = field(default_factory=Calendar)

@@ -25,6 +25,7 @@ from patrol.settings.fields import (
 )
 from patrol.settings.models import validate
 from patrol.settings.office import OfficeSection
+from patrol.settings.outward import OutwardSections
 from patrol.settings.policies import (
     ConsoleSettings,
     Limits,
@@ -103,7 +104,7 @@ class _ConsoleSection(Section):
     session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
 
 
-class _SiteFile(Section):
+class _SiteFile(OutwardSections):
     site: _SiteSection
     database: DatabaseUrl = "sqlite:///var/patrol.db"
     evidence: Path = Path("var/evidence")
@@ -152,7 +153,7 @@ class _SiteFile(Section):
             retention=Retention(**self.retention.model_dump()),
             quality=dict(self.quality), centre_phone=self.centre.phone, log=self.log,
             console=ConsoleSettings(**self.console.model_dump()),
-            office=self.office.policy(site.timezone),
+            office=self.office.policy(site.timezone), outward=self.outward(),
         )  # fmt: skip
 
 
@@ -167,6 +168,8 @@ def load_site_file(path: Path, env: Mapping[str, str], notes: FileNotes) -> Sett
     if file is None:
         return None
     _check_files(file, document, notes)
+    for where, wrong in file.outward_problems():
+        notes.problem(document.line(where), ".".join(where), wrong)
     _check_quality(file, document, notes)
     return file.policy()
 
@@ -177,6 +180,10 @@ def _prepare(document: Document, env: Mapping[str, str], notes: FileNotes) -> No
     if isinstance(data.get("mqtt"), str):
         data["mqtt"] = {"url": data["mqtt"]}
     _expand(data, ("database",), document, env, notes)
+    hooks = data.get("webhooks")
+    for name, hook in hooks.items() if isinstance(hooks, dict) else ():
+        if isinstance(hook, dict):
+            _expand(hook, ("webhooks", str(name), "url"), document, env, notes)
     if isinstance(data.get("mqtt"), dict):
         _expand(data["mqtt"], ("mqtt", "url"), document, env, notes)
 

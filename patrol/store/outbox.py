@@ -13,7 +13,7 @@ from sqlalchemy import Row, and_, case, exists, func, or_, select, text
 
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.message import (
-    CANARY_GRID,
+    CANARY_TOPIC,
     MOVES,
     DeliveryEvent,
     DeliveryState,
@@ -107,6 +107,12 @@ class SqlOutbox:
         """See the port."""
         return int(self._db.scalar(select(func.count()).select_from(outbox).where(QUEUED)))
 
+    def oldest_unsent(self) -> datetime | None:
+        """See the port."""
+        first = select(outbox.c.queued_at).where(QUEUED).order_by(outbox.c.number).limit(1)
+        row = self._db.first(first)
+        return None if row is None else row.queued_at
+
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """See the port."""
         about = select(outbox).where(outbox.c.case == case_id).order_by(outbox.c.number)
@@ -132,7 +138,7 @@ class SqlOutbox:
 
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
         """See the port."""
-        real = outbox.c.topic.not_like(f"%/grid/{CANARY_GRID}/%")
+        real = outbox.c.topic.not_like(f"%{CANARY_TOPIC}")
         then = outbox.c.queued_at >= start, outbox.c.queued_at <= end, real
         queued = select(func.count()).select_from(outbox).where(*then)
         taken = queued.where(outbox.c.published_at.is_not(None))

@@ -182,7 +182,7 @@ def test_the_tally_of_a_time(store: Store, make: Any) -> None:
 
 
 def test_a_canary_counts_in_no_tally(store: Store, make: Any) -> None:
-    queue(store, make.message(1, "patrol/v1/s/grid/canary/case/canary"), make.message(2))
+    queue(store, make.message(1, "patrol/v1/s/canary/case"), make.message(2))
     with store.begin_read() as unit:
         assert unit.outbox.unsent() == 2
         assert unit.outbox.tally(make.now, make.now) == (1, 0)
@@ -195,3 +195,13 @@ def test_thousands_are_leased_and_marked_in_order(store: Store, make: Any) -> No
         seen += keys
         mark(store, make, DeliveryEvent.BROKER_TOOK_IT, *keys)
     assert seen == [f"key-{number}" for number in range(2500)]
+
+
+def test_since_when_the_oldest_waits(store: Store, make: Any) -> None:
+    with store.begin_read() as unit:
+        assert unit.outbox.oldest_unsent() is None
+    later = make.now + timedelta(minutes=1)
+    queue(store, make.message(1), make.message(2, queued_at=later))
+    mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-1")
+    with store.begin_read() as unit:
+        assert unit.outbox.oldest_unsent() == later

@@ -114,7 +114,7 @@ def test_a_leader_has_the_own_grid_and_no_other(guarded: Mosquitto, tmp_path: Pa
         assert leader.publish(f"{other}/report") == "Not authorized"
         assert leader.publish(f"{own}/case/C1") == "Not authorized"
         assert leader.publish(f"{P}/centre/status") == "Not authorized"
-        assert leader.publish(f"{P}/grid/canary/reply/canary") == "Not authorized"
+        assert leader.publish(f"{P}/canary/reply") == "Not authorized"
         assert leader.publish(f"{own}/reply/C1") == "Success"
         assert leader.publish(f"{own}/report") == "Success"
         assert [centre.receives(), centre.receives()] == [f"{own}/reply/C1", f"{own}/report"]

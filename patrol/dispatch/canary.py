@@ -1,0 +1,151 @@
+"""Canary: an hourly case to a test leader, by the whole way that real cases go.
+
+Outbox → relay → broker → the test leader's own connection → its answer on a reply topic → our inbox
+→ the receipt in the store. When it does not come back in time something on that way is dead,
+whatever each part says of itself: an alarm in the log, in the metrics, in /healthz, on the second
+channel. Its topics lie beside the grids' and it has no row among the cases: nothing counts it.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from patrol.dispatch.notices import ALARM, Notice, Target, queue
+from patrol.dispatch.topics import VERSION, canary_topics
+from patrol.dispatch.wire import encode, utc
+from patrol.domain.ids import CaseId, MessageKey
+from patrol.domain.message import DeliveryEvent, DeliveryState, OutboxMessage
+from patrol.ports import Store
+
+log = structlog.get_logger(__name__)
+
+AGAIN: Final = timedelta(minutes=5)  # while it fails: so that a recovery is noticed soon
+_WHY: Final = {
+    DeliveryState.QUEUED: "it still waits in the outbox: the broker is not reached",
+    DeliveryState.EXPIRED: "the broker was not reached in time",
+    DeliveryState.PUBLISHED: "the broker took it and no answer came back to the inbox",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    key: MessageKey
+    sent_at: datetime
+
+
+@dataclass
+class Canary:
+    """Ticked by the bell; `hears` is called by the inbox's thread."""
+
+    store: Store
+    site: str
+    every: timedelta = timedelta(hours=1)
+    within: timedelta = timedelta(seconds=60)
+    targets: Sequence[Target] = ()
+    on_news: Callable[[], None] = lambda: None  # wakes the relay
+    failing: str = ""  # why, in words; empty while it lives
+    last_return: datetime | None = None
+    round_trip_s: float | None = None
+    sent: int = 0
+    lost: int = 0
+    _flight: _Flight | None = None
+    _landed: dict[MessageKey, datetime] = field(default_factory=dict)
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What the inbox subscribes to for it."""
+        return (canary_topics(self.site)[1],)
+
+    def tick(self, now: datetime) -> None:
+        """Send when it is time, judge the one under way. Raises StoreUnavailable, StoreFull."""
+        flight = self._flight
+        if flight is None:
+            self._send(now)
+            return
+        state = self._state(flight)
+        if state is DeliveryState.ACKNOWLEDGED:
+            self._came_back(flight, now)
+        elif now - flight.sent_at >= self.within:
+            self._did_not(flight, _WHY.get(state, f"it is {state}"), now)
+        if now - flight.sent_at >= (AGAIN if self.failing else self.every):
+            self._send(now)
+
+    def hears(self, topic: str, payload: bytes, now: datetime) -> bool:
+        """Whether the message was the test leader's; if so, its receipt is in the store."""
+        if topic != canary_topics(self.site)[1]:
+            return False
+        key = _about(payload)
+        with self.store.begin() as uow:
+            ours = [m.key for m in uow.outbox.of_case(CaseId(key)) if key]
+            if ours and uow.inbox.first_time(MessageKey(f"canary/{key}"), now):
+                uow.outbox.mark(ours, DeliveryEvent.PERSON_ANSWERED, now)
+                self._landed[MessageKey(key)] = now
+                uow.commit()
+        return True
+
+    def _send(self, now: datetime) -> None:
+        key = MessageKey(f"canary-{now:%Y%m%dT%H%M%S%f}")
+        message = OutboxMessage(
+            key=key,
+            topic=canary_topics(self.site)[0],
+            payload=encode({"v": VERSION, "key": key, "at": utc(now), "test": True}),
+            queued_at=now,
+            # Retained like a case, on one topic: each one replaces the one before.
+            retain=True,
+            case=CaseId(key),
+            expires_at=now + self.within,
+        )
+        with self.store.begin() as uow:
+            uow.outbox.add(message)
+            uow.commit()
+        self._flight = _Flight(key, now)
+        self._landed.clear()
+        self.sent += 1
+        self.on_news()
+
+    def _state(self, flight: _Flight) -> DeliveryState:
+        with self.store.begin_read() as uow:
+            return uow.outbox.of_case(CaseId(flight.key))[0].state
+
+    def _came_back(self, flight: _Flight, now: datetime) -> None:
+        landed = self._landed.pop(flight.key, None)
+        if landed is not None:
+            self.last_return = landed
+            self.round_trip_s = (landed - flight.sent_at).total_seconds()
+        if self.failing:
+            words = "自检恢复,推送通路正常。 The way to the leaders is open again."
+            self._tell(flight, "恢复 recovered", words, now)
+            log.info("the canary is back", round_trip_s=self.round_trip_s)
+        self.failing = ""
+
+    def _did_not(self, flight: _Flight, why: str, now: datetime) -> None:
+        if not self.failing:
+            self.lost += 1
+            words = f"自检未返回,网格长可能收不到推送:{why}。 The canary did not come back."
+            self._tell(flight, "告警 alarm", words, now)
+            log.error("the canary did not come back", reason=why)
+        self.failing = why
+
+    def _tell(self, flight: _Flight, kind: str, words: str, now: datetime) -> None:
+        notice = Notice(
+            key=f"{flight.key}-{kind.rsplit(maxsplit=1)[-1]}",
+            event=ALARM,
+            title=f"【巡查推送自检】{kind} {self.site}",
+            body=words,
+        )
+        with self.store.begin() as uow:
+            if queue(uow, notice, self.targets, now):
+                uow.commit()
+
+
+def _about(payload: bytes) -> str:
+    try:
+        body = json.loads(payload)
+    except ValueError:
+        return ""
+    about = body.get("about") if isinstance(body, dict) else None
+    return about if isinstance(about, str) else ""

@@ -1,0 +1,188 @@
+"""What goes out beside MQTT, as site.yaml writes it: metrics, canary, webhooks, second channels."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from patrol.settings.fields import PlainId, Section
+
+WEBHOOK_EVENTS = Literal[
+    "round.started", "round.finished", "round.interrupted", "round.missed",
+    "finding.opened", "finding.decided", "case.opened", "case.moved",
+]  # fmt: skip
+NOTIFY_EVENTS = Literal["unheard", "alarm"]
+SHORTEST_SECRET: Final = 24  # characters: fewer could be guessed from one signed message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """Prometheus and /healthz; on loopback, because both tell much and ask nobody's name."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 9624
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySettings:
+    """The hourly test of the whole way to a leader."""
+
+    enabled: bool = True
+    every: timedelta = timedelta(hours=1)
+    within: timedelta = timedelta(seconds=60)  # relay and inbox are done in well under one
+    username: str = ""  # the test leader's own account; empty: the centre's
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """One receiver."""
+
+    url: str = field(repr=False)
+    secret_file: Path
+    events: frozenset[str] = frozenset()  # empty: all
+    tries: int = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifySettings:
+    """One second channel; its file has an Apprise address on each line."""
+
+    url_file: Path
+    events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outward:
+    """All four."""
+
+    metrics: MetricsSettings = MetricsSettings()
+    canary: CanarySettings = CanarySettings()
+    webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
+    notify: Mapping[str, NotifySettings] = field(default_factory=dict)
+
+
+def hook_url(value: str) -> str:
+    """An https address; http only within this machine. The words never quote it."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("the host or the port cannot be read, write https://HOST/PATH") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise ValueError("not an address, write https://HOST/PATH")
+    if parts.username is not None:
+        raise ValueError("holds credentials, use secret_file: the receiver checks the signature")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("goes beyond this machine unencrypted, write https://HOST/PATH")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class MetricsSection(Section):
+    """`metrics:`."""
+
+    enabled: bool = True
+    host: str = MetricsSettings().host
+    port: int = Field(default=MetricsSettings().port, ge=0, le=65535)
+
+    def policy(self) -> MetricsSettings:
+        """For the house."""
+        return MetricsSettings(**self.model_dump())
+
+
+class CanarySection(Section):
+    """`canary:`."""
+
+    enabled: bool = True
+    every_min: float = Field(default=60, gt=0, le=1440)
+    within_s: float = Field(default=60, ge=1, le=600)
+    username: str = ""
+    password_file: Path | None = None
+
+    def policy(self) -> CanarySettings:
+        """For the house."""
+        return CanarySettings(
+            enabled=self.enabled,
+            every=timedelta(minutes=self.every_min),
+            within=timedelta(seconds=self.within_s),
+            username=self.username,
+            password_file=self.password_file,
+        )
+
+
+class WebhookSection(Section):
+    """One of `webhooks:`."""
+
+    url: Annotated[str, AfterValidator(hook_url)]
+    secret_file: Path
+    events: tuple[WEBHOOK_EVENTS, ...] = ()
+    tries: int = Field(default=12, ge=1, le=100)
+
+    def policy(self) -> WebhookSettings:
+        """For the house."""
+        return WebhookSettings(
+            url=self.url,
+            secret_file=self.secret_file,
+            events=frozenset(self.events),
+            tries=self.tries,
+        )
+
+
+class NotifySection(Section):
+    """One of `notify:`."""
+
+    url_file: Path
+    events: tuple[NOTIFY_EVENTS, ...] = ("unheard", "alarm")
+
+    def policy(self) -> NotifySettings:
+        """For the house."""
+        return NotifySettings(url_file=self.url_file, events=frozenset(self.events))
+
+
+class OutwardSections(Section):
+    """What the site's file has of all four; mixed into its model."""
+
+    metrics: MetricsSection = MetricsSection()
+    canary: CanarySection = CanarySection()
+    webhooks: dict[PlainId, WebhookSection] = Field(default_factory=dict)
+    notify: dict[PlainId, NotifySection] = Field(default_factory=dict)
+
+    def outward(self) -> Outward:
+        """For the house."""
+        return Outward(
+            metrics=self.metrics.policy(),
+            canary=self.canary.policy(),
+            webhooks={name: hook.policy() for name, hook in self.webhooks.items()},
+            notify={name: channel.policy() for name, channel in self.notify.items()},
+        )
+
+    def outward_problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """(where, what) is wrong with the files that are named; their content is never quoted."""
+        if self.canary.password_file is not None:
+            yield from _missing(("canary", "password_file"), self.canary.password_file)
+        for name, channel in self.notify.items():
+            yield from _missing(("notify", name, "url_file"), channel.url_file)
+        for name, hook in self.webhooks.items():
+            where = ("webhooks", name, "secret_file")
+            missing = list(_missing(where, hook.secret_file))
+            yield from missing
+            if not missing and len(hook.secret_file.read_text("utf-8").strip()) < SHORTEST_SECRET:
+                yield where, f"is too short, put {SHORTEST_SECRET} random characters in it or more"
+
+
+def _missing(where: tuple[str, ...], path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+    if not path.is_file():
+        yield where, f"no such file: {path}, create it"

@@ -1,0 +1,205 @@
+"""The service against a real Mosquitto: canary, metrics, health, webhooks, second channel."""
+
+import json
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from patrol.app import App, build
+from patrol.app.service import serve
+from patrol.mqtt.accounts import write
+from patrol.ports import Store
+from patrol.settings import load_site
+from simulators.mosquitto import Mosquitto, find, free_port
+
+SOURCE = Path(__file__).parents[2] / "config"
+WAIT_S = 30.0
+# One of Apprise's plugins imports it where it still exists.
+pytestmark = pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:DeprecationWarning")
+
+
+class Ear(ThreadingHTTPServer):
+    """Hears every POST; signals each."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.heard: list[tuple[str, bytes]] = []
+        self.news = threading.Condition()
+
+    def wait_for(self, wanted: Callable[[str, bytes], bool]) -> bytes:
+        def found() -> bytes:
+            return next((body for path, body in self.heard if wanted(path, body)), b"")
+
+        with self.news:
+            assert self.news.wait_for(found, WAIT_S), self.heard
+            return found()
+
+
+class _Post(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Ear)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        with self.server.news:
+            self.server.heard.append((self.path, body))
+            self.server.news.notify_all()
+        self.send_response(204)
+        self.end_headers()
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    server = Ear()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """With the generated accounts: the test leader's own rights are tested, too."""
+    if find() is None:
+        words = "mosquitto is not installed (Debian: mosquitto)"
+        pytest.fail(words) if os.environ.get("CI") == "true" else pytest.skip(words)
+    files = tmp_path / "accounts"
+    write(files, "shangba", load_site(SOURCE, env={}).registry)
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    more = (
+        f"allow_anonymous false\npassword_file {files}/patrol.passwd\nacl_file {files}/patrol.acl"
+    )
+    server = Mosquitto(folder, more=more)
+    server.start()
+    yield server
+    server.kill()
+
+
+@contextmanager
+def running(tmp_path: Path, broker: Mosquitto, ear: Ear) -> Iterator[tuple[App, int]]:
+    config = tmp_path / "config"
+    config.mkdir()
+    for name in ("grids.csv", "people.csv", "cameras.csv"):
+        (config / name).write_bytes((SOURCE / name).read_bytes())
+    port = free_port()
+    (tmp_path / "secret").write_text("0123456789abcdef0123456789abcdef\n")
+    (tmp_path / "urls").write_text(f"# the duty group\njson://127.0.0.1:{ear.server_port}/duty\n")
+    accounts = tmp_path / "accounts"
+    (config / "site.yaml").write_text(
+        f"""
+site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
+database: sqlite:///{tmp_path}/patrol.db
+evidence: {tmp_path}/evidence
+objects: false
+mqtt: {{url: "{broker.url}", username: centre, password_file: {accounts}/centre.password}}
+metrics: {{port: {port}}}
+canary:
+  {{every_min: 0.1, within_s: 4, username: canary, password_file: {accounts}/canary.password}}
+webhooks:
+  county: {{url: "http://127.0.0.1:{ear.server_port}/hook", secret_file: {tmp_path}/secret}}
+notify:
+  duty: {{url_file: {tmp_path}/urls}}
+""",
+        "utf-8",
+    )
+    stop, ready = threading.Event(), threading.Event()
+    with build(load_site(config, env={})) as app:
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                serve(app, stop, ready=ready.set, with_rounds=False)
+            except BaseException as exc:  # noqa: BLE001  shown by the test
+                failed.append(exc)
+                ready.set()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            assert ready.wait(WAIT_S)
+            assert not failed, failed
+            yield app, port
+        finally:
+            stop.set()
+            thread.join(WAIT_S)
+        assert not failed, failed
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return exc.code, exc.read().decode()
+
+
+def eventually(question: Callable[[], Any]) -> Any:
+    """Ask until the answer is true; the answer."""
+    pause = threading.Event()
+    for _ in range(int(WAIT_S / 0.1)):
+        if answer := question():
+            return answer
+        pause.wait(0.1)
+    pytest.fail("it never came")
+
+
+def tally(store: Store, app: App) -> tuple[int, int]:
+    with store.begin_read() as uow:
+        from_start = app.clock.now().replace(year=2020)
+        return uow.outbox.tally(from_start, app.clock.now())
+
+
+@pytest.mark.slow
+def test_the_way_to_a_leader_is_watched(tmp_path: Path, broker: Mosquitto, ear: Ear) -> None:
+    pytest.importorskip("apprise")
+    with running(tmp_path, broker, ear) as (app, port):
+        metrics = eventually(
+            lambda: "patrol_canary_round_trip_seconds" in (m := ask(port, "/metrics")[1]) and m
+        )
+        for line in (
+            "patrol_canary_up 1.0",
+            "patrol_canary_lost_total 0.0",
+            "patrol_store_up 1.0",
+            "patrol_outbox_age_seconds",
+            "patrol_ladder_lag_seconds 0.0",
+        ):
+            assert line in metrics
+        code, health = ask(port, "/healthz")
+        assert code == 200, health
+        assert {"relay", "ladder", "looks", "canary", "canary came back"} <= set(
+            json.loads(health)["checks"]
+        )
+        assert tally(app.store, app) == (0, 0)  # a canary is in no statistics
+        with app.store.begin_read() as uow:
+            assert uow.cases.list() == []
+            assert uow.inbox.dead_letters() == []
+        assert ask(port, "/anything")[0] == 404
+
+        # The telephone's account loses its rights, as after a careless edit of the ACL: every
+        # part still says that it is well; the canary alone finds out.
+        acl = tmp_path / "accounts" / "patrol.acl"
+        acl.write_text(acl.read_text("utf-8").replace("/canary/reply", "/canary/nowhere"), "utf-8")
+        broker.kill()
+        broker.start()
+        alarm = ear.wait_for(lambda path, body: path == "/duty" and b"alarm" in body)
+        assert "网格长可能收不到推送" in json.loads(alarm)["message"]
+        code, health = eventually(lambda: (a := ask(port, "/healthz"))[0] == 503 and a)
+        assert not json.loads(health)["checks"]["canary came back"]["ok"]
+        assert "patrol_canary_up 0.0" in ask(port, "/metrics")[1]
