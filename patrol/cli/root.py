@@ -16,6 +16,8 @@ from patrol.cli import (
     database,
     desk,
     failures,
+    handovers,
+    health,
     judge,
     mosquitto,
     probe,
@@ -24,6 +26,7 @@ from patrol.cli import (
     rounds,
     service,
     simulate,
+    stoppages,
     users,
     weights,
 )
@@ -38,7 +41,8 @@ cli = typer.Typer(
 )
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    users, judge, benches, desk, mosquitto, backups,
+    users, judge, benches, desk, mosquitto, backups, stoppages, health,
+    handovers,
 ):  # fmt: skip
     room.register(cli)
 

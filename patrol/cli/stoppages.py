@@ -1,0 +1,215 @@
+"""`patrol pause|resume|maintenance`: what is deliberately not patrolled, by whom and why."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patrol.cli.common import (
+    AsJson,
+    By,
+    bad_input,
+    console,
+    operator,
+    print_json,
+    site_of,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from patrol.domain.stoppage import Scope, Stoppage
+    from patrol.settings import Site
+
+Reason = Annotated[str, typer.Option("--reason", help="原因,必填。 Why; needed.")]
+Until = Annotated[
+    str, typer.Option("--until", metavar="TIME", help="到何时,本地 2026-11-22 18:00。 Local time.")
+]
+Start = Annotated[str, typer.Option("--from", metavar="TIME", help="从何时,默认现在。 Now if not.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.command("pause")(pause)
+    cli.command("resume")(resume)
+    group = typer.Typer(
+        no_args_is_help=True, help="维护窗口。 Maintenance: not planned, not missed."
+    )
+    group.command("add")(add)
+    group.command("end")(end)
+    group.command("list")(show)
+    cli.add_typer(group, name="maintenance")
+
+
+def pause(
+    context: typer.Context,
+    *,
+    reason: Reason = "",
+    until: Until = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """暂停全部巡查,进行中的一轮随即中断。 Pause all rounds; one under way is interrupted."""
+    from patrol.domain.stoppage import Scope  # noqa: PLC0415  with the rooms
+
+    site = site_of(context)
+    _say(_stop(site, Scope.ROUNDS, "", reason=reason, span=("", until), by=by), as_json=as_json)
+
+
+def resume(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
+    """恢复巡查,中断的一轮接着走。 End every pause; an interrupted round goes on."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.domain.stoppage import Scope  # noqa: PLC0415  with the rooms
+
+    now, who = SystemClock().now(), operator(by)
+    with store_of(site_of(context)) as store, store.begin() as uow:
+        paused = [s for s in uow.stoppages.standing(now) if s.scope is Scope.ROUNDS]
+        ended = [s.number for s in paused if uow.stoppages.end(s.number, by=who, now=now)]
+        uow.commit()
+    if as_json:
+        print_json({"resumed": ended, "by": who})
+    elif ended:
+        console().print(
+            f"已恢复巡查 rounds go on ({len(ended)} 个暂停结束 pauses ended)", markup=False
+        )
+    else:
+        console().print("没有暂停 nothing was paused", markup=False)
+
+
+def add(
+    context: typer.Context,
+    *,
+    camera: Annotated[str, typer.Option("--camera", help="摄像头编码。 Its 20 digits.")] = "",
+    link: Annotated[str, typer.Option("--link", help="链路。 A link of cameras.csv.")] = "",
+    village: Annotated[str, typer.Option("--village", help="村(网格)编码。 A grid code.")] = "",
+    reason: Reason = "",
+    start: Start = "",
+    until: Until = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """登记维护:不计划、不计漏巡。 Put a camera, a link or a village into maintenance."""
+    from patrol.domain.stoppage import Scope  # noqa: PLC0415  with the rooms
+
+    site = site_of(context)
+    registry = site.registry
+    known: dict[Scope, tuple[str, set[str]]] = {
+        Scope.CAMERA: (camera, set(registry.cameras)),
+        Scope.LINK: (link, {one.link for one in registry.cameras.values()}),
+        Scope.GRID: (village, set(registry.tree.grids)),
+    }
+    named = [(scope, name, there) for scope, (name, there) in known.items() if name]
+    if len(named) != 1:
+        bad_input("maintenance: name one of --camera, --link, --village")
+    scope, name, there = named[0]
+    if name not in there:
+        bad_input(f"--{'village' if scope is Scope.GRID else scope} {name!r}: there is none")
+    _say(_stop(site, scope, name, reason=reason, span=(start, until), by=by), as_json=as_json)
+
+
+def end(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="编号。 As `list` shows it.")],
+    *,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """维护提前结束。 End it before its time."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    now, who = SystemClock().now(), operator(by)
+    with store_of(site_of(context)) as store, store.begin() as uow:
+        ended = uow.stoppages.end(number, by=who, now=now)
+        uow.commit()
+    if not ended:
+        bad_input(f"{number}: is over already, or never was; `patrol maintenance list` shows all")
+    if as_json:
+        print_json({"ended": number, "by": who})
+    else:
+        console().print(f"{number} 已结束 ended", markup=False)
+
+
+def show(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """现在与将来的暂停和维护。 What is stopped now or will be, site.yaml's windows too."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    site, now = site_of(context), SystemClock().now()
+    with store_of(site) as store, store.begin_read() as uow:
+        said = [*site.settings.calendar.maintenance, *uow.stoppages.standing(now)]
+    standing = [stoppage for stoppage in said if not stoppage.is_over(now)]
+    if as_json:
+        print_json([_document(stoppage) for stoppage in standing])
+        return
+    zone = site.settings.site.tz
+    for one in standing:
+        number = str(one.number) if one.number else "site.yaml"
+        until = f"{one.until.astimezone(zone):%m-%d %H:%M}" if one.until else "…"
+        span = f"{one.start.astimezone(zone):%m-%d %H:%M} – {until}"
+        console().print(
+            f"{number:>9}  {one.scope} {one.subject}  {span}  {one.reason} ({one.by})", markup=False
+        )
+    if not standing:
+        console().print("无 none", markup=False)
+
+
+def _stop(
+    site: "Site",
+    scope: "Scope",
+    subject: str,
+    *,
+    reason: str,
+    span: tuple[str, str],
+    by: str,
+) -> "Stoppage":
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    now = SystemClock().now()
+    if not reason.strip():
+        bad_input("--reason: is missing, say why")
+    start, until = (_moment(text, site) for text in span)
+    try:
+        with store_of(site) as store, store.begin() as uow:
+            added = uow.stoppages.add(
+                scope=scope,
+                subject=subject,
+                start=start or now,
+                until=until,
+                reason=reason,
+                by=operator(by),
+                now=now,
+            )
+            uow.commit()
+    except ValueError as exc:
+        bad_input(f"--until: {exc}")
+    return added
+
+
+def _moment(text: str, site: "Site") -> datetime | None:
+    if not text.strip():
+        return None
+    try:
+        said = datetime.fromisoformat(text.strip())
+    except ValueError:
+        bad_input(f"{text!r} is not a time, write 2026-11-22 18:00")
+    return (said if said.tzinfo else said.replace(tzinfo=site.settings.site.tz)).astimezone(UTC)
+
+
+def _document(one: "Stoppage") -> dict[str, Any]:
+    def text(at: datetime | None) -> str | None:
+        return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+    return {
+        "number": one.number,
+        "scope": str(one.scope),
+        "subject": one.subject,
+        "from": text(one.start),
+        "until": text(one.until),
+        "reason": one.reason,
+        "by": one.by,
+    }
+
+
+def _say(added: "Stoppage", *, as_json: bool) -> None:
+    if as_json:
+        print_json(_document(added))
+        return
+    console().print(f"{added.number}: {added.words}", markup=False)

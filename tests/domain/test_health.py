@@ -1,0 +1,129 @@
+"""Health as a story: the hysteresis as a table, and what holds whatever the visits are."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patrol.domain.health import (
+    Condition,
+    Grade,
+    HealthPolicy,
+    Look,
+    Story,
+    grade_of,
+    is_news,
+    look_of,
+    next_story,
+)
+from patrol.domain.ids import CameraId
+from patrol.domain.round import Visit, VisitOutcome
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+POLICY = HealthPolicy(offline_after_visits=3, offline_after=timedelta(hours=30))
+HALF_A_DAY = timedelta(hours=12)
+
+
+def told(looks: Sequence[Condition], policy: HealthPolicy = POLICY) -> list[Story]:
+    stories: list[Story] = []
+    known: Story | None = None
+    for number, state in enumerate(looks):
+        known = next_story(known, Look(at=NOW + number * HALF_A_DAY, state=state), policy)
+        stories.append(known)
+    return stories
+
+
+OK, BAD, OFF = Condition.ONLINE, Condition.FAULTY, Condition.OFFLINE
+
+
+@pytest.mark.parametrize(
+    ("looks", "states"),
+    [
+        pytest.param([OFF], [OFF], id="never seen well"),
+        pytest.param([OK, OFF, OFF, OFF], [OK, OK, OK, OFF], id="the third in a row"),
+        pytest.param([OK, OFF, OFF, OK, OFF, OFF], [OK] * 6, id="never three in a row"),
+        pytest.param([BAD, OFF, OFF, OFF], [BAD, BAD, BAD, OFF], id="a faulty one stays faulty"),
+        pytest.param([OFF, OK, OFF], [OFF, OK, OK], id="one good visit brings it back"),
+    ],
+)
+def test_the_hysteresis(looks: list[Condition], states: list[Condition]) -> None:
+    assert [story.state for story in told(looks)] == states
+
+
+def test_since_is_when_it_began_to_fail_not_when_we_were_sure() -> None:
+    story = told([OK, OFF, OFF, OFF, OFF])[-1]
+    assert (story.since, story.failures) == (NOW + HALF_A_DAY, 4)
+
+
+def test_long_enough_is_enough() -> None:
+    patient = HealthPolicy(offline_after_visits=20, offline_after=timedelta(hours=24))
+    assert [s.state for s in told([OK, OFF, OFF, OFF], patient)] == [OK, OK, OK, OFF]
+
+
+@given(st.lists(st.sampled_from(Condition), min_size=1, max_size=40), st.integers(1, 5))
+def test_whatever_happens(looks: list[Condition], patience: int) -> None:
+    policy = HealthPolicy(offline_after_visits=patience, offline_after=timedelta(days=99))
+    stories = told(looks, policy)
+    for number, (look, story) in enumerate(zip(looks, stories, strict=True)):
+        before = stories[number - 1] if number else None
+        if look is not OFF:  # a good visit is believed at once
+            assert (story.state, story.failures, story.failing_since) == (look, 0, None)
+        elif story.state == OFF and (before is None or before.state != OFF):
+            assert number == 0 or looks[number - patience + 1 : number + 1] == [OFF] * patience
+        assert story.since <= NOW + number * HALF_A_DAY
+        assert (story.failures > 0) == (look is OFF)
+        if before is not None and before.state == story.state:
+            assert before.since == story.since
+
+
+@pytest.mark.parametrize(
+    ("state", "was_told", "news"),
+    [
+        pytest.param("online", "", False, id="first seen healthy"),
+        pytest.param("offline", "", True, id="first seen dead"),
+        pytest.param("offline", "offline", False, id="said already"),
+        pytest.param("online", "offline", True, id="recovered"),
+    ],
+)
+def test_news(state: str, was_told: str, *, news: bool) -> None:
+    assert is_news(Story(state=state, since=NOW, told=was_told)) is news
+
+
+@pytest.mark.parametrize(
+    ("tries", "waited_s", "grade"),
+    [
+        pytest.param(1, 2.0, Grade.GOOD, id="within a key-frame interval"),
+        pytest.param(2, 2.0, Grade.FAIR, id="at the second try"),
+        pytest.param(1, 7.0, Grade.FAIR, id="slow"),
+        pytest.param(2, 7.0, Grade.POOR, id="slow at the second try"),
+        pytest.param(1, 11.0, Grade.POOR, id="very slow"),
+        pytest.param(1, None, Grade.GOOD, id="no time known"),
+    ],
+)
+def test_the_grade_of_a_connection(tries: int, waited_s: float | None, grade: Grade) -> None:
+    assert grade_of(tries, {"first_key_frame_s": waited_s}, HealthPolicy()) is grade
+
+
+def visit(**fields: Any) -> Visit:
+    return Visit(
+        **{
+            "round": None,
+            "camera": CameraId("1"),
+            "outcome": VisitOutcome.NOT_VIEWABLE,
+            "started_at": NOW,
+            "finished_at": NOW + timedelta(seconds=9),
+            **fields,
+        }
+    )
+
+
+def test_what_a_visit_says() -> None:
+    silent = look_of(visit(failure="went_silent"), POLICY)
+    assert silent == Look(at=NOW + timedelta(seconds=9), state=OFF, why="went_silent")
+    covered = look_of(visit(failure="unusable_picture", faults=("occlusion",)), POLICY)
+    assert covered is not None
+    assert (covered.state, covered.why) == (BAD, "occlusion")
+    assert look_of(visit(outcome=VisitOutcome.MISSED), POLICY) is None
