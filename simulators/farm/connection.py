@@ -35,11 +35,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._talk = Conversation(self._desk, self._transport)
         self._desk.counts.connections += 1
-        self._desk.counts.open += 1
+        self._desk.connected.add(self._transport)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._desk.counts.open -= 1
+        if self._transport is not None:
+            self._desk.connected.discard(self._transport)
         if self._talk is not None:
             self._talk.hung_up()
 

@@ -44,7 +44,6 @@ class Counts:
     """What `stats` on the control channel tells."""
 
     connections: int = 0  # ever
-    open: int = 0
     described: int = 0
     played: int = 0
     torn_down: int = 0
@@ -65,6 +64,7 @@ class Desk:
     udp_port: int = 0
     counts: Counts = field(default_factory=Counts)
     sessions: dict[str, Session] = field(default_factory=dict)
+    connected: set[Transport] = field(default_factory=set)
     _peers: dict[tuple[str, int], Session] = field(default_factory=dict)
 
     def open(self, camera: FarmCamera, owner: Transport, now_s: float, *, sub: bool) -> Session:

@@ -90,6 +90,7 @@ class Farm:
         used = resource.getrusage(resource.RUSAGE_SELF)
         return {
             **asdict(self.desk.counts),
+            "open": len(self.desk.connected),
             "sessions": len(self.desk.sessions),
             "playing": self.desk.wheel.playing(),
             "skipped_ticks": self.desk.wheel.skipped,

@@ -29,7 +29,7 @@ from simulators.farm.vendors import VENDORS
 from simulators.farm.wheel import Wheel
 from simulators.faults import Fault, mixture_problem
 from simulators.scenes.catalogue import SceneLight, by_name, catalogue
-from simulators.scenes.library import Library
+from simulators.scenes.library import EncodingCancelled, Library
 from simulators.town.build import build_town
 from simulators.town.config import Place, credentials, write_config
 from simulators.town.model import Town, TownCamera
@@ -51,6 +51,8 @@ async def serve(
     Raises ValueError for options that make no sense and OSError when a port is taken.
     """
     problem = mixture_problem(options.faults)
+    if problem is None and options.count < 1:
+        problem = f"{options.count} cameras are no town, give 1 or more"
     if problem is not None:
         raise ValueError(problem)
     clock = clock or SystemClock()
@@ -67,7 +69,10 @@ async def serve(
     town = _with_env_passwords(town, options.password_env)
     library = Library(options.cache)
     needed = loops_needed(town, options.profile, light)
-    await asyncio.to_thread(library.ensure, needed, options.progress)
+    try:
+        await asyncio.to_thread(library.ensure, needed, options.progress, stop.is_set)
+    except EncodingCancelled:
+        return
     shelf = Shelf(library)
     cameras = {str(c.record.id): c for c in farm_cameras(town, options.profile, light, shelf)}
     timeline = Timeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
@@ -76,11 +81,13 @@ async def serve(
         port = int(server.sockets[0].getsockname()[1])
         farm = Farm(town, desk, shelf, options.profile, light, dead.wake)
         control = await serve_control(options.host, options.control_port, farm.control)
-        async with control:
+        try:
             _write(options, town, light, port, dead.port)
             control_port = int(control.sockets[0].getsockname()[1])
             ready(_info(options, port, control_port, light))
             await stop.wait()
+        finally:
+            control.close()  # without waiting for its clients to hang up
 
 
 def choose_light(wanted: str, now: datetime) -> SceneLight:
@@ -151,7 +158,8 @@ async def _sweep(desk: Desk) -> None:
 def _hang_up(desk: Desk) -> None:
     for session in tuple(desk.sessions.values()):
         desk.close(session)
-        session.owner.abort()
+    for transport in tuple(desk.connected):
+        transport.abort()
 
 
 def _write(options: FarmOptions, town: Town, light: SceneLight, port: int, dead: int) -> None:

@@ -5,6 +5,7 @@ length, parameter sets before each key frame, a constant bit rate.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -90,7 +91,7 @@ def to_yuv(bgr: NDArray[np.uint8]) -> YuvFrame:
 def write_loop(loop: EncodedLoop, path: Path) -> None:
     """Store it whole or not at all (a temporary name, then a rename)."""
     head = json.dumps({"sizes": [len(unit) for unit in loop.units]}).encode()
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two farms may fill one cache
     part.write_bytes(b"".join((_MAGIC, pack(">I", len(head)), head, *loop.units)))
     part.replace(path)
 

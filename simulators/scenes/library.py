@@ -6,10 +6,12 @@ of the drawings, so that a changed picture is never served from an old cache.
 
 import hashlib
 import os
+import signal
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +32,13 @@ from simulators.scenes.film import film
 CONTENT_VERSION: Final = "town-2"  # change it whenever a drawing or an encoder option changes
 DEFAULT_CACHE: Final = Path("var/cache/streams")
 
+_ASK_S: Final = 0.5
+
 Progress = Callable[[int, int], None]  # loops done, loops to do
+
+
+class EncodingCancelled(Exception):
+    """Somebody asked to stop before all loops were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +71,36 @@ class Library:
 
     cache: Path = DEFAULT_CACHE
 
-    def ensure(self, specs: Iterable[LoopSpec], progress: Progress | None = None) -> int:
-        """Encode what is missing, on all cores; how many were encoded."""
+    def ensure(
+        self,
+        specs: Iterable[LoopSpec],
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Encode what is missing, on all cores; how many were encoded.
+
+        `cancelled` is asked twice a second; once it says yes, the workers are ended and
+        EncodingCancelled is raised. What was finished by then stays in the cache.
+        """
         missing = [spec for spec in dict.fromkeys(specs) if not self.has(spec)]
         if not missing:
             return 0
         self.cache.mkdir(parents=True, exist_ok=True)
         groups = _by_scene(missing)
-        done = 0
-        with ProcessPoolExecutor(min(len(groups), _cores()), get_context("spawn")) as pool:
-            jobs = [pool.submit(_make_all, group, self.cache) for group in groups]
-            for job in as_completed(jobs):
-                done += job.result()
-                if progress is not None:
+        others = set(active_children())
+        workers = min(len(groups), _cores())
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(workers, spawn, initializer=_leave_interrupts) as pool:
+            jobs = {pool.submit(_make_all, group, self.cache) for group in groups}
+            done = 0
+            while jobs:
+                finished, jobs = wait(jobs, timeout=_ASK_S, return_when=FIRST_COMPLETED)
+                if cancelled():
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    _end(set(active_children()) - others)
+                    raise EncodingCancelled
+                done += sum(job.result() for job in finished)
+                if finished and progress is not None:
                     progress(done, len(missing))
         return len(missing)
 
@@ -86,10 +111,17 @@ class Library:
 
     def load(self, spec: LoopSpec) -> LoopPair:
         """Both streams; drawn and encoded here and now if they are missing."""
-        scene = spec.find_scene()
         if not self.has(spec):
             self.cache.mkdir(parents=True, exist_ok=True)
             _make(spec, self.cache)
+        try:
+            return self._read(spec)
+        except ValueError:  # cut short by a full disk, or no loop at all
+            _make(spec, self.cache)
+            return self._read(spec)
+
+    def _read(self, spec: LoopSpec) -> LoopPair:
+        scene = spec.find_scene()
         return LoopPair(
             read_loop(_path(self.cache, spec, scene.main), scene.main),
             read_loop(_path(self.cache, spec, scene.sub), scene.sub),
@@ -108,6 +140,16 @@ def _by_scene(specs: list[LoopSpec]) -> list[list[LoopSpec]]:
     for spec in specs:
         groups.setdefault(clean_name(spec.scene), []).append(spec)
     return sorted(groups.values(), key=lambda group: sum(map(_cost, group)), reverse=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches the whole terminal; the parent alone decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end(workers: Iterable[BaseProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
 
 
 def _cores() -> int:

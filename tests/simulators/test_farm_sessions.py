@@ -1,11 +1,18 @@
 """The protocol's lifecycle: authentication, methods, UDP, time-outs, the control channel."""
 
+import asyncio
+import json
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulators.farm.control import ControlError, FarmControl
+from simulators.farm.options import FarmOptions
+from simulators.farm.serve import serve
 from simulators.faults import Fault
 
 RECEIVER_REPORT = b"$\x01\x00\x08" + b"\x80\xc9\x00\x01" + b"\0\0\0\1"
@@ -167,3 +174,28 @@ def test_the_control_channel_says_what_it_cannot_do(farm: Any) -> None:
             with pytest.raises(ControlError):
                 wrong()
         assert control.stats()["connections"] > 0
+
+
+def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    for options in (
+        FarmOptions(count=0, out=tmp_path, profile="tiny"),
+        FarmOptions(count=1, out=tmp_path, profile="tiny", faults="hail"),
+    ):
+        with pytest.raises(ValueError, match=r"no town|no mixture"):
+            asyncio.run(serve(options, print, asyncio.Event()))
+
+
+def test_the_command_says_one_line_and_stops_when_told(tmp_path: Path, stream_cache: Path) -> None:
+    command = [
+        sys.executable, "-m", "simulators.farm", "--count", "4", "--out", str(tmp_path / "town"),
+        "--profile", "tiny", "--faults", "none", "--light", "morning", "--cache", str(stream_cache),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        assert (said["cameras"], said["pid"]) == (4, process.pid)
+        with FarmControl(said["control_port"]) as control:
+            assert control.stats()["playing"] == 0
+            process.terminate()
+            assert process.wait(10) == 0
+    assert (tmp_path / "town" / "truth.json").exists()

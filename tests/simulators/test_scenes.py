@@ -15,7 +15,7 @@ from simulators.faults import SHOWN_IN_PICTURE, Fault
 from simulators.scenes.catalogue import Scene, SceneKind, SceneLight, by_name, catalogue
 from simulators.scenes.encode import read_loop
 from simulators.scenes.film import film
-from simulators.scenes.library import Library, LoopSpec
+from simulators.scenes.library import EncodingCancelled, Library, LoopSpec
 from simulators.scenes.solids import ellipsoid
 from simulators.scenes.spoil import spoiled
 from simulators.scenes.stage import objects_of, zones_of
@@ -146,6 +146,14 @@ def test_the_cache_is_used_and_a_broken_file_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ValueError, match="cut short"):
         read_loop(path, TINY["yard-01"].main)
+    assert len(library.load(spec).main.units) == 45, "a broken file is made again"
+
+
+def test_encoding_can_be_cancelled_at_once(tmp_path: Path) -> None:
+    spec = LoopSpec(profile="town", scene="yard-01", light=SceneLight.MORNING)
+    with pytest.raises(EncodingCancelled):
+        Library(tmp_path).ensure([spec], cancelled=lambda: True)
+    assert not list(tmp_path.glob("*.loop"))
 
 
 def test_an_unknown_scene_is_no_specification() -> None:
