@@ -1,0 +1,73 @@
+"""What must hold after chaos: read from the store and from what the leaders heard.
+
+No loss: every word of a leader is in a case's history or among the dead letters, every message went
+out, every phone shows what stands. No double effect: no word twice, no key with two meanings. No
+illegal state: the store's own fsck finds nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.escalation import grids_told
+from patrol.domain.message import DeadLetter
+from patrol.ports import Store
+from patrol.store import SqlStore, check
+from simulators.chaos_town import Crowd
+
+MANY = 100_000
+CARRIES_WORDS = {  # one reply may be two lines (handled and fed back): the words stand in one
+    CaseEvent.RECEIVED, CaseEvent.OPENED, CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE,
+    CaseEvent.PROGRESS, CaseEvent.FEED_BACK, CaseEvent.RETURN, CaseEvent.EXTEND,
+}  # fmt: skip
+
+
+def problems_of(store: SqlStore | Store, crowd: Crowd) -> list[str]:
+    """Every line that does not hold just now."""
+    with store.begin_read() as uow:
+        waiting = uow.outbox.unsent()
+        cases = list(uow.cases.list(limit=MANY))
+        letters = list(uow.inbox.dead_letters(limit=MANY))
+    wrong = [f"{waiting} messages wait in the outbox"] if waiting else []
+    wrong += crowd.doubled
+    wrong += _words(crowd, cases, letters)
+    wrong += _shown(crowd, cases)
+    if isinstance(store, SqlStore):
+        wrong += [f"{problem.where}: {problem.what}" for problem in check(store)]
+    return wrong
+
+
+def _words(crowd: Crowd, cases: list[Case], letters: list[DeadLetter]) -> Iterator[str]:
+    """Each token once in a history, or refused."""
+    lines = [e.note for case in cases for e in case.entries if e.what in CARRIES_WORDS]
+    noted = Counter(token for line in lines for token in _tokens(line))
+    refused = {
+        token for letter in letters for token in _tokens(letter.payload.decode(errors="replace"))
+    }
+    unsaid = {token for _, payload in crowd.pending for token in _tokens(payload.decode())}
+    for token in crowd.said:
+        if noted[token] > 1:
+            yield f"{token} had effect {noted[token]} times"
+        if not noted[token] and token not in refused and token not in unsaid:
+            yield f"{token} was said and is nowhere"
+    if unsaid:
+        yield f"{len(unsaid)} words are still to be said"
+
+
+def _tokens(text: str) -> set[str]:
+    return {f"<{part.split('>')[0]}>" for part in text.split("<")[1:]}
+
+
+def _shown(crowd: Crowd, cases: list[Case]) -> Iterator[str]:
+    """Every phone shows each open case as it stands, and no other."""
+    prefix = "patrol/v1/shangba/grid"
+    expected = {
+        f"{prefix}/{grid}/case/{case.id}": case.revision
+        for case in cases
+        if case.is_open
+        for grid in grids_told(case)
+    }
+    shown = dict(crowd.shown)
+    for topic in sorted({*expected, *shown}):
+        if expected.get(topic) != shown.get(topic):
+            yield f"{topic}: stands at {expected.get(topic)}, shown at {shown.get(topic)}"
