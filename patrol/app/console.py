@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from patrol.api import create_api
 from patrol.app.house import App
 from patrol.console import ConsoleAddress, ConsoleOptions, SiteFacts, serve
 from patrol.dispatch.inbox import Handled, Inbox
@@ -17,6 +18,8 @@ from patrol.domain.registry import Registry
 from patrol.ports import Busy, Clock, EvidenceStore, Store
 
 log = structlog.get_logger(__name__)
+
+API_PATH = "/api/v1"
 
 
 class HouseDoors:
@@ -131,4 +134,5 @@ def serve_console(
     app: App, options: ConsoleOptions | None = None
 ) -> AbstractContextManager[ConsoleAddress]:
     """The console of this house until the block is left. Raises console.server.ConsoleFailed."""
-    return serve(HouseDoors(app), options or options_of(app))
+    doors = HouseDoors(app)
+    return serve(doors, options or options_of(app), {API_PATH: create_api(doors)})

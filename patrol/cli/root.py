@@ -19,6 +19,7 @@ from patrol.cli import (
     handovers,
     health,
     judge,
+    keys,
     mosquitto,
     probe,
     queue,
@@ -41,7 +42,7 @@ cli = typer.Typer(
 )
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    users, judge, benches, desk, mosquitto, backups, stoppages, health,
+    users, judge, benches, desk, mosquitto, backups, keys, stoppages, health,
     handovers,
 ):  # fmt: skip
     room.register(cli)

@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from patrol.console.doors import ConsoleDoors, ConsoleOptions
 from patrol.console.web import Console
@@ -33,12 +34,19 @@ class ConsoleAddress:
 
 
 @contextmanager
-def serve(doors: ConsoleDoors, options: ConsoleOptions | None = None) -> Iterator[ConsoleAddress]:
-    """Serve the console until the block is left. Raises ConsoleFailed (the port is taken)."""
+def serve(
+    doors: ConsoleDoors,
+    options: ConsoleOptions | None = None,
+    mounts: Mapping[str, ASGIApp] | None = None,
+) -> Iterator[ConsoleAddress]:
+    """Serve the console until the block is left. Raises ConsoleFailed (the port is taken).
+
+    `mounts`: other applications, by path.
+    """
     options = options or ConsoleOptions()
     listening = _listen(options)
     port = int(listening.getsockname()[1])
-    console = Console(doors, options)
+    console = Console(doors, options, mounts)
     server = uvicorn.Server(_config(console, options))
     console.start()
     thread = threading.Thread(

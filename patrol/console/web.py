@@ -1,5 +1,6 @@
 """The application: every router behind the gate, every failure with a face."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from patrol.console.desk import Desk
@@ -44,7 +46,12 @@ class _Kept(StaticFiles):
 class Console:
     """The application and the threads beside it."""
 
-    def __init__(self, doors: ConsoleDoors, options: ConsoleOptions) -> None:
+    def __init__(
+        self,
+        doors: ConsoleDoors,
+        options: ConsoleOptions,
+        mounts: Mapping[str, ASGIApp] | None = None,
+    ) -> None:
         self.desk = Desk.of(doors, options)
         self.app = FastAPI(title=f"patrol {doors.facts.id}", docs_url=None, redoc_url=None,
                            openapi_url=None)  # fmt: skip
@@ -53,6 +60,8 @@ class Console:
         self.app.add_middleware(WithHeaders, secure=options.secure)
         for router in ALL:
             self.app.include_router(router)
+        for path, other in (mounts or {}).items():
+            self.app.mount(path, other)
         self.app.mount("/static", _Kept(directory=STATIC), name="static")
         _say_failures(self.app, self.desk)
 

@@ -1,0 +1,290 @@
+"""The JSON API: keys and scopes, documents as OpenAPI says, nothing that must not leave."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from patrol.api import SCOPES, create_api, hash_secret, new_secret
+from patrol.console import SiteFacts
+from patrol.dispatch import Wire
+from patrol.domain.account import ApiKey
+from patrol.domain.case import Case
+from patrol.domain.finding import Finding
+from patrol.domain.ids import FindingId, RoundId
+from patrol.domain.levels import Level
+from patrol.domain.registry import Registry
+from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
+from patrol.ports import StoreUnavailable
+from patrol.review import confirm, dismiss
+from patrol.settings.policies import default_plans
+from simulators import hamlet
+from simulators.clock import ManualClock
+from simulators.store import MemoryStore
+
+ZONE = ZoneInfo("Asia/Shanghai")
+ROUND = RoundId("20261122-morning-1")
+
+
+@dataclass
+class Doors:
+    """A hamlet's house in memory."""
+
+    store: Any = field(default_factory=MemoryStore)
+    clock: ManualClock = field(default_factory=lambda: ManualClock(hamlet.NOON))
+    registry: Registry = field(default_factory=hamlet.registry)
+    facts: SiteFacts = field(
+        default_factory=lambda: SiteFacts(
+            id="shangba", name="上坝镇", zone=ZONE, plans=default_plans()
+        )
+    )
+
+    def confirm(
+        self, finding_id: str, *, by: str, category: str | None = None,
+        level: Level | None = None, note: str = "",
+    ) -> Case:  # fmt: skip
+        with self.store.begin() as uow:
+            case = confirm(
+                uow, FindingId(finding_id), by=by, now=self.clock.now(), registry=self.registry,
+                announcer=Wire(site="shangba", zone=ZONE, registry=self.registry),
+                category=category, level=level, note=note,
+            )  # fmt: skip
+            uow.commit()
+        return case
+
+    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
+        with self.store.begin() as uow:
+            decided = dismiss(
+                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason
+            )
+            uow.commit()
+        return decided
+
+
+def key(doors: Doors, *scopes: str) -> dict[str, str]:
+    """A key with these scopes, as a request's headers."""
+    secret = new_secret()
+    with doors.store.begin() as uow:
+        number = len(uow.api_keys.all())
+        uow.api_keys.add(
+            ApiKey(
+                id=f"K{number}",
+                name="county",
+                secret=hash_secret(secret),
+                scopes=frozenset(scopes),
+                made_by="admin",
+                made_at=hamlet.NOON,
+            )
+        )
+        uow.commit()
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def walk(doors: Doors) -> None:
+    a_round = Round(
+        id=ROUND, plan="morning", day=datetime(2026, 11, 22, tzinfo=UTC).date(),
+        planned_at=hamlet.NOON, finish_by=hamlet.NOON + timedelta(hours=1), planned=2,
+        refused={"indoor": 3},
+    )  # fmt: skip
+    started = a_round.move(RoundEvent.START, at=hamlet.NOON)
+    cameras = (hamlet.CAMERA, hamlet.SECOND_CAMERA)
+    with doors.store.begin() as uow:
+        uow.rounds.add(
+            started, [PlannedVisit(round=ROUND, camera=c, order=n) for n, c in enumerate(cameras)]
+        )
+        for camera, outcome in zip(
+            cameras, (VisitOutcome.PROBLEM, VisitOutcome.NOT_VIEWABLE), strict=True
+        ):
+            failure = "unreachable" if outcome is VisitOutcome.NOT_VIEWABLE else ""
+            uow.rounds.record(
+                Visit(
+                    round=ROUND,
+                    camera=camera,
+                    outcome=outcome,
+                    failure=failure,
+                    started_at=hamlet.NOON,
+                    finished_at=hamlet.NOON,
+                )
+            )
+        uow.findings.add(hamlet.finding())
+        uow.rounds.put(started.move(RoundEvent.FINISH, at=hamlet.NOON))
+        uow.commit()
+
+
+@pytest.fixture
+def doors() -> Doors:
+    made = Doors()
+    walk(made)
+    return made
+
+
+class Client:
+    """Asks the application without a socket."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._transport = httpx.ASGITransport(app=app)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return asyncio.run(self._ask("GET", path, **more))
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return asyncio.run(self._ask("POST", path, **more))
+
+    async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        base = "http://patrol.test"
+        async with httpx.AsyncClient(transport=self._transport, base_url=base) as client:
+            return await client.request(method, path, **more)
+
+
+@pytest.fixture
+def client(doors: Doors) -> Client:
+    return Client(create_api(doors))
+
+
+READS = {
+    "/rounds": "rounds:read",
+    f"/rounds/{ROUND}": "rounds:read",
+    "/findings": "findings:read",
+    "/cases": "cases:read",
+    "/cameras": "cameras:read",
+    f"/cameras/{hamlet.CAMERA}": "cameras:read",
+    "/reports/day/2026-11-22": "reports:read",
+    "/reports/month/2026-11": "reports:read",
+    f"/reports/round/{ROUND}": "reports:read",
+}
+
+
+@pytest.mark.parametrize(("path", "scope"), READS.items())
+def test_each_path_opens_to_its_scope_alone(
+    doors: Doors, client: Client, path: str, scope: str
+) -> None:
+    assert client.get(path).status_code == 401
+    wrong = key(doors, *(set(SCOPES) - {scope}))
+    refused = client.get(path, headers=wrong)
+    assert (refused.status_code, refused.json()["detail"]) == (403, scope)
+    answer = client.get(path, headers=key(doors, scope))
+    assert answer.status_code == 200, answer.text
+    text = answer.text
+    for never in (hamlet.HOUSEHOLD, "rtsp://", "s3cret", "10.0.0.7", "household", ".jpg"):
+        assert never not in text
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer x", "Basic patrol_x", "Bearer patrol_" + "A" * 43]
+)
+def test_what_is_no_key_opens_nothing(client: Client, header: str) -> None:
+    answer = client.get("/rounds", headers={"Authorization": header})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_revoked_key_opens_nothing_from_then_on(doors: Doors, client: Client) -> None:
+    mine = key(doors, "rounds:read")
+    assert client.get("/rounds", headers=mine).status_code == 200
+    with doors.store.begin() as uow:
+        uow.api_keys.revoke("K0", hamlet.NOON)
+        uow.commit()
+    assert client.get("/rounds", headers=mine).status_code == 401
+
+
+def test_a_round_balances(doors: Doors, client: Client) -> None:
+    body = client.get(f"/rounds/{ROUND}", headers=key(doors, "rounds:read")).json()
+    assert (body["planned"], body["refused"]) == (2, 3)
+    parts = ("pending", "seen", "not_viewable", "missed")
+    assert sum(body[part] for part in parts) == body["planned"]
+    assert body["failures"] == {"unreachable": 1}
+
+
+def test_a_finding_is_confirmed_once(doors: Doors, client: Client) -> None:
+    mine = key(doors, "findings:read", "findings:decide", "cases:read")
+    (waiting,) = client.get("/findings", headers=mine).json()
+    path = f"/findings/{waiting['id']}"
+    made = client.post(f"{path}/confirm", headers=mine, json={"level": "II", "note": "快去"})
+    assert made.status_code == 201, made.text
+    case = made.json()
+    assert (case["level"], case["state"]) == ("II", "dispatched")
+    assert case["events"][0]["by"] == "api:county"
+    again = client.post(f"{path}/dismiss", headers=mine, json={"reason": "shadow"})
+    assert again.status_code == 409
+    assert "by api:county" in again.json()["detail"]
+    assert client.get("/findings", headers=mine).json() == []
+    assert client.get(path, headers=mine).json()["case"] == case["id"]
+    assert client.get("/cases?open=true", headers=mine).json() == [case]
+
+
+def test_reading_does_not_decide(doors: Doors, client: Client) -> None:
+    mine = key(doors, "findings:read")
+    (waiting,) = client.get("/findings", headers=mine).json()
+    answer = client.post(f"/findings/{waiting['id']}/confirm", headers=mine, json={})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/rounds/none", 404),
+        ("/findings/F9", 404),
+        ("/cases/C9", 404),
+        ("/cameras/1", 404),
+        ("/reports/round/none", 404),
+        ("/reports/day/2026-13-01", 422),
+        ("/reports/week/1", 422),
+        ("/cases?limit=0", 422),
+        ("/cases?limit=99999", 422),
+        ("/nothing", 404),
+    ],
+)
+def test_what_is_not_there_is_said_so(doors: Doors, client: Client, path: str, status: int) -> None:
+    answer = client.get(path, headers=key(doors, *SCOPES))
+    assert answer.status_code == status
+    assert answer.json()["error"] == status
+
+
+@pytest.mark.parametrize("body", [{"reason": "because"}, {}, {"reason": "shadow", "more": 1}])
+def test_a_bad_body_changes_nothing(doors: Doors, client: Client, body: dict[str, object]) -> None:
+    mine = key(doors, *SCOPES)
+    (waiting,) = client.get("/findings", headers=mine).json()
+    answer = client.post(f"/findings/{waiting['id']}/dismiss", headers=mine, json=body)
+    assert answer.status_code == 422
+    assert len(client.get("/findings", headers=mine).json()) == 1
+
+
+def test_cameras_of_a_grid_and_below(doors: Doors, client: Client) -> None:
+    mine = key(doors, "cameras:read")
+    everywhere = client.get("/cameras", headers=mine).json()
+    group = client.get(f"/cameras?grid={hamlet.GROUP}", headers=mine).json()
+    assert {one["grid"] for one in group} == {hamlet.GROUP}
+    assert client.get(f"/cameras?grid={hamlet.TOWN}", headers=mine).json() == everywhere
+    assert client.get(f"/cameras?grid={hamlet.OTHER_GROUP}", headers=mine).json() == []
+
+
+def test_a_database_that_is_away_is_503_and_says_nothing(client: Client, doors: Doors) -> None:
+    mine = key(doors, "rounds:read")
+
+    class Away:
+        def begin_read(self) -> None:
+            raise StoreUnavailable("postgresql://10.0.0.7: away")
+
+    doors.store = Away()
+    answer = client.get("/rounds", headers=mine)
+    assert answer.status_code == 503
+    assert "10.0.0.7" not in answer.text
+
+
+def test_openapi_names_every_path_with_its_answer_and_the_key(client: Client) -> None:
+    described = client.get("/openapi.json").json()
+    assert described["openapi"].startswith("3.")
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            assert operation["security"], (path, method)
+            assert {"401", "403", "404", "422", "503"} <= set(operation["responses"])
+            good = next(c for c in ("200", "201") if c in operation["responses"])
+            schema = operation["responses"][good]["content"]["application/json"]["schema"]
+            assert "$ref" in json.dumps(schema)
+    assert set(SCOPES) <= set(described["info"]["description"].replace("`", " ").split())
