@@ -1,7 +1,8 @@
 """`calendar:` and `health:` of site.yaml → the calendar of rounds, the hysteresis of health."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -10,9 +11,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from patrol.domain.calendar import Calendar, Holiday, KeyPeriod
 from patrol.domain.health import HealthPolicy
 from patrol.domain.ids import camera_id_problem, grid_code_problem
+from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.stoppage import Scope, Stoppage
 from patrol.settings.fields import ClockTime, PlainId, Section
+from patrol.settings.problems import Notes
+from patrol.settings.yaml_file import read_yaml
 
 BY = "site.yaml"  # who said it, where no person is named
 Words = Annotated[str, Field(min_length=1, max_length=200)]
@@ -177,3 +181,23 @@ class HealthSection(Section):
 
 def _minutes(value: int | None) -> timedelta | None:
     return None if value is None else timedelta(minutes=value)
+
+
+def notice_strangers(calendar: Calendar, registry: Registry, path: Path, notes: Notes) -> None:
+    """Maintenance of what is in no file holds nothing back: legal (it may have left), said."""
+    there: Mapping[Scope, Collection[str]] = {
+        Scope.CAMERA: registry.cameras,
+        Scope.LINK: {camera.link for camera in registry.cameras.values()},
+        Scope.GRID: registry.tree.grids,
+    }
+    strange = [
+        (number, window)
+        for number, window in enumerate(calendar.maintenance)
+        if window.subject not in there[window.scope]
+    ]
+    document = read_yaml(path, Notes().about(path)) if strange else None
+    for number, window in strange:
+        line = document.line(("calendar", "maintenance", number)) if document else 1
+        name = f"calendar.maintenance[{number}]"
+        text = f"no {window.scope} {window.subject!r} is in the files: nothing is held back"
+        notes.about(path).notice(line, name, text)

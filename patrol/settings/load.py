@@ -8,6 +8,7 @@ from pathlib import Path
 
 from patrol.domain.registry import Registry
 from patrol.settings.areas_file import load_areas
+from patrol.settings.calendar import notice_strangers
 from patrol.settings.cameras import Surroundings, load_cameras
 from patrol.settings.grids import load_grids
 from patrol.settings.people import load_people
@@ -63,11 +64,11 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
     rules = load_rules(rules_yaml, notes.about(rules_yaml))
     if notes.problems or settings is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems)
+    registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
+    notice_strangers(settings.calendar, registry, site_yaml, notes)
     return Site(
         settings=settings,
-        registry=Registry(
-            cameras=loaded[0], tree=grids.tree, people=people, office=settings.office
-        ),
+        registry=registry,
         rules=rules,
         notices=tuple(sorted(notes.notices)),
     )

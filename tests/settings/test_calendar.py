@@ -93,3 +93,11 @@ def test_what_is_wrong_is_said(planned: Town, old: str, new: str, said: str) -> 
     planned.spoil("site.yaml", old, new)
     (complaint,) = planned.complaints()
     assert said in complaint
+
+
+def test_maintenance_of_what_is_in_no_file_is_noticed(planned: Town) -> None:
+    planned.spoil("site.yaml", "link: v203", "link: v999")
+    (notice,) = load_site(planned.directory, {}).notices[:1]
+    assert (notice.field, "'v999'" in notice.text) == ("calendar.maintenance[0]", True)
+    text = (planned.directory / "site.yaml").read_text(encoding="utf-8")
+    assert "v999" in text.splitlines()[notice.line - 1]

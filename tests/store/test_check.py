@@ -1,12 +1,19 @@
 """fsck: silent about a sound store, and one line for each thing that somebody broke by hand."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from patrol.domain.handover import Signature
+from patrol.domain.ids import CameraId
+from patrol.domain.stoppage import Scope
+from patrol.domain.trouble import Trouble, TroubleKind
 from patrol.ports import StoreUnavailable
 from patrol.store import SqlStore, check
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 
 
 def test_a_sound_store_has_no_problem(furnished: SqlStore) -> None:
@@ -143,3 +150,59 @@ def test_what_is_no_database_is_unavailable(tmp_path: Path) -> None:
     file.write_text("Dear Sir, " * 1000, encoding="ascii")
     with pytest.raises(StoreUnavailable, match=r"letter\.db: file is not a database"):
         check(f"sqlite:///{file}")
+
+
+def sign(furnished: SqlStore) -> None:
+    with furnished.begin() as unit:
+        for who, to in (("甲", "乙"), ("乙", "")):
+            unit.handovers.append(
+                at=NOW,
+                what=Signature.GIVE if to else Signature.TAKE,
+                who=who,
+                to=to,
+                note="",
+                sheet={"open_cases": 1},
+            )
+        unit.health.put(CameraId("1"), "online", NOW, "")
+        unit.stoppages.add(
+            scope=Scope.ROUNDS, subject="", start=NOW, until=None, reason="沙尘暴", by="甲", now=NOW
+        )
+        unit.troubles.open(
+            Trouble(
+                kind=TroubleKind.LINK, subject="a", state="down", since=NOW, opened_at=NOW,
+                why="", cameras=(CameraId("1"),),
+            )
+        )  # fmt: skip
+        unit.commit()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param("UPDATE health SET told = told", "", id="sound"),
+        pytest.param(
+            "UPDATE handovers SET note = 'x' WHERE number = 1",
+            "handovers line 1: the chain does not hold", id="a word added",
+        ),
+        pytest.param(
+            "UPDATE handovers SET sheet = '{\"open_cases\": 0}' WHERE number = 2",
+            "handovers line 2: the chain does not hold", id="another sheet",
+        ),
+        pytest.param(
+            "DELETE FROM handovers WHERE number = 2",
+            "handovers line 2: the chain does not hold", id="a signature less",
+        ),
+        pytest.param("UPDATE health SET state = 'fine'", "'fine' is no state", id="state"),
+        pytest.param("UPDATE stoppages SET reason = ''", "no stoppage can be", id="no reason"),
+        pytest.param("UPDATE stoppages SET subject = 'a'", "no stoppage can be", id="scope"),
+        pytest.param("UPDATE troubles SET kind = 'x'", "no trouble can be", id="trouble"),
+    ],
+)  # fmt: skip
+def test_the_shift_s_books(furnished: SqlStore, damage: str, said: str) -> None:
+    sign(furnished)
+    with furnished.begin() as unit:
+        unit.db.run(text(damage.replace(":", "\\:")))
+        unit.commit()
+    problems = [str(problem) for problem in check(furnished)]
+    assert (said == "") == (problems == [])
+    assert not said or any(said in problem for problem in problems)
