@@ -57,7 +57,8 @@ class Outbox(Protocol):
         """Take unsent messages in order; nobody else gets them until the lease runs out.
 
         A message is never given while an earlier one of the same topic is unsent and leased by
-        another holder. The same holder gets its own expired leases again, and may lease on while
+        another holder. A lease that ends impossibly late was made before the clock was set back: it
+        is over. The same holder gets its own expired leases again, and may lease on while
         it still publishes. `expires_at` is the relay's to judge (DeliveryEvent.TOO_OLD).
         """
 

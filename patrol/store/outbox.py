@@ -26,6 +26,7 @@ from patrol.store.desk_tables import UNSENT, outbox
 # SQLite, which no partial index answers.
 QUEUED = text(f"(outbox.{UNSENT})")
 _LEASE_LOCK: Final = 0x7061_7472_6F6C  # "patrol": the number of the advisory lock
+_FAR: Final = timedelta(minutes=10)  # no lease of ours is longer
 _earlier = outbox.alias("earlier")
 _EARLIER_QUEUED = text(f"(earlier.{UNSENT})")
 _FREE = {"lease_holder": None, "lease_until": None}
@@ -47,7 +48,7 @@ class SqlOutbox:
         """See the port."""
         if self._db.is_postgres:
             self._db.run(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _LEASE_LOCK})
-        rows = self._candidates(holder, now, limit)
+        rows = self._candidates(holder, now, now + max(timedelta(seconds=lease_s), _FAR), limit)
         if self._db.is_postgres:
             rows = self._without_overtaking(rows, holder, now)
         until = now + timedelta(seconds=lease_s)
@@ -56,15 +57,20 @@ class SqlOutbox:
             self._db.run(mine.values(lease_holder=holder, lease_until=until))
         return [message_of(row) for row in rows]
 
-    def _candidates(self, holder: str, now: datetime, limit: int) -> Sequence[Row[Any]]:
+    def _candidates(
+        self, holder: str, now: datetime, far: datetime, limit: int
+    ) -> Sequence[Row[Any]]:
+        """`far`: a lease that ends later was made under a clock that has been set back since."""
         in_other_hands = exists().where(
             _earlier.c.topic == outbox.c.topic,
             _earlier.c.number < outbox.c.number,
             _EARLIER_QUEUED,
             _earlier.c.lease_until > now,
+            _earlier.c.lease_until <= far,
             _earlier.c.lease_holder != holder,
         )
-        free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+        until = outbox.c.lease_until
+        free = or_(until.is_(None), until <= now, until > far)
         statement = select(outbox).where(QUEUED, free, ~in_other_hands)
         in_order = statement.order_by(outbox.c.number).limit(limit)
         return self._db.all(self._db.locked(in_order, skip_locked=True, of=outbox))

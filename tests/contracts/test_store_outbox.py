@@ -205,3 +205,16 @@ def test_since_when_the_oldest_waits(store: Store, make: Any) -> None:
     mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-1")
     with store.begin_read() as unit:
         assert unit.outbox.oldest_unsent() == later
+
+
+def test_a_lease_made_before_the_clock_was_set_back_is_over(store: Store, make: Any) -> None:
+    """Its relay was killed under a clock an hour ahead: nobody may have to wait that hour."""
+    queue(store, make.message(1), make.message(2))
+    ahead = make.now + timedelta(hours=1)
+    with store.begin() as unit:
+        unit.outbox.lease(holder="killed", now=ahead, lease_s=20.0, limit=1)
+        unit.commit()
+    with store.begin() as unit:
+        leased = unit.outbox.lease(holder="other", now=make.now, lease_s=20.0, limit=10)
+        unit.commit()
+    assert [message.key for message in leased] == ["key-1", "key-2"]
