@@ -39,6 +39,7 @@ from patrol.store import check
 from simulators.farm.control import FarmControl
 from simulators.farm.options import FarmInfo, FarmOptions
 from simulators.farm.serve import serve as serve_farm
+from simulators.faults import mixture_problem as mixture_problem  # noqa: PLC0414  re-exported
 from simulators.habits import Habits
 from simulators.leaders import Crowd, SceneClearer, options_from
 from simulators.operator import SimulatedOperator

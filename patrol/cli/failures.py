@@ -4,6 +4,7 @@ Known failures are matched by name along their class tree, so that saying them i
 rooms they come from.
 """
 
+import errno
 import os
 import sys
 import tempfile
@@ -37,6 +38,8 @@ _CODES: Final[Mapping[str, int]] = {
     "IllegalRoundMove": FAILED,
     "StreamError": FAILED,
 }
+# What a server's socket meets; asyncio puts the address into its words.
+_LISTENING: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
 
 
 def say(exc: BaseException) -> int:
@@ -44,6 +47,8 @@ def say(exc: BaseException) -> int:
     if isinstance(exc, BrokenPipeError):
         _let_stdout_go()
         return FAILED
+    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]  # a task group's wrapping says nothing to a person
     text, code = _known(exc) or (_unexpected(exc), FAILED)
     for line in text.splitlines():
         say_err(line)
@@ -61,8 +66,16 @@ def _known(exc: BaseException) -> tuple[str, int] | None:
         return str(exc) or type(exc).__name__, code
     if (usage := usage_problem(exc)) is not None:
         return f"patrol: {usage}" if usage else "", BAD_INPUT  # empty: its help was shown
-    if isinstance(exc, OSError) and exc.filename is not None:
-        return f"{exc.filename}: {exc.strerror}", FAILED
+    words = _refused(exc) if isinstance(exc, OSError) else None
+    return None if words is None else (words, FAILED)
+
+
+def _refused(exc: OSError) -> str | None:
+    """What the system did not let us do, where that is all there is to say."""
+    if exc.filename is not None:
+        return f"{exc.filename}: {exc.strerror}"
+    if exc.errno in _LISTENING:
+        return f"patrol: {exc.strerror}, give another address or port"
     return None
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from patrol.cli.common import options, site_of
+from patrol.cli.common import bad_input, options, site_of
 from patrol.cli.rounds import until_signalled
 
 
@@ -33,8 +33,10 @@ def cameras(
     ] = "town",
 ) -> None:
     """模拟摄像头:真实 RTSP,并写出配置目录。 Cameras on real RTSP, and a config for them."""
-    from patrol.demo import simulate_cameras  # noqa: PLC0415  simulators, encoders
+    from patrol.demo import mixture_problem, simulate_cameras  # noqa: PLC0415  encoders
 
+    if (problem := mixture_problem(faults)) is not None:
+        bad_input(f"--faults: {problem}")
     with until_signalled() as stop:
         simulate_cameras(count=count, port=port, out=out, seed=seed, faults=faults, stop=stop)
 

@@ -16,6 +16,7 @@ from patrol.settings.problems import FileNotes
 from patrol.settings.text_file import read_text
 
 MAX_NODES: Final = 2_000_000  # zones for 10,000 cameras are a tenth of this
+MAX_DEPTH: Final = 64  # the deepest of our files goes seven levels down
 MAX_DIGITS: Final = 40  # longer ones are codes gone wrong, not numbers
 _NULL, _BOOL, _INT, _FLOAT = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")
@@ -137,6 +138,8 @@ class _Reader:
             raise _Unbounded("aliases make this too large, use fewer", _line(node))
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
+        if len(self._open) >= MAX_DEPTH:
+            raise _Unbounded(f"nested more than {MAX_DEPTH} deep, write it flatter", _line(node))
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):

@@ -1,5 +1,6 @@
 """The command line's promises: verbs, exit codes, one document on stdout, one line for an error."""
 
+import errno
 import subprocess
 import sys
 from typing import Any
@@ -65,6 +66,11 @@ def test_every_verb_of_the_contract_is_there(
             "/nowhere: no such directory",
             id="no directory",
         ),
+        pytest.param(
+            ["simulate", "cameras", "--out", "x", "--faults", "hail"],
+            "--faults: 'hail' is no mixture, give one of none, town, storm, power_cut",
+            id="no mixture",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_two(
@@ -104,6 +110,34 @@ def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.M
     log = desk.home / "var" / "patrol-error.log"
     assert "Traceback" in log.read_text(encoding="utf-8")
     assert log.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        pytest.param(
+            OSError(errno.EADDRINUSE, "error while binding ('127.0.0.1', 554): address in use"),
+            "patrol: error while binding ('127.0.0.1', 554): address in use,"
+            " give another address or port",
+            id="a port that is taken",
+        ),
+        pytest.param(
+            ExceptionGroup("a task group", [PermissionError(13, "Permission denied", "/proc/x")]),
+            "/proc/x: Permission denied",
+            id="one failure of a task group",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    failure: Exception, line: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_args: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("patrol.cli.queue.site_of", refused)
+    ended = desk("queue")
+    assert (ended.code, ended.err) == (1, f"{line}\n")
+    assert not (desk.home / "var" / "patrol-error.log").exists()
 
 
 def test_ctrl_c_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -350,6 +350,11 @@ def test_rules(town: Town, text: str, said: str) -> None:
     assert town.complaints() == [f"rules.yaml:2: {said}"]
 
 
+def test_nesting_has_an_end(town: Town) -> None:
+    town.write("site.yaml", "site: " + "{a: " * 3000 + "1" + "}" * 3000)
+    assert town.complaints() == ["site.yaml:1: yaml: nested more than 64 deep, write it flatter"]
+
+
 def test_aliases_do_not_grow_without_bounds(town: Town) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
