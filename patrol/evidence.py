@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 # Left free for the database, its journal and the logs: they must be able to say that it is full.
 RESERVE_BYTES: Final = 256 * 1024 * 1024
+RESERVE_SHARE: Final = 0.05  # of a small file system: a partition for pictures alone can be used
 SWEEP_BATCH: Final = 200  # pictures per transaction: the writer's lock is held for some 50 ms
 _NAME: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _UNFINISHED: Final = "unfinished"
@@ -51,7 +52,7 @@ class EvidenceDamaged(KeyError):
 class FileEvidence:
     """Fulfils ports.EvidenceStore on a directory; any number of threads and processes at once."""
 
-    def __init__(self, root: Path | str, *, reserve_bytes: int = RESERVE_BYTES) -> None:
+    def __init__(self, root: Path | str, *, reserve_bytes: int | None = None) -> None:
         self.root = Path(root)
         self.reserve_bytes = reserve_bytes
         self._number = itertools.count()
@@ -102,11 +103,14 @@ class FileEvidence:
             return False
 
     def _check_reserve(self, size: int) -> None:
-        free = shutil.disk_usage(self.root).free
-        if free - size < self.reserve_bytes:
+        total, _, free = shutil.disk_usage(self.root)
+        reserve = self.reserve_bytes
+        if reserve is None:
+            reserve = min(RESERVE_BYTES, int(total * RESERVE_SHARE))
+        if free - size < reserve:
             raise EvidenceFull(
                 f"{self.root}: {free // 2**20} MB free,"
-                f" {self.reserve_bytes // 2**20} MB are kept for the database and logs"
+                f" {reserve // 2**20} MB are kept for the database and logs"
             )
 
     def _write(self, path: Path, jpeg: bytes) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -71,6 +73,29 @@ def test_another_disk_error_is_not_called_full(
 def test_the_reserve_is_kept_for_the_database(tmp_path: Path) -> None:
     evidence = FileEvidence(tmp_path, reserve_bytes=1 << 60)
     with pytest.raises(EvidenceFull, match="kept for the database"):
+        evidence.put(b"picture")
+
+
+@pytest.mark.parametrize(
+    ("total_mb", "free_mb", "fits"),
+    [
+        pytest.param(200_000, 300, True, id="a large disk keeps 256 MB"),
+        pytest.param(200_000, 255, False, id="and stops there"),
+        pytest.param(100, 50, True, id="a small one can be used"),
+        pytest.param(100, 4, False, id="to its last twentieth"),
+    ],
+)
+def test_the_reserve_suits_the_file_system(
+    total_mb: int,
+    free_mb: int,
+    fits: bool,  # noqa: FBT001  a column of the table
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usage = (total_mb << 20, (total_mb - free_mb) << 20, free_mb << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    evidence = FileEvidence(tmp_path)
+    with nullcontext() if fits else pytest.raises(EvidenceFull, match=f"{free_mb} MB free"):
         evidence.put(b"picture")
 
 
