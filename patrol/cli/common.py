@@ -115,26 +115,20 @@ class _Stderr(io.TextIOBase):
         sys.stderr.flush()
 
 
-def logs_to_stderr(level: int = logging.ERROR) -> None:
+def logs_to_stderr(level: int = logging.ERROR, *, as_lines_of_json: bool = False) -> None:
     """Log lines from `level` up go to stderr: stdout is the answer's.
 
-    Verbs that answer at once say in their own line what a warning would; those that run log more.
+    Verbs that answer at once say in their own line what a warning would; those that run log more,
+    and the service in JSON where nobody sits before it.
     """
-    import structlog  # noqa: PLC0415  with the first log line
+    from patrol.logs import configure  # noqa: PLC0415  with the first log line
 
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Plain: the rich one prints local variables, and those may hold an address.
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
-        cache_logger_on_first_use=False,
+    is_terminal = sys.stderr.isatty()
+    configure(
+        cast("TextIO", _Stderr()),
+        level,
+        for_people=is_terminal or not as_lines_of_json,
+        colors=is_terminal,
     )
 
 

@@ -34,7 +34,7 @@ def run(context: typer.Context) -> None:
     from patrol.app.service import serve  # noqa: PLC0415  everything concrete
     from patrol.report.live import watch  # noqa: PLC0415  rich
 
-    logs_to_stderr(logging.INFO)
+    logs_to_stderr(logging.INFO, as_lines_of_json=True)
     with until_signalled() as stop, app_of(context, wait_s=math.inf, stop=stop) as app:
         settings = app.site.settings
         site, zone = settings.site, settings.site.tz

@@ -1,0 +1,101 @@
+"""Log lines: for a person on a terminal, one JSON object a line for whatever collects them.
+
+Wherever a line comes from — our rooms, a library's `logging` — it passes `without_secrets` last, so
+that a password that slips into an error's words does not get into a file that lives for years.
+"""
+
+import logging
+import re
+from collections.abc import MutableMapping
+from typing import Any, Final, TextIO
+
+import structlog
+
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"'<>]*@")
+_PARAMETERS: Final = re.compile(
+    r"(?i)([?&;](?:[a-z_]*(?:token|secret|password|passwd|sign|key))=)[^&\s\"']+"
+)
+_BEARER: Final = re.compile(
+    r"(?i)\b(bearer|basic|digest)\s+[a-z0-9._~+/=-]{8,}|\bpatrol_[\w-]{20,}"
+)
+_SECRET_NAMES: Final = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie")
+HIDDEN: Final = "…"
+Event = MutableMapping[str, Any]
+
+
+def without_secrets(_logger: object, _method: str, event: Event) -> Event:
+    """A structlog processor: no credentials in any field, by its name or by its look."""
+    for name, value in event.items():
+        if _SECRET_NAMES.search(name):
+            event[name] = HIDDEN
+        elif not isinstance(value, int | float | bool | None):
+            event[name] = clean(str(value))
+    return event
+
+
+def clean(text: str) -> str:
+    """The text without user:password@, token parameters and authorization headers."""
+    if "://" in text:
+        text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
+    if "=" in text:
+        text = _PARAMETERS.sub(rf"\1{HIDDEN}", text)
+    return _BEARER.sub(HIDDEN, text)
+
+
+def configure(out: TextIO, level: int, *, for_people: bool, colors: bool = False) -> None:
+    """Lines from `level` up go to `out`. `for_people`: readable lines; otherwise JSON."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # Tracebacks are plain: the rich ones print local variables, and those may hold an address.
+    last: list[Any] = (
+        [
+            without_secrets_but_exceptions,
+            structlog.dev.ConsoleRenderer(
+                colors=colors, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
+        if for_people
+        else [
+            structlog.processors.format_exc_info,
+            without_secrets,
+            structlog.processors.JSONRenderer(ensure_ascii=False, sort_keys=True),
+        ]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    _take_in_strangers(out, level, [*shared, structlog.stdlib.ExtraAdder()], last)
+
+
+def without_secrets_but_exceptions(logger: object, method: str, event: Event) -> Event:
+    """The same where a renderer formats the exception itself."""
+    kept = {name: event.pop(name) for name in ("exc_info", "stack_info") if name in event}
+    cleaned = without_secrets(logger, method, event)
+    cleaned.update(kept)
+    return cleaned
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that configuring twice does not say everything twice."""
+
+
+def _take_in_strangers(out: TextIO, level: int, before: list[Any], last: list[Any]) -> None:
+    """What libraries and rooms say through `logging` comes out in the same shape."""
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
+        root.removeHandler(handler)
+    handler = _Handler(out)
+    handler.setLevel(max(level, logging.WARNING))  # libraries tell more than anybody wants
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root.addHandler(handler)
