@@ -14,7 +14,7 @@ from simulators.store_accounts import (
     MemoryClaims,
     MemorySessions,
 )
-from simulators.store_books import MemoryCases, MemoryFindings, MemoryRounds
+from simulators.store_books import MemoryCases, MemoryRounds
 from simulators.store_deliveries import MemoryDeliveries
 from simulators.store_desk import (
     MemoryAccessLog,
@@ -31,6 +31,7 @@ from simulators.store_duty import (
     MemoryStoppages,
     MemoryTroubles,
 )
+from simulators.store_findings import MemoryFindings
 from simulators.store_rows import Journal, Rows
 from simulators.store_suppressions import MemorySuppressions
 from simulators.store_watch import MemoryWatch

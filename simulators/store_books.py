@@ -1,4 +1,4 @@
-"""The walk's books in memory: rounds, findings, cases; same contract tests as the real ones."""
+"""The walk's books in memory: rounds, cases; same contract tests as the real ones."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,6 @@ from simulators.store_rows import Journal, Rows
 
 UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
 NOBODY_LOOKED = (VisitOutcome.PENDING, VisitOutcome.MISSED)
-Kinds = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,71 +168,6 @@ def index_pictures(index: Rows[Sha256, StoredPicture], pictures: Iterable[Stored
             index[picture.sha256] = replace(
                 known, purpose=picture.purpose, delete_after=picture.delete_after
             )
-
-
-class MemoryFindings:
-    """Fulfils ports.FindingsBook."""
-
-    def __init__(self, rounds: MemoryRounds) -> None:
-        self._rounds = rounds
-        self._observations = rounds.observations
-        self._findings = rounds.findings
-
-    def observe(self, observations: Iterable[Observation]) -> None:
-        """See the port."""
-        for one in observations:
-            self._observations[one.camera] = (*self._of(one.camera), one)
-            if one.round is not None:
-                self._rounds.journal.refer(self._rounds.rounds, one.round)
-                self._rounds.observed[one.round] = (self._rounds.observed.get(one.round) or 0) + 1
-
-    def _of(self, camera: CameraId) -> tuple[Observation, ...]:
-        return self._observations.get(camera) or ()
-
-    def recent_kinds(self, camera: CameraId, *, visits: int) -> Sequence[Kinds]:
-        """See the port."""
-        looks = self._rounds.latest_visits(camera, limit=visits)
-        kinds: list[set[tuple[str, str]]] = [set() for _ in looks]
-        for one in self._of(camera):
-            for place, look in enumerate(looks):
-                if one.round == look.round and (one.round or look.started_at <= one.at):
-                    kinds[place].add((one.kind, one.zone))
-                    break
-        return [frozenset(kind) for kind in kinds]
-
-    def add(self, finding: Finding) -> None:
-        """See the port."""
-        if finding.id in self._findings:
-            raise ValueError(f"finding {finding.id} exists")
-        self._rounds.journal.refer(self._rounds.rounds, finding.round)
-        self._findings[finding.id] = finding
-
-    def get(self, finding_id: FindingId) -> Finding:
-        """See the port."""
-        return self._findings[finding_id]
-
-    def put(self, finding: Finding) -> None:
-        """See the port."""
-        self._findings[finding.id]  # raises KeyError
-        self._findings[finding.id] = finding
-
-    def open_like(self, camera: CameraId, category: str) -> Finding | None:
-        """See the port."""
-        alike = [f for f in self._waiting() if f.camera == camera and f.category == category]
-        return min(alike, key=lambda f: (f.found_at, f.id), default=None)
-
-    def _waiting(self) -> list[Finding]:
-        return [finding for finding in self._findings.values() if finding.is_open]
-
-    def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
-        """See the port."""
-        worst = sorted(self._waiting(), key=lambda f: (f.level, -f.score, f.found_at, f.id))
-        return worst[:limit]
-
-    def of_round(self, round_id: RoundId) -> Sequence[Finding]:
-        """See the port."""
-        mine = [finding for finding in self._findings.values() if finding.round == round_id]
-        return sorted(mine, key=lambda f: (f.found_at, f.id))
 
 
 class MemoryCases:

@@ -27,7 +27,8 @@ from patrol.lock import exclusive
 from patrol.metrics import Meters
 from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
 from patrol.ports import Clock, Store
-from patrol.review.decide import confirm, dismiss, unsure
+from patrol.review.decide import confirm, unsure
+from patrol.review.teach import dismiss_and_teach
 from patrol.rounds.conduct import Conductor
 from patrol.rounds.progress import RoundProgress
 from patrol.settings import Site
@@ -121,13 +122,13 @@ class App:
         return case
 
     def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
-        """Raises KeyError, AlreadyDecided, ValueError."""
+        """What it teaches is held back from now on. Raises KeyError, AlreadyDecided, ValueError."""
         with self.store.begin() as uow:
-            decided = dismiss(
+            dismissed = dismiss_and_teach(
                 uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason
             )
             uow.commit()
-        return decided
+        return dismissed.finding
 
     def unsure(self, finding_id: str, *, by: str, reason: str = "") -> Finding:
         """Somebody else has to look. Raises KeyError, AlreadyDecided."""

@@ -19,7 +19,17 @@ from patrol.domain.observation import Subject
 LEVELS: Final = {level: place for place, level in enumerate(Level)}
 PRIOR_DECISIONS: Final = 6.0  # a camera without a history counts as if half of these were right
 LONG_UNSEEN: Final = timedelta(days=2)  # four rounds
+NO_PERSON: Final = frozenset({"patrol", "rules"})  # their decisions say nothing about a camera
 MANY_VISITS: Final = 6  # persistence beyond three days adds nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRecord:
+    """What a camera's leads of one subject were worth to the people who decided them."""
+
+    confirmed: int  # merged into an open case counts: it was real
+    decided: int  # confirmed, merged or dismissed; an aged lead is no verdict
+    last_at: datetime  # of the newest decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """What a round writes: rounds and visits, findings, cases."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
-from patrol.domain.observation import Observation
+from patrol.domain.observation import Observation, Subject
+from patrol.domain.ranking import TrackRecord
 from patrol.domain.round import PlannedVisit, Round, RoundBooks, Visit, VisitOutcome
 
 
@@ -71,6 +72,15 @@ class FindingsBook(Protocol):
         self, camera: CameraId, *, visits: int
     ) -> Sequence[frozenset[tuple[str, str]]]:
         """(kind, zone) seen at each of the camera's last `visits` recorded visits, newest first."""
+
+    def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
+        """What one gauge saw in a round, in the order in which it was written."""
+
+    def observed_since(self, camera: CameraId, kind: str, since: datetime) -> Sequence[Observation]:
+        """What a camera showed of one kind from `since` on, oldest first."""
+
+    def track_records(self, since: datetime) -> Mapping[tuple[CameraId, Subject], TrackRecord]:
+        """How people decided each camera's leads found from `since` on; machines' do not count."""
 
     def add(self, finding: Finding) -> None:
         """Append."""

@@ -13,6 +13,7 @@ class Recorded:
     outcome: VisitOutcome
     findings: int = 0
     messages: int = 0
+    held_back: int = 0  # observations that a suppression kept from becoming findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Everything here happens inside one unit of work that the caller opened and will 
 that was recorded before (another run of the same round) changes nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -55,8 +55,9 @@ def record(
             at=now, who=MACHINE, what="visit", camera=camera.id, why=visit.round or "second look"
         )
     messages = note_visit(uow, visit, policy.health, now)
+    proposed = _not_held_back(uow, judged.observations, camera.id, now)
     findings = 0
-    for kind_group in _by_category(judged.observations, policy.rules):
+    for kind_group in _by_category(proposed, policy.rules):
         made = _find(uow, kind_group, camera=camera, visit=visit, persistent=persistent)
         if made is None:
             continue
@@ -66,7 +67,22 @@ def record(
             uow.pictures.keep(made.picture, purpose="evidence", until=until)
         if made.unreviewed_ok:
             messages += policy.auto_confirm(uow, made.id, now)
-    return Recorded(outcome=visit.outcome, findings=findings, messages=messages)
+    return Recorded(
+        outcome=visit.outcome,
+        findings=findings,
+        messages=messages,
+        held_back=len(judged.observations) - len(proposed),
+    )
+
+
+def _not_held_back(
+    uow: UnitOfWork, observations: Sequence[Observation], camera: CameraId, now: datetime
+) -> Sequence[Observation]:
+    """Those that no standing suppression covers; the covered are in the books and go no further."""
+    standing = uow.suppressions.standing(now, camera=camera) if observations else ()
+    return [
+        one for one in observations if not any(s.holds(one.kind, one.box, now) for s in standing)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """The findings book: what was measured, and the leads made of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, text
+from sqlalchemy import Row, bindparam, case, func, select, text
 
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Box, Observation, Subject
+from patrol.domain.ranking import NO_PERSON, TrackRecord
 from patrol.domain.round import VisitOutcome
 from patrol.store.db import Db
 from patrol.store.tables import WAITING_FINDING, findings, observations, visits
@@ -17,6 +18,7 @@ from patrol.store.tables import WAITING_FINDING, findings, observations, visits
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 WAITING = text(f"({WAITING_FINDING})")
 Kinds = frozenset[tuple[str, str]]
+RIGHT: Final = (FindingState.CONFIRMED, FindingState.MERGED)
 _STEP: Final = timedelta(hours=6)  # our own clock may have been set back between visit and picture
 _LAST_LOOKS: Final = (
     select(visits.c.round, visits.c.started_at)
@@ -55,6 +57,41 @@ class SqlFindings:
             if place is not None:
                 kinds[place].add((one.kind, one.zone))
         return [frozenset(kind) for kind in kinds]
+
+    def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
+        """See the port."""
+        o = observations.c
+        mine = select(observations).where(o.round == round_id, o.gauge == gauge)
+        return [_observation(row) for row in self._db.all(mine.order_by(o.number))]
+
+    def observed_since(self, camera: CameraId, kind: str, since: datetime) -> Sequence[Observation]:
+        """See the port."""
+        o = observations.c
+        mine = select(observations).where(o.camera == camera, o.at >= since, o.kind == kind)
+        return [_observation(row) for row in self._db.all(mine.order_by(o.at, o.number))]
+
+    def track_records(self, since: datetime) -> Mapping[tuple[CameraId, Subject], TrackRecord]:
+        """See the port."""
+        f = findings.c
+        right = func.sum(case((f.state.in_(RIGHT), 1), else_=0))
+        decided = f.found_at >= since, f.state.in_((*RIGHT, FindingState.DISMISSED))
+        grouped = (
+            select(
+                f.camera,
+                f.subject,
+                right.label("confirmed"),
+                func.count().label("decided"),
+                func.max(f.decided_at).label("last_at"),
+            )  # fmt: skip
+            .where(*decided, f.decided_by.not_in(sorted(NO_PERSON)))
+            .group_by(f.camera, f.subject)
+        )
+        return {
+            (row.camera, Subject(row.subject)): TrackRecord(
+                confirmed=int(row.confirmed), decided=row.decided, last_at=row.last_at
+            )
+            for row in self._db.all(grouped)
+        }
 
     def add(self, finding: Finding) -> None:
         """See the port."""
@@ -125,6 +162,24 @@ def _observation_row(one: Observation) -> Mapping[str, Any]:
         "label": one.label,
         "picture": one.picture,
     }
+
+
+def _observation(row: Row[Any]) -> Observation:
+    return Observation(
+        camera=row.camera,
+        round=row.round,
+        at=row.at,
+        subject=Subject(row.subject),
+        kind=row.kind,
+        score=row.score,
+        value=row.value,
+        threshold=row.threshold,
+        gauge=row.gauge,
+        box=box_of(row.box),
+        zone=row.zone,
+        label=row.label,
+        picture=row.picture,
+    )
 
 
 def box_json(box: Box | None) -> list[float] | None:

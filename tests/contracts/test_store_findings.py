@@ -1,7 +1,7 @@
 """What every store promises of observations, findings and cases."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import isnan, nan
 from threading import Thread
 from typing import Any
@@ -12,6 +12,7 @@ from patrol.domain.case import CaseEvent, CaseState
 from patrol.domain.finding import AlreadyDecided, Decision, FindingState
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
+from patrol.domain.ranking import TrackRecord
 from patrol.domain.round import VisitOutcome
 from patrol.ports import Store
 
@@ -316,3 +317,51 @@ def test_what_is_due_comes_oldest_first(store: Store, make: Any) -> None:
             assert [c.id[-1] for c in list_due(make.now + 3 * HOUR, limit=1)] == ["2"]
             assert [c.id[-1] for c in list_due(make.now)] == []
         assert len(unit.cases.ladder_due(make.now + 9 * HOUR)[0].entries) == 1
+
+
+def test_observations_come_back_by_round_and_gauge_and_by_camera_and_kind(
+    store: Store, make: Any
+) -> None:
+    a_round = make.round()
+    wide = make.observation(
+        round=a_round.id, gauge="frame_wide/1", kind="severe_weather", zone="", label="dust"
+    )
+    boxed = make.observation(2, round=a_round.id, box=(0.1, 0.2, 0.3, 0.4))
+    later = make.observation(at=make.now + HOUR)
+    with store.begin() as unit:
+        unit.rounds.add(a_round, make.planned(a_round))
+        unit.findings.observe([boxed, wide, later])
+        unit.commit()
+    with store.begin_read() as unit:
+        found = unit.findings
+        assert list(found.observed(a_round.id, gauge="frame_wide/1")) == [wide]
+        assert list(found.observed(a_round.id, gauge=boxed.gauge)) == [boxed]
+        assert list(found.observed_since(make.camera(), "blocking_vehicle", make.now)) == [later]
+        assert list(found.observed_since(make.camera(), "x", make.now)) == []
+        assert list(found.observed_since(make.camera(2), boxed.kind, make.now + HOUR)) == []
+
+
+def test_the_track_record_is_of_what_people_decided(store: Store, make: Any) -> None:
+    confirm, dismiss, merge = Decision.CONFIRM, Decision.DISMISS, Decision.MERGE
+    decided = [
+        (confirm, "wang", 1), (dismiss, "wang", 2), (merge, "li", 3),
+        (Decision.AGE, "patrol", 4), (confirm, "rules", 5),
+    ]  # fmt: skip
+    with store.begin() as unit:
+        for number, (decision, by, hours) in enumerate(decided, start=1):
+            at = make.now + hours * HOUR
+            unit.findings.add(make.finding(number).decide(decision, by=by, now=at))
+        unit.findings.add(make.finding(8))
+        unit.findings.add(make.finding(9, 2, subject=Subject.EQUIPMENT, found_at=make.now - HOUR))
+        old = unit.findings.get(make.finding(9).id)
+        unit.findings.put(old.decide(dismiss, by="li", now=make.now))
+        unit.commit()
+    ours = {(make.camera(), Subject.SCENE): _record(2, 3, make.now + 3 * HOUR)}
+    theirs = {(make.camera(2), Subject.EQUIPMENT): _record(0, 1, make.now)}
+    with store.begin_read() as unit:
+        assert unit.findings.track_records(make.now - HOUR) == {**ours, **theirs}
+        assert unit.findings.track_records(make.now) == ours
+
+
+def _record(confirmed: int, decided: int, last_at: datetime) -> TrackRecord:
+    return TrackRecord(confirmed=confirmed, decided=decided, last_at=last_at)

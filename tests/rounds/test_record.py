@@ -4,12 +4,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from patrol.dispatch.wire import Wire
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
 from patrol.domain.grid import Grid, GridLevel, GridTree
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
 from patrol.domain.levels import Level
-from patrol.domain.observation import Observation, Subject
+from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.registry import Registry
 from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.domain.rules import Rule, Rules
@@ -192,3 +194,60 @@ def test_a_recorded_visit_is_not_recorded_again() -> None:
     assert [desk.write(judged).findings, desk.write(judged).findings] == [1, 0]
     with desk.store.begin() as uow:
         assert uow.rounds.books(ident).observations == 1
+
+
+HERE = (0.4, 0.4, 0.2, 0.2)
+THERE = (0.0, 0.0, 0.1, 0.1)
+WEEK = timedelta(days=7)
+
+
+@pytest.mark.parametrize(("kind", "area", "lasts", "seen", "expected"), [
+    pytest.param("blocking_vehicle", HERE, WEEK, HERE, (0, 1), id="here: held back"),
+    pytest.param("blocking_vehicle", None, WEEK, THERE, (0, 1), id="all of the picture"),
+    pytest.param("blocking_vehicle", HERE, WEEK, THERE, (1, 0), id="elsewhere: a lead"),
+    pytest.param("blocking_vehicle", HERE, WEEK, None, (1, 0), id="no place said: a lead"),
+    pytest.param("livestock", None, WEEK, HERE, (1, 0), id="another kind: a lead"),
+    pytest.param("blocking_vehicle", HERE, timedelta(hours=12), HERE, (1, 0), id="it is over"),
+])  # fmt: skip
+def test_a_suppression_holds_back_the_lead_not_the_observation(
+    kind: str,
+    area: Box | None,
+    lasts: timedelta,
+    seen: Box | None,
+    expected: tuple[int, int],
+) -> None:
+    desk = Desk()
+    suppress(desk, kind, area, NOW + lasts)
+    recorded = desk.visit(replace(a_car(), box=seen))
+    assert (recorded.findings, recorded.held_back) == expected
+    with desk.store.begin_read() as uow:
+        assert len(uow.findings.observed_since(CAMERA, "blocking_vehicle", NOW)) == 1
+        assert len(uow.findings.queue()) == expected[0]
+
+
+def test_what_stands_elsewhere_is_still_proposed() -> None:
+    desk = Desk()
+    suppress(desk, "blocking_vehicle", HERE, NOW + WEEK)
+    recorded = desk.visit(replace(a_car(0.9), box=HERE), replace(a_car(0.6), box=THERE))
+    assert (recorded.findings, recorded.held_back) == (1, 1)
+    with desk.store.begin_read() as uow:
+        assert [finding.score for finding in uow.findings.queue()] == [0.6]
+
+
+def test_a_revoked_suppression_holds_nothing() -> None:
+    desk = Desk()
+    number = suppress(desk, "blocking_vehicle", None, NOW + WEEK)
+    assert desk.visit(a_car()).findings == 0
+    with desk.store.begin() as uow:
+        assert uow.suppressions.revoke(number, by="wang", now=desk.now())
+        uow.commit()
+    assert desk.visit(a_car()).findings == 1
+
+
+def suppress(desk: Desk, kind: str, area: Box | None, until: datetime) -> int:
+    with desk.store.begin() as uow:
+        added = uow.suppressions.add(
+            camera=CAMERA, kind=kind, box=area, reason="shadow", owner="wang", now=NOW, until=until
+        )
+        uow.commit()
+    return added.number

@@ -28,6 +28,19 @@ POLLED: dict[str, tuple[Callable[[SqlUnit], Any], str]] = {
     "record": (lambda unit: unit.rounds.record(VISIT), "uq_visits_round_camera|autoindex"),
     "queue": (lambda unit: unit.findings.queue(), "ix_findings_waiting"),
     "open finding": (lambda unit: unit.findings.open_like(CAMERA, "x"), "ix_findings_waiting"),
+    "observed in a round": (
+        lambda unit: unit.findings.observed(ROUND, gauge="x/1"),
+        "ix_observations_round",
+    ),
+    "observed since": (
+        lambda unit: unit.findings.observed_since(CAMERA, "x", NOW),
+        "ix_observations_camera_at",
+    ),
+    "track records": (lambda unit: unit.findings.track_records(NOW), "ix_findings_found_at"),
+    "suppressions of a camera": (
+        lambda unit: unit.suppressions.standing(NOW, camera=CAMERA),
+        "ix_suppressions_camera_until",
+    ),
     "finding": (lambda unit: unit.findings.get(FindingId("F1")), "autoindex"),
     "open cases": (lambda unit: unit.cases.list(open_only=True), "ix_cases_"),
     "open case": (lambda unit: unit.cases.open_like(CAMERA, "x"), "ix_cases_open"),
