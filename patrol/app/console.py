@@ -34,7 +34,7 @@ class HouseDoors:
             zone=settings.site.tz,
             language=settings.site.language,
             phone=settings.centre_phone,
-            plans=settings.plans,
+            plans=settings.calendar.all_plans,
             keep_evidence=timedelta(days=settings.retention.evidence_days),
         )
         self._inbox = Inbox(

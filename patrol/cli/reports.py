@@ -94,7 +94,7 @@ def _compose(site: "Site", store: "SqlStore", period: "Period") -> "Report":
         made_at=SystemClock().now(),
         registry=site.registry,
     )
-    plans, zone = site.settings.plans, heading.zone
+    plans, zone = site.settings.calendar.all_plans, heading.zone
     with store.begin_read() as uow:
         try:
             material = gather(uow, plans, zone, period)
