@@ -76,11 +76,13 @@ class Canary:
 
     def hears(self, topic: str, payload: bytes, now: datetime) -> bool:
         """Whether the message was the test leader's; if so, its receipt is in the store."""
-        if topic != canary_topics(self.site)[1]:
+        sent_on, answered_on = canary_topics(self.site)
+        if topic != answered_on:
             return False
         key = _about(payload)
         with self.store.begin() as uow:
-            ours = [m.key for m in uow.outbox.of_case(CaseId(key)) if key]
+            about = uow.outbox.of_case(CaseId(key)) if key else ()
+            ours = [message.key for message in about if message.topic == sent_on]
             if ours and uow.inbox.first_time(MessageKey(f"canary/{key}"), now):
                 uow.outbox.mark(ours, DeliveryEvent.PERSON_ANSWERED, now)
                 self._landed[MessageKey(key)] = now

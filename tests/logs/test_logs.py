@@ -39,7 +39,7 @@ def test_no_secret_gets_out(secret: str, *, for_people: bool) -> None:
     configure(out, logging.INFO, for_people=for_people)
     log = structlog.get_logger("x")
     log.warning("not seen", reason=secret, password="s3cret", tries=3)
-    log.warning("not seen " + secret)
+    log.warning(secret)
     logging.getLogger("stranger").warning("said %s", secret)
     logging.getLogger("stranger").warning("said", extra={"reason": secret})
     text = out.getvalue()

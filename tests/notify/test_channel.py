@@ -1,0 +1,111 @@
+"""Second channels through Apprise, against a real HTTP server."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from patrol.dispatch.courier import Answer
+from patrol.domain.delivery import Delivery
+from patrol.notify import Channel, ChannelUnusable, Messenger, read_addresses
+
+pytest.importorskip("apprise")
+# One of Apprise's plugins imports it where it still exists.
+pytestmark = pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:DeprecationWarning")
+NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
+
+
+class Gateway(ThreadingHTTPServer):
+    """A gateway for text messages."""
+
+    daemon_threads = True
+    status = 200
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.got: list[tuple[str, dict[str, Any]]] = []
+
+
+class _Post(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Gateway)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.append((self.path, json.loads(body)))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    server = Gateway()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def notice(**more: str) -> Delivery:
+    body = {"title": "【未送达】", "body": "请电话联系", "person": "leader", "phone": "", **more}
+    return Delivery(
+        key="k", target="notify:duty-1", event="unheard", queued_at=NOW, due_at=NOW,
+        payload=json.dumps(body).encode(),
+    )  # fmt: skip
+
+
+def messenger(gateway: Gateway, path: str = "duty") -> Messenger:
+    address = f"json://user:s3cret@127.0.0.1:{gateway.server_port}/{path}"
+    return Messenger(Channel(name="duty-1", address=address, events=frozenset({"unheard"})))
+
+
+def test_the_words_arrive(gateway: Gateway) -> None:
+    assert messenger(gateway).carry(notice()).answer is Answer.TAKEN
+    ((path, body),) = gateway.got
+    assert (path, body["title"], body["message"]) == ("/duty", "【未送达】", "请电话联系")
+
+
+def test_a_gateway_is_told_the_silent_one_s_number(gateway: Gateway) -> None:
+    carried = messenger(gateway, "sms/{phone}").carry(notice(phone="+86 139"))
+    assert carried.answer is Answer.TAKEN
+    assert gateway.got[0][0] in ("/sms/%2B86%20139", "/sms/+86 139", "/sms/+86%20139")
+
+
+def test_without_a_number_there_is_nobody_to_tell(gateway: Gateway) -> None:
+    carried = messenger(gateway, "sms/{phone}").carry(notice())
+    assert (carried.answer, carried.problem) == (Answer.NEVER, "people.csv: no phone for leader")
+    assert gateway.got == []
+
+
+def test_a_gateway_that_fails_is_tried_later_and_no_secret_is_said(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.status = 500
+    carrier = messenger(gateway)
+    carried = carrier.carry(notice())
+    assert carried.answer is Answer.LATER
+    assert "s3cret" not in carried.problem + caplog.text + repr(carrier._channel)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "unknown://s3cret", ""])
+def test_what_apprise_does_not_know_is_found_at_start(address: str) -> None:
+    with pytest.raises(ChannelUnusable) as caught:
+        Messenger(Channel(name="duty-1", address=address, events=frozenset()))
+    assert "notify.duty-1" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_addresses_stand_one_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "urls"
+    file.write_text("# duty\n\n json://a \nmailtos://b\n", "utf-8")
+    assert read_addresses(file) == ["json://a", "mailtos://b"]
