@@ -6,6 +6,7 @@ history only grows; a closed case is cleared everywhere; the ladder never runs a
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,11 +16,22 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from patrol.dispatch import Inbox, Ladder, Relay, RelayOptions, Wire, look_failed, verified
+from patrol.dispatch import (
+    Inbox,
+    Ladder,
+    Relay,
+    RelayOptions,
+    Wire,
+    approvals,
+    desk,
+    look_failed,
+    verified,
+)
 from patrol.dispatch.inbox import Outcome
-from patrol.domain.case import ENDED, Case, CaseEvent, CaseState
+from patrol.domain.approval import NotPossible
+from patrol.domain.case import ENDED, Case, CaseEvent, CaseState, IllegalMove, Request, Wish
 from patrol.domain.escalation import grids_told
-from patrol.domain.ids import CaseId, FindingId
+from patrol.domain.ids import CaseId, FindingId, MessageKey
 from patrol.domain.message import DeliveryState
 from patrol.review import confirm
 from simulators import hamlet
@@ -159,6 +171,73 @@ class Loop(RuleBasedStateMachine):
                 verified(uow, CaseId(case), gone=gone, by="eye", now=now, announcer=self.wire)
             uow.commit()
 
+    @rule(case=cases, wish=st.sampled_from(list(Wish)))
+    def somebody_asks(self, case: str, wish: Wish) -> None:
+        span_s = 3600.0 if wish is Wish.EXTENSION else 0.0
+        now = self.clock.now()
+        request = Request(wish=wish, by="op", at=now, why="封路", span_s=span_s)
+        self.at_the_desk(lambda uow: approvals.ask(uow, CaseId(case), request))
+
+    @rule(case=cases, by=st.sampled_from(["op", "lead"]), granted=st.booleans())
+    def the_duty_lead_answers(self, case: str, by: str, *, granted: bool) -> None:
+        now, ident = self.clock.now(), CaseId(case)
+        before = self.of(case)
+        if granted:
+            self.at_the_desk(
+                lambda uow: approvals.grant(uow, ident, by=by, now=now, announcer=self.wire)
+            )
+        else:
+            self.at_the_desk(lambda uow: approvals.refuse(uow, ident, by=by, now=now, note="不行"))
+        if before.request is None or (granted and before.request.by == by):
+            assert self.of(case) == before, "nobody grants a wish of one's own"
+
+    @rule(case=cases)
+    def a_suspended_case_goes_on(self, case: str) -> None:
+        now = self.clock.now()
+        self.at_the_desk(
+            lambda uow: approvals.resume(uow, CaseId(case), by="lead", now=now, announcer=self.wire)
+        )
+
+    @rule(case=cases, grid=st.sampled_from(GRIDS))
+    def it_is_given_to_another_grid(self, case: str, grid: Any) -> None:
+        now, registry = self.clock.now(), self.registry
+        self.at_the_desk(
+            lambda uow: desk.reassign(
+                uow, CaseId(case), grid, by="op", now=now, registry=registry, wire=self.wire
+            )
+        )
+
+    @rule(case=cases, event=st.sampled_from([CaseEvent.CLOSE, CaseEvent.VOID]))
+    def the_desk_ends_it(self, case: str, event: CaseEvent) -> None:
+        now = self.clock.now()
+        self.at_the_desk(
+            lambda uow: desk.end(
+                uow, CaseId(case), event, by="op", now=now, wire=self.wire, note="x"
+            )
+        )
+
+    @rule(again=sent)
+    def the_process_dies_before_the_inbox_commits(self, again: tuple[str, bytes]) -> None:
+        """The broker was told nothing, so it delivers again; the dead one left no trace."""
+        before = self.all_cases()
+        with self.store.begin() as uow:
+            uow.inbox.first_time(MessageKey(f"half-{self.numbers}"), self.clock.now())
+            for case in before:
+                if case.is_open:
+                    uow.cases.put(case.move(CaseEvent.PROGRESS, at=self.clock.now(), by="x"))
+        assert self.all_cases() == before
+        self.the_broker_delivers_it_again(again)
+
+    def at_the_desk(self, move: Callable[[Any], object]) -> None:
+        """A move that is not possible is said, and changes nothing."""
+        before = self.all_cases()
+        try:
+            with self.store.begin() as uow:
+                move(uow)
+                uow.commit()
+        except (NotPossible, IllegalMove):
+            assert self.all_cases() == before
+
     @rule()
     def relay_works(self) -> None:
         self.relay.step()
@@ -211,6 +290,9 @@ class Loop(RuleBasedStateMachine):
         for case in self.all_cases():
             if case.state in ENDED:
                 assert (case.ladder_due_at, case.look_due_at) == (None, None)
+                assert (case.request, case.suspension) == (None, None)
+            if case.suspension is not None:
+                assert (case.ladder_due_at, case.look_due_at) == (None, None), "no clock runs"
             if case.state in (CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.RETURNED):
                 helped = {CaseEvent.NEED_HELP, CaseEvent.CANNOT_REACH} & {
                     entry.what for entry in case.entries

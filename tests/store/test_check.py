@@ -1,5 +1,7 @@
 """fsck: silent about a sound store, and one line for each thing that somebody broke by hand."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,10 +138,13 @@ def test_a_stuck_lease_is_named(furnished: SqlStore) -> None:
 
 def test_a_damaged_file_is_named(sqlite_database: str) -> None:
     file = Path(sqlite_database.removeprefix("sqlite:///"))
-    size = file.stat().st_size
+    with closing(sqlite3.connect(file)) as connection:  # its schema must stay readable
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'observations'"
+        ).fetchone()
     with file.open("r+b") as pages:
-        pages.seek(size - 3 * 4096)  # behind the schema, in the tables
-        pages.write(b"\xff" * 8192)
+        pages.seek((root - 1) * 4096)
+        pages.write(b"\xff" * 4096)
     problems = [str(problem) for problem in check(sqlite_database)]
     assert problems
     assert all("restore the last backup" in problem for problem in problems)
