@@ -28,6 +28,7 @@ from patrol.cli import (
     service,
     simulate,
     stoppages,
+    suppressions,
     users,
     weights,
 )
@@ -43,7 +44,7 @@ cli = typer.Typer(
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
     users, judge, benches, desk, mosquitto, backups, keys, stoppages, health,
-    handovers,
+    handovers, suppressions,
 ):  # fmt: skip
     room.register(cli)
 

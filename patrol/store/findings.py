@@ -82,7 +82,7 @@ class SqlFindings:
                 right.label("confirmed"),
                 func.count().label("decided"),
                 func.max(f.decided_at).label("last_at"),
-            )  # fmt: skip
+            )
             .where(*decided, f.decided_by.not_in(sorted(NO_PERSON)))
             .group_by(f.camera, f.subject)
         )

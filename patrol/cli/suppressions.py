@@ -1,0 +1,110 @@
+"""`patrol suppressions`, `patrol suppress revoke`: what is not proposed for a while, and why."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patrol.cli.common import (
+    AsJson,
+    By,
+    bad_input,
+    console,
+    operator,
+    print_json,
+    site_of,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from patrol.domain.suppression import Suppression
+    from patrol.ports import UnitOfWork
+
+Everything = Annotated[
+    bool, typer.Option("--all", help="也列已过期、已撤销的。 Ended ones, too.", show_default=False)
+]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.command("suppressions")(show)
+    group = typer.Typer(no_args_is_help=True, help="抑制。 What dismissals taught.")
+    group.command("revoke")(revoke)
+    cli.add_typer(group, name="suppress")
+
+
+def show(
+    context: typer.Context, *, everything: Everything = False, as_json: AsJson = False
+) -> None:
+    """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    site, now = site_of(context), SystemClock().now()
+    with store_of(site) as store, store.begin_read() as uow:
+        wanted = uow.suppressions.list() if everything else uow.suppressions.standing(now)
+        rows = [(one, _held(uow, one)) for one in wanted]
+    if as_json:
+        print_json([{**_document(one, now), "held": held} for one, held in rows])
+        return
+    zone = site.settings.site.tz
+    for one, held in rows:
+        until = f"至 until {one.until.astimezone(zone):%m-%d %H:%M}"
+        end = "已撤销 revoked" if one.revoked_at else until
+        where = "画面一处 one place" if one.box else "全画面 whole picture"
+        console().print(
+            f"{one.number:>5}  {one.camera}  {one.kind}  {where}  {end}"
+            f"  {one.reason} ({one.owner})  压下 held {held}",
+            markup=False,
+        )
+    if not rows:
+        console().print("无 none", markup=False)
+
+
+def revoke(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="ID", help="编号。 As `suppressions` shows it.")],
+    *,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    now, who = SystemClock().now(), operator(by)
+    with store_of(site_of(context)) as store, store.begin() as uow:
+        revoked = uow.suppressions.revoke(number, by=who, now=now)
+        uow.commit()
+    if not revoked:
+        bad_input(f"{number}: holds nothing; `patrol suppressions` lists those that stand")
+    if as_json:
+        print_json({"revoked": number, "by": who})
+    else:
+        console().print(f"{number} 已撤销 revoked", markup=False)
+
+
+def _held(uow: "UnitOfWork", one: "Suppression") -> int:
+    """How many observations it kept from becoming leads: those that it covered while it stood."""
+    stood = replace(one, revoked_at=None)
+    end = one.revoked_at or one.until
+    seen = uow.findings.observed_since(one.camera, one.kind, one.created_at)
+    return sum(s.at < end and stood.holds(s.kind, s.box, s.at) for s in seen)
+
+
+def _document(one: "Suppression", now: datetime) -> dict[str, Any]:
+    def text(at: datetime | None) -> str | None:
+        return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+    return {
+        "id": one.number,
+        "camera": one.camera,
+        "kind": one.kind,
+        "box": list(one.box) if one.box else None,
+        "reason": one.reason,
+        "owner": one.owner,
+        "created_at": text(one.created_at),
+        "until": text(one.until),
+        "standing": one.revoked_at is None and now < one.until,
+        "revoked_at": text(one.revoked_at),
+        "revoked_by": one.revoked_by,
+    }
