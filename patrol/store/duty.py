@@ -100,8 +100,9 @@ class SqlTroubles:
 
     def standing(self) -> Sequence[Trouble]:
         """See the port."""
-        standing = select(troubles).where(_STANDING).order_by(troubles.c.number)
-        return [_trouble(row) for row in self._db.all(standing)]
+        # Sorted here: asked for the order, SQLite reads every trouble that ever was instead.
+        standing = (_trouble(row) for row in self._db.all(select(troubles).where(_STANDING)))
+        return sorted(standing, key=lambda trouble: trouble.number)
 
     def list(self, *, limit: int = 1000) -> Sequence[Trouble]:
         """See the port."""

@@ -60,6 +60,10 @@ POLLED: dict[str, tuple[Callable[[SqlUnit], Any], str]] = {
     "tally": (lambda unit: unit.outbox.tally(NOW, NOW), "ix_outbox_queued_at"),
     "expired": (lambda unit: unit.pictures.expired(NOW), "ix_pictures_delete_after"),
     "withdrawn": (lambda unit: unit.consents.withdrawn(), "uq_withdrawals_standing"),
+    "stoppages": (lambda unit: unit.stoppages.standing(NOW), "ix_stoppages_standing"),
+    "troubles": (lambda unit: unit.troubles.standing(), "uq_troubles_standing"),
+    "story": (lambda unit: unit.health.story(CAMERA), "autoindex"),
+    "outcomes": (lambda unit: unit.rounds.outcomes(ROUND), "uq_visits_round_camera|autoindex"),
     "views of a home": (
         lambda unit: unit.access.entries(camera=CAMERA),
         "ix_access_log_camera_number",
