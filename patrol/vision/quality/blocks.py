@@ -22,7 +22,7 @@ from patrol.vision.quality.view import (
     within,
 )
 
-LATTICES: Final = (8, 12, 16, 20, 24, 32, 40)  # px
+LATTICES: Final = (8, 12, 16, 20, 24, 32)  # px
 LATTICE_RATIO: Final = 3.0  # steps on the lattice over steps beside it
 LATTICE_STEP: Final = 6.5  # luma, mean along a lattice line
 PURE_RATIO: Final = 7.0  # nothing at all beside the lattice: enlarged pixels,
@@ -99,10 +99,11 @@ def _mosaic(across: F32, down: F32) -> NDArray[np.bool_]:
     suspect = _spiky(x_steps) & _spiky(y_steps)
     if not suspect.any():
         return found
-    hit = np.zeros(int(suspect.sum()), np.bool_)
     for mesh in LATTICES:
-        hit |= _on_lattice(x_steps[suspect], mesh) & _on_lattice(y_steps[suspect], mesh)
-    found[suspect] = hit
+        standing = suspect & ~found
+        standing[standing] = _on_lattice(x_steps[standing], mesh)
+        if standing.any():  # rare in a sound picture, so the second look costs little
+            found[standing] = _on_lattice(y_steps[standing], mesh)
     return found
 
 
@@ -119,11 +120,11 @@ def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
     if lines < 2:  # noqa: PLR2004  one line is an edge, two are a lattice
         return np.zeros(steps.shape[:-1], np.bool_)
     folded = steps[..., : lines * mesh].reshape(*steps.shape[:-1], lines, mesh)
-    weakest = np.sort(folded, axis=-2)[..., : max(1, lines // 2), :].mean(axis=-2)
     mean = folded.mean(axis=-2)
-    phase = np.argmax(mean, axis=-1)[..., None]
-    on = np.take_along_axis(mean, phase, axis=-1)[..., 0]
-    even = np.take_along_axis(weakest, phase, axis=-1)[..., 0]
+    on = mean.max(axis=-1)
+    phase = np.argmax(mean, axis=-1)[..., None, None]
+    on_phase = np.sort(np.take_along_axis(folded, phase, axis=-1)[..., 0], axis=-1)
+    even = on_phase[..., : max(1, lines // 2)].mean(axis=-1)
     beside = (mean.sum(axis=-1) - on) / (mesh - 1)
     least = CODEC_STEP if mesh == CODEC_MESH else LATTICE_STEP
     strong = (on >= least) & (on >= LATTICE_RATIO * beside)

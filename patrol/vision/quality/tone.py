@@ -15,6 +15,7 @@ NEUTRAL = 128.0
 CLIPPED_LUMA = 250
 NEAR_NEUTRAL = 6
 ROUNDING = 2
+LEVELS = np.arange(256.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,7 +37,6 @@ class Tone:
     chroma_range: float  # 3rd to 97th percentile, the wider of Cr and Cb
     neutral: float  # share of pixels that are nearly grey
     colourless: float  # share that is exactly grey, up to rounding
-    highlight: float  # how far the brightest twentieth is from neutral: white things stay white
     cell_luma: NDArray[np.float32]
     cell_cr: NDArray[np.float32]
     cell_cb: NDArray[np.float32]
@@ -45,6 +45,15 @@ class Tone:
     def span(self) -> float:
         """The range of luma, thin things and 3 % at either end left out."""
         return self.calm_high - self.calm_low
+
+    @property
+    def highlight(self) -> float:
+        """How far the brightest fifth of the cells is from neutral: white things stay white."""
+        there = np.isfinite(self.cell_luma)
+        if not there.any():
+            return 0.0
+        bright = self.cell_luma >= np.percentile(self.cell_luma[there], 80)
+        return float(np.hypot(self.cell_cr[bright].mean(), self.cell_cb[bright].mean()))
 
 
 def measure_tone(view: PictureView) -> Tone:
@@ -69,7 +78,6 @@ def measure_tone(view: PictureView) -> Tone:
         chroma_range=max(spans),
         neutral=_neutral_share(view, NEAR_NEUTRAL),
         colourless=_neutral_share(view, ROUNDING),
-        highlight=_highlight_chroma(view, p95),
         cell_luma=cell_means(view.calm, view),
         cell_cr=cell_means(view.cr, view) - np.float32(NEUTRAL),
         cell_cb=cell_means(view.cb, view) - np.float32(NEUTRAL),
@@ -101,9 +109,8 @@ def _mean_spread(counts: NDArray[np.float64]) -> tuple[float, float]:
     total = float(counts.sum())
     if total == 0:
         return 0.0, 0.0
-    values = np.arange(256.0)
-    mean = float((counts * values).sum()) / total
-    variance = float((counts * (values - mean) ** 2).sum()) / total
+    mean = float(counts @ LEVELS) / total
+    variance = max(0.0, float(counts @ LEVELS**2) / total - mean * mean)
     return mean, variance**0.5
 
 
@@ -119,10 +126,3 @@ def _neutral_share(view: PictureView, tolerance: int) -> float:
     low, high = NEUTRAL - tolerance, NEUTRAL + tolerance
     grey = within(view.cr, low, high) & within(view.cb, low, high) & view.seen
     return cv2.countNonZero(grey) / view.area
-
-
-def _highlight_chroma(view: PictureView, bright: float) -> float:
-    """Distance from neutral of the mean colour of the brightest pixels."""
-    mask = within(view.luma, bright, 255) & view.seen
-    cr, cb = cv2.mean(view.cr, mask)[0], cv2.mean(view.cb, mask)[0]
-    return float(np.hypot(cr - NEUTRAL, cb - NEUTRAL)) if mask.any() else 0.0

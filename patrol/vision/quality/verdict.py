@@ -83,11 +83,7 @@ def judge(
         passing.infrared_stuck(light, history, now_local, rules),
     ]
     agreed = _agreed(causes)
-    said = [
-        reading
-        for reading in visit
-        if reading is not None and not _nothing_to_move(reading, agreed)
-    ]
+    said = _of_the_visit(visit, agreed)
     return QualityReport(
         readings=(*_merged(per_picture, agreed), *said),
         faults=(*(k.value for k in Fault if k in agreed), *(r.kind.value for r in said if r.over)),
@@ -152,10 +148,12 @@ def _causes(readings: Sequence[Reading]) -> frozenset[Fault]:
     return frozenset(over) - explained
 
 
-def _nothing_to_move(reading: Reading, agreed: frozenset[Fault]) -> bool:
-    """A black or empty picture stands still by itself."""
-    empty = bool(agreed & {F.BLACK_SCREEN, F.SOLID_COLOR})
-    return empty and reading.kind is F.FREEZE and reading.gauge == passing.STILL_GAUGE
+def _of_the_visit(visit: Sequence[Reading | None], agreed: frozenset[Fault]) -> tuple[Reading, ...]:
+    """The readings that could be taken; a black or empty picture stands still by itself."""
+    taken = [reading for reading in visit if reading is not None]
+    if agreed & {F.BLACK_SCREEN, F.SOLID_COLOR}:
+        taken = [reading for reading in taken if reading.gauge != passing.STILL_GAUGE]
+    return tuple(taken)
 
 
 def _agreed(causes: Sequence[frozenset[Fault]]) -> frozenset[Fault]:

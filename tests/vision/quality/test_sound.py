@@ -15,7 +15,8 @@ Teach = Callable[[list[Picture]], QualityHistory]
 
 
 def clipped(values: NDArray[np.floating]) -> Picture:
-    return np.clip(values, 0, 255).astype(np.uint8)
+    picture: Picture = np.clip(values, 0, 255).astype(np.uint8)
+    return picture
 
 
 def infrared(frame: Picture, seed: int) -> Picture:
