@@ -19,6 +19,7 @@ from patrol.ports import Store
 from patrol.review.ageing import is_too_old
 
 LATEST: Final = timedelta(hours=1)  # after the moment at which something fell due
+A_DAY: Final = timedelta(days=1)  # ageing is a nightly work
 MANY: Final = 1_000_000
 BY_HAND: Final = frozenset({CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.HANDLED})
 
@@ -115,7 +116,7 @@ def _findings(
 ) -> Iterator[str]:
     books.findings.update(finding.state for finding in findings)
     for finding in findings:
-        if finding.is_open and is_too_old(finding, now):
+        if is_too_old(finding, now - A_DAY):
             yield f"finding {finding.id} waits since {finding.found_at}, neither decided nor aged"
         if not finding.is_open and (not finding.decided_by or finding.decided_at is None):
             yield f"finding {finding.id} is {finding.state}, and nobody knows by whom"

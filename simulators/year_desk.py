@@ -23,6 +23,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
 from patrol.ports import Store, UnitOfWork
 from patrol.review import confirm, dismiss, queue, unsure
+from patrol.review.ageing import AGEING
 from simulators.year_town import Truth
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ OPERATOR: Final = "zhang"
 SECOND: Final = "li"
 LEAD: Final = "wang"
 LEFT_LYING: Final = 0.05  # of the queue at each sitting; level I and II never
+OVERLOOKED: Final = 0.005  # never decided by anybody: they age
 DOUBTED: Final = 0.03
 DECIDED_TWICE: Final = 0.01  # somebody else pressed the key a moment later
 BLIND: Final = 0.04  # of the second looks: the camera does not answer
@@ -56,7 +58,7 @@ class Desk:
             waiting = [line.finding for line in queue(uow, now)]
         for finding in waiting[:LONGEST_SITTING]:
             dice = self.rng.random()
-            if finding.level in ("III", "IV") and dice < LEFT_LYING:
+            if finding.level in AGEING and (dice < LEFT_LYING or _is_overlooked(finding)):
                 continue
             if dice < LEFT_LYING + DOUBTED and not finding.decided_by:
                 self._doubt(finding, now)
@@ -188,3 +190,7 @@ class Desk:
             result = work(uow)
             uow.commit()
         return result
+
+
+def _is_overlooked(finding: Finding) -> bool:
+    return random.Random(finding.id).random() < OVERLOOKED  # noqa: S311  a play, and it must repeat

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, Select, select, text
+from sqlalchemy import Row, Select, bindparam, select, text
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.ids import CameraId, CaseId
@@ -26,6 +26,15 @@ from patrol.store.types import clean_text
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 OPEN = text(f"({OPEN_CASE})")
+
+# Built once: building costs more than running them.
+_WRITE: Final = cases.update().where(cases.c.id == bindparam("this"))
+_LAST_LINE: Final = (
+    select(case_entries)
+    .where(case_entries.c.case == bindparam("this"))
+    .order_by(case_entries.c.place.desc())
+    .limit(1)
+)
 
 
 class SqlCases:
@@ -49,15 +58,13 @@ class SqlCases:
 
     def put(self, case: Case) -> None:
         """See the port."""
-        written = cases.update().where(cases.c.id == case.id).values(_row(case))
-        if self._db.changed(written) == 0:
+        if self._db.changed(_WRITE, {**_row(case), "this": case.id}) == 0:
             raise KeyError(case.id)
         self._append(case, self._known(case))
 
     def _known(self, case: Case) -> int:
         """How many lines of its history are stored; they must be its first ones."""
-        mine = select(case_entries).where(case_entries.c.case == case.id)
-        last = self._db.first(mine.order_by(case_entries.c.place.desc()).limit(1))
+        last = self._db.run(_LAST_LINE, {"this": case.id}).first()
         if last is None:
             return 0
         if last.place >= len(case.entries) or not _same(last, case.entries[last.place]):

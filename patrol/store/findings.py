@@ -33,6 +33,8 @@ _SEEN_SINCE: Final = select(
     observations.c.kind, observations.c.zone, observations.c.at, observations.c.round
 ).where(observations.c.camera == bindparam("of_camera"), observations.c.at >= bindparam("since"))
 
+_WRITE: Final = findings.update().where(findings.c.id == bindparam("this"))
+
 
 class SqlFindings:
     """Fulfils ports.FindingsBook."""
@@ -107,8 +109,7 @@ class SqlFindings:
 
     def put(self, finding: Finding) -> None:
         """See the port."""
-        written = findings.update().where(findings.c.id == finding.id).values(_row(finding))
-        if self._db.changed(written) == 0:
+        if self._db.changed(_WRITE, {**_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
