@@ -1,5 +1,6 @@
 """`patrol queue`, `confirm`, `dismiss`: the review queue without a browser."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from patrol.domain.case import Case
     from patrol.domain.finding import Finding
     from patrol.domain.levels import Level
+    from patrol.review import QueueLine
 
 RELAY_WITHIN_S = 2.0  # longer than this a person does not wait for a broker; the outbox does
 
@@ -43,15 +45,15 @@ def queue(context: typer.Context, *, as_json: AsJson = False) -> None:
     site = site_of(context)
     now = SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
-        lines = in_order(uow, now)
+        lines = in_order(uow, now, cameras=site.registry.cameras)
     if as_json:
-        print_json([finding_document(line.finding) for line in lines])
+        print_json([{**finding_document(line.finding), "rank_why": line.why} for line in lines])
         return
     if not lines:
         console().print("没有待核线索。 Nothing waits for review.")
         return
     names = {camera.id: camera.name for camera in site.registry.cameras.values()}
-    _print_queue([line.finding for line in lines], names, now)
+    _print_queue(lines, names)
 
 
 def finding_document(finding: "Finding") -> dict[str, Any]:
@@ -80,19 +82,18 @@ def utc(at: datetime | None) -> str | None:
     return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _print_queue(findings: "list[Finding]", names: dict[Any, str], now: datetime) -> None:
+def _print_queue(lines: "Sequence[QueueLine]", names: dict[Any, str]) -> None:
     from rich.table import Table  # noqa: PLC0415  rich
     from rich.text import Text  # noqa: PLC0415  rich
 
-    table = Table(title=f"待核线索 review queue · {len(findings)}", title_justify="left")
+    table = Table(title=f"待核线索 review queue · {len(lines)}", title_justify="left")
     for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
         table.add_column(heading)
-    for finding in findings:
+    for finding, line in ((line.finding, line) for line in lines):
         camera = f"{names.get(finding.camera, '')} …{finding.camera[-6:]}"
-        score, waiting = f"{finding.score:.2f}", ago(now - finding.found_at)
-        table.add_row(
-            finding.id, level_words(finding.level), Text(camera), Text(finding.why), score, waiting
-        )
+        score, waiting = f"{finding.score:.2f}", ago(line.waiting)
+        why = Text.assemble(finding.why, "\n", (line.why, "dim"))  # what it is; why it stands here
+        table.add_row(finding.id, level_words(finding.level), Text(camera), why, score, waiting)
     console().print(table)
 
 

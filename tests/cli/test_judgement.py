@@ -30,3 +30,14 @@ def test_a_dismissal_is_listed_and_can_be_taken_back(desk: Desk) -> None:
     again = desk("suppress", "revoke", "1")
     assert again.code == 2
     assert len(again.err.splitlines()) == 1
+
+
+def test_the_queue_says_why_each_stands_where_it_stands(desk: Desk) -> None:
+    desk.seed_round(2)
+    first, second = desk("queue", "--json").document
+    assert (first["id"], second["id"]) == ("F000001", "F000002")
+    assert "把握 82%" in first["rank_why"]
+    assert "把握 82%" in desk("queue").out
+    assert desk("dismiss", "F000001", "--reason", "other").code == 0
+    (left,) = desk("queue", "--json").document
+    assert "以往 0/1 属实" in left["rank_why"]

@@ -17,7 +17,6 @@ from patrol.domain.levels import Level
 from patrol.domain.message import OutboxMessage
 from patrol.domain.observation import Subject
 from patrol.review import UnknownCategory, confirm, confirm_urgent, dismiss, queue, unsure
-from patrol.review.queue import in_order
 from simulators import hamlet
 from simulators.store import MemoryStore
 
@@ -214,8 +213,12 @@ def test_the_queue_brings_the_worst_first_and_yards_before_lenses() -> None:
         hamlet.finding("e", level=Level.ORDINARY, score=1.0, subject=Subject.EQUIPMENT),
         hamlet.finding("f", level=Level.NOTE, score=1.0),
     ]
-    shuffled = random.Random(1).sample(ordered, len(ordered))
-    assert [finding.id for finding in in_order(shuffled)] == list("abcdef")
+    store = MemoryStore()
+    add(store, *random.Random(1).sample(ordered, len(ordered)))
+    with store.begin_read() as uow:
+        lines = queue(uow, NOON)
+    assert [line.finding.id for line in lines] == list("abcdef")
+    assert [line.place for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_two_queues_can_be_had_apart(store: MemoryStore) -> None:

@@ -34,7 +34,7 @@ from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
 from patrol.domain.round import StoredPicture
 from patrol.ports import UnitOfWork
-from patrol.review.queue import in_order
+from patrol.review.queue import ranked
 
 CLAIM: Final = timedelta(seconds=120)  # renewed every 40 s by a page that somebody can see
 HAND: Final = 3  # one on the screen, two behind it
@@ -91,7 +91,9 @@ def review(desk: AtDesk, caller: ForReview, finding: str = "", subject: str = ""
 def hand(desk: AtDesk, caller: ForReview, ask: Ask) -> Response:
     """Renew what the page keeps, claim what it lacks."""
     with desk.doors.store.begin() as uow:
-        waiting = uow.findings.queue()
+        cameras = desk.doors.registry.cameras
+        leads = ranked(uow, uow.findings.queue(), caller.now, cameras=cameras)
+        waiting = [one.finding for one in leads]
         chosen = _claim(uow, _wanted(waiting, ask, caller), caller, len(ask.keep))
         new = [finding for finding in chosen if finding.id not in ask.keep]
         known = [_known(uow, finding) for finding in new]
@@ -157,7 +159,7 @@ def _wanted(waiting: Sequence[Finding], ask: Ask, caller: Caller) -> list[Findin
         doubted = finding.state is FindingState.UNSURE
         return lead or not doubted or finding.decided_by != caller.account.name
 
-    fitting = [finding for finding in in_order(waiting) if fits(finding)]
+    fitting = [finding for finding in waiting if fits(finding)]
     return sorted(fitting, key=lambda f: (f.id not in keep, f.id != ask.first, f.id in passed))
 
 

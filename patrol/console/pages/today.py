@@ -34,7 +34,7 @@ from patrol.domain.registry import Registry
 from patrol.domain.round import Round, RoundBooks, RoundState
 from patrol.ports import UnitOfWork
 from patrol.report import words
-from patrol.review.queue import in_order
+from patrol.review.queue import ranked
 
 SHOWN_CASES: Final = 6
 SHOWN_NOTICES: Final = 6
@@ -111,7 +111,8 @@ def content(desk: Desk, caller: Caller) -> dict[str, Any]:
         ]
         cases = uow.cases.list(open_only=True)
         recent = uow.cases.list(limit=30)
-        waiting = uow.findings.queue()
+        leads = ranked(uow, uow.findings.queue(), caller.now, cameras=registry.cameras)
+        waiting = [one.finding for one in leads]
         claimed = uow.claims.standing(caller.now)
         health = uow.health.all()
         accounts = {account.name: account for account in uow.accounts.all()}
@@ -216,7 +217,7 @@ def _case_line(case: Case, caller: Caller, registry: Registry) -> dict[str, Any]
 def _queue_card(waiting: Sequence[Finding], claimed: int, caller: Caller) -> dict[str, Any]:
     scenes = [finding for finding in waiting if finding.subject is Subject.SCENE]
     oldest = min((finding.found_at for finding in waiting), default=None)
-    worst = in_order(waiting)[0] if waiting else None
+    worst = waiting[0] if waiting else None  # they come in the queue's order
     return {
         "scenes": len(scenes),
         "faults": len(waiting) - len(scenes),
