@@ -37,7 +37,7 @@ def test_the_queue_says_why_each_stands_where_it_stands(desk: Desk) -> None:
     first, second = desk("queue", "--json").document
     assert (first["id"], second["id"]) == ("F000001", "F000002")
     assert "把握 82%" in first["rank_why"]
-    assert "把握 82%" in desk("queue").out
+    assert "把握" in desk("queue").out
     assert desk("dismiss", "F000001", "--reason", "other").code == 0
     (left,) = desk("queue", "--json").document
     assert "以往 0/1 属实" in left["rank_why"]
