@@ -118,7 +118,7 @@ class Outposts:
     ) -> None:
         """Couriers, the test leader, the port. `run` starts a child of the service's."""
         for courier in self._couriers(stack):
-            self.meters.watch_counters(_plain(courier.target), lambda c=courier: c.counters)  # type: ignore[misc]
+            self.meters.watch_courier(courier.target, lambda c=courier: c.counters)  # type: ignore[misc]
             run(courier.target, lambda c=courier: c.run(stop))  # type: ignore[misc]
         if self.canary is not None:
             stack.enter_context(self._leader())
@@ -196,7 +196,3 @@ class Outposts:
 def _as_somebody_else(broker: BrokerAddress, user: str, password_file: object) -> BrokerAddress:
     text = password_file.read_text("utf-8") if hasattr(password_file, "read_text") else ""
     return replace(broker, username=user, password=text.strip("\r\n"))
-
-
-def _plain(target: str) -> str:
-    return "deliveries_" + "".join(c if c.isalnum() else "_" for c in target)

@@ -36,6 +36,8 @@ class Meters:
         self._findings = self._counter(
             "patrol_findings", "Findings by what became of them.", "state"
         )
+        self._carried = _Carried()
+        self.registry.register(self._carried)
         self._cases = self._counter("patrol_case_events", "Lines of cases' histories.", "event")
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
@@ -76,6 +78,10 @@ class Meters:
     def watch_counters(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Counters that a part keeps itself, by what they count."""
         self.registry.register(_Counted(f"patrol_{name}", read))
+
+    def watch_courier(self, target: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """What became of a target's deliveries."""
+        self._carried.couriers[target] = read
 
     def watch_canary(self, canary: Canary) -> None:
         """Whether the way to a leader is open."""
@@ -139,6 +145,21 @@ class _Counted(Collector):
         family = CounterMetricFamily(self._name, "By what it counts.", labels=["what"])
         for what, count in dict(self._read()).items():
             family.add_metric([str(what)], count)
+        yield family
+
+
+class _Carried(Collector):
+    def __init__(self) -> None:
+        self.couriers: dict[str, Callable[[], Mapping[str, int]]] = {}
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "patrol_deliveries", "Tries by what became of them.", labels=["target", "fate"]
+        )
+        for target, read in list(self.couriers.items()):
+            for fate, count in dict(read()).items():
+                family.add_metric([target, str(fate)], count)
         yield family
 
 

@@ -15,7 +15,12 @@ import pytest
 from typing_extensions import override
 
 from patrol.app import App, build
+from patrol.app.console import serve_console
 from patrol.app.service import serve
+from patrol.console import ConsoleOptions
+from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.levels import Level
+from patrol.domain.opening import open_from_ground
 from patrol.mqtt.accounts import write
 from patrol.ports import Store
 from patrol.settings import load_site
@@ -166,6 +171,17 @@ def tally(store: Store, app: App) -> tuple[int, int]:
         return uow.outbox.tally(from_start, app.clock.now())
 
 
+def open_case(app: App) -> None:
+    """As the inbox does with a report from the ground."""
+    case = open_from_ground(
+        CaseId("C20261122-0001"), app.site.registry, grid=GridCode("620902104203001"), by="x",
+        now=app.clock.now(), category="other", level=Level.ORDINARY, place="一组东口", words="水",
+    )  # fmt: skip
+    with app.store.begin() as uow:
+        uow.cases.add(case)
+        uow.commit()
+
+
 @pytest.mark.slow
 def test_the_way_to_a_leader_is_watched(tmp_path: Path, broker: Mosquitto, ear: Ear) -> None:
     pytest.importorskip("apprise")
@@ -188,9 +204,20 @@ def test_the_way_to_a_leader_is_watched(tmp_path: Path, broker: Mosquitto, ear: 
         )
         assert tally(app.store, app) == (0, 0)  # a canary is in no statistics
         with app.store.begin_read() as uow:
-            assert uow.cases.list() == []
+            assert uow.cases.list() == []  # nor among the cases
             assert uow.inbox.dead_letters() == []
         assert ask(port, "/anything")[0] == 404
+
+        with serve_console(app, ConsoleOptions(port=0)) as console:
+            assert ask(console.port, "/api/v1/openapi.json")[0] == 200
+            code, refused = ask(console.port, "/api/v1/cases")
+            assert (code, json.loads(refused)["error"]) == (401, 401)
+        open_case(app)
+        told = json.loads(ear.wait_for(lambda path, body: path == "/hook" and b"opened" in body))
+        assert (told["type"], told["data"]["place"]) == ("case.opened", "一组东口")
+        eventually(
+            lambda: 'fate="delivered",target="webhook:county"} 1.0' in ask(port, "/metrics")[1]
+        )
 
         # The telephone's account loses its rights, as after a careless edit of the ACL: every
         # part still says that it is well; the canary alone finds out.
