@@ -14,6 +14,7 @@ from patrol.cli import (
     check,
     consents,
     database,
+    deliveries,
     desk,
     failures,
     handovers,
@@ -43,7 +44,7 @@ cli = typer.Typer(
 )
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    users, judge, benches, desk, mosquitto, backups, keys, stoppages, health,
+    users, judge, benches, desk, mosquitto, backups, keys, deliveries, stoppages, health,
     handovers, suppressions,
 ):  # fmt: skip
     room.register(cli)
