@@ -1,5 +1,6 @@
 """zones.yaml → what was agreed and drawn for each camera: visible area and zones."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +13,8 @@ from patrol.settings.fields import HoursList, Section
 from patrol.settings.models import validate
 from patrol.settings.problems import FileNotes, did_you_mean
 from patrol.settings.yaml_file import read_yaml
+
+_Point = tuple[float, float]
 
 # COCO's 80, the vocabulary of the detectors (names as in its 2017 annotations).
 COCO: Final = (
@@ -43,9 +46,26 @@ def _kind(name: str) -> str:
 
 def _polygon(points: tuple[tuple[float, float], ...]) -> Polygon:
     check_polygon(points)
+    if _crosses_itself(points):
+        raise ValueError("its outline crosses itself, list the corners in order around the area")
     if abs(_twice_area(points)) < 1e-6:  # noqa: PLR2004  a millionth of the picture
         raise ValueError("the points lie on one line, a polygon encloses an area")
     return points
+
+
+def _crosses_itself(points: Polygon) -> bool:
+    """Whether two sides cross; sides that only touch do not."""
+    sides = list(zip(points, (*points[1:], points[0]), strict=True))
+    return any(
+        _apart(*first, *second) and _apart(*second, *first)
+        for first, second in combinations(sides, 2)
+    )
+
+
+def _apart(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:
+    """Whether c and d lie on different sides of the line through a and b."""
+    one, other = ((b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]) for p in (c, d))
+    return one * other < 0
 
 
 def _twice_area(points: Polygon) -> float:

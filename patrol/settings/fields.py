@@ -94,11 +94,13 @@ def broker_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         has_host, credentials = bool(parts.hostname), parts.username is not None
-        _ = parts.port
+        port = parts.port
     except ValueError:
         raise ValueError("the host or the port cannot be read, write mqtt://HOST:1883") from None
     if credentials:
         raise ValueError("holds credentials, move them to username and password_file")
+    if port == 0:
+        raise ValueError("port 0 is no broker's, write mqtt://HOST:1883")
     if parts.scheme not in ("mqtt", "mqtts") or not has_host or parts.path.strip("/"):
         raise ValueError("not a broker, write mqtt://HOST:1883, mqtts://HOST:8883 or embedded")
     return value
