@@ -20,11 +20,12 @@ from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.message import OutboxMessage
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
-from patrol.ports import Clock, Store, Visitor
+from patrol.ports import Clock, Store, UnitOfWork, Visitor
 from patrol.rounds.begin import NOT_IN_WINDOW, Occasion, begin, close, write_missed
 from patrol.rounds.consent import ConsentGate
 from patrol.rounds.cost import Meter, peak_rss_mb
 from patrol.rounds.due import Window
+from patrol.rounds.grouping import gather
 from patrol.rounds.judge import Judged, VisitStart, failed_visit
 from patrol.rounds.outages import settle
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
@@ -87,8 +88,7 @@ class Conductor:
             unfinished = uow.rounds.unfinished(plan)
             if unfinished is not None:
                 now = self._house.clock.now()
-                close(uow, unfinished, reason=reason, now=now)
-                settle(uow, unfinished.id, self._house.cameras(), self._house.policy.health, now)
+                self._close(uow, unfinished, reason, now)
                 uow.commit()
 
     def _write_missed(self, occasion: Occasion, reason: str) -> Round:
@@ -225,11 +225,18 @@ class Conductor:
                 ended = stored.move(RoundEvent.INTERRUPT, at=now, reason=reason)
                 uow.rounds.put(ended)
             else:
-                ended = close(uow, stored, reason=reason, now=now)
-                settle(uow, ended.id, self._house.cameras(), self._house.policy.health, now)
+                ended = self._close(uow, stored, reason, now)
             facts = summarise(uow, ended, now)
             uow.outbox.add(self._news(ended, facts, f"end-{now:%H%M%S%f}", now))
             uow.commit()
+        return ended
+
+    def _close(self, uow: UnitOfWork, a_round: Round, reason: str, now: datetime) -> Round:
+        """Close its books: what many cameras showed is one lead, what one link lost one notice."""
+        cameras, policy = self._house.cameras(), self._house.policy
+        ended = close(uow, a_round, reason=reason, now=now)
+        gather(uow, ended, cameras, policy, now)
+        settle(uow, ended.id, cameras, policy.health, now)
         return ended
 
     def _occasion(self, plan: str, finish_by: datetime) -> Occasion:

@@ -15,13 +15,14 @@ from patrol.domain.case import Case, CaseEvent
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Observation
-from patrol.domain.round import Visit, VisitOutcome
+from patrol.domain.round import VisitOutcome
 from patrol.domain.rules import Rule, Rules
 from patrol.ports import UnitOfWork
 from patrol.rounds.health import HealthDesk, note_visit
 from patrol.rounds.judge import Judged
 from patrol.rounds.progress import Recorded
 from patrol.rounds.words import why_found
+from patrol.vision.observe_scene import FRAME_WIDE_GAUGE
 
 LONGEST_RULE = 4  # visits; two days are as long as a rule can ask for
 MACHINE = "patrol"  # who acted, where no person did
@@ -57,16 +58,12 @@ def record(
     messages = note_visit(uow, visit, policy.health, now)
     proposed = _not_held_back(uow, judged.observations, camera.id, now)
     findings = 0
-    for kind_group in _by_category(proposed, policy.rules):
-        made = _find(uow, kind_group, camera=camera, visit=visit, persistent=persistent)
-        if made is None:
-            continue
-        findings += 1
-        if made.picture is not None:
-            until = made.found_at + policy.keep_evidence
-            uow.pictures.keep(made.picture, purpose="evidence", until=until)
-        if made.unreviewed_ok:
-            messages += policy.auto_confirm(uow, made.id, now)
+    own = [one for one in proposed if one.gauge != FRAME_WIDE_GAUGE]  # the rest: grouping.py
+    for lead in _by_category(own, policy.rules):
+        made = find(uow, lead, camera=camera, persistent=persistent)
+        if made is not None:
+            findings += 1
+            messages += enter(uow, made, policy, now)
     return Recorded(
         outcome=visit.outcome,
         findings=findings,
@@ -86,20 +83,29 @@ def _not_held_back(
 
 
 @dataclass(frozen=True, slots=True)
-class _Lead:
+class Lead:
     """The best observation of one category at one visit, with its rule."""
 
     best: Observation
     rule: Rule
 
 
-def _by_category(observations: Iterable[Observation], rules: Rules) -> list[_Lead]:
+def enter(uow: UnitOfWork, made: Finding, policy: RecordPolicy, now: datetime) -> int:
+    """Write a new finding and what follows from it; how many messages that queued."""
+    uow.findings.add(made)
+    if made.picture is not None:
+        until = made.found_at + policy.keep_evidence
+        uow.pictures.keep(made.picture, purpose="evidence", until=until)
+    return policy.auto_confirm(uow, made.id, now) if made.unreviewed_ok else 0
+
+
+def _by_category(observations: Iterable[Observation], rules: Rules) -> list[Lead]:
     """One lead a category: three cars in one zone are one lead."""
-    leads: dict[str, _Lead] = {}
+    leads: dict[str, Lead] = {}
     for observation in sorted(observations, key=attrgetter("score"), reverse=True):
         rule = rules.rule_for(observation)
         if rule is not None:
-            leads.setdefault(rule.category, _Lead(observation, rule))
+            leads.setdefault(rule.category, Lead(observation, rule))
     return list(leads.values())
 
 
@@ -116,15 +122,10 @@ def _persistence(uow: UnitOfWork, camera: Camera) -> Callable[[Observation, int]
     return persists
 
 
-def _find(
-    uow: UnitOfWork,
-    lead: _Lead,
-    *,
-    camera: Camera,
-    visit: Visit,
-    persistent: Callable[[Observation, int], bool],
+def find(
+    uow: UnitOfWork, lead: Lead, *, camera: Camera, persistent: Callable[[Observation, int], bool]
 ) -> Finding | None:
-    """A new finding, or None: not persistent yet, or counted where it is already known."""
+    """A finding to enter, or None: not persistent yet, or counted where it is already known."""
     best, rule = lead.best, lead.rule
     zone = next((zone for zone in camera.areas.zones if zone.name == best.zone), None)
     min_visits = max(rule.min_visits, zone.min_visits if zone else 1)
@@ -132,11 +133,11 @@ def _find(
         return None
     if _count_where_known(uow, best, rule.category, camera.id):
         return None
-    finding = Finding(
+    return Finding(
         id=FindingId(f"F{uow.next_number('finding'):06d}"),
         camera=camera.id,
         grid=camera.grid,
-        round=visit.round,
+        round=best.round,
         subject=best.subject,
         kind=best.kind,
         score=best.score,
@@ -149,8 +150,6 @@ def _find(
         zone=best.zone,
         unreviewed_ok=rule.unreviewed,
     )
-    uow.findings.add(finding)
-    return finding
 
 
 def _count_where_known(uow: UnitOfWork, best: Observation, category: str, camera: CameraId) -> bool:

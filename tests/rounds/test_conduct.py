@@ -18,6 +18,7 @@ from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.grid import Grid, GridLevel, GridTree
 from patrol.domain.ids import GridCode
+from patrol.domain.observation import Observation, Subject
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan, RoundBooks, RoundState
 from patrol.domain.rules import Rules
@@ -90,6 +91,22 @@ def test_a_round_to_its_end(house: RoundHouse) -> None:
     assert (summary["planned"], summary["seen"], summary["missed"]) == (12, 12, 0)
     assert str(summary["round"]).endswith("-morning-1")
     assert by_hand(conductor).id.endswith("-morning-2")
+
+
+def test_weather_over_the_whole_town_is_one_finding_of_the_round(
+    house: RoundHouse, rig: Any
+) -> None:
+    def judge(camera: Camera, start: Any, sample: Any) -> Any:
+        wide = Observation(
+            camera=camera.id, round=start.round, at=start.at, subject=Subject.SCENE,
+            kind="severe_weather", score=0.8, value=0.7, threshold=0.38, gauge="frame_wide/1",
+            label="dust",
+        )  # fmt: skip
+        return replace(rig.judge(camera, start, sample), observations=(wide,))
+
+    conductor = Conductor(replace(house, judge=judge))
+    summary = conductor.summary(by_hand(conductor))
+    assert (summary["seen"], summary["observations"], summary["findings"]) == (12, 12, 1)
 
 
 def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
