@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from patrol.domain.case import Case
-from patrol.domain.finding import Finding
+from patrol.domain.finding import Finding, Origin
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId, Sha256
 from patrol.domain.observation import Observation
 from patrol.domain.round import (
@@ -138,7 +138,10 @@ class MemoryRounds:
             missed=outcomes[VisitOutcome.MISSED],
             pictures=sum(len(visit.pictures) for visit in visits),
             observations=self.observed.get(round_id) or 0,
-            findings=sum(one.round == round_id for one in self.findings.values()),
+            findings=sum(
+                one.round == round_id and one.origin is Origin.MACHINE
+                for one in self.findings.values()
+            ),
             failures=Counter(visit.failure for visit in visits if visit.failure),
         )
 

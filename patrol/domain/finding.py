@@ -21,6 +21,13 @@ class FindingState(StrEnum):
     AGED = auto()  # nobody decided in time; a later round finds it anew if it is still there
 
 
+class Origin(StrEnum):
+    """Who proposed it; never shown before it is decided, or the blind sample were not blind."""
+
+    MACHINE = auto()
+    SAMPLE = auto()  # drawn blindly from what the machine found normal
+
+
 class Decision(StrEnum):
     """What a person can do with a lead."""
 
@@ -94,6 +101,7 @@ class Finding:
     decided_at: datetime | None = None
     reason: str = ""
     case: CaseId | None = None
+    origin: Origin = Origin.MACHINE
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
         """Move by the table. Raises AlreadyDecided when a person was first."""

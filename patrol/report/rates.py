@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.finding import FindingState
+from patrol.domain.finding import FindingState, Origin
 from patrol.domain.round import VisitOutcome
 from patrol.report.ledger import OFFLINE, tallies
 from patrol.report.material import Material, first
@@ -89,7 +89,12 @@ def _looks(material: Material) -> list[Figure]:
 
 
 def _reviews(material: Material) -> list[Figure]:
-    findings = [finding for sheet in material.sheets for finding in sheet.findings]
+    findings = [
+        finding
+        for sheet in material.sheets
+        for finding in sheet.findings
+        if finding.origin is Origin.MACHINE  # the blind sample is no candidate of the machine's
+    ]
     decided = [f for f in findings if not f.is_open and f.state is not FindingState.AGED]
     confirmed = sum(f.state in (FindingState.CONFIRMED, FindingState.MERGED) for f in decided)
     merged = sum(f.state is FindingState.MERGED for f in decided)

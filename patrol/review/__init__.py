@@ -9,15 +9,19 @@ from patrol.review.decide import (
     unsure,
 )
 from patrol.review.queue import QueueLine, queue
+from patrol.review.sample import MissRate, draw, miss_rate
 
 __all__ = [
     "AGES_AFTER",
+    "MissRate",
     "QueueLine",
     "UnknownCategory",
     "age",
     "confirm",
     "confirm_urgent",
     "dismiss",
+    "draw",
+    "miss_rate",
     "queue",
     "unsure",
 ]

@@ -19,6 +19,7 @@ from patrol.domain.levels import Level
 from patrol.domain.opening import case_id, case_sequence, open_from_finding
 from patrol.domain.registry import Registry
 from patrol.ports import Announcer, Store, UnitOfWork
+from patrol.review.sample import revealed
 
 SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # the town's; a site elsewhere passes its own
 BY_RULES: Final = "rules"  # who confirms what the site's rules name as urgent
@@ -60,7 +61,7 @@ def confirm(
         return _merge(uow, finding, running, by=by, now=now, announcer=announcer)
     day = now.astimezone(zone).date()
     case = open_from_finding(
-        finding,
+        revealed(finding),
         case_id(day, uow.next_number(case_sequence(day))),
         registry,
         by=by,
@@ -71,7 +72,8 @@ def confirm(
     )
     decided = finding.decide(Decision.CONFIRM, by=by, now=now, reason=note)
     uow.cases.add(case)
-    uow.findings.put(replace(decided, category=chosen, level=case.level, case=case.id))
+    told = replace(revealed(decided), category=chosen, level=case.level, case=case.id)
+    uow.findings.put(told)
     _tell(uow, case, announcer, now)
     return case
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, select, text
 
-from patrol.domain.finding import Finding, FindingState
+from patrol.domain.finding import Finding, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Box, Observation, Subject
@@ -219,6 +219,7 @@ def _row(finding: Finding) -> Mapping[str, Any]:
         "decided_at": finding.decided_at,
         "reason": finding.reason,
         "case": finding.case,
+        "origin": finding.origin,
     }
 
 
@@ -246,4 +247,5 @@ def finding_of(row: Row[Any]) -> Finding:
         decided_at=row.decided_at,
         reason=row.reason,
         case=row.case,
+        origin=Origin(row.origin),
     )

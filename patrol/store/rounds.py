@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, func, literal_column, select
 
+from patrol.domain.finding import Origin
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import (
     PlannedVisit,
@@ -144,6 +145,7 @@ class SqlRounds:
         failures.pop("", None)
         mine = visits.c.round == round_id
         taken = select(func.count()).select_from(visit_pictures.join(visits)).where(mine)
+        machines = findings.c.round == round_id, findings.c.origin == Origin.MACHINE
         planned = self._db.scalar(select(rounds.c.planned).where(rounds.c.id == round_id))
         if planned is None:
             raise KeyError(round_id)
@@ -158,7 +160,7 @@ class SqlRounds:
             observations=self._db.scalar(
                 select(func.count()).where(observations.c.round == round_id)
             ),
-            findings=self._db.scalar(select(func.count()).where(findings.c.round == round_id)),
+            findings=self._db.scalar(select(func.count()).where(*machines)),
             failures=failures,
         )
 

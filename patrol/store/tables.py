@@ -184,6 +184,7 @@ findings = Table(
     Column("decided_at", UtcTime),
     Column("reason", Words, nullable=False),
     Column("case", Text),
+    Column("origin", Text, nullable=False, server_default="machine"),
     Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
     Index(None, "round"),
     Index(None, "found_at"),
