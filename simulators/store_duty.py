@@ -23,7 +23,7 @@ class MemoryHealth:
     def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
         """See the port."""
         story = self._rows.get(camera)
-        return story and (story.state, story.since, story.why)
+        return None if story is None else (story.state, story.since, story.why)
 
     def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
         """See the port."""

@@ -47,7 +47,7 @@ def test_a_link_in_maintenance_is_left_out_of_a_round(desk: Desk) -> None:
     assert summary["refusals"] == {"in_maintenance": 1, "indoor": 1}
     assert desk("health", "--json").document["left_out"] == {"in_maintenance": 1, "indoor": 1}
     (one,) = desk("maintenance", "list", "--json").document
-    assert (one["number"], one["subject"], one["by"]) == (1, "127.0.0.1", "甲")
+    assert (one["number"], one["subject"], one["by"]) == (1, "127.0.0.1", "运维")
     assert "换交换机" in desk("maintenance", "list").out
     assert desk("maintenance", "end", "1").code == 0
     assert desk("maintenance", "end", "1").code == 2
