@@ -1,10 +1,11 @@
 """`office:` of site.yaml → the town's office hours, in which limits of levels III and IV run."""
 
-from datetime import date
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 
-from pydantic import Field
-
+from patrol.domain.calendar import Holiday
 from patrol.domain.working_time import MONDAY_TO_FRIDAY, OfficeHours
+from patrol.settings.calendar import Day
 from patrol.settings.fields import HoursList, Section
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -15,12 +16,12 @@ class OfficeSection(Section):
 
     hours: HoursList = ()
     weekdays: tuple[str, ...] = tuple(DAYS[day] for day in sorted(MONDAY_TO_FRIDAY))
-    holidays: tuple[date, ...] = ()
-    workdays: tuple[date, ...] = Field(default=())  # 调休: worked although they are no weekday
+    holidays: tuple[Day, ...] = ()  # beside those of `calendar:`
+    workdays: tuple[Day, ...] = ()  # 调休: worked although they are no weekday
     always: bool = False  # limits run round the clock
 
-    def policy(self, zone: str) -> OfficeHours | None:
-        """Raises ValueError: says what is wrong."""
+    def policy(self, zone: str, holidays: Iterable[Holiday] = ()) -> OfficeHours | None:
+        """`holidays`: the calendar's; offices are closed, too. Raises ValueError: what is wrong."""
         if self.always:
             return None
         unknown = [day for day in self.weekdays if day.lower() not in DAYS]
@@ -31,6 +32,12 @@ class OfficeSection(Section):
             zone=zone,
             spans=spans or OfficeHours().spans,
             weekdays=frozenset(DAYS.index(day.lower()) for day in self.weekdays),
-            days_off=frozenset(self.holidays),
+            days_off=frozenset(self.holidays) | frozenset(_days_of(holidays)),
             days_on=frozenset(self.workdays),
         )
+
+
+def _days_of(holidays: Iterable[Holiday]) -> Iterator[date]:
+    for holiday in holidays:
+        for number in range((holiday.last - holiday.first).days + 1):
+            yield holiday.first + timedelta(days=number)

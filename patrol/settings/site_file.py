@@ -153,7 +153,7 @@ class _SiteFile(OutwardSections):
             retention=Retention(**self.retention.model_dump()),
             quality=dict(self.quality), centre_phone=self.centre.phone, log=self.log,
             console=ConsoleSettings(**self.console.model_dump()),
-            office=self.office.policy(site.timezone), outward=self.outward(),
+            office=self.office.policy(site.timezone, calendar.holidays), outward=self.outward(),
         )  # fmt: skip
 
 
