@@ -16,5 +16,5 @@ def exclusive(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"another patrol process has {path}") from None
+            raise Busy(f"another patrol process is at it (it holds {path})") from None
         yield

@@ -19,6 +19,8 @@ def _c(code: str, ident: str, zh: str, en: str, check: str) -> Category:
     return Category(id=ident, code=code, zh=zh, en=en, check=check)
 
 
+EQUIPMENT_CHAPTER: Final = "09"
+UNNAMED_CHAPTER: Final = "99"
 ALL: Final[tuple[Category, ...]] = (
     _c("01", "open_flame", "疑似明火", "suspected open flame", "到场查看是否有明火,确认后先报警"),
     _c("01", "smoke", "疑似烟雾", "suspected smoke", "查看烟雾来源"),

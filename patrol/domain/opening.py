@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, datetime
 
+from patrol.domain import category as categories
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.escalation import policy_for, start_ladder
 from patrol.domain.finding import Finding
@@ -23,6 +24,14 @@ def case_id(day: date, number: int) -> CaseId:
     return CaseId(f"C{day:%Y%m%d}-{number:04d}")
 
 
+def subject_of(category: str, proposed: Subject) -> Subject:
+    """Whose it is, by the category a person chose: a covered lens may turn out to be a fire."""
+    chapter = categories.named(category).code
+    if chapter == categories.UNNAMED_CHAPTER:
+        return proposed
+    return Subject.EQUIPMENT if chapter == categories.EQUIPMENT_CHAPTER else Subject.SCENE
+
+
 def open_from_finding(
     finding: Finding,
     ident: CaseId,
@@ -36,20 +45,21 @@ def open_from_finding(
 ) -> Case:
     """The case of a confirmed finding, dispatched along its camera's chain, ladder running."""
     camera = registry.cameras.get(finding.camera)
+    subject = subject_of(category, finding.subject)
     words = note or finding.why
     case = Case(
         id=ident,
         finding=finding.id,
         camera=finding.camera,
         grid=finding.grid,
-        subject=finding.subject,
+        subject=subject,
         category=category,
         level=level,
         place=camera.place if camera else "",
         found_at=finding.found_at,
         dispatched_at=now,
         policy=policy_for(
-            level, route(registry, finding.grid, finding.subject), now, registry.office
+            level, route(registry, finding.grid, subject), now, registry.office
         ),
         note=words,
         kind=finding.kind,
