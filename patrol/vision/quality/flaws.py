@@ -33,12 +33,12 @@ CHANGED_CHROMA = 14.0
 
 def blur(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
     """Out of focus: fine structure gone where contrast is left."""
-    value = measures.detail.sharp
     if usual is not None:
         ratio = measures.sharpness_ratio(usual.grid["sharpness"])
         if math.isfinite(ratio):
             over = ratio < limits.blur_ratio
             return take(Fault.BLUR, ratio, limits.blur_ratio, "blur/1", over=over, below=True)
+    value = percentile(measures.detail.sharpness, 85)  # the sharpest that burnt-in text leaves
     over = value < limits.blur_absolute  # False when NaN: nothing to be sharp
     shown = value if math.isfinite(value) else 1.0
     return take(Fault.BLUR, shown, limits.blur_absolute, "blur/1", over=over, below=True)
@@ -90,9 +90,7 @@ def _finite(number: float) -> float:
 def occlusion(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
     """Something close to the lens: detail that this camera always has is gone from a part."""
     if usual is None:
-        flat = measures.detail.contrast < 1.5  # noqa: PLR2004  not even sensor noise has less
-        lit = (measures.tone.cell_luma > 40) & (measures.tone.cell_luma < 200)  # noqa: PLR2004
-        value = _share(flat & lit, measures)
+        value = measures.flat_share
         over = value >= limits.occluded_absolute
         return take(Fault.OCCLUSION, value, limits.occluded_absolute, "cover/1", over=over)
     value = _share(covered_cells(measures, usual), measures)

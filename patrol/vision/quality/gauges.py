@@ -106,12 +106,13 @@ def low_contrast(measures: Measures, usual: Usual | None, limits: QualityLimits)
     if usual is None:
         lit = limits.contrast_dark < tone.mean < limits.contrast_bright
         weak = span < limits.contrast_span and measures.detail.structure < limits.contrast_structure
+        covered = measures.flat_share >= limits.occluded_absolute
         return take(
             Fault.LOW_CONTRAST,
             span,
             limits.contrast_span,
             "contrast/1",
-            over=lit and weak,
+            over=lit and weak and not covered,
             below=True,
         )
     threshold = limits.contrast_ratio * usual.scalar["span"]

@@ -34,7 +34,8 @@ class QualityLimits:
     contrast_bright: float = 225.0
     contrast_ratio: float = 0.5  # of the own median, range and cells
     blur_ratio: float = 0.72  # of the own median sharpness
-    blur_absolute: float = 0.12  # sharpness, radians per pixel
+    blur_absolute: float = 0.38  # sharpness of the sharpest parts, radians per pixel
+    blur_hopeless: float = 0.2
     cast_chroma: float = 16.0  # how far the mean colour lies from neutral
     cast_drift: float = 13.0  # how far from the own median
     noise_sigma: float = 8.5  # of luma, in the calmest quarter of the picture

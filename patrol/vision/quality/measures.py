@@ -18,6 +18,9 @@ from patrol.vision.quality.view import PictureView
 Cells = NDArray[np.float32]
 RICH = 15.0  # luma deviation at which a third of it still stands out of noise and rounding
 ENOUGH_CELLS = 6
+FLAT_CELL = 2.5  # luma deviation: soil and asphalt have more
+NIGHT_LUMA, SKY_LUMA = 35.0, 140.0  # beyond, a scene may be flat by nature
+CRISP = 25.0  # luma deviation of a cell that nothing dims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,6 +31,20 @@ class Measures:
     detail: Detail
     blocks: Blocks
     stripes: Stripes
+
+    @property
+    def flat_share(self) -> float:
+        """Share of the visible cells that are flat and neither night nor sky.
+
+        0 unless something else in the picture has its full contrast: a squeezed picture is flat
+        too, but then nothing in it is crisp, burnt-in text included.
+        """
+        contrast, luma = self.detail.contrast, self.tone.cell_luma
+        visible = np.isfinite(contrast)
+        if not visible.any() or float(contrast[visible].max()) < CRISP:
+            return 0.0
+        flat = (contrast < FLAT_CELL) & (luma > NIGHT_LUMA) & (luma < SKY_LUMA)
+        return float(flat.sum()) / int(visible.sum())
 
     def contrast_ratios(self, usual: Cells) -> Cells:
         """Contrast now ÷ usual in the well structured cells; NaN in the others."""

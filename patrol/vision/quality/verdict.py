@@ -197,5 +197,5 @@ def _usable(
 
 def _hopeless_blur(measures: Measures, usual: Usual | None, limits: QualityLimits) -> bool:
     if usual is None:
-        return measures.detail.sharp < limits.blur_absolute
+        return measures.detail.sharp < limits.blur_hopeless
     return measures.sharpness_ratio(usual.grid["sharpness"]) < limits.unusable_blur_ratio

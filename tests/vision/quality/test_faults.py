@@ -122,3 +122,19 @@ def test_every_reading_has_a_number_a_threshold_and_a_version(
         assert reading.gauge.rpartition("/")[2].isdigit()
         assert reading.over == (reading.score >= 0.5)
     assert report.light is Light.DAY
+
+
+def test_a_cover_over_most_of_it_needs_no_memory(street: list[Picture]) -> None:
+    covered = street[0].copy()
+    covered[70:, :690] = 75
+    rng = np.random.default_rng(1)
+    noisy = np.clip(covered + rng.normal(0, 1, covered.shape), 0, 255).astype(np.uint8)
+    report = judge([noisy])
+    assert report.faults == ("occlusion",)
+    assert not report.any_usable
+
+
+def test_an_extreme_blur_needs_no_memory(street: list[Picture]) -> None:
+    report = judge([np.asarray(cv2.GaussianBlur(street[0], (0, 0), 7), np.uint8)])
+    assert report.faults == ("blur",)
+    assert not report.any_usable
