@@ -10,6 +10,7 @@ from datetime import timedelta
 from patrol import __version__
 from patrol.app.looks import Looker
 from patrol.app.news import News
+from patrol.app.normal import Acceptance, NewNormal
 from patrol.app.registry import LiveRegistry
 from patrol.dispatch.canary import Canary
 from patrol.dispatch.inbox import Inbox
@@ -136,6 +137,16 @@ class App:
             decided = unsure(uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason)
             uow.commit()
         return decided
+
+    def accept_as_normal(self, camera_id: str, *, by: str) -> NewNormal:
+        """So it looks from now on. Raises KeyError, app.normal.NotAccepted."""
+        accept = Acceptance(
+            store=self.store,
+            evidence=self.evidence,
+            policy=self.looker.judge.policy,
+            zone=self.site.settings.site.tz,
+        )
+        return accept(camera_id, self.registry.cameras(), by=by, now=self.clock.now())
 
     def relay_now(self, timeout_s: float = LAST_WORDS_S) -> int:
         """Send what waits, if the broker answers soon; how many messages still wait."""

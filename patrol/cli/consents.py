@@ -74,7 +74,7 @@ def _change(context: typer.Context, text: str, by: str, *, as_json: bool, restor
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
 
     site = site_of(context)
-    camera, now, who = _camera(site, text), SystemClock().now(), operator(by)
+    camera, now, who = camera_named(site, text), SystemClock().now(), operator(by)
     what = "consent restored" if restore_it else "consent withdrawn"
     with store_of(site) as store, store.begin() as uow:
         change = uow.consents.restore if restore_it else uow.consents.withdraw
@@ -88,7 +88,8 @@ def _change(context: typer.Context, text: str, by: str, *, as_json: bool, restor
     console().print(f"{camera.id} {camera.name}: {zh} {what}", markup=False)
 
 
-def _camera(site: "Site", text: str) -> "Camera":
+def camera_named(site: "Site", text: str) -> "Camera":
+    """The one camera that a person meant; ends the command where there is none."""
     cameras = site.registry.cameras
     found = [camera for id_, camera in cameras.items() if id_ == text]
     if not found and len(text) == SHORT:

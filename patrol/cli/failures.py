@@ -29,6 +29,7 @@ _CODES: Final[Mapping[str, int]] = {
     "StoreFull": FAILED,
     "EvidenceFull": FAILED,
     "NotConnected": FAILED,
+    "NotAccepted": FAILED,
     "Busy": FAILED,
     "HouseFailed": FAILED,
     "AlreadyDecided": FAILED,

@@ -8,6 +8,7 @@ import typer
 
 from patrol import __version__
 from patrol.cli import (
+    accept,
     backups,
     benches,
     cases,
@@ -45,7 +46,7 @@ cli = typer.Typer(
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
     users, judge, benches, desk, mosquitto, backups, keys, deliveries, stoppages, health,
-    handovers, suppressions,
+    handovers, suppressions, accept,
 ):  # fmt: skip
     room.register(cli)
 

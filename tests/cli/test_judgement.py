@@ -1,6 +1,15 @@
 """Suppressions, the ranked queue and new normals, from the command line on a real store."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import cv2
+import numpy as np
+
+from patrol.domain.ids import CameraId
+from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.evidence import FileEvidence, encode_jpeg
+from patrol.store import open_store
 
 Desk = Any  # conftest's
 
@@ -41,3 +50,38 @@ def test_the_queue_says_why_each_stands_where_it_stands(desk: Desk) -> None:
     assert desk("dismiss", "F000001", "--reason", "other").code == 0
     (left,) = desk("queue", "--json").document
     assert "以往 0/1 属实" in left["rank_why"]
+
+
+def test_a_stored_picture_is_accepted_where_there_is_one_and_consent(desk: Desk) -> None:
+    desk.seed_round()
+    nothing = desk("accept", "000001", "--by", "甲")
+    assert (nothing.code, len(nothing.err.splitlines())) == (1, 1)
+    assert "no usable picture" in nothing.err
+    indoors = desk("accept", "000002")
+    assert (indoors.code, len(indoors.err.splitlines())) == (1, 1)
+    assert "indoor" in indoors.err
+    assert desk("accept", "999999").code == 2
+    add_visit(desk)
+    accepted = desk("accept", "000001", "--by", "甲", "--json").document
+    assert (accepted["light"], accepted["taken_at"]) == ("day", "2026-11-22T05:00:00Z")
+    assert "新常态" in desk("accept", "62090204011327000001").out
+
+
+def add_visit(desk: Desk) -> None:
+    rng = np.random.default_rng(1)
+    yard = cv2.resize(rng.normal(110, 35, (36, 64, 3)).astype(np.float32), (640, 360))
+    jpeg = encode_jpeg((yard + rng.normal(0, 2, yard.shape)).clip(0, 255).astype(np.uint8))
+    at = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
+    camera = CameraId("62090204011327000001")
+    stored = StoredPicture(
+        sha256=FileEvidence(desk.home / "evidence").put(jpeg), camera=camera, taken_at=at,
+        width_px=640, height_px=360, bytes=len(jpeg), purpose="sample",
+        delete_after=at + timedelta(days=7),
+    )  # fmt: skip
+    visit = Visit(
+        round=None, camera=camera, outcome=VisitOutcome.NORMAL, started_at=at, finished_at=at,
+        usable_pictures=1, light="day", pictures=(stored,),
+    )  # fmt: skip
+    with open_store(desk.database) as store, store.begin() as uow:
+        assert uow.rounds.record(visit)
+        uow.commit()

@@ -1,0 +1,97 @@
+"""Accept as the new normal: the newest usable stored picture of a camera becomes its reference.
+
+For a camera that was moved on purpose, or a yard that was rebuilt: no new connection is made, and
+what was accepted is a picture that the person could look at. Written down in the access log.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from patrol.domain.camera import Camera
+from patrol.domain.ids import CameraId, Sha256
+from patrol.domain.observation import Light
+from patrol.domain.round import StoredPicture, Visit
+from patrol.ports import EvidenceStore, Store, UnitOfWork
+from patrol.rounds.plan import why_refused
+from patrol.vision.accept import accept
+from patrol.vision.sight import EyePolicy
+
+LOOK_BACK = 10  # visits; five days. An older picture does not show how it looks now
+
+
+class NotAccepted(Exception):
+    """No consent, or nothing to accept; says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNormal:
+    """What the camera is compared with from now on."""
+
+    camera: CameraId
+    light: Light
+    picture: Sha256
+    taken_at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Does it; every call is one person's word about one camera."""
+
+    store: Store
+    evidence: EvidenceStore
+    policy: EyePolicy
+    zone: ZoneInfo
+
+    def __call__(
+        self, camera_id: str, cameras: Mapping[CameraId, Camera], *, by: str, now: datetime
+    ) -> NewNormal:
+        """Raises KeyError (no such camera), NotAccepted."""
+        camera = cameras[CameraId(camera_id)]
+        with self.store.begin() as uow:  # it writes: no visit's memory comes in between
+            refusal = why_refused(
+                camera, now.astimezone(self.zone).date(), uow.consents.withdrawn()
+            )
+            if refusal is not None:
+                raise NotAccepted(f"camera {camera.id}: may not be looked through, {refusal}")
+            normal = self._newest(uow, camera, by, now)
+            uow.access.append(
+                at=now, who=by, what="accept_as_normal", camera=camera.id,
+                why=f"{normal.light} picture {normal.picture}",
+            )  # fmt: skip
+            uow.commit()
+        return normal
+
+    def _newest(self, uow: UnitOfWork, camera: Camera, by: str, now: datetime) -> NewNormal:
+        visits = uow.rounds.latest_visits(camera.id, limit=LOOK_BACK)
+        for light, picture in _candidates(uow, visits):
+            try:
+                jpeg = self.evidence.get(picture.sha256)
+            except KeyError:
+                continue  # the index knows more than the disk: `patrol db check` says so
+            memory = accept(
+                jpeg, now, uow.memories.get(camera.id, light),
+                light=light, areas=camera.areas, policy=self.policy,
+            )  # fmt: skip
+            if memory is not None:
+                uow.memories.put(camera.id, light, memory, now)
+                return NewNormal(
+                    camera=camera.id,
+                    light=light,
+                    picture=picture.sha256,
+                    taken_at=picture.taken_at,
+                    by=by,
+                )
+        raise NotAccepted(f"camera {camera.id}: no usable picture of its last {LOOK_BACK} visits")
+
+
+def _candidates(uow: UnitOfWork, visits: Sequence[Visit]) -> Iterator[tuple[Light, StoredPicture]]:
+    """Pictures that still exist, newest first, of visits that saw something."""
+    for visit in visits:
+        if not visit.usable_pictures or visit.light not in set(Light):
+            continue
+        for picture in sorted(visit.pictures, key=lambda one: one.taken_at, reverse=True):
+            if uow.pictures.get(picture.sha256) is not None:
+                yield Light(visit.light), picture
