@@ -50,11 +50,7 @@ async def serve(
 
     Raises ValueError for options that make no sense and OSError when a port is taken.
     """
-    problem = mixture_problem(options.faults)
-    if problem is None and options.count < 1:
-        problem = f"{options.count} cameras are no town, give 1 or more"
-    if problem is not None:
-        raise ValueError(problem)
+    _refuse_nonsense(options)
     clock = clock or SystemClock()
     now = clock.now()
     light = choose_light(options.light, now)
@@ -88,6 +84,14 @@ async def serve(
             await stop.wait()
         finally:
             control.close()  # without waiting for its clients to hang up
+
+
+def _refuse_nonsense(options: FarmOptions) -> None:
+    problem = mixture_problem(options.faults)
+    if problem is None and options.count < 1:
+        problem = f"{options.count} cameras are no town, give 1 or more"
+    if problem is not None:
+        raise ValueError(problem)
 
 
 def choose_light(wanted: str, now: datetime) -> SceneLight:
