@@ -36,7 +36,7 @@ Move = Callable[["App", "UnitOfWork", "datetime"], "Case"]
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
     for verb in (
-        reassign, extend, suspend, void, grant, refuse, resume, verify, close, reopen, unsure,
+        reassign, extend, suspend, void, grant, refuse, unsuspend, verify, close, reopen, unsure,
     ):  # fmt: skip
         cli.command(verb.__name__)(verb)
 
@@ -133,7 +133,7 @@ def refuse(
     _do(context, case, move, as_json=as_json)
 
 
-def resume(
+def unsuspend(
     context: typer.Context, case: CaseArgument, *, note: Note = "", by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip

@@ -26,7 +26,8 @@ def test_hours_holidays_and_worked_weekends(town: Town) -> None:
         town,
         "office: {hours: ['09:00-12:30', '14:00-17:30'], weekdays: [mon, tue, wed, thu, fri, sat],"
         " holidays: [2026-10-01], workdays: ['2026-10-11']}\n"
-        "calendar: {holidays: [{name: 国庆, from: 2026-10-02, until: 2026-10-03, skip: [morning]}]}\n",
+        "calendar: {holidays: [{name: 国庆, from: 2026-10-02, until: 2026-10-03,"
+        " skip: [morning]}]}\n",
     )
     assert hours is not None
     assert hours.spans == ((time(9), time(12, 30)), (time(14), time(17, 30)))
