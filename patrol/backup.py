@@ -70,7 +70,7 @@ def backup(
     ):
         copied = copy_out(url, Path(folder))
         files = {path.name: _add_file(tar, path) for path in sorted(Path(folder).iterdir())}
-        kept, gone, damaged = _add_pictures(tar, FileEvidence(evidence), copied)
+        kept, gone, damaged = _add_pictures(tar, FileEvidence(evidence, only_read=True), copied)
         store = {key: value for key, value in asdict(copied).items() if key != "pictures"}
         manifest = Manifest(
             format=FORMAT,

@@ -52,13 +52,20 @@ class EvidenceDamaged(KeyError):
 class FileEvidence:
     """Fulfils ports.EvidenceStore on a directory; any number of threads and processes at once."""
 
-    def __init__(self, root: Path | str, *, reserve_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        reserve_bytes: int | None = None,
+        only_read: bool = False,  # leaves alone what another writer of this process has begun
+    ) -> None:
         self.root = Path(root)
         self.reserve_bytes = reserve_bytes
         self._number = itertools.count()
         self._unfinished = self.root / _UNFINISHED
-        self._unfinished.mkdir(parents=True, exist_ok=True)
-        self._clear_unfinished()
+        if not only_read:
+            self._unfinished.mkdir(parents=True, exist_ok=True)
+            self._clear_unfinished()
 
     def put(self, jpeg: bytes) -> Sha256:
         """Keep it, durably; the same bytes twice are one file. Raises EvidenceFull."""
