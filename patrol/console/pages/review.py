@@ -90,10 +90,13 @@ def review(desk: AtDesk, caller: ForReview, finding: str = "", subject: str = ""
 @router.post("/api/review/hand")
 def hand(desk: AtDesk, caller: ForReview, ask: Ask) -> Response:
     """Renew what the page keeps, claim what it lacks."""
-    with desk.doors.store.begin() as uow:
-        cameras = desk.doors.registry.cameras
+    cameras = desk.doors.registry.cameras
+    with desk.doors.store.begin_read() as uow:  # weighing takes a while: in nobody's way
         leads = ranked(uow, uow.findings.queue(), caller.now, cameras=cameras)
-        waiting = [one.finding for one in leads]
+    places = {one.finding.id: one.place for one in leads}
+    with desk.doors.store.begin() as uow:
+        found = uow.findings.queue()
+        waiting = sorted(found, key=lambda one: places.get(one.id, len(found)))
         chosen = _claim(uow, _wanted(waiting, ask, caller), caller, len(ask.keep))
         new = [finding for finding in chosen if finding.id not in ask.keep]
         known = [_known(uow, finding) for finding in new]
