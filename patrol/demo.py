@@ -28,6 +28,7 @@ from patrol.dispatch import desk
 from patrol.domain.account import Duty
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding
+from patrol.domain.observation import Subject
 from patrol.lock import exclusive
 from patrol.mqtt.embedded import EmbeddedBroker
 from patrol.report.demo import render_demo
@@ -150,7 +151,7 @@ class _Work:
         real = truth.get("visible_problem") or truth.get("fault", "none") != "none"
         parent = self.app.site.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
-            if real and parent is not None:
+            if real and parent is not None and case.subject is Subject.SCENE:
                 desk.reassign(
                     uow,
                     case.id,

@@ -58,9 +58,7 @@ def open_from_finding(
         place=camera.place if camera else "",
         found_at=finding.found_at,
         dispatched_at=now,
-        policy=policy_for(
-            level, route(registry, finding.grid, subject), now, registry.office
-        ),
+        policy=policy_for(level, route(registry, finding.grid, subject), now, registry.office),
         note=words,
         kind=finding.kind,
         zone=finding.zone,
