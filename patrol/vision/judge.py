@@ -20,7 +20,7 @@ from patrol.vision.memory import EyeMemory
 from patrol.vision.objects import in_zones, zones_for_objects
 from patrol.vision.observe import Occasion, of_hits, of_quality
 from patrol.vision.observe_scene import SCENE_SHIFT, of_change, of_fire
-from patrol.vision.quality import QualityReport
+from patrol.vision.quality import Fault, QualityReport
 from patrol.vision.quality import judge as judge_quality
 from patrol.vision.reference import SceneMemory
 from patrol.vision.sight import EyePolicy, Judgement, Scene, Sight, Teach
@@ -49,6 +49,10 @@ def judge_visit(
     if seen:
         usable = [masked[index] for index in seen]
         scene = _scene(sight, usable, memory.scene, light=light, detector=detector, rules=rules)
+    if scene is not None and scene.moved:
+        # Another view is no covered lens, although nothing stands where it used to.
+        others = tuple(fault for fault in quality.faults if fault != Fault.OCCLUSION)
+        quality = replace(quality, faults=others)
     after = remember(memory, Lesson(sight, masked, quality, scene, light), rules)
     return Judgement(
         pictures=masked,
@@ -100,6 +104,7 @@ def _faults(
         corrupt=sight.corrupt,
         facts=sight.facts,
         now_local=sight.local.time(),
+        light=sight.light,
     )
 
 
