@@ -18,6 +18,7 @@ from patrol.evidence import sweep
 from patrol.lock import exclusive
 from patrol.mqtt import MqttPublisher
 from patrol.ports import StoreFull, StoreUnavailable
+from patrol.review.ageing import age
 from patrol.rounds.keeper import Keeper
 from patrol.rounds.progress import RoundProgress
 from patrol.sun import SiteSun
@@ -120,11 +121,7 @@ def _rotas(
             every_s=LOOK_EVERY_S,
         ),
         *outposts.rotas(_patient),
-        Rota(
-            name="retention",
-            ring=_patient("retention", lambda: sweep(app.store, app.evidence, app.clock.now())),
-            daily_at=SWEEP_AT,
-        ),
+        Rota(name="upkeep", ring=_patient("upkeep", lambda: _upkeep(app)), daily_at=SWEEP_AT),
     ]
     if with_rounds:
         beat = outposts.beats.expect("rounds", ROUND_WITHIN_S)
@@ -132,6 +129,14 @@ def _rotas(
         ring = beating("rounds", keeper.ring, ROUND_WITHIN_S)
         rotas.append(Rota(name="rounds", ring=_patient("rounds", ring), every_s=ROUND_EVERY_S))
     return rotas
+
+
+def _upkeep(app: App) -> None:
+    """Pictures whose time has come go, and leads that nobody decided are put away."""
+    now = app.clock.now()
+    sweep(app.store, app.evidence, now)
+    for finding in age(app.store, now):
+        log.info("nobody decided", finding=finding.id)
 
 
 def _look_again(app: App) -> None:
