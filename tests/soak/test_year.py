@@ -68,7 +68,7 @@ def test_books_that_do_not_balance_are_noticed(
     broken = {"messages": ("_relay_all",), "ladder": ("_tick",), "ageing": ("_review", "_age")}
     for name in broken[forget]:
         monkeypatch.setattr(year.Year, name, lambda *_: None)
-    outcome = play(MemoryStore(), town(tmp_path, 5), seed=5, days=4)
+    outcome = play(MemoryStore(), town(tmp_path, 5), seed=5, days=6)  # leads age after three
     assert outcome.problems
 
 
