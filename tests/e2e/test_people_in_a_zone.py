@@ -119,6 +119,9 @@ def test_people_in_a_zone_to_a_closed_case(
     assert (finding["camera"], finding["kind"]) == (CAMERA, "person_near_water")
 
     house.start("run")
+    # From its first subscription on the broker keeps every answer; before it, there is no session.
+    log = house.folder / "run.log"
+    wait_for("the service is ready", lambda: "ready" in log.read_text("utf-8"))
     house.patrol("confirm", finding["id"], "--by", "值班员")
     topic, told = phone.wait("dispatched")
     assert topic == f"patrol/v1/shangba/grid/{GROUP}/case/{told['case']}"
