@@ -110,16 +110,6 @@ def _counts(counts: Mapping[str, int], name: Any) -> str:
     return "\n".join(f"{count} {name(kind)}" for kind, count in ordered if count)
 
 
-def _yield(summary: Mapping[str, Any]) -> Text:
-    messages = summary.get("messages", {})
-    return Text.assemble(
-        ("线索 findings ", ""), (str(summary.get("findings", 0)), "bold magenta"),
-        f"   观察 observations {summary.get('observations', 0)}"
-        f"   采样 pictures {summary.get('pictures', 0)}"
-        f"   消息 messages {messages.get('published', 0)}/{messages.get('queued', 0)}",
-    )  # fmt: skip
-
-
 def _cost(summary: Mapping[str, Any]) -> Text:
     wall_s = float(summary.get("wall_s", 0.0))
     visited = int(summary.get("seen", 0)) + int(summary.get("not_viewable", 0))

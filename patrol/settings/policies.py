@@ -98,7 +98,6 @@ class Settings:
     plans: Mapping[str, PatrolPlan]
     database: str = field(default="sqlite:///var/patrol.db", repr=False)  # may hold a password
     evidence: Path = Path("var/evidence")
-    evidence_mb: int = 50_000  # the pictures' quota; a full one stops the round, which resumes
     models: Path = Path("var/models")
     objects: bool = True  # look for objects when their weights are installed
     sampling: Sampling = Sampling()
@@ -108,7 +107,6 @@ class Settings:
         default_factory=dict
     )  # thresholds that differ from the house's
     centre_phone: str = ""  # printed on every case
-    log: Path = Path("var/patrol.log")
     outward: Outward = field(default_factory=Outward)
     console: ConsoleSettings = ConsoleSettings()
     office: OfficeHours | None = field(default_factory=OfficeHours)  # None: round the clock

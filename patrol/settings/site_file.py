@@ -108,7 +108,6 @@ class _SiteFile(OutwardSections):
     site: _SiteSection
     database: DatabaseUrl = "sqlite:///var/patrol.db"
     evidence: Path = Path("var/evidence")
-    evidence_mb: int = Field(default=50_000, ge=10)
     models: Path = Path("var/models")
     objects: bool = True
     mqtt: _MqttSection = _MqttSection()
@@ -118,7 +117,6 @@ class _SiteFile(OutwardSections):
     retention: _RetentionSection = _RetentionSection()
     quality: dict[PlainId, float] = Field(default_factory=dict)
     centre: _CentreSection = _CentreSection()
-    log: Path = Path("var/patrol.log")
     console: _ConsoleSection = _ConsoleSection()
     office: OfficeSection = OfficeSection()
     calendar: CalendarSection = CalendarSection()
@@ -146,12 +144,12 @@ class _SiteFile(OutwardSections):
                 latitude=site.latitude, longitude=site.longitude, language=site.language,
             ),
             mqtt=self.mqtt.policy(), database=self.database, evidence=self.evidence,
-            evidence_mb=self.evidence_mb, models=self.models, objects=self.objects,
+            models=self.models, objects=self.objects,
             plans=calendar.plans, calendar=calendar, health=self.health.policy(),
             sampling=Sampling(**self.sampling.model_dump()),
             limits=Limits(**self.limits.model_dump()),
             retention=Retention(**self.retention.model_dump()),
-            quality=dict(self.quality), centre_phone=self.centre.phone, log=self.log,
+            quality=dict(self.quality), centre_phone=self.centre.phone,
             console=ConsoleSettings(**self.console.model_dump()),
             office=self.office.policy(site.timezone, calendar.holidays), outward=self.outward(),
         )  # fmt: skip

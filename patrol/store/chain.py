@@ -4,8 +4,8 @@ The head says how many lines there must be, so that a cut-off tail is noticed as
 locked while a line is added, so that two writers never continue from the same line.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from sqlalchemy import select
 
@@ -14,7 +14,6 @@ from patrol.store.db import Db
 from patrol.store.desk_tables import chains
 
 _EMPTY: Final = (0, FIRST_LINK)
-Line = Mapping[str, Any]
 Fields = tuple[str | int | None, ...]
 
 
