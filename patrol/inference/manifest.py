@@ -13,6 +13,7 @@ import yaml
 
 from patrol.inference.errors import ManifestBroken, ModelUnknown
 from patrol.inference.labels import NAMED
+from patrol.parcels import Source
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NAME: Final = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
@@ -51,15 +52,6 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A member of a package of the package index."""
-
-    package: str
-    version: str
-    member: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """One weight file."""
 
@@ -78,9 +70,14 @@ class ModelSpec:
         """Name and version, as readings carry it."""
         return f"{self.name}/{self.sha256[:8]}"
 
+    @property
+    def file(self) -> str:
+        """What its file is called."""
+        return f"{self.name}.onnx"
+
     def path(self, models_dir: Path) -> Path:
         """Where its file lies."""
-        return models_dir / f"{self.name}.onnx"
+        return models_dir / self.file
 
 
 Manifest = Mapping[str, ModelSpec]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from patrol.inference import InstallFailed, ModelSpec, install, list_models
-from patrol.inference.manifest import InputSpec, Layout, Source
+from patrol.inference.manifest import InputSpec, Layout
+from patrol.parcels import Source
 
 WEIGHTS = b"weights " * 1000
 
