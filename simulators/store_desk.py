@@ -195,10 +195,24 @@ class MemoryAccessLog:
             previous = entry.hash
         return None
 
-    def entries(self, *, camera: CameraId | None = None, limit: int = 100) -> Sequence[AccessEntry]:
+    def entries(
+        self,
+        *,
+        camera: CameraId | None = None,
+        who: str = "",
+        what: str = "",
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[AccessEntry]:
         """See the port."""
-        newest = self.rows.values()[::-1]
-        return [e for e in newest if camera is None or e.camera == camera][:limit]
+        return [
+            entry
+            for entry in self.rows.values()[::-1]
+            if camera in (None, entry.camera)
+            and who in ("", entry.who)
+            and what in ("", entry.what)
+            and (before is None or entry.number < before)
+        ][:limit]
 
 
 class MemoryPictures:

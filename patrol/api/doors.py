@@ -4,12 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from patrol.domain.case import Case
-from patrol.domain.finding import Finding
-from patrol.domain.levels import Level
-from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
-from patrol.ports import Clock, Store
+from patrol.ports import HouseDoor
 
 
 class Facts(Protocol):
@@ -32,35 +28,9 @@ class Facts(Protocol):
         """Its rounds."""
 
 
-class ApiDoors(Protocol):
-    """Every method may be called from any thread."""
+class ApiDoors(HouseDoor, Protocol):
+    """The house, and which town it stands in."""
 
     @property
     def facts(self) -> Facts:
         """Of the site."""
-
-    @property
-    def store(self) -> Store:
-        """The books."""
-
-    @property
-    def clock(self) -> Clock:
-        """Where time comes from."""
-
-    @property
-    def registry(self) -> Registry:
-        """Cameras, grids and people, as they stand now."""
-
-    def confirm(
-        self,
-        finding_id: str,
-        *,
-        by: str,
-        category: str | None = None,
-        level: Level | None = None,
-        note: str = "",
-    ) -> Case:
-        """Raises KeyError, AlreadyDecided, ValueError."""
-
-    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
-        """Raises KeyError, AlreadyDecided, ValueError."""

@@ -8,6 +8,7 @@ tests (tests/contracts/).
 from patrol.ports.deliveries import Deliveries
 from patrol.ports.duty import Handovers, Stoppages, Troubles
 from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, Pictures
+from patrol.ports.house import HouseDoor
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
 from patrol.ports.store import Store, StoreFull, StoreUnavailable, UnitOfWork
 from patrol.ports.town import AccessLog, Consents, Health, RegistryBook, Suppressions
@@ -34,6 +35,7 @@ __all__ = [
     "FindingsBook",
     "Handovers",
     "Health",
+    "HouseDoor",
     "Inbox",
     "Memories",
     "NotConnected",

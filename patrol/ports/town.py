@@ -61,8 +61,19 @@ class AccessLog(Protocol):
     def first_broken(self) -> int | None:
         """The number of the first row whose chain does not hold, or None."""
 
-    def entries(self, *, camera: CameraId | None = None, limit: int = 100) -> Sequence[AccessEntry]:
-        """Newest first; of one camera: what its household may see of who looked."""
+    def entries(
+        self,
+        *,
+        camera: CameraId | None = None,
+        who: str = "",
+        what: str = "",
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[AccessEntry]:
+        """Newest first; of one camera: what its household may see of who looked.
+
+        `before`: only lines with a smaller number, which is how one leafs through it.
+        """
 
 
 class RegistryBook(Protocol):

@@ -119,11 +119,26 @@ class SqlAccessLog:
         )
         return first_broken(lines, Chain(self._db, ACCESS).seen_head())
 
-    def entries(self, *, camera: CameraId | None = None, limit: int = 100) -> Sequence[AccessEntry]:
+    def entries(
+        self,
+        *,
+        camera: CameraId | None = None,
+        who: str = "",
+        what: str = "",
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[AccessEntry]:
         """See the port."""
-        newest = select(access_log).order_by(access_log.c.number.desc()).limit(limit)
-        mine = newest if camera is None else newest.where(access_log.c.camera == camera)
-        return [_entry(row) for row in self._db.all(mine)]
+        wanted = select(access_log)
+        named = (
+            (access_log.c.camera, camera), (access_log.c.who, who), (access_log.c.what, what)
+        )  # fmt: skip
+        for column, name in named:
+            wanted = wanted.where(column == name) if name else wanted
+        if before is not None:
+            wanted = wanted.where(access_log.c.number < before)
+        newest = wanted.order_by(access_log.c.number.desc()).limit(limit)
+        return [_entry(row) for row in self._db.all(newest)]
 
 
 def access_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:

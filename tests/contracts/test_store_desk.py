@@ -100,6 +100,20 @@ def test_the_access_log_is_a_chain_that_anyone_can_follow(store: Store, make: An
     assert newest[0].previous == newest[1].hash
 
 
+def test_the_access_log_is_leafed_through_by_who_and_what(store: Store, make: Any) -> None:
+    with store.begin() as unit:
+        for number in range(1, 10):
+            who, what = ("a", "b")[number % 2], ("view", "log_in", "visit")[number % 3]
+            unit.access.append(at=make.now, who=who, what=what, camera=None, why="")
+        unit.commit()
+    with store.begin_read() as unit:
+        entries = unit.access.entries
+        assert [e.number for e in entries(who="b")] == [9, 7, 5, 3, 1]
+        assert [e.number for e in entries(who="b", what="view")] == [9, 3]
+        assert [e.number for e in entries(who="b", before=7, limit=2)] == [5, 3]
+        assert entries(who="nobody") == []
+
+
 def test_two_writers_of_the_access_log_make_one_chain(store: Store, make: Any) -> None:
     def look(who: str) -> None:
         for _ in range(15):
