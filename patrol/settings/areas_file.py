@@ -2,13 +2,14 @@
 
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from patrol.domain.category import BY_ID
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.zone import PictureAreas, Polygon, Zone, check_polygon
+from patrol.ports.weights import COCO80
 from patrol.settings.fields import HoursList, Section
 from patrol.settings.models import validate
 from patrol.settings.problems import FileNotes, did_you_mean
@@ -16,25 +17,10 @@ from patrol.settings.yaml_file import read_yaml
 
 _Point = tuple[float, float]
 
-# COCO's 80, the vocabulary of the detectors (names as in its 2017 annotations).
-COCO: Final = (
-    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
-    "traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog",
-    "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella",
-    "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite",
-    "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
-    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich",
-    "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
-    "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote",
-    "keyboard", "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book",
-    "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
-)  # fmt: skip
-
-
 def _class(name: str) -> str:
     plain = name.strip().lower().replace("_", " ")
-    if plain not in COCO:
-        raise ValueError(f"unknown class {name!r}{did_you_mean(plain, list(COCO))}")
+    if plain not in COCO80:
+        raise ValueError(f"unknown class {name!r}{did_you_mean(plain, list(COCO80))}")
     return plain
 
 

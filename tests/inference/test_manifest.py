@@ -3,7 +3,7 @@
 import pytest
 
 from patrol.inference import ManifestBroken, read_manifest, shipped
-from patrol.inference.labels import COCO80
+from patrol.ports.weights import COCO80
 
 GOOD = """
 models:
@@ -40,14 +40,24 @@ def test_a_sites_own_model() -> None:
     assert mine.source is None
 
 
+def test_labels_are_spelled_as_zones_spell_them() -> None:
+    text = GOOD.replace("[tractor, sheep]", "[Farm_Tractor, pedestrian]")
+    mine = read_manifest(text + "    rename: {Pedestrian: person}\n", "models.yaml")["mine"]
+    assert mine.labels == ("farm tractor", "person")
+
+
 @pytest.mark.parametrize(("good", "bad", "words"), [
-    ("a" * 64, "a" * 63, "sha256 is 64"),
+    ("a" * 64, "a" * 63, "sha256: is 64"),
     ("yolov8", "yolov12x", "yolov12x"),
-    ("licence: MIT", "license: MIT", "licence is missing"),
-    ("[tractor, sheep]", "[]", "list is empty"),
+    ("licence: MIT", "license: MIT", "licence: is missing"),
+    ("licence: MIT", "license: MIT", "license: unknown"),
+    ("[tractor, sheep]", "[]", "list of names"),
     ("[tractor, sheep]", "coco81", "coco81"),
-    ("[640, 384]", "[640, 0]", "not one"),
+    ("[640, 384]", "[640, 0]", "input.size: .* is no size"),
     ("rgb", "hsv", "bgr or rgb"),
+    ("0.00392", "[1, 2]", "input.scale: .* three channels"),
+    ("layout: yolov8", "layout: yolov8\n    purpose: fire", "labels: none of them is a fire's"),
+    ("layout: yolov8", "layout: yolov8\n    min_score: 35", "min_score: 35 is no score"),
     ("  mine:", "  Mine!:", "lower-case"),
     ("models:", "model:", "no `models:`"),
     ("[640, 384]", "[640", "not YAML"),
@@ -60,5 +70,5 @@ def test_what_is_wrong_is_named(good: str, bad: str, words: str) -> None:
 def test_all_wrong_entries_are_named_at_once() -> None:
     first = GOOD.replace("a" * 64, "x")
     second = GOOD.replace("models:", "").replace("mine", "yours").replace("yolov8", "none")
-    with pytest.raises(ManifestBroken, match=r"mine: sha256 .*; .*yours: 'none'"):
+    with pytest.raises(ManifestBroken, match=r"mine: sha256: .*; .*yours: layout: 'none'"):
         read_manifest(first + second, "models.yaml")
