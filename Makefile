@@ -3,16 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MODELS := var/models
+ASSETS := var/assets
 
 .PHONY: demo run test check fmt soak bench clean
 
-demo: $(VENV)/.installed $(MODELS)/.installed
+demo: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
 	$(BIN)/patrol demo
 
-run: $(VENV)/.installed $(MODELS)/.installed
+run: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
 	$(BIN)/patrol run
 
-test: $(VENV)/.installed-dev $(MODELS)/.installed
+test: $(VENV)/.installed-dev $(MODELS)/.installed $(ASSETS)/.installed
 	tests/real-parts.sh
 	$(MAKE) --no-print-directory check
 	$(BIN)/pytest -m "not slow and not soak" -q
@@ -53,6 +54,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 $(MODELS)/.installed: patrol/inference/models.yaml | $(VENV)/.installed
 	$(BIN)/patrol models install
 	touch $@
+
+# A map and charts are worth having, not worth stopping for: pages do without, and say so.
+$(ASSETS)/.installed: patrol/console/assets.yaml | $(VENV)/.installed
+	$(BIN)/patrol assets install && touch $@ || echo "no map and no charts yet: make again with a network"
 
 clean:
 	rm -rf $(VENV) var

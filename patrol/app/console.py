@@ -127,6 +127,7 @@ def options_of(app: App) -> ConsoleOptions:
         tls_key=said.tls_key,
         behind_tls=said.behind_tls,
         session=timedelta(hours=said.session_h),
+        assets=said.assets,
     )
 
 

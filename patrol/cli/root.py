@@ -9,6 +9,7 @@ import typer
 from patrol import __version__
 from patrol.cli import (
     accept,
+    assets,
     backups,
     benches,
     cases,
@@ -46,7 +47,7 @@ cli = typer.Typer(
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
     users, judge, benches, desk, mosquitto, backups, keys, deliveries, stoppages, health,
-    handovers, suppressions, accept,
+    handovers, suppressions, accept, assets,
 ):  # fmt: skip
     room.register(cli)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from patrol.console.assets import Assets
 from patrol.console.doors import ConsoleDoors, ConsoleOptions
 from patrol.console.gate import Gate
 from patrol.console.pulse import Pulse
@@ -21,16 +22,19 @@ class Desk:
     witness: Witness
     pulse: Pulse
     thumbs: Thumbs
+    assets: Assets
 
     @classmethod
     def of(cls, doors: ConsoleDoors, options: ConsoleOptions) -> "Desk":
         """Everything concrete; nothing runs yet."""
+        assets = Assets(options.assets)
         return cls(
             doors=doors,
             options=options,
             gate=Gate(doors, options),
-            shell=Shell(doors.facts),
+            shell=Shell(doors.facts, assets),
             witness=Witness(doors.store, doors.clock),
             pulse=Pulse(doors.store),
             thumbs=Thumbs(doors.evidence),
+            assets=assets,
         )

@@ -42,6 +42,7 @@ class ConsoleOptions:
     session: timedelta = timedelta(hours=12)
     phone_session: timedelta = timedelta(days=30)
     behind_tls: bool = False  # a proxy in front speaks https: cookies are marked Secure
+    assets: Path | None = None  # where scripts of other people lie (patrol.console.assets)
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
 
     @property

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from patrol import __version__
+from patrol.console.assets import Assets
 from patrol.console.doors import SiteFacts
 from patrol.console.gate import Caller
 from patrol.console.words import Words
@@ -68,6 +69,7 @@ class Shell:
     """Renders; knows the site's name and nothing else of it."""
 
     facts: SiteFacts
+    assets: Assets
     _jinja: Environment = field(default_factory=_environment)
 
     def page(
@@ -87,6 +89,7 @@ class Shell:
             caller=caller,
             navigation=navigation(caller) if caller else (),
             static=static_address,
+            ext=self.assets.address,
             version=__version__,
             **content,
         )

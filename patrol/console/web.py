@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from patrol.console.assets import PATH as ASSETS_PATH
 from patrol.console.desk import Desk
 from patrol.console.doors import ConsoleDoors, ConsoleOptions
 from patrol.console.gate import LANGUAGE_COOKIE, Forbidden, NotLoggedIn
@@ -62,6 +63,7 @@ class Console:
             self.app.include_router(router)
         for path, other in (mounts or {}).items():
             self.app.mount(path, other)
+        self.app.mount(ASSETS_PATH, self.desk.assets, name="assets")
         self.app.mount("/static", _Kept(directory=STATIC), name="static")
         _say_failures(self.app, self.desk)
 

@@ -87,6 +87,7 @@ class ConsoleSettings:
     tls_key: Path | None = None
     behind_tls: bool = False  # a proxy in front speaks https
     session_h: float = 12.0  # a shift and its hand-over
+    assets: Path = Path("var/assets")  # scripts of the map and the charts (`patrol assets install`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

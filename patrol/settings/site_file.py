@@ -102,6 +102,7 @@ class _ConsoleSection(Section):
     tls_key: Path | None = None
     behind_tls: bool = False
     session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
+    assets: Path = ConsoleSettings().assets
 
 
 class _SiteFile(OutwardSections):
