@@ -109,7 +109,7 @@ def test_a_package_is_downloaded_once_for_all_of_its_files(
             wheel.writestr("carrier/dist/sub/map.css", b"not what was meant")
 
     monkeypatch.setattr("patrol.parcels._pip_download", download)
-    with pytest.raises(NotFetched, match="sub/map.css.*not taken"):
+    with pytest.raises(NotFetched, match=r"sub/map.css.*not taken"):
         fetch(MANIFEST["map"].parcels, tmp_path, None, lambda _: None)
     assert asked == ["carrier==1.0"]
     assert (tmp_path / "map/index.js").read_bytes() == SCRIPT
