@@ -1,14 +1,16 @@
 """The house as the console sees it: fulfils patrol.console's doors, and serves it."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import structlog
 
 from patrol.api import create_api
+from patrol.app import condition
 from patrol.app.house import App
-from patrol.console import ConsoleAddress, ConsoleOptions, SiteFacts, serve
+from patrol.console import ConsoleAddress, ConsoleOptions, Disk, Part, SiteFacts, serve
 from patrol.dispatch.inbox import Handled, Inbox
 from patrol.dispatch.wire import Wire
 from patrol.domain.case import Case
@@ -34,7 +36,7 @@ class HouseDoors:
             zone=settings.site.tz,
             language=settings.site.language,
             phone=settings.centre_phone,
-            plans=settings.calendar.all_plans,
+            calendar=settings.calendar,
             keep_evidence=timedelta(days=settings.retention.evidence_days),
         )
         self._inbox = Inbox(
@@ -109,6 +111,18 @@ class HouseDoors:
     def wake(self) -> None:
         """See the door."""
         self._app.wake()
+
+    def parts(self) -> Sequence[Part]:
+        """See the door."""
+        return condition.parts(self._app)
+
+    def disks(self) -> Sequence[Disk]:
+        """See the door."""
+        return condition.disks(self._app)
+
+    def check_store(self) -> Sequence[str]:
+        """See the door."""
+        return condition.check_store(self._app)
 
     def _walk(self, plan: str) -> None:
         try:

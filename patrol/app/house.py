@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,7 +25,7 @@ from patrol.domain.levels import Level
 from patrol.domain.round import PatrolPlan, Round
 from patrol.evidence import FileEvidence
 from patrol.lock import exclusive
-from patrol.metrics import Meters
+from patrol.metrics import Check, Meters
 from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
 from patrol.ports import Clock, Store
 from patrol.review.decide import confirm, unsure
@@ -58,6 +58,7 @@ class App:
     news: News  # who outside MQTT is told
     meters: Meters
     without_objects: str = ""  # why no objects are looked for; empty when they are
+    parts: Callable[[], Sequence[Check]] = tuple  # the service's children, while it runs
     _relays: list[Relay] = field(default_factory=list)
 
     def plan(self, name: str) -> PatrolPlan:

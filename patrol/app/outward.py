@@ -136,8 +136,11 @@ class Outposts:
         found = self.beats.checks()
         if self.canary is not None:
             why = self.canary.failing
-            words = why or f"last back {self.canary.last_return or 'never yet'}"
-            found.append(Check(name="canary came back", ok=not why, words=words))
+            last = self.canary.last_return
+            words = why or f"last back {last or 'never yet'}"
+            ago_s = (self.app.clock.now() - last).total_seconds() if last else None
+            check = Check(name="canary came back", ok=not why, words=words, ago_s=ago_s)
+            found.append(check)
         return found
 
     def _couriers(self, stack: ExitStack) -> list[Courier]:

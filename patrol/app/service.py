@@ -59,6 +59,7 @@ def serve(
     with ExitStack() as stack:
         stack.enter_context(exclusive(app.site.settings.evidence / ".service.lock"))
         outposts = Outposts.of(app)
+        app.parts = outposts.checks
 
         def run(name: str, work: Callable[[], None]) -> None:
             child = threading.Thread(target=_child, args=(name, work, failed), name=name)

@@ -5,7 +5,15 @@ Pages come from the server as HTML (templates/), small scripts without a framewo
 Inside, upward: doors → gate, tickets, witness, pulse → desk → pages → web → server.
 """
 
-from patrol.console.doors import ConsoleDoors, ConsoleOptions, SiteFacts
+from patrol.console.doors import ConsoleDoors, ConsoleOptions, Disk, Part, SiteFacts
 from patrol.console.server import ConsoleAddress, serve
 
-__all__ = ["ConsoleAddress", "ConsoleDoors", "ConsoleOptions", "SiteFacts", "serve"]
+__all__ = [
+    "ConsoleAddress",
+    "ConsoleDoors",
+    "ConsoleOptions",
+    "Disk",
+    "Part",
+    "SiteFacts",
+    "serve",
+]

@@ -1,6 +1,6 @@
 """What the console needs of the house. The composition root fulfils it; tests bring their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +9,10 @@ from zoneinfo import ZoneInfo
 
 from patrol.dispatch.inbox import Handled
 from patrol.dispatch.wire import Wire
-from patrol.domain.case import Case
+from patrol.domain.calendar import Calendar
 from patrol.domain.finding import Finding
-from patrol.domain.levels import Level
-from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
-from patrol.ports import Clock, EvidenceStore, Store
+from patrol.ports import EvidenceStore, HouseDoor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +24,13 @@ class SiteFacts:
     zone: ZoneInfo
     language: str = "zh"  # what somebody sees who has not chosen
     phone: str = ""
-    plans: Mapping[str, PatrolPlan] = field(default_factory=dict)
+    calendar: Calendar = field(default_factory=Calendar)
     keep_evidence: timedelta = timedelta(days=180)
+
+    @property
+    def plans(self) -> Mapping[str, PatrolPlan]:
+        """All that ever are walked, those of key periods too."""
+        return self.calendar.all_plans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,46 +54,48 @@ class ConsoleOptions:
         return self.behind_tls or self.tls_certificate is not None
 
 
-class ConsoleDoors(Protocol):
-    """Every method may be called from any thread."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of the running house, as it says of itself."""
+
+    name: str
+    ok: bool
+    words: str
+    ago: timedelta | None = None  # since it was last heard of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """What one place to write has left."""
+
+    holds: str  # database, evidence
+    free: int  # bytes
+    total: int
+
+
+class ConsoleDoors(HouseDoor, Protocol):
+    """The house with its pictures, and what only its own pages may do."""
 
     @property
     def facts(self) -> SiteFacts:
         """Of the site; they do not change while it runs."""
 
     @property
-    def store(self) -> Store:
-        """The books."""
-
-    @property
     def evidence(self) -> EvidenceStore:
         """The pictures."""
-
-    @property
-    def clock(self) -> Clock:
-        """Where time comes from."""
-
-    @property
-    def registry(self) -> Registry:
-        """Cameras, grids and people, as they stand now."""
 
     @property
     def wire(self) -> Wire:
         """Words for the desk's own moves."""
 
-    def confirm(
-        self,
-        finding_id: str,
-        *,
-        by: str,
-        category: str | None = None,
-        level: Level | None = None,
-        note: str = "",
-    ) -> Case:
-        """Make the case and queue its message. Raises KeyError, AlreadyDecided, ValueError."""
+    def parts(self) -> Sequence[Part]:
+        """The children of the service; none when it does not run in this process."""
 
-    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
-        """Raises KeyError, AlreadyDecided, ValueError."""
+    def disks(self) -> Sequence[Disk]:
+        """Where database and pictures lie; a database elsewhere is left out."""
+
+    def check_store(self) -> Sequence[str]:
+        """What the store's own fsck finds, in words; takes seconds. Raises StoreUnavailable."""
 
     def unsure(self, finding_id: str, *, by: str, reason: str = "") -> Finding:
         """Somebody else has to look. Raises KeyError, AlreadyDecided."""

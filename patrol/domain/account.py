@@ -44,27 +44,34 @@ class Right(StrEnum):
     MOVE_CASES = auto()  # the desk's own moves: verify, reassign
     SETTLE = auto()  # end a case without the ground, or reopen it
     GROUND = auto()  # answer for a grid: the phone page
+    SHIFT = auto()  # sign the hand-over, read what is stopped
+    STOP = auto()  # say what is not patrolled for a while
+    TROUBLES = auto()  # the maintenance queue
     CAMERAS = auto()  # the registry
     AREAS = auto()  # draw what may be seen
     GRID = auto()
     REPORTS = auto()
     AUDIT = auto()  # the access log
-    ACCOUNTS = auto()
+    SUPPRESSIONS = auto()  # what dismissals taught
+    SYSTEM = auto()  # how the house itself does
+    ACCOUNTS = auto()  # who may log in, which programs may ask
 
 
 _D, _R = Duty, Right
 _DESK: Final = frozenset(
     {_R.TODAY, _R.ROUND, _R.START_ROUND, _R.REVIEW, _R.CASES, _R.MOVE_CASES, _R.CAMERAS, _R.GRID,
-     _R.REPORTS}
+     _R.REPORTS, _R.SHIFT, _R.TROUBLES}
 )  # fmt: skip
 RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
     _D.OPERATOR: _DESK,
-    _D.DUTY_LEAD: _DESK | {_R.SETTLE, _R.AREAS},
+    _D.DUTY_LEAD: _DESK | {_R.SETTLE, _R.AREAS, _R.STOP, _R.SUPPRESSIONS, _R.SYSTEM},
     _D.VILLAGE_CADRE: frozenset({_R.CASES, _R.GROUND}),
     _D.GRID_LEADER: frozenset({_R.GROUND}),
-    _D.MAINTAINER: frozenset({_R.TODAY, _R.CASES, _R.CAMERAS}),
+    _D.MAINTAINER: frozenset({_R.TODAY, _R.CASES, _R.CAMERAS, _R.TROUBLES, _R.STOP, _R.SYSTEM}),
     _D.AUDITOR: frozenset({_R.TODAY, _R.AUDIT, _R.REPORTS}),
-    _D.ADMIN: frozenset({_R.TODAY, _R.CAMERAS, _R.GRID, _R.AUDIT, _R.ACCOUNTS}),
+    _D.ADMIN: frozenset(
+        {_R.TODAY, _R.CAMERAS, _R.GRID, _R.AUDIT, _R.ACCOUNTS, _R.SUPPRESSIONS, _R.SYSTEM}
+    ),
 }
 OF_A_GRID: Final = (Duty.VILLAGE_CADRE, Duty.GRID_LEADER)  # these need a grid
 

@@ -12,6 +12,7 @@ class Check:
     name: str
     ok: bool
     words: str
+    ago_s: float | None = None  # when it was last heard of; None: never, or nobody counts
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Heartbeats:
                     name=name,
                     ok=now_s - child.last_s <= child.within_s,
                     words=f"{now_s - child.last_s:.0f} s ago, {child.within_s:.0f} s are allowed",
+                    ago_s=now_s - child.last_s,
                 )
                 for name, child in self._children.items()
             ]
