@@ -90,7 +90,7 @@ class _Books:
         self.rounds = MemoryRounds(self.journal, self.pictures.rows)
         self.findings = MemoryFindings(self.rounds)
         self.cases = MemoryCases(self.journal, self.rounds.findings)
-        self.outbox = MemoryOutbox(self.journal)
+        self.outbox = MemoryOutbox(self.journal, self.cases.rows)
         self.inbox = MemoryInbox(self.journal)
         self.health = MemoryHealth(self.journal)
         self.consents = MemoryConsents(self.journal)

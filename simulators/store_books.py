@@ -226,6 +226,10 @@ class MemoryCases:
         """See the port."""
         return self._due(now, limit, lambda case: case.look_due_at)
 
+    def hold_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
+        """See the port."""
+        return self._due(now, limit, lambda case: case.hold.until if case.hold else None)
+
     def _due(
         self, now: datetime, limit: int, clock: Callable[[Case], datetime | None]
     ) -> Sequence[Case]:

@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import count
 
 from patrol.domain.access import FIRST_LINK, AccessEntry
+from patrol.domain.case import Case
 from patrol.domain.ids import CameraId, CaseId, MessageKey, Sha256
+from patrol.domain.levels import IN_OFFICE_HOURS
 from patrol.domain.message import (
     CANARY_TOPIC,
     MOVES,
+    STAMPS,
     DeadLetter,
     DeliveryEvent,
     DeliveryState,
@@ -35,15 +39,17 @@ class Lease:
 class MemoryOutbox:
     """Fulfils ports.Outbox."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, cases: Rows[CaseId, Case]) -> None:
         self.rows: Rows[MessageKey, OutboxMessage] = Rows(journal)
+        self._cases = cases
+        self._orders = count(1)
         self.leases: Rows[MessageKey, Lease | None] = Rows(journal)
 
     def add(self, message: OutboxMessage) -> bool:
         """See the port."""
         if message.key in self.rows:
             return False
-        self.rows[message.key] = replace(message, order=len(self.rows) + 1)
+        self.rows[message.key] = replace(message, order=next(self._orders))
         return True
 
     def _queued(self) -> list[OutboxMessage]:
@@ -65,6 +71,7 @@ class MemoryOutbox:
                 taken.append(message)
         for message in taken:
             self.leases[message.key] = Lease(holder, now + timedelta(seconds=lease_s))
+            self.rows[message.key] = replace(message, tried_at=message.tried_at or now)
         return taken
 
     def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
@@ -74,10 +81,9 @@ class MemoryOutbox:
             target = message and MOVES.get((message.state, event))
             if not message or not target:
                 continue
-            published_at = message.published_at
-            if event is DeliveryEvent.BROKER_TOOK_IT:
-                published_at = published_at or now
-            self.rows[key] = replace(message, state=target, published_at=published_at)
+            stamp = STAMPS.get(event)
+            heard = {stamp: getattr(message, stamp) or now} if stamp else {}
+            self.rows[key] = replace(message, state=target, **heard)
             self.leases[key] = None
 
     def release(self, keys: Sequence[MessageKey]) -> None:
@@ -117,6 +123,27 @@ class MemoryOutbox:
         queued = [m for m in real if start <= m.queued_at <= end]
         return len(queued), sum(m.published_at is not None for m in queued)
 
+    def new_cases(self, under: str, since: datetime) -> Sequence[datetime]:
+        """See the port."""
+        first: dict[CaseId | None, datetime] = {}
+        for message in self.rows.values():
+            case = self._cases.get(message.case) if message.case else None
+            fresh = case and case.dispatched_at >= since and case.level in IN_OFFICE_HOURS
+            if fresh and message.queued_at >= since and message.topic.startswith(under):
+                first.setdefault(message.case, message.queued_at)
+        return sorted(first.values())
+
+    def prune(self, before: datetime, *, limit: int) -> int:
+        """See the port."""
+        old = [m for m in self.rows.values() if m.queued_at < before and not self._is_needed(m)]
+        for message in sorted(old, key=lambda m: m.queued_at)[:limit]:
+            self.rows.pop(message.key)
+        return min(len(old), limit)
+
+    def _is_needed(self, message: OutboxMessage) -> bool:
+        case = self._cases.get(message.case) if message.case else None
+        return message.state is DeliveryState.QUEUED or bool(case and case.is_open)
+
 
 class MemoryInbox:
     """Fulfils ports.Inbox."""
@@ -124,6 +151,7 @@ class MemoryInbox:
     def __init__(self, journal: Journal) -> None:
         self._keys: Rows[MessageKey, datetime] = Rows(journal)
         self._letters: Rows[int, DeadLetter] = Rows(journal)
+        self._numbers = count(1)
 
     def first_time(self, key: MessageKey, now: datetime) -> bool:
         """See the port."""
@@ -135,11 +163,21 @@ class MemoryInbox:
     def bury(self, letter: DeadLetter) -> None:
         """See the port."""
         kept = replace(letter, payload=letter.payload[:KEPT_BYTES])
-        self._letters[len(self._letters)] = kept
+        self._letters[next(self._numbers)] = kept
 
     def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
         """See the port."""
         return self._letters.values()[::-1][:limit]
+
+    def prune(self, before: datetime, *, limit: int) -> int:
+        """See the port."""
+        keys = [key for key, at in self._keys.items() if at < before][:limit]
+        letters = [n for n, letter in self._letters.items() if letter.at < before][:limit]
+        for key in keys:
+            self._keys.pop(key)
+        for number in letters:
+            self._letters.pop(number)
+        return len(keys) + len(letters)
 
 
 class MemoryConsents:

@@ -81,6 +81,8 @@ def words(request: Request) -> str:
 def _refuse_impossible(case: Case, request: Request) -> None:
     if not case.is_open:
         raise NotPossible(f"case {case.id} is {case.state}")
+    if case.is_untold and request.wish is not Wish.VOID:
+        raise NotPossible(f"case {case.id} was not told to anybody yet: none of its clocks runs")
     if request.wish is Wish.EXTENSION:
         span = timedelta(seconds=request.span_s)
         if not timedelta() < span <= LONGEST_EXTENSION:

@@ -61,6 +61,9 @@ class CaseEvent(StrEnum):
     REFUSE = auto()
     SUSPEND = auto()
     RESUME = auto()
+    HOLD = auto()  # its word does not go out just now, and why (domain.sending)
+    RELEASE = auto()  # ... and when it did
+    PHONE = auto()  # somebody was told by telephone; an urgent case is phoned before it is sent
 
 
 S, E = CaseState, CaseEvent
@@ -92,6 +95,7 @@ MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
             E.SUPERVISE, E.EXTEND, E.MERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND, E.RESUME,
+            E.HOLD, E.RELEASE, E.PHONE,
         )
     },
     (S.FED_BACK, E.LOOK_FAILED): S.FED_BACK,
@@ -178,6 +182,17 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A word that waits (domain.sending): since when, why, and when it is looked at again."""
+
+    since: datetime
+    why: str  # a sending.Why
+    until: datetime
+    revision: int  # of the case then: a higher one has carried the word out meanwhile
+    first: bool = False  # nobody was told of the case yet: no clock of it runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A confirmed finding (or a grid leader's report) being dealt with."""
 
@@ -207,6 +222,7 @@ class Case:
     count: int = 1  # findings merged into it
     request: Request | None = None
     suspension: Suspension | None = None
+    hold: Hold | None = None
     entries: tuple[CaseEntry, ...] = ()
 
     def move(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":
@@ -224,6 +240,11 @@ class Case:
         return self.state not in ENDED
 
     @property
+    def is_untold(self) -> bool:
+        """Whether its very first word still waits."""
+        return self.hold is not None and self.hold.first
+
+    @property
     def due_at(self) -> datetime:
         """When the next limit of its policy runs out (contracts.md: `due`)."""
         clocks = self.policy.clocks
@@ -238,6 +259,8 @@ class Case:
     def lamp(self, now: datetime) -> Lamp:
         """The light beside its next limit, in the time that counts; it rests while suspended."""
         at = self.suspension.since if self.suspension else now
+        if self.is_untold:
+            return Lamp.GREEN
         if at > self.due_at:
             return Lamp.RED
         whole = self.policy.between(self.dispatched_at, self.due_at)
@@ -246,4 +269,5 @@ class Case:
 
 
 def _waiting_for_nothing(case: Case) -> Case:
-    return replace(case, ladder_due_at=None, look_due_at=None, request=None, suspension=None)
+    done = replace(case, ladder_due_at=None, look_due_at=None, request=None, suspension=None)
+    return replace(done, hold=None)

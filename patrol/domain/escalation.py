@@ -81,6 +81,8 @@ def _with_unanswered_grids(route: Route) -> list[tuple[GridCode, PersonId]]:
 
 def grids_told(case: Case) -> tuple[GridCode, ...]:
     """Every grid under whose topic the case was published so far, first told first."""
+    if case.is_untold:
+        return ()
     return tuple(dict.fromkeys(step.grid for step in case.policy.ladder[: case.rung + 1]))
 
 

@@ -59,6 +59,15 @@ MOVES: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
 }
 
 
+# When each was heard of first; a later repeat changes nothing.
+STAMPS: Mapping[DeliveryEvent, str] = {
+    _E.BROKER_TOOK_IT: "published_at",
+    _E.DEVICE_HAS_IT: "received_at",
+    _E.PERSON_OPENED: "opened_at",
+    _E.PERSON_ANSWERED: "answered_at",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMessage:
     """One MQTT message that must go out; `key` is queued at most once, ever."""
@@ -71,7 +80,11 @@ class OutboxMessage:
     case: CaseId | None = None
     expires_at: datetime | None = None
     state: DeliveryState = DeliveryState.QUEUED
-    published_at: datetime | None = None
+    tried_at: datetime | None = None  # first taken in hand by a relay
+    published_at: datetime | None = None  # the broker's PUBACK
+    received_at: datetime | None = None
+    opened_at: datetime | None = None
+    answered_at: datetime | None = None
     order: int = 0  # given by the store: messages of one topic leave in this order
 
 

@@ -133,3 +133,6 @@ class CasesBook(Protocol):
 
     def look_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose `look_due_at` has come, oldest first; locked as in `ladder_due`."""
+
+    def hold_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
+        """Cases whose hold is to be looked at again, oldest first; locked as in `ladder_due`."""

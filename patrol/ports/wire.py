@@ -97,6 +97,18 @@ class Outbox(Protocol):
         Canaries are not counted.
         """
 
+    def new_cases(self, under: str, since: datetime) -> Sequence[datetime]:
+        """When each new case of levels III and IV was first queued on a topic that begins so.
+
+        New: dispatched since then, too; oldest first.
+        """
+
+    def prune(self, before: datetime, *, limit: int) -> int:
+        """Drop at most `limit` messages queued before then, the oldest first; how many.
+
+        Those that wait stay, and those about a case that is open.
+        """
+
 
 class Inbox(Protocol):
     """What came in."""
@@ -109,3 +121,6 @@ class Inbox(Protocol):
 
     def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
         """Newest first."""
+
+    def prune(self, before: datetime, *, limit: int) -> int:
+        """Forget at most `limit` keys and as many dead letters of before then; how many."""

@@ -1,10 +1,11 @@
-"""The parts of a case that lie in one column each: its policy, a wish that waits, a suspension."""
+"""The parts of a case that lie in one column each: policy, a wish that waits, suspension, hold."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from patrol.domain.case import LadderStep, Policy, Request, Suspension, Wish
+from patrol.domain.case import Hold, LadderStep, Policy, Request, Suspension, Wish
 from patrol.domain.levels import Clocks
 from patrol.domain.working_time import OfficeHours
 
@@ -84,6 +85,22 @@ def suspension_of(plain: Plain | None) -> Suspension | None:
     if plain is None:
         return None
     return Suspension(**{**plain, "since": datetime.fromisoformat(plain["since"])})
+
+
+def hold_json(hold: Hold | None) -> Plain | None:
+    """As it lies in the column."""
+    if hold is None:
+        return None
+    times = {"since": hold.since.isoformat(), "until": hold.until.isoformat()}
+    return {**asdict(hold), **times}
+
+
+def hold_of(plain: Plain | None) -> Hold | None:
+    """And back."""
+    if plain is None:
+        return None
+    times = {name: datetime.fromisoformat(plain[name]) for name in ("since", "until")}
+    return Hold(**{**plain, **times})
 
 
 def _office_json(office: OfficeHours) -> Plain:

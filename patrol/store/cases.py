@@ -12,6 +12,8 @@ from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
 from patrol.store.case_json import (
+    hold_json,
+    hold_of,
     policy_json,
     policy_of,
     request_json,
@@ -103,6 +105,10 @@ class SqlCases:
         """See the port."""
         return self._due(cases.c.look_due_at, now, limit)
 
+    def hold_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
+        """See the port."""
+        return self._due(cases.c.hold_until, now, limit)
+
     def _due(self, clock: Any, now: datetime, limit: int) -> Sequence[Case]:
         due = select(cases).where(clock <= now).order_by(clock, cases.c.id).limit(limit)
         return _read(self._db, self._db.locked(due, skip_locked=True))
@@ -146,6 +152,8 @@ def _row(case: Case) -> Mapping[str, Any]:
         "times": case.count,
         "request": request_json(case.request),
         "suspension": suspension_json(case.suspension),
+        "hold": hold_json(case.hold),
+        "hold_until": case.hold.until if case.hold else None,
     }
 
 
@@ -177,6 +185,7 @@ def _case(row: Row[Any], entries: tuple[CaseEntry, ...]) -> Case:
         count=row.times,
         request=request_of(row.request),
         suspension=suspension_of(row.suspension),
+        hold=hold_of(row.hold),
         entries=entries,
     )
 

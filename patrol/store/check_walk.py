@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, exists, func, or_, select
+from sqlalchemy import Row, and_, exists, func, or_, select, text
 
 from patrol.domain.case import MOVES, CaseEvent, CaseState
 from patrol.domain.finding import FindingState
@@ -13,6 +13,7 @@ from patrol.store.db import Db
 from patrol.store.desk_tables import outbox
 from patrol.store.problem import AUDITOR, Problem
 from patrol.store.tables import (
+    OPEN_CASE,
     case_entries,
     cases,
     deletions,
@@ -84,8 +85,10 @@ def check_cases(db: Db) -> Iterator[Problem]:
         wrong = _replayed(histories[row.id], row.state)
         if wrong:
             yield Problem(where=f"case {row.id}", what=wrong)
+    # One whose first word is held is told later; messages of ended ones are pruned in the end.
     untold = ~exists().where(outbox.c.case == cases.c.id)
-    for row in db.all(select(cases.c.id).where(untold)):
+    waits = cases.c.hold_until.is_not(None)
+    for row in db.all(select(cases.c.id).where(text(OPEN_CASE), ~waits, untold)):
         yield Problem(where=f"case {row.id}", what="nobody was ever told: no message in the outbox")
 
 

@@ -61,6 +61,15 @@ class SqlInbox:
             for row in self._db.all(newest)
         ]
 
+    def prune(self, before: datetime, *, limit: int) -> int:
+        """See the port."""
+        keys = select(inbox.c.key).where(inbox.c.at < before).limit(limit)
+        known = self._db.changed(inbox.delete().where(inbox.c.key.in_(keys)))
+        of_old = select(dead_letters.c.number).where(dead_letters.c.at < before)
+        numbers = of_old.order_by(dead_letters.c.number).limit(limit)
+        dead = dead_letters.delete().where(dead_letters.c.number.in_(numbers))
+        return known + self._db.changed(dead)
+
 
 class SqlConsents:
     """Fulfils ports.Consents; every withdrawal and every return stays in the table."""

@@ -12,15 +12,18 @@ from typing import Any, Final
 from sqlalchemy import Row, and_, case, exists, func, or_, select, text
 
 from patrol.domain.ids import CaseId, MessageKey
+from patrol.domain.levels import IN_OFFICE_HOURS
 from patrol.domain.message import (
     CANARY_TOPIC,
     MOVES,
+    STAMPS,
     DeliveryEvent,
     DeliveryState,
     OutboxMessage,
 )
 from patrol.store.db import Db, in_parts
 from patrol.store.desk_tables import UNSENT, outbox
+from patrol.store.tables import OPEN_CASE, cases
 
 # Written out as text for the partial indexes: of a Boolean column SQLAlchemy makes `(…) = 1` on
 # SQLite, which no partial index answers.
@@ -30,6 +33,7 @@ _FAR: Final = timedelta(minutes=10)  # no lease of ours is longer
 _earlier = outbox.alias("earlier")
 _EARLIER_QUEUED = text(f"(earlier.{UNSENT})")
 _FREE = {"lease_holder": None, "lease_until": None}
+_TIMES: Final = ("tried_at", *STAMPS.values())
 
 
 class SqlOutbox:
@@ -54,8 +58,9 @@ class SqlOutbox:
         until = now + timedelta(seconds=lease_s)
         for part in in_parts(row.number for row in rows):
             mine = outbox.update().where(outbox.c.number.in_(part))
-            self._db.run(mine.values(lease_holder=holder, lease_until=until))
-        return [message_of(row) for row in rows]
+            tried_at = func.coalesce(outbox.c.tried_at, now)
+            self._db.run(mine.values(lease_holder=holder, lease_until=until, tried_at=tried_at))
+        return [message_of(row, row.tried_at or now) for row in rows]
 
     def _candidates(
         self, holder: str, now: datetime, far: datetime, limit: int
@@ -98,8 +103,8 @@ class SqlOutbox:
         """See the port."""
         moves = {before: after for (before, what), after in MOVES.items() if what is event}
         values: dict[str, Any] = {"state": case(moves, value=outbox.c.state), **_FREE}
-        if event is DeliveryEvent.BROKER_TOOK_IT:
-            values["published_at"] = func.coalesce(outbox.c.published_at, now)
+        if (stamp := STAMPS.get(event)) is not None:
+            values[stamp] = func.coalesce(outbox.c[stamp], now)
         for part in in_parts(keys):
             of_these = outbox.c.key.in_(part), outbox.c.state.in_(list(moves))
             self._db.run(outbox.update().where(*of_these).values(values))
@@ -150,6 +155,27 @@ class SqlOutbox:
         taken = queued.where(outbox.c.published_at.is_not(None))
         return int(self._db.scalar(queued)), int(self._db.scalar(taken))
 
+    def new_cases(self, under: str, since: datetime) -> Sequence[datetime]:
+        """See the port."""
+        here = outbox.c.topic.startswith(under, autoescape=True)
+        fresh = cases.c.dispatched_at >= since, cases.c.level.in_(list(IN_OFFICE_HOURS))
+        first = (
+            select(func.min(outbox.c.queued_at))
+            .join(cases, cases.c.id == outbox.c.case)
+            .where(outbox.c.queued_at >= since, here, *fresh)
+            .group_by(outbox.c.case)
+        )
+        return sorted(row[0] for row in self._db.all(first))
+
+    def prune(self, before: datetime, *, limit: int) -> int:
+        """See the port."""
+        about_open = exists().where(cases.c.id == outbox.c.case, text(OPEN_CASE))
+        old = select(outbox.c.number).where(
+            outbox.c.queued_at < before, outbox.c.state != DeliveryState.QUEUED, ~about_open
+        )
+        oldest = old.order_by(outbox.c.queued_at).limit(limit)
+        return self._db.changed(outbox.delete().where(outbox.c.number.in_(oldest)))
+
 
 def _row(message: OutboxMessage) -> Mapping[str, Any]:
     return {
@@ -161,12 +187,13 @@ def _row(message: OutboxMessage) -> Mapping[str, Any]:
         "case": message.case,
         "expires_at": message.expires_at,
         "state": message.state,
-        "published_at": message.published_at,
+        **{name: getattr(message, name) for name in _TIMES},
     }
 
 
-def message_of(row: Row[Any]) -> OutboxMessage:
+def message_of(row: Row[Any], tried_at: datetime | None = None) -> OutboxMessage:
     """A row as the noun."""
+    times = {name: getattr(row, name) for name in STAMPS.values()}
     return OutboxMessage(
         key=row.key,
         topic=row.topic,
@@ -176,6 +203,7 @@ def message_of(row: Row[Any]) -> OutboxMessage:
         case=row.case,
         expires_at=row.expires_at,
         state=DeliveryState(row.state),
-        published_at=row.published_at,
         order=row.number,
+        tried_at=tried_at or row.tried_at,
+        **times,
     )

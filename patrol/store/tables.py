@@ -219,9 +219,12 @@ cases = Table(
     Column("times", Integer, nullable=False),
     Column("request", Plain),
     Column("suspension", Plain),
+    Column("hold", Plain),
+    Column("hold_until", UtcTime),
     Index("ix_cases_open", "camera", "category", **where(OPEN_CASE)),
     Index("ix_cases_ladder_due_at", "ladder_due_at", **where("ladder_due_at IS NOT NULL")),
     Index("ix_cases_look_due_at", "look_due_at", **where("look_due_at IS NOT NULL")),
+    Index("ix_cases_hold_until", "hold_until", **where("hold_until IS NOT NULL")),
     Index(None, "dispatched_at"),
     Index(None, "finding"),
 )
