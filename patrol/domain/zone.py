@@ -1,8 +1,10 @@
 """Areas of a camera's picture, in fractions of its width and height (0..1, origin top left)."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import time
+from hashlib import sha256
 
 Polygon = tuple[tuple[float, float], ...]
 MIN_POINTS = 3
@@ -36,6 +38,7 @@ class Zone:
     min_visits: int = 1  # consecutive visits that must show it
     min_height: float = 0.0  # of the picture's height; smaller boxes are ignored
     trust_class: bool = True  # False on straight-down views, where detectors misname things
+    tiles: bool | None = None  # look closer, tile by tile; None: where min_height says it is far
 
     def __post_init__(self) -> None:
         check_polygon(self.polygon)
@@ -53,10 +56,17 @@ class PictureAreas:
 
     visible: Polygon | None = None  # None: the whole frame was agreed with the household
     zones: tuple[Zone, ...] = field(default=())
+    ignore: tuple[Polygon, ...] = ()  # what moves or changes there is nobody's business: a tree
 
     def __post_init__(self) -> None:
-        if self.visible is not None:
-            check_polygon(self.visible)
+        for polygon in (*self.ignore, *((self.visible,) if self.visible is not None else ())):
+            check_polygon(polygon)
+
+
+def area_mark(visible: Polygon | None) -> str:
+    """Short, and another one for another visible area: a reference holds for its own."""
+    text = json.dumps(visible and [[round(x, 4), round(y, 4)] for x, y in visible])
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def check_polygon(polygon: Sequence[tuple[float, float]]) -> None:

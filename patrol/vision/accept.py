@@ -11,6 +11,7 @@ import numpy as np
 
 from patrol.domain.observation import Light
 from patrol.domain.zone import PictureAreas
+from patrol.vision.mask import mask_visible
 from patrol.vision.memory import EyeMemory
 from patrol.vision.quality import judge as judge_quality
 from patrol.vision.reference import accept_as_new_normal
@@ -29,11 +30,12 @@ def accept(
 ) -> bytes | None:
     """The camera's memory of this light from now on; None when nothing can be seen in the picture.
 
-    The picture is as it was stored: masked, so it is not masked again.
+    The picture was masked when it was stored, and is again: the visible area may have shrunk.
     """
     picture = _decoded(jpeg)
     if picture is None:
         return None
+    picture = mask_visible(picture, areas.visible)
     known = EyeMemory.from_bytes(memory, light)
     # Against the gauges' own limits alone: what is unusual for this camera is what is accepted.
     quality = judge_quality([picture], visible=areas.visible, limits=policy.quality, light=light)

@@ -17,7 +17,7 @@ from patrol.vision.change.regions import overlap
 from patrol.vision.fire import FireRegion, propose
 from patrol.vision.mask import mask_visible
 from patrol.vision.memory import EyeMemory
-from patrol.vision.objects import in_zones, zones_for_objects
+from patrol.vision.objects import in_zones, is_ignored, zones_for_objects
 from patrol.vision.observe import Occasion, of_hits, of_quality
 from patrol.vision.observe_scene import SCENE_SHIFT, of_change, of_fire
 from patrol.vision.quality import Fault, QualityReport
@@ -118,11 +118,14 @@ def _scene(
     rules: EyePolicy,
 ) -> Scene:
     visible = sight.areas.visible
-    change = compare(memory, pictures, sight.at, visible=visible)
+    ignore = sight.areas.ignore
+    change = compare(memory, pictures, sight.at, areas=sight.areas)
     fire = propose(pictures, memory, light=light, visible=visible, options=rules.fire)
+    fire = tuple(region for region in fire if not is_ignored(region.box, ignore))
     detections: tuple[Detection, ...] = ()
     if detector is not None and _worth_detecting(sight, change, fire):
-        detections = tuple(detector.detect(pictures[0]))
+        seen = detector.detect(pictures[0])
+        detections = tuple(one for one in seen if not is_ignored(one.box, ignore))
         change = explain(change, detections)
     height, width = pictures[0].shape[:2]
     hits = in_zones(detections, sight.areas.zones, sight.local.time(), (width, height))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.domain.zone import Polygon
+from patrol.domain.zone import PictureAreas, area_mark
 from patrol.vision.change.causes import frame_wide
 from patrol.vision.change.model import ChangeReport, ShiftReading
 from patrol.vision.change.regions import Evidence, changed_mask, describe, places
@@ -16,6 +16,7 @@ from patrol.vision.change.shadow import Relit
 from patrol.vision.change.track import follow
 from patrol.vision.reference.align import MIN_POINTS, Alignment, align, onto_reference
 from patrol.vision.reference.differences import Differences, differences
+from patrol.vision.reference.learning import suspend
 from patrol.vision.reference.memory import Model, SceneMemory, SceneState
 from patrol.vision.reference.working import Float, Mask, Working, visible_mask, working
 
@@ -23,6 +24,7 @@ SHIFT_THRESHOLD = 0.02  # of the width: 38 px of 1920; wind and warmth stay belo
 LOST = 0.12  # share of corner points found again, below which it is another view
 MOST_PICTURES = 2  # of a visit: the second tells what moves
 LOST_TEXTURE = 0.5  # … provided that the picture has as many corners as this share
+AREA_CHANGED = "visible_area"  # why a reference is suspended
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,13 +43,15 @@ def compare(
     pictures: Sequence[NDArray[np.generic]],
     at: datetime,
     *,
-    visible: Polygon | None = None,
+    areas: PictureAreas | None = None,
 ) -> ChangeReport:
     """Measure what differs. The first picture is described, the second tells what moves.
 
     A suspended camera is still watched: it is told as moved at every visit, and once it looks again
-    exactly where its reference was approved, scene findings go on.
+    exactly where its reference was approved, scene findings go on. A reference that was made in
+    another visible area is suspended, too: a person approves the new one.
     """
+    areas = areas or PictureAreas()
     if memory is None:
         return ChangeReport(state=SceneState.LEARNING, memory=None)
     model = memory.model
@@ -55,19 +59,21 @@ def compare(
     if model is None or not memory.comparable(at) or small[0].size != memory.size:
         state = SceneState.LEARNING if memory.state is SceneState.READY else memory.state
         return ChangeReport(state=state, memory=memory)
-    first = _look(small[0], model, visible, memory.light)
+    if memory.area not in {"", area_mark(areas.visible)}:
+        return ChangeReport(state=SceneState.SUSPENDED, memory=suspend(memory, AREA_CHANGED))
+    first = _look(small[0], model, areas, memory.light)
     shift = measure_shift(first.alignment, model, small[0])
     if shift.moved or (memory.state is SceneState.SUSPENDED and not first.alignment.sure):
         return ChangeReport(state=memory.state, memory=memory, shift=shift)
     if memory.state is SceneState.SUSPENDED:
         memory = replace(memory, state=SceneState.READY, why="")  # back where it was approved
-    others = [_look(p, model, visible, memory.light) for p in small[1:] if p.size == memory.size]
+    others = [_look(p, model, areas, memory.light) for p in small[1:] if p.size == memory.size]
     return _report(memory, model, [first, *others], shift, at=at)
 
 
-def _look(picture: Working, model: Model, visible: Polygon | None, light: Light) -> _Look:
+def _look(picture: Working, model: Model, areas: PictureAreas, light: Light) -> _Look:
     alignment = align(model.picture, picture, model.points)
-    where = visible_mask(picture.size, visible)
+    where = visible_mask(picture.size, areas.visible, areas.ignore)
     inside = np.ones(picture.grey.shape, bool)
     if alignment.sure:
         picture, inside = onto_reference(picture, alignment)

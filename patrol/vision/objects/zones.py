@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Final
 
-from patrol.domain.zone import Zone
+from patrol.domain.observation import Box
+from patrol.domain.zone import Polygon, Zone
 from patrol.ports import Detection
 from patrol.vision.objects.geometry import covered, inside, overlap
 
@@ -50,6 +51,15 @@ def in_zones(
 def zones_for_objects(zones: Sequence[Zone], local: time) -> Sequence[Zone]:
     """Those that need a detector now; a zone without classes waits for changes instead."""
     return [zone for zone in zones if zone.active_at(local) and zone.classes]
+
+
+def is_ignored(box: Box, ignore: Sequence[Polygon]) -> bool:
+    """Whether a thing stands in an ignored area, or shows itself mostly there."""
+    x, y, width, height = box
+    foot = (x + width / 2, min(y + height, 1.0 - 1e-9))
+    return any(
+        inside(foot, polygon) or covered(box, polygon) >= MOSTLY_INSIDE for polygon in ignore
+    )
 
 
 def _sound(detection: Detection, size_px: tuple[int, int]) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.domain.zone import Polygon
+from patrol.domain.zone import Polygon, area_mark
 from patrol.vision.reference.align import align, corner_points, onto_reference
 from patrol.vision.reference.differences import differences
 from patrol.vision.reference.memory import (
@@ -66,14 +66,19 @@ def learn(
 ) -> SceneMemory:
     """The memory with one more accepted sample. A suspended one stays as it is."""
     sample = working(picture)
+    new = SceneMemory(light=light, size=sample.size, area=area_mark(visible))
     if memory is None or memory.size != sample.size or memory.light is not light:
-        memory = SceneMemory(light=light, size=sample.size)
+        memory = new
     if memory.state is SceneState.SUSPENDED:
         return memory
     if memory.expires_at is not None and at >= memory.expires_at:
-        memory = SceneMemory(light=light, size=sample.size)
+        memory = new
+    if memory.state is SceneState.LEARNING and memory.area not in {"", new.area}:
+        memory = new  # half of its samples would be black where the others are not
     samples = (*memory.samples, encode(sample.bgr, SAMPLE_QUALITY))[-policy.keep_samples :]
-    taught = replace(memory, samples=samples, accepted=memory.accepted + 1, taught_at=at)
+    taught = replace(
+        memory, samples=samples, accepted=memory.accepted + 1, taught_at=at, area=new.area
+    )
     if taught.accepted < policy.min_samples:
         return taught
     model = make_model(samples, light, visible, base=memory.model)
@@ -107,7 +112,7 @@ def accept_as_new_normal(
     return SceneMemory(
         light=light, size=sample.size, state=SceneState.READY, samples=samples,
         accepted=1, learned_at=at, taught_at=at, expires_at=at + policy.lives,
-        model=make_model(samples, light, visible, base=None),
+        model=make_model(samples, light, visible, base=None), area=area_mark(visible),
     )  # fmt: skip
 
 

@@ -77,6 +77,7 @@ class SceneMemory:
     expires_at: datetime | None = None
     model: Model | None = None
     why: str = ""  # why it is suspended
+    area: str = ""  # mark of the visible area that it was made in; "": before there were marks
     tracks: tuple[Track, ...] = field(default=())
 
     def usable(self, at: datetime) -> bool:
@@ -95,7 +96,8 @@ class SceneMemory:
             "light": self.light, "size": self.size, "state": self.state,
             "accepted": self.accepted, "learned_at": _said(self.learned_at),
             "taught_at": _said(self.taught_at), "expires_at": _said(self.expires_at),
-            "why": self.why, "samples": len(parts), "tracks": [_track_out(t) for t in self.tracks],
+            "why": self.why, "area": self.area, "samples": len(parts),
+            "tracks": [_track_out(t) for t in self.tracks],
         }  # fmt: skip
         if self.model is not None:
             head["points"] = len(self.model.points)
@@ -212,5 +214,6 @@ def _read(blob: bytes) -> SceneMemory:
         samples=tuple(parts[:samples]), accepted=int(head["accepted"]),
         learned_at=_heard(head["learned_at"]), taught_at=_heard(head["taught_at"]),
         expires_at=_heard(head["expires_at"]), model=model, why=str(head["why"]),
+        area=str(head.get("area", "")),
         tracks=tuple(_track_in(row) for row in head["tracks"]),
     )  # fmt: skip

@@ -7,6 +7,7 @@ an 8-pixel shift of the camera is a little over one pixel.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -109,12 +110,22 @@ def working(picture: NDArray[np.generic]) -> Working:
     return Working(as_u8(cv2.resize(bgr, size, interpolation=how)))
 
 
-def visible_mask(size: tuple[int, int], visible: Polygon | None) -> Mask | None:
+def visible_mask(
+    size: tuple[int, int], visible: Polygon | None, ignore: Sequence[Polygon] = ()
+) -> Mask | None:
     """Where to look, a little inside the visible area's border; None: everywhere."""
-    if visible is None:
+    if visible is None and not ignore:
         return None
     width, height = size
-    corners = np.array([(x * width, y * height) for x, y in visible]).round().astype(np.int32)
-    mask = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(mask, [corners], 255)
-    return cv2.erode(mask, np.ones((7, 7), np.uint8)) > 0
+    mask = np.full((height, width), 255 if visible is None else 0, np.uint8)
+    if visible is not None:
+        cv2.fillPoly(mask, [_corners(visible, size)], 255)
+        mask = as_u8(cv2.erode(mask, np.ones((7, 7), np.uint8)))
+    for polygon in ignore:
+        cv2.fillPoly(mask, [_corners(polygon, size)], 0)
+    return mask > 0
+
+
+def _corners(polygon: Polygon, size: tuple[int, int]) -> NDArray[np.int32]:
+    width, height = size
+    return np.array([(x * width, y * height) for x, y in polygon]).round().astype(np.int32)

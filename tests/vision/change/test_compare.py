@@ -1,6 +1,7 @@
 """What differs from the reference, and what does not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import cv2
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from patrol.domain.zone import PictureAreas, area_mark
 from patrol.ports import Detection
 from patrol.vision.change import Cause, Explanation, compare, explain
 from patrol.vision.change.regions import iou
-from patrol.vision.reference import SceneMemory, SceneState
+from patrol.vision.reference import SceneMemory, SceneState, accept_as_new_normal, learn
 
 Picture = NDArray[np.uint8]
 Shoot = Callable[..., Picture]
@@ -177,7 +179,41 @@ def test_outside_the_visible_area_nothing_counts(
 ) -> None:
     left_half = ((0.0, 0.0), (0.35, 0.0), (0.35, 1.0), (0.0, 1.0))
     picture = shoot(put_heap(yard, BOX), 1)
-    assert compare(yard_memory, [picture], later, visible=left_half).newcomers == ()
+    memory = replace(yard_memory, area=area_mark(left_half))
+    found = compare(memory, [picture], later, areas=PictureAreas(visible=left_half))
+    assert found.state is SceneState.READY
+    assert found.newcomers == ()
+
+
+def test_what_stands_in_an_ignored_area_is_no_news(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime
+) -> None:
+    round_it = ((0.3, 0.5), (0.65, 0.5), (0.65, 0.9), (0.3, 0.9))
+    elsewhere = ((0.0, 0.0), (0.2, 0.0), (0.2, 0.2), (0.0, 0.2))
+    picture = shoot(put_heap(yard, BOX), 1)
+    ignoring = compare(yard_memory, [picture], later, areas=PictureAreas(ignore=(round_it,)))
+    assert ignoring.newcomers == ()
+    assert compare(yard_memory, [picture], later, areas=PictureAreas(ignore=(elsewhere,))).newcomers
+
+
+def test_a_reference_of_another_visible_area_waits_for_a_person(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime
+) -> None:
+    wider = PictureAreas(visible=((0.0, 0.0), (1.0, 0.0), (1.0, 0.9), (0.0, 0.9)))
+    picture = shoot(put_heap(yard, BOX), 1)
+    found = compare(yard_memory, [picture], later, areas=wider)
+    assert found.state is SceneState.SUSPENDED
+    assert found.newcomers == ()
+    kept = found.memory
+    assert kept is not None
+    assert kept.why == "visible_area"
+    again = SceneMemory.from_bytes(learn(kept, picture, later, visible=wider.visible).to_bytes())
+    assert again.state is SceneState.SUSPENDED
+    approved = accept_as_new_normal(shoot(yard, 2), later, visible=wider.visible)
+    assert compare(approved, [picture], later, areas=wider).newcomers
+    drawn_back = compare(again, [picture], later)
+    assert drawn_back.state is SceneState.READY
+    assert drawn_back.newcomers
 
 
 @pytest.mark.parametrize(
