@@ -88,6 +88,7 @@ class _ZoneSection(Section):
 
 class _AreasSection(Section):
     visible: PolygonPoints | None = None
+    ignore: tuple[PolygonPoints, ...] = ()
     zones: tuple[_ZoneSection, ...] = ()
 
 
@@ -109,8 +110,9 @@ def load_areas(path: Path, notes: FileNotes) -> tuple[dict[str, PictureAreas], d
     for camera, section in file.items():
         _check_names(camera, section, lines[camera], notes)
         areas[camera] = PictureAreas(
-            visible=section.visible, zones=tuple(zone.policy() for zone in section.zones)
-        )
+            visible=section.visible, zones=tuple(zone.policy() for zone in section.zones),
+            ignore=section.ignore,
+        )  # fmt: skip
     return areas, lines
 
 
