@@ -8,6 +8,7 @@ PostgreSQL: psycopg 3, UTC sessions, every wait limited.
 """
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,15 +52,17 @@ def parse_url(text: str) -> URL:
 def make_engine(url: URL) -> Engine:
     """An engine for `url`; connects to nothing yet."""
     engine = _sqlite_engine(url) if url.get_backend_name() == "sqlite" else _postgres_engine(url)
-    event.listen(engine, "handle_error", _translate)
+    event.listen(engine, "handle_error", partial(_translate, url))
     return engine
 
 
-def _translate(context: ExceptionContext) -> BaseException | None:
-    """Whatever fails while executing, fetching or committing becomes one of our errors."""
+def _translate(url: URL, context: ExceptionContext) -> BaseException | None:
+    """Whatever fails while executing, fetching or committing becomes one of our errors.
+
+    Not the pool's own question whether a connection still lives: a dead one it replaces by itself.
+    """
     theirs = context.sqlalchemy_exception or context.original_exception
-    url = context.engine.url if context.engine else URL.create("sqlite")
-    if isinstance(theirs, SQLAlchemyError | OSError):
+    if isinstance(theirs, SQLAlchemyError | OSError) and not context.is_pre_ping:
         return translated(theirs, url)
     return None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from patrol.domain.finding import Finding
@@ -98,6 +99,18 @@ def test_postgres_rows_that_somebody_keeps(
         with store.begin() as other, pytest.raises(StoreUnavailable, match="lock timeout"):
             other.next_number("case")
         unit.commit()
+
+
+def test_a_connection_that_the_server_ended_is_replaced_unseen(postgres_database: str) -> None:
+    """A database that was restarted costs those who were at it, not whoever comes next."""
+    with open_store(postgres_database) as store:
+        with store.begin_read() as unit:
+            assert unit.outbox.unsent() == 0
+        with psycopg.connect(postgres_database.replace("+psycopg", "")) as other:
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
+        with store.begin_read() as unit:
+            assert unit.outbox.unsent() == 0
 
 
 def test_words_are_cleaned_on_their_way_in(sqlite_database: str, postgres_database: str) -> None:
