@@ -128,9 +128,10 @@ class _Bench:
             tiles = len(uow.rounds.visits(newest.id))
         ready = (
             f"document.querySelectorAll('.tile').length === {tiles} && "
-            "[...document.querySelectorAll('.tile img')].filter((p) => "
-            "p.getBoundingClientRect().top < innerHeight).every((p) => p.complete && "
-            "p.naturalWidth) && document.getElementById('shown').value !== ''"
+            "[...document.querySelectorAll('.tile')].filter((t) => "
+            "t.getBoundingClientRect().top < innerHeight).every((t) => [...t.querySelectorAll"
+            "('img')].every((p) => p.complete && p.naturalWidth)) "
+            "&& document.getElementById('shown').value !== ''"
         )
 
         def once(page: Any) -> float:

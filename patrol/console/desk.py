@@ -6,6 +6,7 @@ from patrol.console.assets import Assets
 from patrol.console.doors import ConsoleDoors, ConsoleOptions
 from patrol.console.gate import Gate
 from patrol.console.pulse import Pulse
+from patrol.console.sheets import Sheets
 from patrol.console.shell import Shell
 from patrol.console.thumbs import Thumbs
 from patrol.console.witness import Witness
@@ -22,12 +23,13 @@ class Desk:
     witness: Witness
     pulse: Pulse
     thumbs: Thumbs
+    sheets: Sheets
     assets: Assets
 
     @classmethod
     def of(cls, doors: ConsoleDoors, options: ConsoleOptions) -> "Desk":
         """Everything concrete; nothing runs yet."""
-        assets = Assets(options.assets)
+        assets, thumbs = Assets(options.assets), Thumbs(doors.evidence)
         return cls(
             doors=doors,
             options=options,
@@ -35,6 +37,7 @@ class Desk:
             shell=Shell(doors.facts, assets),
             witness=Witness(doors.store, doors.clock),
             pulse=Pulse(doors.store),
-            thumbs=Thumbs(doors.evidence),
+            thumbs=thumbs,
+            sheets=Sheets(thumbs),
             assets=assets,
         )

@@ -14,14 +14,14 @@ from typing import Final
 from urllib.parse import quote
 
 WINDOW_S: Final = 600  # an address lives one to two of these
-SIZES: Final = ("thumb", "full", "ground")  # ground: made coarse, it leaves the centre
+SIZES: Final = ("thumb", "sheet", "full", "ground")  # ground: made coarse, it leaves the centre
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """One picture, as somebody may look at it, and why."""
 
-    picture: str  # sha256, or reference.day / reference.infrared of a camera
+    picture: str  # sha256, a sheet's name, or reference.day / reference.infrared of a camera
     size: str  # one of SIZES
     context: str  # round:ID, finding:ID, case:ID, camera:ID
     until: int  # seconds since 1970

@@ -2,25 +2,67 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 import pytest
+
+from patrol.console.sheets import ACROSS, TILE_PX, Place, laid_out, newest_picture, places
+from patrol.domain.ids import Sha256
 
 LogIn = Callable[[str], httpx.Client]
 
 
 def addresses(html: str) -> list[str]:
     """Every picture address of a page."""
-    return [unescape(found) for found in re.findall(r'src="(/picture/[^"]+)"', html)]
+    found = re.findall(r'src="(/picture/[^"]+)"', html)
+    return list(dict.fromkeys(unescape(one) for one in found))
 
 
 @pytest.fixture
 def wall(log_in: LogIn, town: Any) -> list[str]:
+    """The addresses of the wall's contact sheets."""
     with town.store.begin_read() as uow:
         a_round = uow.rounds.of_plan("afternoon", limit=1)[0]
     return addresses(log_in("operator").get(f"/rounds/{a_round.id}").text)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture of the newest round: its own address, and where the wall shows it."""
+
+    address: str
+    sha256: Sha256
+    sheet: str
+    place: Place
+
+
+@pytest.fixture
+def seen(log_in: LogIn, town: Any, wall: list[str]) -> Seen:
+    with town.store.begin_read() as uow:
+        a_round = uow.rounds.of_plan("afternoon", limit=1)[0]
+        visits = uow.rounds.visits(a_round.id)
+        visit = [v for v in visits if (p := newest_picture(v)) and uow.pictures.get(p)][-1]
+    page = log_in("operator").get(f"/rounds/{a_round.id}/camera/{visit.camera}").text
+    picture = newest_picture(visit)
+    place = places(laid_out(visits, running=False))[picture]
+    address = next(one for one in addresses(page) if picture in one)
+    sheet = next(one for one in wall if place.sheet in one)
+    return Seen(address=address, sha256=picture, sheet=sheet, place=place)
+
+
+def tile(client: httpx.Client, seen: Seen) -> Any:
+    """Its thumbnail, as a browser cuts it out of the sheet."""
+    jpeg = np.frombuffer(client.get(seen.sheet).content, np.uint8)
+    sheet = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    (width, height), x, y = TILE_PX, seen.place.x, seen.place.y
+    assert sheet is not None
+    assert sheet.shape[1] == ACROSS * width
+    return sheet[y * height : (y + 1) * height, x * width : (x + 1) * width]
 
 
 def test_a_look_is_a_line_in_the_log(log_in: LogIn, town: Any, wall: list[str]) -> None:
@@ -36,45 +78,57 @@ def test_a_look_is_a_line_in_the_log(log_in: LogIn, town: Any, wall: list[str]) 
         assert uow.access.first_broken() is None
 
 
+def test_a_sheet_is_a_line_for_each_of_its_cameras(
+    log_in: LogIn, town: Any, wall: list[str]
+) -> None:
+    with town.store.begin_read() as uow:
+        before = uow.access.entries(limit=1)[0].number
+    assert log_in("operator").get(wall[0]).status_code == 200
+    with town.store.begin_read() as uow:
+        lines = [e for e in uow.access.entries(limit=200) if e.number > before]
+    cameras = {line.camera for line in lines if line.what == "view_thumbnail"}
+    assert len(cameras) == len(lines) > ACROSS
+
+
 def test_an_address_is_worth_nothing_to_anybody_else(log_in: LogIn, wall: list[str]) -> None:
-    assert log_in("duty_lead").get(wall[1]).status_code == 403
-    assert log_in("").get(wall[1]).status_code == 401
+    assert log_in("duty_lead").get(wall[0]).status_code == 403
+    assert log_in("").get(wall[0]).status_code == 401
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        pytest.param("/thumb?", "/full?", id="larger than given"),
+        pytest.param("/sheet?", "/full?", id="larger than given"),
         pytest.param("for=round:", "for=case:", id="another reason"),
         pytest.param("until=1", "until=9", id="for longer"),
         pytest.param("sign=", "sign=0", id="another signature"),
     ],
 )
 def test_an_address_cannot_be_bent(log_in: LogIn, wall: list[str], old: str, new: str) -> None:
-    assert old in wall[2]
-    assert log_in("operator").get(wall[2].replace(old, new)).status_code == 403
+    assert old in wall[0]
+    assert log_in("operator").get(wall[0].replace(old, new)).status_code == 403
 
 
 def test_a_deleted_picture_is_gone_and_leaves_no_small_copy(
-    log_in: LogIn, town: Any, wall: list[str]
+    log_in: LogIn, town: Any, seen: Seen
 ) -> None:
-    address = wall[-1]
-    assert log_in("operator").get(address).status_code == 200
-    sha256 = address.split("/")[2]
+    operator = log_in("operator")
+    assert tile(operator, seen).std() > 10
+    assert operator.get(seen.address).status_code == 200
     with town.store.begin() as uow:
-        uow.pictures.deleted(sha256, town.app.clock.now())
+        uow.pictures.deleted(seen.sha256, town.app.clock.now())
         uow.commit()
-    gone = log_in("operator").get(address)
-    assert gone.status_code == 410
+    assert operator.get(seen.address).status_code == 410
+    assert tile(operator, seen).std() < 10
 
 
-def test_a_withdrawn_household_is_looked_at_no_more(
-    log_in: LogIn, town: Any, wall: list[str]
-) -> None:
-    address = wall[-2]
+def test_a_withdrawn_household_is_looked_at_no_more(log_in: LogIn, town: Any, seen: Seen) -> None:
+    operator = log_in("operator")
+    assert tile(operator, seen).std() > 10
     with town.store.begin() as uow:
-        stored = uow.pictures.get(address.split("/")[2])
+        stored = uow.pictures.get(seen.sha256)
         assert stored is not None
         uow.consents.withdraw(stored.camera, by="household", now=town.app.clock.now())
         uow.commit()
-    assert log_in("operator").get(address).status_code == 410
+    assert operator.get(seen.address).status_code == 410
+    assert tile(operator, seen).std() < 10

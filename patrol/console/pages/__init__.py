@@ -17,6 +17,7 @@ from patrol.console.pages import (
     review,
     rounds,
     today,
+    wall,
 )
 
 ALL: Final[tuple[APIRouter, ...]] = tuple(
@@ -27,6 +28,7 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
         picture,
         today,
         rounds,
+        wall,
         review,
         cases,
         leader,

@@ -1,6 +1,7 @@
 """Pictures: served to the login that was given the address, while it holds, and written down."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -11,12 +12,13 @@ from starlette.responses import Response
 from patrol.console.asking import Anybody, AtDesk
 from patrol.console.desk import Desk
 from patrol.console.gate import Caller, Forbidden
+from patrol.console.sheets import laid_out
 from patrol.console.thumbs import for_the_ground
 from patrol.console.tickets import WINDOW_S, Ticket, is_good
 from patrol.console.witness import Gone, Look
 from patrol.domain.account import Right, may_see_case
 from patrol.domain.camera import ConsentState
-from patrol.domain.ids import CameraId, CaseId, Sha256
+from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
 from patrol.domain.observation import Light
 from patrol.vision.memory import EyeMemory
 
@@ -51,9 +53,47 @@ async def picture(
     ):
         raise Forbidden(f"no such ticket for {context}")
     await run_in_threadpool(_still_allowed, desk, caller, context)
-    jpeg = await _witnessed(desk, caller, ticket)
+    show = _sheet if ticket.size == "sheet" else _witnessed
+    jpeg = await show(desk, caller, ticket)
     headers = {"Cache-Control": f"private, max-age={WINDOW_S}", "Content-Disposition": "inline"}
     return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+async def _sheet(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
+    """Two dozen thumbnails, each with its own line; those that are gone stay dark."""
+    group = await run_in_threadpool(_laid_out, desk, ticket)
+    lines = [desk.witness.saw(_thumbnail(caller, one, ticket.context)) for one in group]
+    said = await asyncio.gather(*map(asyncio.wrap_future, lines), return_exceptions=True)
+    for failure in said:
+        if isinstance(failure, BaseException) and not isinstance(failure, Gone):
+            raise failure
+    hidden = await run_in_threadpool(_withdrawn, desk)
+    shown = tuple(
+        None if isinstance(camera, BaseException) or camera in hidden else one
+        for one, camera in zip(group, said, strict=True)
+    )
+    if not any(shown):
+        raise HTTPException(410, "deleted on schedule")
+    return await run_in_threadpool(desk.sheets.jpeg, shown)
+
+
+def _laid_out(desk: Desk, ticket: Ticket) -> Sequence[Sha256]:
+    known = desk.sheets.pictures(ticket.picture)
+    if known is not None:
+        return known
+    with desk.doors.store.begin_read() as uow:  # we were started anew since the page was made
+        a_round = uow.rounds.get(RoundId(ticket.context.partition(":")[2]))
+        names = laid_out(uow.rounds.visits(a_round.id), running=a_round.is_open)
+    desk.sheets.remember(names)
+    if ticket.picture not in names:
+        raise HTTPException(410, "the round went on")
+    return names[ticket.picture]
+
+
+def _thumbnail(caller: Caller, picture: Sha256, why: str) -> Look:
+    return Look(
+        who=caller.account.name, what="view_thumbnail", camera=None, why=why, picture=picture
+    )
 
 
 async def _witnessed(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
@@ -101,11 +141,19 @@ def _still_allowed(desk: Desk, caller: Caller, context: str) -> None:
 
 def _refuse_withdrawn(desk: Desk, camera: CameraId) -> None:
     """Withdrawn consent closes a household's samples; a running case keeps its evidence."""
-    known = desk.doors.registry.cameras.get(camera)
-    with desk.doors.store.begin_read() as uow:
-        withdrawn = camera in uow.consents.withdrawn()
-    if withdrawn or (known is not None and known.consent.state is ConsentState.WITHDRAWN):
+    if camera in _withdrawn(desk):
         raise Gone(camera)
+
+
+def _withdrawn(desk: Desk) -> frozenset[CameraId]:
+    """By the registry, or said since."""
+    with desk.doors.store.begin_read() as uow:
+        said = uow.consents.withdrawn()
+    return said | {
+        camera.id
+        for camera in desk.doors.registry.cameras.values()
+        if camera.consent.state is ConsentState.WITHDRAWN
+    }
 
 
 def _bytes(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:

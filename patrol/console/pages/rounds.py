@@ -1,12 +1,10 @@
 """Rounds (巡查): the list, the wall of one round, one camera of it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from patrol.console.asking import AtDesk, ForRound, ForStart
 from patrol.console.desk import Desk
@@ -20,43 +18,13 @@ from patrol.console.pages.common import (
     outcome_words,
     plan_words,
     said,
-    village_of,
 )
-from patrol.console.pages.today import forecast_of, round_state_words
-from patrol.console.words import Words
-from patrol.domain.finding import Finding, FindingState
-from patrol.domain.ids import CameraId, GridCode, RoundId
-from patrol.domain.registry import Registry
-from patrol.domain.round import Round, Visit, VisitOutcome
-from patrol.report import words
+from patrol.console.pages.today import round_state_words
+from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.round import Visit
 
 PER_PAGE: Final = 30
 MOST_ROUNDS: Final = 400
-REFUSED: Final = {str(kind): pair for kind, pair in words.REFUSALS.items()}
-RANK: Final = {
-    VisitOutcome.PROBLEM: 1,
-    VisitOutcome.NOT_VIEWABLE: 2,
-    VisitOutcome.MISSED: 3,
-    VisitOutcome.NORMAL: 4,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One camera on the wall."""
-
-    camera: CameraId
-    name: str
-    grid: str
-    village: str  # code
-    outcome: str
-    word: str  # what is wrong, in one word
-    at: str
-    picture: str  # address of the thumbnail, or ""
-    fault: str
-    finding: str  # "", candidate, unsure, confirmed, dismissed, merged
-    rank: tuple[int, str, float, str]
-
 
 router = APIRouter()
 
@@ -69,19 +37,6 @@ def rounds(desk: AtDesk, caller: ForRound, page: int = 1) -> Response:
         "rounds.html", caller, rounds=lines, page=max(1, page), pages=pages,
         plans=[(name, plan_words(name, caller.say)) for name in desk.doors.facts.plans],
     )  # fmt: skip
-
-
-@router.get("/rounds/{round_id}")
-def wall(desk: AtDesk, caller: ForRound, round_id: str) -> Response:
-    """Every camera of a round."""
-    return desk.shell.page("wall.html", caller, **_wall(desk, caller, RoundId(round_id)))
-
-
-@router.get("/rounds/{round_id}/part")
-def part(desk: AtDesk, caller: ForRound, round_id: str) -> Response:
-    """The wall as it moves."""
-    html = desk.shell.fragment("wall_part.html", caller, **_wall(desk, caller, RoundId(round_id)))
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/rounds/{round_id}/camera/{ident}")
@@ -130,90 +85,6 @@ def _list(desk: Desk, caller: Caller, page: int) -> tuple[list[dict[str, Any]], 
         for one in shown
     ]
     return lines, max(1, -(-len(every) // PER_PAGE))
-
-
-def _wall(desk: Desk, caller: Caller, round_id: RoundId) -> dict[str, Any]:
-    registry = desk.doors.registry
-    with desk.doors.store.begin_read() as uow, said():
-        a_round = uow.rounds.get(round_id)
-        visits = uow.rounds.visits(round_id)
-        findings = uow.findings.of_round(round_id)
-        books = uow.rounds.books(round_id)
-    by_camera = _worst_findings(findings)
-    tiles = [
-        _tile(visit, by_camera.get(visit.camera), a_round, caller, registry) for visit in visits
-    ]
-    tiles.sort(key=lambda tile: tile.rank)
-    forecast = forecast_of(a_round, books, caller.now)
-    return {
-        "round": a_round,
-        "plan": plan_words(a_round.plan, caller.say),
-        "state_words": round_state_words(a_round.state, caller.say),
-        "books": books,
-        "forecast": forecast,
-        "tiles": tiles,
-        "villages": _choices((tile.village, grid_name(registry, GridCode(tile.village)))
-                             for tile in tiles if tile.village),
-        "outcomes": _choices(
-            (v.outcome.value, outcome_words(v.outcome, caller.say)) for v in visits
-        ),
-        "faults": _choices((t.fault, kind_words(t.fault, caller.say)) for t in tiles if t.fault),
-        "refused": [(caller.say.pair(REFUSED.get(kind, (kind, kind))), count)
-                    for kind, count in a_round.refused.items()],
-    }  # fmt: skip
-
-
-def _choices(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str, int]]:
-    """(value, words, how many), in the order of the values."""
-    counted: dict[tuple[str, str], int] = {}
-    for pair in pairs:
-        counted[pair] = counted.get(pair, 0) + 1
-    return [(value, text, count) for (value, text), count in sorted(counted.items())]
-
-
-def _worst_findings(findings: Sequence[Finding]) -> dict[CameraId, Finding]:
-    worst: dict[CameraId, Finding] = {}
-    for finding in findings:
-        known = worst.get(finding.camera)
-        if known is None or (finding.level, -finding.score) < (known.level, -known.score):
-            worst[finding.camera] = finding
-    return worst
-
-
-def _tile(
-    visit: Visit, finding: Finding | None, a_round: Round, caller: Caller, registry: Registry
-) -> Tile:
-    camera = registry.cameras.get(visit.camera)
-    newest = max(visit.pictures, key=lambda picture: picture.taken_at, default=None)
-    fault = visit.failure or next(iter(visit.faults), "")
-    return Tile(
-        camera=visit.camera,
-        name=camera_name(registry, visit.camera),
-        grid=grid_name(registry, camera.grid) if camera else "",
-        village=village_of(registry, camera.grid) if camera else "",
-        outcome=visit.outcome.value,
-        word=_word(visit, finding, fault, caller.say),
-        at=caller.say.time(visit.finished_at),
-        picture=caller.picture(newest.sha256, "thumb", f"round:{a_round.id}") if newest else "",
-        fault=fault,
-        finding=finding.state.value if finding else "",
-        rank=_rank(visit, finding),
-    )
-
-
-def _word(visit: Visit, finding: Finding | None, fault: str, say: Words) -> str:
-    if finding is not None and finding.state is not FindingState.DISMISSED:
-        return category_words(finding.category, say)
-    if fault:
-        return kind_words(fault, say)
-    return outcome_words(visit.outcome, say)
-
-
-def _rank(visit: Visit, finding: Finding | None) -> tuple[int, str, float, str]:
-    """Findings that wait first, by level and score; then problems, unviewable, missed, normal."""
-    if finding is not None and finding.is_open:
-        return 0, finding.level.value, -finding.score, visit.camera
-    return RANK[visit.outcome], "", 0.0, visit.camera
 
 
 def _camera(desk: Desk, caller: Caller, round_id: RoundId, camera: CameraId) -> dict[str, Any]:
