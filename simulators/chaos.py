@@ -1,239 +1,130 @@
-"""One run of chaos, replayable by its seed: `python -m simulators.chaos --seed S [--database URL]`.
+"""Chaos, replayable by its seed: `python -m simulators.chaos --seeds 1-200`, `--seed S --out DIR`.
 
-A real service, store and Mosquitto; between service and broker a cable that can be pulled. The
-service is killed with SIGKILL at seeded moments and started again, the disk fills up, the wall
-clock steps by an hour, people say things twice, late and out of order. In the end everything is
-healed, and: nothing was lost, nothing had effect twice, no state is illegal.
+Many seeds, several at a time, with a bar. Odd seeds play on SQLite, even ones on PostgreSQL.
+A run mostly waits — for leases that run out, for brokers that come back — so four of them share a
+core well. Exit code 1 when a promise was broken or a run had not the disturbances it should have.
 """
 
 import argparse
-import contextlib
 import json
-import random
-import resource
-import signal
-import subprocess
+import logging
 import sys
-import tempfile
-import threading
+import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Final
 
-import yaml
+import structlog
 
 from patrol.clock import SystemClock
-from patrol.dispatch.wire import Wire
-from patrol.domain.registry import Registry
-from patrol.ports import Store
-from patrol.settings import load_site
-from patrol.store import open_store, upgrade
-from simulators.chaos_books import problems_of
-from simulators.chaos_town import Crowd, Operator
-from simulators.mosquitto import Mosquitto
-from simulators.proxy import Proxy
-from simulators.town.build import build_town
-from simulators.town.config import Place, write_config
+from simulators.chaos_house import Ground, prepare
+from simulators.chaos_run import Outcome, document, folder_for, play
+from simulators.postgres import running
 
-STEPS: Final = 24  # things that happen in a run
-CASES: Final = 8
-HEALED_WITHIN_S: Final = 90.0  # after everything works again
-HOUR_S: Final = 3600
-LITTLE_ROOM: Final = 8192  # bytes that a file may still grow by
-UNLIMITED: Final = resource.RLIM_INFINITY
-
-
-@dataclass
-class Service:
-    """The child; `tend` starts it again when it is dead, as systemd does."""
-
-    folder: Path
-    offset: Path
-    process: "subprocess.Popen[bytes] | None" = None
-    starts: int = 0
-
-    def tend(self) -> None:
-        """Running, or started."""
-        if self.process is not None and self.process.poll() is None:
-            return
-        self.starts += 1
-        with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603  ourselves
-                [
-                    sys.executable, "-m", "simulators.chaos_child",
-                    str(self.folder), str(self.offset),
-                ],
-                stdout=log, stderr=log,
-            )  # fmt: skip
-
-    def kill(self) -> None:
-        """As a power cut does."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(10)
-
-    def room(self, limit: int) -> None:
-        """How large its files may grow: a full disk, for this process alone."""
-        if self.process is not None and self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, UNLIMITED))
-
-
-@dataclass(kw_only=True)
-class Run:
-    """What one seed does."""
-
-    seed: int
-    rng: random.Random
-    service: Service
-    proxy: Proxy
-    crowd: Crowd
-    operator: Operator
-    store: Store
-    database: str
-    happened: Counter[str] = field(default_factory=Counter)
-
-    def wreak(self) -> None:
-        """Seeded trouble between seeded pauses."""
-        pause = threading.Event()
-        deeds: dict[str, tuple[int, Callable[[], None]]] = {
-            "kill": (4, self.service.kill),
-            "cut": (4, self.proxy.cut),
-            "heal": (5, self.proxy.heal),
-            "clock": (2, self._step_clock),
-            "disk full": (2, self._fill),
-            "room again": (3, self._free),
-            "speak": (12, lambda: self.crowd.speak(self.rng.randint(1, 12))),
-            "verify": (4, self.operator.verify_all),
-        }
-        names = list(deeds)
-        weights = [deeds[name][0] for name in names]
-        confirm_at = set(self.rng.sample(range(STEPS), CASES))
-        for step in range(STEPS):
-            self.service.tend()
-            if step in confirm_at:
-                self.operator.confirm_one()
-            name = self.rng.choices(names, weights)[0]
-            self.happened[name] += 1
-            deeds[name][1]()
-            pause.wait(self.rng.choice([0.0, 0.05, 0.2, 0.6, 1.5]))
-
-    def heal(self) -> list[str]:
-        """Everything works again; answers what is wrong once it is quiet, or still is not."""
-        clock, pause = SystemClock(), threading.Event()
-        self.proxy.heal()
-        self._free()
-        until_s = clock.monotonic_s() + HEALED_WITHIN_S
-        wrong = ["nothing was looked at"]
-        while wrong and clock.monotonic_s() < until_s:
-            self.service.tend()
-            self.crowd.speak(1000)
-            self.operator.verify_all()
-            pause.wait(0.5)
-            wrong = problems_of(self.store, self.crowd)
-        return wrong
-
-    def _step_clock(self) -> None:
-        seconds = self.rng.choice([-HOUR_S, 0, HOUR_S])
-        self.service.offset.write_text(f"{seconds}", "ascii")
-
-    def _fill(self) -> None:
-        if self.database.startswith("sqlite:///"):
-            wal = Path(f"{self.database.removeprefix('sqlite:///')}-wal")
-            size = wal.stat().st_size if wal.exists() else 0
-            self.service.room(size + LITTLE_ROOM)
-
-    def _free(self) -> None:
-        self.service.room(UNLIMITED)
-
-
-def site(folder: Path, database: str, port: int, seed: int) -> Registry:
-    """A small town whose broker is behind the cable."""
-    place = Place(
-        url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none",
-        mqtt_url=f"mqtt://127.0.0.1:{port}",
-        profile="bench",
-    )
-    today = SystemClock().now().date()
-    write_config(folder, build_town(count=12, seed=seed, today=today, profile="bench"), place)
-    file = folder / "site.yaml"
-    plain = yaml.safe_load(file.read_text("utf-8"))
-    plain |= {"database": database, "objects": False, "console": {"enabled": False}}
-    plain |= {"office": {"always": True}}
-    file.write_text(yaml.safe_dump(plain, allow_unicode=True), "utf-8")
-    return load_site(folder).registry
-
-
-def play(folder: Path, seed: int, database: str = "") -> dict[str, Any]:
-    """One run; `problems` is empty when every promise held."""
-    url = database or f"sqlite:///{folder / 'patrol.db'}"
-    upgrade(url)
-    rng = random.Random(f"chaos/{seed}")  # noqa: S311  it must repeat
-    with ExitStack() as stack:
-        (folder / "broker").mkdir()
-        broker = Mosquitto(folder / "broker")
-        broker.start()
-        stack.callback(broker.stop)
-        proxy = Proxy(broker.port)
-        proxy.start()
-        stack.callback(proxy.stop)
-        registry = site(folder, url, proxy.port, seed)
-        store = stack.enter_context(open_store(url))
-        crowd = Crowd(broker.port, "shangba", rng)
-        stack.callback(crowd.hang_up)
-        wire = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)
-        offset = folder / "offset"
-        offset.write_text("0", "ascii")
-        service = Service(folder, offset)
-        stack.callback(service.kill)
-        run = Run(
-            seed=seed,
-            rng=rng,
-            service=service,
-            proxy=proxy,
-            crowd=crowd,
-            operator=Operator(store, registry, wire, rng),
-            store=store,
-            database=url,
-        )
-        run.wreak()
-        problems = run.heal()
-        return {
-            "seed": seed,
-            "problems": problems,
-            "happened": dict(run.happened),
-            "starts": service.starts,
-            "said": len(crowd.said),
-            "did": dict(run.operator.did),
-        }
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="patrol-chaos-") as folder:
-        yield Path(folder)
+JOBS: Final = 4
+BAR: Final = 30
+BOTH: Final = "both"
+DATABASES: Final = (BOTH, "sqlite", "postgresql")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """One seed; prints what happened and what is wrong."""
-    parser = argparse.ArgumentParser(prog="simulators.chaos", description="one seed of chaos")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", default="", help="an empty PostgreSQL; else SQLite")
+    """One seed or many; prints what happened and what is wrong."""
+    parser = argparse.ArgumentParser(prog="simulators.chaos", description="seeds of chaos")
+    parser.add_argument("--seed", type=int, help="one; replays a failure")
+    parser.add_argument("--seeds", default="1-200", help="first-last")
+    parser.add_argument("--database", choices=DATABASES, default=BOTH)
+    parser.add_argument("--jobs", type=int, default=JOBS, help="runs at a time")
     parser.add_argument("--out", type=Path, help="an empty folder to look into afterwards")
     given = parser.parse_args(arguments)
-    with _folder(given.out) as folder:
-        done = play(folder, given.seed, given.database)
-    json.dump(done, sys.stdout, ensure_ascii=False, indent=2)
+    first, _, last = given.seeds.partition("-")
+    seeds = [given.seed] if given.seed else range(int(first), int(last or first) + 1)
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(
+        wrapper_class=quiet, logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )
+    with ExitStack() as stack:
+        needs_server = any(on_postgres(seed, given.database) for seed in seeds)
+        server = stack.enter_context(running()) if needs_server else None
+        folder = stack.enter_context(folder_for(given.out))
+        summary = series(seeds, given.database, prepare(folder, server), folder, given.jobs)
+    json.dump(summary, sys.stdout, ensure_ascii=False, indent=2)
     sys.stdout.write("\n")
-    return 1 if done["problems"] else 0
+    return 1 if summary["failed"] or summary["no_test"] else 0
+
+
+def on_postgres(seed: int, database: str) -> bool:
+    """Where a seed plays: on both means even ones on PostgreSQL."""
+    return seed % 2 == 0 if database == BOTH else database == "postgresql"
+
+
+def series(
+    seeds: Iterable[int], database: str, ground: Ground, folder: Path, jobs: int
+) -> dict[str, object]:
+    """Play them all; the sum of what happened, and every run that failed."""
+    clock = SystemClock()
+    started_s, own_s = clock.monotonic_s(), time.process_time()
+    todo, done = list(seeds), list[Outcome]()
+    with ThreadPoolExecutor(jobs, thread_name_prefix="chaos") as pool:
+        one = partial(_one, database, ground, folder)
+        for outcome in as_completed([pool.submit(one, seed) for seed in todo]):
+            done.append(outcome.result())
+            _tell(done, len(todo), clock.monotonic_s() - started_s)
+    cpu_s = time.process_time() - own_s + sum(outcome.cpu_s for outcome in done)
+    return {
+        "runs": dict(Counter(outcome.database for outcome in done)),
+        "failed": [document(outcome) for outcome in done if outcome.problems],
+        "no_test": [document(o) for o in done if o.lacking and not o.problems],
+        "happened": _sum(done),
+        "wall_s": round(clock.monotonic_s() - started_s, 1),
+        "cpu_s_a_run": round(cpu_s / max(len(done), 1), 2),
+    }
+
+
+def _one(database: str, ground: Ground, folder: Path, seed: int) -> Outcome:
+    mine, there = folder / f"seed-{seed}", on_postgres(seed, database)
+    mine.mkdir()
+    try:
+        return play(seed, mine, ground, on_postgres=there)
+    except Exception as exc:  # noqa: BLE001  a failed seed, not the end of all others
+        traceback.print_exc(file=sys.stderr)
+        return Outcome(
+            seed=seed,
+            database="postgresql" if there else "sqlite",
+            problems=[f"the play broke off: {type(exc).__name__}: {exc}"],
+        )
+
+
+def _sum(done: Sequence[Outcome]) -> dict[str, dict[str, int]]:
+    """Of each thing: how often in all, and in how many runs."""
+    times: Counter[str] = Counter()
+    runs: Counter[str] = Counter()
+    for outcome in done:
+        times.update(outcome.happened)
+        runs.update(outcome.happened.keys())
+    return {what: {"times": times[what], "runs": runs[what]} for what in sorted(times)}
+
+
+def _tell(done: Sequence[Outcome], total: int, wall_s: float) -> None:
+    """A bar, and a line for each run that failed."""
+    last, on_terminal = done[-1], sys.stderr.isatty()
+    again, end = ("\r", "") if on_terminal and len(done) < total else ("", "\n")
+    if last.problems or last.lacking:
+        why = "; ".join(last.problems or [f"lacking: {', '.join(last.lacking)}"])
+        replay = f"python -m simulators.chaos --seed {last.seed} --database {last.database}"
+        sys.stderr.write(f"{again}seed {last.seed}: {why[:300]}\n  replay: {replay}\n")
+    share = len(done) / total
+    bar = "█" * round(BAR * share) + "·" * (BAR - round(BAR * share))
+    failed = sum(bool(outcome.problems) for outcome in done)
+    left_min = (wall_s / share - wall_s) / 60
+    sys.stderr.write(
+        f"{again}{bar} {len(done)}/{total}  {failed} failed  {left_min:.0f} min left{end}"
+    )
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

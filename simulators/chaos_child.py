@@ -1,21 +1,26 @@
-"""`patrol run` with a clock that can be stepped: `python -m simulators.chaos_child DIR OFFSET`.
+"""`patrol run` with a clock that can be stepped, as one process of a run of chaos.
 
 The same house, built and served as the command does; only its wall clock adds the seconds that
-stand in the file OFFSET, as a clock does that somebody sets wrong.
+stand in the file `offset`, as a clock does that somebody sets wrong.
 """
 
 import math
+import os
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from patrol.app import Patience, build
 from patrol.app.service import serve
 from patrol.clock import SystemClock
 from patrol.settings import load_site
+
+READY: Final = "ready"  # a file that is there once the service listens
+LOG: Final = "service.log"
+OFFSET: Final = "offset"
 
 
 @dataclass
@@ -39,22 +44,14 @@ class SteppedClock:
         self._true.sleep(seconds)
 
 
-def main() -> int:
-    """Serve until SIGTERM."""
-    folder, offset = Path(sys.argv[1]), Path(sys.argv[2])
+def live(folder: Path) -> None:
+    """Serve until SIGTERM or worse; what is said goes to the folder's log."""
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    clock = SteppedClock(offset, SystemClock())
+    clock = SteppedClock(folder / OFFSET, SystemClock())
     patience = Patience(limit_s=math.inf, stop=stop)
     with build(load_site(folder), clock=clock, patience=patience) as app:
-        serve(app, stop, with_rounds=False, ready=_say_ready)
-    return 0
-
-
-def _say_ready() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        serve(app, stop, with_rounds=False, ready=(folder / READY).touch)

@@ -1,7 +1,9 @@
 """The people around a house in chaos: an operator at the store, leaders at the broker.
 
-Leaders say things twice, out of order, late, to the wrong grid, and nonsense. Every word carries a
-token, so that afterwards each can be looked for: written down once, or refused with its reason.
+Leaders say things twice, out of order, late, to the wrong grid, and nonsense; what a broker may
+have forgotten they say again. Every word carries a token, so that afterwards each can be looked
+for: written down once, or refused with its reason. What is said of a token depends on the seed and
+on nothing else.
 """
 
 import json
@@ -9,6 +11,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -31,42 +34,95 @@ WORDS: Final = (
     ("feedback", "in_progress"), ("feedback", "handled"), ("extend", None),
 )  # fmt: skip
 TWICE: Final = 0.3
+LATE: Final = 0.15  # said only after everything else
 WRONG: Final = 0.1
 FALSE_ALARM: Final = 0.15
 GONE: Final = 0.8
 KINDS: Final = ("blocking_vehicle", "dumping", "livestock", "obstruction")
+NONSENSE: Final = b'{"v": 1, "key": "half'
+STRAY: Final = b'{"v":1,"key":"k","type":"arrive"}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One reply that somebody is going to send."""
+
+    token: str  # empty: nonsense, which need not be found again
+    topic: str
+    payload: bytes
+    place: int  # in the order in which a careful person would say it
+    order: float  # in which it is said
+    twice: bool
+    late: bool
 
 
 class Crowd:
     """All leaders on one connection with a persistent session."""
 
-    def __init__(self, port: int, site: str, rng: random.Random) -> None:
-        self.said: dict[str, str] = {}  # token → topic
+    def __init__(self, port: int, site: str, seed: int, toll: Counter[str]) -> None:
+        self.said: dict[str, str] = {}  # token → topic, of every word planned
         self.shown: dict[str, int] = {}  # topic → revision
-        self.keys: dict[tuple[str, str], bytes] = {}
         self.doubled: list[str] = []
-        self.pending: list[tuple[str, bytes]] = []
-        self._prefix = f"patrol/v1/{site}/grid"
-        self._rng, self._lock = rng, threading.Lock()
+        self.pending: list[Word] = []
+        self.toll = toll
+        self._keys: dict[tuple[str, str], bytes] = {}
+        self._seed, self._prefix = seed, f"patrol/v1/{site}/grid"
+        self._lock, self._clock = threading.Lock(), SystemClock()
+        self._log: list[tuple[float, Word]] = []
+        self._furthest: dict[str, int] = {}  # topic → place of the furthest word said
+        self._sent = self._taken = 0
         self._client = Client(CallbackAPIVersion.VERSION2, "chaos-leaders", clean_session=False)
+        self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda c, *_: c.subscribe(f"{self._prefix}/+/case/+", 1)
         self._client.on_message = lambda _c, _d, message: self._hear(message)
+        self._client.on_publish = lambda *_: self._was_taken()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
-    def speak(self, count: int) -> None:
-        """Send some of what is planned, not always in its order."""
+    @property
+    def waiting(self) -> int:
+        """Words that are still to be said, or that the broker has not taken yet."""
+        return len(self.pending) + self._sent - self._taken
+
+    def speak(self, count: int, *, late: bool = False) -> None:
+        """Say some of what is planned; the `late` words only when asked for."""
         with self._lock:
-            self._rng.shuffle(self.pending)
-            now, self.pending = self.pending[:count], self.pending[count:]
-        for topic, payload in now:
-            for _ in range(2 if self._rng.random() < TWICE else 1):
-                self._client.publish(topic, payload, qos=1).wait_for_publish(10)
+            ready = sorted((w for w in self.pending if late or not w.late), key=lambda w: w.order)
+            now = ready[:count]
+            self.pending = [word for word in self.pending if word not in now]
+        for word in now:
+            self._count(word)
+            for _ in range(2 if word.twice else 1):
+                self._say(word)
+
+    def repeat(self, since_s: float) -> None:
+        """What a killed broker may have forgotten; whoever sees no effect says it again."""
+        again = [word for said_s, word in self._log if said_s >= since_s]
+        self.toll["said again to a broker that was killed"] += len(again)
+        for word in again:
+            self._say(word)
 
     def hang_up(self) -> None:
         """For good."""
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _say(self, word: Word) -> None:
+        self._log.append((self._clock.monotonic_s(), word))
+        self._sent += 1
+        self._client.publish(word.topic, word.payload, qos=1)  # kept by paho until it is taken
+
+    def _was_taken(self) -> None:
+        self._taken += 1  # paho's one thread alone does
+
+    def _count(self, word: Word) -> None:
+        furthest = self._furthest.get(word.topic, -1)
+        self._furthest[word.topic] = max(furthest, word.place)
+        self.toll["words said"] += 1
+        self.toll["words said twice"] += word.twice
+        self.toll["words out of order"] += word.place < furthest
+        self.toll["words late"] += word.late
+        self.toll["nonsense"] += not word.token
 
     def _hear(self, message: MQTTMessage) -> None:
         topic, payload = message.topic, bytes(message.payload)
@@ -74,7 +130,7 @@ class Crowd:
             self.shown.pop(topic, None)
             return
         case: Mapping[str, Any] = json.loads(payload)
-        known = self.keys.setdefault((topic, case["key"]), payload)
+        known = self._keys.setdefault((topic, case["key"]), payload)
         if known != payload:
             self.doubled.append(f"{topic}: two words under the key {case['key']}")
         if case["revision"] < self.shown.get(topic, -1):
@@ -84,37 +140,53 @@ class Crowd:
             self._plan(topic.replace("/case/", "/reply/"), case)
 
     def _plan(self, topic: str, case: Mapping[str, Any]) -> None:
-        name = f"{case['case']}.{case['revision']}.{case['grid']['code'][-3:]}.{topic[-30:-22]}"
+        name = f"{case['case']}.{case['revision']}.{case['grid']['code']}"
+        dice = random.Random(f"{self._seed}/{name[-30:]}")  # noqa: S311  it must repeat
         with self._lock:
-            for kind, result in WORDS:
+            for place, (kind, result) in enumerate(WORDS):
                 token = f"<{name}.{kind}.{result}>"
                 if token in self.said:
                     continue
-                ends = result == "handled" and self._rng.random() < FALSE_ALARM
+                ends = result == "handled" and dice.random() < FALSE_ALARM
                 body = {"v": 1, "key": token, "type": kind, "text": token}
                 if result:
                     body["result"] = "false_alarm" if ends else result
                 self.said[token] = topic
-                self.pending.append((topic, json.dumps(body).encode()))
-            if self._rng.random() < WRONG:
-                self.pending.append((topic, b'{"v": 1, "key": "half'))
-                self.pending.append((f"{topic}x", b'{"v":1,"key":"k","type":"arrive"}'))
+                payload = json.dumps(body).encode()
+                self.pending.append(_word(dice, token, topic, payload, place))
+            if dice.random() < WRONG:
+                self.pending.append(_word(dice, "", topic, NONSENSE, len(WORDS)))
+                self.pending.append(_word(dice, "", f"{topic}x", STRAY, len(WORDS)))
+
+
+def _word(dice: random.Random, token: str, topic: str, payload: bytes, place: int) -> Word:
+    return Word(
+        token=token,
+        topic=topic,
+        payload=payload,
+        place=place,
+        order=place / len(WORDS) + dice.random(),  # mostly in order, often enough not
+        twice=dice.random() < TWICE,
+        late=dice.random() < LATE,
+    )
 
 
 class Operator:
     """Confirms leads and verifies by eye, beside the service, through the same store."""
 
-    def __init__(self, store: Store, registry: Registry, wire: Wire, rng: random.Random) -> None:
-        self.store, self.registry, self.wire, self.rng = store, registry, wire, rng
+    def __init__(
+        self, store: Store, registry: Registry, wire: Wire, seed: int, toll: Counter[str]
+    ) -> None:
+        self.store, self.registry, self.wire, self.toll = store, registry, wire, toll
         self.cameras = list(registry.cameras.values())
-        self.did: Counter[str] = Counter()
+        self.postponed: list[Finding] = []  # no room to write it down just now
+        self._dice = random.Random(f"operator/{seed}")  # noqa: S311  it must repeat
         self._numbers = 0
 
     def confirm_one(self) -> None:
         """A new lead, and its case; both or neither."""
         self._numbers += 1
-        camera = self.rng.choice(self.cameras)
-        now, kind = SystemClock().now(), self.rng.choice(KINDS)
+        camera, kind = self._dice.choice(self.cameras), self._dice.choice(KINDS)
         finding = Finding(
             id=FindingId(f"F{self._numbers:06d}"),
             camera=camera.id,
@@ -123,22 +195,29 @@ class Operator:
             subject=Subject.SCENE,
             kind=kind,
             score=0.9,
-            found_at=now,
+            found_at=SystemClock().now(),
             why="chaos",
-            level=self.rng.choice([Level.URGENT, Level.PRESSING, Level.ORDINARY]),
+            level=self._dice.choice([Level.URGENT, Level.PRESSING, Level.ORDINARY]),
             category=kind,
         )
-        self._surely("confirmed", lambda: self._confirm(finding))
+        self.postponed.append(finding)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Confirm what waits for it, as far as there is room."""
+        while self.postponed and self._tries("confirmed", self._confirm, self.postponed[0]):
+            self.postponed.pop(0)
 
     def verify_all(self) -> None:
         """Whatever was fed back, a person looks at."""
-        with self.store.begin_read() as uow:
-            found = [c.id for c in uow.cases.list(open_only=True) if c.state is CaseState.FED_BACK]
-        for case in found:
-            self._verify_one(case, gone=self.rng.random() < GONE)
-
-    def _verify_one(self, case: CaseId, *, gone: bool) -> None:
-        self._surely("verified", lambda: self._verify(case, gone=gone))
+        try:
+            with self.store.begin_read() as uow:
+                open_ones = uow.cases.list(open_only=True)
+        except StoreUnavailable:
+            return  # it has just hung up
+        for case in open_ones:
+            if case.state is CaseState.FED_BACK:
+                self._tries("verified", self._verify, case.id)
 
     def _confirm(self, finding: Finding) -> None:
         now = SystemClock().now()
@@ -147,22 +226,18 @@ class Operator:
             confirm(uow, finding.id, by="op", now=now, registry=self.registry, announcer=self.wire)
             uow.commit()
 
-    def _verify(self, case: CaseId, *, gone: bool) -> None:
-        now = SystemClock().now()
+    def _verify(self, case: CaseId) -> None:
+        gone, now = self._dice.random() < GONE, SystemClock().now()
         with self.store.begin() as uow:
             verified(uow, case, gone=gone, by="op", now=now, announcer=self.wire)
             uow.commit()
 
-    def _surely(self, what: str, work: Callable[[], None]) -> None:
-        """Again until it is written: a full or busy store is waited for."""
-        pause = threading.Event()
-        for _ in range(100):
-            try:
-                work()
-            except (StoreFull, StoreUnavailable):
-                self.did["waited"] += 1
-                pause.wait(0.1)
-            else:
-                self.did[what] += 1
-                return
-        raise AssertionError(f"the store never answered: {what}")
+    def _tries(self, what: str, work: Callable[[Any], None], on: object) -> bool:
+        """Whether it is written; a store that is full or away is met again later."""
+        try:
+            work(on)
+        except (StoreFull, StoreUnavailable) as exc:
+            self.toll[f"operator: {type(exc).__name__}"] += 1
+            return False
+        self.toll[what] += 1
+        return True

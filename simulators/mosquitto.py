@@ -44,6 +44,11 @@ class Mosquitto:
         """For any client."""
         return f"mqtt://{HOST}:{self.port}"
 
+    @property
+    def pid(self) -> int | None:
+        """Of the running program."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Start and wait until it accepts connections. Raises RuntimeError with its log."""
         program = find()

@@ -25,13 +25,15 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
 
-    def cut(self) -> None:
-        """The cable is pulled: what was under way is lost."""
+    def cut(self) -> int:
+        """The cable is pulled: what was under way is lost; how many connections that ended."""
         with self._lock:
             self._is_up = False
             pairs, self._pairs = self._pairs, []
+        living = sum(end.fileno() >= 0 for end in pairs) // 2
         for end in pairs:
             _hang_up(end)
+        return living
 
     def heal(self) -> None:
         """Plugged in again."""

@@ -1,19 +1,12 @@
 """Fixtures that every room may use: a private PostgreSQL, and databases in it.
 
-The server is the machine's own PostgreSQL, started once for the whole run on a free port of
-127.0.0.1, in a temporary directory, without fsync; as the `postgres` user where the tests run as
-root (PostgreSQL refuses root). Missing: those tests skip, or fail where CI=true.
+The server is the machine's own PostgreSQL (see simulators.postgres), started once for the whole
+run. Missing: those tests skip, or fail where CI=true.
 """
 
 import os
-import pwd
 import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,8 +16,7 @@ from psycopg import sql
 
 from patrol.store import upgrade
 from patrol.store.tables import metadata
-
-WAIT_S = 60
+from simulators.postgres import Postgres, programs, running
 
 
 def missing_part(what: str) -> NoReturn:
@@ -34,82 +26,25 @@ def missing_part(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-def _postgres_programs() -> Path | None:
-    """The newest installed server's directory of programs."""
-    folders = Path("/usr/lib/postgresql").glob("*/bin/initdb")
-    newest = sorted(folders, key=lambda file: float(file.parts[-3]))
-    on_path = shutil.which("initdb")
-    if newest:
-        return newest[-1].parent
-    return Path(on_path).resolve().parent if on_path else None
-
-
-def _postgres_user() -> str | None:
-    """Whom the server runs as: somebody else when we are root."""
-    if os.geteuid() != 0:
-        return None
-    with suppress(KeyError):
-        return pwd.getpwnam("postgres").pw_name
-    return "nobody"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """SQLAlchemy URL of a private server's `postgres` database (superuser, password in it)."""
-    programs = _postgres_programs()
-    if programs is None:
+def postgres_server() -> Iterator[Postgres]:
+    """A private server for the whole run."""
+    if programs() is None:
         missing_part("PostgreSQL is not installed (Debian: postgresql)")
-    home = Path(tempfile.mkdtemp(prefix="patrol-pg-", dir="/tmp"))  # short: it holds a socket
-    user = _postgres_user()
-    if user:
-        shutil.chown(home, user)
-    password = home / "password"
-    password.write_text("s3cret/@pg", encoding="ascii")
-    password.chmod(0o644)
-    port = _free_port()
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", str(home / "data"), *arguments]
-        done = subprocess.run(
-            command, user=user, cwd="/", capture_output=True, text=True, timeout=WAIT_S, check=False
-        )
-        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
-
-    initdb = ("-U", "patrol", "-A", "scram-sha-256", "--no-sync", f"--pwfile={password}")
-    settings = (
-        f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
-        " -c synchronous_commit=off -c full_page_writes=off -c max_connections=100"
-    )
-    try:
-        run("initdb", *initdb, "-E", "UTF8", "--locale=C")
-        run("pg_ctl", "-w", "-l", str(home / "log"), "-o", settings, "start")
-        try:
-            yield f"postgresql+psycopg://patrol:s3cret%2F%40pg@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def new_postgres_database(postgres_url: str) -> Callable[[], str]:
+def postgres_url(postgres_server: Postgres) -> str:
+    """SQLAlchemy URL of its `postgres` database (superuser, password in it)."""
+    return postgres_server.url
+
+
+@pytest.fixture(scope="session")
+def new_postgres_database(postgres_server: Postgres) -> Callable[[], str]:
     """Makes empty databases, answers their URLs. 300 files each: not one for every test."""
-    numbers = count(1)
-    plain = postgres_url.replace("+psycopg", "")
-
-    def new() -> str:
-        name = f"test_{next(numbers)}"
-        with psycopg.connect(plain, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return postgres_url.removesuffix("/postgres") + f"/{name}"
-
-    return new
+    return lambda: postgres_server.url_of(postgres_server.new_database())
 
 
 @pytest.fixture(scope="session")

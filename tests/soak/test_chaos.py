@@ -1,4 +1,4 @@
-"""Seeded chaos on real parts: a few seeds in every run, two hundred behind `soak`.
+"""Seeded chaos on real parts: two seeds in every run, two hundred behind `soak`.
 
 A failure prints its seed; `python -m simulators.chaos --seed S --out DIR` plays it again.
 """
@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from simulators.chaos import play
+from simulators.chaos import BOTH, on_postgres, series
+from simulators.chaos_house import prepare
+from simulators.chaos_plan import Deed, plan
 from simulators.mosquitto import find
+from simulators.postgres import Postgres
 
-SEEDS = 200
+SEEDS = range(1, 201)
 
 
 @pytest.fixture(autouse=True)
@@ -20,32 +23,23 @@ def _mosquitto(missing_part: Callable[[str], None]) -> None:
         missing_part("mosquitto is not installed (Debian: mosquitto)")
 
 
-def survives(folder: Path, seed: int, database: str = "") -> None:
-    done = play(folder, seed, database)
-    assert done["problems"] == [], f"replay: python -m simulators.chaos --seed {seed}"
-    assert done["said"] > 0
-    assert done["did"]["confirmed"] > 0
+def test_every_seed_has_every_deed_and_is_the_same_again() -> None:
+    for seed in SEEDS:
+        assert {step.deed for step in plan(seed)} == set(Deed)
+        assert plan(seed) == plan(seed)
+    assert len({plan(seed) for seed in SEEDS}) == len(SEEDS)
 
 
 @pytest.mark.slow
-def test_chaos_on_sqlite(tmp_path: Path) -> None:
-    survives(tmp_path, 2)
-
-
-@pytest.mark.slow
-def test_chaos_on_postgresql(tmp_path: Path, postgres_database: str) -> None:
-    survives(tmp_path, 3, postgres_database)
+def test_two_seeds_of_chaos(tmp_path: Path, postgres_server: Postgres) -> None:
+    """One on each database, at the same time."""
+    summary = series([2, 3], BOTH, prepare(tmp_path, postgres_server), tmp_path, jobs=2)
+    assert (summary["failed"], summary["no_test"]) == ([], [])
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", range(1, SEEDS, 2))
-def test_seeds_of_chaos_on_sqlite(tmp_path: Path, seed: int) -> None:
-    survives(tmp_path, seed)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", range(2, SEEDS + 1, 2))
-def test_seeds_of_chaos_on_postgresql(tmp_path: Path, seed: int, postgres_database: str) -> None:
-    survives(tmp_path, seed, postgres_database)
+@pytest.mark.timeout(3600)
+def test_two_hundred_seeds_of_chaos(tmp_path: Path, postgres_server: Postgres) -> None:
+    summary = series(SEEDS, BOTH, prepare(tmp_path, postgres_server), tmp_path, jobs=4)
+    assert (summary["failed"], summary["no_test"]) == ([], [])
+    assert sum(on_postgres(seed, BOTH) for seed in SEEDS) == len(SEEDS) / 2
