@@ -17,7 +17,9 @@ from patrol.vision.quality.view import (
     BLOCK_PX,
     CELL_COLUMNS,
     CELL_ROWS,
+    CELLS,
     F32,
+    U8,
     PictureView,
     within,
 )
@@ -34,7 +36,10 @@ SEAM_RATIO: Final = 2.5  # over the steps within two pixels
 CHANCE: Final = 4.0  # deviations of counting
 GREY_HALF_WIDTH: Final = 1  # luma around 128
 GREY_CHROMA: Final = 2
-FLAT_PX: Final = 5  # of the small picture
+GREEN_CR: Final = 100  # YUV(0,0,0) is 72 and 83, clipped green 21 and 44; foliage stays above
+GREEN_CB: Final = 105
+WORTH_A_LOOK: Final = 0.01  # share of such colours, before anyone asks whether they are flat
+FLAT_PX: Final = 3  # of the small picture
 FLAT_RELIEF: Final = 1  # luma, brightest minus darkest around
 
 
@@ -69,26 +74,20 @@ def measure_blocks(view: PictureView) -> Blocks:
 def _steps(view: PictureView) -> tuple[F32, F32]:
     """Differences between neighbouring columns, and rows, meant over one macroblock's length.
 
-    Cell row × cell column × macroblock along the line × line across it; the last line, which would
-    compare two tiles, is left out.
+    Cell row × cell column × macroblock along the line × line across it.
     """
     width, height = view.tile_px
+    grid = (CELL_ROWS, CELL_COLUMNS)
     tall, wide = min(BLOCK_PX, height), min(BLOCK_PX, width)
-    columns, rows = [], []
-    for strip in view.strips():
-        beside = np.zeros_like(strip)
-        beside[:, :-1] = cv2.absdiff(strip[:, 1:], strip[:, :-1])
-        size = (strip.shape[1], height // tall)
-        meant = cv2.resize(beside, size, interpolation=cv2.INTER_AREA)
-        columns.append(meant.reshape(size[1], CELL_COLUMNS, width).swapaxes(0, 1))
-        below = np.zeros_like(strip)
-        below[:-1] = cv2.absdiff(strip[1:], strip[:-1])
-        size = (strip.shape[1] // wide, height)
-        meant = cv2.resize(below, size, interpolation=cv2.INTER_AREA)
-        rows.append(meant.reshape(height, CELL_COLUMNS, width // wide).transpose(1, 2, 0))
+    across = view.across.reshape(CELLS, height, width - 1)[:, : height // tall * tall]
+    blocks = across.astype(np.float32).reshape(CELLS * (height // tall), tall, width - 1)
+    columns = np.matmul(np.full(tall, 1 / tall, np.float32), blocks)
+    down = np.concatenate([view.down, np.zeros_like(view.down[:1])])[:, : width // wide * wide]
+    rows = down.astype(np.float32).reshape(-1, wide) @ np.full(wide, 1 / wide, np.float32)
+    rows = rows.reshape(CELLS, height, width // wide)[:, :-1].transpose(0, 2, 1)
     return (
-        np.stack(columns)[..., :-1].astype(np.float32),
-        np.stack(rows)[..., :-1].astype(np.float32),
+        columns.reshape(*grid, height // tall, width - 1),
+        np.ascontiguousarray(rows).reshape(*grid, width // wide, height - 1),
     )
 
 
@@ -109,8 +108,8 @@ def _mosaic(across: F32, down: F32) -> NDArray[np.bool_]:
 
 def _spiky(steps: F32) -> NDArray[np.bool_]:
     """Whether any line stands far out of the usual ones: most cells of a sound picture end here."""
-    usual = np.median(steps, axis=-1)
-    highest = steps.max(axis=-1)
+    ordered = np.sort(steps, axis=-1)
+    usual, highest = ordered[..., steps.shape[-1] // 2], ordered[..., -1]
     return np.asarray((highest >= PURE_STEP) & (highest >= LATTICE_RATIO * usual), np.bool_)
 
 
@@ -122,13 +121,15 @@ def _on_lattice(steps: F32, mesh: int) -> NDArray[np.bool_]:
     folded = steps[..., : lines * mesh].reshape(*steps.shape[:-1], lines, mesh)
     mean = folded.mean(axis=-2)
     on = mean.max(axis=-1)
+    least = CODEC_STEP if mesh == CODEC_MESH else LATTICE_STEP
+    beside = (mean.sum(axis=-1) - on) / (mesh - 1)
+    strong = (on >= least) & (on >= LATTICE_RATIO * beside)
+    strong |= (on >= PURE_STEP) & (on >= PURE_RATIO * beside)
+    if not strong.any():  # nearly always
+        return np.asarray(strong, np.bool_)
     phase = np.argmax(mean, axis=-1)[..., None, None]
     on_phase = np.sort(np.take_along_axis(folded, phase, axis=-1)[..., 0], axis=-1)
     even = on_phase[..., : max(1, lines // 2)].mean(axis=-1)
-    beside = (mean.sum(axis=-1) - on) / (mesh - 1)
-    least = CODEC_STEP if mesh == CODEC_MESH else LATTICE_STEP
-    strong = (on >= least) & (on >= LATTICE_RATIO * beside)
-    strong |= (on >= PURE_STEP) & (on >= PURE_RATIO * beside)
     return np.asarray(strong & (even >= on / 3), np.bool_)
 
 
@@ -141,35 +142,44 @@ def _seams(across: F32, down: F32) -> float:
     """
     on = beside = places = 0
     for steps in (across, down):
-        lines = np.arange(BLOCK_PX, steps.shape[-1] - BLOCK_PX // 2 - 1, BLOCK_PX) - 1
-        if lines.size:
-            here = _sudden(steps, lines)
-            on, places = on + int(here.sum()), places + here.size
-            beside += int(_sudden(steps, lines + BLOCK_PX // 2).sum())
+        here = _sudden(steps, BLOCK_PX - 1)
+        on, places = on + int(here.sum()), places + here.size
+        beside += int(_sudden(steps, BLOCK_PX - 1 + BLOCK_PX // 2).sum())
     surplus = on - beside
     clear = surplus > CHANCE * (on + beside) ** 0.5
     return surplus / places if places and clear else 0.0
 
 
-def _sudden(steps: F32, at: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether a step is strong and those within two pixels of it are not."""
-    around = np.maximum.reduce([steps[..., at + away] for away in (-2, -1, 1, 2)])
-    here = steps[..., at]
+def _sudden(steps: F32, first: int) -> NDArray[np.bool_]:
+    """Whether a step is strong and those within two pixels of it are not; each BLOCK_PX-th one.
+
+    As many from any `first` within a block and a half, so that two of them can be compared.
+    """
+    stop = steps.shape[-1] - BLOCK_PX // 2 - BLOCK_PX + 1 + first
+    left, near, here, close, right = (
+        steps[..., first + away : max(0, stop + away) : BLOCK_PX] for away in (-2, -1, 0, 1, 2)
+    )
+    around = np.maximum(np.maximum(left, near), np.maximum(close, right))
     return np.asarray((here >= SEAM_STEP) & (here >= SEAM_RATIO * around), np.bool_)
 
 
 def _fills(view: PictureView) -> tuple[float, float]:
     """Shares of flat green and of flat middle grey; foliage and asphalt have grain, fills none."""
-    around = np.ones((FLAT_PX, FLAT_PX), np.uint8)
-    relief = cv2.morphologyEx(view.luma, cv2.MORPH_GRADIENT, around)  # brightest minus darkest
-    flat = within(np.asarray(relief, np.uint8), 0, FLAT_RELIEF) & view.seen
-    blue, green, red = cv2.split(view.small)
-    other = np.asarray(cv2.max(blue, red), np.uint8)
-    strong = within(np.asarray(green, np.uint8), 60, 255) & within(other, 0, 50)
-    middle = within(view.luma, 128 - GREY_HALF_WIDTH, 128 + GREY_HALF_WIDTH)
-    for chroma in (view.cr, view.cb):
-        middle &= within(chroma, 128 - GREY_CHROMA, 128 + GREY_CHROMA)
-    return (
-        cv2.countNonZero(strong & flat) / view.area,
-        cv2.countNonZero(middle & flat) / view.area,
-    )
+    green = within(view.mini_cr, 0, GREEN_CR) & within(view.mini_cb, 0, GREEN_CB) & view.mini_seen
+    grey = within(view.mini_luma, 128 - GREY_HALF_WIDTH, 128 + GREY_HALF_WIDTH) & view.mini_seen
+    for chroma in (view.mini_cr, view.mini_cb):
+        grey &= within(chroma, 128 - GREY_CHROMA, 128 + GREY_CHROMA)
+    least = WORTH_A_LOOK * green.size
+    if cv2.countNonZero(green) < least and cv2.countNonZero(grey) < least:
+        return 0.0, 0.0
+    flat = _flat(view.luma, (green.shape[1], green.shape[0]))
+    area = max(1, cv2.countNonZero(view.mini_seen))
+    return cv2.countNonZero(green & flat) / area, cv2.countNonZero(grey & flat) / area
+
+
+def _flat(luma: U8, size_px: tuple[int, int]) -> U8:
+    """What lies in some square of FLAT_PX without relief, in another size."""
+    square = np.ones((FLAT_PX, FLAT_PX), np.uint8)
+    relief = cv2.morphologyEx(luma, cv2.MORPH_GRADIENT, square)  # brightest minus darkest
+    flat = cv2.dilate(within(np.asarray(relief, np.uint8), 0, FLAT_RELIEF), square)
+    return np.asarray(cv2.resize(flat, size_px, interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -7,16 +7,16 @@ is estimated after Immerkær (1996): a Laplacian difference that ignores edges a
 calm quarter of the cells; its share is taken off before anything else is formed.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.view import CELL_COLUMNS, U8, PictureView
+from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, CELLS, PictureView
 
 Cells = NDArray[np.float32]
-_IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _TO_SIGMA = float(np.sqrt(np.pi / 2) / 6)
 STRUCTURED = 6.0  # luma deviation from which a cell has edges worth measuring
 TINY = 1e-3
@@ -41,9 +41,8 @@ class Detail:
 
 
 def measure_detail(view: PictureView) -> Detail:
-    """From the sheet of full-resolution tiles, one row of cells at a time."""
-    moments = np.stack([_moments(strip) for strip in view.strips()], axis=1)
-    mean, variance, gradient, bend, grain = moments
+    """From the tiles of full resolution."""
+    mean, variance, gradient, bend, grain = _moments(view)
     grain[~view.cells] = np.nan
     noise = _calm_noise(grain, mean)
     floor = max(noise**2, ROUNDING)
@@ -70,44 +69,50 @@ def measure_detail(view: PictureView) -> Detail:
 
 
 def percentile(cells: NDArray[np.floating], percent: float) -> float:
-    """Of the cells that are there; NaN when none is."""
-    there = cells[np.isfinite(cells)]
-    return float(np.percentile(there, percent)) if there.size else float("nan")
+    """Of the cells that are there; NaN when none is.
+
+    np.percentile takes twenty times as long for so few.
+    """
+    there = np.sort(cells[np.isfinite(cells)])
+    if not there.size:
+        return float("nan")
+    at = (there.size - 1) * percent / 100
+    low = int(at)
+    high = min(low + 1, there.size - 1)
+    return float(there[low] + (there[high] - there[low]) * (at - low))
 
 
-def _moments(strip: U8) -> Cells:
-    """Mean, variance, E[∇²], E[Δ²] and Immerkær's sigma of each cell in a row of them.
+def _moments(view: PictureView) -> Cells:
+    """Mean, variance, E[∇²], E[Δ²] and Immerkær's sigma of each cell: 5 × rows × columns.
 
     Differences across the seams between tiles are left out.
     """
-    height = strip.shape[0]
-    luma = strip.astype(np.float32).reshape(height, CELL_COLUMNS, -1)
-    mean = luma.mean(axis=2).mean(axis=0)
-    luma -= mean[:, np.newaxis]  # of the cell: squares of small numbers keep their digits
-    across = luma[:, :, 1:] - luma[:, :, :-1]
-    down = luma[1:] - luma[:-1]
-    bend = cv2.Laplacian(strip, cv2.CV_16S)
-    grain = cv2.absdiff(cv2.filter2D(strip, cv2.CV_16S, _IMMERKAER), np.zeros(1, np.int16))
-    inner = (height, CELL_COLUMNS, -1)
-    bend_inside = bend.reshape(inner)[1:-1, :, 1:-1].astype(np.float32)
-    grain_inside = grain.reshape(inner)[1:-1, :, 1:-1]
-    return np.stack([
-        mean,
-        _mean_square(luma),
-        _mean_square(across) + _mean_square(down),
-        _mean_square(bend_inside),
-        grain_inside.mean(axis=2, dtype=np.float32).mean(axis=0) * np.float32(_TO_SIGMA),
-    ])  # fmt: skip
+    height = view.tile_px[1]
+    moments = np.empty((CELLS, 5), np.float32)
+    for first in range(0, CELLS, CELL_COLUMNS):  # few enough to stay in a core's cache
+        strip = view.sheet[first * height : (first + CELL_COLUMNS) * height]
+        bends = np.asarray(cv2.Laplacian(strip, cv2.CV_16S), np.int16)
+        grains = np.asarray(cv2.Sobel(strip, cv2.CV_16S, 2, 2, ksize=3), np.int16)
+        for column in range(CELL_COLUMNS):
+            top, bottom = column * height, (column + 1) * height
+            bend, grain = bends[top + 1 : bottom - 1, 1:-1], grains[top + 1 : bottom - 1, 1:-1]
+            top, bottom = top + first * height, bottom + first * height
+            mean, deviation = cv2.meanStdDev(view.sheet[top:bottom])
+            moments[first + column] = (
+                mean[0, 0],
+                deviation[0, 0] ** 2,
+                _mean_square(view.across[top:bottom]) + _mean_square(view.down[top : bottom - 1]),
+                _mean_square(bend),
+                cv2.norm(grain, cv2.NORM_L1) / grain.size * _TO_SIGMA,
+            )
+    return np.ascontiguousarray(moments.T).reshape(5, CELL_ROWS, CELL_COLUMNS)
 
 
-def _mean_square(tiles: Cells) -> Cells:
-    """Per cell, without a temporary of the strip's size."""
-    count = tiles.shape[0] * tiles.shape[2]
-    squares: Cells = np.einsum("hcw,hcw->c", tiles, tiles) / np.float32(count)
-    return squares
+def _mean_square(plane: NDArray[np.uint8] | NDArray[np.int16]) -> float:
+    return cv2.norm(plane, cv2.NORM_L2SQR) / plane.size
 
 
 def _calm_noise(grain: Cells, mean: Cells) -> float:
     low, high = BURNT_OR_BLACK
-    fair = grain[np.isfinite(grain) & (mean > low) & (mean < high)]
-    return float(np.percentile(fair, 25)) if fair.size else 0.0
+    calm = percentile(grain[(mean > low) & (mean < high)], 25)
+    return calm if math.isfinite(calm) else 0.0

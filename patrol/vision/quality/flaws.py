@@ -4,7 +4,6 @@ Same shape as gauges.py: (measures, usual, limits) → Reading.
 """
 
 import math
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,14 +128,13 @@ def _other_colour(measures: Measures, usual: Usual) -> NDArray[np.bool_]:
     what most cells did, as long as less than half of the picture is covered.
     """
     tone, grid = measures.tone, usual.grid
-    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a picture without any visible cell
+    with np.errstate(invalid="ignore", divide="ignore"):
         now, before = np.maximum(tone.cell_luma, 1), np.maximum(grid["luma"], 1)
-        gain = np.nanmedian(now / before)
+        gain = percentile(now / before, 50)
         luma = np.abs(np.minimum(now, 250) - np.minimum(before * gain, 250)) > CHANGED_LUMA
         red = tone.cell_cr / now - grid["cell_cr"] / before
         blue = tone.cell_cb / now - grid["cell_cb"] / before
-        apart = np.hypot(red - np.nanmedian(red), blue - np.nanmedian(blue)) * before * gain
+        apart = np.hypot(red - percentile(red, 50), blue - percentile(blue, 50)) * before * gain
     return np.asarray(luma | (apart > CHANGED_CHROMA), np.bool_)
 
 

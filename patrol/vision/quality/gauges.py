@@ -162,7 +162,7 @@ def _drift(measures: Measures, usual: Usual) -> tuple[float, float]:
     now, before = tone.cell_luma[fair], grid["luma"][fair]
     red = (tone.cell_cr[fair] / now - grid["cell_cr"][fair] / before) * tone.mean
     blue = (tone.cell_cb[fair] / now - grid["cell_cb"][fair] / before) * tone.mean
-    middle = float(np.median(red)), float(np.median(blue))
+    middle = percentile(red, 50), percentile(blue, 50)
     drift = math.hypot(*middle)
     along = (red * middle[0] + blue * middle[1]) / max(drift, TINY)
-    return drift, float(np.percentile(along, 20)) / max(drift, TINY)
+    return drift, percentile(along, 20) / max(drift, TINY)

@@ -20,7 +20,7 @@ from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, CELLS
 
 KEPT: Final = 15  # accepted samples: a week of two rounds a day
 MAGIC: Final = b"PVQ"
-VERSION: Final = 1
+VERSION: Final = 2  # of the numbers too: medians of other gauges are no measure
 NO_HOUR: Final = 255
 _HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbers per sample / 8
 

@@ -1,6 +1,6 @@
-"""Light and colour of a picture, from its small copy: levels, clipping, neutral point.
+"""Light and colour of a picture, from its small copies: levels, clipping, neutral point.
 
-Robust against burnt-in text: ranges come from `calm` luma, in which thin strokes are gone.
+Robust against burnt-in text: ranges come from `mini_calm`, in which thin strokes are gone.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, U8, PictureView, within
+from patrol.vision.quality.view import CELL_SEEN, U8, PictureView, cell_means, within
 
 NEUTRAL = 128.0
 CLIPPED_LUMA = 250
 NEAR_NEUTRAL = 6
 ROUNDING = 2
+LAMP_PX = 3  # of the small picture
 LEVELS = np.arange(256.0)
 
 
@@ -49,18 +50,18 @@ class Tone:
     @property
     def highlight(self) -> float:
         """How far the brightest fifth of the cells is from neutral: white things stay white."""
-        there = np.isfinite(self.cell_luma)
-        if not there.any():
+        there = np.sort(self.cell_luma[np.isfinite(self.cell_luma)])
+        if not there.size:
             return 0.0
-        bright = self.cell_luma >= np.percentile(self.cell_luma[there], 80)
+        bright = self.cell_luma >= there[(there.size - 1) * 4 // 5]
         return float(np.hypot(self.cell_cr[bright].mean(), self.cell_cb[bright].mean()))
 
 
 def measure_tone(view: PictureView) -> Tone:
     """Levels and colours of the visible pixels."""
-    seen = None if view.whole else view.seen
-    luma, calm = histogram(view.luma, seen), histogram(view.calm, seen)
-    reds, blues = histogram(view.cr, seen), histogram(view.cb, seen)
+    seen, mini_seen = (None, None) if view.whole else (view.seen, view.mini_seen)
+    luma, calm = histogram(view.luma, seen), histogram(view.mini_calm, mini_seen)
+    reds, blues = histogram(view.mini_cr, mini_seen), histogram(view.mini_cb, mini_seen)
     p1, p5, p95, p99 = levels(luma, (1, 5, 95, 99))
     calm_low, calm_high = levels(calm, (3, 97))
     cr, cr_spread = _mean_spread(reds)
@@ -78,9 +79,9 @@ def measure_tone(view: PictureView) -> Tone:
         chroma_range=max(spans),
         neutral=_neutral_share(view, NEAR_NEUTRAL),
         colourless=_neutral_share(view, ROUNDING),
-        cell_luma=cell_means(view.calm, view),
-        cell_cr=cell_means(view.cr, view) - np.float32(NEUTRAL),
-        cell_cb=cell_means(view.cb, view) - np.float32(NEUTRAL),
+        cell_luma=_of_cells(view.mini_calm, 0.0, view),
+        cell_cr=_of_cells(view.mini_cr, NEUTRAL, view),
+        cell_cb=_of_cells(view.mini_cb, NEUTRAL, view),
     )  # fmt: skip
 
 
@@ -97,12 +98,10 @@ def levels(counts: NDArray[np.float64], percents: tuple[int, ...]) -> tuple[floa
     return tuple(float(level) for level in np.searchsorted(running, wanted))
 
 
-def cell_means(plane: U8, view: PictureView) -> NDArray[np.float32]:
-    """Mean of each cell, NaN where it is not visible."""
-    cells = cv2.resize(
-        plane.astype(np.float32), (CELL_COLUMNS, CELL_ROWS), interpolation=cv2.INTER_AREA
-    )
-    return np.where(view.cells, np.asarray(cells, np.float32), np.float32(np.nan))
+def _of_cells(plane: U8, masked: float, view: PictureView) -> NDArray[np.float32]:
+    """What each cell's visible part has above `masked`, the level of what is not visible."""
+    means = (cell_means(plane) - np.float32(masked)) / np.maximum(view.cells_seen, CELL_SEEN)
+    return np.where(view.cells, means, np.float32(np.nan))
 
 
 def _mean_spread(counts: NDArray[np.float64]) -> tuple[float, float]:
@@ -115,14 +114,15 @@ def _mean_spread(counts: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _brightest_inside(view: PictureView) -> float:
-    height = view.calm.shape[0]
+    """The brightest place as wide as a lamp; strokes of text, and the text bands, do not count."""
+    height = view.luma.shape[0]
     inside = slice(height // 8, height - height // 8)
-    calm = view.calm[inside] & view.seen[inside]
-    return float(calm.max(initial=0))
+    wide = cv2.erode(view.luma[inside], np.ones((LAMP_PX, LAMP_PX), np.uint8))
+    return float(cv2.minMaxLoc(wide, view.seen[inside])[1])
 
 
 def _neutral_share(view: PictureView, tolerance: int) -> float:
     """How much of the picture is grey: a colour cast leaves nothing that is."""
     low, high = NEUTRAL - tolerance, NEUTRAL + tolerance
-    grey = within(view.cr, low, high) & within(view.cb, low, high) & view.seen
-    return cv2.countNonZero(grey) / view.area
+    grey = within(view.mini_cr, low, high) & within(view.mini_cb, low, high) & view.mini_seen
+    return cv2.countNonZero(grey) / max(1, cv2.countNonZero(view.mini_seen))
