@@ -5,7 +5,8 @@ hundreds of visits fit in memory; `streams.decode` turns one into a Picture in a
 Times are UTC; `media_time_s` is seconds on the stream's own timeline.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, auto
 
@@ -120,6 +121,8 @@ class VisitOptions:
     silence_timeout_s: float = 6.0  # longest wait without any media byte
     visit_timeout_s: float = 20.0  # wall clock, everything included, TEARDOWN apart (1 s more)
     max_key_frame_bytes: int = 8 * 1024 * 1024  # larger is not a camera's picture
+    # Somebody watches: told of each key frame that is kept, as it comes; from whichever thread.
+    on_key_frame: Callable[[KeyFrame], None] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.pictures < 1 or self.spacing_s < 0 or self.visit_timeout_s <= 0:

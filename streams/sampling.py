@@ -4,7 +4,7 @@ Pure: takes frames with the times they came at, returns decisions; opens nothing
 Not here: decoding (decode.py), judging the picture (patrol.vision).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,7 @@ class Sampler:
 
     pictures: int
     spacing_s: float
+    on_kept: Callable[[KeyFrame], None] | None = None
     kept: list[KeyFrame] = field(default_factory=list)
     _last_at_s: float = 0.0
 
@@ -42,12 +43,18 @@ class Sampler:
         """Take or leave a frame that came at `at_s` of a monotonic clock; True when taken."""
         if self.kept and _same_picture(self.kept[-1], frame):
             self.kept[-1] = frame  # the rest of a picture whose end was marked too early
+            self._tell(frame)
             return False
         if self.done or at_s < self.wants_at_s:
             return False
         self.kept.append(frame)
         self._last_at_s = at_s
+        self._tell(frame)
         return True
+
+    def _tell(self, frame: KeyFrame) -> None:
+        if self.on_kept is not None:
+            self.on_kept(frame)
 
 
 def _same_picture(kept: KeyFrame, frame: KeyFrame) -> bool:

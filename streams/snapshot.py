@@ -53,12 +53,15 @@ async def visit(
     start_s = loop.time()
     deadline_s = start_s + options.visit_timeout_s
     getter = _Getter(address, options, now)
+    tell = options.on_key_frame or (lambda _: None)
     frames = [await in_thread(lambda: getter.get(deadline_s - loop.time()), "snapshot")]
+    tell(frames[-1])
     first_s = loop.time() - start_s
     while len(frames) < options.pictures and loop.time() + options.spacing_s < deadline_s:
         await asyncio.sleep(options.spacing_s)
         try:
             frames.append(await in_thread(lambda: getter.get(deadline_s - loop.time()), "snapshot"))
+            tell(frames[-1])
         except (StreamError, NotAPicture):
             break  # what we have is worth more than the reason
     facts = StreamFacts(

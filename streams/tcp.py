@@ -45,7 +45,7 @@ class TcpVisit:
         now: Callable[[], datetime],
         deadline_s: float,
     ) -> None:
-        self.sampler = Sampler(options.pictures, options.spacing_s)
+        self.sampler = Sampler(options.pictures, options.spacing_s, options.on_key_frame)
         self.bytes_received = 0
         self.described_at_s = 0.0  # loop time; 0 while it did not happen
         self.first_key_frame_at_s = 0.0

@@ -71,7 +71,8 @@ class Watch:
     frames_per_s: float | None = None
 
     def __post_init__(self) -> None:
-        self.sampler = Sampler(self.options.pictures, self.options.spacing_s)
+        options = self.options
+        self.sampler = Sampler(options.pictures, options.spacing_s, options.on_key_frame)
 
     def run(self) -> Sample:
         """Blocks. Raises StreamError."""
