@@ -69,7 +69,9 @@ def series(
     clock = SystemClock()
     started_s, own_s = clock.monotonic_s(), time.process_time()
     todo, done = list(seeds), list[Outcome]()
-    with ThreadPoolExecutor(jobs, thread_name_prefix="chaos") as pool:
+    with ExitStack() as stack:
+        pool = ThreadPoolExecutor(jobs, thread_name_prefix="chaos")
+        stack.callback(pool.shutdown, cancel_futures=True)  # Ctrl-C: no more are begun
         one = partial(_one, database, ground, folder)
         for outcome in as_completed([pool.submit(one, seed) for seed in todo]):
             done.append(outcome.result())

@@ -137,9 +137,9 @@ def _postgres_books(server: Postgres, template: str) -> Iterator[PostgresBooks]:
         disk = stack.enter_context(_disk())
         place = ""
         if disk is not None:
+            # Never dropped: PostgreSQL may leave a file on a full disk, and it ends soon itself.
             space = f"disk_{disk.name.removeprefix(PREFIX)}"
             server.execute(f"CREATE TABLESPACE \"{space}\" LOCATION '{disk}'")
-            stack.callback(server.execute, f'DROP TABLESPACE "{space}"')
             place = f'TABLESPACE "{space}"'
         name = server.new_database(f"TEMPLATE {template} {place}")
         stack.callback(server.execute, f"DROP DATABASE {name} WITH (FORCE)")
