@@ -166,7 +166,7 @@ class _Work:
                 desk.end(
                     uow,
                     case.id,
-                    CaseEvent.VOID,
+                    CaseEvent.CLOSE,
                     by=OPERATOR,
                     now=self.app.clock.now(),
                     wire=self.app.wire,

@@ -72,7 +72,7 @@ class MemoryOutbox:
         for message in taken:
             self.leases[message.key] = Lease(holder, now + timedelta(seconds=lease_s))
             self.rows[message.key] = replace(message, tried_at=message.tried_at or now)
-        return taken
+        return [self.rows[message.key] for message in taken]
 
     def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
         """See the port."""

@@ -8,12 +8,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from patrol.app.eyes import Eyes, open_eyes
+from patrol.app.glass import Glass
 from patrol.app.house import App
-from patrol.app.looks import Looker
 from patrol.app.news import observers, read_news
 from patrol.app.patience import Patience, open_patiently
+from patrol.app.pointing import Pointer
 from patrol.app.registry import LiveRegistry
+from patrol.app.second_looks import SecondLooks
 from patrol.clock import SystemClock
+from patrol.dispatch.sending import SendGate
 from patrol.dispatch.wire import Wire
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Light
@@ -66,8 +70,13 @@ def build(
             store=store,
             live=LiveRegistry(site, config_dir, load_site),
             wire=_wire(site),
+            gate=_gate(site),
             visitor=CameraVisitor(now=clock.now),
-            judge=_judge(site.settings, store, evidence, detector, clock),
+            judge=_judge(site.settings, store, evidence, eyes, clock),
+            beside=Beside(site.settings.limits.per_link),
+            rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample
+            evidence=evidence,
+            without=eyes.without,
         )
         yield App(
             site=site,
@@ -77,9 +86,10 @@ def build(
             registry=parts.live,
             broker=broker,
             wire=parts.wire,
-            conductor=_conductor(parts, rng or random.Random()),  # noqa: S311  orders visits
-            looker=_looker(parts),
-            without_objects=without_objects,
+            gate=parts.gate,
+            conductor=_conductor(parts),
+            looks=SecondLooks.through(_glass(parts), parts.wire, site.settings),
+            eyes=eyes,
             news=news,
             meters=meters,
         )
@@ -103,11 +113,16 @@ class _Parts:
     store: Store
     live: LiveRegistry
     wire: Wire
+    gate: SendGate
     visitor: CameraVisitor
     judge: Judge
+    beside: Beside
+    rng: random.Random
+    evidence: FileEvidence
+    without: tuple[str, ...]
 
 
-def _conductor(parts: _Parts, rng: random.Random) -> Conductor:
+def _conductor(parts: _Parts) -> Conductor:
     settings = parts.site.settings
     return Conductor(
         RoundHouse(
@@ -118,7 +133,7 @@ def _conductor(parts: _Parts, rng: random.Random) -> Conductor:
             refresh_cameras=parts.live.refresh,
             visitor=parts.visitor,
             judge=parts.judge,
-            policy=_record_policy(parts.site, parts.wire),
+            policy=_record_policy(parts.site, parts.wire, parts.gate),
             caps=_caps(settings),
             options=_options(settings),
             stream=settings.sampling.stream,
@@ -165,6 +180,15 @@ def _wire(site: Site) -> Wire:
     )
 
 
+def _gate(site: Site) -> SendGate:
+    return SendGate(
+        site=site.settings.site.id,
+        registry=site.registry,
+        limits=site.settings.outward.sending,
+        windows=site.settings.calendar.maintenance,
+    )
+
+
 def _judge(
     settings: Settings,
     store: Store,
@@ -195,7 +219,7 @@ def _quality(settings: Settings) -> QualityLimits:
     return QualityLimits(**own)
 
 
-def _record_policy(site: Site, wire: Wire) -> RecordPolicy:
+def _record_policy(site: Site, wire: Wire, gate: SendGate) -> RecordPolicy:
     def auto_confirm(uow: UnitOfWork, finding: FindingId, now: datetime) -> int:
         case = confirm(
             uow,
@@ -205,6 +229,7 @@ def _record_policy(site: Site, wire: Wire) -> RecordPolicy:
             registry=site.registry,
             announcer=wire,
             zone=site.settings.site.tz,
+            gate=gate,
         )
         return len(wire.case(case, now))
 

@@ -12,10 +12,13 @@ from patrol.app.looks import Looker
 from patrol.app.news import News
 from patrol.app.normal import Acceptance, NewNormal
 from patrol.app.registry import LiveRegistry
+from patrol.app.second_looks import SecondLooks
+from patrol.dispatch import desk
 from patrol.dispatch.canary import Canary
 from patrol.dispatch.inbox import Inbox
 from patrol.dispatch.ladder import Ladder
 from patrol.dispatch.relay import Relay
+from patrol.dispatch.sending import Release, SendGate
 from patrol.dispatch.topics import inbox_filters
 from patrol.dispatch.wire import Wire
 from patrol.domain.case import Case
@@ -53,11 +56,12 @@ class App:
     registry: LiveRegistry
     broker: BrokerAddress
     wire: Wire
+    gate: SendGate
     conductor: Conductor
-    looker: Looker
+    looks: SecondLooks
     news: News  # who outside MQTT is told
     meters: Meters
-    without_objects: str = ""  # why no objects are looked for; empty when they are
+    eyes: Eyes = field(default_factory=Eyes)
     parts: Callable[[], Sequence[Check]] = tuple  # the service's children, while it runs
     _relays: list[Relay] = field(default_factory=list)
 
@@ -100,8 +104,12 @@ class App:
         category: str | None = None,
         level: Level | None = None,
         note: str = "",
+        phoned: str = "",
     ) -> Case:
-        """Make the case and queue its message. Raises KeyError, AlreadyDecided."""
+        """Make the case and queue its message. Raises KeyError, AlreadyDecided.
+
+        `phoned`: whom somebody reached by telephone first, and what was said (level I).
+        """
         now, registry = self.clock.now(), self.site.registry
         with self.store.begin() as uow:
             case = confirm(
@@ -115,7 +123,10 @@ class App:
                 level=level,
                 note=note,
                 zone=self.site.settings.site.tz,
+                gate=self.gate,
             )
+            if phoned.strip():
+                case = desk.phoned(uow, case.id, by=by, now=now, note=phoned.strip())
             if case.before is not None:
                 until = now + timedelta(days=self.site.settings.retention.evidence_days)
                 uow.pictures.keep(case.before, purpose="before", until=until)
@@ -200,6 +211,10 @@ class App:
     def new_ladder(self) -> Ladder:
         """Moves silent cases up."""
         return Ladder(store=self.store, announcer=self.wire, on_news=self.wake)
+
+    def new_release(self) -> Release:
+        """Lets go what the gate held."""
+        return Release(store=self.store, gate=self.gate, announcer=self.wire, on_news=self.wake)
 
     def _walk_beside(
         self,

@@ -77,15 +77,17 @@ class Outposts:
         return rotas
 
     def climbing(self, ladder: Ladder) -> Callable[[], None]:
-        """The ladder's turn; before it moves a case up, whoever was not reached is noticed."""
+        """The ladder's turn; before it, who was not reached is noticed, what was held is let go."""
         unheard = Unheard(
             store=self.app.store, registry=self.app.site.registry, targets=self.news.targets
         )
-        self.watch(ladder=ladder.counters)
+        release = self.app.new_release()
+        self.watch(ladder=ladder.counters, sending=release.gate.counters)
 
         def climb() -> None:
             now = self.app.clock.now()
             unheard.tick(now)
+            release.tick(now)
             ladder.tick(now)
 
         return climb
@@ -127,7 +129,7 @@ class Outposts:
         self._open_port(stack)
 
     def watch(self, **parts: Counter[str]) -> None:
-        """Counters of the house's own parts: relay, inbox, ladder."""
+        """Counters of the house's own parts: relay, inbox, ladder, sending."""
         for name, counters in parts.items():
             self.meters.watch_counters(name, lambda c=counters: c)  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""Desk: the duty desk's own moves on a running case: reassign, void, close, reopen, grant time.
+"""Desk: the duty desk's own moves on a running case: reassign, void, close, reopen; phoned.
 
 Inside the caller's unit of work, like every move. Raises KeyError (no such case), IllegalMove.
 """
@@ -6,9 +6,10 @@ Inside the caller's unit of work, like every move. Raises KeyError (no such case
 from dataclasses import replace
 from datetime import datetime
 
+from patrol.dispatch import approvals
 from patrol.dispatch.verification import tell
 from patrol.dispatch.wire import Wire
-from patrol.domain.case import Case, CaseEvent
+from patrol.domain.case import Case, CaseEvent, Request, Wish
 from patrol.domain.escalation import grids_told, policy_for, start_ladder, stop_ladder
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.registry import Registry
@@ -32,11 +33,13 @@ def reassign(
         raise KeyError(to)
     case = uow.cases.get(case_id)
     before = grids_told(case)
-    ladder = policy_for(case.level, route(registry, to, case.subject), now, registry.office).ladder
-    policy = replace(case.policy, ladder=ladder)  # its clocks run on: they count from dispatch
+    fresh = policy_for(case.level, route(registry, to, case.subject), now, registry.office)
+    if case.is_untold:  # nobody has heard of it: it is dispatched here and now
+        case = replace(case, hold=None, dispatched_at=now, policy=fresh)
+    policy = replace(case.policy, ladder=fresh.ladder)  # its clocks run on
     moved = case.move(CaseEvent.REASSIGN, at=now, by=by, note=f"to grid {to}; {note}".rstrip("; "))
     given = replace(moved, grid=to, policy=policy, rung=0, revision=case.revision + 1)
-    settled = start_ladder(given, now)
+    settled = start_ladder(replace(given, hold=None), now)
     uow.cases.put(settled)
     tell(uow, settled, wire, now)
     gone = [grid for grid in before if grid not in grids_told(settled)]
@@ -55,8 +58,14 @@ def end(
     wire: Wire,
     note: str,
 ) -> Case:
-    """VOID or CLOSE it from the desk, with the reason; nothing is deleted."""
-    if event not in (CaseEvent.VOID, CaseEvent.CLOSE):
+    """CLOSE it from the desk; VOID it with four eyes. The reason is kept, nothing is deleted.
+
+    The first to say VOID has asked for it (the case goes on); the second, who is somebody else, has
+    granted it. Raises NotPossible, IllegalMove.
+    """
+    if event is CaseEvent.VOID:
+        return _void(uow, case_id, by=by, now=now, wire=wire, note=note)
+    if event is not CaseEvent.CLOSE:
         raise ValueError(f"{event} does not end a case")
     case = uow.cases.get(case_id)
     moved = case.move(event, at=now, by=by, note=note)
@@ -64,6 +73,23 @@ def end(
     uow.cases.put(settled)
     tell(uow, settled, wire, now)
     return settled
+
+
+def _void(
+    uow: UnitOfWork, case_id: CaseId, *, by: str, now: datetime, wire: Wire, note: str
+) -> Case:
+    wish = uow.cases.get(case_id).request
+    if wish is not None and wish.wish is Wish.VOID:
+        return approvals.grant(uow, case_id, by=by, now=now, announcer=wire, note=note)
+    asked = Request(wish=Wish.VOID, by=by, at=now, why=note)
+    return approvals.ask(uow, case_id, asked)
+
+
+def phoned(uow: UnitOfWork, case_id: CaseId, *, by: str, now: datetime, note: str) -> Case:
+    """Somebody was told by telephone; an urgent case is phoned first and then sent."""
+    case = uow.cases.get(case_id).move(CaseEvent.PHONE, at=now, by=by, note=note)
+    uow.cases.put(case)
+    return case
 
 
 def reopen(

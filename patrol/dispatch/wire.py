@@ -131,6 +131,7 @@ class Wire:
             "found_at": utc(case.found_at),
             "dispatched_at": utc(case.dispatched_at),
             "due": _due(case),
+            "suspended": {"since": utc(case.suspension.since)} if case.suspension else None,
             "check": what.check,
             "note": self.clean(case.note),
             "summary": self._summary(case, grid_name),

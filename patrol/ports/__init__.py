@@ -7,7 +7,8 @@ tests (tests/contracts/).
 
 from patrol.ports.deliveries import Deliveries
 from patrol.ports.duty import Handovers, Stoppages, Troubles
-from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, Pictures
+from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, PictureLinks, Pictures
+from patrol.ports.gate import OPEN_GATE, Gate
 from patrol.ports.house import HouseDoor
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
 from patrol.ports.store import Store, StoreFull, StoreUnavailable, UnitOfWork
@@ -33,6 +34,7 @@ __all__ = [
     "EvidenceFull",
     "EvidenceStore",
     "FindingsBook",
+    "Gate",
     "Handovers",
     "Health",
     "HouseDoor",

@@ -71,6 +71,9 @@ CASE_EVENTS: Final = {
     CaseEvent.REFUSE: ("不批准", "refused"),
     CaseEvent.SUSPEND: ("挂起", "suspended"),
     CaseEvent.RESUME: ("恢复", "resumed"),
+    CaseEvent.HOLD: ("暂缓发送", "held"),
+    CaseEvent.RELEASE: ("放行", "released"),
+    CaseEvent.PHONE: ("电话通知", "phoned"),
 }
 DISMISSALS: Final = {
     "shadow": "光影", "animal": "动物", "known_object": "固有物体", "weather": "天气",

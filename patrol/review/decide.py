@@ -18,7 +18,7 @@ from patrol.domain.ids import FindingId
 from patrol.domain.levels import Level
 from patrol.domain.opening import case_id, case_sequence, open_from_finding
 from patrol.domain.registry import Registry
-from patrol.ports import Announcer, Store, UnitOfWork
+from patrol.ports import OPEN_GATE, Announcer, Gate, Store, UnitOfWork
 from patrol.review.sample import revealed
 
 SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # the town's; a site elsewhere passes its own
@@ -45,20 +45,19 @@ def confirm(
     level: Level | None = None,
     note: str = "",
     zone: tzinfo = SITE_ZONE,
+    gate: Gate = OPEN_GATE,
 ) -> Case:
     """Make the case, or count the finding into the open one of its camera and category.
 
     Raises KeyError (no such finding), AlreadyDecided, UnknownCategory.
     """
-    finding = uow.findings.get(finding_id)
-    if not finding.is_open:
-        raise AlreadyDecided(finding)
+    finding = _waiting(uow, finding_id)
     chosen = category or finding.category
     if chosen not in BY_ID and chosen != finding.category:
         raise UnknownCategory(chosen)
     running = uow.cases.open_like(finding.camera, chosen)
     if running is not None:
-        return _merge(uow, finding, running, by=by, now=now, announcer=announcer)
+        return _merge(uow, finding, running, by=by, now=now, announcer=announcer, gate=gate)
     day = now.astimezone(zone).date()
     case = open_from_finding(
         revealed(finding),
@@ -71,6 +70,7 @@ def confirm(
         note=note,
     )
     decided = finding.decide(Decision.CONFIRM, by=by, now=now, reason=note)
+    case = gate.first_word(uow, case, now)
     uow.cases.add(case)
     told = replace(revealed(decided), category=chosen, level=case.level, case=case.id)
     uow.findings.put(told)
@@ -136,6 +136,13 @@ def confirm_urgent(
     return sent
 
 
+def _waiting(uow: UnitOfWork, finding_id: FindingId) -> Finding:
+    finding = uow.findings.get(finding_id)
+    if not finding.is_open:
+        raise AlreadyDecided(finding)
+    return finding
+
+
 def _merge(
     uow: UnitOfWork,
     finding: Finding,
@@ -144,10 +151,11 @@ def _merge(
     by: str,
     now: datetime,
     announcer: Announcer,
+    gate: Gate,
 ) -> Case:
     words = f"finding {finding.id}: {finding.why}".rstrip(": ")
     moved = running.move(CaseEvent.MERGE, at=now, by=by, note=words)
-    case = replace(moved, count=running.count + 1, revision=running.revision + 1)
+    case = gate.repeat(uow, replace(moved, count=running.count + 1), now)
     decided = finding.decide(Decision.MERGE, by=by, now=now, reason=f"counted in {case.id}")
     uow.cases.put(case)
     uow.findings.put(replace(decided, case=case.id))

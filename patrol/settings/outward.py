@@ -1,4 +1,4 @@
-"""What goes out beside MQTT, as site.yaml writes it: metrics, canary, webhooks, second channels."""
+"""What goes out, as site.yaml writes it: metrics, canary, webhooks, second channels, limits."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from patrol.domain.sending import SendLimits
 from patrol.settings.fields import PlainId, Section
 
 WEBHOOK_EVENTS = Literal[
@@ -60,12 +61,13 @@ class NotifySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outward:
-    """All four."""
+    """All of it."""
 
     metrics: MetricsSettings = MetricsSettings()
     canary: CanarySettings = CanarySettings()
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
     notify: Mapping[str, NotifySettings] = field(default_factory=dict)
+    sending: SendLimits = field(default_factory=SendLimits)
 
 
 def hook_url(value: str) -> str:
@@ -152,13 +154,28 @@ class NotifySection(Section):
         return NotifySettings(url_file=self.url_file, events=frozenset(self.events))
 
 
+class SendingSection(Section):
+    """`sending:`."""
+
+    new_per_hour: int = Field(default=SendLimits().new_per_hour, ge=0, le=100_000)
+    repeat_every_min: float = Field(
+        default=SendLimits().repeat_every / timedelta(minutes=1), ge=0, le=1440
+    )
+
+    def policy(self) -> SendLimits:
+        """For the house."""
+        every = timedelta(minutes=self.repeat_every_min)
+        return SendLimits(new_per_hour=self.new_per_hour, repeat_every=every)
+
+
 class OutwardSections(Section):
-    """What the site's file has of all four; mixed into its model."""
+    """What the site's file has of all of it; mixed into its model."""
 
     metrics: MetricsSection = MetricsSection()
     canary: CanarySection = CanarySection()
     webhooks: dict[PlainId, WebhookSection] = Field(default_factory=dict)
     notify: dict[PlainId, NotifySection] = Field(default_factory=dict)
+    sending: SendingSection = SendingSection()
 
     def outward(self) -> Outward:
         """For the house."""
@@ -167,6 +184,7 @@ class OutwardSections(Section):
             canary=self.canary.policy(),
             webhooks={name: hook.policy() for name, hook in self.webhooks.items()},
             notify={name: channel.policy() for name, channel in self.notify.items()},
+            sending=self.sending.policy(),
         )
 
     def outward_problems(self) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -45,6 +45,26 @@ def test_refused_messages_newest_first_and_cut(store: Store, make: Any) -> None:
         assert unit.inbox.dead_letters()[1] == replace(letter, payload=b"\x00" * 4096)
 
 
+def test_old_keys_and_letters_are_forgotten_in_small_parts(store: Store, make: Any) -> None:
+    letter = DeadLetter(at=make.now, topic="t", reason="empty", payload=b"", size_bytes=0)
+    with store.begin() as unit:
+        for number in range(3):
+            unit.inbox.first_time(f"k{number}", make.now + number * HOUR)
+            unit.inbox.bury(replace(letter, at=make.now + number * HOUR))
+        unit.commit()
+    with store.begin() as unit:
+        assert unit.inbox.prune(make.now + 2 * HOUR, limit=1) == 2
+        assert unit.inbox.prune(make.now + 2 * HOUR, limit=9) == 2
+        assert unit.inbox.prune(make.now + 2 * HOUR, limit=9) == 0
+        unit.commit()
+    with store.begin() as unit:
+        assert unit.inbox.first_time("k2", make.now) is False
+        assert unit.inbox.first_time("k0", make.now) is True
+        assert [one.at for one in unit.inbox.dead_letters()] == [make.now + 2 * HOUR]
+        unit.inbox.bury(letter)
+        assert len(unit.inbox.dead_letters()) == 2
+
+
 def test_health_is_the_last_that_was_said(store: Store, make: Any) -> None:
     with store.begin() as unit:
         assert unit.health.get(make.camera()) is None

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.message import MOVES, DeliveryEvent, DeliveryState
+from patrol.domain.case import CaseEntry, CaseEvent, CaseState
+from patrol.domain.levels import Level
+from patrol.domain.message import MOVES, STAMPS, DeliveryEvent, DeliveryState
 from patrol.ports import Store
 
 LEASE_S = 30.0
@@ -54,6 +56,7 @@ def test_a_message_comes_back_as_it_was_queued(store: Store, make: Any) -> None:
         case="C1",
         expires_at=make.now + timedelta(hours=1),
         order=taken.order,
+        tried_at=make.now,
     )
 
 
@@ -134,6 +137,8 @@ def test_marks_follow_the_delivery_table(store: Store, make: Any, event: Deliver
         assert message.state is MOVES.get((state, event), state)
         broker_took_it = event is DeliveryEvent.BROKER_TOOK_IT and (state, event) in MOVES
         assert message.published_at == (make.now if broker_took_it else None)
+        heard = {stamp for stamp in STAMPS.values() if getattr(message, stamp) is not None}
+        assert heard == ({STAMPS[event]} if event in STAMPS and (state, event) in MOVES else set())
     with store.begin_read() as unit:
         untouched = (DeliveryState.QUEUED, event) in MOVES
         assert unit.outbox.unsent() == (1 if untouched else 2)
@@ -218,3 +223,74 @@ def test_a_lease_made_before_the_clock_was_set_back_is_over(store: Store, make: 
         leased = unit.outbox.lease(holder="other", now=make.now, lease_s=20.0, limit=10)
         unit.commit()
     assert [message.key for message in leased] == ["key-1", "key-2"]
+
+
+def add_cases(store: Store, *cases: Any) -> None:
+    with store.begin() as unit:
+        for case in cases:
+            unit.cases.add(case)
+        unit.commit()
+
+
+def test_of_how_many_new_cases_a_grid_heard(store: Store, make: Any) -> None:
+    now, minute = make.now, timedelta(minutes=1)
+    add_cases(
+        store,
+        make.case(1, dispatched_at=now),
+        make.case(2, dispatched_at=now + minute),
+        make.case(3, dispatched_at=now, level=Level.PRESSING),
+        make.case(4, dispatched_at=now - timedelta(hours=2)),
+    )
+    told = [
+        (1, "g/1/case/1", 1, now),
+        (2, "g/1/case/1", 1, now + 5 * minute),  # the same case again
+        (3, "g/1/case/2", 2, now + minute),
+        (4, "g/2/case/2", 2, now + 2 * minute),  # another grid
+        (5, "g/1/case/3", 3, now),  # urgent ones are not counted
+        (6, "g/1/case/4", 4, now),  # an old one that moved
+        (7, "g/1%case/1", 1, now - minute),
+    ]
+    queue(
+        store,
+        *(
+            make.message(n, topic, case=f"C20261122-{case:04d}", queued_at=at)
+            for n, topic, case, at in told
+        ),
+    )
+    with store.begin_read() as unit:
+        assert unit.outbox.new_cases("g/1/case/", now) == [now, now + minute]
+        assert unit.outbox.new_cases("g/2/case/", now) == [now + 2 * minute]
+        assert unit.outbox.new_cases("g/_/case/", now) == []
+        assert unit.outbox.new_cases("g/1/case/", now + 30 * minute) == []
+
+
+def test_old_messages_go_in_small_parts_and_what_is_needed_stays(store: Store, make: Any) -> None:
+    day = timedelta(days=1)
+    add_cases(
+        store, make.case(1), make.case(2, camera=2, state=CaseState.CLOSED, entries=closing(make))
+    )
+    queue(
+        store,
+        *(make.message(n, queued_at=make.now + n * day, state=DeliveryState.PUBLISHED)
+          for n in range(5)),
+        make.message(10, queued_at=make.now),  # waits
+        make.message(11, queued_at=make.now, case="C20261122-0001", state=DeliveryState.OPENED),
+        make.message(12, queued_at=make.now, case="C20261122-0002", state=DeliveryState.OPENED),
+    )  # fmt: skip
+    with store.begin() as unit:
+        assert unit.outbox.prune(make.now + 3 * day, limit=2) == 2
+        unit.commit()
+    with store.begin() as unit:
+        assert unit.outbox.prune(make.now + 3 * day, limit=99) == 2
+        assert unit.outbox.prune(make.now + 3 * day, limit=99) == 0
+        unit.commit()
+    with store.begin_read() as unit:
+        assert unit.outbox.unsent() == 1
+        assert len(unit.outbox.of_case("C20261122-0001")) == 1, "it is open"
+        assert unit.outbox.of_case("C20261122-0002") == []
+        assert unit.outbox.tally(make.now, make.now + 9 * day) == (4, 0)
+
+
+def closing(make: Any) -> tuple[CaseEntry, ...]:
+    returned = make.case().move(CaseEvent.RETURN, at=make.now, by="x")
+    return tuple(returned.move(CaseEvent.CLOSE, at=make.now, by="op").entries)

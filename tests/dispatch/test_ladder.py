@@ -8,6 +8,7 @@ import pytest
 
 from patrol.dispatch import approvals, desk
 from patrol.dispatch.verification import LOOK_AGAIN_AFTER, MOST_LOOKS, look_failed, verified
+from patrol.domain.approval import NotPossible
 from patrol.domain.case import CaseEvent, CaseState, IllegalMove, Request, Wish
 from patrol.domain.escalation import Why
 from patrol.domain.ids import Sha256
@@ -169,6 +170,11 @@ class TestDesk:
     def test_voided_with_a_reason_it_is_cleared_and_may_not_come_back(self, house: Any) -> None:
         case = house.confirm()
         self.end(house, case.id, CaseEvent.VOID)
+        assert house.case(case.id).is_open, "one person has only asked for it"
+        assert house.retained(case.id)["state"] == "dispatched"
+        with pytest.raises(NotPossible, match="somebody else"):
+            self.end(house, case.id, CaseEvent.VOID)
+        self.end(house, case.id, CaseEvent.VOID, by="lead")
         assert house.retained(case.id) is None
         with pytest.raises(IllegalMove):
             self.reopen(house, case.id)
@@ -183,10 +189,10 @@ class TestDesk:
         keys = [message.key for message in house.messages(case.id)]
         assert len(keys) == len(set(keys))
 
-    def end(self, house: Any, case_id: str, event: CaseEvent) -> None:
+    def end(self, house: Any, case_id: str, event: CaseEvent, by: str = "op") -> None:
         with house.store.begin() as uow:
             now = house.clock.now()
-            desk.end(uow, case_id, event, by="op", now=now, wire=house.wire, note="twice")
+            desk.end(uow, case_id, event, by=by, now=now, wire=house.wire, note="twice")
             uow.commit()
 
     def reopen(self, house: Any, case_id: str) -> None:

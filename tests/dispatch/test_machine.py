@@ -207,13 +207,15 @@ class Loop(RuleBasedStateMachine):
             )
         )
 
-    @rule(case=cases, event=st.sampled_from([CaseEvent.CLOSE, CaseEvent.VOID]))
-    def the_desk_ends_it(self, case: str, event: CaseEvent) -> None:
+    @rule(
+        case=cases,
+        event=st.sampled_from([CaseEvent.CLOSE, CaseEvent.VOID]),
+        by=st.sampled_from(["op", "lead"]),
+    )
+    def the_desk_ends_it(self, case: str, event: CaseEvent, by: str) -> None:
         now = self.clock.now()
         self.at_the_desk(
-            lambda uow: desk.end(
-                uow, CaseId(case), event, by="op", now=now, wire=self.wire, note="x"
-            )
+            lambda uow: desk.end(uow, CaseId(case), event, by=by, now=now, wire=self.wire, note="x")
         )
 
     @rule(again=sent)

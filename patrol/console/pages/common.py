@@ -7,6 +7,7 @@ from typing import Final
 
 from patrol.console.words import Words
 from patrol.domain import category as categories
+from patrol.domain.approval import NotPossible
 from patrol.domain.case import Case, CaseState
 from patrol.domain.grid import GridLevel
 from patrol.domain.ids import CameraId, GridCode
@@ -46,7 +47,7 @@ def said() -> Iterator[None]:
         yield
     except KeyError as exc:
         raise NotFound(str(exc)) from exc
-    except ValueError as exc:
+    except (ValueError, NotPossible) as exc:
         raise CannotBe(str(exc)) from exc
 
 
