@@ -8,14 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from patrol.app.eyes import Eyes, open_eyes
-from patrol.app.glass import Glass
 from patrol.app.house import App
+from patrol.app.looks import Looker
 from patrol.app.news import observers, read_news
 from patrol.app.patience import Patience, open_patiently
-from patrol.app.pointing import Pointer
 from patrol.app.registry import LiveRegistry
-from patrol.app.second_looks import SecondLooks
 from patrol.clock import SystemClock
 from patrol.dispatch.sending import SendGate
 from patrol.dispatch.wire import Wire
@@ -72,11 +69,7 @@ def build(
             wire=_wire(site),
             gate=_gate(site),
             visitor=CameraVisitor(now=clock.now),
-            judge=_judge(site.settings, store, evidence, eyes, clock),
-            beside=Beside(site.settings.limits.per_link),
-            rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample
-            evidence=evidence,
-            without=eyes.without,
+            judge=_judge(site.settings, store, evidence, detector, clock),
         )
         yield App(
             site=site,
@@ -87,9 +80,9 @@ def build(
             broker=broker,
             wire=parts.wire,
             gate=parts.gate,
-            conductor=_conductor(parts),
-            looks=SecondLooks.through(_glass(parts), parts.wire, site.settings),
-            eyes=eyes,
+            conductor=_conductor(parts, rng or random.Random()),  # noqa: S311  orders visits
+            looker=_looker(parts),
+            without_objects=without_objects,
             news=news,
             meters=meters,
         )
@@ -116,13 +109,9 @@ class _Parts:
     gate: SendGate
     visitor: CameraVisitor
     judge: Judge
-    beside: Beside
-    rng: random.Random
-    evidence: FileEvidence
-    without: tuple[str, ...]
 
 
-def _conductor(parts: _Parts) -> Conductor:
+def _conductor(parts: _Parts, rng: random.Random) -> Conductor:
     settings = parts.site.settings
     return Conductor(
         RoundHouse(

@@ -12,7 +12,6 @@ from patrol.app.looks import Looker
 from patrol.app.news import News
 from patrol.app.normal import Acceptance, NewNormal
 from patrol.app.registry import LiveRegistry
-from patrol.app.second_looks import SecondLooks
 from patrol.dispatch import desk
 from patrol.dispatch.canary import Canary
 from patrol.dispatch.inbox import Inbox
@@ -58,10 +57,10 @@ class App:
     wire: Wire
     gate: SendGate
     conductor: Conductor
-    looks: SecondLooks
+    looker: Looker
     news: News  # who outside MQTT is told
     meters: Meters
-    eyes: Eyes = field(default_factory=Eyes)
+    without_objects: str = ""  # why no objects are looked for; empty when they are
     parts: Callable[[], Sequence[Check]] = tuple  # the service's children, while it runs
     _relays: list[Relay] = field(default_factory=list)
 

@@ -7,7 +7,7 @@ tests (tests/contracts/).
 
 from patrol.ports.deliveries import Deliveries
 from patrol.ports.duty import Handovers, Stoppages, Troubles
-from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, PictureLinks, Pictures
+from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, Pictures
 from patrol.ports.gate import OPEN_GATE, Gate
 from patrol.ports.house import HouseDoor
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
@@ -18,6 +18,7 @@ from patrol.ports.wire import Announcer, Inbox, NotConnected, Outbox, Publisher
 from patrol.ports.world import Busy, Clock, Detection, Detector, Visitor
 
 __all__ = [
+    "OPEN_GATE",
     "AccessLog",
     "Accounts",
     "Announcer",
