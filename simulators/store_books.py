@@ -1,7 +1,7 @@
 """The walk's books in memory: rounds, cases; same contract tests as the real ones."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -154,6 +154,13 @@ class MemoryRounds:
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
         """See the port."""
         return [place.visit for place in self._of(round_id) if place.visit is not None]
+
+    def last_seen(self, before: datetime) -> Mapping[CameraId, datetime]:
+        """See the port."""
+        looks = (look for row in self.looks.values() for look in row)
+        seen = [one for one in looks if one.outcome.is_seen and one.finished_at < before]
+        in_order = sorted(seen, key=lambda one: one.finished_at)
+        return {one.camera: one.finished_at for one in in_order}
 
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
         """See the port."""

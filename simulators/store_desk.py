@@ -19,6 +19,7 @@ from patrol.domain.message import (
     OutboxMessage,
 )
 from patrol.domain.observation import Light
+from patrol.domain.ranking import NO_PERSON
 from patrol.domain.registry import Registry, camera_card
 from patrol.domain.round import StoredPicture
 from simulators.store_books import index_pictures
@@ -223,6 +224,14 @@ class MemoryAccessLog:
             previous=last.hash if last else FIRST_LINK,
         )
         self.rows[entry.number] = replace(entry, hash=entry.expected_hash())
+
+    def last_looks(self, before: datetime) -> Mapping[CameraId, datetime]:
+        """See the port."""
+        looks: dict[CameraId, datetime] = {}
+        for entry in self.rows.values():
+            if entry.camera and entry.who not in NO_PERSON and entry.at < before:
+                looks[entry.camera] = max(entry.at, looks.get(entry.camera, entry.at))
+        return looks
 
     def first_broken(self) -> int | None:
         """See the port."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from patrol.domain.finding import Finding, FindingState
+from patrol.domain.finding import Finding, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.ranking import NO_PERSON, TrackRecord
@@ -64,9 +64,10 @@ class MemoryFindings:
                 continue
             key = one.camera, one.subject
             known = records.get(key) or TrackRecord(confirmed=0, decided=0, last_at=one.decided_at)
+            machines = one.origin is Origin.MACHINE
             records[key] = TrackRecord(
-                confirmed=known.confirmed + right,
-                decided=known.decided + 1,
+                confirmed=known.confirmed + (right and machines),
+                decided=known.decided + machines,
                 last_at=max(known.last_at, one.decided_at),
             )
         return records
@@ -89,7 +90,8 @@ class MemoryFindings:
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """See the port."""
-        alike = [f for f in self._waiting() if f.camera == camera and f.category == category]
+        machines = (f for f in self._waiting() if f.origin is Origin.MACHINE)
+        alike = [f for f in machines if f.camera == camera and f.category == category]
         return min(alike, key=lambda f: (f.found_at, f.id), default=None)
 
     def _waiting(self) -> list[Finding]:
@@ -104,3 +106,24 @@ class MemoryFindings:
         """See the port."""
         mine = [finding for finding in self._findings.values() if finding.round == round_id]
         return sorted(mine, key=lambda f: (f.found_at, f.id))
+
+    def doubted(self, *, limit: int = 100) -> Sequence[Finding]:
+        """See the port."""
+        unseen = [
+            (one.decided_at, one.id, one)
+            for one in self._waiting()
+            if one.state is FindingState.UNSURE and one.again is None and one.decided_at
+        ]
+        return [one for _, _, one in sorted(unseen)[:limit]]
+
+    def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
+        """See the port."""
+        real = [
+            one
+            for one in self._findings.values()
+            if one.state is FindingState.CONFIRMED
+            and one.origin is Origin.MACHINE
+            and one.found_at >= since
+            and one.decided_by not in NO_PERSON
+        ]
+        return sorted(real, key=lambda f: (-f.found_at.timestamp(), f.id))[:limit]

@@ -121,6 +121,11 @@ def _rotas(
             ring=_patient("looks", beating("looks", lambda: _look_again(app), LOOK_WITHIN_S)),
             every_s=LOOK_EVERY_S,
         ),
+        Rota(
+            name="doubts",
+            ring=_patient("doubts", beating("doubts", app.looks.leads.ring, LOOK_WITHIN_S)),
+            every_s=LOOK_EVERY_S,
+        ),
         *outposts.rotas(_patient),
         Rota(name="upkeep", ring=_patient("upkeep", lambda: _upkeep(app)), daily_at=SWEEP_AT),
     ]
@@ -141,7 +146,7 @@ def _upkeep(app: App) -> None:
 
 
 def _look_again(app: App) -> None:
-    if app.looker.ring():
+    if app.looks.cases.ring():
         app.wake()
 
 

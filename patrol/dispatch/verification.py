@@ -1,5 +1,7 @@
 """Verification (核查): the camera was looked through again; the case closes or is reworked.
 
+Who decides is the site's (domain.verdict): the machine at once, or a person to whom it is shown.
+
 Called by whoever looked, inside the caller's unit of work. A case that moved on meanwhile (voided,
 reworked by hand) is left as it is.
 """
@@ -43,6 +45,28 @@ def verified(
     uow.cases.put(settled)
     tell(uow, settled, announcer, now)
     return settled
+
+
+def looked(
+    uow: UnitOfWork,
+    case_id: CaseId,
+    *,
+    by: str,
+    now: datetime,
+    after: Sha256 | None,
+    note: str,
+) -> Case:
+    """Before and after lie side by side; a person has to say whether it is done.
+
+    The leader's topic does not change: the case is still fed back.
+    """
+    case = uow.cases.get(case_id)
+    if case.state is not CaseState.FED_BACK:
+        return case
+    noted = case.move(CaseEvent.LOOKED, at=now, by=by, note=note)
+    waiting = replace(noted, looks=case.looks + 1, look_due_at=None, after=after)
+    uow.cases.put(waiting)
+    return waiting
 
 
 def look_failed(

@@ -52,6 +52,7 @@ class CaseEvent(StrEnum):
     MERGE = auto()  # another finding of the same camera and category was counted here
     VERIFY = auto()
     NOT_VERIFIED = auto()
+    LOOKED = auto()  # the camera was looked through again: before and after wait for a person
     LOOK_FAILED = auto()  # the camera could not be looked through again; will be tried later
     CLOSE = auto()
     REOPEN = auto()
@@ -98,7 +99,7 @@ MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
             E.HOLD, E.RELEASE, E.PHONE,
         )
     },
-    (S.FED_BACK, E.LOOK_FAILED): S.FED_BACK,
+    **{(S.FED_BACK, e): S.FED_BACK for e in (E.LOOKED, E.LOOK_FAILED)},
     # Late steps: the case is already further on. Two rungs may both answer; both are noted.
     (S.ACKNOWLEDGED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
     **{(s, e): s for s in FURTHER_ON for e in (E.ACKNOWLEDGE, E.ARRIVE)},

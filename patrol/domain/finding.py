@@ -26,6 +26,7 @@ class Origin(StrEnum):
 
     MACHINE = auto()
     SAMPLE = auto()  # drawn blindly from what the machine found normal
+    PROBE = auto()  # a known positive, shown again to keep eyes awake; in no statistics
 
 
 class Decision(StrEnum):
@@ -76,6 +77,25 @@ class AlreadyDecided(Exception):
         self.finding = finding
 
 
+class KnownPositive(AlreadyDecided):
+    """It was a known positive: seen as it should be, and no case is made of it."""
+
+    def __init__(self, finding: "Finding") -> None:
+        zh = f"{finding.id} 是已知阳性测试件,看得准;不另立案"
+        en = f"{finding.id} was a known positive, well seen; no case is made"
+        Exception.__init__(self, f"{zh} / {en}")
+        self.finding = finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondSight:
+    """What a fresh visit showed after somebody's doubt; without a picture it could not look."""
+
+    at: datetime  # UTC
+    why: str  # in words, Chinese first
+    picture: Sha256 | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One lead of the review queue."""
@@ -102,6 +122,7 @@ class Finding:
     reason: str = ""
     case: CaseId | None = None
     origin: Origin = Origin.MACHINE
+    again: SecondSight | None = None  # looked again after a doubt
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
         """Move by the table. Raises AlreadyDecided when a person was first."""

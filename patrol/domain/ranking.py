@@ -119,7 +119,7 @@ def _level(finding: Finding) -> Part:
 
 def _score(finding: Finding) -> Part:
     return Part(
-        weight=finding.score, zh=f"把握 {finding.score:.0%}", en=f"score {finding.score:.2f}"
+        weight=finding.score, zh=f"得分 {finding.score:.2f}", en=f"score {finding.score:.2f}"
     )
 
 

@@ -11,6 +11,8 @@ from enum import StrEnum, auto
 
 from patrol.domain.ids import CameraId, RoundId, Sha256
 
+ADHOC = "adhoc"  # the plan of rounds that a person asks for over some cameras; on no calendar
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatrolPlan:
@@ -77,6 +79,7 @@ class Round:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     reason: str = ""  # why interrupted or missed
+    scope: str = ""  # which cameras a person asked for; empty: the plan's own
     wall_s: float = 0.0  # summed over all runs of it
     cpu_s: float = 0.0
     peak_rss_mb: float = 0.0

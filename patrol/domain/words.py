@@ -24,3 +24,9 @@ LABELS: Final = {
     "person": "人", "bicycle": "自行车", "car": "汽车", "motorcycle": "摩托车", "bus": "客车",
     "truck": "货车", "dog": "狗", "horse": "马", "sheep": "羊", "cow": "牛",
 }  # fmt: skip
+# A question, not a claim: a change that the machine could not name and a picture of the blind
+# sample are judged by the same words, so that nobody knows which of them lies before him.
+COMPARE: Final = (
+    "请与本机参考画面对照,看有无需要处置的变化"
+    " (compare with this camera's reference: does anything here need somebody?)"
+)

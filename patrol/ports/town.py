@@ -61,6 +61,9 @@ class AccessLog(Protocol):
     def first_broken(self) -> int | None:
         """The number of the first row whose chain does not hold, or None."""
 
+    def last_looks(self, before: datetime) -> Mapping[CameraId, datetime]:
+        """When a person (not the patrol itself) last looked at each camera, before then."""
+
     def entries(
         self,
         *,

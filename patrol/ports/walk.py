@@ -58,6 +58,9 @@ class RoundsBook(Protocol):
         Pictures are listed as they were taken; `Pictures.get` says which still exist.
         """
 
+    def last_seen(self, before: datetime) -> Mapping[CameraId, datetime]:
+        """When each camera last gave a usable picture, of all that was visited before then."""
+
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
         """Newest first, rounds and second looks alike; a missed visit is none."""
 
@@ -80,7 +83,11 @@ class FindingsBook(Protocol):
         """What a camera showed of one kind from `since` on, oldest first."""
 
     def track_records(self, since: datetime) -> Mapping[tuple[CameraId, Subject], TrackRecord]:
-        """How people decided each camera's leads found from `since` on; machines' do not count."""
+        """How people decided each camera's leads found from `since` on; machines' do not count.
+
+        Leads that the machine did not propose (Origin) say nothing about it: they count as a look
+        (`last_at`), and neither as confirmed nor as decided.
+        """
 
     def add(self, finding: Finding) -> None:
         """Append."""
@@ -92,13 +99,19 @@ class FindingsBook(Protocol):
         """Write its changed fields."""
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
-        """A finding of this camera and category that still waits."""
+        """A finding of the machine's, of this camera and category, that still waits."""
 
     def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
         """All that wait for a person, worst first: level, score, oldest."""
 
     def of_round(self, round_id: RoundId) -> Sequence[Finding]:
         """All, decided or not."""
+
+    def doubted(self, *, limit: int = 100) -> Sequence[Finding]:
+        """Somebody was unsure of them, and nobody looked again yet; the oldest doubt first."""
+
+    def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
+        """The machine's, confirmed by a person from `since` on; newest first."""
 
 
 class CasesBook(Protocol):

@@ -62,6 +62,7 @@ CASE_EVENTS: Final = {
     CaseEvent.MERGE: ("并案", "merged"),
     CaseEvent.VERIFY: ("核查通过", "verified"),
     CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
+    CaseEvent.LOOKED: ("已复看,待人工核查", "looked again, awaits a verdict"),
     CaseEvent.LOOK_FAILED: ("核查时无法查看", "look failed"),
     CaseEvent.CLOSE: ("结案", "closed"),
     CaseEvent.REOPEN: ("重开", "reopened"),

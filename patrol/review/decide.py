@@ -5,7 +5,6 @@ the decision, the case and the word about it stand or fall together. Somebody wh
 the second one hear AlreadyDecided, which says who and when.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final
@@ -13,12 +12,19 @@ from zoneinfo import ZoneInfo
 
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.category import BY_ID
-from patrol.domain.finding import AlreadyDecided, Decision, DismissReason, Finding
+from patrol.domain.finding import (
+    AlreadyDecided,
+    Decision,
+    DismissReason,
+    Finding,
+    KnownPositive,
+    Origin,
+)
 from patrol.domain.ids import FindingId
 from patrol.domain.levels import Level
 from patrol.domain.opening import case_id, case_sequence, open_from_finding
 from patrol.domain.registry import Registry
-from patrol.ports import OPEN_GATE, Announcer, Gate, Store, UnitOfWork
+from patrol.ports import OPEN_GATE, Announcer, Gate, UnitOfWork
 from patrol.review.sample import revealed
 
 SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # the town's; a site elsewhere passes its own
@@ -49,7 +55,7 @@ def confirm(
 ) -> Case:
     """Make the case, or count the finding into the open one of its camera and category.
 
-    Raises KeyError (no such finding), AlreadyDecided, UnknownCategory.
+    Raises KeyError (no such finding), AlreadyDecided, KnownPositive, UnknownCategory.
     """
     finding = _waiting(uow, finding_id)
     chosen = category or finding.category
@@ -99,47 +105,19 @@ def dismiss(
 def unsure(
     uow: UnitOfWork, finding_id: FindingId, *, by: str, now: datetime, reason: str = ""
 ) -> Finding:
-    """Somebody else has to look; it stays in the queue. Raises KeyError, AlreadyDecided."""
+    """It stays in the queue and is looked at again. Raises KeyError, AlreadyDecided."""
     finding = uow.findings.get(finding_id)
     decided = finding.decide(Decision.UNSURE, by=by, now=now, reason=reason)
     uow.findings.put(decided)
     return decided
 
 
-def confirm_urgent(
-    store: Store,
-    *,
-    now: datetime,
-    registry: Registry,
-    announcer: Announcer,
-    zone: tzinfo = SITE_ZONE,
-) -> Sequence[Case]:
-    """Send what the site's rules name as urgent without waiting for a person (none by default)."""
-    with store.begin_read() as uow:
-        urgent = [finding.id for finding in uow.findings.queue() if finding.unreviewed_ok]
-    sent: list[Case] = []
-    for finding_id in urgent:
-        with store.begin() as uow:
-            if not uow.findings.get(finding_id).is_open:
-                continue  # a person was faster
-            case = confirm(
-                uow,
-                finding_id,
-                by=BY_RULES,
-                now=now,
-                registry=registry,
-                announcer=announcer,
-                zone=zone,
-            )
-            uow.commit()
-            sent.append(case)
-    return sent
-
-
 def _waiting(uow: UnitOfWork, finding_id: FindingId) -> Finding:
     finding = uow.findings.get(finding_id)
     if not finding.is_open:
         raise AlreadyDecided(finding)
+    if finding.origin is Origin.PROBE:
+        raise KnownPositive(finding)  # probes.settle_probe comes before
     return finding
 
 

@@ -1,107 +1,152 @@
 """The blind sample: a tenth of what the machine found normal is judged by a person all the same.
 
-Drawn after a round, the cameras that no person has looked through for longest first. A drawn lead
-stands in the queue among the machine's, under the same words, and nothing shown before the decision
-tells them apart; it counts as no candidate of the machine's. Only it can tell what the machine
-misses: the share of confirmed among the decided, with Wilson's interval.
+Only it can tell what the machine misses. Which cameras are drawn is chosen when a round begins —
+those that no person has looked at for longest — and a lead is made in the moment in which such a
+camera is found normal, so that its number, its time and its place lie among the machine's. Until
+somebody decided, nothing shown tells it from a change that the machine could not name:
+
+* both ask the same question of the same two pictures (`domain.words.COMPARE`), and claim nothing;
+* the box is where the picture differs most from its reference — over the limit or just below it;
+* the score, which orders the queue, is one that such a lead had lately, by lot.
+
+It is no candidate of the machine's: it counts in no round's findings, in no precision, in no
+camera's track record, and its dismissal teaches nothing.
 """
 
-import math
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from patrol.domain.finding import Finding, FindingState, Origin
-from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
+from patrol.domain.camera import Camera
+from patrol.domain.finding import Finding, Origin
+from patrol.domain.health import Condition
+from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.levels import Level
-from patrol.domain.observation import Subject
-from patrol.domain.round import Visit, VisitOutcome
+from patrol.domain.observation import Box, Subject
+from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.domain.words import COMPARE
 from patrol.ports import UnitOfWork
+from patrol.review.probes import choose_probes, shown_again
 
 SHARE: Final = 0.10
-KIND: Final = "scene_change"
-MACHINES: Final = frozenset({"patrol", "rules"})
-LOOKED_BACK: Final = 20  # lines of a camera's access log: one a round, so ten days
+KIND: Final = "scene_change"  # a change that has no name yet
+LEAST_SCORE: Final = 0.5  # below it the machine proposes nothing
+ALL: Final = 100_000  # more than any queue holds
+LOOKED_BACK: Final = timedelta(days=365)
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
+UNKNOWN: Final = (Condition.ONLINE, NEVER, "")  # never visited: it may be seen well
 BY_EYE: Final = "值班员人工发现 (seen by the operator)"
-Z95: Final = 1.959964
+Cameras = Mapping[CameraId, Camera]
+PointAt = Callable[[Visit, Camera], Box | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissRate:
-    """Of pictures that the machine called normal: how many were not, by a person's eye."""
+@dataclass(slots=True, kw_only=True)
+class BlindSample:
+    """One of a house, used by one round at a time (rounds.conduct.Sampler)."""
 
-    missed: int
-    judged: int
+    rng: random.Random
+    share: float = SHARE
+    probes: float = 0.0  # known positives, as a share of what a round plans; none by default
+    point_at: PointAt = lambda _visit, _camera: None
+    _drawn: set[CameraId] = field(default_factory=set)
+    _probes: dict[CameraId, Finding] = field(default_factory=dict)
+    _scores: list[float] = field(default_factory=list)
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's, 95 %; everything is possible while nothing was judged."""
-        return wilson(self.missed, self.judged)
+    def begin(self, uow: UnitOfWork, planned: Iterable[CameraId], now: datetime) -> None:
+        """Choose among the cameras that this round is still to visit; again after a restart."""
+        taken, self._scores = _taken(uow)
+        health, last = uow.health.all(), last_looks(uow, now)
+        looks = {
+            camera: last.get(camera, NEVER)
+            for camera in planned
+            if camera not in taken and health.get(camera, UNKNOWN)[0] == Condition.ONLINE
+        }
+        self._drawn = set(choose(looks, self.share, self.rng))
+        self._probes = choose_probes(uow, looks, self.probes, now, self.rng)
+
+    def point(self, visit: Visit, camera: Camera) -> Box | None:
+        """Where somebody should look first; asked outside of any transaction, for it takes time."""
+        drawn = camera.id in self._drawn and visit.outcome is VisitOutcome.NORMAL
+        return self.point_at(visit, camera) if drawn else None
+
+    def record(self, uow: UnitOfWork, visit: Visit, camera: Camera, box: Box | None) -> None:
+        """Enter what was drawn, in the transaction that records the visit."""
+        if visit.outcome is not VisitOutcome.NORMAL or not visit.pictures:
+            return
+        probe = self._probes.pop(camera.id, None)
+        if probe is not None:
+            uow.findings.add(shown_again(probe, visit, next_id(uow)))
+        elif camera.id in self._drawn:
+            self._drawn.discard(camera.id)
+            uow.findings.add(self._lead(uow, visit, camera, box))
+
+    def end(self, uow: UnitOfWork, round_id: RoundId, cameras: Cameras) -> None:
+        """Draw what is missing to the share of what was normal, when the round's books close."""
+        normal = {c for c, how, _ in uow.rounds.outcomes(round_id) if how is VisitOutcome.NORMAL}
+        known = uow.findings.of_round(round_id)
+        drawn = sum(finding.origin is Origin.SAMPLE for finding in known)
+        missing = int(len(normal) * self.share) - drawn
+        if missing <= 0:
+            return
+        taken, _ = _taken(uow)
+        free = (normal & cameras.keys()) - taken - {finding.camera for finding in known}
+        visits = {v.camera: v for v in uow.rounds.visits(round_id) if v.camera in free}
+        last = last_looks(uow, max((v.finished_at for v in visits.values()), default=NEVER))
+        looks = {camera: last.get(camera, NEVER) for camera, v in visits.items() if v.pictures}
+        for camera in in_order(looks, self.rng)[:missing]:
+            visit, place = visits[camera], cameras[camera]
+            uow.findings.add(self._lead(uow, visit, place, self.point_at(visit, place)))
+
+    def _lead(self, uow: UnitOfWork, visit: Visit, camera: Camera, box: Box | None) -> Finding:
+        if self._scores:
+            score = self.rng.choice(self._scores)
+        else:
+            score = round(self.rng.uniform(LEAST_SCORE, 1.0), 3)
+        return Finding(
+            id=next_id(uow),
+            camera=visit.camera,
+            grid=camera.grid,
+            round=visit.round,
+            subject=Subject.SCENE,
+            kind=KIND,
+            score=score,
+            found_at=visit.pictures[-1].taken_at,
+            why=COMPARE,
+            level=Level.ORDINARY,
+            category=KIND,
+            picture=_shown(visit).sha256,
+            box=box,
+            origin=Origin.SAMPLE,
+        )
 
 
-def wilson(part: int, whole: int, z: float = Z95) -> tuple[float, float]:
-    """The interval of a share that stays within 0..1 and is honest about small numbers."""
-    if whole == 0:
-        return 0.0, 1.0
-    share, z2 = part / whole, z * z
-    middle = share + z2 / (2 * whole)
-    reach = z * math.sqrt(share * (1 - share) / whole + z2 / (4 * whole * whole))
-    scale = 1 + z2 / whole
-    low, high = (middle - reach) / scale, (middle + reach) / scale
-    return (0.0 if part == 0 else max(0.0, low)), (1.0 if part == whole else min(1.0, high))
+def last_looks(uow: UnitOfWork, now: datetime) -> dict[CameraId, datetime]:
+    """When a person last looked at each camera, or last decided one of its leads."""
+    looks = dict(uow.access.last_looks(now))
+    for (camera, _), record in uow.findings.track_records(now - LOOKED_BACK).items():
+        if record.last_at < now:
+            looks[camera] = max(record.last_at, looks.get(camera, record.last_at))
+    return looks
 
 
-def miss_rate(findings: Iterable[Finding]) -> MissRate:
-    """From the verdicts on drawn leads; what was doubted or aged is no verdict."""
-    drawn = [finding for finding in findings if finding.origin is Origin.SAMPLE]
-    missed = sum(f.state in (FindingState.CONFIRMED, FindingState.MERGED) for f in drawn)
-    right = sum(f.state is FindingState.DISMISSED for f in drawn)
-    return MissRate(missed=missed, judged=missed + right)
-
-
-def draw(
-    uow: UnitOfWork,
-    round_id: RoundId,
-    *,
-    grid_of: Callable[[CameraId], GridCode],
-    words: Callable[[float], str],
-    rng: random.Random,
-    share: float = SHARE,
-) -> Sequence[Finding]:
-    """Draw once a round, inside the caller's unit of work; a second time draws nothing.
-
-    `words`: what the machine says of a change with this score.
-    """
-    known = uow.findings.of_round(round_id)
-    if any(finding.origin is Origin.SAMPLE for finding in known):
-        return []
-    normal = [v for v in uow.rounds.visits(round_id) if v.outcome is VisitOutcome.NORMAL]
-    taken = {finding.camera for finding in known}
-    visits = {v.camera: v for v in normal if v.camera not in taken and v.pictures}
-    last = {camera: _last_look(uow, camera) for camera in visits}
-    scores = [f.score for f in known if f.kind == KIND] or [f.score for f in known]
-    drawn: list[Finding] = []
-    for camera in choose(last, share, rng):
-        if uow.findings.open_like(camera, KIND) or uow.cases.open_like(camera, KIND):
-            continue  # it would be counted there, and give itself away
-        score = rng.choice(scores) if scores else round(rng.uniform(0.3, 0.9), 3)
-        ident = FindingId(f"F{uow.next_number('finding'):06d}")
-        lead = _lead(ident, visits[camera], grid_of(camera), score, words(score))
-        uow.findings.add(lead)
-        drawn.append(lead)
-    return drawn
+def in_order(last_looks: Mapping[CameraId, datetime], rng: random.Random) -> list[CameraId]:
+    """Whoever was looked at longest ago comes first; ties by lot."""
+    lots = {camera: rng.random() for camera in sorted(last_looks)}
+    return sorted(lots, key=lambda camera: (last_looks[camera], lots[camera]))
 
 
 def choose(
-    last_looks: dict[CameraId, datetime], share: float, rng: random.Random
+    last_looks: Mapping[CameraId, datetime], share: float, rng: random.Random
 ) -> list[CameraId]:
-    """The share of them, rounded up, that a person looked through longest ago; ties by lot."""
-    count = math.ceil(len(last_looks) * share)
-    lots = {camera: rng.random() for camera in sorted(last_looks)}
-    return sorted(lots, key=lambda camera: (last_looks[camera], lots[camera]))[:count]
+    """The share of them, rounded down: a town of nine cameras has no tenth to spare."""
+    return in_order(last_looks, rng)[: int(len(last_looks) * share)]
+
+
+def next_id(uow: UnitOfWork) -> FindingId:
+    """The next lead's number, whoever proposes it."""
+    return FindingId(f"F{uow.next_number('finding'):06d}")
 
 
 def revealed(finding: Finding) -> Finding:
@@ -109,24 +154,14 @@ def revealed(finding: Finding) -> Finding:
     return replace(finding, why=BY_EYE) if finding.origin is Origin.SAMPLE else finding
 
 
-def _last_look(uow: UnitOfWork, camera: CameraId) -> datetime:
-    entries = uow.access.entries(camera=camera, limit=LOOKED_BACK)
-    return next((entry.at for entry in entries if entry.who not in MACHINES), NEVER)
+def _shown(visit: Visit) -> StoredPicture:
+    """The picture that the eye judged: the first one that was usable."""
+    return visit.pictures[-min(visit.usable_pictures, len(visit.pictures))]
 
 
-def _lead(ident: FindingId, visit: Visit, grid: GridCode, score: float, why: str) -> Finding:
-    return Finding(
-        id=ident,
-        camera=visit.camera,
-        grid=grid,
-        round=visit.round,
-        subject=Subject.SCENE,
-        kind=KIND,
-        score=score,
-        found_at=visit.pictures[-1].taken_at,
-        why=why,
-        level=Level.ORDINARY,
-        category=KIND,
-        picture=visit.pictures[-1].sha256,
-        origin=Origin.SAMPLE,
-    )
+def _taken(uow: UnitOfWork) -> tuple[set[CameraId | None], list[float]]:
+    """Cameras where something waits or is open, and the scores of changes without a name."""
+    waiting = uow.findings.queue(limit=ALL)
+    open_cases = uow.cases.list(open_only=True, limit=ALL)
+    scores = [lead.score for lead in waiting if lead.kind == KIND]
+    return {lead.camera for lead in waiting} | {case.camera for case in open_cases}, scores

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from patrol.domain.finding import DismissReason, Finding
+from patrol.domain.finding import DismissReason, Finding, Origin
 from patrol.domain.ids import FindingId
 from patrol.domain.lessons import lesson_of
 from patrol.domain.suppression import Suppression
@@ -38,6 +38,8 @@ def dismiss_and_teach(
 
 
 def _teach(uow: UnitOfWork, finding: Finding, by: str, now: datetime) -> Suppression | None:
+    if finding.origin is not Origin.MACHINE:
+        return None  # the machine proposed nothing here: there is nothing to hold back
     reason = REASONS.get(finding.reason)
     lesson = lesson_of(finding, reason) if reason is not None else None
     if lesson is None:

@@ -13,7 +13,7 @@ from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera
 from patrol.domain.grid import GridTree
 from patrol.domain.ids import CameraId
-from patrol.domain.round import Round, RoundEvent, RoundState
+from patrol.domain.round import PlannedVisit, Round, RoundEvent, RoundState, Visit, VisitOutcome
 from patrol.domain.stoppage import Stoppage, pause_at, upkeep_of
 from patrol.ports import Busy, UnitOfWork
 from patrol.rounds.plan import Selection, plan_round, round_id
@@ -113,3 +113,15 @@ def close(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) -> Rou
     closed = a_round.move(event, at=now, reason=reason if missed or never_began else "")
     uow.rounds.put(closed)
     return closed
+
+
+def left_the_registry(visit: PlannedVisit, now: datetime) -> Visit:
+    """Planned, and gone from cameras.csv before anybody came."""
+    return Visit(
+        round=visit.round,
+        camera=visit.camera,
+        outcome=VisitOutcome.MISSED,
+        started_at=now,
+        finished_at=now,
+        failure="left_the_registry",
+    )

@@ -19,17 +19,26 @@ from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.message import OutboxMessage
-from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
+from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
 from patrol.ports import Clock, Store, UnitOfWork, Visitor
-from patrol.rounds.begin import NOT_IN_WINDOW, Occasion, begin, close, write_missed
+from patrol.rounds.begin import (
+    NOT_IN_WINDOW,
+    Occasion,
+    begin,
+    close,
+    left_the_registry,
+    write_missed,
+)
+from patrol.rounds.beside import Beside
 from patrol.rounds.consent import ConsentGate
-from patrol.rounds.cost import Meter, peak_rss_mb
+from patrol.rounds.cost import Meter, add_cost
 from patrol.rounds.due import Window
 from patrol.rounds.grouping import gather
 from patrol.rounds.judge import Judged, VisitStart, failed_visit
 from patrol.rounds.outages import settle
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
 from patrol.rounds.record import RecordPolicy, record
+from patrol.rounds.sampler import NoSample, Sampler
 from patrol.rounds.seats import Caps
 from patrol.rounds.summary import progress_facts, summarise
 from patrol.rounds.walk import Walk, WalkDoors, WalkEnd, WalkOrder
@@ -56,6 +65,9 @@ class RoundHouse:
     stream: StreamChoice
     rng: random.Random
     calendar: Calendar = field(default_factory=Calendar)
+    beside: Beside | None = None
+    sampler: Sampler = field(default_factory=NoSample)
+    without: tuple[str, ...] = ()  # what the rounds go without, and why: said in their summary
     cores: int = os.cpu_count() or 1
 
 
@@ -127,7 +139,7 @@ class Conductor:
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
             walk = Walk(
                 self._order(started, visits),
-                self._doors(started, judges, writer, tally),
+                self._doors(started, judges, writer, _Sums(tally, meter)),
                 on_progress=on_progress,
                 tally=tally,
             )
@@ -136,7 +148,7 @@ class Conductor:
                 end = await walk.run()
             finally:
                 watch.cancel()
-                await asyncio.to_thread(self._add_cost, started, meter)
+                await asyncio.to_thread(self._note_cost, started, meter)
         return self._end(started, end, walk.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], Tally]:
@@ -147,8 +159,10 @@ class Conductor:
             uow.rounds.put(started)
             pending = uow.rounds.pending(started.id)
             for gone in (visit for visit in pending if visit.camera not in cameras):
-                uow.rounds.record(_left_the_registry(gone, now))
+                uow.rounds.record(left_the_registry(gone, now))
             books = uow.rounds.books(started.id)
+            walked = [visit.camera for visit in pending if visit.camera in cameras]
+            self._sampler(started).begin(uow, walked, now)
             uow.outbox.add(self._news(started, progress_facts(started, books), "start", now))
             uow.commit()
         tally = Tally(
@@ -171,21 +185,25 @@ class Conductor:
             caps=self._house.caps,
             options=self._house.options,
             stream=self._house.stream,
+            beside=self._house.beside,
         )
 
     def _doors(
-        self, a_round: Round, judges: ThreadPoolExecutor, writer: ThreadPoolExecutor, tally: Tally
+        self, a_round: Round, judges: ThreadPoolExecutor, writer: ThreadPoolExecutor, sums: "_Sums"
     ) -> WalkDoors:
-        every = max(1, a_round.planned // NEWS_PER_ROUND)
+        every, sampler = max(1, a_round.planned // NEWS_PER_ROUND), self._sampler(a_round)
 
         def record_one(judged: Judged) -> Recorded:
             now = self._house.clock.now()
             camera = self._house.cameras()[judged.visit.camera]
+            look_at = sampler.point(judged.visit, camera)
             with self._house.store.begin() as uow:
                 recorded = record(uow, judged, camera=camera, now=now, policy=self._house.policy)
-                if (tally.done + 1) % every == 0:
+                sampler.record(uow, judged.visit, camera, look_at)
+                if (done := sums.tally.done + 1) % every == 0:
+                    add_cost(uow, a_round, sums.meter)  # a kill loses a tenth of it at most
                     facts = progress_facts(a_round, uow.rounds.books(a_round.id))
-                    uow.outbox.add(self._news(a_round, facts, str(tally.done + 1), now))
+                    uow.outbox.add(self._news(a_round, facts, str(done), now))
                 uow.commit()
             return recorded
 
@@ -204,18 +222,14 @@ class Conductor:
             rng=self._house.rng,
         )
 
-    def _add_cost(self, a_round: Round, meter: Meter) -> None:
+    def _note_cost(self, a_round: Round, meter: Meter) -> None:
         with self._house.store.begin() as uow:
-            stored = uow.rounds.get(a_round.id)
-            uow.rounds.put(
-                replace(
-                    stored,
-                    wall_s=stored.wall_s + meter.wall_s(),
-                    cpu_s=stored.cpu_s + meter.cpu_s(),
-                    peak_rss_mb=max(stored.peak_rss_mb, peak_rss_mb()),
-                )
-            )
+            add_cost(uow, a_round, meter)
             uow.commit()
+
+    def _sampler(self, a_round: Round) -> Sampler:
+        """What somebody asked for is about something; only the plans' rounds draw."""
+        return NoSample() if a_round.plan == ADHOC else self._house.sampler
 
     def _end(self, a_round: Round, end: WalkEnd, reason: str) -> Round:
         now = self._house.clock.now()
@@ -226,7 +240,7 @@ class Conductor:
                 uow.rounds.put(ended)
             else:
                 ended = self._close(uow, stored, reason, now)
-            facts = summarise(uow, ended, now)
+            facts = summarise(uow, ended, now, self._house.without)
             uow.outbox.add(self._news(ended, facts, f"end-{now:%H%M%S%f}", now))
             uow.commit()
         return ended
@@ -237,6 +251,8 @@ class Conductor:
         ended = close(uow, a_round, reason=reason, now=now)
         gather(uow, ended, cameras, policy, now)
         settle(uow, ended.id, cameras, policy.health, now)
+        if ended.state is RoundState.FINISHED:
+            self._sampler(ended).end(uow, ended.id, cameras)
         return ended
 
     def _occasion(self, plan: str, finish_by: datetime) -> Occasion:
@@ -271,12 +287,9 @@ class Conductor:
         return self._house.clock.now().astimezone(self._house.zone).date()
 
 
-def _left_the_registry(visit: PlannedVisit, now: datetime) -> Visit:
-    return Visit(
-        round=visit.round,
-        camera=visit.camera,
-        outcome=VisitOutcome.MISSED,
-        started_at=now,
-        finished_at=now,
-        failure="left_the_registry",
-    )
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What is added up while a round is walked."""
+
+    tally: Tally
+    meter: Meter

@@ -14,7 +14,7 @@ from typing import Final
 
 from patrol.domain.camera import Camera
 from patrol.domain.case import CaseEvent
-from patrol.domain.finding import Finding
+from patrol.domain.finding import Finding, Origin
 from patrol.domain.ids import CameraId, FindingId, GridCode
 from patrol.domain.levels import Level
 from patrol.domain.observation import Observation
@@ -124,7 +124,8 @@ def _known(the_round: _Round, shared: Grouped[CameraId], category: str) -> bool:
             uow.cases.put(replace(merged, count=case.count + 1))
             return True
     for lead in uow.findings.queue(limit=ALL):
-        if lead.camera in members and lead.category == category:
+        machines = lead.origin is Origin.MACHINE
+        if machines and lead.camera in members and lead.category == category:
             grid = _grid(the_round, shared.cameras, lead.camera)
             score = max(lead.score, shared.score)
             uow.findings.put(

@@ -1,6 +1,6 @@
 """Seats: how many visits may be under way at once, in all, per network link, and in Mbit/s.
 
-Pure: state in, answers out; times are monotonic seconds that the caller gives. A seat is held from
+State in, answers out; times are monotonic seconds that the caller gives. A seat is held from
 the first packet to the recorder's commit, so the number of seats bounds the memory of a round too.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from patrol.domain.ids import CameraId, LinkId
+from patrol.rounds.beside import Beside
 
 FIRST_GUESS_MBIT_S = 2.0  # a 1080p household camera sends 1–2 Mbit/s (domain.md)
 LEARNING_RATE = 0.05  # a fault camera's odd rate must not swing the estimate
@@ -40,8 +41,9 @@ class Seeker:
 class Seats:
     """Gives out seats in the plan's order, skipping those whose link is full."""
 
-    def __init__(self, seekers: Iterable[Seeker], caps: Caps) -> None:
+    def __init__(self, seekers: Iterable[Seeker], caps: Caps, beside: Beside | None = None) -> None:
         self._caps = caps
+        self._beside = beside or Beside(caps.per_link)
         self._pending = deque(seekers)
         self._held_back: dict[LinkId, deque[Seeker]] = defaultdict(deque)
         self._free_again: deque[LinkId] = deque()
@@ -64,20 +66,21 @@ class Seats:
     def capacity(self) -> int:
         """Seats in all, with the bandwidth that a visit was seen to take."""
         by_bandwidth = int(self._caps.mbit_s / self._mbit_s_each)
-        return max(1, min(self._caps.connections, by_bandwidth))
+        return max(1, min(self._caps.connections, by_bandwidth) - self._beside.looks())
 
     def take(self, now_s: float) -> Seeker | None:
         """The next visit that may start now, its seat taken; None when none may."""
+        self._free_again.extend(link for link in self._beside.freed() if self._held_back[link])
         if self.taken >= self.capacity:
             return None
         seeker = self._from_freed_link() or self._from_pending() or self._from_retries(now_s)
         if seeker is not None:
-            self._taken[seeker.link] += 1
+            self._count(seeker.link, 1)
         return seeker
 
     def leave(self, seeker: Seeker, *, mbit_s: float | None = None) -> None:
         """Give the seat back; `mbit_s` is what the visit was seen to take."""
-        self._taken[seeker.link] -= 1
+        self._count(seeker.link, -1)
         if self._held_back[seeker.link]:
             self._free_again.append(seeker.link)
         if mbit_s is not None and mbit_s > 0.0:
@@ -103,8 +106,12 @@ class Seats:
             return None
         return max(0.0, self._retries[0].not_before_s - now_s)
 
+    def _count(self, link: LinkId, visits: int) -> None:
+        self._taken[link] += visits
+        self._beside.walking(link, self._taken[link])
+
     def _has_room(self, link: LinkId) -> bool:
-        return self._taken[link] < self._caps.per_link
+        return self._taken[link] + self._beside.looks(link) < self._caps.per_link
 
     def _from_freed_link(self) -> Seeker | None:
         while self._free_again:

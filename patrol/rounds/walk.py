@@ -18,6 +18,7 @@ from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
 from patrol.ports import Clock, EvidenceFull, StoreFull, StoreUnavailable, Visitor
+from patrol.rounds.beside import Beside
 from patrol.rounds.forecast import Pace
 from patrol.rounds.judge import Judged, VisitStart
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
@@ -70,6 +71,7 @@ class WalkOrder:
     caps: Caps
     options: VisitOptions
     stream: StreamChoice = StreamChoice.MAIN
+    beside: Beside | None = None  # what second looks take of the caps meanwhile
 
 
 class Walk:
@@ -90,6 +92,7 @@ class Walk:
         self._seats = Seats(
             (Seeker(camera=v.camera, link=order.cameras[v.camera].link) for v in order.visits),
             order.caps,
+            order.beside,
         )
         self._visits: set[asyncio.Task[None]] = set()
         self._looks: dict[CameraId, asyncio.Task[Sample]] = {}

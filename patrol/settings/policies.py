@@ -15,9 +15,12 @@ from patrol.domain.health import HealthPolicy
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.rules import Rules
+from patrol.domain.verdict import Verifier
 from patrol.domain.working_time import OfficeHours
+from patrol.ports.weights import ModelSpec
 from patrol.settings.outward import Outward
 from patrol.settings.problems import Problem
+from patrol.settings.review import ReviewSettings
 from streams.model import StreamChoice
 
 
@@ -87,6 +90,8 @@ class ConsoleSettings:
     tls_key: Path | None = None
     behind_tls: bool = False  # a proxy in front speaks https
     session_h: float = 12.0  # a shift and its hand-over
+    live_s: float = 60.0  # a live look ends by itself
+    live_at_once: int = 3  # of the whole house: two operators and a duty lead
     assets: Path = Path("var/assets")  # scripts of the map and the charts (`patrol assets install`)
 
 
@@ -101,6 +106,7 @@ class Settings:
     evidence: Path = Path("var/evidence")
     models: Path = Path("var/models")
     objects: bool = True  # look for objects when their weights are installed
+    own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
     sampling: Sampling = Sampling()
     limits: Limits = Limits()
     retention: Retention = Retention()
@@ -113,6 +119,8 @@ class Settings:
     office: OfficeHours | None = field(default_factory=OfficeHours)  # None: round the clock
     calendar: Calendar = field(default_factory=Calendar)
     health: HealthPolicy = field(default_factory=HealthPolicy)
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    verification: Verifier = Verifier.MACHINE  # who decides whether a handled case is done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

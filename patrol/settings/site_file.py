@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from patrol.domain.calendar import Calendar
+from patrol.domain.verdict import Verifier
 from patrol.settings.calendar import CalendarSection, HealthSection, PlanSection
 from patrol.settings.environment import BadReference, expand
 from patrol.settings.fields import (
@@ -37,6 +38,7 @@ from patrol.settings.policies import (
     default_plans,
 )
 from patrol.settings.problems import FileNotes, did_you_mean
+from patrol.settings.review import ReviewSection
 from patrol.settings.yaml_file import Document, read_yaml
 from streams.model import StreamChoice
 
@@ -102,6 +104,8 @@ class _ConsoleSection(Section):
     tls_key: Path | None = None
     behind_tls: bool = False
     session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
+    live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
+    live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)
     assets: Path = ConsoleSettings().assets
 
 
@@ -122,6 +126,8 @@ class _SiteFile(OutwardSections):
     office: OfficeSection = OfficeSection()
     calendar: CalendarSection = CalendarSection()
     health: HealthSection = HealthSection()
+    review: ReviewSection = ReviewSection()
+    verification: Verifier = Verifier.MACHINE
 
     @model_validator(mode="after")
     def _office_hours_make_sense(self) -> Self:
@@ -153,6 +159,7 @@ class _SiteFile(OutwardSections):
             quality=dict(self.quality), centre_phone=self.centre.phone,
             console=ConsoleSettings(**self.console.model_dump()),
             office=self.office.policy(site.timezone, calendar.holidays), outward=self.outward(),
+            review=self.review.policy(), verification=self.verification,
         )  # fmt: skip
 
 

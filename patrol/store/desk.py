@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select, text
 
 from patrol.domain.access import AccessEntry, utc_text
 from patrol.domain.ids import CameraId, MessageKey
@@ -13,6 +13,7 @@ from patrol.domain.observation import Light
 from patrol.store.chain import Chain, first_broken
 from patrol.store.db import Db
 from patrol.store.desk_tables import (
+    BY_A_PERSON,
     access_log,
     dead_letters,
     inbox,
@@ -23,6 +24,7 @@ from patrol.store.desk_tables import (
 from patrol.store.types import clean_text
 
 ACCESS = "access_log"
+PEOPLES_LOOK = text(f"({BY_A_PERSON})")  # written out: the partial index answers it
 KEPT_BYTES = 4096  # of a refused message (ports: the first 4 KiB)
 
 
@@ -118,6 +120,14 @@ class SqlAccessLog:
         }
         link = chain.extend(number + 1, previous, *access_fields(line))
         self._db.add(access_log, [{**line, "previous": previous, "hash": link}])
+
+    def last_looks(self, before: datetime) -> Mapping[CameraId, datetime]:
+        """See the port."""
+        line = access_log.c
+        newest = select(line.camera, func.max(line.at).label("last_at")).where(
+            PEOPLES_LOOK, line.camera.is_not(None), line.at < before
+        )
+        return {row.camera: row.last_at for row in self._db.all(newest.group_by(line.camera))}
 
     def first_broken(self) -> int | None:
         """See the port."""

@@ -98,6 +98,7 @@ withdrawals = Table(
     Index("uq_withdrawals_standing", "camera", unique=True, **where("restored_at IS NULL")),
     sqlite_autoincrement=True,
 )
+BY_A_PERSON = "who NOT IN ('patrol', 'rules')"  # domain.ranking.NO_PERSON
 access_log = Table(
     "access_log",
     metadata,
@@ -110,6 +111,7 @@ access_log = Table(
     Column("previous", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Index(None, "camera", "number"),
+    Index("ix_access_log_people", "camera", "at", **where(BY_A_PERSON)),
 )
 chains = Table(  # the head of each chained log, so that a cut-off tail is noticed
     "chains",

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, select, text
 
-from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.finding import Finding, FindingState, Origin, SecondSight
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Box, Observation, Subject
@@ -75,14 +75,16 @@ class SqlFindings:
     def track_records(self, since: datetime) -> Mapping[tuple[CameraId, Subject], TrackRecord]:
         """See the port."""
         f = findings.c
-        right = func.sum(case((f.state.in_(RIGHT), 1), else_=0))
+        machines = f.origin == Origin.MACHINE
+        right = func.sum(case((machines & f.state.in_(RIGHT), 1), else_=0))
+        judged = func.sum(case((machines, 1), else_=0))
         decided = f.found_at >= since, f.state.in_((*RIGHT, FindingState.DISMISSED))
         grouped = (
             select(
                 f.camera,
                 f.subject,
                 right.label("confirmed"),
-                func.count().label("decided"),
+                judged.label("decided"),
                 func.max(f.decided_at).label("last_at"),
             )
             .where(*decided, f.decided_by.not_in(sorted(NO_PERSON)))
@@ -90,7 +92,7 @@ class SqlFindings:
         )
         return {
             (row.camera, Subject(row.subject)): TrackRecord(
-                confirmed=int(row.confirmed), decided=row.decided, last_at=row.last_at
+                confirmed=int(row.confirmed), decided=int(row.decided), last_at=row.last_at
             )
             for row in self._db.all(grouped)
         }
@@ -114,7 +116,8 @@ class SqlFindings:
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """See the port."""
-        alike = findings.c.camera == camera, findings.c.category == category, WAITING
+        f = findings.c
+        alike = f.camera == camera, f.category == category, f.origin == Origin.MACHINE, WAITING
         oldest = select(findings).where(*alike).order_by(findings.c.found_at, findings.c.id)
         row = self._db.first(self._db.locked(oldest.limit(1)))
         return None if row is None else finding_of(row)
@@ -135,6 +138,21 @@ class SqlFindings:
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
         return [finding_of(row) for row in rows]
+
+    def doubted(self, *, limit: int = 100) -> Sequence[Finding]:
+        """See the port."""
+        f = findings.c
+        unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), WAITING
+        oldest = select(findings).where(*unseen).order_by(f.decided_at, f.id).limit(limit)
+        return [finding_of(row) for row in self._db.all(oldest)]
+
+    def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
+        """See the port."""
+        f = findings.c
+        real = f.state == FindingState.CONFIRMED, f.origin == Origin.MACHINE
+        people = f.found_at >= since, f.decided_by.not_in(sorted(NO_PERSON))
+        newest = select(findings).where(*real, *people).order_by(f.found_at.desc(), f.id)
+        return [finding_of(row) for row in self._db.all(newest.limit(limit))]
 
 
 def _look_of(observation: Row[Any], looks: Sequence[Row[Any]]) -> int | None:
@@ -220,6 +238,9 @@ def _row(finding: Finding) -> Mapping[str, Any]:
         "reason": finding.reason,
         "case": finding.case,
         "origin": finding.origin,
+        "again_at": finding.again and finding.again.at,
+        "again_why": finding.again.why if finding.again else "",
+        "again_picture": finding.again and finding.again.picture,
     }
 
 
@@ -248,4 +269,11 @@ def finding_of(row: Row[Any]) -> Finding:
         reason=row.reason,
         case=row.case,
         origin=Origin(row.origin),
+        again=_again(row),
     )
+
+
+def _again(row: Row[Any]) -> SecondSight | None:
+    if row.again_at is None:
+        return None
+    return SecondSight(at=row.again_at, why=row.again_why, picture=row.again_picture)

@@ -183,6 +183,14 @@ class SqlRounds:
             .order_by(visits.c.place),
         )
 
+    def last_seen(self, before: datetime) -> Mapping[CameraId, datetime]:
+        """See the port."""
+        v, seen = visits.c, (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
+        newest = select(v.camera, func.max(v.finished_at).label("at")).where(
+            v.outcome.in_(seen), v.finished_at < before
+        )
+        return {row.camera: row.at for row in self._db.all(newest.group_by(v.camera))}
+
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
         """See the port."""
         newest = visits.c.finished_at.desc(), visits.c.number.desc()
@@ -210,6 +218,7 @@ def _row(a_round: Round) -> Mapping[str, Any]:
         "started_at": a_round.started_at,
         "finished_at": a_round.finished_at,
         "reason": a_round.reason,
+        "scope": a_round.scope,
         "wall_s": a_round.wall_s,
         "cpu_s": a_round.cpu_s,
         "peak_rss_mb": a_round.peak_rss_mb,
@@ -229,6 +238,7 @@ def _round(row: Row[Any]) -> Round:
         started_at=row.started_at,
         finished_at=row.finished_at,
         reason=row.reason,
+        scope=row.scope,
         wall_s=row.wall_s,
         cpu_s=row.cpu_s,
         peak_rss_mb=row.peak_rss_mb,
