@@ -4,7 +4,7 @@ For a camera that was moved on purpose, or a yard that was rebuilt: no new conne
 what was accepted is a picture that the person could look at. Written down in the access log.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, Sha256
 from patrol.domain.observation import Light
-from patrol.domain.round import StoredPicture, Visit
+from patrol.domain.round import StoredPicture
+from patrol.domain.zone import area_mark
 from patrol.ports import EvidenceStore, Store, UnitOfWork
+from patrol.rounds.judge import AREA
 from patrol.rounds.plan import why_refused
 from patrol.vision.accept import accept
 from patrol.vision.sight import EyePolicy
@@ -46,9 +48,19 @@ class Acceptance:
     zone: ZoneInfo
 
     def __call__(
-        self, camera_id: str, cameras: Mapping[CameraId, Camera], *, by: str, now: datetime
+        self,
+        camera_id: str,
+        cameras: Mapping[CameraId, Camera],
+        *,
+        by: str,
+        now: datetime,
+        picture: Sha256 | None = None,
     ) -> NewNormal:
-        """Raises KeyError (no such camera), NotAccepted."""
+        """Raises KeyError (no such camera), NotAccepted.
+
+        `picture`: the one that was looked at; when another one is the newest by now, nothing is
+        accepted.
+        """
         camera = cameras[CameraId(camera_id)]
         with self.store.begin() as uow:  # it writes: no visit's memory comes in between
             refusal = why_refused(
@@ -57,6 +69,8 @@ class Acceptance:
             if refusal is not None:
                 raise NotAccepted(f"camera {camera.id}: may not be looked through, {refusal}")
             normal = self._newest(uow, camera, by, now)
+            if picture is not None and normal.picture != picture:
+                raise NotAccepted(f"camera {camera.id}: a newer picture has come, look at it first")
             uow.access.append(
                 at=now, who=by, what="accept_as_normal", camera=camera.id,
                 why=f"{normal.light} picture {normal.picture}",
@@ -65,8 +79,7 @@ class Acceptance:
         return normal
 
     def _newest(self, uow: UnitOfWork, camera: Camera, by: str, now: datetime) -> NewNormal:
-        visits = uow.rounds.latest_visits(camera.id, limit=LOOK_BACK)
-        for light, picture in _candidates(uow, visits):
+        for light, picture in candidates(uow, camera):
             try:
                 jpeg = self.evidence.get(picture.sha256)
             except KeyError:
@@ -87,10 +100,17 @@ class Acceptance:
         raise NotAccepted(f"camera {camera.id}: no usable picture of its last {LOOK_BACK} visits")
 
 
-def _candidates(uow: UnitOfWork, visits: Sequence[Visit]) -> Iterator[tuple[Light, StoredPicture]]:
-    """Pictures that still exist, newest first, of visits that saw something."""
-    for visit in visits:
+def candidates(uow: UnitOfWork, camera: Camera) -> Iterator[tuple[Light, StoredPicture]]:
+    """Pictures that still exist, newest first, of visits that saw something.
+
+    What was taken before the visible area changed is black where one may look now, so it is no
+    candidate.
+    """
+    mark = area_mark(camera.areas.visible)
+    for visit in uow.rounds.latest_visits(camera.id, limit=LOOK_BACK):
         if not visit.usable_pictures or visit.light not in set(Light):
+            continue
+        if (visit.facts or {}).get(AREA, mark) != mark:
             continue
         for picture in sorted(visit.pictures, key=lambda one: one.taken_at, reverse=True):
             if uow.pictures.get(picture.sha256) is not None:

@@ -4,6 +4,7 @@ Only cameras are followed while we run; people, grids and plans are read at star
 saved half-way keeps the registry that we have, and says so once.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,10 +23,11 @@ class LiveRegistry:
     """Answers with the cameras of the newest files that were without a problem."""
 
     def __init__(self, site: Site, folder: Path | None, load: Callable[[Path], Site]) -> None:
+        self.folder = folder
+        self.load = load
         self._cameras: Mapping[CameraId, Camera] = site.registry.cameras
-        self._folder = folder
-        self._load = load
         self._seen = self._stamps()
+        self._lock = threading.Lock()  # whoever wrote a file must find it read
 
     def cameras(self) -> Mapping[CameraId, Camera]:
         """As last read."""
@@ -33,21 +35,22 @@ class LiveRegistry:
 
     def refresh(self) -> None:
         """Read again when a file changed; two stat calls when none did."""
-        stamps = self._stamps()
-        if self._folder is None or stamps == self._seen:
-            return
-        self._seen = stamps
-        try:
-            self._cameras = self._load(self._folder).registry.cameras
-        except ConfigProblems as exc:
-            log.warning("the changed registry is not used", problems=len(exc.problems))
-        else:
-            log.info("registry read again", cameras=len(self._cameras))
+        with self._lock:
+            stamps = self._stamps()
+            if self.folder is None or stamps == self._seen:
+                return
+            self._seen = stamps
+            try:
+                self._cameras = self.load(self.folder).registry.cameras
+            except ConfigProblems as exc:
+                log.warning("the changed registry is not used", problems=len(exc.problems))
+            else:
+                log.info("registry read again", cameras=len(self._cameras))
 
     def _stamps(self) -> tuple[tuple[int, int] | None, ...]:
-        if self._folder is None:
+        if self.folder is None:
             return ()
-        return tuple(_stamp(self._folder / name) for name in FOLLOWED)
+        return tuple(_stamp(self.folder / name) for name in FOLLOWED)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

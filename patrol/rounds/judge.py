@@ -15,6 +15,7 @@ from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.observation import Light, Observation
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.domain.zone import area_mark
 from patrol.ports import Clock, Detector, EvidenceFull, EvidenceStore
 from patrol.vision.judge import EyePolicy, Judgement, Sight, judge_visit
 from streams.decode import decode
@@ -23,6 +24,7 @@ from streams.model import BgrImage, Picture, Sample
 
 log = structlog.get_logger(__name__)
 
+AREA = "visible_area"  # among a visit's facts: the mark of the area that could be seen
 UNUSABLE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
 Memories = Mapping[Light, bytes]
 
@@ -137,7 +139,7 @@ class Judge:
             usable_pictures=usable,
             faults=verdict.faults,
             readings=verdict.readings,
-            facts=asdict(sample.facts),
+            facts={**asdict(sample.facts), AREA: area_mark(camera.areas.visible)},
             freshness=str(sample.freshness),
             light=str(verdict.light),
             pictures=stored,

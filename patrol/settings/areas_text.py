@@ -7,7 +7,7 @@ text out. Whoever calls has the result read by `load_site` before it replaces an
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -61,6 +61,22 @@ def with_areas(path: Path, camera: str, areas: Plain) -> str:
     else:
         lines[here.first : here.end] = _changed(here, lines, document.data[camera], wanted)
     return "\n".join([*lines, ""])
+
+
+def without(path: Path, gone: Collection[str]) -> str:
+    """The file's text without these cameras. Raises NotEditable."""
+    document = _read(path)
+    lines = path.read_text("utf-8-sig").splitlines()
+    if document is None or not set(gone) & set(document.data or ()):
+        return "\n".join([*lines, ""])
+    root = document.root
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        raise NotEditable(f"{path.name} is one mapping in braces: give each camera its own lines")
+    for part in reversed(list(_parts(root, lines, len(lines)))):
+        if part.key in gone:
+            lines[part.first : part.end] = _lifted(lines[part.first : part.end], "")
+    left = [*lines, ""]
+    return "\n".join(left if set(document.data) - set(gone) else [*left[:-1], "{}", ""])
 
 
 def _read(path: Path) -> Document | None:

@@ -106,6 +106,8 @@ class _ConsoleSection(Section):
     session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
     live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
     live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)
+    live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
+    live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)
     assets: Path = ConsoleSettings().assets
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.domain.zone import PictureAreas, area_mark
+from patrol.domain.zone import PictureAreas
 from patrol.vision.change.causes import frame_wide
 from patrol.vision.change.model import ChangeReport, ShiftReading
 from patrol.vision.change.regions import Evidence, changed_mask, describe, places
@@ -59,7 +59,7 @@ def compare(
     if model is None or not memory.comparable(at) or small[0].size != memory.size:
         state = SceneState.LEARNING if memory.state is SceneState.READY else memory.state
         return ChangeReport(state=state, memory=memory)
-    if memory.area not in {"", area_mark(areas.visible)}:
+    if not memory.holds_for(areas.visible):
         return ChangeReport(state=SceneState.SUSPENDED, memory=suspend(memory, AREA_CHANGED))
     first = _look(small[0], model, areas, memory.light)
     shift = measure_shift(first.alignment, model, small[0])

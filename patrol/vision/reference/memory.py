@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Box, Light
+from patrol.domain.zone import Polygon, area_mark
 from patrol.vision.reference.working import Float, Mask, Working
 from streams.model import BgrImage
 
@@ -88,6 +89,10 @@ class SceneMemory:
         """Whether there is a reference that has not expired, approved just now or not."""
         fresh = self.expires_at is None or at < self.expires_at
         return self.model is not None and fresh
+
+    def holds_for(self, visible: Polygon | None) -> bool:
+        """Whether it was made in this visible area, as far as is known."""
+        return self.area in {"", area_mark(visible)}
 
     def to_bytes(self) -> bytes:
         """Versioned bytes for the store."""

@@ -1,0 +1,82 @@
+"""What may be seen and where to look, as drawn by a person: into zones.yaml, and into the log."""
+
+import json
+import threading
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from patrol.app.registry import LiveRegistry
+from patrol.app.registry_files import check, replaced
+from patrol.console.camera_doors import CannotDo, Changed, Drawn
+from patrol.domain.ids import CameraId
+from patrol.ports import Clock, Store
+from patrol.settings.areas_text import NotEditable, areas_of, with_areas
+
+FILE: Final = "zones.yaml"
+
+
+def folder_of(live: LiveRegistry) -> Path:
+    """Where the files are. Raises CannotDo when nobody said."""
+    if live.folder is None:
+        raise CannotDo("this service was started without a configuration directory")
+    return live.folder
+
+
+class AreaDesk:
+    """One change at a time; the lines of zones.yaml that are not its business stay."""
+
+    def __init__(
+        self, store: Store, clock: Clock, live: LiveRegistry, writing: threading.Lock
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._live = live
+        self._writing = writing  # one change of the registry's files at a time
+
+    def drawn(self, camera: CameraId) -> Drawn:
+        """As the file says it now."""
+        try:
+            areas = areas_of(folder_of(self._live) / FILE, camera)
+        except NotEditable as exc:
+            raise CannotDo(str(exc)) from exc
+        return Drawn(areas=areas, mark=_mark(areas))
+
+    def draw(
+        self, camera: CameraId, areas: Mapping[str, Any], *, mark: str, by: str, why: str
+    ) -> Drawn:
+        """Raises Changed, CannotDo, ConfigProblems."""
+        folder, now = folder_of(self._live), self._clock.now()
+        with self._writing:
+            before = self.drawn(camera)
+            if before.mark != mark:
+                raise Changed("somebody else drew here meanwhile")
+            try:
+                contents = {FILE: with_areas(folder / FILE, camera, areas).encode()}
+            except NotEditable as exc:
+                raise CannotDo(str(exc)) from exc
+            check(folder, contents, self._live.load)
+            with self._store.begin() as uow:
+                uow.access.append(
+                    at=now, who=by, what="change_areas", camera=camera,
+                    why=f"{_summary(before.areas, areas)}; {why}",
+                )  # fmt: skip
+                with replaced(folder, contents):
+                    uow.commit()
+            self._live.refresh()
+        return self.drawn(camera)
+
+
+def _mark(areas: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(areas, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _summary(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """`visible: 4 → 5 points, zones: 1 → 2`: what kind of change it was, for the log."""
+    said = []
+    for key, unit in (("visible", " points"), ("ignore", ""), ("zones", "")):
+        old, new = before.get(key) or (), after.get(key) or ()
+        if list(old) != list(new):
+            said.append(f"{key}: {len(old)} → {len(new)}{unit}")
+    return ", ".join(said) or "nothing changed"
