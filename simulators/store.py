@@ -12,6 +12,7 @@ from simulators.store_accounts import (
     MemoryApiKeys,
     MemoryCasePhotos,
     MemoryClaims,
+    MemoryPictureLinks,
     MemorySessions,
 )
 from simulators.store_books import MemoryCases, MemoryRounds
@@ -54,6 +55,7 @@ class MemoryUnit:
         self.consents = books.consents
         self.access = books.access
         self.pictures = books.pictures
+        self.picture_links = books.picture_links
         self.memories = books.memories
         self.registry = books.registry
         self.suppressions = books.suppressions
@@ -103,6 +105,7 @@ class _Books:
         self.claims = MemoryClaims(self.journal)
         self.api_keys = MemoryApiKeys(self.journal)
         self.case_photos = MemoryCasePhotos(self.journal)
+        self.picture_links = MemoryPictureLinks(self.journal)
         self.deliveries = MemoryDeliveries(self.journal)
         self.stoppages = MemoryStoppages(self.journal)
         self.troubles = MemoryTroubles(self.journal)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from patrol.domain.account import Account, ApiKey, CasePhoto, Claim, Session
-from patrol.domain.ids import CaseId, FindingId, MessageKey
+from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey
+from patrol.domain.picture_link import Opening
 from simulators.store_rows import Journal, Rows
 
 
@@ -143,3 +144,30 @@ class MemoryCasePhotos:
         """See the port."""
         mine = [photo for photo in self._rows.values() if photo.case == case_id]
         return sorted(mine, key=lambda photo: (photo.at, photo.key))
+
+
+class MemoryPictureLinks:
+    """Fulfils ports.PictureLinks."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._keys: Rows[str, bytes] = Rows(journal)
+        self._rows: Rows[tuple[CaseId, GridCode, int], Opening] = Rows(journal)
+
+    def key(self, fresh: bytes) -> bytes:
+        """See the port."""
+        if "picture_links" not in self._keys:
+            self._keys["picture_links"] = fresh
+        return self._keys["picture_links"]
+
+    def open(self, opening: Opening) -> bool:
+        """See the port."""
+        key = (opening.case, opening.grid, opening.revision)
+        if key in self._rows:
+            return False
+        self._rows[key] = opening
+        return True
+
+    def openings(self, case_id: CaseId, grid: GridCode) -> Sequence[Opening]:
+        """See the port."""
+        mine = [o for o in self._rows.values() if (o.case, o.grid) == (case_id, grid)]
+        return sorted(mine, key=lambda opening: opening.revision)

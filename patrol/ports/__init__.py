@@ -7,7 +7,7 @@ tests (tests/contracts/).
 
 from patrol.ports.deliveries import Deliveries
 from patrol.ports.duty import Handovers, Stoppages, Troubles
-from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, Pictures
+from patrol.ports.evidence import EvidenceFull, EvidenceStore, Memories, PictureLinks, Pictures
 from patrol.ports.gate import OPEN_GATE, Gate
 from patrol.ports.house import HouseDoor
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
@@ -43,6 +43,7 @@ __all__ = [
     "Memories",
     "NotConnected",
     "Outbox",
+    "PictureLinks",
     "Pictures",
     "Publisher",
     "RegistryBook",

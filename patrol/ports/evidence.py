@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from patrol.domain.ids import CameraId, Sha256
+from patrol.domain.ids import CameraId, CaseId, GridCode, Sha256
 from patrol.domain.observation import Light
+from patrol.domain.picture_link import Opening
 from patrol.domain.round import StoredPicture
 
 
@@ -46,6 +47,19 @@ class Pictures(Protocol):
 
     def deleted(self, sha256: Sha256, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""
+
+
+class PictureLinks(Protocol):
+    """One-time links to the pictures of cases: the key that seals them, and who opened which."""
+
+    def key(self, fresh: bytes) -> bytes:
+        """The site's own; `fresh` becomes it where there is none yet."""
+
+    def open(self, opening: Opening) -> bool:
+        """Write down that it was opened; False when that link was opened before."""
+
+    def openings(self, case_id: CaseId, grid: GridCode) -> Sequence[Opening]:
+        """Of this case as told to this grid."""
 
 
 class Memories(Protocol):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from patrol.ports.deliveries import Deliveries
 from patrol.ports.duty import Handovers, Stoppages, Troubles
-from patrol.ports.evidence import Memories, Pictures
+from patrol.ports.evidence import Memories, PictureLinks, Pictures
 from patrol.ports.people import Accounts, ApiKeys, CasePhotos, Claims, Sessions, Watch
 from patrol.ports.town import AccessLog, Consents, Health, RegistryBook, Suppressions
 from patrol.ports.walk import CasesBook, FindingsBook, RoundsBook
@@ -50,6 +50,10 @@ class UnitOfWork(Protocol):
     @property
     def pictures(self) -> Pictures:
         """The index of stored pictures."""
+
+    @property
+    def picture_links(self) -> PictureLinks:
+        """One-time links."""
 
     @property
     def memories(self) -> Memories:

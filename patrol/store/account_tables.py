@@ -1,9 +1,9 @@
 """The tables of the console: who may log in, who is logged in, who has which finding in hand.
 
-Same rules as `patrol.store.tables`, same metadata. Secrets lie here only as hashes.
+Same rules as `patrol.store.tables`, same metadata. People's secrets lie here only as hashes.
 """
 
-from sqlalchemy import Column, Index, Integer, Table, Text
+from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text
 
 from patrol.store.tables import Plain, metadata, where
 from patrol.store.types import UtcTime, Words
@@ -63,4 +63,19 @@ case_photos = Table(
     Column("by", Words, nullable=False),
     Column("at", UtcTime, nullable=False),
     Index(None, "case"),
+)
+site_keys = Table(  # made by the site for itself, once; never shown
+    "site_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+)
+picture_openings = Table(  # one-time links that were opened
+    "picture_openings",
+    metadata,
+    Column("case", Text, primary_key=True),
+    Column("grid", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("holder", Text, nullable=False),
 )

@@ -30,6 +30,7 @@ from patrol.store.errors import redacted
 from patrol.store.findings import SqlFindings
 from patrol.store.health import SqlHealth
 from patrol.store.outbox import SqlOutbox
+from patrol.store.picture_links import SqlPictureLinks
 from patrol.store.pictures import SqlPictures
 from patrol.store.registry import SqlRegistry
 from patrol.store.rounds import SqlRounds
@@ -51,6 +52,7 @@ class SqlUnit:
         self.consents = SqlConsents(db)
         self.access = SqlAccessLog(db)
         self.pictures = SqlPictures(db)
+        self.picture_links = SqlPictureLinks(db)
         self.memories = SqlMemories(db)
         self.registry = SqlRegistry(db)
         self.suppressions = SqlSuppressions(db)
