@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, select, text
+from sqlalchemy import Column, Row, Select, bindparam, select, text
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.ids import CameraId, CaseId
@@ -37,6 +37,28 @@ _LAST_LINE: Final = (
     .order_by(case_entries.c.place.desc())
     .limit(1)
 )
+_ONE: Final = select(cases).where(cases.c.id == bindparam("this"))
+_OPEN_LIKE: Final = (
+    select(cases)
+    .where(cases.c.camera == bindparam("on"), cases.c.category == bindparam("like"), OPEN)
+    .order_by(cases.c.dispatched_at, cases.c.id)
+    .limit(1)
+)
+_HISTORIES: Final = (
+    select(case_entries)
+    .where(case_entries.c.case.in_(bindparam("these", expanding=True)))
+    .order_by(case_entries.c.case, case_entries.c.place)
+)
+
+
+def _due_by(clock: Column[datetime]) -> Select[Any]:
+    due = select(cases).where(clock <= bindparam("now")).order_by(clock, cases.c.id)
+    return due.limit(bindparam("most"))
+
+
+_LADDER_DUE: Final = _due_by(cases.c.ladder_due_at)
+_LOOK_DUE: Final = _due_by(cases.c.look_due_at)
+_HOLD_DUE: Final = _due_by(cases.c.hold_until)
 
 
 class SqlCases:
@@ -53,7 +75,7 @@ class SqlCases:
 
     def get(self, case_id: CaseId) -> Case:
         """See the port."""
-        found = _read(self._db, self._db.locked(select(cases).where(cases.c.id == case_id)))
+        found = _read(self._db, self._db.locked(_ONE), {"this": case_id})
         if not found:
             raise KeyError(case_id)
         return found[0]
@@ -66,7 +88,7 @@ class SqlCases:
 
     def _known(self, case: Case) -> int:
         """How many lines of its history are stored; they must be its first ones."""
-        last = self._db.run(_LAST_LINE, {"this": case.id}).first()
+        last = self._db.first(_LAST_LINE, {"this": case.id})
         if last is None:
             return 0
         if last.place >= len(case.entries) or not _same(last, case.entries[last.place]):
@@ -82,9 +104,8 @@ class SqlCases:
 
     def open_like(self, camera: CameraId, category: str) -> Case | None:
         """See the port."""
-        alike = cases.c.camera == camera, cases.c.category == category, OPEN
-        oldest = select(cases).where(*alike).order_by(cases.c.dispatched_at, cases.c.id).limit(1)
-        return next(iter(_read(self._db, self._db.locked(oldest))), None)
+        alike = {"on": camera, "like": category}
+        return next(iter(_read(self._db, self._db.locked(_OPEN_LIKE), alike)), None)
 
     def list(self, *, open_only: bool = False, limit: int = 1000) -> Sequence[Case]:
         """See the port."""
@@ -99,27 +120,26 @@ class SqlCases:
 
     def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """See the port."""
-        return self._due(cases.c.ladder_due_at, now, limit)
+        return self._due(_LADDER_DUE, now, limit)
 
     def look_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """See the port."""
-        return self._due(cases.c.look_due_at, now, limit)
+        return self._due(_LOOK_DUE, now, limit)
 
     def hold_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """See the port."""
-        return self._due(cases.c.hold_until, now, limit)
+        return self._due(_HOLD_DUE, now, limit)
 
-    def _due(self, clock: Any, now: datetime, limit: int) -> Sequence[Case]:
-        due = select(cases).where(clock <= now).order_by(clock, cases.c.id).limit(limit)
-        return _read(self._db, self._db.locked(due, skip_locked=True))
+    def _due(self, due: Select[Any], now: datetime, limit: int) -> Sequence[Case]:
+        unlocked = self._db.locked(due, skip_locked=True)
+        return _read(self._db, unlocked, {"now": now, "most": limit})
 
 
-def _read(db: Db, statement: Select[Any]) -> list[Case]:
-    rows = db.all(statement)
+def _read(db: Db, statement: Select[Any], values: Mapping[str, Any] | None = None) -> list[Case]:
+    rows = db.all(statement, values)
     histories: defaultdict[str, list[CaseEntry]] = defaultdict(list)
     for part in in_parts(row.id for row in rows):
-        lines = select(case_entries).where(case_entries.c.case.in_(part))
-        for line in db.all(lines.order_by(case_entries.c.case, case_entries.c.place)):
+        for line in db.all(_HISTORIES, {"these": part}):
             histories[line.case].append(entry_of(line))
     return [_case(row, tuple(histories[row.id])) for row in rows]
 

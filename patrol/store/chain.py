@@ -7,13 +7,14 @@ locked while a line is added, so that two writers never continue from the same l
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from patrol.domain.access import FIRST_LINK, link_hash
 from patrol.store.db import Db
 from patrol.store.desk_tables import chains
 
 _EMPTY: Final = (0, FIRST_LINK)
+_HEAD: Final = select(chains).where(chains.c.name == bindparam("this"))
 Fields = tuple[str | int | None, ...]
 
 
@@ -26,12 +27,12 @@ class Chain:
 
     def head(self) -> tuple[int, str]:
         """(number, hash) of the last line, locked; (0, zeros) of an empty log."""
-        mine = self._db.locked(select(chains).where(chains.c.name == self._name))
-        row = self._db.first(mine)
+        mine, this = self._db.locked(_HEAD), {"this": self._name}
+        row = self._db.first(mine, this)
         if row is None and self._db.is_postgres:
             empty = {"name": self._name, "number": 0, "hash": FIRST_LINK}
             self._db.add_if_new(chains, empty, "name")  # waits for whoever adds it just now
-            row = self._db.first(mine)
+            row = self._db.first(mine, this)
         return _EMPTY if row is None else (row.number, row.hash)
 
     def extend(self, number: int, previous: str, *fields: str | int | None) -> str:
@@ -43,7 +44,7 @@ class Chain:
 
     def seen_head(self) -> tuple[int, str]:
         """As `head`, for a reader: locks and adds nothing."""
-        row = self._db.first(select(chains).where(chains.c.name == self._name))
+        row = self._db.first(_HEAD, {"this": self._name})
         return _EMPTY if row is None else (row.number, row.hash)
 
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from patrol.domain.health import Story
 from patrol.domain.ids import CameraId
 from patrol.store.db import Db
 from patrol.store.desk_tables import health, health_changes
+
+_OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
 
 
 class SqlHealth:
@@ -33,7 +35,7 @@ class SqlHealth:
 
     def story(self, camera: CameraId) -> Story | None:
         """See the port."""
-        row = self._db.first(select(health).where(health.c.camera == camera))
+        row = self._db.first(_OF_CAMERA, {"this": camera})
         return None if row is None else _story(row)
 
     def put_story(self, camera: CameraId, story: Story, *, changed: bool) -> None:

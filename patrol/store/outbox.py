@@ -9,7 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, case, exists, func, or_, select, text
+from sqlalchemy import (
+    BindParameter,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
 
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.levels import IN_OFFICE_HOURS
@@ -24,6 +37,7 @@ from patrol.domain.message import (
 from patrol.store.db import Db, in_parts
 from patrol.store.desk_tables import UNSENT, outbox
 from patrol.store.tables import OPEN_CASE, cases
+from patrol.store.types import UtcTime
 
 # Written out as text for the partial indexes: of a Boolean column SQLAlchemy makes `(…) = 1` on
 # SQLite, which no partial index answers.
@@ -34,6 +48,50 @@ _earlier = outbox.alias("earlier")
 _EARLIER_QUEUED = text(f"(earlier.{UNSENT})")
 _FREE = {"lease_holder": None, "lease_until": None}
 _TIMES: Final = ("tried_at", *STAMPS.values())
+_THESE: Final[BindParameter[Any]] = bindparam("these", expanding=True)
+_NOW: Final = bindparam("now", type_=UtcTime)
+_UNSENT: Final = select(func.count()).select_from(outbox).where(QUEUED)
+_OF_CASE: Final = select(outbox).where(outbox.c.case == bindparam("this")).order_by(outbox.c.number)
+_TAKE: Final = (
+    outbox.update()
+    .where(outbox.c.number.in_(_THESE))
+    .values(
+        lease_holder=bindparam("holder"),
+        lease_until=bindparam("until"),
+        tried_at=func.coalesce(outbox.c.tried_at, _NOW),
+    )
+)
+_RELEASE: Final = outbox.update().where(outbox.c.key.in_(_THESE), QUEUED).values(_FREE)
+
+
+def _free_rows() -> Select[Any]:
+    """What nobody holds, unless an earlier message of its topic is in other hands."""
+    far, until = bindparam("far", type_=UtcTime), outbox.c.lease_until
+    in_other_hands = exists().where(
+        _earlier.c.topic == outbox.c.topic,
+        _earlier.c.number < outbox.c.number,
+        _EARLIER_QUEUED,
+        _earlier.c.lease_until > _NOW,
+        _earlier.c.lease_until <= far,
+        _earlier.c.lease_holder != bindparam("holder"),
+    )
+    free = or_(until.is_(None), until <= _NOW, until > far)
+    found = select(outbox).where(QUEUED, free, ~in_other_hands)
+    return found.order_by(outbox.c.number).limit(bindparam("most"))
+
+
+def _marking(event: DeliveryEvent) -> Update:
+    """Every row that may move by the event does, the others stay as they are."""
+    moves = {before: after for (before, what), after in MOVES.items() if what is event}
+    values: dict[str, Any] = {"state": case(moves, value=outbox.c.state), **_FREE}
+    if (stamp := STAMPS.get(event)) is not None:
+        values[stamp] = func.coalesce(outbox.c[stamp], _NOW)
+    these = outbox.c.key.in_(_THESE), outbox.c.state.in_(list(moves))
+    return outbox.update().where(*these).values(values)
+
+
+_FREE_ROWS: Final = _free_rows()
+_MARK: Final = {event: _marking(event) for event in DeliveryEvent}
 
 
 class SqlOutbox:
@@ -55,30 +113,17 @@ class SqlOutbox:
         rows = self._candidates(holder, now, now + max(timedelta(seconds=lease_s), _FAR), limit)
         if self._db.is_postgres:
             rows = self._without_overtaking(rows, holder, now)
-        until = now + timedelta(seconds=lease_s)
+        values = {"holder": holder, "until": now + timedelta(seconds=lease_s), "now": now}
         for part in in_parts(row.number for row in rows):
-            mine = outbox.update().where(outbox.c.number.in_(part))
-            tried_at = func.coalesce(outbox.c.tried_at, now)
-            self._db.run(mine.values(lease_holder=holder, lease_until=until, tried_at=tried_at))
+            self._db.run(_TAKE, {"these": part, **values})
         return [message_of(row, row.tried_at or now) for row in rows]
 
     def _candidates(
         self, holder: str, now: datetime, far: datetime, limit: int
     ) -> Sequence[Row[Any]]:
         """`far`: a lease that ends later was made under a clock that has been set back since."""
-        in_other_hands = exists().where(
-            _earlier.c.topic == outbox.c.topic,
-            _earlier.c.number < outbox.c.number,
-            _EARLIER_QUEUED,
-            _earlier.c.lease_until > now,
-            _earlier.c.lease_until <= far,
-            _earlier.c.lease_holder != holder,
-        )
-        until = outbox.c.lease_until
-        free = or_(until.is_(None), until <= now, until > far)
-        statement = select(outbox).where(QUEUED, free, ~in_other_hands)
-        in_order = statement.order_by(outbox.c.number).limit(limit)
-        return self._db.all(self._db.locked(in_order, skip_locked=True, of=outbox))
+        free = self._db.locked(_FREE_ROWS, skip_locked=True, of=outbox)
+        return self._db.all(free, {"holder": holder, "now": now, "far": far, "most": limit})
 
     def _without_overtaking(
         self, rows: Sequence[Row[Any]], holder: str, now: datetime
@@ -101,22 +146,17 @@ class SqlOutbox:
 
     def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
         """See the port."""
-        moves = {before: after for (before, what), after in MOVES.items() if what is event}
-        values: dict[str, Any] = {"state": case(moves, value=outbox.c.state), **_FREE}
-        if (stamp := STAMPS.get(event)) is not None:
-            values[stamp] = func.coalesce(outbox.c[stamp], now)
         for part in in_parts(keys):
-            of_these = outbox.c.key.in_(part), outbox.c.state.in_(list(moves))
-            self._db.run(outbox.update().where(*of_these).values(values))
+            self._db.run(_MARK[event], {"these": part, "now": now})
 
     def release(self, keys: Sequence[MessageKey]) -> None:
         """See the port."""
         for part in in_parts(keys):
-            self._db.run(outbox.update().where(outbox.c.key.in_(part), QUEUED).values(_FREE))
+            self._db.run(_RELEASE, {"these": part})
 
     def unsent(self) -> int:
         """See the port."""
-        return int(self._db.scalar(select(func.count()).select_from(outbox).where(QUEUED)))
+        return int(self._db.scalar(_UNSENT))
 
     def oldest_unsent(self) -> datetime | None:
         """See the port."""
@@ -126,8 +166,7 @@ class SqlOutbox:
 
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """See the port."""
-        about = select(outbox).where(outbox.c.case == case_id).order_by(outbox.c.number)
-        return [message_of(row) for row in self._db.all(about)]
+        return [message_of(row) for row in self._db.all(_OF_CASE, {"this": case_id})]
 
     def pushed_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
         """See the port."""

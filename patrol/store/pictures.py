@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Row, case, select
+from sqlalchemy import Executable, Row, bindparam, case, select
 
 from patrol.domain.access import utc_text
 from patrol.domain.ids import Sha256
@@ -19,6 +19,8 @@ from patrol.store.db import Db, Insert
 from patrol.store.tables import deletions, pictures
 
 DELETIONS = "deletions"
+_ONE = select(pictures).where(pictures.c.sha256 == bindparam("this"))
+_DELETE = pictures.delete().where(pictures.c.sha256 == bindparam("this"))
 
 
 def picture_row(picture: StoredPicture) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class SqlPictures:
 
     def get(self, sha256: Sha256) -> StoredPicture | None:
         """See the port."""
-        row = self._db.first(select(pictures).where(pictures.c.sha256 == sha256))
+        row = self._db.first(_ONE, {"this": sha256})
         return None if row is None else picture_of(row)
 
     def add(self, picture: StoredPicture) -> None:
@@ -99,7 +101,7 @@ class SqlPictures:
 
     def deleted(self, sha256: Sha256, now: datetime) -> None:
         """See the port."""
-        row = self._db.first(self._db.locked(select(pictures).where(pictures.c.sha256 == sha256)))
+        row = self._db.first(self._db.locked(_ONE), {"this": sha256})
         if row is None:
             return
         chain = Chain(self._db, DELETIONS)
@@ -115,7 +117,7 @@ class SqlPictures:
         }
         link = chain.extend(number + 1, previous, *deletion_fields(line))
         self._db.add(deletions, [{**line, "previous": previous, "hash": link}])
-        self._db.run(pictures.delete().where(pictures.c.sha256 == sha256))
+        self._db.run(_DELETE, {"this": sha256})
 
 
 def deletion_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:
