@@ -142,7 +142,7 @@ def _postgres_books(server: Postgres, template: str) -> Iterator[PostgresBooks]:
             server.execute(f"CREATE TABLESPACE \"{space}\" LOCATION '{disk}'")
             place = f'TABLESPACE "{space}"'
         name = server.new_database(f"TEMPLATE {template} {place}")
-        stack.callback(server.execute, f"DROP DATABASE {name} WITH (FORCE)")
+        stack.callback(server.drop, name)
         yield PostgresBooks(server, name, disk)
 
 

@@ -18,9 +18,11 @@ from typing import Final
 
 import psycopg
 
+from patrol.clock import SystemClock
 from simulators.mosquitto import HOST, free_port
 
 WAIT_S: Final = 60
+TRIES: Final = 60
 PASSWORD: Final = "s3cret/@pg"  # noqa: S105  of a server that lives for minutes; a URL must quote it
 
 
@@ -59,6 +61,14 @@ class Postgres:
     def url_of(self, name: str) -> str:
         """SQLAlchemy URL of one of its databases."""
         return self.url.removesuffix("/postgres") + f"/{name}"
+
+    def drop(self, name: str) -> None:
+        """Give a database's files back; needs a checkpoint, which another's full disk holds up."""
+        for _ in range(TRIES):
+            with suppress(psycopg.InternalError):
+                self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+                return
+            SystemClock().sleep(0.5)
 
     def hang_up(self, name: str) -> None:
         """End every connection of a database, as a restart does."""
