@@ -8,6 +8,7 @@ core well. Exit code 1 when a promise was broken or a run had not the disturbanc
 import argparse
 import json
 import logging
+import signal
 import sys
 import time
 import traceback
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=JOBS, help="runs at a time")
     parser.add_argument("--out", type=Path, help="an empty folder to look into afterwards")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers and mounts are put away
     first, _, last = given.seeds.partition("-")
     seeds = [given.seed] if given.seed else range(int(first), int(last or first) + 1)
     quiet = structlog.make_filtering_bound_logger(logging.WARNING)
