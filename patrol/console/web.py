@@ -23,6 +23,7 @@ from patrol.console.gate import LANGUAGE_COOKIE, Forbidden, NotLoggedIn
 from patrol.console.pages import ALL
 from patrol.console.pages.common import CannotBe, NotFound
 from patrol.console.shell import STATIC, WithHeaders, wants_html
+from patrol.domain.approval import NotPossible
 from patrol.domain.case import IllegalMove
 from patrol.domain.finding import AlreadyDecided
 from patrol.ports import Busy, StoreFull, StoreUnavailable
@@ -118,6 +119,7 @@ def _said(
 
 _FAILURES: Final = (
     (IllegalMove, 409, ("当前状态不能这样操作", "not possible now")),
+    (NotPossible, 409, ("现在不能这样操作", "not possible now")),
     (Busy, 409, ("正忙,请稍后", "busy just now")),
     (NotFound, 404, ("没有找到", "not found")),
     (CannotBe, 422, ("填写有误", "cannot be so")),

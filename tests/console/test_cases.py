@@ -1,12 +1,14 @@
 """Cases: seen within one's scope, moved by whom it belongs to, with a reason."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from patrol.domain.case import CaseState
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.ids import CaseId
 
 LogIn = Callable[[str], httpx.Client]
 
@@ -37,14 +39,94 @@ def test_the_board_shows_each_only_what_is_theirs(log_in: LogIn, town: Any) -> N
     assert town.case.id not in log_in("operator").get("/cases?text=没有这样的").text
 
 
+@pytest.fixture
+def copy(town: Any) -> Case:
+    """An open case that nobody else looks at."""
+    with town.store.begin() as uow:
+        number = uow.next_number("copies of the test")
+        again = replace(town.case, id=CaseId(f"C20200101-{number:04d}"), finding=None)
+        uow.cases.add(again)
+        uow.commit()
+    return again
+
+
 def test_a_move_needs_its_right_and_its_reason(log_in: LogIn, town: Any) -> None:
     path = f"/api/cases/{town.case.id}/move"
     asked = {"move": "void", "note": "误报"}
     assert log_in("cadre").post(path, json=asked).status_code == 403
-    assert log_in("operator").post(path, json=asked).status_code == 403
-    assert log_in("duty_lead").post(path, json={"move": "void"}).status_code == 422
+    assert log_in("auditor").post(path, json=asked).status_code == 403
+    assert log_in("operator").post(path, json={"move": "close", "note": "x"}).status_code == 403
+    assert log_in("operator").post(path, json={"move": "void"}).status_code == 422
+    assert log_in("operator").post(path, json={"move": "burn", "note": "x"}).status_code == 404
     unknown = {"move": "reassign", "note": "x", "grid": "620902104999999"}
     assert log_in("operator").post(path, json=unknown).status_code == 404
+
+
+def test_a_wish_is_granted_by_somebody_else(log_in: LogIn, town: Any, copy: Case) -> None:
+    path = f"/api/cases/{copy.id}/move"
+    operator, lead = log_in("operator"), log_in("duty_lead")
+    wish = {"move": "extend", "note": "等吊车", "hours": 24}
+    assert operator.post(path, json=wish).status_code == 200
+    assert operator.post(path, json=wish).status_code == 409
+    assert "等吊车" in lead.get(f"/cases/{copy.id}").text
+    assert operator.post(path, json={"move": "grant"}).status_code == 403
+    assert 'data-move="grant"' not in operator.get(f"/cases/{copy.id}").text
+    assert 'data-move="grant"' in lead.get(f"/cases/{copy.id}").text
+    assert lead.post(path, json={"move": "grant"}).status_code == 200
+    with town.store.begin_read() as uow:
+        granted = uow.cases.get(copy.id)
+    assert granted.request is None
+    assert granted.policy.clocks.close > copy.policy.clocks.close
+
+
+def test_nobody_grants_a_wish_of_ones_own(log_in: LogIn, town: Any, copy: Case) -> None:
+    path = f"/api/cases/{copy.id}/move"
+    lead = log_in("duty_lead")
+    assert lead.post(path, json={"move": "void", "note": "重复"}).status_code == 200
+    assert lead.post(path, json={"move": "grant"}).status_code == 403
+    assert log_in("operator").post(path, json={"move": "withdraw"}).status_code == 403
+    assert lead.post(path, json={"move": "withdraw"}).status_code == 200
+    with town.store.begin_read() as uow:
+        assert uow.cases.get(copy.id).is_open
+        assert uow.cases.get(copy.id).request is None
+
+
+def test_a_suspended_case_shows_no_time_until_it_goes_on(
+    log_in: LogIn, town: Any, copy: Case
+) -> None:
+    path = f"/api/cases/{copy.id}/move"
+    asked = {"move": "suspend", "note": "等水利站放水"}
+    assert log_in("operator").post(path, json=asked).status_code == 200
+    assert log_in("duty_lead").post(path, json={"move": "grant"}).status_code == 200
+    assert "已挂起,停表" in log_in("operator").get(f"/cases/{copy.id}").text
+    assert "挂起</span>" in log_in("operator").get(f"/cases?text={copy.id}").text
+    assert log_in("operator").post(path, json={"move": "resume"}).status_code == 403
+    assert log_in("duty_lead").post(path, json={"move": "resume"}).status_code == 200
+    assert "已挂起,停表" not in log_in("operator").get(f"/cases/{copy.id}").text
+
+
+def test_a_person_says_whether_it_is_done(log_in: LogIn, town: Any, copy: Case) -> None:
+    with town.store.begin() as uow:
+        done = copy.move(CaseEvent.FEED_BACK, at=town.app.clock.now(), by="leader")
+        uow.cases.put(replace(done, look_due_at=None, after=copy.before))
+        uow.commit()
+    operator = log_in("operator")
+    page = operator.get(f"/cases/{copy.id}").text
+    assert "等待人工核查" in page
+    assert page.count('src="/picture/') == 2
+    assert "待人工核查" in operator.get(f"/cases?text={copy.id}").text
+    answer = operator.post(f"/api/cases/{copy.id}/move", json={"move": "gone"})
+    assert answer.json() == {"state": "closed"}
+    with town.store.begin_read() as uow:
+        assert uow.cases.get(copy.id).entries[-2].by == "operator"
+
+
+def test_every_message_stands_in_the_timeline(log_in: LogIn, town: Any) -> None:
+    with town.store.begin_read() as uow:
+        messages = uow.outbox.of_case(town.case.id)
+    assert messages
+    html = log_in("operator").get(f"/cases/{town.case.id}").text
+    assert html.count('<li class="message">') == len(messages)
 
 
 def test_a_case_given_to_another_grid_is_seen_there(log_in: LogIn, town: Any) -> None:
@@ -71,4 +153,4 @@ def test_a_case_given_to_another_grid_is_seen_there(log_in: LogIn, town: Any) ->
 
 
 def test_an_unknown_case_is_not_found(log_in: LogIn) -> None:
-    assert log_in("operator").get("/cases/C20200101-0001").status_code == 404
+    assert log_in("operator").get("/cases/C20190101-0001").status_code == 404

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from patrol.console.pages import (
     audit,
     cameras,
+    case_moves,
     cases,
     entry,
     grid,
@@ -31,6 +32,7 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
         wall,
         review,
         cases,
+        case_moves,
         leader,
         cameras,
         grid,

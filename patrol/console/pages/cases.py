@@ -1,27 +1,21 @@
-"""Cases (案件): the board, one case with everything that happened to it, the desk's moves."""
+"""Cases (案件): the board by state, and one case with everything that happened to it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
-from patrol.console.asking import AtDesk, ForCases, ForMoves
+from patrol.console.asking import AtDesk, ForCases
 from patrol.console.desk import Desk
-from patrol.console.gate import Caller, Forbidden
-from patrol.console.pages.common import (
-    category_words,
-    grid_name,
-    said,
-)
-from patrol.console.pages.one_case import card, one_case, visible
+from patrol.console.gate import Caller
+from patrol.console.pages.case_moves import allowed
+from patrol.console.pages.common import category_words, grid_name
+from patrol.console.pages.one_case import card, one_case
 from patrol.console.words import Words
-from patrol.dispatch import desk as moves
-from patrol.dispatch.verification import verified
-from patrol.domain.account import Right, may_see_case
-from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.account import may_see_case
+from patrol.domain.case import Case, CaseState
+from patrol.domain.ids import CaseId
 from patrol.domain.registry import Registry
 
 MOST_OPEN: Final = 2000
@@ -37,15 +31,6 @@ COLUMNS: Final = (
     ("已办结", "ended", (CaseState.CLOSED, CaseState.VOIDED)),
 )
 router = APIRouter()
-Kind = Literal["gone", "still_there", "reassign", "void", "close", "reopen"]
-
-
-class Move(BaseModel):
-    """One move of the desk."""
-
-    move: Kind
-    note: str = Field(default="", max_length=500)
-    grid: str = ""
 
 
 @router.get("/cases")
@@ -70,52 +55,19 @@ def part(
 @router.get("/cases/{case_id}")
 def case_page(desk: AtDesk, caller: ForCases, case_id: str) -> Response:
     """One case."""
-    return desk.shell.page("case.html", caller, **one_case(desk, caller, CaseId(case_id)))
+    return desk.shell.page("case.html", caller, **_case(desk, caller, case_id))
 
 
 @router.get("/cases/{case_id}/part")
 def case_part(desk: AtDesk, caller: ForCases, case_id: str) -> Response:
     """One case as it moves."""
-    html = desk.shell.fragment("case_part.html", caller, **one_case(desk, caller, CaseId(case_id)))
+    html = desk.shell.fragment("case_part.html", caller, **_case(desk, caller, case_id))
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
-@router.post("/api/cases/{case_id}/move")
-def move(desk: AtDesk, caller: ForMoves, case_id: str, asked: Move) -> Response:
-    """Verify by eye, reassign; ending and reopening are the duty lead's."""
-    if asked.move in ("void", "close", "reopen") and not caller.may(Right.SETTLE):
-        raise Forbidden(f"{caller.account.name} may not {asked.move}")
-    visible(desk, caller, CaseId(case_id))
-    with said():
-        if asked.move != "gone" and not asked.note.strip():
-            raise ValueError(caller.say("请写明理由", "give the reason"))
-        settled = _move(desk, caller, CaseId(case_id), asked)
-    desk.doors.wake()
-    return JSONResponse({"state": settled.state.value})
-
-
-def _move(desk: Desk, caller: Caller, ident: CaseId, asked: Move) -> Case:
-    by, wire, registry = caller.account.name, desk.doors.wire, desk.doors.registry
-    now, note = caller.now, asked.note.strip()
-    with desk.doors.store.begin() as uow:
-        if asked.move in ("gone", "still_there"):
-            gone = asked.move == "gone"
-            settled = verified(
-                uow, ident, gone=gone, by=by, now=now, announcer=wire, note=note,
-                after=uow.cases.get(ident).after,
-            )  # fmt: skip
-        elif asked.move == "reassign":
-            settled = moves.reassign(
-                uow, ident, GridCode(asked.grid), by=by, now=now, registry=registry, wire=wire,
-                note=note,
-            )  # fmt: skip
-        elif asked.move == "reopen":
-            settled = moves.reopen(uow, ident, by=by, now=now, wire=wire, note=note)
-        else:
-            event = CaseEvent.VOID if asked.move == "void" else CaseEvent.CLOSE
-            settled = moves.end(uow, ident, event, by=by, now=now, wire=wire, note=note)
-        uow.commit()
-    return settled
+def _case(desk: Desk, caller: Caller, case_id: str) -> dict[str, Any]:
+    content = one_case(desk, caller, CaseId(case_id))
+    return {**content, "allowed": allowed(content["case"], caller)}
 
 
 def _board(desk: Desk, caller: Caller, level: str, text: str, page: int) -> dict[str, Any]:

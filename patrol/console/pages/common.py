@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Final
 
 from patrol.console.words import Words
 from patrol.domain import category as categories
-from patrol.domain.approval import NotPossible
-from patrol.domain.case import Case, CaseState
+from patrol.domain.case import CaseState
 from patrol.domain.grid import GridLevel
 from patrol.domain.ids import CameraId, GridCode
-from patrol.domain.levels import YELLOW_FROM, Lamp, Level
+from patrol.domain.levels import Lamp, Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import VisitOutcome
 from patrol.domain.words import FAULTS
@@ -47,16 +45,8 @@ def said() -> Iterator[None]:
         yield
     except KeyError as exc:
         raise NotFound(str(exc)) from exc
-    except (ValueError, NotPossible) as exc:
+    except ValueError as exc:
         raise CannotBe(str(exc)) from exc
-
-
-def lamp_of(case: Case, now: datetime) -> Lamp:
-    """The light beside the next limit of an open case."""
-    limit = case.due_at - case.dispatched_at
-    if now > case.due_at:
-        return Lamp.RED
-    return Lamp.YELLOW if now - case.dispatched_at >= limit * YELLOW_FROM else Lamp.GREEN
 
 
 def level_words(level: Level, say: Words) -> str:

@@ -23,10 +23,10 @@ from patrol.console.pages.common import (
     NotFound,
     category_words,
     grid_name,
-    lamp_of,
     level_words,
     state_words,
 )
+from patrol.console.pages.one_case import time_left
 from patrol.console.shell import STATIC, static_address
 from patrol.console.thumbs import photo as as_photo
 from patrol.dispatch.inbox import Handled, Outcome
@@ -210,8 +210,8 @@ def _line(desk: Desk, caller: Caller, case: Case, photos: int) -> dict[str, Any]
         "state": case.state.value,
         "state_words": state_words(case.state, say),
         "open": case.is_open,
-        "lamp": lamp_of(case, caller.now).value,
-        "left": say.left(case.due_at, caller.now),
+        "lamp": case.lamp(caller.now).value,
+        "left": time_left(case, caller),
         "found": say.moment(case.found_at),
         "mine": answers_as(caller.account, case) is not None,
         "escalated": case.rung > 0,

@@ -1,7 +1,8 @@
-"""One case, as its page shows it: everything that happened, who was told, what may be done now."""
+"""One case, as its page shows it: everything that happened, who was told, where it is."""
 
-from collections.abc import Mapping
-from datetime import datetime
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from patrol.console.desk import Desk
@@ -12,20 +13,21 @@ from patrol.console.pages.common import (
     camera_name,
     category_words,
     grid_name,
-    lamp_of,
     level_words,
     person_name,
     state_words,
+    village_of,
 )
 from patrol.console.words import Words
-from patrol.domain.account import Right, may_see_case
-from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.account import may_see_case
+from patrol.domain.case import Case, CaseEvent, Wish
 from patrol.domain.escalation import grids_told
-from patrol.domain.ids import CaseId, PersonId, Sha256
+from patrol.domain.ids import CaseId, GridCode, PersonId, Sha256
 from patrol.domain.levels import Lamp
 from patrol.domain.message import DeliveryState, OutboxMessage
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
+from patrol.domain.verdict import awaits_verdict
 from patrol.report import words
 
 DELIVERY: Final = {
@@ -36,6 +38,12 @@ DELIVERY: Final = {
     DeliveryState.ACKNOWLEDGED: ("已签收", "acknowledged"),
     DeliveryState.OVERDUE: ("超时未答", "no answer"),
     DeliveryState.EXPIRED: ("已失效", "expired"),
+}
+
+WISHES: Final = {
+    Wish.EXTENSION: ("延期", "more time"),
+    Wish.SUSPENSION: ("挂起", "suspension"),
+    Wish.VOID: ("作废", "voiding"),
 }
 
 
@@ -53,7 +61,7 @@ def visible(desk: Desk, caller: Caller, ident: CaseId) -> Case:
 
 def card(case: Case, caller: Caller, registry: Registry) -> dict[str, Any]:
     """What the board and the page say of it in a few words."""
-    say, lamp = caller.say, lamp_of(case, caller.now)
+    say, lamp = caller.say, case.lamp(caller.now)
     last = case.entries[-1] if case.entries else None
     return {
         "id": case.id,
@@ -66,11 +74,23 @@ def card(case: Case, caller: Caller, registry: Registry) -> dict[str, Any]:
         "level": level_words(case.level, say),
         "urgent": case.level.value in ("I", "II"),
         "state": state_words(case.state, say),
-        "left": say.left(case.due_at, caller.now),
+        "left": time_left(case, caller),
+        "asked": say.pair(WISHES[case.request.wish]) if case.request else "",
+        "suspended": case.suspension is not None,
+        "verdict": awaits_verdict(case),
         "rung": case.rung,
         "count": case.count,
         "ended": say.moment(last.at) if last else "—",
     }
+
+
+def time_left(case: Case, caller: Caller) -> str:
+    """Until its next limit, or why no clock of it runs."""
+    if case.suspension is not None:
+        return caller.say("已挂起,停表", "suspended")
+    if case.is_untold:
+        return caller.say("待下发", "not sent yet")
+    return caller.say.left(case.due_at, caller.now)
 
 
 def one_case(desk: Desk, caller: Caller, ident: CaseId) -> dict[str, Any]:
@@ -83,16 +103,14 @@ def one_case(desk: Desk, caller: Caller, ident: CaseId) -> dict[str, Any]:
         stored = {sha: uow.pictures.get(sha) for sha in (case.before, case.after) if sha}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
     context = f"case:{case.id}"
-    camera = registry.cameras.get(case.camera) if case.camera else None
     return {
         "case": case,
         "card": card(case, caller, registry),
         "camera": camera_name(registry, case.camera),
-        "position": (camera.longitude, camera.latitude) if camera and camera.longitude else None,
+        "spot": spot_of(case, registry),
         "limits": _limits(case, caller),
         "ladder": _ladder(case, registry),
-        "timeline": _timeline(case, names, registry, say),
-        "receipts": [_receipt(message, case, registry, say) for message in messages],
+        "timeline": _timeline(case, messages, names, registry, say),
         "before": _picture(caller, case.before, stored, context),
         "after": _picture(caller, case.after, stored, context),
         "photos": [
@@ -100,9 +118,26 @@ def one_case(desk: Desk, caller: Caller, ident: CaseId) -> dict[str, Any]:
              person_name(registry, photo.by, names), photo.at)
             for photo in photos
         ],
-        "allowed": _allowed(case, caller),
+        "asked": _asked(case, names, registry, say),
         "grids": sorted((g.name, g.code) for g in registry.tree.grids.values()),
     }  # fmt: skip
+
+
+def _asked(
+    case: Case, names: Mapping[str, str], registry: Registry, say: Words
+) -> dict[str, Any] | None:
+    """The wish that waits for somebody else's word."""
+    request = case.request
+    if request is None:
+        return None
+    span = timedelta(seconds=request.span_s)
+    return {
+        "wish": say.pair(WISHES[request.wish]),
+        "by": person_name(registry, request.by, names),
+        "at": request.at,
+        "why": request.why,
+        "span": say.lasting(span) if span else "",
+    }
 
 
 def _picture(
@@ -158,48 +193,80 @@ def _phone(registry: Registry, who: PersonId) -> str:
 
 
 def _timeline(
-    case: Case, names: Mapping[str, str], registry: Registry, say: Words
+    case: Case,
+    messages: Sequence[OutboxMessage],
+    names: Mapping[str, str],
+    registry: Registry,
+    say: Words,
 ) -> list[dict[str, Any]]:
-    return [
+    """What people and the house did, and between it every message with its receipts."""
+    lines = [
         {
             "at": entry.at,
             "who": person_name(registry, entry.by, names),
             "what": say.pair(words.CASE_EVENTS[entry.what]),
             "kind": entry.what.value,
             "note": entry.note,
-            "state": state_words(entry.state, say),
+            "receipts": (),
         }
         for entry in case.entries
     ]
+    lines += [_message(message, case, registry, say) for message in messages]
+    return sorted(lines, key=lambda line: line["at"])
 
 
-def _receipt(message: OutboxMessage, case: Case, registry: Registry, say: Words) -> dict[str, Any]:
+def _message(message: OutboxMessage, case: Case, registry: Registry, say: Words) -> dict[str, Any]:
     grid = next((grid for grid in grids_told(case) if f"/{grid}/" in message.topic), None)
+    to = grid_name(registry, grid) if grid else message.topic.split("/")[4]
+    what = say("消息", "message") if message.payload else say("收回消息", "message cleared")
+    good = (DeliveryState.RECEIVED, DeliveryState.OPENED, DeliveryState.ACKNOWLEDGED)
+    bad = (DeliveryState.OVERDUE, DeliveryState.EXPIRED)
     return {
-        "to": grid_name(registry, grid) if grid else message.topic.split("/")[4],
+        "at": message.queued_at,
+        "who": f"→ {to}",
+        "what": what,
+        "kind": "message",
+        "note": "",
         "state": say.pair(DELIVERY[message.state]),
-        "kind": message.state.value,
-        "queued": message.queued_at,
-        "published": message.published_at,
-        "clears": not message.payload,
+        "lamp": "ok" if message.state in good else "warn" if message.state in bad else "",
+        "receipts": [
+            (say.pair(DELIVERY[state]), say.time(at))
+            for state, at in (
+                (DeliveryState.PUBLISHED, message.published_at),
+                (DeliveryState.RECEIVED, message.received_at),
+                (DeliveryState.OPENED, message.opened_at),
+                (DeliveryState.ACKNOWLEDGED, message.answered_at),
+            )
+            if at is not None
+        ],
     }
 
 
-def _allowed(case: Case, caller: Caller) -> set[str]:
-    """Which buttons stand on the page; the server asks again when one is pressed."""
-    allowed: set[str] = set()
-    if caller.may(Right.MOVE_CASES):
-        if case.state is CaseState.FED_BACK:
-            allowed |= {"gone", "still_there"}
-        if case.state in (
-            CaseState.DISPATCHED, CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.RETURNED,
-        ):  # fmt: skip
-            allowed.add("reassign")
-    if caller.may(Right.SETTLE):
-        if case.state is CaseState.CLOSED:
-            allowed.add("reopen")
-        if case.is_open and case.state not in (CaseState.FED_BACK, CaseState.VERIFIED):
-            allowed.add("void")
-        if case.state in (CaseState.RETURNED, CaseState.VERIFIED):
-            allowed.add("close")
-    return allowed
+def spot_of(case: Case, registry: Registry) -> dict[str, Any] | None:
+    """Where its camera stands among its village's, as fractions of a square map."""
+    camera = registry.cameras.get(case.camera) if case.camera else None
+    if camera is None or camera.longitude is None or camera.latitude is None:
+        return None
+    home = village_of(registry, camera.grid)
+    known = [
+        (c.longitude, c.latitude)
+        for c in registry.cameras.values()
+        if c.longitude is not None
+        and c.latitude is not None
+        and village_of(registry, c.grid) == home
+    ]
+    middle = (camera.longitude, camera.latitude)
+    shrink = math.cos(math.radians(middle[1]))  # a degree of longitude is the shorter one
+    west, east = (pick(x for x, _ in known) * shrink for pick in (min, max))
+    south, north = (pick(y for _, y in known) for pick in (min, max))
+    span = max(east - west, north - south) or 1.0
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return round((x * shrink - west) / span, 4), round((north - y) / span, 4)
+
+    return {
+        "near": [at(*one) for one in known],
+        "here": at(*middle),
+        "degrees": middle,
+        "village": grid_name(registry, GridCode(home)),
+    }

@@ -16,13 +16,13 @@ from patrol.console.pages.common import (
     LAMPS,
     category_words,
     grid_name,
-    lamp_of,
     level_words,
     person_name,
     plan_words,
     state_words,
     village_of,
 )
+from patrol.console.pages.one_case import time_left
 from patrol.console.words import Words
 from patrol.domain.account import Duty
 from patrol.domain.case import Case
@@ -118,7 +118,7 @@ def content(desk: Desk, caller: Caller) -> dict[str, Any]:
         accounts = {account.name: account for account in uow.accounts.all()}
         logged_in = {session.account for session in uow.sessions.of(None, caller.now)}
     names = {name: account.shown_as for name, account in accounts.items()}
-    lamps = Counter(lamp_of(case, caller.now) for case in cases)
+    lamps = Counter(case.lamp(caller.now) for case in cases)
     return {
         "now": caller.now,
         "plans": plans,
@@ -195,7 +195,7 @@ def _forecast_words(a_round: Round, forecast: datetime | None, say: Words) -> st
 
 def _pressing(cases: Iterable[Case], now: datetime) -> list[Case]:
     def urgency(case: Case) -> tuple[int, str, datetime]:
-        order = {Lamp.RED: 0, Lamp.YELLOW: 1, Lamp.GREEN: 2}[lamp_of(case, now)]
+        order = {Lamp.RED: 0, Lamp.YELLOW: 1, Lamp.GREEN: 2}[case.lamp(now)]
         return order, case.level.value, case.due_at
 
     return sorted(cases, key=urgency)[:SHOWN_CASES]
@@ -205,12 +205,12 @@ def _case_line(case: Case, caller: Caller, registry: Registry) -> dict[str, Any]
     say = caller.say
     return {
         "id": case.id,
-        "lamp": lamp_of(case, caller.now),
+        "lamp": case.lamp(caller.now),
         "what": category_words(case.category, say),
         "where": grid_name(registry, case.grid),
         "state": state_words(case.state, say),
         "level": level_words(case.level, say),
-        "left": say.left(case.due_at, caller.now),
+        "left": time_left(case, caller),
     }
 
 

@@ -27,7 +27,6 @@ document.getElementById("add")?.addEventListener("submit", async (event) => {
   try { showOnce(await send("/api/accounts", Object.fromEntries(new FormData(event.target)))) } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
 })
 document.addEventListener("click", async (event) => {
-  if (event.target.closest("[data-print]")) print()
   const button = event.target.closest("[data-password]")
   if (!button || !confirm(button.dataset.ask)) return
   try { showOnce(await send(`/api/accounts/${button.dataset.password}/password`, {})) } catch (error) { toast(error.message, "bad") }

@@ -94,6 +94,7 @@ document.getElementById("logout")?.addEventListener("click", async () => {
   try { await send("/api/logout") } finally { location.assign("/login") }
 })
 document.addEventListener("click", async (event) => {
+  if (event.target.closest("[data-print]")) print()
   const button = event.target.closest("button[data-post]")
   if (!button || (button.dataset.ask && !confirm(button.dataset.ask))) return
   button.disabled = true
