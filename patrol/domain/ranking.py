@@ -134,7 +134,9 @@ def _persistence(finding: Finding) -> list[Part]:
 def _second_look(finding: Finding) -> list[Part]:
     if finding.state is not FindingState.UNSURE:
         return []
-    return [Part(weight=0.15, zh="存疑,待复看", en="somebody was unsure")]
+    if finding.again is None:
+        return [Part(weight=0.15, zh="存疑,待复看", en="somebody was unsure")]
+    return [Part(weight=0.3, zh="存疑,已复看", en="somebody was unsure, looked again")]
 
 
 def _priority(standing: Standing) -> list[Part]:

@@ -82,7 +82,7 @@ class BlindSample:
             self._drawn.discard(camera.id)
             uow.findings.add(self._lead(uow, visit, camera, box))
 
-    def end(self, uow: UnitOfWork, round_id: RoundId, cameras: Cameras) -> None:
+    def end(self, uow: UnitOfWork, round_id: RoundId, cameras: Cameras, now: datetime) -> None:
         """Draw what is missing to the share of what was normal, when the round's books close."""
         normal = {c for c, how, _ in uow.rounds.outcomes(round_id) if how is VisitOutcome.NORMAL}
         known = uow.findings.of_round(round_id)
@@ -93,7 +93,7 @@ class BlindSample:
         taken, _ = _taken(uow)
         free = (normal & cameras.keys()) - taken - {finding.camera for finding in known}
         visits = {v.camera: v for v in uow.rounds.visits(round_id) if v.camera in free}
-        last = last_looks(uow, max((v.finished_at for v in visits.values()), default=NEVER))
+        last = last_looks(uow, now)
         looks = {camera: last.get(camera, NEVER) for camera, v in visits.items() if v.pictures}
         for camera in in_order(looks, self.rng)[:missing]:
             visit, place = visits[camera], cameras[camera]

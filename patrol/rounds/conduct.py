@@ -252,7 +252,7 @@ class Conductor:
         gather(uow, ended, cameras, policy, now)
         settle(uow, ended.id, cameras, policy.health, now)
         if ended.state is RoundState.FINISHED:
-            self._sampler(ended).end(uow, ended.id, cameras)
+            self._sampler(ended).end(uow, ended.id, cameras, now)
         return ended
 
     def _occasion(self, plan: str, finish_by: datetime) -> Occasion:

@@ -26,7 +26,13 @@ class Sampler(Protocol):
     def record(self, uow: UnitOfWork, visit: Visit, camera: Camera, box: Box | None) -> None:
         """A visit is being recorded; once for each."""
 
-    def end(self, uow: UnitOfWork, round_id: RoundId, cameras: Mapping[CameraId, Camera]) -> None:
+    def end(
+        self,
+        uow: UnitOfWork,
+        round_id: RoundId,
+        cameras: Mapping[CameraId, Camera],
+        now: datetime,
+    ) -> None:
         """The round's books are being closed."""
 
 
@@ -42,5 +48,11 @@ class NoSample:
     def record(self, uow: UnitOfWork, visit: Visit, camera: Camera, box: Box | None) -> None:
         """See Sampler."""
 
-    def end(self, uow: UnitOfWork, round_id: RoundId, cameras: Mapping[CameraId, Camera]) -> None:
+    def end(
+        self,
+        uow: UnitOfWork,
+        round_id: RoundId,
+        cameras: Mapping[CameraId, Camera],
+        now: datetime,
+    ) -> None:
         """See Sampler."""

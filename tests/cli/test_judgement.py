@@ -45,8 +45,8 @@ def test_the_queue_says_why_each_stands_where_it_stands(desk: Desk) -> None:
     desk.seed_round(2)
     first, second = desk("queue", "--json").document
     assert (first["id"], second["id"]) == ("F000001", "F000002")
-    assert "把握 82%" in first["rank_why"]
-    assert "把握" in desk("queue").out
+    assert "得分 0.82" in first["rank_why"]
+    assert "得分" in desk("queue").out
     assert desk("dismiss", "F000001", "--reason", "other").code == 0
     (left,) = desk("queue", "--json").document
     assert "以往 0/1 属实" in left["rank_why"]

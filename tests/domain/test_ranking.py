@@ -69,7 +69,7 @@ def test_why_tells_every_part_chinese_first() -> None:
     chinese, english = why.split(" / ", maxsplit=1)[0], why
     for word in (
         "一般",
-        "把握 60%",
+        "得分 0.60",
         "连续 3 次看到",
         "重点部位",
         "以往 3/4 属实",

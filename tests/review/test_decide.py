@@ -16,7 +16,7 @@ from patrol.domain.ids import CaseId, FindingId
 from patrol.domain.levels import Level
 from patrol.domain.message import OutboxMessage
 from patrol.domain.observation import Subject
-from patrol.review import UnknownCategory, confirm, confirm_urgent, dismiss, queue, unsure
+from patrol.review import UnknownCategory, confirm, dismiss, queue, unsure
 from simulators import hamlet
 from simulators.store import MemoryStore
 
@@ -184,19 +184,6 @@ def test_after_the_case_has_ended_it_is_a_new_one(store: MemoryStore) -> None:
         uow.commit()
     add(store, hamlet.finding("F2"))
     assert decide(store, "F2").id == CaseId("C20261122-0002")
-
-
-def test_nothing_goes_out_unreviewed_unless_the_rules_say_so(store: MemoryStore) -> None:
-    add(store, hamlet.finding("F2", category="open_flame", unreviewed_ok=True))
-
-    def urgent() -> list[str]:
-        sent = confirm_urgent(store, now=NOON, registry=REGISTRY, announcer=WIRE)
-        return [case.category for case in sent]
-
-    assert urgent() == ["open_flame"]
-    assert urgent() == []
-    assert finding_of(store, "F2").decided_by == "rules"
-    assert finding_of(store).is_open
 
 
 def test_an_unknown_finding_is_a_key_error(store: MemoryStore) -> None:

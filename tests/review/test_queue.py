@@ -44,7 +44,7 @@ def why(*past: Past, **fields: Any) -> str:
     pytest.param([(DISMISS, "li", 5 * DAY)], {}, "5 天无人看过", id="long unseen"),
     pytest.param([(CONFIRM, "rules", DAY)], {}, "从未有人看过", id="rules do not look"),
     pytest.param([(CONFIRM, "li", 400 * DAY)], {}, "从未", id="a year is long enough"),
-    pytest.param([YES], {"subject": Subject.EQUIPMENT}, "把握", id="faults have their own record"),
+    pytest.param([YES], {"subject": Subject.EQUIPMENT}, "得分", id="faults have their own record"),
 ])  # fmt: skip
 def test_the_reason_is_in_words(past: list[Past], fields: dict[str, Any], said: str) -> None:
     words = why(*past, **fields)

@@ -4,16 +4,23 @@ import random
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from patrol.dispatch import Wire
-from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.camera import Camera
+from patrol.domain.finding import Finding, FindingState, KnownPositive, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId, Sha256
+from patrol.domain.observation import Box
 from patrol.domain.round import PlannedVisit, Round, StoredPicture, Visit, VisitOutcome
-from patrol.review import confirm, dismiss, draw, miss_rate, queue
-from patrol.review.sample import BY_EYE, choose, wilson
+from patrol.domain.statistics import judged, wilson
+from patrol.domain.words import COMPARE
+from patrol.report.documents import finding_document
+from patrol.review import BlindSample, age, confirm, dismiss, queue, settle_probe
+from patrol.review.sample import BY_EYE, KIND, choose
+from patrol.review.teach import dismiss_and_teach
 from simulators import hamlet
 from simulators.store import MemoryStore
 
@@ -21,10 +28,16 @@ NOON = hamlet.NOON
 ROUND = RoundId("20261122-morning-1")
 REGISTRY = hamlet.registry()
 WIRE = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=REGISTRY)
+BOX: Box = (0.2, 0.3, 0.1, 0.1)
 
 
-def camera(number: int) -> CameraId:
+def camera_id(number: int) -> CameraId:
     return CameraId(f"62090204011327{number:06d}")
+
+
+CAMERAS: dict[CameraId, Camera] = {
+    ident: hamlet.camera(ident) for ident in (camera_id(n) for n in range(1, 61))
+}
 
 
 def picture(of: CameraId) -> StoredPicture:
@@ -40,139 +53,242 @@ def picture(of: CameraId) -> StoredPicture:
     )
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    """A round of sixty cameras: fifty normal, five with a lead, five not viewable."""
-    store = MemoryStore()
-    cameras = [camera(n) for n in range(1, 61)]
+def visit(of: CameraId, outcome: VisitOutcome) -> Visit:
+    seen = outcome is not VisitOutcome.NOT_VIEWABLE
+    return Visit(
+        round=ROUND,
+        camera=of,
+        outcome=outcome,
+        started_at=NOON,
+        finished_at=NOON,
+        usable_pictures=1 if seen else 0,
+        pictures=(picture(of),) if seen else (),
+    )
+
+
+def walk(store: MemoryStore, sampler: BlindSample, cameras: int = 60) -> list[Finding]:
+    """A round: every sixth camera has a change that the machine proposes, the rest is normal."""
+    planned = list(CAMERAS)[:cameras]
     a_round = Round(
         id=ROUND,
         plan="morning",
         day=date(2026, 11, 22),
         planned_at=NOON,
         finish_by=NOON + timedelta(hours=1),
-        planned=60,
+        planned=cameras,
         refused={},
     )
     with store.begin() as uow:
-        planned = [PlannedVisit(round=ROUND, camera=c, order=n) for n, c in enumerate(cameras)]
-        uow.rounds.add(a_round, planned)
-        for number, ident in enumerate(cameras):
-            outcome = (
-                VisitOutcome.PROBLEM
-                if number < 5
-                else VisitOutcome.NOT_VIEWABLE
-                if number < 10
-                else VisitOutcome.NORMAL
-            )
-            uow.rounds.record(
-                Visit(
-                    round=ROUND,
-                    camera=ident,
-                    outcome=outcome,
-                    started_at=NOON,
-                    finished_at=NOON,
-                    tries=1,
-                    usable_pictures=0 if outcome is VisitOutcome.NOT_VIEWABLE else 1,
-                    pictures=() if outcome is VisitOutcome.NOT_VIEWABLE else (picture(ident),),
-                )
-            )
-            if number < 5:
-                uow.findings.add(
-                    hamlet.finding(
-                        f"F{uow.next_number('finding'):06d}",
-                        camera=ident,
-                        round=ROUND,
-                        kind="scene_change",
-                        category="scene_change",
-                        score=0.5 + number / 20,
-                        why=words(0.5 + number / 20),
-                        picture=picture(ident).sha256,
-                    )
-                )
+        visits = [PlannedVisit(round=ROUND, camera=c, order=n) for n, c in enumerate(planned)]
+        uow.rounds.add(a_round, visits)
+        sampler.begin(uow, planned, NOON)
+        for number, ident in enumerate(planned):
+            outcome = VisitOutcome.PROBLEM if number % 6 == 0 else VisitOutcome.NORMAL
+            made = visit(ident, outcome)
+            uow.rounds.record(made)
+            box = sampler.point(made, CAMERAS[ident])
+            sampler.record(uow, made, CAMERAS[ident], box)
+            if outcome is VisitOutcome.PROBLEM:
+                uow.findings.add(machines(uow, ident))
+        sampler.end(uow, ROUND, CAMERAS, NOON)
         uow.commit()
-    return store
+    with store.begin_read() as uow:
+        return [one for one in uow.findings.of_round(ROUND) if one.origin is not Origin.MACHINE]
 
 
-def words(score: float) -> str:
-    return f"现场变化:得分 {score:.2f}"
+def machines(uow: Any, ident: CameraId) -> Finding:
+    return hamlet.finding(
+        f"F{uow.next_number('finding'):06d}",
+        camera=ident,
+        round=ROUND,
+        kind=KIND,
+        category=KIND,
+        score=0.5 + int(ident[-2:]) / 200,
+        why=COMPARE,
+        picture=picture(ident).sha256,
+        box=BOX,
+    )
 
 
-def drawn(store: MemoryStore, seed: int = 1) -> list[Finding]:
-    with store.begin() as uow:
-        leads = draw(
-            uow,
-            ROUND,
-            grid_of=lambda _camera: hamlet.GROUP,
-            words=words,
-            rng=random.Random(seed),
-        )
-        uow.commit()
-    return list(leads)
+def a_sample(seed: int = 1, **said: Any) -> BlindSample:
+    return BlindSample(rng=random.Random(seed), point_at=lambda _visit, _camera: BOX, **said)
 
 
-def test_a_tenth_of_what_was_normal_is_drawn_once(store: MemoryStore) -> None:
-    leads = drawn(store)
-    assert len(leads) == 5
-    assert all(int(lead.camera[-6:]) > 10 for lead in leads), "only what the machine found normal"
-    assert drawn(store, seed=2) == [], "a second time draws nothing"
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.mark.parametrize(
+    ("cameras", "share", "expected"),
+    [
+        pytest.param(60, 0.1, 5, id="a tenth of the fifty that are normal, rounded down"),
+        pytest.param(9, 0.1, 0, id="nine cameras have no tenth"),
+        pytest.param(60, 0.0, 0, id="switched off"),
+        pytest.param(60, 1.0, 50, id="all that was normal, and nothing that was not"),
+    ],
+)
+def test_how_many_are_drawn(store: MemoryStore, cameras: int, share: float, expected: int) -> None:
+    leads = walk(store, a_sample(share=share), cameras)
+    assert len({lead.camera for lead in leads}) == len(leads)
+    assert abs(len(leads) - expected) <= (1 if 0 < share < 1 and expected else 0)
+    assert all(int(lead.camera[-6:]) % 6 != 1 for lead in leads), "only what was found normal"
 
 
 def test_whoever_was_not_looked_at_for_longest_comes_first(store: MemoryStore) -> None:
-    fresh = [camera(n) for n in range(11, 56)]  # a person saw all but the last five
     with store.begin() as uow:
-        for number, ident in enumerate(fresh):
-            at = NOON - timedelta(days=number)
+        for number, ident in enumerate(list(CAMERAS)[:52]):  # a person saw all but the last eight
+            at = NOON - timedelta(days=1 + number)
             uow.access.append(at=at, who="zhang", what="picture", camera=ident, why="review")
-        for ident in [camera(n) for n in range(56, 61)]:
-            uow.access.append(at=NOON, who="patrol", what="visit", camera=ident, why="round")
+        for ident in list(CAMERAS)[52:]:
+            uow.access.append(
+                at=NOON - timedelta(hours=1), who="patrol", what="visit", camera=ident, why="round"
+            )
         uow.commit()
-    assert {lead.camera for lead in drawn(store)} == {camera(n) for n in range(56, 61)}
+    drawn = {lead.camera for lead in walk(store, a_sample())}
+    assert drawn <= set(list(CAMERAS)[52:])
 
 
-def test_nothing_in_the_queue_gives_it_away(store: MemoryStore) -> None:
-    sample = {lead.id for lead in drawn(store)}
+def test_offline_cameras_do_not_stand_before_all_others_for_ever(store: MemoryStore) -> None:
+    with store.begin() as uow:
+        for ident in list(CAMERAS)[:30]:
+            uow.health.put(ident, "offline", NOON, "unreachable")
+        uow.commit()
+    with store.begin() as uow:
+        sampler = a_sample(share=0.5)
+        sampler.begin(uow, CAMERAS, NOON)
+        picked = [c for c in CAMERAS if sampler.point(visit(c, VisitOutcome.NORMAL), CAMERAS[c])]
+    assert len(picked) == 15
+    assert set(picked) <= set(list(CAMERAS)[30:])
+
+
+def test_nothing_that_is_shown_gives_it_away(store: MemoryStore) -> None:
+    """Not the queue's order, not a number, not a word, in JSON or in the API's document."""
+    sample = {lead.id for lead in walk(store, a_sample(share=0.2))}
     with store.begin_read() as uow:
-        lines = [line.finding for line in queue(uow, NOON)]
-    places = [lead.id in sample for lead in lines]
-    assert places not in (sorted(places), sorted(places, reverse=True)), "interleaved"
+        lines = queue(uow, NOON, cameras=CAMERAS)
+    assert {line.finding.id for line in lines} > sample
+    numbers = sorted(line.finding.id for line in lines)
+    for order in ([line.finding.id for line in lines], numbers):
+        marked = [ident in sample for ident in order]
+        assert marked not in (sorted(marked), sorted(marked, reverse=True)), "interleaved"
+    own = ("id", "camera", "score", "grid")
     shown = [
-        (f.subject, f.kind, f.category, f.level, f.why == words(f.score), f.picture is not None)
-        for f in lines
+        {k: v for k, v in finding_document(line.finding).items() if k not in own}
+        | {"box": line.finding.box, "picture": line.finding.picture is not None}
+        for line in lines
     ]
-    assert len(set(shown)) == 1, "each looks like every other"
-    scores = {f.score for f in lines if f.id not in sample}
-    assert {f.score for f in lines if f.id in sample} <= scores
+    assert all(document == shown[0] for document in shown), "each looks like every other"
+    of_samples, others = (
+        {line.finding.score for line in lines if (line.finding.id in sample) is drawn}
+        for drawn in (True, False)
+    )
+    assert min(others) - 0.5 <= min(of_samples)
+    assert max(of_samples) <= 1.0
 
 
-def test_confirmed_it_says_nothing_in_the_machines_name(store: MemoryStore) -> None:
-    lead = drawn(store)[0]
+def test_its_score_is_one_that_such_a_lead_had_lately(store: MemoryStore) -> None:
+    with store.begin() as uow:
+        for number in (1, 2):
+            lead = hamlet.finding(f"X{number}", camera=camera_id(70 + number), category=KIND)
+            uow.findings.add(replace(lead, kind=KIND, score=0.6 + number / 10))
+        uow.commit()
+    assert {lead.score for lead in walk(store, a_sample())} <= {0.7, 0.8}
+
+
+def test_where_something_waits_or_is_open_nothing_is_drawn(store: MemoryStore) -> None:
+    """The queue says of a lead that a case is open at its camera: of a machine's it never is."""
+    with store.begin() as uow:
+        for number in range(2, 60):
+            if number % 6 != 1:
+                uow.findings.add(
+                    hamlet.finding(f"X{number}", camera=camera_id(number), category="dumping")
+                )
+        uow.commit()
+    assert {lead.camera for lead in walk(store, a_sample(share=1.0))} == {camera_id(60)}
+
+
+def test_a_machines_lead_is_never_counted_into_a_sample(store: MemoryStore) -> None:
+    lead = walk(store, a_sample())[0]
+    with store.begin_read() as uow:
+        assert uow.findings.open_like(lead.camera, KIND) is None
+
+
+def test_confirmed_it_is_a_case_like_any_other(store: MemoryStore) -> None:
+    lead = walk(store, a_sample())[0]
     with store.begin() as uow:
         case = confirm(
             uow, lead.id, by="op", now=NOON, registry=REGISTRY, announcer=WIRE, category="dumping"
         )
         uow.commit()
-        decided = None
     with store.begin_read() as uow:
         decided = uow.findings.get(lead.id)
-    assert (case.note, decided.why) == (BY_EYE, BY_EYE)
+        assert uow.outbox.of_case(case.id), "its leader is told"
+    assert (case.category, case.note, decided.why) == ("dumping", BY_EYE, BY_EYE)
     assert (decided.state, decided.origin) == (FindingState.CONFIRMED, Origin.SAMPLE)
 
 
 def test_the_miss_rate_comes_from_the_drawn_alone(store: MemoryStore) -> None:
-    leads = drawn(store)
+    leads = walk(store, a_sample())
     with store.begin() as uow:
-        for lead in leads[1:4]:
+        for lead in leads[1:3]:
             dismiss(uow, lead.id, by="op", now=NOON, reason="shadow")
-        uow.commit()
-    with store.begin() as uow:
         confirm(uow, leads[0].id, by="op", now=NOON, registry=REGISTRY, announcer=WIRE)
         uow.commit()
     with store.begin_read() as uow:
-        rate = miss_rate(uow.findings.of_round(ROUND))
+        rate = judged(uow.findings.of_round(ROUND), Origin.SAMPLE)
         counted = uow.rounds.books(ROUND).findings
-    assert (rate.missed, rate.judged) == (1, 4), "one still waits: no verdict"
-    assert counted == 5, "never counted as the machine's"
+        records = uow.findings.track_records(NOON - timedelta(days=1))
+    assert (rate.real, rate.decided) == (1, 3), "the others still wait: no verdict"
+    assert counted == 10, "never counted as the machine's"
+    assert {(one.confirmed, one.decided) for one in records.values()} == {(0, 0)}, "nor its record"
+    assert {one.last_at for one in records.values()} == {NOON}, "and yet somebody looked"
+
+
+def test_its_dismissal_teaches_nothing(store: MemoryStore) -> None:
+    lead = walk(store, a_sample())[0]
+    with store.begin() as uow:
+        done = dismiss_and_teach(uow, lead.id, by="op", now=NOON, reason="known_object")
+        uow.commit()
+    assert done.taught is None
+
+
+def test_undecided_it_ages_like_any_other_and_is_no_verdict(store: MemoryStore) -> None:
+    leads = walk(store, a_sample())
+    aged = {one.id for one in age(store, NOON + timedelta(days=3))}
+    assert {lead.id for lead in leads} <= aged
+    with store.begin_read() as uow:
+        assert judged(uow.findings.of_round(ROUND), Origin.SAMPLE).decided == 0
+
+
+def test_known_positives_are_shown_again_and_kept_out_of_everything(store: MemoryStore) -> None:
+    ident = camera_id(2)
+    with store.begin() as uow:
+        uow.pictures.add(picture(ident))
+        real = hamlet.finding("F900000", camera=ident, found_at=NOON - timedelta(days=9))
+        uow.findings.add(replace(real, picture=picture(ident).sha256))
+        first = confirm(
+            uow, FindingId("F900000"), by="op", now=NOON - timedelta(days=9), registry=REGISTRY,
+            announcer=WIRE,
+        )  # fmt: skip
+        uow.cases.put(replace(first, state=first.state.CLOSED, ladder_due_at=None))
+        uow.commit()
+    (probe,) = walk(store, a_sample(share=0.0, probes=0.1))
+    assert (probe.origin, probe.camera, probe.kind) == (Origin.PROBE, ident, real.kind)
+    assert finding_document(probe)["case"] is None
+    with store.begin() as uow, pytest.raises(KnownPositive):
+        confirm(uow, probe.id, by="op", now=NOON, registry=REGISTRY, announcer=WIRE)
+    with store.begin() as uow:
+        settled = settle_probe(uow, probe.id, by="op", now=NOON)
+        uow.commit()
+    assert (settled.state, settled.case) == (FindingState.MERGED, first.id)
+    with store.begin_read() as uow:
+        assert len(uow.cases.list()) == 1, "no case is made"
+        assert uow.rounds.books(ROUND).findings == 10
+        assert judged(uow.findings.of_round(ROUND), Origin.SAMPLE).decided == 0
+        assert (
+            uow.findings.track_records(NOON - timedelta(days=1))[ident, probe.subject].decided == 0
+        )
 
 
 @pytest.mark.parametrize(
@@ -186,12 +302,12 @@ def test_the_miss_rate_comes_from_the_drawn_alone(store: MemoryStore) -> None:
     ],
 )
 def test_wilsons_interval(part: int, whole: int, low: float, high: float) -> None:
-    assert wilson(part, whole) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    assert wilson(part, whole) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_over_a_year_every_camera_has_its_turn() -> None:
     """Least recently seen first: nobody is drawn a third time before all were drawn twice."""
-    last = {camera(n): datetime.min.replace(tzinfo=UTC) for n in range(1, 101)}
+    last = {camera_id(n): datetime.min.replace(tzinfo=UTC) for n in range(1, 101)}
     turns: Counter[CameraId] = Counter()
     dice = random.Random(3)
     for number in range(25):
@@ -200,15 +316,3 @@ def test_over_a_year_every_camera_has_its_turn() -> None:
             last = {**last, one: NOON + timedelta(hours=number)}
         assert max(turns.values()) - min(turns[c] for c in last) <= 1
     assert set(turns) == set(last)
-
-
-def test_a_drawn_lead_survives_the_store(sqlite_database: str) -> None:
-    from patrol.store import open_store  # noqa: PLC0415  the only test here that needs it
-
-    lead = replace(hamlet.finding(), origin=Origin.SAMPLE)
-    with open_store(sqlite_database) as store:
-        with store.begin() as uow:
-            uow.findings.add(lead)
-            uow.commit()
-        with store.begin_read() as uow:
-            assert uow.findings.get(FindingId(lead.id)) == lead
