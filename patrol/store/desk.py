@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, func, select, text
@@ -11,7 +12,7 @@ from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.message import DeadLetter
 from patrol.domain.observation import Light
 from patrol.store.chain import Chain, first_broken
-from patrol.store.db import Db
+from patrol.store.db import Db, Insert
 from patrol.store.desk_tables import (
     BY_A_PERSON,
     access_log,
@@ -25,6 +26,9 @@ from patrol.store.types import clean_text
 
 ACCESS = "access_log"
 PEOPLES_LOOK = text(f"({BY_A_PERSON})")  # written out: the partial index answers it
+_MEMORY = select(memories.c.blob).where(
+    memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
+)
 KEPT_BYTES = 4096  # of a refused message (ports: the first 4 KiB)
 
 
@@ -193,8 +197,7 @@ class SqlMemories:
 
     def get(self, camera: CameraId, light: Light) -> bytes | None:
         """See the port."""
-        mine = memories.c.camera == camera, memories.c.light == light
-        blob = self._db.scalar(select(memories.c.blob).where(*mine))
+        blob = self._db.scalar(_MEMORY, {"of_camera": camera, "in_light": light})
         return None if blob is None else bytes(blob)
 
     def put(self, camera: CameraId, light: Light, blob: bytes, now: datetime) -> None:
@@ -209,8 +212,12 @@ class SqlMemories:
 
 def next_number(db: Db, sequence: str) -> int:
     """1, 2, 3 …; the sequence's row stays locked until the unit of work ends."""
-    insert = db.insert(sequences)
-    counted = insert.on_conflict_do_update(
-        index_elements=["name"], set_={"value": sequences.c.value + 1}
-    ).returning(sequences.c.value)
-    return int(db.run(counted, {"name": sequence, "value": 1}).scalar_one())
+    counted = db.run(_counting(db.insert), {"name": sequence, "value": 1})
+    return int(counted.scalar_one())
+
+
+@cache  # one for each dialect
+def _counting(insert: Insert) -> Executable:
+    one_more = {"value": sequences.c.value + 1}
+    counted = insert(sequences).on_conflict_do_update(index_elements=["name"], set_=one_more)
+    return counted.returning(sequences.c.value)

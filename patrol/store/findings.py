@@ -34,6 +34,18 @@ _SEEN_SINCE: Final = select(
 ).where(observations.c.camera == bindparam("of_camera"), observations.c.at >= bindparam("since"))
 
 _WRITE: Final = findings.update().where(findings.c.id == bindparam("this"))
+_ONE: Final = select(findings).where(findings.c.id == bindparam("this"))
+_OPEN_LIKE: Final = (
+    select(findings)
+    .where(
+        findings.c.camera == bindparam("on"),
+        findings.c.category == bindparam("like"),
+        findings.c.origin == Origin.MACHINE,
+        WAITING,
+    )
+    .order_by(findings.c.found_at, findings.c.id)
+    .limit(1)
+)
 
 
 class SqlFindings:
@@ -104,7 +116,7 @@ class SqlFindings:
 
     def get(self, finding_id: FindingId) -> Finding:
         """See the port."""
-        row = self._db.first(self._db.locked(select(findings).where(findings.c.id == finding_id)))
+        row = self._db.first(self._db.locked(_ONE), {"this": finding_id})
         if row is None:
             raise KeyError(finding_id)
         return finding_of(row)
@@ -116,10 +128,7 @@ class SqlFindings:
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """See the port."""
-        f = findings.c
-        alike = f.camera == camera, f.category == category, f.origin == Origin.MACHINE, WAITING
-        oldest = select(findings).where(*alike).order_by(findings.c.found_at, findings.c.id)
-        row = self._db.first(self._db.locked(oldest.limit(1)))
+        row = self._db.first(self._db.locked(_OPEN_LIKE), {"on": camera, "like": category})
         return None if row is None else finding_of(row)
 
     def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
