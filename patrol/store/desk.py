@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Executable, Row, bindparam, func, select, text
 
 from patrol.domain.access import AccessEntry, utc_text
 from patrol.domain.ids import CameraId, MessageKey
