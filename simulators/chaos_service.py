@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from patrol.clock import SystemClock
-from simulators.chaos_child import READY, live
+from simulators.chaos_child import LOG, OFFSET, READY, live
 
 READY_WITHIN_S: Final = 20.0  # many runs at once on two cores
+MOST_ENDS: Final = 25
 UNLIMITED: Final = resource.RLIM_INFINITY
 _nursery = multiprocessing.get_context("forkserver")
 
@@ -34,11 +35,20 @@ class Service:
         """Running, or started."""
         if self.is_alive:
             return
+        if self._process is not None:
+            self._ended_by_itself()
         self.toll["service started"] += 1
         (self.folder / READY).unlink(missing_ok=True)
         _nursery.set_forkserver_preload(["simulators.chaos_child"])
         self._process = _nursery.Process(target=live, args=(self.folder,), daemon=True)
         self._process.start()
+
+    def _ended_by_itself(self) -> None:
+        """It may: on a full disk, say. Raises RuntimeError when it does nothing else."""
+        self.toll["service ended by itself"] += 1
+        if self.toll["service ended by itself"] > MOST_ENDS:
+            lines = (self.folder / LOG).read_text("utf-8", "replace").splitlines()
+            raise RuntimeError(f"the service does not stay: {lines[-1] if lines else 'no word'}")
 
     @property
     def is_alive(self) -> bool:
@@ -74,7 +84,7 @@ class Service:
         """How far its wall clock is wrong from now on."""
         if self.is_ready:
             self.toll["clock set"] += 1
-        (self.folder / "offset").write_text(f"{seconds}", "ascii")
+        (self.folder / OFFSET).write_text(f"{seconds}", "ascii")
 
     def limit_files(self, limit: int = UNLIMITED) -> None:
         """How large its files may grow: a full disk, for this process alone."""
