@@ -7,7 +7,6 @@ from the internet; `openapi.json` can be read by any tool.
 """
 
 from patrol.api.doors import ApiDoors
-from patrol.api.keys import SCOPES, hash_secret, new_secret
 from patrol.api.web import create_api
 
-__all__ = ["SCOPES", "ApiDoors", "create_api", "hash_secret", "new_secret"]
+__all__ = ["ApiDoors", "create_api"]

@@ -1,11 +1,5 @@
-"""API keys: what is handed out once, what is kept of it, and what it opens.
+"""API keys at the door: which one a request carries, and whether it opens this."""
 
-A key is `patrol_` and 256 random bits; the store has its SHA-256. A slow hash would guard nothing:
-nobody guesses 256 bits, and every request would pay for it.
-"""
-
-import hashlib
-import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -14,16 +8,8 @@ from fastapi.security import HTTPBearer
 
 from patrol.api.doors import ApiDoors
 from patrol.domain.account import ApiKey
+from patrol.domain.api_key import PREFIX, SCOPES, hash_secret
 
-PREFIX: Final = "patrol_"
-SCOPES: Final = {
-    "rounds:read": "Rounds and their books.",
-    "findings:read": "Findings, waiting and decided.",
-    "findings:decide": "Confirm and dismiss findings.",
-    "cases:read": "Cases with their histories.",
-    "cameras:read": "Cameras and their health, without addresses and households.",
-    "reports:read": "Reports with all figures.",
-}
 BEARER: Final = HTTPBearer(auto_error=False, description="A key of `patrol key add`.")
 
 
@@ -33,16 +19,6 @@ class NoKey(Exception):
 
 class NoScope(Exception):
     """The key does not open this; names the scope that would."""
-
-
-def new_secret() -> str:
-    """To be handed out once."""
-    return PREFIX + secrets.token_urlsafe(32)
-
-
-def hash_secret(secret: str) -> str:
-    """What is kept of it."""
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def needs(scope: str) -> Callable[[Request], ApiKey]:

@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response
 
 from patrol import __version__
 from patrol.api.doors import ApiDoors
-from patrol.api.keys import SCOPES, NoKey, NoScope
+from patrol.api.keys import NoKey, NoScope
 from patrol.api.models import Problem
 from patrol.api.routes import CannotBe, NotFound, router
+from patrol.domain.api_key import SCOPES
 from patrol.domain.finding import AlreadyDecided
 from patrol.ports import StoreFull, StoreUnavailable
 

@@ -37,22 +37,15 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """新建密钥,只显示这一次。 A new key; it is shown once and kept only as a hash."""
-    from patrol.api.keys import SCOPES, hash_secret, new_secret  # noqa: PLC0415  with the rooms
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.domain.account import ApiKey  # noqa: PLC0415  with the rooms
+    from patrol.domain.api_key import PREFIX, issued  # noqa: PLC0415  with the rooms
 
-    unknown = [one for one in scope if one not in SCOPES]
-    if unknown:
-        bad_input(f"--scope: {unknown[0]!r} is unknown, give of: {', '.join(SCOPES)}")
-    secret = new_secret()
-    key = ApiKey(
-        id=f"K{secrets.token_hex(4)}",
-        name=name,
-        secret=hash_secret(secret),
-        scopes=frozenset(scope),
-        made_by=operator(by),
-        made_at=SystemClock().now(),
-    )
+    secret = PREFIX + secrets.token_urlsafe(32)
+    now = SystemClock().now()
+    try:
+        key = issued(name=name, scopes=scope, by=operator(by), now=now, secret=secret)
+    except ValueError as exc:
+        bad_input(f"--scope: {exc}")
     with store_of(site_of(context)) as store, store.begin() as uow:
         uow.api_keys.add(key)
         uow.commit()

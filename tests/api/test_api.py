@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,10 +12,12 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from patrol.api import SCOPES, create_api, hash_secret, new_secret
+from patrol.api import create_api
 from patrol.console import SiteFacts
 from patrol.dispatch import Wire
 from patrol.domain.account import ApiKey
+from patrol.domain.api_key import PREFIX, SCOPES, hash_secret
+from patrol.domain.calendar import Calendar
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.ids import FindingId, RoundId
@@ -41,7 +44,7 @@ class Doors:
     registry: Registry = field(default_factory=hamlet.registry)
     facts: SiteFacts = field(
         default_factory=lambda: SiteFacts(
-            id="shangba", name="上坝镇", zone=ZONE, plans=default_plans()
+            id="shangba", name="上坝镇", zone=ZONE, calendar=Calendar(plans=default_plans())
         )
     )
 
@@ -69,7 +72,7 @@ class Doors:
 
 def key(doors: Doors, *scopes: str) -> dict[str, str]:
     """A key with these scopes, as a request's headers."""
-    secret = new_secret()
+    secret = PREFIX + secrets.token_urlsafe(32)
     with doors.store.begin() as uow:
         number = len(uow.api_keys.all())
         uow.api_keys.add(
