@@ -48,7 +48,9 @@ class Right(StrEnum):
     STOP = auto()  # say what is not patrolled for a while
     TROUBLES = auto()  # the maintenance queue
     CAMERAS = auto()  # the registry
-    AREAS = auto()  # draw what may be seen
+    AREAS = auto()  # draw what may be seen, and say what is normal there
+    LIVE = auto()  # look through a camera now, for a finding, a case or a round
+    REGISTRY = auto()  # take cameras.csv along, and bring it back changed
     GRID = auto()
     REPORTS = auto()
     AUDIT = auto()  # the access log
@@ -60,7 +62,7 @@ class Right(StrEnum):
 _D, _R = Duty, Right
 _DESK: Final = frozenset(
     {_R.TODAY, _R.ROUND, _R.START_ROUND, _R.REVIEW, _R.CASES, _R.MOVE_CASES, _R.CAMERAS, _R.GRID,
-     _R.REPORTS, _R.SHIFT, _R.TROUBLES}
+     _R.REPORTS, _R.SHIFT, _R.TROUBLES, _R.LIVE}
 )  # fmt: skip
 RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
     _D.OPERATOR: _DESK,
@@ -70,7 +72,16 @@ RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
     _D.MAINTAINER: frozenset({_R.TODAY, _R.CASES, _R.CAMERAS, _R.TROUBLES, _R.STOP, _R.SYSTEM}),
     _D.AUDITOR: frozenset({_R.TODAY, _R.AUDIT, _R.REPORTS}),
     _D.ADMIN: frozenset(
-        {_R.TODAY, _R.CAMERAS, _R.GRID, _R.AUDIT, _R.ACCOUNTS, _R.SUPPRESSIONS, _R.SYSTEM}
+        {
+            _R.TODAY,
+            _R.CAMERAS,
+            _R.REGISTRY,
+            _R.GRID,
+            _R.AUDIT,
+            _R.ACCOUNTS,
+            _R.SUPPRESSIONS,
+            _R.SYSTEM,
+        }
     ),
 }
 OF_A_GRID: Final = (Duty.VILLAGE_CADRE, Duty.GRID_LEADER)  # these need a grid
