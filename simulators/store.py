@@ -20,9 +20,7 @@ from simulators.store_deliveries import MemoryDeliveries
 from simulators.store_desk import (
     MemoryAccessLog,
     MemoryConsents,
-    MemoryInbox,
     MemoryMemories,
-    MemoryOutbox,
     MemoryPictures,
     MemoryRegistry,
 )
@@ -33,6 +31,7 @@ from simulators.store_duty import (
     MemoryTroubles,
 )
 from simulators.store_findings import MemoryFindings
+from simulators.store_messages import MemoryInbox, MemoryOutbox
 from simulators.store_rows import Journal, Rows
 from simulators.store_suppressions import MemorySuppressions
 from simulators.store_watch import MemoryWatch

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from simulators.store_books import MemoryCases, MemoryRounds
-from simulators.store_desk import MemoryOutbox
 from simulators.store_duty import MemoryHealth
+from simulators.store_messages import MemoryOutbox
 
 
 class MemoryWatch:

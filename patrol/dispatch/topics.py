@@ -15,6 +15,9 @@ from patrol.domain.message import CANARY_TOPIC
 VERSION: Final = 1  # of the topics and of every payload's `v`
 _PART = r"[A-Za-z0-9_.-]{1,64}"
 _SAFE: Final = re.compile(_PART, re.ASCII)
+_UNSAFE: Final = re.compile(
+    r"[^A-Za-z0-9_.-]"
+)  # a link may be named by a host, also by an IPv6 one
 
 
 def prefix(site: str) -> str:
@@ -78,6 +81,16 @@ class ReportTopic(NamedTuple):
 def health_topic(site: str, camera: CameraId) -> str:
     """Centre → maintainer, retained, only on change."""
     return f"{prefix(site)}/camera/{_part(camera)}/health"
+
+
+def link_health_topic(site: str, link: str) -> str:
+    """Centre → maintainer, retained, only on change: one notice for all cameras behind it."""
+    return f"{prefix(site)}/link/{_part(_UNSAFE.sub('-', link)[:64])}/health"
+
+
+def grid_health_topic(site: str, grid: GridCode) -> str:
+    """The same for a village whose cameras are all silent, a power cut for instance."""
+    return f"{prefix(site)}/grid/{_part(grid)}/health"
 
 
 def round_topic(site: str, plan: str) -> str:

@@ -12,12 +12,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from patrol.dispatch.topics import VERSION, CaseTopic, health_topic, round_topic, status_topic
+from patrol.dispatch.topics import (
+    VERSION,
+    CaseTopic,
+    grid_health_topic,
+    health_topic,
+    link_health_topic,
+    round_topic,
+    status_topic,
+)
 from patrol.domain import category as categories
 from patrol.domain.case import Case
 from patrol.domain.escalation import grids_told, step_now
 from patrol.domain.ids import CameraId, GridCode, MessageKey
 from patrol.domain.message import OutboxMessage
+from patrol.domain.outage import Group, Outage
 from patrol.domain.registry import Registry
 
 NOTICE: Final = (
@@ -68,6 +77,31 @@ class Wire:
         return OutboxMessage(
             key=MessageKey(key),
             topic=health_topic(self.site, camera),
+            payload=encode(body),
+            queued_at=now,
+            retain=True,
+        )
+
+    def outage(self, outage: Outage, now: datetime) -> OutboxMessage:
+        """A link or a village went down as a whole, or is back."""
+        state = "offline" if outage.down else "online"
+        key = f"health-{outage.group}-{outage.subject}-{state}-{now:%Y%m%dT%H%M%S}"
+        body = {
+            **_head(key, now),
+            "kind": str(outage.group),
+            "subject": outage.subject,
+            "name": outage.name,
+            "state": state,
+            "since": utc(now),
+            "why": self.clean(outage.why),
+            "cameras": {"silent": outage.silent, "visited": outage.visited},
+        }
+        is_link = outage.group is Group.LINK
+        return OutboxMessage(
+            key=MessageKey(key),
+            topic=link_health_topic(self.site, outage.subject)
+            if is_link
+            else grid_health_topic(self.site, GridCode(outage.subject)),
             payload=encode(body),
             queued_at=now,
             retain=True,

@@ -41,6 +41,19 @@ class Down:
     visited: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """What is told of a group: that it is down, or back."""
+
+    group: Group
+    subject: str
+    name: str  # what people call it
+    down: bool
+    silent: int
+    visited: int
+    why: str
+
+
 def groups_down(probes: Sequence[Probe], policy: HealthPolicy) -> list[Down]:
     """The outages of one round: widest first, each camera in one of them at most."""
     links = _gather(probes, Group.LINK)
@@ -60,6 +73,11 @@ def groups_down(probes: Sequence[Probe], policy: HealthPolicy) -> list[Down]:
 def is_back(members: Sequence[Probe], policy: HealthPolicy) -> bool:
     """Whether a group that was down has recovered; unvisited, nobody can say so."""
     return bool(members) and _failed(members) < policy.back_share * len(members)
+
+
+def silent_of(members: Sequence[Probe]) -> int:
+    """How many of them gave no answer."""
+    return _failed(members)
 
 
 def members_of(probes: Iterable[Probe], group: Group, subject: str) -> list[Probe]:

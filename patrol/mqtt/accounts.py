@@ -95,7 +95,8 @@ def _shared(
 def _account(p: str, who: Person, told: tuple[GridCode, ...]) -> MqttAccount:
     everybody = (f"{p}/round/+/latest", f"{p}/centre/status")
     if who.role is Role.MAINTAINER:
-        reads: tuple[str, ...] = (f"{p}/camera/+/health", *everybody)
+        health = (f"{p}/camera/+/health", f"{p}/link/+/health", f"{p}/grid/+/health")
+        reads: tuple[str, ...] = (*health, *everybody)
         return MqttAccount(user=who.mqtt_user, person=who.id, name=who.name, reads=reads)
     return MqttAccount(
         user=who.mqtt_user,

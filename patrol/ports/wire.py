@@ -7,6 +7,7 @@ from typing import Protocol
 from patrol.domain.case import Case
 from patrol.domain.ids import CameraId, CaseId, MessageKey
 from patrol.domain.message import DeadLetter, DeliveryEvent, OutboxMessage
+from patrol.domain.outage import Outage
 
 
 class NotConnected(Exception):
@@ -38,6 +39,9 @@ class Announcer(Protocol):
         self, camera: CameraId, state: str, since: datetime, why: str, now: datetime
     ) -> OutboxMessage:
         """A camera's change of health."""
+
+    def outage(self, outage: Outage, now: datetime) -> OutboxMessage:
+        """A link or a village that went down as a whole, or is back: one word for its cameras."""
 
     def round(
         self, plan: str, key: str, facts: Mapping[str, object], now: datetime

@@ -11,6 +11,7 @@ from patrol.domain.camera import Camera
 from patrol.domain.grid import GridLevel, GridTree
 from patrol.domain.health import Condition, HealthPolicy, Story, is_news, look_of, next_story
 from patrol.domain.ids import CameraId
+from patrol.domain.outage import Outage
 from patrol.domain.round import Visit
 from patrol.ports import Announcer, UnitOfWork
 
@@ -34,6 +35,10 @@ class HealthDesk:
         """Queue the change; how many messages that made."""
         message = self.announcer.health(camera, story.state, story.since, story.why, now)
         return int(uow.outbox.add(message))
+
+    def tell_outage(self, uow: UnitOfWork, outage: Outage, now: datetime) -> int:
+        """Queue the one word for all cameras of a group; how many messages that made."""
+        return int(uow.outbox.add(self.announcer.outage(outage, now)))
 
 
 def note_visit(uow: UnitOfWork, visit: Visit, desk: HealthDesk, now: datetime) -> int:

@@ -1,8 +1,8 @@
 """A round's end for health: outages begin and end, the silent are told, the queue is put in order.
 
-One cause, one notice: a link or village that is down is told once, on the topic of one camera that
-speaks for it, and is one lead for the maintainer; its cameras are not told one by one. When it is
-back, that is told once, and whoever is still silent then stands for itself.
+One cause, one notice: a link or village that is down is told once, on a topic of its own, and is
+one lead for the maintainer; its cameras are not told one by one. When it is back, that is told
+once, and whoever is still silent then stands for itself.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,16 @@ from patrol.domain.health import NETWORK, Condition, Story, is_news
 from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
-from patrol.domain.outage import Down, Group, Probe, groups_down, is_back, members_of
+from patrol.domain.outage import (
+    Down,
+    Group,
+    Outage,
+    Probe,
+    groups_down,
+    is_back,
+    members_of,
+    silent_of,
+)
 from patrol.domain.round import VisitOutcome
 from patrol.domain.trouble import Trouble, TroubleKind
 from patrol.ports import UnitOfWork
@@ -90,13 +99,26 @@ class _RoundEnd:
         group = GROUPS.get(trouble.kind)
         if group is None:
             return
-        if not is_back(members_of(probes, group, trouble.subject), self.desk.policy):
+        members = members_of(probes, group, trouble.subject)
+        if not is_back(members, self.desk.policy):
             return
         self.uow.troubles.put(trouble.close(RECOVERED, self.now))
         zh, en = NAMES[group]
         name = self._name(trouble.subject)
         why = f"{zh}「{name}」已恢复 ({en} {trouble.subject} is back)"
-        self._announce(trouble.cameras[0], Condition.ONLINE, why)
+        self.messages += self.desk.tell_outage(
+            self.uow,
+            Outage(
+                group=group,
+                subject=trouble.subject,
+                name=name,
+                down=False,
+                silent=silent_of(members),
+                visited=len(members),
+                why=why,
+            ),
+            self.now,
+        )
         log.info("outage over", kind=str(group), subject=trouble.subject)
 
     def _begin_outage(self, down: Down) -> None:
@@ -121,11 +143,23 @@ class _RoundEnd:
         if opened is None:
             return  # it stands since an earlier round: told once
         self.uow.findings.add(self._lead(down, self.cameras[speaker], why))
-        self._announce(speaker, Condition.OFFLINE, why)
+        self.messages += self.desk.tell_outage(
+            self.uow,
+            Outage(
+                group=down.group,
+                subject=down.subject,
+                name=self._name(down.subject),
+                down=True,
+                silent=len(down.cameras),
+                visited=down.visited,
+                why=why,
+            ),
+            self.now,
+        )
         log.warning("outage", kind=str(down.group), subject=down.subject, cameras=count)
 
     def _speaker(self, down: Down) -> CameraId:
-        """Who stands for the group: a camera that has no open fault of its own."""
+        """Whose lead stands for the group: a camera that has no open fault of its own."""
         for camera in down.cameras:
             case = self.uow.cases.open_like(camera, EQUIPMENT)
             if case is None and self.uow.findings.open_like(camera, EQUIPMENT) is None:
@@ -210,8 +244,3 @@ class _RoundEnd:
         """A village by its name, a link by its identifier."""
         grid = self.desk.tree.grids.get(GridCode(subject))
         return grid.name if grid is not None else subject
-
-    def _announce(self, camera: CameraId, state: Condition, why: str) -> None:
-        """A group's notice, on its speaker's topic."""
-        story = Story(state=state, since=self.now, why=why)
-        self.messages += self.desk.tell(self.uow, camera, story, self.now)

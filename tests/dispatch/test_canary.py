@@ -53,6 +53,17 @@ def test_it_comes_back_and_the_store_has_its_receipt(house: Any, canary: Canary)
     assert notices(house) == []
 
 
+def test_what_it_says_fits_the_published_schema(
+    house: Any, canary: Canary, matches_schema: Any
+) -> None:
+    canary.tick(house.clock.now())
+    house.relay.drain(1.0)
+    matches_schema("canary", house.broker.retained[HEARS])
+    about = json.loads(house.broker.retained[HEARS])["key"]
+    answer = {"v": 1, "key": f"ack-{about}", "type": "acknowledge", "about": about}
+    matches_schema("canary_reply", json.dumps(answer).encode())
+
+
 def test_one_an_hour(house: Any, canary: Canary) -> None:
     for _ in range(180):
         canary.tick(house.clock.now())

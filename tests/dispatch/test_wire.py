@@ -27,6 +27,7 @@ from patrol.domain.escalation import climb
 from patrol.domain.ids import CaseId, Sha256
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
+from patrol.domain.outage import Group, Outage
 from simulators import hamlet
 from simulators.broker import matches
 
@@ -175,11 +176,36 @@ def test_topics_read_what_they_write() -> None:
     assert not any(matches(name, str(case)) for name in inbox_filters("shangba"))
 
 
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize(
+    ("group", "subject", "topic"),
+    [
+        (Group.LINK, "v203-nvr01", "link/v203-nvr01"),
+        (Group.LINK, "fe80::1", "link/fe80--1"),  # a camera's host, where no link is named
+        (Group.VILLAGE, hamlet.VILLAGE, f"grid/{hamlet.VILLAGE}"),
+    ],
+)
+def test_an_outage_is_told_on_a_topic_of_its_own(
+    house: Any, matches_schema: Any, group: Group, subject: str, topic: str, *, down: bool
+) -> None:
+    outage = Outage(
+        group=group, subject=subject, name="上坝村", down=down, silent=11, visited=12,
+        why=f"{hamlet.SECRET_URL} 中断",
+    )  # fmt: skip
+    message = house.wire.outage(outage, NOON)
+    assert message.topic == f"patrol/v1/shangba/{topic}/health"
+    assert message.retain
+    body = matches_schema("group_health", message.payload)
+    assert (body["state"], body["cameras"]["silent"]) == ("offline" if down else "online", 11)
+    assert "rtsp" not in body["why"]
+
+
 @pytest.mark.parametrize("schema", sorted((DOCS / "schemas").glob("*.json")), ids=lambda p: p.stem)
 def test_the_schemas_are_schemas_and_the_asyncapi_names_their_topics(schema: Path) -> None:
     body = json.loads(schema.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(body)
     channels = yaml.safe_load((DOCS / "asyncapi.yaml").read_text("utf-8"))["channels"]
-    assert channels[schema.stem]["address"] == body["x-topic"]
-    reference = channels[schema.stem]["messages"][schema.stem]["payload"]["$ref"]
-    assert (DOCS / reference).is_file()
+    spoken = {channel["address"]: channel["messages"] for channel in channels.values()}
+    for topic in body["x-topic"].split(", "):
+        (message,) = spoken[topic].values()
+        assert message["payload"]["$ref"] == f"schemas/{schema.name}"

@@ -137,12 +137,16 @@ def test_a_cadre_is_told_in_the_village_and_a_maintainer_of_no_yard(
             f"{P}/grid/{hamlet.TOWN}/case/C1",
             f"{P}/grid/{hamlet.VILLAGE}/case/C1",
             f"{P}/camera/{hamlet.CAMERA}/health",
+            f"{P}/link/v203/health",
+            f"{P}/grid/{hamlet.VILLAGE}/health",
             f"{P}/centre/status",
         ):
             assert centre.publish(topic) == "Success"
         heard = [cadre.receives(), cadre.receives()]
         assert heard == [f"{P}/grid/{hamlet.VILLAGE}/case/C1", f"{P}/centre/status"]
         assert fixer.receives() == f"{P}/camera/{hamlet.CAMERA}/health"
+        assert fixer.receives() == f"{P}/link/v203/health"
+        assert fixer.receives() == f"{P}/grid/{hamlet.VILLAGE}/health"
         assert fixer.receives() == f"{P}/centre/status"
         assert cadre.got.empty()
         assert fixer.got.empty()

@@ -66,7 +66,7 @@ class Shift:
         self.desk = HealthDesk(announcer=wire, tree=TREE)
         self.rounds = 0
 
-    def round(self, how: str | Mapping[int, str]) -> list[tuple[int, str]]:
+    def round(self, how: str | Mapping[int, str]) -> list[tuple[int | str, str]]:
         """One round; `how` for every camera or by number (ok where nothing is said)."""
         self.rounds += 1
         ident, at = RoundId(f"r{self.rounds}"), NOW + self.rounds * timedelta(hours=12)
@@ -88,12 +88,22 @@ class Shift:
             uow.commit()
         return self.told()
 
-    def told(self) -> list[tuple[int, str]]:
+    def told(self) -> list[tuple[int | str, str]]:
+        """Cameras by number, links and villages by their names; each on a topic of its own."""
         with self.store.begin() as uow:
             sent = uow.outbox.lease(holder="t", now=NOW, lease_s=1e9, limit=999)
             uow.commit()
         bodies = [json.loads(message.payload) for message in sent]
-        return [(int(body["camera"]), body["state"]) for body in bodies]
+        kinds = [str(body.get("kind", "camera")).replace("village", "grid") for body in bodies]
+        subjects = [body.get("camera") or body["subject"] for body in bodies]
+        assert [message.topic for message in sent] == [
+            f"patrol/v1/shangba/{kind}/{subject}/health"
+            for kind, subject in zip(kinds, subjects, strict=True)
+        ]
+        return [
+            (int(subject) if kind == "camera" else subject, body["state"])
+            for kind, subject, body in zip(kinds, subjects, bodies, strict=True)
+        ]
 
     def queue(self) -> list[tuple[str, str, str]]:
         with self.store.begin_read() as uow:
@@ -144,11 +154,11 @@ def test_a_link_that_is_down_is_told_once_and_its_recovery_once() -> None:
     shift = Shift(*FIVE, a_camera(9, "nvr2"))
     shift.round("ok")
     dark = dict.fromkeys(range(1, 5), "off")
-    assert shift.round(dark) == [(1, "offline")]
+    assert shift.round(dark) == [("nvr1", "offline")]
     assert shift.queue() == [("link", "nvr1", "down")]
     assert shift.round(dark) == []
     assert shift.round(dict.fromkeys(range(1, 6), "off")) == []
-    assert shift.round("ok") == [(1, "online")]
+    assert shift.round("ok") == [("nvr1", "online")]
     assert shift.round("ok") == []
     assert shift.queue() == []
     assert shift.closed() == [RECOVERED]
@@ -170,7 +180,7 @@ def test_an_outage_is_one_lead_for_the_maintainer() -> None:
 def test_who_is_still_silent_when_the_link_is_back_stands_for_itself() -> None:
     shift = Shift(*FIVE)
     shift.round("off")
-    assert shift.round({2: "off"}) == [(1, "online"), (2, "offline")]
+    assert shift.round({2: "off"}) == [("nvr1", "online"), (2, "offline")]
     assert shift.queue() == [("camera", "2", "offline")]
     assert shift.round("ok") == [(2, "online")]
 
@@ -199,7 +209,7 @@ def test_two_cameras_are_two_cameras() -> None:
 def test_a_camera_that_refuses_us_is_no_part_of_an_outage() -> None:
     shift = Shift(*FIVE)
     told = shift.round({1: "off", 2: "off", 3: "off", 4: "off", 5: "denied"})
-    assert told == [(1, "offline"), (5, "offline")]
+    assert told == [("nvr1", "offline"), (5, "offline")]
 
 
 def test_a_village_without_power_is_one_notice_not_one_a_link() -> None:
@@ -207,7 +217,7 @@ def test_a_village_without_power_is_one_notice_not_one_a_link() -> None:
     there = [a_camera(n, "nvr9", OTHER) for n in range(20, 26)]
     shift = Shift(*here, *there)
     shift.round("ok")
-    assert shift.round(dict.fromkeys(range(1, 12), "off")) == [(1, "offline")]
+    assert shift.round(dict.fromkeys(range(1, 12), "off")) == [(VILLAGE, "offline")]
     with shift.store.begin_read() as uow:
         (trouble,) = uow.troubles.standing()
     assert (trouble.kind, trouble.subject) == (TroubleKind.VILLAGE, VILLAGE)
