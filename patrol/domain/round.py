@@ -28,6 +28,15 @@ class PatrolPlan:
         if self.finish_by <= self.start:
             raise ValueError(f"plan {self.name!r}: finish_by is not after start")
 
+    @property
+    def length(self) -> timedelta:
+        """From its start to its finish-by."""
+        return _since_midnight(self.finish_by) - _since_midnight(self.start)
+
+
+def _since_midnight(at: time) -> timedelta:
+    return timedelta(hours=at.hour, minutes=at.minute, seconds=at.second)
+
 
 class RoundState(StrEnum):
     """A round's life."""

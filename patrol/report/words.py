@@ -4,7 +4,7 @@ from typing import Final
 
 from patrol.domain.camera import Refusal
 from patrol.domain.case import CaseEvent, CaseState
-from patrol.domain.round import VisitOutcome
+from patrol.domain.round import ADHOC, VisitOutcome
 from patrol.domain.stoppage import IN_MAINTENANCE
 
 FAILURES: Final = {
@@ -80,7 +80,11 @@ DISMISSALS: Final = {
     "shadow": "光影", "animal": "动物", "known_object": "固有物体", "weather": "天气",
     "camera_fault": "设备故障", "duplicate": "重复", "not_a_problem": "不构成问题", "other": "其他",
 }  # fmt: skip
-PLANS: Final = {"morning": ("上午", "morning"), "afternoon": ("下午", "afternoon")}
+PLANS: Final = {
+    "morning": ("上午", "morning"),
+    "afternoon": ("下午", "afternoon"),
+    ADHOC: ("专项", "ad hoc"),
+}
 LEVELS: Final = {"I": "特急", "II": "紧急", "III": "一般", "IV": "提示"}
 
 

@@ -16,9 +16,11 @@ from patrol.domain.ids import CameraId
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, RoundState, Visit, VisitOutcome
 from patrol.domain.stoppage import Stoppage, pause_at, upkeep_of
 from patrol.ports import Busy, UnitOfWork
+from patrol.rounds.adhoc import Wanted
 from patrol.rounds.plan import Selection, plan_round, round_id
 
 NOT_IN_WINDOW = "not finished in its window"
+ANOTHER_WISH = "not finished when another was asked for"
 OUT_OF_TIME = "finish_by"
 OPEN_CASES = 10_000  # far more than a town can have open
 
@@ -35,6 +37,18 @@ class Occasion:
     rng: random.Random
     calendar: Calendar = field(default_factory=Calendar)
     tree: GridTree = field(default_factory=lambda: GridTree(grids={}))
+    wanted: Wanted | None = None  # what somebody asked for; None: the plan's own cameras
+
+    @property
+    def scope(self) -> str:
+        """What the round is over, where that is not its plan's to say."""
+        return self.wanted.scope if self.wanted else ""
+
+    def wants(self, camera: Camera) -> bool:
+        """Whether the round is about this camera."""
+        if self.wanted is not None:
+            return self.wanted.wants(camera, self.tree)
+        return self.calendar.wants(self.plan, camera)
 
 
 class Paused(Busy):
@@ -57,8 +71,10 @@ def begin(uow: UnitOfWork, occasion: Occasion, *, at_any_hour: bool) -> Round:
     if unfinished is None:
         return plan_new(uow, occasion)
     in_window = at_any_hour or occasion.now < unfinished.finish_by
-    if unfinished.day != occasion.day or not in_window:
-        close(uow, unfinished, reason=NOT_IN_WINDOW, now=occasion.now)
+    same = unfinished.scope == occasion.scope
+    if unfinished.day != occasion.day or not in_window or not same:
+        why = NOT_IN_WINDOW if same else ANOTHER_WISH
+        close(uow, unfinished, reason=why, now=occasion.now)
         return plan_new(uow, occasion)
     if at_any_hour:
         unfinished = replace(unfinished, finish_by=occasion.finish_by)
@@ -81,8 +97,9 @@ def plan_new(uow: UnitOfWork, occasion: Occasion) -> Round:
         rng=occasion.rng,
         selection=_selection(uow, occasion),
     )
-    uow.rounds.add(planned.round, planned.visits)
-    return planned.round
+    a_round = replace(planned.round, scope=occasion.scope)
+    uow.rounds.add(a_round, planned.visits)
+    return a_round
 
 
 def _selection(uow: UnitOfWork, occasion: Occasion) -> Selection:
@@ -91,7 +108,7 @@ def _selection(uow: UnitOfWork, occasion: Occasion) -> Selection:
     holding = [stoppage for stoppage in said if stoppage.holds(occasion.now)]
     open_cases = uow.cases.list(open_only=True, limit=OPEN_CASES)
     return Selection(
-        wants=lambda camera: occasion.calendar.wants(occasion.plan, camera),
+        wants=occasion.wants,
         in_maintenance=lambda camera: (
             upkeep_of(camera, holding, occasion.tree, occasion.now) is not None
         ),

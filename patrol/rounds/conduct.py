@@ -21,6 +21,7 @@ from patrol.domain.ids import CameraId
 from patrol.domain.message import OutboxMessage
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
 from patrol.ports import Clock, Store, UnitOfWork, Visitor
+from patrol.rounds.adhoc import Wanted
 from patrol.rounds.begin import (
     NOT_IN_WINDOW,
     Occasion,
@@ -78,10 +79,18 @@ class Conductor:
         self._house = house
         self._gate = ConsentGate(house.store, self._today, lambda ident: house.cameras().get(ident))
 
-    def begin(self, plan: str, finish_by: datetime, *, at_any_hour: bool = False) -> Round:
+    def begin(
+        self,
+        plan: str,
+        finish_by: datetime,
+        *,
+        at_any_hour: bool = False,
+        wanted: Wanted | None = None,
+    ) -> Round:
         """Take up the plan's unfinished round of today, or write down a new one. Raises Paused."""
+        occasion = replace(self._occasion(plan, finish_by), wanted=wanted)
         with self._house.store.begin() as uow:
-            begun = begin(uow, self._occasion(plan, finish_by), at_any_hour=at_any_hour)
+            begun = begin(uow, occasion, at_any_hour=at_any_hour)
             uow.commit()
             return begun
 
@@ -165,14 +174,8 @@ class Conductor:
             self._sampler(started).begin(uow, walked, now)
             uow.outbox.add(self._news(started, progress_facts(started, books), "start", now))
             uow.commit()
-        tally = Tally(
-            done=books.planned - books.pending,
-            seen=books.seen,
-            not_viewable=books.not_viewable,
-            missed=books.missed,
-            findings=books.findings,
-        )
-        return started, [visit for visit in pending if visit.camera in cameras], tally
+        left = [visit for visit in pending if visit.camera in cameras]
+        return started, left, Tally.of(books)
 
     def _order(self, a_round: Round, visits: Sequence[PlannedVisit]) -> WalkOrder:
         return WalkOrder(

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from patrol.domain.calendar import Calendar
-from patrol.domain.round import PatrolPlan, Round, RoundState
+from patrol.domain.round import ADHOC, PatrolPlan, Round, RoundState
 from patrol.domain.stoppage import pause_at
 from patrol.ports import Busy, Clock, Store
 from patrol.rounds.begin import NOT_IN_WINDOW
@@ -107,7 +107,7 @@ class Keeper:
         """Close what an earlier day left open, write down the rounds that never were."""
         plans = self.calendar.all_plans
         with self.store.begin_read() as uow:
-            left_open = [uow.rounds.unfinished(plan) for plan in plans]
+            left_open = [uow.rounds.unfinished(plan) for plan in (*plans, ADHOC)]
             newest = [known for plan in plans for known in uow.rounds.of_plan(plan, limit=1)]
             last = max((known.day for known in newest), default=today)
             of_days = uow.rounds.of_days(last, today)

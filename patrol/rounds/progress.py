@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from patrol.domain.round import VisitOutcome
+from patrol.domain.round import RoundBooks, VisitOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,17 @@ class Tally:
     missed: int = 0
     findings: int = 0
     messages: int = 0
+
+    @classmethod
+    def of(cls, books: RoundBooks) -> "Tally":
+        """Where an earlier run of the round left off."""
+        return cls(
+            done=books.planned - books.pending,
+            seen=books.seen,
+            not_viewable=books.not_viewable,
+            missed=books.missed,
+            findings=books.findings,
+        )
 
     def add(self, recorded: Recorded) -> None:
         """One more visit."""

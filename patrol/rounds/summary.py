@@ -1,5 +1,6 @@
 """A round in numbers: the shape of `patrol round --json` (contracts.md), from the books alone."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from patrol.domain.round import Round, RoundBooks
@@ -7,14 +8,17 @@ from patrol.domain.stoppage import IN_MAINTENANCE
 from patrol.ports import UnitOfWork
 
 
-def summarise(uow: UnitOfWork, a_round: Round, now: datetime) -> dict[str, object]:
-    """The contract's document, keys in its order."""
+def summarise(
+    uow: UnitOfWork, a_round: Round, now: datetime, without: Sequence[str] = ()
+) -> dict[str, object]:
+    """The contract's document, keys in its order; `without`: what it went without, and why."""
     books = uow.rounds.books(a_round.id)
     started = a_round.started_at or a_round.planned_at
     queued, published = uow.outbox.tally(started, a_round.finished_at or now)
     return {
         "round": a_round.id,
         "plan": a_round.plan,
+        "scope": a_round.scope,
         "state": str(a_round.state),
         "reason": a_round.reason,
         "started_at": utc_text(a_round.started_at),
@@ -35,6 +39,7 @@ def summarise(uow: UnitOfWork, a_round: Round, now: datetime) -> dict[str, objec
         "wall_s": round(a_round.wall_s, 2),
         "cpu_s": round(a_round.cpu_s, 2),
         "peak_rss_mb": round(a_round.peak_rss_mb, 1),
+        "without": list(without),
     }
 
 

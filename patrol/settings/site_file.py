@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from patrol.domain.calendar import Calendar
+from patrol.domain.round import ADHOC
 from patrol.domain.verdict import Verifier
 from patrol.settings.calendar import CalendarSection, HealthSection, PlanSection
 from patrol.settings.environment import BadReference, expand
@@ -106,8 +107,6 @@ class _ConsoleSection(Section):
     session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
     live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
     live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)
-    live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
-    live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)
     assets: Path = ConsoleSettings().assets
 
 
@@ -138,7 +137,8 @@ class _SiteFile(OutwardSections):
 
     @model_validator(mode="after")
     def _calendar_makes_sense(self) -> Self:
-        self._calendar()  # its ValueError says what is wrong
+        if ADHOC in self._calendar().all_plans:  # its ValueError says what is wrong
+            raise ValueError(f"a plan cannot be named {ADHOC!r}, rounds by hand are; rename it")
         return self
 
     def _calendar(self) -> Calendar:
