@@ -27,6 +27,7 @@ from patrol.domain.escalation import grids_told, step_now
 from patrol.domain.ids import CameraId, GridCode, MessageKey
 from patrol.domain.message import OutboxMessage
 from patrol.domain.outage import Group, Outage
+from patrol.domain.picture_link import LinkMaker
 from patrol.domain.registry import Registry
 
 NOTICE: Final = (
@@ -47,6 +48,7 @@ class Wire:
     registry: Registry
     centre_phone: str = ""
     site_name: str = ""
+    links: LinkMaker | None = None  # None: nobody serves pictures
     _households: frozenset[str] = field(init=False, repr=False, default=frozenset())
 
     def __post_init__(self) -> None:
@@ -169,13 +171,17 @@ class Wire:
             "check": what.check,
             "note": self.clean(case.note),
             "summary": self._summary(case, grid_name),
-            "picture": {"available": case.before is not None, "link": None},
+            "picture": self._picture(case, grid, now),
             "phone": self.centre_phone,
             "count": case.count,
             "escalated": case.rung > 0,
             "rung": self._rung(case, grid),
             "notice": NOTICE,
         }
+
+    def _picture(self, case: Case, grid: GridCode, now: datetime) -> dict[str, object]:
+        link = self.links.link(case, grid, now) if self.links else None
+        return {"available": case.before is not None, "link": link}
 
     def _rung(self, case: Case, grid: GridCode) -> dict[str, object]:
         told = next(s for s in reversed(case.policy.ladder[: case.rung + 1]) if s.grid == grid)

@@ -60,6 +60,14 @@ class NotifySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """One-time links to pictures, as they stand in a case's message."""
+
+    base_url: str = ""  # how a telephone reaches the console; empty: as it is served
+    lasts: timedelta = timedelta(hours=72)  # a weekend: an ordinary case may wait for Monday
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outward:
     """All of it."""
 
@@ -68,6 +76,7 @@ class Outward:
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
     notify: Mapping[str, NotifySettings] = field(default_factory=dict)
     sending: SendLimits = field(default_factory=SendLimits)
+    links: LinkSettings = LinkSettings()
 
 
 def hook_url(value: str) -> str:
@@ -84,6 +93,22 @@ def hook_url(value: str) -> str:
     if parts.scheme == "http" and not _is_loopback(host):
         raise ValueError("goes beyond this machine unencrypted, write https://HOST/PATH")
     return value
+
+
+def base_url(value: str) -> str:
+    """Where telephones reach the console: no credentials, no query; without the last slash."""
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("the host or the port cannot be read, write https://HOST[:PORT]") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise ValueError("not an address, write https://HOST[:PORT]")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("holds more than host, port and path, write https://HOST[:PORT]")
+    return value.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:
@@ -168,6 +193,17 @@ class SendingSection(Section):
         return SendLimits(new_per_hour=self.new_per_hour, repeat_every=every)
 
 
+class LinksSection(Section):
+    """`links:`."""
+
+    base_url: Annotated[str, AfterValidator(base_url)] = ""
+    hours: float = Field(default=LinkSettings().lasts / timedelta(hours=1), gt=0, le=720)
+
+    def policy(self) -> LinkSettings:
+        """For the house."""
+        return LinkSettings(base_url=self.base_url, lasts=timedelta(hours=self.hours))
+
+
 class OutwardSections(Section):
     """What the site's file has of all of it; mixed into its model."""
 
@@ -176,6 +212,7 @@ class OutwardSections(Section):
     webhooks: dict[PlainId, WebhookSection] = Field(default_factory=dict)
     notify: dict[PlainId, NotifySection] = Field(default_factory=dict)
     sending: SendingSection = SendingSection()
+    links: LinksSection = LinksSection()
 
     def outward(self) -> Outward:
         """For the house."""
@@ -185,6 +222,7 @@ class OutwardSections(Section):
             webhooks={name: hook.policy() for name, hook in self.webhooks.items()},
             notify={name: channel.policy() for name, channel in self.notify.items()},
             sending=self.sending.policy(),
+            links=self.links.policy(),
         )
 
     def outward_problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
