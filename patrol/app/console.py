@@ -9,6 +9,7 @@ import structlog
 
 from patrol.api import create_api
 from patrol.app import condition
+from patrol.app.camera_desk import CameraDesk
 from patrol.app.house import App
 from patrol.console import ConsoleAddress, ConsoleOptions, Disk, Part, SiteFacts, serve
 from patrol.dispatch.inbox import Handled, Inbox
@@ -39,6 +40,7 @@ class HouseDoors:
             calendar=settings.calendar,
             keep_evidence=timedelta(days=settings.retention.evidence_days),
         )
+        self.cameras = CameraDesk(app)
         self._inbox = Inbox(
             store=app.store,
             announcer=app.wire,
@@ -67,6 +69,7 @@ class HouseDoors:
     @property
     def registry(self) -> Registry:
         """See the door; cameras as last read, grids and people as at start."""
+        self._app.registry.refresh()
         known = self._app.site.registry
         return Registry(cameras=self._app.registry.cameras(), tree=known.tree, people=known.people)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from patrol.console.camera_doors import CameraDoors
 from patrol.dispatch.inbox import Handled
 from patrol.dispatch.wire import Wire
 from patrol.domain.calendar import Calendar
@@ -108,3 +109,7 @@ class ConsoleDoors(HouseDoor, Protocol):
 
     def wake(self) -> None:
         """Something was queued."""
+
+    @property
+    def cameras(self) -> CameraDoors:
+        """What the pages of cameras ask for."""

@@ -5,13 +5,16 @@ from typing import Final
 from fastapi import APIRouter
 
 from patrol.console.pages import (
+    areas,
     audit,
+    camera_table,
     cameras,
     case_moves,
     cases,
     entry,
     grid,
     leader,
+    live,
     people,
     picture,
     reports,
@@ -25,7 +28,6 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         entry,
-        grid,
         picture,
         today,
         rounds,
@@ -35,6 +37,9 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
         case_moves,
         leader,
         cameras,
+        camera_table,
+        areas,
+        live,
         grid,
         reports,
         audit,
