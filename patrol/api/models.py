@@ -24,6 +24,14 @@ class CaseEvent(Document):
     state: str
 
 
+class Held(Document):
+    """A word that does not go out just now."""
+
+    why: str
+    since: str
+    until: str
+
+
 class Case(Document):
     """A confirmed finding, or a report from the ground, on its way through the grid."""
 
@@ -41,7 +49,30 @@ class Case(Document):
     rung: int
     count: int
     note: str
+    held: Held | None
+    suspended_since: str | None
     events: list[CaseEvent]
+
+
+class Message(Document):
+    """One message about a case and the rungs of its receipt ladder; None: not reached."""
+
+    key: str
+    grid: str | None
+    state: str
+    clears: bool
+    queued: str
+    published: str | None = Field(description="first handed to the broker")
+    broker_acked: str | None
+    device_received: str | None
+    opened: str | None
+    acknowledged: str | None
+
+
+class CaseAndMessages(Case):
+    """A case, and how far each message about it got."""
+
+    messages: list[Message]
 
 
 class Finding(Document):

@@ -16,6 +16,7 @@ from patrol.report.documents import (
     camera_document,
     case_document,
     finding_document,
+    message_document,
     round_document,
 )
 from patrol.report.gather import Period, gather, periods
@@ -134,15 +135,17 @@ def cases(
         return [case_document(one) for one in uow.cases.list(open_only=only_open, limit=limit)]
 
 
-@router.get("/cases/{case_id}", response_model=models.Case,
+@router.get("/cases/{case_id}", response_model=models.CaseAndMessages,
             dependencies=[Depends(needs("cases:read"))])  # fmt: skip
 def one_case(doors: Doors, case_id: str) -> Document:
-    """One case and all that happened to it."""
+    """One case, all that happened to it, and how far each message about it got."""
     with doors.store.begin_read() as uow:
         try:
-            return case_document(uow.cases.get(CaseId(case_id)))
+            found = uow.cases.get(CaseId(case_id))
         except KeyError:
             raise NotFound(f"case {case_id}") from None
+        messages = [message_document(message) for message in uow.outbox.of_case(found.id)]
+    return {**case_document(found), "messages": messages}
 
 
 @router.get("/cameras", response_model=list[models.Camera],

@@ -1,16 +1,25 @@
 """`patrol cases` and `patrol case ID`: cases on their way through the grid, without a browser."""
 
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from patrol.cli.common import AsJson, bad_input, console, print_json, site_of, store_of
-from patrol.cli.queue import level_words, utc
+from patrol.cli.queue import level_words
 
 if TYPE_CHECKING:
     from patrol.domain.case import Case, CaseEntry
     from patrol.settings import Site
+
+RUNGS: Final = {  # of the receipt ladder (report.documents.message_document)
+    "queued": "入队 queued",
+    "published": "发出 sent",
+    "broker_acked": "代理收到 broker",
+    "device_received": "手机收到 device",
+    "opened": "打开 opened",
+    "acknowledged": "签收 acknowledged",
+}
 
 
 def register(cli: typer.Typer) -> None:
@@ -48,6 +57,7 @@ def one_case(
 ) -> None:
     """一个案件及其全部经过。 One case and all that happened to it."""
     from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
+    from patrol.report.documents import message_document  # noqa: PLC0415  with the rooms
 
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
@@ -55,41 +65,20 @@ def one_case(
             found = uow.cases.get(CaseId(case))
         except KeyError:
             bad_input(f"case {case!r}: there is none, `patrol cases` lists them")
+        messages = uow.outbox.of_case(found.id)
     if as_json:
-        print_json(case_document(found))
+        receipts = [message_document(message) for message in messages]
+        print_json({**case_document(found), "messages": receipts})
     else:
         print_case(found, site)
+        _print_receipts([message_document(message) for message in messages], site)
 
 
 def case_document(case: "Case") -> dict[str, Any]:
-    """A case as the contract has it, and what else a program may want."""
-    return {
-        "id": case.id,
-        "grid": case.grid,
-        "state": str(case.state),
-        "level": str(case.level),
-        "category": case.category,
-        "due": utc(case.due_at) if case.is_open else None,
-        "camera": case.camera,
-        "place": case.place,
-        "finding": case.finding,
-        "found_at": utc(case.found_at),
-        "dispatched_at": utc(case.dispatched_at),
-        "count": case.count,
-        "note": case.note,
-        "before": case.before,
-        "after": case.after,
-        "events": [
-            {
-                "at": utc(e.at),
-                "by": e.by,
-                "what": str(e.what),
-                "note": e.note,
-                "state": str(e.state),
-            }
-            for e in case.entries
-        ],
-    }
+    """As the API has it, and under which names its pictures lie."""
+    from patrol.report.documents import case_document as document  # noqa: PLC0415  with the rooms
+
+    return {**document(case), "before": case.before, "after": case.after}
 
 
 def print_case(case: "Case", site: "Site") -> None:
@@ -110,11 +99,34 @@ def print_case(case: "Case", site: "Site") -> None:
     head.add_row("类别 category", words)
     head.add_row("网格 grid", Text(f"{grid_name(site, case.grid)} {case.grid}"))
     head.add_row("地点 place", Text(case.place))
-    if case.is_open:
+    if case.hold is not None and case.is_untold:
+        held = f"{case.hold.why}, 至 until {local(case.hold.until, zone)}"
+        head.add_row("暂缓推送 held", Text(held, style="yellow"))
+    elif case.suspension is not None:
+        head.add_row("挂起 suspended", local(case.suspension.since, zone))
+    elif case.is_open:
         head.add_row("时限 due", local(case.due_at, zone))
     console().print(head)
     for entry in case.entries:
         console().print(_entry(entry, site, zone), markup=False)
+
+
+def _print_receipts(receipts: "list[dict[str, Any]]", site: "Site") -> None:
+    """How far each message got, rung by rung."""
+    from rich.table import Table  # noqa: PLC0415  rich
+
+    if not receipts:
+        return
+    zone = site.settings.site.tz
+    table = Table(title="推送回执 messages", title_justify="left")
+    table.add_column("网格 grid")
+    for heading in RUNGS.values():
+        table.add_column(heading)
+    for one in receipts:
+        times = [datetime.fromisoformat(one[rung]) if one[rung] else None for rung in RUNGS]
+        where = grid_name(site, one["grid"]) + (" (清除 clears)" if one["clears"] else "")
+        table.add_row(where, *(f"{at.astimezone(zone):%H:%M:%S}" if at else "—" for at in times))
+    console().print(table)
 
 
 def _entry(entry: "CaseEntry", site: "Site", zone: tzinfo) -> str:

@@ -284,9 +284,9 @@ def _do(context: typer.Context, case: str, move: Move, *, as_json: bool) -> None
 
 
 def _waits(case: "Case") -> dict[str, Any]:
-    request, rest = case.request, case.suspension
+    request = case.request
     asked = request and {
         "wish": str(request.wish), "by": request.by, "at": utc(request.at), "why": request.why,
         "hours": request.span_s / 3600,
     }  # fmt: skip
-    return {"request": asked, "suspended_since": utc(rest.since) if rest else None}
+    return {"request": asked}

@@ -120,29 +120,49 @@ def confirm(
     category: Annotated[str, typer.Option("--category", help="改类别。 Another category.")] = "",
     level: Annotated[str, typer.Option("--level", help="改级别 I–IV。 Another level.")] = "",
     note: Annotated[str, typer.Option("--note", help="给网格长的话。 Words for the leader.")] = "",
+    phoned: Annotated[
+        str, typer.Option("--phoned", help="特急先电话:谁接的。 Level I: who was phoned first.")
+    ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """确认线索,立案并推送网格长。 Confirm a lead: a case is made and its grid leader told."""
     from patrol.cli.cases import case_document, print_case  # noqa: PLC0415  with the rooms
+    from patrol.cli.phone import ask_who_was_phoned, phone_first, remind  # noqa: PLC0415  the same
 
     _check_category(category)
     chosen = _level(level)
     with app_of(context) as app:
         try:
             case = app.confirm(
-                finding, by=operator(by), category=category or None, level=chosen, note=note
+                finding,
+                by=operator(by),
+                category=category or None,
+                level=chosen,
+                note=note,
+                phoned=ask_who_was_phoned(app, finding, chosen, phoned),
             )
         except KeyError:
             bad_input(no_finding(finding))
         waiting = app.relay_now(RELAY_WITHIN_S)
-        published = not _unsent(app, case)
+        published = not case.is_untold and not _unsent(app, case)
+        whom = phone_first(case, app)
+    remind(case, whom)
     if as_json:
-        print_json({**case_document(case), "published": published, "waiting": waiting})
+        more = {"published": published, "waiting": waiting, "phone_first": whom}
+        print_json({**case_document(case), **more})
         return
     print_case(case, app.site)
+    _say_sent(case, published=published)
+
+
+def _say_sent(case: "Case", *, published: bool) -> None:
     if published:
         console().print("[green]已推送 published[/]")
+    elif case.hold is not None and case.is_untold:
+        console().print(
+            f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {case.hold.until:%H:%M} UTC[/]"
+        )
     else:
         console().print(
             "[yellow]消息代理未及时应答,消息在发件箱等待[/]"

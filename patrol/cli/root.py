@@ -24,6 +24,7 @@ from patrol.cli import (
     judge,
     keys,
     mosquitto,
+    phone,
     probe,
     queue,
     reports,
@@ -47,7 +48,7 @@ cli = typer.Typer(
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
     users, judge, benches, desk, mosquitto, backups, keys, deliveries, stoppages, health,
-    handovers, suppressions, accept, assets,
+    handovers, suppressions, accept, phone, assets,
 ):  # fmt: skip
     room.register(cli)
 

@@ -4,16 +4,19 @@ The shapes of contracts.md and of `--json`, in one place. Never in them: a pictu
 stream's address. A picture's name is its hash; only the console shows it, to a person, and logs it.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from patrol.domain.camera import Camera
-from patrol.domain.case import Case, CaseEntry
+from patrol.domain.case import Case, CaseEntry, Hold
 from patrol.domain.finding import Finding
+from patrol.domain.message import OutboxMessage
 from patrol.domain.round import Round, RoundBooks
 
 Document = dict[str, Any]
+CASE_TOPIC_GRID: Final = re.compile(r"/grid/([^/]+)/case/")
 
 
 def case_document(case: Case) -> Document:
@@ -33,8 +36,33 @@ def case_document(case: Case) -> Document:
         "rung": case.rung,
         "count": case.count,
         "note": case.note,
+        "held": _hold_document(case.hold),
+        "suspended_since": utc(case.suspension.since) if case.suspension else None,
         "events": [entry_document(entry) for entry in case.entries],
     }
+
+
+def message_document(message: OutboxMessage) -> Document:
+    """The receipt ladder of one message: when each rung was reached, None: not yet."""
+    told = CASE_TOPIC_GRID.search(message.topic)
+    return {
+        "key": message.key,
+        "grid": told[1] if told else None,
+        "state": str(message.state),
+        "clears": not message.payload,
+        "queued": utc(message.queued_at),
+        "published": utc(message.tried_at),
+        "broker_acked": utc(message.published_at),
+        "device_received": utc(message.received_at),
+        "opened": utc(message.opened_at),
+        "acknowledged": utc(message.answered_at),
+    }
+
+
+def _hold_document(hold: Hold | None) -> Document | None:
+    if hold is None:
+        return None
+    return {"why": hold.why, "since": utc(hold.since), "until": utc(hold.until)}
 
 
 def entry_document(entry: CaseEntry) -> Document:

@@ -219,6 +219,12 @@ def test_a_finding_is_confirmed_once(doors: Doors, client: Client) -> None:
     assert client.get("/findings", headers=mine).json() == []
     assert client.get(path, headers=mine).json()["case"] == case["id"]
     assert client.get("/cases?open=true", headers=mine).json() == [case]
+    one = client.get(f"/cases/{case['id']}", headers=mine).json()
+    (message,) = one.pop("messages")
+    assert one == case
+    assert (message["state"], message["broker_acked"], message["acknowledged"]) == (
+        "queued", None, None
+    )  # fmt: skip
 
 
 def test_reading_does_not_decide(doors: Doors, client: Client) -> None:

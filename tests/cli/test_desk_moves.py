@@ -26,6 +26,43 @@ def test_time_is_asked_for_by_one_and_granted_by_another(desk: Desk) -> None:
     assert [event["what"] for event in json.loads(granted.out)["events"]][-2:] == ["ask", "grant"]
 
 
+def test_an_urgent_case_names_whom_to_phone_until_somebody_was(desk: Desk) -> None:
+    desk.spoil("people.csv", "L1,网格长,grid_leader,620902104203001,L1,,",
+               "L1,网格长,grid_leader,620902104203001,L1,13800000001,")  # fmt: skip
+    desk.seed_round()
+    made = desk("confirm", "F000001", "--level", "I", "--json")
+    case = made.document["id"]
+    assert made.document["phone_first"] == {
+        "person": "L1", "name": "网格长", "phone": "13800000001"
+    }  # fmt: skip
+    assert "请致电 网格长 13800000001" in made.err
+    assert desk("phoned", case, "--note", " ").code == 2
+    told = desk("phoned", case, "--note", "本人接听,马上去", "--by", "zhang", "--json").document
+    assert told["events"][-1] | {"at": ""} == {
+        "at": "", "by": "zhang", "what": "phone", "note": "本人接听,马上去", "state": "dispatched"
+    }  # fmt: skip
+    assert "无此" not in desk("phoned", "C1", "--note", "x").err
+
+
+def test_phoned_first_it_stands_in_the_history(desk: Desk) -> None:
+    desk.seed_round()
+    made = desk("confirm", "F000001", "--level", "I", "--phoned", "老王接听", "--json")
+    assert made.document["phone_first"] is None
+    assert [event["what"] for event in made.document["events"]] == ["dispatch", "phone"]
+    assert made.err == ""
+
+
+def test_one_case_shows_how_far_each_message_got(desk: Desk) -> None:
+    case = opened(desk)
+    (message,) = desk("case", case, "--json").document["messages"]
+    assert message["grid"] == "620902104203001"
+    assert message["broker_acked"] is None or message["published"] <= message["broker_acked"]
+    assert (message["clears"], message["opened"]) == (False, None)
+    page = desk("case", case).out
+    assert "推送回执 messages" in page
+    assert "代理收到 broker" in page
+
+
 def test_suspended_resumed_and_voided(desk: Desk) -> None:
     case = opened(desk)
     desk("suspend", case, "--why", "大雪封路", "--by", "zhang")
