@@ -75,6 +75,13 @@ class CaseAndMessages(Case):
     messages: list[Message]
 
 
+class SecondSight(Document):
+    """What a fresh visit showed after somebody was unsure."""
+
+    at: str
+    why: str
+
+
 class Finding(Document):
     """A lead: proposed by the machine, decided by a person."""
 
@@ -95,6 +102,7 @@ class Finding(Document):
     decided_by: str | None
     decided_at: str | None
     reason: str | None
+    again: SecondSight | None
 
 
 class Round(Document):

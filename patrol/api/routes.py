@@ -10,6 +10,7 @@ from patrol.api.doors import ApiDoors
 from patrol.api.keys import BEARER, needs
 from patrol.domain.account import ApiKey
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.domain.round import ADHOC
 from patrol.report.compose import as_json, compose
 from patrol.report.documents import (
     Document,
@@ -46,7 +47,7 @@ class CannotBe(Exception):
             dependencies=[Depends(needs("rounds:read"))])  # fmt: skip
 def rounds(doors: Doors, plan: str | None = None, limit: Limit = 20) -> list[Document]:
     """Rounds, the newest first; of one plan, or of all."""
-    plans = [plan] if plan is not None else list(doors.facts.plans)
+    plans = [plan] if plan is not None else [*doors.facts.plans, ADHOC]
     with doors.store.begin_read() as uow:
         found = [one for name in plans for one in uow.rounds.of_plan(name, limit=limit)]
     found.sort(key=lambda one: (one.planned_at, one.id), reverse=True)

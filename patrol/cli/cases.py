@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 RUNGS: Final = {  # of the receipt ladder (report.documents.message_document)
     "queued": "入队 queued",
-    "published": "发出 sent",
-    "broker_acked": "代理收到 broker",
-    "device_received": "手机收到 device",
+    "published": "发出 published",
+    "broker_acked": "代理收到 broker has it",
+    "device_received": "手机收到 device has it",
     "opened": "打开 opened",
-    "acknowledged": "签收 acknowledged",
+    "acknowledged": "签收 answered",
 }
 
 
@@ -112,21 +112,19 @@ def print_case(case: "Case", site: "Site") -> None:
 
 
 def _print_receipts(receipts: "list[dict[str, Any]]", site: "Site") -> None:
-    """How far each message got, rung by rung."""
-    from rich.table import Table  # noqa: PLC0415  rich
-
-    if not receipts:
-        return
+    """How far each message got, rung by rung; what was not reached is left out."""
     zone = site.settings.site.tz
-    table = Table(title="推送回执 messages", title_justify="left")
-    table.add_column("网格 grid")
-    for heading in RUNGS.values():
-        table.add_column(heading)
+    if receipts:
+        console().print("推送回执 messages", style="italic")
     for one in receipts:
-        times = [datetime.fromisoformat(one[rung]) if one[rung] else None for rung in RUNGS]
-        where = grid_name(site, one["grid"]) + (" (清除 clears)" if one["clears"] else "")
-        table.add_row(where, *(f"{at.astimezone(zone):%H:%M:%S}" if at else "—" for at in times))
-    console().print(table)
+        ladder = " → ".join(
+            f"{words} {datetime.fromisoformat(one[rung]).astimezone(zone):%H:%M:%S}"
+            for rung, words in RUNGS.items()
+            if one[rung]
+        )
+        clears = " (清除 clears)" if one["clears"] else ""
+        line = f"  {grid_name(site, one['grid'])}{clears}: {ladder}"
+        console().print(line, markup=False, soft_wrap=True)
 
 
 def _entry(entry: "CaseEntry", site: "Site", zone: tzinfo) -> str:

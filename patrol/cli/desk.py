@@ -161,22 +161,17 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """人工核查:已消除则结案,未消除则返工。 A person's word: closed, or back to the ground."""
-    from patrol.dispatch.verification import verified  # noqa: PLC0415  with the rooms
-    from patrol.domain.case import CaseState  # noqa: PLC0415  with the rooms
+    from patrol.dispatch.verification import verdict  # noqa: PLC0415  with the rooms
     from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
 
     def move(app: "App", uow: "UnitOfWork", now: "datetime") -> "Case":
-        found = uow.cases.get(CaseId(case))
-        if found.state is not CaseState.FED_BACK:
-            bad_input(f"case {case} is {found.state}: only one that was fed back is verified")
-        return verified(
+        return verdict(
             uow,
-            found.id,
+            CaseId(case),
             gone=gone,
             by=operator(by),
             now=now,
             announcer=app.wire,
-            after=found.after,
             note=note,
         )
 
@@ -220,7 +215,7 @@ def unsure(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """线索存疑,留待他人再看。 Not sure: another pair of eyes has to look."""
+    """线索存疑:一分钟内复看,留待他人判断。 Not sure: looked at again, others decide."""
     with app_of(context) as app:
         try:
             decided = app.unsure(finding, by=operator(by), reason=reason)
@@ -229,7 +224,8 @@ def unsure(
     if as_json:
         print_json({**finding_document(decided), "by": decided.decided_by})
     else:
-        console().print(f"{decided.id} 存疑 unsure", markup=False)
+        words = "存疑,服务在一分钟内复看 unsure; the service looks again within a minute"
+        console().print(f"{decided.id} {words}", markup=False)
 
 
 def _ask(

@@ -57,23 +57,15 @@ def queue(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def finding_document(finding: "Finding") -> dict[str, Any]:
-    """A finding as the contract has it, and what else a program may want."""
+    """As the API has it, and under which names its pictures lie."""
+    from patrol.report.documents import finding_document as document  # noqa: PLC0415  with the rooms
+
+    plain, again = document(finding), finding.again
     return {
-        "id": finding.id,
-        "camera": finding.camera,
-        "kind": finding.kind,
-        "score": round(finding.score, 4),
-        "found_at": utc(finding.found_at),
-        "why": finding.why,
-        "grid": finding.grid,
-        "category": finding.category,
-        "level": str(finding.level),
-        "state": str(finding.state),
-        "zone": finding.zone,
-        "count": finding.count,
-        "round": finding.round,
+        **plain,
         "picture": finding.picture,
         "box": list(finding.box) if finding.box else None,
+        "again": again and {**plain["again"], "picture": again.picture},
     }
 
 
@@ -92,7 +84,8 @@ def _print_queue(lines: "Sequence[QueueLine]", names: dict[Any, str]) -> None:
     for finding, line in ((line.finding, line) for line in lines):
         camera = f"{names.get(finding.camera, '')} …{finding.camera[-6:]}"
         score, waiting = f"{finding.score:.2f}", ago(line.waiting)
-        why = Text.assemble(finding.why, "\n", (line.why, "dim"))  # what it is; why it stands here
+        seen = f"\n{finding.again.why}" if finding.again else ""
+        why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it stands here
         table.add_row(finding.id, level_words(finding.level), Text(camera), why, score, waiting)
     console().print(table)
 

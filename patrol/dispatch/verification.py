@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.case import Case, CaseEvent, CaseState, IllegalMove
 from patrol.domain.escalation import start_ladder, stop_ladder
 from patrol.domain.ids import CaseId, Sha256
 from patrol.ports import Announcer, UnitOfWork
@@ -45,6 +45,25 @@ def verified(
     uow.cases.put(settled)
     tell(uow, settled, announcer, now)
     return settled
+
+
+def verdict(
+    uow: UnitOfWork,
+    case_id: CaseId,
+    *,
+    gone: bool,
+    by: str,
+    now: datetime,
+    announcer: Announcer,
+    note: str = "",
+) -> Case:
+    """A person's word, whether or not a look is still planned. Raises KeyError, IllegalMove."""
+    case = uow.cases.get(case_id)
+    if case.state is not CaseState.FED_BACK:
+        raise IllegalMove(case, CaseEvent.VERIFY if gone else CaseEvent.NOT_VERIFIED)
+    return verified(
+        uow, case.id, gone=gone, by=by, now=now, announcer=announcer, after=case.after, note=note
+    )
 
 
 def looked(

@@ -96,6 +96,7 @@ def finding_document(finding: Finding) -> Document:
         "decided_by": finding.decided_by or None,
         "decided_at": utc(finding.decided_at),
         "reason": finding.reason or None,
+        "again": finding.again and {"at": utc(finding.again.at), "why": finding.again.why},
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from typing_extensions import override
 
 from patrol.app.doubts import Doubts
 from patrol.app.glass import Glass
@@ -51,7 +52,7 @@ class Yard:
     before: Callable[[], None] = lambda: None  # what happens meanwhile
     cancelled: bool = False
 
-    async def visit(self, address: StreamAddress, options: VisitOptions) -> Sample:  # noqa: ARG002  the door's name
+    async def visit(self, address: StreamAddress, options: VisitOptions) -> Sample:
         self.visits.append(address.path)
         self.before()
         try:
@@ -90,6 +91,7 @@ class Overtaken(Yard):
 
     decide: Callable[[], None] = lambda: None
 
+    @override
     def judge(self, camera: Camera, start: VisitStart, sample: Sample) -> Judged:
         """As any yard's, after that."""
         self.decide()

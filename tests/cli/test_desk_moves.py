@@ -60,7 +60,7 @@ def test_one_case_shows_how_far_each_message_got(desk: Desk) -> None:
     assert (message["clears"], message["opened"]) == (False, None)
     page = desk("case", case).out
     assert "推送回执 messages" in page
-    assert "代理收到 broker" in page
+    assert "入队 queued" in page
 
 
 def test_suspended_resumed_and_voided(desk: Desk) -> None:
@@ -84,7 +84,7 @@ def test_what_cannot_be_done_is_said_in_one_line(desk: Desk) -> None:
     for arguments, says in (
         (("grant", case), "nothing was asked for"),
         (("unsuspend", case), "not suspended"),
-        (("verify", case, "--gone"), "only one that was fed back"),
+        (("verify", case, "--gone"), "verify is not possible"),
         (("close", case, "--why", "x"), "not possible"),
         (("reassign", case, "--to", "123"), "not in grids.csv"),
         (("extend", case, "--hours", "0", "--why", "x"), "at most 30 d"),
