@@ -37,7 +37,6 @@ from simulators.town.config import Place, write_config
 HEALED_WITHIN_S: Final = 120.0  # after everything works again
 SITE: Final = "shangba"
 NO_ROOM: Final = "no space left"  # patrol.store.errors says so, whatever the database
-BEFORE_S: Final = 5.0  # what a broker heard so long before its death may not be on its disk
 EVERYTHING: Final = 100_000
 HAPPENS: Final = (  # in every run, or the run was no test
     "service killed at work", "broker killed", "connections cut", "clock set", "words said twice",
@@ -121,13 +120,11 @@ class Run:
             self.toll["messages in hand of a killed service"] += uow.outbox.unsent()
 
     def _kill_broker(self) -> None:
-        since_s = self._clock.monotonic_s() - BEFORE_S
         self.broker_cpu_s += cpu_s(self.broker.pid)
         self.broker.kill()
         self.toll["broker killed"] += 1
         self._clock.sleep(0.1)
         self.broker.start()
-        self.crowd.repeat(since_s)
 
     def _cut(self) -> None:
         self.toll["connections cut"] += self.proxy.cut()

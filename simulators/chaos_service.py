@@ -61,11 +61,10 @@ class Service:
         return self.is_alive and (self.folder / READY).exists()
 
     def wait_ready(self) -> None:
-        """Until it listens; started again where it ended by itself."""
+        """Until it listens, or has ended by itself (on a full disk it cannot start)."""
         clock = SystemClock()
         until_s = clock.monotonic_s() + READY_WITHIN_S
-        while not self.is_ready and clock.monotonic_s() < until_s:
-            self.tend()
+        while self.is_alive and not self.is_ready and clock.monotonic_s() < until_s:
             clock.sleep(0.01)
 
     def kill(self) -> None:

@@ -1,9 +1,9 @@
 """The people around a house in chaos: an operator at the store, leaders at the broker.
 
 Leaders say things twice, out of order, late, to the wrong grid, and nonsense; what a broker may
-have forgotten they say again. Every word carries a token, so that afterwards each can be looked
-for: written down once, or refused with its reason. What is said of a token depends on the seed and
-on nothing else.
+have forgotten they say again (docs/mqtt.md asks it of them). Every word carries a token, so that
+afterwards each can be looked for: written down once, or refused with its reason. What is said of a
+token depends on the seed and on nothing else.
 """
 
 import json
@@ -38,6 +38,7 @@ LATE: Final = 0.15  # said only after everything else
 WRONG: Final = 0.1
 FALSE_ALARM: Final = 0.15
 GONE: Final = 0.8
+LATELY_S: Final = 15.0  # longer than anybody's back-off (docs/mqtt.md: repeat until it is seen)
 KINDS: Final = ("blocking_vehicle", "dumping", "livestock", "obstruction")
 NONSENSE: Final = b'{"v": 1, "key": "half'
 STRAY: Final = b'{"v":1,"key":"k","type":"arrive"}'
@@ -67,13 +68,14 @@ class Crowd:
         self.toll = toll
         self._keys: dict[tuple[str, str], bytes] = {}
         self._seed, self._prefix = seed, f"patrol/v1/{site}/grid"
+        self._status = f"patrol/v1/{site}/centre/status"
         self._lock, self._clock = threading.Lock(), SystemClock()
         self._log: list[tuple[float, Word]] = []
         self._furthest: dict[str, int] = {}  # topic → place of the furthest word said
         self._sent = self._taken = 0
         self._client = Client(CallbackAPIVersion.VERSION2, "chaos-leaders", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda c, *_: c.subscribe(f"{self._prefix}/+/case/+", 1)
+        self._client.on_connect = lambda *_: self._connected()
         self._client.on_message = lambda _c, _d, message: self._hear(message)
         self._client.on_publish = lambda *_: self._was_taken()
         self._client.connect("127.0.0.1", port)
@@ -95,11 +97,12 @@ class Crowd:
             for _ in range(2 if word.twice else 1):
                 self._say(word)
 
-    def repeat(self, since_s: float) -> None:
-        """What a killed broker may have forgotten; whoever sees no effect says it again."""
-        again = [word for said_s, word in self._log if said_s >= since_s]
-        self.toll["said again to a broker that was killed"] += len(again)
-        for word in again:
+    def _repeat(self) -> None:
+        """Broker or centre was away, and may have forgotten: what was said lately is said again."""
+        since_s = self._clock.monotonic_s() - LATELY_S
+        again = {word.payload: word for said_s, word in self._log if said_s >= since_s}
+        self.toll["words said again after a break"] += len(again)
+        for word in again.values():
             self._say(word)
 
     def hang_up(self) -> None:
@@ -111,6 +114,10 @@ class Crowd:
         self._log.append((self._clock.monotonic_s(), word))
         self._sent += 1
         self._client.publish(word.topic, word.payload, qos=1)  # kept by paho until it is taken
+
+    def _connected(self) -> None:
+        self._client.subscribe([(f"{self._prefix}/+/case/+", 1), (self._status, 1)])
+        self._repeat()
 
     def _was_taken(self) -> None:
         self._taken += 1  # paho's one thread alone does
@@ -126,6 +133,10 @@ class Crowd:
 
     def _hear(self, message: MQTTMessage) -> None:
         topic, payload = message.topic, bytes(message.payload)
+        if topic == self._status:
+            if json.loads(payload)["state"] == "online":
+                self._repeat()
+            return
         if not payload:
             self.shown.pop(topic, None)
             return

@@ -16,7 +16,7 @@ from patrol.app.outward import Outposts
 from patrol.bell import Bell, Rota
 from patrol.evidence import sweep
 from patrol.lock import exclusive
-from patrol.mqtt import MqttPublisher
+from patrol.mqtt import MqttPublisher, MqttService
 from patrol.ports import StoreFull, StoreUnavailable
 from patrol.review.ageing import age
 from patrol.rounds.keeper import Keeper
@@ -34,6 +34,8 @@ RELAY_WITHIN_S = 120.0
 LADDER_WITHIN_S = 60.0
 LOOK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
+NAP_S = 0.25
+DEAF_AT_MOST_S = 15.0  # the broker takes our words and refuses our ear: an ACL that is wrong
 SWEEP_AT = time(3, 30)  # local; nobody patrols then
 
 
@@ -90,14 +92,34 @@ def _talk_and_listen(
 ) -> None:
     """Everything that speaks with the world outside cameras."""
     name = f"patrol-{app.site.settings.site.id}"
-    relay = app.new_relay(stack.enter_context(MqttPublisher(app.broker, name=name)))
-    relay.on_turn = outposts.beats.expect("relay", RELAY_WITHIN_S)
-    run("relay", lambda: relay.run(stop))
-    stack.callback(relay.wake)
-    outposts.start(stack, stop, run)
+    mouth = stack.enter_context(MqttPublisher(app.broker, name=name))
     inbox, ear = app.new_inbox(outposts.canary)
     stack.enter_context(ear)
+    relay = app.new_relay(mouth)
+    relay.on_turn = outposts.beats.expect("relay", RELAY_WITHIN_S)
+
+    def tell() -> None:
+        _listen_first(ear, mouth, relay.on_turn, stop)
+        relay.run(stop)
+
+    run("relay", tell)
+    stack.callback(relay.wake)
+    outposts.start(stack, stop, run)
     outposts.watch(relay=relay.counters, inbox=inbox.counters)
+
+
+def _listen_first(
+    ear: MqttService, mouth: MqttPublisher, beat: Callable[[], None], stop: threading.Event
+) -> None:
+    """Until we are subscribed: a broker that does not know us yet drops the answers to our words.
+
+    A telephone answers within milliseconds. An ear that is never let in holds nobody's alarm back.
+    """
+    left_s = DEAF_AT_MOST_S
+    while left_s > 0 and not stop.is_set() and not ear.wait_up(NAP_S):
+        beat()
+        if mouth.wait_up(0.0):
+            left_s -= NAP_S
 
 
 def _rotas(
