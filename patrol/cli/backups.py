@@ -10,9 +10,11 @@ from patrol.cli.common import (
     AsJson,
     bad_input,
     console,
+    operator,
     print_json,
     say_err,
     site_of,
+    store_of,
 )
 
 if TYPE_CHECKING:
@@ -51,10 +53,22 @@ def backup(
         )
     except BackupRefused as exc:
         bad_input(str(exc))
+    _write_down(context, out, len(manifest.pictures))
     _tell(out, manifest, as_json=as_json, problems=())
     if manifest.damaged:
         say_err(f"{len(manifest.damaged)} 张照片已损坏,未备份 pictures are damaged and left out")
         raise typer.Exit(FAILED)
+
+
+def _write_down(context: typer.Context, out: Path, pictures: int) -> None:
+    """Somebody took everything along: a line of the access log, and the console's last backup."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    with store_of(site_of(context)) as store, store.begin() as uow:
+        why = f"{out.name}: {pictures} pictures"
+        now = SystemClock().now()
+        uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
+        uow.commit()
 
 
 def restore(

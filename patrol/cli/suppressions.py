@@ -1,6 +1,5 @@
 """`patrol suppressions`, `patrol suppress revoke`: what is not proposed for a while, and why."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +18,6 @@ from patrol.cli.common import (
 
 if TYPE_CHECKING:
     from patrol.domain.suppression import Suppression
-    from patrol.ports import UnitOfWork
 
 Everything = Annotated[
     bool, typer.Option("--all", help="也列已过期、已撤销的。 Ended ones, too.", show_default=False)
@@ -39,11 +37,12 @@ def show(
 ) -> None:
     """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.review.suppressed import held as held_by  # noqa: PLC0415  with the rooms
 
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         wanted = uow.suppressions.list() if everything else uow.suppressions.standing(now)
-        rows = [(one, _held(uow, one)) for one in wanted]
+        rows = [(one, held_by(uow, one)) for one in wanted]
     if as_json:
         print_json([{**_document(one, now), "held": held} for one, held in rows])
         return
@@ -81,14 +80,6 @@ def revoke(
         print_json({"revoked": number, "by": who})
     else:
         console().print(f"{number} 已撤销 revoked", markup=False)
-
-
-def _held(uow: "UnitOfWork", one: "Suppression") -> int:
-    """How many observations it kept from becoming leads: those that it covered while it stood."""
-    stood = replace(one, revoked_at=None)
-    end = one.revoked_at or one.until
-    seen = uow.findings.observed_since(one.camera, one.kind, one.created_at)
-    return sum(s.at < end and stood.holds(s.kind, s.box, s.at) for s in seen)
 
 
 def _document(one: "Suppression", now: datetime) -> dict[str, Any]:

@@ -40,18 +40,48 @@ HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "geolocation=(), microphone=(), camera=(self)",
 }
 HSTS: Final = "max-age=31536000"
-NAVIGATION: Final = (
-    # where, zh, en, right
-    ("/", "今日", "Today", Right.TODAY),
-    ("/rounds", "巡查", "Rounds", Right.ROUND),
-    ("/review", "研判", "Review", Right.REVIEW),
-    ("/cases", "案件", "Cases", Right.CASES),
-    ("/cameras", "点位", "Cameras", Right.CAMERAS),
-    ("/grid", "网格", "Grid", Right.GRID),
-    ("/reports", "报表", "Reports", Right.REPORTS),
-    ("/audit", "审计", "Audit", Right.AUDIT),
-    ("/accounts", "账号", "Accounts", Right.ACCOUNTS),
+_SHIFT: Final = (
+    ("/shift", "交接班", "Hand-over", (Right.SHIFT,)),
+    ("/stoppages", "暂停与维护", "Stopped", (Right.SHIFT, Right.STOP)),
+    ("/troubles", "运维队列", "Troubles", (Right.TROUBLES,)),
 )
+_OFFICE: Final = (
+    ("/accounts", "账号", "Accounts", (Right.ACCOUNTS,)),
+    ("/sessions", "登录", "Sessions", (Right.ACCOUNTS,)),
+    ("/keys", "接口密钥", "API keys", (Right.ACCOUNTS,)),
+    ("/suppressions", "抑制", "Suppressions", (Right.SUPPRESSIONS,)),
+    ("/system", "系统状态", "System", (Right.SYSTEM,)),
+    ("/audit", "审计", "Audit", (Right.AUDIT,)),
+)
+NAVIGATION: Final = (
+    # zh, en, its pages: where, zh, en, any of these rights
+    ("今日", "Today", (("/", "今日", "Today", (Right.TODAY,)),)),
+    ("巡查", "Rounds", (("/rounds", "巡查", "Rounds", (Right.ROUND,)),)),
+    ("研判", "Review", (("/review", "研判", "Review", (Right.REVIEW,)),)),
+    ("案件", "Cases", (("/cases", "案件", "Cases", (Right.CASES,)),)),
+    ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Right.CAMERAS,)),)),
+    ("网格", "Grid", (("/grid", "网格", "Grid", (Right.GRID,)),)),
+    ("报表", "Reports", (("/reports", "报表", "Reports", (Right.REPORTS,)),)),
+    ("值班", "Shift", _SHIFT),
+    ("管理", "Office", _OFFICE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    """One word of the main menu, and the pages behind it that this account may open."""
+
+    words: str
+    pages: tuple[tuple[str, str], ...]  # (address, words)
+
+    @property
+    def at(self) -> str:
+        """Where it leads."""
+        return self.pages[0][0]
+
+    def is_open(self, here: str) -> bool:
+        """Whether the page that is shown lies behind it."""
+        return any(at == here for at, _ in self.pages)
 
 
 def _environment() -> Environment:
@@ -87,7 +117,7 @@ class Shell:
             lang="zh-CN" if say.language == "zh" else "en",
             site=self.facts,
             caller=caller,
-            navigation=navigation(caller) if caller else (),
+            menu=menu(caller) if caller else (),
             static=static_address,
             ext=self.assets.address,
             version=__version__,
@@ -102,9 +132,18 @@ class Shell:
         )
 
 
-def navigation(caller: Caller) -> list[tuple[str, str]]:
-    """(address, words) of the pages that this account may open."""
-    return [(at, caller.say(zh, en)) for at, zh, en, right in NAVIGATION if caller.may(right)]
+def menu(caller: Caller) -> list[MenuItem]:
+    """What this account may open; a group of which one page is left bears that page's name."""
+    items = []
+    for zh, en, pages in NAVIGATION:
+        may = tuple(
+            (at, caller.say(*both))
+            for at, *both, rights in pages
+            if any(caller.may(right) for right in rights)
+        )
+        if may:
+            items.append(MenuItem(may[0][1] if len(may) == 1 else caller.say(zh, en), may))
+    return items
 
 
 def home_of(caller: Caller) -> str:

@@ -26,6 +26,8 @@ from patrol.console.shell import STATIC, WithHeaders, wants_html
 from patrol.domain.approval import NotPossible
 from patrol.domain.case import IllegalMove
 from patrol.domain.finding import AlreadyDecided
+from patrol.domain.handover import NotYours
+from patrol.domain.trouble import AlreadyTaken
 from patrol.ports import Busy, StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -120,6 +122,8 @@ def _said(
 _FAILURES: Final = (
     (IllegalMove, 409, ("当前状态不能这样操作", "not possible now")),
     (NotPossible, 409, ("现在不能这样操作", "not possible now")),
+    (NotYours, 409, ("现在不能签字", "not yours to sign")),
+    (AlreadyTaken, 409, ("已有人认领", "somebody was first")),
     (Busy, 409, ("正忙,请稍后", "busy just now")),
     (NotFound, 404, ("没有找到", "not found")),
     (CannotBe, 422, ("填写有误", "cannot be so")),

@@ -1,6 +1,9 @@
-"""Cameras, the audit log, accounts: each to whom it belongs."""
+"""Cameras, the audit log, accounts and the rest of the office: each to whom it belongs."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import cv2
@@ -8,6 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
+from patrol.api import create_api
+from patrol.console import ConsoleOptions, serve
 from patrol.console.pages.people import qr
 
 LogIn = Callable[[str], httpx.Client]
@@ -21,6 +26,11 @@ WHO_MAY = [
     ("/reports/file.csv?day=2026-01-01", {"operator", "duty_lead", "auditor"}),
     ("/accounts", {"admin"}),
     ("/account", set(EVERYBODY)),
+    ("/sessions", {"admin"}),
+    ("/keys", {"admin"}),
+    ("/suppressions", {"duty_lead", "admin"}),
+    ("/system", {"duty_lead", "maintainer", "admin"}),
+    ("/system/part", {"duty_lead", "maintainer", "admin"}),
 ]
 
 
@@ -118,3 +128,105 @@ def test_a_report_is_taken_away_in_each_format_and_written_down(log_in: LogIn, t
         assert uow.access.entries(limit=1)[0].what == "export_report"
     assert auditor.get("/reports?day=yesterday").status_code == 422
     assert auditor.get("/reports/file.exe?day=2026-01-01").status_code == 422
+
+
+def test_the_log_is_leafed_through_without_losing_a_line(log_in: LogIn, town: Any) -> None:
+    with town.store.begin() as uow:
+        for number in range(230):
+            uow.access.append(
+                at=town.app.clock.now(), who="robot", what="visit", camera=None, why=f"{number}"
+            )
+        uow.commit()
+    seen: list[int] = []
+    path: str | None = "/audit?who=robot"
+    while path:
+        html = log_in("auditor").get(path).text
+        seen += [int(n) for n in re.findall(r'<tr><td class="num">(\d+)</td>', html)]
+        onward = re.search(r'rel="next" href="([^"]+)"', html)
+        path = unescape(onward[1]) if onward else None
+    assert len(seen) == len(set(seen)) == 230
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_one_device_is_logged_out(log_in: LogIn, visitor: Callable[[], httpx.Client]) -> None:
+    lost = visitor()
+    form = {"name": "auditor", "password": "correct-horse-9"}
+    assert lost.post("/login", data=form, headers={"user-agent": "lost phone"}).status_code == 303
+    html = log_in("admin").get("/sessions").text
+    row = next(part for part in html.split("<tr>") if "lost phone" in part)
+    path = re.search(r'data-post="([^"]+)"', row)
+    assert path is not None
+    assert log_in("auditor").post(path[1], json={}).status_code == 403
+    assert log_in("admin").post(path[1], json={}).status_code == 200
+    assert log_in("admin").post(path[1], json={}).status_code == 404
+    assert lost.get("/audit", headers={"accept": "text/html"}).status_code == 303
+    assert "lost phone" in log_in("auditor").get("/audit?what=end_session").text
+
+
+def test_a_key_is_shown_once_opens_its_scopes_and_is_revoked(
+    log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
+) -> None:
+    admin = log_in("admin")
+    assert admin.post("/api/keys", json={"name": "x", "scopes": []}).status_code == 422
+    assert admin.post("/api/keys", json={"name": "x", "scopes": ["all"]}).status_code == 422
+    assert log_in("duty_lead").post("/api/keys", json={}).status_code == 403
+    made = admin.post("/api/keys", json={"name": "大屏", "scopes": ["rounds:read"]})
+    secret = made.json()["secret"]
+    page = admin.get("/keys").text
+    assert "大屏" in page
+    assert secret not in page
+    with serve(town.doors, ConsoleOptions(port=0), {"/api/v1": create_api(town.doors)}) as at:
+        program = httpx.Client(base_url=at.url, headers={"authorization": f"Bearer {secret}"})
+        assert program.get("/api/v1/rounds").status_code == 200
+        assert program.get("/api/v1/cases").status_code == 403
+        ident = made.json()["id"]
+        assert admin.post(f"/api/keys/{ident}/revoke", json={}).status_code == 200
+        assert program.get("/api/v1/rounds").status_code == 401
+        program.close()
+    assert admin.post(f"/api/keys/{ident}/revoke", json={}).status_code == 422
+
+
+def test_a_suppression_is_given_more_time_or_ended(log_in: LogIn, town: Any) -> None:
+    now = town.app.clock.now()
+    camera = next(iter(town.doors.registry.cameras))
+    with town.store.begin() as uow:
+        made = uow.suppressions.add(
+            camera=camera, kind="scene_change", box=None, reason="shadow", owner="operator",
+            now=now, until=now + timedelta(days=20),
+        )  # fmt: skip
+        uow.commit()
+    lead = log_in("duty_lead")
+    assert "光影变化" in lead.get("/suppressions").text
+    path = f"/api/suppressions/{made.number}"
+    assert lead.post(f"{path}/extend", json={"days": 85}).status_code == 422
+    longer = lead.post(f"{path}/extend", json={"days": 30})
+    assert longer.status_code == 201
+    with town.store.begin_read() as uow:
+        (stands,) = uow.suppressions.standing(now, camera=camera)
+    assert (stands.owner, stands.until) == ("duty_lead", made.until + timedelta(days=30))
+    assert lead.post(f"{path}/end", json={}).status_code == 422
+    assert log_in("operator").post(f"{path}/end", json={}).status_code == 403
+    path = f"/api/suppressions/{stands.number}"
+    assert lead.post(f"{path}/end", json={}).status_code == 200
+    assert camera_is_free(town, camera)
+    assert "已结束" in lead.get("/suppressions?which=all").text
+
+
+def camera_is_free(town: Any, camera: str) -> bool:
+    with town.store.begin_read() as uow:
+        return not uow.suppressions.standing(town.app.clock.now(), camera=camera)
+
+
+def test_the_system_page_says_what_is_wrong_in_words(log_in: LogIn, town: Any) -> None:
+    html = log_in("maintainer").get("/system").text
+    assert "还没有备份过" in html
+    assert "数据库磁盘" in html
+    with town.store.begin() as uow:
+        uow.access.append(
+            at=town.app.clock.now(), who="root", what="back_up", camera=None, why="patrol.tar"
+        )
+        uow.commit()
+    assert "patrol.tar" in log_in("maintainer").get("/system/part").text
+    said = log_in("maintainer").post("/api/system/check", json={})
+    assert said.json() == {"problems": []}
+    assert log_in("auditor").post("/api/system/check", json={}).status_code == 403

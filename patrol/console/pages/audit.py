@@ -10,12 +10,13 @@ from patrol.console.pages.common import camera_name
 from patrol.domain.ids import CameraId
 
 PER_PAGE: Final = 100
-DEEPEST: Final = 100  # pages; older lines are for an export, not for leafing
 DEEDS: Final = {
     "view_picture": ("查看画面", "viewed a picture"),
     "view_thumbnail": ("查看缩略图", "viewed a thumbnail"),
     "view_reference": ("查看参考画面", "viewed the reference"),
     "send_picture": ("画面发至网格", "picture sent to the ground"),
+    "open_link": ("打开一次性链接", "opened a one-time link"),
+    "reopen_link": ("一分钟内再次打开链接", "opened the link again within a minute"),
     "visit": ("巡查取流", "visited by the patrol"),
     "log_in": ("登录", "logged in"),
     "export_report": ("导出报表", "exported a report"),
@@ -23,22 +24,25 @@ DEEDS: Final = {
     "change_password": ("修改密码", "changed a password"),
     "disable_account": ("停用账号", "disabled an account"),
     "enable_account": ("启用账号", "enabled an account"),
+    "end_session": ("强制退出", "ended a session"),
+    "add_key": ("新建接口密钥", "made an API key"),
+    "revoke_key": ("撤销接口密钥", "revoked an API key"),
+    "back_up": ("备份", "made a backup"),
 }
 router = APIRouter()
 
 
 @router.get("/audit")
 def audit(  # noqa: PLR0917  a filter's fields
-    desk: AtDesk, caller: ForAudit, page: int = 1, who: str = "", camera: str = "", what: str = ""
+    desk: AtDesk, caller: ForAudit, before: int = 0, who: str = "", camera: str = "", what: str = ""
 ) -> Response:
-    """The log, newest first."""
-    page = min(max(1, page), DEEPEST)
+    """The log, newest first, leafed through by its numbers: new lines move no page."""
     with desk.doors.store.begin_read() as uow:
-        entries = uow.access.entries(
-            camera=CameraId(camera) if camera else None, limit=PER_PAGE * DEEPEST
-        )
-    fitting = [e for e in entries if (not who or e.who == who) and (not what or e.what == what)]
-    shown = fitting[(page - 1) * PER_PAGE : page * PER_PAGE]
+        found = uow.access.entries(
+            camera=CameraId(camera) if camera else None, who=who, what=what,
+            before=before or None, limit=PER_PAGE + 1,
+        )  # fmt: skip
+    shown = found[:PER_PAGE]
     lines: list[dict[str, Any]] = [
         {
             "number": entry.number,
@@ -53,9 +57,9 @@ def audit(  # noqa: PLR0917  a filter's fields
         for entry in shown
     ]
     return desk.shell.page(
-        "audit.html", caller, lines=lines, page=page, who=who, camera=camera, what=what,
+        "audit.html", caller, lines=lines, who=who, camera=camera, what=what, before=before,
+        older=shown[-1].number if len(found) > PER_PAGE else 0,
         deeds=[(key, caller.say.pair(pair)) for key, pair in DEEDS.items()],
-        pages=max(1, -(-len(fitting) // PER_PAGE)),
     )  # fmt: skip
 
 

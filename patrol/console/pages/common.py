@@ -1,8 +1,8 @@
 """What several pages share: failures with a face, lamps, names of things. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from patrol.console.words import Words
 from patrol.domain import category as categories
@@ -36,6 +36,16 @@ class NotFound(Exception):
 
 class CannotBe(Exception):
     """What was sent cannot be so; says why."""
+
+
+T = TypeVar("T")
+
+
+def paged(found: Sequence[T], page: int, size: int) -> tuple[Sequence[T], dict[str, int]]:
+    """What stands on this page, and what the pager needs to know."""
+    pages = max(1, -(-len(found) // size))
+    page = min(max(1, page), pages)
+    return found[(page - 1) * size : page * size], {"page": page, "pages": pages}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from patrol.console.accounts import add_account, change_password, set_disabled
 from patrol.console.asking import Anybody, AtDesk, ForAccounts
 from patrol.console.gate import Caller
-from patrol.console.pages.common import CannotBe, grid_name, said
+from patrol.console.pages.common import CannotBe, NotFound, grid_name, paged, said
 from patrol.console.passwords import is_right
 from patrol.domain.account import Duty
 
@@ -25,6 +25,7 @@ DUTIES: Final = {
     Duty.AUDITOR: ("审计员", "auditor"),
     Duty.ADMIN: ("管理员", "administrator"),
 }
+PER_PAGE: Final = 50
 router = APIRouter()
 
 
@@ -46,11 +47,12 @@ class NewPassword(BaseModel):
 
 
 @router.get("/accounts")
-def accounts(desk: AtDesk, caller: ForAccounts) -> Response:
+def accounts(desk: AtDesk, caller: ForAccounts, page: int = 1) -> Response:
     """The list."""
     registry = desk.doors.registry
     with desk.doors.store.begin_read() as uow:
-        known, standing = uow.accounts.all(), uow.sessions.of(None, caller.now)
+        known, pager = paged(uow.accounts.all(), page, PER_PAGE)
+        standing = uow.sessions.of(None, caller.now)
     lines: list[dict[str, Any]] = [
         {
             "account": account,
@@ -63,7 +65,7 @@ def accounts(desk: AtDesk, caller: ForAccounts) -> Response:
     ]
     people = sorted((p.name, p.id, grid_name(registry, p.grid)) for p in registry.people.values())
     return desk.shell.page(
-        "accounts.html", caller, lines=lines, people=people,
+        "accounts.html", caller, lines=lines, people=people, **pager,
         duties=[(str(duty), caller.say.pair(pair)) for duty, pair in DUTIES.items()],
     )  # fmt: skip
 
@@ -104,6 +106,45 @@ def change(desk: AtDesk, caller: ForAccounts, name: str, deed: str) -> Response:
             raise KeyError(deed)
     desk.gate.forget()
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/sessions")
+def sessions(desk: AtDesk, caller: ForAccounts, page: int = 1) -> Response:
+    """Who is logged in, from which device, since when."""
+    with desk.doors.store.begin_read() as uow:
+        standing = uow.sessions.of(None, caller.now)
+        known = {account.name: account for account in uow.accounts.all()}
+    shown, pager = paged(standing, page, PER_PAGE)
+    lines = [
+        {
+            "session": one,
+            "shown_as": known[one.account].shown_as if one.account in known else one.account,
+            "duty": caller.say.pair(DUTIES[known[one.account].duty])
+            if one.account in known
+            else "",
+            "mine": one.id == caller.session.id,
+        }
+        for one in shown
+    ]
+    return desk.shell.page(
+        "sessions.html", caller, lines=lines, count=len(standing), **pager
+    )  # fmt: skip
+
+
+@router.post("/api/sessions/{short}/end")
+def end_session(desk: AtDesk, caller: ForAccounts, short: str) -> Response:
+    """Log one device out; noticed there within two seconds."""
+    with desk.doors.store.begin() as uow:
+        ended = next((s for s in uow.sessions.of(None, caller.now) if s.short == short), None)
+        if ended is None:
+            raise NotFound(short)
+        uow.sessions.end(ended.id)
+        why = f"{ended.account} {ended.device}"[:200]
+        who = caller.account.name
+        uow.access.append(at=caller.now, who=who, what="end_session", camera=None, why=why)
+        uow.commit()
+    desk.gate.forget()
+    return JSONResponse({"ended": short})
 
 
 @router.get("/account")

@@ -19,7 +19,7 @@ from patrol.console.pages.common import (
     plan_words,
     said,
 )
-from patrol.console.pages.today import round_state_words
+from patrol.console.pages.plan_card import round_state_words
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import Visit
 

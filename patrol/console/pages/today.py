@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -18,54 +18,31 @@ from patrol.console.pages.common import (
     grid_name,
     level_words,
     person_name,
-    plan_words,
     state_words,
     village_of,
 )
 from patrol.console.pages.one_case import time_left
-from patrol.console.words import Words
+from patrol.console.pages.plan_card import plan_card
+from patrol.console.pages.stoppages import subject_name
 from patrol.domain.account import Duty
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
+from patrol.domain.handover import owner_of
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.levels import Lamp
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
-from patrol.domain.round import Round, RoundBooks, RoundState
-from patrol.ports import UnitOfWork
+from patrol.domain.stoppage import Scope, Stoppage
+from patrol.domain.trouble import Trouble, TroubleKind
+from patrol.domain.verdict import awaits_verdict
 from patrol.report import words
 from patrol.review.queue import ranked
+from patrol.rounds.handover import SIGNATURES
 
 SHOWN_CASES: Final = 6
+MOST_MARKS: Final = 4
 SHOWN_NOTICES: Final = 6
 ON_DUTY: Final = (Duty.OPERATOR, Duty.DUTY_LEAD)
-ENOUGH_TO_FORECAST_S: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCard:
-    """One of the day's rounds."""
-
-    name: str
-    hours: str
-    state: str  # running, finished, missed, interrupted, planned, none
-    state_words: str
-    round: str | None
-    books: RoundBooks
-    forecast: str
-    late: bool
-    reason: str
-
-    @property
-    def coverage(self) -> str:
-        """巡查覆盖率: cameras with a usable picture ÷ planned."""
-        planned = self.books.planned
-        return f"{100 * self.books.seen / planned:.1f}" if planned else "—"
-
-    @property
-    def done(self) -> int:
-        """Visits in the books."""
-        return self.books.planned - self.books.pending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +82,12 @@ def content(desk: Desk, caller: Caller) -> dict[str, Any]:
     facts, registry, say = desk.doors.facts, desk.doors.registry, caller.say
     day = caller.now.astimezone(facts.zone).date()
     with desk.doors.store.begin_read() as uow:
-        plans = [
-            _plan_card(uow, name, f"{plan.start:%H:%M}–{plan.finish_by:%H:%M}", day, caller)
-            for name, plan in facts.plans.items()
-        ]
+        cards = [plan_card(uow, plan, day, caller) for plan in facts.plans.values()]
+        walked = facts.calendar.plans_on(day)
+        plans = [card for card in cards if card.plan in walked or card.round]
+        stopped = [*facts.calendar.maintenance, *uow.stoppages.standing(caller.now)]
+        upstream = [t for t in uow.troubles.standing() if t.kind is not TroubleKind.CAMERA]
+        shift = owner_of(uow.handovers.entries(limit=SIGNATURES))
         cases = uow.cases.list(open_only=True)
         recent = uow.cases.list(limit=30)
         leads = ranked(uow, uow.findings.queue(), caller.now, cameras=registry.cameras)
@@ -122,75 +101,51 @@ def content(desk: Desk, caller: Caller) -> dict[str, Any]:
     return {
         "now": caller.now,
         "plans": plans,
+        "marks": _marks(stopped, upstream, caller, registry),
+        "no_round": [h.name for h in facts.calendar.holidays if h.first <= day <= h.last],
         "open_cases": len(cases),
+        "to_verify": sum(awaits_verdict(case) for case in cases),
         "lamps": [(lamp, say.pair(LAMPS[lamp]), lamps[lamp]) for lamp in reversed(Lamp)],
         "cases": [_case_line(case, caller, registry) for case in _pressing(cases, caller.now)],
         "queue": _queue_card(waiting, len(claimed), caller),
         "villages": _villages(registry, health, day),
         "notices": _notices((*cases, *recent), caller, registry, names),
+        "shift_of": names.get(shift, shift),
         "on_duty": [
-            accounts[name].shown_as
+            names[name]
             for name in sorted(logged_in)
-            if name in accounts and accounts[name].duty in ON_DUTY
+            if name != shift and name in accounts and accounts[name].duty in ON_DUTY
         ],
     }
 
 
-def _plan_card(uow: UnitOfWork, name: str, hours: str, day: date, caller: Caller) -> PlanCard:
-    newest = next((one for one in uow.rounds.of_plan(name, limit=3) if one.day == day), None)
-    say = caller.say
-    if newest is None:
-        return PlanCard(
-            name=plan_words(name, say), hours=hours, state="none",
-            state_words=say("未开始", "not begun"), round=None, books=RoundBooks(), forecast="",
-            late=False, reason="",
-        )  # fmt: skip
-    books = uow.rounds.books(newest.id)
-    forecast = forecast_of(newest, books, caller.now)
-    return PlanCard(
-        name=plan_words(name, say),
-        hours=hours,
-        state=newest.state.value,
-        state_words=round_state_words(newest.state, say),
-        round=newest.id,
-        books=books,
-        forecast=_forecast_words(newest, forecast, say),
-        late=forecast is not None and forecast > newest.finish_by,
-        reason=newest.reason,
-    )
-
-
-def round_state_words(state: RoundState, say: Words) -> str:
-    """`巡查中`, `running`."""
-    return {
-        RoundState.PLANNED: say("待开始", "planned"),
-        RoundState.RUNNING: say("巡查中", "running"),
-        RoundState.INTERRUPTED: say("已中断", "interrupted"),
-        RoundState.FINISHED: say("已完成", "finished"),
-        RoundState.MISSED: say("漏巡", "missed"),
-    }[state]
-
-
-def forecast_of(a_round: Round, books: RoundBooks, now: datetime) -> datetime | None:
-    """When it will be done at its pace so far; None while that cannot be said."""
-    if a_round.state is not RoundState.RUNNING or a_round.started_at is None:
-        return None
-    done, elapsed_s = books.planned - books.pending, (now - a_round.started_at).total_seconds()
-    if not done or elapsed_s < ENOUGH_TO_FORECAST_S:
-        return None
-    return now + timedelta(seconds=books.pending * elapsed_s / done)
-
-
-def _forecast_words(a_round: Round, forecast: datetime | None, say: Words) -> str:
-    limit = say.time(a_round.finish_by)
-    if a_round.finished_at is not None:
-        at = say.time(a_round.finished_at)
-        return say(f"{at} 结束 · 时限 {limit}", f"ended {at} · due {limit}")
-    if forecast is None:
-        return say(f"须在 {limit} 前完成", f"due by {limit}")
-    return say(
-        f"预计 {say.time(forecast)} · 时限 {limit}", f"at {say.time(forecast)} · due {limit}"
-    )
+def _marks(
+    stopped: Iterable[Stoppage], upstream: Iterable[Trouble], caller: Caller, registry: Registry
+) -> list[tuple[str, str, str, str]]:
+    """(kind, what, words, where it leads): what makes today different."""
+    say, holding = caller.say, [one for one in stopped if one.holds(caller.now)]
+    paused = [one for one in holding if one.scope is Scope.ROUNDS]
+    marks = [
+        ("bad", say("巡查暂停", "Rounds paused"), f"{one.reason} ({one.by})", "/stoppages")
+        for one in paused
+    ]
+    marks += [
+        (
+            "bad",
+            say("上游故障", "Fault upstream"),
+            f"{subject_name(one.kind, one.subject, registry, say)} "
+            + say(f"{len(one.cameras)} 路", f"{len(one.cameras)} cameras"),
+            "/troubles",
+        )
+        for one in upstream
+    ]
+    upkeep = [one for one in holding if one.scope is not Scope.ROUNDS]
+    if upkeep:
+        named = [subject_name(one.scope, one.subject, registry, say) for one in upkeep[:2]]
+        more = say(f" 等 {len(upkeep)} 处", f" … {len(upkeep)} in all") if len(upkeep) > 2 else ""  # noqa: PLR2004  two are named
+        words = say("、", ", ").join(named) + more
+        marks.append(("warn", say("维护中", "In maintenance"), words, "/stoppages"))
+    return marks[:MOST_MARKS]
 
 
 def _pressing(cases: Iterable[Case], now: datetime) -> list[Case]:

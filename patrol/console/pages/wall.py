@@ -20,7 +20,7 @@ from patrol.console.pages.common import (
     said,
     village_of,
 )
-from patrol.console.pages.today import forecast_of, round_state_words
+from patrol.console.pages.plan_card import forecast_of, round_state_words
 from patrol.console.sheets import RANK, Place, laid_out, newest_picture, places
 from patrol.console.words import Words
 from patrol.domain.finding import Finding, FindingState

@@ -1,4 +1,4 @@
-// Accounts and the audit log.
+// Office pages: accounts, keys, the audit log, the shift's signatures, what is stopped.
 import { send, toast } from "./console.js"
 const once = document.getElementById("once")
 
@@ -45,4 +45,38 @@ document.getElementById("check")?.addEventListener("click", async (event) => {
     const said = await send("/api/audit/check", {})
     toast(said.holds ? holds : broken.replace("{n}", said.first_broken), said.holds ? "" : "bad")
   } catch (error) { toast(error.message, "bad") }
+})
+document.getElementById("addkey")?.addEventListener("submit", async (event) => {
+  event.preventDefault()
+  const said = new FormData(event.target)
+  try {
+    const made = await send("/api/keys", { name: said.get("name"), scopes: said.getAll("scopes") })
+    document.getElementById("once-name").textContent = made.name
+    document.getElementById("once-password").textContent = made.secret
+    once.showModal()
+  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
+})
+document.getElementById("fsck")?.addEventListener("click", async ({ target }) => {
+  target.disabled = true
+  try {
+    const { problems } = await send("/api/system/check", {})
+    if (problems.length) toast(target.dataset.wrong.replace("{n}", problems.length) + problems.slice(0, 3).join("; "), "bad")
+    else toast(target.dataset.well)
+  } catch (error) { toast(error.message, "bad") } finally { target.disabled = false }
+})
+for (const choice of document.querySelectorAll("[data-scope]")) {
+  const show = () => { for (const field of choice.form.querySelectorAll("[data-of]")) field.hidden = field.dataset.of !== choice.value }
+  choice.addEventListener("change", show)
+  show()
+}
+for (const form of document.querySelectorAll("form[data-sign]")) form.addEventListener("submit", async (event) => {
+  event.preventDefault()
+  if (form.dataset.ask && !confirm(form.dataset.ask)) return
+  const said = Object.fromEntries(new FormData(form))
+  if (said.scope && said.scope !== "rounds") said.subject = said[said.scope]
+  try {
+    await send(form.dataset.sign, said)
+    toast(form.dataset.done)
+    setTimeout(() => location.reload(), 600)
+  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
 })
