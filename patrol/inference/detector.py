@@ -6,7 +6,7 @@ thread inside each run the judging threads, as many as there are cores, fill the
 
 import hashlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from patrol.ports import Detection
 from streams.model import BgrImage
 
 MIN_SCORE: Final = 0.35  # on vtest.avi persons at CCTV height score 0.35 to 0.9, ghosts below 0.3
+TENSORS: Final = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 SAME_ABOVE: Final = 0.5  # intersection over union from which two boxes of a label are one thing
 
 
@@ -28,15 +29,22 @@ class OnnxDetector:
     """Fulfils ports.Detector."""
 
     def __init__(self, session: Any, spec: ModelSpec, *, min_score: float) -> None:
+        first = session.get_inputs()[0]
         self._session = session
+        self._input: str = first.name
+        self._takes = TENSORS.get(first.type, np.float32)
         self.spec = spec
-        self._input: str = session.get_inputs()[0].name
-        self.min_score = min_score
+        self._min_score = min_score
 
     @property
     def gauge(self) -> str:
         """Name and version of the weights."""
         return self.spec.gauge
+
+    @property
+    def min_score(self) -> float:
+        """The score from which it answers."""
+        return self._min_score
 
     @property
     def input_px(self) -> tuple[int, int]:
@@ -58,9 +66,10 @@ class OnnxDetector:
         return tuple(d for d in found if d.box[2] > 0 and d.box[3] > 0)
 
     def infer(self, tensor: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
-        """The model's outputs, as they are."""
-        answer: Sequence[NDArray[np.float32]] = self._session.run(None, {self._input: tensor})
-        return answer
+        """The model's outputs, as 32-bit floats."""
+        given = tensor.astype(self._takes, copy=False)
+        answer = self._session.run(None, {self._input: given})
+        return [np.asarray(output, np.float32) for output in answer]
 
     def _prove(self) -> None:
         """One empty picture through it. Raises ModelBroken when the answer has another shape."""
@@ -85,27 +94,41 @@ def open_detector(
     threads: int = 1,
     *,
     manifest: Manifest | None = None,
-    min_score: float = MIN_SCORE,
+    min_score: float | None = None,
 ) -> OnnxDetector:
     """Open a model by its manifest entry; everything that can be wrong with it is found here.
 
     Raises DetectorUnavailable: ModelUnknown, RuntimeMissing, ModelMissing, ModelBroken.
     """
     spec = find(name, manifest)
+    session = open_session(spec, Path(models_dir), threads)
+    least = next((s for s in (min_score, spec.min_score) if s is not None), MIN_SCORE)
+    detector = OnnxDetector(session, spec, min_score=least)
+    detector._prove()  # noqa: SLF001  same module: a detector is handed out proven
+    return detector
+
+
+def open_session(
+    spec: ModelSpec,
+    models_dir: Path,
+    threads: int = 1,
+    *,
+    prepare: Callable[[bytes], bytes] = bytes,
+) -> Any:
+    """A session for a weight file whose hash is right; `prepare` may then change the bytes."""
     runtime = _runtime()
-    weights = _weights(spec, Path(models_dir))
+    weights = _weights(spec, models_dir)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = runtime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(
+            prepare(weights), options, providers=["CPUExecutionProvider"]
+        )
     except Exception as exc:  # onnxruntime's errors share no public base but this
         raise ModelBroken(spec.name, f"onnxruntime cannot read it: {_first_line(exc)}") from exc
-    detector = OnnxDetector(session, spec, min_score=min_score)
-    detector._prove()  # noqa: SLF001  same module: a detector is handed out proven
-    return detector
 
 
 def _weights(spec: ModelSpec, models_dir: Path) -> bytes:
@@ -113,7 +136,9 @@ def _weights(spec: ModelSpec, models_dir: Path) -> bytes:
     try:
         weights = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelMissing(spec.name, path) from None
+        raise ModelMissing(spec.name, path, own=spec.own is not None) from None
+    except OSError as exc:
+        raise ModelBroken(spec.name, f"{path} cannot be read: {exc.strerror}") from exc
     found = hashlib.sha256(weights).hexdigest()
     if found != spec.sha256:
         raise ModelBroken(

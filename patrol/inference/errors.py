@@ -31,8 +31,9 @@ class RuntimeMissing(DetectorUnavailable):
 class ModelMissing(DetectorUnavailable):
     """No weight file of this name."""
 
-    def __init__(self, name: str, path: Path) -> None:
-        super().__init__(f"model {name}: no file {path}; run `patrol models install`")
+    def __init__(self, name: str, path: Path, *, own: bool = False) -> None:
+        move = "put it there, models.yaml names it" if own else "run `patrol models install`"
+        super().__init__(f"model {name}: no file {path}; {move}")
         self.name = name
         self.path = path
 

@@ -46,6 +46,14 @@ class Detector(Protocol):
     def gauge(self) -> str:
         """Name and version of the weights: `yolox_nano/615e2661`."""
 
+    @property
+    def min_score(self) -> float:
+        """The score from which it answers at all: the threshold of what it reads."""
+
+    @property
+    def input_px(self) -> tuple[int, int]:
+        """Width and height that pictures are brought to: what is small in them is not seen."""
+
     def detect(self, bgr: BgrImage) -> Sequence[Detection]:
         """Objects in a BGR picture of any size, best first."""
 

@@ -59,6 +59,7 @@ class Judge:
     clock: Clock
     zone: ZoneInfo
     keep_for: timedelta  # how long an ordinary sample lives
+    fire_model: Detector | None = None  # a site's own, beside what flickers
 
     def __call__(self, camera: Camera, start: VisitStart, sample: Sample) -> Judged:
         """The verdict; a picture that cannot be judged makes the visit not viewable.
@@ -91,7 +92,9 @@ class Judge:
             corrupt=any(picture.corrupt for picture in pictures),
             facts=sample.facts,
         )
-        verdict = judge_visit(sight, detector=self.detector, policy=self.policy)
+        verdict = judge_visit(
+            sight, detector=self.detector, fire_model=self.fire_model, policy=self.policy
+        )
         shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, verdict.pictures, strict=True)]
         stored = tuple(self._store_one(camera, picture) for picture in shown)
         proof = stored[verdict.best].sha256

@@ -1,5 +1,7 @@
 """zones.yaml → what was agreed and drawn for each camera: visible area and zones."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated
@@ -9,19 +11,13 @@ from pydantic import AfterValidator, Field
 from patrol.domain.category import BY_ID
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.zone import PictureAreas, Polygon, Zone, check_polygon
-from patrol.ports.weights import COCO80
+from patrol.ports.weights import COCO80, ModelSpec, Purpose, label_name
 from patrol.settings.fields import HoursList, Section
 from patrol.settings.models import validate
 from patrol.settings.problems import FileNotes, did_you_mean
-from patrol.settings.yaml_file import read_yaml
+from patrol.settings.yaml_file import Document, read_yaml
 
 _Point = tuple[float, float]
-
-def _class(name: str) -> str:
-    plain = name.strip().lower().replace("_", " ")
-    if plain not in COCO80:
-        raise ValueError(f"unknown class {name!r}{did_you_mean(plain, list(COCO80))}")
-    return plain
 
 
 def _kind(name: str) -> str:
@@ -72,17 +68,18 @@ class _ZoneSection(Section):
     name: Annotated[str, Field(min_length=1)]
     polygon: PolygonPoints
     kind: Annotated[str, AfterValidator(_kind)]
-    classes: tuple[Annotated[str, AfterValidator(_class)], ...] = ()
+    classes: tuple[Annotated[str, AfterValidator(label_name)], ...] = ()
     hours: HoursList = ()
     min_visits: int = Field(default=1, ge=1, le=50)
     min_height: float = Field(default=0.0, ge=0, lt=1)
     trust_class: bool = True
+    tiles: bool | None = None
 
     def policy(self) -> Zone:
         return Zone(
             name=self.name, polygon=self.polygon, classes=frozenset(self.classes), kind=self.kind,
             hours=self.hours, min_visits=self.min_visits, min_height=self.min_height,
-            trust_class=self.trust_class,
+            trust_class=self.trust_class, tiles=self.tiles,
         )  # fmt: skip
 
 
@@ -95,8 +92,13 @@ class _AreasSection(Section):
 _File = dict[Annotated[str, AfterValidator(_camera_id)], _AreasSection]
 
 
-def load_areas(path: Path, notes: FileNotes) -> tuple[dict[str, PictureAreas], dict[str, int]]:
-    """Areas by camera id, and the line of each; empty when there is no file or a problem."""
+def load_areas(
+    path: Path, notes: FileNotes, models: Sequence[ModelSpec] = ()
+) -> tuple[dict[str, PictureAreas], dict[str, int]]:
+    """Areas by camera id, and the line of each; empty when there is no file or a problem.
+
+    `models`: the site's own; what its object detector can name may stand in `classes`, too.
+    """
     if not path.exists():
         return {}, {}
     document = read_yaml(path, notes)
@@ -106,14 +108,49 @@ def load_areas(path: Path, notes: FileNotes) -> tuple[dict[str, PictureAreas], d
     if file is None or document is None:
         return {}, {}
     lines = document.key_lines()
+    vocabulary = _Vocabulary.of(models)
     areas: dict[str, PictureAreas] = {}
     for camera, section in file.items():
         _check_names(camera, section, lines[camera], notes)
+        vocabulary.check(camera, section, document, notes)
         areas[camera] = PictureAreas(
             visible=section.visible, zones=tuple(zone.policy() for zone in section.zones),
             ignore=section.ignore,
         )  # fmt: skip
     return areas, lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Vocabulary:
+    """The classes that zones may name, and those that the site's own detector can see."""
+
+    known: tuple[str, ...]
+    seen: frozenset[str]
+    detector: str
+
+    @classmethod
+    def of(cls, models: Sequence[ModelSpec]) -> "_Vocabulary":
+        """COCO's, and the labels of the site's own model."""
+        own = next((model for model in models if model.purpose == Purpose.OBJECTS), None)
+        labels = own.labels if own is not None else COCO80
+        known = tuple(dict.fromkeys((*COCO80, *labels)))
+        return cls(known, frozenset(labels), own.name if own is not None else "")
+
+    def check(
+        self, camera: str, section: _AreasSection, document: Document, notes: FileNotes
+    ) -> None:
+        """Note unknown classes, and those that the detector has no label for."""
+        for z, zone in enumerate(section.zones):
+            for c, name in enumerate(zone.classes):
+                if name in self.seen:
+                    continue
+                line = document.line((camera, "zones", z, "classes", c))
+                field = f"{camera}.zones[{z}].classes[{c}]"
+                if name in self.known:
+                    notes.notice(line, field, f"model {self.detector} has no label {name!r}")
+                else:
+                    wrong = f"unknown class {name!r}{did_you_mean(name, list(self.known))}"
+                    notes.problem(line, field, wrong)
 
 
 def _check_names(camera: str, section: _AreasSection, line: int, notes: FileNotes) -> None:

@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -11,13 +12,17 @@ from patrol.settings.areas_file import load_areas
 from patrol.settings.calendar import notice_strangers
 from patrol.settings.cameras import Surroundings, load_cameras
 from patrol.settings.grids import load_grids
+from patrol.settings.models_file import load_models
 from patrol.settings.people import load_people
 from patrol.settings.policies import Site
 from patrol.settings.problems import ConfigProblems, Notes, Problem
 from patrol.settings.rules_file import load_rules
 from patrol.settings.site_file import load_site_file
 
-FILES = ("site.yaml", "grids.csv", "people.csv", "cameras.csv", "zones.yaml", "rules.yaml")
+FILES = (
+    "site.yaml", "grids.csv", "people.csv", "cameras.csv",
+    "zones.yaml", "rules.yaml", "models.yaml",
+)  # fmt: skip
 
 
 def load_site(config_dir: Path, env: Mapping[str, str] | None = None) -> Site:
@@ -42,14 +47,15 @@ def _without_collecting() -> Iterator[None]:
 
 
 def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
-    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml = (
+    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = (
         config_dir / name for name in FILES
     )
     notes = Notes()
     settings = load_site_file(site_yaml, env, notes.about(site_yaml))
     grids = load_grids(grids_csv, notes.about(grids_csv))
     people = load_people(people_csv, grids, notes.about(people_csv))
-    areas, area_lines = load_areas(zones_yaml, notes.about(zones_yaml))
+    models = load_models(models_yaml, notes.about(models_yaml))
+    areas, area_lines = load_areas(zones_yaml, notes.about(zones_yaml), models)
     around = Surroundings(grids, areas, env)
     loaded = load_cameras(cameras_csv, around, notes.about(cameras_csv))
     if loaded is not None:
@@ -67,7 +73,7 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
     notice_strangers(settings.calendar, registry, site_yaml, notes)
     return Site(
-        settings=settings,
+        settings=replace(settings, own_models=models),
         registry=registry,
         rules=rules,
         notices=tuple(sorted(notes.notices)),

@@ -5,7 +5,7 @@ mask → picture faults → (if something can be seen) camera position, changes,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from patrol.vision.change.regions import overlap
 from patrol.vision.fire import FireRegion, propose
 from patrol.vision.mask import mask_visible
 from patrol.vision.memory import EyeMemory
-from patrol.vision.objects import in_zones, is_ignored, zones_for_objects
+from patrol.vision.objects import detect_closely, in_zones, is_ignored, zones_for_objects
 from patrol.vision.observe import Occasion, of_hits, of_quality
 from patrol.vision.observe_scene import SCENE_SHIFT, of_change, of_fire
 from patrol.vision.quality import Fault, QualityReport
@@ -37,7 +37,11 @@ __all__ = ["EyePolicy", "Judgement", "Scene", "Sight", "Teach", "judge_visit"]
 
 
 def judge_visit(
-    sight: Sight, *, detector: Detector | None = None, policy: EyePolicy | None = None
+    sight: Sight,
+    *,
+    detector: Detector | None = None,
+    fire_model: Detector | None = None,
+    policy: EyePolicy | None = None,
 ) -> Judgement:
     """The verdict on one visit. Never raises for what a picture may contain."""
     rules = policy or EyePolicy()
@@ -48,7 +52,7 @@ def judge_visit(
     scene = None
     if seen:
         usable = [masked[index] for index in seen]
-        scene = _scene(sight, usable, memory.scene, light=light, detector=detector, rules=rules)
+        scene = _scene(sight, usable, memory.scene, light, _Eyes(detector, fire_model, rules))
     if scene is not None and scene.moved:
         # Another view is no covered lens, although nothing stands where it used to.
         others = tuple(fault for fault in quality.faults if fault != Fault.OCCLUSION)
@@ -108,23 +112,33 @@ def _faults(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Eyes:
+    """Who looks, and by which rules."""
+
+    objects: Detector | None
+    fire: Detector | None
+    rules: EyePolicy
+
+
 def _scene(
     sight: Sight,
     pictures: Sequence[BgrImage],
     memory: SceneMemory | None,
-    *,
     light: Light,
-    detector: Detector | None,
-    rules: EyePolicy,
+    eyes: _Eyes,
 ) -> Scene:
     visible = sight.areas.visible
     ignore = sight.areas.ignore
     change = compare(memory, pictures, sight.at, areas=sight.areas)
-    fire = propose(pictures, memory, light=light, visible=visible, options=rules.fire)
+    fire = propose(
+        pictures, memory, light=light, visible=visible, options=eyes.rules.fire, model=eyes.fire
+    )
     fire = tuple(region for region in fire if not is_ignored(region.box, ignore))
     detections: tuple[Detection, ...] = ()
-    if detector is not None and _worth_detecting(sight, change, fire):
-        seen = detector.detect(pictures[0])
+    if eyes.objects is not None and _worth_detecting(sight, change, fire):
+        local = sight.local.time()
+        seen = detect_closely(eyes.objects, pictures[0], sight.areas.zones, local)
         detections = tuple(one for one in seen if not is_ignored(one.box, ignore))
         change = explain(change, detections)
     height, width = pictures[0].shape[:2]
@@ -153,11 +167,10 @@ def _observations(
     seen = of_quality(quality, occasion)
     if scene is None:
         return seen
-    gauge = detector.gauge if detector is not None else ""
     found = (
         *of_change(scene.change, sight.areas.zones, sight.local.time(), occasion),
         *of_fire(scene.fire, occasion),
-        *of_hits(scene.hits, gauge, occasion),
+        *(of_hits(scene.hits, detector, occasion) if detector is not None else ()),
     )
     return (*seen, *(replace(o, score=min(max(o.score, 0.0), 1.0)) for o in found))
 

@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from patrol.domain.ids import CameraId, RoundId, Sha256
 from patrol.domain.observation import Box, Observation, Subject
+from patrol.ports import Detector
 from patrol.vision.objects.zones import ZoneHit
 from patrol.vision.quality.report import QualityReport
-
-DETECTOR_THRESHOLD: Final = 0.35  # what detectors are asked to answer from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +42,7 @@ def of_quality(report: QualityReport, occasion: Occasion) -> tuple[Observation, 
 
 
 def of_hits(
-    hits: Iterable[ZoneHit],
-    gauge: str,
-    occasion: Occasion,
-    *,
-    threshold: float = DETECTOR_THRESHOLD,
+    hits: Iterable[ZoneHit], detector: Detector, occasion: Occasion
 ) -> tuple[Observation, ...]:
     """One observation per object in a zone, of the zone's own kind."""
     return tuple(
@@ -60,8 +54,8 @@ def of_hits(
             kind=hit.zone.kind,
             score=hit.detection.score,
             value=hit.detection.score,
-            threshold=threshold,
-            gauge=gauge,
+            threshold=detector.min_score,
+            gauge=detector.gauge,
             box=clipped(hit.detection.box),
             zone=hit.zone.name,
             label=hit.detection.label,

@@ -7,8 +7,6 @@ from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.zone import Zone
 from patrol.vision.change import GAUGE, SHIFT_GAUGE, ChangeReport, FrameWide, Region, ShiftReading
 from patrol.vision.change.grouping import KIND
-from patrol.vision.fire import GAUGE as FIRE_GAUGE
-from patrol.vision.fire import THRESHOLD as FIRE_THRESHOLD
 from patrol.vision.fire import FireRegion
 from patrol.vision.objects.geometry import inside
 from patrol.vision.observe import Occasion
@@ -36,7 +34,7 @@ def of_fire(regions: Sequence[FireRegion], occasion: Occasion) -> tuple[Observat
     return tuple(
         _scene(
             occasion, kind=region.kind.value, score=region.score, value=region.score,
-            threshold=FIRE_THRESHOLD, gauge=FIRE_GAUGE, box=region.box,
+            threshold=region.threshold, gauge=region.gauge, box=region.box,
         )
         for region in regions
     )  # fmt: skip

@@ -175,6 +175,8 @@ class Counting:
     """A detector that sees one car where it is told, and counts its calls."""
 
     gauge = "fake/1"
+    min_score = 0.35
+    input_px = (416, 416)
 
     def __init__(self) -> None:
         self.calls = 0

@@ -18,20 +18,18 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
 from patrol.domain.zone import Polygon
+from patrol.vision.fire.colour import KNOWN_DISCOUNT, known_lamps, likeness
 from patrol.vision.fire.model import FireKind, FireOptions, FireRegion
 from patrol.vision.reference.memory import Model
 from patrol.vision.reference.working import Float, Mask, as_bgr, as_float, as_u8, visible_mask
 from streams.model import BgrImage
 
 LONGER_SIDE_PX = 480
-AFLAME = 0.4  # likeness from which a pixel is flame-coloured
 CHANGED = 26.0  # grey levels: the seed of a region moved between the pictures
 SATURATED = 250
 REACH = np.ones((7, 7), np.uint8)  # tongues of one fire lie this close together
 REACH_PX = 3
 MIN_COMMON_PX = 12  # aflame in both pictures; fewer say nothing about a dance
-STEADY = 1.0  # usual differences; a lamp is the same at every visit, a fire that was learned is not
-KNOWN_DISCOUNT = 0.8  # of the score, where the reference has a lamp
 LEAST_RATIO = 0.95  # no number may be further below its threshold than this
 
 
@@ -60,15 +58,6 @@ def _flame_size(picture: NDArray[np.generic]) -> BgrImage:
     return as_u8(cv2.resize(bgr, size, interpolation=how))
 
 
-def _likeness(bgr: BgrImage, options: FireOptions) -> Mask:
-    """Red over green over blue, and shining."""
-    blue, green, red = (as_float(bgr[:, :, c]) for c in range(3))
-    shines = np.clip((red - options.hot_red + 45) / 45, 0, 1)
-    warm = np.clip((red - blue - options.warmth + 25) / 50, 0, 1)
-    ordered = np.clip((red - green + 2) / 14, 0, 1) * np.clip((green - blue + 8) / 16, 0, 1)
-    return np.asarray(shines * warm * ordered > AFLAME, np.bool_)
-
-
 def _pair(
     pictures: Sequence[NDArray[np.generic]], reference: Model | None, visible: Polygon | None,
     options: FireOptions,
@@ -76,15 +65,14 @@ def _pair(
     first, last = _flame_size(pictures[0]), _flame_size(pictures[-1])
     if first.shape != last.shape:
         return None
-    likes = [_likeness(picture, options) for picture in (first, last)]
+    likes = [likeness(picture, options) for picture in (first, last)]
     size = (first.shape[1], first.shape[0])
     where = visible_mask(size, visible)
     if where is not None:
         likes = [like & where for like in likes]
     known = None
     if reference is not None:
-        steady = as_float(cv2.resize(reference.usual, size)) < STEADY
-        known = _likeness(as_u8(cv2.resize(reference.picture.bgr, size)), options) & steady
+        known = known_lamps(reference, size, options)
     change = as_float(cv2.absdiff(first, last)[:, :, 1:].max(axis=2))
     return _Pair(as_float(first), as_float(last), likes[0], likes[1], change, known)
 

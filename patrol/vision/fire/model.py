@@ -26,6 +26,8 @@ class FireRegion:
     area: float  # share of the picture
     flicker: float  # how much it changed between the pictures of the visit, grey levels
     growth: float  # area in the last picture ÷ in the first; 1.0 where it cannot be told
+    gauge: str = GAUGE  # who says so
+    threshold: float = THRESHOLD  # from which score it does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

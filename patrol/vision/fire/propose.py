@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
 from patrol.domain.zone import Polygon
+from patrol.ports import Detector
 from patrol.vision.fire.flame import flames
 from patrol.vision.fire.model import DEFAULT, FireOptions, FireRegion
+from patrol.vision.fire.second import ask_model, merge
 from patrol.vision.fire.smoke import smoke
 from patrol.vision.reference.memory import SceneMemory
+from patrol.vision.reference.working import as_bgr
 
 MOST = 8  # regions of one visit; more is a sunset
 
@@ -32,14 +35,21 @@ def propose(
     light: Light,
     visible: Polygon | None = None,
     options: FireOptions = DEFAULT,
+    model: Detector | None = None,
 ) -> tuple[FireRegion, ...]:
-    """Suspected flames and smoke, surest first. With one picture, or on infrared: nothing."""
-    if light is Light.INFRARED or len(pictures) < 2:  # noqa: PLR2004  a dance has two steps
+    """Suspected flames and smoke, surest first; on infrared, nothing.
+
+    What flickers takes two pictures; a site's own model is content with one.
+    """
+    if light is Light.INFRARED or not pictures:
         return ()
     reference = memory.model if memory is not None else None
-    found = [
-        *flames(pictures, reference, visible, options),
-        *smoke(pictures, memory, visible, options),
-    ]
-    likely = [replace(r, score=min(r.score, 1.0)) for r in found if r.score >= options.min_score]
-    return tuple(sorted(likely, key=lambda region: -region.score)[:MOST])
+    likely: list[FireRegion] = []
+    if len(pictures) > 1:
+        found = [
+            *flames(pictures, reference, visible, options),
+            *smoke(pictures, memory, visible, options),
+        ]
+        likely = [replace(r, score=min(r.score, 1)) for r in found if r.score >= options.min_score]
+    seen = ask_model(model, as_bgr(pictures[-1]), reference) if model is not None else ()
+    return merge(likely, seen)[:MOST]

@@ -39,16 +39,6 @@ def covered(box: Box, polygon: Sequence[Point]) -> float:
     return min(1.0, area(piece) / (width * height)) if piece else 0.0
 
 
-def overlap(first: Box, second: Box) -> float:
-    """Intersection over union."""
-    wide = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    high = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    common = wide * high
-    return common / (first[2] * first[3] + second[2] * second[3] - common)
-
-
 def _clip(polygon: list[Point], axis: int, limit: float, *, keep_above: bool) -> list[Point]:
     """Sutherland and Hodgman: what lies on one side of an axis-parallel line."""
     kept: list[Point] = []

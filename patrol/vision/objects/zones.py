@@ -15,7 +15,8 @@ from typing import Final
 from patrol.domain.observation import Box
 from patrol.domain.zone import Polygon, Zone
 from patrol.ports import Detection
-from patrol.vision.objects.geometry import covered, inside, overlap
+from patrol.vision.change.regions import iou
+from patrol.vision.objects.geometry import covered, inside
 
 MOSTLY_INSIDE: Final = 0.5  # of the box, where the feet are not in the zone
 PARTLY_INSIDE: Final = 0.3  # of the box, looking straight down
@@ -88,6 +89,6 @@ def _hit(detection: Detection, zone: Zone) -> ZoneHit | None:
 def _once(hits: Iterable[ZoneHit]) -> list[ZoneHit]:
     kept: list[ZoneHit] = []
     for hit in sorted(hits, key=lambda h: -h.detection.score):
-        if all(overlap(hit.detection.box, k.detection.box) < SAME_THING for k in kept):
+        if all(iou(hit.detection.box, k.detection.box) < SAME_THING for k in kept):
             kept.append(hit)
     return kept

@@ -9,7 +9,7 @@ from patrol.domain.observation import Box, Subject
 from patrol.domain.zone import Hours, Zone
 from patrol.ports import Detection
 from patrol.vision.objects import in_zones, zones_for_objects
-from patrol.vision.objects.geometry import area, covered, overlap
+from patrol.vision.objects.geometry import area, covered
 from patrol.vision.observe import Occasion, of_hits
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
@@ -81,7 +81,6 @@ def test_areas_of_overlap() -> None:
     assert covered((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
     assert covered((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
     assert covered((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
-    assert overlap((0, 0, 0.2, 0.2), (0.1, 0, 0.2, 0.2)) == pytest.approx(1 / 3)
 
 
 def test_a_concave_zone_is_measured_exactly() -> None:
@@ -90,12 +89,24 @@ def test_a_concave_zone_is_measured_exactly() -> None:
     assert covered((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(area(horseshoe))
 
 
+class Seeing:
+    """What a detector says of itself."""
+
+    gauge = "yolox_nano/615e2661"
+    min_score = 0.4
+    input_px = (416, 416)
+
+    def detect(self, bgr: object) -> list[Detection]:
+        raise NotImplementedError(str(bgr))
+
+
 def test_a_hit_becomes_an_observation_of_the_zones_kind() -> None:
     hits = in_zones([seen((-0.1, 0.7, 0.2, 0.5))], [zone()], NOON, SIZE)
     occasion = Occasion(
         camera=CameraId("62090204011327000001"), round=None, at=datetime(2026, 6, 1, tzinfo=UTC)
     )
-    (made,) = of_hits(hits, "yolox_nano/615e2661", occasion)
+    (made,) = of_hits(hits, Seeing(), occasion)
     assert (made.subject, made.kind, made.zone) == (Subject.SCENE, "blocking_vehicle", "门前")
     assert (made.label, made.score, made.gauge) == ("car", 0.8, "yolox_nano/615e2661")
+    assert made.threshold == 0.4
     assert made.box == pytest.approx((0.0, 0.7, 0.1, 0.3))
