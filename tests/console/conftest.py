@@ -58,7 +58,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     now = SystemClock().now()
     write_month(config_dir, cameras=30, days=2, now=now, seed=11)
     site = load_site(config_dir)
-    with build(site) as app:
+    with build(site, config_dir=config_dir) as app:
         cases = app.store
         with cases.begin_read() as uow:
             case = next(c for c in uow.cases.list(open_only=True) if c.before is not None)
