@@ -100,10 +100,13 @@ def _weights(settings: "Settings") -> Reached:
     name = "模型 models"
     if not settings.objects:
         return Reached(name=name, ok=True, text="目标检测已关闭 objects are switched off")
+    from patrol.app.eyes import open_eyes  # noqa: PLC0415  with the rooms
     from patrol.inference import list_models  # noqa: PLC0415  onnxruntime
 
+    eyes = open_eyes(settings)
     wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]
-    if wrong:
-        text = f"{', '.join(wrong)}: `patrol models install`; 轮巡照常 rounds go on without"
+    lacks = [*eyes.without, *([f"{', '.join(wrong)}: `patrol models install`"] if wrong else [])]
+    if lacks:
+        text = f"{'; '.join(lacks)}; 轮巡照常 rounds go on without"
         return Reached(name=name, ok=False, needed=False, text=text)
-    return Reached(name=name, ok=True, text=f"就绪 ready · {settings.models}")
+    return Reached(name=name, ok=True, text=f"就绪 ready · {eyes.gauges} · {settings.models}")

@@ -1,11 +1,15 @@
 """`patrol models install|list`: weight files by manifest, each checked by its sha256."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from patrol.cli.common import FAILED, AsJson, Failure, console, options, print_json, say_err
+
+if TYPE_CHECKING:
+    from patrol.inference import Manifest
+    from patrol.settings import Settings
 
 IntoOption = Annotated[
     Path | None,
@@ -25,11 +29,25 @@ def directory(context: typer.Context, into: Path | None) -> Path:
     """Where weights live: as said, else as in site.yaml, else the default (no site yet)."""
     if into is not None:
         return into
+    settings = _settings(context)
+    return Path("var/models") if settings is None else settings.models
+
+
+def manifest(context: typer.Context) -> "Manifest":
+    """The product's own weight files, and the site's."""
+    from patrol.inference import shipped  # noqa: PLC0415  onnxruntime
+
+    settings = _settings(context)
+    own = () if settings is None else settings.own_models
+    return {**shipped(), **{model.name: model for model in own}}
+
+
+def _settings(context: typer.Context) -> "Settings | None":
     if not (options(context).config / "site.yaml").exists():
-        return Path("var/models")
+        return None
     from patrol.settings import load_site  # noqa: PLC0415  pydantic
 
-    return load_site(options(context).config).settings.models
+    return load_site(options(context).config).settings
 
 
 def install(
@@ -53,15 +71,15 @@ def install(
     except inference.InstallFailed as exc:
         # Each failure was said when it happened.
         if as_json:
-            print_json({"ok": False, "models": _states(target)})
+            print_json({"ok": False, "models": _states(target, inference.shipped())})
         raise Failure(f"models: not all are installed in {target}", code=FAILED) from exc
     if as_json:
-        print_json({"ok": True, "models": _states(target)})
+        print_json({"ok": True, "models": _states(target, inference.shipped())})
 
 
 def show(context: typer.Context, *, into: IntoOption = None, as_json: AsJson = False) -> None:
     """清单里的权重及其状态。 What the manifest names, and the state of each file."""
-    states = _states(directory(context, into))
+    states = _states(directory(context, into), manifest(context))
     if as_json:
         print_json(states)
         return
@@ -79,7 +97,7 @@ def show(context: typer.Context, *, into: IntoOption = None, as_json: AsJson = F
     console().print(table)
 
 
-def _states(target: Path) -> list[dict[str, str]]:
+def _states(target: Path, entries: "Manifest") -> list[dict[str, str]]:
     from patrol.inference import list_models  # noqa: PLC0415  onnxruntime
 
     return [
@@ -91,5 +109,5 @@ def _states(target: Path) -> list[dict[str, str]]:
             "sha256": model.sha256,
             "path": str(model.path),
         }
-        for model in list_models(target)
+        for model in list_models(target, entries)
     ]

@@ -62,6 +62,12 @@ def onnx_model(input_shape: Sequence[int], outputs: Sequence[F32]) -> bytes:
     return _field(1, 8) + _field(7, graph) + _field(8, opset)
 
 
+@pytest.fixture
+def make_onnx() -> Callable[[Sequence[int], Sequence[F32]], bytes]:
+    """Bytes of a model, for tests that write its file themselves."""
+    return onnx_model
+
+
 Place = Callable[..., ModelSpec]
 
 
