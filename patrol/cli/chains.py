@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from patrol.domain.camera import ConsentState
 from patrol.domain.grid import Role
+from patrol.domain.posts import post_problems
 from patrol.domain.routing import ChainProblem, chain_problems
 from patrol.settings import Problem
 
@@ -57,6 +58,19 @@ def _lines(path: Path) -> dict[str, int]:
         return {
             line.split(",", 1)[0].strip(' "'): number for number, line in enumerate(file, start=1)
         }
+
+
+def posts(site: "Site", config: Path) -> tuple[list[Problem], list[Problem]]:
+    """(rows of people.csv by which a case does not reach who must have it, rows to look at)."""
+    path = config / "people.csv"
+    lines = _lines(path)
+    problems: list[Problem] = []
+    notices: list[Problem] = []
+    for one in post_problems(site.registry):
+        words = f"person {one.person}: {one.what}"
+        said = Problem(str(path), lines.get(one.person, 1), one.column, words)
+        (problems if one.grave else notices).append(said)
+    return problems, notices
 
 
 def consents(site: "Site", today: date, config: Path) -> Iterator[Problem]:

@@ -77,13 +77,17 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _judge(context: typer.Context, site: "Site") -> Verdict:
-    from patrol.cli.chains import chains, consents  # noqa: PLC0415  with the rooms
+    from patrol.cli.brokerfiles import broker_files  # noqa: PLC0415  with the rooms
+    from patrol.cli.chains import chains, consents, posts  # noqa: PLC0415  with the rooms
     from patrol.cli.reach import reach_all  # noqa: PLC0415  sqlalchemy, paho
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
 
     today = SystemClock().now().astimezone(site.settings.site.tz).date()
-    gaps, notes = chains(site, options(context).config)
-    notes = [*notes, *consents(site, today, options(context).config)]
+    config = options(context).config
+    found = [look(site, config) for look in (chains, posts, broker_files)]
+    gaps = [gap for problems, _ in found for gap in problems]
+    notes = [note for _, notices in found for note in notices]
+    notes.extend(consents(site, today, config))
     cameras = site.registry.cameras.values()
     return Verdict(
         problems=tuple(sorted(gaps)),

@@ -134,7 +134,7 @@ def acl_text(found: list[MqttAccount]) -> str:
             [
                 f"# {account.person or ''} {account.name}".rstrip(),
                 f"user {account.user}",
-                *(f"topic {how} {topic}" for how, topic in _lines(account)),
+                *(f"topic {how} {topic}" for how, topic in acl_lines(account)),
             ]
         )
         for account in found
@@ -143,7 +143,8 @@ def acl_text(found: list[MqttAccount]) -> str:
     return "\n\n".join([head, *blocks]) + "\n"
 
 
-def _lines(account: MqttAccount) -> Iterator[tuple[str, str]]:
+def acl_lines(account: MqttAccount) -> Iterator[tuple[str, str]]:
+    """(read, write or readwrite; the topic) of one account."""
     for topic in account.reads:
         yield ("readwrite" if topic in account.writes else "read"), topic
     for topic in account.writes:

@@ -49,6 +49,7 @@ class MqttSettings:
     username: str = ""
     password_file: Path | None = None  # its first line
     ca_file: Path | None = None  # None: the system's own authorities
+    broker_files: Path | None = None  # where the broker's accounts lie, for `patrol check`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

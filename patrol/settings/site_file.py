@@ -62,15 +62,20 @@ class _MqttSection(Section):
     username: str = ""
     password_file: Path | None = None
     ca_file: Path | None = None
+    broker_files: Path | None = None
 
     def policy(self) -> MqttSettings:
         if self.embedded or self.url == "embedded":
-            return MqttSettings(url="embedded", host="127.0.0.1", port=0, tls=False, embedded=True)
+            return MqttSettings(
+                url="embedded", host="127.0.0.1", port=0, tls=False, embedded=True,
+                broker_files=self.broker_files,
+            )  # fmt: skip
         parts = urlsplit(self.url)
         return MqttSettings(
             url=self.url, host=parts.hostname or "", port=parts.port or BROKER_PORTS[parts.scheme],
             tls=parts.scheme == "mqtts", username=self.username,
             password_file=self.password_file, ca_file=self.ca_file,
+            broker_files=self.broker_files,
         )  # fmt: skip
 
 

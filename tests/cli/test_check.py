@@ -1,6 +1,7 @@
 """`patrol check`: problems are 2, what cannot be reached is 1, notices are neither."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 Desk = Any  # conftest's
@@ -46,6 +47,92 @@ def test_a_gap_that_no_camera_hangs_on_is_a_notice(desk: Desk) -> None:
     ended = desk("check", "--json")
     assert ended.code == 0
     assert [notice["line"] for notice in ended.document["notices"]] == [5, 5]
+
+
+def test_a_leader_without_an_account_is_a_problem_another_rung_a_notice(desk: Desk) -> None:
+    desk.spoil("people.csv", "620902104203001,L1,,", "620902104203001,,,")
+    desk.spoil("people.csv", "620902104203000,V1,,", "620902104203000,,,")
+    ended = desk("check", "--json")
+    assert ended.code == 2
+    (problem,), (notice,) = ended.document["problems"], ended.document["notices"]
+    assert (problem["line"], problem["field"]) == (5, "mqtt_user")
+    assert "person L1: is empty" in problem["text"]
+    assert (notice["line"], notice["field"]) == (4, "mqtt_user")
+
+
+def test_one_account_for_two_roles_is_a_problem_one_telephone_a_notice(desk: Desk) -> None:
+    desk.spoil("people.csv", "620902104203001,L2,,L1", "620902104203001,M1,138-0000,L1")
+    desk.spoil("people.csv", "620902104203000,V1,,", "620902104203000,V1,1380000,")
+    ended = desk("check", "--json")
+    assert ended.code == 2
+    assert [(p["line"], p["field"]) for p in ended.document["problems"]] == [(6, "mqtt_user")]
+    assert "a maintainer never sees" in ended.document["problems"][0]["text"]
+    (notice,) = ended.document["notices"]
+    assert (notice["line"], notice["field"]) == (6, "phone")
+    assert "the very person who is silent" in notice["text"]
+
+
+class TestBrokerFiles:
+    def write(self, desk: Desk, *, named: bool) -> Path:
+        folder: Path = desk.home / "config" / "mosquitto"
+        assert desk("mosquitto", "write", "--out", str(folder)).code == 0
+        if named:
+            desk.spoil("site.yaml", "mqtt: {url:", f"mqtt: {{broker_files: {folder}, url:")
+        return folder
+
+    def test_as_written_they_agree(self, desk: Desk) -> None:
+        self.write(desk, named=True)
+        assert desk("check", "--json").document["problems"] == []
+
+    def test_each_difference_is_told_with_its_line(self, desk: Desk) -> None:
+        folder = self.write(desk, named=True)
+        acl, passwords = folder / "patrol.acl", folder / "patrol.passwd"
+        text = acl.read_text("utf-8").replace("user L2", "user L9")
+        text = text.replace("user V1\n", "user V1\ntopic read patrol/v1/small/#\n")
+        acl.write_text(f"topic read #\n{text}", "utf-8")
+        kept = [line for line in passwords.read_text("utf-8").splitlines() if line[:3] != "T1:"]
+        passwords.write_text("\n".join([*kept, "old:secret"]), "utf-8")
+        ended = desk("check", "--json")
+        assert ended.code == 2
+        words = [problem["text"] for problem in ended.document["problems"]]
+        for expected in (
+            "anonymous clients may read #",
+            "user L9: nobody of people.csv",
+            "user L2: is missing",
+            "user V1: may read patrol/v1/small/#, and should not",
+            "user T1: has no password",
+            "user old: may connect, and is nobody",
+            "user old: its password lies there in the open",
+        ):
+            assert any(expected in said for said in words), (expected, words)
+        assert len(words) == 7
+        assert ended.document["problems"][0]["line"] == 1
+
+    def test_a_person_who_came_since_is_missing(self, desk: Desk) -> None:
+        self.write(desk, named=True)
+        text = (desk.home / "config" / "people.csv").read_text("utf-8")
+        desk.write("people.csv", f"{text}M2,运维二,maintainer,620902104000000,M2,,\n")
+        words = [problem["text"] for problem in desk("check", "--json").document["problems"]]
+        assert sorted(words) == [
+            "user M2: has no password, cannot connect",
+            "user M2: is missing, cannot read or write anything",
+        ]
+
+    def test_files_that_only_lie_beside_the_configuration_are_a_notice(self, desk: Desk) -> None:
+        folder = self.write(desk, named=False)
+        acl = folder / "patrol.acl"
+        acl.write_text(acl.read_text("utf-8").replace("user L2", "user L9"), "utf-8")
+        ended = desk("check", "--json")
+        assert ended.code == 0
+        (notice,) = ended.document["notices"]
+        assert "does not agree with people.csv (2, the first: user L9" in notice["text"]
+
+    def test_a_file_that_cannot_be_read_is_one_line(self, desk: Desk) -> None:
+        folder = self.write(desk, named=True)
+        (folder / "patrol.acl").unlink()
+        ended = desk("check")
+        assert ended.code == 2
+        assert "patrol.acl:1: accounts: cannot be read: No such file" in ended.err
 
 
 def test_a_site_without_a_maintainer_may_be_patrolled(desk: Desk) -> None:
