@@ -11,6 +11,7 @@ from patrol.api import create_api
 from patrol.app import condition
 from patrol.app.camera_desk import CameraDesk
 from patrol.app.house import App
+from patrol.app.redaction import Redaction
 from patrol.console import ConsoleAddress, ConsoleOptions, Disk, Part, SiteFacts, serve
 from patrol.dispatch.inbox import Handled, Inbox
 from patrol.dispatch.wire import Wire
@@ -41,6 +42,7 @@ class HouseDoors:
             keep_evidence=timedelta(days=settings.retention.evidence_days),
         )
         self.cameras = CameraDesk(app)
+        self.redact = Redaction(settings)
         self._inbox = Inbox(
             store=app.store,
             announcer=app.wire,

@@ -12,8 +12,10 @@ from patrol.dispatch.inbox import Handled
 from patrol.dispatch.wire import Wire
 from patrol.domain.calendar import Calendar
 from patrol.domain.finding import Finding
+from patrol.domain.observation import Box
 from patrol.domain.round import PatrolPlan
 from patrol.ports import EvidenceStore, HouseDoor
+from patrol.vision.redaction import Mark, Redacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,9 @@ class ConsoleDoors(HouseDoor, Protocol):
     @property
     def wire(self) -> Wire:
         """Words for the desk's own moves."""
+
+    def redact(self, jpeg: bytes, box: Box | None, mark: Mark) -> Redacted:
+        """What may leave the centre of a stored picture. Raises ValueError: not a picture."""
 
     def parts(self) -> Sequence[Part]:
         """The children of the service; none when it does not run in this process."""

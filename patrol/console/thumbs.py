@@ -8,14 +8,10 @@ from numpy.typing import NDArray
 
 from patrol.console.lately import Lately
 from patrol.domain.ids import Sha256
-from patrol.domain.observation import Box
 from patrol.ports import EvidenceStore
 
 WIDTH_PX: Final = 240
 QUALITY: Final = 68  # about 7 kB; a tile is looked at, not judged by
-COARSE_PX: Final = 200  # across the whole picture: a plate of 120 px becomes one of 19
-GROUND_PX: Final = 640
-AROUND: Final = 0.6  # of the box on each side: enough to recognise the place
 MOST: Final = 2500  # about 18 MB: two rounds of the whole town
 
 
@@ -59,40 +55,6 @@ def _reduced(jpeg: bytes, width_px: int) -> NDArray[np.uint8]:
     if whole is None:
         raise ValueError("not a picture")
     return np.asarray(whole, np.uint8)
-
-
-def for_the_ground(jpeg: bytes, box: Box | None, mark: str) -> bytes:
-    """What may leave the centre: coarse, cropped around what was found, marked with whose it is.
-
-    Nothing here looks for faces or plates: the picture is made so coarse that none can be read.
-    """
-    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise ValueError("not a picture")
-    scale = COARSE_PX / bgr.shape[1]
-    size = (COARSE_PX, max(1, round(bgr.shape[0] * scale)))
-    coarse = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
-    if box is not None:
-        x, y, wide, high = box
-        left, right = max(0.0, x - AROUND * wide), min(1.0, x + (1 + AROUND) * wide)
-        top, low = max(0.0, y - AROUND * high), min(1.0, y + (1 + AROUND) * high)
-        height, width = coarse.shape[:2]
-        coarse = coarse[
-            int(top * height) : max(int(low * height), int(top * height) + 8),
-            int(left * width) : max(int(right * width), int(left * width) + 8),
-        ]
-    height, width = coarse.shape[:2]
-    out = cv2.resize(
-        coarse, (GROUND_PX, max(1, round(height * GROUND_PX / width))),
-        interpolation=cv2.INTER_CUBIC,
-    )  # fmt: skip
-    for colour, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        place = (10, out.shape[0] - 12)
-        cv2.putText(out, mark, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, thick, cv2.LINE_AA)
-    done, small = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    if not done:
-        raise ValueError("not a picture")
-    return bytes(small)
 
 
 def photo(upload: bytes, *, longest_px: int = 1600, quality: int = 82) -> tuple[bytes, int, int]:

@@ -14,11 +14,13 @@ from patrol.inference.errors import (
     ModelUnknown,
     RuntimeMissing,
 )
+from patrol.inference.finders import Finder, open_finder
 from patrol.inference.install import ModelState, install, list_models
 from patrol.inference.manifest import Manifest, ModelSpec, read_manifest, shipped
 
 __all__ = [
     "DetectorUnavailable",
+    "Finder",
     "InstallFailed",
     "Manifest",
     "ManifestBroken",
@@ -32,6 +34,7 @@ __all__ = [
     "install",
     "list_models",
     "open_detector",
+    "open_finder",
     "read_manifest",
     "shipped",
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -13,7 +14,6 @@ from patrol.console.asking import Anybody, AtDesk
 from patrol.console.desk import Desk
 from patrol.console.gate import Caller, Forbidden
 from patrol.console.sheets import laid_out
-from patrol.console.thumbs import for_the_ground
 from patrol.console.tickets import WINDOW_S, Ticket, is_good
 from patrol.console.witness import Gone, Look
 from patrol.domain.account import Right, may_see_case
@@ -21,6 +21,7 @@ from patrol.domain.camera import ConsentState
 from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
 from patrol.domain.observation import Light
 from patrol.vision.memory import EyeMemory
+from patrol.vision.redaction import Mark
 
 REFERENCE: Final = "reference."
 _SEEN: Final = {"thumb": "view_thumbnail", "full": "view_picture", "ground": "send_picture"}
@@ -101,7 +102,7 @@ async def _witnessed(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
     try:
         camera = await asyncio.wrap_future(desk.witness.saw(look))
         if camera is not None and not ticket.context.startswith("case:"):
-            await run_in_threadpool(_refuse_withdrawn, desk, camera)
+            await run_in_threadpool(refuse_withdrawn, desk, camera)
         return await run_in_threadpool(_bytes, desk, caller, ticket)
     except (Gone, KeyError) as exc:
         raise HTTPException(410, "deleted on schedule") from exc
@@ -139,8 +140,11 @@ def _still_allowed(desk: Desk, caller: Caller, context: str) -> None:
         raise Forbidden(f"{context} lies outside the grid of {caller.account.name}")
 
 
-def _refuse_withdrawn(desk: Desk, camera: CameraId) -> None:
-    """Withdrawn consent closes a household's samples; a running case keeps its evidence."""
+def refuse_withdrawn(desk: Desk, camera: CameraId) -> None:
+    """Withdrawn consent closes a household's samples; to the desk a running case keeps its own.
+
+    Raises Gone.
+    """
     if camera in _withdrawn(desk):
         raise Gone(camera)
 
@@ -168,17 +172,26 @@ def _bytes(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
 
 
 def _ground(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
-    """Of a camera: coarse and cropped. A photo that the ground itself sent: as it came."""
+    """Redacted: a camera's picture cut around the finding, a photo from the ground whole.
+
+    Withdrawn consent closes the camera's pictures to everybody outside, also in a running case.
+    """
     sha256, case_id = Sha256(ticket.picture), CaseId(ticket.context.partition(":")[2])
     with desk.doors.store.begin_read() as uow:
-        box = uow.cases.get(case_id).box
+        case = uow.cases.get(case_id)
         sent = any(photo.sha256 == sha256 for photo in uow.case_photos.of_case(case_id))
+    if not sent and case.camera is not None:
+        refuse_withdrawn(desk, case.camera)
     jpeg = desk.doors.evidence.get(sha256)
-    if sent:
-        return jpeg
-    at = caller.now.astimezone(desk.doors.facts.zone)
-    mark = f"{caller.account.name} {at:%Y-%m-%d %H:%M} {case_id}"
-    return for_the_ground(jpeg, box, mark)
+    mark = mark_for(desk, case_id, caller.account.name, caller.now)
+    return desk.doors.redact(jpeg, None if sent else case.box, mark).jpeg
+
+
+def mark_for(desk: Desk, case: CaseId, recipient: str, now: datetime) -> Mark:
+    """What is written on a picture that leaves now."""
+    facts = desk.doors.facts
+    at = f"{now.astimezone(facts.zone):%Y-%m-%d %H:%M}"
+    return Mark(site=facts.name, case=case, at=at, recipient=recipient)
 
 
 def _reference(desk: Desk, camera: CameraId, light: Light) -> bytes:

@@ -8,13 +8,13 @@ whether a face was found there or not.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 
 from patrol.domain.observation import Box
-from patrol.ports import Detection, Detector
+from patrol.ports import Detection
 from patrol.vision.redaction.window import Window, tiles
 from streams.model import BgrImage
 
@@ -29,13 +29,20 @@ UPRIGHT: Final = 1.3  # height ÷ width from which a person stands
 PERSON: Final = "person"
 
 
+class Finder(Protocol):
+    """Says where things of its kind are; any ports.Detector does."""
+
+    def detect(self, bgr: BgrImage) -> Sequence[Detection]:
+        """In a picture of any size."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finders:
     """The three models; all of them, or a picture cannot be called clean."""
 
-    faces: Detector
-    plates: Detector
-    persons: Detector  # also finds other things; only persons are asked for
+    faces: Finder
+    plates: Finder
+    persons: Finder  # also finds other things; only persons are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +83,7 @@ def _at_two_scales(piece: BgrImage) -> Iterator[BgrImage]:
         yield np.asarray(cv2.resize(piece, size, interpolation=how), np.uint8)
 
 
-def _persons(bgr: BgrImage, window: Window, finder: Detector) -> Iterator[Box]:
+def _persons(bgr: BgrImage, window: Window, finder: Finder) -> Iterator[Box]:
     """Seen whole and in tiles, so that near and far ones are both found."""
     height, width = bgr.shape[:2]
     views = {window, *tiles(window, TILE_PX)}

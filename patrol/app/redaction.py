@@ -1,0 +1,63 @@
+"""Pictures on their way out: the models that find what must be hidden, opened when first needed.
+
+Most processes never send a picture, and the three models take some 60 MB; so they are opened at the
+first picture that leaves, and looked for again at each while one of them is missing: after
+`patrol models install` the next picture is sharp without a restart. One picture at a time: a round
+beside it keeps the other core.
+"""
+
+import threading
+
+import structlog
+
+from patrol.domain.observation import Box
+from patrol.settings import Settings
+from patrol.vision.redaction import Finders, Mark, Redacted, redact
+from patrol.vision.redaction.look import PERSON_SCORE
+
+log = structlog.get_logger(__name__)
+
+FACES, PLATES, PERSONS = "centerface", "plates", "yolox_nano"  # a site's own may know no persons
+
+
+class Redaction:
+    """Callable from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._one_at_a_time = threading.Lock()
+        self._finders: Finders | None = None
+        self._story = ""
+
+    def __call__(self, jpeg: bytes, box: Box | None, mark: Mark) -> Redacted:
+        """What may leave of a stored picture. Raises ValueError: not a picture."""
+        with self._one_at_a_time:
+            return redact(jpeg, box, mark, self._models())
+
+    def _models(self) -> Finders | None:
+        """All three, or nothing: with one missing no picture can be called clean."""
+        if self._finders is None:
+            self._finders, why = _open(self._settings)
+            if why and why != self._story:
+                log.warning("pictures leave coarse", reason=why)
+            self._story = why
+        return self._finders
+
+
+def _open(settings: Settings) -> tuple[Finders | None, str]:
+    """The models, or why they are not there."""
+    from patrol.inference import (  # noqa: PLC0415  an optional extra
+        DetectorUnavailable,
+        open_detector,
+        open_finder,
+    )
+
+    models = settings.models
+    try:
+        return Finders(
+            faces=open_finder(models, FACES),
+            plates=open_finder(models, PLATES),
+            persons=open_detector(models, PERSONS, min_score=PERSON_SCORE),
+        ), ""
+    except DetectorUnavailable as exc:
+        return None, str(exc)

@@ -1,0 +1,263 @@
+"""One-time links: once, for a while, for one grid; every look is a line; guesses learn nothing."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from patrol.domain.account import may_see_case
+from patrol.domain.case import MOVES, Case, CaseEvent
+from patrol.domain.picture_link import LinkMaker, PictureLink, token
+from patrol.vision.redaction import redact
+
+LogIn = Callable[[str], httpx.Client]
+Visitor = Callable[[], httpx.Client]
+BROWSER = {"accept": "text/html,image/*"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _coarse(town: Any) -> Iterator[None]:
+    """What is done to a picture is other tests' affair; here it is done without models."""
+    models, town.doors.redact = town.doors.redact, partial(redact, finders=None)
+    yield
+    town.doors.redact = models
+
+
+@pytest.fixture
+def case(town: Any) -> Iterator[Case]:
+    """The leader's case as it stands, with a revision of its own: its links are unopened."""
+    with town.store.begin() as uow:
+        known = uow.cases.get(town.case.id)
+        fresh = replace(known, revision=known.revision + 10)
+        uow.cases.put(fresh)
+        uow.commit()
+    return fresh
+
+
+def link_of(town: Any, case: Case) -> str:
+    """As it stands in the message under the case's first grid, without the host."""
+    message = town.app.wire.case(case, town.app.clock.now())[0]
+    link: str = json.loads(message.payload)["picture"]["link"]
+    assert link.startswith("http://127.0.0.1:8624/p/")
+    return link.removeprefix("http://127.0.0.1:8624")
+
+
+def sealed(town: Any, case: Case, **other: Any) -> str:
+    link = PictureLink(
+        case=case.id,
+        grid=case.grid,
+        revision=case.revision,
+        until=town.app.clock.now() + timedelta(hours=1),
+    )
+    return f"/p/{token(replace(link, **other), town.app.wire.links.key)}"
+
+
+def lines(town: Any, what: str) -> int:
+    with town.store.begin_read() as uow:
+        return sum(entry.what == what for entry in uow.access.entries(limit=10_000))
+
+
+def test_it_opens_once_and_is_a_line_in_the_log(visitor: Visitor, town: Any, case: Case) -> None:
+    address = link_of(town, case)
+    first = visitor().get(address)
+    assert first.status_code == 200
+    assert first.headers["content-type"] == "image/jpeg"
+    assert first.headers["cache-control"] == "no-store"
+    picture = cv2.imdecode(np.frombuffer(first.content, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert first.content != town.doors.evidence.get(case.before)
+    with town.store.begin_read() as uow:
+        last = uow.access.entries(limit=1)[0]
+        assert uow.access.first_broken() is None
+    assert (last.who, last.what, last.camera) == (f"link/{case.grid}", "open_link", case.camera)
+    assert last.why.startswith(f"case:{case.id}")
+    opened = lines(town, "open_link")
+    again = visitor().get(address)
+    assert again.status_code == 410
+    assert "已经用过" in again.json()["words"]
+    assert town.doors.facts.phone in again.json()["detail"]
+    assert lines(town, "open_link") == opened
+
+
+def test_the_browser_that_opened_it_may_reload_for_a_minute(
+    visitor: Visitor, town: Any, case: Case
+) -> None:
+    address, phone = link_of(town, case), visitor()
+    assert phone.get(address).status_code == 200
+    cookie = phone.get(address).headers.get("set-cookie", "")
+    assert not cookie, "a reload does not make the minute longer"
+    assert lines(town, "reopen_link") >= 1
+    with town.store.begin_read() as uow:
+        opening = uow.picture_links.openings(case.id, case.grid)[-1]
+    late = opening.at + timedelta(seconds=61)
+    clock = town.app.clock
+    town.app.clock = type("Late", (), {"now": staticmethod(lambda: late)})()
+    try:
+        assert phone.get(address).status_code == 410
+    finally:
+        town.app.clock = clock
+
+
+def test_the_cookie_is_for_pictures_alone(visitor: Visitor, town: Any, case: Case) -> None:
+    cookie = visitor().get(link_of(town, case)).headers["set-cookie"].lower()
+    assert "path=/p/" in cookie
+    assert "httponly" in cookie
+    assert "max-age=60" in cookie
+
+
+def test_of_many_telephones_at_once_one_sees_it(visitor: Visitor, town: Any, case: Case) -> None:
+    address = link_of(town, case)
+    clients = [visitor() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda client: client.get(address).status_code, clients))
+    assert sorted(answers) == [200, 410, 410, 410]
+
+
+def test_a_preview_spends_nothing(visitor: Visitor, town: Any, case: Case) -> None:
+    address = link_of(town, case)
+    assert visitor().head(address).status_code == 405
+    assert visitor().get(address).status_code == 200
+
+
+def test_a_newer_message_has_a_new_link_and_opening_it_ends_the_older(
+    visitor: Visitor, town: Any, case: Case
+) -> None:
+    older, newer = link_of(town, case), link_of(town, replace(case, revision=case.revision + 1))
+    assert older != newer
+    assert visitor().get(newer).status_code == 200
+    assert visitor().get(older).status_code == 410
+
+
+def test_an_older_unopened_link_still_opens(visitor: Visitor, town: Any, case: Case) -> None:
+    """The telephone was offline while the case went on."""
+    older = link_of(town, case)
+    with town.store.begin() as uow:
+        uow.cases.put(replace(case, revision=case.revision + 1))
+        uow.commit()
+    assert visitor().get(older).status_code == 200
+
+
+def test_it_expires(visitor: Visitor, town: Any, case: Case) -> None:
+    past = town.app.clock.now() - timedelta(seconds=1)
+    answer = visitor().get(sealed(town, case, until=past))
+    assert answer.status_code == 410
+    assert "过期" in answer.json()["words"]
+
+
+def test_each_grid_that_was_told_has_its_own(town: Any, case: Case) -> None:
+    raised = replace(case, rung=len(case.policy.ladder) - 1)
+    told = [json.loads(m.payload) for m in town.app.wire.case(raised, town.app.clock.now())]
+    assert len(told) > 1
+    assert len({body["picture"]["link"] for body in told}) == len(told)
+
+
+def test_a_grid_that_was_never_told_has_none(visitor: Visitor, town: Any, case: Case) -> None:
+    """Sealed by us, as for a case that was taken from the grid since."""
+    elsewhere = next(
+        grid for grid in town.doors.registry.tree.grids if grid != case.grid and grid[-3:] == "001"
+    )
+    answer = visitor().get(sealed(town, case, grid=elsewhere))
+    assert answer.status_code == 410
+    assert "其他网格" in answer.json()["words"]
+
+
+def test_a_leader_of_another_grid_cannot_even_spend_it(
+    visitor: Visitor, log_in: LogIn, town: Any, case: Case
+) -> None:
+    address = link_of(town, case)
+    with town.store.begin_read() as uow:
+        other = uow.accounts.get("other_leader")
+    assert not may_see_case(other, case, town.doors.registry.tree)
+    assert log_in("other_leader").get(address).status_code == 403
+    assert log_in("leader").get(address).status_code == 200
+
+
+GUESSES = [
+    pytest.param("nothing", id="nonsense"),
+    pytest.param("", id="nothing"),
+    pytest.param("AAAA.AAAA", id="of the shape"),
+    pytest.param("é" * 400, id="long and foreign"),
+    pytest.param("../../etc/passwd", id="a path"),
+]
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_a_guess_is_404(visitor: Visitor, guess: str) -> None:
+    assert visitor().get(f"/p/{guess}").status_code == 404
+
+
+def test_a_bent_link_is_404_and_another_sites_too(visitor: Visitor, town: Any, case: Case) -> None:
+    address = link_of(town, case)
+    words, _, seal = address.partition(".")
+    link = PictureLink(
+        case=case.id, grid=case.grid, revision=99, until=town.app.clock.now() + timedelta(hours=1)
+    )
+    other_words = sealed(town, case, revision=99).partition(".")[0]
+    for bent in (
+        f"{words}.{'A' * len(seal)}",
+        f"{other_words}.{seal}",
+        f"{words[:-1]}.{seal}",
+        f"/p/{token(link, b'another key')}",
+    ):
+        assert visitor().get(bent).status_code == 404
+    assert visitor().get(address).status_code == 200, "trying spends nothing"
+
+
+def test_a_person_reads_why_not(visitor: Visitor, town: Any, case: Case) -> None:
+    address = link_of(town, case)
+    visitor().get(address)
+    page = visitor().get(address, headers=BROWSER)
+    assert page.status_code == 410
+    assert "此链接只能打开一次" in page.text
+    assert "新消息带新链接" in page.text
+
+
+def test_a_case_that_ended_shows_nothing(visitor: Visitor, town: Any) -> None:
+    with town.store.begin() as uow:
+        others = [c for c in uow.cases.list(open_only=True) if c.before and c.id != town.case.id]
+        case = next(c for c in others if (c.state, CaseEvent.VOID) in MOVES)
+        address = link_of(town, case)
+        ended = case.move(CaseEvent.VOID, at=town.app.clock.now(), by="duty_lead", note="test")
+        uow.cases.put(ended)
+        uow.commit()
+    answer = visitor().get(address)
+    assert answer.status_code == 410
+    assert "已结束" in answer.json()["words"]
+    assert town.app.wire.case(ended, town.app.clock.now())[0].payload == b""
+
+
+def test_a_household_that_withdrew_is_shown_to_nobody_outside(
+    visitor: Visitor, log_in: LogIn, town: Any, case: Case
+) -> None:
+    address = link_of(town, case)
+    with town.store.begin() as uow:
+        uow.consents.withdraw(case.camera, by="household", now=town.app.clock.now())
+        uow.commit()
+    try:
+        answer = visitor().get(address)
+        assert answer.status_code == 410
+        assert "撤回" in answer.json()["words"]
+        mine = log_in("leader").get("/leader/api/cases").json()["cases"]
+        picture = next(one["picture"] for one in mine if one["id"] == case.id)
+        assert log_in("leader").get(picture).status_code == 410
+    finally:
+        with town.store.begin() as uow:
+            uow.consents.restore(case.camera, by="household", now=town.app.clock.now())
+            uow.commit()
+    assert visitor().get(address).status_code == 200, "a refusal spends nothing"
+
+
+def test_a_site_that_serves_no_pictures_has_no_links(town: Any, case: Case) -> None:
+    bare = replace(town.app.wire, links=None)
+    body = json.loads(bare.case(case, town.app.clock.now())[0].payload)
+    assert body["picture"] == {"available": True, "link": None}
+    maker = LinkMaker(base_url="https://p.example", key=b"k", lasts=timedelta(hours=1))
+    assert maker.link(replace(case, before=None), case.grid, town.app.clock.now()) is None
