@@ -168,6 +168,8 @@ class Report(Document):
     rounds: list[dict[str, Any]]
     columns: list[str]
     rows: list[dict[str, Any]]
+    grids: list[dict[str, Any]]
+    cameras: list[dict[str, Any]]
 
 
 class Confirm(Document):

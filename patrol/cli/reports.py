@@ -1,5 +1,7 @@
 """`patrol report`: ledgers and rates of a round, a day or a month, as a file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum, auto
 from pathlib import Path
@@ -21,6 +23,7 @@ from patrol.cli.common import (
 if TYPE_CHECKING:
     from patrol.report.compose import Report
     from patrol.report.gather import Period
+    from patrol.report.material import Heading
     from patrol.settings import Site
     from patrol.store import SqlStore
 
@@ -32,6 +35,15 @@ class Format(StrEnum):
     XLSX = auto()
     CSV = auto()
     JSON = auto()
+
+
+class Part(StrEnum):
+    """What `--part` takes: a csv file is one table."""
+
+    LEDGER = auto()
+    FIGURES = auto()
+    GRIDS = auto()
+    CAMERAS = auto()
 
 
 def register(cli: typer.Typer) -> None:
@@ -47,30 +59,74 @@ def report(
     ] = "",
     day: Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="一天。 One day.")] = "",
     month: Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="一月。 A month.")] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="公开月报:无画面无姓名。 For the notice board.")
+    ] = False,
+    part: Annotated[
+        Part, typer.Option("--part", help="csv 的哪张表。 Which table, of a csv file.")
+    ] = Part.LEDGER,
     as_format: Annotated[Format, typer.Option("--format", help="格式。 Format.")] = Format.HTML,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="写到。 Where to write.")],
     as_json: AsJson = False,
 ) -> None:
     """导出视频巡查台账与指标。 The patrol ledger and its figures, as a file."""
-    from patrol.report.formats import FORMATS, write_file  # noqa: PLC0415  with the rooms
+    from patrol.report.formats import write_file  # noqa: PLC0415  with the rooms
     from patrol.report.gather import periods  # noqa: PLC0415  with the rooms
 
     if sum(map(bool, (a_round, day, month))) != 1:
         bad_input("report: give one of --round ID, --day YYYY-MM-DD, --month YYYY-MM")
+    if public and not month:
+        bad_input("report: --public is of a month, give --month YYYY-MM")
+    if part is not Part.LEDGER and as_format is not Format.CSV:
+        bad_input(f"report: --part is for --format csv, {as_format} holds every table")
     _check_out(out)
     site = site_of(context)
     period = periods(a_round=a_round, day=_day(day), month=_month(month))
     with store_of(site) as store:
-        document = _compose(site, store, period)
-    try:
-        data = FORMATS[as_format](document)
-    except ImportError as exc:
-        raise Failure("xlsx: xlsxwriter is missing, pip install 'patrol[reports]'") from exc
+        make = _public if public else _ledger
+        title, rows, data = make(site, store, period, as_format, part)
     write_file(out, data)
     if as_json:
-        print_json({"out": str(out), "format": str(as_format), "rows": len(document.rows)})
+        print_json({"out": str(out), "format": str(as_format), "rows": rows})
     else:
-        say_err(f"{out}: {document.title} · {len(document.rows)} 行 rows")
+        say_err(f"{out}: {title} · {rows} 行 rows")
+
+
+Made = tuple[str, int, bytes]  # its title, how many rows, the file
+
+
+def _ledger(
+    site: "Site", store: "SqlStore", period: "Period", as_format: Format, part: Part
+) -> Made:
+    from patrol.report.formats import FORMATS, to_csv  # noqa: PLC0415  with the rooms
+
+    document = _compose(site, store, period)
+    with _spreadsheets():
+        csv = as_format is Format.CSV
+        data = to_csv(document, part) if csv else FORMATS[as_format](document)
+    return document.title, len(document.rows), data
+
+
+def _public(
+    site: "Site", store: "SqlStore", period: "Period", as_format: Format, _part: Part
+) -> Made:
+    from patrol.report.digest import FORMATS, digest  # noqa: PLC0415  with the rooms
+    from patrol.report.gather import gather  # noqa: PLC0415  with the rooms
+
+    heading = _heading(site, period)
+    with store.begin_read() as uow:
+        material = gather(uow, site.settings.calendar.all_plans, heading.zone, period)
+    made = digest(heading, material)
+    with _spreadsheets():
+        return made.title, len(made.chapters), FORMATS[as_format](made)
+
+
+@contextmanager
+def _spreadsheets() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as exc:
+        raise Failure("xlsx: xlsxwriter is missing, pip install 'patrol[reports]'") from exc
 
 
 def _check_out(out: Path) -> None:
@@ -80,13 +136,11 @@ def _check_out(out: Path) -> None:
         raise Failure(f"--out: {out.parent}: no such directory, make it first", code=BAD_INPUT)
 
 
-def _compose(site: "Site", store: "SqlStore", period: "Period") -> "Report":
+def _heading(site: "Site", period: "Period") -> "Heading":
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.report.compose import compose  # noqa: PLC0415  with the rooms
-    from patrol.report.gather import gather  # noqa: PLC0415  with the rooms
     from patrol.report.material import Heading  # noqa: PLC0415  with the rooms
 
-    heading = Heading(
+    return Heading(
         kind=period.kind,
         period=period.name,
         site=site.settings.site.name,
@@ -94,6 +148,13 @@ def _compose(site: "Site", store: "SqlStore", period: "Period") -> "Report":
         made_at=SystemClock().now(),
         registry=site.registry,
     )
+
+
+def _compose(site: "Site", store: "SqlStore", period: "Period") -> "Report":
+    from patrol.report.compose import compose  # noqa: PLC0415  with the rooms
+    from patrol.report.gather import gather  # noqa: PLC0415  with the rooms
+
+    heading = _heading(site, period)
     plans, zone = site.settings.calendar.all_plans, heading.zone
     with store.begin_read() as uow:
         try:

@@ -6,13 +6,14 @@ outweighed. What the camera's earlier leads were worth counts, but cautiously: w
 hardly moves the weight, so that no camera talks itself out of being looked at.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.domain.camera import Priority
 from patrol.domain.finding import Finding, FindingState
+from patrol.domain.ids import CameraId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
 
@@ -70,6 +71,19 @@ class Ranked:
         """In words, Chinese first."""
         told = [part for part in self.parts if part.zh]
         return ";".join(part.zh for part in told) + " / " + "; ".join(part.en for part in told)
+
+
+def newest_looks(
+    looks: Mapping[CameraId, datetime],
+    records: Mapping[tuple[CameraId, Subject], TrackRecord],
+    before: datetime,
+) -> dict[CameraId, datetime]:
+    """When a person last looked at each camera: opened its picture, or decided one of its leads."""
+    newest = dict(looks)
+    for (camera, _), record in records.items():
+        if record.last_at < before:
+            newest[camera] = max(record.last_at, newest.get(camera, record.last_at))
+    return newest
 
 
 def rank(leads: Iterable[tuple[Finding, Standing]], now: datetime) -> list[Ranked]:

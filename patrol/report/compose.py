@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from patrol.domain.round import Round
-from patrol.report import ledger, rates
+from patrol.report import ledger, rates, tables
 from patrol.report.ledger import COLUMNS, Row, Tallies
 from patrol.report.material import Heading, Material
 from patrol.report.rates import Figure
+from patrol.report.tables import Table
 
 KINDS = {"round": "轮次", "day": "日报", "month": "月报"}
 
@@ -32,6 +33,8 @@ class Report:
     figures: tuple[Compared, ...]
     rounds: tuple[Mapping[str, Any], ...]
     rows: tuple[Row, ...]
+    grids: Table
+    cameras: Table
 
     @property
     def title(self) -> str:
@@ -74,6 +77,8 @@ def compose(
         ),
         rounds=tuple(_round(sheet.round) for sheet in material.sheets),
         rows=tuple(ledger.rows(material, heading)),
+        grids=tables.grids(material, heading),
+        cameras=tables.cameras(material, heading),
     )
 
 
@@ -96,6 +101,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "rounds": list(report.rounds),
         "columns": list(COLUMNS),
         "rows": list(report.rows),
+        "grids": list(report.grids.documents),
+        "cameras": list(report.cameras.documents),
     }
 
 
@@ -109,6 +116,7 @@ def _figure(compared: Compared) -> dict[str, Any]:
         "value": None if value is None else round(value, 4),
         "part": figure.part,
         "n": figure.whole,
+        "interval": figure.interval and [round(end, 4) for end in figure.interval],
         "mom": compared.mom,
         "yoy": compared.yoy,
         "note": figure.note,
@@ -125,6 +133,7 @@ def _round(a_round: Round) -> dict[str, Any]:
     return {
         "round": a_round.id,
         "plan": a_round.plan,
+        "scope": a_round.scope,
         "state": str(a_round.state),
         "reason": a_round.reason,
         "planned": a_round.planned,

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -17,8 +17,11 @@ from typing import Final
 
 from patrol.report.compose import Report, as_json
 from patrol.report.ledger import COLUMNS
+from patrol.report.tables import Table
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+FIGURE_COLUMNS: Final = ("指标", "Figure", "本期", "环比", "同比", "口径")
+Part = tuple[Sequence[str], Iterable[Sequence[str]]]
 SIGNATURES: Final = ("巡查员", "值班长", "分管领导", "日期")
 
 
@@ -27,14 +30,34 @@ def disarmed(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def to_csv(report: Report) -> bytes:
-    """The ledger's rows: UTF-8 with the mark that makes Excel read it as such, CRLF."""
+def to_csv(report: Report, part: str = "ledger") -> bytes:
+    """One table of it: UTF-8 with the mark that makes Excel read it as such, CRLF."""
+    columns, lines = PARTS[part](report)
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for row in report.rows:
-        writer.writerow([disarmed(row[column]) for column in COLUMNS])
+    writer.writerow(columns)
+    for line in lines:
+        writer.writerow([disarmed(cell) for cell in line])
     return b"\xef\xbb\xbf" + out.getvalue().encode()
+
+
+def _ledger_part(report: Report) -> Part:
+    return COLUMNS, ([row[column] for column in COLUMNS] for row in report.rows)
+
+
+def _figures_part(report: Report) -> Part:
+    return FIGURE_COLUMNS, (
+        (c.figure.zh, c.figure.en, c.figure.words, c.mom, c.yoy, c.figure.note)
+        for c in report.figures
+    )
+
+
+PARTS: Final[Mapping[str, Callable[[Report], Part]]] = {
+    "ledger": _ledger_part,
+    "figures": _figures_part,
+    "grids": lambda report: (report.grids.columns, report.grids.lines),
+    "cameras": lambda report: (report.cameras.columns, report.cameras.lines),
+}
 
 
 def to_json(report: Report) -> bytes:
@@ -51,6 +74,10 @@ def to_html(report: Report) -> bytes:
         made=escape(report.made),
         head="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in report.head),
         figures="".join(_figure_row(report)),
+        grid_columns=_cells("th", report.grids.columns),
+        grids=_lines(report.grids),
+        camera_columns=_cells("th", report.cameras.columns),
+        cameras=_lines(report.cameras),
         columns="".join(f"<th>{escape(column)}</th>" for column in COLUMNS),
         rows="".join(_ledger_row(row) for row in report.rows),
         signatures="".join(f"<span>{escape(name)}:</span>" for name in SIGNATURES),
@@ -68,6 +95,14 @@ def _figure_row(report: Report) -> list[str]:
         f"<tr><th>{name}</th>{''.join(f'<td>{escape(text)}</td>' for text in rest)}</tr>"
         for name, *rest in cells
     ]
+
+
+def _lines(table: Table) -> str:
+    return "".join(f"<tr>{_cells('td', line)}</tr>" for line in table.lines)
+
+
+def _cells(tag: str, texts: Iterable[str]) -> str:
+    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)
 
 
 def _ledger_row(row: Mapping[str, str]) -> str:

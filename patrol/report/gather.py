@@ -1,17 +1,19 @@
 """The rows of a round, a day or a month, out of the store's doors and into the report's hands."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from patrol.domain.case import Case
 from patrol.domain.ids import CaseId, RoundId
-from patrol.domain.round import Round
+from patrol.domain.ranking import newest_looks
+from patrol.domain.round import ADHOC, Round
 from patrol.ports import UnitOfWork
 from patrol.report.material import Material, RoundSheet
 
 ROUNDS_BACK = 2000  # of one plan: nearly three years of two a day, so that last year is there
 CASES_BACK = 100_000
+LOOKED_BACK = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,24 @@ def gather(uow: UnitOfWork, plans: Iterable[str], zone: tzinfo, period: Period) 
     cases = _accepted(uow, zone, period, named)
     known = {case.id for case in cases}
     older = [uow.cases.get(ident) for ident in sorted(named - known)]
-    material = Material(sheets=sheets, cases=cases, older_cases=older)
-    return replace(material, pushed_at=dict(_pushed(uow, [*cases, *older])))
+    until = _until(sheets, zone, period)
+    records = uow.findings.track_records(until - LOOKED_BACK)
+    return Material(
+        sheets=sheets,
+        cases=cases,
+        older_cases=older,
+        pushed_at=dict(_pushed(uow, [*cases, *older])),
+        until=until,
+        last_seen=uow.rounds.last_seen(until),
+        last_looks=newest_looks(uow.access.last_looks(until), records, until),
+    )
+
+
+def _until(sheets: list[RoundSheet], zone: tzinfo, period: Period) -> datetime:
+    if period.kind != "round":
+        return datetime.combine(period.end, time(), zone)
+    (sheet,) = sheets
+    return sheet.round.finished_at or sheet.round.finish_by
 
 
 def _rounds(uow: UnitOfWork, plans: Iterable[str], period: Period) -> list[Round]:
@@ -77,7 +95,7 @@ def _rounds(uow: UnitOfWork, plans: Iterable[str], period: Period) -> list[Round
         return [uow.rounds.get(RoundId(period.name))]
     found = [
         a_round
-        for plan in plans
+        for plan in (*plans, ADHOC)
         for a_round in uow.rounds.of_plan(plan, limit=ROUNDS_BACK)
         if period.start <= a_round.day < period.end
     ]

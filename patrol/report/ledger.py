@@ -12,7 +12,7 @@ from typing import Final
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.category import BY_ID
-from patrol.domain.finding import Finding, FindingState
+from patrol.domain.finding import Finding, FindingState, Origin
 from patrol.domain.grid import GridLevel
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import Registry
@@ -49,12 +49,13 @@ class Tallies:
 
 
 def tallies(material: Material) -> Tallies:
-    """Counted from the visits themselves."""
-    refused = [sheet.round.refused for sheet in material.sheets]
+    """Counted from the visits themselves, of the plans' rounds."""
+    sheets = material.planned_sheets
+    refused = [sheet.round.refused for sheet in sheets]
     upkeep = sum(one.get(IN_MAINTENANCE, 0) for one in refused)
-    visits = [visit for sheet in material.sheets for visit in sheet.visits]
+    visits = [visit for sheet in sheets for visit in sheet.visits]
     return Tallies(
-        planned=sum(sheet.round.planned for sheet in material.sheets),
+        planned=sum(sheet.round.planned for sheet in sheets),
         seen=sum(visit.outcome.is_seen for visit in visits),
         offline=sum(visit.failure in OFFLINE for visit in visits),
         refused=sum(sum(r.values()) for r in refused) - upkeep,
@@ -67,7 +68,7 @@ def rows(material: Material, heading: Heading) -> Iterator[Row]:
     cases = material.case_by_id
     for number, sheet in enumerate(material.sheets, start=1):
         leads: dict[str, list[Finding]] = {}
-        for finding in sheet.findings:
+        for finding in filter(_is_told, sheet.findings):
             leads.setdefault(finding.camera, []).append(finding)
         for visit in sheet.visits:
             start = _where(sheet.round, number, heading) | _what(visit, heading)
@@ -79,6 +80,13 @@ def rows(material: Material, heading: Heading) -> Iterator[Row]:
                 yield _complete(
                     start | _lead(finding) | _course(case, finding, material.pushed_at, heading)
                 )
+
+
+def _is_told(finding: Finding) -> bool:
+    """Of the blind sample only what somebody decided: before that nobody may know it for one."""
+    if finding.origin is Origin.SAMPLE:
+        return not finding.is_open and finding.state is not FindingState.AGED
+    return finding.origin is not Origin.PROBE
 
 
 def _complete(known: Mapping[str, str]) -> Row:
@@ -151,6 +159,8 @@ def _evidence_id(visit: Visit, at: datetime, zone: tzinfo) -> str:
 
 def _lead(finding: Finding) -> Row:
     category = BY_ID.get(finding.category)
+    if finding.origin is Origin.SAMPLE:
+        return _by_eye(finding)
     decided = finding.decided_by
     return {
         "查看方式": f"人工复核({decided})" if decided else "机器初筛,待复核",
@@ -158,6 +168,20 @@ def _lead(finding: Finding) -> Row:
         "描述": finding.why,
         "级别": f"{finding.level} {words.LEVELS[finding.level]}",
         "备注": _verdict(finding),
+    }
+
+
+def _by_eye(finding: Finding) -> Row:
+    """A random check (抽查) of a picture on which the machine saw nothing."""
+    row = {"查看方式": f"人工抽查({finding.decided_by})", "备注": _verdict(finding)}
+    if finding.state is FindingState.DISMISSED:
+        return row
+    category = BY_ID.get(finding.category)
+    return row | {
+        "结果": words.OUTCOMES[VisitOutcome.PROBLEM][0],
+        "类别": category.zh if category else finding.category,
+        "描述": finding.why,
+        "级别": f"{finding.level} {words.LEVELS[finding.level]}",
     }
 
 

@@ -9,9 +9,9 @@ from datetime import datetime, tzinfo
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.finding import Finding
-from patrol.domain.ids import CaseId
+from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.registry import Registry
-from patrol.domain.round import Round, Visit
+from patrol.domain.round import ADHOC, Round, Visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,15 @@ class Material:
     cases: Sequence[Case] = ()  # accepted in the period
     older_cases: Sequence[Case] = ()  # accepted before it; findings of the period count in them
     pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)  # the broker took it
+    until: datetime | None = None  # the period's end, where it has one
+    # Of each camera before that end: its last usable picture, a person's last look.
+    last_seen: Mapping[CameraId, datetime] = field(default_factory=dict)
+    last_looks: Mapping[CameraId, datetime] = field(default_factory=dict)
+
+    @property
+    def planned_sheets(self) -> Sequence[RoundSheet]:
+        """Without the rounds that somebody asked for: they cover what was asked."""
+        return [sheet for sheet in self.sheets if sheet.round.plan != ADHOC]
 
     @property
     def case_by_id(self) -> Mapping[CaseId, Case]:

@@ -4,12 +4,13 @@ Every cell is written as text or number, never as a formula: codes keep their 20
 """
 
 import io
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import xlsxwriter
 
 from patrol.report.compose import Report
-from patrol.report.formats import SIGNATURES
+from patrol.report.formats import PARTS, SIGNATURES
 from patrol.report.ledger import COLUMNS
 
 A3: Final = 8  # paper sizes are numbered in the format
@@ -17,19 +18,22 @@ HEADER_ROW: Final = 3  # title, made at, tallies, then the columns
 WIDTHS: Final = {
     "点位编码": 22, "点位名称": 18, "描述": 40, "截图号": 44, "网格": 17, "村/组": 18, "起止": 18,
     "备注": 24, "轮次": 20, "查看方式": 16, "类别": 14, "图像质量": 14,
+    "Figure": 30, "本期": 34, "口径": 48,
     "推送时间": 15, "签收": 15, "到场": 15, "反馈": 15, "处置": 15, "核查": 15, "办结": 15,
 }  # fmt: skip
+OPTIONS: Final = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+SHEETS: Final = {"figures": "指标", "grids": "网格响应", "cameras": "点位准确率"}
 TINTS: Final = {"发现问题": "#FFF4E0", "无法查看": "#F1F3F5", "漏巡": "#FDE8E8"}
 
 
 def workbook(report: Report) -> bytes:
     """The bytes of an .xlsx file."""
     out = io.BytesIO()
-    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(out, options) as book:
+    with xlsxwriter.Workbook(out, OPTIONS) as book:
         book.set_properties({"title": report.title})
         _ledger(book, report)
-        _figures(book, report)
+        for name in ("figures", "grids", "cameras"):
+            _plain(book, SHEETS[name], *PARTS[name](report))
     return out.getvalue()
 
 
@@ -60,20 +64,29 @@ def _ledger(book: Any, report: Report) -> None:
     sheet.repeat_rows(HEADER_ROW)
 
 
-def _figures(book: Any, report: Report) -> None:
-    sheet = book.add_worksheet("指标")
+def simple_workbook(
+    title: str, sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str]]]]
+) -> bytes:
+    """Plain tables, one a sheet, ready to be printed."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, OPTIONS) as book:
+        book.set_properties({"title": title})
+        for name, (columns, lines) in sheets.items():
+            _plain(book, name, columns, lines)
+    return out.getvalue()
+
+
+def _plain(book: Any, name: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    sheet = book.add_worksheet(name)
     header, plain = _header(book), book.add_format({"border": 1, "valign": "top"})
-    for column, (name, width) in enumerate(
-        (("指标", 18), ("Figure", 26), ("本期", 26), ("环比", 16), ("同比", 16), ("口径", 48))
-    ):
-        sheet.set_column(column, column, width)
-        sheet.write_string(0, column, name, header)
-    for number, compared in enumerate(report.figures, start=1):
-        figure = compared.figure
-        texts = (figure.zh, figure.en, figure.words, compared.mom, compared.yoy, figure.note)
-        for column, text in enumerate(texts):
+    for column, title in enumerate(columns):
+        sheet.set_column(column, column, WIDTHS.get(title, 18))
+        sheet.write_string(0, column, title, header)
+    for number, line in enumerate(lines, start=1):
+        for column, text in enumerate(line):
             sheet.write_string(number, column, text, plain)
     sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
     _print_layout(sheet)
 
 

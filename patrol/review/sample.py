@@ -25,6 +25,7 @@ from patrol.domain.health import Condition
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Box, Subject
+from patrol.domain.ranking import newest_looks
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.domain.words import COMPARE
 from patrol.ports import UnitOfWork
@@ -123,12 +124,9 @@ class BlindSample:
 
 
 def last_looks(uow: UnitOfWork, now: datetime) -> dict[CameraId, datetime]:
-    """When a person last looked at each camera, or last decided one of its leads."""
-    looks = dict(uow.access.last_looks(now))
-    for (camera, _), record in uow.findings.track_records(now - LOOKED_BACK).items():
-        if record.last_at < now:
-            looks[camera] = max(record.last_at, looks.get(camera, record.last_at))
-    return looks
+    """When a person last looked at each camera."""
+    records = uow.findings.track_records(now - LOOKED_BACK)
+    return newest_looks(uow.access.last_looks(now), records, now)
 
 
 def in_order(last_looks: Mapping[CameraId, datetime], rng: random.Random) -> list[CameraId]:

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from patrol.report.compose import Report, compose
-from patrol.report.formats import FORMATS, disarmed, to_csv, to_html, to_json, write_file
+from patrol.report.formats import (
+    FORMATS,
+    PARTS,
+    disarmed,
+    to_csv,
+    to_html,
+    to_json,
+    write_file,
+)
 from patrol.report.ledger import COLUMNS
 from patrol.report.material import Heading, Material
 
@@ -57,6 +65,13 @@ def test_formulas_are_disarmed(text: str, safe: str) -> None:
     assert disarmed(text) == safe
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_every_table_of_it_can_be_had_as_csv(report: Report, part: str) -> None:
+    rows = list(csv.reader(io.StringIO(to_csv(report, part).decode("utf-8-sig"), newline="")))
+    assert len(rows) > 1, "a heading and something below it"
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
 def test_json_is_whole(report: Report) -> None:
     document = json.loads(to_json(report))
     assert document["header"] == {
@@ -88,7 +103,8 @@ def test_html_needs_nothing_beside_it_and_escapes(report: Report) -> None:
     assert not re.search(r"url\(|@import|<script", text)
     assert "&lt;场院&gt;" in text
     assert "<场院>" not in text
-    assert page.tags.count("tr") == 1 + 9 + 1 + len(report.figures)
+    tables = 1 + len(report.grids.lines) + 1 + len(report.cameras.lines)
+    assert page.tags.count("tr") == 1 + 9 + 1 + len(report.figures) + tables
     assert "@media print" in text
     assert "分管领导" in text
 
@@ -104,7 +120,8 @@ def test_the_workbook_is_text_with_a_frozen_header(report: Report) -> None:
     assert 'ySplit="4"' in sheet
     assert 'orientation="landscape"' in sheet
     assert "台账" in names
-    assert "指标" in names
+    for name in ("指标", "网格响应", "点位准确率"):
+        assert name in names
     assert "Print_Titles" in names
     assert "=渠边()" in strings
     assert "62090204011327000001" in strings

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patrol.domain.case import Case, CaseEvent
-from patrol.domain.ids import CaseId
+from patrol.domain.finding import FindingState, Origin
+from patrol.domain.ids import CameraId, CaseId, FindingId
+from patrol.domain.round import ADHOC
 from patrol.report.material import Heading, Material
 from patrol.report.rates import Figure, change, figures, quantile
 
@@ -30,7 +32,9 @@ def test_a_day_by_hand(day: Material, heading: Heading) -> None:
         "intact": (2, 6),  # two more are blurred
         "qualified": (2, 4),
         "reviewed": (2, 3),
+        "human_review": (1, 4),  # both decided leads were one camera's, in one round
         "precision": (1, 2),
+        "miss_rate": (0, 0),  # nothing was drawn
         "closure": (1, 1),
         "closure_on_time": (1, 1),
         "ack_in_time": (1, 1),
@@ -73,9 +77,83 @@ def test_voided_cases_are_left_out_and_said_so(
         CaseEvent.RETURN, at=heading.made_at, by="L1", note="false_alarm: 没有车"
     )
     voided = make_case((CaseEvent.VOID, 9))
-    found = by_id(Material(cases=[returned, voided]), heading)
+    unsent = replace(make_case(), id=CaseId("C9"))  # nobody was told yet: it cannot be one
+    pushed = {returned.id: heading.made_at}
+    found = by_id(Material(cases=[returned, voided, unsent], pushed_at=pushed), heading)
     assert (found["false_alarm"].part, found["false_alarm"].whole) == (1, 1)
     assert "作废 1" in found["accepted"].note
+
+
+def a_sample_of(day: Material, states: str) -> Material:
+    """The day, with a blind sample: c confirmed, m merged, d dismissed, a aged, w waits."""
+    said = {
+        "c": FindingState.CONFIRMED, "m": FindingState.MERGED, "d": FindingState.DISMISSED,
+        "a": FindingState.AGED, "w": FindingState.CANDIDATE,
+    }  # fmt: skip
+    morning = day.sheets[0]
+    drawn = [
+        replace(
+            morning.findings[0], id=FindingId(f"F9{number}"), camera=CameraId(f"c{number}"),
+            origin=Origin.SAMPLE, state=said[state], case=None,
+            decided_by="" if state == "w" else "patrol" if state == "a" else "值班员",
+        )
+        for number, state in enumerate(states)
+    ]  # fmt: skip
+    sheet = replace(morning, findings=[*morning.findings, *drawn])
+    return replace(day, sheets=[sheet, *day.sheets[1:]])
+
+
+def test_the_miss_rate_is_the_blind_samples_alone(day: Material, heading: Heading) -> None:
+    before, after = by_id(day, heading), by_id(a_sample_of(day, "cmdddddddaww"), heading)
+    miss = after["miss_rate"]
+    assert (miss.part, miss.whole) == (2, 9)
+    assert miss.interval == pytest.approx((0.0632, 0.5474), abs=1e-4)
+    assert "95 % 区间 6.3–54.7 %" in miss.words
+    assert "未判 3" in miss.note
+    for one in ("findings", "reviewed", "precision", "duplicates"):
+        assert after[one] == before[one], "never among the machine's"
+    assert (after["human_review"].part, before["human_review"].part) == (10, 1)
+
+
+def test_known_positives_are_in_no_other_figure(day: Material, heading: Heading) -> None:
+    sampled = a_sample_of(day, "cd")
+    sheet = sampled.sheets[0]
+    probes = [replace(f, origin=Origin.PROBE) for f in sheet.findings if f.origin is Origin.SAMPLE]
+    kept = [f for f in sheet.findings if f.origin is not Origin.SAMPLE]
+    probed = replace(day, sheets=[replace(sheet, findings=[*kept, *probes]), *day.sheets[1:]])
+    with_them, without = by_id(probed, heading), by_id(day, heading)
+    seen = with_them.pop("known_positives")
+    assert (seen.part, seen.whole) == (1, 2)
+    assert with_them == without
+
+
+def test_how_long_nobody_saw_a_camera(day: Material, heading: Heading) -> None:
+    """Of those that were planned; who was never seen is counted, not guessed at."""
+    first, second = camera_of(day, 0), camera_of(day, 1)
+    known = replace(
+        day,
+        until=heading.made_at,
+        last_seen={
+            first: heading.made_at - timedelta(days=3, hours=12),
+            second: heading.made_at,
+            CameraId("gone"): heading.made_at - timedelta(days=900),
+        },
+    )
+    found = by_id(known, heading)
+    assert (found["longest_unseen"].part, found["longest_unseen"].words) == (3.5, "3.5 天")
+    assert "4 路,其中 2 路从未" in found["longest_unseen"].note
+    assert found["longest_unwatched"].value is None
+
+
+def camera_of(day: Material, visit: int) -> CameraId:
+    return day.sheets[0].visits[visit].camera
+
+
+def test_a_round_that_somebody_asked_for_is_no_coverage(day: Material, heading: Heading) -> None:
+    asked = replace(day.sheets[1], round=replace(day.sheets[1].round, plan=ADHOC))
+    found = by_id(replace(day, sheets=[day.sheets[0], asked]), heading)
+    assert (found["coverage"].part, found["coverage"].whole) == (2, 4)
+    assert found["findings"].part == 3, "what it found counts"
 
 
 @pytest.mark.parametrize(
