@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 WINDOW_S: Final = 600  # an address lives one to two of these
-SIZES: Final = ("thumb", "sheet", "full", "ground")  # ground: made coarse, it leaves the centre
+SIZES: Final = ("thumb", "sheet", "full", "ground")  # ground: redacted, it leaves the centre
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
