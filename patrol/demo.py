@@ -72,9 +72,8 @@ def run(
     with _town(cameras, seed, faults) as (app, farm, crowd, control):
         work, zone = _Work(app, control), app.site.settings.site.tz
         with _service(app, stop), _pages(app, port, err):
-            err.print(
-                f"[dim]RTSP {farm.port} · MQTT {app.broker} · {app.without_objects or 'YOLOX'}[/]"
-            )
+            models = app.eyes.gauges or app.eyes.without[0]
+            err.print(f"[dim]RTSP {farm.port} · MQTT {app.broker} · {models}[/]")
             summary = work.day(err, stop)
             result = {**summary, **work.outcome(crowd)}
             told = (render_round(summary, zone=zone), render_demo(result))

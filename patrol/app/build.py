@@ -8,11 +8,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from patrol.app.eyes import Eyes, open_eyes
+from patrol.app.glass import Glass
 from patrol.app.house import App
-from patrol.app.looks import Looker
 from patrol.app.news import observers, read_news
 from patrol.app.patience import Patience, open_patiently
+from patrol.app.picture_links import link_maker
+from patrol.app.pointing import Pointer
 from patrol.app.registry import LiveRegistry
+from patrol.app.second_looks import SecondLooks
 from patrol.clock import SystemClock
 from patrol.dispatch.sending import SendGate
 from patrol.dispatch.wire import Wire
@@ -23,8 +27,9 @@ from patrol.metrics import Meters
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded import EmbeddedBroker
 from patrol.observed import ObservedStore
-from patrol.ports import Clock, Detector, Store, UnitOfWork
-from patrol.review.decide import confirm
+from patrol.ports import Clock, Store, UnitOfWork
+from patrol.review import BY_RULES, BlindSample, confirm
+from patrol.rounds.beside import Beside
 from patrol.rounds.conduct import Conductor, RoundHouse
 from patrol.rounds.health import HealthDesk
 from patrol.rounds.judge import Judge
@@ -60,16 +65,20 @@ def build(
         store = ObservedStore(books, observers(news, meters, clock))
         broker = _broker(site.settings, stack)
         evidence = FileEvidence(site.settings.evidence)
-        detector, without_objects = _detector(site.settings)
+        eyes = open_eyes(site.settings)
         parts = _Parts(
             site=site,
             clock=clock,
             store=store,
             live=LiveRegistry(site, config_dir, load_site),
-            wire=_wire(site),
+            wire=_wire(site, store),
             gate=_gate(site),
             visitor=CameraVisitor(now=clock.now),
-            judge=_judge(site.settings, store, evidence, detector, clock),
+            judge=_judge(site.settings, store, evidence, eyes, clock),
+            beside=Beside(site.settings.limits.per_link),
+            rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample
+            evidence=evidence,
+            without=eyes.without,
         )
         yield App(
             site=site,
@@ -80,9 +89,9 @@ def build(
             broker=broker,
             wire=parts.wire,
             gate=parts.gate,
-            conductor=_conductor(parts, rng or random.Random()),  # noqa: S311  orders visits
-            looker=_looker(parts),
-            without_objects=without_objects,
+            conductor=_conductor(parts),
+            looks=SecondLooks.through(_glass(parts), parts.wire, site.settings),
+            eyes=eyes,
             news=news,
             meters=meters,
         )
@@ -109,9 +118,13 @@ class _Parts:
     gate: SendGate
     visitor: CameraVisitor
     judge: Judge
+    beside: Beside
+    rng: random.Random
+    evidence: FileEvidence
+    without: tuple[str, ...]
 
 
-def _conductor(parts: _Parts, rng: random.Random) -> Conductor:
+def _conductor(parts: _Parts) -> Conductor:
     settings = parts.site.settings
     return Conductor(
         RoundHouse(
@@ -126,25 +139,33 @@ def _conductor(parts: _Parts, rng: random.Random) -> Conductor:
             caps=_caps(settings),
             options=_options(settings),
             stream=settings.sampling.stream,
-            rng=rng,
+            rng=parts.rng,
             calendar=settings.calendar,
+            beside=parts.beside,
+            sampler=BlindSample(
+                rng=parts.rng,
+                share=settings.review.blind_sample,
+                probes=settings.review.known_positives,
+                point_at=Pointer(store=parts.store, evidence=parts.evidence),
+            ),
+            without=parts.without,
         )
     )
 
 
-def _looker(parts: _Parts) -> Looker:
+def _glass(parts: _Parts) -> Glass:
     settings = parts.site.settings
-    return Looker(
+    return Glass(
         store=parts.store,
         clock=parts.clock,
         zone=settings.site.tz,
         cameras=parts.live.cameras,
+        refresh_cameras=parts.live.refresh,
         visitor=parts.visitor,
         judge=parts.judge,
-        announcer=parts.wire,
         options=_options(settings),
         stream=settings.sampling.stream,
-        keep_evidence=timedelta(days=settings.retention.evidence_days),
+        beside=parts.beside,
     )
 
 
@@ -159,13 +180,14 @@ def _broker(settings: Settings, stack: ExitStack) -> BrokerAddress:
     )
 
 
-def _wire(site: Site) -> Wire:
+def _wire(site: Site, store: Store) -> Wire:
     return Wire(
         site=site.settings.site.id,
         zone=site.settings.site.tz,
         registry=site.registry,
         centre_phone=site.settings.centre_phone,
         site_name=site.settings.site.name,
+        links=link_maker(site.settings, store),
     )
 
 
@@ -182,7 +204,7 @@ def _judge(
     settings: Settings,
     store: Store,
     evidence: FileEvidence,
-    detector: Detector | None,
+    eyes: Eyes,
     clock: Clock,
 ) -> Judge:
     def recall(camera: CameraId) -> Mapping[Light, bytes]:
@@ -191,7 +213,8 @@ def _judge(
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
     return Judge(
-        detector=detector,
+        detector=eyes.objects,
+        fire_model=eyes.fire,
         policy=EyePolicy(quality=_quality(settings)),
         evidence=evidence,
         encode=JpegEncoder(),
@@ -213,7 +236,7 @@ def _record_policy(site: Site, wire: Wire, gate: SendGate) -> RecordPolicy:
         case = confirm(
             uow,
             finding,
-            by="rules",
+            by=BY_RULES,
             now=now,
             registry=site.registry,
             announcer=wire,
@@ -248,15 +271,3 @@ def _options(settings: Settings) -> VisitOptions:
         spacing_s=sampling.spacing_s,
         visit_timeout_s=settings.limits.visit_s,
     )
-
-
-def _detector(settings: Settings) -> tuple[Detector | None, str]:
-    """The detector, or why the rounds go without objects."""
-    if not settings.objects:
-        return None, "switched off in site.yaml (objects: false)"
-    from patrol.inference import DetectorUnavailable, open_detector  # noqa: PLC0415  an optional extra
-
-    try:
-        return open_detector(settings.models), ""
-    except DetectorUnavailable as exc:
-        return None, str(exc)

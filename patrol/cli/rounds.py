@@ -1,12 +1,12 @@
-"""`patrol round PLAN`: one round now, to its end, with its progress on stderr."""
+"""`patrol round`: one round now, of a plan or over what is named, its progress on stderr."""
 
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +14,18 @@ from patrol.cli.common import (
     FAILED,
     AsJson,
     app_of,
+    bad_input,
     console,
     console_err,
     logs_to_stderr,
     print_json,
     say_err,
 )
+from patrol.cli.consents import camera_named
+
+if TYPE_CHECKING:
+    from patrol.rounds.adhoc import Wanted
+    from patrol.settings import Site
 
 DATABASE_WITHIN_S = 60.0  # a person waits; the service waits for ever
 
@@ -32,28 +38,62 @@ def register(cli: typer.Typer) -> None:
 def walk_now(
     context: typer.Context,
     plan: Annotated[
-        str, typer.Argument(metavar="PLAN", help="方案名,如 morning。 Name of a plan.")
-    ],
+        str, typer.Argument(metavar="[PLAN]", help="方案名,如 morning。 Name of a plan.")
+    ] = "",
     *,
+    grids: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="CODE", help="只巡某村或某组。 Ad hoc, over this grid."),
+    ] = None,
+    links: Annotated[
+        list[str] | None,
+        typer.Option("--link", metavar="NAME", help="只巡某条链路。 Ad hoc, over this link."),
+    ] = None,
+    cameras: Annotated[
+        list[str] | None,
+        typer.Option("--camera", metavar="ID", help="只巡这些点位。 Ad hoc, these cameras."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """立即巡查一轮。 Walk one round now; an unfinished one is taken up where it stopped."""
+    """立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named."""
     from patrol.report.live import watch  # noqa: PLC0415  rich
     from patrol.report.terminal import render_round  # noqa: PLC0415  rich
 
+    if not (plan or grids or links or cameras):
+        bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)
     with until_signalled() as stop, app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop) as app:
         zone = app.site.settings.site.tz
+        if plan:
+            app.plan(plan)  # said before anything else
+        wanted = _wanted(app.site, grids or (), links or (), cameras or ())
+        for lack in app.eyes.without:
+            say_err(lack)
         with watch(console_err(), zone) as show:
-            summary = app.run_round(plan, on_progress=show, stop=stop)
+            summary = app.run_round(plan, wanted=wanted, on_progress=show, stop=stop)
     if as_json:
         print_json(summary)
     else:
         console().print(render_round(summary, zone=zone))
     if summary.get("state", "finished") != "finished":
         reason = summary.get("reason") or "stopped"
-        say_err(f"{summary['round']}: {reason}; `patrol round {plan}` takes it up again")
+        again = f"`patrol round {plan}`" if wanted is None else "the same command"
+        say_err(f"{summary['round']}: {reason}; {again} takes it up again")
         raise typer.Exit(FAILED)
+
+
+def _wanted(
+    site: "Site", grids: Sequence[str], links: Sequence[str], cameras: Sequence[str]
+) -> "Wanted | None":
+    from patrol.rounds.adhoc import NothingThere, Wanted  # noqa: PLC0415  with the rooms
+
+    if not (grids or links or cameras):
+        return None
+    named = [camera_named(site, text).id for text in cameras]
+    try:
+        return Wanted.of(site.registry, grids=grids, links=links, cameras=named)
+    except NothingThere as exc:
+        bad_input(f"round: {exc}")
 
 
 @contextmanager

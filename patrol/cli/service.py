@@ -42,8 +42,8 @@ def run(context: typer.Context) -> None:
             f"{p.name} {p.start:%H:%M}–{p.finish_by:%H:%M}" for p in settings.plans.values()
         )
         say_err(f"{site.name} ({site.id}): {plans}")
-        if app.without_objects:
-            say_err(f"不做目标检测 no objects are looked for: {app.without_objects}")
+        for lack in app.eyes.without:
+            say_err(lack)
 
         def ready() -> None:
             say_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")

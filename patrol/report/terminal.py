@@ -30,6 +30,7 @@ def render_round(summary: Mapping[str, Any], *, zone: tzinfo = UTC) -> Renderabl
     colour = {"finished": "green", "interrupted": "yellow", "missed": "red"}.get(state, "cyan")
     if summary.get("reason"):
         parts.append(Text(f"{state}: {summary['reason']}", style=colour))
+    parts += [Text(str(lack), style="yellow") for lack in summary.get("without", ())]
     title = Text.assemble(
         (f" {words.plan(str(summary['plan']))} ", "bold"), (f"· {summary['round']} ", "dim")
     )
