@@ -21,6 +21,8 @@ PAUSABLE: Final = (
     CaseState.REWORK, CaseState.FED_BACK,
 )  # fmt: skip
 
+_ZH: Final = {Wish.EXTENSION: "延期", Wish.SUSPENSION: "挂起", Wish.VOID: "作废"}
+
 
 class NotPossible(Exception):
     """The wish cannot be asked for or granted just now; says why."""
@@ -73,9 +75,10 @@ def resume(case: Case, *, by: str, now: datetime, note: str = "") -> Case:
 
 
 def words(request: Request) -> str:
-    """`extension of 24 h: why`, as the history has it."""
-    span = f" of {request.span_s / 3600:g} h" if request.span_s else ""
-    return f"{request.wish}{span}: {request.why}"
+    """`延期 24 小时 (extension of 24 h): why`, as the history has it."""
+    hours = f"{request.span_s / 3600:g}"
+    zh, en = (f" {hours} 小时", f" of {hours} h") if request.span_s else ("", "")
+    return f"{_ZH[request.wish]}{zh} ({request.wish}{en}): {request.why}"
 
 
 def _refuse_impossible(case: Case, request: Request) -> None:

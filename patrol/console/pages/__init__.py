@@ -13,14 +13,21 @@ from patrol.console.pages import (
     cases,
     entry,
     grid,
+    keys,
     leader,
+    link,
     live,
     people,
     picture,
     reports,
     review,
     rounds,
+    shift,
+    stoppages,
+    suppressions,
+    system,
     today,
+    troubles,
     wall,
 )
 
@@ -29,6 +36,7 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
     for page in (
         entry,
         picture,
+        link,
         today,
         rounds,
         wall,
@@ -42,7 +50,13 @@ ALL: Final[tuple[APIRouter, ...]] = tuple(
         live,
         grid,
         reports,
+        shift,
+        stoppages,
+        troubles,
         audit,
         people,
+        keys,
+        suppressions,
+        system,
     )
 )

@@ -1,5 +1,6 @@
 """Reports (报表): a day's, a month's or a round's figures on the page, and as files to keep."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -9,13 +10,13 @@ from starlette.responses import Response
 from patrol.console.asking import AtDesk, ForReports
 from patrol.console.desk import Desk
 from patrol.console.gate import Caller
-from patrol.console.pages.common import CannotBe, said
+from patrol.console.pages.common import CannotBe, paged, plan_words, said
 from patrol.console.words import Words
-from patrol.report.compose import Report, compose
+from patrol.report.compose import Compared, Report, compose
+from patrol.report.figure import Figure
 from patrol.report.formats import FORMATS
 from patrol.report.gather import Period, gather, periods
 from patrol.report.material import Heading
-from patrol.report.rates import Figure
 
 TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -24,24 +25,43 @@ TYPES: Final = {
     "json": "application/json",
 }
 BARS: Final = 62  # a month of two rounds a day
+CHARTED: Final = 20
+PER_PAGE: Final = 50
+MAIN: Final = (
+    "coverage",
+    "online",
+    "intact",
+    "human_review",
+    "precision",
+    "miss_rate",
+    "ack_in_time",
+    "closure_on_time",
+)
+SUBJECTS: Final = {"scene": ("场景", "scene"), "equipment": ("设备", "equipment")}
 router = APIRouter()
 Format = Literal["html", "xlsx", "csv", "json"]
 
 
 @router.get("/reports")
-def reports(desk: AtDesk, caller: ForReports, day: str = "", month: str = "") -> Response:
-    """The figures of a day or a month; today's when nothing is said."""
+def reports(  # noqa: PLR0917  the three ways to name a period
+    desk: AtDesk, caller: ForReports, a_round: str = "", day: str = "", month: str = "",
+    page: int = 1,
+) -> Response:  # fmt: skip
+    """The figures of a round, a day or a month; today's when nothing is said."""
     today = caller.now.astimezone(desk.doors.facts.zone).date()
-    period = _period(caller, "", day or ("" if month else f"{today}"), month)
+    said_nothing = not (a_round or day or month)
+    period = _period(caller, a_round, f"{today}" if said_nothing else day, month)
     report = _compose(desk, caller, period)
+    cameras, pager = paged(report.cameras.documents, page, PER_PAGE)
+    lines = [_line(one, caller.say) for one in report.figures]
     return desk.shell.page(
         "reports.html", caller, report=report, period=period, day=day or f"{today}",
-        month=month or f"{today:%Y-%m}", bars=_bars(desk), link=_link(period),
-        shown=[
-            (caller.say(one.figure.zh, one.figure.en), _value(one.figure, caller.say),
-             one.figure.whole, one.mom, one.yoy, one.figure.note)
-            for one in report.figures
-        ],
+        month=month or f"{today:%Y-%m}", link=_link(period), lines=lines,
+        main=[line for line in lines if line["id"] in MAIN], bars=_bars(desk, caller.say),
+        cameras=[_camera(one, caller.say) for one in cameras],
+        worth=[_camera(one, caller.say) for one in _most_judged(report.cameras.documents)],
+        rounds=[(one["round"], plan_words(one["plan"], caller.say)) for one in report.rounds],
+        **pager,
     )  # fmt: skip
 
 
@@ -89,8 +109,8 @@ def _compose(desk: Desk, caller: Caller, period: Period) -> Report:
     return compose(heading, material, last=last, year_ago=year_ago)
 
 
-def _bars(desk: Desk) -> list[dict[str, Any]]:
-    """Coverage of the last rounds, oldest first."""
+def _bars(desk: Desk, say: Words) -> list[dict[str, Any]]:
+    """What became of the cameras of the last rounds, oldest first."""
     with desk.doors.store.begin_read() as uow:
         rounds = [
             one for plan in desk.doors.facts.plans for one in uow.rounds.of_plan(plan, limit=BARS)
@@ -101,11 +121,35 @@ def _bars(desk: Desk) -> list[dict[str, Any]]:
     return [
         {
             "id": one.id,
-            "coverage": 100 * kept.seen / kept.planned if kept.planned else 0.0,
+            "name": f"{one.day:%m-%d} {plan_words(one.plan, say)}",
+            "coverage": round(100 * kept.seen / kept.planned, 1) if kept.planned else 0.0,
+            "normal": kept.normal,
+            "problem": kept.problem,
+            "not_viewable": kept.not_viewable,
+            "missed": kept.missed,
             "findings": kept.findings,
         }
         for one, kept in zip(shown, books, strict=True)
     ]
+
+
+def _line(one: Compared, say: Words) -> dict[str, Any]:
+    figure = one.figure
+    low, high = figure.interval or (0.0, 0.0)
+    return {
+        "id": figure.id,
+        "name": say(figure.zh, figure.en),
+        "value": _value(figure, say),
+        "interval": f"{100 * low:.1f}–{100 * high:.1f} %" if figure.interval else "",
+        "n": figure.whole,
+        "mom": _changed(one.mom, say),
+        "yoy": _changed(one.yoy, say),
+        "note": figure.note,
+    }
+
+
+def _changed(text: str, say: Words) -> str:
+    return text if say.language == "zh" else text.replace("个百分点", "pp")
 
 
 def _value(figure: Figure, say: Words) -> str:
@@ -113,7 +157,28 @@ def _value(figure: Figure, say: Words) -> str:
         return "—"
     if figure.minutes:
         return say.lasting(timedelta(minutes=figure.value))
-    return f"{figure.value:g}" if figure.whole is None else f"{100 * figure.value:.1f} %"
+    if figure.whole is None:
+        return f"{figure.value:g} {figure.unit}".rstrip()
+    return f"{100 * figure.value:.1f} %"
+
+
+def _most_judged(documents: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """For the chart: those whose share says the most."""
+    return sorted(documents, key=lambda one: (-one["decided"], one["camera"]))[:CHARTED]
+
+
+def _camera(one: Mapping[str, Any], say: Words) -> dict[str, Any]:
+    low, high = one["interval"]
+    return {
+        "camera": one["camera"],
+        "name": one["name"],
+        "subject": say.pair(SUBJECTS[one["subject"]]),
+        "confirmed": one["confirmed"],
+        "decided": one["decided"],
+        "share": round(100 * one["precision"], 1),
+        "low": round(100 * low, 1),
+        "high": round(100 * high, 1),
+    }
 
 
 def _link(period: Period) -> str:

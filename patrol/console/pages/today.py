@@ -39,9 +39,9 @@ from patrol.report import words
 from patrol.review.queue import ranked
 from patrol.rounds.handover import SIGNATURES
 
-SHOWN_CASES: Final = 6
+SHOWN_CASES: Final = 5
 MOST_MARKS: Final = 4
-SHOWN_NOTICES: Final = 6
+SHOWN_NOTICES: Final = 5
 ON_DUTY: Final = (Duty.OPERATOR, Duty.DUTY_LEAD)
 
 
