@@ -5,8 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import time, timedelta
 
 import structlog
 
@@ -18,6 +18,7 @@ from patrol.dispatch.courier import Carry, Courier
 from patrol.dispatch.ladder import Ladder
 from patrol.dispatch.notices import Unheard
 from patrol.dispatch.topics import canary_topics
+from patrol.dispatch.upkeep import prune
 from patrol.metrics import Check, Heartbeats, Meters, MetricsFailed, serve
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.canary_leader import CanaryLeader
@@ -29,9 +30,8 @@ log = structlog.get_logger(__name__)
 
 Patient = Callable[[str, Callable[[], object]], Callable[[], None]]
 ShowProgress = Callable[[RoundProgress], None]
-PRUNE_EVERY_S = 86_400.0
+PRUNE_AT = time(3, 40)  # local; after the pictures have gone
 CANARY_EVERY_S = 1.0  # asked; it decides itself what is due
-KEPT = timedelta(days=30)  # of deliveries that ended, for whoever asks what became of one
 COURIER_WITHIN_S = 120.0  # one try is limited to 10 s, one of a second channel to some 30
 
 
@@ -44,6 +44,7 @@ class Outposts:
     meters: Meters
     beats: Heartbeats
     canary: Canary | None
+    stop: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def of(cls, app: App) -> "Outposts":
@@ -68,8 +69,7 @@ class Outposts:
 
     def rotas(self, patient: Patient) -> list[Rota]:
         """What the bell rings for; `patient` waits for a database that is away."""
-        prune = patient("deliveries", self._prune)
-        rotas = [Rota(name="deliveries", ring=prune, every_s=PRUNE_EVERY_S)]
+        rotas = [Rota(name="messages", ring=patient("messages", self._prune), daily_at=PRUNE_AT)]
         if self.canary is not None:
             canary, clock = self.canary, self.app.clock
             ring = self.beating("canary", lambda: canary.tick(clock.now()), 60.0)
@@ -119,6 +119,7 @@ class Outposts:
         run: Callable[[str, Callable[[], None]], None],
     ) -> None:
         """Couriers, the test leader, the port. `run` starts a child of the service's."""
+        self.stop = stop
         for courier in self._couriers(stack):
             self.meters.watch_courier(courier.target, lambda c=courier: c.counters)  # type: ignore[misc]
             run(courier.target, lambda c=courier: c.run(stop))  # type: ignore[misc]
@@ -193,9 +194,11 @@ class Outposts:
             log.info("metrics", url=f"http://{said.host}:{port}/metrics")
 
     def _prune(self) -> None:
-        with self.app.store.begin() as uow:
-            if uow.deliveries.prune(self.app.clock.now() - KEPT):
-                uow.commit()
+        """What was told so long ago that nobody asks any more."""
+        kept = timedelta(days=self.app.site.settings.retention.message_days)
+        gone = prune(self.app.store, self.app.clock.now(), kept, self.stop)
+        if gone:
+            log.info("old messages are gone", rows=gone)
 
 
 def _as_somebody_else(broker: BrokerAddress, user: str, password_file: object) -> BrokerAddress:

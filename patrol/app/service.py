@@ -11,6 +11,7 @@ from datetime import time
 
 import structlog
 
+from patrol.app.ear import SERVICE_LOCK
 from patrol.app.house import App
 from patrol.app.outward import Outposts
 from patrol.bell import Bell, Rota
@@ -59,7 +60,7 @@ def serve(
         stop.set()
 
     with ExitStack() as stack:
-        stack.enter_context(exclusive(app.site.settings.evidence / ".service.lock"))
+        stack.enter_context(exclusive(app.site.settings.evidence / SERVICE_LOCK))
         outposts = Outposts.of(app)
         app.parts = outposts.checks
 

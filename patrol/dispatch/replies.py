@@ -2,8 +2,8 @@
 
 Strict: version, key, type, result, size, UTF-8, a JSON object. Kind: unknown fields are ignored,
 `person`, `text`, `client_at` may be missing or odd. A phone's clock is never trusted: our time of
-receipt counts, theirs is noted. Every refusal is one of `Reason`, which becomes the dead letter's
-reason and a counter's label.
+receipt counts, theirs is noted; one that cannot be true is refused. Every refusal is one of
+`Reason`, which becomes the dead letter's reason and a counter's label.
 """
 
 import json
@@ -20,6 +20,10 @@ LONGEST_KEY: Final = 128
 LONGEST_TEXT: Final = 2000  # characters of a leader's own words
 LONGEST_NAME: Final = 64
 ODD_CLOCK: Final = timedelta(minutes=5)  # of difference; smaller ones are every phone's
+# A telephone that calls its local time UTC is 14 h ahead at most. One that was away says it late:
+# brokers keep a session for a week or a month.
+FUTURE: Final = timedelta(days=1)
+ANCIENT: Final = timedelta(days=35)
 
 
 class Reason(StrEnum):
@@ -34,6 +38,7 @@ class Reason(StrEnum):
     NOT_AN_OBJECT = auto()
     BAD_VERSION = auto()
     NO_KEY = auto()
+    ODD_CLOCK = auto()  # said to be pressed a day from now, or before any case that can be open
     UNKNOWN_TYPE = auto()
     UNKNOWN_RESULT = auto()
     NOTHING_SAID = auto()  # a report without a word of what it is about
@@ -123,7 +128,7 @@ def parse_reply(topic: str, payload: bytes, now: datetime) -> Reply | Refused:
     where = ReplyTopic.read(topic)
     if where is None:
         return Refused(Reason.UNKNOWN_TOPIC)
-    body = _body(payload)
+    body = _body(payload, now)
     if isinstance(body, Refused):
         return body
     said = body.get("type")
@@ -151,7 +156,7 @@ def parse_report(topic: str, payload: bytes, now: datetime) -> Report | Refused:
     where = ReportTopic.read(topic)
     if where is None:
         return Refused(Reason.UNKNOWN_TOPIC)
-    body = _body(payload)
+    body = _body(payload, now)
     if isinstance(body, Refused):
         return body
     category = _words(body.get("category"), LONGEST_NAME)
@@ -170,8 +175,8 @@ def parse_report(topic: str, payload: bytes, now: datetime) -> Report | Refused:
     )
 
 
-def _body(payload: bytes) -> dict[str, Any] | Refused:
-    """The object with a good version and key, or the first reason against it."""
+def _body(payload: bytes, now: datetime) -> dict[str, Any] | Refused:
+    """The object with a good version, key and clock, or the first reason against it."""
     body = _object(payload)
     if isinstance(body, Refused):
         return body
@@ -180,7 +185,7 @@ def _body(payload: bytes) -> dict[str, Any] | Refused:
         return Refused(Reason.BAD_VERSION, f"v is {_short(version)}, this is version {VERSION}")
     if not isinstance(key, str) or not key.isprintable() or not 0 < len(key) <= LONGEST_KEY:
         return Refused(Reason.NO_KEY, f"key: 1 to {LONGEST_KEY} printable characters, as a string")
-    return body
+    return _impossible(body.get("client_at"), now) or body
 
 
 def _object(payload: bytes) -> dict[str, Any] | Refused:
@@ -205,13 +210,32 @@ def _words(value: object, limit: int) -> str:
     return "".join(kept).strip()[:limit]
 
 
+def _impossible(client_at: object, now: datetime) -> Refused | None:
+    """A press of the button that cannot have been: garbage, or something from a drawer."""
+    try:
+        off = _off(client_at, now)
+    except OverflowError:
+        off = ANCIENT * 2
+    except ValueError:
+        return None  # no time at all: noted
+    if -FUTURE <= off <= ANCIENT:
+        return None
+    words = f"client_at {_short(client_at)}, here it is {now:%Y-%m-%dT%H:%M:%SZ}"
+    return Refused(Reason.ODD_CLOCK, words)
+
+
+def _off(said: object, now: datetime) -> timedelta:
+    """How far theirs is behind ours; 0 if none is said. Raises ValueError, OverflowError."""
+    if said is None:
+        return timedelta()
+    theirs = datetime.fromisoformat(str(said))
+    return now - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))
+
+
 def _odd_clock(body: dict[str, Any], now: datetime) -> str:
     said = body.get("client_at", body.get("at"))
-    if said is None:
-        return ""
     try:
-        theirs = datetime.fromisoformat(str(said))
-        off = now - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))
+        off = _off(said, now)
     except (ValueError, OverflowError):
         return f"client_at {_short(said)} is no time"
     if abs(off) <= ODD_CLOCK:

@@ -9,7 +9,7 @@ thread never waits for the database: it hands over to one worker.
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import structlog
@@ -21,6 +21,7 @@ from patrol.ports import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
+LARGE_BYTES: Final = 1 << 20  # nobody of ours says so much: one such at a time in our memory
 WAITING: Final = 10 * RECEIVE_MAX  # replies handed over and not yet handled; more block the socket
 Handler = Callable[[str, bytes], None]
 Status = tuple[str, bytes]  # topic, payload; retained
@@ -31,6 +32,7 @@ class _Arrived:
     topic: str
     payload: bytes
     acknowledge: Callable[[], None]
+    handled: threading.Event = field(default_factory=threading.Event)
 
 
 class MqttService:
@@ -94,18 +96,25 @@ class MqttService:
             connection.client.publish(topic, payload, qos=1, retain=True)
 
     def _hand_over(self, topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
+        arrived = _Arrived(topic, payload, acknowledge)
         while not self._stopping.is_set():
             try:
-                self._arrived.put(_Arrived(topic, payload, acknowledge), timeout=0.5)
+                self._arrived.put(arrived, timeout=0.5)
             except queue.Full:
                 continue
-            return
+            break
+        if len(payload) > LARGE_BYTES:
+            while not self._stopping.is_set() and not arrived.handled.wait(0.5):
+                pass  # a thousand of them in the queue would be gigabytes
 
     def _work(self) -> None:
         while not self._stopping.is_set():
             arrived = self._arrived.get()
-            if arrived is not None and self._handled(arrived):
+            if arrived is None:
+                continue
+            if self._handled(arrived):
                 arrived.acknowledge()
+            arrived.handled.set()
 
     def _handled(self, arrived: _Arrived) -> bool:
         failures = 0

@@ -74,10 +74,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long pictures live; the deletion is written down."""
+    """How long pictures live; the deletion is written down. And how long messages do."""
 
     sample_days: int = 7  # an ordinary look that showed nothing
     evidence_days: int = 180  # what a finding or a case stands on
+    # Reports look back a year for when a case was pushed. Never less than what the relay tells a
+    # broker again that forgot everything (90 days).
+    message_days: int = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,10 +139,10 @@ def test_who_said_it(house: Any, told: Any, person: str, by: str) -> None:
 
 
 def test_our_clock_counts_and_theirs_is_noted(house: Any, told: Any) -> None:
-    house.reply(told.id, "acknowledge", client_at="2019-01-01T00:00:00Z")
+    house.reply(told.id, "acknowledge", client_at="2026-11-01T00:00:00Z")
     entry = house.case(told.id).entries[-1]
     assert entry.at == house.clock.now()
-    assert "2019" in entry.note
+    assert "2026-11-01" in entry.note
 
 
 class TestDeliveries:
@@ -186,6 +186,11 @@ REFUSED = [
     ("patrol/v1/shangba/grid/x/reply/y", b"[]", Reason.NOT_AN_OBJECT),
     ("patrol/v1/shangba/grid/x/reply/y", b"{}", Reason.BAD_VERSION),
     ("patrol/v1/shangba/grid/x/reply/y", b'{"v":1}', Reason.NO_KEY),
+    (
+        "patrol/v1/shangba/grid/x/reply/y",
+        b'{"v":1,"key":"k","client_at":"2099-01-01T00:00:00Z"}',
+        Reason.ODD_CLOCK,
+    ),
     ("patrol/v1/shangba/grid/x/reply/y", b'{"v":1,"key":"k"}', Reason.UNKNOWN_TYPE),
     (
         "patrol/v1/shangba/grid/x/reply/y",

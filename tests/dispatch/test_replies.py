@@ -50,8 +50,8 @@ def test_the_least_that_a_client_may_send() -> None:
         pytest.param({"colour": {"of": "the sky"}}, id="unknown fields"),
         pytest.param({"client_at": "yesterday"}, id="no time"),
         pytest.param({"client_at": 1e99}, id="a number for a time"),
-        pytest.param({"client_at": "0001-01-01T00:00:00"}, id="the year one"),
-        pytest.param({"client_at": "9999-12-31T23:59:59-12:00"}, id="the end of time"),
+        pytest.param({"at": "0001-01-01T00:00:00"}, id="written in the year one"),
+        pytest.param({"at": "9999-12-31T23:59:59-12:00"}, id="or at the end of time"),
         pytest.param({"v": 1.0}, id="1.0 is 1 in JSON"),
         pytest.param({"result": "handled"}, id="a result that nobody asked for"),
     ],
@@ -63,6 +63,13 @@ def test_what_is_forgiven(odd: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
+        pytest.param({"client_at": "1970-01-01T00:00:00Z"}, Reason.ODD_CLOCK, id="ancient"),
+        pytest.param({"client_at": "2026-10-18T03:59:59Z"}, Reason.ODD_CLOCK, id="35 days ago"),
+        pytest.param({"client_at": "2026-11-23T04:00:01Z"}, Reason.ODD_CLOCK, id="tomorrow"),
+        pytest.param({"client_at": "0001-01-01T00:00:00"}, Reason.ODD_CLOCK, id="the year one"),
+        pytest.param(
+            {"client_at": "9999-12-31T23:59:59-12:00"}, Reason.ODD_CLOCK, id="the end of time"
+        ),
         pytest.param({"v": ...}, Reason.BAD_VERSION, id="no version"),
         pytest.param({"v": 2}, Reason.BAD_VERSION, id="another version"),
         pytest.param({"v": "1"}, Reason.BAD_VERSION, id="a version in quotes"),
@@ -138,7 +145,7 @@ def test_topics_that_are_not_ours(topic: str, reason: Reason) -> None:
 
 @pytest.mark.parametrize(
     ("off", "noted"),
-    [(timedelta(minutes=4), ""), (timedelta(hours=-3), "ahead"), (timedelta(days=900), "behind")],
+    [(timedelta(minutes=4), ""), (timedelta(hours=-3), "ahead"), (timedelta(days=34), "behind")],
 )
 def test_an_odd_clock_is_noted_and_not_believed(off: timedelta, noted: str) -> None:
     reply = read(client_at=f"{NOON - off:%Y-%m-%dT%H:%M:%SZ}")
