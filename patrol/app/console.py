@@ -88,9 +88,12 @@ class HouseDoors:
         category: str | None = None,
         level: Level | None = None,
         note: str = "",
+        phoned: str = "",
     ) -> Case:
         """See the door."""
-        return self._app.confirm(finding_id, by=by, category=category, level=level, note=note)
+        return self._app.confirm(
+            finding_id, by=by, category=category, level=level, note=note, phoned=phoned
+        )
 
     def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
         """See the door."""

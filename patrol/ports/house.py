@@ -33,8 +33,12 @@ class HouseDoor(Protocol):
         category: str | None = None,
         level: Level | None = None,
         note: str = "",
+        phoned: str = "",
     ) -> Case:
-        """Make the case and queue its message. Raises KeyError, AlreadyDecided, ValueError."""
+        """Make the case and queue its message. Raises KeyError, AlreadyDecided, ValueError.
+
+        `phoned`: whom somebody reached by telephone first, and what was said (level I).
+        """
 
     def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
         """Raises KeyError, AlreadyDecided, ValueError."""

@@ -20,7 +20,7 @@ from patrol.console.pages.common import NotFound, said
 from patrol.console.pages.one_case import visible
 from patrol.dispatch import approvals
 from patrol.dispatch import desk as moves
-from patrol.dispatch.verification import verified
+from patrol.dispatch.verification import verdict
 from patrol.domain.account import Right
 from patrol.domain.approval import PAUSABLE
 from patrol.domain.case import MOVES, Case, CaseEvent, CaseState, Request, Wish
@@ -76,10 +76,9 @@ class Button:
 
 def _settle(gone: bool) -> Callable[[Asked], Case]:  # noqa: FBT001  two moves, one verdict
     def make(asked: Asked) -> Case:
-        return verified(
+        return verdict(
             asked.uow, asked.case, gone=gone, by=asked.by, now=asked.caller.now,
             announcer=asked.desk.doors.wire, note=asked.note,
-            after=asked.uow.cases.get(asked.case).after,
         )  # fmt: skip
 
     return make

@@ -28,11 +28,13 @@ from patrol.console.words import Words
 from patrol.domain import category as categories
 from patrol.domain.account import Claim, Duty
 from patrol.domain.case import Case
-from patrol.domain.finding import DismissReason, Finding, FindingState
+from patrol.domain.finding import DismissReason, Finding, FindingState, KnownPositive
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
+from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
+from patrol.domain.routing import route
 from patrol.ports import UnitOfWork
 from patrol.review.queue import ranked
 
@@ -70,6 +72,7 @@ class Decide(BaseModel):
     level: Level | None = None
     reason: str = Field(default="", max_length=500)
     note: str = Field(default="", max_length=500)
+    phoned: str = Field(default="", max_length=200)
 
 
 class Give(BaseModel):
@@ -120,19 +123,31 @@ def decide(desk: AtDesk, caller: ForReview, asked: Decide) -> Response:
         words = caller.say(f"正由 {_who(claim)} 研判", f"{_who(claim)} is judging it")
         return JSONResponse({"error": 409, "words": words, "detail": ""}, 409)
     case: Case | None = None
-    with said():
-        if asked.decision == "confirm":
-            case = desk.doors.confirm(
-                ident, by=by, category=asked.category, level=asked.level, note=asked.note
-            )
-        elif asked.decision == "dismiss":
-            desk.doors.dismiss(ident, by=by, reason=asked.reason)
-        else:
-            desk.doors.unsure(ident, by=by, reason=asked.note)
+    words = ""
+    try:
+        with said():
+            case = _decided(desk, asked, by)
+    except KnownPositive as exc:
+        words = str(exc).partition(" / ")[0 if caller.say.language == "zh" else 2]
     with desk.doors.store.begin() as uow:
         uow.claims.drop(ident)
         uow.commit()
-    return JSONResponse({"case": case.id if case else None, "count": case.count if case else 0})
+    said_of = {"case": case.id if case else None, "count": case.count if case else 0}
+    return JSONResponse({**said_of, "words": words})
+
+
+def _decided(desk: Desk, asked: Decide, by: str) -> Case | None:
+    """Raises KeyError, ValueError, AlreadyDecided, KnownPositive."""
+    if asked.decision == "confirm":
+        return desk.doors.confirm(
+            asked.id, by=by, category=asked.category, level=asked.level, note=asked.note,
+            phoned=asked.phoned,
+        )  # fmt: skip
+    if asked.decision == "dismiss":
+        desk.doors.dismiss(asked.id, by=by, reason=asked.reason)
+    else:
+        desk.doors.unsure(asked.id, by=by, reason=asked.note)
+    return None
 
 
 @router.post("/api/review/release")
@@ -215,6 +230,7 @@ def _item(desk: Desk, caller: Caller, finding: Finding, known: Known) -> dict[st
         found=say.ago(finding.found_at, caller.now),
         exactly=say.exactly(finding.found_at),
         second=finding.state is FindingState.UNSURE,
+        call=_first_to_call(finding, registry),
         running=(running.id, state_words(running.state, say)) if running else None,
         picture=caller.picture(picture.sha256, "full", context) if picture else "",
         reference=_reference(caller, finding.camera, light, context),
@@ -225,6 +241,14 @@ def _item(desk: Desk, caller: Caller, finding: Finding, known: Known) -> dict[st
         "urgent": finding.level in (Level.URGENT, Level.PRESSING),
         "what": category_words(finding.category, say),
     }
+
+
+def _first_to_call(finding: Finding, registry: Registry) -> tuple[str, str] | None:
+    """(name, telephone) of whoever hears of it first."""
+    if finding.grid not in registry.tree.grids:
+        return None
+    stops = route(registry, finding.grid, finding.subject).stops
+    return (stops[0].person.name, stops[0].person.phone) if stops else None
 
 
 def _reference(caller: Caller, camera: CameraId, light: str, context: str) -> str:

@@ -81,7 +81,7 @@ function decide(decision, reason = "") {
   const field = (name) => item.element.querySelector(`[name=${name}]`).value
   const level = field("level")
   const body = { id: item.id, decision, reason, note: field("note"),
-    ...(decision === "confirm" ? { category: field("category"), level } : {}) }
+    ...(decision === "confirm" ? { category: field("category"), level, phoned: level === "I" ? field("phoned") : "" } : {}) }
   pending = { item, body, timer: 0, box: null }
   if (decision === "confirm" && (level === "I" || level === "II")) {
     flush()
@@ -101,6 +101,7 @@ async function flush(keepalive = false) {
   clearTimeout(sent.timer)
   try {
     const said = await send("/api/review/decide", sent.body, { keepalive: keepalive === true })
+    if (said.words) toast(said.words)
     if (said.case) toast(words(said.count > 1 ? "Merged" : "Sent", { case: said.case }), "good")
   } catch (error) {
     toast(`${sent.item.what}: ${error.message} ${error.said?.detail ?? ""}`, "bad")
@@ -190,6 +191,9 @@ function pan(element, x, y) {
 }
 
 stage.addEventListener("input", (event) => { if (event.target.matches(".split")) split(event.target.closest(".item")) })
+stage.addEventListener("change", (event) => {
+  if (event.target.matches("[name=level]")) event.target.closest(".item").querySelector(".phoning").hidden = event.target.value !== "I"
+})
 stage.addEventListener("wheel", (event) => {
   const views = event.target.closest(".views")
   if (views) { event.preventDefault(); zoom(views.closest(".item"), -event.deltaY) }
