@@ -2,17 +2,18 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from patrol import __version__
 from patrol.app.ear import client_id, keep_answers
-from patrol.app.looks import Looker
+from patrol.app.eyes import Eyes
 from patrol.app.news import News
 from patrol.app.normal import Acceptance, NewNormal
 from patrol.app.registry import LiveRegistry
+from patrol.app.second_looks import SecondLooks
 from patrol.dispatch import desk
 from patrol.dispatch.canary import Canary
 from patrol.dispatch.inbox import Inbox
@@ -20,24 +21,28 @@ from patrol.dispatch.ladder import Ladder
 from patrol.dispatch.relay import Relay
 from patrol.dispatch.sending import Release, SendGate
 from patrol.dispatch.topics import inbox_filters
+from patrol.dispatch.verification import verdict
 from patrol.dispatch.wire import Wire
 from patrol.domain.case import Case
-from patrol.domain.finding import Finding
-from patrol.domain.ids import FindingId
+from patrol.domain.finding import Finding, KnownPositive
+from patrol.domain.ids import CaseId, FindingId
 from patrol.domain.levels import Level
-from patrol.domain.round import PatrolPlan, Round
+from patrol.domain.round import ADHOC, PatrolPlan, Round
+from patrol.domain.verdict import Awaited, awaited
 from patrol.evidence import FileEvidence
 from patrol.lock import exclusive
 from patrol.metrics import Check, Meters
 from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
 from patrol.ports import Clock, Store
-from patrol.review.decide import confirm, unsure
+from patrol.review import confirm, settle_probe, unsure
 from patrol.review.teach import dismiss_and_teach
+from patrol.rounds.adhoc import Wanted
 from patrol.rounds.conduct import Conductor
 from patrol.rounds.progress import RoundProgress
 from patrol.settings import Site
 
 CONNECT_WITHIN_S = 2.0  # a command does not wait longer for a broker; the outbox does
+MOST_CASES = 10_000  # open at a time: far more than a town can have
 LAST_WORDS_S = 3.0  # for the messages of a round that just ended
 
 
@@ -58,10 +63,10 @@ class App:
     wire: Wire
     gate: SendGate
     conductor: Conductor
-    looker: Looker
+    looks: SecondLooks
     news: News  # who outside MQTT is told
     meters: Meters
-    without_objects: str = ""  # why no objects are looked for; empty when they are
+    eyes: Eyes = field(default_factory=Eyes)
     parts: Callable[[], Sequence[Check]] = tuple  # the service's children, while it runs
     _relays: list[Relay] = field(default_factory=list)
 
@@ -74,18 +79,20 @@ class App:
 
     def run_round(
         self,
-        plan: str,
+        plan: str = "",
         *,
+        wanted: Wanted | None = None,
         on_progress: Callable[[RoundProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> dict[str, object]:
         """One round now, at whatever hour, to its end; the document of `patrol round --json`.
 
-        Raises UnknownPlan, ports.Busy when another process walks one.
+        `wanted`: an ad-hoc round over these cameras; the plan then only says how long it may take
+        (none: the longest). Raises UnknownPlan, ports.Busy when another process walks one.
         """
-        finish_by = self.clock.now() + _length(self.plan(plan))
+        finish_by, name = self.clock.now() + self._length(plan), ADHOC if wanted else plan
         with self.round_lock(), self._publisher() as publisher:
-            begun = self.conductor.begin(plan, finish_by, at_any_hour=True)
+            begun = self.conductor.begin(name, finish_by, at_any_hour=True, wanted=wanted)
             relay = self.new_relay(publisher)
             ended = self._walk_beside(relay, begun, on_progress, stop)
             if publisher.wait_up(0.0):
@@ -106,12 +113,12 @@ class App:
         note: str = "",
         phoned: str = "",
     ) -> Case:
-        """Make the case and queue its message. Raises KeyError, AlreadyDecided.
+        """Make the case, queue its message. Raises KeyError, AlreadyDecided, KnownPositive.
 
         `phoned`: whom somebody reached by telephone first, and what was said (level I).
         """
         now, registry = self.clock.now(), self.site.registry
-        with self.store.begin() as uow:
+        with self._probes(finding_id, by), self.store.begin() as uow:
             case = confirm(
                 uow,
                 FindingId(finding_id),
@@ -134,6 +141,22 @@ class App:
         self.wake()
         return case
 
+    def to_verify(self) -> list[Awaited]:
+        """Handled cases that wait for a person's verdict, the most pressing first."""
+        with self.store.begin_read() as uow:
+            return awaited(uow.cases.list(open_only=True, limit=MOST_CASES), self.clock.now())
+
+    def verify(self, case_id: str, *, gone: bool, by: str, note: str = "") -> Case:
+        """A person's verdict: closed, or back to the ground. Raises KeyError, IllegalMove."""
+        with self.store.begin() as uow:
+            settled = verdict(
+                uow, CaseId(case_id), gone=gone, by=by, now=self.clock.now(),
+                announcer=self.wire, note=note,
+            )  # fmt: skip
+            uow.commit()
+        self.wake()
+        return settled
+
     def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
         """What it teaches is held back from now on. Raises KeyError, AlreadyDecided, ValueError."""
         with self.store.begin() as uow:
@@ -155,7 +178,7 @@ class App:
         accept = Acceptance(
             store=self.store,
             evidence=self.evidence,
-            policy=self.looker.judge.policy,
+            policy=self.looks.cases.glass.judge.policy,
             zone=self.site.settings.site.tz,
         )
         return accept(camera_id, self.registry.cameras(), by=by, now=self.clock.now())
@@ -241,17 +264,25 @@ class App:
             sender.join(LAST_WORDS_S)
             self._relays.remove(relay)
 
+    def _length(self, plan: str) -> timedelta:
+        """A round by hand gets as long as its plan would give it."""
+        plans = [self.plan(plan)] if plan else self.site.settings.calendar.all_plans.values()
+        return max(one.length for one in plans)
+
+    @contextmanager
+    def _probes(self, finding_id: str, by: str) -> Iterator[None]:
+        """A known positive makes no case; that it was seen is written down all the same."""
+        try:
+            yield
+        except KnownPositive:
+            with self.store.begin() as uow:
+                now = self.clock.now()
+                decided = settle_probe(uow, FindingId(finding_id), by=by, now=now)
+                uow.commit()
+            raise KnownPositive(decided) from None
+
     def _publisher(self) -> MqttPublisher:
         return MqttPublisher(self.broker, name=f"patrol-{self.site.settings.site.id}")
 
     def _status(self, state: str) -> tuple[str, bytes]:
         return self.wire.status(state, __version__, self.clock.now())
-
-
-def _length(plan: PatrolPlan) -> timedelta:
-    """A round by hand gets as long as its plan would give it."""
-    start, end = (
-        timedelta(hours=at.hour, minutes=at.minute, seconds=at.second)
-        for at in (plan.start, plan.finish_by)
-    )
-    return end - start

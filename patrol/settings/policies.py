@@ -96,8 +96,6 @@ class ConsoleSettings:
     session_h: float = 12.0  # a shift and its hand-over
     live_s: float = 60.0  # a live look ends by itself
     live_at_once: int = 3  # of the whole house: two operators and a duty lead
-    live_s: float = 60.0  # a live look ends by itself
-    live_at_once: int = 3  # of the whole house: two operators and a duty lead
     assets: Path = Path("var/assets")  # scripts of the map and the charts (`patrol assets install`)
 
 
