@@ -1,6 +1,6 @@
 """Take a fixed picture size out of an ONNX file, so that pictures of any size fit. Pure bytes.
 
-CenterFace was exported for ten pictures of 32 × 32 although its convolutions do not care. An ONNX
+CenterFace was exported for ten pictures of 32 × 32, although its convolutions do not care. An ONNX
 file is a protocol buffer: nested fields, each with a number and a length. The shape of the first
 input and of the outputs is found along the numbers below, and every size in it but the channels'
 is replaced by a name; all other bytes stay as they are. (The `onnx` package does the same with

@@ -1,8 +1,8 @@
 """Faces and plates: where they are, so that they can be hidden, and nothing else about them.
 
-Both look at a picture at its own size, padded to full strides: at which
-scales a picture is looked at is decided by who hides (patrol.vision.redaction). What the models
-also answer, the corners of eyes and mouths, is never read.
+Both look at a picture at its own size, padded to full strides: at which scales a picture is looked
+at is decided by who hides (patrol.vision.redaction). What the models also answer, the corners of
+eyes and mouths, is never read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -74,8 +74,8 @@ def open_finder(
     spec = find(name, manifest)
     if spec.layout not in READERS:
         raise ModelBroken(name, f"layout {spec.layout} finds neither faces nor plates")
-    prepare = with_free_sizes if spec.layout is Layout.CENTERFACE else bytes
-    finder = Finder(open_session(spec, Path(models_dir), threads, prepare=prepare), spec)
+    session = open_session(spec, Path(models_dir), threads, prepare=with_free_sizes)
+    finder = Finder(session, spec)
     try:
         finder.detect(np.zeros((WHOLE, 2 * WHOLE, 3), np.uint8))
     except Exception as exc:  # onnxruntime's errors share no public base but this
