@@ -42,6 +42,7 @@ class HouseDoors:
             keep_evidence=timedelta(days=settings.retention.evidence_days),
         )
         self.cameras = CameraDesk(app)
+        self.shapes = app.site.shapes
         self.redact = Redaction(settings)
         self._inbox = Inbox(
             store=app.store,
@@ -149,6 +150,7 @@ def options_of(app: App) -> ConsoleOptions:
         tls_key=said.tls_key,
         behind_tls=said.behind_tls,
         session=timedelta(hours=said.session_h),
+        tiles=said.tiles,
         assets=said.assets,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from patrol.console.camera_doors import CameraDoors
@@ -48,6 +48,7 @@ class ConsoleOptions:
     session: timedelta = timedelta(hours=12)
     phone_session: timedelta = timedelta(days=30)
     behind_tls: bool = False  # a proxy in front speaks https: cookies are marked Secure
+    tiles: str = ""  # a background of the map from elsewhere; "": none
     assets: Path | None = None  # where scripts of other people lie (patrol.console.assets)
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
 
@@ -114,6 +115,10 @@ class ConsoleDoors(HouseDoor, Protocol):
 
     def wake(self) -> None:
         """Something was queued."""
+
+    @property
+    def shapes(self) -> Mapping[str, Mapping[str, Any]]:
+        """Outlines of grids for the map: GeoJSON geometries by code; may be empty."""
 
     @property
     def cameras(self) -> CameraDoors:

@@ -166,9 +166,12 @@ def static_address(name: str) -> str:
 class WithHeaders:
     """Puts the headers on every answer, streams included."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+    def __init__(self, app: ASGIApp, *, secure: bool, pictures_from: str = "") -> None:
+        """`pictures_from`: another host whose pictures may be shown, for the map's tiles."""
         self._app = app
-        self._extra = {**HEADERS, "Strict-Transport-Security": HSTS} if secure else HEADERS
+        allowed = POLICY.replace("img-src 'self'", f"img-src 'self' {pictures_from}".rstrip())
+        more = {"Strict-Transport-Security": HSTS} if secure else {}
+        self._extra = {**HEADERS, "Content-Security-Policy": allowed, **more}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

@@ -47,6 +47,12 @@ class _Kept(StaticFiles):
         return response
 
 
+def origin_of(tiles: str) -> str:
+    """`https://tiles.example`: what the policy must allow; `{s}` is any host there."""
+    scheme, separator, rest = tiles.partition("://")
+    return f"{scheme}://{rest.split('/')[0].replace('{s}', '*')}" if separator else ""
+
+
 class Console:
     """The application and the threads beside it."""
 
@@ -61,7 +67,9 @@ class Console:
                            openapi_url=None)  # fmt: skip
         self.app.state.desk = self.desk
         self.app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED_BYTES)
-        self.app.add_middleware(WithHeaders, secure=options.secure)
+        self.app.add_middleware(
+            WithHeaders, secure=options.secure, pictures_from=origin_of(options.tiles)
+        )
         for router in ALL:
             self.app.include_router(router)
         for path, other in (mounts or {}).items():

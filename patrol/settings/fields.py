@@ -106,12 +106,22 @@ def broker_url(value: str) -> str:
     return value
 
 
+def tiles_url(value: str) -> str:
+    """Where pictures of the map come from."""
+    scheme, separator, rest = value.partition("://")
+    plain = separator and scheme in ("http", "https") and not set(rest) & set(" ;,'\"")
+    if value and not (plain and all(part in rest for part in ("{z}", "{x}", "{y}"))):
+        raise ValueError("is no address of tiles, write https://HOST/{z}/{x}/{y}.png")
+    return value
+
+
 ClockTime = Annotated[time, BeforeValidator(clock_time)]
 HoursList = Annotated[tuple[Hours, ...], BeforeValidator(hours)]
 PlainId = Annotated[str, AfterValidator(plain_id)]
 ZoneName = Annotated[str, AfterValidator(zone_name)]
 Division = Annotated[str, AfterValidator(division)]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
+TilesUrl = Annotated[str, AfterValidator(tiles_url)]
 BrokerUrl = Annotated[str, AfterValidator(broker_url)]
 
 _EXPECTED: Final[Mapping[str, str]] = {

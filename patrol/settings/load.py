@@ -17,11 +17,12 @@ from patrol.settings.people import load_people
 from patrol.settings.policies import Site
 from patrol.settings.problems import ConfigProblems, Notes, Problem
 from patrol.settings.rules_file import load_rules
+from patrol.settings.shapes_file import load_shapes
 from patrol.settings.site_file import load_site_file
 
 FILES = (
     "site.yaml", "grids.csv", "people.csv", "cameras.csv",
-    "zones.yaml", "rules.yaml", "models.yaml",
+    "zones.yaml", "rules.yaml", "models.yaml", "grids.geojson",
 )  # fmt: skip
 
 
@@ -47,9 +48,8 @@ def _without_collecting() -> Iterator[None]:
 
 
 def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
-    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = (
-        config_dir / name for name in FILES
-    )
+    paths = [config_dir / name for name in FILES]
+    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:-1]
     notes = Notes()
     settings = load_site_file(site_yaml, env, notes.about(site_yaml))
     grids = load_grids(grids_csv, notes.about(grids_csv))
@@ -68,6 +68,7 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
                     "this camera is not in cameras.csv, add or delete it",
                 )
     rules = load_rules(rules_yaml, notes.about(rules_yaml))
+    shapes = load_shapes(paths[-1], grids, notes.about(paths[-1]))
     if notes.problems or settings is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems)
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
@@ -76,5 +77,6 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
         settings=replace(settings, own_models=models),
         registry=registry,
         rules=rules,
+        shapes=shapes,
         notices=tuple(sorted(notes.notices)),
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from patrol.domain.calendar import Calendar
@@ -74,13 +75,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long pictures live; the deletion is written down. And how long messages do."""
+    """How long pictures live; the deletion is written down."""
 
     sample_days: int = 7  # an ordinary look that showed nothing
     evidence_days: int = 180  # what a finding or a case stands on
-    # Reports look back a year for when a case was pushed. Never less than what the relay tells a
-    # broker again that forgot everything (90 days).
-    message_days: int = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +94,9 @@ class ConsoleSettings:
     session_h: float = 12.0  # a shift and its hand-over
     live_s: float = 60.0  # a live look ends by itself
     live_at_once: int = 3  # of the whole house: two operators and a duty lead
+    live_s: float = 60.0  # a live look ends by itself
+    live_at_once: int = 3  # of the whole house: two operators and a duty lead
+    tiles: str = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
     assets: Path = Path("var/assets")  # scripts of the map and the charts (`patrol assets install`)
 
 
@@ -135,6 +136,7 @@ class Site:
     registry: Registry
     rules: Rules
     notices: tuple[Problem, ...] = ()  # legal, and worth a look
+    shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # GeoJSON, by grid
 
 
 def default_plans() -> dict[str, PatrolPlan]:

@@ -23,6 +23,7 @@ from patrol.settings.fields import (
     Division,
     PlainId,
     Section,
+    TilesUrl,
     ZoneName,
 )
 from patrol.settings.models import validate
@@ -96,7 +97,6 @@ class _LimitsSection(Section):
 class _RetentionSection(Section):
     sample_days: int = Field(default=Retention().sample_days, ge=1, le=365)
     evidence_days: int = Field(default=Retention().evidence_days, ge=1, le=3650)
-    message_days: int = Field(default=Retention().message_days, ge=100, le=3650)
 
 
 class _CentreSection(Section):
@@ -113,6 +113,7 @@ class _ConsoleSection(Section):
     session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
     live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
     live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)
+    tiles: TilesUrl = ""
     assets: Path = ConsoleSettings().assets
 
 

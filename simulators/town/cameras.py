@@ -23,6 +23,7 @@ PROBLEM_SHARE: Final = 0.011  # of patrolled cameras; the domain says 0.5 to 1.5
 HARMLESS_SHARE: Final = 0.03  # looks like a problem and is none
 FEWEST_PROBLEMS: Final = 3  # so that a small town has something to find, too
 TOWN_CENTRE: Final = (98.75, 39.60)
+GROUP_SECTORS: Final = 8  # groups lie around their village in eighths
 PHASES: Final = 3600  # frames; longer than any loop
 
 LOGINS: Final = (
@@ -178,12 +179,19 @@ def _in_days(today: date, days: int) -> date:
 
 def _position(village: str, group: int, rng: np.random.Generator) -> tuple[float, float]:
     """Villages on a ring around the centre, groups around their village, about 100 m apart."""
+    around = 2 * np.pi * group / GROUP_SECTORS
+    east, north = village_centre(village)
+    east += 0.008 * float(np.cos(around)) + 0.0012 * float(rng.standard_normal())
+    north += 0.006 * float(np.sin(around)) + 0.001 * float(rng.standard_normal())
+    return round(east, 6), round(north, 6)
+
+
+def village_centre(village: str) -> tuple[float, float]:
+    """Longitude and latitude of its middle."""
     turn = 2 * np.pi * (int(village) - 200) / len(VILLAGES)
     reach = 0.0 if village == CENTRE_VILLAGE else 0.045
-    around = 2 * np.pi * group / 8
-    east = reach * np.cos(turn) + 0.008 * np.cos(around) + 0.0012 * rng.standard_normal()
-    north = 0.8 * reach * np.sin(turn) + 0.006 * np.sin(around) + 0.001 * rng.standard_normal()
-    return round(TOWN_CENTRE[0] + float(east), 6), round(TOWN_CENTRE[1] + float(north), 6)
+    east, north = reach * float(np.cos(turn)), 0.8 * reach * float(np.sin(turn))
+    return TOWN_CENTRE[0] + east, TOWN_CENTRE[1] + north
 
 
 def _login(number: int, *, simple: bool, rng: np.random.Generator) -> Login:

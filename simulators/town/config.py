@@ -14,6 +14,7 @@ from simulators.scenes.catalogue import Scene, by_name, catalogue, clean_name
 from simulators.scenes.stage import visible_of, zones_of
 from simulators.town.grids import TOWN_NAME
 from simulators.town.model import Town, TownCamera
+from simulators.town.shapes import outlines
 
 SITE_ID: Final = "shangba"
 _CAREFUL: Final = 6  # every sixth household agrees to part of the picture only
@@ -47,7 +48,7 @@ class Place:
 
 
 def write_config(directory: Path, town: Town, place: Place) -> None:
-    """site.yaml, grids.csv, people.csv, cameras.csv, zones.yaml; the directory may exist."""
+    """site.yaml, grids.csv and .geojson, people.csv, cameras.csv, zones.yaml."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "site.yaml").write_text(_site(directory.resolve(), place), encoding="utf-8")
     _write_csv(directory / "grids.csv", _grid_rows(town))
@@ -55,6 +56,8 @@ def write_config(directory: Path, town: Town, place: Place) -> None:
     _write_csv(directory / "cameras.csv", (_camera_row(c, place) for c in town.cameras))
     zones = _zones(town, by_name(catalogue(place.profile)))
     (directory / "zones.yaml").write_text(zones, encoding="utf-8")
+    shapes = json.dumps(outlines(), ensure_ascii=False, separators=(",", ":"))
+    (directory / "grids.geojson").write_text(shapes, encoding="utf-8")
 
 
 def _site(home: Path, place: Place) -> str:
