@@ -16,9 +16,11 @@ from typing import Final
 
 from starlette.requests import Request
 
+from patrol.console.accounts import change_password
 from patrol.console.doors import ConsoleDoors, ConsoleOptions
 from patrol.console.passwords import is_right, nobodys_hash
 from patrol.console.tickets import address
+from patrol.console.welcome import NotWelcome, check, read
 from patrol.console.words import LANGUAGES, Words
 from patrol.domain.account import OF_A_GRID, Account, Right, Session
 
@@ -142,6 +144,27 @@ class Gate:
         if account is None or account.disabled_at is not None or not right:
             self._note_failure(name, now)
             raise BadLogin
+        return self._begin(account, device, now)
+
+    def welcome(
+        self, ticket: str, password: str, *, device: str, origin: str
+    ) -> tuple[str, Session]:
+        """A first login with an invitation: one's own password, and in.
+
+        Raises NotWelcome, WeakPassword, TooManyAttempts.
+        """
+        now = self.doors.clock.now()
+        self._count_attempt(origin, now)
+        invitation, signature = read(ticket)
+        account = self._account(invitation.name)
+        if account is None:
+            raise NotWelcome
+        check(account, invitation, signature, now)
+        with self._hashing:
+            change_password(
+                self.doors.store, name=account.name, password=password, now=now, by=account.name
+            )
+        self.forget()
         return self._begin(account, device, now)
 
     def log_out(self, caller: Caller) -> None:

@@ -17,7 +17,7 @@ from patrol.domain.account import MOST_FAILURES, RIGHTS, Duty, Right
 
 LogIn = Callable[[str], httpx.Client]
 Visitor = Callable[[], httpx.Client]
-PUBLIC = {"/p/{token}", "/login", "/language/{language}", "/robots.txt"}
+PUBLIC = {"/p/{token}", "/login", "/language/{language}", "/robots.txt", "/welcome", "/api/welcome"}
 OPERATOR, LEAD, CADRE, LEADER = "operator", "duty_lead", "cadre", "leader"
 MAINTAINER, AUDITOR, ADMIN = "maintainer", "auditor", "admin"
 EVERYBODY = {OPERATOR, LEAD, CADRE, LEADER, MAINTAINER, AUDITOR, ADMIN}

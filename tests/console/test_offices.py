@@ -14,8 +14,10 @@ import pytest
 from patrol.api import create_api
 from patrol.console import ConsoleOptions, serve
 from patrol.console.pages.people import qr
+from patrol.console.welcome import LASTS, NotWelcome, check, invite, read
 
 LogIn = Callable[[str], httpx.Client]
+OWN = "my-own-words-5"
 EVERYBODY = ("operator", "duty_lead", "cadre", "leader", "maintainer", "auditor", "admin")
 WHO_MAY = [
     ("/cameras", {"operator", "duty_lead", "maintainer", "admin"}),
@@ -77,7 +79,7 @@ def test_an_account_is_made_used_and_closed(
     asked = {"name": "new.leader", "duty": "grid_leader", "person": leader.id}
     made = admin.post("/api/accounts", json=asked)
     assert made.status_code == 201
-    assert made.json()["address"].endswith("/login")
+    assert "/welcome#new.leader~" in made.json()["address"]
     newcomer = visitor()
     form = {"name": "new.leader", "password": made.json()["password"]}
     assert newcomer.post("/login", data=form).status_code == 303
@@ -230,3 +232,41 @@ def test_the_system_page_says_what_is_wrong_in_words(log_in: LogIn, town: Any) -
     said = log_in("maintainer").post("/api/system/check", json={})
     assert said.json() == {"problems": []}
     assert log_in("auditor").post("/api/system/check", json={}).status_code == 403
+
+
+def test_a_qr_code_hands_an_account_over_once(
+    log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
+) -> None:
+    admin = log_in("admin")
+    asked = {"name": "scanned", "duty": "operator"}
+    made = admin.post("/api/accounts", json=asked).json()
+    ticket = made["address"].partition("#")[2]
+    phone = visitor()
+    assert phone.get("/welcome").status_code == 200
+
+    def accept(ticket: str, password: str = OWN) -> httpx.Response:
+        return phone.post("/api/welcome", json={"ticket": ticket, "password": password})
+
+    name, until, signature = ticket.split("~")
+    assert accept(f"{name}~{int(until) + 9}~{signature}").status_code == 422
+    assert accept(f"admin~{until}~{signature}").status_code == 422
+    assert accept(f"nobody~{until}~{signature}").status_code == 422
+    assert accept("rubbish").status_code == 422
+    assert accept(ticket, "short").status_code == 422
+    assert accept(ticket).status_code == 200
+    assert phone.get("/review").status_code == 200
+    assert accept(ticket).status_code == 422
+    old = visitor().post("/login", data={"name": "scanned", "password": made["password"]})
+    assert old.status_code == 401
+    new = visitor().post("/login", data={"name": "scanned", "password": OWN})
+    assert new.status_code == 303
+
+
+def test_an_invitation_ends_by_itself(town: Any) -> None:
+    now = town.app.clock.now()
+    with town.store.begin_read() as uow:
+        account = uow.accounts.get("auditor")
+    invitation, signature = read(invite(account, now))
+    check(account, invitation, signature, now + LASTS - timedelta(minutes=1))
+    with pytest.raises(NotWelcome):
+        check(account, invitation, signature, now + LASTS + timedelta(seconds=1))

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
+    JSONResponse,
     PlainTextResponse,
     RedirectResponse,
     Response,
@@ -23,9 +26,12 @@ from patrol.console.gate import (
     NotLoggedIn,
     TooManyAttempts,
 )
+from patrol.console.pages.common import CannotBe, said
 from patrol.console.pulse import TooMany
 from patrol.console.shell import home_of
+from patrol.console.welcome import NotWelcome
 from patrol.console.words import LANGUAGES
+from patrol.domain.account import Session
 
 YEAR_S: Final = 365 * 86400
 _INSIDE: Final = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*|/", re.ASCII)  # never //elsewhere
@@ -63,7 +69,44 @@ def log_in(
         left = desk.gate.words(None).lasting(exc.until - desk.doors.clock.now())
         return _login(desk, request, next, wrong="resting", left=left, status=429)
     target = next if _INSIDE.fullmatch(next) and next != "/" else "/home"
-    answer = RedirectResponse(target, 303)
+    return _let_in(desk, RedirectResponse(target, 303), secret, session)
+
+
+class Accept(BaseModel):
+    """An invitation, and the password that its owner chose."""
+
+    ticket: str = Field(max_length=200)
+    password: str = Field(max_length=256)
+
+
+@router.get("/welcome")
+def welcome_page(desk: AtDesk, request: Request) -> Response:
+    """Where a QR code leads; whose it is stands behind the #, which only the page reads."""
+    say = desk.gate.words(request.cookies.get(LANGUAGE_COOKIE))
+    return desk.shell.html("welcome.html", say)
+
+
+@router.post("/api/welcome")
+def welcome(desk: AtDesk, request: Request, asked: Accept) -> Response:
+    """One's own password takes the place of the one that signed the invitation."""
+    _refuse_from_elsewhere(request)
+    origin = request.client.host if request.client else "?"
+    device = request.headers.get("user-agent", "")
+    say = desk.gate.words(request.cookies.get(LANGUAGE_COOKIE))
+    try:
+        with said():
+            secret, session = desk.gate.welcome(
+                asked.ticket, asked.password, device=device, origin=origin
+            )
+    except NotWelcome as exc:
+        words = ("二维码已用过或已过期,请联系管理员", "used or too old: ask for a new one")
+        raise CannotBe(say.pair(words)) from exc
+    except TooManyAttempts as exc:
+        raise HTTPException(429) from exc
+    return _let_in(desk, JSONResponse({"home": "/home"}), secret, session)
+
+
+def _let_in(desk: Desk, answer: Response, secret: str, session: Session) -> Response:
     answer.set_cookie(
         desk.gate.cookie,
         secret,

@@ -146,7 +146,13 @@ async def photo(
 def manifest(desk: AtDesk, caller: ForGround) -> Response:
     """What makes it installable."""
     name = caller.say("网格长", "Grid leader")
-    icon = {"src": static_address("icon.svg"), "type": "image/svg+xml", "sizes": "any"}
+    icons = [{"src": static_address("icon.svg"), "type": "image/svg+xml", "sizes": "any"}]
+    for size in (192, 512):  # what telephones want for their home screens
+        icons += [
+            {"src": static_address(f"icon-{size}.png"), "type": "image/png",
+             "sizes": f"{size}x{size}", "purpose": purpose}
+            for purpose in ("any", "maskable")
+        ]  # fmt: skip
     return JSONResponse(
         {
             "name": f"{desk.doors.facts.name} {name}",
@@ -157,7 +163,8 @@ def manifest(desk: AtDesk, caller: ForGround) -> Response:
             "display": "standalone",
             "background_color": "#f4f6f7",
             "theme_color": "#0f3d5c",
-            "icons": [icon],
+            "id": "/leader",
+            "icons": icons,
         },
         media_type="application/manifest+json",
     )

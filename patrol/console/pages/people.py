@@ -1,6 +1,7 @@
-"""Accounts (账号): who may log in, who is logged in; a QR code that hands a leader the address."""
+"""Accounts (账号): who may log in, who is logged in; a QR code hands a leader the account."""
 
 import secrets
+from datetime import datetime
 from typing import Any, Final
 
 import cv2
@@ -14,7 +15,8 @@ from patrol.console.asking import Anybody, AtDesk, ForAccounts
 from patrol.console.gate import Caller
 from patrol.console.pages.common import CannotBe, NotFound, grid_name, paged, said
 from patrol.console.passwords import is_right
-from patrol.domain.account import Duty
+from patrol.console.welcome import invite
+from patrol.domain.account import Account, Duty
 
 DUTIES: Final = {
     Duty.OPERATOR: ("值班员", "operator"),
@@ -72,7 +74,7 @@ def accounts(desk: AtDesk, caller: ForAccounts, page: int = 1) -> Response:
 
 @router.post("/api/accounts")
 def add(desk: AtDesk, caller: ForAccounts, request: Request, asked: NewAccount) -> Response:
-    """A new account; its first password is shown once, with the address as a QR code."""
+    """A new account: shown once, its first password, and a QR code that hands it over."""
     password = secrets.token_urlsafe(12)
     with said():
         account = add_account(
@@ -80,24 +82,32 @@ def add(desk: AtDesk, caller: ForAccounts, request: Request, asked: NewAccount) 
             registry=desk.doors.registry, now=caller.now, shown_as=asked.shown_as,
             person=asked.person or None, grid=asked.grid or None, by=caller.account.name,
         )  # fmt: skip
-    address = f"{request.base_url}login"
-    made = {"name": account.name, "password": password, "address": address, "qr": qr(address)}
+    made = _handed_over(account, password, request, caller.now)
     return JSONResponse(made, 201, headers={"Cache-Control": "no-store"})
 
 
+def _handed_over(
+    account: Account, password: str, request: Request, now: datetime
+) -> dict[str, Any]:
+    address = f"{request.base_url}welcome#{invite(account, now)}"
+    return {"name": account.name, "password": password, "address": address, "qr": qr(address)}
+
+
 @router.post("/api/accounts/{name}/{deed}")
-def change(desk: AtDesk, caller: ForAccounts, name: str, deed: str) -> Response:
+def change(desk: AtDesk, caller: ForAccounts, request: Request, name: str, deed: str) -> Response:
     """disable, enable, log_out, password (a new one, shown once)."""
     now, by, store = caller.now, caller.account.name, desk.doors.store
-    answer: dict[str, str] = {}
+    answer: dict[str, Any] = {}
     with said():
         if deed in ("disable", "enable"):
             if name == by:
                 raise ValueError("not one's own account")
             set_disabled(store, name=name, disabled=deed == "disable", now=now, by=by)
         elif deed == "password":
-            answer = {"name": name, "password": secrets.token_urlsafe(12)}
-            change_password(store, name=name, password=answer["password"], now=now, by=by)
+            password = secrets.token_urlsafe(12)
+            change_password(store, name=name, password=password, now=now, by=by)
+            with store.begin_read() as uow:
+                answer = _handed_over(uow.accounts.get(name), password, request, now)
         elif deed == "log_out":
             with store.begin() as uow:
                 uow.sessions.end_all(uow.accounts.get(name).name)
