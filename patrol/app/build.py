@@ -64,34 +64,20 @@ def build(
         books = _books(stack, site, clock, patience)
         store = ObservedStore(books, observers(news, meters, clock))
         broker = _broker(site.settings, stack)
-        evidence = FileEvidence(site.settings.evidence)
-        eyes = open_eyes(site.settings)
-        parts = _Parts(
-            site=site,
-            clock=clock,
-            store=store,
-            live=LiveRegistry(site, config_dir, load_site),
-            wire=_wire(site, store),
-            gate=_gate(site),
-            visitor=CameraVisitor(now=clock.now),
-            judge=_judge(site.settings, store, evidence, eyes, clock),
-            beside=Beside(site.settings.limits.per_link),
-            rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample
-            evidence=evidence,
-            without=eyes.without,
-        )
+        live = LiveRegistry(site, config_dir, load_site)
+        parts = _parts(site, clock, store, live, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         yield App(
             site=site,
             clock=clock,
             store=store,
-            evidence=evidence,
-            registry=parts.live,
+            evidence=parts.evidence,
+            registry=live,
             broker=broker,
             wire=parts.wire,
             gate=parts.gate,
             conductor=_conductor(parts),
             looks=SecondLooks.through(_glass(parts), parts.wire, site.settings),
-            eyes=eyes,
+            eyes=parts.eyes,
             news=news,
             meters=meters,
         )
@@ -121,7 +107,27 @@ class _Parts:
     beside: Beside
     rng: random.Random
     evidence: FileEvidence
-    without: tuple[str, ...]
+    eyes: Eyes
+
+
+def _parts(
+    site: Site, clock: Clock, store: Store, live: LiveRegistry, rng: random.Random
+) -> _Parts:
+    evidence, eyes = FileEvidence(site.settings.evidence), open_eyes(site.settings)
+    return _Parts(
+        site=site,
+        clock=clock,
+        store=store,
+        live=live,
+        wire=_wire(site, store),
+        gate=_gate(site),
+        visitor=CameraVisitor(now=clock.now),
+        judge=_judge(site.settings, store, evidence, eyes, clock),
+        beside=Beside(site.settings.limits.per_link),
+        rng=rng,
+        evidence=evidence,
+        eyes=eyes,
+    )
 
 
 def _conductor(parts: _Parts) -> Conductor:
@@ -148,7 +154,7 @@ def _conductor(parts: _Parts) -> Conductor:
                 probes=settings.review.known_positives,
                 point_at=Pointer(store=parts.store, evidence=parts.evidence),
             ),
-            without=parts.without,
+            without=parts.eyes.without,
         )
     )
 
