@@ -18,7 +18,7 @@ from patrol.ports import Detection
 from patrol.vision.redaction.window import Window, tiles
 from streams.model import BgrImage
 
-LOOK_PX: Final = 1280  # the longer side at the larger scale: beyond it only the cost grows
+LOOK_PX: Final = 960  # the longer side at the larger scale: no picture is sent wider
 ENLARGE: Final = 2.0  # at most; there are no more faces in more pixels
 TILE_PX: Final = 640  # for the model of persons, which sees 416 × 416
 PERSON_SCORE: Final = 0.25  # low on purpose, as for faces
