@@ -9,7 +9,6 @@ import asyncio
 import secrets
 import shutil
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -29,13 +28,14 @@ from patrol.domain.account import Duty
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding
 from patrol.domain.observation import Subject
+from patrol.domain.verdict import Verifier
 from patrol.lock import exclusive
 from patrol.mqtt.embedded import EmbeddedBroker
-from patrol.report.demo import render_demo
+from patrol.report.demo import outcome_of, render_demo
 from patrol.report.live import watch
 from patrol.report.picture import save_svg
 from patrol.report.terminal import render_round
-from patrol.settings import load_site
+from patrol.settings import Site, load_site
 from patrol.store import check
 from simulators.farm.control import FarmControl
 from simulators.farm.options import FarmInfo, FarmOptions
@@ -103,15 +103,10 @@ class _Work:
     def outcome(self, crowd: Crowd) -> dict[str, Any]:
         """What came of it, counted in the store."""
         with self.app.store.begin_read() as uow:
-            cases = uow.cases.list()
-            waiting = uow.findings.queue()
-            unsent = uow.outbox.unsent()
+            found = outcome_of(uow)
         problems = check(self.app.site.settings.database)
         return {
-            "cases": dict(Counter(str(case.state) for case in cases)),
-            "case_list": [_case_row(case) for case in cases],
-            "findings_waiting": len(waiting),
-            "messages_waiting": unsent,
+            **found,
             "leaders_said": dict(crowd.said),
             "store_problems": [str(problem) for problem in problems],
         }
@@ -120,6 +115,7 @@ class _Work:
         deadline_s = self.app.clock.monotonic_s() + CASES_WITHIN_S
         while not stop.is_set() and self.app.clock.monotonic_s() < deadline_s:
             self._decide()
+            self._verify()
             with self.app.store.begin_read() as uow:
                 open_cases = uow.cases.list(open_only=True)
                 idle = not open_cases and not uow.findings.queue() and not uow.outbox.unsent()
@@ -144,10 +140,20 @@ class _Work:
     def _dismiss(self, finding: Finding, reason: str) -> None:
         self.app.dismiss(finding.id, by=OPERATOR, reason=reason)
 
+    def _verify(self) -> None:
+        """Before and after lie side by side; the operator knows what stands in the yard."""
+        for waits in self.app.to_verify():
+            with self.app.store.begin_read() as uow:
+                case = uow.cases.get(waits.case)
+            self.app.verify(case.id, gone=not self._is_real(case), by=OPERATOR)
+
+    def _is_real(self, case: Case) -> bool:
+        truth = self.control.truth(case.camera) if case.camera else {}
+        return bool(truth.get("visible_problem")) or truth.get("fault", "none") != "none"
+
     def _settle_returned(self, case: Case) -> None:
         """The operator looks at the truth: sent to the village, or put away with its reason."""
-        truth = self.control.truth(case.camera) if case.camera else {}
-        real = truth.get("visible_problem") or truth.get("fault", "none") != "none"
+        real = self._is_real(case)
         parent = self.app.site.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
             if real and parent is not None and case.subject is Subject.SCENE:
@@ -188,7 +194,7 @@ def _town(
         farm = stack.enter_context(
             running_farm(PLACE, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
         )
-        site = load_site(PLACE)
+        site = _with_an_operator(load_site(PLACE))
         app = stack.enter_context(build(site, clock=clock, config_dir=PLACE))
         app = replace(app, broker=broker.address)
         clearing = stack.enter_context(FarmControl(farm.control_port))
@@ -197,6 +203,11 @@ def _town(
         clear = SceneClearer(clearing, PLACE / "cameras.csv")
         crowd = stack.enter_context(Crowd(people, clock.now, clock.monotonic_s, clear))
         yield app, farm, crowd, control
+
+
+def _with_an_operator(site: Site) -> Site:
+    """As a real site has it: a person says whether a handled case is done."""
+    return replace(site, settings=replace(site.settings, verification=Verifier.OPERATOR))
 
 
 @contextmanager
@@ -285,15 +296,3 @@ def simulate_leaders(config_dir: Path, *, seed: int, stop: threading.Event) -> N
     people = options_from(config_dir, habits=Habits(), speed=SPEED, seed=seed)
     with Crowd(people, clock.now, clock.monotonic_s):
         stop.wait()
-
-
-def _case_row(case: Case) -> dict[str, object]:
-    return {
-        "id": case.id,
-        "camera": case.camera,
-        "grid": case.grid,
-        "category": case.category,
-        "level": str(case.level),
-        "state": str(case.state),
-        "steps": [str(entry.what) for entry in case.entries],
-    }
