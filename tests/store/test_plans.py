@@ -28,6 +28,8 @@ POLLED: dict[str, tuple[Callable[[SqlUnit], Any], str]] = {
     "record": (lambda unit: unit.rounds.record(VISIT), "uq_visits_round_camera|autoindex"),
     "queue": (lambda unit: unit.findings.queue(), "ix_findings_waiting"),
     "open finding": (lambda unit: unit.findings.open_like(CAMERA, "x"), "ix_findings_waiting"),
+    "doubts": (lambda unit: unit.findings.doubted(), "ix_findings_waiting"),
+    "last looks": (lambda unit: unit.access.last_looks(NOW), "ix_access_log_people"),
     "observed in a round": (
         lambda unit: unit.findings.observed(ROUND, gauge="x/1"),
         "ix_observations_round",
@@ -46,6 +48,7 @@ POLLED: dict[str, tuple[Callable[[SqlUnit], Any], str]] = {
     "open case": (lambda unit: unit.cases.open_like(CAMERA, "x"), "ix_cases_open"),
     "case": (lambda unit: unit.cases.get(CaseId("C1")), "autoindex"),
     "ladder": (lambda unit: unit.cases.ladder_due(NOW), "ix_cases_ladder_due_at"),
+    "hold": (lambda unit: unit.cases.hold_due(NOW), "ix_cases_hold_until"),
     "look": (lambda unit: unit.cases.look_due(NOW), "ix_cases_look_due_at"),
     "lease": (
         lambda unit: unit.outbox.lease(holder="a", now=NOW, lease_s=9, limit=500),
@@ -57,6 +60,8 @@ POLLED: dict[str, tuple[Callable[[SqlUnit], Any], str]] = {
     ),
     "unsent": (lambda unit: unit.outbox.unsent(), "ix_outbox_unsent"),
     "of case": (lambda unit: unit.outbox.of_case(CaseId("C1")), "ix_outbox_case"),
+    "new cases": (lambda unit: unit.outbox.new_cases("p/", NOW), "ix_outbox_queued_at"),
+    "prune": (lambda unit: unit.outbox.prune(NOW, limit=9), "ix_outbox_queued_at"),
     "tally": (lambda unit: unit.outbox.tally(NOW, NOW), "ix_outbox_queued_at"),
     "expired": (lambda unit: unit.pictures.expired(NOW), "ix_pictures_delete_after"),
     "withdrawn": (lambda unit: unit.consents.withdrawn(), "uq_withdrawals_standing"),
