@@ -75,12 +75,13 @@ def write_month(
     now: datetime,
     seed: int = 7,
     profile: str = "bench",
+    database: str = "",
 ) -> Month:
-    """Fill `out`; the last round ended an hour before `now`."""
+    """Fill `out`; the last round ended an hour before `now`. `database`: not SQLite beside it."""
     town = build_town(count=cameras, seed=seed, today=now.date(), profile=profile)
     place = Place(
         url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none", mqtt_url="mqtt://127.0.0.1:9",
-        profile=profile,
+        profile=profile, database=database,
     )  # fmt: skip
     write_config(out, town, place)
     site = load_site(out)

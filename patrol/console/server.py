@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def serve(
     options: ConsoleOptions | None = None,
     mounts: Mapping[str, ASGIApp] | None = None,
 ) -> Iterator[ConsoleAddress]:
-    """Serve the console until the block is left. Raises ConsoleFailed (the port is taken).
+    """Serve the console until the block is left. Raises ConsoleFailed (port, certificate).
 
     `mounts`: other applications, by path.
     """
@@ -47,7 +48,11 @@ def serve(
     listening = _listen(options)
     port = int(listening.getsockname()[1])
     console = Console(doors, options, mounts)
-    server = uvicorn.Server(_config(console, options))
+    try:
+        server = uvicorn.Server(_config(console, options))
+    except ConsoleFailed:
+        listening.close()
+        raise
     console.start()
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listening])), name="console", daemon=True
@@ -80,8 +85,9 @@ def _listen(options: ConsoleOptions) -> socket.socket:
 
 
 def _config(console: Console, options: ConsoleOptions) -> uvicorn.Config:
+    """Raises ConsoleFailed: the certificate cannot be read."""
     proxies = options.trusted_proxies
-    return uvicorn.Config(
+    config = uvicorn.Config(
         console.app,
         log_config=None,
         access_log=False,  # addresses of pictures are nobody's business
@@ -94,6 +100,12 @@ def _config(console: Console, options: ConsoleOptions) -> uvicorn.Config:
         ws="none",
         lifespan="off",
     )
+    try:
+        config.load()  # here, and not in the server's thread, where nobody would hear of it
+    except (ssl.SSLError, OSError) as exc:
+        files = f"{options.tls_certificate} with {options.tls_key}"
+        raise ConsoleFailed(f"console: certificate {files} cannot be read: {exc}") from exc
+    return config
 
 
 def _wait_until_up(server: uvicorn.Server, thread: threading.Thread) -> None:

@@ -45,6 +45,7 @@ class Place:
     url: Callable[[TownCamera, bool], str]  # camera, sub stream? → address with its credentials
     mqtt_url: str
     profile: str
+    database: str = ""  # empty: SQLite beside the files
 
 
 def write_config(directory: Path, town: Town, place: Place) -> None:
@@ -64,7 +65,9 @@ def _site(home: Path, place: Place) -> str:
     return _SITE.format(
         site=SITE_ID,
         name=TOWN_NAME,
-        database=json.dumps(f"sqlite:///{home / 'patrol.db'}", ensure_ascii=False),
+        database=json.dumps(
+            place.database or f"sqlite:///{home / 'patrol.db'}", ensure_ascii=False
+        ),
         evidence=json.dumps(str(home / "evidence"), ensure_ascii=False),
         mqtt=json.dumps(place.mqtt_url),
     )
