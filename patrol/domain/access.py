@@ -22,8 +22,8 @@ def link_hash(previous: str, *fields: str | int | None) -> str:
 
 def utc_text(moment: datetime) -> str:
     """`2026-11-22T01:02:03.000004Z`: fixed width, so that text order is time order."""
-    utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='microseconds')}Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:26]}Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def record(
 ) -> Recorded:
     """Write it all; the caller commits. A repeat of a recorded visit is a no-op."""
     visit = judged.visit
-    persistent = _persistence(uow, camera)
+    persistent = _persistence(uow, camera, judged.observations)
     if not uow.rounds.record(visit):
         return Recorded(outcome=visit.outcome)
     uow.findings.observe(judged.observations)
@@ -109,10 +109,13 @@ def _by_category(observations: Iterable[Observation], rules: Rules) -> list[Lead
     return list(leads.values())
 
 
-def _persistence(uow: UnitOfWork, camera: Camera) -> Callable[[Observation, int], bool]:
+def _persistence(
+    uow: UnitOfWork, camera: Camera, seen: Sequence[Observation]
+) -> Callable[[Observation, int], bool]:
     """Answers whether the visits before this one showed the same; read before it is recorded."""
     most = max((zone.min_visits for zone in camera.areas.zones), default=1)
-    history = uow.findings.recent_kinds(camera.id, visits=max(most, LONGEST_RULE) - 1)
+    visits = max(most, LONGEST_RULE) - 1
+    history = uow.findings.recent_kinds(camera.id, visits=visits) if seen else ()
 
     def persists(observation: Observation, min_visits: int) -> bool:
         needed = history[: min_visits - 1]

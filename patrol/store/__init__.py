@@ -33,13 +33,15 @@ __all__ = [
 
 
 @contextmanager
-def open_store(url: str) -> Iterator[SqlStore]:
+def open_store(url: str, *, durable: bool = True) -> Iterator[SqlStore]:
     """The store at `url`, its tables already there (see `upgrade`).
 
+    `durable`: what is committed survives a power cut (SQLite). Only plays and benches of something
+    else do without.
     Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs — in one line
     that names the database without its password.
     """
-    engine = make_engine(parse_url(url))
+    engine = make_engine(parse_url(url), durable=durable)
     try:
         connection = connect(engine, read_only=True)
         try:

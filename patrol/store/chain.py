@@ -27,6 +27,9 @@ class Chain:
 
     def head(self) -> tuple[int, str]:
         """(number, hash) of the last line, locked; (0, zeros) of an empty log."""
+        known = self._db.heads.get(self._name)
+        if known is not None:
+            return known  # ours since we locked it
         mine, this = self._db.locked(_HEAD), {"this": self._name}
         row = self._db.first(mine, this)
         if row is None and self._db.is_postgres:
@@ -40,6 +43,7 @@ class Chain:
         link = link_hash(previous, *fields)
         row = {"name": self._name, "number": number, "hash": link}
         self._db.put(chains, row, "name")
+        self._db.heads[self._name] = number, link
         return link
 
     def seen_head(self) -> tuple[int, str]:

@@ -16,7 +16,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
 Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
-_COUNTED = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
 IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters
 
 
@@ -27,6 +26,7 @@ class Db:
         self._connection = connection
         self._writes = writes
         self._over = False
+        self.heads: dict[str, tuple[int, str]] = {}  # of the chained logs that this unit holds
         self.is_postgres = connection.dialect.name == "postgresql"
         self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert
 
@@ -38,7 +38,7 @@ class Db:
         """Execute; with several rows, once for each."""
         if self._over:
             raise RuntimeError("this unit of work is committed; begin another")
-        return self._connection.execute(statement, rows, execution_options=_COUNTED)
+        return self._connection.execute(statement, rows)
 
     def all(
         self, statement: Executable, values: Mapping[str, Any] | None = None

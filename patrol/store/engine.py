@@ -20,7 +20,8 @@ from patrol.ports import StoreUnavailable
 from patrol.store.errors import redacted, translated
 from patrol.store.types import dump_json
 
-READ_ONLY: Final = "patrol_read_only"  # execution option of a connection
+READ_ONLY: Final = "patrol_read_only"  # what a pooled SQLite connection was last told
+_COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
 BUSY_S: Final = 10.0  # how long a writer queues before it says that the database is busy
 CONNECT_S: Final = 5
 # A round's recorder, relay, inbox, ladder, console: each a thread, each at most one unit at a time.
@@ -49,9 +50,10 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def make_engine(url: URL) -> Engine:
-    """An engine for `url`; connects to nothing yet."""
-    engine = _sqlite_engine(url) if url.get_backend_name() == "sqlite" else _postgres_engine(url)
+def make_engine(url: URL, *, durable: bool = True) -> Engine:
+    """An engine for `url`; connects to nothing yet. `durable`: a commit waits for the disk."""
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = _sqlite_engine(url, durable=durable) if is_sqlite else _postgres_engine(url)
     event.listen(engine, "handle_error", partial(_translate, url))
     return engine
 
@@ -67,7 +69,7 @@ def _translate(url: URL, context: ExceptionContext) -> BaseException | None:
     return None
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, *, durable: bool) -> Engine:
     assert url.database is not None  # noqa: S101  parse_url refuses those
     file = Path(url.database)
     try:
@@ -77,21 +79,21 @@ def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(
         url,
         json_serializer=dump_json,
+        execution_options=_COUNTED,
         connect_args={"timeout": BUSY_S, "check_same_thread": False},
         pool_size=CONNECTIONS,
         max_overflow=MORE_CONNECTIONS,
         pool_timeout=BUSY_S,
     )
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "connect", partial(_set_up_sqlite, "FULL" if durable else "OFF"))
     return engine
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _set_up_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",
+        f"synchronous={synchronous}",
         "foreign_keys=ON",
         f"journal_size_limit={_LIMIT_WAL_BYTES}",
         f"cache_size=-{_CACHE_KIB}",
@@ -100,8 +102,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    read_only = bool(connection.get_execution_options().get(READ_ONLY))
+def _begin_sqlite(connection: Connection, *, read_only: bool) -> None:
     if connection.info.get(READ_ONLY, False) != read_only:
         connection.exec_driver_sql(f"PRAGMA query_only={int(read_only)}")
         connection.info[READ_ONLY] = read_only
@@ -114,6 +115,7 @@ def _postgres_engine(url: URL) -> Engine:
         engine = create_engine(
             url,
             json_serializer=dump_json,
+            execution_options=_COUNTED,
             connect_args=_unless_given(url, {"connect_timeout": CONNECT_S, "options": limits}),
             pool_size=CONNECTIONS,
             max_overflow=MORE_CONNECTIONS,
@@ -124,7 +126,6 @@ def _postgres_engine(url: URL) -> Engine:
         raise StoreUnavailable(
             f"{redacted(url)}: the PostgreSQL driver is missing; pip install 'patrol[postgres]'"
         ) from None
-    event.listen(engine, "begin", _begin_postgres)
     return engine
 
 
@@ -132,19 +133,17 @@ def _unless_given(url: URL, arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name not in url.query}
 
 
-def _begin_postgres(connection: Connection) -> None:
-    if connection.get_execution_options().get(READ_ONLY):
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-
-
 def connect(engine: Engine, *, read_only: bool = False) -> Connection:
     """A connection with its transaction begun. Raises StoreUnavailable."""
     connection = None
     try:
         connection = engine.connect()
-        if read_only:
-            connection = connection.execution_options(**{READ_ONLY: True})
         connection.begin()
+        # Here and not in a listener: an engine with one asks for listeners at every statement.
+        if engine.dialect.name == "sqlite":
+            _begin_sqlite(connection, read_only=read_only)
+        elif read_only:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     except BaseException as error:
         if connection is not None:
             connection.close()

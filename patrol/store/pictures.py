@@ -17,9 +17,21 @@ from patrol.domain.round import StoredPicture
 from patrol.store.chain import Chain
 from patrol.store.db import Db, Insert
 from patrol.store.tables import deletions, pictures
+from patrol.store.types import UtcTime
 
 DELETIONS = "deletions"
 _ONE = select(pictures).where(pictures.c.sha256 == bindparam("this"))
+_UNTIL = bindparam("until", type_=UtcTime)
+_KEEP = (
+    pictures.update()
+    .where(pictures.c.sha256 == bindparam("this"))
+    .values(
+        purpose=bindparam("what_for"),
+        delete_after=case(
+            (pictures.c.delete_after < _UNTIL, _UNTIL), else_=pictures.c.delete_after
+        ),
+    )
+)
 _DELETE = pictures.delete().where(pictures.c.sha256 == bindparam("this"))
 
 
@@ -89,9 +101,8 @@ class SqlPictures:
 
     def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> bool:
         """See the port."""
-        later = case((pictures.c.delete_after < until, until), else_=pictures.c.delete_after)
-        kept = pictures.update().where(pictures.c.sha256 == sha256)
-        return self._db.changed(kept.values(purpose=purpose, delete_after=later)) == 1
+        row = {"this": sha256, "until": until, "what_for": purpose}
+        return self._db.changed(_KEEP, row) == 1
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
         """See the port."""

@@ -1,10 +1,11 @@
 """The rounds book: planned visits become rows, pending ones become recorded ones, exactly once."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, Row, bindparam, func, literal_column, select
 
 from patrol.domain.finding import Origin
 from patrol.domain.ids import CameraId, RoundId
@@ -28,6 +29,29 @@ UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
 _MINE = visits.c.round == bindparam("of_round"), visits.c.camera == bindparam("of_camera")
 _FILL_IN = visits.update().where(*_MINE, PENDING).returning(visits.c.number)
 _PLACE = select(visits.c.number).where(*_MINE)
+_ONE = select(rounds).where(rounds.c.id == bindparam("of_round"))
+_OF_PLAN = (
+    select(rounds)
+    .where(rounds.c.plan == bindparam("of_plan"))
+    .order_by(rounds.c.planned_at.desc(), rounds.c.id.desc())
+    .limit(bindparam("most"))
+)
+_THIS_ROUND: BindParameter[Any] = bindparam("of_round")
+_PLANNED = select(rounds.c.planned).where(rounds.c.id == _THIS_ROUND)
+_OUTCOMES = (
+    select(visits.c.outcome, visits.c.failure, func.count())
+    .where(visits.c.round == _THIS_ROUND)
+    .group_by(visits.c.outcome, visits.c.failure)
+)
+_COUNTS = (  # pictures, observations, what the machine proposed
+    select(func.count())
+    .select_from(visit_pictures.join(visits))
+    .where(visits.c.round == _THIS_ROUND),
+    select(func.count()).where(observations.c.round == _THIS_ROUND),
+    select(func.count()).where(
+        findings.c.round == _THIS_ROUND, findings.c.origin == Origin.MACHINE
+    ),
+)
 _NOT_YET = {
     "outcome": VisitOutcome.PENDING,
     "tries": 0,
@@ -58,7 +82,7 @@ class SqlRounds:
 
     def get(self, round_id: RoundId) -> Round:
         """See the port."""
-        row = self._db.first(select(rounds).where(rounds.c.id == round_id))
+        row = self._db.first(_ONE, {"of_round": round_id})
         if row is None:
             raise KeyError(round_id)
         return _round(row)
@@ -71,9 +95,8 @@ class SqlRounds:
 
     def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
         """See the port."""
-        newest = rounds.c.planned_at.desc(), rounds.c.id.desc()
-        found = select(rounds).where(rounds.c.plan == plan).order_by(*newest).limit(limit)
-        return [_round(row) for row in self._db.all(found)]
+        rows = self._db.all(_OF_PLAN, {"of_plan": plan, "most": limit})
+        return [_round(row) for row in rows]
 
     def of_days(self, start: date, end: date) -> Sequence[Round]:
         """See the port."""
@@ -140,33 +163,29 @@ class SqlRounds:
 
     def books(self, round_id: RoundId) -> RoundBooks:
         """See the port."""
-        counted = self._count_by(visits.c.outcome, round_id)
-        failures = self._count_by(visits.c.failure, round_id)
-        failures.pop("", None)
-        mine = visits.c.round == round_id
-        taken = select(func.count()).select_from(visit_pictures.join(visits)).where(mine)
-        machines = findings.c.round == round_id, findings.c.origin == Origin.MACHINE
-        planned = self._db.scalar(select(rounds.c.planned).where(rounds.c.id == round_id))
+        mine = {"of_round": round_id}
+        planned = self._db.scalar(_PLANNED, mine)
         if planned is None:
             raise KeyError(round_id)
+        counted: Counter[str] = Counter()
+        failures: Counter[str] = Counter()
+        for outcome, failure, count in map(tuple, self._db.all(_OUTCOMES, mine)):
+            counted[outcome] += count
+            failures[failure] += count
+        failures.pop("", None)
+        pictures, seen, found = (int(self._db.scalar(one, mine)) for one in _COUNTS)
         return RoundBooks(
             planned=planned,
-            pending=counted.get("pending", 0),
-            normal=counted.get("normal", 0),
-            problem=counted.get("problem", 0),
-            not_viewable=counted.get("not_viewable", 0),
-            missed=counted.get("missed", 0),
-            pictures=self._db.scalar(taken),
-            observations=self._db.scalar(
-                select(func.count()).where(observations.c.round == round_id)
-            ),
-            findings=self._db.scalar(select(func.count()).where(*machines)),
+            pending=counted["pending"],
+            normal=counted["normal"],
+            problem=counted["problem"],
+            not_viewable=counted["not_viewable"],
+            missed=counted["missed"],
+            pictures=pictures,
+            observations=seen,
+            findings=found,
             failures=failures,
         )
-
-    def _count_by(self, column: Any, round_id: RoundId) -> dict[str, int]:
-        counts = select(column, func.count()).where(visits.c.round == round_id).group_by(column)
-        return dict(self._db.pairs(counts))
 
     def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
         """See the port."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box
@@ -12,6 +12,13 @@ from patrol.domain.suppression import Suppression
 from patrol.store.db import Db
 from patrol.store.desk_tables import suppressions
 from patrol.store.findings import box_json, box_of
+
+_STANDING: Final = (
+    select(suppressions)
+    .where(suppressions.c.until > bindparam("now"), suppressions.c.revoked_at.is_(None))
+    .order_by(suppressions.c.number)
+)
+_STANDING_HERE: Final = _STANDING.where(suppressions.c.camera == bindparam("here"))
 
 
 class SqlSuppressions:
@@ -59,11 +66,10 @@ class SqlSuppressions:
 
     def standing(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
         """See the port."""
-        standing = select(suppressions).where(
-            suppressions.c.until > now, suppressions.c.revoked_at.is_(None)
-        )
-        mine = standing if camera is None else standing.where(suppressions.c.camera == camera)
-        return [_suppression(row) for row in self._db.all(mine.order_by(suppressions.c.number))]
+        everywhere = camera is None
+        values = {"now": now} if everywhere else {"now": now, "here": camera}
+        rows = self._db.all(_STANDING if everywhere else _STANDING_HERE, values)
+        return [_suppression(row) for row in rows]
 
     def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
         """See the port."""

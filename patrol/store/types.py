@@ -25,6 +25,9 @@ from patrol.domain.access import utc_text
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"']*@")
 
 
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def clean_text(text: str) -> str:
     """The text without NUL, lone surrogates, and user:password@ in URLs."""
     if "\x00" in text:
@@ -66,7 +69,7 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        return moment.astimezone(UTC)
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 class Words(TypeDecorator[str]):
@@ -98,10 +101,9 @@ class Reading(TypeDecorator[float]):
 def dump_json(value: object) -> str:
     """JSON that every database reads: numbers that JSON lacks become null, words are cleaned."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _COMPACT.encode(value)
     except ValueError:
-        finite = _without_strange_numbers(value)
-        text = json.dumps(finite, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _COMPACT.encode(_without_strange_numbers(value))
     return clean_text(text.replace("\\u0000", "\ufffd"))
 
 

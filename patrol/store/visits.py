@@ -3,14 +3,21 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from math import nan
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, bindparam, select
 
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.store.db import Db, in_parts
 from patrol.store.pictures import picture_of
 from patrol.store.tables import visit_pictures, visits
+
+_PICTURES: Final = (
+    select(visit_pictures, visits.c.camera)
+    .join(visits)
+    .where(visit_pictures.c.visit.in_(bindparam("these", expanding=True)))
+    .order_by(visit_pictures.c.visit, visit_pictures.c.place)
+)
 
 
 def visit_row(visit: Visit) -> Mapping[str, Any]:
@@ -38,13 +45,7 @@ def read_visits(db: Db, statement: Select[Any]) -> list[Visit]:
     rows = db.all(statement)
     taken: defaultdict[int, list[StoredPicture]] = defaultdict(list)
     for part in in_parts(row.number for row in rows):
-        pictures = (
-            select(visit_pictures, visits.c.camera)
-            .join(visits)
-            .where(visit_pictures.c.visit.in_(part))
-            .order_by(visit_pictures.c.visit, visit_pictures.c.place)
-        )
-        for picture in db.all(pictures):
+        for picture in db.all(_PICTURES, {"these": part}):
             taken[picture.visit].append(picture_of(picture))
     return [_visit(row, tuple(taken[row.number])) for row in rows]
 
