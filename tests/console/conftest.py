@@ -1,11 +1,15 @@
 """Fixtures of the console's tests: a seeded town, its house, somebody of every duty logged in."""
 
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from patrol.app import App, build
 from patrol.app.console import HouseDoors
@@ -23,6 +27,9 @@ from simulators.month import write_month
 from simulators.store import MemoryStore
 
 PASSWORD = "correct-horse-9"
+CHROMIUM = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
+BROWSERS = itertools.count()  # each at an address of its own: logins are counted per address
+WALL_SCREEN = {"viewport": {"width": 1920, "height": 1080}}
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -98,7 +105,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 @pytest.fixture(scope="session")
 def console(town: Town) -> Iterator[ConsoleAddress]:
     """Served for real; a proxy's word counts, so that tests can come from many addresses."""
-    with serve(town.doors, ConsoleOptions(port=0, trusted_proxies=("127.0.0.1",))) as address:
+    assets = Path(__file__).parents[2] / "var/assets"
+    options = ConsoleOptions(port=0, trusted_proxies=("127.0.0.1",), assets=assets)
+    with serve(town.doors, options) as address:
         yield address
 
 
@@ -134,3 +143,63 @@ def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]
         return known[name]
 
     return client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        missing = f"no browser at {CHROMIUM}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    given = os.environ.get("PATROL_ARTIFACTS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("screens")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def enter(browser: Browser, console: ConsoleAddress) -> Iterator[Callable[..., Page]]:
+    """A page of somebody who came in through the login form; scripts must not fail."""
+    contexts: list[Any] = []
+    errors: list[str] = []
+    asked: list[tuple[str, str, str | None]] = []  # method, address, body: of all of them
+
+    def come_in(name: str, **device: Any) -> Page:
+        number = next(BROWSERS)
+        contexts.append(
+            browser.new_context(
+                base_url=console.url,
+                extra_http_headers={"x-forwarded-for": f"10.9.{number // 250}.{number % 250 + 1}"},
+                **(device or WALL_SCREEN),
+            )
+        )
+        page: Page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda r: asked.append((r.method, r.url, _body_of(r))))
+        page.goto("/login")
+        page.fill("input[name=name]", name)
+        page.fill("input[name=password]", PASSWORD)
+        page.click("button.strong")
+        page.wait_for_url(lambda url: "/login" not in url)
+        return page
+
+    come_in.asked = asked  # type: ignore[attr-defined]
+    yield come_in
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def _body_of(request: Request) -> str | None:
+    """What was sent along, if it is a document."""
+    sent = request.post_data_buffer
+    return sent.decode("utf-8", "replace") if sent and sent[:1] == b"{" else None

@@ -3,9 +3,8 @@
 Screenshots of every page in both languages go to PATROL_ARTIFACTS (else the test's own folder).
 """
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from patrol.console import ConsoleAddress
 from patrol.dispatch.verification import verified
@@ -26,64 +25,10 @@ from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOut
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-PASSWORD = "correct-horse-9"
-CHROMIUM = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
 PATIENCE_S = 30.0
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 WALL_SCREEN = {"viewport": {"width": 1920, "height": 1080}}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        missing = f"no browser at {CHROMIUM}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    given = os.environ.get("PATROL_ARTIFACTS")
-    folder = Path(given) if given else tmp_path_factory.mktemp("screens")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 Enter = Callable[..., Page]
-
-
-@pytest.fixture
-def enter(browser: Browser, console: ConsoleAddress) -> Iterator[Enter]:
-    """A page of somebody who came in through the login form; scripts must not fail."""
-    contexts: list[Any] = []
-    errors: list[str] = []
-
-    def come_in(name: str, **device: Any) -> Page:
-        contexts.append(
-            browser.new_context(
-                base_url=console.url,
-                extra_http_headers={"x-forwarded-for": f"10.9.0.{len(contexts) + 1}"},
-                **(device or WALL_SCREEN),
-            )
-        )
-        page: Page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto("/login")
-        page.fill("input[name=name]", name)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("button.strong")
-        page.wait_for_url(lambda url: "/login" not in url)
-        return page
-
-    yield come_in
-    for context in contexts:
-        context.close()
-    assert not errors
 
 
 def until(page: Page, expression: str, patience_s: float = PATIENCE_S) -> float:

@@ -98,6 +98,7 @@ function panel() {
   tool("revert").disabled = !history.changed
   tool("remove").disabled = chosen === null
   tool("remove").textContent = point === null ? say("删除区域", "Delete area") : say("删除点", "Delete point")
+  tool("finish").hidden = tool("cancel").hidden = !sketch
   document.querySelector("[data-new=visible]").disabled = shapes.some((shape) => shape.sort === "visible")
   const wrong = shapes.some((shape) => crosses(shape.points))
   form.querySelector("button.strong").disabled = !history.changed || wrong || Boolean(sketch)
@@ -152,6 +153,7 @@ function begin(sort) {
   draw()
   svg.setAttribute("tabindex", 0)
   svg.focus({ preventScroll: true })
+  stage.scrollIntoView({ block: "nearest" })
 }
 function finish() {
   const points = sketch.points.length >= LEAST_POINTS ? sketch.points : box()
@@ -267,6 +269,8 @@ document.querySelector(".tools").addEventListener("click", (event) => {
   else if (button?.dataset.do === "undo") go(history.undo())
   else if (button?.dataset.do === "redo") go(history.redo())
   else if (button?.dataset.do === "remove") remove()
+  else if (button?.dataset.do === "finish") finish()
+  else if (button?.dataset.do === "cancel") cancel()
 })
 document.querySelector("[data-do=revert]").addEventListener("click", () => { shapes = shapesOf(before); chosen = point = null; commit() })
 
