@@ -32,6 +32,9 @@ def cases(
     context: typer.Context,
     *,
     open_only: Annotated[bool, typer.Option("--open", help="只看未办结。 Only open ones.")] = False,
+    to_verify: Annotated[
+        bool, typer.Option("--to-verify", help="只看待人工核查。 Waiting for a person's verdict.")
+    ] = False,
     limit: Annotated[
         int, typer.Option("--limit", min=1, help="最多几条。 At most this many.")
     ] = 1000,
@@ -40,13 +43,38 @@ def cases(
     """案件列表,新的在前。 Cases, the newest first."""
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
-        found = uow.cases.list(open_only=open_only, limit=limit)
+        found = list(uow.cases.list(open_only=open_only or to_verify, limit=limit))
+    if to_verify:
+        found = _waiting(found)
     if as_json:
         print_json([case_document(case) for case in found])
     elif found:
-        _print_cases(list(found), site)
+        _print_cases(found, site)
     else:
         console().print("没有案件。 There are no cases.")
+
+
+def _waiting(cases: "list[Case]") -> "list[Case]":
+    """Those whose verdict waits for a person, the most pressing first."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.domain.verdict import awaited  # noqa: PLC0415  with the rooms
+
+    by_id = {case.id: case for case in cases}
+    return [by_id[one.case] for one in awaited(cases, SystemClock().now())]
+
+
+def verdict_document(case: "Case") -> dict[str, Any] | None:
+    """Since when a person's verdict is waited for, until when, beside which pictures."""
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.domain.verdict import awaited  # noqa: PLC0415  with the rooms
+    from patrol.report.documents import utc  # noqa: PLC0415  with the rooms
+
+    for one in awaited([case], SystemClock().now()):
+        return {
+            "since": utc(one.since), "due": utc(one.due), "light": str(one.lamp),
+            "before": one.before, "after": one.after, "machine": one.machine,
+        }  # fmt: skip
+    return None
 
 
 def one_case(
@@ -78,7 +106,8 @@ def case_document(case: "Case") -> dict[str, Any]:
     """As the API has it, and under which names its pictures lie."""
     from patrol.report.documents import case_document as document  # noqa: PLC0415  with the rooms
 
-    return {**document(case), "before": case.before, "after": case.after}
+    pictures = {"before": case.before, "after": case.after}
+    return {**document(case), **pictures, "verdict": verdict_document(case)}
 
 
 def print_case(case: "Case", site: "Site") -> None:
@@ -106,6 +135,9 @@ def print_case(case: "Case", site: "Site") -> None:
         head.add_row("挂起 suspended", local(case.suspension.since, zone))
     elif case.is_open:
         head.add_row("时限 due", local(case.due_at, zone))
+    if waits := verdict_document(case):
+        words = f"{waits['machine']} · 前 before {waits['before']} · 后 after {waits['after']}"
+        head.add_row("待核查 verify", Text(words))
     console().print(head)
     for entry in case.entries:
         console().print(_entry(entry, site, zone), markup=False)

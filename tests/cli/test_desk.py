@@ -95,6 +95,11 @@ def test_who_decides_is_the_os_user_unless_said(
         (["report", "--month", "november", "--out", "x"], "--month: 'november' is not a month"),
         (["report", "--day", "2026-11-22", "--out", "."], "--out: .: is a directory"),
         (["report", "--day", "2026-11-22", "--format", "pdf", "--out", "x"], "'pdf'"),
+        (["report", "--day", "2026-11-22", "--public", "--out", "x"], "--public is of a month"),
+        (["report", "--day", "2026-11-22", "--part", "grids", "--out", "x"], "for --format csv"),
+        (["round", "--grid", "620902104999000"], "grid '620902104999000' is not in grids.csv"),
+        (["round", "--link", "nowhere"], "link 'nowhere' is no camera's"),
+        (["round", "morning", "--camera", "9"], "camera '9': not in cameras.csv"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(desk: Desk, arguments: list[str], said: str) -> None:
