@@ -23,6 +23,7 @@ from patrol.cli import (
     health,
     judge,
     keys,
+    looked,
     mosquitto,
     phone,
     probe,
@@ -48,7 +49,7 @@ cli = typer.Typer(
 for room in (
     service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
     users, judge, benches, desk, mosquitto, backups, keys, deliveries, stoppages, health,
-    handovers, suppressions, accept, phone, assets,
+    handovers, suppressions, accept, phone, assets, looked,
 ):  # fmt: skip
     room.register(cli)
 

@@ -8,27 +8,9 @@ from starlette.responses import JSONResponse, Response
 from patrol.console.asking import AtDesk, ForAudit
 from patrol.console.pages.common import camera_name
 from patrol.domain.ids import CameraId
+from patrol.report.words import DEEDS
 
 PER_PAGE: Final = 100
-DEEDS: Final = {
-    "view_picture": ("查看画面", "viewed a picture"),
-    "view_thumbnail": ("查看缩略图", "viewed a thumbnail"),
-    "view_reference": ("查看参考画面", "viewed the reference"),
-    "send_picture": ("画面发至网格", "picture sent to the ground"),
-    "open_link": ("打开一次性链接", "opened a one-time link"),
-    "reopen_link": ("一分钟内再次打开链接", "opened the link again within a minute"),
-    "visit": ("巡查取流", "visited by the patrol"),
-    "log_in": ("登录", "logged in"),
-    "export_report": ("导出报表", "exported a report"),
-    "add_account": ("新建账号", "added an account"),
-    "change_password": ("修改密码", "changed a password"),
-    "disable_account": ("停用账号", "disabled an account"),
-    "enable_account": ("启用账号", "enabled an account"),
-    "end_session": ("强制退出", "ended a session"),
-    "add_key": ("新建接口密钥", "made an API key"),
-    "revoke_key": ("撤销接口密钥", "revoked an API key"),
-    "back_up": ("备份", "made a backup"),
-}
 router = APIRouter()
 
 
