@@ -58,7 +58,8 @@ def _camera(cells: Cells, around: Surroundings, once: Once) -> Camera | None:
     grid = cells.needed("grid_code", "the grid where the camera stands")
     if around.grids is not None and grid and (reason := around.grids.problem_of(grid)):
         cells.wrong("grid_code", reason)
-    name = cells.needed("name", "the camera's name")
+    name = cells.needed("name", "the camera's name") and cells.words("name")
+    place = cells.words("place")
     address = _url(cells, "url", around.env)
     sub_address = _url(cells, "sub_url", around.env)
     longitude, latitude = _position(cells)
@@ -70,7 +71,7 @@ def _camera(cells: Cells, around: Surroundings, once: Once) -> Camera | None:
     if not cells.ok or not (address and placement and consent and priority):
         return None
     return Camera(
-        id=CameraId(ident), name=name, grid=GridCode(grid), place=cells.text("place") or name,
+        id=CameraId(ident), name=name, grid=GridCode(grid), place=place or name,
         url=address[0], sub_url=sub_address[0] if sub_address else "",
         link=LinkId(link or address[1]), household_ref=household, consent=consent,
         placement=placement, priority=priority, tags=_tags(cells.text("tags")),

@@ -16,6 +16,7 @@ from patrol.settings.problems import FileNotes
 T = TypeVar("T")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _OTHER_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
+_NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+", re.ASCII)
 
 
@@ -39,6 +40,13 @@ class Cells:
     def text(self, column: str) -> str:
         """The cell as it is; may be empty."""
         return self.row.cells[column]
+
+    def words(self, column: str) -> str:
+        """Free words on one line: they stand in lists, in messages and on pictures."""
+        text = self.row.cells[column]
+        if _NOT_ON_A_LINE.search(text):
+            self.wrong(column, f"{text!r} holds a line break or a control character, delete it")
+        return text
 
     def needed(self, column: str, example: str) -> str:
         """A cell that must not be empty."""

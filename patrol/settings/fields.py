@@ -4,13 +4,21 @@ Pure: no file is opened here. `said(error)` turns pydantic's own errors into the
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from patrol.domain.ids import plain_id_problem
@@ -22,11 +30,44 @@ DATABASES: Final = ("sqlite", "postgresql+psycopg")
 
 
 class Section(BaseModel):
-    """A mapping of a YAML file: unknown settings are errors, numbers are never made of texts."""
+    """A mapping of a YAML file: unknown settings are errors, and `true` is no number."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _no_truth_for_a_number(
+        cls, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        """Python takes True for 1; whoever writes `connections: true` meant something else."""
+        wanted = cls.model_fields[str(info.field_name)].annotation
+        found = _truth_in(value) if _has_number(wanted) and not _mentions(wanted, bool) else None
+        if found is not None:
+            raise ValueError(found)
+        return validate(value)
+
+
+def _truth_in(value: Any) -> str | None:
+    """What is wrong where true or false stands in it, in a list or a mapping too."""
+    if isinstance(value, bool):
+        return f"{str(value).lower()} is not a number"
+    inner: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, dict):
+        inner = ((f"{name}: ", part) for name, part in value.items())
+    elif isinstance(value, list):
+        inner = (("", part) for part in value)
+    found = ((name, _truth_in(part)) for name, part in inner)
+    return next((f"{name}{wrong}" for name, wrong in found if wrong is not None), None)
+
+
+def _has_number(kind: Any) -> bool:
+    return _mentions(kind, int) or _mentions(kind, float)
+
+
+def _mentions(kind: Any, wanted: type) -> bool:
+    return kind is wanted or any(_mentions(part, wanted) for part in get_args(kind))
 
 
 def clock_time(value: object) -> time:

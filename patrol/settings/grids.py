@@ -51,7 +51,7 @@ def _codes(read: Iterable[tuple[Cells, Grid | None]]) -> Iterable[str]:
 def _grid(cells: Cells, once: Once) -> Grid | None:
     code = cells.code("grid_code", grid_code_problem, "15 digits")
     once.check(cells, "grid_code")
-    name = cells.needed("name", "the grid's name")
+    name = cells.needed("name", "the grid's name") and cells.words("name")
     level = cells.choice("level", LEVELS)
     parent = cells.text("parent")
     if level is GridLevel.TOWN and parent:

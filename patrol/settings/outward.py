@@ -95,7 +95,7 @@ def hook_url(value: str) -> str:
     return value
 
 
-def base_url(value: str) -> str:
+def outside_url(value: str) -> str:
     """Where telephones reach the console: no credentials, no query; without the last slash."""
     if not value:
         return value
@@ -196,7 +196,7 @@ class SendingSection(Section):
 class LinksSection(Section):
     """`links:`."""
 
-    base_url: Annotated[str, AfterValidator(base_url)] = ""
+    base_url: Annotated[str, AfterValidator(outside_url)] = ""
     hours: float = Field(default=LinkSettings().lasts / timedelta(hours=1), gt=0, le=720)
 
     def policy(self) -> LinkSettings:

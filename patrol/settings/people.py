@@ -40,7 +40,7 @@ def load_people(path: Path, grids: Grids | None, notes: FileNotes) -> People | N
 def _person(cells: Cells, grids: Grids | None, once: Once) -> Person | None:
     ident = cells.code("person_id", plain_id_problem, "an identifier such as P-0001")
     once.check(cells, "person_id")
-    name = cells.needed("name", "what to call this person")
+    name = cells.needed("name", "what to call this person") and cells.words("name")
     role = cells.choice("role", ROLES)
     code = cells.needed("grid_code", "the grid that this person answers for")
     if grids is not None and code:

@@ -187,6 +187,14 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "4: sampling.stream: 'third' is unknown, give one of 'main' or 'sub'"),
         spoilt("site.yaml", "plans:", "quality:\n  blur_ratoi: 0.4\nplans:",
                "5: quality.blur_ratoi: unknown threshold, did you mean 'blur_ratio'?"),
+        spoilt("site.yaml", "plans:", "limits: {connections: true}\nplans:",
+               "4: limits.connections: true is not a number"),
+        spoilt("site.yaml", "plans:", "quality: {mean_dark: 30, blur_ratio: false}\nplans:",
+               "4: quality: blur_ratio: false is not a number"),
+        spoilt("site.yaml", "plans:", "links: {base_url: \"ftp://x\"}\nplans:",
+               "4: links.base_url: not an address, write https://HOST[:PORT]"),
+        spoilt("site.yaml", "plans:", "links: {base_url: \"https://u:s3cret@x\"}\nplans:",
+               "4: links.base_url: holds more than host, port and path, write https://HOST[:PORT]"),
         spoilt("site.yaml", "plans:", "limits: {mbit_s: .inf}\nplans:",
                "4: limits.mbit_s: '.inf' is not a number"),
         spoilt("site.yaml", "plans:", "database: sqlite:///x.db\nplans:",
@@ -278,7 +286,8 @@ def test_lines_are_physical_lines(town: Town) -> None:
     """A quoted cell may hold line breaks; an editor counts them."""
     town.spoil("cameras.csv", "村口", '"村口\n第二行\n第三行"')
     town.spoil("cameras.csv", "二号,620902104203001", "二号,620902104203777")
-    assert [line.split(": ")[0] for line in town.complaints()] == ["cameras.csv:5"]
+    said = [line.split(": ")[:2] for line in town.complaints()]
+    assert said == [["cameras.csv:2", "place"], ["cameras.csv:5", "grid_code"]]
 
 
 def test_every_problem_of_every_file_in_one_go(town: Town) -> None:
