@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import time
 from hashlib import sha256
 
+from patrol.domain.burnt_in import ClockTemplate
+
 Polygon = tuple[tuple[float, float], ...]
 MIN_POINTS = 3
 
@@ -57,6 +59,7 @@ class PictureAreas:
     visible: Polygon | None = None  # None: the whole frame was agreed with the household
     zones: tuple[Zone, ...] = field(default=())
     ignore: tuple[Polygon, ...] = ()  # what moves or changes there is nobody's business: a tree
+    clock: ClockTemplate | None = None  # None: it is not read
 
     def __post_init__(self) -> None:
         for polygon in (*self.ignore, *((self.visible,) if self.visible is not None else ())):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from patrol.domain.burnt_in import USUAL, ClockTemplate, Pattern
 from patrol.domain.category import BY_ID
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.zone import PictureAreas, Polygon, Zone, check_polygon
@@ -83,7 +84,30 @@ class _ZoneSection(Section):
         )  # fmt: skip
 
 
+def _clock_box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x, y, width, height = box
+    inside = min(box) >= 0 and x + width <= 1 and y + height <= 1
+    if not inside or width * height <= 0:
+        raise ValueError("is no part of the picture, give [x, y, width, height] within 0..1")
+    return box
+
+
+def _clock_format(text: str) -> str:
+    if (wrong := Pattern.problem(text)) is not None:
+        raise ValueError(wrong)
+    return text
+
+
+class _ClockSection(Section):
+    box: Annotated[tuple[float, float, float, float], AfterValidator(_clock_box)]
+    format: Annotated[str, AfterValidator(_clock_format)] = USUAL
+
+    def policy(self) -> ClockTemplate:
+        return ClockTemplate(box=self.box, format=self.format)
+
+
 class _AreasSection(Section):
+    clock: _ClockSection | None = None
     visible: PolygonPoints | None = None
     ignore: tuple[PolygonPoints, ...] = ()
     zones: tuple[_ZoneSection, ...] = ()
@@ -116,6 +140,7 @@ def load_areas(
         areas[camera] = PictureAreas(
             visible=section.visible, zones=tuple(zone.policy() for zone in section.zones),
             ignore=section.ignore,
+            clock=section.clock.policy() if section.clock is not None else None,
         )  # fmt: skip
     return areas, lines
 

@@ -14,6 +14,7 @@ from patrol.domain.observation import Light, Observation
 from patrol.ports import Detection, Detector
 from patrol.vision.change import ChangeReport, compare, explain
 from patrol.vision.change.regions import overlap
+from patrol.vision.clock_text import burnt_in_skew
 from patrol.vision.fire import FireRegion, propose
 from patrol.vision.mask import mask_visible
 from patrol.vision.memory import EyeMemory
@@ -109,6 +110,7 @@ def _faults(
         facts=sight.facts,
         now_local=sight.local.time(),
         light=sight.light,
+        burnt_in_s=burnt_in_skew(pictures, sight.areas.clock, sight.local),
     )
 
 

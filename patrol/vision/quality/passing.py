@@ -15,6 +15,7 @@ from streams.model import BgrImage, Freshness
 
 PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: "media_clock/1"}
 STILL_GAUGE = "still/1"
+BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.02  # of the values in those rows
 CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth
@@ -70,8 +71,18 @@ def slow_keyframe(facts: StreamTimings | None, limits: QualityLimits) -> Reading
     return take(Fault.SLOW_KEYFRAME, value, limits.slow_keyframe_s, "rtp_time/1", over=over)
 
 
-def clock_skew(facts: StreamTimings | None, limits: QualityLimits) -> Reading | None:
-    """The camera's clock is off ours: its burnt-in time is no evidence."""
+def clock_skew(
+    facts: StreamTimings | None, limits: QualityLimits, burnt_in_s: float | None = None
+) -> Reading | None:
+    """The camera's clock is off ours: its burnt-in time is no evidence.
+
+    `burnt_in_s`: how far the clock in the picture is ahead, where it could be read. It is what
+    people will see and quote, so it goes before what the stream's own clock says.
+    """
+    if burnt_in_s is not None:
+        value = abs(burnt_in_s)
+        over = value >= limits.clock_skew_s
+        return take(Fault.CLOCK_SKEW, value, limits.clock_skew_s, BURNT_IN_GAUGE, over=over)
     if facts is None or facts.clock_offset_s is None or not math.isfinite(facts.clock_offset_s):
         return None
     value = abs(facts.clock_offset_s)

@@ -41,7 +41,8 @@ EXPLAINS: Final[Mapping[Fault, tuple[Fault, ...]]] = {
     F.COLOR_CAST: (F.OCCLUSION,),
 }
 
-# Either looks like the other at its edges; the surer reading is the cause, or else the second.
+# Either looks like the other at its edges; the surer reading is the cause, or else the second. What
+# a decoder drew itself is no rival: nothing else looks like it.
 RIVALS: Final = ((F.ARTIFACTS, F.STRIPES),)
 
 # A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
@@ -63,10 +64,12 @@ def judge(
     facts: StreamTimings | None = None,
     now_local: time | None = None,
     light: Light | None = None,
+    burnt_in_s: float | None = None,
 ) -> QualityReport:
     """The verdict on the pictures of one visit (already masked; `visible` says where to look).
 
     `light`: what the caller knows better than the pictures can tell; None: they tell.
+    `burnt_in_s`: how far the burnt-in clock is ahead of ours; None: there is none that can be read.
     Never raises for what a picture holds: what is no picture is not usable.
     """
     rules = limits or QualityLimits()
@@ -79,7 +82,7 @@ def judge(
     visit = [
         passing.freeze([p for p in plain if p is not None], freshness, rules),
         passing.slow_keyframe(facts, rules),
-        passing.clock_skew(facts, rules),
+        passing.clock_skew(facts, rules, burnt_in_s),
         passing.infrared_stuck(light, history, now_local, rules),
     ]
     agreed = _agreed(causes)
@@ -142,6 +145,8 @@ def _causes(readings: Sequence[Reading]) -> frozenset[Fault]:
     """What is over and not explained; a cause that is itself explained still explains."""
     over = {reading.kind: reading.score for reading in readings if reading.over}
     explained = {effect for cause in over for effect in EXPLAINS.get(cause, ())}
+    if any(reading.over and reading.gauge == flaws.CONCEALED_GAUGE for reading in readings):
+        return frozenset(over) - explained - {F.STRIPES}
     for first, second in RIVALS:
         if first in over and second in over:
             explained.add(first if over[first] <= over[second] else second)
