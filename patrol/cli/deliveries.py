@@ -1,15 +1,26 @@
-"""`patrol deliveries`: webhooks and second channels that wait or were given up; try one again."""
+"""`patrol deliveries`: what does not go out just now, and why; try again what was given up.
 
-from typing import Annotated
+Cases whose word the gate holds (domain.sending), webhooks and second channels that wait or died.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from patrol.cli.common import AsJson, bad_input, console, print_json, site_of, store_of
+from patrol.cli.queue import utc
+
+if TYPE_CHECKING:
+    from patrol.domain.case import Case
+    from patrol.domain.delivery import Delivery
+    from patrol.settings import Site
+
+MOST_OPEN: Final = 10_000  # cases looked through: far more than a town can have open
 
 
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="外部通知队列。 Webhooks and second channels.")
+    group = typer.Typer(no_args_is_help=True, help="待发与暂缓。 What waits, and why.")
     group.command("list")(show)
     group.command("retry")(retry)
     cli.add_typer(group, name="deliveries")
@@ -21,37 +32,70 @@ def show(
     limit: Annotated[int, typer.Option("--limit", min=1, help="最多几条。 At most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """待送数量与已放弃的,附原因。 What waits, and what was given up with the reason."""
-    with store_of(site_of(context)) as store, store.begin_read() as uow:
+    """暂缓、待送与已放弃的,附原因。 What is held, waits, or was given up, with the reason."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
         waiting, dead = uow.deliveries.waiting(), uow.deliveries.dead(limit=limit)
+        unsent = uow.outbox.unsent()
+        held = [case for case in uow.cases.list(open_only=True, limit=MOST_OPEN) if case.hold]
     if as_json:
         print_json(
             {
                 "waiting": {
-                    target: {"count": count, "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
+                    target: {"count": count, "since": utc(since)}
                     for target, (count, since) in waiting.items()
                 },
-                "dead": [
-                    {
-                        "target": one.target,
-                        "key": one.key,
-                        "event": one.event,
-                        "tries": one.tries,
-                        "reason": one.problem,
-                        "at": f"{one.ended_at:%Y-%m-%dT%H:%M:%SZ}" if one.ended_at else None,
-                    }
-                    for one in dead
-                ],
+                "dead": [_dead(one) for one in dead],
+                "unsent": unsent,
+                "held": [_held(case) for case in held],
             }
         )
         return
     out = console()
+    for case in held:
+        _say_held(case, site)
+    if unsent:
+        out.print(f"MQTT: 待发 unsent {unsent}")
     for target, (count, since) in waiting.items():
         out.print(f"{target}: 待送 waiting {count}, since {since:%Y-%m-%d %H:%M} UTC")
     for one in dead:
         out.print(f"{one.target} {one.key}: 已放弃 given up: {one.problem}", soft_wrap=True)
-    if not waiting and not dead:
+    if not (waiting or dead or held or unsent):
         out.print("没有待送或放弃的通知。 Nothing waits, nothing was given up.")
+
+
+def _dead(one: "Delivery") -> dict[str, Any]:
+    return {
+        "target": one.target,
+        "key": one.key,
+        "event": one.event,
+        "tries": one.tries,
+        "reason": one.problem,
+        "at": utc(one.ended_at),
+    }
+
+
+def _held(case: "Case") -> dict[str, Any]:
+    hold = case.hold
+    return {
+        "case": case.id,
+        "grid": case.grid,
+        "why": hold.why if hold else None,
+        "first_word": case.is_untold,
+        "since": utc(hold.since) if hold else None,
+        "until": utc(hold.until) if hold else None,
+    }
+
+
+def _say_held(case: "Case", site: "Site") -> None:
+    if case.hold is None:
+        return
+    until = case.hold.until.astimezone(site.settings.site.tz)
+    what = "首次推送 first word" if case.is_untold else "并案更新 repeat"
+    console().print(
+        f"{case.id} {case.grid}: {what} 暂缓 held: {case.hold.why}, 至 until {until:%m-%d %H:%M}",
+        soft_wrap=True,
+    )
 
 
 def retry(

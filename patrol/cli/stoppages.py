@@ -1,7 +1,7 @@
 """`patrol pause|resume|maintenance`: what is deliberately not patrolled, by whom and why."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +15,8 @@ from patrol.cli.common import (
     site_of,
     store_of,
 )
+from patrol.cli.numbered import Ending, end_by_number
+from patrol.cli.queue import utc
 
 if TYPE_CHECKING:
     from patrol.domain.stoppage import Scope, Stoppage
@@ -25,6 +27,13 @@ Until = Annotated[
     str, typer.Option("--until", metavar="TIME", help="到何时,本地 2026-11-22 18:00。 Local time.")
 ]
 Start = Annotated[str, typer.Option("--from", metavar="TIME", help="从何时,默认现在。 Now if not.")]
+
+MAINTENANCE: Final = Ending(
+    end=lambda uow, number, by, now: uow.stoppages.end(number, by=by, now=now),
+    done="ended",
+    done_zh="已结束",
+    none="is over already, or never was; `patrol maintenance list` shows all",
+)
 
 
 def register(cli: typer.Typer) -> None:
@@ -114,18 +123,7 @@ def end(
     as_json: AsJson = False,
 ) -> None:
     """维护提前结束。 End it before its time."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
-    now, who = SystemClock().now(), operator(by)
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        ended = uow.stoppages.end(number, by=who, now=now)
-        uow.commit()
-    if not ended:
-        bad_input(f"{number}: is over already, or never was; `patrol maintenance list` shows all")
-    if as_json:
-        print_json({"ended": number, "by": who})
-    else:
-        console().print(f"{number} 已结束 ended", markup=False)
+    end_by_number(context, number, MAINTENANCE, by=by, as_json=as_json)
 
 
 def show(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -201,8 +199,8 @@ def _document(one: "Stoppage") -> dict[str, Any]:
         "number": one.number,
         "scope": str(one.scope),
         "subject": one.subject,
-        "from": text(one.start),
-        "until": text(one.until),
+        "from": utc(one.start),
+        "until": utc(one.until),
         "reason": one.reason,
         "by": one.by,
     }

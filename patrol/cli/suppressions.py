@@ -1,20 +1,20 @@
 """`patrol suppressions`, `patrol suppress revoke`: what is not proposed for a while, and why."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from patrol.cli.common import (
     AsJson,
     By,
-    bad_input,
     console,
-    operator,
     print_json,
     site_of,
     store_of,
 )
+from patrol.cli.numbered import Ending, end_by_number
+from patrol.cli.queue import utc
 
 if TYPE_CHECKING:
     from patrol.domain.suppression import Suppression
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 Everything = Annotated[
     bool, typer.Option("--all", help="也列已过期、已撤销的。 Ended ones, too.", show_default=False)
 ]
+
+SUPPRESSION: Final = Ending(
+    end=lambda uow, number, by, now: uow.suppressions.revoke(number, by=by, now=now),
+    done="revoked",
+    done_zh="已撤销",
+    none="holds nothing; `patrol suppressions` lists those that stand",
+)
 
 
 def register(cli: typer.Typer) -> None:
@@ -68,18 +75,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
-    now, who = SystemClock().now(), operator(by)
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        revoked = uow.suppressions.revoke(number, by=who, now=now)
-        uow.commit()
-    if not revoked:
-        bad_input(f"{number}: holds nothing; `patrol suppressions` lists those that stand")
-    if as_json:
-        print_json({"revoked": number, "by": who})
-    else:
-        console().print(f"{number} 已撤销 revoked", markup=False)
+    end_by_number(context, number, SUPPRESSION, by=by, as_json=as_json)
 
 
 def _document(one: "Suppression", now: datetime) -> dict[str, Any]:
@@ -93,9 +89,9 @@ def _document(one: "Suppression", now: datetime) -> dict[str, Any]:
         "box": list(one.box) if one.box else None,
         "reason": one.reason,
         "owner": one.owner,
-        "created_at": text(one.created_at),
-        "until": text(one.until),
+        "created_at": utc(one.created_at),
+        "until": utc(one.until),
         "standing": one.revoked_at is None and now < one.until,
-        "revoked_at": text(one.revoked_at),
+        "revoked_at": utc(one.revoked_at),
         "revoked_by": one.revoked_by,
     }

@@ -75,10 +75,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long pictures live; the deletion is written down."""
+    """How long pictures live; the deletion is written down. And how long messages do."""
 
     sample_days: int = 7  # an ordinary look that showed nothing
     evidence_days: int = 180  # what a finding or a case stands on
+    # Reports look back a year for when a case was pushed. Never less than what the relay tells a
+    # broker again that forgot everything (90 days).
+    message_days: int = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,6 @@ class ConsoleSettings:
     tls_key: Path | None = None
     behind_tls: bool = False  # a proxy in front speaks https
     session_h: float = 12.0  # a shift and its hand-over
-    live_s: float = 60.0  # a live look ends by itself
-    live_at_once: int = 3  # of the whole house: two operators and a duty lead
     live_s: float = 60.0  # a live look ends by itself
     live_at_once: int = 3  # of the whole house: two operators and a duty lead
     tiles: str = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere

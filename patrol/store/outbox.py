@@ -198,13 +198,12 @@ class SqlOutbox:
         """See the port."""
         here = outbox.c.topic.startswith(under, autoescape=True)
         fresh = cases.c.dispatched_at >= since, cases.c.level.in_(list(IN_OFFICE_HOURS))
-        first = (
-            select(func.min(outbox.c.queued_at))
-            .join(cases, cases.c.id == outbox.c.case)
-            .where(outbox.c.queued_at >= since, here, *fresh)
-            .group_by(outbox.c.case)
-        )
-        return sorted(row[0] for row in self._db.all(first))
+        # Not grouped by the database, which would walk the whole index of cases for that.
+        told = select(outbox.c.case, outbox.c.queued_at).join(cases, cases.c.id == outbox.c.case)
+        first: dict[str, datetime] = {}
+        for row in self._db.all(told.where(outbox.c.queued_at >= since, here, *fresh)):
+            first[row.case] = min(row.queued_at, first.get(row.case, row.queued_at))
+        return sorted(first.values())
 
     def prune(self, before: datetime, *, limit: int) -> int:
         """See the port."""

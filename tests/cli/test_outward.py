@@ -3,12 +3,18 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from patrol.cli.root import run
+from patrol.dispatch import Wire
+from patrol.dispatch.sending import SendGate
 from patrol.domain.delivery import Delivery
+from patrol.domain.sending import SendLimits
+from patrol.review import confirm
 from patrol.store import open_store
+from simulators import hamlet
 
 SOURCE = Path(__file__).parents[2] / "config"
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
@@ -66,6 +72,32 @@ def test_a_key_is_shown_once_and_revoked_at_once(shell: Shell) -> None:
     assert json.loads(shell("key", "list", "--json")[1])[0]["revoked_at"]
     code, _, err = shell("key", "add", "county", "--scope", "everything")
     assert (code, "'everything' is unknown" in err) == (2, True)
+
+
+def test_what_is_held_is_listed_with_its_reason(shell: Shell, sqlite_database: str) -> None:
+    registry = hamlet.registry()
+    gate = SendGate(site="shangba", registry=registry, limits=SendLimits(new_per_hour=1))
+    wire = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)
+    with open_store(sqlite_database) as store, store.begin() as uow:
+        for number in (1, 2):
+            lead = hamlet.finding(f"F{number}", category=f"kind_{number}")
+            uow.findings.add(lead)
+            confirm(uow, lead.id, by="op", now=hamlet.NOON, registry=registry, announcer=wire,
+                    gate=gate)  # fmt: skip
+        uow.commit()
+    shell("--version")  # what was logged above is said
+    document = json.loads(shell("deliveries", "list", "--json")[1])
+    assert document["unsent"] == 1
+    (held,) = document["held"]
+    assert held | {"case": ""} == {
+        "case": "", "grid": hamlet.GROUP, "why": "grid_busy", "first_word": True,
+        "since": "2026-11-22T04:00:00Z", "until": "2026-11-22T05:00:00Z",
+    }  # fmt: skip
+    assert "暂缓 held: grid_busy, 至 until 11-22 13:00" in shell("deliveries", "list")[1]
+    one = json.loads(shell("case", held["case"], "--json")[1])
+    assert one["held"]["why"] == "grid_busy"
+    assert [event["what"] for event in one["events"]] == ["dispatch", "hold"]
+    assert "暂缓推送 held" in shell("case", held["case"])[1]
 
 
 def test_what_was_given_up_is_tried_again(shell: Shell, sqlite_database: str) -> None:

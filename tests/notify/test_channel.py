@@ -3,17 +3,28 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typing_extensions import override
 
-from patrol.dispatch.courier import Answer
+from patrol.dispatch import Relay, Wire
+from patrol.dispatch.courier import Answer, Courier
+from patrol.dispatch.notices import Target, Unheard
 from patrol.domain.delivery import Delivery
+from patrol.domain.ids import PersonId
+from patrol.domain.levels import Level
 from patrol.notify import Channel, ChannelUnusable, Messenger, read_addresses
+from patrol.review import confirm
+from simulators import hamlet
+from simulators.broker import MemoryBroker
+from simulators.clock import ManualClock
+from simulators.store import MemoryStore
 
 pytest.importorskip("apprise")
 # One of Apprise's plugins imports it where it still exists.
@@ -103,6 +114,41 @@ def test_what_apprise_does_not_know_is_found_at_start(address: str) -> None:
         Messenger(Channel(name="duty-1", address=address, events=frozenset()))
     assert "notify.duty-1" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_urgent_case_that_no_device_received_reaches_the_gateway_within_its_clock(
+    gateway: Gateway,
+) -> None:
+    """From the confirmation to the HTTP request: level I, three minutes, nobody's device."""
+    registry, store, clock = hamlet.registry(), MemoryStore(), ManualClock(hamlet.NOON)
+    leader = replace(registry.people[PersonId("leader")], phone="13800000001")
+    registry = replace(registry, people={**registry.people, leader.id: leader})
+    wire = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)
+    relay = Relay(store, MemoryBroker(), clock, holder="r")
+    with store.begin() as uow:
+        lead = hamlet.finding()
+        uow.findings.add(lead)
+        confirm(
+            uow, lead.id, by="op", now=clock.now(), registry=registry, announcer=wire,
+            level=Level.URGENT,
+        )  # fmt: skip
+        uow.commit()
+    relay.drain(1.0)
+    address = f"json://127.0.0.1:{gateway.server_port}/sms/{{phone}}"
+    channel = Channel(name="leader-1", address=address, events=frozenset({"unheard"}))
+    targets = [Target(channel.target, channel.events)]
+    unheard = Unheard(store=store, registry=registry, targets=targets)
+    courier = Courier(channel.target, store, Messenger(channel).carry, clock, "c")
+    clock.sleep(179)
+    assert (unheard.tick(clock.now()), courier.step()) == (0, 0)
+    clock.sleep(1)
+    assert (unheard.tick(clock.now()), courier.step()) == (1, 1)
+    ((path, body),) = gateway.got
+    assert path == "/sms/13800000001"
+    assert "手机尚未收到" in body["message"]
+    assert "【巡查线索·特急】" in body["message"]
+    unheard.tick(clock.now())  # killed before the ladder moved it, say
+    assert courier.step() == 0, "told once"
 
 
 def test_addresses_stand_one_a_line(tmp_path: Path) -> None:

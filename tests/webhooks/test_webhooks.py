@@ -4,10 +4,12 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,6 +169,27 @@ def test_the_signature_is_the_standard_s(quick: House, receiver: Receiver) -> No
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(SECRET, signed, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+def test_the_page_s_own_example_tells_genuine_from_forged(
+    quick: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(program, "docs/operations.md", "exec"), names)  # noqa: S102  the page's example
+    is_genuine = names["is_genuine"]
+    monkeypatch.setattr(names["time"], "time", quick.clock.now().timestamp)
+    quick.confirm()
+    quick.work()
+    headers, body = receiver.got[0]
+    assert is_genuine(SECRET, headers, body)
+    assert not is_genuine(SECRET, headers, body + b" ")
+    assert not is_genuine(SECRET[::-1], headers, body)
+    assert not is_genuine(SECRET, {**headers, "webhook-id": "another"}, body)
+    later = quick.clock.now().timestamp() + 301
+    monkeypatch.setattr(names["time"], "time", lambda: later)
+    assert not is_genuine(SECRET, headers, body), "somebody says it again"
 
 
 def test_a_failing_server_gets_it_again_under_the_same_key(
