@@ -192,9 +192,6 @@ def _moment(text: str, site: "Site") -> datetime | None:
 
 
 def _document(one: "Stoppage") -> dict[str, Any]:
-    def text(at: datetime | None) -> str | None:
-        return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
-
     return {
         "number": one.number,
         "scope": str(one.scope),

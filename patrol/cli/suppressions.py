@@ -79,9 +79,6 @@ def revoke(
 
 
 def _document(one: "Suppression", now: datetime) -> dict[str, Any]:
-    def text(at: datetime | None) -> str | None:
-        return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
-
     return {
         "id": one.number,
         "camera": one.camera,
