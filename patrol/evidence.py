@@ -191,12 +191,18 @@ class Swept:
     failed: int = 0  # could not be removed: still in the index, tried again next time
 
 
-def sweep(store: Store, evidence: EvidenceStore, now: datetime) -> Swept:
+def sweep(
+    store: Store, evidence: EvidenceStore, now: datetime, *, most_bytes: int | None = None
+) -> Swept:
     """Delete every picture whose time has come, and write each deletion into the ledger.
+
+    With `most_bytes` the oldest samples' time comes early while more than that is stored.
 
     The file goes first and the ledger's line after it: a line always means that the picture is
     gone. Killed in between, the next sweep finds the file missing and writes the line.
     """
+    if most_bytes is not None:
+        _make_room(store, most_bytes, now)
     deleted = missing = failed = 0
     why: str | None = None
     while True:
@@ -218,6 +224,14 @@ def sweep(store: Store, evidence: EvidenceStore, now: datetime) -> Swept:
             if failed:
                 log.warning("pictures not deleted", extra={"count": failed, "error": why})
             return Swept(deleted=deleted, missing=missing, failed=failed)
+
+
+def _make_room(store: Store, most_bytes: int, now: datetime) -> None:
+    with store.begin() as uow:
+        early = uow.pictures.make_room(most_bytes=most_bytes, now=now)
+        uow.commit()
+    if early:
+        log.warning("samples deleted early", extra={"count": early, "most_mb": most_bytes >> 20})
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from patrol.domain.observation import Light
 from patrol.domain.ranking import NO_PERSON
 from patrol.domain.registry import Registry, camera_card
 from patrol.domain.round import StoredPicture
+from patrol.ports.evidence import ROOM_NEEDED, SAMPLE
 from simulators.store_books import index_pictures
 from simulators.store_rows import Journal, Rows
 
@@ -118,6 +119,18 @@ class MemoryPictures:
         until = max(known.delete_after, until)
         self.rows[sha256] = replace(known, purpose=purpose, delete_after=until)
         return True
+
+    def make_room(self, *, most_bytes: int, now: datetime) -> int:
+        """See the port."""
+        living = [p for p in self.rows.values() if p.delete_after > now]
+        over, gone = sum(p.bytes for p in living) - most_bytes, 0
+        samples = [p for p in living if p.purpose == SAMPLE]
+        for picture in sorted(samples, key=lambda p: (p.taken_at, p.sha256)):
+            if over <= 0:
+                break
+            self.rows[picture.sha256] = replace(picture, delete_after=now, purpose=ROOM_NEEDED)
+            over, gone = over - picture.bytes, gone + 1
+        return gone
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
         """See the port."""

@@ -163,7 +163,8 @@ def _rotas(
 def _upkeep(app: App) -> None:
     """Pictures whose time has come go, and leads that nobody decided are put away."""
     now = app.clock.now()
-    sweep(app.store, app.evidence, now)
+    most_mb = app.site.settings.retention.evidence_mb
+    sweep(app.store, app.evidence, now, most_bytes=most_mb << 20 if most_mb else None)
     for finding in age(app.store, now):
         log.info("nobody decided", finding=finding.id)
 

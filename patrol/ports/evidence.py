@@ -9,6 +9,9 @@ from patrol.domain.observation import Light
 from patrol.domain.picture_link import Opening
 from patrol.domain.round import StoredPicture
 
+SAMPLE = "sample"  # a look that showed nothing
+ROOM_NEEDED = "sample, room was needed"
+
 
 class EvidenceFull(Exception):
     """The evidence store cannot take more (disk full, quota). Stops the round, which resumes."""
@@ -40,6 +43,13 @@ class Pictures(Protocol):
         """Evidence of a case outlives the sample that it was; never shortens a life.
 
         False: it is not stored (any more).
+        """
+
+    def make_room(self, *, most_bytes: int, now: datetime) -> int:
+        """Where more than that is stored, the oldest samples fall due now; how many.
+
+        Only looks that showed nothing (purpose "sample"): never what a finding or a case stands
+        on. The ledger tells them by their purpose, ROOM_NEEDED.
         """
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:

@@ -79,6 +79,7 @@ class Retention:
 
     sample_days: int = 7  # an ordinary look that showed nothing
     evidence_days: int = 180  # what a finding or a case stands on
+    evidence_mb: int | None = None  # of all pictures; beyond it the oldest samples go early
     # Reports look back a year for when a case was pushed. Never less than what the relay tells a
     # broker again that forgot everything (90 days).
     message_days: int = 400

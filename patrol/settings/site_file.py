@@ -97,6 +97,7 @@ class _LimitsSection(Section):
 class _RetentionSection(Section):
     sample_days: int = Field(default=Retention().sample_days, ge=1, le=365)
     evidence_days: int = Field(default=Retention().evidence_days, ge=1, le=3650)
+    evidence_mb: int | None = Field(default=None, ge=100, le=100_000_000)
     message_days: int = Field(default=Retention().message_days, ge=100, le=3650)
 
 

@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, case, select
+from sqlalchemy import Executable, Row, bindparam, case, func, select
 
 from patrol.domain.access import utc_text
 from patrol.domain.ids import Sha256
 from patrol.domain.round import StoredPicture
+from patrol.ports.evidence import ROOM_NEEDED, SAMPLE
 from patrol.store.chain import Chain
 from patrol.store.db import Db, Insert
 from patrol.store.tables import deletions, pictures
@@ -103,6 +104,24 @@ class SqlPictures:
         """See the port."""
         row = {"this": sha256, "until": until, "what_for": purpose}
         return self._db.changed(_KEEP, row) == 1
+
+    def make_room(self, *, most_bytes: int, now: datetime) -> int:
+        """See the port."""
+        living = pictures.c.delete_after > now
+        over = (self._db.scalar(select(func.sum(pictures.c.bytes)).where(living)) or 0) - most_bytes
+        oldest = select(pictures.c.sha256, pictures.c.bytes).where(
+            living, pictures.c.purpose == SAMPLE
+        )
+        going: list[dict[str, str]] = []
+        for row in self._db.all(oldest.order_by(pictures.c.taken_at, pictures.c.sha256)):
+            if over <= 0:
+                break
+            going.append({"this": row.sha256})
+            over -= row.bytes
+        if going:
+            due = pictures.update().where(pictures.c.sha256 == bindparam("this"))
+            self._db.run(due.values(delete_after=now, purpose=ROOM_NEEDED), going)
+        return len(going)
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
         """See the port."""

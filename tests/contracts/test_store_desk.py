@@ -14,6 +14,7 @@ from patrol.domain.message import DeadLetter
 from patrol.domain.observation import Light
 from patrol.domain.registry import Registry
 from patrol.ports import Store
+from patrol.ports.evidence import ROOM_NEEDED
 
 HOUR = timedelta(hours=1)
 
@@ -200,6 +201,22 @@ def test_deletion_drops_the_index_and_keeps_the_facts(store: Store, make: Any) -
         assert unit.rounds.books(a_round.id).pictures == 3
         (visit,) = unit.rounds.visits(a_round.id)
         assert visit.pictures == taken
+
+
+def test_room_is_made_by_the_oldest_samples_alone(store: Store, make: Any) -> None:
+    old, new = make.picture("old", taken_at=make.now - HOUR), make.picture("new")
+    kept = make.picture("kept", taken_at=make.now - 9 * HOUR, purpose="evidence")
+    with store.begin() as unit:
+        for picture in (old, new, kept):
+            unit.pictures.add(picture)
+        assert unit.pictures.make_room(most_bytes=120_000, now=make.now) == 0
+        assert unit.pictures.make_room(most_bytes=119_999, now=make.now) == 1
+        (due,) = unit.pictures.expired(make.now)
+        assert (due.sha256, due.purpose) == (old.sha256, ROOM_NEEDED)
+        unit.pictures.deleted(due.sha256, make.now)
+        assert unit.pictures.make_room(most_bytes=0, now=make.now) == 1
+        assert unit.pictures.get(kept.sha256) == kept
+        unit.commit()
 
 
 def test_memories_per_camera_and_light(store: Store, make: Any) -> None:

@@ -71,3 +71,23 @@ def test_what_cannot_be_removed_is_not_called_deleted() -> None:
     names = stocked(store, evidence, 300, timedelta(days=1))
     assert sweep(store, evidence, NOW) == Swept(failed=300)
     assert indexed(store, names) == 300
+
+
+def test_the_oldest_samples_go_early_when_room_is_needed() -> None:
+    store, evidence = MemoryStore(), MemoryEvidence()
+    older = stocked(store, evidence, 5, timedelta(days=-1))
+    newer = stocked(store, evidence, 5, timedelta(days=-2))
+    assert sweep(store, evidence, NOW, most_bytes=10) == Swept()
+    assert sweep(store, evidence, NOW, most_bytes=7) == Swept(deleted=3)
+    assert (indexed(store, older), indexed(store, newer)) == (2, 5)
+
+
+def test_what_a_case_stands_on_stays_however_little_room_there_is() -> None:
+    store, evidence = MemoryStore(), MemoryEvidence()
+    names = stocked(store, evidence, 4, timedelta(days=-1))
+    with store.begin() as uow:
+        uow.pictures.keep(names[0], purpose="before", until=NOW + timedelta(days=180))
+        uow.pictures.keep(names[1], purpose="evidence", until=NOW + timedelta(days=180))
+        uow.commit()
+    assert sweep(store, evidence, NOW, most_bytes=0) == Swept(deleted=2)
+    assert indexed(store, names[:2]) == 2
