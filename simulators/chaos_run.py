@@ -36,6 +36,7 @@ from simulators.town.config import Place, write_config
 
 HEALED_WITHIN_S: Final = 120.0  # after everything works again
 SITE: Final = "shangba"
+CONNECTED_WITHIN_S: Final = 3.0  # to cut a cable that nobody uses is no disturbance
 NO_ROOM: Final = "no space left"  # patrol.store.errors says so, whatever the database
 EVERYTHING: Final = 100_000
 HAPPENS: Final = (  # in every run, or the run was no test
@@ -127,6 +128,9 @@ class Run:
         self.broker.start()
 
     def _cut(self) -> None:
+        until_s = self._clock.monotonic_s() + CONNECTED_WITHIN_S
+        while not self.proxy.connections and self._clock.monotonic_s() < until_s:
+            self._clock.sleep(0.02)
         self.toll["connections cut"] += self.proxy.cut()
 
     def _hang_up(self) -> None:

@@ -30,10 +30,16 @@ class Proxy:
         with self._lock:
             self._is_up = False
             pairs, self._pairs = self._pairs, []
-        living = sum(end.fileno() >= 0 for end in pairs) // 2
+        living = _living(pairs)
         for end in pairs:
             _hang_up(end)
         return living
+
+    @property
+    def connections(self) -> int:
+        """Of a client and its broker, just now."""
+        with self._lock:
+            return _living(self._pairs)
 
     def heal(self) -> None:
         """Plugged in again."""
@@ -67,6 +73,10 @@ class Proxy:
             self._pairs += [near, far]
         for one, other in ((near, far), (far, near)):
             threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+
+def _living(pairs: list[socket.socket]) -> int:
+    return sum(end.fileno() >= 0 for end in pairs) // 2
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
