@@ -178,6 +178,7 @@ class Confirm(Document):
     category: str | None = Field(None, max_length=64)
     level: Level | None = None
     note: str = Field("", max_length=500)
+    phoned: str = Field("", max_length=200, description="level I: who was phoned first")
 
 
 class Dismiss(Document):

@@ -101,7 +101,12 @@ def confirm(
     """Make a case of it; the grid leader is told. 409 when somebody decided before."""
     try:
         case = doors.confirm(
-            finding_id, by=_by(key), category=said.category, level=said.level, note=said.note
+            finding_id,
+            by=_by(key),
+            category=said.category,
+            level=said.level,
+            note=said.note,
+            phoned=said.phoned,
         )
     except KeyError:
         raise NotFound(f"finding {finding_id}") from None

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from patrol.api import create_api
 from patrol.console import SiteFacts
-from patrol.dispatch import Wire
+from patrol.dispatch import Wire, desk
 from patrol.domain.account import ApiKey
 from patrol.domain.api_key import PREFIX, SCOPES, hash_secret
 from patrol.domain.calendar import Calendar
@@ -50,7 +50,7 @@ class Doors:
 
     def confirm(
         self, finding_id: str, *, by: str, category: str | None = None,
-        level: Level | None = None, note: str = "",
+        level: Level | None = None, note: str = "", phoned: str = "",
     ) -> Case:  # fmt: skip
         with self.store.begin() as uow:
             case = confirm(
@@ -58,6 +58,8 @@ class Doors:
                 announcer=Wire(site="shangba", zone=ZONE, registry=self.registry),
                 category=category, level=level, note=note,
             )  # fmt: skip
+            if phoned:
+                case = desk.phoned(uow, case.id, by=by, now=self.clock.now(), note=phoned)
             uow.commit()
         return case
 
@@ -208,10 +210,11 @@ def test_a_finding_is_confirmed_once(doors: Doors, client: Client) -> None:
     mine = key(doors, "findings:read", "findings:decide", "cases:read")
     (waiting,) = client.get("/findings", headers=mine).json()
     path = f"/findings/{waiting['id']}"
-    made = client.post(f"{path}/confirm", headers=mine, json={"level": "II", "note": "快去"})
+    made = client.post(f"{path}/confirm", headers=mine, json={"level": "I", "phoned": "老王接听"})
     assert made.status_code == 201, made.text
     case = made.json()
-    assert (case["level"], case["state"]) == ("II", "dispatched")
+    assert (case["level"], case["state"]) == ("I", "dispatched")
+    assert [event["what"] for event in case["events"]] == ["dispatch", "phone"]
     assert case["events"][0]["by"] == "api:county"
     again = client.post(f"{path}/dismiss", headers=mine, json={"reason": "shadow"})
     assert again.status_code == 409
