@@ -39,4 +39,4 @@ class Pointer:
         if picture is None:
             log.warning("a stored picture cannot be read", camera=camera.id)
             return None
-        return most_different(memory, light, picture, camera.areas.visible)
+        return most_different(memory, light, picture, camera.areas)

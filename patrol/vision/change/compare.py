@@ -28,7 +28,7 @@ AREA_CHANGED = "visible_area"  # why a reference is suspended
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Look:
+class Look:
     """One picture, brought onto the reference and compared."""
 
     picture: Working
@@ -61,17 +61,18 @@ def compare(
         return ChangeReport(state=state, memory=memory)
     if not memory.holds_for(areas.visible):
         return ChangeReport(state=SceneState.SUSPENDED, memory=suspend(memory, AREA_CHANGED))
-    first = _look(small[0], model, areas, memory.light)
+    first = look_at(small[0], model, areas, memory.light)
     shift = measure_shift(first.alignment, model, small[0])
     if shift.moved or (memory.state is SceneState.SUSPENDED and not first.alignment.sure):
         return ChangeReport(state=memory.state, memory=memory, shift=shift)
     if memory.state is SceneState.SUSPENDED:
         memory = replace(memory, state=SceneState.READY, why="")  # back where it was approved
-    others = [_look(p, model, areas, memory.light) for p in small[1:] if p.size == memory.size]
+    others = [look_at(p, model, areas, memory.light) for p in small[1:] if p.size == memory.size]
     return _report(memory, model, [first, *others], shift, at=at)
 
 
-def _look(picture: Working, model: Model, areas: PictureAreas, light: Light) -> _Look:
+def look_at(picture: Working, model: Model, areas: PictureAreas, light: Light) -> Look:
+    """Bring it onto the reference and compare, inside the visible area and outside the ignored."""
     alignment = align(model.picture, picture, model.points)
     where = visible_mask(picture.size, areas.visible, areas.ignore)
     inside = np.ones(picture.grey.shape, bool)
@@ -79,7 +80,7 @@ def _look(picture: Working, model: Model, areas: PictureAreas, light: Light) -> 
         picture, inside = onto_reference(picture, alignment)
     where = inside if where is None else where & inside
     found = differences(picture, model.picture, where, colourless=light is Light.INFRARED)
-    return _Look(picture, alignment, where, found, changed_mask(found, model, where))
+    return Look(picture, alignment, where, found, changed_mask(found, model, where))
 
 
 def measure_shift(alignment: Alignment, model: Model, picture: Working) -> ShiftReading:
@@ -115,7 +116,7 @@ def _textured(picture: Working, model: Model) -> bool:
 def _report(
     memory: SceneMemory,
     model: Model,
-    looks: list[_Look],
+    looks: list[Look],
     shift: ShiftReading,
     *,
     at: datetime,
@@ -145,7 +146,7 @@ def _report(
     )
 
 
-def _motion(looks: list[_Look], *, colourless: bool) -> Float | None:
+def _motion(looks: list[Look], *, colourless: bool) -> Float | None:
     """Differences between the visit's own pictures."""
     if len(looks) < 2:  # noqa: PLR2004  it takes two
         return None

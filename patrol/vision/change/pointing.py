@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Box, Light
-from patrol.domain.zone import Polygon
+from patrol.domain.zone import PictureAreas
+from patrol.vision.change.compare import look_at
 from patrol.vision.memory import EyeMemory
-from patrol.vision.reference.align import align, onto_reference
-from patrol.vision.reference.differences import differences
-from patrol.vision.reference.memory import SceneMemory
-from patrol.vision.reference.working import Float, as_float, visible_mask, working
+from patrol.vision.reference.working import Float, as_float, working
 
 BLUR_PX: Final = 15  # one odd pixel is no place
 PART_OF_PEAK: Final = 0.6  # what belongs to the place
@@ -24,28 +22,16 @@ LEAST_SIDE: Final = 0.06  # of the picture: a smaller box would be no newcomer's
 
 
 def most_different(
-    blob: bytes | None, light: Light, picture: NDArray[np.generic], visible: Polygon | None
+    blob: bytes | None, light: Light, picture: NDArray[np.generic], areas: PictureAreas
 ) -> Box | None:
     """The box of that place, as fractions; None while there is no reference to compare with."""
-    scene = EyeMemory.from_bytes(blob, light).scene
-    found = _differences(scene, picture, visible) if scene is not None else None
-    return None if found is None else _around_peak(found)
-
-
-def _differences(
-    scene: SceneMemory, picture: NDArray[np.generic], visible: Polygon | None
-) -> Float | None:
-    model, small = scene.model, working(picture)
-    if model is None or small.size != scene.size:
+    scene, small = EyeMemory.from_bytes(blob, light).scene, working(picture)
+    if scene is None or scene.model is None or small.size != scene.size:
         return None
-    alignment = align(model.picture, small, model.points)
-    where = visible_mask(small.size, visible)
-    if alignment.sure:
-        small, inside = onto_reference(small, alignment)
-        where = inside if where is None else where & inside
-    infrared = scene.light is Light.INFRARED
-    found = differences(small, model.picture, where, colourless=infrared).strongest
-    return found if where is None else as_float(np.where(where, found, 0.0))
+    if not scene.holds_for(areas.visible):
+        return None
+    look = look_at(small, scene.model, areas, scene.light)
+    return _around_peak(as_float(np.where(look.where, look.found.strongest, 0.0)))
 
 
 def _around_peak(found: Float) -> Box:
