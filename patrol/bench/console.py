@@ -1,8 +1,8 @@
-"""The console's figures, in a real browser: `python -m patrol.bench.console [--dir DIR] [--json]`.
+"""The console's figures, in a real browser: `patrol bench console`.
 
-Console and headless Chromium share this machine's cores, as issue and README say. A month of 624
-cameras is written first (or found in --dir). Every figure is the median of several runs, beside
-its limit; the exit code is 1 when one is missed.
+Console and headless Chromium share this machine's cores, as a small site's do. A month of 624
+cameras is written first. Every figure is the median of several runs, beside its limit. With
+`python -m patrol.bench.console --dir DIR` the month is kept for the next time.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ from patrol.settings import load_site
 
 CHROMIUM: Final = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
 PASSWORD: Final = "bench-only-9-words"  # noqa: S105  of a throw-away store
+CAMERAS: Final = 624
+DAYS: Final = 30
 RUNS: Final = 5
 PAGES: Final = 12  # open at once for the memory figure
 POLL_MS: Final = 20
@@ -53,27 +56,29 @@ class Figure:
         return self.median <= self.limit
 
 
+def run(*, tell: Callable[[str], None], place: Path | None = None) -> dict[str, Any]:
+    """All figures beside their limits. Raises RuntimeError: no browser to measure in."""
+    if find_spec("playwright") is None or not Path(CHROMIUM).exists():
+        raise RuntimeError(f"needs playwright and a browser at {CHROMIUM} (PATROL_CHROMIUM)")
+    with _place(place) as town:
+        tell(f"a month of {CAMERAS} cameras is written first" if not town.exists() else f"{town}")
+        _month(town)
+        figures = measure(town)
+    return {
+        "cameras": CAMERAS,
+        "days": DAYS,
+        "figures": [{**asdict(one), "kept": one.kept} for one in figures],
+        "kept": all(one.kept for one in figures),
+    }
+
+
 def main() -> int:
-    """The command line."""
+    """`--dir DIR` keeps the month, or takes the one that is there; 1: a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", type=Path, help="a month that is there, or where to write one")
-    parser.add_argument("--cameras", type=int, default=624)
-    parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    with _place(options.dir) as place:
-        _month(place, options.cameras, options.days)
-        figures = measure(place)
-    if options.json:
-        print(json.dumps([{**asdict(one), "kept": one.kept} for one in figures]))  # noqa: T201
-    else:
-        for one in figures:
-            mark = "✓" if one.kept else "✗"
-            print(  # noqa: T201  its answer
-                f"{mark} {one.what:44} {one.median:8.2f} {one.unit}"
-                f"  (worst {one.worst:.2f}, limit {one.limit:g})"
-            )
-    return 0 if all(one.kept for one in figures) else 1
+    result = run(tell=lambda words: print(words, file=sys.stderr), place=parser.parse_args().dir)  # noqa: T201  its answer
+    print(json.dumps(result, indent=2))  # noqa: T201  its answer
+    return 0 if result["kept"] else 1
 
 
 def measure(config_dir: Path) -> list[Figure]:
@@ -260,13 +265,13 @@ def _place(given: Path | None) -> Iterator[Path]:
         yield Path(made) / "town"
 
 
-def _month(place: Path, cameras: int, days: int) -> None:
+def _month(place: Path) -> None:
     """Written by the simulators in a process of their own: the patrol never imports them."""
     if (place / "site.yaml").exists():
         return
     command = [
         sys.executable, "-m", "simulators.month", "--out", str(place),
-        "--cameras", str(cameras), "--days", str(days),
+        "--cameras", str(CAMERAS), "--days", str(DAYS),
     ]  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own module
 
