@@ -18,7 +18,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from patrol.app import App, build
-from patrol.app.console import options_of, serve_console
+from patrol.app.console import serve_console
 from patrol.app.service import serve
 from patrol.bench.farm import RunningFarm, running_farm
 from patrol.clock import SystemClock
@@ -69,9 +69,9 @@ def run(
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
     err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over real RTSP …")
-    with _town(cameras, seed, faults) as (app, farm, crowd, control):
+    with _town(cameras, seed, faults, port) as (app, farm, crowd, control):
         work, zone = _Work(app, control), app.site.settings.site.tz
-        with _service(app, stop), _pages(app, port, err):
+        with _service(app, stop), _pages(app, err):
             models = app.eyes.gauges or app.eyes.without[0]
             err.print(f"[dim]RTSP {farm.port} · MQTT {app.broker} · {models}[/]")
             summary = work.day(err, stop)
@@ -183,7 +183,7 @@ class _Work:
 
 @contextmanager
 def _town(
-    cameras: int, seed: int, faults: str
+    cameras: int, seed: int, faults: str, port: int
 ) -> Iterator[tuple[App, RunningFarm, Crowd, FarmControl]]:
     """Everything embedded, in a fresh directory; put away in reverse order."""
     clock = SystemClock()
@@ -194,7 +194,7 @@ def _town(
         farm = stack.enter_context(
             running_farm(PLACE, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
         )
-        site = _with_an_operator(load_site(PLACE))
+        site = _with_an_operator(load_site(PLACE), port)
         app = stack.enter_context(build(site, clock=clock, config_dir=PLACE))
         app = replace(app, broker=broker.address)
         clearing = stack.enter_context(FarmControl(farm.control_port))
@@ -205,13 +205,15 @@ def _town(
         yield app, farm, crowd, control
 
 
-def _with_an_operator(site: Site) -> Site:
-    """As a real site has it: a person says whether a handled case is done."""
-    return replace(site, settings=replace(site.settings, verification=Verifier.OPERATOR))
+def _with_an_operator(site: Site, port: int) -> Site:
+    """As a real site has it: a person says whether a handled case is done, at this console."""
+    console = replace(site.settings.console, port=port)
+    changed = replace(site.settings, verification=Verifier.OPERATOR, console=console)
+    return replace(site, settings=changed)
 
 
 @contextmanager
-def _pages(app: App, port: int, err: Console) -> Iterator[None]:
+def _pages(app: App, err: Console) -> Iterator[None]:
     """The console, with one account a person can try it with."""
     password = secrets.token_urlsafe(9)
     add_account(
@@ -223,7 +225,7 @@ def _pages(app: App, port: int, err: Console) -> Iterator[None]:
         now=app.clock.now(),
         shown_as="演示值班长",
     )
-    with serve_console(app, replace(options_of(app), port=port)) as address:
+    with serve_console(app) as address:
         err.print(f"控制台 console {address.url}   demo / {password}")
         yield
 
