@@ -136,6 +136,25 @@ def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
     assert books(house.store, ended.id).seen == 12
 
 
+def test_what_a_killed_run_spent_is_in_the_rounds_sum(house: RoundHouse, rig: Any) -> None:
+    """Written down at every tenth of the way: a kill loses less than that."""
+    noted: list[float] = []
+
+    def judge(camera: Camera, start: Any, sample: Any) -> Any:
+        with house.store.begin_read() as uow:
+            noted.append(uow.rounds.get(start.round).cpu_s)
+        sum(range(20_000))  # something to spend
+        return rig.judge(camera, start, sample)
+
+    one_by_one = replace(house.caps, connections=1)
+    ended = by_hand(Conductor(replace(house, judge=judge, caps=one_by_one)))
+    assert noted[0] == 0.0
+    assert noted == sorted(noted)
+    assert noted[-1] > 0.0
+    with house.store.begin_read() as uow:
+        assert uow.rounds.get(ended.id).cpu_s > noted[-1], "and the rest at its end, once"
+
+
 def test_a_full_disk_interrupts_with_its_reason_and_resumes(house: RoundHouse, rig: Any) -> None:
     full = [True]
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patrol.domain.ids import CameraId, LinkId
+from patrol.rounds.beside import Beside
 from patrol.rounds.seats import Caps, Seats, Seeker
 
 
@@ -82,3 +83,30 @@ def test_nobody_is_lost_and_no_cap_is_broken(
         served.append(gone)
         seats.leave(gone)
     assert sorted(s.camera for s in served) == sorted(s.camera for s in seekers)
+
+
+def test_a_second_looks_seat_is_left_free_and_used_again() -> None:
+    """Beside a walk that fills its link: no more than the link bears, and nobody is forgotten."""
+    beside, link = Beside(per_link=2), LinkId("a")
+    seats = Seats([seeker(i) for i in range(4)], Caps(connections=9, per_link=2), beside)
+    first, second = take_all(seats)
+    assert beside.reserve(link)
+    assert not beside.may_start(link), "both seats are the walk's"
+    seats.leave(first)
+    assert seats.take(0.0) is None, "that seat is reserved"
+    assert beside.may_start(link)
+    seats.leave(second)
+    third = seats.take(0.0)
+    assert third is not None
+    assert seats.take(0.0) is None, "one of the two is the look's"
+    beside.give_back(link)
+    assert seats.take(0.0) is not None, "free again without anybody leaving"
+    assert seats.waiting == 0
+
+
+def test_looks_count_against_all_connections_and_their_own_link() -> None:
+    beside = Beside(per_link=1)
+    assert beside.reserve(LinkId("x"))
+    assert not beside.reserve(LinkId("x"))
+    seats = Seats([seeker(i, f"l{i}") for i in range(5)], Caps(connections=3), beside)
+    assert len(take_all(seats)) == 2

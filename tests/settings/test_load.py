@@ -14,6 +14,7 @@ from patrol.domain.camera import ConsentState, Placement, Priority, Refusal
 from patrol.domain.grid import Role
 from patrol.domain.ids import CameraId, GridCode, PersonId
 from patrol.domain.levels import Level
+from patrol.domain.verdict import Verifier
 from patrol.domain.zone import Hours
 from patrol.settings import ConfigProblems, load_site
 from streams.model import StreamChoice
@@ -170,6 +171,23 @@ def test_rules_change_only_what_they_name(town: Town) -> None:
     assert not by_kind["blur"].enabled
     assert by_kind["black_screen"].enabled
     assert [kind for kind, rule in by_kind.items() if rule.unreviewed] == ["open_flame"]
+
+
+def test_review_and_verification_have_defaults(town: Town) -> None:
+    settings = load_site(town.directory, {}).settings
+    assert (settings.review.blind_sample, settings.review.known_positives) == (0.1, 0.0)
+    assert settings.verification is Verifier.MACHINE
+    own = "review: {blind_sample: 0}\nverification: operator\nplans:"
+    town.spoil("site.yaml", "plans:", own)
+    settings = load_site(town.directory, {}).settings
+    assert settings.review.blind_sample == 0
+    assert settings.verification is Verifier.OPERATOR
+
+
+def test_no_plan_takes_the_name_of_rounds_by_hand(town: Town) -> None:
+    town.spoil("site.yaml", "  morning:", "  adhoc:")
+    (said,) = town.complaints()
+    assert "a plan cannot be named 'adhoc'" in said
 
 
 def test_consent_without_a_last_day_is_legal_and_noticed(town: Town) -> None:
