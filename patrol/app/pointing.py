@@ -10,7 +10,7 @@ from patrol.domain.camera import Camera
 from patrol.domain.observation import Box, Light
 from patrol.domain.round import Visit
 from patrol.ports import EvidenceStore, Store
-from patrol.vision.change.pointing import most_different
+from patrol.vision.change.pointing import most_different, reference_in
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +28,9 @@ class Pointer:
             return None
         light = Light(visit.light)
         with self.store.begin_read() as uow:
-            memory = uow.memories.get(camera.id, light)
-        if memory is None:
+            blob = uow.memories.get(camera.id, light)
+        scene = reference_in(blob, light, camera.areas)
+        if scene is None:
             return None
         try:
             jpeg = self.evidence.get(visit.pictures[0].sha256)
@@ -39,4 +40,4 @@ class Pointer:
         if picture is None:
             log.warning("a stored picture cannot be read", camera=camera.id)
             return None
-        return most_different(memory, light, picture, camera.areas)
+        return most_different(scene, picture, camera.areas)

@@ -14,6 +14,7 @@ from patrol.domain.observation import Box, Light
 from patrol.domain.zone import PictureAreas
 from patrol.vision.change.compare import look_at
 from patrol.vision.memory import EyeMemory
+from patrol.vision.reference import SceneMemory
 from patrol.vision.reference.working import Float, as_float, working
 
 BLUR_PX: Final = 15  # one odd pixel is no place
@@ -21,14 +22,19 @@ PART_OF_PEAK: Final = 0.6  # what belongs to the place
 LEAST_SIDE: Final = 0.06  # of the picture: a smaller box would be no newcomer's
 
 
+def reference_in(blob: bytes | None, light: Light, areas: PictureAreas) -> SceneMemory | None:
+    """What the camera is compared with in this light; None while it learns, or is suspended."""
+    scene = EyeMemory.from_bytes(blob, light).scene
+    usable = scene is not None and scene.model is not None and scene.holds_for(areas.visible)
+    return scene if usable else None
+
+
 def most_different(
-    blob: bytes | None, light: Light, picture: NDArray[np.generic], areas: PictureAreas
+    scene: SceneMemory, picture: NDArray[np.generic], areas: PictureAreas
 ) -> Box | None:
-    """The box of that place, as fractions; None while there is no reference to compare with."""
-    scene, small = EyeMemory.from_bytes(blob, light).scene, working(picture)
-    if scene is None or scene.model is None or small.size != scene.size:
-        return None
-    if not scene.holds_for(areas.visible):
+    """The box of that place, as fractions; None where the picture is of another shape."""
+    small = working(picture)
+    if scene.model is None or small.size != scene.size:
         return None
     look = look_at(small, scene.model, areas, scene.light)
     return _around_peak(as_float(np.where(look.where, look.found.strongest, 0.0)))

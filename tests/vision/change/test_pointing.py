@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from patrol.domain.observation import Box, Light
 from patrol.domain.zone import PictureAreas
 from patrol.vision.change import compare
-from patrol.vision.change.pointing import most_different
+from patrol.vision.change.pointing import most_different, reference_in
 from patrol.vision.memory import EyeMemory
 from patrol.vision.quality import QualityHistory
 from patrol.vision.reference import SceneMemory
@@ -34,7 +34,7 @@ def test_it_points_at_what_was_too_small_to_be_proposed(
 ) -> None:
     picture = shoot(put_heap(yard, HEAP), 3)
     assert compare(yard_memory, [picture], later).newcomers == ()
-    box = most_different(blob(yard_memory), Light.DAY, picture, EVERYWHERE)
+    box = most_different(yard_memory, picture, EVERYWHERE)
     assert box is not None
     assert covers(box, (250 + 18) / 640, (200 + 12) / 360)
     assert box[2] * box[3] < 0.2, "a place, not the whole picture"
@@ -45,7 +45,7 @@ def test_where_nothing_differs_it_still_names_a_place_of_a_newcomers_size(
     yard: Picture, yard_memory: SceneMemory, shoot: Shoot, seed: int
 ) -> None:
     picture = shoot(yard, seed, noise=3)
-    box = most_different(blob(yard_memory), Light.DAY, picture, EVERYWHERE)
+    box = most_different(yard_memory, picture, EVERYWHERE)
     assert box is not None
     x, y, wide, tall = box
     assert 0.0 <= x <= x + wide <= 1.0
@@ -58,7 +58,7 @@ def test_it_never_points_at_what_is_not_to_be_looked_at(
 ) -> None:
     left = ((0.0, 0.0), (0.7, 0.0), (0.7, 1.0), (0.0, 1.0))
     picture = shoot(put_heap(yard, HEAP), 3)
-    box = most_different(blob(yard_memory), Light.DAY, picture, PictureAreas(ignore=(left,)))
+    box = most_different(yard_memory, picture, PictureAreas(ignore=(left,)))
     assert box is not None
     assert not covers(box, (250 + 18) / 640, (200 + 12) / 360)
 
@@ -66,8 +66,12 @@ def test_it_never_points_at_what_is_not_to_be_looked_at(
 def test_without_a_reference_there_is_no_place(
     yard: Picture, yard_memory: SceneMemory, shoot: Shoot
 ) -> None:
-    picture = shoot(yard, 1)
-    assert most_different(None, Light.DAY, picture, EVERYWHERE) is None
-    assert most_different(b"torn", Light.DAY, picture, EVERYWHERE) is None
-    tall = np.ascontiguousarray(picture[:, :320])
-    assert most_different(blob(yard_memory), Light.DAY, tall, EVERYWHERE) is None
+    whole = blob(yard_memory)
+    kept = reference_in(whole, Light.DAY, EVERYWHERE)
+    assert kept is not None
+    assert most_different(kept, shoot(yard, 1), EVERYWHERE) is not None
+    assert most_different(kept, np.ascontiguousarray(yard[:, :320]), EVERYWHERE) is None
+    half = PictureAreas(visible=((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))
+    assert reference_in(whole, Light.DAY, half) is None, "made in another visible area"
+    for nothing in (None, b"", b"torn"):
+        assert reference_in(nothing, Light.DAY, EVERYWHERE) is None
