@@ -260,8 +260,6 @@ class Case:
     def lamp(self, now: datetime) -> Lamp:
         """The light beside its next limit, in the time that counts; it rests while suspended."""
         at = self.suspension.since if self.suspension else now
-        if self.is_untold:
-            return Lamp.GREEN
         if at > self.due_at:
             return Lamp.RED
         whole = self.policy.between(self.dispatched_at, self.due_at)

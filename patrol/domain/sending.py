@@ -147,7 +147,10 @@ def _held(case: Case, said: Verdict, now: datetime, *, first: bool) -> Case:
     if case.hold is None or case.hold.why != said.why:  # the same reason is written once
         words = f"{said.why}: until {until:%Y-%m-%dT%H:%M:%SZ}"
         case = case.move(CaseEvent.HOLD, at=now, by=MACHINE, note=words)
-    return replace(case, hold=hold, ladder_due_at=None if first else case.ladder_due_at)
+    if not first:
+        return replace(case, hold=hold)
+    # Dispatched then at the earliest: so read lamp, limits and figures, and nobody is called late.
+    return replace(case, hold=hold, dispatched_at=until, ladder_due_at=None)
 
 
 def _sent(case: Case, hold: Hold, now: datetime) -> Case:

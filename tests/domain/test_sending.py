@@ -89,7 +89,9 @@ def test_while_it_waits_nobody_was_told_and_no_clock_runs() -> None:
     assert grids_told(case) == ()
     assert case.ladder_due_at is None
     assert why_climb(case, NOON + 9 * HOUR) == "answered"
-    assert case.lamp(NOON + 99 * HOUR) is Lamp.GREEN
+    assert case.dispatched_at == NOON + 10 * MINUTE, "as far as anybody knows"
+    assert case.lamp(NOON + 2 * HOUR) is Lamp.YELLOW
+    assert case.lamp(NOON + 2 * HOUR + 11 * MINUTE) is Lamp.RED, "it should have gone long ago"
     assert case.entries[-1].what is CaseEvent.HOLD
     assert case.entries[-1].note == "grid_busy: until 2026-11-22T04:10:00Z"
 
