@@ -133,12 +133,14 @@ def _print(sheet: "Mapping[str, Any]") -> None:
     titles = {
         "unacknowledged": "未签收 unacknowledged",
         "overdue": "超时 overdue",
+        "to_verify": "待人工核查 to verify",
         "returned": "退回待处理 returned",
         "upstream": "上游故障 faults upstream",
         "paused": "暂停 paused",
         "suspended": "维护中 suspended",
     }
     for key, title in titles.items():
-        out.print(f"{title}: {len(sheet[key])}", markup=False)
-        for row in sheet[key]:
+        rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
+        out.print(f"{title}: {len(rows)}", markup=False)
+        for row in rows:
             out.print("    " + "  ".join(str(v) for v in row.values() if v), markup=False)

@@ -22,6 +22,7 @@ from patrol.domain.handover import (
 )
 from patrol.domain.stoppage import Scope, Stoppage
 from patrol.domain.trouble import Trouble, TroubleKind
+from patrol.domain.verdict import awaits_verdict
 from patrol.ports import UnitOfWork
 from patrol.rounds.summary import utc_text
 
@@ -46,6 +47,7 @@ def sheet_of(
         "open_cases": len(cases),
         "unacknowledged": [_case(case) for case in unheard],
         "overdue": [_case(case) for case in overdue],
+        "to_verify": [_case(case) for case in cases if awaits_verdict(case)],
         "returned": [_case(case) for case in cases if case.state is CaseState.RETURNED],
         "upstream": [_trouble(t) for t in troubles if t.kind is not TroubleKind.CAMERA],
         "cameras": {
