@@ -109,7 +109,8 @@ class _Books:
         self.stoppages = MemoryStoppages(self.journal)
         self.troubles = MemoryTroubles(self.journal)
         self.handovers = MemoryHandovers(self.journal)
-        self.watch = MemoryWatch(self.rounds, self.cases, self.outbox, self.health)
+        duty = self.stoppages, self.troubles, self.handovers
+        self.watch = MemoryWatch(self.rounds, self.cases, self.outbox, self.health, duty)
 
 
 class MemoryStore:

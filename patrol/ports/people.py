@@ -89,4 +89,4 @@ class Watch(Protocol):
     """What a live page polls."""
 
     def marks(self) -> Mapping[str, str]:
-        """One per topic (rounds, queue, cases, health, messages); differs when its rows do."""
+        """One per topic (rounds, queue, cases, health, messages, shift); as its rows are."""

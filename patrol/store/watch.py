@@ -12,6 +12,7 @@ from patrol.domain.round import RoundState
 from patrol.store.cases import OPEN
 from patrol.store.db import Db
 from patrol.store.desk_tables import health_changes, outbox
+from patrol.store.duty_tables import handovers, stoppages, troubles
 from patrol.store.findings import WAITING
 from patrol.store.rounds import PENDING
 from patrol.store.tables import case_entries, cases, findings, rounds, visits
@@ -24,6 +25,11 @@ _NEWEST_CASE = select(func.max(cases.c.dispatched_at))
 _LINES = select(func.count()).where(case_entries.c.case.in_(select(cases.c.id).where(OPEN)))
 _OPEN_ROUNDS = select(rounds.c.id, rounds.c.state).where(rounds.c.state.not_in(_DONE))
 _ENDED = select(func.count(), func.max(rounds.c.finished_at)).where(rounds.c.state.in_(_DONE))
+_STOPS = select(func.max(stoppages.c.number), func.max(stoppages.c.ended_at))
+_TROUBLES = select(
+    func.max(troubles.c.number), func.max(troubles.c.taken_at), func.max(troubles.c.closed_at)
+)
+_SIGNED = select(func.max(handovers.c.number))
 _HEALTH = select(func.max(health_changes.c.number))
 _MESSAGES = select(func.max(outbox.c.number), func.max(outbox.c.published_at))
 
@@ -42,6 +48,7 @@ class SqlWatch:
             "cases": self._mark(_CASES, _NEWEST_CASE, _LINES),
             "health": self._mark(_HEALTH),
             "messages": self._mark(_MESSAGES),
+            "shift": self._mark(_STOPS, _TROUBLES, _SIGNED),
         }
 
     def _mark(self, *statements: Executable) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from patrol.domain.account import Account, ApiKey, CasePhoto, Claim, Duty, Session
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, MessageKey, Sha256
+from patrol.domain.stoppage import Scope
 from patrol.ports import Store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -119,3 +120,15 @@ def test_marks_stand_still_until_something_changes(books: Store) -> None:
         after = uow.watch.marks()
     assert after["health"] != before["health"]
     assert after["cases"] == before["cases"]
+    assert after["shift"] == before["shift"]
+    with books.begin() as uow:
+        asked = {"scope": Scope.ROUNDS, "subject": "", "start": NOW, "until": None}
+        paused = uow.stoppages.add(**asked, reason="割接", by="lead", now=NOW)
+        uow.commit()
+    with books.begin_read() as uow:
+        stopped = uow.watch.marks()["shift"]
+    with books.begin() as uow:
+        uow.stoppages.end(paused.number, by="lead", now=LATER)
+        uow.commit()
+    with books.begin_read() as uow:
+        assert len({uow.watch.marks()["shift"], stopped, before["shift"]}) == 3

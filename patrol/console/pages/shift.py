@@ -1,6 +1,7 @@
 """Hand-over (交接班): what one shift leaves to the next, signed by both under the same sheet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,10 +14,12 @@ from patrol.console.desk import Desk
 from patrol.console.gate import Caller
 from patrol.console.pages.common import CannotBe, category_words, grid_name, level_words, paged
 from patrol.console.pages.stoppages import subject_name
+from patrol.console.words import Words
 from patrol.domain.account import Right
 from patrol.domain.handover import HandoverEntry, owner_of, waiting_sheet, why_not_give
 from patrol.domain.ids import GridCode
 from patrol.domain.levels import Level
+from patrol.domain.registry import Registry
 from patrol.rounds import handover
 
 PER_PAGE: Final = 30
@@ -87,54 +90,66 @@ def _signed(entry: HandoverEntry) -> Response:
 
 def _sheet(sheet: Mapping[str, Any], desk: Desk, caller: Caller) -> dict[str, Any]:
     """The stored sheet in a reader's words."""
-    say, registry = caller.say, desk.doors.registry
-
-    def at(text: str | None) -> str:
-        return say.moment(datetime.fromisoformat(text)) if text else "—"
-
-    def cases(key: str) -> list[dict[str, str]]:
-        return [
-            {
-                "id": one["case"],
-                "what": category_words(one["category"], say),
-                "where": grid_name(registry, GridCode(one["grid"])),
-                "level": level_words(Level(one["level"]), say),
-                "due": at(one["due"]),
-            }
-            for one in sheet[key]
-        ]
-
-    def stopped(key: str) -> list[dict[str, str]]:
-        return [
-            {
-                "what": subject_name(one["scope"], one["subject"], registry, say),
-                "until": at(one["until"]),
-                "reason": one["reason"],
-                "by": one["by"],
-            }
-            for one in sheet[key]
-        ]
-
+    say, findings = caller.say, sheet["findings"]
+    reader = _Reader(desk.doors.registry, say)
     return {
-        "at": at(sheet["at"]),
+        "at": reader.at(sheet["at"]),
         "levels": [
-            (level_words(Level(level), say), count)
-            for level, count in sheet["findings"]["by_level"].items()
+            (level_words(Level(level), say), count) for level, count in findings["by_level"].items()
         ],
-        "findings": sheet["findings"]["open"],
-        "oldest": at(sheet["findings"]["oldest"]),
+        "findings": findings["open"],
         "open_cases": sheet["open_cases"],
         "cases": [
-            (say("未签收", "not acknowledged"), cases("unacknowledged")),
-            (say("已超时", "overdue"), cases("overdue")),
-            (say("已退回", "returned"), cases("returned")),
+            (say("未签收", "not acknowledged"), reader.cases(sheet["unacknowledged"])),
+            (say("已超时", "overdue"), reader.cases(sheet["overdue"])),
+            (say("已退回", "returned"), reader.cases(sheet["returned"])),
         ],
         "upstream": [
-            {"what": subject_name(one["kind"], one["subject"], registry, say),
-             "since": at(one["since"]), "cameras": one["cameras"]}
+            {
+                "what": reader.subject(one["kind"], one["subject"]),
+                "since": reader.at(one["since"]),
+                "cameras": one["cameras"],
+            }
             for one in sheet["upstream"]
         ],
         "cameras": sheet["cameras"],
-        "stopped": [*stopped("paused"), *stopped("suspended")],
+        "stopped": reader.stopped([*sheet["paused"], *sheet["suspended"]]),
         "messages": sheet["messages_waiting"],
-    }  # fmt: skip
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Plain JSON of a sheet → words."""
+
+    registry: Registry
+    say: Words
+
+    def at(self, text: str | None) -> str:
+        return self.say.moment(datetime.fromisoformat(text)) if text else "—"
+
+    def subject(self, scope: str, subject: str) -> str:
+        return subject_name(scope, subject, self.registry, self.say)
+
+    def cases(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+        return [
+            {
+                "id": one["case"],
+                "what": category_words(one["category"], self.say),
+                "where": grid_name(self.registry, GridCode(one["grid"])),
+                "level": level_words(Level(one["level"]), self.say),
+                "due": self.at(one["due"]),
+            }
+            for one in rows
+        ]
+
+    def stopped(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+        return [
+            {
+                "what": self.subject(one["scope"], one["subject"]),
+                "until": self.at(one["until"]),
+                "reason": one["reason"],
+                "by": one["by"],
+            }
+            for one in rows
+        ]
