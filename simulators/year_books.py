@@ -1,22 +1,28 @@
 """Do the books of a simulated year balance? Reads the store as it stands; no memory of the run.
 
-Every finding is decided, aged or young enough to wait; every case is at an end or on somebody's
-desk; every message was delivered, and whoever stayed silent was followed by somebody else.
+Every round has an end and every planned camera an outcome; every finding is decided, aged or young
+enough to wait; every case is at an end or on somebody's desk; every message was delivered, and
+whoever stayed silent was followed by somebody else; who is ill is on the maintainer's list; a
+picture is gone when its time came; the months' reports add up to all that.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import grids_told
 from patrol.domain.finding import Finding, FindingState
+from patrol.domain.health import NETWORK, Condition
 from patrol.domain.ids import FindingId
 from patrol.domain.message import DeliveryState
-from patrol.ports import Store
+from patrol.domain.trouble import TroubleKind
+from patrol.ports import Store, UnitOfWork
 from patrol.review.ageing import is_too_old
+from patrol.rounds.record import MACHINE
+from simulators.year_paper import Paper
 
 LATEST: Final = timedelta(hours=1)  # after the moment at which something fell due
 A_DAY: Final = timedelta(days=1)  # ageing is a nightly work
@@ -28,6 +34,8 @@ BY_HAND: Final = frozenset({CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState
 class Books:
     """What was counted, and every line that does not balance."""
 
+    rounds: Counter[str] = field(default_factory=Counter)
+    visits: Counter[str] = field(default_factory=Counter)
     findings: Counter[str] = field(default_factory=Counter)
     cases: Counter[str] = field(default_factory=Counter)
     desks: Counter[str] = field(default_factory=Counter)
@@ -41,7 +49,8 @@ class Outcome:
 
     seed: int
     days: int
-    rounds: int
+    rounds: dict[str, int]
+    visits: dict[str, int]
     findings: dict[str, int]
     cases: dict[str, int]
     desks: dict[str, int]
@@ -49,6 +58,7 @@ class Outcome:
     inbox: dict[str, int]
     heard: dict[str, int]
     wall_s: float
+    cpu_s: float
     problems: list[str]
 
     @property
@@ -57,30 +67,98 @@ class Outcome:
         return sum(self.cases.values())
 
 
-def balance(
-    store: Store, found: Sequence[FindingId], retained: Mapping[str, bytes], now: datetime
-) -> Books:
-    """The whole year's; `found`: every finding that ever was, `retained`: the broker's memory."""
-    books = Books()
+def balance(store: Store, retained: Mapping[str, bytes], paper: Paper, now: datetime) -> Books:
+    """The whole year's; `retained`: the broker's memory, `paper`: what was reported."""
+    books, last = Books(), _last_finding(store)
     with store.begin_read() as uow:
-        findings = [uow.findings.get(finding) for finding in found]
+        numbers = range(1, last + 1)
+        findings = [uow.findings.get(FindingId(f"F{number:06d}")) for number in numbers]
         cases = list(uow.cases.list(limit=MANY))
+        books.problems.extend(_rounds(books, uow))
         books.problems.extend(_findings(books, findings, cases, now))
-        kept = {topic for topic in retained if "/case/" in topic}
-        for case in cases:
-            books.cases[case.state] += 1
-            desk = desk_of(case)
-            books.desks[desk or "end"] += 1
-            if desk == "nobody":
-                books.problems.append(f"case {case.id} is {case.state} on nobody's desk")
-            due = [at for at in (case.ladder_due_at, case.look_due_at) if at is not None]
-            if due and min(due) < now - LATEST:
-                books.problems.append(f"case {case.id}: due at {min(due)}, and nobody moved it")
-            states = [message.state for message in uow.outbox.of_case(case.id)]
-            books.messages.update(states)
-            books.problems.extend(_told(case, states, kept))
-    books.problems.extend(f"{topic} is shown, and no case stands behind it" for topic in kept)
+        books.problems.extend(_health(uow))
+        books.problems.extend(_pictures(uow, now))
+        books.problems.extend(_cases(books, uow, cases, retained, now))
+    books.problems.extend(_reported(books, paper))
     return books
+
+
+def _rounds(books: Books, uow: UnitOfWork) -> Iterator[str]:
+    """Every planned camera was seen, was not viewable, or was missed with the reason."""
+    for a_round in uow.rounds.of_days(date.min, date.max):
+        sums = uow.rounds.books(a_round.id)
+        books.rounds[a_round.state] += 1
+        books.visits.update(
+            planned=sums.planned, seen=sums.seen, not_viewable=sums.not_viewable,
+            missed=sums.missed,
+        )  # fmt: skip
+        if a_round.is_open:
+            yield f"round {a_round.id} is {a_round.state}, and nobody will end it"
+        if not sums.balanced or sums.pending:
+            yield f"round {a_round.id} does not balance: {sums}"
+        if sums.missed and not a_round.reason:
+            yield f"round {a_round.id}: {sums.missed} missed, and nobody knows why"
+
+
+def _last_finding(store: Store) -> int:
+    with store.begin() as uow:  # never committed
+        return uow.next_number("finding") - 1
+
+
+def _health(uow: UnitOfWork) -> Iterator[str]:
+    """Who is silent or ill is on the maintainer's list, alone or behind an outage; nobody else."""
+    standing = uow.troubles.standing()
+    listed = {camera for trouble in standing for camera in trouble.cameras}
+    alone = {trouble.subject for trouble in standing if trouble.kind is TroubleKind.CAMERA}
+    stories = uow.health.stories()
+    for camera, story in stories.items():
+        outage = story.state == Condition.OFFLINE and story.why in NETWORK and len(listed) > 1
+        if story.state != Condition.ONLINE and camera not in listed and not outage:
+            yield f"camera {camera} is {story.state}, and in nobody's queue"
+        if story.state == Condition.ONLINE and camera in alone:
+            yield f"camera {camera} is online, and still in the maintainer's queue"
+
+
+def _pictures(uow: UnitOfWork, now: datetime) -> Iterator[str]:
+    overdue = uow.pictures.expired(now - A_DAY)
+    if overdue:
+        yield f"picture {overdue[0].sha256} and {len(overdue) - 1} more should be deleted"
+
+
+def _reported(books: Books, paper: Paper) -> Iterator[str]:
+    """The months' reports add up to the year."""
+    for name, of_report in (
+        ("planned", sum(report.tallies.planned for report in paper.reports)),
+        ("seen", sum(report.tallies.seen for report in paper.reports)),
+    ):
+        if of_report != books.visits[name]:
+            yield f"{books.visits[name]} visits {name}, {of_report} reported"
+    if paper.accepted != sum(books.cases.values()):
+        yield f"{sum(books.cases.values())} cases, {paper.accepted} reported as accepted"
+
+
+def _cases(
+    books: Books,
+    uow: UnitOfWork,
+    cases: Sequence[Case],
+    retained: Mapping[str, bytes],
+    now: datetime,
+) -> Iterator[str]:
+    """Each at an end or on a desk, moved when it fell due, told to whom it concerns."""
+    kept = {topic for topic in retained if "/case/" in topic}
+    for case in cases:
+        books.cases[case.state] += 1
+        desk = desk_of(case)
+        books.desks[desk or "end"] += 1
+        if desk == "nobody":
+            yield f"case {case.id} is {case.state} on nobody's desk"
+        due = [at for at in (case.ladder_due_at, case.look_due_at) if at is not None]
+        if due and min(due) < now - LATEST:
+            yield f"case {case.id}: due at {min(due)}, and nobody moved it"
+        states = [message.state for message in uow.outbox.of_case(case.id)]
+        books.messages.update(states)
+        yield from _told(case, states, kept)
+    yield from (f"{topic} is shown, and no case stands behind it" for topic in kept)
 
 
 def desk_of(case: Case) -> str | None:
@@ -124,9 +202,15 @@ def _findings(
     confirmed, merged = books.findings[FindingState.CONFIRMED], books.findings[FindingState.MERGED]
     if len(of_findings) != confirmed:
         yield f"{confirmed} findings confirmed, {len(of_findings)} cases made of them"
+    seen_again = sum(_seen_again(case) for case in cases)
     counted = sum(case.count - 1 for case in cases)
-    if counted != merged:
-        yield f"{merged} findings merged, {counted} counted into cases"
+    if counted != merged + seen_again:
+        yield f"{merged} findings merged, {seen_again} seen again, {counted} counted into cases"
+
+
+def _seen_again(case: Case) -> int:
+    """How often a round saw it while it was open."""
+    return sum(e.what is CaseEvent.MERGE and e.by == MACHINE for e in case.entries)
 
 
 def _told(case: Case, states: Sequence[DeliveryState], kept: set[str]) -> Iterator[str]:

@@ -22,8 +22,9 @@ from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
 from patrol.ports import Store, UnitOfWork
-from patrol.review import confirm, dismiss, queue, unsure
+from patrol.review import confirm, queue, unsure
 from patrol.review.ageing import AGEING
+from patrol.review.teach import dismiss_and_teach
 from simulators.year_town import Truth
 
 T = TypeVar("T")
@@ -91,7 +92,9 @@ class Desk:
     def _decide(self, finding: Finding, now: datetime, by: str) -> None:
         if not self.truth.is_true(finding):
             reason = self.rng.choice(list(DismissReason))
-            self._in_one(lambda uow: dismiss(uow, finding.id, by=by, now=now, reason=reason))
+            self._in_one(
+                lambda uow: dismiss_and_teach(uow, finding.id, by=by, now=now, reason=reason)
+            )
             return
         case = self._in_one(
             lambda uow: confirm(

@@ -6,29 +6,24 @@ town's truth. Everything draws from one seed. No store, no clock of its own.
 
 import json
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from patrol.domain.category import BY_ID
 from patrol.domain.finding import Finding
-from patrol.domain.ids import CameraId, FindingId
-from patrol.domain.levels import Level
-from patrol.domain.observation import Subject
-from patrol.domain.registry import Registry
+from patrol.domain.ids import CameraId
 from simulators.habits import Habits, is_for_somebody_here, plan
 
 SCENES: Final = (
-    ("blocking_vehicle", Level.ORDINARY), ("dumping", Level.ORDINARY),
-    ("livestock", Level.ORDINARY), ("obstruction", Level.ORDINARY),
-    ("scene_change", Level.ORDINARY), ("smoke", Level.PRESSING), ("open_flame", Level.URGENT),
+    "blocking_vehicle", "dumping", "livestock", "obstruction", "scene_change", "smoke",
+    "open_flame",
 )  # fmt: skip
-SCENE_WEIGHTS: Final = (30, 20, 14, 14, 18, 3, 1)
-FAULTS: Final = ("blur", "occlusion", "freeze", "offline")
-FAULT_SHARE: Final = 0.15  # of all candidates
-DUPLICATE_SHARE: Final = 0.12  # of true findings: seen again while its case is open
+WEIGHTS: Final = (30, 20, 14, 14, 18, 3, 1)
+FAULTS: Final = ("blur", "occlusion", "freeze", "artifacts")
+EQUIPMENT: Final = "equipment"  # the category of every camera fault
+FAULT_SHARE: Final = 0.08  # of what goes wrong
 OUT_OF_ORDER: Final = 0.03  # of replies: the network holds one back
 HELD_BACK_MIN: Final = (5, 240)
 ASKS_FOR_TIME: Final = 0.02
@@ -40,56 +35,35 @@ Sends = Callable[[str, bytes], None]
 class Truth:
     """What is wrong in the town just now."""
 
-    registry: Registry
     rng: random.Random
-    present: dict[tuple[CameraId, str], bool] = field(default_factory=dict)
-    numbers: int = 0
+    _present: defaultdict[CameraId, dict[str, str]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )  # camera → category → kind
 
-    def candidates(self, now: datetime, count: int, true_ones: int) -> list[Finding]:
-        """What one round brings: mostly nothing, some true, some of it known already."""
-        cameras = list(self.registry.cameras)
-        found = [self._one(self.rng.choice(cameras), now) for _ in range(count)]
-        for finding in found[:true_ones]:
-            self.present[finding.camera, finding.category] = True
-        known = [key for key, there in self.present.items() if there]
-        seen_again = sum(self.rng.random() < DUPLICATE_SHARE for _ in range(true_ones))
-        for camera, category in self.rng.sample(known, min(len(known), seen_again)):
-            found.append(self._one(camera, now, category))
-        return found
+    def goes_wrong(self, cameras: Sequence[CameraId], count: int) -> None:
+        """Something new at some of the cameras; a lens now and then, mostly what it looks at."""
+        for camera in self.rng.choices(cameras, k=count):
+            is_fault = self.rng.random() < FAULT_SHARE
+            kind = self.rng.choice(FAULTS) if is_fault else self.rng.choices(SCENES, WEIGHTS)[0]
+            self._present[camera][EQUIPMENT if is_fault else kind] = kind
+
+    def at(self, camera: CameraId) -> Iterable[str]:
+        """The kinds that there are to be seen at a camera."""
+        there = self._present.get(camera)
+        return there.values() if there else ()
 
     def is_true(self, finding: Finding) -> bool:
         """Whether a careful person who stands there would see it."""
-        return self.present.get((finding.camera, finding.category), False)
+        outage = finding.kind.endswith("_down")
+        return outage or self.is_there(finding.camera, finding.category)
 
     def is_there(self, camera: CameraId, category: str) -> bool:
         """What a second look shows."""
-        return self.present.get((camera, category), False)
+        return category in self._present[camera]
 
     def cleared(self, camera: CameraId, category: str) -> None:
         """Somebody really removed it."""
-        self.present[camera, category] = False
-
-    def _one(self, camera: CameraId, now: datetime, category: str = "") -> Finding:
-        self.numbers += 1
-        kind, level = category, Level.ORDINARY
-        if not kind and self.rng.random() < FAULT_SHARE:
-            kind, level = self.rng.choice(FAULTS), Level.NOTE
-        elif not kind:
-            kind, level = self.rng.choices(SCENES, SCENE_WEIGHTS)[0]
-        is_fault = kind in FAULTS
-        return Finding(
-            id=FindingId(f"F{self.numbers:06d}"),
-            camera=camera,
-            grid=self.registry.cameras[camera].grid,
-            round=None,
-            subject=Subject.EQUIPMENT if is_fault else Subject.SCENE,
-            kind=kind,
-            score=round(self.rng.uniform(0.3, 1.0), 3),
-            found_at=now,
-            why=kind,
-            level=Level.NOTE if is_fault else level,
-            category=kind if kind in BY_ID else "other",
-        )
+        self._present[camera].pop(category, None)
 
 
 @dataclass
