@@ -17,7 +17,18 @@ from patrol.vision.redaction.look import PERSON_SCORE
 
 log = structlog.get_logger(__name__)
 
+COARSE = "外发照片将整体粗化 pictures leave coarse"
 FACES, PLATES, PERSONS = "centerface", "plates", "yolox_nano"  # a site's own may know no persons
+
+
+def lacking(settings: Settings) -> str:
+    """Why pictures would leave coarse, in words; empty when they would not. Opens no model."""
+    from patrol.inference import list_models  # noqa: PLC0415  an optional extra
+
+    wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
+    missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
+    said = f"{COARSE}: {missing}; run `patrol models install`"
+    return said if missing else ""
 
 
 class Redaction:

@@ -31,6 +31,7 @@ def register(cli: typer.Typer) -> None:
 
 def run(context: typer.Context) -> None:
     """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
+    from patrol.app.redaction import lacking  # noqa: PLC0415  numpy
     from patrol.app.service import serve  # noqa: PLC0415  everything concrete
     from patrol.report.live import watch  # noqa: PLC0415  rich
 
@@ -42,7 +43,7 @@ def run(context: typer.Context) -> None:
             f"{p.name} {p.start:%H:%M}–{p.finish_by:%H:%M}" for p in settings.plans.values()
         )
         say_err(f"{site.name} ({site.id}): {plans}")
-        for lack in app.eyes.without:
+        for lack in filter(None, (*app.eyes.without, lacking(settings))):
             say_err(lack)
 
         def ready() -> None:

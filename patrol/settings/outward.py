@@ -90,7 +90,7 @@ def hook_url(value: str) -> str:
         raise ValueError("not an address, write https://HOST/PATH")
     if parts.username is not None:
         raise ValueError("holds credentials, use secret_file: the receiver checks the signature")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("goes beyond this machine unencrypted, write https://HOST/PATH")
     return value
 
@@ -111,7 +111,8 @@ def outside_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

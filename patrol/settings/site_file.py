@@ -28,7 +28,7 @@ from patrol.settings.fields import (
 )
 from patrol.settings.models import validate
 from patrol.settings.office import OfficeSection
-from patrol.settings.outward import OutwardSections
+from patrol.settings.outward import OutwardSections, is_loopback
 from patrol.settings.policies import (
     ConsoleSettings,
     Limits,
@@ -188,7 +188,9 @@ def load_site_file(path: Path, env: Mapping[str, str], notes: FileNotes) -> Sett
     for where, wrong in file.outward_problems():
         notes.problem(document.line(where), ".".join(where), wrong)
     _check_quality(file, document, notes)
-    return file.policy()
+    settings = file.policy()
+    _check_links(settings, document, notes)
+    return settings
 
 
 def _prepare(document: Document, env: Mapping[str, str], notes: FileNotes) -> None:
@@ -228,6 +230,15 @@ def _check_files(file: _SiteFile, document: Document, notes: FileNotes) -> None:
             notes.problem(
                 document.line(("mqtt", name)), f"mqtt.{name}", f"no such file: {path}, create it"
             )
+
+
+def _check_links(settings: Settings, document: Document, notes: FileNotes) -> None:
+    """Telephones reach the broker, so they should reach the pictures, too."""
+    console = settings.console
+    nowhere = console.enabled and is_loopback(console.host) and not is_loopback(settings.mqtt.host)
+    if nowhere and not settings.outward.links.base_url:
+        said = "the links in cases open on this machine alone, say how telephones reach the console"
+        notes.notice(document.line(("links",)), "links.base_url", said)
 
 
 def _check_quality(file: _SiteFile, document: Document, notes: FileNotes) -> None:

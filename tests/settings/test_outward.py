@@ -74,3 +74,30 @@ def test_what_cannot_be_is_said_with_its_line(
     assert said in problem
     assert f"site.yaml:{line}: " in problem
     assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "noticed"),
+    [
+        pytest.param("", False, id="all on one machine"),
+        pytest.param("mqtt: {url: 'mqtts://broker.example'}", True, id="telephones elsewhere"),
+        pytest.param(
+            "mqtt: {url: 'mqtts://broker.example'}\nlinks: {base_url: 'https://p.example/'}",
+            False,
+            id="and they are told where",
+        ),
+        pytest.param(
+            "mqtt: {url: 'mqtts://broker.example'}\nconsole: {enabled: false}", False, id="no pages"
+        ),
+    ],
+)
+def test_links_that_no_telephone_can_open_are_noticed(
+    town: Any, text: str, *, noticed: bool
+) -> None:
+    written = (town.directory / "site.yaml").read_text("utf-8").splitlines()
+    kept = [line for line in written if not (text and line.startswith("mqtt:"))]
+    town.write("site.yaml", "\n".join([*kept, text, ""]))
+    site = load_site(town.directory, {})
+    assert any(notice.field == "links.base_url" for notice in site.notices) == noticed
+    if "base_url" in text:
+        assert site.settings.outward.links.base_url == "https://p.example"

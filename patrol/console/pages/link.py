@@ -117,7 +117,8 @@ def _refuse_other_grids(desk: Desk, request: Request, case: Case) -> None:
 
 
 def _redacted(desk: Desk, link: PictureLink, case: Case, now: datetime) -> bytes:
-    person = next((s.person for s in reversed(case.policy.ladder) if s.grid == link.grid), "")
+    told = reversed(case.policy.ladder[: case.rung + 1])
+    person = next((step.person for step in told if step.grid == link.grid), "")
     recipient = f"{grid_name(desk.doors.registry, link.grid)} {person}".strip()
     assert case.before is not None  # noqa: S101  just read so
     try:
