@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from patrol.console.lately import Lately
 from patrol.domain.ids import Sha256
+from patrol.domain.zone import Polygon
 from patrol.ports import EvidenceStore
+from patrol.vision.mask import mask_visible
 
 WIDTH_PX: Final = 240
+MASKED_QUALITY: Final = 88  # of a full picture that is encoded again
 QUALITY: Final = 68  # about 7 kB; a tile is looked at, not judged by
 MOST: Final = 2500  # about 18 MB: two rounds of the whole town
 
@@ -29,6 +32,15 @@ class Thumbs:
             small = shrunk(self._evidence.get(sha256), WIDTH_PX, QUALITY)
             self._kept.put(sha256, small)
         return small
+
+
+def masked(jpeg: bytes, visible: Polygon) -> bytes:
+    """The picture with zeros outside the visible area. Raises ValueError: not a picture."""
+    bgr = mask_visible(_whole(jpeg), visible)
+    done, again = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, MASKED_QUALITY])
+    if not done:
+        raise ValueError("not a picture")
+    return bytes(again)
 
 
 def shrunk(jpeg: bytes, width_px: int, quality: int) -> bytes:
@@ -51,7 +63,11 @@ def _reduced(jpeg: bytes, width_px: int) -> NDArray[np.uint8]:
         bgr = cv2.imdecode(data, scale)
         if bgr is not None and bgr.shape[1] >= width_px:
             return np.asarray(bgr, np.uint8)
-    whole = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return _whole(jpeg)
+
+
+def _whole(jpeg: bytes) -> NDArray[np.uint8]:
+    whole = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if whole is None:
         raise ValueError("not a picture")
     return np.asarray(whole, np.uint8)

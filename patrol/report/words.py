@@ -108,7 +108,11 @@ DEEDS: Final = {  # of the access log
     "accept_as_normal": ("认作新常态", "accepted a picture as normal"),
     "change_areas": ("改画可视区与区域", "drew areas anew"),
     "live_look": ("实时查看", "looked live"),
+    "live_look_end": ("结束实时查看", "ended the live look"),
     "export_cameras": ("导出点位表", "exported the cameras"),
+    "import_added": ("导入:新增点位", "imported: a camera added"),
+    "import_changed": ("导入:修改点位", "imported: a camera changed"),
+    "import_retired": ("导入:停用点位", "imported: a camera retired"),
     "consent withdrawn": ("撤回同意", "consent withdrawn"),
     "consent restored": ("恢复同意", "consent restored"),
 }

@@ -1,10 +1,14 @@
 """Areas are drawn by whoever may, checked by the house's own reader, used by the next visit."""
 
+import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 
 from patrol.domain.ids import CameraId
@@ -157,6 +161,22 @@ def test_another_visible_area_suspends_the_reference_until_a_person_approves(
     with town.store.begin_read() as uow:
         entry = uow.access.entries(camera=camera, limit=1, what="accept_as_normal")[0]
     assert entry.who == "duty_lead"
+
+
+def test_an_older_picture_shows_no_more_than_is_agreed_now(
+    log_in: LogIn, town: Any, camera: CameraId
+) -> None:
+    client = log_in("duty_lead")
+    left = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+    assert put(client, camera, {"visible": left}).status_code == 200
+    for path in ("", "/reference"):
+        page = client.get(f"/cameras/{camera}{path}").text
+        for address in re.findall(r'src="(/picture/[^"]+)"', page):
+            jpeg = np.frombuffer(client.get(unescape(address)).content, np.uint8)
+            bgr = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+            middle = bgr.shape[1] // 2
+            assert bgr[:, middle + 16 :].max() < 16
+            assert bgr[:, : middle - 16].mean() > 16
 
 
 def test_what_was_not_looked_at_is_not_accepted(log_in: LogIn, town: Any, camera: CameraId) -> None:

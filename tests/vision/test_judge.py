@@ -221,3 +221,31 @@ def test_never_raises_for_what_a_picture_holds(
     learned: Mapping[Light, bytes], pictures: tuple[Picture, ...]
 ) -> None:
     known(learned).visit(*pictures)
+
+
+class Finder:
+    """Sees a car wherever the heap is."""
+
+    gauge = "finder/1"
+    min_score = 0.3
+    input_px = (416, 416)
+
+    def detect(self, bgr: NDArray[np.uint8]) -> Sequence[Detection]:
+        x, y, w, h = (BOX[0] / 640, BOX[1] / 360, BOX[2] / 640, BOX[3] / 360)
+        return [Detection(label="car", score=0.9, box=(x, y, w, h))]
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_ignored_area_silences_objects_and_changes_alike(*, ignored: bool) -> None:
+    whole = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+    around = ((0.5, 0.5), (0.8, 0.5), (0.8, 0.9), (0.5, 0.9))
+    zone = Zone(name="路", polygon=whole, classes=frozenset({"car"}), kind="blocking_vehicle")
+    camera = Camera(PictureAreas(zones=(zone,), ignore=(around,) if ignored else ()))
+    for turn in range(8):
+        camera.visit(yard(turn), yard(turn + 50))
+    sight = Sight(
+        camera=CAMERA, round=None, pictures=[heap(yard(90)), heap(yard(91))], areas=camera.areas,
+        at=START + 9 * timedelta(hours=12), local=START, memories=camera.memories, freshness="live",
+    )  # fmt: skip
+    seen = judge_visit(sight, detector=Finder())
+    assert bool([o for o in seen.observations if o.subject is Subject.SCENE]) is not ignored

@@ -22,11 +22,12 @@ from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit
-from patrol.report.words import REFUSALS
+from patrol.report.words import DEEDS, REFUSALS
 
 PER_PAGE: Final = 50
 VISITS: Final = 60  # a month of two rounds a day
 LOOKS: Final = 20
+STORY: Final = 12  # changes of its health
 HEALTH: Final = {
     "online": ("在线", "online"),
     "faulty": ("画面异常", "faulty picture"),
@@ -95,11 +96,17 @@ def camera(desk: AtDesk, caller: ForCameras, ident: str) -> Response:
     with desk.doors.store.begin_read() as uow:
         health, withdrawn = uow.health.all(), uow.consents.withdrawn()
         visits = uow.rounds.latest_visits(found.id, limit=VISITS)
+        story = uow.health.history(found.id, limit=STORY)
         looks = uow.access.entries(camera=found.id, limit=LOOKS) if caller.may(Right.AUDIT) else ()
     day = caller.now.astimezone(desk.doors.facts.zone).date()
     return desk.shell.page(
-        "camera.html", caller, camera=found, line=_line(found, registry, health, say), looks=looks,
+        "camera.html", caller, camera=found, line=_line(found, registry, health, say),
+        looks=[(one, say.pair(DEEDS.get(one.what, (one.what, one.what)))) for one in looks],
         visits=[_visit(visit, say) for visit in visits],
+        story=[
+            (at, state, say.pair(HEALTH.get(state, (state, state))), _kinds(why, say))
+            for state, at, why in story
+        ],
         refusal=_refusal(found, day, say), withdrawn=found.id in withdrawn,
         left=(found.consent.until - day).days if found.consent.until else None,
         references=references(desk.doors.cameras.references(found), say),
@@ -167,11 +174,15 @@ def _line(camera: Camera, registry: Registry, known: Health, say: Words) -> dict
         "health": state,
         "health_words": say.pair(HEALTH.get(state, (state, state))),
         "since": say.moment(since),
-        "why": " ".join(kind_words(kind, say) for kind in why.split()),
+        "why": _kinds(why, say),
         "consent": camera.consent.state.value,
         "consent_words": say.pair(CONSENT[camera.consent.state]),
         "until": f"{camera.consent.until:%Y-%m-%d}" if camera.consent.until else "—",
     }
+
+
+def _kinds(why: str, say: Words) -> str:
+    return " ".join(kind_words(kind, say) for kind in why.split())
 
 
 def _refusal(camera: Camera, day: date, say: Words) -> str:

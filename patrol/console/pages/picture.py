@@ -14,6 +14,7 @@ from patrol.console.asking import Anybody, AtDesk
 from patrol.console.desk import Desk
 from patrol.console.gate import Caller, Forbidden
 from patrol.console.sheets import laid_out
+from patrol.console.thumbs import masked
 from patrol.console.tickets import WINDOW_S, Ticket, is_good
 from patrol.console.witness import Gone, Look
 from patrol.domain.account import Right, may_see_case
@@ -168,7 +169,21 @@ def _bytes(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
         return _reference(desk, CameraId(camera), Light(light))
     if ticket.size == "thumb":
         return desk.thumbs.get(Sha256(ticket.picture))
-    return desk.doors.evidence.get(Sha256(ticket.picture))
+    return _as_agreed_now(desk, Sha256(ticket.picture))
+
+
+def _as_agreed_now(desk: Desk, sha256: Sha256) -> bytes:
+    """The stored picture; black where its camera's visible area was drawn smaller since."""
+    jpeg = desk.doors.evidence.get(sha256)
+    with desk.doors.store.begin_read() as uow:
+        stored = uow.pictures.get(sha256)
+        camera = desk.doors.registry.cameras.get(stored.camera) if stored is not None else None
+        if stored is None or camera is None or camera.areas.visible is None:
+            return jpeg
+        changes = uow.access.entries(camera=camera.id, what="change_areas", limit=1)
+    if not changes or changes[0].at < stored.taken_at:
+        return jpeg
+    return masked(jpeg, camera.areas.visible)
 
 
 def _ground(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
@@ -200,4 +215,6 @@ def _reference(desk: Desk, camera: CameraId, light: Light) -> bytes:
     scene = EyeMemory.from_bytes(blob, light).scene
     if scene is None or not scene.samples:
         raise KeyError(camera)
-    return scene.samples[-1]
+    known = desk.doors.registry.cameras.get(camera)
+    visible = known.areas.visible if known is not None else None
+    return masked(scene.samples[-1], visible) if visible is not None else scene.samples[-1]

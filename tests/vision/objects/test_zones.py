@@ -8,7 +8,7 @@ from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box, Subject
 from patrol.domain.zone import Hours, Zone
 from patrol.ports import Detection
-from patrol.vision.objects import in_zones, zones_for_objects
+from patrol.vision.objects import in_zones, is_ignored, zones_for_objects
 from patrol.vision.objects.geometry import area, covered
 from patrol.vision.observe import Occasion, of_hits
 
@@ -110,3 +110,14 @@ def test_a_hit_becomes_an_observation_of_the_zones_kind() -> None:
     assert (made.label, made.score, made.gauge) == ("car", 0.8, "yolox_nano/615e2661")
     assert made.threshold == 0.4
     assert made.box == pytest.approx((0.0, 0.7, 0.1, 0.3))
+
+
+@pytest.mark.parametrize(("box", "expected"), [
+    pytest.param((0.1, 0.2, 0.2, 0.3), True, id="stands in it"),
+    pytest.param((0.4, 0.2, 0.3, 0.3), False, id="leans into it"),
+    pytest.param((0.3, 0.2, 0.36, 0.3), True, id="mostly in it"),
+    pytest.param((0.6, 0.2, 0.2, 0.3), False, id="beside it"),
+])  # fmt: skip
+def test_what_stands_in_an_ignored_area_is_nobodys_business(box: Box, *, expected: bool) -> None:
+    assert is_ignored(box, [LEFT]) is expected
+    assert not is_ignored(box, [])
