@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.case import CaseEvent, CaseState, Hold
 from patrol.domain.finding import AlreadyDecided, Decision, FindingState
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
@@ -305,18 +305,23 @@ def test_cases_dispatched_between(store: Store, make: Any) -> None:
 def test_what_is_due_comes_oldest_first(store: Store, make: Any) -> None:
     def due(number: int, hours: int | None) -> Any:
         at = None if hours is None else make.now + hours * HOUR
-        return make.case(number, ladder_due_at=at, look_due_at=at)
+        hold = at and Hold(since=make.now, why="grid_busy", until=at, revision=0, first=True)
+        return make.case(number, ladder_due_at=at, look_due_at=at, hold=hold)
 
     with store.begin() as unit:
         for number, hours in enumerate((3, 1, None, 2, 4), start=1):
             unit.cases.add(due(number, hours))
         unit.commit()
     with store.begin() as unit:
-        for list_due in (unit.cases.ladder_due, unit.cases.look_due):
+        for list_due in (unit.cases.ladder_due, unit.cases.look_due, unit.cases.hold_due):
             assert [c.id[-1] for c in list_due(make.now + 3 * HOUR)] == ["2", "4", "1"]
             assert [c.id[-1] for c in list_due(make.now + 3 * HOUR, limit=1)] == ["2"]
             assert [c.id[-1] for c in list_due(make.now)] == []
         assert len(unit.cases.ladder_due(make.now + 9 * HOUR)[0].entries) == 1
+        (first, *_) = unit.cases.hold_due(make.now + HOUR)
+        assert first == due(2, 1), "the hold came back as it was written"
+        unit.cases.put(replace(first, hold=None))
+        assert [c.id[-1] for c in unit.cases.hold_due(make.now + 3 * HOUR)] == ["4", "1"]
 
 
 def test_observations_come_back_by_round_and_gauge_and_by_camera_and_kind(
