@@ -5,7 +5,7 @@ from enum import StrEnum, auto
 
 from patrol.domain.observation import Box
 
-GAUGE = "fire/1"
+GAUGE = "fire/2"
 THRESHOLD = 0.5
 
 
@@ -35,12 +35,9 @@ class FireOptions:
     """Starting values; a site with many lamps raises `min_score`."""
 
     min_score: float = THRESHOLD
-    min_area: float = 0.001  # of the picture: 46 pixels square in 1080p
-    hot_red: float = 200.0  # level of red at which a flame begins to shine
-    warmth: float = 55.0  # red over blue
-    dance: float = 12.0  # grey levels by which what stays aflame changes between pictures
-    spread: float = 18.0  # deviation of green inside: from red rim to yellow core
-    core: float = 0.05  # share of it that saturates the sensor's red
+    min_area: float = 0.0003  # of the picture: 25 pixels square in 1080p
+    hot_red: float = 150.0  # level of red at which a flame begins to shine
+    warmth: float = 45.0  # red over blue
     smoke_area: float = 0.008  # of the picture; smaller veils are not told from blur
 
 
