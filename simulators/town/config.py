@@ -35,6 +35,8 @@ plans:
   afternoon: {{start: "15:00", finish_by: "17:30", before_sunset_min: 30}}
 sampling: {{pictures: 2, spacing_s: 3.0, stream: main}}
 limits: {{connections: 200, per_link: 32, mbit_s: 400, visit_s: 20, retries: 1}}
+# Simulated people live some hundred times faster than an hour of ours: nothing is held for them.
+sending: {{new_per_hour: 0, repeat_every_min: 0}}
 """
 
 
