@@ -39,8 +39,8 @@ class Why(StrEnum):
 class SendLimits:
     """How much a telephone is asked to ring; levels III and IV only."""
 
-    # Two a minute for an hour are more than anybody can act on; the first round of a town finds some
-    # sixty faults for its one maintainer. It is there for the day on which a whole town's cameras
+    # Two a minute for an hour are more than anybody can act on; the first round of a town has some
+    # forty faults for its one maintainer. It is there for the day on which a whole town's cameras
     # go bad and somebody confirms all of it; a site that knows its people sets it lower.
     new_per_hour: int = 120  # cases per grid; 0: no limit
     repeat_every: timedelta = timedelta(minutes=10)
