@@ -1,0 +1,93 @@
+"""What it costs that a picture leaves, and whether anybody in it could still be known.
+
+`python -m patrol.bench.redaction [MODELS]`: pictures of 1280 × 720 made of real frames, redacted as
+the console does it, on one thread, beside one run of the object detector; and, frame by frame, the
+faces that the face model finds before and after. CPU time, not wall time.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from patrol.domain.observation import Box
+from patrol.eval.footage import CLIPS, DOCS
+from patrol.inference import open_detector, open_finder
+from patrol.vision.redaction import Finders, Mark, redact
+from patrol.vision.redaction.look import PERSON_SCORE, look
+from patrol.vision.redaction.redact import hide_all
+from patrol.vision.redaction.window import Window
+from patrol.vision.threads import one_thread_each
+from streams.model import BgrImage
+
+SIZE: Final = (1280, 720)
+FRAMES: Final = 12  # of each clip, evenly
+RUNS: Final = 7
+NEAR: Final[Box] = (0.4, 0.4, 0.1, 0.2)
+MARK: Final = Mark(site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58", recipient="leader")
+
+
+def main() -> None:
+    """Measure, print one JSON document."""
+    one_thread_each()
+    models = Path(sys.argv[1] if len(sys.argv) > 1 else "var/models")
+    finders = Finders(
+        faces=open_finder(models, "centerface"),
+        plates=open_finder(models, "plates"),
+        persons=open_detector(models, min_score=PERSON_SCORE),
+    )
+    clips = [path for path in (DOCS / "vtest.avi", CLIPS / "person-indoor.mp4") if path.exists()]
+    costs = _costs(next(_frames(clips[0])), finders) if clips else {}
+    found = {path.name: _known(path, finders) for path in clips}
+    print(json.dumps({"cpu_ms": costs, "faces": found}, indent=2))  # noqa: T201  its answer
+
+
+def _costs(picture: BgrImage, finders: Finders) -> dict[str, float]:
+    jpeg = bytes(cv2.imencode(".jpg", picture)[1])
+    return {
+        "whole picture": _cpu_ms(lambda: redact(jpeg, None, MARK, finders)),
+        "around a box": _cpu_ms(lambda: redact(jpeg, NEAR, MARK, finders)),
+        "coarse, a model missing": _cpu_ms(lambda: redact(jpeg, None, MARK, None)),
+        "detector alone": _cpu_ms(lambda: finders.persons.detect(picture)),
+    }
+
+
+def _cpu_ms(work: Callable[[], object]) -> float:
+    work()
+    taken = []
+    for _ in range(RUNS):
+        begun = time.thread_time()
+        work()
+        taken.append(time.thread_time() - begun)
+    return round(1000 * statistics.median(taken), 1)
+
+
+def _known(path: Path, finders: Finders) -> dict[str, Any]:
+    before = hidden = after = 0
+    window = Window(0, 0, *SIZE)
+    for picture in _frames(path):
+        found = look(picture, window, finders, sent_scale=1.0)
+        before += len(found.faces)
+        hidden += hide_all(picture, found)
+        after += len(look(picture, window, finders, sent_scale=1.0).faces)
+    return {"frames": FRAMES, "faces_before": before, "hidden": hidden, "faces_after": after}
+
+
+def _frames(path: Path) -> Iterator[BgrImage]:
+    video = cv2.VideoCapture(str(path))
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    for number in range(FRAMES):
+        video.set(cv2.CAP_PROP_POS_FRAMES, number * count // FRAMES)
+        there, frame = video.read()
+        if there:
+            yield np.asarray(cv2.resize(frame, SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+if __name__ == "__main__":
+    main()
