@@ -7,7 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from patrol.domain.finding import FindingState
+from patrol.domain.finding import Decision, Finding, FindingState, Origin
+from patrol.domain.levels import Level
+from patrol.domain.observation import Subject
+from patrol.domain.round import VisitOutcome
 
 LogIn = Callable[[str], httpx.Client]
 
@@ -120,3 +123,38 @@ def test_only_those_who_judge_may_ask(log_in: LogIn) -> None:
     for who in ("leader", "cadre", "maintainer", "auditor", "admin"):
         assert log_in(who).post("/api/review/hand", json={}).status_code == 403
         assert log_in(who).get("/review").status_code == 403
+
+
+def test_the_wall_does_not_tell_the_blind_sample_from_the_rest(log_in: LogIn, town: Any) -> None:
+    with town.store.begin() as uow:
+        a_round = uow.rounds.of_plan("afternoon", limit=1)[0]
+        known = {finding.camera for finding in uow.findings.of_round(a_round.id)}
+        visit = next(
+            v for v in uow.rounds.visits(a_round.id)
+            if v.outcome is VisitOutcome.NORMAL and v.camera not in known and v.pictures
+        )  # fmt: skip
+        drawn = Finding(
+            id="F900001", camera=visit.camera, grid=town.case.grid, round=a_round.id,
+            subject=Subject.SCENE, kind="scene_change", category="scene_change", score=0.6,
+            found_at=visit.finished_at, why="?", level=Level.ORDINARY, origin=Origin.SAMPLE,
+            picture=visit.pictures[-1].sha256,
+        )  # fmt: skip
+        uow.findings.add(drawn)
+        uow.commit()
+    operator = log_in("operator")
+
+    def tile() -> str:
+        html = operator.get(f"/rounds/{a_round.id}").text
+        return next(one for one in html.split("<a ") if f'/camera/{visit.camera}"' in one)
+
+    def page() -> str:
+        return operator.get(f"/rounds/{a_round.id}/camera/{visit.camera}").text.partition("<h2>")[0]
+
+    assert 'class="tile problem has-candidate"' in tile()
+    assert "正常" not in page()
+    with town.store.begin() as uow:
+        now = town.app.clock.now()
+        uow.findings.put(drawn.decide(Decision.DISMISS, by="operator", now=now, reason="other"))
+        uow.commit()
+    assert 'class="tile normal has-dismissed"' in tile()
+    assert "正常" in page()

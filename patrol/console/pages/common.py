@@ -7,11 +7,13 @@ from typing import Final, TypeVar
 from patrol.console.words import Words
 from patrol.domain import category as categories
 from patrol.domain.case import CaseState
+from patrol.domain.finding import Finding
 from patrol.domain.grid import GridLevel
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.levels import Lamp, Level
+from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
-from patrol.domain.round import VisitOutcome
+from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.words import FAULTS
 from patrol.report import words
 
@@ -82,6 +84,15 @@ def kind_words(kind: str, say: Words) -> str:
 def outcome_words(outcome: VisitOutcome, say: Words) -> str:
     """正常 / 发现问题 / 无法查看."""
     return say.pair(words.OUTCOMES[outcome])
+
+
+def shown_outcome(visit: Visit, finding: Finding | None) -> VisitOutcome:
+    """What a page says of a visit: while a lead waits, that there is something to judge.
+
+    Or the wall would tell the blind sample, drawn from what was found normal, from the rest.
+    """
+    waits = finding is not None and finding.is_open and finding.subject is Subject.SCENE
+    return VisitOutcome.PROBLEM if waits and visit.outcome.is_seen else visit.outcome
 
 
 def plan_words(plan: str, say: Words) -> str:

@@ -18,6 +18,7 @@ from patrol.console.pages.common import (
     outcome_words,
     plan_words,
     said,
+    shown_outcome,
 )
 from patrol.console.pages.plan_card import round_state_words
 from patrol.domain.ids import CameraId, RoundId
@@ -99,6 +100,8 @@ def _camera(desk: Desk, caller: Caller, round_id: RoundId, camera: CameraId) -> 
         raise NotFound(f"{camera} in {round_id}")
     known = registry.cameras.get(camera)
     context = f"round:{round_id}"
+    waiting = next((finding for finding in findings if finding.is_open), None)
+    outcome = shown_outcome(visit, waiting)
     return {
         "round": a_round,
         "plan": plan_words(a_round.plan, caller.say),
@@ -107,12 +110,13 @@ def _camera(desk: Desk, caller: Caller, round_id: RoundId, camera: CameraId) -> 
         "place": known.place if known else "",
         "grid": grid_name(registry, known.grid) if known else "",
         "visit": visit,
-        "outcome": outcome_words(visit.outcome, caller.say),
+        "shown": outcome,
+        "outcome": outcome_words(outcome, caller.say),
         "fault_words": [kind_words(k, caller.say) for k in (*visit.faults, visit.failure) if k],
         "pictures": [(caller.picture(p.sha256, "full", context), p) for p in visit.pictures],
         "reference": caller.picture(f"reference.{visit.light or 'day'}.{camera}", "full", context),
         "findings": [(f, category_words(f.category, caller.say)) for f in findings],
-        "history": [_past(past, caller) for past in history],
+        "history": [_past(past, caller) for past in history if past.round != round_id],
         "health": health,
     }  # fmt: skip
 

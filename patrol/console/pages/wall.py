@@ -18,6 +18,7 @@ from patrol.console.pages.common import (
     outcome_words,
     plan_words,
     said,
+    shown_outcome,
     village_of,
 )
 from patrol.console.pages.plan_card import forecast_of, round_state_words
@@ -26,7 +27,7 @@ from patrol.console.words import Words
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId, GridCode, RoundId, Sha256
 from patrol.domain.registry import Registry
-from patrol.domain.round import Visit
+from patrol.domain.round import Visit, VisitOutcome
 from patrol.report import words
 
 REFUSED: Final = {str(kind): pair for kind, pair in words.REFUSALS.items()}
@@ -40,7 +41,7 @@ class Tile:
     name: str
     grid: str
     village: str  # code
-    outcome: str
+    outcome: VisitOutcome  # as it is shown
     word: str  # what is wrong, in one word
     picture: str  # address of the sheet, else of the thumbnail, or ""
     place: Place | None  # on the sheet
@@ -90,9 +91,7 @@ def _wall(desk: Desk, caller: Caller, round_id: RoundId) -> dict[str, Any]:
         "tiles": tiles,
         "villages": _choices((tile.village, grid_name(registry, GridCode(tile.village)))
                              for tile in tiles if tile.village),
-        "outcomes": _choices(
-            (v.outcome.value, outcome_words(v.outcome, caller.say)) for v in visits
-        ),
+        "outcomes": _choices((t.outcome, outcome_words(t.outcome, caller.say)) for t in tiles),
         "faults": _choices((t.fault, kind_words(t.fault, caller.say)) for t in tiles if t.fault),
         "refused": [(caller.say.pair(REFUSED.get(kind, (kind, kind))), count)
                     for kind, count in a_round.refused.items()],
@@ -150,7 +149,7 @@ def _tile(
         name=camera_name(registry, visit.camera),
         grid=grid_name(registry, camera.grid) if camera else "",
         village=village_of(registry, camera.grid) if camera else "",
-        outcome=visit.outcome.value,
+        outcome=shown_outcome(visit, finding),
         word=_word(visit, finding, fault, say),
         picture=picture,
         place=place,
