@@ -20,6 +20,7 @@ from patrol.app.second_looks import SecondLooks
 from patrol.clock import SystemClock
 from patrol.dispatch.sending import SendGate
 from patrol.dispatch.wire import Wire
+from patrol.domain.category import BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Light
 from patrol.evidence import FileEvidence, JpegEncoder
@@ -29,6 +30,7 @@ from patrol.mqtt.embedded import EmbeddedBroker
 from patrol.observed import ObservedStore
 from patrol.ports import Clock, Store, UnitOfWork
 from patrol.review import BY_RULES, BlindSample, confirm
+from patrol.review.sample import KIND
 from patrol.rounds.beside import Beside
 from patrol.rounds.conduct import Conductor, RoundHouse
 from patrol.rounds.health import HealthDesk
@@ -152,11 +154,20 @@ def _conductor(parts: _Parts) -> Conductor:
                 rng=parts.rng,
                 share=settings.review.blind_sample,
                 probes=settings.review.known_positives,
+                **_as_a_change(parts.site),
                 point_at=Pointer(store=parts.store, evidence=parts.evidence),
             ),
             without=parts.eyes.without,
         )
     )
+
+
+def _as_a_change(site: Site) -> dict[str, Any]:
+    """A drawn lead looks like the machine's of that kind: the site's own level and category."""
+    rule = site.rules.by_kind.get(KIND)
+    if rule is None:
+        return {}
+    return {"level": rule.level, "category": rule.category if rule.category in BY_ID else "other"}
 
 
 def _glass(parts: _Parts) -> Glass:

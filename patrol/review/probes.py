@@ -28,7 +28,7 @@ def choose_probes(
     rng: random.Random,
 ) -> dict[CameraId, Finding]:
     """Earlier leads that were real, of cameras where nothing is open now."""
-    count = int(len(cameras) * share)
+    count = int(len(cameras) * share + 1e-9)
     if count == 0:
         return {}
     real = {

@@ -50,6 +50,8 @@ class BlindSample:
     rng: random.Random
     share: float = SHARE
     probes: float = 0.0  # known positives, as a share of what a round plans; none by default
+    level: Level = Level.ORDINARY  # as the site's rules have it for a change without a name
+    category: str = KIND
     point_at: PointAt = lambda _visit, _camera: None
     _drawn: set[CameraId] = field(default_factory=set)
     _probes: dict[CameraId, Finding] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class BlindSample:
         normal = {c for c, how, _ in uow.rounds.outcomes(round_id) if how is VisitOutcome.NORMAL}
         known = uow.findings.of_round(round_id)
         drawn = sum(finding.origin is Origin.SAMPLE for finding in known)
-        missing = int(len(normal) * self.share) - drawn
+        missing = share_of(len(normal), self.share) - drawn
         if missing <= 0:
             return
         taken, _ = _taken(uow)
@@ -115,8 +117,8 @@ class BlindSample:
             score=score,
             found_at=visit.pictures[-1].taken_at,
             why=COMPARE,
-            level=Level.ORDINARY,
-            category=KIND,
+            level=self.level,
+            category=self.category,
             picture=_shown(visit).sha256,
             box=box,
             origin=Origin.SAMPLE,
@@ -139,7 +141,12 @@ def choose(
     last_looks: Mapping[CameraId, datetime], share: float, rng: random.Random
 ) -> list[CameraId]:
     """The share of them, rounded down: a town of nine cameras has no tenth to spare."""
-    return in_order(last_looks, rng)[: int(len(last_looks) * share)]
+    return in_order(last_looks, rng)[: share_of(len(last_looks), share)]
+
+
+def share_of(count: int, share: float) -> int:
+    """Rounded down; a hair is added, for 0.29 of 100 is 28.999… to a computer."""
+    return int(count * share + 1e-9)
 
 
 def next_id(uow: UnitOfWork) -> FindingId:

@@ -13,13 +13,14 @@ from patrol.dispatch import Wire
 from patrol.domain.camera import Camera
 from patrol.domain.finding import Finding, FindingState, KnownPositive, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId, Sha256
+from patrol.domain.levels import Level
 from patrol.domain.observation import Box
 from patrol.domain.round import PlannedVisit, Round, StoredPicture, Visit, VisitOutcome
 from patrol.domain.statistics import judged, wilson
 from patrol.domain.words import COMPARE
 from patrol.report.documents import finding_document
 from patrol.review import BlindSample, age, confirm, dismiss, queue, settle_probe
-from patrol.review.sample import BY_EYE, KIND, choose
+from patrol.review.sample import BY_EYE, KIND, choose, share_of
 from patrol.review.teach import dismiss_and_teach
 from simulators import hamlet
 from simulators.store import MemoryStore
@@ -194,6 +195,23 @@ def test_its_score_is_one_that_such_a_lead_had_lately(store: MemoryStore) -> Non
             uow.findings.add(replace(lead, kind=KIND, score=0.6 + number / 10))
         uow.commit()
     assert {lead.score for lead in walk(store, a_sample())} <= {0.7, 0.8}
+
+
+def test_it_has_the_level_and_the_category_that_the_site_gives_such_a_change(
+    store: MemoryStore,
+) -> None:
+    leads = walk(store, a_sample(level=Level.PRESSING, category="other"))
+    assert {(lead.level, lead.category, lead.kind) for lead in leads} == {
+        (Level.PRESSING, "other", KIND)
+    }
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "drawn"),
+    [(0, 0.1, 0), (9, 0.1, 0), (10, 0.1, 1), (100, 0.29, 29), (624, 0.1, 62), (7, 1.0, 7)],
+)
+def test_a_share_is_rounded_down(count: int, share: float, drawn: int) -> None:
+    assert share_of(count, share) == drawn
 
 
 def test_where_something_waits_or_is_open_nothing_is_drawn(store: MemoryStore) -> None:
