@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from patrol.app.normal import Acceptance, NewNormal, NotAccepted
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
-from patrol.domain.ids import CameraId, GridCode, LinkId
+from patrol.domain.ids import CameraId, GridCode, LinkId, Sha256
 from patrol.domain.observation import Light
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.domain.zone import PictureAreas, area_mark
 from patrol.evidence import FileEvidence, JpegEncoder
+from patrol.rounds.judge import AREA
 from patrol.vision.judge import Judgement, Sight, judge_visit
 from patrol.vision.memory import EyeMemory
-from patrol.vision.reference import SceneState
+from patrol.vision.reference import SceneMemory, SceneState
 from patrol.vision.sight import EyePolicy
 from simulators.store import MemoryStore
 
@@ -62,7 +64,7 @@ class Life:
         self.turn += 1
         seen = judge_visit(Sight(
             camera=CAMERA.id, round=None, pictures=[p.copy() for p in pictures], at=self.now,
-            local=self.now, memories=self.memories(), freshness="live",
+            local=self.now, memories=self.memories(), freshness="live", areas=self.camera.areas,
         ))  # fmt: skip
         with self.store.begin() as uow:
             uow.rounds.record(self._visit(seen, [self._stored(p) for p in pictures]))
@@ -76,7 +78,7 @@ class Life:
         return Visit(
             round=None, camera=CAMERA.id, outcome=outcome, started_at=self.now,
             finished_at=self.now, usable_pictures=sum(seen.usable), light=str(seen.light),
-            pictures=tuple(stored),
+            pictures=tuple(stored), facts={AREA: area_mark(self.camera.areas.visible)},
         )  # fmt: skip
 
     def _stored(self, picture: Picture) -> StoredPicture:
@@ -92,12 +94,17 @@ class Life:
             blobs = {light: uow.memories.get(CAMERA.id, light) for light in Light}
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
-    def accept(self) -> NewNormal:
+    def scene(self) -> SceneMemory:
+        found = EyeMemory.from_bytes(self.memories()[Light.DAY], Light.DAY).scene
+        assert found is not None
+        return found
+
+    def accept(self, picture: Sha256 | None = None) -> NewNormal:
         accept = Acceptance(
             store=self.store, evidence=self.evidence, policy=EyePolicy(),
             zone=ZoneInfo("Asia/Shanghai"),
         )  # fmt: skip
-        return accept(CAMERA.id, {CAMERA.id: self.camera}, by="wang", now=self.now)
+        return accept(CAMERA.id, {CAMERA.id: self.camera}, by="wang", now=self.now, picture=picture)
 
 
 @pytest.fixture
@@ -144,6 +151,25 @@ def test_a_picture_that_is_gone_is_passed_over(life: Life) -> None:
         uow.pictures.deleted(newest.pictures[0].sha256, life.now)
         uow.commit()
     assert life.accept().taken_at == when
+
+
+def test_only_what_was_taken_in_the_present_visible_area_is_accepted(life: Life) -> None:
+    life.camera = replace(CAMERA, areas=PictureAreas(visible=((0, 0), (1, 0), (1, 0.9), (0, 0.9))))
+    with pytest.raises(NotAccepted, match="no usable picture"):
+        life.accept()
+    life.visit(yard(80, aside=60), yard(81, aside=60))
+    assert life.scene().state is SceneState.SUSPENDED, "made in another area"
+    assert life.accept().taken_at == life.now
+    assert life.scene().state is SceneState.READY
+    assert life.visit(yard(82, aside=60), yard(83, aside=60)).faults == ()
+
+
+def test_a_newer_picture_than_the_one_looked_at_is_not_accepted(life: Life) -> None:
+    with life.store.begin_read() as uow:
+        looked_at = uow.rounds.latest_visits(CAMERA.id, limit=1)[0].pictures[-1].sha256
+    life.visit(yard(84, aside=60))
+    with pytest.raises(NotAccepted, match="newer picture"):
+        life.accept(looked_at)
 
 
 @pytest.mark.parametrize(("camera", "withdrawn", "why"), [

@@ -3,6 +3,7 @@
 Screenshots in both languages go to PATROL_ARTIFACTS (else the test's own folder).
 """
 
+import asyncio
 import csv
 import io
 import time
@@ -11,12 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from patrol.console import ConsoleAddress
+from patrol.console.camera_doors import LiveLimits
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
@@ -137,8 +140,6 @@ def test_a_visible_area_drawn_by_mouse_is_what_the_next_visit_sees(
     assert abs(points[:, 0].max() - 0.5) < 0.01
     visit = looked_through(town, camera.id)
     stored = visit.pictures[0]
-    import cv2  # noqa: PLC0415  only this test looks at pixels
-
     jpeg = np.frombuffer(town.app.evidence.get(stored.sha256), np.uint8)
     bgr = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert bgr[180, 200].min() > 200
@@ -298,6 +299,47 @@ def test_the_map_shows_every_camera_with_its_state(
     page.wait_for_selector("#map path[stroke-width='4']")
     elsewhere = [url for url in asked if not url.startswith(page.url.rsplit("/", 1)[0])]
     assert [url for url in elsewhere if not url.startswith(("data:", "blob:"))] == []
+
+
+class Lens:
+    """A camera of one white picture each 0.4 s."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+
+    async def __call__(self, _address: Any, options: Any) -> None:
+        jpeg = cv2.imencode(".jpg", np.full((90, 160, 3), 255, np.uint8))[1].tobytes()
+        for _ in range(round(options.visit_timeout_s / 0.4)):
+            now = self.clock.now()
+            options.on_key_frame(
+                KeyFrame(codec=Codec.MJPEG, data=jpeg, taken_at=now, media_time_s=None, sha256="0")
+            )
+            await asyncio.sleep(0.4)
+
+
+def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
+    enter: Enter, town: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = town.doors.cameras._looks
+    monkeypatch.setattr(looks, "visitor", Lens(town.app.clock))
+    monkeypatch.setattr(looks, "limits", LiveLimits(lasts_s=4.0, at_once=2))
+    page = enter("operator", **DESK)
+    page.goto(f"/cases/{town.case.id}")
+    page.click("a[href*='/live?for=case:']")
+    page.fill("input[name=reason]", "确认处置结果")
+    page.click("#begin")
+    until(page, "document.getElementById('frame').naturalWidth === 160")
+    assert "秒前的画面" in page.inner_text("#age")
+    page.screenshot(path=artifacts / "live-look-zh.png")
+    until(page, "document.getElementById('blank').textContent.includes('自动停止')")
+    assert page.is_hidden("#frame")
+    page.click("#begin")
+    until(page, "!document.getElementById('frame').hidden")
+    page.click("#stop")
+    until(page, "document.getElementById('frame').hidden")
+    with town.store.begin_read() as uow:
+        said = uow.access.entries(camera=town.case.camera, what="live_look", limit=2)
+    assert [entry.why for entry in said] == [f"case:{town.case.id} 确认处置结果"] * 2
 
 
 PAGES = [
