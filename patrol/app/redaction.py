@@ -1,9 +1,9 @@
 """Pictures on their way out: the models that find what must be hidden, opened when first needed.
 
-Most processes never send a picture, and the three models take some 60 MB; so they are opened at the
-first picture that leaves, and looked for again at each while one of them is missing: after
-`patrol models install` the next picture is sharp without a restart. One picture at a time: a round
-beside it keeps the other core.
+Most processes never send a picture, and the three models hold some 270 MB once they have looked at
+one; so they are opened at the first picture that leaves, and looked for again at each while one of
+them is missing: after `patrol models install` the next picture is sharp without a restart. One
+picture at a time: a round beside it keeps the other core.
 """
 
 import threading
