@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ from patrol.console.lately import Lately
 from patrol.console.thumbs import Thumbs
 from patrol.domain.ids import Sha256
 from patrol.domain.round import Visit, VisitOutcome
+from patrol.domain.zone import Polygon
+from patrol.vision.mask import mask_visible
 
 ACROSS: Final = 8  # console.css knows both numbers (.shot)
 DOWN: Final = 3
@@ -41,6 +43,13 @@ class Place:
     sheet: str
     x: int
     y: int
+
+
+class Shot(NamedTuple):
+    """One thumbnail of a sheet, and what may be seen of it."""
+
+    picture: Sha256
+    visible: Polygon | None = None
 
 
 Names = Mapping[str, tuple[Sha256, ...]]
@@ -84,7 +93,7 @@ class Sheets:
     def __init__(self, thumbs: Thumbs) -> None:
         self._thumbs = thumbs
         self._names: Lately[str, tuple[Sha256, ...]] = Lately(MOST_NAMES)
-        self._made: Lately[tuple[Sha256 | None, ...], bytes] = Lately(MOST_KEPT)
+        self._made: Lately[tuple[Shot | None, ...], bytes] = Lately(MOST_KEPT)
         self._one_by_one = threading.Lock()
 
     def remember(self, names: Names) -> None:
@@ -96,7 +105,7 @@ class Sheets:
         """What lies on it; None: not remembered, lay the round out again."""
         return self._names.get(name)
 
-    def jpeg(self, shown: tuple[Sha256 | None, ...]) -> bytes:
+    def jpeg(self, shown: tuple[Shot | None, ...]) -> bytes:
         """The sheet; where there is None, or a picture that is gone, the ground shows."""
         with self._one_by_one:  # whoever asked first has it first, and a core stays free
             known = self._made.get(shown)
@@ -105,26 +114,29 @@ class Sheets:
                 self._made.put(shown, known)
         return known
 
-    def _draw(self, shown: Sequence[Sha256 | None]) -> bytes:
+    def _draw(self, shown: Sequence[Shot | None]) -> bytes:
         width, height = TILE_PX
         rows = -(-len(shown) // ACROSS)
         sheet = np.zeros((DOWN * height, ACROSS * width, 3), np.uint8)
         sheet[: rows * height] = (29, 18, 11)
-        for number, picture in enumerate(shown):
-            tile = self._tile(picture) if picture else None
+        for number, shot in enumerate(shown):
+            tile = self._tile(shot) if shot else None
             if tile is not None:
                 x, y = number % ACROSS * width, number // ACROSS * height
                 sheet[y : y + height, x : x + width] = tile
         _, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         return bytes(jpeg)
 
-    def _tile(self, picture: Sha256) -> Bgr | None:
+    def _tile(self, shot: Shot) -> Bgr | None:
         try:
-            small = self._thumbs.get(picture)
+            small = self._thumbs.get(shot.picture)
         except (KeyError, ValueError):
             return None
         bgr = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
-        return _covering(np.asarray(bgr, np.uint8)) if bgr is not None else None
+        if bgr is None:
+            return None
+        whole = np.asarray(bgr, np.uint8)
+        return _covering(mask_visible(whole, shot.visible) if shot.visible else whole)
 
 
 def _covering(bgr: Bgr) -> Bgr:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -11,8 +12,19 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.console.sheets import ACROSS, TILE_PX, Place, laid_out, newest_picture, places
-from patrol.domain.ids import Sha256
+from patrol.console.sheets import (
+    ACROSS,
+    DOWN,
+    TILE_PX,
+    Place,
+    Sheets,
+    Shot,
+    laid_out,
+    newest_picture,
+    places,
+)
+from patrol.domain.ids import CameraId, RoundId, Sha256
+from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 
 LogIn = Callable[[str], httpx.Client]
 
@@ -132,3 +144,46 @@ def test_a_withdrawn_household_is_looked_at_no_more(log_in: LogIn, town: Any, se
         uow.commit()
     assert operator.get(seen.address).status_code == 410
     assert tile(operator, seen).std() < 10
+
+
+class OneGrey:
+    """Thumbs of which every picture is grey."""
+
+    def get(self, _sha256: Sha256) -> bytes:
+        width, height = TILE_PX
+        return bytes(cv2.imencode(".jpg", np.full((height, width, 3), 180, np.uint8))[1])
+
+
+def test_a_thumbnail_shows_no_more_than_is_agreed_now() -> None:
+    width, height = TILE_PX
+    left_half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    sheets = Sheets(OneGrey())
+    shown = (Shot(Sha256("a" * 64), left_half), Shot(Sha256("b" * 64)), None)
+    sheet = cv2.imdecode(np.frombuffer(sheets.jpeg(shown), np.uint8), cv2.IMREAD_COLOR)
+    assert sheet is not None
+    first, second, nothing = (sheet[:height, n * width : (n + 1) * width] for n in range(3))
+    assert first[:, 8 : width // 2 - 8].mean() > 170
+    assert first[:, width // 2 + 8 : -8].mean() < 10
+    assert second[:, 8:-8].mean() > 170
+    assert nothing[:, 8:-8].mean() < 40
+
+
+def test_sheets_of_a_round_under_way_only_grow() -> None:
+    def seen(number: int) -> Visit:
+        at = datetime(2026, 11, 22, 1, 0, number, tzinfo=UTC)
+        picture = StoredPicture(
+            sha256=Sha256(f"{number:064x}"), camera=CameraId(f"{99 - number:020d}"), taken_at=at,
+            width_px=1, height_px=1, bytes=1, purpose="sample", delete_after=at,
+        )  # fmt: skip
+        return Visit(
+            round=RoundId("r"), camera=picture.camera, outcome=VisitOutcome.NORMAL, started_at=at,
+            finished_at=at, pictures=(picture,),
+        )  # fmt: skip
+
+    full = ACROSS * DOWN
+    visits = [seen(number) for number in range(full * 2 + 1)]
+    some = laid_out(visits[: full + 3], running=True)
+    more = laid_out(visits, running=True)
+    assert (len(some), len(more)) == (1, 2)
+    assert some.items() <= more.items()
+    assert sum(map(len, laid_out(visits, running=False).values())) == len(visits)

@@ -13,14 +13,15 @@ from starlette.responses import Response
 from patrol.console.asking import Anybody, AtDesk
 from patrol.console.desk import Desk
 from patrol.console.gate import Caller, Forbidden
-from patrol.console.sheets import laid_out
+from patrol.console.sheets import Shot, laid_out
 from patrol.console.thumbs import masked
 from patrol.console.tickets import WINDOW_S, Ticket, is_good
 from patrol.console.witness import Gone, Look
 from patrol.domain.account import Right, may_see_case
-from patrol.domain.camera import ConsentState
+from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
 from patrol.domain.observation import Light
+from patrol.domain.zone import Polygon
 from patrol.vision.memory import EyeMemory
 from patrol.vision.redaction import Mark
 
@@ -70,8 +71,11 @@ async def _sheet(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
         if isinstance(failure, BaseException) and not isinstance(failure, Gone):
             raise failure
     hidden = await run_in_threadpool(_withdrawn, desk)
+    cameras = desk.doors.registry.cameras
     shown = tuple(
-        None if isinstance(camera, BaseException) or camera in hidden else one
+        None
+        if camera is None or isinstance(camera, BaseException) or camera in hidden
+        else Shot(one, _visible(cameras.get(camera)))
         for one, camera in zip(group, said, strict=True)
     )
     if not any(shown):
@@ -168,8 +172,21 @@ def _bytes(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
         _, light, camera = ticket.picture.split(".", 2)
         return _reference(desk, CameraId(camera), Light(light))
     if ticket.size == "thumb":
-        return desk.thumbs.get(Sha256(ticket.picture))
+        return _small(desk, Sha256(ticket.picture))
     return _as_agreed_now(desk, Sha256(ticket.picture))
+
+
+def _small(desk: Desk, sha256: Sha256) -> bytes:
+    small = desk.thumbs.get(sha256)
+    with desk.doors.store.begin_read() as uow:
+        stored = uow.pictures.get(sha256)
+    visible = _visible(desk.doors.registry.cameras.get(stored.camera)) if stored else None
+    return masked(small, visible) if visible is not None else small
+
+
+def _visible(camera: Camera | None) -> Polygon | None:
+    """What may be seen of it as is agreed now; a small picture is masked whenever it was taken."""
+    return camera.areas.visible if camera is not None else None
 
 
 def _as_agreed_now(desk: Desk, sha256: Sha256) -> bytes:
