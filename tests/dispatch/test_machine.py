@@ -2,7 +2,8 @@
 
 The machine plays operator, leaders, relay, broker and clock. Whatever it does: a leader who drops
 repeats by key ends up seeing exactly the case as it stands; nothing is told twice under two keys;
-history only grows; a closed case is cleared everywhere; the ladder never runs after an answer.
+history only grows; a closed case is cleared everywhere; the ladder never runs after an answer; a
+word that is held was told to nobody, and goes out in the end.
 """
 
 import json
@@ -28,11 +29,13 @@ from patrol.dispatch import (
     verified,
 )
 from patrol.dispatch.inbox import Outcome
+from patrol.dispatch.sending import Release, SendGate
 from patrol.domain.approval import NotPossible
 from patrol.domain.case import ENDED, Case, CaseEvent, CaseState, IllegalMove, Request, Wish
 from patrol.domain.escalation import grids_told
 from patrol.domain.ids import CaseId, FindingId, MessageKey
 from patrol.domain.message import DeliveryState
+from patrol.domain.sending import SendLimits
 from patrol.review import confirm
 from simulators import hamlet
 from simulators.broker import MemoryBroker
@@ -53,6 +56,10 @@ WORDS = (
     ("feedback", "need_help"),
     ("feedback", "cannot_reach"),
     ("feedback", "in_progress"),
+)
+LIMITS = (
+    SendLimits(new_per_hour=0, repeat_every=timedelta()),  # nothing waits
+    SendLimits(new_per_hour=1),
 )
 GRIDS = (hamlet.GROUP, hamlet.VILLAGE, hamlet.TOWN, hamlet.OTHER_GROUP)
 
@@ -82,8 +89,8 @@ class Loop(RuleBasedStateMachine):
     cases = Bundle("cases")
     sent = Bundle("sent")
 
-    @initialize()
-    def build(self) -> None:
+    @initialize(limits=st.sampled_from(LIMITS))
+    def build(self, limits: SendLimits) -> None:
         self.registry = hamlet.registry()
         self.clock = ManualClock(hamlet.NOON)
         self.store = MemoryStore()
@@ -92,6 +99,8 @@ class Loop(RuleBasedStateMachine):
         self.broker.subscribe("patrol/v1/shangba/grid/+/case/+", self.phone.hear)
         self.wire = Wire(site="shangba", zone=ZONE, registry=self.registry)
         self.ladder = Ladder(self.store, self.wire)
+        self.gate = SendGate(site="shangba", registry=self.registry, limits=limits)
+        self.release = Release(store=self.store, gate=self.gate, announcer=self.wire)
         self.inbox = Inbox(self.store, self.wire, self.registry, "shangba", ZONE)
         self.relays = 0
         self.numbers = 0
@@ -128,9 +137,14 @@ class Loop(RuleBasedStateMachine):
                 now=self.clock.now(),
                 registry=self.registry,
                 announcer=self.wire,
+                gate=self.gate,
             )
             uow.commit()
         return case.id
+
+    @rule()
+    def held_words_are_let_go(self) -> None:
+        self.release.tick(self.clock.now())
 
     @rule(target=sent, case=cases, word=st.sampled_from(WORDS), grid=st.sampled_from(GRIDS))
     def reply(self, case: str, word: tuple[str, str | None], grid: str) -> tuple[str, bytes]:
@@ -292,7 +306,11 @@ class Loop(RuleBasedStateMachine):
         for case in self.all_cases():
             if case.state in ENDED:
                 assert (case.ladder_due_at, case.look_due_at) == (None, None)
-                assert (case.request, case.suspension) == (None, None)
+                assert (case.request, case.suspension, case.hold) == (None, None, None)
+            if case.is_untold:
+                assert (case.ladder_due_at, case.rung, grids_told(case)) == (None, 0, ())
+                with self.store.begin_read() as uow:
+                    assert uow.outbox.of_case(case.id) == []
             if case.suspension is not None:
                 assert (case.ladder_due_at, case.look_due_at) == (None, None), "no clock runs"
             if case.state in (CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.RETURNED):
@@ -310,6 +328,9 @@ class Loop(RuleBasedStateMachine):
         """Whatever happened: once the broker is back, every phone shows what stands."""
         if not hasattr(self, "relay"):
             return
+        self.clock.sleep(timedelta(hours=1).total_seconds())  # the longest that anything is held
+        self.release.tick(self.clock.now())
+        assert [case.id for case in self.all_cases() if case.hold] == []
         self.the_broker_is_back()
         self.broker.lose_acks = 0
         self.clock.sleep(timedelta(minutes=1).total_seconds())  # a killed relay's leases run out
