@@ -13,7 +13,8 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.domain.account import may_see_case
+from patrol.console.tickets import address
+from patrol.domain.account import OF_A_GRID, RIGHTS, Right, may_see_case
 from patrol.domain.case import MOVES, Case, CaseEvent
 from patrol.domain.picture_link import LinkMaker, PictureLink, token
 from patrol.vision.redaction import redact
@@ -261,3 +262,19 @@ def test_a_site_that_serves_no_pictures_has_no_links(town: Any, case: Case) -> N
     assert body["picture"] == {"available": True, "link": None}
     maker = LinkMaker(base_url="https://p.example", key=b"k", lasts=timedelta(hours=1))
     assert maker.link(replace(case, before=None), case.grid, town.app.clock.now()) is None
+
+
+def test_nobody_outside_has_a_right_that_shows_a_picture_as_it_was_stored() -> None:
+    """Whose pictures are redacted (Caller.outside) is who gets no other address."""
+    unredacted = {Right.ROUND, Right.REVIEW, Right.AREAS, Right.LIVE}
+    for duty in OF_A_GRID:
+        assert not RIGHTS[duty] & unredacted
+
+
+@pytest.mark.parametrize("size", ["full", "thumb", "sheet"])
+def test_no_other_size_is_served_outside(log_in: LogIn, town: Any, case: Case, size: str) -> None:
+    """Even with a right signature, as a page of ours would carry by mistake."""
+    leader = log_in("leader")
+    secret, now = leader.cookies["patrol_session"], town.app.clock.now()
+    asked = address(secret, str(case.before), size, f"case:{case.id}", now)
+    assert leader.get(asked).status_code == 403
