@@ -1,0 +1,116 @@
+"""A command tells a leader before the service ever ran: the answer waits for the service."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from patrol.app import App, build
+from patrol.app import ear as answers
+from patrol.domain.case import CaseState
+from patrol.domain.ids import CameraId, CaseId
+from patrol.lock import exclusive
+from patrol.settings import load_site
+from simulators import hamlet
+from simulators.mosquitto import Mosquitto, find
+
+SOURCE = Path(__file__).parents[2] / "config"
+CAMERA = CameraId("62090204011327000001")
+WAIT_S = 20.0
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    if find() is None:
+        words = "mosquitto is not installed (Debian: mosquitto)"
+        pytest.fail(words) if os.environ.get("CI") == "true" else pytest.skip(words)
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    server = Mosquitto(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def app(tmp_path: Path, broker: Mosquitto) -> Iterator[App]:
+    for name in ("grids.csv", "people.csv", "cameras.csv"):
+        (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
+    (tmp_path / "site.yaml").write_text(
+        f"""
+site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
+database: sqlite:///{tmp_path}/patrol.db
+evidence: {tmp_path}/evidence
+objects: false
+mqtt: {{url: "{broker.url}"}}
+""",
+        "utf-8",
+    )
+    with build(load_site(tmp_path, env={})) as built:
+        yield built
+
+
+def confirmed(app: App) -> CaseId:
+    lead = hamlet.finding(camera=CAMERA)
+    with app.store.begin() as uow:
+        uow.findings.add(lead)
+        uow.commit()
+    return app.confirm(lead.id, by="op").id
+
+
+class Phone:
+    """Answers each case in the moment in which it hears of it."""
+
+    def __init__(self, app: App) -> None:
+        self.answered = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"phone-{token_hex(4)}")
+        self._client.on_message = self._told
+        self._client.on_publish = lambda *_: self.answered.set()
+        ready = threading.Event()
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.connect(app.broker.host, app.broker.port)
+        self._client.loop_start()
+        self._client.subscribe("patrol/v1/shangba/grid/+/case/+", qos=1)
+        assert ready.wait(WAIT_S)
+
+    def _told(self, client: Client, _data: object, message: MQTTMessage) -> None:
+        if message.payload:
+            body = {"v": 1, "key": token_hex(4), "type": "acknowledge"}
+            client.publish(message.topic.replace("/case/", "/reply/"), json.dumps(body), qos=1)
+
+    def hang_up(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def test_it_waits_however_fast_it_was(app: App) -> None:
+    phone = Phone(app)
+    case = confirmed(app)
+    assert app.relay_now(WAIT_S) == 0
+    assert phone.answered.wait(WAIT_S)
+    phone.hang_up()
+    _, ear = app.new_inbox()
+    with ear:  # `patrol run`, for the first time, perhaps a day later
+        for _ in range(int(WAIT_S / 0.05)):
+            with app.store.begin_read() as uow:
+                if uow.cases.get(case).state is CaseState.ACKNOWLEDGED:
+                    return
+            app.clock.sleep(0.05)
+    pytest.fail("the answer was lost")
+
+
+def test_a_service_that_runs_is_not_cut_off(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(answers, "make_session", lambda *_, client_id, **__: made.append(client_id))
+    settings = app.site.settings
+    with exclusive(settings.evidence / answers.SERVICE_LOCK):
+        answers.keep_answers(settings, app.broker)
+    assert made == []
+    answers.keep_answers(settings, app.broker)
+    assert made == ["patrol-shangba"]
