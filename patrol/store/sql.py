@@ -1,8 +1,9 @@
 """The store itself: hands out units of work, one thread each, on either database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
 
@@ -37,35 +38,53 @@ from patrol.store.rounds import SqlRounds
 from patrol.store.suppressions import SqlSuppressions
 from patrol.store.watch import SqlWatch
 
+B = TypeVar("B")
+
+
+class _Book(Generic[B]):
+    """A book that is opened when it is first asked for: a unit uses two or three of them."""
+
+    def __init__(self, opens: Callable[[Db], B]) -> None:
+        self._opens = opens
+
+    def __set_name__(self, _unit: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: "SqlUnit", _class: type) -> B:
+        book = self._opens(unit.db)
+        unit.__dict__[self._name] = book  # found there from now on
+        return book
+
 
 class SqlUnit:
     """Fulfils ports.UnitOfWork: one transaction and its books."""
 
+    rounds = _Book(SqlRounds)
+    findings = _Book(SqlFindings)
+    cases = _Book(SqlCases)
+    outbox = _Book(SqlOutbox)
+    inbox = _Book(SqlInbox)
+    health = _Book(SqlHealth)
+    consents = _Book(SqlConsents)
+    access = _Book(SqlAccessLog)
+    pictures = _Book(SqlPictures)
+    picture_links = _Book(SqlPictureLinks)
+    memories = _Book(SqlMemories)
+    registry = _Book(SqlRegistry)
+    suppressions = _Book(SqlSuppressions)
+    accounts = _Book(SqlAccounts)
+    sessions = _Book(SqlSessions)
+    claims = _Book(SqlClaims)
+    api_keys = _Book(SqlApiKeys)
+    case_photos = _Book(SqlCasePhotos)
+    deliveries = _Book(SqlDeliveries)
+    stoppages = _Book(SqlStoppages)
+    troubles = _Book(SqlTroubles)
+    handovers = _Book(SqlHandovers)
+    watch = _Book(SqlWatch)
+
     def __init__(self, db: Db) -> None:
         self.db = db
-        self.rounds = SqlRounds(db)
-        self.findings = SqlFindings(db)
-        self.cases = SqlCases(db)
-        self.outbox = SqlOutbox(db)
-        self.inbox = SqlInbox(db)
-        self.health = SqlHealth(db)
-        self.consents = SqlConsents(db)
-        self.access = SqlAccessLog(db)
-        self.pictures = SqlPictures(db)
-        self.picture_links = SqlPictureLinks(db)
-        self.memories = SqlMemories(db)
-        self.registry = SqlRegistry(db)
-        self.suppressions = SqlSuppressions(db)
-        self.accounts = SqlAccounts(db)
-        self.sessions = SqlSessions(db)
-        self.claims = SqlClaims(db)
-        self.api_keys = SqlApiKeys(db)
-        self.case_photos = SqlCasePhotos(db)
-        self.deliveries = SqlDeliveries(db)
-        self.stoppages = SqlStoppages(db)
-        self.troubles = SqlTroubles(db)
-        self.handovers = SqlHandovers(db)
-        self.watch = SqlWatch(db)
 
     def next_number(self, sequence: str) -> int:
         """See the port."""
