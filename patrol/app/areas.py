@@ -20,7 +20,7 @@ FILE: Final = "zones.yaml"
 def folder_of(live: LiveRegistry) -> Path:
     """Where the files are. Raises CannotDo when nobody said."""
     if live.folder is None:
-        raise CannotDo("this service was started without a configuration directory")
+        raise CannotDo("no_folder")
     return live.folder
 
 

@@ -97,7 +97,7 @@ class CameraDesk:
         try:
             accept(camera, cameras, by=by, now=now, picture=picture)
         except NotAccepted as exc:
-            raise CannotDo(str(exc)) from exc
+            raise CannotDo(exc.code) from exc
 
     def export(self, *, by: str) -> bytes:
         """See the door."""

@@ -24,7 +24,11 @@ LOOK_BACK = 10  # visits; five days. An older picture does not show how it looks
 
 
 class NotAccepted(Exception):
-    """No consent, or nothing to accept; says which."""
+    """No consent, or nothing to accept; says which. `code`: the same in one word."""
+
+    def __init__(self, camera: CameraId, words: str, code: str) -> None:
+        super().__init__(f"camera {camera}: {words}")
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +71,12 @@ class Acceptance:
                 camera, now.astimezone(self.zone).date(), uow.consents.withdrawn()
             )
             if refusal is not None:
-                raise NotAccepted(f"camera {camera.id}: may not be looked through, {refusal}")
+                raise NotAccepted(camera.id, f"may not be looked through, {refusal}", str(refusal))
             normal = self._newest(uow, camera, by, now)
             if picture is not None and normal.picture != picture:
-                raise NotAccepted(f"camera {camera.id}: a newer picture has come, look at it first")
+                raise NotAccepted(
+                    camera.id, "a newer picture has come, look at it first", "newer_picture"
+                )
             uow.access.append(
                 at=now, who=by, what="accept_as_normal", camera=camera.id,
                 why=f"{normal.light} picture {normal.picture}",
@@ -97,7 +103,9 @@ class Acceptance:
                     taken_at=picture.taken_at,
                     by=by,
                 )
-        raise NotAccepted(f"camera {camera.id}: no usable picture of its last {LOOK_BACK} visits")
+        raise NotAccepted(
+            camera.id, f"no usable picture of its last {LOOK_BACK} visits", "no_picture"
+        )
 
 
 def candidates(uow: UnitOfWork, camera: Camera) -> Iterator[tuple[Light, StoredPicture]]:

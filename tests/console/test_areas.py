@@ -183,7 +183,7 @@ def test_what_was_not_looked_at_is_not_accepted(log_in: LogIn, town: Any, camera
     url = f"/api/cameras/{camera}/reference"
     answer = log_in("duty_lead").post(url, json={"picture": "ab" * 32})
     assert answer.status_code == 409
-    assert "newer picture" in answer.json()["words"]
+    assert "更新的画面" in answer.json()["words"]
 
 
 def test_a_withdrawn_household_is_not_looked_at_to_draw(

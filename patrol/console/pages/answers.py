@@ -14,6 +14,15 @@ from patrol.report.words import FAILURES, REFUSALS
 NO_STORE = {"Cache-Control": "no-store"}
 _OWN = {
     "too_many": ("同时查看的人太多,请稍后再试", "too many live looks just now, try again soon"),
+    "newer_picture": (
+        "已有更新的画面,请刷新后先看再认可",
+        "a newer picture has come: load the page and look",
+    ),
+    "no_picture": ("最近的巡查里没有可用画面", "no usable picture of the last visits"),
+    "no_folder": (
+        "服务启动时没有指定配置目录",
+        "the service was started without a configuration directory",
+    ),
     "time_up": ("时间到,已自动停止", "the time is up"),
 }
 
