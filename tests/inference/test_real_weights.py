@@ -1,6 +1,7 @@
 """The real YOLOX-nano on a real street, where `patrol models install` has been run."""
 
 import os
+from datetime import time
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from patrol.domain.zone import Zone
 from patrol.inference import DetectorUnavailable, OnnxDetector, open_detector
+from patrol.vision.objects import detect_closely
 
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
@@ -50,6 +53,22 @@ def test_the_same_at_1080p(yolox: OnnxDetector, street: list[NDArray[np.uint8]])
         large = np.asarray(cv2.resize(frame, (1440, 1080)), np.uint8)
         few, many = (sum(s.score >= 0.5 for s in yolox.detect(p)) for p in (frame, large))
         assert abs(few - many) <= 2
+
+
+def test_tiles_find_the_people_that_a_far_view_loses(
+    yolox: OnnxDetector, street: list[NDArray[np.uint8]]
+) -> None:
+    """Four views in one picture: everybody is half as large."""
+    far = np.vstack([np.hstack(street[:2]), np.hstack(street[2:])])
+    everywhere = Zone(
+        name="all", polygon=((0, 0), (1, 0), (1, 1), (0, 1)), classes=frozenset({"person"}),
+        kind="other", tiles=True,
+    )  # fmt: skip
+    people = sum(seen.score >= 0.5 for frame in street for seen in yolox.detect(frame))
+    whole = sum(seen.score >= 0.5 for seen in yolox.detect(far))
+    close = sum(s.score >= 0.5 for s in detect_closely(yolox, far, [everywhere], time(12)))
+    assert whole < 0.8 * people
+    assert close >= 0.85 * people
 
 
 def test_an_empty_yard_holds_nothing(yolox: OnnxDetector) -> None:
