@@ -1,0 +1,114 @@
+"""Pictures on their way out of a real site: sharp with all three models, coarse without any one."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from patrol.app.picture_links import link_maker, served_at
+from patrol.app.redaction import FACES, PERSONS, PLATES, Redaction, lacking
+from patrol.settings import Settings
+from patrol.settings.outward import LinkSettings, Outward
+from patrol.settings.policies import ConsoleSettings, MqttSettings, SiteInfo
+from patrol.vision.redaction import How, Mark
+from simulators.store import MemoryStore
+
+MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
+MARK = Mark(site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58")
+YARD = bytes(cv2.imencode(".jpg", np.full((180, 320, 3), 120, np.uint8))[1])
+ALL = (FACES, PLATES, PERSONS)
+
+
+def settings_of(folder: Path, **changed: Any) -> Settings:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    site = SiteInfo(
+        id="small", name="小镇", code="", tz=ZoneInfo("Asia/Shanghai"), latitude=39.6,
+        longitude=98.75, language="zh",
+    )  # fmt: skip
+    mqtt = MqttSettings(url="embedded", host="127.0.0.1", port=0, tls=False, embedded=True)
+    return replace(Settings(site=site, mqtt=mqtt, plans={}, models=folder), **changed)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A directory of one's own with all three."""
+    for name in ALL:
+        if not (MODELS / f"{name}.onnx").exists():
+            pytest.skip("the weight files are not installed: patrol models install")
+        shutil.copy(MODELS / f"{name}.onnx", tmp_path)
+    return tmp_path
+
+
+def test_with_all_three_a_picture_is_blurred(weights: Path) -> None:
+    settings = settings_of(weights)
+    assert lacking(settings) == ""
+    assert Redaction(settings)(YARD, None, MARK).how is How.BLURRED
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_without_any_one_it_leaves_coarse_and_that_is_said_once(weights: Path, name: str) -> None:
+    (weights / f"{name}.onnx").unlink()
+    redaction = Redaction(settings_of(weights))
+    with capture_logs() as said:
+        assert redaction(YARD, None, MARK).how is How.COARSE
+        assert redaction(YARD, None, MARK).how is How.COARSE
+    assert [line["event"] for line in said] == ["pictures leave coarse"]
+    assert name in said[0]["reason"]
+    assert name in lacking(settings_of(weights))
+    shutil.copy(MODELS / f"{name}.onnx", weights)
+    assert redaction(YARD, None, MARK).how is How.BLURRED, "installed meanwhile: no restart"
+
+
+def test_a_file_that_is_not_the_manifests_is_as_good_as_none(weights: Path) -> None:
+    path = weights / f"{FACES}.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    settings = settings_of(weights)
+    assert Redaction(settings)(YARD, None, MARK).how is How.COARSE
+    assert "centerface (broken)" in lacking(settings)
+
+
+def test_a_site_without_any_model_still_shows_the_place(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    assert Redaction(settings)(YARD, None, MARK).how is How.COARSE
+    assert "models install" in lacking(settings)
+
+
+@pytest.mark.parametrize(
+    ("console", "base"),
+    [
+        pytest.param(ConsoleSettings(), "http://127.0.0.1:8624", id="as it is served"),
+        pytest.param(ConsoleSettings(host="0.0.0.0"), "http://127.0.0.1:8624", id="everywhere"),  # noqa: S104
+        pytest.param(ConsoleSettings(host="::1", port=9), "http://[::1]:9", id="six"),
+        pytest.param(
+            ConsoleSettings(host="p.example", behind_tls=True), "https://p.example:8624", id="tls"
+        ),
+        pytest.param(ConsoleSettings(port=0), "", id="any free port: nobody knows"),
+    ],
+)
+def test_where_links_lead(tmp_path: Path, console: ConsoleSettings, base: str) -> None:
+    settings = settings_of(tmp_path, console=console)
+    assert served_at(settings) == base
+    maker = link_maker(settings, MemoryStore())
+    assert (maker.base_url if maker else "") == base
+
+
+def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
+    store, elsewhere = MemoryStore(), MemoryStore()
+    said = Outward(links=LinkSettings(base_url="https://p.example"))
+    settings = settings_of(tmp_path, outward=said)
+    first, again, other = (link_maker(settings, s) for s in (store, store, elsewhere))
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert first.base_url == "https://p.example"
+    assert first.key == again.key != other.key
+    assert len(first.key) == 32
+    off = replace(settings, console=ConsoleSettings(enabled=False))
+    assert link_maker(off, store) is None
