@@ -1,17 +1,13 @@
 """Second channels through Apprise, against a real HTTP server."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from typing_extensions import override
 
 from patrol.dispatch import Relay, Wire
 from patrol.dispatch.courier import Answer, Courier
@@ -24,6 +20,7 @@ from patrol.review import confirm
 from simulators import hamlet
 from simulators.broker import MemoryBroker
 from simulators.clock import ManualClock
+from simulators.receiver import Receiver, receiving
 from simulators.store import MemoryStore
 
 pytest.importorskip("apprise")
@@ -32,39 +29,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:Deprecati
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
 
-class Gateway(ThreadingHTTPServer):
-    """A gateway for text messages."""
-
-    daemon_threads = True
-    status = 200
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Post)
-        self.got: list[tuple[str, dict[str, Any]]] = []
-
-
-class _Post(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Gateway)
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.got.append((self.path, json.loads(body)))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    @override
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    server = Gateway()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def gateway() -> Iterator[Receiver]:
+    """A gateway for text messages."""
+    with receiving(status=200) as server:
+        yield server
 
 
 def notice(**more: str) -> Delivery:
@@ -75,31 +44,32 @@ def notice(**more: str) -> Delivery:
     )  # fmt: skip
 
 
-def messenger(gateway: Gateway, path: str = "duty") -> Messenger:
+def messenger(gateway: Receiver, path: str = "duty") -> Messenger:
     address = f"json://user:s3cret@127.0.0.1:{gateway.server_port}/{path}"
     return Messenger(Channel(name="duty-1", address=address, events=frozenset({"unheard"})))
 
 
-def test_the_words_arrive(gateway: Gateway) -> None:
+def test_the_words_arrive(gateway: Receiver) -> None:
     assert messenger(gateway).carry(notice()).answer is Answer.TAKEN
-    ((path, body),) = gateway.got
+    ((path, _, sent),) = gateway.got
+    body = json.loads(sent)
     assert (path, body["title"], body["message"]) == ("/duty", "【未送达】", "请电话联系")
 
 
-def test_a_gateway_is_told_the_silent_one_s_number(gateway: Gateway) -> None:
+def test_a_gateway_is_told_the_silent_one_s_number(gateway: Receiver) -> None:
     carried = messenger(gateway, "sms/{phone}").carry(notice(phone="+86 139"))
     assert carried.answer is Answer.TAKEN
-    assert gateway.got[0][0] in ("/sms/%2B86%20139", "/sms/+86 139", "/sms/+86%20139")
+    assert gateway.got[0].path in ("/sms/%2B86%20139", "/sms/+86 139", "/sms/+86%20139")
 
 
-def test_without_a_number_there_is_nobody_to_tell(gateway: Gateway) -> None:
+def test_without_a_number_there_is_nobody_to_tell(gateway: Receiver) -> None:
     carried = messenger(gateway, "sms/{phone}").carry(notice())
     assert (carried.answer, carried.problem) == (Answer.NEVER, "people.csv: no phone for leader")
     assert gateway.got == []
 
 
 def test_a_gateway_that_fails_is_tried_later_and_no_secret_is_said(
-    gateway: Gateway, caplog: pytest.LogCaptureFixture
+    gateway: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.status = 500
     carrier = messenger(gateway)
@@ -117,7 +87,7 @@ def test_what_apprise_does_not_know_is_found_at_start(address: str) -> None:
 
 
 def test_an_urgent_case_that_no_device_received_reaches_the_gateway_within_its_clock(
-    gateway: Gateway,
+    gateway: Receiver,
 ) -> None:
     """From the confirmation to the HTTP request: level I, three minutes, nobody's device."""
     registry, store, clock = hamlet.registry(), MemoryStore(), ManualClock(hamlet.NOON)
@@ -143,10 +113,11 @@ def test_an_urgent_case_that_no_device_received_reaches_the_gateway_within_its_c
     assert (unheard.tick(clock.now()), courier.step()) == (0, 0)
     clock.sleep(1)
     assert (unheard.tick(clock.now()), courier.step()) == (1, 1)
-    ((path, body),) = gateway.got
+    ((path, _, sent),) = gateway.got
+    words = json.loads(sent)["message"]
     assert path == "/sms/13800000001"
-    assert "手机尚未收到" in body["message"]
-    assert "【巡查线索·特急】" in body["message"]
+    assert "手机尚未收到" in words
+    assert "【巡查线索·特急】" in words
     unheard.tick(clock.now())  # killed before the ladder moved it, say
     assert courier.step() == 0, "told once"
 

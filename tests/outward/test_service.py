@@ -7,12 +7,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typing_extensions import override
 
 from patrol.app import App, build
 from patrol.app.console import serve_console
@@ -25,6 +23,7 @@ from patrol.mqtt.accounts import write
 from patrol.ports import Store
 from patrol.settings import load_site
 from simulators.mosquitto import Mosquitto, find, free_port
+from simulators.receiver import Receiver, receiving
 
 SOURCE = Path(__file__).parents[2] / "config"
 WAIT_S = 30.0
@@ -32,49 +31,10 @@ WAIT_S = 30.0
 pytestmark = pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:DeprecationWarning")
 
 
-class Ear(ThreadingHTTPServer):
-    """Hears every POST; signals each."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Post)
-        self.heard: list[tuple[str, bytes]] = []
-        self.news = threading.Condition()
-
-    def wait_for(self, wanted: Callable[[str, bytes], bool]) -> bytes:
-        def found() -> bytes:
-            return next((body for path, body in self.heard if wanted(path, body)), b"")
-
-        with self.news:
-            assert self.news.wait_for(found, WAIT_S), self.heard
-            return found()
-
-
-class _Post(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Ear)
-        body = self.rfile.read(int(self.headers["content-length"]))
-        with self.server.news:
-            self.server.heard.append((self.path, body))
-            self.server.news.notify_all()
-        self.send_response(204)
-        self.end_headers()
-
-    @override
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def ear() -> Iterator[Ear]:
-    server = Ear()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def ear() -> Iterator[Receiver]:
+    with receiving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -97,7 +57,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @contextmanager
-def running(tmp_path: Path, broker: Mosquitto, ear: Ear) -> Iterator[tuple[App, int]]:
+def running(tmp_path: Path, broker: Mosquitto, ear: Receiver) -> Iterator[tuple[App, int]]:
     config = tmp_path / "config"
     config.mkdir()
     for name in ("grids.csv", "people.csv", "cameras.csv"):
@@ -183,7 +143,7 @@ def open_case(app: App) -> None:
 
 
 @pytest.mark.slow
-def test_the_way_to_a_leader_is_watched(tmp_path: Path, broker: Mosquitto, ear: Ear) -> None:
+def test_the_way_to_a_leader_is_watched(tmp_path: Path, broker: Mosquitto, ear: Receiver) -> None:
     pytest.importorskip("apprise")
     with running(tmp_path, broker, ear) as (app, port):
         metrics = eventually(
@@ -213,7 +173,9 @@ def test_the_way_to_a_leader_is_watched(tmp_path: Path, broker: Mosquitto, ear: 
             code, refused = ask(console.port, "/api/v1/cases")
             assert (code, json.loads(refused)["error"]) == (401, 401)
         open_case(app)
-        told = json.loads(ear.wait_for(lambda path, body: path == "/hook" and b"opened" in body))
+        told = json.loads(
+            ear.wait_for(lambda one: one.path == "/hook" and b"opened" in one.body).body
+        )
         assert (told["type"], told["data"]["place"]) == ("case.opened", "一组东口")
         eventually(
             lambda: 'fate="delivered",target="webhook:county"} 1.0' in ask(port, "/metrics")[1]
@@ -225,7 +187,7 @@ def test_the_way_to_a_leader_is_watched(tmp_path: Path, broker: Mosquitto, ear: 
         acl.write_text(acl.read_text("utf-8").replace("/canary/reply", "/canary/nowhere"), "utf-8")
         broker.kill()
         broker.start()
-        alarm = ear.wait_for(lambda path, body: path == "/duty" and b"alarm" in body)
+        alarm = ear.wait_for(lambda one: one.path == "/duty" and b"alarm" in one.body).body
         assert "网格长可能收不到推送" in json.loads(alarm)["message"]
         code, health = eventually(lambda: (a := ask(port, "/healthz"))[0] == 503 and a)
         assert not json.loads(health)["checks"]["canary came back"]["ok"]

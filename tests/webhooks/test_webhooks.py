@@ -5,15 +5,12 @@ import hashlib
 import hmac
 import json
 import re
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typing_extensions import override
 
 from patrol.dispatch import Inbox, Wire
 from patrol.dispatch.courier import Courier
@@ -26,52 +23,20 @@ from patrol.store import open_store
 from patrol.webhooks import EVENTS, Hook, Hooks, Poster
 from simulators import hamlet
 from simulators.clock import ManualClock
+from simulators.receiver import Receiver, receiving
 from simulators.store import MemoryStore
 
 SECRET = b"a secret of thirty-two bytes, yes"
 
 
-class Receiver(ThreadingHTTPServer):
-    """Keeps what was posted; answers what it is told to."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: list[int] = []
-        self.got: list[tuple[dict[str, str], bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook?token=s3cret"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Receiver)
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
-        status = self.server.answers.pop(0) if self.server.answers else 204
-        self.send_response(status)
-        if status in (301, 307):
-            self.send_header("location", "/elsewhere")
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    @override
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as server:
+        yield server
+
+
+def address(receiver: Receiver) -> str:
+    return f"http://127.0.0.1:{receiver.server_port}/hook?token=s3cret"
 
 
 class House:
@@ -120,19 +85,19 @@ class House:
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def house(request: pytest.FixtureRequest, receiver: Receiver) -> Iterator[House]:
     if request.param == "memory":
-        yield House(MemoryStore(), receiver.url)
+        yield House(MemoryStore(), address(receiver))
         return
     with open_store(request.getfixturevalue(f"{request.param}_database")) as store:
-        yield House(store, receiver.url)
+        yield House(store, address(receiver))
 
 
 @pytest.fixture
 def quick(receiver: Receiver) -> House:
-    return House(MemoryStore(), receiver.url)
+    return House(MemoryStore(), address(receiver))
 
 
 def told(receiver: Receiver) -> list[str]:
-    return [json.loads(body)["type"] for _, body in receiver.got]
+    return [json.loads(body)["type"] for _, _, body in receiver.got]
 
 
 def test_a_case_from_its_finding_to_the_answer(house: House, receiver: Receiver) -> None:
@@ -146,11 +111,11 @@ def test_a_case_from_its_finding_to_the_answer(house: House, receiver: Receiver)
     assert sorted(events) == sorted(
         ["finding.opened", "finding.decided", "case.opened", "case.moved"]
     )
-    moved = json.loads(receiver.got[events.index("case.moved")][1])
+    moved = json.loads(receiver.got[events.index("case.moved")].body)
     assert moved["data"]["id"] == case
     assert moved["data"]["state"] == "acknowledged"
     assert moved["data"]["event"]["by"] == "leader"
-    everything = b"".join(body for _, body in receiver.got)
+    everything = b"".join(body for _, _, body in receiver.got)
     for never in (hamlet.HOUSEHOLD.encode(), b"rtsp://", b".jpg"):
         assert never not in everything
 
@@ -164,7 +129,7 @@ def test_what_is_not_committed_is_never_told(house: House, receiver: Receiver) -
 def test_the_signature_is_the_standard_s(quick: House, receiver: Receiver) -> None:
     quick.confirm()
     quick.work()
-    headers, body = receiver.got[0]
+    _, headers, body = receiver.got[0]
     assert int(headers["webhook-timestamp"]) == int(quick.clock.now().timestamp())
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(SECRET, signed, hashlib.sha256).digest()).decode()
@@ -182,7 +147,7 @@ def test_the_page_s_own_example_tells_genuine_from_forged(
     monkeypatch.setattr(names["time"], "time", quick.clock.now().timestamp)
     quick.confirm()
     quick.work()
-    headers, body = receiver.got[0]
+    _, headers, body = receiver.got[0]
     assert is_genuine(SECRET, headers, body)
     assert not is_genuine(SECRET, headers, body + b" ")
     assert not is_genuine(SECRET[::-1], headers, body)
@@ -202,8 +167,8 @@ def test_a_failing_server_gets_it_again_under_the_same_key(
         for _ in range(3):
             courier.step()
             quick.clock.sleep(60)
-    keys = [headers["webhook-id"] for headers, _ in receiver.got]
-    stamps = [headers["webhook-timestamp"] for headers, _ in receiver.got]
+    keys = [headers["webhook-id"] for _, headers, _ in receiver.got]
+    stamps = [headers["webhook-timestamp"] for _, headers, _ in receiver.got]
     assert len(keys) == 3
     assert len(set(keys)) == 1
     assert len(set(stamps)) == 3
@@ -284,4 +249,4 @@ def test_dismissed_is_decided_too(quick: House, receiver: Receiver) -> None:
         uow.commit()
     quick.work()
     assert told(receiver) == ["finding.opened", "finding.decided"]
-    assert json.loads(receiver.got[1][1])["data"]["state"] == "dismissed"
+    assert json.loads(receiver.got[1].body)["data"]["state"] == "dismissed"
