@@ -63,6 +63,28 @@ def change_password(
         uow.commit()
 
 
+def change_duty(
+    store: Store,
+    *,
+    name: str,
+    duty: Duty,
+    registry: Registry,
+    now: datetime,
+    person: str | None = None,
+    by: str = "admin",
+) -> None:
+    """Another duty; its old rights end with its sessions. Raises KeyError, BadAccount."""
+    with store.begin() as uow:
+        account = uow.accounts.get(name)
+        who = _checked_person(person or account.person, registry)
+        grid = _checked_grid(duty, None, who, registry)
+        uow.accounts.put(replace(account, duty=duty, grid=grid, person=who))
+        uow.sessions.end_all(name)
+        why = f"{name}: {account.duty} → {duty}"
+        uow.access.append(at=now, who=by, what="change_duty", camera=None, why=why)
+        uow.commit()
+
+
 def set_disabled(
     store: Store, *, name: str, disabled: bool, now: datetime, by: str = "admin"
 ) -> None:

@@ -98,6 +98,7 @@ DEEDS: Final = {  # of the access log
     "log_in": ("登录", "logged in"),
     "export_report": ("导出报表", "exported a report"),
     "add_account": ("新建账号", "added an account"),
+    "change_duty": ("改职责", "changed a duty"),
     "change_password": ("修改密码", "changed a password"),
     "disable_account": ("停用账号", "disabled an account"),
     "enable_account": ("启用账号", "enabled an account"),

@@ -270,3 +270,27 @@ def test_an_invitation_ends_by_itself(town: Any) -> None:
     check(account, invitation, signature, now + LASTS - timedelta(minutes=1))
     with pytest.raises(NotWelcome):
         check(account, invitation, signature, now + LASTS + timedelta(seconds=1))
+
+
+def test_a_duty_is_changed_and_the_old_rights_end(
+    log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
+) -> None:
+    admin = log_in("admin")
+    made = admin.post("/api/accounts", json={"name": "moving", "duty": "operator"}).json()
+    mover = visitor()
+    form = {"name": "moving", "password": made["password"]}
+    mover.post("/login", data=form)
+    assert mover.get("/review").status_code == 200
+    path = "/api/accounts/moving/duty"
+    assert admin.post(path, json={"duty": "grid_leader"}).status_code == 422
+    assert admin.post(path, json={"duty": "king"}).status_code == 422
+    assert admin.post("/api/accounts/admin/duty", json={"duty": "auditor"}).status_code == 422
+    assert log_in("duty_lead").post(path, json={"duty": "admin"}).status_code == 403
+    leader = town.case.policy.ladder[0].person
+    changed = admin.post(path, json={"duty": "grid_leader", "person": leader})
+    assert changed.status_code == 204
+    assert mover.get("/review").status_code in (303, 401)
+    mover.post("/login", data=form)
+    assert mover.get("/review").status_code == 403
+    assert mover.get("/leader").status_code == 200
+    assert "moving: operator → grid_leader" in log_in("auditor").get("/audit?what=change_duty").text

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from patrol.console.accounts import add_account, change_password, set_disabled
+from patrol.console.accounts import add_account, change_duty, change_password, set_disabled
 from patrol.console.asking import Anybody, AtDesk, ForAccounts
 from patrol.console.gate import Caller
 from patrol.console.pages.common import CannotBe, NotFound, grid_name, paged, said
@@ -91,6 +91,27 @@ def _handed_over(
 ) -> dict[str, Any]:
     address = f"{request.base_url}welcome#{invite(account, now)}"
     return {"name": account.name, "password": password, "address": address, "qr": qr(address)}
+
+
+class NewDuty(BaseModel):
+    """What the account is for from now on, and as whom."""
+
+    duty: Duty
+    person: str = Field(default="", max_length=64)
+
+
+@router.post("/api/accounts/{name}/duty")
+def give_duty(desk: AtDesk, caller: ForAccounts, name: str, asked: NewDuty) -> Response:
+    """Another duty; whoever is logged in under the name is logged out."""
+    with said():
+        if name == caller.account.name:
+            raise ValueError("not one's own account")
+        change_duty(
+            desk.doors.store, name=name, duty=asked.duty, registry=desk.doors.registry,
+            now=caller.now, person=asked.person or None, by=caller.account.name,
+        )  # fmt: skip
+    desk.gate.forget()
+    return Response(status_code=204)
 
 
 @router.post("/api/accounts/{name}/{deed}")

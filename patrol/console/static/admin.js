@@ -31,6 +31,25 @@ document.addEventListener("click", async (event) => {
   if (!button || !confirm(button.dataset.ask)) return
   try { showOnce(await send(`/api/accounts/${button.dataset.password}/password`, {})) } catch (error) { toast(error.message, "bad") }
 })
+const dutying = document.getElementById("dutying")
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-duty]")
+  if (!button) return
+  const form = dutying.querySelector("form")
+  dutying.dataset.name = dutying.querySelector("small").textContent = button.dataset.duty
+  form.elements.duty.value = button.dataset.now
+  form.elements.person.value = button.dataset.person
+  dutying.showModal()
+})
+dutying?.addEventListener("click", async (event) => {
+  const button = event.target.closest("button")
+  if (!button) return
+  if (button.value === "no") { dutying.close(); return }
+  try {
+    await send(`/api/accounts/${dutying.dataset.name}/duty`, Object.fromEntries(new FormData(dutying.querySelector("form"))))
+    location.reload()
+  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
+})
 document.getElementById("own")?.addEventListener("submit", async (event) => {
   event.preventDefault()
   try {
