@@ -1,6 +1,6 @@
 """Somewhere for answers to wait, before a command tells anybody anything."""
 
-from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from patrol.dispatch.topics import inbox_filters
@@ -23,9 +23,16 @@ def keep_answers(settings: Settings, broker: BrokerAddress) -> None:
     """Make the service's session, unless the service is there: it has one, and would be cut off."""
     if settings.mqtt.embedded:
         return  # this process is the broker: the session would end with it
-    with suppress(Busy):
-        with exclusive(settings.evidence / SERVICE_LOCK):
-            pass
+    if _is_away(settings.evidence / SERVICE_LOCK):
         site = settings.site.id
         filters = inbox_filters(site)
         make_session(broker, client_id=client_id(site), filters=filters, timeout_s=WITHIN_S)
+
+
+def _is_away(lock: Path) -> bool:
+    """Whoever may not even look at the service's lock leaves its session alone."""
+    try:
+        with exclusive(lock):
+            return True
+    except (Busy, OSError):
+        return False

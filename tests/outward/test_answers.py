@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -112,5 +113,8 @@ def test_a_service_that_runs_is_not_cut_off(app: App, monkeypatch: pytest.Monkey
     with exclusive(settings.evidence / answers.SERVICE_LOCK):
         answers.keep_answers(settings, app.broker)
     assert made == []
+    unreadable = replace(settings, evidence=Path("/proc/nowhere"))
+    answers.keep_answers(unreadable, app.broker)
+    assert made == [], "an operator of another account, who may not see the lock"
     answers.keep_answers(settings, app.broker)
     assert made == ["patrol-shangba"]
