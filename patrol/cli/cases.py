@@ -10,8 +10,10 @@ from patrol.cli.queue import level_words
 
 if TYPE_CHECKING:
     from patrol.domain.case import Case, CaseEntry
+    from patrol.domain.verdict import Awaited
     from patrol.settings import Site
 
+LAMPS: Final = {"green": "绿", "yellow": "黄", "red": "红"}
 RUNGS: Final = {  # of the receipt ladder (report.documents.message_document)
     "queued": "入队 queued",
     "published": "发出 published",
@@ -63,18 +65,22 @@ def _waiting(cases: "list[Case]") -> "list[Case]":
     return [by_id[one.case] for one in awaited(cases, SystemClock().now())]
 
 
-def verdict_document(case: "Case") -> dict[str, Any] | None:
-    """Since when a person's verdict is waited for, until when, beside which pictures."""
+def _awaited(case: "Case") -> "Awaited | None":
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
     from patrol.domain.verdict import awaited  # noqa: PLC0415  with the rooms
+
+    return next(iter(awaited([case], SystemClock().now())), None)
+
+
+def verdict_document(case: "Case") -> dict[str, Any] | None:
+    """Since when a person's verdict is waited for, until when, beside which pictures."""
     from patrol.report.documents import utc  # noqa: PLC0415  with the rooms
 
-    for one in awaited([case], SystemClock().now()):
-        return {
-            "since": utc(one.since), "due": utc(one.due), "light": str(one.lamp),
-            "before": one.before, "after": one.after, "machine": one.machine,
-        }  # fmt: skip
-    return None
+    waits = _awaited(case)
+    return waits and {
+        "since": utc(waits.since), "due": utc(waits.due), "light": str(waits.lamp),
+        "before": waits.before, "after": waits.after, "machine": waits.machine,
+    }  # fmt: skip
 
 
 def one_case(
@@ -179,6 +185,13 @@ def grid_name(site: "Site", code: Any) -> str:
     return grid.name if grid else "?"
 
 
+def _due(case: "Case", zone: tzinfo) -> str:
+    waits = _awaited(case)
+    if waits is not None:
+        return f"核查 verify {local(waits.due, zone)} {LAMPS[waits.lamp]}"
+    return local(case.due_at, zone) if case.is_open else "—"
+
+
 def _print_cases(found: "list[Case]", site: "Site") -> None:
     from rich.table import Table  # noqa: PLC0415  rich
     from rich.text import Text  # noqa: PLC0415  rich
@@ -205,6 +218,6 @@ def _print_cases(found: "list[Case]", site: "Site") -> None:
             level_words(case.level),
             category.zh if category else case.category,
             Text(grid_name(site, case.grid)),
-            local(case.due_at, zone) if case.is_open else "—",
+            _due(case, zone),
         )
     console().print(table)

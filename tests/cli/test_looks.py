@@ -55,6 +55,7 @@ def test_cases_that_wait_for_a_verdict(desk: Any) -> None:
         AFTER, "机器未再检出", "green",
     )  # fmt: skip
     assert "机器未再检出" in desk("case", case).out
+    assert "核查" in desk("cases", "--to-verify").out
     done = desk("verify", case, "--still-there", "--by", "甲", "--json").document
     assert (done["state"], done["verdict"]) == ("rework", None)
     assert desk("cases", "--to-verify", "--json").document == []
