@@ -63,12 +63,16 @@ def backup(
 def _write_down(context: typer.Context, out: Path, pictures: int) -> None:
     """Somebody took everything along: a line of the access log, and the console's last backup."""
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from patrol.ports import StoreUnavailable  # noqa: PLC0415  with the rooms
 
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        why = f"{out.name}: {pictures} pictures"
-        now = SystemClock().now()
-        uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
-        uow.commit()
+    try:
+        with store_of(site_of(context)) as store, store.begin() as uow:
+            why = f"{out.name}: {pictures} pictures"
+            now = SystemClock().now()
+            uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
+            uow.commit()
+    except StoreUnavailable as exc:  # an older database can be saved, and not written to
+        say_err(f"备份已完成,未登记 the backup stands, the access log has no line of it: {exc}")
 
 
 def restore(

@@ -7,7 +7,7 @@ granted by another. The server asks every question again when a button is presse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -21,6 +21,7 @@ from patrol.console.pages.one_case import visible
 from patrol.dispatch import approvals
 from patrol.dispatch import desk as moves
 from patrol.dispatch.verification import verdict
+from patrol.dispatch.wire import Wire
 from patrol.domain.account import Right
 from patrol.domain.approval import PAUSABLE
 from patrol.domain.case import MOVES, Case, CaseEvent, CaseState, Request, Wish
@@ -51,14 +52,15 @@ class Asked:
     said: Move
 
     @property
-    def by(self) -> str:
-        """Who makes it."""
-        return self.caller.account.name
+    def wire(self) -> Wire:
+        """Words for those who are told."""
+        return self.desk.doors.wire
 
     @property
-    def note(self) -> str:
-        """Why."""
-        return self.said.note.strip()
+    def signed(self) -> dict[str, Any]:
+        """Who makes it, when and why: what every move wants to know."""
+        by, note = self.caller.account.name, self.said.note.strip()
+        return {"by": by, "now": self.caller.now, "note": note}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,20 +77,17 @@ class Button:
 
 
 def _settle(gone: bool) -> Callable[[Asked], Case]:  # noqa: FBT001  two moves, one verdict
-    def make(asked: Asked) -> Case:
-        return verdict(
-            asked.uow, asked.case, gone=gone, by=asked.by, now=asked.caller.now,
-            announcer=asked.desk.doors.wire, note=asked.note,
-        )  # fmt: skip
-
-    return make
+    return lambda asked: verdict(
+        asked.uow, asked.case, gone=gone, announcer=asked.wire, **asked.signed
+    )
 
 
 def _wish(wish: Wish) -> Callable[[Asked], Case]:
     def make(asked: Asked) -> Case:
         span = timedelta(hours=asked.said.hours if wish is Wish.EXTENSION else 0)
+        signed = asked.signed
         request = Request(
-            wish=wish, by=asked.by, at=asked.caller.now, why=asked.note,
+            wish=wish, by=signed["by"], at=signed["now"], why=signed["note"],
             span_s=span.total_seconds(),
         )  # fmt: skip
         return approvals.ask(asked.uow, asked.case, request)
@@ -97,49 +96,34 @@ def _wish(wish: Wish) -> Callable[[Asked], Case]:
 
 
 def _grant(asked: Asked) -> Case:
-    return approvals.grant(
-        asked.uow, asked.case, by=asked.by, now=asked.caller.now,
-        announcer=asked.desk.doors.wire, note=asked.note,
-    )  # fmt: skip
+    return approvals.grant(asked.uow, asked.case, announcer=asked.wire, **asked.signed)
 
 
 def _refuse(asked: Asked) -> Case:
-    return approvals.refuse(
-        asked.uow, asked.case, by=asked.by, now=asked.caller.now, note=asked.note
-    )
+    return approvals.refuse(asked.uow, asked.case, **asked.signed)
 
 
 def _resume(asked: Asked) -> Case:
-    return approvals.resume(
-        asked.uow, asked.case, by=asked.by, now=asked.caller.now,
-        announcer=asked.desk.doors.wire, note=asked.note,
-    )  # fmt: skip
+    return approvals.resume(asked.uow, asked.case, announcer=asked.wire, **asked.signed)
 
 
 def _reassign(asked: Asked) -> Case:
-    doors = asked.desk.doors
+    to, registry = GridCode(asked.said.grid), asked.desk.doors.registry
     return moves.reassign(
-        asked.uow, asked.case, GridCode(asked.said.grid), by=asked.by, now=asked.caller.now,
-        registry=doors.registry, wire=doors.wire, note=asked.note,
-    )  # fmt: skip
+        asked.uow, asked.case, to, registry=registry, wire=asked.wire, **asked.signed
+    )
 
 
 def _close(asked: Asked) -> Case:
-    return moves.end(
-        asked.uow, asked.case, CaseEvent.CLOSE, by=asked.by, now=asked.caller.now,
-        wire=asked.desk.doors.wire, note=asked.note,
-    )  # fmt: skip
+    return moves.end(asked.uow, asked.case, CaseEvent.CLOSE, wire=asked.wire, **asked.signed)
 
 
 def _reopen(asked: Asked) -> Case:
-    return moves.reopen(
-        asked.uow, asked.case, by=asked.by, now=asked.caller.now,
-        wire=asked.desk.doors.wire, note=asked.note,
-    )  # fmt: skip
+    return moves.reopen(asked.uow, asked.case, wire=asked.wire, **asked.signed)
 
 
 def _phone(asked: Asked) -> Case:
-    return moves.phoned(asked.uow, asked.case, by=asked.by, now=asked.caller.now, note=asked.note)
+    return moves.phoned(asked.uow, asked.case, **asked.signed)
 
 
 def _can(event: CaseEvent) -> Callable[[Case], bool]:
