@@ -19,6 +19,7 @@ from patrol.domain.case import Case
 from patrol.domain.escalation import step_now
 from patrol.domain.ids import CaseId
 from patrol.domain.levels import IN_OFFICE_HOURS
+from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
 from patrol.domain.sending import WINDOW, Facts, SendLimits
 from patrol.domain.stoppage import Stoppage, upkeep_of
@@ -50,12 +51,16 @@ class SendGate(Gate):
         """What the stages ask for; nothing is read for a case that never waits."""
         if case.level not in IN_OFFICE_HOURS:
             return Facts()
+        told = self._told(uow, case, now) if self.limits.new_per_hour else ()
+        return Facts(told=told, upkeep=self._upkeep(uow, case, now))
+
+    def _upkeep(self, uow: UnitOfWork, case: Case, now: datetime) -> Stoppage | None:
+        """Asked for a camera's own fault alone: what it saw does not wait for its repair."""
         camera = self.registry.cameras.get(case.camera) if case.camera else None
-        said = [*self.windows, *uow.stoppages.standing(now)] if camera else []
-        return Facts(
-            told=self._told(uow, case, now) if self.limits.new_per_hour else (),
-            upkeep=upkeep_of(camera, said, self.registry.tree, now) if camera else None,
-        )
+        if camera is None or case.subject is not Subject.EQUIPMENT:
+            return None
+        said = [*self.windows, *uow.stoppages.standing(now)]
+        return upkeep_of(camera, said, self.registry.tree, now)
 
     def _told(self, uow: UnitOfWork, case: Case, now: datetime) -> Sequence[datetime]:
         under = case_filter(self.site, step_now(case).grid).removesuffix("+")
