@@ -79,7 +79,7 @@ class Caller:
         return self.account.may(right)
 
     def picture(self, sha256_or_name: str, size: str, context: str) -> str:
-        """The picture's address for this session; outside the centre always the coarse one."""
+        """The picture's address for this session; outside the centre always the redacted one."""
         given = "ground" if self.outside else size
         return address(self.secret, sha256_or_name, given, context, self.now)
 

@@ -16,6 +16,7 @@ import pytest
 from patrol.console.tickets import address
 from patrol.domain.account import OF_A_GRID, RIGHTS, Right, may_see_case
 from patrol.domain.case import MOVES, Case, CaseEvent
+from patrol.domain.ids import CaseId
 from patrol.domain.picture_link import LinkMaker, PictureLink, token
 from patrol.vision.redaction import redact
 
@@ -212,6 +213,14 @@ def test_a_bent_link_is_404_and_another_sites_too(visitor: Visitor, town: Any, c
     assert visitor().get(address).status_code == 200, "trying spends nothing"
 
 
+def test_a_link_of_a_case_that_no_book_knows_is_404(
+    visitor: Visitor, town: Any, case: Case
+) -> None:
+    """The books are from before it: a backup came back."""
+    unknown = replace(case, id=CaseId("C20200101-9999"))
+    assert visitor().get(sealed(town, unknown)).status_code == 404
+
+
 def test_a_person_reads_why_not(visitor: Visitor, town: Any, case: Case) -> None:
     address = link_of(town, case)
     visitor().get(address)
@@ -246,6 +255,7 @@ def test_a_household_that_withdrew_is_shown_to_nobody_outside(
         answer = visitor().get(address)
         assert answer.status_code == 410
         assert "撤回" in answer.json()["words"]
+        assert "新消息" not in answer.json()["detail"]
         mine = log_in("leader").get("/leader/api/cases").json()["cases"]
         picture = next(one["picture"] for one in mine if one["id"] == case.id)
         assert log_in("leader").get(picture).status_code == 410

@@ -43,6 +43,7 @@ NEW_ONE: Final = (
     "需再看:在案件中回复后,新消息带新链接;或致电中心。",
     "To look again: answer the case, the next message has a new link; or call the centre.",
 )
+CALL: Final = ("有疑问请致电中心。", "Questions: call the centre.")
 WHY_NOT: Final = {
     Verdict.SPENT: ("此链接只能打开一次,已经用过", "this link opens once, and was opened"),
     Verdict.EXPIRED: ("此链接已过期", "this link has expired"),
@@ -89,8 +90,11 @@ def open_link(desk: AtDesk, request: Request, token: str) -> Response:
 
 def _readable(desk: Desk, link: PictureLink, given: str, now: datetime) -> Case:
     with desk.doors.store.begin_read() as uow:
+        try:
+            case = uow.cases.get(link.case)
+        except KeyError:  # ours, and the books are from before it: a backup came back
+            raise NotFound("link") from None
         _verdict(uow, link, given, now)
-        case = uow.cases.get(link.case)
         if case.before is None or uow.pictures.get(case.before) is None:
             raise _Over(DELETED)
     return case
@@ -158,7 +162,8 @@ def _opened(desk: Desk, link: PictureLink, given: str, now: datetime) -> str:
 def _gone(desk: Desk, request: Request, words: tuple[str, str]) -> Response:
     say = desk.gate.words(request.cookies.get(LANGUAGE_COOKIE))
     phone = desk.doors.facts.phone
-    detail = f"{say.pair(NEW_ONE)} {phone}".strip()
+    again = words in (WHY_NOT[Verdict.SPENT], WHY_NOT[Verdict.EXPIRED])
+    detail = f"{say.pair(NEW_ONE if again else CALL)} {phone}".strip()
     if wants_html(request):
         return desk.shell.html(
             "problem.html", say, status=410, code=410, words=say.pair(words), detail=detail
