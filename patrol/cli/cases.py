@@ -77,7 +77,9 @@ def verdict_document(case: "Case") -> dict[str, Any] | None:
     from patrol.report.documents import utc  # noqa: PLC0415  with the rooms
 
     waits = _awaited(case)
-    return waits and {
+    if waits is None:
+        return None
+    return {
         "since": utc(waits.since), "due": utc(waits.due), "light": str(waits.lamp),
         "before": waits.before, "after": waits.after, "machine": waits.machine,
     }  # fmt: skip
