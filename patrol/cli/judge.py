@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from patrol.cli.common import AsJson, bad_input, console, print_json, say_err
-from patrol.cli.weights import directory
+from patrol.cli.weights import directory, own_models
 
 
 def register(cli: typer.Typer) -> None:
@@ -34,7 +34,9 @@ def evaluate(
 
     if out is not None and not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
-    found = evaluation.run(what, out=out, tell=say_err, models=directory(context, None))
+    found = evaluation.run(
+        what, out=out, tell=say_err, models=directory(context, None), own=own_models(context)
+    )
     if as_json:
         print_json(found)
     else:

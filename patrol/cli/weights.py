@@ -8,7 +8,7 @@ import typer
 from patrol.cli.common import FAILED, AsJson, Failure, console, options, print_json, say_err
 
 if TYPE_CHECKING:
-    from patrol.inference import Manifest
+    from patrol.inference import Manifest, ModelSpec
     from patrol.settings import Settings
 
 IntoOption = Annotated[
@@ -37,9 +37,13 @@ def manifest(context: typer.Context) -> "Manifest":
     """The product's own weight files, and the site's."""
     from patrol.inference import shipped  # noqa: PLC0415  onnxruntime
 
+    return {**shipped(), **{model.name: model for model in own_models(context)}}
+
+
+def own_models(context: typer.Context) -> "tuple[ModelSpec, ...]":
+    """Those that the site's models.yaml names."""
     settings = _settings(context)
-    own = () if settings is None else settings.own_models
-    return {**shipped(), **{model.name: model for model in own}}
+    return () if settings is None else settings.own_models
 
 
 def _settings(context: typer.Context) -> "Settings | None":

@@ -4,7 +4,7 @@
 plain document. It raises BadLabels and NoFootage, whose words are for the user.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from patrol.eval.sets import SETS
 from patrol.eval.walk import Judged, walk
 from patrol.inference import DetectorUnavailable, open_detector
 from patrol.ports import Detector
+from patrol.ports.weights import ModelSpec, Purpose
 from patrol.vision.judge import EyePolicy
 
 PROGRESS_EVERY = 50  # visits
@@ -37,13 +38,19 @@ def run(
     models: Path = MODELS,
     half: str = "judging",
     policy: EyePolicy | None = None,
+    own: Sequence[ModelSpec] = (),
 ) -> Mapping[str, Any]:
-    """Judge and count. `out`: an HTML page with the worst mistakes.
+    """Judge and count. `out`: an HTML page with the worst mistakes; `own`: a site's own models.
 
     Raises BadLabels when the folder cannot be used, NoFootage when a set's clips are not there.
     """
-    detector, note = _detector(models)
-    tell(note)
+    mine = {model.purpose: model for model in own}
+    detector, note = _detector(models, mine.get(Purpose.OBJECTS))
+    fire_model, fire_note = None, ""
+    if Purpose.FIRE in mine:
+        fire_model, fire_note = _detector(models, mine[Purpose.FIRE])
+    notes = tuple(filter(None, (note, fire_note)))
+    tell("; ".join(notes))
     if what == TOWN:
         from patrol.eval.town import run_town  # noqa: PLC0415  RTSP and settings, only here
 
@@ -53,22 +60,27 @@ def run(
     pages = []
     for name in names:
         title, visits = _visits(name, half)
-        judged = walk(visits, detector=detector, policy=policy)
+        judged = walk(visits, detector=detector, fire_model=fire_model, policy=policy)
         scores = score(_counted(judged, tell), detects=detector is not None)
         if scores.visits == 0:
             raise NoFootage(f"eval {name}: none of its clips is here, install opencv-doc")
-        found[name] = document(scores, title, (note,))
+        found[name] = document(scores, title, notes)
         pages.append((title, scores))
     if out is not None:
-        _write(out, pages, note)
+        _write(out, pages, notes)
     return found[what] if what != ALL else {"sets": found}
 
 
-def _detector(models: Path) -> tuple[Detector | None, str]:
+def _detector(models: Path, own: ModelSpec | None) -> tuple[Detector | None, str]:
+    """A model (`own`: None for the house's detector), and a note on it."""
     try:
-        detector = open_detector(models)
+        if own is None:
+            detector = open_detector(models)
+        else:
+            detector = open_detector(models, own.name, manifest={own.name: own})
     except DetectorUnavailable as exc:
-        return None, f"objects are not judged: {exc}"
+        purpose = own.purpose if own is not None else Purpose.OBJECTS
+        return None, f"{purpose} are not judged by a model: {exc}"
     return detector, f"detector {detector.gauge}"
 
 
@@ -89,6 +101,6 @@ def _counted(judged: Iterator[Judged], tell: Tell) -> Iterator[Judged]:
             tell(f"{number} visits judged")
 
 
-def _write(out: Path, pages: list[tuple[str, Scores]], note: str) -> None:
+def _write(out: Path, pages: list[tuple[str, Scores]], notes: tuple[str, ...]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(pages, (note,)), encoding="utf-8")
+    out.write_text(page(pages, notes), encoding="utf-8")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from patrol.eval.score import Scores
 from patrol.eval.tally import rate
+from patrol.vision.fire import FireKind
 
 FORMAT = 1
 COUNTS = ("tp", "fp", "fn")
@@ -42,7 +43,10 @@ def document(scores: Scores, name: str, notes: tuple[str, ...] = ()) -> dict[str
             "fault_macro_f1": None if macro is None else round(macro, 4),
             "ok_visits_flagged": rate(scores.ok_flagged, scores.ok_visits),
             "false_regions_per_100_clean_visits": _per_hundred(scores),
-            "flames_proposed_where_none": rate(scores.flameless_proposed, scores.flameless_visits),
+            **{
+                f"{name}_proposed_where_none": rate(*scores.fireless[kind])
+                for name, kind in (("flames", FireKind.OPEN_FLAME), ("smoke", FireKind.SMOKE))
+            },
         },
         "confusion": _confusion(scores),
         "mistakes": len(scores.mistakes),

@@ -47,6 +47,17 @@ JUDGING = (
     Clip(name="building", path=DOCS / "building.jpg"),
     Clip(name="graf", path=DOCS / "graf1.png"),
 )
+# More views for the clean set; nothing is put onto them.
+TRAINING_VIEWS = (
+    Clip(name="box-in-scene", path=DOCS / "box_in_scene.png"),
+    Clip(name="messi", path=DOCS / "messi5.jpg"),
+)
+JUDGING_VIEWS = (
+    Clip(name="basketball", path=DOCS / "basketball1.png"),
+    Clip(name="rubberwhale", path=DOCS / "rubberwhale1.png"),
+    Clip(name="stuff", path=DOCS / "stuff.jpg"),
+    Clip(name="aero", path=DOCS / "aero3.jpg"),
+)
 PHOTOGRAPHS = tuple(
     DOCS / name for name in ("fruits.jpg", "baboon.jpg", "box.png", "board.jpg", "apple.jpg")
 )

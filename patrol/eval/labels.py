@@ -24,7 +24,7 @@ from streams.model import BgrImage
 FILE = "visits.csv"
 LOCAL = ZoneInfo("Asia/Shanghai")  # a time without an offset is the site's wall clock
 REQUIRED = ("camera_id", "visited_at", "picture")
-OPTIONAL = ("picture2", "light", "faults", "newcomers", "flames", "objects", "accept")
+OPTIONAL = ("picture2", "light", "faults", "newcomers", "flames", "smoke", "objects", "accept")
 KNOWN_FAULTS = frozenset({fault.value for fault in Fault} | {"scene_shift"})
 YES = {"yes": True, "no": False, "": False}
 BOX_NUMBERS = 4
@@ -45,6 +45,7 @@ class Labelled:
     faults: frozenset[str] | None = None
     newcomers: tuple[BoxPx, ...] | None = None
     flames: tuple[BoxPx, ...] | None = None
+    smoke: tuple[BoxPx, ...] | None = None
     objects: tuple[NamedBox, ...] | None = None
     accept: bool = False
     source: str = ""  # where it comes from, for the page of mistakes
@@ -108,6 +109,7 @@ def _row(folder: Path, row: Mapping[str, str | None]) -> tuple[Labelled | None, 
         faults=cells.read("faults", _faults, None),
         newcomers=cells.read("newcomers", _boxes, None),
         flames=cells.read("flames", _boxes, None),
+        smoke=cells.read("smoke", _boxes, None),
         objects=cells.read("objects", _named_boxes, None),
         accept=cells.read("accept", _yes, otherwise=False),
         source=str(pictures[0]) if pictures else "",

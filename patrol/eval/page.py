@@ -14,6 +14,7 @@ from patrol.domain.observation import Box
 from patrol.eval.document import macro_f1, share, span
 from patrol.eval.score import OK, Mistake, Scores
 from patrol.eval.tally import Tally, wilson
+from patrol.vision.fire import FireKind
 from streams.model import BgrImage
 
 PER_KIND = 6  # worst mistakes shown of each kind and sort
@@ -60,8 +61,10 @@ def _figures(scores: Scores) -> str:
         lines.append(
             f"无新增物巡查误报区域 false regions {scores.false_regions}/{scores.clean_visits}"
         )
-    if scores.flameless_visits:
-        lines.append(f"无火画面误提 {scores.flameless_proposed}/{scores.flameless_visits}")
+    for kind, name in ((FireKind.OPEN_FLAME, "无火"), (FireKind.SMOKE, "无烟")):
+        proposed, visits = scores.fireless[kind]
+        if visits:
+            lines.append(f"{name}画面误提 {proposed}/{visits}")
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
 

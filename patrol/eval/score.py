@@ -3,8 +3,8 @@
 * A picture fault counts per visit and kind.
 * A region matches a labelled box from IoU 0.3; a second region on the same box is no mistake.
   Labelled newcomers below 2 % of the picture are counted apart (`newcomer_small`).
-* Flames count per visit: right when at least one proposed place lies on a labelled flame; the
-  boxes one by one are counted as `flame_box`.
+* Flames and smoke count per visit: right when at least one proposed place lies on a labelled one;
+  the boxes one by one are counted as `flame_box` and `smoke_box`.
 * Objects count per class from IoU 0.5, for the classes that the camera's labels name.
 """
 
@@ -25,6 +25,7 @@ OBJECT_IOU = 0.5
 LARGE = 0.02  # of the picture
 ON_IT = 0.5  # of a region lies in a labelled box: it points at it
 OK = "ok"
+FIRE_NAMES = {FireKind.OPEN_FLAME: "flame", FireKind.SMOKE: "smoke"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +54,9 @@ class Scores:
     ok_flagged: int = 0
     clean_visits: int = 0  # labelled, and without a newcomer
     false_regions: int = 0  # in them
-    flameless_visits: int = 0
-    flameless_proposed: int = 0
+    fireless: dict[FireKind, tuple[int, int]] = field(
+        default_factory=lambda: dict.fromkeys(FireKind, (0, 0))
+    )  # of visits labelled without: those with a proposal, all
     mistakes: list[Mistake] = field(default_factory=list)
 
     def count(self, group: str, kind: str, told: Tally) -> None:
@@ -71,7 +73,8 @@ def score(judged: Iterable[Judged], *, detects: bool) -> Scores:
         scores.cameras.add(one.visit.camera)
         _faults(scores, one)
         _newcomers(scores, one)
-        _flames(scores, one)
+        for kind in FIRE_NAMES:
+            _fire(scores, one, kind)
         if detects:
             _objects(scores, one)
     return scores
@@ -151,31 +154,35 @@ def _points_at(region: Box, truth: Box) -> bool:
     return iou(region, truth) >= REGION_IOU or overlap(region, truth) >= ON_IT
 
 
-def _flames(scores: Scores, one: Judged) -> None:
-    if one.visit.flames is None:
+def _fire(scores: Scores, one: Judged, kind: FireKind) -> None:
+    """Flames or smoke: the visit, and box by box."""
+    labels = one.visit.flames if kind is FireKind.OPEN_FLAME else one.visit.smoke
+    if labels is None:
         return
-    truth = [fractions(box, one.size_px) for box in one.visit.flames]
+    name = FIRE_NAMES[kind]
+    truth = [fractions(box, one.size_px) for box in labels]
     scene = one.judgement.scene
-    told = [r.box for r in scene.fire if r.kind is FireKind.OPEN_FLAME] if scene else []
-    hits = [any(_on_flame(t, box) for t in told) for box in truth]
+    told = [region.box for region in scene.fire if region.kind is kind] if scene else []
+    hits = [any(_on_fire(t, box) for t in told) for box in truth]
     on_it = any(hits)
-    scores.count("scene", "flame", Tally(
+    scores.count("scene", name, Tally(
         tp=int(on_it), fp=int(bool(told) and not on_it), fn=int(bool(truth) and not on_it),
     ))  # fmt: skip
-    strays = sum(not any(_on_flame(t, box) for box in truth) for t in told)
-    scores.count("scene", "flame_box", Tally(tp=sum(hits), fp=strays, fn=len(hits) - sum(hits)))
+    strays = sum(not any(_on_fire(t, box) for box in truth) for t in told)
+    boxes = Tally(tp=sum(hits), fp=strays, fn=len(hits) - sum(hits))
+    scores.count("scene", f"{name}_box", boxes)
     if bool(truth or told) and not on_it:
         scores.mistakes.append(Mistake(
-            visit=one.visit, kind="flame", what="missed" if truth else "false", weight=1.0,
+            visit=one.visit, kind=name, what="missed" if truth else "false", weight=1.0,
             truth=tuple(truth), told=tuple(told),
         ))  # fmt: skip
     if not truth:
-        scores.flameless_visits += 1
-        scores.flameless_proposed += bool(told)
+        proposed, visits = scores.fireless[kind]
+        scores.fireless[kind] = (proposed + bool(told), visits + 1)
 
 
-def _on_flame(region: Box, truth: Box) -> bool:
-    """IoU 0.2, or the region's middle in the box: flames have no sharp edge."""
+def _on_fire(region: Box, truth: Box) -> bool:
+    """IoU 0.2, or the region's middle in the box: neither has a sharp edge."""
     x, y = region[0] + region[2] / 2, region[1] + region[3] / 2
     middle = truth[0] <= x <= truth[0] + truth[2] and truth[1] <= y <= truth[1] + truth[3]
     return (middle and intersection(region, truth) > 0) or iou(region, truth) >= 0.2  # noqa: PLR2004  argued above

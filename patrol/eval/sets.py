@@ -7,7 +7,7 @@ accepted, so that references are learned as in service.
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,18 +15,36 @@ import numpy as np
 from patrol.domain.observation import Light
 from patrol.eval.faults import FREEZE, PUT, SEVERITIES, put_fault
 from patrol.eval.flames import flame_visits
-from patrol.eval.footage import JUDGING, TRAINING, Clip, Footage, footage, photographs
+from patrol.eval.footage import (
+    JUDGING,
+    JUDGING_VIEWS,
+    TRAINING,
+    TRAINING_VIEWS,
+    Clip,
+    Footage,
+    footage,
+    photographs,
+)
 from patrol.eval.labels import Labelled
 from patrol.eval.newcomers import BoxPx as WholeBox
 from patrol.eval.newcomers import Kind, crate, cutting, heap, place, put, vehicle
 from patrol.eval.scenery import Conditions, Rng, cast_shadow, draw_conditions, through
+from patrol.eval.smoke import Plume, draw_plume, plume_box, smoky
 from streams.model import BgrImage
 
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)  # ten in the morning, Shanghai
 EVERY = timedelta(hours=12)
 LEARNED = 9  # accepted visits before anything is judged
 PER_CLIP = 60  # judged visits of a newcomer camera: a third with one, two thirds clean
+SMOKY = 40  # visits of a clip, half of them under a plume
 SHADOWED = 24  # visits of a clip with a cast shadow
+CROPS = 4  # cameras made of one clip: parts of its view, every other one mirrored
+CROPPED = 0.7  # of either side
+FIRST_DAYS = 4  # visits until such a camera knows itself; as clean as the later ones, and counted
+LATER_DAYS = 6
+PAIRS_OF_A_PART = 40
+UNBURNT = 1.15  # exposure: more of it burns out the skies of these views, and that is a fault
+VIEWS = {"training": TRAINING + TRAINING_VIEWS, "judging": JUDGING + JUDGING_VIEWS}
 HALVES = {"training": TRAINING, "judging": JUDGING}
 Change = Callable[[BgrImage, Rng], BgrImage]
 
@@ -39,8 +57,10 @@ class Recipe:
     infrared: bool
     mild: bool
     seed: str
+    brightest: float = 1.4  # most exposure, where it is not mild
     put_on: tuple[WholeBox, Kind] | None = None
     shadow: bool = False
+    plume: Plume | None = None
     fault: str = ""
     severity: int = 0
 
@@ -52,9 +72,12 @@ class Recipe:
             if self.mild
             else draw_conditions(rng, infrared=self.infrared)
         )
+        how = replace(how, exposure=min(how.exposure, self.brightest))
         pair = list(self.clip.pairs[int(rng.integers(len(self.clip.pairs)))])
         if self.shadow:
             pair = [cast_shadow(picture, rng_of(self.seed, "shadow")) for picture in pair]
+        if self.plume is not None:
+            pair = [smoky(picture, self.plume, later) for later, picture in enumerate(pair)]
         if self.put_on is not None:
             box, kind = self.put_on
             pair = [put(picture, box, kind, rng_of(self.seed, "thing")) for picture in pair]
@@ -136,7 +159,7 @@ def shadow_set(half: str) -> Iterator[Labelled]:
             recipe = Recipe(
                 clip=clip, infrared=False, mild=False, seed=f"{camera}/{turn}", shadow=True
             )
-            yield _visit(camera, turn, recipe, newcomers=())
+            yield _visit(camera, turn, recipe, newcomers=(), smoke=())
 
 
 def fault_set(half: str, severities: Sequence[int] = (1,)) -> Iterator[Labelled]:
@@ -168,11 +191,63 @@ def _with_clean(kinds: Sequence[str]) -> Iterator[str]:
     yield from ("scene_shift", "scene_shift")
 
 
+def clean_set(half: str) -> Iterator[Labelled]:
+    """Nothing wrong at all: many views, from the first visit on, in ever changing light."""
+    for clip in (clip for clip in VIEWS[half] if clip.there):
+        for crop in range(CROPS):
+            for infrared in (False, True):
+                yield from _clean(_part_of(footage(clip), crop), infrared=infrared)
+
+
+def _clean(clip: Footage, *, infrared: bool) -> Iterator[Labelled]:
+    camera = f"clean-{clip.name}-{'infrared' if infrared else 'day'}"
+    for turn in range(FIRST_DAYS + LATER_DAYS):
+        first = turn < FIRST_DAYS
+        recipe = Recipe(
+            clip=clip, infrared=infrared, mild=first, seed=f"{camera}/{turn}", brightest=UNBURNT
+        )
+        yield _visit(camera, turn, recipe, accept=first, faults=frozenset())
+
+
+def _part_of(whole: Footage, crop: int) -> Footage:
+    """One part of the view, as another camera's."""
+    rng = rng_of("crop", whole.name, crop)
+    height, width = whole.pairs[0][0].shape[:2]
+    tall, wide = round(height * CROPPED), round(width * CROPPED)
+    y, x = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
+    turned = slice(None, None, -1 if crop % 2 else 1)
+    pairs = [
+        (
+            np.ascontiguousarray(first[y : y + tall, x : x + wide][:, turned]),
+            np.ascontiguousarray(second[y : y + tall, x : x + wide][:, turned]),
+        )
+        for first, second in whole.pairs[:: max(1, len(whole.pairs) // PAIRS_OF_A_PART)]
+    ]
+    return Footage(name=f"{whole.name}-{crop}", pairs=pairs)
+
+
 def flame_set(_half: str) -> Iterator[Labelled]:
     """The clip with labelled flames, and clips without any."""
     return flame_visits(START)
 
 
+def smoke_set(half: str) -> Iterator[Labelled]:
+    """Every other visit under a plume, the rest as clear as ever, in the same changing light."""
+    for clip in (footage(clip) for clip in installed(half)):
+        camera = f"smoke-{clip.name}"
+        yield from _learned(camera, clip, infrared=False)
+        height, width = clip.pairs[0][0].shape[:2]
+        for turn in range(LEARNED, LEARNED + SMOKY):
+            seed = f"{camera}/{turn}"
+            plume = draw_plume(rng_of(seed, "plume")) if turn % 2 else None
+            box = plume_box((width, height), plume) if plume is not None else None
+            recipe = Recipe(
+                clip=clip, infrared=False, mild=True, seed=seed, plume=plume if box else None
+            )
+            yield _visit(camera, turn, recipe, smoke=(box,) if box else ())
+
+
 SETS: dict[str, Callable[[str], Iterator[Labelled]]] = {
-    "faults": fault_set, "newcomers": newcomer_set, "shadows": shadow_set, "flames": flame_set,
+    "faults": fault_set, "clean": clean_set, "newcomers": newcomer_set, "shadows": shadow_set,
+    "flames": flame_set, "smoke": smoke_set,
 }  # fmt: skip

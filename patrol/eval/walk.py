@@ -4,8 +4,9 @@ References are learned on the way, by the same judging function that a round use
 some visits say `accept=yes`, those alone teach; elsewhere every visit may, as in service.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
@@ -30,19 +31,24 @@ class Judged:
 
 
 def walk(
-    visits: Iterable[Labelled], *, detector: Detector | None = None, policy: EyePolicy | None = None
+    visits: Iterable[Labelled],
+    *,
+    detector: Detector | None = None,
+    fire_model: Detector | None = None,
+    policy: EyePolicy | None = None,
 ) -> Iterator[Judged]:
     """Judge all; `visits` come sorted by camera and time. Holds one visit's pictures at a time."""
+    judge = partial(judge_visit, detector=detector, fire_model=fire_model, policy=policy)
     for _, of_camera in groupby(visits, key=attrgetter("camera")):
-        yield from _camera(list(of_camera), detector, policy)
+        yield from _camera(list(of_camera), judge, detects=detector is not None)
 
 
 def _camera(
-    visits: list[Labelled], detector: Detector | None, policy: EyePolicy | None
+    visits: list[Labelled], judge: Callable[[Sight], Judgement], *, detects: bool
 ) -> Iterator[Judged]:
     taught = any(visit.accept for visit in visits)
     classes = frozenset(name for visit in visits for name, _ in visit.objects or ())
-    areas = _areas(classes) if detector is not None else PictureAreas()
+    areas = _areas(classes) if detects else PictureAreas()
     memories: Mapping[Light, bytes] = {}
     for visit in visits:
         pictures = visit.pictures()
@@ -59,7 +65,7 @@ def _camera(
             light=visit.light,
             teach=teach,
         )
-        judgement = judge_visit(sight, detector=detector, policy=policy)
+        judgement = judge(sight)
         memories = {**memories, **judgement.memories}
         height, width = pictures[0].shape[:2] if pictures else (1, 1)
         yield Judged(visit=visit, judgement=judgement, size_px=(width, height), classes=classes)

@@ -80,5 +80,5 @@ def test_figures_of_a_folder(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["nowhere", "visits.csv"])
 def test_what_is_no_folder_says_what_would_be(tmp_path: Path, what: str) -> None:
-    with pytest.raises(BadLabels, match="give a folder or one of all, faults, newcomers, shadows"):
+    with pytest.raises(BadLabels, match="give a folder or one of all, faults"):
         run(str(tmp_path / what), models=tmp_path)

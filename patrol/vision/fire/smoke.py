@@ -27,10 +27,10 @@ from patrol.vision.reference.working import (
 )
 
 WINDOW = (11, 11)
-PATTERNED = 60.0  # grey levels²: the reference must have something to hide
-VEILED = 0.4  # share of the reference's contrast that is left
+PATTERNED = 45.0  # grey levels²: the reference must have something to hide
+VEILED = 0.52  # share of the reference's contrast, in relation to its light, that is left
 GREY = 0.16  # saturation
-LIFTED = 6.0  # grey levels by which smoke brightens (or greys) what it hides
+TINTED = 6.0  # grey levels by which smoke brightens or darkens what it hides
 DRIFT = (1.2, 22.0)  # grey levels between the pictures: it moves, but it is no passer-by
 MOST = 0.45  # of the picture; beyond, it is weather
 
@@ -82,9 +82,13 @@ def _veil(picture: Working, model: Model, where: Mask | None) -> Mask:
     smooth = as_float(cv2.blur(picture.bgr, (7, 7)))
     top, low = smooth.max(axis=2), smooth.min(axis=2)
     grey = (top - low) / (top + 20.0) < GREY
-    lifted = as_float(cv2.blur(picture.grey - expected.grey, (7, 7))) > LIFTED
+    light, usual_light = cv2.blur(picture.grey, (7, 7)), cv2.blur(expected.grey, (7, 7))
+    tinted = np.abs(as_float(light) - as_float(usual_light)) > TINTED
+    # A shadow weakens the pattern exactly as much as the light; smoke weakens it more.
+    shade = np.clip(as_float(light) / np.maximum(as_float(usual_light), 1.0), 0.2, 1.0)
     usual = model.usual < 1.0
-    veiled = (before > PATTERNED) & (now < VEILED**2 * before) & grey & lifted & usual
+    left = (VEILED * shade) ** 2 * before
+    veiled = (before > PATTERNED) & (now < left) & grey & tinted & usual
     return np.asarray(veiled if where is None else veiled & where, np.bool_)
 
 
