@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -17,28 +18,33 @@ from patrol.settings.areas_text import NotEditable, areas_of, with_areas
 FILE: Final = "zones.yaml"
 
 
-def folder_of(live: LiveRegistry) -> Path:
-    """Where the files are. Raises CannotDo when nobody said."""
-    if live.folder is None:
-        raise CannotDo("no_folder")
-    return live.folder
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pen:
+    """What writing the registry's files takes; one for the house, so that one writes at a time."""
+
+    store: Store
+    clock: Clock
+    live: LiveRegistry
+    writing: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are. Raises CannotDo when nobody said."""
+        if self.live.folder is None:
+            raise CannotDo("no_folder")
+        return self.live.folder
 
 
+@dataclass(frozen=True, slots=True)
 class AreaDesk:
     """One change at a time; the lines of zones.yaml that are not its business stay."""
 
-    def __init__(
-        self, store: Store, clock: Clock, live: LiveRegistry, writing: threading.Lock
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._live = live
-        self._writing = writing  # one change of the registry's files at a time
+    pen: Pen
 
     def drawn(self, camera: CameraId) -> Drawn:
         """As the file says it now."""
         try:
-            areas = areas_of(folder_of(self._live) / FILE, camera)
+            areas = areas_of(self.pen.folder / FILE, camera)
         except NotEditable as exc:
             raise CannotDo(str(exc)) from exc
         return Drawn(areas=areas, mark=_mark(areas))
@@ -47,8 +53,9 @@ class AreaDesk:
         self, camera: CameraId, areas: Mapping[str, Any], *, mark: str, by: str, why: str
     ) -> Drawn:
         """Raises Changed, CannotDo, ConfigProblems."""
-        folder, now = folder_of(self._live), self._clock.now()
-        with self._writing:
+        pen = self.pen
+        folder, now = pen.folder, pen.clock.now()
+        with pen.writing:
             before = self.drawn(camera)
             if before.mark != mark:
                 raise Changed("somebody else drew here meanwhile")
@@ -56,15 +63,15 @@ class AreaDesk:
                 contents = {FILE: with_areas(folder / FILE, camera, areas).encode()}
             except NotEditable as exc:
                 raise CannotDo(str(exc)) from exc
-            check(folder, contents, self._live.load)
-            with self._store.begin() as uow:
+            check(folder, contents, pen.live.load)
+            with pen.store.begin() as uow:
                 uow.access.append(
                     at=now, who=by, what="change_areas", camera=camera,
                     why=f"{_summary(before.areas, areas)}; {why}",
                 )  # fmt: skip
                 with replaced(folder, contents):
                     uow.commit()
-            self._live.refresh()
+            pen.live.refresh()
         return self.drawn(camera)
 
 

@@ -1,11 +1,10 @@
 """The house as the pages of cameras see it: fulfils console.camera_doors.CameraDoors."""
 
-import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from patrol.app.areas import AreaDesk
+from patrol.app.areas import AreaDesk, Pen
 from patrol.app.camera_table import CameraTable, said
 from patrol.app.house import App
 from patrol.app.live import LiveLooks
@@ -35,9 +34,9 @@ class CameraDesk:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        settings, writing = app.site.settings, threading.Lock()
-        self._areas = AreaDesk(app.store, app.clock, app.registry, writing)
-        self._table = CameraTable(app.store, app.clock, app.registry, writing)
+        settings = app.site.settings
+        pen = Pen(store=app.store, clock=app.clock, live=app.registry)
+        self._areas, self._table = AreaDesk(pen), CameraTable(pen)
         self._looks = LiveLooks(
             store=app.store,
             registry=app.registry,

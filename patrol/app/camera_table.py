@@ -7,7 +7,6 @@ meanwhile. Areas of cameras that leave are taken out of zones.yaml in the same g
 import csv
 import io
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,12 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from patrol.app.areas import FILE as ZONES
-from patrol.app.areas import folder_of
-from patrol.app.registry import LiveRegistry
+from patrol.app.areas import Pen
 from patrol.app.registry_files import BOM, Contents, check, replaced
 from patrol.console.camera_doors import CameraChange, CannotDo, Changed, FileProblem, ImportPlan
 from patrol.domain.ids import CameraId
-from patrol.ports import Clock, Store
 from patrol.settings import ConfigProblems, Site
 from patrol.settings.addresses import Unknowable, masked, unmasked
 from patrol.settings.areas_text import NotEditable, without
@@ -46,27 +43,22 @@ class _Merged:
     site: Site
 
 
+@dataclass(frozen=True, slots=True)
 class CameraTable:
     """The registry as a table that people can take along and bring back."""
 
-    def __init__(
-        self, store: Store, clock: Clock, live: LiveRegistry, writing: threading.Lock
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._live = live
-        self._writing = writing
+    pen: Pen
 
     def export(self, *, by: str) -> bytes:
         """As contracts say, with a byte-order mark, so that Excel reads the Chinese."""
-        rows = _rows((folder_of(self._live) / FILE).read_bytes())
+        rows = _rows((self.pen.folder / FILE).read_bytes())
         cells = [
             {c: masked(row.cells[c]) if c in SECRET else row.cells[c] for c in COLUMNS}
             for row in rows.values()
         ]
-        with self._store.begin() as uow:
+        with self.pen.store.begin() as uow:
             uow.access.append(
-                at=self._clock.now(), who=by, what="export_cameras", camera=None,
+                at=self.pen.clock.now(), who=by, what="export_cameras", camera=None,
                 why=f"{len(cells)} cameras, passwords masked",
             )  # fmt: skip
             uow.commit()
@@ -78,25 +70,25 @@ class CameraTable:
 
     def put(self, data: bytes, *, mark: str, by: str, why: str) -> ImportPlan:
         """Do it. Raises Changed, ConfigProblems, CannotDo."""
-        with self._writing:
+        with self.pen.writing:
             merged = self._merge(data)
             if merged.plan.mark != mark:
                 raise Changed("the registry or the file changed since it was compared")
-            now = self._clock.now()
-            with self._store.begin() as uow:
+            now = self.pen.clock.now()
+            with self.pen.store.begin() as uow:
                 for change in merged.plan.changes:
                     uow.access.append(
                         at=now, who=by, what=f"import_{change.kind}", camera=change.camera,
                         why=f"{why}; {', '.join(c for c, _, _ in change.cells) or change.name}",
                     )  # fmt: skip
                 uow.registry.sync(merged.site.registry, now)
-                with replaced(folder_of(self._live), merged.contents):
+                with replaced(self.pen.folder, merged.contents):
                     uow.commit()
-            self._live.refresh()
+            self.pen.live.refresh()
         return merged.plan
 
     def _merge(self, data: bytes) -> _Merged:
-        folder = folder_of(self._live)
+        folder = self.pen.folder
         present_bytes = (folder / FILE).read_bytes()
         present, came = _rows(present_bytes), _rows(data)
         retired = [camera for camera in present if camera not in came]
@@ -106,7 +98,7 @@ class CameraTable:
         self._check(folder, {**zones, FILE: data}, problems)
         bom = BOM if present_bytes.startswith(BOM) else b""
         contents = {**zones, FILE: bom + _text(list(meant.values()))}
-        site = check(folder, contents, self._live.load)
+        site = check(folder, contents, self.pen.live.load)
         changes = [*_compared(meant, present)]
         changes += [_change("retired", present[camera].cells) for camera in retired]
         plan = ImportPlan(
@@ -119,7 +111,7 @@ class CameraTable:
 
     def _check(self, folder: Path, contents: Contents, problems: list[Problem]) -> None:
         try:
-            check(folder, contents, self._live.load)
+            check(folder, contents, self.pen.live.load)
         except ConfigProblems as exc:
             raise ConfigProblems([*exc.problems, *problems]) from None
         if problems:

@@ -197,7 +197,7 @@ def test_a_failed_log_leaves_the_files_as_they_were(
 
         return Wrapped()
 
-    monkeypatch.setattr(desk._table._store, "begin", no_room, raising=False)
+    monkeypatch.setattr(desk._table.pen.store, "begin", no_room, raising=False)
     with pytest.raises(Full):
         desk.import_(data, mark=mark, by="admin", why="x")
     assert (registry / "cameras.csv").read_bytes() == before

@@ -73,6 +73,9 @@ async def look(desk: AtDesk, caller: ForLive, ident: str, asked: Asked) -> Respo
         watching.end(str(exc))
         refused = exc
         return told(lambda: _raise(refused), caller.say)
+    except Exception:
+        watching.end("failed")
+        raise
     return StreamingResponse(
         watching.parts(first, frames),
         media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
