@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -17,11 +17,10 @@ from patrol.app import ear as answers
 from patrol.domain.case import CaseState
 from patrol.domain.ids import CameraId, CaseId
 from patrol.lock import exclusive
-from patrol.settings import load_site
+from patrol.settings import Site
 from simulators import hamlet
 from simulators.mosquitto import Mosquitto, find
 
-SOURCE = Path(__file__).parents[2] / "config"
 CAMERA = CameraId("62090204011327000001")
 WAIT_S = 20.0
 
@@ -40,20 +39,8 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def app(tmp_path: Path, broker: Mosquitto) -> Iterator[App]:
-    for name in ("grids.csv", "people.csv", "cameras.csv"):
-        (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
-    (tmp_path / "site.yaml").write_text(
-        f"""
-site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
-database: sqlite:///{tmp_path}/patrol.db
-evidence: {tmp_path}/evidence
-objects: false
-mqtt: {{url: "{broker.url}"}}
-""",
-        "utf-8",
-    )
-    with build(load_site(tmp_path, env={})) as built:
+def app(small_site: Callable[..., Site], broker: Mosquitto) -> Iterator[App]:
+    with build(small_site(broker.url)) as built:
         yield built
 
 

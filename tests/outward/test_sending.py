@@ -1,20 +1,18 @@
 """The gate in the house as it is built: site.yaml's limits hold, and the bell lets go."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from patrol.app import App, build
 from patrol.app.outward import Outposts
 from patrol.domain.ids import CameraId, CaseId
-from patrol.settings import load_site
+from patrol.settings import Site
 from simulators import hamlet
 from simulators.clock import ManualClock
 
-SOURCE = Path(__file__).parents[2] / "config"
 CAMERA = CameraId("62090204011327000001")
 
 
@@ -24,21 +22,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def app(tmp_path: Path, clock: ManualClock) -> Iterator[App]:
-    for name in ("grids.csv", "people.csv", "cameras.csv"):
-        (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
-    (tmp_path / "site.yaml").write_text(
-        f"""
-site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
-database: sqlite:///{tmp_path}/patrol.db
-evidence: {tmp_path}/evidence
-objects: false
-mqtt: {{url: "mqtt://127.0.0.1:9"}}
-sending: {{new_per_hour: 1, repeat_every_min: 10}}
-""",
-        "utf-8",
-    )
-    with build(load_site(tmp_path, env={}), clock=clock) as built:
+def app(small_site: Callable[..., Site], clock: ManualClock) -> Iterator[App]:
+    limits = "sending: {new_per_hour: 1, repeat_every_min: 10}"
+    with build(small_site("mqtt://127.0.0.1:9", limits), clock=clock) as built:
         yield built
 
 
