@@ -304,9 +304,16 @@ def test_a_leader_scans_the_code_and_installs_the_page(
     phone.click("button.strong")
     phone.wait_for_url(f"{console.url}/leader")
     phone.wait_for_selector("body[data-shelved]")
-    problems = context.new_cdp_session(phone).send("Page.getInstallabilityErrors")
-    errors = [one["errorId"] for one in problems["installabilityErrors"]]
-    assert [one for one in errors if one != "in-incognito"] == []
+    link = phone.get_attribute("link[rel=manifest]", "href")
+    manifest = context.request.get(f"{console.url}{link}").json()
+    assert (manifest["display"], manifest["start_url"]) == ("standalone", "/leader")
+    for icon in manifest["icons"]:
+        answer = context.request.get(f"{console.url}{icon['src']}")
+        assert answer.headers["content-type"] == icon["type"]
+        if icon["sizes"] != "any":
+            data = cv2.imdecode(np.frombuffer(answer.body(), np.uint8), cv2.IMREAD_COLOR)
+            assert f"{data.shape[1]}x{data.shape[0]}" == icon["sizes"]
+    assert {"192x192", "512x512"} <= {icon["sizes"] for icon in manifest["icons"]}
     context.close()
 
 
