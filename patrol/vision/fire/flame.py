@@ -20,6 +20,7 @@ from patrol.vision.reference.working import Mask, as_bgr, as_float, as_u8, visib
 from streams.model import BgrImage
 
 LONGER_SIDE_PX = 560
+LEAST_SIDE_PX = 8
 CHANGED = 24.0  # grey levels: the seed of a region moved between the pictures
 REACH = np.ones((7, 7), np.uint8)  # tongues of one fire lie this close together
 REACH_PX = 3
@@ -61,15 +62,22 @@ def _pair(
     where = visible_mask((first.shape[1], first.shape[0]), visible)
     if where is not None:
         likes = [like & where for like in likes]
-    change = as_u8(cv2.absdiff(first, last)[:, :, 1:].max(axis=2))
+    _, green, red = cv2.split(cv2.absdiff(first, last))
+    change = as_u8(cv2.max(green, red))
     return Pair(first, last, likes[0], likes[1], change)
 
 
 def _flame_size(picture: NDArray[np.generic]) -> BgrImage:
     bgr = as_bgr(picture)
+    while max(bgr.shape[:2]) >= 2 * LONGER_SIDE_PX:  # exact halvings cost a tenth of any other
+        height, width = bgr.shape[0] // 2, bgr.shape[1] // 2
+        if min(height, width) < LEAST_SIDE_PX:
+            break
+        even = bgr[: 2 * height, : 2 * width]
+        bgr = as_u8(cv2.resize(even, (width, height), interpolation=cv2.INTER_LINEAR))
     height, width = bgr.shape[:2]
     scale = LONGER_SIDE_PX / max(height, width)
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    size = (max(LEAST_SIDE_PX, round(width * scale)), max(LEAST_SIDE_PX, round(height * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return as_u8(cv2.resize(bgr, size, interpolation=how))
 
