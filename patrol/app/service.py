@@ -18,7 +18,7 @@ from patrol.bell import Bell, Rota
 from patrol.evidence import sweep
 from patrol.lock import exclusive
 from patrol.mqtt import MqttPublisher, MqttService
-from patrol.ports import StoreFull, StoreUnavailable
+from patrol.ports import EvidenceFull, StoreFull, StoreUnavailable
 from patrol.review.ageing import age
 from patrol.rounds.keeper import Keeper
 from patrol.rounds.progress import RoundProgress
@@ -193,16 +193,16 @@ def keeper_of(
 
 
 def _patient(name: str, work: Callable[[], object]) -> Callable[[], None]:
-    """A database that is away or full is waited for, one line when the story changes."""
+    """A database that is away, a disk that is full are waited for; one line when that changes."""
     story = ""
 
     def ring() -> None:
         nonlocal story
         try:
             work()
-        except (StoreUnavailable, StoreFull) as exc:
+        except (StoreUnavailable, StoreFull, EvidenceFull) as exc:
             if story != str(exc):
-                log.warning("waiting for the database", child=name, reason=str(exc))
+                log.warning("waiting for the stores", child=name, reason=str(exc))
             story = str(exc)
         else:
             story = ""

@@ -14,6 +14,7 @@ from typing_extensions import override
 from patrol.app.doubts import Doubts
 from patrol.app.glass import Glass
 from patrol.app.looks import Looker
+from patrol.app.service import _patient
 from patrol.dispatch import Wire
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEvent, CaseState
@@ -23,6 +24,7 @@ from patrol.domain.levels import Lamp, Level
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.domain.verdict import Verifier, awaited
+from patrol.ports import EvidenceFull
 from patrol.review import confirm, queue, unsure
 from patrol.rounds.beside import Beside
 from patrol.rounds.judge import Judged, VisitStart
@@ -367,3 +369,18 @@ def test_consent_that_ended_meanwhile_is_no_look(house: House) -> None:
     house.look(Verifier.MACHINE)
     assert house.case().entries[-1].what is CaseEvent.LOOK_FAILED
     assert house.yard.visits == []
+
+
+def test_a_full_disk_is_waited_for_and_then_looked_again(house: House) -> None:
+    """The evidence store refuses the picture: nothing is written, and the next ring tries anew."""
+
+    def full() -> None:
+        raise EvidenceFull("200 MB free, 256 MB are kept")
+
+    house.yard = Overtaken(decide=full)
+    ring = _patient("doubts", house.doubts)
+    ring()
+    assert house.finding().again is None
+    house.yard = Yard()
+    ring()
+    assert house.finding().again is not None
