@@ -68,7 +68,7 @@ def test_what_cannot_be_done_is_said_in_one_line(desk: Desk) -> None:
     for arguments, says in (
         (("grant", case), "nothing was asked for"),
         (("unsuspend", case), "not suspended"),
-        (("verify", case, "--gone"), "only one that was fed back"),
+        (("verify", case, "--gone"), "verify is not possible"),
         (("close", case, "--why", "x"), "not possible"),
         (("reassign", case, "--to", "123"), "not in grids.csv"),
         (("extend", case, "--hours", "0", "--why", "x"), "at most 30 d"),
