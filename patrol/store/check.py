@@ -12,6 +12,7 @@ from sqlalchemy import text
 from patrol.ports import StoreUnavailable
 from patrol.store.check_desk import check_logs, check_messages, check_secrets
 from patrol.store.check_duty import check_duty
+from patrol.store.check_told import check_told
 from patrol.store.check_walk import check_cases, check_findings, check_pictures, check_rounds
 from patrol.store.db import Db
 from patrol.store.problem import KEEPER, Problem
@@ -53,6 +54,7 @@ CHECKS: Final[tuple[Callable[[Db], Iterator[Problem]], ...]] = (
     check_cases,
     check_pictures,
     check_messages,
+    check_told,
     check_logs,
     check_duty,
     _check_secrets,

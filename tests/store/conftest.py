@@ -118,7 +118,7 @@ def _confirm(unit: SqlUnit) -> None:
         message = OutboxMessage(
             key=MessageKey(f"key-{number}"),
             topic=f"patrol/v1/shangba/grid/{GRID}/case/{case.id}",
-            payload=b'{"v":1}',
+            payload=f'{{"v":1,"revision":{case.revision}}}'.encode(),
             queued_at=NOW,
             case=case.id,
         )

@@ -70,6 +70,19 @@ def test_a_sound_store_has_no_problem(furnished: SqlStore) -> None:
             "DELETE FROM case_entries WHERE place = 1", "line 1 of its history is missing", id="gap"
         ),
         pytest.param("DELETE FROM outbox", "nobody was ever told", id="never told"),
+        pytest.param(
+            "UPDATE cases SET state = 'voided', look_due_at = found_at",
+            "it is voided, and a clock still runs",
+            id="clock of an ended case",
+        ),
+        pytest.param(
+            "UPDATE cases SET state = 'closed'",
+            "it has ended, and is still shown to somebody",
+            id="shown after its end",
+        ),
+        pytest.param(
+            "UPDATE cases SET revision = 9", "at revision 9, which nobody was told", id="not told"
+        ),
         pytest.param("UPDATE outbox SET state = 'flown'", "'flown' is no state", id="message"),
         pytest.param(
             "UPDATE outbox SET lease_holder = 'relay'", "a holder without an end", id="half a lease"
