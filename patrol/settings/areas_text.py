@@ -167,8 +167,8 @@ def _block(camera: str, wanted: Plain) -> list[str]:
 
 
 def _written(key: str, value: Any, indent: str) -> list[str]:
-    if key == "visible":
-        return [f"{indent}visible: {_flow(value)}"]
+    if key == "visible" or isinstance(value, Mapping):
+        return [f"{indent}{key}: {_flow(value)}"]
     lines = [f"{indent}{key}:"]
     for item in value:
         if isinstance(item, Mapping):

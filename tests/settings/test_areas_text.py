@@ -74,6 +74,7 @@ def test_what_the_editor_does_not_know_of_a_zone_stays(tmp_path: Path) -> None:
         {},
         {"visible": SQUARE},
         {"ignore": [SQUARE, OTHER]},
+        {"visible": OTHER, "clock": {"box": [0.0, 0.0, 0.4, 0.1], "format": "%H:%M:%S"}},
         {"visible": OTHER, "zones": [{"name": "a: #1 '", "kind": "livestock", "polygon": OTHER}]},
     ],
 )
