@@ -7,10 +7,11 @@ of the drawings, so that a changed picture is never served from an old cache.
 import hashlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
@@ -90,7 +91,7 @@ class Library:
         others = set(active_children())
         workers = min(len(groups), _cores())
         spawn = get_context("spawn")
-        with ProcessPoolExecutor(workers, spawn, initializer=_leave_interrupts) as pool:
+        with ProcessPoolExecutor(workers, spawn, initializer=_leave_signals) as pool:
             jobs = {pool.submit(_make_all, group, self.cache) for group in groups}
             done = 0
             while jobs:
@@ -142,14 +143,25 @@ def _by_scene(specs: list[LoopSpec]) -> list[list[LoopSpec]]:
     return sorted(groups.values(), key=lambda group: sum(map(_cost, group)), reverse=True)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches the whole terminal; the parent alone decides."""
+def _leave_signals() -> None:
+    """Ctrl-C and a stopped service reach the whole group; the parent alone decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """A parent that was killed outright asks nobody any more."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _end(workers: Iterable[BaseProcess]) -> None:
+    """At once: each file is put in its place whole, so nothing half-made is left."""
     for worker in workers:
-        worker.terminate()
+        worker.kill()
 
 
 def _cores() -> int:
