@@ -2,8 +2,9 @@
 
 Mosaic: in a tile of full resolution the differences between neighbours gather on a lattice, in both
 directions at once, with little in between. Seams: over all tiles, sudden straight steps prefer the
-codec's own grid. Fills: areas in the colours that decoders put where data
-is missing, YUV(0,0,0) which is green, and the grey of an HEVC picture without its references.
+codec's own grid. Smears: the last row that came, drawn out. Fills: areas in the colours that
+decoders put where data is missing, YUV(0,0,0) which is green, and the
+grey of an HEVC picture without its references.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from patrol.vision.quality.view import (
     within,
 )
 
+Bgr = tuple[int, int, int]
 LATTICES: Final = (8, 12, 16, 20, 24, 32)  # px
 LATTICE_RATIO: Final = 3.0  # steps on the lattice over steps beside it
 LATTICE_STEP: Final = 6.5  # luma, mean along a lattice line
@@ -33,11 +35,15 @@ CODEC_MESH: Final = 8  # px: at low bit rates sound pictures show it too,
 CODEC_STEP: Final = 9.0  # ... this weakly
 SEAM_STEP: Final = 7.0  # luma, mean along a block's side
 SEAM_RATIO: Final = 2.5  # over the steps within two pixels
+LINES_TO_TELL: Final = 3  # in a tile; in fewer, one line alone may well be a block's side
 CHANCE: Final = 4.0  # deviations of counting
 GREY_HALF_WIDTH: Final = 1  # luma around 128
 GREY_CHROMA: Final = 2
-GREEN_CR: Final = 100  # YUV(0,0,0) is 72 and 83, clipped green 21 and 44; foliage stays above
-GREEN_CB: Final = 105
+GREEN: Final[tuple[Bgr, Bgr]] = ((0, 60, 0), (50, 255, 50))  # YUV(0,0,0) is 0, 135, 0
+DEAD_STEP: Final = 0.1  # luma: no sensor looked here
+SMEAR_STILL: Final = 0.25  # luma, mean difference of neighbours down a smear
+SMEAR_RATIO: Final = 0.07
+SMEAR_LIVELY: Final = 1.5  # ... and across them
 WORTH_A_LOOK: Final = 0.01  # share of such colours, before anyone asks whether they are flat
 FLAT_PX: Final = 3  # of the small picture
 FLAT_RELIEF: Final = 1  # luma, brightest minus darkest around
@@ -51,23 +57,28 @@ class Blocks:
     seams: float  # of places on the macroblock grid, more than beside it
     green: float
     grey: float
+    smear: float
 
     @property
     def worst(self) -> float:
         """The largest."""
-        return max(self.mosaic, self.seams, self.green, self.grey)
+        return max(self.mosaic, self.seams, self.green, self.grey, self.smear)
 
 
 def measure_blocks(view: PictureView) -> Blocks:
     """All of them."""
     across, down = _steps(view)
     broken = _mosaic(across, down) & view.cells
+    smeared = _smeared(across, down) & view.cells
+    cells = max(1, int(view.cells.sum()))
     green, grey = _fills(view)
+    dead = across.max(axis=3) <= DEAD_STEP  # rows of macroblocks; an overcast sky has grain
     return Blocks(
-        mosaic=float(broken.sum()) / max(1, int(view.cells.sum())),
+        mosaic=float(broken.sum()) / cells,
         seams=_seams(across, down),
         green=green,
-        grey=grey,
+        grey=min(grey, 2 * float(dead[view.cells].mean())),
+        smear=float(smeared.sum()) / cells,
     )
 
 
@@ -160,12 +171,21 @@ def _sudden(steps: F32, first: int) -> NDArray[np.bool_]:
         steps[..., first + away : max(0, stop + away) : BLOCK_PX] for away in (-2, -1, 0, 1, 2)
     )
     around = np.maximum(np.maximum(left, near), np.maximum(close, right))
-    return np.asarray((here >= SEAM_STEP) & (here >= SEAM_RATIO * around), np.bool_)
+    sudden = (here >= SEAM_STEP) & (here >= SEAM_RATIO * around)
+    if sudden.shape[3] < LINES_TO_TELL:
+        return np.asarray(sudden, np.bool_)
+    # One line alone through a whole tile is an edge of the scene, or of a burnt-in box.
+    through = sudden.all(axis=2, keepdims=True)
+    alone = through & (through.sum(axis=3, keepdims=True) == 1)
+    return np.asarray(sudden & ~alone, np.bool_)
 
 
 def _fills(view: PictureView) -> tuple[float, float]:
-    """Shares of flat green and of flat middle grey; foliage and asphalt have grain, fills none."""
-    green = within(view.mini_cr, 0, GREEN_CR) & within(view.mini_cb, 0, GREEN_CB) & view.mini_seen
+    """Shares of flat green and of flat middle grey: one colour over all of it.
+
+    Foliage and asphalt have grain, and a picture with a green cast has more than one green.
+    """
+    green = np.asarray(cv2.inRange(view.mini_bgr, *GREEN), np.uint8) & view.mini_seen
     grey = within(view.mini_luma, 128 - GREY_HALF_WIDTH, 128 + GREY_HALF_WIDTH) & view.mini_seen
     for chroma in (view.mini_cr, view.mini_cb):
         grey &= within(chroma, 128 - GREY_CHROMA, 128 + GREY_CHROMA)
@@ -174,7 +194,13 @@ def _fills(view: PictureView) -> tuple[float, float]:
         return 0.0, 0.0
     flat = _flat(view.luma, (green.shape[1], green.shape[0]))
     area = max(1, cv2.countNonZero(view.mini_seen))
-    return cv2.countNonZero(green & flat) / area, cv2.countNonZero(grey & flat) / area
+    return _of_one_level(view.mini_luma, green & flat) / area, cv2.countNonZero(grey & flat) / area
+
+
+def _of_one_level(luma: U8, mask: U8) -> float:
+    """How many of the masked pixels have the commonest level, give or take one."""
+    counts = cv2.calcHist([luma], [0], mask, [256], [0, 256]).ravel()
+    return float(np.convolve(counts, np.ones(3), mode="same").max())
 
 
 def _flat(luma: U8, size_px: tuple[int, int]) -> U8:
@@ -183,3 +209,14 @@ def _flat(luma: U8, size_px: tuple[int, int]) -> U8:
     relief = cv2.morphologyEx(luma, cv2.MORPH_GRADIENT, square)  # brightest minus darkest
     flat = cv2.dilate(within(np.asarray(relief, np.uint8), 0, FLAT_RELIEF), square)
     return np.asarray(cv2.resize(flat, size_px, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def _smeared(across: F32, down: F32) -> NDArray[np.bool_]:
+    """Cells in which a row was drawn out: nothing changes downwards, much along the row.
+
+    A decoder conceals what it lacks by going on with the last row that it had. A fence or a
+    shutter is as straight, but a sensor's grain and the light change along it.
+    """
+    lively, still = across.mean(axis=(2, 3)), down.mean(axis=(2, 3))
+    drawn_out = (still <= SMEAR_STILL) & (still <= SMEAR_RATIO * lively)
+    return np.asarray(drawn_out & (lively >= SMEAR_LIVELY), np.bool_)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from patrol.vision.quality.view import CELL_COLUMNS, CELL_ROWS, CELLS, PictureView
 
 Cells = NDArray[np.float32]
-_TO_SIGMA = float(np.sqrt(np.pi / 2) / 6)
+IMMERKAER_TO_SIGMA = float(np.sqrt(np.pi / 2) / 6)
 STRUCTURED = 6.0  # luma deviation from which a cell has edges worth measuring
 TINY = 1e-3
 ROUNDING = 1 / 12  # variance of rounding to whole levels
@@ -103,7 +103,7 @@ def _moments(view: PictureView) -> Cells:
                 deviation[0, 0] ** 2,
                 _mean_square(view.across[top:bottom]) + _mean_square(view.down[top : bottom - 1]),
                 _mean_square(bend),
-                cv2.norm(grain, cv2.NORM_L1) / grain.size * _TO_SIGMA,
+                cv2.norm(grain, cv2.NORM_L1) / grain.size * IMMERKAER_TO_SIGMA,
             )
     return np.ascontiguousarray(moments.T).reshape(5, CELL_ROWS, CELL_COLUMNS)
 

@@ -9,23 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.vision.quality.detail import STRUCTURED, percentile
+from patrol.vision.quality.gauges import COLOURLESS
 from patrol.vision.quality.history import Usual
 from patrol.vision.quality.limits import QualityLimits
 from patrol.vision.quality.measures import Measures
 from patrol.vision.quality.report import Fault, Reading, take
+from patrol.vision.quality.view import BAND_PX
 
+CONCEALED_GAUGE = "concealed/1"  # a decoder's own work: nothing else looks like it
+Cells = NDArray[np.float32]
+NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
 VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
 SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp
+WEAKENED = 0.5  # of its usual contrast, with too little left to tell its sharpness
 STILL_SHARP = 0.7
 CAME_AND_WENT = 0.7  # cells with new detail per cell that lost its own
 PALE_CHROMA = 12.0
 FADED = 0.7  # of the cell's usual chroma
 SNOW_LUMA = 170.0
 BURNT_LUMA = 250.0  # a cobweb in the light of the camera's own lamps
-FOG_LUMA = 90.0
+FOG_LUMA = 105.0
 UNTOUCHED = 0.7  # of a cell's usual contrast
 HALF_GONE = 0.2  # share of the structured cells
-HAZY = 0.75  # median of the cells' contrast ratios
+LEFT_ALONE = 0.1  # share of the structured cells: less is untouched where all is hazy
+SHADE = 0.4  # of the usual luma; darker is no shadow by day
+PROOF_CELLS = 4  # with their detail gone, before flat cells are believed to be covered
+FULLY_SHARP = 0.75  # of a cell's usual sharpness
+PART = 0.2  # of the cells: a lens out of focus leaves none as sharp as they were
+ENOUGH_CELLS = 6
+TOP_ROWS = 2  # of CELL_ROWS: snow lies on the ground
+TOP_CELLS = 4  # without their detail there: it is no snow
 CHANGED_LUMA = 35.0  # beyond the change of the whole picture's exposure
 CHANGED_CHROMA = 14.0
 
@@ -36,19 +49,38 @@ def blur(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Read
         ratio = measures.sharpness_ratio(usual.grid["sharpness"])
         if math.isfinite(ratio):
             over = ratio < limits.blur_ratio
-            return take(Fault.BLUR, ratio, limits.blur_ratio, "blur/1", over=over, below=True)
-    value = percentile(measures.detail.sharpness, 85)  # the sharpest that burnt-in text leaves
+            return take(Fault.BLUR, ratio, limits.blur_ratio, "blur/2", over=over, below=True)
+    value = percentile(_without_text(measures.detail.sharpness), 85)
     over = value < limits.blur_absolute  # False when NaN: nothing to be sharp
     shown = value if math.isfinite(value) else 1.0
-    return take(Fault.BLUR, shown, limits.blur_absolute, "blur/1", over=over, below=True)
+    return take(Fault.BLUR, shown, limits.blur_absolute, "blur/2", over=over, below=True)
+
+
+def _without_text(sharpness: Cells) -> Cells:
+    """The rows of cells without burnt-in text, which is always sharp, where they show enough."""
+    inner = sharpness[1:-1]
+    return inner if np.isfinite(inner).sum() >= ENOUGH_CELLS else sharpness
 
 
 def noise(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
-    """Grain even where the scene is calm."""
-    value, threshold = measures.detail.noise, limits.noise_sigma
-    if usual is not None and math.isfinite(usual.scalar["noise"]):
-        threshold = max(limits.noise_own_sigma, limits.noise_ratio * usual.scalar["noise"])
-    return take(Fault.NOISE, value, threshold, "noise/1", over=value >= threshold)
+    """Grain even where the scene is calm: in single pixels, in blotches, or in the colours."""
+    looks = [
+        (measures.detail.noise, limits.noise_sigma),
+        (measures.grain.speckle, limits.noise_colour_sigma),
+    ]
+    if usual is not None:  # without a memory blotches may be leaves
+        own = usual.scalar
+        looks = [
+            (measures.detail.noise, _above(own["noise"], limits.noise_own_sigma, limits)),
+            (measures.grain.speckle, _above(own["speckle"], limits.noise_colour_sigma, limits)),
+            (measures.grain.coarse, _above(own["coarse"], limits.noise_coarse_sigma, limits)),
+        ]
+    value, threshold = max(looks, key=lambda look: look[0] / look[1])
+    return take(Fault.NOISE, value, threshold, "noise/2", over=value >= threshold)
+
+
+def _above(own: float, floor: float, limits: QualityLimits) -> float:
+    return max(floor, limits.noise_ratio * _finite(own))
 
 
 def stripes(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
@@ -56,30 +88,38 @@ def stripes(measures: Measures, usual: Usual | None, limits: QualityLimits) -> R
 
     Without a memory bars must be strong: a roller shutter or a ploughed field is barred by nature.
     """
-    bars, wave = measures.stripes.bars, measures.stripes.wave
+    by_chance = measures.detail.noise**2 * NOISE_IN_BARS
+    bars = math.sqrt(max(0.0, measures.stripes.bars**2 - by_chance))
+    wave = measures.stripes.wave
     if usual is None:
+        wave *= measures.stripes.everywhere >= limits.wave_everywhere
         bars_limit = limits.stripes_alone * limits.stripes_sigma
         wave_limit = limits.wave_alone * limits.wave_sigma
     else:
         bars_limit = limits.stripes_sigma + 1.5 * _finite(usual.scalar["bars"])
         wave_limit = limits.wave_sigma + 1.5 * _finite(usual.scalar["wave"])
     value, threshold = max((bars, bars_limit), (wave, wave_limit), key=lambda v: v[0] / v[1])
-    return take(Fault.STRIPES, value, threshold, "stripes/1", over=value >= threshold)
+    return take(Fault.STRIPES, value, threshold, "stripes/2", over=value >= threshold)
 
 
 def artifacts(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:
     """Broken into blocks, or filled with a decoder's own colours."""
-    blocks = measures.blocks
-    seams = blocks.seams * limits.artifact_share / limits.artifact_seams  # on the shares' scale
-    shares = {"mosaic": blocks.mosaic, "seams": seams, "green": blocks.green, "grey": blocks.grey}
+    blocks, share = measures.blocks, limits.artifact_share
+    shares = {
+        "mosaic": blocks.mosaic,
+        "seams": blocks.seams * share / limits.artifact_seams,  # on the shares' scale
+        "smear": blocks.smear * share / limits.artifact_smear,
+        "green": blocks.green,
+        "grey": blocks.grey,
+    }
     if usual is not None:
-        own = usual.scalar
-        shares = {n: share - _finite(own.get(n, 0.0)) for n, share in shares.items()}
+        shares = {n: part - _finite(usual.scalar.get(n, 0.0)) for n, part in shares.items()}
     if measures.tone.span < limits.contrast_span:
         shares["grey"] = 0.0  # a pale picture lies around middle grey by itself
-    value = max(0.0, *shares.values())
-    over = value >= limits.artifact_share
-    return take(Fault.ARTIFACTS, value, limits.artifact_share, "blocks/1", over=over)
+    worst = max(shares, key=shares.__getitem__)
+    value = max(0.0, shares[worst])
+    gauge = "blocks/2" if worst in {"mosaic", "seams"} else CONCEALED_GAUGE
+    return take(Fault.ARTIFACTS, value, share, gauge, over=value >= share)
 
 
 def _finite(number: float) -> float:
@@ -91,13 +131,13 @@ def occlusion(measures: Measures, usual: Usual | None, limits: QualityLimits) ->
     if usual is None:
         value = measures.flat_share
         over = value >= limits.occluded_absolute
-        return take(Fault.OCCLUSION, value, limits.occluded_absolute, "cover/1", over=over)
+        return take(Fault.OCCLUSION, value, limits.occluded_absolute, "cover/2", over=over)
     value = _share(covered_cells(measures, usual), measures)
     return take(
         Fault.OCCLUSION,
         value,
         limits.occluded_share,
-        "cover/1",
+        "cover/2",
         over=value >= limits.occluded_share,
     )
 
@@ -107,18 +147,35 @@ def covered_cells(measures: Measures, usual: Usual) -> NDArray[np.bool_]:
     detail = measures.detail
     contrast, sharpness = usual.grid["contrast"], usual.grid["sharpness"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(contrast >= STRUCTURED, detail.contrast / contrast, np.float32(np.nan))
-        vanished = ratio < VANISHED
+        dim = np.clip(measures.tone.cell_luma / np.maximum(usual.grid["luma"], 1), SHADE, 1)
+        expected = contrast * dim  # a shadow takes contrast with the light, and hides nothing
+        ratio = np.where(contrast >= STRUCTURED, detail.contrast / expected, np.float32(np.nan))
+        paled = _paled(measures, ratio, usual)
+        vanished = (ratio < VANISHED) & ~paled
         other = _other_colour(measures, usual)
-        flat = detail.contrast < STRUCTURED
-        smeared = detail.sharpness < SMEARED * sharpness
+        flat = detail.contrast < STRUCTURED * dim
         crisp = detail.sharpness > STILL_SHARP * usual.scalar["sharp"]
         gained = (contrast < STRUCTURED) & (detail.contrast > 2 * STRUCTURED) & crisp
-    whole_is_sharp = measures.sharpness_ratio(sharpness) >= STILL_SHARP
-    hidden = vanished | (flat & other) | (smeared & other & whole_is_sharp)
-    hidden &= ~_paled(measures, ratio, usual)
+    if vanished.sum() < PROOF_CELLS:  # a flat cell in another light is a shadow on a wall
+        flat &= np.isfinite(ratio)
+    hidden = vanished | (((flat & other) | _smeared(measures, other, ratio, sharpness)) & ~paled)
     # What only hides adds no detail elsewhere; where it came and went, the scene is another one.
     return np.asarray(hidden & (int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())), np.bool_)
+
+
+def _smeared(
+    measures: Measures, other: NDArray[np.bool_], ratio: Cells, before: Cells
+) -> NDArray[np.bool_]:
+    """Cells behind grease, a drop, something too near: out of focus while the lens is in focus."""
+    with np.errstate(invalid="ignore"):
+        smeared = measures.detail.sharpness < SMEARED * before
+        smeared |= (ratio < WEAKENED) & ~np.isfinite(measures.detail.sharpness)
+        sharp = measures.detail.sharpness > FULLY_SHARP * before
+    least = PART * int(np.isfinite(before).sum())
+    if smeared.sum() >= least and sharp.sum() >= least:
+        return np.asarray(smeared, np.bool_)
+    in_focus = measures.sharpness_ratio(before) >= STILL_SHARP
+    return np.asarray(smeared & other & in_focus, np.bool_)
 
 
 def _other_colour(measures: Measures, usual: Usual) -> NDArray[np.bool_]:
@@ -149,12 +206,27 @@ def _paled(measures: Measures, ratio: NDArray[np.floating], usual: Usual) -> NDA
         chroma = np.hypot(tone.cell_cr, tone.cell_cb)
         before = np.hypot(usual.grid["cell_cr"], usual.grid["cell_cb"])
         greyer = (chroma <= PALE_CHROMA) | (chroma < FADED * before)
-        half = (ratio >= VANISHED) & (ratio < UNTOUCHED)
-        by_degrees = half.sum() > HALF_GONE * int(np.isfinite(ratio).sum())
-        middle = percentile(measures.contrast_ratios(usual.grid["contrast"]), 50)
-        floor = FOG_LUMA if by_degrees or middle < HAZY else SNOW_LUMA
-        pale = (tone.cell_luma >= floor) & (tone.cell_luma < BURNT_LUMA)
-    return np.asarray(greyer & pale, np.bool_)
+        floor = FOG_LUMA if _by_degrees(ratio) else SNOW_LUMA
+        # Burnt out by the sun is not covered; by the camera's own lamps, it is a web before them.
+        lit = tone.colourless >= COLOURLESS
+        burnt = tone.cell_luma >= BURNT_LUMA
+        pale = greyer & (tone.cell_luma >= floor) & ~burnt
+        if floor == SNOW_LUMA and (pale & (ratio < VANISHED))[:TOP_ROWS].sum() >= TOP_CELLS:
+            pale &= False
+    return np.asarray(pale | (greyer & burnt & (not lit)), np.bool_)
+
+
+def _by_degrees(ratio: NDArray[np.floating]) -> bool:
+    """Whether contrast went more here and less there, or everywhere, as distance and fog take it.
+
+    A cover leaves what it does not hide as it was, with hardly anything between.
+    """
+    known = ratio[np.isfinite(ratio)]
+    if not known.size:
+        return False
+    untouched = float((known >= UNTOUCHED).mean())
+    half = float(((known >= VANISHED) & (known < UNTOUCHED)).mean())
+    return half > HALF_GONE or untouched < LEFT_ALONE
 
 
 def _share(cells: NDArray[np.bool_], measures: Measures) -> float:

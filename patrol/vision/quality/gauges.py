@@ -18,6 +18,7 @@ from patrol.vision.quality.report import Fault, Reading, take
 CAST_ALIKE = 0.5
 FADED = 0.75  # of the usual spread of colours
 DARK_CELL, PALE_CELL = 25.0, 240.0  # luma beyond which rounding and clipping make the colour
+ORDINARY_LUMA = 100.0  # mean; a darker picture has less contrast without any fault
 NEAR_ROWS = 2  # of CELL_ROWS: what stands near is at the bottom
 TINY = 1e-6
 COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
@@ -87,7 +88,8 @@ def too_bright(measures: Measures, usual: Usual | None, limits: QualityLimits) -
     tone = measures.tone
     threshold, clipped, lifted = limits.bright_luma, limits.bright_clipped, limits.bright_shadow
     if usual is not None:
-        threshold = min(threshold, max(limits.bright_own_luma, usual.scalar["mean"] + 45))
+        above = max(limits.bright_own_luma, usual.scalar["mean"] + 45)
+        threshold = min(limits.bright_most_luma, above)
         clipped = max(limits.bright_own_clipped, usual.scalar["clipped"] + 0.2)
         lifted = min(lifted, max(60.0, usual.scalar["p5"] + 40))
     burnt = tone.p95 >= limits.burnt_luma and (tone.clipped >= clipped or tone.p5 >= lifted)
@@ -105,21 +107,26 @@ def low_contrast(measures: Measures, usual: Usual | None, limits: QualityLimits)
     span = tone.span
     if usual is None:
         lit = limits.contrast_dark < tone.mean < limits.contrast_bright
-        weak = span < limits.contrast_span and measures.detail.structure < limits.contrast_structure
+        least = limits.contrast_span * min(1.0, tone.mean / ORDINARY_LUMA)
+        near = percentile(measures.detail.contrast[-NEAR_ROWS:], 75)  # what fog leaves
+        structure = np.fmax(measures.detail.structure, near)
+        weak = span < least and structure < limits.contrast_structure
         covered = measures.flat_share >= limits.occluded_absolute
         return take(
             Fault.LOW_CONTRAST,
             span,
-            limits.contrast_span,
-            "contrast/1",
+            least,
+            "contrast/2",
             over=lit and weak and not covered,
             below=True,
         )
-    threshold = limits.contrast_ratio * usual.scalar["span"]
+    dimmer = min(1.0, tone.mean / max(1.0, usual.scalar["mean"]))  # takes contrast in proportion
+    least = limits.contrast_ratio * dimmer
+    threshold = least * usual.scalar["span"]
     ratios = measures.contrast_ratios(usual.grid["contrast"])
     everywhere = max(percentile(ratios, 75), percentile(ratios[-NEAR_ROWS:], 75))
-    over = span < threshold and everywhere < limits.contrast_ratio
-    return take(Fault.LOW_CONTRAST, span, threshold, "contrast/1", over=over, below=True)
+    over = span < threshold and everywhere < least
+    return take(Fault.LOW_CONTRAST, span, threshold, "contrast/2", over=over, below=True)
 
 
 def color_cast(measures: Measures, usual: Usual | None, limits: QualityLimits) -> Reading:

@@ -40,6 +40,9 @@ SCALARS: Final[Mapping[str, Callable[[Measures], float]]] = {
     "mosaic": lambda m: m.blocks.mosaic,
     "grey": lambda m: m.blocks.grey,
     "green": lambda m: m.blocks.green,
+    "smear": lambda m: m.blocks.smear,
+    "coarse": lambda m: m.grain.coarse,
+    "speckle": lambda m: m.grain.speckle,
 }
 GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from patrol.vision.quality.blocks import Blocks, measure_blocks
 from patrol.vision.quality.detail import STRUCTURED, Detail, measure_detail, percentile
+from patrol.vision.quality.grain import Grain, measure_grain
 from patrol.vision.quality.stripes import Stripes, measure_stripes
 from patrol.vision.quality.tone import Tone, measure_tone
 from patrol.vision.quality.view import PictureView
@@ -18,7 +19,7 @@ from patrol.vision.quality.view import PictureView
 Cells = NDArray[np.float32]
 RICH = 15.0  # luma deviation at which a third of it still stands out of noise and rounding
 ENOUGH_CELLS = 6
-FLAT_CELL = 2.5  # luma deviation: soil and asphalt have more
+FLAT_CELL = 3.0  # luma deviation: soil and asphalt have more
 NIGHT_LUMA, SKY_LUMA = 35.0, 140.0  # beyond, a scene may be flat by nature
 CRISP = 25.0  # luma deviation of a cell that nothing dims
 
@@ -31,6 +32,7 @@ class Measures:
     detail: Detail
     blocks: Blocks
     stripes: Stripes
+    grain: Grain
 
     @property
     def flat_share(self) -> float:
@@ -68,6 +70,7 @@ def measure(view: PictureView) -> Measures:
         detail=measure_detail(view),
         blocks=measure_blocks(view),
         stripes=measure_stripes(view),
+        grain=measure_grain(view),
     )
 
 

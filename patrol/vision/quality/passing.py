@@ -6,6 +6,8 @@ from datetime import time
 from itertools import pairwise
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.history import QualityHistory
@@ -18,7 +20,8 @@ STILL_GAUGE = "still/1"
 BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.02  # of the values in those rows
-CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth
+CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth,
+TEXT_LINE = 16  # ... or is a line of at most this part of the height
 
 
 def freeze(pictures: Sequence[BgrImage], freshness: str, limits: QualityLimits) -> Reading | None:
@@ -41,21 +44,29 @@ def freeze(pictures: Sequence[BgrImage], freshness: str, limits: QualityLimits) 
 
 
 def changed_share(first: BgrImage, second: BgrImage) -> float:
-    """The share of values that differ at all, away from where clocks are burnt in.
+    """The share of values that differ at all, away from where a clock is burnt in.
 
-    A living picture shows it in a few rows; only where those hardly differ are all compared.
+    That is the top and the bottom of the picture, and one line of text anywhere else. A living
+    picture shows itself in a few rows; only where those hardly differ are all compared.
     """
     height = first.shape[0]
     margin = height // CLOCK_BAND if height >= 2 * CLOCK_BAND else 0
-    inside = slice(margin, height - margin)
     few = slice(margin, height - margin, FEW_ROWS)
-    glance = _differing(first[few], second[few])
-    return glance if glance > LIVELY else _differing(first[inside], second[inside])
+    glance = float(_differing(first[few], second[few]).mean())
+    if glance > LIVELY:
+        return glance
+    rows = _differing(first[margin : height - margin], second[margin : height - margin])
+    line = max(1, height // TEXT_LINE)
+    running = np.concatenate([[0.0], np.cumsum(rows)])
+    text = (running[line:] - running[:-line]).max(initial=0.0)
+    return float((running[-1] - text) / max(1, rows.size))
 
 
-def _differing(first: BgrImage, second: BgrImage) -> float:
-    differences = cv2.absdiff(first, second)
-    return cv2.countNonZero(differences.reshape(-1)) / max(1, differences.size)
+def _differing(first: BgrImage, second: BgrImage) -> NDArray[np.float64]:
+    """Of each row, the share of its values that differ."""
+    differences = cv2.absdiff(first, second).reshape(len(first), -1)
+    counts = np.count_nonzero(differences, axis=1)
+    return np.asarray(counts / max(1, differences.shape[1]), np.float64)
 
 
 def _frozen(value: float, gauge: str, limits: QualityLimits, *, over: bool) -> Reading:

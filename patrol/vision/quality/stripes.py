@@ -34,13 +34,16 @@ class Stripes:
 
     bars: float  # common to all bands along rows or along columns
     wave: float  # of the one spatial frequency that stands out; 0 when none does
+    everywhere: float  # the wave in the third-strongest quarter, beside the strongest
 
 
 def measure_stripes(view: PictureView) -> Stripes:
     """Both looks, at the largest upright part that no mask cuts: its edges would be stripes."""
     if min(view.barred.shape) < SEGMENTS:
-        return Stripes(bars=0.0, wave=0.0)
-    return Stripes(bars=max(_common(view.rows), _common(view.columns)), wave=_slanted(view.barred))
+        return Stripes(bars=0.0, wave=0.0, everywhere=0.0)
+    wave, everywhere = _slanted(view.barred)
+    bars = max(_common(view.rows), _common(view.columns))
+    return Stripes(bars=bars, wave=wave, everywhere=everywhere)
 
 
 def _common(bands: F32) -> float:
@@ -52,24 +55,36 @@ def _common(bands: F32) -> float:
     window = max(3, length // LONGEST_PERIOD) | 1
     apart = bands - cv2.blur(bands, (window, 1), borderType=cv2.BORDER_REFLECT)
     # The middle half of the bands: as stubborn as a median, and steadier.
-    ordered = np.sort(apart, axis=0)
-    common = ordered[BANDS // 4 : -(BANDS // 4)].mean(axis=0)
+    common = np.sort(apart, axis=0)[BANDS // 4 : -(BANDS // 4)].mean(axis=0)
     usable = common[: length // SEGMENTS * SEGMENTS].reshape(SEGMENTS, -1)
     rms = np.sqrt((usable**2).mean(axis=1))
     return float(np.sort(rms)[SEGMENT_RANK])
 
 
-def _slanted(luma: U8) -> float:
-    """RMS of the one wave that stands out of the spectrum; 0 when none does."""
-    square = cv2.resize(luma, (SPECTRUM_PX, SPECTRUM_PX), interpolation=cv2.INTER_LINEAR)
-    power = _spectrum(np.asarray(square, np.uint8))
+def _slanted(luma: U8) -> tuple[float, float]:
+    """RMS of the one wave that stands out of the spectrum, and how much it is everywhere."""
+    square = np.asarray(cv2.resize(luma, (SPECTRUM_PX, SPECTRUM_PX)), np.uint8)
+    power = _spectrum(square)
     peak = int(np.argmax(power))
     highest = float(power.flat[peak]) ** 0.5
     wave = highest * float(np.sqrt(2)) / float(_WINDOW.sum())
     if wave < FAINT:
-        return 0.0
+        return 0.0, 0.0
     neighbours = power[_near(float(_RADIUS.flat[peak]))]
-    return wave if highest >= PROMINENCE * float(np.median(neighbours)) ** 0.5 else 0.0
+    if highest < PROMINENCE * float(np.median(neighbours)) ** 0.5:
+        return 0.0, 0.0
+    return wave, _everywhere(square, *divmod(peak, _RADIUS.shape[1]))
+
+
+def _everywhere(square: U8, down: int, across: int) -> float:
+    """How strong the wave is in the third-strongest quarter, beside the strongest of them."""
+    place = np.arange(SPECTRUM_PX) * (2j * np.pi / SPECTRUM_PX)
+    wave = np.outer(np.exp(-down * place), np.exp(-across * place))
+    turned = (square - square.mean(dtype=np.float32)) * wave
+    half = SPECTRUM_PX // 2
+    quarters = np.abs(turned.reshape(2, half, 2, half).mean(axis=(1, 3)))
+    ordered = np.sort(quarters, axis=None)
+    return float(ordered[1] / max(float(ordered[-1]), FAINT / SPECTRUM_PX))
 
 
 def _hann() -> F32:

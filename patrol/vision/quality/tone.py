@@ -15,6 +15,7 @@ NEUTRAL = 128.0
 CLIPPED_LUMA = 250
 NEAR_NEUTRAL = 6
 ROUNDING = 2
+LIT = (48, 248)  # luma
 LAMP_PX = 3  # of the small picture
 LEVELS = np.arange(256.0)
 
@@ -36,7 +37,7 @@ class Tone:
     cb: float
     chroma_spread: float  # how far colours spread around their own mean
     chroma_range: float  # 3rd to 97th percentile, the wider of Cr and Cb
-    neutral: float  # share of pixels that are nearly grey
+    neutral: float  # share of the lit pixels that are nearly grey: a cast leaves none
     colourless: float  # share that is exactly grey, up to rounding
     cell_luma: NDArray[np.float32]
     cell_cr: NDArray[np.float32]
@@ -68,6 +69,7 @@ def measure_tone(view: PictureView) -> Tone:
     cb, cb_spread = _mean_spread(blues)
     spans = [high - low for low, high in (levels(h, (3, 97)) for h in (reds, blues))]
     total = max(1.0, float(luma.sum()))
+    lit = within(view.mini_luma, *LIT) & view.mini_seen  # what is dark or burnt is always grey
     return Tone(
         mean=_mean_spread(luma)[0],
         p1=p1, p5=p5, p95=p95, p99=p99, calm_low=calm_low, calm_high=calm_high,
@@ -77,8 +79,8 @@ def measure_tone(view: PictureView) -> Tone:
         cb=cb - NEUTRAL,
         chroma_spread=float(np.hypot(cr_spread, cb_spread)),
         chroma_range=max(spans),
-        neutral=_neutral_share(view, NEAR_NEUTRAL),
-        colourless=_neutral_share(view, ROUNDING),
+        neutral=_neutral_share(view, NEAR_NEUTRAL, lit),
+        colourless=_neutral_share(view, ROUNDING, view.mini_seen),
         cell_luma=_of_cells(view.mini_calm, 0.0, view),
         cell_cr=_of_cells(view.mini_cr, NEUTRAL, view),
         cell_cb=_of_cells(view.mini_cb, NEUTRAL, view),
@@ -121,8 +123,8 @@ def _brightest_inside(view: PictureView) -> float:
     return float(cv2.minMaxLoc(wide, view.seen[inside])[1])
 
 
-def _neutral_share(view: PictureView, tolerance: int) -> float:
-    """How much of the picture is grey: a colour cast leaves nothing that is."""
+def _neutral_share(view: PictureView, tolerance: int, among: U8) -> float:
+    """How much of these pixels is grey."""
     low, high = NEUTRAL - tolerance, NEUTRAL + tolerance
-    grey = within(view.mini_cr, low, high) & within(view.mini_cb, low, high) & view.mini_seen
-    return cv2.countNonZero(grey) / max(1, cv2.countNonZero(view.mini_seen))
+    grey = within(view.mini_cr, low, high) & within(view.mini_cb, low, high) & among
+    return cv2.countNonZero(grey) / max(1, cv2.countNonZero(among))

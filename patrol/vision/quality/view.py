@@ -48,6 +48,7 @@ class PictureView:
     size_px: tuple[int, int]  # width, height of the whole picture
     luma: U8
     seen: U8  # visible area at the small size
+    mini_bgr: U8
     mini_cr: U8
     mini_cb: U8
     mini_luma: U8
@@ -72,8 +73,8 @@ def view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
     luma = halved(full)
     mini = _half(luma)
     mini_px = (mini.shape[1], mini.shape[0])
-    colours = cv2.cvtColor(cv2.resize(bgr, mini_px), cv2.COLOR_BGR2YCrCb)
-    _, cr, cb = cv2.split(colours)
+    mini_bgr = np.asarray(cv2.resize(bgr, mini_px), np.uint8)
+    _, cr, cb = cv2.split(cv2.cvtColor(mini_bgr, cv2.COLOR_BGR2YCrCb))
     seen = visible_mask(visible, (luma.shape[1], luma.shape[0]))
     share = cell_means(seen) / np.float32(255)
     tile_px = (_tile(TILE_W_PX, width // CELL_COLUMNS), _tile(TILE_H_PX, height // CELL_ROWS))
@@ -84,6 +85,7 @@ def view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
         size_px=(width, height),
         luma=luma,
         seen=seen,
+        mini_bgr=mini_bgr,
         mini_cr=np.asarray(cr, np.uint8),
         mini_cb=np.asarray(cb, np.uint8),
         mini_luma=mini,
