@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from patrol.inference.dynamic import with_free_sizes
 from patrol.inference.errors import ModelBroken, ModelMissing, RuntimeMissing
 from patrol.inference.fit import fit
 from patrol.inference.layouts import check, read, without_overlaps
@@ -101,7 +102,8 @@ def open_detector(
     Raises DetectorUnavailable: ModelUnknown, RuntimeMissing, ModelMissing, ModelBroken.
     """
     spec = find(name, manifest)
-    session = open_session(spec, Path(models_dir), threads)
+    prepare = with_free_sizes if spec.input.free else bytes
+    session = open_session(spec, Path(models_dir), threads, prepare=prepare)
     least = next((s for s in (min_score, spec.min_score) if s is not None), MIN_SCORE)
     detector = OnnxDetector(session, spec, min_score=least)
     detector._prove()  # noqa: SLF001  same module: a detector is handed out proven

@@ -77,6 +77,7 @@ class InputSpec:
     pad: int = 114
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    free: bool = False  # the size fixed in the file is taken out of it: convolutions do not care
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,7 @@ KNOWN: Final = (
     "purpose", "path", "sha256", "licence", "credit", "layout", "labels", "rename", "input",
     "min_score", "source",
 )  # fmt: skip
-KNOWN_OF_INPUT: Final = ("size", "channels", "resize", "pad", "mean", "scale")
+KNOWN_OF_INPUT: Final = ("size", "channels", "resize", "pad", "mean", "scale", "free")
 
 
 def read_entry(name: str, entry: object) -> ModelSpec:
@@ -255,6 +256,7 @@ def _input(value: object) -> InputSpec:
         resize=fields.read("resize", lambda v: _one_of(Resize, v), Resize.LETTERBOX),
         pad=fields.read("pad", _grey, 114), mean=fields.read("mean", _triple, (0.0, 0.0, 0.0)),
         scale=fields.read("scale", _triple, (1.0, 1.0, 1.0)),
+        free=fields.read("free", _yes, otherwise=False),
     )  # fmt: skip
     if fields.wrong:
         raise EntryBroken(fields.wrong)
@@ -276,6 +278,12 @@ def _is_rgb(value: object) -> bool:
     if value not in ("bgr", "rgb"):
         raise ValueError(f"{value!r} is unknown, give bgr or rgb")
     return value == "rgb"
+
+
+def _yes(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not true or false")
+    return value
 
 
 def _grey(value: object) -> int:

@@ -55,6 +55,7 @@ def test_labels_are_spelled_as_zones_spell_them() -> None:
     ("[tractor, sheep]", "coco81", "coco81"),
     ("[640, 384]", "[640, 0]", "input.size: .* is no size"),
     ("rgb", "hsv", "bgr or rgb"),
+    ("0.00392", "0.00392, free: 1", "input.free: 1 is not true or false"),
     ("0.00392", "[1, 2]", "input.scale: .* three channels"),
     ("layout: yolov8", "layout: yolov8\n    purpose: fire", "labels: none of them is a fire's"),
     ("layout: yolov8", "layout: yolov8\n    min_score: 35", "min_score: 35 is no score"),

@@ -1,5 +1,6 @@
 """The real YOLOX-nano on a real street, where `patrol models install` has been run."""
 
+import dataclasses
 import os
 from datetime import time
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.zone import Zone
-from patrol.inference import DetectorUnavailable, OnnxDetector, open_detector
+from patrol.inference import DetectorUnavailable, ModelBroken, OnnxDetector, open_detector
+from patrol.ports.weights import InputSpec
 from patrol.vision.objects import detect_closely
 
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
@@ -69,6 +71,35 @@ def test_tiles_find_the_people_that_a_far_view_loses(
     close = sum(s.score >= 0.5 for s in detect_closely(yolox, far, [everywhere], time(12)))
     assert whole < 0.8 * people
     assert close >= 0.85 * people
+
+
+def test_a_larger_input_where_the_file_says_416(
+    yolox: OnnxDetector, street: list[NDArray[np.uint8]]
+) -> None:
+    larger = InputSpec(width_px=640, height_px=384, free=True)
+    wide = dataclasses.replace(
+        yolox.spec, name="wide", input=larger, own=MODELS / "yolox_nano.onnx"
+    )
+    detector = open_detector(MODELS, "wide", manifest={"wide": wide})
+    assert detector.input_px == (640, 384)
+    far = np.vstack([np.hstack(street[:2]), np.hstack(street[2:])])[200:1000, :1420]
+    few, many = (sum(s.score >= 0.5 for s in eye.detect(far)) for eye in (yolox, detector))
+    assert many > few
+
+
+@pytest.mark.parametrize(("changed", "words"), [
+    ({"free": False}, "does not take 1 × 3 × 384 × 640"),
+    ({"height_px": 380}, "model wide: "),  # no multiple of the strides
+])  # fmt: skip
+def test_an_input_that_does_not_fit_is_refused(
+    changed: dict[str, int], words: str, yolox: OnnxDetector
+) -> None:
+    larger = dataclasses.replace(InputSpec(width_px=640, height_px=384, free=True), **changed)
+    wide = dataclasses.replace(
+        yolox.spec, name="wide", input=larger, own=MODELS / "yolox_nano.onnx"
+    )
+    with pytest.raises(ModelBroken, match=words):
+        open_detector(MODELS, "wide", manifest={"wide": wide})
 
 
 def test_an_empty_yard_holds_nothing(yolox: OnnxDetector) -> None:
