@@ -46,6 +46,8 @@ def copy(town: Any) -> Case:
         number = uow.next_number("copies of the test")
         again = replace(town.case, id=CaseId(f"C20200101-{number:04d}"), finding=None)
         uow.cases.add(again)
+        for message in town.app.wire.case(again, town.app.clock.now()):
+            uow.outbox.add(message)  # the books must stay in order
         uow.commit()
     return again
 
