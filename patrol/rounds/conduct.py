@@ -131,7 +131,7 @@ class Conductor:
     def summary(self, a_round: Round) -> dict[str, object]:
         """`patrol round --json` (contracts.md), from the books."""
         with self._house.store.begin_read() as uow:
-            return summarise(uow, a_round, self._house.clock.now())
+            return summarise(uow, a_round, self._house.clock.now(), self._house.without)
 
     async def _conduct(
         self,

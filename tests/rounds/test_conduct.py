@@ -389,6 +389,13 @@ def test_a_link_in_maintenance_is_not_planned_and_not_missed(bells: Bells) -> No
         summary = summarise(uow, a_round, NINE)
     wanted = {"planned": 8, "seen": 8, "missed": 0, "refused": 0, "in_maintenance": 4}
     assert {name: summary[name] for name in wanted} == wanted
+    assert summary["without"] == []
+
+
+def test_what_a_round_goes_without_stands_in_its_summary(house: RoundHouse) -> None:
+    lacks = ("不做目标检测 no objects are looked for: model mine: no file",)
+    conductor = Conductor(replace(house, without=lacks))
+    assert conductor.summary(by_hand(conductor))["without"] == list(lacks)
 
 
 def test_days_without_a_machine_are_in_the_books(bells: Bells) -> None:
