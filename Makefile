@@ -31,7 +31,7 @@ fmt: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev $(MODELS)/.installed
 	tests/real-parts.sh
-	$(BIN)/pytest -m soak -q --timeout 3600
+	$(BIN)/pytest -m soak -q -s --timeout 3600
 
 bench: $(VENV)/.installed $(MODELS)/.installed
 	$(BIN)/patrol bench capture

@@ -1,4 +1,4 @@
-"""`patrol bench mqtt`: 5,000 queued messages drained to a subscriber, rows marked, QoS 1.
+"""`patrol bench mqtt`: 10,000 queued messages drained to a subscriber, rows marked, QoS 1.
 
 Beside it, in the same run and on the same broker: bare paho publishing the same bytes and waiting
 for each PUBACK, with no store behind it. The subscriber is a process of its own in both cases; the
@@ -16,7 +16,7 @@ from typing import Any, Final
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from patrol.bench.brokers import brokers, running
+from patrol.bench.brokers import EMBEDDED, MOSQUITTO, brokers, running
 from patrol.bench.ear import listening
 from patrol.clock import SystemClock
 from patrol.dispatch import Relay
@@ -25,9 +25,9 @@ from patrol.domain.message import OutboxMessage
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.store import open_store, upgrade
 
-COUNT: Final = 5000
+COUNT: Final = 10_000
 BYTES: Final = 800
-PROMISE_PER_S: Final = 2000  # issue: a patrol day
+PROMISE_PER_S: Final = {MOSQUITTO: 3000, EMBEDDED: 2000}  # a morning after an outage; a demo
 PATIENCE_S: Final = 120.0
 BARE: Final = "paho alone: publish all, wait for each PUBACK"
 OURS: Final = "patrol: leased from SQLite, published, marked"
@@ -73,7 +73,7 @@ def run(*, count: int = COUNT, tell: Callable[[str], None] = lambda _: None) -> 
     return {
         "ways": [rate.row() for rate in rates],
         "promise_per_s": PROMISE_PER_S,
-        "within": all(rate.per_s >= PROMISE_PER_S for rate in ours),
+        "within": all(rate.per_s >= PROMISE_PER_S[rate.broker] for rate in ours),
     }
 
 

@@ -15,7 +15,7 @@ from patrol.cli.common import AsJson, Failure, console, print_json, say_err
 BENCHES: Final = {
     "capture": "取一帧的代价,与其他做法同场比较。 One key frame, beside the alternatives.",
     "round": "60/600/3000 路整轮。 Whole rounds at three sizes.",
-    "mqtt": "发件箱 5,000 条排空。 Draining the outbox.",
+    "mqtt": "发件箱 10,000 条排空。 Draining the outbox.",
     "alerts": "确认到网格长收到的时延。 From confirm to the leader's callback.",
     "console": "控制台各页,在真实浏览器中。 The console's pages, in a real browser.",
     "vision": "每个检测器的单张代价。 Each gauge's cost per picture.",
