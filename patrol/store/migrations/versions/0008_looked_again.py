@@ -16,9 +16,7 @@ BY_A_PERSON = sa.text("who NOT IN ('patrol', 'rules')")
 def upgrade() -> None:
     """Apply."""
     op.add_column("findings", sa.Column("again_at", UtcTime(), nullable=True))
-    op.add_column(
-        "findings", sa.Column("again_why", Words(), nullable=False, server_default="")
-    )
+    op.add_column("findings", sa.Column("again_why", Words(), nullable=False, server_default=""))
     op.add_column("findings", sa.Column("again_picture", sa.Text(), nullable=True))
     op.add_column("rounds", sa.Column("scope", Words(), nullable=False, server_default=""))
     op.create_index(
