@@ -37,7 +37,7 @@ class QualityLimits:
     blur_ratio: float = 0.65  # of the own median sharpness
     blur_absolute: float = 0.38  # sharpness of the sharpest parts, radians per pixel
     blur_hopeless: float = 0.2
-    cast_chroma: float = 16.0  # how far the mean colour lies from neutral
+    cast_chroma: float = 25.0  # how far the mean colour lies from neutral
     cast_drift: float = 11.0  # how far from the own median
     noise_sigma: float = 8.5  # of luma, in the calmest quarter of the picture
     noise_own_sigma: float = 8.0  # ... or this, and noise_ratio times the own median

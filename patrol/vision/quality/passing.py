@@ -19,7 +19,7 @@ PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: 
 STILL_GAUGE = "still/1"
 BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
-LIVELY = 0.02  # of the values in those rows
+LIVELY = 0.08  # of the values in those rows: more than a line of text makes
 CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth,
 TEXT_LINE = 16  # ... or is a line of at most this part of the height
 

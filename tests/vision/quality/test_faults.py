@@ -138,3 +138,21 @@ def test_an_extreme_blur_needs_no_memory(street: list[Picture]) -> None:
     report = judge([np.asarray(cv2.GaussianBlur(street[0], (0, 0), 7), np.uint8)])
     assert report.faults == ("blur",)
     assert not report.any_usable
+
+
+def test_grease_over_half_of_the_lens_is_a_cover(
+    street: list[Picture], usual: QualityHistory
+) -> None:
+    frame = street[30]
+    half = np.zeros(frame.shape[:2], np.float32)
+    half[:, : frame.shape[1] // 2] = 1
+    film = cv2.GaussianBlur(half, (0, 0), 12)[..., None]
+    dim = frame * (1 - film) + cv2.GaussianBlur(frame, (0, 0), 14) * film
+    assert judge([dim.astype(np.uint8)], history=usual).faults == ("occlusion",)
+
+
+def test_a_strong_blur_behind_a_sharp_clock_needs_no_memory(street: list[Picture]) -> None:
+    blurred = np.asarray(cv2.GaussianBlur(street[0], (0, 0), 8), np.uint8)
+    for text, place in (("2026-06-01 09:00:00", (20, 40)), ("CAM 12", (620, 560))):
+        cv2.putText(blurred, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
+    assert judge([blurred]).faults == ("blur",)

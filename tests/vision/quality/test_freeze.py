@@ -32,6 +32,19 @@ def test_a_frozen_sensor_behind_a_running_clock(street: list[Picture]) -> None:
     assert judge([street[0], later], freshness=Freshness.LIVE).faults == ("freeze",)
 
 
+def test_a_frozen_sensor_behind_a_clock_in_mid_picture(street: list[Picture]) -> None:
+    later = street[0].copy()
+    later[280:300, 20:300] = 255 - later[280:300, 20:300]
+    assert judge([street[0], later], freshness=Freshness.LIVE).faults == ("freeze",)
+
+
+def test_two_places_that_change_are_life(street: list[Picture]) -> None:
+    later = street[0].copy()
+    for top in (150, 380):
+        later[top : top + 20, 20:300] = 255 - later[top : top + 20, 20:300]
+    assert judge([street[0], later], freshness=Freshness.LIVE).faults == ()
+
+
 def test_one_picture_proves_nothing(street: list[Picture]) -> None:
     report = judge([street[0]], freshness=Freshness.SINGLE)
     assert report.reading("freeze") is None

@@ -54,6 +54,21 @@ def snow(frame: Picture, _seed: int) -> Picture:
     return clipped(frame * (1 - ground * lit) + 205 * ground * lit)
 
 
+def shadow(frame: Picture, _seed: int) -> Picture:
+    """A hard, bluish shadow over a third of the ground."""
+    height, width = frame.shape[:2]
+    mask = np.zeros((height, width), np.float32)
+    corners = [(0, 0.4), (0.6, 0.3), (0.8, 1.0), (0, 1.0)]
+    cv2.fillPoly(mask, [np.array([(x * width, y * height) for x, y in corners], np.int32)], 1.0)
+    return clipped(frame * (1 - mask[..., None] * (0.5, 0.55, 0.58)))
+
+
+def backlight(frame: Picture, _seed: int) -> Picture:
+    """The sun opposite: a burnt sky over dark ground."""
+    sky = np.clip(1.2 - np.linspace(0, 1, len(frame)) * 2.4, 0, 1)[:, None, None]
+    return clipped(frame * (0.45 + 1.9 * sky) + 90 * sky)
+
+
 def dusk(frame: Picture, _seed: int) -> Picture:
     return clipped(frame * 0.6)
 
@@ -68,7 +83,7 @@ def test_a_real_day_is_clean_without_a_memory(street: list[Picture]) -> None:
     assert [faults for faults in wrong if faults] == []
 
 
-@pytest.mark.parametrize("change", [fog, snow, dusk])
+@pytest.mark.parametrize("change", [fog, snow, dusk, shadow, backlight])
 def test_weather_is_no_fault(
     change: Callable[[Picture, int], Picture], street: list[Picture], usual: QualityHistory
 ) -> None:

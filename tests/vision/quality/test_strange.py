@@ -2,6 +2,7 @@
 
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,6 +74,17 @@ def test_only_the_visible_area_is_judged(street: list[Picture]) -> None:
     masked = street[0].copy()
     masked[int(len(masked) * 0.45) :] = 0
     assert judge([masked], visible=half).faults == ()
+
+
+def test_stripes_are_judged_inside_the_visible_area(street: list[Picture]) -> None:
+    height, width = street[0].shape[:2]
+    area = ((0.05, 0.1), (0.95, 0.05), (0.97, 0.9), (0.1, 0.95))
+    corners = np.array([(x * width, y * height) for x, y in area], np.int32)
+    inside = cv2.fillPoly(np.zeros((height, width), np.uint8), [corners], 1)[..., None]
+    bars = 50 * np.sin(np.arange(height) / 3)[:, None, None]
+    striped = np.clip(street[0] + bars, 0, 255).astype(np.uint8)
+    assert judge([striped * inside], visible=area).faults == ("stripes",)
+    assert judge([street[0] * inside], visible=area).faults == ()
 
 
 @pytest.mark.parametrize("polygon", [
