@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 from patrol.domain.case import Case
 from patrol.domain.ids import CaseId, MessageKey
@@ -77,7 +78,7 @@ class MemoryOutbox:
             if not message or not target:
                 continue
             stamp = STAMPS.get(event)
-            heard = {stamp: getattr(message, stamp) or now} if stamp else {}
+            heard: dict[str, Any] = {stamp: getattr(message, stamp) or now} if stamp else {}
             self.rows[key] = replace(message, state=target, **heard)
             self.leases[key] = None
 
