@@ -52,7 +52,8 @@ def _shown_wrongly(case: Row[Any], newest: list[bytes]) -> str:
         return "it has ended, and is still shown to somebody" if words else ""
     if not newest or case.hold_until is not None:
         return ""  # never told: said elsewhere; or its newest word is held back for now
-    if case.revision not in {_revision(payload) for payload in words}:
+    told = {_revision(payload) for payload in words} - {None}
+    if told and case.revision not in told:
         return f"it stands at revision {case.revision}, which nobody was told"
     return ""
 
