@@ -112,7 +112,14 @@ def _end_to_end(outputs: Outputs, _spec: ModelSpec, min_score: float) -> Raw:
 
 
 def _detr(outputs: Outputs, spec: ModelSpec, min_score: float) -> Raw:
-    """Logits with one more column than labels hold "nothing" there, and are a softmax."""
+    """Logits with one more column than labels hold "nothing" there, and are a softmax.
+
+    Where there is one output, its rows are a box and the labels' scores, as they are.
+    """
+    size_px = np.array([spec.input.width_px, spec.input.height_px], np.float32)
+    if len(outputs) == 1:
+        rows = outputs[0][0]
+        return _cut(_corners(rows[:, :2] * size_px, rows[:, 2:4] * size_px), rows[:, 4:], min_score)
     boxes = next(o for o in outputs if o.shape[-1] == 4)[0]  # noqa: PLR2004
     logits = next(o for o in outputs if o.shape[-1] in _widths(len(spec.labels)))[0]
     if logits.shape[1] == len(spec.labels) + 1:
@@ -120,11 +127,12 @@ def _detr(outputs: Outputs, spec: ModelSpec, min_score: float) -> Raw:
         scores = (odds / odds.sum(axis=1, keepdims=True))[:, :-1]
     else:
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
-    size_px = np.array([spec.input.width_px, spec.input.height_px], np.float32)
     return _cut(_corners(boxes[:, :2] * size_px, boxes[:, 2:] * size_px), scores, min_score)
 
 
 def _check_detr(shapes: Sequence[tuple[int, ...]], count: int) -> str | None:
+    if len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][-1] == 4 + count:  # noqa: PLR2004  pictures × queries × numbers
+        return None
     boxes = [s for s in shapes if s[-1:] == (4,)]
     logits = [s for s in shapes if s[-1:] and s[-1] in _widths(count)]
     if boxes and logits and boxes[0][:-1] == logits[0][:-1]:

@@ -64,6 +64,12 @@ def detr_answer(*, nothing: bool) -> list[F32]:
     return [logits[np.newaxis], boxes[np.newaxis]]
 
 
+def detr_in_one() -> F32:
+    rows = np.zeros((10, 6), np.float32)
+    rows[6] = (32 / 64, 8 / 64, 16 / 64, 8 / 64, 0.05, 0.9)
+    return rows[np.newaxis]
+
+
 ANSWERS: list[tuple[Layout, list[F32]]] = [
     (Layout.YOLOX, [yolox_answer()]),
     (Layout.YOLOV8, [yolov8_answer()]),
@@ -71,6 +77,7 @@ ANSWERS: list[tuple[Layout, list[F32]]] = [
     (Layout.END_TO_END, [end_to_end_answer()]),
     (Layout.DETR, detr_answer(nothing=False)),
     (Layout.DETR, detr_answer(nothing=True)[::-1]),
+    (Layout.DETR, [detr_in_one()]),
 ]
 
 

@@ -2,9 +2,9 @@
 
 A flame is its own light: bright, warm, rough inside, and it dances — in the pictures of one visit
 (about three seconds apart) it is in the same place with another shape. A red jacket walks on, a
-lantern is found again as it was, an orange wall stands still, a lamp is in the reference. Smoke veils what lies
-behind it: the pattern of the reference fades, grey and without edges, and is not still either.
-Never on infrared: everything warm-looking is white there.
+lantern is found again as it was, an orange wall stands still, a lamp is in the reference. Smoke
+veils what lies behind it: the pattern of the reference fades, grey and without edges, and is not
+still either. Never on infrared: everything warm-looking is white there.
 
 All pictures are compared at one small size; boxes are fractions of the picture.
 """
