@@ -35,7 +35,7 @@ class QualityLimits:
     contrast_bright: float = 225.0
     contrast_ratio: float = 0.5  # of the own median, range and cells
     blur_ratio: float = 0.65  # of the own median sharpness
-    blur_absolute: float = 0.38  # sharpness of the sharpest parts, radians per pixel
+    blur_absolute: float = 0.42  # sharpness of the sharpest parts, radians per pixel
     blur_hopeless: float = 0.2
     cast_chroma: float = 25.0  # how far the mean colour lies from neutral
     cast_drift: float = 11.0  # how far from the own median
