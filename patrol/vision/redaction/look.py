@@ -21,6 +21,7 @@ from streams.model import BgrImage
 LOOK_PX: Final = 960  # the longer side at the larger scale: no picture is sent wider
 ENLARGE: Final = 2.0  # at most; there are no more faces in more pixels
 TILE_PX: Final = 640  # for the model of persons, which sees 416 × 416
+PLATE_MOST: Final = 0.15  # of what is looked at: a vehicle at a camera's distance has no larger one
 PERSON_SCORE: Final = 0.25  # low on purpose, as for faces
 KNOWN_FROM_PX: Final = 44  # a person's height as sent, from which a head (6 px) might be known
 HEAD: Final = 0.24  # of an upright person's height; a head is a seventh, detectors' boxes wander
@@ -60,7 +61,12 @@ def look(bgr: BgrImage, window: Window, finders: Finders, *, sent_scale: float) 
     piece = bgr[window.top : window.low, window.left : window.right]
     seen = list(_at_two_scales(piece))
     faces = [d.box for scaled in seen for d in finders.faces.detect(scaled)]
-    plates = [d.box for scaled in seen for d in finders.plates.detect(scaled)]
+    plates = [
+        d.box
+        for scaled in seen
+        for d in finders.plates.detect(scaled)
+        if d.box[2] * d.box[3] <= PLATE_MOST
+    ]
     whole = (width, height)
     heads = [
         _head(person, width / height)
