@@ -34,13 +34,14 @@ class CameraDesk:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        settings = app.site.settings
+        settings, glass = app.site.settings, app.looks.cases.glass
         pen = Pen(store=app.store, clock=app.clock, live=app.registry)
         self._areas, self._table = AreaDesk(pen), CameraTable(pen)
         self._looks = LiveLooks(
             store=app.store,
             registry=app.registry,
-            visitor=app.looks.cases.glass.visitor,
+            visitor=glass.visitor,
+            beside=glass.beside,
             encode=JpegEncoder(),
             today=lambda: app.clock.now().astimezone(settings.site.tz).date(),
             limits=LiveLimits(

@@ -5,15 +5,15 @@ what was got is dropped unopened.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Refusal
-from patrol.domain.ids import CameraId, LinkId
+from patrol.domain.ids import CameraId
 from patrol.ports import Clock, Store, Visitor
-from patrol.rounds.beside import Beside
+from patrol.rounds.beside import SEAT_POLL_S, Beside
 from patrol.rounds.judge import Judge, Judged, VisitStart, failed_visit
 from patrol.rounds.plan import why_refused
 from streams.address import StreamAddress
@@ -21,7 +21,6 @@ from streams.errors import StreamError, WentSilent
 from streams.model import Sample, StreamChoice, VisitOptions
 
 CONSENT_POLL_S = 0.4  # as in a round: a withdrawal has effect within a second
-SEAT_POLL_S = 0.1
 GRACE_S = 1.5  # beyond a visit's own limit, for its TEARDOWN
 
 
@@ -46,7 +45,9 @@ class Glass:
         camera = self.cameras().get(camera_id)
         if camera is None or refusal is not None:
             return refusal or Refusal.CONSENT_WITHDRAWN
-        async with self._seat(camera.link):
+        while not self.beside.reserve(camera.link):  # noqa: ASYNC110  other threads give it back
+            await asyncio.sleep(SEAT_POLL_S)
+        async with self.beside.seat(camera.link):
             start = VisitStart(round=None, at=self.clock.now())
             got = await self._while_allowed(camera)
         if isinstance(got, Sample):
@@ -92,15 +93,3 @@ class Glass:
         self.refresh_cameras()
         with self.store.begin_read() as uow:
             return uow.consents.withdrawn()
-
-    @asynccontextmanager
-    async def _seat(self, link: LinkId) -> AsyncIterator[None]:
-        """One of the link's seats: reserved first, taken when the round under way has left it."""
-        while not self.beside.reserve(link):  # noqa: ASYNC110  the walk's threads set these
-            await asyncio.sleep(SEAT_POLL_S)
-        try:
-            while not self.beside.may_start(link):  # noqa: ASYNC110  as above
-                await asyncio.sleep(SEAT_POLL_S)
-            yield
-        finally:
-            self.beside.give_back(link)

@@ -2,7 +2,8 @@
 
 The rounds' own visit with a longer patience: video only, nothing is stored, key frames as they come
 (every two to four seconds), so that a look costs a core some ten milliseconds each. The consent and
-the visible area are read again several times a second; a withdrawal ends the look.
+the visible area are read again several times a second; a withdrawal ends the look. It takes a seat
+of its link, as a second look does: a link that carries two connections never carries three.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from patrol.console.camera_doors import CannotDo, LiveFrame, LiveLimits
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.ports import Store, Visitor
+from patrol.rounds.beside import Beside
 from patrol.rounds.plan import why_refused
 from patrol.vision.mask import mask_visible
 from streams.address import StreamAddress
@@ -44,6 +46,7 @@ class LiveLooks:
     encode: Encode
     today: Callable[[], date]
     limits: LiveLimits
+    beside: Beside
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def watch(self, ident: CameraId) -> AsyncIterator[LiveFrame]:
@@ -69,6 +72,12 @@ class LiveLooks:
     async def _visit(self, ident: CameraId, frames: asyncio.Queue[KeyFrame]) -> None:
         """Look and guard; the first that ends, ends both. Raises CannotDo, StreamError."""
         camera = await asyncio.to_thread(self._allowed, ident)
+        if not self.beside.reserve(camera.link):
+            raise CannotDo("too_many")
+        async with self.beside.seat(camera.link):
+            await self._look(await asyncio.to_thread(self._allowed, ident), frames)
+
+    async def _look(self, camera: Camera, frames: asyncio.Queue[KeyFrame]) -> None:
         loop = asyncio.get_running_loop()
 
         def came(frame: KeyFrame) -> None:
@@ -81,7 +90,7 @@ class LiveLooks:
             on_key_frame=came,
         )
         look = asyncio.create_task(_looked(self.visitor, camera, options))
-        guard = asyncio.create_task(self._guard(ident))
+        guard = asyncio.create_task(self._guard(camera.id))
         try:
             await asyncio.wait({look, guard}, return_when=asyncio.FIRST_COMPLETED)
             await (guard if guard.done() else look)

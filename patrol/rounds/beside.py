@@ -1,14 +1,19 @@
-"""Seats beside a round under way: second looks keep to the same caps as the walk that runs.
+"""Seats beside a round under way: looks keep to the same caps as the walk that runs.
 
 A look reserves its seat first, which keeps the walk from filling it, and starts once the link has
 room. Thread-safe: the walk has its event loop, the looks have theirs.
 """
 
+import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
 from patrol.domain.ids import LinkId
+
+SEAT_POLL_S = 0.1
 
 
 @dataclass(slots=True)
@@ -33,6 +38,16 @@ class Beside:
         """Whether the walk has left the reserved seat."""
         with self._lock:
             return self._walking[link] + self._looks[link] <= self.per_link
+
+    @asynccontextmanager
+    async def seat(self, link: LinkId) -> AsyncIterator[None]:
+        """The seat that was reserved: begins once the walk has left it, given back at the end."""
+        try:
+            while not self.may_start(link):  # noqa: ASYNC110  the walk's thread says so
+                await asyncio.sleep(SEAT_POLL_S)
+            yield
+        finally:
+            self.give_back(link)
 
     def give_back(self, link: LinkId) -> None:
         """The look is over."""

@@ -18,6 +18,7 @@ import pytest
 from patrol.console.camera_doors import LiveLimits
 from patrol.console.pages.live import BOUNDARY
 from patrol.domain.ids import CameraId
+from patrol.rounds.beside import Beside
 from streams.address import StreamAddress
 from streams.errors import Unreachable
 from streams.model import Codec, KeyFrame, Sample, VisitOptions
@@ -205,6 +206,29 @@ def test_only_a_few_look_at_once(log_in: LogIn, town: Any, lens: Lens, open_case
         other = log_in("duty_lead").post(**wish)
     assert other.status_code == 409
     assert "太多" in other.json()["words"]
+
+
+def test_it_takes_a_seat_of_its_link(
+    log_in: LogIn, town: Any, lens: Lens, open_case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that fills the link is waited for; another look that fills it is not."""
+    looks, link = town.doors.cameras._looks, town.doors.registry.cameras[open_case.camera].link
+    monkeypatch.setattr(looks, "limits", LiveLimits(lasts_s=0.3, at_once=2))
+    monkeypatch.setattr(looks, "beside", beside := Beside(per_link=1))
+    wish, client = ask(open_case.camera, f"case:{open_case.id}"), log_in("operator")
+    beside.walking(link, 1)
+    leaves = threading.Timer(0.4, beside.walking, (link, 0))
+    began_s = town.app.clock.monotonic_s()
+    leaves.start()
+    assert len(list(parts(client.post(**wish).content))) > 1
+    assert town.app.clock.monotonic_s() - began_s > 0.4
+    leaves.join()
+    assert beside.looks() == 0
+    assert beside.reserve(link)
+    refused = client.post(**wish)
+    assert (refused.status_code, lens.opened) == (409, 1)
+    assert "太多" in refused.json()["words"]
+    assert beside.looks() == 1, "the other's seat is not given back"
 
 
 def test_a_camera_that_fails_says_how(log_in: LogIn, town: Any, lens: Lens, open_case: Any) -> None:
