@@ -10,6 +10,7 @@ from patrol.domain.picture_link import Opening
 from patrol.domain.round import StoredPicture
 
 SAMPLE = "sample"  # a look that showed nothing
+GROUND = "ground"  # a photo that somebody at the place sent: no camera's
 ROOM_NEEDED = "sample, room was needed"
 
 

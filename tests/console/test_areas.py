@@ -13,7 +13,7 @@ import pytest
 
 from patrol.domain.ids import CameraId
 from patrol.domain.round import VisitOutcome
-from patrol.settings.areas_text import areas_of
+from patrol.settings.areas_text import areas_of, with_areas
 
 LogIn = Callable[[str], httpx.Client]
 SQUARE = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
@@ -177,6 +177,33 @@ def test_an_older_picture_shows_no_more_than_is_agreed_now(
             middle = bgr.shape[1] // 2
             assert bgr[:, middle + 16 :].max() < 16
             assert bgr[:, : middle - 16].mean() > 16
+
+
+def test_by_hand_in_the_file_counts_as_much(log_in: LogIn, town: Any, camera: CameraId) -> None:
+    """Nothing stands in the log then; the thumbnail, the picture and the redacted one are black."""
+    path = Path(town.config_dir) / "zones.yaml"
+    left = {"visible": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+    with town.store.begin_read() as uow:
+        lines = len(uow.access.entries(camera=camera, what="change_areas", limit=100))
+        shown = uow.rounds.latest_visits(camera, limit=1)[0]
+    client = log_in("operator")
+    page = client.get(f"/rounds/{shown.round}/camera/{camera}").text
+    pictures = [unescape(one) for one in re.findall(r'src="(/picture/[^"]+)"', page)]
+    assert bright(client, pictures) == {True}
+    path.write_text(with_areas(path, camera, left), "utf-8")
+    assert bright(client, pictures) == {False}
+    with town.store.begin_read() as uow:
+        assert len(uow.access.entries(camera=camera, what="change_areas", limit=100)) == lines
+
+
+def bright(client: httpx.Client, pictures: list[str]) -> set[bool]:
+    """Whether anything is to be seen in the right half; not where there is nothing to ask."""
+    seen = set()
+    for address in pictures:
+        bgr = cv2.imdecode(np.frombuffer(client.get(address).content, np.uint8), cv2.IMREAD_COLOR)
+        assert bgr is not None
+        seen.add(bool(bgr[:, bgr.shape[1] // 2 + 16 :].max() >= 16))
+    return seen
 
 
 def test_what_was_not_looked_at_is_not_accepted(log_in: LogIn, town: Any, camera: CameraId) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,7 +19,9 @@ from patrol.domain.account import OF_A_GRID, RIGHTS, Right, may_see_case
 from patrol.domain.case import MOVES, Case, CaseEvent
 from patrol.domain.ids import CaseId
 from patrol.domain.picture_link import LinkMaker, PictureLink, token
-from patrol.vision.redaction import redact
+from patrol.ports import UnitOfWork
+from patrol.settings.areas_text import with_areas
+from patrol.vision.redaction import Redacted, redact
 
 LogIn = Callable[[str], httpx.Client]
 Visitor = Callable[[], httpx.Client]
@@ -39,9 +42,16 @@ def case(town: Any) -> Iterator[Case]:
     with town.store.begin() as uow:
         known = uow.cases.get(town.case.id)
         fresh = replace(known, revision=known.revision + 10)
-        uow.cases.put(fresh)
+        stands(town, uow, fresh)
         uow.commit()
     return fresh
+
+
+def stands(town: Any, uow: UnitOfWork, case: Case) -> None:
+    """So it is in the books, and so the ground is told: others here run the store's own fsck."""
+    uow.cases.put(case)
+    for message in town.app.wire.case(case, town.app.clock.now()):
+        uow.outbox.add(message)
 
 
 def link_of(town: Any, case: Case) -> str:
@@ -142,7 +152,7 @@ def test_an_older_unopened_link_still_opens(visitor: Visitor, town: Any, case: C
     """The telephone was offline while the case went on."""
     older = link_of(town, case)
     with town.store.begin() as uow:
-        uow.cases.put(replace(case, revision=case.revision + 1))
+        stands(town, uow, replace(case, revision=case.revision + 1))
         uow.commit()
     assert visitor().get(older).status_code == 200
 
@@ -236,7 +246,7 @@ def test_a_case_that_ended_shows_nothing(visitor: Visitor, town: Any) -> None:
         case = next(c for c in others if (c.state, CaseEvent.VOID) in MOVES)
         address = link_of(town, case)
         ended = case.move(CaseEvent.VOID, at=town.app.clock.now(), by="duty_lead", note="test")
-        uow.cases.put(ended)
+        stands(town, uow, ended)
         uow.commit()
     answer = visitor().get(address)
     assert answer.status_code == 410
@@ -264,6 +274,53 @@ def test_a_household_that_withdrew_is_shown_to_nobody_outside(
             uow.consents.restore(case.camera, by="household", now=town.app.clock.now())
             uow.commit()
     assert visitor().get(address).status_code == 200, "a refusal spends nothing"
+
+
+@pytest.fixture
+def top_left(town: Any, case: Case) -> Iterator[None]:
+    """Somebody wrote by hand that no more than a corner may be seen."""
+    path = Path(town.config_dir) / "zones.yaml"
+    before, corner = path.read_bytes(), [[0, 0], [0.3, 0], [0.3, 0.3], [0, 0.3]]
+    path.write_text(with_areas(path, case.camera, {"visible": corner}), "utf-8")
+    yield
+    path.write_bytes(before)
+    town.app.registry.refresh()
+
+
+def test_what_leaves_is_cut_out_of_what_may_be_seen_now(
+    visitor: Visitor, log_in: LogIn, town: Any, case: Case, top_left: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The case's picture is older than the corner; a photo from the ground has no corner."""
+    given: list[bytes] = []
+
+    def keep(jpeg: bytes, box: Any, mark: Any) -> Redacted:
+        given.append(jpeg)
+        return redact(jpeg, box, mark, None)
+
+    monkeypatch.setattr(town.doors, "redact", keep)
+    leader, photo = log_in("leader"), cv2.imencode(".jpg", np.full((90, 160, 3), 200, np.uint8))[1]
+    sent = leader.post(f"/leader/api/photo/{case.id}/key-corner-1", content=photo.tobytes())
+    assert sent.status_code == 201
+    with town.store.begin_read() as uow:
+        ground = uow.case_photos.of_case(case.id)[-1].sha256
+    assert visitor().get(link_of(town, case)).status_code == 200
+    for client, name, size in (
+        (leader, case.before, "ground"), (leader, ground, "ground"),
+        (log_in("operator"), ground, "full"), (log_in("operator"), ground, "thumb"),
+    ):  # fmt: skip
+        secret, now = client.cookies["patrol_session"], town.app.clock.now()
+        answer = client.get(address(secret, str(name), size, f"case:{case.id}", now))
+        assert answer.status_code == 200
+        given += [answer.content] if size != "ground" else []
+    assert [lower_right(jpeg) for jpeg in given] == ["black", "black", "seen", "seen", "seen"]
+
+
+def lower_right(jpeg: bytes) -> str:
+    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None
+    height, width = bgr.shape[:2]
+    return "black" if bgr[height // 2 :, width // 2 :].max() < 16 else "seen"
 
 
 def test_a_site_that_serves_no_pictures_has_no_links(town: Any, case: Case) -> None:

@@ -36,12 +36,12 @@ from patrol.domain.account import CasePhoto, answers_as, may_see_case
 from patrol.domain.case import Case
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.round import StoredPicture
+from patrol.ports.evidence import GROUND
 from patrol.report.words import CASE_EVENTS
 
 LARGEST_PHOTO_BYTES: Final = 12 * 1024 * 1024
 MOST_CASES: Final = 200
 KEY: Final = r"[A-Za-z0-9-]{8,64}"
-SHELL: Final = ("leader.css", "leader.js", "phone.js", "icon.svg")
 router = APIRouter()
 Type = Literal["opened", "acknowledge", "arrive", "feedback"]
 Result = Literal[
@@ -264,7 +264,7 @@ def _keep(desk: Desk, caller: Caller, case_id: str, key: str, upload: bytes) -> 
         width_px=width,
         height_px=height,
         bytes=len(jpeg),
-        purpose="ground",
+        purpose=GROUND,
         delete_after=caller.now + desk.doors.facts.keep_evidence,
     )
     kept = CasePhoto(

@@ -19,7 +19,7 @@ from patrol.console.asking import AtDesk
 from patrol.console.desk import Desk
 from patrol.console.gate import LANGUAGE_COOKIE, Forbidden, NotLoggedIn
 from patrol.console.pages.common import NotFound, grid_name
-from patrol.console.pages.picture import mark_for, refuse_withdrawn
+from patrol.console.pages.picture import as_agreed_now, mark_for, refuse_withdrawn
 from patrol.console.shell import wants_html
 from patrol.console.witness import Gone
 from patrol.domain.account import may_see_case
@@ -128,7 +128,7 @@ def _redacted(desk: Desk, link: PictureLink, case: Case, now: datetime) -> bytes
     try:
         if case.camera is not None:
             refuse_withdrawn(desk, case.camera)
-        jpeg = desk.doors.evidence.get(case.before)
+        jpeg = as_agreed_now(desk, case.before)
     except Gone:
         raise _Over(WITHDREW) from None
     except KeyError:

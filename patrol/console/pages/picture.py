@@ -22,6 +22,7 @@ from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
 from patrol.domain.observation import Light
 from patrol.domain.zone import Polygon
+from patrol.ports.evidence import GROUND
 from patrol.vision.memory import EyeMemory
 from patrol.vision.redaction import Mark
 
@@ -173,34 +174,35 @@ def _bytes(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
         return _reference(desk, CameraId(camera), Light(light))
     if ticket.size == "thumb":
         return _small(desk, Sha256(ticket.picture))
-    return _as_agreed_now(desk, Sha256(ticket.picture))
+    return as_agreed_now(desk, Sha256(ticket.picture))
 
 
 def _small(desk: Desk, sha256: Sha256) -> bytes:
-    small = desk.thumbs.get(sha256)
-    with desk.doors.store.begin_read() as uow:
-        stored = uow.pictures.get(sha256)
-    visible = _visible(desk.doors.registry.cameras.get(stored.camera)) if stored else None
+    small, visible = desk.thumbs.get(sha256), _agreed(desk, sha256)
     return masked(small, visible) if visible is not None else small
 
 
-def _visible(camera: Camera | None) -> Polygon | None:
-    """What may be seen of it as is agreed now; a small picture is masked whenever it was taken."""
-    return camera.areas.visible if camera is not None else None
+def as_agreed_now(desk: Desk, sha256: Sha256) -> bytes:
+    """The stored picture; black outside what may be seen of its camera now. Raises KeyError.
+
+    At every look, whenever it was taken: an area is drawn smaller in the editor, by hand in
+    zones.yaml or with a backup that came back, and not all of these leave a line that says when.
+    """
+    jpeg, visible = desk.doors.evidence.get(sha256), _agreed(desk, sha256)
+    return masked(jpeg, visible) if visible is not None else jpeg
 
 
-def _as_agreed_now(desk: Desk, sha256: Sha256) -> bytes:
-    """The stored picture; black where its camera's visible area was drawn smaller since."""
-    jpeg = desk.doors.evidence.get(sha256)
+def _agreed(desk: Desk, sha256: Sha256) -> Polygon | None:
+    """None: all of it. A photo from the ground is no camera's, whichever camera its case is of."""
     with desk.doors.store.begin_read() as uow:
         stored = uow.pictures.get(sha256)
-        camera = desk.doors.registry.cameras.get(stored.camera) if stored is not None else None
-        if stored is None or camera is None or camera.areas.visible is None:
-            return jpeg
-        changes = uow.access.entries(camera=camera.id, what="change_areas", limit=1)
-    if not changes or changes[0].at < stored.taken_at:
-        return jpeg
-    return masked(jpeg, camera.areas.visible)
+    if stored is None or stored.purpose == GROUND:
+        return None
+    return _visible(desk.doors.registry.cameras.get(stored.camera))
+
+
+def _visible(camera: Camera | None) -> Polygon | None:
+    return camera.areas.visible if camera is not None else None
 
 
 def _ground(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
@@ -214,7 +216,7 @@ def _ground(desk: Desk, caller: Caller, ticket: Ticket) -> bytes:
         sent = any(photo.sha256 == sha256 for photo in uow.case_photos.of_case(case_id))
     if not sent and case.camera is not None:
         refuse_withdrawn(desk, case.camera)
-    jpeg = desk.doors.evidence.get(sha256)
+    jpeg = as_agreed_now(desk, sha256)
     mark = mark_for(desk, case_id, caller.account.name, caller.now)
     return desk.doors.redact(jpeg, None if sent else case.box, mark).jpeg
 
@@ -232,6 +234,5 @@ def _reference(desk: Desk, camera: CameraId, light: Light) -> bytes:
     scene = EyeMemory.from_bytes(blob, light).scene
     if scene is None or not scene.samples:
         raise KeyError(camera)
-    known = desk.doors.registry.cameras.get(camera)
-    visible = known.areas.visible if known is not None else None
+    visible = _visible(desk.doors.registry.cameras.get(camera))
     return masked(scene.samples[-1], visible) if visible is not None else scene.samples[-1]
