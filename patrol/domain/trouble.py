@@ -44,11 +44,6 @@ class Trouble:
     closed_why: str = ""
 
     @property
-    def ack_due_at(self) -> datetime:
-        """Until when a maintainer should have taken it."""
-        return self.opened_at + CLOCK.acknowledge
-
-    @property
     def due_at(self) -> datetime:
         """Until when it should be gone."""
         return self.opened_at + CLOCK.close

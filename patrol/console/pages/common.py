@@ -23,13 +23,6 @@ LAMPS: Final = {
     Lamp.YELLOW: ("将超时", "soon due"),
     Lamp.RED: ("已超时", "overdue"),
 }
-AWAITS_THE_GROUND: Final = (
-    CaseState.DISPATCHED,
-    CaseState.ACKNOWLEDGED,
-    CaseState.ARRIVED,
-    CaseState.HANDLED,
-    CaseState.REWORK,
-)
 
 
 class NotFound(Exception):
