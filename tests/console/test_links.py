@@ -245,7 +245,8 @@ def test_a_case_that_ended_shows_nothing(visitor: Visitor, town: Any) -> None:
         others = [c for c in uow.cases.list(open_only=True) if c.before and c.id != town.case.id]
         case = next(c for c in others if (c.state, CaseEvent.VOID) in MOVES)
         address = link_of(town, case)
-        ended = case.move(CaseEvent.VOID, at=town.app.clock.now(), by="duty_lead", note="test")
+        void = case.move(CaseEvent.VOID, at=town.app.clock.now(), by="duty_lead", note="test")
+        ended = replace(void, revision=case.revision + 1)
         stands(town, uow, ended)
         uow.commit()
     answer = visitor().get(address)
