@@ -149,6 +149,7 @@ def options_of(app: App) -> ConsoleOptions:
         tls_certificate=said.tls_certificate,
         tls_key=said.tls_key,
         behind_tls=said.behind_tls,
+        trusted_proxies=said.trusted_proxies,
         session=timedelta(hours=said.session_h),
         tiles=said.tiles,
         assets=said.assets,

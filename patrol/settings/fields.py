@@ -6,6 +6,7 @@ Pure: no file is opened here. `said(error)` turns pydantic's own errors into the
 import re
 from collections.abc import Iterable, Mapping
 from datetime import time
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -156,6 +157,17 @@ def tiles_url(value: str) -> str:
     return value
 
 
+def proxy(value: str) -> str:
+    """Whose `X-Forwarded-For` is believed: an address or a network, never everybody's."""
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is no address, write 127.0.0.1 or 10.0.0.0/24") from None
+    if network.prefixlen == 0:
+        raise ValueError(f"{value!r} believes everybody, name the proxy's own address")
+    return value
+
+
 ClockTime = Annotated[time, BeforeValidator(clock_time)]
 HoursList = Annotated[tuple[Hours, ...], BeforeValidator(hours)]
 PlainId = Annotated[str, AfterValidator(plain_id)]
@@ -163,6 +175,7 @@ ZoneName = Annotated[str, AfterValidator(zone_name)]
 Division = Annotated[str, AfterValidator(division)]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 TilesUrl = Annotated[str, AfterValidator(tiles_url)]
+Proxy = Annotated[str, AfterValidator(proxy)]
 BrokerUrl = Annotated[str, AfterValidator(broker_url)]
 
 _EXPECTED: Final[Mapping[str, str]] = {

@@ -95,6 +95,7 @@ class ConsoleSettings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     behind_tls: bool = False  # a proxy in front speaks https
+    trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
     session_h: float = 12.0  # a shift and its hand-over
     live_s: float = 60.0  # a live look ends by itself
     live_at_once: int = 3  # of the whole house: two operators and a duty lead

@@ -22,6 +22,7 @@ from patrol.settings.fields import (
     DatabaseUrl,
     Division,
     PlainId,
+    Proxy,
     Section,
     TilesUrl,
     ZoneName,
@@ -112,6 +113,7 @@ class _ConsoleSection(Section):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     behind_tls: bool = False
+    trusted_proxies: tuple[Proxy, ...] = ()
     session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
     live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
     live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)

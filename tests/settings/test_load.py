@@ -1,6 +1,8 @@
 """What a good directory becomes, and how it fares with 10,000 cameras."""
 
 import dataclasses
+import re
+import shutil
 import time
 from datetime import date, timedelta
 from datetime import time as local_time
@@ -10,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from patrol.console import ConsoleOptions
 from patrol.domain.camera import ConsentState, Placement, Priority, Refusal
 from patrol.domain.grid import Role
 from patrol.domain.ids import CameraId, GridCode, PersonId
@@ -17,11 +20,26 @@ from patrol.domain.levels import Level
 from patrol.domain.verdict import Verifier
 from patrol.domain.zone import Hours
 from patrol.settings import ConfigProblems, load_site
+from patrol.settings.policies import ConsoleSettings
 from streams.model import StreamChoice
 
 CONFIG = Path(__file__).parents[2] / "config"
+COMMENTED = re.compile(r"^# (?=\w+:\s)(.*(?:\n#   .*)*)", re.MULTILINE)
 CAMERA_1 = "62090204011327000001"
 Town = Any  # conftest's
+
+
+@pytest.mark.parametrize(
+    "written", COMMENTED.findall((CONFIG / "site.yaml").read_text("utf-8")), ids=lambda it: it[:20]
+)
+def test_what_the_example_offers_in_comments_can_be_taken(tmp_path: Path, written: str) -> None:
+    """A setting that does not exist must not be offered; a file that is named need not be here."""
+    town = Path(shutil.copytree(CONFIG, tmp_path / "town"))
+    (secret := tmp_path / "secret").write_text("0123456789abcdef0123456789abcdef")
+    taken = re.sub(r"(?<=_file: )/[\w./]+", str(secret), written.replace("\n#", "\n"))
+    site = town / "site.yaml"
+    site.write_text(f"{site.read_text('utf-8')}\n{taken}\n", "utf-8")
+    assert load_site(town, {}).settings.site.id == "shangba"
 
 
 def test_the_example_town_is_ready() -> None:
@@ -236,3 +254,25 @@ def test_the_zones_in_the_readme_of_config_are_good(town: Town) -> None:
     areas = load_site(town.directory, {}).registry.cameras[CameraId(CAMERA_1)].areas
     assert areas.visible is not None
     assert [zone.kind for zone in areas.zones] == ["blocking_vehicle"]
+
+
+def test_a_proxy_is_named_and_never_everybody(town: Town) -> None:
+    site = (town.directory / "site.yaml").read_text("utf-8")
+
+    def said(proxies: str) -> list[str]:
+        town.write("site.yaml", f"{site}console: {{trusted_proxies: {proxies}}}\n")
+        complaints: list[str] = town.complaints()
+        return complaints
+
+    assert said("[127.0.0.1, '10.7.0.0/24', '::1']") == []
+    assert load_site(town.directory, {}).settings.console.trusted_proxies[1] == "10.7.0.0/24"
+    assert "believes everybody" in said("['0.0.0.0/0']")[0]
+    assert "is no address" in said("['*']")[0]
+
+
+def test_whatever_the_console_can_be_told_site_yaml_can_tell_it() -> None:
+    """Its options are the settings, but for what is no site's business."""
+    options = {one.name for one in dataclasses.fields(ConsoleOptions)}
+    told = {one.name for one in dataclasses.fields(ConsoleSettings)}
+    renamed = {"session", "phone_session"}
+    assert options - told == renamed
