@@ -31,6 +31,7 @@ _CODES: Final[Mapping[str, int]] = {
     "NotConnected": FAILED,
     "NotAccepted": FAILED,
     "Busy": FAILED,
+    "ConsoleFailed": FAILED,
     "HouseFailed": FAILED,
     "AlreadyDecided": FAILED,
     "AlreadyTaken": FAILED,
@@ -88,7 +89,7 @@ def _unexpected(exc: BaseException) -> str:
 def usage_problem(exc: BaseException) -> str | None:
     """The one-line message of a command line that cannot be parsed; None for anything else."""
     message = getattr(exc, "format_message", None)
-    return str(message()) if callable(message) else None
+    return " ".join(str(message()).split()) if callable(message) else None
 
 
 def _first_line(exc: BaseException) -> str:

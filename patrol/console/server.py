@@ -79,7 +79,8 @@ def _listen(options: ConsoleOptions) -> socket.socket:
         listening.listen(256)
     except OSError as exc:
         listening.close()
-        raise ConsoleFailed(f"console {options.host}:{options.port}: {exc.strerror}") from exc
+        where = f"console {options.host}:{options.port}"
+        raise ConsoleFailed(f"{where}: {exc.strerror}, give it another address or port") from exc
     listening.setblocking(False)  # noqa: FBT003  the socket module's own
     return listening
 

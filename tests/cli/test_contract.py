@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from patrol.cli.root import run
+from patrol.console.server import ConsoleFailed
 
 Desk = Any  # conftest's
 VERBS = {
@@ -55,6 +56,7 @@ def test_every_verb_of_the_contract_is_there(
         pytest.param(["queue", "--jsn"], "No such option: --jsn", id="option"),
         pytest.param(["round"], "Missing argument 'PLAN'", id="argument"),
         pytest.param(["dismiss", "F1"], "Missing option '--reason'", id="needed option"),
+        pytest.param(["user", "add", "anna"], "Missing option '--duty'. Choose", id="choice"),
         pytest.param(["demo", "--cameras", "many"], "Invalid value for '--cameras'", id="number"),
         pytest.param(
             ["-c", "/nowhere", "queue"], "/nowhere:1: directory: does not exist", id="dir"
@@ -125,6 +127,11 @@ def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.M
             ExceptionGroup("a task group", [PermissionError(13, "Permission denied", "/proc/x")]),
             "/proc/x: Permission denied",
             id="one failure of a task group",
+        ),
+        pytest.param(
+            ConsoleFailed("console 127.0.0.1:8624: Address already in use, give another port"),
+            "console 127.0.0.1:8624: Address already in use, give another port",
+            id="the console's port",
         ),
     ],
 )

@@ -51,6 +51,17 @@ def test_confirm_makes_a_case_and_publishes_it(desk: Desk) -> None:
     assert "一村一组" in said
 
 
+def test_the_list_of_cases_keeps_its_ids_on_a_narrow_terminal(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.seed_round()
+    case = desk("confirm", "F000001", "--json").document
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = desk("cases").out
+    assert case["id"] in listed
+    assert "dispatched" in listed
+
+
 def test_without_a_broker_the_message_waits(brokerless: Desk) -> None:
     brokerless.seed_round()
     ended = brokerless("confirm", "F000001", "--json")

@@ -74,6 +74,13 @@ def test_a_certificate_that_cannot_be_read_is_one_line(town: Any, tmp_path: Path
         pass
 
 
+def test_a_port_that_is_taken_is_one_line_with_the_way_out(town: Any) -> None:
+    with serve(town.doors, ConsoleOptions(port=0)) as at:
+        again = ConsoleOptions(port=at.port)
+        with pytest.raises(ConsoleFailed, match="give it another"), serve(town.doors, again):
+            pass
+
+
 def test_behind_a_proxy_that_speaks_https(town: Any) -> None:
     options = ConsoleOptions(port=0, behind_tls=True, trusted_proxies=("127.0.0.1",))
     proxied = {"x-forwarded-proto": "https", "x-forwarded-for": "10.7.0.1"}
