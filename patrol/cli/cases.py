@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from patrol.domain.verdict import Awaited
     from patrol.settings import Site
 
-# Columns that are never cut on a narrow terminal: an id is there to be typed.
-_WHOLE: Final = {"编号 id": len("C20261122-0001"), "状态 state": len("acknowledged")}
 LAMPS: Final = {"green": "绿", "yellow": "黄", "red": "红"}
 RUNGS: Final = {  # of the receipt ladder (report.documents.message_document)
     "queued": "入队 queued",
@@ -213,7 +211,7 @@ def _print_cases(found: "list[Case]", site: "Site") -> None:
         "网格 grid",
         "时限 due",
     ):
-        table.add_column(heading, min_width=_WHOLE.get(heading))
+        table.add_column(heading, no_wrap=heading == "编号 id")  # to be typed: never cut
     for case in found:
         category = BY_ID.get(case.category)
         table.add_row(

@@ -59,7 +59,7 @@ def test_the_list_of_cases_keeps_its_ids_on_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     listed = desk("cases").out
     assert case["id"] in listed
-    assert "dispatched" in listed
+    assert "已分派" in listed
 
 
 def test_without_a_broker_the_message_waits(brokerless: Desk) -> None:
