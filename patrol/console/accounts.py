@@ -99,6 +99,15 @@ def set_disabled(
         uow.commit()
 
 
+def log_out_everywhere(store: Store, *, name: str, now: datetime, by: str) -> None:
+    """End every session of the account. Raises KeyError."""
+    with store.begin() as uow:
+        ended = uow.sessions.end_all(uow.accounts.get(name).name)
+        why = f"{name}, {ended} sessions"
+        uow.access.append(at=now, who=by, what="end_session", camera=None, why=why)
+        uow.commit()
+
+
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise BadAccount(f"{name!r}: use 1 to 64 letters, digits, '_', '.', '-'")

@@ -1,12 +1,15 @@
 """The shift's pages: a hand-over signed by both, what is stopped by whom, the maintenance queue."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from patrol.domain.ids import RoundId
+from patrol.domain.round import ADHOC
 from patrol.domain.trouble import Trouble, TroubleKind
 
 LogIn = Callable[[str], httpx.Client]
@@ -99,3 +102,32 @@ def test_a_trouble_is_taken_once(log_in: LogIn, town: Any) -> None:
     assert log_in("operator").post(path, json={}).status_code == 409
     assert log_in("maintainer").post("/api/troubles/99999/take", json={}).status_code == 404
     assert "test-link" in log_in("operator").get("/").text
+
+
+def test_a_round_that_somebody_asked_for_is_listed_with_the_plans(log_in: LogIn, town: Any) -> None:
+    with town.store.begin() as uow:
+        known = uow.rounds.of_plan("afternoon", limit=1)[0]
+        asked = replace(
+            known, id=RoundId("20200101-adhoc-1"), plan=ADHOC, day=date(2020, 1, 1), planned=0,
+            refused={}, planned_at=known.planned_at - timedelta(days=400), scope="grid 1",
+        )  # fmt: skip
+        uow.rounds.add(asked, [])
+        uow.commit()
+    page = log_in("operator").get("/rounds").text
+    assert 'href="/rounds/20200101-adhoc-1"' in page
+    assert "专项" in page
+    assert "/api/rounds/adhoc/start" not in page
+    assert log_in("operator").get("/rounds/20200101-adhoc-1").status_code == 200
+
+
+def test_whoever_is_logged_out_by_the_administrator_is_on_record(
+    log_in: LogIn, visitor: Callable[[], httpx.Client]
+) -> None:
+    phone = visitor()
+    form = {"name": "far_cadre", "password": "correct-horse-9"}
+    assert phone.post("/login", data=form).status_code == 303
+    url = "/api/accounts/far_cadre/log_out"
+    assert log_in("duty_lead").post(url, json={}).status_code == 403
+    assert log_in("admin").post(url, json={}).status_code == 200
+    assert phone.get("/leader", headers={"accept": "text/html"}).status_code == 303
+    assert "far_cadre, " in log_in("auditor").get("/audit?what=end_session").text

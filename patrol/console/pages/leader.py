@@ -83,17 +83,17 @@ def page(desk: AtDesk, caller: ForGround) -> Response:
 @router.get("/leader/api/cases")
 def cases(desk: AtDesk, caller: ForGround) -> Response:
     """Open cases that this account is told of, most pressing first; then the last ended."""
+    tree = desk.doors.registry.tree
     with desk.doors.store.begin_read() as uow:
         running = uow.cases.list(open_only=True, limit=2000)
         ended = [case for case in uow.cases.list(limit=200) if not case.is_open]
-        photos = {case.id: len(uow.case_photos.of_case(case.id)) for case in running}
-    tree = desk.doors.registry.tree
-    mine = [case for case in running if may_see_case(caller.account, case, tree)]
-    mine.sort(key=lambda case: (case.level.value, case.due_at))
+        mine = [case for case in running if may_see_case(caller.account, case, tree)]
+        mine = sorted(mine, key=lambda case: (case.level.value, case.due_at))[:MOST_CASES]
+        photos = {case.id: len(uow.case_photos.of_case(case.id)) for case in mine}
     past = [case for case in ended if may_see_case(caller.account, case, tree)][:5]
     return JSONResponse(
         {
-            "cases": [_line(desk, caller, case, photos[case.id]) for case in mine[:MOST_CASES]],
+            "cases": [_line(desk, caller, case, photos[case.id]) for case in mine],
             "ended": [_line(desk, caller, case, 0) for case in past],
             "phone": desk.doors.facts.phone,
             "at": caller.now.isoformat(),

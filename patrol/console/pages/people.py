@@ -10,7 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from patrol.console.accounts import add_account, change_duty, change_password, set_disabled
+from patrol.console.accounts import (
+    add_account,
+    change_duty,
+    change_password,
+    log_out_everywhere,
+    set_disabled,
+)
 from patrol.console.asking import Anybody, AtDesk, ForAccounts
 from patrol.console.gate import Caller
 from patrol.console.pages.common import CannotBe, NotFound, grid_name, paged, said
@@ -130,9 +136,7 @@ def change(desk: AtDesk, caller: ForAccounts, request: Request, name: str, deed:
             with store.begin_read() as uow:
                 answer = _handed_over(uow.accounts.get(name), password, request, now)
         elif deed == "log_out":
-            with store.begin() as uow:
-                uow.sessions.end_all(uow.accounts.get(name).name)
-                uow.commit()
+            log_out_everywhere(store, name=name, now=now, by=by)
         else:
             raise KeyError(deed)
     desk.gate.forget()

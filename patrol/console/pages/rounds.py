@@ -22,7 +22,7 @@ from patrol.console.pages.common import (
 )
 from patrol.console.pages.plan_card import round_state_words
 from patrol.domain.ids import CameraId, RoundId
-from patrol.domain.round import Visit
+from patrol.domain.round import ADHOC, Visit
 
 PER_PAGE: Final = 30
 MOST_ROUNDS: Final = 400
@@ -64,7 +64,7 @@ def _list(desk: Desk, caller: Caller, page: int) -> tuple[list[dict[str, Any]], 
     with desk.doors.store.begin_read() as uow:
         every = [
             one
-            for plan in desk.doors.facts.plans
+            for plan in (*desk.doors.facts.plans, ADHOC)
             for one in uow.rounds.of_plan(plan, limit=MOST_ROUNDS)
         ]
         every.sort(key=lambda one: (one.planned_at, one.id), reverse=True)
