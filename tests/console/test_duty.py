@@ -121,13 +121,16 @@ def test_a_round_that_somebody_asked_for_is_listed_with_the_plans(log_in: LogIn,
 
 
 def test_whoever_is_logged_out_by_the_administrator_is_on_record(
-    log_in: LogIn, visitor: Callable[[], httpx.Client]
+    log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
 ) -> None:
-    phone = visitor()
-    form = {"name": "far_cadre", "password": "correct-horse-9"}
+    with town.store.begin() as uow:
+        uow.accounts.put(replace(uow.accounts.get("far_cadre"), name="lost_phone"))
+        uow.commit()
+    phone, form = visitor(), {"name": "lost_phone", "password": "correct-horse-9"}
     assert phone.post("/login", data=form).status_code == 303
-    url = "/api/accounts/far_cadre/log_out"
+    assert phone.get("/leader").status_code == 200
+    url = "/api/accounts/lost_phone/log_out"
     assert log_in("duty_lead").post(url, json={}).status_code == 403
     assert log_in("admin").post(url, json={}).status_code == 200
     assert phone.get("/leader", headers={"accept": "text/html"}).status_code == 303
-    assert "far_cadre, " in log_in("auditor").get("/audit?what=end_session").text
+    assert "lost_phone, 1 sessions" in log_in("auditor").get("/audit?what=end_session").text
