@@ -22,7 +22,7 @@ from patrol.dispatch.topics import (
     status_topic,
 )
 from patrol.domain import category as categories
-from patrol.domain.case import Case
+from patrol.domain.case import Case, CaseState
 from patrol.domain.escalation import grids_told, step_now
 from patrol.domain.ids import CameraId, GridCode, MessageKey
 from patrol.domain.message import OutboxMessage
@@ -199,9 +199,14 @@ class Wire:
         what = categories.named(case.category).zh
         found, due = (t.astimezone(self.zone) for t in (case.found_at, _ack_due(case)))
         where = f"{grid_name} {self.clean(case.place)}".strip()
+        asked = (
+            "仍未消除,请再到现场处置"  # its first limits are over, or soon will be
+            if case.state is CaseState.REWORK
+            else f"请于{due:%m月%d日%H:%M}前签收"
+        )
         return (
             f"【巡查线索·{case.level.zh}】{self.site_name}{where}:{what},"
-            f"{found:%m月%d日%H:%M}发现,请于{due:%m月%d日%H:%M}前签收。"
+            f"{found:%m月%d日%H:%M}发现,{asked}。"
         )
 
 

@@ -58,7 +58,7 @@ CASE_EVENTS: Final = {
     CaseEvent.REASSIGN: ("转派", "reassigned"),
     CaseEvent.ESCALATE: ("升级", "escalated"),
     CaseEvent.SUPERVISE: ("督办", "supervised"),
-    CaseEvent.EXTEND: ("延期", "extended"),
+    CaseEvent.EXTEND: ("申请延期", "asks for more time"),  # granted is GRANT
     CaseEvent.MERGE: ("并案", "merged"),
     CaseEvent.VERIFY: ("核查通过", "verified"),
     CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),

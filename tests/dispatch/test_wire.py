@@ -76,7 +76,15 @@ def test_a_case_tells_what_the_contract_lists(house: Any, matches_schema: Checke
         "current": True,
     }
     assert "线索" in body["notice"]
-    assert "12:00发现" in body["summary"], "local time for people"
+    assert "12:00发现,请于11月22日14:00前签收" in body["summary"], "local time for people"
+
+
+def test_a_rework_asks_to_go_again_and_names_no_limit_that_is_over(house: Any) -> None:
+    case = replace(house.confirm(), state=CaseState.REWORK)
+    (message,) = house.wire.case(case, NOON)
+    summary = json.loads(message.payload)["summary"]
+    assert "请再到现场处置" in summary
+    assert "前签收" not in summary
 
 
 @pytest.mark.parametrize("state", [s for s in CaseState if s not in ("closed", "voided")])
