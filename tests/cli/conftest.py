@@ -30,6 +30,7 @@ evidence: "{home}/evidence"
 models: "{home}/models"
 objects: false
 mqtt: {{url: {broker}}}
+console: {{port: 0}}
 """
 GRIDS = """\
 grid_code,name,level,parent

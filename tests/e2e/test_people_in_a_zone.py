@@ -53,6 +53,7 @@ def write_site(house: House, broker: Mosquitto, url: str) -> None:
         "evidence": str(folder / "evidence"),
         "models": str(MODELS.resolve()),
         "mqtt": {"url": broker.url},
+        "console": {"port": 0},
         "sampling": {"pictures": 2, "spacing_s": 1.0},
     }
     (folder / "site.yaml").write_text(yaml.safe_dump(site, allow_unicode=True), "utf-8")
