@@ -145,8 +145,8 @@ def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]
     return client
 
 
-# Per module, not for the session: while Playwright runs, its event loop is this thread's, and no other room's
-# test could start one.
+# Per module, not for the session: while Playwright runs, its event loop is this thread's, and no
+# other room's test could start one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
