@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from patrol.domain import case, finding, message
 from patrol.domain import round as rounds
@@ -84,3 +85,14 @@ def test_no_registry_host_and_no_machine_path_is_named() -> None:
     suspicious = re.compile(r"pypi\.org|files\.pythonhosted|deb\.debian\.org|/root/|/work/")
     found = [path for path in MODULES if suspicious.search(path.read_text("utf-8"))]
     assert names(found) == []
+
+
+RULES = yaml.safe_load((ROOT / "docs/house-rules.yaml").read_text("utf-8"))["rules"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_of_the_house_can_be_seen(name: str) -> None:
+    rule = RULES[name]
+    assert rule["status"] in {"done", "exempt"}
+    assert (rule["status"] == "exempt") == ("reason" in rule)
+    assert [place for place in rule["see"] if not (ROOT / place).exists()] == []
