@@ -231,18 +231,18 @@ def _head(key: str, now: datetime) -> dict[str, object]:
 
 
 def _ack_due(case: Case) -> datetime:
-    return case.dispatched_at + case.policy.clocks.acknowledge
+    return case.answer_due_at(case.policy.clocks.acknowledge)
 
 
 def _due(case: Case) -> dict[str, str | None]:
     clocks = case.policy.clocks
 
     def after(limit: timedelta | None) -> str | None:
-        return None if limit is None else utc(case.dispatched_at + limit)
+        return None if limit is None else utc(case.answer_due_at(limit))
 
     return {
         "ack": after(clocks.acknowledge),
         "arrive": after(clocks.arrive),
         "feedback": after(clocks.feedback),
-        "close": after(clocks.close),
+        "close": utc(case.dispatched_at + clocks.close),
     }

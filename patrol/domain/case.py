@@ -72,6 +72,7 @@ ON_THE_GROUND = (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED, S.HANDLED, S.REWORK)
 OPEN = (*ON_THE_GROUND, S.FED_BACK, S.VERIFIED, S.RETURNED)
 FURTHER_ON = (S.ARRIVED, S.HANDLED, S.FED_BACK, S.VERIFIED, S.RETURNED)
 ENDED = (S.CLOSED, S.VOIDED)
+SENT_AGAIN = frozenset({E.NOT_VERIFIED, E.REOPEN})  # whoever goes there again has the time again
 
 MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     (S.DISPATCHED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
@@ -246,24 +247,44 @@ class Case:
         return self.hold is not None and self.hold.first
 
     @property
+    def sent_at(self) -> datetime:
+        """When it was last sent to the ground: at its dispatch, or when it came back."""
+        again = [entry.at for entry in self.entries if entry.what in SENT_AGAIN]
+        return again[-1] if again else self.dispatched_at
+
+    def answer_due_at(self, limit: timedelta) -> datetime:
+        """When a limit for an answer runs out: that of its last sending (closing: of its first)."""
+        first, last = self.dispatched_at, self.sent_at
+        if last == first:
+            return first + limit
+        return self.policy.after(last, self.policy.between(first, first + limit))
+
+    @property
     def due_at(self) -> datetime:
         """When the next limit of its policy runs out (contracts.md: `due`)."""
+        limit = self._answer_limit
+        if limit is None:
+            return self.dispatched_at + self.policy.clocks.close
+        return self.answer_due_at(limit)
+
+    @property
+    def _answer_limit(self) -> timedelta | None:
         clocks = self.policy.clocks
-        limit = {
+        return {
             S.DISPATCHED: clocks.acknowledge,
             S.REWORK: clocks.acknowledge,
-            S.ACKNOWLEDGED: clocks.arrive or clocks.close,
-            S.ARRIVED: clocks.feedback or clocks.close,
-        }.get(self.state, clocks.close)
-        return self.dispatched_at + limit
+            S.ACKNOWLEDGED: clocks.arrive,
+            S.ARRIVED: clocks.feedback,
+        }.get(self.state)
 
     def lamp(self, now: datetime) -> Lamp:
         """The light beside its next limit, in the time that counts; it rests while suspended."""
         at = self.suspension.since if self.suspension else now
         if at > self.due_at:
             return Lamp.RED
-        whole = self.policy.between(self.dispatched_at, self.due_at)
-        used = self.policy.between(self.dispatched_at, at)
+        start = self.dispatched_at if self._answer_limit is None else self.sent_at
+        whole = self.policy.between(start, self.due_at)
+        used = self.policy.between(start, at)
         return Lamp.YELLOW if used >= whole * YELLOW_FROM else Lamp.GREEN
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from patrol.domain.case import ENDED, MOVES, OPEN, Case, CaseEvent, CaseState, IllegalMove
 from patrol.domain.ids import CaseId
-from patrol.domain.levels import Level
+from patrol.domain.levels import Lamp, Level
 from patrol.domain.opening import open_from_finding
 from simulators import hamlet
 
@@ -97,3 +97,15 @@ def test_due_follows_the_clock_of_the_state(case: Case) -> None:
     assert acknowledged.due_at == case.dispatched_at + timedelta(hours=8)
     fed_back = acknowledged.move(E.FEED_BACK, at=hamlet.NOON, by="leader")
     assert fed_back.due_at == case.dispatched_at + clocks.close
+
+
+def test_whoever_is_sent_again_has_the_time_again(case: Case) -> None:
+    clocks, office_day = case.policy.clocks, timedelta(days=1)
+    back_at = case.dispatched_at + office_day
+    again = replace(case, state=S.FED_BACK).move(E.NOT_VERIFIED, at=back_at, by="op")
+    assert again.due_at == back_at + clocks.acknowledge
+    assert again.lamp(back_at) is Lamp.GREEN
+    assert again.lamp(back_at + 0.9 * clocks.acknowledge) is Lamp.YELLOW
+    assert again.lamp(again.due_at + timedelta(seconds=1)) is Lamp.RED
+    done = again.move(E.FEED_BACK, at=back_at, by="p")
+    assert done.due_at == case.dispatched_at + clocks.close, "closing counts from the first sending"
