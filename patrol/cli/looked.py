@@ -7,6 +7,7 @@ import typer
 
 from patrol.cli.common import AsJson, bad_input, console, print_json, site_of, store_of
 from patrol.cli.consents import camera_named
+from patrol.cli.queue import utc
 from patrol.domain.ids import CameraId, camera_id_problem
 
 if TYPE_CHECKING:
@@ -79,6 +80,6 @@ def _cameras(site: "Site", whose: str) -> Sequence[CameraId]:
 
 def _document(entry: "AccessEntry") -> dict[str, object]:
     return {
-        "number": entry.number, "at": entry.at.isoformat(), "who": entry.who, "what": entry.what,
+        "number": entry.number, "at": utc(entry.at), "who": entry.who, "what": entry.what,
         "camera": entry.camera, "why": entry.why, "previous": entry.previous, "hash": entry.hash,
     }  # fmt: skip
