@@ -39,7 +39,7 @@ def looked(desk: Any) -> Any:
 def test_a_camera_newest_first(looked: Any) -> None:
     lines = looked("who-looked", str(CAMERA), "--json").document
     assert [line["what"] for line in lines] == ["open_link", "view_picture", "visit"]
-    assert lines[0]["at"] == "2026-11-22T04:03:00+00:00"
+    assert lines[0]["at"] == "2026-11-22T04:03:00Z"
     assert {"number", "who", "why", "previous", "hash"} <= lines[0].keys()
     assert [
         line["who"] for line in looked("who-looked", "000001", "--json", "--limit", "1").document
