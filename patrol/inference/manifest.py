@@ -35,7 +35,9 @@ def read_manifest(text: str, where: str) -> Manifest:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as exc:
-        raise ManifestBroken(f"{where}: not YAML: {exc}".replace("\n", " ")) from exc
+        mark = getattr(exc, "problem_mark", None)  # the place, not PyYAML's changing words
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ManifestBroken(f"{where}{line}: not YAML") from exc
     entries = document.get("models") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         raise ManifestBroken(f"{where}: no `models:` with entries by name")

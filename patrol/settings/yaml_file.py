@@ -3,6 +3,9 @@
 YAML 1.2's core schema instead of PyYAML's 1.1: `10:30` is text and not 630, `off` is text and not
 False, a code with a leading zero keeps it. A key that stands twice is a problem, not the last one
 silently winning. Aliases work; a document that grows without bounds through them does not.
+
+Of PyYAML's errors only the place is used: its words change with its releases, and with whether it
+was built on libyaml.
 """
 
 import re
@@ -11,34 +14,43 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from yaml.composer import ComposerError
 
 from patrol.settings.problems import FileNotes
 from patrol.settings.text_file import read_text
 
 MAX_NODES: Final = 2_000_000  # zones for 10,000 cameras are a tenth of this
 MAX_DEPTH: Final = 64  # the deepest of our files goes seven levels down
+_TOO_DEEP: Final = f"nested more than {MAX_DEPTH} deep, write it flatter"
 MAX_DIGITS: Final = 40  # longer ones are codes gone wrong, not numbers
 _NULL, _BOOL, _INT, _FLOAT = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")
 )
+_CONTROL: Final = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DEEP: Final = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH}}}[\[{{]")
+_OPENING: Final = ("[", "{", "'", '"')
+_LOOK: Final = "look at the indentation and the quotes here and just above"
+_CLOSE: Final = "look for what is missing between there and here"
 
 
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a build without libyaml is slower
+def core_schema_loader(base: Any) -> Any:
+    """A loader on one of PyYAML's two parsers, with YAML 1.2's idea of what a plain scalar is."""
+
+    class _Loader(base):  # type: ignore[misc]  # one of two classes, known only at run time
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's own shape of it
+
+    for tag, pattern, first in (
+        (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+        (_BOOL, r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+        (_INT, r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+        (_FLOAT, r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ):
+        _Loader.add_implicit_resolver(tag, re.compile(rf"(?:{pattern})\Z"), first)
+    return _Loader
 
 
-class _Loader(_Base):  # type: ignore[misc]  # one of two classes, known only at run time
-    """PyYAML's C parser with YAML 1.2's idea of what a plain scalar is."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's own shape of it
-
-
-for _tag, _pattern, _first in (
-    (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    (_BOOL, r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    (_INT, r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
-    (_FLOAT, r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-):
-    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), _first)
+# A build without libyaml is slower.
+_Loader = core_schema_loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +82,14 @@ def read_yaml(path: Path, notes: FileNotes) -> Document | None:
     if text is None:
         return None
     try:
-        loader = _Loader(text)
-        try:
-            root = loader.get_single_node()
-        finally:
-            loader.dispose()
+        _check_depth(text)
+        root = yaml.compose(text, Loader=_Loader)
+    except _Unbounded as exc:
+        notes.problem(exc.line, "yaml", str(exc))
+        return None
     except yaml.YAMLError as exc:
-        notes.problem(*_what(exc))
+        line, what = _syntax_problem(text, exc)
+        notes.problem(line, "yaml", what)
         return None
     if root is None:
         notes.problem(1, "file", "holds nothing but comments, write a mapping: `name: value`")
@@ -90,17 +103,66 @@ def read_yaml(path: Path, notes: FileNotes) -> Document | None:
     return Document(data, root) if len(notes.notes.problems) == before else None
 
 
-def _what(exc: yaml.YAMLError) -> tuple[int, str, str]:
+def _check_depth(text: str) -> None:
+    """Look at the document's events before a tree is made of them, which recurses in C.
+
+    Raises _Unbounded, YAMLError.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _Unbounded(_TOO_DEEP, _line(event))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _syntax_problem(text: str, exc: yaml.YAMLError) -> tuple[int, str]:
+    """The line that PyYAML stopped at, and what stands there in our words."""
+    control = _CONTROL.search(text)
+    if control is not None:
+        line = text.count("\n", 0, control.start()) + 1
+        return line, f"holds the control character U+{ord(control[0]):04X}, delete it"
+    deep = _DEEP.search(text)
+    if deep is not None:  # libyaml looks so far ahead here that it gives up before any event
+        return text.count("\n", 0, deep.end()) + 1, _TOO_DEEP
     mark = getattr(exc, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else 1
-    problem = getattr(exc, "problem", None) or getattr(exc, "reason", None) or "not YAML"
-    if "\\t" in problem or "'\t'" in problem or "cannot start any token" in problem:
-        return line, "yaml", f"{problem}, indent with spaces and quote texts that start oddly"
-    return line, "yaml", f"{problem}, look at the indentation and the quotes here and just above"
+    if mark is None:
+        return 1, f"is not YAML, {_LOOK}"
+    line = mark.line + 1
+    if isinstance(exc, ComposerError):
+        return line, _reference_problem(text[mark.index : mark.index + 1])
+    opened = getattr(exc, "context_mark", None)
+    if opened is not None and text[opened.index : opened.index + 1] in _OPENING:
+        what = f"what {text[opened.index]} opens on line {opened.line + 1} is not closed"
+        rest = "" if text[mark.index :].strip() else ", the file ends before"
+        return line, f"{what}{rest}, {_CLOSE}"
+    return line, _stray_problem(text[mark.index : mark.index + 1])
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _reference_problem(at: str) -> str:
+    """Well written, but its parts do not fit together."""
+    if at == "*":
+        return "this alias has no anchor above it, write the value out"
+    if at == "&":
+        return "this anchor has a name that stands above already, give it another"
+    return "a second document begins, keep one in a file"
+
+
+def _stray_problem(at: str) -> str:
+    if at == "\t":
+        return "a tab cannot indent, use spaces"
+    if at and at in "@`%":
+        return f"a value cannot start with {at}, put it in quotes"
+    if at == ":":
+        return "a colon too many, put a text that holds `: ` in quotes and look at the indentation"
+    return f"cannot be understood, {_LOOK}"
+
+
+def _line(node: yaml.Node | yaml.Event) -> int:
+    mark = node.start_mark
+    return int(mark.line) + 1 if mark is not None else 1
 
 
 def _step(node: yaml.Node, part: int | str) -> tuple[yaml.Node, int] | None:
@@ -138,8 +200,8 @@ class _Reader:
             raise _Unbounded("aliases make this too large, use fewer", _line(node))
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
-        if len(self._open) >= MAX_DEPTH:
-            raise _Unbounded(f"nested more than {MAX_DEPTH} deep, write it flatter", _line(node))
+        if len(self._open) >= MAX_DEPTH:  # aliases nest deeper than the text does
+            raise _Unbounded(_TOO_DEEP, _line(node))
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):

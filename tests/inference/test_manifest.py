@@ -61,7 +61,7 @@ def test_labels_are_spelled_as_zones_spell_them() -> None:
     ("layout: yolov8", "layout: yolov8\n    min_score: 35", "min_score: 35 is no score"),
     ("  mine:", "  Mine!:", "lower-case"),
     ("models:", "model:", "no `models:`"),
-    ("[640, 384]", "[640", "not YAML"),
+    ("[640, 384]", "[640", r"^models\.yaml:\d+: not YAML$"),
 ])  # fmt: skip
 def test_what_is_wrong_is_named(good: str, bad: str, words: str) -> None:
     with pytest.raises(ManifestBroken, match=words):

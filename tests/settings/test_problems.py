@@ -3,6 +3,9 @@
 from typing import Any
 
 import pytest
+import yaml
+
+from patrol.settings import yaml_file
 
 Town = Any  # conftest's
 ROW_1 = "62090204011327000001,一号,620902104203001"
@@ -200,11 +203,10 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("site.yaml", "plans:", "database: sqlite:///x.db\nplans:",
                "4: database: stands on line 2 already, delete one"),
         spoilt("site.yaml", "  morning: {", "\tmorning: {",
-               "5: yaml: found character that cannot start any token,"
-               " indent with spaces and quote texts that start oddly"),
+               "5: yaml: a tab cannot indent, use spaces"),
         spoilt("site.yaml", ", after_sunrise_min: 30}", "",
-               "6: yaml: did not find expected ',' or '}',"
-               " look at the indentation and the quotes here and just above"),
+               "6: yaml: what { opens on line 5 is not closed, the file ends before,"
+               " look for what is missing between there and here"),
     ],
 )  # fmt: skip
 def test_a_spoilt_file_is_told_with_its_line(
@@ -364,9 +366,55 @@ def test_rules(town: Town, text: str, said: str) -> None:
     assert town.complaints() == [f"rules.yaml:2: {said}"]
 
 
-def test_nesting_has_an_end(town: Town) -> None:
-    town.write("site.yaml", "site: " + "{a: " * 3000 + "1" + "}" * 3000)
+@pytest.fixture(params=["libyaml", "pure"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML has two parsers that find the same things and say them in different words."""
+    base = yaml.SafeLoader if request.param == "pure" else yaml.CSafeLoader
+    monkeypatch.setattr(yaml_file, "_Loader", yaml_file.core_schema_loader(base))
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    "text",
+    ["site: " + "{a: " * 3000 + "1" + "}" * 3000, "- " * 3000 + "1", "[" * 3000],
+    ids=["flow", "block", "unclosed"],
+)
+def test_nesting_has_an_end(town: Town, text: str) -> None:
+    town.write("site.yaml", text)
     assert town.complaints() == ["site.yaml:1: yaml: nested more than 64 deep, write it flatter"]
+
+
+LOOK = "look at the indentation and the quotes here and just above"
+BETWEEN = "look for what is missing between there and here"
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a:\n\tb: 1", "2: a tab cannot indent, use spaces"),
+        ("a:\n  b: @x", "2: a value cannot start with @, put it in quotes"),
+        ("a: `x`", "1: a value cannot start with `, put it in quotes"),
+        ("a: b: c",
+         "1: a colon too many, put a text that holds `: ` in quotes and look at the indentation"),
+        ("a: [1, 2\nb: 3", f"2: what [ opens on line 1 is not closed, {BETWEEN}"),
+        ("a: {b: 1\n",
+         f"2: what {{ opens on line 1 is not closed, the file ends before, {BETWEEN}"),
+        ("a: 'x", f"1: what ' opens on line 1 is not closed, the file ends before, {BETWEEN}"),
+        ("a: *x", "1: this alias has no anchor above it, write the value out"),
+        ("a: &a 1\nb: &a 2",
+         "2: this anchor has a name that stands above already, give it another"),
+        ("a: 1\n---\nb: 2", "2: a second document begins, keep one in a file"),
+        ("a: 1\nb: \x01", "2: holds the control character U+0001, delete it"),
+        ("a:\n  - b\n c: d", f"3: cannot be understood, {LOOK}"),
+        ("- a\nb: c", f"2: cannot be understood, {LOOK}"),
+        ("a: &x &y b", f"1: cannot be understood, {LOOK}"),
+    ],
+)  # fmt: skip
+def test_what_is_no_yaml_is_told_in_our_words(town: Town, text: str, said: str) -> None:
+    town.write("rules.yaml", text)
+    line, what = said.split(": ", 1)
+    assert town.complaints() == [f"rules.yaml:{line}: yaml: {what}"]
 
 
 def test_aliases_do_not_grow_without_bounds(town: Town) -> None:
