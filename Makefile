@@ -1,11 +1,13 @@
-# Five words: demo run test fmt check — and soak and bench for the long ones.
+# demo run test fmt check — soak and bench for the long ones, lock and latest for the versions of other people's packages.
 PYTHON ?= python3
 VENV := .venv
+LOCK_VENV := .venv-lock
+LATEST_VENV := .venv-latest
 BIN := $(VENV)/bin
 MODELS := var/models
 ASSETS := var/assets
 
-.PHONY: demo run test check fmt soak bench clean
+.PHONY: demo run test check fmt soak bench lock latest clean
 
 demo: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
 	$(BIN)/patrol demo
@@ -38,18 +40,41 @@ bench: $(VENV)/.installed $(MODELS)/.installed
 	$(BIN)/patrol bench round
 	$(BIN)/patrol bench mqtt
 
-$(BIN)/pip:
-	$(PYTHON) -m venv $(VENV) || { test "$$(id -u)" = 0 && apt-get update -q && \
-	  apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install -q --upgrade pip
-
-$(VENV)/.installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install -q -e '.[all]'
+# The locks: every package in the one version that was tested, each file by its hash, the builder and pip among them.
+# A changed lock makes the environment anew, so that nothing stays which it no longer names.
+$(VENV)/.made: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv --clear $(VENV) || { test "$$(id -u)" = 0 && apt-get update -q && \
+	  apt-get install -y -q python3-venv && $(PYTHON) -m venv --clear $(VENV); }
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install -q -e '.[all]' --group dev
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install -q --no-build-isolation --no-deps -e .
 	touch $(VENV)/.installed $@
+
+# uv, because pip-compile resolves for the one Python and machine that it runs on; pip installs what it writes.
+# `make lock` takes the newest versions; `make lock UPGRADE=` keeps those that still fit.
+UPGRADE ?= --upgrade
+COMPILE = $(LOCK_VENV)/bin/uv pip compile -q pyproject.toml --universal --python-version 3.11 --fork-strategy fewest \
+  --generate-hashes --custom-compile-command 'make lock' $(UPGRADE) --all-extras --group build
+
+lock:
+	$(PYTHON) -m venv $(LOCK_VENV)
+	$(LOCK_VENV)/bin/pip install -q --upgrade uv
+	$(COMPILE) -o requirements.txt
+	$(COMPILE) --group dev -c requirements.txt -o requirements-dev.txt
+
+# What pyproject.toml admits and the locks do not have yet: green here, then `make lock`.
+latest: | $(MODELS)/.installed $(ASSETS)/.installed
+	$(PYTHON) -m venv --clear $(LATEST_VENV)
+	$(LATEST_VENV)/bin/python -m pip install -q --upgrade pip
+	$(LATEST_VENV)/bin/python -m pip install -q -e '.[all]' --group dev
+	$(LATEST_VENV)/bin/python -m pytest -m "not slow and not soak" -q
 
 $(MODELS)/.installed: patrol/inference/models.yaml | $(VENV)/.installed
 	$(BIN)/patrol models install
@@ -60,4 +85,4 @@ $(ASSETS)/.installed: patrol/console/assets.yaml | $(VENV)/.installed
 	$(BIN)/patrol assets install && touch $@ || echo "no map and no charts yet: make again with a network"
 
 clean:
-	rm -rf $(VENV) var
+	rm -rf $(VENV) $(LOCK_VENV) $(LATEST_VENV) var
