@@ -27,7 +27,8 @@ import numpy as np
 from typing_extensions import override
 
 from patrol.domain.ids import Sha256
-from patrol.ports import EvidenceFull, EvidenceStore, Store
+from patrol.ports import EvidenceFull, EvidenceStore
+from patrol.store import Store
 from streams.model import BgrImage
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import grids_told
 from patrol.domain.message import DeadLetter
-from patrol.store import SqlStore, check
+from patrol.store import Store, check
 from simulators.chaos_town import Crowd
 
 MANY = 100_000
@@ -21,7 +21,7 @@ CARRIES_WORDS = {  # one reply may be two lines (handled and fed back): the word
 }  # fmt: skip
 
 
-def problems_of(store: SqlStore, crowd: Crowd, confirmed: int) -> list[str]:
+def problems_of(store: Store, crowd: Crowd, confirmed: int) -> list[str]:
     """Every line that does not hold just now; `confirmed`: leads, by the operator's own count."""
     if crowd.waiting:
         return [f"{crowd.waiting} words are still to be said"]

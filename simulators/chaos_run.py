@@ -22,7 +22,7 @@ from patrol.clock import SystemClock
 from patrol.dispatch.wire import Wire
 from patrol.domain.registry import Registry
 from patrol.settings import load_site
-from patrol.store import SqlStore, open_store
+from patrol.store import Store, open_store
 from simulators.chaos_books import problems_of
 from simulators.chaos_child import LOG
 from simulators.chaos_house import Books, Ground
@@ -73,7 +73,7 @@ class Run:
     proxy: Proxy
     crowd: Crowd
     operator: Operator
-    store: SqlStore
+    store: Store
     books: Books
     toll: Counter[str]
     broker_cpu_s: float = 0.0

@@ -26,8 +26,8 @@ from patrol.domain.ids import CaseId, FindingId
 from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
-from patrol.ports import Store, StoreFull, StoreUnavailable
 from patrol.review import confirm
+from patrol.store import Store, StoreFull, StoreUnavailable
 
 WORDS: Final = (
     ("received", None), ("opened", None), ("acknowledge", None), ("arrive", None),

@@ -31,10 +31,9 @@ from patrol.domain.round import (
     VisitOutcome,
 )
 from patrol.evidence import FileEvidence
-from patrol.ports import UnitOfWork
 from patrol.review.decide import confirm, dismiss
 from patrol.settings import Site, load_site
-from patrol.store import SqlStore, open_store, upgrade
+from patrol.store import Store, UnitOfWork, open_store, upgrade
 from patrol.vision.memory import EyeMemory
 from patrol.vision.quality import QualityHistory
 from patrol.vision.reference.memory import SceneMemory
@@ -95,7 +94,7 @@ def write_month(
 
 
 class _Writer:
-    def __init__(self, site: Site, store: SqlStore, now: datetime, rng: random.Random) -> None:
+    def __init__(self, site: Site, store: Store, now: datetime, rng: random.Random) -> None:
         self._site = site
         self._store = store
         self._now = now

@@ -24,9 +24,8 @@ import structlog
 
 from patrol.clock import SystemClock
 from patrol.domain.working_time import OfficeHours
-from patrol.ports import Store
 from patrol.settings import Site, load_site
-from patrol.store import check, open_store, upgrade
+from patrol.store import Store, check, open_store, upgrade
 from simulators.town.build import build_town
 from simulators.town.config import Place, write_config
 from simulators.year_books import Outcome

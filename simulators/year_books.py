@@ -19,9 +19,9 @@ from patrol.domain.health import NETWORK, Condition
 from patrol.domain.ids import FindingId
 from patrol.domain.message import DeliveryState
 from patrol.domain.trouble import TroubleKind
-from patrol.ports import Store, UnitOfWork
 from patrol.review.ageing import is_too_old
 from patrol.rounds.record import MACHINE
+from patrol.store import Store, UnitOfWork
 from simulators.year_paper import Paper
 
 LATEST: Final = timedelta(hours=1)  # after the moment at which something fell due

@@ -21,10 +21,10 @@ from patrol.domain.grid import GridLevel
 from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
-from patrol.ports import Store, UnitOfWork
 from patrol.review import confirm, queue, unsure
 from patrol.review.ageing import AGEING
 from patrol.review.teach import dismiss_and_teach
+from patrol.store import Store, UnitOfWork
 from simulators.year_town import Truth
 
 T = TypeVar("T")

@@ -21,11 +21,11 @@ from patrol.dispatch import Inbox, Ladder, Relay, Wire
 from patrol.domain.case import Case
 from patrol.domain.message import OutboxMessage
 from patrol.evidence import sweep
-from patrol.ports import Store
 from patrol.review import age
 from patrol.rounds.health import HealthDesk
 from patrol.rounds.record import RecordPolicy
 from patrol.settings import Site
+from patrol.store import Store
 from simulators.broker import MemoryBroker
 from simulators.clock import ManualClock
 from simulators.evidence import MemoryEvidence

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from patrol.domain.camera import Camera, Consent, ConsentState
 from patrol.domain.ids import CameraId
 from patrol.domain.registry import Registry
-from patrol.ports import Store
 from patrol.report.compose import Report, as_json, compose
 from patrol.report.gather import gather, periods
 from patrol.report.material import Heading, Material
+from patrol.store import Store
 
 RENEWED_BEFORE: Final = timedelta(days=14)  # a consent runs out: somebody calls at the house
 RENEWED_FOR: Final = timedelta(days=360)

@@ -21,7 +21,6 @@ from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.round import Round
-from patrol.ports import Store, UnitOfWork
 from patrol.rounds.conduct import Conductor, RoundHouse
 from patrol.rounds.cost import Meter
 from patrol.rounds.judge import VisitStart
@@ -30,6 +29,7 @@ from patrol.rounds.progress import RoundProgress
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
 from patrol.rounds.walk import WalkDoors, WalkEnd
+from patrol.store import Store, UnitOfWork
 from patrol.sun import SiteSun
 from simulators.clock import ManualClock
 from simulators.year_eyes import Eyes
@@ -62,7 +62,7 @@ class Together:
 
     @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
-        """See the port."""
+        """A transaction of its own, or a part of the held one."""
         if self._held is None:
             with self.store.begin() as uow:
                 yield uow
@@ -71,7 +71,7 @@ class Together:
 
     @contextmanager
     def begin_read(self) -> Iterator[UnitOfWork]:
-        """See the port."""
+        """What is held may be read, too."""
         if self._held is None:
             with self.store.begin_read() as uow:
                 yield uow
@@ -151,8 +151,9 @@ class Walkers:
     def keeper(self) -> Keeper:
         """Rung every hour, as the bell rings it every few seconds."""
         together = Together(self.store)
+        store = cast("Store", together)  # the two methods that are called
         house = RoundHouse(
-            store=together,
+            store=store,
             clock=self.clock,
             zone=self.zone,
             cameras=self.cameras,
@@ -171,7 +172,7 @@ class Walkers:
             zone=self.zone,
             sun=SiteSun(LATITUDE, LONGITUDE, self.zone),
             clock=self.clock,
-            store=together,
+            store=store,
             conductor=QuickConductor(house, self.eyes, together, self.clock),
             stop=threading.Event(),
             hold=nullcontext,

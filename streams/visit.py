@@ -1,4 +1,4 @@
-"""Look through one camera: the door that rounds use (patrol.ports.Visitor).
+"""Look through one camera: what rounds call (patrol.ports.Visitor).
 
 Chooses the way by the address: RTSP over TCP in the event loop (tcp.py), HTTP pictures
 (snapshot.py), and libav in a worker thread for everything else (libav.py). Every wait is limited,

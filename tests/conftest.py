@@ -5,7 +5,6 @@ run. Missing: those tests skip, or fail where CI=true.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +16,7 @@ from psycopg import sql
 from patrol.store import upgrade
 from patrol.store.tables import metadata
 from simulators.postgres import Postgres, programs, running
+from tests.support.store import close_stores, copy_template
 
 
 def missing_part(what: str) -> NoReturn:
@@ -64,16 +64,16 @@ def postgres_database(_migrated_postgres: str) -> str:
     return _migrated_postgres
 
 
-@pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("store") / "template.db"
-    upgrade(f"sqlite:///{file}")
-    return file
-
-
 @pytest.fixture
-def sqlite_database(_sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_database(tmp_path: Path) -> str:
     """URL of a fresh SQLite file with the store's tables."""
     file = tmp_path / "patrol.db"
-    shutil.copyfile(_sqlite_template, file)
+    copy_template(file)
     return f"sqlite:///{file}"
+
+
+@pytest.fixture(autouse=True)
+def _close_stores() -> Iterator[None]:
+    """Whatever a test took with `new_store` ends with it."""
+    yield
+    close_stores()

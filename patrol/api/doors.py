@@ -5,7 +5,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from patrol.domain.round import PatrolPlan
-from patrol.ports import HouseDoor
+from patrol.review.house_door import HouseDoor
 
 
 class Facts(Protocol):

@@ -15,7 +15,7 @@ from patrol.api.models import Problem
 from patrol.api.routes import CannotBe, NotFound, router
 from patrol.domain.api_key import SCOPES
 from patrol.domain.finding import AlreadyDecided
-from patrol.ports import StoreFull, StoreUnavailable
+from patrol.store import StoreFull, StoreUnavailable
 
 _FAILURES: Final = (
     (NoKey, 401, "需要有效的密钥 a valid key is needed"),

@@ -12,8 +12,9 @@ from patrol.app.registry import LiveRegistry
 from patrol.app.registry_files import check, replaced
 from patrol.console.camera_doors import CannotDo, Changed, Drawn
 from patrol.domain.ids import CameraId
-from patrol.ports import Clock, Store
+from patrol.ports import Clock
 from patrol.settings.areas_text import NotEditable, areas_of, with_areas
+from patrol.store import Store
 
 FILE: Final = "zones.yaml"
 

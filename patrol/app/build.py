@@ -27,8 +27,7 @@ from patrol.evidence import FileEvidence, JpegEncoder
 from patrol.metrics import Meters
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded import EmbeddedBroker
-from patrol.observed import ObservedStore
-from patrol.ports import Clock, Store, UnitOfWork
+from patrol.ports import Clock
 from patrol.review import BY_RULES, BlindSample, confirm
 from patrol.review.sample import KIND
 from patrol.rounds.beside import Beside
@@ -38,6 +37,7 @@ from patrol.rounds.judge import Judge
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
 from patrol.settings import Settings, Site, load_site
+from patrol.store import Store, UnitOfWork
 from patrol.vision.judge import EyePolicy
 from patrol.vision.quality import QualityLimits
 from patrol.vision.threads import one_thread_each
@@ -63,8 +63,8 @@ def build(
     one_thread_each()
     with ExitStack() as stack:
         news, meters = read_news(site.settings), Meters()
-        books = _books(stack, site, clock, patience)
-        store = ObservedStore(books, observers(news, meters, clock))
+        store = _books(stack, site, clock, patience)
+        store.add_observers(observers(news, meters, clock))
         broker = _broker(site.settings, stack)
         live = LiveRegistry(site, config_dir, load_site)
         parts = _parts(site, clock, store, live, rng or random.Random())  # noqa: S311  orders visits, draws the sample

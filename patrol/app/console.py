@@ -19,7 +19,8 @@ from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.levels import Level
 from patrol.domain.registry import Registry
-from patrol.ports import Busy, Clock, EvidenceStore, Store
+from patrol.ports import Busy, Clock, EvidenceStore
+from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 

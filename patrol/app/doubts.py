@@ -14,9 +14,10 @@ import structlog
 from patrol.app.glass import Glass
 from patrol.domain.camera import Refusal
 from patrol.domain.finding import Finding, FindingState, SecondSight
-from patrol.ports import Clock, Store
+from patrol.ports import Clock
 from patrol.rounds.judge import Judged
 from patrol.rounds.second_look import compare, duty_lead_has_to, words_for_doubt
+from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ by name and replaced by nothing: the rounds go on without and say so.
 from dataclasses import dataclass
 from typing import Final
 
+from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.ports import Detector
-from patrol.ports.weights import ModelSpec, Purpose
 from patrol.settings import Settings
 
 SWITCHED_OFF: Final = "switched off in site.yaml (objects: false)"

@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId
-from patrol.ports import Clock, Store, Visitor
+from patrol.ports import Clock, Visitor
 from patrol.rounds.beside import SEAT_POLL_S, Beside
 from patrol.rounds.judge import Judge, Judged, VisitStart, failed_visit
 from patrol.rounds.plan import why_refused
+from patrol.store import Store
 from streams.address import StreamAddress
 from streams.errors import StreamError, WentSilent
 from streams.model import Sample, StreamChoice, VisitOptions

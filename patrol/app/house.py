@@ -33,13 +33,14 @@ from patrol.evidence import FileEvidence
 from patrol.lock import exclusive
 from patrol.metrics import Check, Meters
 from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
-from patrol.ports import Clock, Store
+from patrol.ports import Clock
 from patrol.review import confirm, settle_probe, unsure
 from patrol.review.teach import dismiss_and_teach
 from patrol.rounds.adhoc import Wanted
 from patrol.rounds.conduct import Conductor
 from patrol.rounds.progress import RoundProgress
 from patrol.settings import Site
+from patrol.store import Store
 
 CONNECT_WITHIN_S = 2.0  # a command does not wait longer for a broker; the outbox does
 MOST_CASES = 10_000  # open at a time: far more than a town can have

@@ -20,9 +20,10 @@ from patrol.app.registry import LiveRegistry
 from patrol.console.camera_doors import CannotDo, LiveFrame, LiveLimits
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
-from patrol.ports import Store, Visitor
+from patrol.ports import Visitor
 from patrol.rounds.beside import Beside
 from patrol.rounds.plan import why_refused
+from patrol.store import Store
 from patrol.vision.mask import mask_visible
 from streams.address import StreamAddress
 from streams.decode import decode

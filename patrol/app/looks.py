@@ -14,13 +14,15 @@ import structlog
 
 from patrol.app.glass import Glass
 from patrol.dispatch.verification import look_failed, looked, verified
+from patrol.dispatch.wire import Wire
 from patrol.domain.camera import Refusal
 from patrol.domain.case import Case
 from patrol.domain.finding import Origin
 from patrol.domain.verdict import Verifier
-from patrol.ports import Announcer, Clock, Store, UnitOfWork
+from patrol.ports import Clock
 from patrol.rounds.judge import Judged
 from patrol.rounds.second_look import SecondLook, Seen, of_case, words_for_case
+from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ class Looker:
     store: Store
     clock: Clock
     glass: Glass
-    announcer: Announcer
+    announcer: Wire
     verifier: Verifier
     keep_evidence: timedelta
 

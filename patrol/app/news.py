@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from patrol.dispatch.notices import Target
 from patrol.metrics import Meters
 from patrol.notify import Channel, read_addresses
-from patrol.observed import Observer
 from patrol.ports import Clock
 from patrol.settings import Settings
+from patrol.store import Observer
 from patrol.webhooks import EVENTS, Hook, Hooks
 
 

@@ -14,9 +14,10 @@ from patrol.domain.ids import CameraId, Sha256
 from patrol.domain.observation import Light
 from patrol.domain.round import StoredPicture
 from patrol.domain.zone import area_mark
-from patrol.ports import EvidenceStore, Store, UnitOfWork
+from patrol.ports import EvidenceStore
 from patrol.rounds.judge import AREA
 from patrol.rounds.plan import why_refused
+from patrol.store import Store, UnitOfWork
 from patrol.vision.accept import accept
 from patrol.vision.sight import EyePolicy
 

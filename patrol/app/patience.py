@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from patrol.ports import Clock, StoreUnavailable
-from patrol.store import SqlStore, StoreOutdated, needs_upgrade, open_store, upgrade
+from patrol.ports import Clock
+from patrol.store import Store, StoreOutdated, StoreUnavailable, needs_upgrade, open_store, upgrade
 
 log = structlog.get_logger(__name__)
 
@@ -25,13 +25,13 @@ class Patience:
 
 
 @contextmanager
-def open_patiently(url: str, clock: Clock, patience: Patience | None) -> Iterator[SqlStore]:
+def open_patiently(url: str, clock: Clock, patience: Patience | None) -> Iterator[Store]:
     """The store, its tables made or brought up to date. Raises StoreUnavailable at the end."""
     with ExitStack() as stack:
         yield _opened(stack, url, clock, patience)
 
 
-def _opened(stack: ExitStack, url: str, clock: Clock, patience: Patience | None) -> SqlStore:
+def _opened(stack: ExitStack, url: str, clock: Clock, patience: Patience | None) -> Store:
     deadline_s = clock.monotonic_s() + (patience.limit_s if patience else 0.0)
     wait_s = FIRST_WAIT_S
     told = ""

@@ -4,8 +4,8 @@ import secrets
 from ipaddress import ip_address
 
 from patrol.domain.picture_link import LinkMaker
-from patrol.ports import Store
 from patrol.settings import Settings
+from patrol.store import Store
 
 KEY_BYTES = 32
 LOOPBACK = "127.0.0.1"

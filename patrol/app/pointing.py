@@ -9,7 +9,8 @@ import structlog
 from patrol.domain.camera import Camera
 from patrol.domain.observation import Box, Light
 from patrol.domain.round import Visit
-from patrol.ports import EvidenceStore, Store
+from patrol.ports import EvidenceStore
+from patrol.store import Store
 from patrol.vision.change.pointing import most_different, reference_in
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from patrol.app.doubts import Doubts
 from patrol.app.glass import Glass
 from patrol.app.looks import Looker
-from patrol.ports import Announcer
+from patrol.dispatch.wire import Wire
 from patrol.settings import Settings
 
 
@@ -18,7 +18,7 @@ class SecondLooks:
     leads: Doubts
 
     @classmethod
-    def through(cls, glass: Glass, announcer: Announcer, settings: Settings) -> "SecondLooks":
+    def through(cls, glass: Glass, announcer: Wire, settings: Settings) -> "SecondLooks":
         """With the site's own words on who verifies and how long evidence is kept."""
         keep = timedelta(days=settings.retention.evidence_days)
         return cls(

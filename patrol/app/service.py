@@ -18,10 +18,11 @@ from patrol.bell import Bell, Rota
 from patrol.evidence import sweep
 from patrol.lock import exclusive
 from patrol.mqtt import MqttPublisher, MqttService
-from patrol.ports import EvidenceFull, StoreFull, StoreUnavailable
+from patrol.ports import EvidenceFull
 from patrol.review.ageing import age
 from patrol.rounds.keeper import Keeper
 from patrol.rounds.progress import RoundProgress
+from patrol.store import StoreFull, StoreUnavailable
 from patrol.sun import SiteSun
 
 log = structlog.get_logger(__name__)

@@ -24,9 +24,8 @@ from patrol.clock import SystemClock
 from patrol.dispatch import Relay, Wire
 from patrol.domain.finding import Finding
 from patrol.mqtt import BrokerAddress, MqttPublisher
-from patrol.ports import Store
 from patrol.review import confirm
-from patrol.store import open_store, upgrade
+from patrol.store import Store, open_store, upgrade
 from simulators import hamlet
 
 COUNT: Final = 200

@@ -63,7 +63,7 @@ def backup(
 def _write_down(context: typer.Context, out: Path, pictures: int) -> None:
     """Somebody took everything along: a line of the access log, and the console's last backup."""
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.ports import StoreUnavailable  # noqa: PLC0415  with the rooms
+    from patrol.store import StoreUnavailable  # noqa: PLC0415  with the rooms
 
     try:
         with store_of(site_of(context)) as store, store.begin() as uow:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from patrol.app import App
     from patrol.settings import Site
-    from patrol.store import SqlStore
+    from patrol.store import Store
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2
@@ -81,7 +81,7 @@ def app_of(
 
 
 @contextmanager
-def store_of(site: "Site") -> Iterator["SqlStore"]:
+def store_of(site: "Site") -> Iterator["Store"]:
     """The site's store alone; a database that does not exist yet is made."""
     from patrol.store import current_revision, open_store, upgrade  # noqa: PLC0415  sqlalchemy
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from patrol.app import App
     from patrol.domain.case import Case, Wish
-    from patrol.ports import UnitOfWork
+    from patrol.store import UnitOfWork
 
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")]
 Reason = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from patrol.domain.fleet import Fleet
     from patrol.domain.ids import CameraId
     from patrol.domain.trouble import Trouble
-    from patrol.ports import UnitOfWork
     from patrol.settings import Site
+    from patrol.store import UnitOfWork
 
 
 def register(cli: typer.Typer) -> None:

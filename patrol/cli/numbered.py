@@ -11,7 +11,7 @@ from patrol.cli.common import bad_input, console, operator, print_json, site_of,
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from patrol.ports import UnitOfWork
+    from patrol.store import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,12 @@ def reach_all(settings: "Settings") -> Iterator[Reached]:
 
 
 def _database(url: str) -> Reached:
-    from patrol.ports import StoreUnavailable  # noqa: PLC0415  sqlalchemy
-    from patrol.store import StoreOutdated, current_revision, open_store  # noqa: PLC0415
+    from patrol.store import (  # noqa: PLC0415  sqlalchemy
+        StoreOutdated,
+        StoreUnavailable,
+        current_revision,
+        open_store,
+    )
 
     name = "数据库 database"
     try:

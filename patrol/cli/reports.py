@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from patrol.report.gather import Period
     from patrol.report.material import Heading
     from patrol.settings import Site
-    from patrol.store import SqlStore
+    from patrol.store import Store
 
 
 class Format(StrEnum):
@@ -95,9 +95,7 @@ def report(
 Made = tuple[str, int, bytes]  # its title, how many rows, the file
 
 
-def _ledger(
-    site: "Site", store: "SqlStore", period: "Period", as_format: Format, part: Part
-) -> Made:
+def _ledger(site: "Site", store: "Store", period: "Period", as_format: Format, part: Part) -> Made:
     from patrol.report.formats import FORMATS, to_csv  # noqa: PLC0415  with the rooms
 
     document = _compose(site, store, period)
@@ -107,9 +105,7 @@ def _ledger(
     return document.title, len(document.rows), data
 
 
-def _public(
-    site: "Site", store: "SqlStore", period: "Period", as_format: Format, _part: Part
-) -> Made:
+def _public(site: "Site", store: "Store", period: "Period", as_format: Format, _part: Part) -> Made:
     from patrol.report.digest import FORMATS, digest  # noqa: PLC0415  with the rooms
     from patrol.report.gather import gather  # noqa: PLC0415  with the rooms
 
@@ -150,7 +146,7 @@ def _heading(site: "Site", period: "Period") -> "Heading":
     )
 
 
-def _compose(site: "Site", store: "SqlStore", period: "Period") -> "Report":
+def _compose(site: "Site", store: "Store", period: "Period") -> "Report":
     from patrol.report.compose import compose  # noqa: PLC0415  with the rooms
     from patrol.report.gather import gather  # noqa: PLC0415  with the rooms
 

@@ -9,7 +9,7 @@ from patrol.console.passwords import hash_password
 from patrol.domain.account import OF_A_GRID, Account, Duty
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
-from patrol.ports import Store
+from patrol.store import Store
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 

@@ -14,7 +14,8 @@ from patrol.domain.calendar import Calendar
 from patrol.domain.finding import Finding
 from patrol.domain.observation import Box
 from patrol.domain.round import PatrolPlan
-from patrol.ports import EvidenceStore, HouseDoor
+from patrol.ports import EvidenceStore
+from patrol.review.house_door import HouseDoor
 from patrol.vision.redaction import Mark, Redacted
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from patrol.ports import Store, StoreUnavailable
+from patrol.store import Store, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -28,7 +28,8 @@ from patrol.domain.case import IllegalMove
 from patrol.domain.finding import AlreadyDecided
 from patrol.domain.handover import NotYours
 from patrol.domain.trouble import AlreadyTaken
-from patrol.ports import Busy, StoreFull, StoreUnavailable
+from patrol.ports import Busy
+from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

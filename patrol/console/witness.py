@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from patrol.domain.ids import CameraId, Sha256
-from patrol.ports import Clock, Store
+from patrol.ports import Clock
+from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from patrol.dispatch.verification import tell
+from patrol.dispatch.wire import Wire
 from patrol.domain import approval
 from patrol.domain.case import Case, Request
 from patrol.domain.ids import CaseId
-from patrol.ports import Announcer, UnitOfWork
+from patrol.store import UnitOfWork
 
 
 def ask(uow: UnitOfWork, case_id: CaseId, request: Request) -> Case:
@@ -27,7 +28,7 @@ def grant(
     *,
     by: str,
     now: datetime,
-    announcer: Announcer,
+    announcer: Wire,
     note: str = "",
 ) -> Case:
     """Do what was asked for, and tell whoever was told of the case."""
@@ -49,7 +50,7 @@ def resume(
     *,
     by: str,
     now: datetime,
-    announcer: Announcer,
+    announcer: Wire,
     note: str = "",
 ) -> Case:
     """Its clocks run again; the leaders see the new limits."""
@@ -63,7 +64,7 @@ def _told(
     case_id: CaseId,
     step: Callable[[Case], Case],
     now: datetime,
-    announcer: Announcer,
+    announcer: Wire,
 ) -> Case:
     case = uow.cases.get(case_id)
     changed = replace(step(case), revision=case.revision + 1)

@@ -19,7 +19,7 @@ from patrol.dispatch.topics import VERSION, canary_topics
 from patrol.dispatch.wire import encode, utc
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.message import DeliveryEvent, DeliveryState, OutboxMessage
-from patrol.ports import Store
+from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 

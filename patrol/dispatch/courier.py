@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from patrol.domain.delivery import MOST_TRIES, Delivery
-from patrol.ports import Clock, Store, StoreFull, StoreUnavailable
+from patrol.ports import Clock
+from patrol.store import Store, StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

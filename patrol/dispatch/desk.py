@@ -14,7 +14,7 @@ from patrol.domain.escalation import grids_told, policy_for, start_ladder, stop_
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.registry import Registry
 from patrol.domain.routing import route
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 
 def reassign(

@@ -13,6 +13,7 @@ from enum import StrEnum, auto
 
 from patrol.dispatch.answers import after_answer, receipt_of
 from patrol.dispatch.replies import Reason, Refused, Reply, Report, parse
+from patrol.dispatch.wire import Wire
 from patrol.domain import category as categories
 from patrol.domain.case import Case, IllegalMove
 from patrol.domain.escalation import grids_told
@@ -21,7 +22,7 @@ from patrol.domain.levels import Level
 from patrol.domain.message import DeadLetter, DeliveryState
 from patrol.domain.opening import case_id, case_sequence, open_from_ground
 from patrol.domain.registry import Registry
-from patrol.ports import Announcer, Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 KEPT_BYTES = 4096  # of a dead letter's payload
 
@@ -50,7 +51,7 @@ class Inbox:
     """Reads one message after another; any thread, one at a time."""
 
     store: Store
-    announcer: Announcer
+    announcer: Wire
     registry: Registry
     site: str
     zone: tzinfo

@@ -11,11 +11,12 @@ from datetime import datetime
 
 import structlog
 
+from patrol.dispatch.wire import Wire
 from patrol.domain.case import Case
 from patrol.domain.escalation import Climb, climb, step_now
 from patrol.domain.ids import CaseId
 from patrol.domain.message import DeliveryEvent, DeliveryState
-from patrol.ports import Announcer, Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +26,7 @@ class Ladder:
     """Ticked by the bell; each case moves in a transaction of its own."""
 
     store: Store
-    announcer: Announcer
+    announcer: Wire
     on_news: Callable[[], None] = lambda: None  # wakes the relay
     counters: Counter[str] = field(default_factory=Counter)
 

@@ -19,7 +19,7 @@ from patrol.domain.escalation import step_now
 from patrol.domain.ids import CaseId
 from patrol.domain.message import DeliveryState, OutboxMessage
 from patrol.domain.registry import Registry
-from patrol.ports import Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 

@@ -21,7 +21,8 @@ import structlog
 
 from patrol.domain.ids import MessageKey
 from patrol.domain.message import DeliveryEvent, OutboxMessage
-from patrol.ports import Clock, NotConnected, Publisher, Store, StoreFull, StoreUnavailable
+from patrol.ports import Clock, NotConnected, Publisher
+from patrol.store import Store, StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
-from typing_extensions import override
 
 from patrol.dispatch.topics import case_filter
 from patrol.dispatch.verification import tell
+from patrol.dispatch.wire import Wire
 from patrol.domain import sending
 from patrol.domain.case import Case
 from patrol.domain.escalation import step_now
@@ -23,14 +23,14 @@ from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
 from patrol.domain.sending import WINDOW, Facts, SendLimits
 from patrol.domain.stoppage import Stoppage, upkeep_of
-from patrol.ports import Announcer, Gate, Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
-class SendGate(Gate):
-    """Fulfils ports.Gate for one site."""
+class SendGate:
+    """Decides whether a word goes now or waits (domain.sending); the caller writes the case."""
 
     site: str
     registry: Registry
@@ -38,13 +38,13 @@ class SendGate(Gate):
     windows: Sequence[Stoppage] = ()  # maintenance that site.yaml knows of
     counters: Counter[str] = field(default_factory=Counter)
 
-    @override
     def first_word(self, uow: UnitOfWork, case: Case, now: datetime) -> Case:
+        """A new case as it is to be written: told at once, or held with the reason."""
         facts = self.facts(uow, case, now)
         return self._counted(case, sending.first_word(case, facts, self.limits, now))
 
-    @override
-    def repeat(self, uow: UnitOfWork, case: Case, now: datetime) -> Case:
+    def repeat(self, case: Case, now: datetime) -> Case:
+        """A case into which something was counted: its next revision, or held."""
         return self._counted(case, sending.repeat(case, self.limits, now))
 
     def facts(self, uow: UnitOfWork, case: Case, now: datetime) -> Facts:
@@ -79,7 +79,7 @@ class Release:
 
     store: Store
     gate: SendGate
-    announcer: Announcer
+    announcer: Wire
     on_news: Callable[[], None] = lambda: None  # wakes the relay
 
     def tick(self, now: datetime) -> int:

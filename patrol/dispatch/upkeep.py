@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from patrol.ports import Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 PART: Final = 500  # rows a transaction: some milliseconds
 DELIVERIES_KEPT: Final = timedelta(days=30)  # for whoever asks what became of one

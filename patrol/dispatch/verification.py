@@ -10,10 +10,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from patrol.dispatch.wire import Wire
 from patrol.domain.case import Case, CaseEvent, CaseState, IllegalMove
 from patrol.domain.escalation import start_ladder, stop_ladder
 from patrol.domain.ids import CaseId, Sha256
-from patrol.ports import Announcer, UnitOfWork
+from patrol.store import UnitOfWork
 
 LOOK_AGAIN_AFTER: Final = timedelta(minutes=5)  # doubled by each look that failed
 MOST_LOOKS: Final = 6  # 5 + 10 + 20 + 40 + 80 minutes; then a person has to look
@@ -26,7 +27,7 @@ def verified(
     gone: bool,
     by: str,
     now: datetime,
-    announcer: Announcer,
+    announcer: Wire,
     after: Sha256 | None = None,
     note: str = "",
 ) -> Case:
@@ -54,7 +55,7 @@ def verdict(
     gone: bool,
     by: str,
     now: datetime,
-    announcer: Announcer,
+    announcer: Wire,
     note: str = "",
 ) -> Case:
     """A person's word, whether or not a look is still planned. Raises KeyError, IllegalMove."""
@@ -95,7 +96,7 @@ def look_failed(
     by: str,
     now: datetime,
     why: str,
-    announcer: Announcer,
+    announcer: Wire,
 ) -> Case:
     """The camera could not be looked through; later again, and in the end a person has to."""
     case = uow.cases.get(case_id)
@@ -116,7 +117,7 @@ def look_failed(
     return settled
 
 
-def tell(uow: UnitOfWork, case: Case, announcer: Announcer, now: datetime) -> None:
+def tell(uow: UnitOfWork, case: Case, announcer: Wire, now: datetime) -> None:
     """Queue the case as every grid told so far must see it now."""
     for message in announcer.case(case, now):
         uow.outbox.add(message)

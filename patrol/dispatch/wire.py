@@ -41,7 +41,7 @@ _DEVICE = re.compile(r"(?<![0-9])[0-9]{14}([0-9]{6})(?![0-9])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """Fulfils ports.Announcer for one site."""
+    """Puts news into words for one site's topics; the caller adds them to its outbox."""
 
     site: str
     zone: tzinfo

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum, auto
+from typing import Final
 
 from patrol.domain.ids import CameraId, RoundId, Sha256
 
@@ -136,6 +137,12 @@ class PlannedVisit:
     round: RoundId
     camera: CameraId
     order: int
+
+
+# What a stored picture is for, where the name is asked for (StoredPicture.purpose).
+SAMPLE: Final = "sample"  # a look that showed nothing
+GROUND: Final = "ground"  # a photo that somebody at the place sent: no camera's
+ROOM_NEEDED: Final = "sample, room was needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

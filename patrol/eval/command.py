@@ -15,8 +15,8 @@ from patrol.eval.score import Scores, score
 from patrol.eval.sets import SETS
 from patrol.eval.walk import Judged, walk
 from patrol.inference import DetectorUnavailable, open_detector
+from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.ports import Detector
-from patrol.ports.weights import ModelSpec, Purpose
 from patrol.vision.judge import EyePolicy
 
 PROGRESS_EVERY = 50  # visits

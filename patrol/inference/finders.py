@@ -18,9 +18,8 @@ from patrol.inference.detector import open_session
 from patrol.inference.dynamic import with_free_sizes
 from patrol.inference.errors import ModelBroken
 from patrol.inference.layouts import F32, Outputs, Raw, without_overlaps
-from patrol.inference.manifest import Manifest, find
+from patrol.inference.manifest import Layout, Manifest, ModelSpec, find
 from patrol.ports import Detection
-from patrol.ports.weights import Layout, ModelSpec
 from streams.model import BgrImage
 
 FACE_STRIDE: Final = 4  # one answer for 4 × 4 pixels

@@ -1,4 +1,4 @@
-"""The numbers: counted as the books change (patrol.observed), or read when they are asked for.
+"""The numbers: counted as the books change (patrol.store), or read when they are asked for.
 
 What waits — outbox, deliveries, review queue, ladder — is read from the store at each scrape, from
 partial indexes, so that it is right after a restart and whichever process queued it.
@@ -14,8 +14,18 @@ from typing_extensions import override
 
 from patrol.dispatch.canary import Canary
 from patrol.domain.round import Visit
-from patrol.observed import AfterCommit, CaseNews, FindingNews, News, RoundNews, VisitNews
-from patrol.ports import Clock, Store, StoreUnavailable, UnitOfWork
+from patrol.ports import Clock
+from patrol.store import (
+    AfterCommit,
+    CaseNews,
+    FindingNews,
+    News,
+    RoundNews,
+    Store,
+    StoreUnavailable,
+    UnitOfWork,
+    VisitNews,
+)
 
 # A visit of two pictures 3 s apart takes some 5 s; the wall is at 20 s by default.
 VISIT_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60)

@@ -17,7 +17,7 @@ import structlog
 from patrol.mqtt.address import BrokerAddress
 from patrol.mqtt.connection import RECEIVE_MAX, Connection, Greeting
 from patrol.mqtt.link import MqttLink, backoff_s
-from patrol.ports import StoreFull, StoreUnavailable
+from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

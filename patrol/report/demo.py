@@ -13,8 +13,8 @@ from patrol.domain import category as categories
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, Origin
 from patrol.domain.statistics import judged
-from patrol.ports import UnitOfWork
 from patrol.report import words
+from patrol.store import UnitOfWork
 
 MOST_ROWS = 14
 RECEIPTS = frozenset({"received", "opened"})  # the telephone's, not the person's

@@ -8,8 +8,8 @@ from patrol.domain.case import Case
 from patrol.domain.ids import CaseId, RoundId
 from patrol.domain.ranking import newest_looks
 from patrol.domain.round import ADHOC, Round
-from patrol.ports import UnitOfWork
 from patrol.report.material import Material, RoundSheet
+from patrol.store import UnitOfWork
 
 ROUNDS_BACK = 2000  # of one plan: nearly three years of two a day, so that last year is there
 CASES_BACK = 100_000

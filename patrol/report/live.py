@@ -5,8 +5,8 @@ Fed with the runner's progress from any thread; draws on stderr only, so stdout 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, tzinfo
-from typing import Final, Protocol
+from datetime import tzinfo
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -14,59 +14,12 @@ from rich.text import Text
 from typing_extensions import override
 
 from patrol.report import words
+from patrol.rounds.progress import RoundProgress
 
 PLAIN_EVERY: Final = 0.1  # of the cameras: eleven lines tell a whole round in a log
 
 
-class Walk(Protocol):
-    """What the runner tells (patrol.rounds.progress.RoundProgress)."""
-
-    @property
-    def round(self) -> str:
-        """Its id."""
-
-    @property
-    def plan(self) -> str:
-        """Its plan's name."""
-
-    @property
-    def planned(self) -> int:
-        """Cameras to visit."""
-
-    @property
-    def done(self) -> int:
-        """Visits in the books."""
-
-    @property
-    def seen(self) -> int:
-        """With a usable picture."""
-
-    @property
-    def not_viewable(self) -> int:
-        """Without one."""
-
-    @property
-    def missed(self) -> int:
-        """Not visited in time."""
-
-    @property
-    def findings(self) -> int:
-        """Leads made so far."""
-
-    @property
-    def per_s(self) -> float | None:
-        """Recent pace."""
-
-    @property
-    def forecast(self) -> datetime | None:
-        """When it will be done (UTC), at this pace."""
-
-    @property
-    def finish_by(self) -> datetime:
-        """When it has to be (UTC)."""
-
-
-def in_words(walk: Walk, zone: tzinfo) -> str:
+def in_words(walk: RoundProgress, zone: tzinfo) -> str:
     """One line: where the walk is."""
     left = walk.planned - walk.done
     pace = f"{walk.per_s:.1f}/s" if walk.per_s else "…"
@@ -77,7 +30,7 @@ def in_words(walk: Walk, zone: tzinfo) -> str:
     )
 
 
-def _forecast(walk: Walk, zone: tzinfo) -> str:
+def _forecast(walk: RoundProgress, zone: tzinfo) -> str:
     limit = f"{walk.finish_by.astimezone(zone):%H:%M}"
     if walk.forecast is None:
         return f"须在 finish by {limit}"
@@ -86,7 +39,7 @@ def _forecast(walk: Walk, zone: tzinfo) -> str:
 
 
 @contextmanager
-def watch(console: Console, zone: tzinfo) -> Iterator[Callable[[Walk], None]]:
+def watch(console: Console, zone: tzinfo) -> Iterator[Callable[[RoundProgress], None]]:
     """Give a function to feed with progress; whatever it draws is gone or done at the end."""
     if not console.is_terminal:
         yield _Lines(console, zone)
@@ -95,7 +48,7 @@ def watch(console: Console, zone: tzinfo) -> Iterator[Callable[[Walk], None]]:
     with Progress(*columns, console=console, transient=True, refresh_per_second=8) as progress:
         task = progress.add_task("", total=None, title="…", walk=None, zone=zone)
 
-        def show(walk: Walk) -> None:
+        def show(walk: RoundProgress) -> None:
             title = words.plan(walk.plan)
             progress.update(
                 task, total=max(1, walk.planned), completed=walk.done, title=title, walk=walk
@@ -112,7 +65,7 @@ class _Lines:
         self._zone = zone
         self._next = 0
 
-    def __call__(self, walk: Walk) -> None:
+    def __call__(self, walk: RoundProgress) -> None:
         if walk.done < self._next and walk.done != walk.planned:
             return
         if walk.done == walk.planned and self._next > walk.planned:
@@ -127,7 +80,7 @@ class _Counts(ProgressColumn):
     @override
     def render(self, task: Task) -> Text:
         """Three outcomes and what is left."""
-        walk: Walk | None = task.fields["walk"]
+        walk: RoundProgress | None = task.fields["walk"]
         if walk is None:
             return Text("准备中 preparing", style="dim")
         return Text.assemble(
@@ -142,7 +95,7 @@ class _Outlook(ProgressColumn):
     @override
     def render(self, task: Task) -> Text:
         """The pace, and the forecast against finish-by."""
-        walk: Walk | None = task.fields["walk"]
+        walk: RoundProgress | None = task.fields["walk"]
         if walk is None:
             return Text()
         pace = f"{walk.per_s:.1f}/s  " if walk.per_s else ""

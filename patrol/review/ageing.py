@@ -12,7 +12,7 @@ from typing import Final
 from patrol.domain.finding import Decision, Finding
 from patrol.domain.ids import FindingId
 from patrol.domain.levels import Level
-from patrol.ports import Store
+from patrol.store import Store
 
 AGES_AFTER: Final = timedelta(days=3)  # six rounds: whatever is still there was seen again
 AGEING: Final = frozenset({Level.ORDINARY, Level.NOTE})

@@ -10,6 +10,8 @@ from datetime import datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from patrol.dispatch.sending import SendGate
+from patrol.dispatch.wire import Wire
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.category import BY_ID
 from patrol.domain.finding import (
@@ -24,8 +26,8 @@ from patrol.domain.ids import FindingId
 from patrol.domain.levels import Level
 from patrol.domain.opening import case_id, case_sequence, open_from_finding
 from patrol.domain.registry import Registry
-from patrol.ports import OPEN_GATE, Announcer, Gate, UnitOfWork
 from patrol.review.sample import revealed
+from patrol.store import UnitOfWork
 
 SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # the town's; a site elsewhere passes its own
 BY_RULES: Final = "rules"  # who confirms what the site's rules name as urgent
@@ -46,16 +48,17 @@ def confirm(
     by: str,
     now: datetime,
     registry: Registry,
-    announcer: Announcer,
+    announcer: Wire,
     category: str | None = None,
     level: Level | None = None,
     note: str = "",
     zone: tzinfo = SITE_ZONE,
-    gate: Gate = OPEN_GATE,
+    gate: SendGate | None = None,
 ) -> Case:
     """Make the case, or count the finding into the open one of its camera and category.
 
-    Raises KeyError (no such finding), AlreadyDecided, KnownPositive, UnknownCategory.
+    Without a gate nothing waits. Raises KeyError (no such finding), AlreadyDecided, KnownPositive,
+    UnknownCategory.
     """
     finding = _waiting(uow, finding_id)
     chosen = category or finding.category
@@ -76,7 +79,8 @@ def confirm(
         note=note,
     )
     decided = finding.decide(Decision.CONFIRM, by=by, now=now, reason=note)
-    case = gate.first_word(uow, case, now)
+    if gate is not None:
+        case = gate.first_word(uow, case, now)
     uow.cases.add(case)
     told = replace(revealed(decided), category=chosen, level=case.level, case=case.id)
     uow.findings.put(told)
@@ -128,12 +132,17 @@ def _merge(
     *,
     by: str,
     now: datetime,
-    announcer: Announcer,
-    gate: Gate,
+    announcer: Wire,
+    gate: SendGate | None,
 ) -> Case:
     words = f"finding {finding.id}: {finding.why}".rstrip(": ")
     moved = running.move(CaseEvent.MERGE, at=now, by=by, note=words)
-    case = gate.repeat(uow, replace(moved, count=running.count + 1), now)
+    counted = replace(moved, count=running.count + 1)
+    case = (
+        gate.repeat(counted, now)
+        if gate is not None
+        else replace(counted, revision=counted.revision + 1)
+    )
     decided = finding.decide(Decision.MERGE, by=by, now=now, reason=f"counted in {case.id}")
     uow.cases.put(case)
     uow.findings.put(replace(decided, case=case.id))
@@ -141,6 +150,6 @@ def _merge(
     return case
 
 
-def _tell(uow: UnitOfWork, case: Case, announcer: Announcer, now: datetime) -> None:
+def _tell(uow: UnitOfWork, case: Case, announcer: Wire, now: datetime) -> None:
     for message in announcer.case(case, now):
         uow.outbox.add(message)

@@ -14,7 +14,7 @@ from patrol.domain.finding import Decision, Finding, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.round import Visit
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 LOOKED_BACK: Final = timedelta(days=90)  # an older picture shows another season
 ALL: Final = 100_000

@@ -14,7 +14,7 @@ from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Subject
 from patrol.domain.ranking import Ranked, Standing, TrackRecord, rank
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 REMEMBERED: Final = timedelta(days=365)  # a camera is judged by its last year
 Cameras = Mapping[CameraId, Camera]

@@ -28,8 +28,8 @@ from patrol.domain.observation import Box, Subject
 from patrol.domain.ranking import newest_looks
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.domain.words import COMPARE
-from patrol.ports import UnitOfWork
 from patrol.review.probes import choose_probes, shown_again
+from patrol.store import UnitOfWork
 
 SHARE: Final = 0.10
 KIND: Final = "scene_change"  # a change that has no name yet
@@ -45,7 +45,7 @@ PointAt = Callable[[Visit, Camera], Box | None]
 
 @dataclass(slots=True, kw_only=True)
 class BlindSample:
-    """One of a house, used by one round at a time (rounds.conduct.Sampler)."""
+    """Draws among what the machine finds normal; one of a site, used by one round at a time."""
 
     rng: random.Random
     share: float = SHARE

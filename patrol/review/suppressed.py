@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.domain.suppression import Suppression
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 LONGEST: Final = timedelta(days=90)  # from now: what holds for ever is forgotten
 

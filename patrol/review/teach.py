@@ -12,8 +12,8 @@ from patrol.domain.finding import DismissReason, Finding, Origin
 from patrol.domain.ids import FindingId
 from patrol.domain.lessons import lesson_of
 from patrol.domain.suppression import Suppression
-from patrol.ports import UnitOfWork
 from patrol.review.decide import dismiss
+from patrol.store import UnitOfWork
 
 REASONS: Final = {str(reason): reason for reason in DismissReason}
 

@@ -15,9 +15,10 @@ from patrol.domain.grid import GridTree
 from patrol.domain.ids import CameraId
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, RoundState, Visit, VisitOutcome
 from patrol.domain.stoppage import Stoppage, pause_at, upkeep_of
-from patrol.ports import Busy, UnitOfWork
+from patrol.ports import Busy
 from patrol.rounds.adhoc import Wanted
 from patrol.rounds.plan import Selection, plan_round, round_id
+from patrol.store import UnitOfWork
 
 NOT_IN_WINDOW = "not finished in its window"
 ANOTHER_WISH = "not finished when another was asked for"

@@ -20,7 +20,8 @@ from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.message import OutboxMessage
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
-from patrol.ports import Clock, Store, UnitOfWork, Visitor
+from patrol.ports import Clock, Visitor
+from patrol.review.sample import BlindSample
 from patrol.rounds.adhoc import Wanted
 from patrol.rounds.begin import (
     NOT_IN_WINDOW,
@@ -39,10 +40,10 @@ from patrol.rounds.judge import Judged, VisitStart, failed_visit
 from patrol.rounds.outages import settle
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
 from patrol.rounds.record import RecordPolicy, record
-from patrol.rounds.sampler import NoSample, Sampler
 from patrol.rounds.seats import Caps
 from patrol.rounds.summary import progress_facts, summarise
 from patrol.rounds.walk import Walk, WalkDoors, WalkEnd, WalkOrder
+from patrol.store import Store, UnitOfWork
 from streams.model import Sample, StreamChoice, VisitOptions
 
 STOP_POLL_S = 0.1  # Ctrl-C must be felt at once, and costs nothing at this pace
@@ -67,7 +68,7 @@ class RoundHouse:
     rng: random.Random
     calendar: Calendar = field(default_factory=Calendar)
     beside: Beside | None = None
-    sampler: Sampler = field(default_factory=NoSample)
+    sampler: BlindSample | None = None  # None: nothing is drawn
     without: tuple[str, ...] = ()  # what the rounds go without, and why: said in their summary
     cores: int = os.cpu_count() or 1
 
@@ -171,7 +172,8 @@ class Conductor:
                 uow.rounds.record(left_the_registry(gone, now))
             books = uow.rounds.books(started.id)
             walked = [visit.camera for visit in pending if visit.camera in cameras]
-            self._sampler(started).begin(uow, walked, now)
+            if sampler := self._sampler(started):
+                sampler.begin(uow, walked, now)
             uow.outbox.add(self._news(started, progress_facts(started, books), "start", now))
             uow.commit()
         left = [visit for visit in pending if visit.camera in cameras]
@@ -199,10 +201,11 @@ class Conductor:
         def record_one(judged: Judged) -> Recorded:
             now = self._house.clock.now()
             camera = self._house.cameras()[judged.visit.camera]
-            look_at = sampler.point(judged.visit, camera)
+            look_at = sampler.point(judged.visit, camera) if sampler else None
             with self._house.store.begin() as uow:
                 recorded = record(uow, judged, camera=camera, now=now, policy=self._house.policy)
-                sampler.record(uow, judged.visit, camera, look_at)
+                if sampler:
+                    sampler.record(uow, judged.visit, camera, look_at)
                 if (done := sums.tally.done + 1) % every == 0:
                     add_cost(uow, a_round, sums.meter)  # a kill loses a tenth of it at most
                     facts = progress_facts(a_round, uow.rounds.books(a_round.id))
@@ -230,9 +233,9 @@ class Conductor:
             add_cost(uow, a_round, meter)
             uow.commit()
 
-    def _sampler(self, a_round: Round) -> Sampler:
+    def _sampler(self, a_round: Round) -> BlindSample | None:
         """What somebody asked for is about something; only the plans' rounds draw."""
-        return NoSample() if a_round.plan == ADHOC else self._house.sampler
+        return None if a_round.plan == ADHOC else self._house.sampler
 
     def _end(self, a_round: Round, end: WalkEnd, reason: str) -> Round:
         now = self._house.clock.now()
@@ -254,8 +257,9 @@ class Conductor:
         ended = close(uow, a_round, reason=reason, now=now)
         gather(uow, ended, cameras, policy, now)
         settle(uow, ended.id, cameras, policy.health, now)
-        if ended.state is RoundState.FINISHED:
-            self._sampler(ended).end(uow, ended.id, cameras, now)
+        sampler = self._sampler(ended)
+        if sampler and ended.state is RoundState.FINISHED:
+            sampler.end(uow, ended.id, cameras, now)
         return ended
 
     def _occasion(self, plan: str, finish_by: datetime) -> Occasion:

@@ -6,8 +6,8 @@ from datetime import date, datetime
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId
 from patrol.domain.stoppage import Stoppage, pause_at
-from patrol.ports import Store
 from patrol.rounds.plan import why_refused
+from patrol.store import Store
 
 
 class ConsentGate:

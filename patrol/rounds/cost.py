@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from patrol.domain.round import Round
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 KIB_PER_MB = 1000.0  # ru_maxrss is in KiB on Linux; 2 % off for decimal megabytes is below noise
 BYTES_PER_MB = 1e6

@@ -21,8 +21,8 @@ from patrol.domain.observation import Observation
 from patrol.domain.round import Round
 from patrol.domain.rules import Rule
 from patrol.domain.suppression import Suppression
-from patrol.ports import UnitOfWork
 from patrol.rounds.record import MACHINE, Lead, RecordPolicy, enter, find
+from patrol.store import UnitOfWork
 from patrol.vision.change import Cause, FrameWide, Grouped, group
 from patrol.vision.observe_scene import FRAME_WIDE_GAUGE
 

@@ -23,8 +23,8 @@ from patrol.domain.handover import (
 from patrol.domain.stoppage import Scope, Stoppage
 from patrol.domain.trouble import Trouble, TroubleKind
 from patrol.domain.verdict import awaits_verdict
-from patrol.ports import UnitOfWork
 from patrol.rounds.summary import utc_text
+from patrol.store import UnitOfWork
 
 OPEN_CASES = 10_000
 SIGNATURES = 50  # back to the last one who took over

@@ -7,20 +7,21 @@ A picture fault and a recovery are told at once. Who fell silent is told when th
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from patrol.dispatch.wire import Wire
 from patrol.domain.camera import Camera
 from patrol.domain.grid import GridLevel, GridTree
 from patrol.domain.health import Condition, HealthPolicy, Story, is_news, look_of, next_story
 from patrol.domain.ids import CameraId
 from patrol.domain.outage import Outage
 from patrol.domain.round import Visit
-from patrol.ports import Announcer, UnitOfWork
+from patrol.store import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthDesk:
     """What telling health needs of the house."""
 
-    announcer: Announcer
+    announcer: Wire
     policy: HealthPolicy = field(default_factory=HealthPolicy)
     tree: GridTree = field(default_factory=lambda: GridTree(grids={}))
 

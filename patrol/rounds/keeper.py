@@ -16,11 +16,12 @@ import structlog
 from patrol.domain.calendar import Calendar
 from patrol.domain.round import ADHOC, PatrolPlan, Round, RoundState
 from patrol.domain.stoppage import pause_at
-from patrol.ports import Busy, Clock, Store
+from patrol.ports import Busy, Clock
 from patrol.rounds.begin import NOT_IN_WINDOW
 from patrol.rounds.conduct import Conductor
 from patrol.rounds.due import Due, SunTimes, Window, absent_rounds, due_round, window_of
 from patrol.rounds.progress import RoundProgress
+from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 

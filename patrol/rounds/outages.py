@@ -29,8 +29,8 @@ from patrol.domain.outage import (
 )
 from patrol.domain.round import VisitOutcome
 from patrol.domain.trouble import Trouble, TroubleKind
-from patrol.ports import UnitOfWork
 from patrol.rounds.health import HealthDesk
+from patrol.store import UnitOfWork
 
 log = structlog.get_logger(__name__)
 

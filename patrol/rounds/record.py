@@ -17,11 +17,11 @@ from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Observation
 from patrol.domain.round import VisitOutcome
 from patrol.domain.rules import Rule, Rules
-from patrol.ports import UnitOfWork
 from patrol.rounds.health import HealthDesk, note_visit
 from patrol.rounds.judge import Judged
 from patrol.rounds.progress import Recorded
 from patrol.rounds.words import why_found
+from patrol.store import UnitOfWork
 from patrol.vision.observe_scene import FRAME_WIDE_GAUGE
 
 LONGEST_RULE = 4  # visits; two days are as long as a rule can ask for

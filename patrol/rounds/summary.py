@@ -5,7 +5,7 @@ from datetime import datetime
 
 from patrol.domain.round import Round, RoundBooks
 from patrol.domain.stoppage import IN_MAINTENANCE
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 
 def summarise(

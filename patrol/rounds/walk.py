@@ -17,12 +17,13 @@ from enum import StrEnum, auto
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
-from patrol.ports import Clock, EvidenceFull, StoreFull, StoreUnavailable, Visitor
+from patrol.ports import Clock, EvidenceFull, Visitor
 from patrol.rounds.beside import Beside
 from patrol.rounds.forecast import Pace
 from patrol.rounds.judge import Judged, VisitStart
 from patrol.rounds.progress import Recorded, RoundProgress, Tally
 from patrol.rounds.seats import Caps, Seats, Seeker
+from patrol.store import StoreFull, StoreUnavailable
 from streams.address import StreamAddress
 from streams.errors import StreamError, WentSilent
 from streams.model import Sample, StreamChoice, VisitOptions

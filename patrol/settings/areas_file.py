@@ -12,7 +12,7 @@ from patrol.domain.burnt_in import USUAL, ClockTemplate, Pattern
 from patrol.domain.category import BY_ID
 from patrol.domain.ids import camera_id_problem
 from patrol.domain.zone import PictureAreas, Polygon, Zone, check_polygon
-from patrol.ports.weights import COCO80, ModelSpec, Purpose, label_name
+from patrol.inference.manifest import COCO80, ModelSpec, Purpose, label_name
 from patrol.settings.fields import HoursList, Section
 from patrol.settings.models import validate
 from patrol.settings.problems import FileNotes, did_you_mean

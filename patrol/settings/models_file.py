@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from patrol.ports.weights import EntryBroken, Layout, ModelSpec, Purpose, read_entry
+from patrol.inference.manifest import EntryBroken, Layout, ModelSpec, Purpose, read_entry
 from patrol.settings.problems import FileNotes
 from patrol.settings.yaml_file import Document, read_yaml
 

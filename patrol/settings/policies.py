@@ -18,7 +18,7 @@ from patrol.domain.round import PatrolPlan
 from patrol.domain.rules import Rules
 from patrol.domain.verdict import Verifier
 from patrol.domain.working_time import OfficeHours
-from patrol.ports.weights import ModelSpec
+from patrol.inference.manifest import ModelSpec
 from patrol.settings.outward import Outward
 from patrol.settings.problems import Problem
 from patrol.settings.review import ReviewSettings

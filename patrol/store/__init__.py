@@ -1,4 +1,4 @@
-"""The store: every row the product remembers, behind the doors of `patrol.ports`.
+"""The store: every row the product remembers, by a repository for each table family.
 
 SQLite in one file by default, PostgreSQL where there is one; the same tests pass on both. No
 password, no camera's address and no picture is ever in a row.
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from patrol.store.check import check_store
 from patrol.store.engine import connect, make_engine, parse_url
-from patrol.store.errors import StoreOutdated
+from patrol.store.errors import StoreFull, StoreOutdated, StoreUnavailable
+from patrol.store.news import CaseNews, FindingNews, News, RoundNews, VisitNews
 from patrol.store.problem import Problem
 from patrol.store.schema import (
     current_revision,
@@ -17,13 +18,22 @@ from patrol.store.schema import (
     refuse_wrong_revision,
     upgrade,
 )
-from patrol.store.sql import SqlStore, SqlUnit
+from patrol.store.sql import AfterCommit, Observer, Store, UnitOfWork
 
 __all__ = [
+    "AfterCommit",
+    "CaseNews",
+    "FindingNews",
+    "News",
+    "Observer",
     "Problem",
-    "SqlStore",
-    "SqlUnit",
+    "RoundNews",
+    "Store",
+    "StoreFull",
     "StoreOutdated",
+    "StoreUnavailable",
+    "UnitOfWork",
+    "VisitNews",
     "check",
     "current_revision",
     "needs_upgrade",
@@ -33,7 +43,7 @@ __all__ = [
 
 
 @contextmanager
-def open_store(url: str, *, durable: bool = True) -> Iterator[SqlStore]:
+def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
     """The store at `url`, its tables already there (see `upgrade`).
 
     `durable`: what is committed survives a power cut (SQLite). Only plays and benches of something
@@ -48,14 +58,14 @@ def open_store(url: str, *, durable: bool = True) -> Iterator[SqlStore]:
             refuse_wrong_revision(connection)
         finally:
             connection.close()
-        yield SqlStore(engine)
+        yield Store(engine)
     finally:
         engine.dispose()
 
 
-def check(target: str | SqlStore) -> list[Problem]:
+def check(target: str | Store) -> list[Problem]:
     """The store's own fsck, of a URL or of an open store; an empty list is a clean store."""
-    if isinstance(target, SqlStore):
+    if isinstance(target, Store):
         return check_store(target)
     with open_store(target) as store:
         return check_store(store)

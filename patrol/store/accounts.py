@@ -13,13 +13,13 @@ from patrol.store.db import Db
 
 
 class SqlAccounts:
-    """Fulfils ports.Accounts."""
+    """Who may log in to the console."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def get(self, name: str) -> Account:
-        """See the port."""
+        """Locked for this unit of work where the database can. Raises KeyError."""
         found = self._db.locked(select(accounts).where(accounts.c.name == name))
         row = self._db.first(found)
         if row is None:
@@ -27,22 +27,22 @@ class SqlAccounts:
         return _account(row)
 
     def put(self, account: Account) -> None:
-        """See the port."""
+        """Add or replace; accounts are disabled, never deleted."""
         self._db.put(accounts, _account_row(account), "name")
 
     def all(self) -> Sequence[Account]:
-        """See the port."""
+        """By name."""
         return [_account(row) for row in self._db.all(select(accounts).order_by(accounts.c.name))]
 
 
 class SqlSessions:
-    """Fulfils ports.Sessions."""
+    """Who is logged in."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def add(self, session: Session) -> None:
-        """See the port."""
+        """Append."""
         row = {
             "id": session.id,
             "account": session.account,
@@ -53,39 +53,39 @@ class SqlSessions:
         self._db.add(sessions, [row])
 
     def get(self, session_id: str, now: datetime) -> Session | None:
-        """See the port."""
+        """None when it never was, has ended or was ended."""
         mine = sessions.c.id == session_id, sessions.c.ends_at > now
         row = self._db.first(select(sessions).where(*mine))
         return None if row is None else _session(row)
 
     def of(self, account: str | None, now: datetime) -> Sequence[Session]:
-        """See the port."""
+        """Those that stand, newest first; None: everybody's."""
         standing = select(sessions).where(sessions.c.ends_at > now)
         mine = standing if account is None else standing.where(sessions.c.account == account)
         newest = mine.order_by(sessions.c.begun_at.desc(), sessions.c.id)
         return [_session(row) for row in self._db.all(newest)]
 
     def end(self, session_id: str) -> None:
-        """See the port."""
+        """Log out; twice is once."""
         self._db.run(sessions.delete().where(sessions.c.id == session_id))
 
     def end_all(self, account: str) -> int:
-        """See the port."""
+        """Log the account out everywhere; how many ended."""
         return self._db.changed(sessions.delete().where(sessions.c.account == account))
 
     def sweep(self, now: datetime) -> int:
-        """See the port."""
+        """Drop those whose time is over; how many."""
         return self._db.changed(sessions.delete().where(sessions.c.ends_at <= now))
 
 
 class SqlClaims:
-    """Fulfils ports.Claims."""
+    """Which finding is before which person just now; two never get the same one."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def take(self, claim: Claim, now: datetime) -> bool:
-        """See the port."""
+        """Take it, or renew one's own; False while somebody else holds it."""
         free = claims.c.holder == claim.holder, claims.c.until <= now
         statement = self._db.insert(claims)
         mine = statement.on_conflict_do_update(
@@ -97,7 +97,7 @@ class SqlClaims:
         return self._db.changed(mine, row) == 1
 
     def standing(self, now: datetime) -> Mapping[FindingId, Claim]:
-        """See the port."""
+        """All that hold now."""
         rows = self._db.all(select(claims).where(claims.c.until > now))
         return {
             row.finding: Claim(finding=row.finding, holder=row.holder, until=row.until)
@@ -105,22 +105,22 @@ class SqlClaims:
         }
 
     def drop(self, finding: FindingId) -> None:
-        """See the port."""
+        """Give it back: decided, or passed on."""
         self._db.run(claims.delete().where(claims.c.finding == finding))
 
     def drop_all(self, holder: str) -> None:
-        """See the port."""
+        """Give back whatever this holder has."""
         self._db.run(claims.delete().where(claims.c.holder == holder))
 
 
 class SqlApiKeys:
-    """Fulfils ports.ApiKeys."""
+    """Programs that may ask."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def add(self, key: ApiKey) -> None:
-        """See the port."""
+        """Append."""
         row = {
             "id": key.id,
             "name": key.name,
@@ -133,30 +133,30 @@ class SqlApiKeys:
         self._db.add(api_keys, [row])
 
     def by_secret(self, secret: str) -> ApiKey | None:
-        """See the port."""
+        """The one with this hash that is not revoked."""
         mine = api_keys.c.secret == secret, api_keys.c.revoked_at.is_(None)
         row = self._db.first(select(api_keys).where(*mine))
         return None if row is None else _key(row)
 
     def revoke(self, key_id: str, now: datetime) -> bool:
-        """See the port."""
+        """False when there is none, or it is revoked already."""
         standing = api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)
         return self._db.changed(api_keys.update().where(*standing).values(revoked_at=now)) == 1
 
     def all(self) -> Sequence[ApiKey]:
-        """See the port."""
+        """Newest first, revoked ones too."""
         newest = select(api_keys).order_by(api_keys.c.made_at.desc(), api_keys.c.id)
         return [_key(row) for row in self._db.all(newest)]
 
 
 class SqlCasePhotos:
-    """Fulfils ports.CasePhotos."""
+    """Pictures that came with words from the ground."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def add(self, photo: CasePhoto) -> bool:
-        """See the port."""
+        """Keep it; False when its key was kept before."""
         row = {
             "key": photo.key,
             "case": photo.case,
@@ -167,7 +167,7 @@ class SqlCasePhotos:
         return self._db.add_if_new(case_photos, row, "key")
 
     def of_case(self, case_id: CaseId) -> Sequence[CasePhoto]:
-        """See the port."""
+        """Oldest first."""
         mine = select(case_photos).where(case_photos.c.case == case_id)
         return [
             CasePhoto(key=row.key, case=row.case, sha256=row.sha256, by=row.by, at=row.at)

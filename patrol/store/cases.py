@@ -23,6 +23,7 @@ from patrol.store.case_json import (
 )
 from patrol.store.db import Db, in_parts
 from patrol.store.findings import box_json, box_of
+from patrol.store.news import CaseNews
 from patrol.store.tables import OPEN_CASE, case_entries, cases
 from patrol.store.types import clean_text
 
@@ -62,29 +63,35 @@ _HOLD_DUE: Final = _due_by(cases.c.hold_until)
 
 
 class SqlCases:
-    """Fulfils ports.CasesBook."""
+    """Cases with their histories."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def add(self, case: Case) -> None:
-        """See the port."""
+        """Append, entries included. Raises ValueError when the id exists."""
         if not self._db.add_if_new(cases, _row(case), "id"):
             raise ValueError(f"case {case.id} exists")
         self._append(case, 0)
+        self._db.tell(CaseNews(None, case))
 
     def get(self, case_id: CaseId) -> Case:
-        """See the port."""
+        """Locked for this unit of work where the database can. Raises KeyError."""
         found = _read(self._db, self._db.locked(_ONE), {"this": case_id})
         if not found:
             raise KeyError(case_id)
         return found[0]
 
     def put(self, case: Case) -> None:
-        """See the port."""
+        """Write its changed fields and its new entries (history is only ever appended).
+
+        Raises ValueError when the stored history is not the beginning of this one.
+        """
+        before = self.get(case.id) if self._db.on_news else None
         if self._db.changed(_WRITE, {**_row(case), "this": case.id}) == 0:
             raise KeyError(case.id)
         self._append(case, self._known(case))
+        self._db.tell(CaseNews(before, case))
 
     def _known(self, case: Case) -> int:
         """How many lines of its history are stored; they must be its first ones."""
@@ -103,31 +110,34 @@ class SqlCases:
         self._db.add(case_entries, rows)
 
     def open_like(self, camera: CameraId, category: str) -> Case | None:
-        """See the port."""
+        """An open case of this camera and category."""
         alike = {"on": camera, "like": category}
         return next(iter(_read(self._db, self._db.locked(_OPEN_LIKE), alike)), None)
 
     def list(self, *, open_only: bool = False, limit: int = 1000) -> Sequence[Case]:
-        """See the port."""
+        """Newest first."""
         newest = select(cases).order_by(cases.c.dispatched_at.desc(), cases.c.id.desc())
         return _read(self._db, (newest.where(OPEN) if open_only else newest).limit(limit))
 
     def dispatched_between(self, start: datetime, end: datetime) -> Sequence[Case]:
-        """See the port."""
+        """Dispatched from `start` until before `end`, oldest first."""
         then = cases.c.dispatched_at >= start, cases.c.dispatched_at < end
         oldest = select(cases).where(*then).order_by(cases.c.dispatched_at, cases.c.id)
         return _read(self._db, oldest)
 
     def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
-        """See the port."""
+        """Cases whose `ladder_due_at` has come, oldest first.
+
+        Locked like `get`; one that somebody else is moving just now is left for the next ring.
+        """
         return self._due(_LADDER_DUE, now, limit)
 
     def look_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
-        """See the port."""
+        """Cases whose `look_due_at` has come, oldest first; locked as in `ladder_due`."""
         return self._due(_LOOK_DUE, now, limit)
 
     def hold_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
-        """See the port."""
+        """Cases whose hold is to be looked at again, oldest first; locked as in `ladder_due`."""
         return self._due(_HOLD_DUE, now, limit)
 
     def _due(self, due: Select[Any], now: datetime, limit: int) -> Sequence[Case]:

@@ -9,18 +9,18 @@ from typing import Final
 
 from sqlalchemy import text
 
-from patrol.ports import StoreUnavailable
 from patrol.store.check_desk import check_logs, check_messages, check_secrets
 from patrol.store.check_duty import check_duty
 from patrol.store.check_told import check_told
 from patrol.store.check_walk import check_cases, check_findings, check_pictures, check_rounds
 from patrol.store.db import Db
+from patrol.store.errors import StoreUnavailable
 from patrol.store.problem import KEEPER, Problem
-from patrol.store.sql import SqlStore
+from patrol.store.sql import Store
 from patrol.store.tables import metadata
 
 
-def check_store(store: SqlStore) -> list[Problem]:
+def check_store(store: Store) -> list[Problem]:
     """Every problem of an open store, from one consistent reading of it."""
     with store.begin_read() as unit:
         try:

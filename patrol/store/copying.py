@@ -20,9 +20,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
-from patrol.ports import StoreFull, StoreUnavailable
 from patrol.store.engine import connect, make_engine, parse_url
-from patrol.store.errors import redacted
+from patrol.store.errors import StoreFull, StoreUnavailable, redacted
 from patrol.store.schema import (
     HEAD,
     VERSIONS_TABLE,

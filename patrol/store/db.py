@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Executable, Row, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
+from patrol.store.news import News
+
 Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
 IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters
 
@@ -27,6 +29,7 @@ class Db:
         self._writes = writes
         self._over = False
         self.heads: dict[str, tuple[int, str]] = {}  # of the chained logs that this unit holds
+        self.on_news: Callable[[News], None] | None = None  # of a transaction that is observed
         self.is_postgres = connection.dialect.name == "postgresql"
         self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert
 
@@ -76,6 +79,11 @@ class Db:
     def put(self, table: Table, row: Mapping[str, Any], *key: str) -> None:
         """Insert or replace by key."""
         self.run(_upsert(self.insert, table, tuple(row), key), row)
+
+    def tell(self, news: News) -> None:
+        """Let the observers know, if there are any."""
+        if self.on_news is not None:
+            self.on_news(news)
 
     def locked(
         self, statement: Select[Any], *, skip_locked: bool = False, of: Table | None = None

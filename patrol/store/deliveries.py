@@ -44,19 +44,19 @@ _FREE: Final = {"lease_holder": None, "lease_until": None}
 
 
 class SqlDeliveries:
-    """Fulfils ports.Deliveries."""
+    """Queued in the transaction that made the news; leased, tried, settled afterwards."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def add(self, delivery: Delivery) -> bool:
-        """See the port."""
+        """Queue it; False when this target has the key already."""
         return self._db.add_if_new(deliveries, _row(delivery), "target", "key")
 
     def lease(
         self, target: str, *, holder: str, now: datetime, lease_s: float, limit: int
     ) -> Sequence[Delivery]:
-        """See the port."""
+        """Take what is due for the target, oldest first; nobody else gets it until then."""
         c = deliveries.c
         free = or_(c.lease_until.is_(None), c.lease_until <= now, c.lease_holder == holder)
         due = select(deliveries).where(_IS_WAITING, c.target == target, c.due_at <= now, free)
@@ -68,7 +68,7 @@ class SqlDeliveries:
         return [_delivery(row) for row in rows]
 
     def settle(self, delivery: Delivery) -> None:
-        """See the port."""
+        """Write what became of it, and give the lease back."""
         one = deliveries.update().where(
             deliveries.c.target == delivery.target, deliveries.c.key == delivery.key
         )
@@ -84,20 +84,20 @@ class SqlDeliveries:
         )
 
     def waiting(self) -> Mapping[str, tuple[int, datetime]]:
-        """See the port."""
+        """Of each target with something to send: (how many, since when the oldest)."""
         oldest = func.min(deliveries.c.queued_at)
         counted = select(deliveries.c.target, func.count(), oldest).where(_IS_WAITING)
         rows = self._db.all(counted.group_by(deliveries.c.target))
         return {target: (int(count), since) for target, count, since in map(tuple, rows)}
 
     def dead(self, *, limit: int = 100) -> Sequence[Delivery]:
-        """See the port."""
+        """Those given up, newest first."""
         given_up = select(deliveries).where(deliveries.c.fate == Fate.DEAD)
         newest = given_up.order_by(deliveries.c.ended_at.desc(), deliveries.c.number.desc())
         return [_delivery(row) for row in self._db.all(newest.limit(limit))]
 
     def revive(self, target: str, key: str, now: datetime) -> bool:
-        """See the port."""
+        """Try a dead one again from the start; False when there is none."""
         one = deliveries.update().where(
             deliveries.c.target == target,
             deliveries.c.key == key,
@@ -109,7 +109,7 @@ class SqlDeliveries:
         return self._db.changed(again) == 1
 
     def prune(self, before: datetime) -> int:
-        """See the port."""
+        """Drop what ended before then; how many."""
         return self._db.changed(deliveries.delete().where(deliveries.c.ended_at < before))
 
 

@@ -33,17 +33,17 @@ KEPT_BYTES = 4096  # of a refused message (ports: the first 4 KiB)
 
 
 class SqlInbox:
-    """Fulfils ports.Inbox."""
+    """What came in."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def first_time(self, key: MessageKey, now: datetime) -> bool:
-        """See the port."""
+        """Remember the key; False when it was seen before."""
         return self._db.add_if_new(inbox, {"key": key, "at": now}, "key")
 
     def bury(self, letter: DeadLetter) -> None:
-        """See the port."""
+        """Keep a refused message."""
         row = {
             "at": letter.at,
             "topic": letter.topic,
@@ -54,7 +54,7 @@ class SqlInbox:
         self._db.add(dead_letters, [row])
 
     def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
-        """See the port."""
+        """Newest first."""
         newest = select(dead_letters).order_by(dead_letters.c.number.desc()).limit(limit)
         return [
             DeadLetter(
@@ -68,7 +68,7 @@ class SqlInbox:
         ]
 
     def prune(self, before: datetime, *, limit: int) -> int:
-        """See the port."""
+        """Forget at most `limit` keys and as many dead letters of before then; how many."""
         keys = select(inbox.c.key).where(inbox.c.at < before).limit(limit)
         known = self._db.changed(inbox.delete().where(inbox.c.key.in_(keys)))
         of_old = select(dead_letters.c.number).where(dead_letters.c.at < before)
@@ -78,32 +78,35 @@ class SqlInbox:
 
 
 class SqlConsents:
-    """Fulfils ports.Consents; every withdrawal and every return stays in the table."""
+    """Withdrawals said after the registry was read; each has effect within a second.
+
+    Every withdrawal and every return stays in the table.
+    """
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def withdraw(self, camera: CameraId, *, by: str, now: datetime) -> None:
-        """See the port."""
+        """Write it; twice is once."""
         insert = self._db.insert(withdrawals).on_conflict_do_nothing(
             index_elements=["camera"], index_where=withdrawals.c.restored_at.is_(None)
         )
         self._db.run(insert, {"camera": camera, "withdrawn_at": now, "withdrawn_by": by})
 
     def restore(self, camera: CameraId, *, by: str, now: datetime) -> None:
-        """See the port."""
+        """Take a withdrawal back (the registry's own consent counts again)."""
         standing = withdrawals.c.camera == camera, withdrawals.c.restored_at.is_(None)
         restored = withdrawals.update().where(*standing)
         self._db.run(restored.values(restored_at=now, restored_by=by))
 
     def withdrawn(self) -> frozenset[CameraId]:
-        """See the port."""
+        """All that are withdrawn just now."""
         standing = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
         return frozenset(row.camera for row in self._db.all(standing))
 
 
 class SqlAccessLog:
-    """Fulfils ports.AccessLog."""
+    """Everything that was looked at (调用登记); each row carries the hash of the one before."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
@@ -111,7 +114,7 @@ class SqlAccessLog:
     def append(
         self, *, at: datetime, who: str, what: str, camera: CameraId | None, why: str
     ) -> None:
-        """See the port."""
+        """One line, chained."""
         chain = Chain(self._db, ACCESS)
         number, previous = chain.head()
         line = {
@@ -126,7 +129,7 @@ class SqlAccessLog:
         self._db.add(access_log, [{**line, "previous": previous, "hash": link}])
 
     def last_looks(self, before: datetime) -> Mapping[CameraId, datetime]:
-        """See the port."""
+        """When a person (not the patrol itself) last looked at each camera, before then."""
         line = access_log.c
         newest = select(line.camera, func.max(line.at).label("last_at")).where(
             PEOPLES_LOOK, line.camera.is_not(None), line.at < before
@@ -134,7 +137,7 @@ class SqlAccessLog:
         return {row.camera: row.last_at for row in self._db.all(newest.group_by(line.camera))}
 
     def first_broken(self) -> int | None:
-        """See the port."""
+        """The number of the first row whose chain does not hold, or None."""
         in_order = self._db.run(select(access_log).order_by(access_log.c.number))
         lines = (
             (row.number, row.previous, row.hash, access_fields(row._asdict()))
@@ -151,7 +154,10 @@ class SqlAccessLog:
         before: int | None = None,
         limit: int = 100,
     ) -> Sequence[AccessEntry]:
-        """See the port."""
+        """Newest first; of one camera: what its household may see of who looked.
+
+        `before`: only lines with a smaller number, which is how one leafs through it.
+        """
         wanted = select(access_log)
         named = (
             (access_log.c.camera, camera), (access_log.c.who, who), (access_log.c.what, what)
@@ -190,23 +196,23 @@ def _entry(row: Row[Any]) -> AccessEntry:
 
 
 class SqlMemories:
-    """Fulfils ports.Memories."""
+    """What the machine's eye remembers of a camera: opaque bytes, written by patrol.vision."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def get(self, camera: CameraId, light: Light) -> bytes | None:
-        """See the port."""
+        """None before the first accepted sample."""
         blob = self._db.scalar(_MEMORY, {"of_camera": camera, "in_light": light})
         return None if blob is None else bytes(blob)
 
     def put(self, camera: CameraId, light: Light, blob: bytes, now: datetime) -> None:
-        """See the port."""
+        """Replace."""
         row = {"camera": camera, "light": light, "blob": blob, "updated_at": now}
         self._db.put(memories, row, "camera", "light")
 
     def forget(self, camera: CameraId) -> None:
-        """See the port."""
+        """Drop all of it: the camera moved, the household withdrew."""
         self._db.run(memories.delete().where(memories.c.camera == camera))
 
 

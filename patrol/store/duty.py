@@ -20,7 +20,7 @@ _STANDING = troubles.c.closed_at.is_(None)
 
 
 class SqlStoppages:
-    """Fulfils ports.Stoppages."""
+    """Pauses and maintenance, said by people; site.yaml's own windows are not in here."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
@@ -36,7 +36,7 @@ class SqlStoppages:
         by: str,
         now: datetime,
     ) -> Stoppage:
-        """See the port."""
+        """Write it; answers it with its number. Raises ValueError when it would never hold."""
         wanted = Stoppage(
             scope=scope, subject=subject, start=start, until=until, reason=reason, by=by
         )
@@ -53,32 +53,32 @@ class SqlStoppages:
         return _stoppage(self._db.run(stoppages.insert().returning(stoppages), row).one())
 
     def end(self, number: int, *, by: str, now: datetime) -> bool:
-        """See the port."""
+        """Before its time; False when it is over already, or never was."""
         mine = stoppages.c.number == number, stoppages.c.ended_at.is_(None)
         running = or_(stoppages.c.until.is_(None), stoppages.c.until > now)
         ended = stoppages.update().where(*mine, running).values(ended_at=now, ended_by=by)
         return self._db.changed(ended) == 1
 
     def standing(self, now: datetime) -> Sequence[Stoppage]:
-        """See the port."""
+        """Not over at `now`, those still to come included; oldest first."""
         running = or_(stoppages.c.until.is_(None), stoppages.c.until > now)
         standing = select(stoppages).where(stoppages.c.ended_at.is_(None), running)
         return [_stoppage(row) for row in self._db.all(standing.order_by(stoppages.c.number))]
 
     def list(self, *, limit: int = 1000) -> Sequence[Stoppage]:
-        """See the port."""
+        """All that ever were, newest first."""
         newest = select(stoppages).order_by(stoppages.c.number.desc()).limit(limit)
         return [_stoppage(row) for row in self._db.all(newest)]
 
 
 class SqlTroubles:
-    """Fulfils ports.Troubles."""
+    """The maintenance queue."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def open(self, trouble: Trouble) -> Trouble | None:
-        """See the port."""
+        """Write it with its number; None while one of the same kind and subject stands."""
         insert = self._db.insert(troubles).on_conflict_do_nothing(
             index_elements=["kind", "subject"], index_where=_STANDING
         )
@@ -86,32 +86,32 @@ class SqlTroubles:
         return None if row is None else _trouble(row)
 
     def get(self, number: int) -> Trouble:
-        """See the port."""
+        """Locked for this unit of work where the database can. Raises KeyError."""
         row = self._db.first(self._db.locked(select(troubles).where(troubles.c.number == number)))
         if row is None:
             raise KeyError(number)
         return _trouble(row)
 
     def put(self, trouble: Trouble) -> None:
-        """See the port."""
+        """Write its changed fields."""
         mine = troubles.update().where(troubles.c.number == trouble.number)
         if self._db.changed(mine.values(_trouble_row(trouble))) == 0:
             raise KeyError(trouble.number)
 
     def standing(self) -> Sequence[Trouble]:
-        """See the port."""
+        """Not closed, oldest first."""
         # Sorted here: asked for the order, SQLite reads every trouble that ever was instead.
         standing = (_trouble(row) for row in self._db.all(select(troubles).where(_STANDING)))
         return sorted(standing, key=lambda trouble: trouble.number)
 
     def list(self, *, limit: int = 1000) -> Sequence[Trouble]:
-        """See the port."""
+        """All, newest first."""
         newest = select(troubles).order_by(troubles.c.number.desc()).limit(limit)
         return [_trouble(row) for row in self._db.all(newest)]
 
 
 class SqlHandovers:
-    """Fulfils ports.Handovers."""
+    """Signatures of hand-overs, chained like the access log; nothing is ever changed."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
@@ -126,7 +126,7 @@ class SqlHandovers:
         note: str,
         sheet: Mapping[str, object],
     ) -> HandoverEntry:
-        """See the port."""
+        """One signature under the sheet, which must be plain JSON."""
         chain = Chain(self._db, HANDOVERS)
         number, previous = chain.head()
         sheet = json.loads(dump_json(sheet))  # as it will be read again
@@ -158,12 +158,12 @@ class SqlHandovers:
         return _entry(self._db.run(select(handovers).where(handovers.c.number == number + 1)).one())
 
     def entries(self, *, limit: int = 100) -> Sequence[HandoverEntry]:
-        """See the port."""
+        """Newest first."""
         newest = select(handovers).order_by(handovers.c.number.desc()).limit(limit)
         return [_entry(row) for row in self._db.all(newest)]
 
     def first_broken(self) -> int | None:
-        """See the port."""
+        """The number of the first entry whose chain or sheet does not hold, or None."""
         in_order = self._db.all(select(handovers).order_by(handovers.c.number))
         entries = [_entry(row) for row in in_order]
         lines = ((e.number, e.previous, e.hash, signed_fields(e)) for e in entries)

@@ -16,8 +16,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from patrol.ports import StoreUnavailable
-from patrol.store.errors import redacted, translated
+from patrol.store.errors import StoreUnavailable, redacted, translated
 from patrol.store.types import dump_json
 
 READ_ONLY: Final = "patrol_read_only"  # what a pooled SQLite connection was last told

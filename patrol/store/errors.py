@@ -14,8 +14,6 @@ from typing import Final
 from sqlalchemy import exc
 from sqlalchemy.engine import URL
 
-from patrol.ports import StoreFull, StoreUnavailable
-
 _SQLITE_FULL: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -29,6 +27,14 @@ _OUR_MISTAKES: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedErr
 _THEIR_TROUBLE: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
 _PG_FULL: Final = frozenset({"53100"})  # disk_full
 _HARDLY_ANYTHING_BYTES: Final = 1 << 20  # less free than this: files cannot be opened either
+
+
+class StoreFull(Exception):
+    """The database cannot write (disk full). Stops the round, which resumes."""
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached; retried with back-off."""
 
 
 class StoreOutdated(StoreUnavailable):

@@ -13,6 +13,7 @@ from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.ranking import NO_PERSON, TrackRecord
 from patrol.domain.round import VisitOutcome
 from patrol.store.db import Db
+from patrol.store.news import FindingNews
 from patrol.store.tables import WAITING_FINDING, findings, observations, visits
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
@@ -49,17 +50,17 @@ _OPEN_LIKE: Final = (
 
 
 class SqlFindings:
-    """Fulfils ports.FindingsBook."""
+    """Observations and the findings made of them."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def observe(self, seen: Iterable[Observation]) -> None:
-        """See the port."""
+        """Append."""
         self._db.add(observations, [_observation_row(one) for one in seen])
 
     def recent_kinds(self, camera: CameraId, *, visits: int) -> Sequence[Kinds]:
-        """See the port."""
+        """(kind, zone) seen at each of the camera's last `visits` recorded visits, newest first."""
         looks = self._db.run(_LAST_LOOKS, {"of_camera": camera, "how_many": visits}).all()
         if not looks:
             return []
@@ -73,19 +74,23 @@ class SqlFindings:
         return [frozenset(kind) for kind in kinds]
 
     def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
-        """See the port."""
+        """What one gauge saw in a round, in the order in which it was written."""
         o = observations.c
         mine = select(observations).where(o.round == round_id, o.gauge == gauge)
         return [_observation(row) for row in self._db.all(mine.order_by(o.number))]
 
     def observed_since(self, camera: CameraId, kind: str, since: datetime) -> Sequence[Observation]:
-        """See the port."""
+        """What a camera showed of one kind from `since` on, oldest first."""
         o = observations.c
         mine = select(observations).where(o.camera == camera, o.at >= since, o.kind == kind)
         return [_observation(row) for row in self._db.all(mine.order_by(o.at, o.number))]
 
     def track_records(self, since: datetime) -> Mapping[tuple[CameraId, Subject], TrackRecord]:
-        """See the port."""
+        """How people decided each camera's leads found from `since` on; machines' do not count.
+
+        Leads that the machine did not propose (Origin) say nothing about it: they count as a look
+        (`last_at`), and neither as confirmed nor as decided.
+        """
         f = findings.c
         machines = f.origin == Origin.MACHINE
         right = func.sum(case((machines & f.state.in_(RIGHT), 1), else_=0))
@@ -110,29 +115,32 @@ class SqlFindings:
         }
 
     def add(self, finding: Finding) -> None:
-        """See the port."""
+        """Append."""
         if not self._db.add_if_new(findings, _row(finding), "id"):
             raise ValueError(f"finding {finding.id} exists")
+        self._db.tell(FindingNews(None, finding))
 
     def get(self, finding_id: FindingId) -> Finding:
-        """See the port."""
+        """Locked for this unit of work where the database can. Raises KeyError."""
         row = self._db.first(self._db.locked(_ONE), {"this": finding_id})
         if row is None:
             raise KeyError(finding_id)
         return finding_of(row)
 
     def put(self, finding: Finding) -> None:
-        """See the port."""
+        """Write its changed fields."""
+        before = self.get(finding.id) if self._db.on_news else None
         if self._db.changed(_WRITE, {**_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
+        self._db.tell(FindingNews(before, finding))
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
-        """See the port."""
+        """A finding of the machine's, of this camera and category, that still waits."""
         row = self._db.first(self._db.locked(_OPEN_LIKE), {"on": camera, "like": category})
         return None if row is None else finding_of(row)
 
     def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
-        """See the port."""
+        """All that wait for a person, worst first: level, score, oldest."""
         worst_first = (
             findings.c.level,
             findings.c.score.desc(),
@@ -143,20 +151,20 @@ class SqlFindings:
         return [finding_of(row) for row in self._db.all(waiting)]
 
     def of_round(self, round_id: RoundId) -> Sequence[Finding]:
-        """See the port."""
+        """All, decided or not."""
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
         return [finding_of(row) for row in rows]
 
     def doubted(self, *, limit: int = 100) -> Sequence[Finding]:
-        """See the port."""
+        """Somebody was unsure of them, and nobody looked again yet; the oldest doubt first."""
         f = findings.c
         unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), WAITING
         oldest = select(findings).where(*unseen).order_by(f.decided_at, f.id).limit(limit)
         return [finding_of(row) for row in self._db.all(oldest)]
 
     def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
-        """See the port."""
+        """The machine's, confirmed by a person from `since` on; newest first."""
         f = findings.c
         real = f.state == FindingState.CONFIRMED, f.origin == Origin.MACHINE
         people = f.found_at >= since, f.decided_by.not_in(sorted(NO_PERSON))

@@ -95,19 +95,25 @@ _MARK: Final = {event: _marking(event) for event in DeliveryEvent}
 
 
 class SqlOutbox:
-    """Fulfils ports.Outbox."""
+    """Messages that must go out. The relay leases, publishes, marks."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def add(self, message: OutboxMessage) -> bool:
-        """See the port."""
+        """Queue it; False when the key was queued before (then nothing changes)."""
         return self._db.add_if_new(outbox, _row(message), "key")
 
     def lease(
         self, *, holder: str, now: datetime, lease_s: float, limit: int
     ) -> Sequence[OutboxMessage]:
-        """See the port."""
+        """Take unsent messages in order; nobody else gets them until the lease runs out.
+
+        A message is never given while an earlier one of the same topic is unsent and leased by
+        another holder. A lease that ends impossibly late was made before the clock was set back: it
+        is over. The same holder gets its own expired leases again, and may lease on while
+        it still publishes. `expires_at` is the relay's to judge (DeliveryEvent.TOO_OLD).
+        """
         if self._db.is_postgres:
             self._db.run(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _LEASE_LOCK})
         rows = self._candidates(holder, now, now + max(timedelta(seconds=lease_s), _FAR), limit)
@@ -145,38 +151,46 @@ class SqlOutbox:
         return [row for row in rows if row.number < first_skipped.get(row.topic, row.number + 1)]
 
     def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
-        """See the port."""
+        """Move each by the delivery table; a move that the table lacks is ignored.
+
+        Whoever leaves QUEUED leaves its lease; BROKER_TOOK_IT sets `published_at` once, also when
+        an answer was faster.
+        """
         for part in in_parts(keys):
             self._db.run(_MARK[event], {"these": part, "now": now})
 
     def release(self, keys: Sequence[MessageKey]) -> None:
-        """See the port."""
+        """Give leases back: the broker did not take them."""
         for part in in_parts(keys):
             self._db.run(_RELEASE, {"these": part})
 
     def unsent(self) -> int:
-        """See the port."""
+        """How many wait."""
         return int(self._db.scalar(_UNSENT))
 
     def oldest_unsent(self) -> datetime | None:
-        """See the port."""
+        """Since when the oldest of those waits."""
         first = select(outbox.c.queued_at).where(QUEUED).order_by(outbox.c.number).limit(1)
         row = self._db.first(first)
         return None if row is None else row.queued_at
 
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
-        """See the port."""
+        """All messages about a case, in order."""
         return [message_of(row) for row in self._db.all(_OF_CASE, {"this": case_id})]
 
     def pushed_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
-        """See the port."""
+        """When the broker took the first message about each; cases without one are left out."""
         first = select(outbox.c.case, func.min(outbox.c.published_at)).group_by(outbox.c.case)
         sent = first.where(outbox.c.published_at.is_not(None))
         pairs = (self._db.pairs(sent.where(outbox.c.case.in_(part))) for part in in_parts(cases))
         return dict(pair for part in pairs for pair in part)
 
     def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
-        """See the port."""
+        """The newest retained message of each topic queued since then, in order, if it went out.
+
+        What a broker that forgot everything has to be told again; of a topic on which a message
+        still waits nothing is given.
+        """
         newest = (
             select(func.max(outbox.c.number))
             .where(outbox.c.queued_at >= since, outbox.c.retain.is_(True))
@@ -187,7 +201,10 @@ class SqlOutbox:
         return [message_of(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
 
     def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
-        """See the port."""
+        """(how many were queued in that time, how many of those the broker has taken by now).
+
+        Canaries are not counted.
+        """
         real = outbox.c.topic.not_like(f"%{CANARY_TOPIC}")
         then = outbox.c.queued_at >= start, outbox.c.queued_at <= end, real
         queued = select(func.count()).select_from(outbox).where(*then)
@@ -195,7 +212,10 @@ class SqlOutbox:
         return int(self._db.scalar(queued)), int(self._db.scalar(taken))
 
     def new_cases(self, under: str, since: datetime) -> Sequence[datetime]:
-        """See the port."""
+        """When each new case of levels III and IV was first queued on a topic that begins so.
+
+        New: dispatched since then, too; oldest first.
+        """
         here = outbox.c.topic.startswith(under, autoescape=True)
         fresh = cases.c.dispatched_at >= since, cases.c.level.in_(list(IN_OFFICE_HOURS))
         # Not grouped by the database, which would walk the whole index of cases for that.
@@ -206,7 +226,10 @@ class SqlOutbox:
         return sorted(first.values())
 
     def prune(self, before: datetime, *, limit: int) -> int:
-        """See the port."""
+        """Drop at most `limit` messages queued before then, the oldest first; how many.
+
+        Those that wait stay, and those about a case that is open.
+        """
         about_open = exists().where(cases.c.id == outbox.c.case, text(OPEN_CASE))
         old = select(outbox.c.number).where(
             outbox.c.queued_at < before, outbox.c.state != DeliveryState.QUEUED, ~about_open

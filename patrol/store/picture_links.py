@@ -13,13 +13,16 @@ KEY = "picture_links"
 
 
 class SqlPictureLinks:
-    """Fulfils ports.PictureLinks."""
+    """One-time links to the pictures of cases: the key that seals them, and who opened which."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def key(self, fresh: bytes) -> bytes:
-        """See the port; of two processes that begin at once, the second waits and gets the same."""
+        """The site's own; `fresh` becomes it where there is none yet.
+
+        Of two processes that begin at once, the second waits and gets the same.
+        """
         standing = select(site_keys.c.secret).where(site_keys.c.name == KEY)
         known = self._db.scalar(standing)
         if known is None:
@@ -28,7 +31,7 @@ class SqlPictureLinks:
         return bytes(known)
 
     def open(self, opening: Opening) -> bool:
-        """See the port."""
+        """Write down that it was opened; False when that link was opened before."""
         row = {
             "case": opening.case,
             "grid": opening.grid,
@@ -39,7 +42,7 @@ class SqlPictureLinks:
         return self._db.add_if_new(picture_openings, row, "case", "grid", "revision")
 
     def openings(self, case_id: CaseId, grid: GridCode) -> Sequence[Opening]:
-        """See the port."""
+        """Of this case as told to this grid."""
         mine = picture_openings.c.case == case_id, picture_openings.c.grid == grid
         in_order = select(picture_openings).where(*mine).order_by(picture_openings.c.revision)
         return [Opening(**row._asdict()) for row in self._db.all(in_order)]

@@ -13,8 +13,7 @@ from sqlalchemy import Executable, Row, bindparam, case, func, select
 
 from patrol.domain.access import utc_text
 from patrol.domain.ids import Sha256
-from patrol.domain.round import StoredPicture
-from patrol.ports.evidence import ROOM_NEEDED, SAMPLE
+from patrol.domain.round import ROOM_NEEDED, SAMPLE, StoredPicture
 from patrol.store.chain import Chain
 from patrol.store.db import Db, Insert
 from patrol.store.tables import deletions, pictures
@@ -86,27 +85,34 @@ def _indexing(insert: Insert) -> Executable:
 
 
 class SqlPictures:
-    """Fulfils ports.Pictures."""
+    """The index of stored pictures and the ledger of their deletion."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def get(self, sha256: Sha256) -> StoredPicture | None:
-        """See the port."""
+        """None when it was never stored, or is deleted."""
         row = self._db.first(_ONE, {"this": sha256})
         return None if row is None else picture_of(row)
 
     def add(self, picture: StoredPicture) -> None:
-        """See the port."""
+        """Index a picture that belongs to no visit; the same content twice lives the longer."""
         index_pictures(self._db, (picture,))
 
     def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> bool:
-        """See the port."""
+        """Evidence of a case outlives the sample that it was; never shortens a life.
+
+        False: it is not stored (any more).
+        """
         row = {"this": sha256, "until": until, "what_for": purpose}
         return self._db.changed(_KEEP, row) == 1
 
     def make_room(self, *, most_bytes: int, now: datetime) -> int:
-        """See the port."""
+        """Where more than that is stored, the oldest samples fall due now; how many.
+
+        Only looks that showed nothing (purpose "sample"): never what a finding or a case stands
+        on. The ledger tells them by their purpose, ROOM_NEEDED.
+        """
         living = pictures.c.delete_after > now
         over = (self._db.scalar(select(func.sum(pictures.c.bytes)).where(living)) or 0) - most_bytes
         oldest = select(pictures.c.sha256, pictures.c.bytes).where(
@@ -124,13 +130,13 @@ class SqlPictures:
         return len(going)
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
-        """See the port."""
+        """Whose time has come."""
         due = select(pictures).where(pictures.c.delete_after <= now)
         oldest = due.order_by(pictures.c.delete_after, pictures.c.sha256).limit(limit)
         return [picture_of(row) for row in self._db.all(oldest)]
 
     def deleted(self, sha256: Sha256, now: datetime) -> None:
-        """See the port."""
+        """Write the deletion into the ledger and drop the index row."""
         row = self._db.first(self._db.locked(_ONE), {"this": sha256})
         if row is None:
             return

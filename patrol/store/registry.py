@@ -18,13 +18,16 @@ from patrol.store.desk_tables import camera_changes, cameras, grids
 
 
 class SqlRegistry:
-    """Fulfils ports.RegistryBook."""
+    """What the store knows of the registry: names and places for reports, never an address."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def sync(self, registry: Registry, now: datetime) -> int:
-        """See the port."""
+        """Bring the snapshot up to date, each changed field into the history; how many changed.
+
+        A camera that left the registry is retired, not deleted: old reports still name it.
+        """
         known = {row["id"]: row for row in self._rows()}
         changes: list[Mapping[str, Any]] = []
         for camera in registry.cameras.values():

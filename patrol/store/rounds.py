@@ -19,6 +19,7 @@ from patrol.domain.round import (
     VisitOutcome,
 )
 from patrol.store.db import Db
+from patrol.store.news import RoundNews, VisitNews
 from patrol.store.pictures import index_pictures, picture_row
 from patrol.store.tables import findings, observations, rounds, visit_pictures, visits
 from patrol.store.visits import read_visits, visit_row
@@ -65,13 +66,13 @@ _NOT_YET = {
 
 
 class SqlRounds:
-    """Fulfils ports.RoundsBook."""
+    """Rounds and their visits."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def add(self, a_round: Round, planned: Iterable[PlannedVisit]) -> None:
-        """See the port."""
+        """Write a round and its pending visits. Raises ValueError when the id exists."""
         if not self._db.add_if_new(rounds, _row(a_round), "id"):
             raise ValueError(f"round {a_round.id} exists")
         rows = [
@@ -79,33 +80,36 @@ class SqlRounds:
             for visit in planned
         ]
         self._db.add(visits, rows)
+        self._db.tell(RoundNews(None, a_round))
 
     def get(self, round_id: RoundId) -> Round:
-        """See the port."""
+        """Raises KeyError."""
         row = self._db.first(_ONE, {"of_round": round_id})
         if row is None:
             raise KeyError(round_id)
         return _round(row)
 
     def put(self, a_round: Round) -> None:
-        """See the port."""
+        """Write its changed fields."""
+        before = self.get(a_round.id) if self._db.on_news else None
         statement = rounds.update().where(rounds.c.id == a_round.id).values(_row(a_round))
         if self._db.changed(statement) == 0:
             raise KeyError(a_round.id)
+        self._db.tell(RoundNews(before, a_round))
 
     def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
-        """See the port."""
+        """Newest first."""
         rows = self._db.all(_OF_PLAN, {"of_plan": plan, "most": limit})
         return [_round(row) for row in rows]
 
     def of_days(self, start: date, end: date) -> Sequence[Round]:
-        """See the port."""
+        """All plans' rounds of the local days from `start` until before `end`, oldest first."""
         found = select(rounds).where(rounds.c.day >= start, rounds.c.day < end)
         rows = self._db.all(found.order_by(rounds.c.planned_at, rounds.c.id))
         return [_round(row) for row in rows]
 
     def unfinished(self, plan: str) -> Round | None:
-        """See the port."""
+        """The newest round of the plan that is PLANNED, RUNNING or INTERRUPTED."""
         row = self._db.first(
             select(rounds)
             .where(rounds.c.plan == plan, rounds.c.state.in_(UNFINISHED))
@@ -115,7 +119,7 @@ class SqlRounds:
         return None if row is None else _round(row)
 
     def pending(self, round_id: RoundId) -> Sequence[PlannedVisit]:
-        """See the port."""
+        """Planned and not yet visited, in order."""
         found = select(visits.c.camera, visits.c.place).where(visits.c.round == round_id, PENDING)
         return [
             PlannedVisit(round=round_id, camera=row.camera, order=row.place)
@@ -123,7 +127,11 @@ class SqlRounds:
         ]
 
     def record(self, visit: Visit) -> bool:
-        """See the port."""
+        """Write a visit and its pictures; of a round, only if it is still pending.
+
+        False: this camera's visit in this round was recorded before; nothing was written.
+        Raises KeyError when the round never planned this camera.
+        """
         if visit.outcome is VisitOutcome.PENDING:
             raise ValueError(f"a recorded visit is not pending: {visit!r}")
         number = self._add(visit) if visit.round is None else self._fill_in(visit)
@@ -135,6 +143,7 @@ class SqlRounds:
         ]
         self._db.add(visit_pictures, rows)
         index_pictures(self._db, visit.pictures)
+        self._db.tell(VisitNews(visit))
         return True
 
     def _add(self, visit: Visit) -> int:
@@ -153,7 +162,7 @@ class SqlRounds:
         return None
 
     def miss_pending(self, round_id: RoundId, reason: str, now: datetime) -> int:
-        """See the port."""
+        """Mark every pending visit missed (`seen` says why, no tries); how many there were."""
         missed = (
             visits.update()
             .where(visits.c.round == round_id, PENDING)
@@ -162,7 +171,7 @@ class SqlRounds:
         return self._db.changed(missed)
 
     def books(self, round_id: RoundId) -> RoundBooks:
-        """See the port."""
+        """Counted from the rows, not from memory."""
         mine = {"of_round": round_id}
         planned = self._db.scalar(_PLANNED, mine)
         if planned is None:
@@ -188,13 +197,16 @@ class SqlRounds:
         )
 
     def outcomes(self, round_id: RoundId) -> Sequence[tuple[CameraId, VisitOutcome, str]]:
-        """See the port."""
+        """(camera, outcome, failure) of every visit, pending ones too, in the order of the plan."""
         brief = select(visits.c.camera, visits.c.outcome, visits.c.failure)
         rows = self._db.all(brief.where(visits.c.round == round_id).order_by(visits.c.place))
         return [(row.camera, VisitOutcome(row.outcome), row.failure) for row in rows]
 
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
-        """See the port."""
+        """All that are no longer pending, in the order of the plan.
+
+        Pictures are listed as they were taken; `Pictures.get` says which still exist.
+        """
         return read_visits(
             self._db,
             select(visits)
@@ -203,7 +215,7 @@ class SqlRounds:
         )
 
     def last_seen(self, before: datetime) -> Mapping[CameraId, datetime]:
-        """See the port."""
+        """When each camera last gave a usable picture, of all that was visited before then."""
         v, seen = visits.c, (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
         newest = select(v.camera, func.max(v.finished_at).label("at")).where(
             v.outcome.in_(seen), v.finished_at < before
@@ -211,7 +223,7 @@ class SqlRounds:
         return {row.camera: row.at for row in self._db.all(newest.group_by(v.camera))}
 
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
-        """See the port."""
+        """Newest first, rounds and second looks alike; a missed visit is none."""
         newest = visits.c.finished_at.desc(), visits.c.number.desc()
         looked = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
         found = select(visits).where(visits.c.camera == camera, looked)

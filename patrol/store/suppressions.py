@@ -22,7 +22,7 @@ _STANDING_HERE: Final = _STANDING.where(suppressions.c.camera == bindparam("here
 
 
 class SqlSuppressions:
-    """Fulfils ports.Suppressions."""
+    """What is not proposed again for a while; listed, reversible."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
@@ -38,7 +38,7 @@ class SqlSuppressions:
         now: datetime,
         until: datetime,
     ) -> Suppression:
-        """See the port."""
+        """Write it; answers it with its number. Raises ValueError when it would never hold."""
         if until <= now:
             raise ValueError(f"a suppression until {until} would never hold")
         row = {
@@ -55,7 +55,7 @@ class SqlSuppressions:
         return _suppression(added.one())
 
     def revoke(self, number: int, *, by: str, now: datetime) -> bool:
-        """See the port."""
+        """Take it back; False when it is not standing."""
         standing = (
             suppressions.c.number == number,
             suppressions.c.revoked_at.is_(None),
@@ -65,14 +65,14 @@ class SqlSuppressions:
         return self._db.changed(revoked) == 1
 
     def standing(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
-        """See the port."""
+        """Neither expired nor revoked, oldest first."""
         everywhere = camera is None
         values = {"now": now} if everywhere else {"now": now, "here": camera}
         rows = self._db.all(_STANDING if everywhere else _STANDING_HERE, values)
         return [_suppression(row) for row in rows]
 
     def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
-        """See the port."""
+        """All that ever were, newest first."""
         newest = select(suppressions).order_by(suppressions.c.number.desc()).limit(limit)
         return [_suppression(row) for row in self._db.all(newest)]
 

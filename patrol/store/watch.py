@@ -35,13 +35,13 @@ _MESSAGES = select(func.max(outbox.c.number), func.max(outbox.c.published_at))
 
 
 class SqlWatch:
-    """Fulfils ports.Watch."""
+    """What a live page polls."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
 
     def marks(self) -> Mapping[str, str]:
-        """See the port."""
+        """One per topic (rounds, queue, cases, health, messages, shift); as its rows are."""
         return {
             "rounds": self._mark(_OPEN_ROUNDS, _ENDED) + self._walked(),
             "queue": self._mark(_QUEUE, _NEWEST_FINDING),

@@ -1,6 +1,6 @@
 """Webhooks out: other programs hear of rounds, findings and cases, signed, at least once.
 
-Queued by `Hooks.observe` in the transaction of the news (patrol.observed), carried by `post` and
+Queued by `Hooks.observe` in the transaction of the news (patrol.store), carried by `post` and
 a dispatch.Courier. Signed as Standard Webhooks have it, so receivers verify with ready-made code.
 """
 

@@ -9,8 +9,6 @@ from typing import Any, Final
 from patrol.domain.case import CaseEvent
 from patrol.domain.delivery import MOST_TRIES, Delivery
 from patrol.domain.round import RoundState
-from patrol.observed import CaseNews, FindingNews, News, RoundNews
-from patrol.ports import UnitOfWork
 from patrol.report.documents import (
     case_document,
     entry_document,
@@ -18,6 +16,7 @@ from patrol.report.documents import (
     finding_document,
     round_document,
 )
+from patrol.store import CaseNews, FindingNews, News, RoundNews, UnitOfWork
 
 EVENTS: Final = (
     "round.started",
@@ -62,7 +61,7 @@ class _Fact:
 
 
 class Hooks:
-    """Observes the books (patrol.observed) and queues what each hook wants to hear."""
+    """Observes the books (patrol.store) and queues what each hook wants to hear."""
 
     def __init__(self, hooks: Sequence[Hook], now: Callable[[], datetime]) -> None:
         self._hooks = hooks

@@ -24,12 +24,12 @@ from patrol.domain.ids import FindingId, RoundId
 from patrol.domain.levels import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
-from patrol.ports import StoreUnavailable
 from patrol.review import confirm, dismiss
 from patrol.settings.policies import default_plans
+from patrol.store import StoreUnavailable
 from simulators import hamlet
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 ZONE = ZoneInfo("Asia/Shanghai")
 ROUND = RoundId("20261122-morning-1")
@@ -37,9 +37,9 @@ ROUND = RoundId("20261122-morning-1")
 
 @dataclass
 class Doors:
-    """A hamlet's house in memory."""
+    """A hamlet's house."""
 
-    store: Any = field(default_factory=MemoryStore)
+    store: Any = field(default_factory=new_store)
     clock: ManualClock = field(default_factory=lambda: ManualClock(hamlet.NOON))
     registry: Registry = field(default_factory=hamlet.registry)
     facts: SiteFacts = field(

@@ -19,11 +19,12 @@ from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.domain.zone import PictureAreas, area_mark
 from patrol.evidence import FileEvidence, JpegEncoder
 from patrol.rounds.judge import AREA
+from patrol.store import Store
 from patrol.vision.judge import Judgement, Sight, judge_visit
 from patrol.vision.memory import EyeMemory
 from patrol.vision.reference import SceneMemory, SceneState
 from patrol.vision.sight import EyePolicy
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
 HALF_A_DAY = timedelta(hours=12)
@@ -52,7 +53,7 @@ class Life:
     """A camera's visits, judged and written as in service."""
 
     evidence: FileEvidence
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: Store = field(default_factory=new_store)
     camera: Camera = CAMERA
     turn: int = 0
 

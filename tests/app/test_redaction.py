@@ -17,7 +17,7 @@ from patrol.settings import Settings
 from patrol.settings.outward import LinkSettings, Outward
 from patrol.settings.policies import ConsoleSettings, MqttSettings, SiteInfo
 from patrol.vision.redaction import How, Mark
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
 MARK = Mark(site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58")
@@ -95,12 +95,12 @@ def test_a_site_without_any_model_still_shows_the_place(tmp_path: Path) -> None:
 def test_where_links_lead(tmp_path: Path, console: ConsoleSettings, base: str) -> None:
     settings = settings_of(tmp_path, console=console)
     assert served_at(settings) == base
-    maker = link_maker(settings, MemoryStore())
+    maker = link_maker(settings, new_store())
     assert (maker.base_url if maker else "") == base
 
 
 def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
-    store, elsewhere = MemoryStore(), MemoryStore()
+    store, elsewhere = new_store(), new_store()
     said = Outward(links=LinkSettings(base_url="https://p.example"))
     settings = settings_of(tmp_path, outward=said)
     first, again, other = (link_maker(settings, s) for s in (store, store, elsewhere))

@@ -28,12 +28,13 @@ from patrol.ports import EvidenceFull
 from patrol.review import confirm, queue, unsure
 from patrol.rounds.beside import Beside
 from patrol.rounds.judge import Judged, VisitStart
+from patrol.store import Store
 from simulators import hamlet
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
 from streams.address import StreamAddress
 from streams.errors import Unreachable
 from streams.model import Sample, StreamChoice, VisitOptions
+from tests.support.store import new_store
 
 NOON = hamlet.NOON
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -104,7 +105,7 @@ class Overtaken(Yard):
 class House:
     """A store, a clock and a yard."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: Store = field(default_factory=new_store)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
     yard: Yard = field(default_factory=Yard)
     beside: Beside = field(default_factory=lambda: Beside(per_link=2))

@@ -20,8 +20,8 @@ from patrol.domain.opening import open_from_ground
 from patrol.domain.round import StoredPicture
 from patrol.evidence import FileEvidence
 from patrol.lock import exclusive
-from patrol.ports import Busy, Store, StoreUnavailable
-from patrol.store import check, open_store
+from patrol.ports import Busy
+from patrol.store import Store, StoreUnavailable, check, open_store
 from simulators import hamlet
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)

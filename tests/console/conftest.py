@@ -20,11 +20,9 @@ from patrol.console.passwords import hash_password
 from patrol.domain.account import Account, Duty
 from patrol.domain.case import Case
 from patrol.domain.grid import Role
-from patrol.ports import Store
 from patrol.settings import load_site
-from patrol.store import open_store, upgrade
+from patrol.store import Store, open_store
 from simulators.month import write_month
-from simulators.store import MemoryStore
 
 PASSWORD = "correct-horse-9"
 CHROMIUM = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
@@ -32,15 +30,10 @@ BROWSERS = itertools.count()  # each at an address of its own: logins are counte
 WALL_SCREEN = {"viewport": {"width": 1920, "height": 1080}}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store of each kind."""
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    url = f"sqlite:///{tmp_path / 'books.db'}"
-    upgrade(url)
-    with open_store(url) as opened:
+@pytest.fixture(params=["sqlite", "postgres"])
+def books(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """An empty store in each database."""
+    with open_store(request.getfixturevalue(f"{request.param}_database")) as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ import pytest
 from patrol.domain.account import Account, ApiKey, CasePhoto, Claim, Duty, Session
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, MessageKey, Sha256
 from patrol.domain.stoppage import Scope
-from patrol.ports import Store
+from patrol.store import Store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=3)

@@ -19,8 +19,8 @@ from patrol.domain.account import OF_A_GRID, RIGHTS, Right, may_see_case
 from patrol.domain.case import MOVES, Case, CaseEvent
 from patrol.domain.ids import CaseId
 from patrol.domain.picture_link import LinkMaker, PictureLink, token
-from patrol.ports import UnitOfWork
 from patrol.settings.areas_text import with_areas
+from patrol.store import UnitOfWork
 from patrol.vision.redaction import Redacted, redact
 
 LogIn = Callable[[str], httpx.Client]

@@ -23,19 +23,13 @@ from patrol.domain.levels import CLOCKS, Level
 from patrol.domain.message import OutboxMessage
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.round import PlannedVisit, Round, StoredPicture, Visit, VisitOutcome
-from patrol.ports import Store
-from patrol.store import open_store
-from simulators.store import MemoryStore
+from patrol.store import Store, open_store
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """An empty store of each kind."""
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    url: str = request.getfixturevalue(f"{request.param}_database")
-    with open_store(url) as opened:
+    """An empty store in each database."""
+    with open_store(request.getfixturevalue(f"{request.param}_database")) as opened:
         yield opened
 
 

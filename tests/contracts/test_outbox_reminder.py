@@ -6,7 +6,7 @@ import pytest
 
 from patrol.domain.ids import MessageKey
 from patrol.domain.message import DeliveryEvent, OutboxMessage
-from patrol.ports import Store
+from patrol.store import Store
 
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 

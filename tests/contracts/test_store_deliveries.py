@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from patrol.domain.delivery import MOST_TRIES, Delivery, Fate
-from patrol.ports import Store
+from patrol.store import Store
 
 S = timedelta(seconds=1)
 

@@ -13,8 +13,8 @@ from patrol.domain.ids import CameraId, GridCode, LinkId
 from patrol.domain.message import DeadLetter
 from patrol.domain.observation import Light
 from patrol.domain.registry import Registry
-from patrol.ports import Store
-from patrol.ports.evidence import ROOM_NEEDED
+from patrol.domain.round import ROOM_NEEDED
+from patrol.store import Store
 
 HOUR = timedelta(hours=1)
 
@@ -317,4 +317,4 @@ def test_moments_keep_their_microsecond_and_come_back_in_utc(
     with store.begin_read() as unit:
         found_at = unit.findings.get(make.finding().id).found_at
     assert found_at == moment
-    assert found_at.utcoffset() == timedelta(0) or store.__class__.__name__ == "MemoryStore"
+    assert found_at.utcoffset() == timedelta(0)

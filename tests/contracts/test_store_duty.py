@@ -11,7 +11,7 @@ from patrol.domain.health import Story
 from patrol.domain.round import VisitOutcome
 from patrol.domain.stoppage import Scope, Stoppage
 from patrol.domain.trouble import Trouble, TroubleKind
-from patrol.ports import Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 HOUR = timedelta(hours=1)
 

@@ -14,7 +14,7 @@ from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
 from patrol.domain.ranking import TrackRecord
 from patrol.domain.round import VisitOutcome
-from patrol.ports import Store
+from patrol.store import Store
 
 HOUR = timedelta(hours=1)
 

@@ -7,7 +7,7 @@ from typing import Any
 from patrol.domain.finding import FindingState, Origin, SecondSight
 from patrol.domain.ids import Sha256
 from patrol.domain.round import VisitOutcome
-from patrol.ports import Store
+from patrol.store import Store
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -8,7 +8,7 @@ import pytest
 from patrol.domain.case import CaseEntry, CaseEvent, CaseState
 from patrol.domain.levels import Level
 from patrol.domain.message import MOVES, STAMPS, DeliveryEvent, DeliveryState
-from patrol.ports import Store
+from patrol.store import Store
 
 LEASE_S = 30.0
 

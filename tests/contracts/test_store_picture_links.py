@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.picture_link import Opening
-from patrol.ports import Store
+from patrol.store import Store
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
 CASE, GRID = CaseId("C20261122-0007"), GridCode("620902104203001")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from patrol.domain.round import RoundBooks, RoundEvent, RoundState, Visit, VisitOutcome
-from patrol.ports import Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 
 def write(store: Store, work: Callable[[UnitOfWork], Any]) -> Any:

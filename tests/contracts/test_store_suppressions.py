@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from patrol.domain.suppression import Suppression
-from patrol.ports import Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 HOUR = timedelta(hours=1)
 

@@ -12,7 +12,7 @@ from patrol.domain.case import CaseEvent
 from patrol.domain.finding import FindingState
 from patrol.domain.ids import FindingId
 from patrol.domain.round import RoundEvent
-from patrol.ports import Store, UnitOfWork
+from patrol.store import Store, UnitOfWork
 
 SOON = timedelta(minutes=5)
 Change = Callable[[UnitOfWork, Any], object]

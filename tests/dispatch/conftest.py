@@ -19,10 +19,11 @@ from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.message import DeadLetter, OutboxMessage
 from patrol.domain.registry import Registry
 from patrol.review import confirm
+from patrol.store import Store
 from simulators import hamlet
 from simulators.broker import MemoryBroker
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 SITE = "shangba"
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -35,7 +36,7 @@ class House:
 
     registry: Registry = field(default_factory=hamlet.registry)
     clock: ManualClock = field(default_factory=lambda: ManualClock(hamlet.NOON))
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: Store = field(default_factory=new_store)
     broker: MemoryBroker = field(default_factory=MemoryBroker)
 
     def __post_init__(self) -> None:

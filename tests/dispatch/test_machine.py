@@ -40,7 +40,7 @@ from patrol.review import confirm
 from simulators import hamlet
 from simulators.broker import MemoryBroker
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 ZONE = ZoneInfo("Asia/Shanghai")
 CATEGORIES = ("blocking_vehicle", "dumping")
@@ -93,7 +93,7 @@ class Loop(RuleBasedStateMachine):
     def build(self, limits: SendLimits) -> None:
         self.registry = hamlet.registry()
         self.clock = ManualClock(hamlet.NOON)
-        self.store = MemoryStore()
+        self.store = new_store()
         self.broker = MemoryBroker()
         self.phone = Phone()
         self.broker.subscribe("patrol/v1/shangba/grid/+/case/+", self.phone.hear)

@@ -12,11 +12,12 @@ import pytest
 from patrol.dispatch.relay import LONGEST_WAIT_S, Relay, RelayOptions, backoff_s, waves
 from patrol.domain.ids import MessageKey
 from patrol.domain.message import OutboxMessage
-from patrol.ports import NotConnected, StoreUnavailable, UnitOfWork
+from patrol.ports import NotConnected
+from patrol.store import Store, StoreUnavailable, UnitOfWork
 from simulators import hamlet
 from simulators.broker import MemoryBroker
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 
 def message(number: int, topic: str = "", **more: Any) -> OutboxMessage:
@@ -34,7 +35,7 @@ def message(number: int, topic: str = "", **more: Any) -> OutboxMessage:
 class Post:
     """A store, a broker, and relays that come and go."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: Store = field(default_factory=new_store)
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     clock: ManualClock = field(default_factory=lambda: ManualClock(hamlet.NOON))
 
@@ -133,7 +134,7 @@ def test_a_message_whose_time_is_over_is_not_sent(post: Post) -> None:
 class ShakyStore:
     """A store that is away for some of its units of work."""
 
-    inner: MemoryStore
+    inner: Store
     away: set[int]  # which ones, counted from 0
     begun: int = 0
 

@@ -24,8 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from patrol.bench.farm import RunningFarm, running_farm
 from patrol.clock import SystemClock
 from patrol.domain.round import RoundBooks
-from patrol.ports import StoreUnavailable
-from patrol.store import open_store
+from patrol.store import StoreUnavailable, open_store
 from simulators.mosquitto import Mosquitto, find
 
 WITHIN_S = 60.0

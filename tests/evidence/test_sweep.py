@@ -7,8 +7,9 @@ from typing_extensions import override
 from patrol.domain.ids import CameraId, Sha256
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.evidence import Swept, sweep
+from patrol.store import Store
 from simulators.evidence import MemoryEvidence
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
 CAMERA = CameraId("62090204011327000001")
@@ -22,9 +23,7 @@ class StuckEvidence(MemoryEvidence):
         raise PermissionError(30, "Read-only file system")
 
 
-def stocked(
-    store: MemoryStore, evidence: MemoryEvidence, count: int, age: timedelta
-) -> list[Sha256]:
+def stocked(store: Store, evidence: MemoryEvidence, count: int, age: timedelta) -> list[Sha256]:
     names = [evidence.put(f"{age} {n}".encode()) for n in range(count)]
     pictures = tuple(
         StoredPicture(
@@ -43,13 +42,13 @@ def stocked(
     return names
 
 
-def indexed(store: MemoryStore, names: list[Sha256]) -> int:
+def indexed(store: Store, names: list[Sha256]) -> int:
     with store.begin() as uow:
         return sum(uow.pictures.get(name) is not None for name in names)
 
 
 def test_the_expired_go_and_the_others_stay() -> None:
-    store, evidence = MemoryStore(), MemoryEvidence()
+    store, evidence = new_store(), MemoryEvidence()
     old = stocked(store, evidence, 450, timedelta(days=1))
     new = stocked(store, evidence, 3, -timedelta(days=1))
     assert sweep(store, evidence, NOW) == Swept(deleted=450)
@@ -59,7 +58,7 @@ def test_the_expired_go_and_the_others_stay() -> None:
 
 
 def test_a_picture_already_gone_still_gets_its_line() -> None:
-    store, evidence = MemoryStore(), MemoryEvidence()
+    store, evidence = new_store(), MemoryEvidence()
     names = stocked(store, evidence, 2, timedelta(days=1))
     evidence.delete(names[0])  # killed between the file and the ledger
     assert sweep(store, evidence, NOW) == Swept(deleted=1, missing=1)
@@ -67,14 +66,14 @@ def test_a_picture_already_gone_still_gets_its_line() -> None:
 
 
 def test_what_cannot_be_removed_is_not_called_deleted() -> None:
-    store, evidence = MemoryStore(), StuckEvidence()
+    store, evidence = new_store(), StuckEvidence()
     names = stocked(store, evidence, 300, timedelta(days=1))
     assert sweep(store, evidence, NOW) == Swept(failed=300)
     assert indexed(store, names) == 300
 
 
 def test_the_oldest_samples_go_early_when_room_is_needed() -> None:
-    store, evidence = MemoryStore(), MemoryEvidence()
+    store, evidence = new_store(), MemoryEvidence()
     older = stocked(store, evidence, 5, timedelta(days=-1))
     newer = stocked(store, evidence, 5, timedelta(days=-2))
     assert sweep(store, evidence, NOW, most_bytes=10) == Swept()
@@ -83,7 +82,7 @@ def test_the_oldest_samples_go_early_when_room_is_needed() -> None:
 
 
 def test_what_a_case_stands_on_stays_however_little_room_there_is() -> None:
-    store, evidence = MemoryStore(), MemoryEvidence()
+    store, evidence = new_store(), MemoryEvidence()
     names = stocked(store, evidence, 4, timedelta(days=-1))
     with store.begin() as uow:
         uow.pictures.keep(names[0], purpose="before", until=NOW + timedelta(days=180))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from patrol.inference import ModelBroken, ModelMissing, ModelSpec, open_finder
 from patrol.inference.dynamic import with_free_sizes
-from patrol.ports.weights import Layout
+from patrol.inference.manifest import Layout
 
 F32 = NDArray[np.float32]
 Place = Callable[..., ModelSpec]

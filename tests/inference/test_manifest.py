@@ -3,7 +3,7 @@
 import pytest
 
 from patrol.inference import ManifestBroken, read_manifest, shipped
-from patrol.ports.weights import COCO80
+from patrol.inference.manifest import COCO80
 
 GOOD = """
 models:

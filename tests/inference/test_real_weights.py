@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from patrol.domain.zone import Zone
 from patrol.inference import DetectorUnavailable, ModelBroken, OnnxDetector, open_detector
-from patrol.ports.weights import InputSpec
+from patrol.inference.manifest import InputSpec
 from patrol.vision.objects import detect_closely
 
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")

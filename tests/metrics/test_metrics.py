@@ -13,11 +13,10 @@ from patrol.domain.ids import MessageKey, RoundId
 from patrol.domain.message import OutboxMessage
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
 from patrol.metrics import Heartbeats, Meters, MetricsFailed, serve
-from patrol.observed import ObservedStore
-from patrol.ports import StoreUnavailable
+from patrol.store import StoreUnavailable
 from simulators import hamlet
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 ROUND = RoundId("20261122-morning-1")
 
@@ -26,7 +25,7 @@ class Station:
     def __init__(self) -> None:
         self.clock = ManualClock(hamlet.NOON)
         self.meters = Meters()
-        self.store = ObservedStore(MemoryStore(), [self.meters.observe])
+        self.store = new_store([self.meters.observe])
         self.beats = Heartbeats(self.clock.monotonic_s)
         self.meters.watch_store(self.store, self.clock)
 
@@ -130,11 +129,10 @@ def test_no_metric_names_a_person_a_camera_or_a_grid(station: Station) -> None:
 
 
 def test_a_database_that_is_away_is_a_number_too(station: Station) -> None:
-    class Away:
-        def begin_read(self) -> Any:
-            raise StoreUnavailable("away")
+    def away() -> Any:
+        raise StoreUnavailable("away")
 
-    station.store._store = Away()  # type: ignore[assignment]  # only what is asked
+    station.store.begin_read = away  # type: ignore[method-assign]
     numbers = station.numbers()
     assert numbers["patrol_store_up"] == 0
     assert "patrol_outbox_waiting" not in numbers

@@ -27,12 +27,13 @@ from patrol.domain.ids import FindingId
 from patrol.domain.observation import Subject
 from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
 from patrol.review import confirm
+from patrol.store import Store
 from simulators import hamlet
 from simulators.habits import OBEDIENT, Habits, is_for_somebody_here, plan
 from simulators.leaders import Crowd, CrowdOptions
 from simulators.mosquitto import Mosquitto
 from simulators.operator import judge
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 SITE = "shangba"
 WAIT_S = 40.0
@@ -41,10 +42,10 @@ CATEGORIES = ("blocking_vehicle", "dumping", "sewage", "clutter", "obstruction",
 
 @dataclass
 class Centre:
-    """What `patrol run` keeps going, around a store in memory."""
+    """What `patrol run` keeps going, around a store of its own."""
 
     address: BrokerAddress
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: Store = field(default_factory=new_store)
     clock: SystemClock = field(default_factory=SystemClock)
     gone: set[tuple[str, str]] = field(default_factory=set)  # what leaders really removed
 

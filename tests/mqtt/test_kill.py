@@ -20,8 +20,7 @@ from patrol.dispatch import Relay, RelayOptions
 from patrol.domain.ids import MessageKey
 from patrol.domain.message import OutboxMessage
 from patrol.mqtt import BrokerAddress, MqttPublisher
-from patrol.ports import Store
-from patrol.store import open_store
+from patrol.store import Store, open_store
 from simulators.mosquitto import Mosquitto
 
 WAIT_S = 30.0

@@ -16,7 +16,7 @@ from patrol.domain.message import OutboxMessage
 from patrol.mqtt import BrokerAddress, MqttPublisher, MqttService
 from patrol.mqtt.address import Protocol
 from patrol.mqtt.embedded import EmbeddedBroker
-from patrol.ports import StoreUnavailable
+from patrol.store import StoreUnavailable
 from simulators import hamlet
 from simulators.mosquitto import Mosquitto
 

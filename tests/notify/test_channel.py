@@ -21,7 +21,7 @@ from simulators import hamlet
 from simulators.broker import MemoryBroker
 from simulators.clock import ManualClock
 from simulators.receiver import Receiver, receiving
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 pytest.importorskip("apprise")
 # One of Apprise's plugins imports it where it still exists.
@@ -90,7 +90,7 @@ def test_an_urgent_case_that_no_device_received_reaches_the_gateway_within_its_c
     gateway: Receiver,
 ) -> None:
     """From the confirmation to the HTTP request: level I, three minutes, nobody's device."""
-    registry, store, clock = hamlet.registry(), MemoryStore(), ManualClock(hamlet.NOON)
+    registry, store, clock = hamlet.registry(), new_store(), ManualClock(hamlet.NOON)
     leader = replace(registry.people[PersonId("leader")], phone="13800000001")
     registry = replace(registry, people={**registry.people, leader.id: leader})
     wire = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)

@@ -20,8 +20,8 @@ from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.levels import Level
 from patrol.domain.opening import open_from_ground
 from patrol.mqtt.accounts import write
-from patrol.ports import Store
 from patrol.settings import load_site
+from patrol.store import Store
 from simulators.mosquitto import Mosquitto, find, free_port
 from simulators.receiver import Receiver, receiving
 

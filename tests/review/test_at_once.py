@@ -12,9 +12,8 @@ from patrol.dispatch import Wire
 from patrol.domain.account import Claim
 from patrol.domain.finding import AlreadyDecided, Finding, FindingState
 from patrol.domain.ids import FindingId
-from patrol.ports import Store, UnitOfWork
 from patrol.review import confirm, dismiss, unsure
-from patrol.store import open_store
+from patrol.store import Store, UnitOfWork, open_store
 from simulators import hamlet
 
 NOON = hamlet.NOON

@@ -17,8 +17,9 @@ from patrol.domain.levels import Level
 from patrol.domain.message import OutboxMessage
 from patrol.domain.observation import Subject
 from patrol.review import UnknownCategory, confirm, dismiss, queue, unsure
+from patrol.store import Store
 from simulators import hamlet
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 NOON = hamlet.NOON
 REGISTRY = hamlet.registry()
@@ -27,20 +28,20 @@ F1 = FindingId("F000001")
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    store = MemoryStore()
+def store() -> Store:
+    store = new_store()
     add(store, hamlet.finding())
     return store
 
 
-def add(store: MemoryStore, *findings: Finding) -> None:
+def add(store: Store, *findings: Finding) -> None:
     with store.begin() as uow:
         for finding in findings:
             uow.findings.add(finding)
         uow.commit()
 
 
-def decide(store: MemoryStore, finding: str = F1, by: str = "op", **more: Any) -> Case:
+def decide(store: Store, finding: str = F1, by: str = "op", **more: Any) -> Case:
     with store.begin() as uow:
         case = confirm(
             uow,
@@ -55,12 +56,12 @@ def decide(store: MemoryStore, finding: str = F1, by: str = "op", **more: Any) -
     return case
 
 
-def finding_of(store: MemoryStore, finding: str = F1) -> Finding:
+def finding_of(store: Store, finding: str = F1) -> Finding:
     with store.begin_read() as uow:
         return uow.findings.get(FindingId(finding))
 
 
-def test_a_confirmed_finding_becomes_a_case_and_a_word_about_it(store: MemoryStore) -> None:
+def test_a_confirmed_finding_becomes_a_case_and_a_word_about_it(store: Store) -> None:
     case = decide(store)
     assert case.id == "C20261122-0001"
     assert (case.state, case.finding, case.grid) == (CaseState.DISPATCHED, F1, hamlet.GROUP)
@@ -80,7 +81,7 @@ class Speechless(Wire):
         raise RuntimeError("no words")
 
 
-def test_decision_case_and_word_stand_or_fall_together(store: MemoryStore) -> None:
+def test_decision_case_and_word_stand_or_fall_together(store: Store) -> None:
     mute = Speechless(site="shangba", zone=WIRE.zone, registry=REGISTRY)
     with pytest.raises(RuntimeError):
         decide(store, announcer=mute)
@@ -91,14 +92,14 @@ def test_decision_case_and_word_stand_or_fall_together(store: MemoryStore) -> No
     assert decide(store).id == "C20261122-0001", "and no number is lost"
 
 
-def test_the_number_is_of_the_local_day(store: MemoryStore) -> None:
+def test_the_number_is_of_the_local_day(store: Store) -> None:
     add(store, hamlet.finding("F2", camera=hamlet.SECOND_CAMERA))
     evening = NOON.replace(hour=15, minute=59)  # 23:59 in the town
     assert decide(store, now=evening).id == "C20261122-0001"
     assert decide(store, "F2", now=evening + timedelta(minutes=2)).id == "C20261123-0001"
 
 
-def test_the_second_hears_who_was_first(store: MemoryStore) -> None:
+def test_the_second_hears_who_was_first(store: Store) -> None:
     decide(store, by="wang")
     for again in (
         lambda: decide(store, by="li"),
@@ -110,14 +111,14 @@ def test_the_second_hears_who_was_first(store: MemoryStore) -> None:
         assert "2026-11-22T04:00:00Z" in str(said.value)
 
 
-def dismissed(store: MemoryStore, by: str = "op", reason: str = "shadow") -> Finding:
+def dismissed(store: Store, by: str = "op", reason: str = "shadow") -> Finding:
     with store.begin() as uow:
         done = dismiss(uow, F1, by=by, now=NOON, reason=reason)
         uow.commit()
     return done
 
 
-def test_a_dismissal_needs_its_reason(store: MemoryStore) -> None:
+def test_a_dismissal_needs_its_reason(store: Store) -> None:
     with pytest.raises(ValueError, match="shadow"):
         dismissed(store, reason="  ")
     assert dismissed(store, reason="shadow").state is FindingState.DISMISSED
@@ -126,7 +127,7 @@ def test_a_dismissal_needs_its_reason(store: MemoryStore) -> None:
         decide(store)
 
 
-def test_unsure_stays_in_the_queue_for_another_pair_of_eyes(store: MemoryStore) -> None:
+def test_unsure_stays_in_the_queue_for_another_pair_of_eyes(store: Store) -> None:
     with store.begin() as uow:
         unsure(uow, F1, by="wang", now=NOON, reason="太远看不清")
         uow.commit()
@@ -136,20 +137,20 @@ def test_unsure_stays_in_the_queue_for_another_pair_of_eyes(store: MemoryStore) 
     assert decide(store, by="li").finding == F1
 
 
-def test_another_category_and_level_may_be_chosen(store: MemoryStore) -> None:
+def test_another_category_and_level_may_be_chosen(store: Store) -> None:
     case = decide(store, category="obstruction", level=Level.URGENT, note="树倒了")
     assert (case.category, case.level, case.note) == ("obstruction", Level.URGENT, "树倒了")
     assert case.ladder_due_at == NOON + timedelta(minutes=3)
     assert finding_of(store).category == "obstruction"
 
 
-def test_a_category_that_is_none_changes_nothing(store: MemoryStore) -> None:
+def test_a_category_that_is_none_changes_nothing(store: Store) -> None:
     with pytest.raises(UnknownCategory, match="blocking_vehicle"):
         decide(store, category="beehive")
     assert finding_of(store).is_open
 
 
-def test_the_same_camera_and_category_is_the_same_case(store: MemoryStore) -> None:
+def test_the_same_camera_and_category_is_the_same_case(store: Store) -> None:
     first = decide(store)
     add(store, hamlet.finding("F2"))
     merged = decide(store, "F2")
@@ -170,13 +171,13 @@ def test_the_same_camera_and_category_is_the_same_case(store: MemoryStore) -> No
         pytest.param({"category": "dumping"}, id="another category"),
     ],
 )
-def test_anything_else_is_a_case_of_its_own(store: MemoryStore, other: dict[str, Any]) -> None:
+def test_anything_else_is_a_case_of_its_own(store: Store, other: dict[str, Any]) -> None:
     first = decide(store)
     add(store, hamlet.finding("F2", **other))
     assert decide(store, "F2").id != first.id
 
 
-def test_after_the_case_has_ended_it_is_a_new_one(store: MemoryStore) -> None:
+def test_after_the_case_has_ended_it_is_a_new_one(store: Store) -> None:
     first = decide(store)
     with store.begin() as uow:
         voided = first.move(CaseEvent.VOID, at=NOON, by="op", note="x")
@@ -186,7 +187,7 @@ def test_after_the_case_has_ended_it_is_a_new_one(store: MemoryStore) -> None:
     assert decide(store, "F2").id == CaseId("C20261122-0002")
 
 
-def test_an_unknown_finding_is_a_key_error(store: MemoryStore) -> None:
+def test_an_unknown_finding_is_a_key_error(store: Store) -> None:
     with pytest.raises(KeyError):
         decide(store, "F999999")
 
@@ -200,7 +201,7 @@ def test_the_queue_brings_the_worst_first_and_yards_before_lenses() -> None:
         hamlet.finding("e", level=Level.ORDINARY, score=1.0, subject=Subject.EQUIPMENT),
         hamlet.finding("f", level=Level.NOTE, score=1.0),
     ]
-    store = MemoryStore()
+    store = new_store()
     add(store, *random.Random(1).sample(ordered, len(ordered)))
     with store.begin_read() as uow:
         lines = queue(uow, NOON)
@@ -208,7 +209,7 @@ def test_the_queue_brings_the_worst_first_and_yards_before_lenses() -> None:
     assert [line.place for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_two_queues_can_be_had_apart(store: MemoryStore) -> None:
+def test_the_two_queues_can_be_had_apart(store: Store) -> None:
     add(store, hamlet.finding("F2", subject=Subject.EQUIPMENT))
     with store.begin_read() as uow:
         assert [x.finding.id for x in queue(uow, NOON, subject=Subject.EQUIPMENT)] == ["F2"]

@@ -12,7 +12,7 @@ from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.review import queue
 from simulators import hamlet
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 NOON = hamlet.NOON
 DAY = timedelta(days=1)
@@ -23,7 +23,7 @@ Past = tuple[Decision, str, timedelta]
 
 def why(*past: Past, **fields: Any) -> str:
     """Why the one that waits stands there, after what was decided so long ago about others."""
-    store = MemoryStore()
+    store = new_store()
     with store.begin() as uow:
         for number, (decision, by, ago) in enumerate(past):
             known = replace(
@@ -55,7 +55,7 @@ def test_the_reason_is_in_words(past: list[Past], fields: dict[str, Any], said: 
 
 
 def test_a_camera_that_was_right_comes_before_one_that_was_not() -> None:
-    store = MemoryStore()
+    store = new_store()
     cameras = hamlet.CAMERA, hamlet.SECOND_CAMERA
     with store.begin() as uow:
         for number in range(8):
@@ -71,7 +71,7 @@ def test_a_camera_that_was_right_comes_before_one_that_was_not() -> None:
 
 
 def test_a_key_site_comes_first_where_the_registry_is_known() -> None:
-    store = MemoryStore()
+    store = new_store()
     known = hamlet.registry().cameras
     key = {hamlet.SECOND_CAMERA: replace(known[hamlet.SECOND_CAMERA], priority=Priority.KEY)}
     with store.begin() as uow:

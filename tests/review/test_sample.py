@@ -22,8 +22,9 @@ from patrol.report.documents import finding_document
 from patrol.review import BlindSample, age, confirm, dismiss, queue, settle_probe
 from patrol.review.sample import BY_EYE, KIND, choose, share_of
 from patrol.review.teach import dismiss_and_teach
+from patrol.store import Store
 from simulators import hamlet
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 NOON = hamlet.NOON
 ROUND = RoundId("20261122-morning-1")
@@ -67,7 +68,7 @@ def visit(of: CameraId, outcome: VisitOutcome) -> Visit:
     )
 
 
-def walk(store: MemoryStore, sampler: BlindSample, cameras: int = 60) -> list[Finding]:
+def walk(store: Store, sampler: BlindSample, cameras: int = 60) -> list[Finding]:
     """A round: every sixth camera has a change that the machine proposes, the rest is normal."""
     planned = list(CAMERAS)[:cameras]
     a_round = Round(
@@ -116,8 +117,8 @@ def a_sample(seed: int = 1, **said: Any) -> BlindSample:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def store() -> Store:
+    return new_store()
 
 
 @pytest.mark.parametrize(
@@ -129,14 +130,14 @@ def store() -> MemoryStore:
         pytest.param(60, 1.0, 50, id="all that was normal, and nothing that was not"),
     ],
 )
-def test_how_many_are_drawn(store: MemoryStore, cameras: int, share: float, expected: int) -> None:
+def test_how_many_are_drawn(store: Store, cameras: int, share: float, expected: int) -> None:
     leads = walk(store, a_sample(share=share), cameras)
     assert len({lead.camera for lead in leads}) == len(leads)
     assert abs(len(leads) - expected) <= (1 if 0 < share < 1 and expected else 0)
     assert all(int(lead.camera[-6:]) % 6 != 1 for lead in leads), "only what was found normal"
 
 
-def test_whoever_was_not_looked_at_for_longest_comes_first(store: MemoryStore) -> None:
+def test_whoever_was_not_looked_at_for_longest_comes_first(store: Store) -> None:
     with store.begin() as uow:
         for number, ident in enumerate(list(CAMERAS)[:52]):  # a person saw all but the last eight
             at = NOON - timedelta(days=1 + number)
@@ -150,7 +151,7 @@ def test_whoever_was_not_looked_at_for_longest_comes_first(store: MemoryStore) -
     assert drawn <= set(list(CAMERAS)[52:])
 
 
-def test_offline_cameras_do_not_stand_before_all_others_for_ever(store: MemoryStore) -> None:
+def test_offline_cameras_do_not_stand_before_all_others_for_ever(store: Store) -> None:
     with store.begin() as uow:
         for ident in list(CAMERAS)[:30]:
             uow.health.put(ident, "offline", NOON, "unreachable")
@@ -163,7 +164,7 @@ def test_offline_cameras_do_not_stand_before_all_others_for_ever(store: MemorySt
     assert set(picked) <= set(list(CAMERAS)[30:])
 
 
-def test_nothing_that_is_shown_gives_it_away(store: MemoryStore) -> None:
+def test_nothing_that_is_shown_gives_it_away(store: Store) -> None:
     """Not the queue's order, not a number, not a word, in JSON or in the API's document."""
     sample = {lead.id for lead in walk(store, a_sample(share=0.2))}
     with store.begin_read() as uow:
@@ -188,7 +189,7 @@ def test_nothing_that_is_shown_gives_it_away(store: MemoryStore) -> None:
     assert max(of_samples) <= 1.0
 
 
-def test_its_score_is_one_that_such_a_lead_had_lately(store: MemoryStore) -> None:
+def test_its_score_is_one_that_such_a_lead_had_lately(store: Store) -> None:
     with store.begin() as uow:
         for number in (1, 2):
             lead = hamlet.finding(f"X{number}", camera=camera_id(70 + number), category=KIND)
@@ -198,7 +199,7 @@ def test_its_score_is_one_that_such_a_lead_had_lately(store: MemoryStore) -> Non
 
 
 def test_it_has_the_level_and_the_category_that_the_site_gives_such_a_change(
-    store: MemoryStore,
+    store: Store,
 ) -> None:
     leads = walk(store, a_sample(level=Level.PRESSING, category="other"))
     assert {(lead.level, lead.category, lead.kind) for lead in leads} == {
@@ -214,7 +215,7 @@ def test_a_share_is_rounded_down(count: int, share: float, drawn: int) -> None:
     assert share_of(count, share) == drawn
 
 
-def test_where_something_waits_or_is_open_nothing_is_drawn(store: MemoryStore) -> None:
+def test_where_something_waits_or_is_open_nothing_is_drawn(store: Store) -> None:
     """The queue says of a lead that a case is open at its camera: of a machine's it never is."""
     with store.begin() as uow:
         for number in range(2, 60):
@@ -226,13 +227,13 @@ def test_where_something_waits_or_is_open_nothing_is_drawn(store: MemoryStore) -
     assert {lead.camera for lead in walk(store, a_sample(share=1.0))} == {camera_id(60)}
 
 
-def test_a_machines_lead_is_never_counted_into_a_sample(store: MemoryStore) -> None:
+def test_a_machines_lead_is_never_counted_into_a_sample(store: Store) -> None:
     lead = walk(store, a_sample())[0]
     with store.begin_read() as uow:
         assert uow.findings.open_like(lead.camera, KIND) is None
 
 
-def test_confirmed_it_is_a_case_like_any_other(store: MemoryStore) -> None:
+def test_confirmed_it_is_a_case_like_any_other(store: Store) -> None:
     lead = walk(store, a_sample())[0]
     with store.begin() as uow:
         case = confirm(
@@ -246,7 +247,7 @@ def test_confirmed_it_is_a_case_like_any_other(store: MemoryStore) -> None:
     assert (decided.state, decided.origin) == (FindingState.CONFIRMED, Origin.SAMPLE)
 
 
-def test_the_miss_rate_comes_from_the_drawn_alone(store: MemoryStore) -> None:
+def test_the_miss_rate_comes_from_the_drawn_alone(store: Store) -> None:
     leads = walk(store, a_sample())
     with store.begin() as uow:
         for lead in leads[1:3]:
@@ -263,7 +264,7 @@ def test_the_miss_rate_comes_from_the_drawn_alone(store: MemoryStore) -> None:
     assert {one.last_at for one in records.values()} == {NOON}, "and yet somebody looked"
 
 
-def test_its_dismissal_teaches_nothing(store: MemoryStore) -> None:
+def test_its_dismissal_teaches_nothing(store: Store) -> None:
     lead = walk(store, a_sample())[0]
     with store.begin() as uow:
         done = dismiss_and_teach(uow, lead.id, by="op", now=NOON, reason="known_object")
@@ -271,7 +272,7 @@ def test_its_dismissal_teaches_nothing(store: MemoryStore) -> None:
     assert done.taught is None
 
 
-def test_undecided_it_ages_like_any_other_and_is_no_verdict(store: MemoryStore) -> None:
+def test_undecided_it_ages_like_any_other_and_is_no_verdict(store: Store) -> None:
     leads = walk(store, a_sample())
     aged = {one.id for one in age(store, NOON + timedelta(days=3))}
     assert {lead.id for lead in leads} <= aged
@@ -279,7 +280,7 @@ def test_undecided_it_ages_like_any_other_and_is_no_verdict(store: MemoryStore) 
         assert judged(uow.findings.of_round(ROUND), Origin.SAMPLE).decided == 0
 
 
-def test_known_positives_are_shown_again_and_kept_out_of_everything(store: MemoryStore) -> None:
+def test_known_positives_are_shown_again_and_kept_out_of_everything(store: Store) -> None:
     ident = camera_id(2)
     with store.begin() as uow:
         uow.pictures.add(picture(ident))

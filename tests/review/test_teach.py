@@ -8,15 +8,16 @@ import pytest
 from patrol.domain.finding import AlreadyDecided, FindingState
 from patrol.domain.observation import Box
 from patrol.review.teach import Dismissed, dismiss_and_teach
+from patrol.store import Store
 from simulators import hamlet
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 HERE: Box = (0.4, 0.4, 0.2, 0.2)
 AROUND: Box = (0.35, 0.35, 0.3, 0.3)
 DAY = timedelta(days=1)
 
 
-def dismissed(store: MemoryStore, reason: str, box: Box | None = HERE) -> Dismissed:
+def dismissed(store: Store, reason: str, box: Box | None = HERE) -> Dismissed:
     lead = replace(hamlet.finding(), box=box)
     with store.begin() as uow:
         uow.findings.add(lead)
@@ -37,7 +38,7 @@ def dismissed(store: MemoryStore, reason: str, box: Box | None = HERE) -> Dismis
 def test_the_reason_decides_what_is_held_back(
     reason: str, box: Box | None, area: Box | None, lasts: timedelta
 ) -> None:
-    store = MemoryStore()
+    store = new_store()
     done = dismissed(store, reason, box)
     assert done.finding.state is FindingState.DISMISSED
     with store.begin_read() as uow:
@@ -51,14 +52,14 @@ def test_the_reason_decides_what_is_held_back(
 
 @pytest.mark.parametrize("reason", ["duplicate", "other", "看过了,是邻居的车"])
 def test_what_is_not_understood_teaches_nothing(reason: str) -> None:
-    store = MemoryStore()
+    store = new_store()
     assert dismissed(store, reason).taught is None
     with store.begin_read() as uow:
         assert uow.suppressions.list() == []
 
 
 def test_who_comes_second_teaches_nothing() -> None:
-    store = MemoryStore()
+    store = new_store()
     dismissed(store, "shadow")
     with store.begin() as uow, pytest.raises(AlreadyDecided):
         dismiss_and_teach(uow, hamlet.finding().id, by="li", now=hamlet.NOON, reason="known_object")

@@ -29,8 +29,8 @@ from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
 from simulators import hamlet
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
 from streams.model import StreamChoice, VisitOptions
+from tests.support.store import new_store
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
@@ -57,7 +57,7 @@ def registry() -> Registry:
 def house(rig: Any, registry: Registry) -> RoundHouse:
     wire = Wire(site="shangba", zone=ZONE, registry=registry)
     return RoundHouse(
-        store=MemoryStore(),
+        store=new_store(),
         clock=ManualClock(NOON),
         zone=ZONE,
         cameras=lambda: registry.cameras,

@@ -24,7 +24,7 @@ from patrol.domain.round import PatrolPlan, RoundBooks, RoundState
 from patrol.domain.rules import Rules
 from patrol.domain.stoppage import Scope
 from patrol.lock import exclusive
-from patrol.ports import Busy, EvidenceFull, Store
+from patrol.ports import Busy, EvidenceFull
 from patrol.rounds.begin import NOT_IN_WINDOW, Paused
 from patrol.rounds.conduct import Conductor, RoundHouse
 from patrol.rounds.due import NOT_RUNNING
@@ -33,9 +33,10 @@ from patrol.rounds.keeper import MISSED_REASON, Keeper
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
 from patrol.rounds.summary import summarise
+from patrol.store import Store
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
 from streams.model import StreamChoice, VisitOptions
+from tests.support.store import new_store
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 HOUR = timedelta(hours=1)
@@ -58,7 +59,7 @@ def house(rig: Any, town: list[Camera]) -> RoundHouse:
         keep_evidence=timedelta(days=1),
     )
     return RoundHouse(
-        store=MemoryStore(),
+        store=new_store(),
         clock=SystemClock(),
         zone=SHANGHAI,
         cameras=lambda: {camera.id: camera for camera in town},

@@ -23,9 +23,10 @@ from patrol.rounds.health import HealthDesk
 from patrol.rounds.keeper import Keeper
 from patrol.rounds.record import RecordPolicy
 from patrol.rounds.seats import Caps
+from patrol.store import Store
 from simulators.clock import ManualClock
-from simulators.store import MemoryStore
 from streams.model import StreamChoice, VisitOptions
+from tests.support.store import new_store
 
 ZONE = ZoneInfo("Asia/Shanghai")
 START = datetime(2027, 2, 1, 1, 30, tzinfo=UTC)  # 09:30 in the town: a morning round is due
@@ -55,7 +56,7 @@ CALENDAR = Calendar(
 EMPTY = Registry(cameras={}, tree=GridTree(grids={}), people={})
 
 
-def a_keeper(store: MemoryStore, clock: ManualClock, visitor: Any) -> Keeper:
+def a_keeper(store: Store, clock: ManualClock, visitor: Any) -> Keeper:
     wire = Wire(site="shangba", zone=ZONE, registry=EMPTY)
     house = RoundHouse(
         store=store,
@@ -101,7 +102,7 @@ STEPS = st.lists(
 )
 @given(STEPS)
 def test_no_day_is_simply_absent(rig: Any, steps: list[tuple[str, int]]) -> None:
-    store, clock = MemoryStore(), ManualClock(START)
+    store, clock = new_store(), ManualClock(START)
     keeper = a_keeper(store, clock, rig.visitor)
     keeper.ring()
     for what, hours in [*steps, ("restart", 24)]:

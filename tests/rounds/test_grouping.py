@@ -25,7 +25,7 @@ from patrol.rounds.judge import Judged
 from patrol.rounds.record import RecordPolicy, record
 from patrol.vision.change.grouping import KIND
 from patrol.vision.change.model import Cause
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 HALF_A_DAY = timedelta(hours=12)
@@ -63,7 +63,7 @@ class Town:
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=180),
         )
-        self.store = MemoryStore()
+        self.store = new_store()
         self.rounds = 0
 
     @property

@@ -18,7 +18,7 @@ from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.domain.trouble import TroubleKind
 from patrol.rounds.health import HealthDesk, note_visit
 from patrol.rounds.outages import COVERED, RECOVERED, settle
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 TOWN, VILLAGE, OTHER = (GridCode(f"620902104{n}000") for n in ("000", "203", "204"))
@@ -59,7 +59,7 @@ class Shift:
     """Rounds half a day apart over a few cameras; answers with what was told on MQTT."""
 
     def __init__(self, *cameras: Camera) -> None:
-        self.store = MemoryStore()
+        self.store = new_store()
         self.cameras = {camera.id: camera for camera in cameras}
         registry = Registry(cameras=self.cameras, tree=TREE, people={})
         wire = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)

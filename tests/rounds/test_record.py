@@ -16,12 +16,12 @@ from patrol.domain.registry import Registry
 from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.domain.rules import Rule, Rules
 from patrol.domain.zone import PictureAreas, Zone
-from patrol.ports import UnitOfWork
 from patrol.rounds.health import HealthDesk
 from patrol.rounds.judge import Judged
 from patrol.rounds.progress import Recorded
 from patrol.rounds.record import RecordPolicy, record
-from simulators.store import MemoryStore
+from patrol.store import UnitOfWork
+from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 CAMERA = CameraId("62090210401327000001")
@@ -54,7 +54,7 @@ class Desk:
     """Writes visits of successive rounds, as the conductor does."""
 
     def __init__(self, rules: Rules | None = None, zone: Zone = GATE) -> None:
-        self.store = MemoryStore()
+        self.store = new_store()
         self.camera = a_camera(zone)
         self.urgent: list[FindingId] = []
         self.policy = RecordPolicy(

@@ -8,10 +8,11 @@ import pytest
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.round import VisitOutcome
-from patrol.ports import EvidenceFull, StoreFull
+from patrol.ports import EvidenceFull
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.seats import Caps
 from patrol.rounds.walk import Walk, WalkEnd
+from patrol.store import StoreFull
 from streams.errors import RefusedUs, StreamError, Unreachable, WentSilent
 from streams.model import Sample
 

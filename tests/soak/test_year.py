@@ -14,11 +14,11 @@ from patrol.rounds import conduct
 from patrol.rounds.conduct import Conductor
 from patrol.store import check, open_store
 from simulators import year, year_life
-from simulators.store import MemoryStore
 from simulators.year import PROMISE_S, play, town
 from simulators.year_books import Outcome
 from simulators.year_life import Year
 from simulators.year_paper import Paper
+from tests.support.store import new_store
 
 
 def check_year(outcome: Outcome) -> None:
@@ -34,13 +34,13 @@ def check_year(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_four_days_in_memory(tmp_path: Path, seed: int) -> None:
-    check_year(play(MemoryStore(), town(tmp_path, seed, cameras=104), seed=seed, days=4))
+def test_four_days(tmp_path: Path, seed: int) -> None:
+    check_year(play(new_store(), town(tmp_path, seed, cameras=104), seed=seed, days=4))
 
 
 def test_the_same_seed_is_the_same_year(tmp_path: Path) -> None:
     def once() -> dict[str, Any]:
-        outcome = play(MemoryStore(), town(tmp_path, 3, cameras=104), seed=3, days=1)
+        outcome = play(new_store(), town(tmp_path, 3, cameras=104), seed=3, days=1)
         return {name: getattr(outcome, name) for name in ("findings", "cases", "inbox", "heard")}
 
     assert once() == once()
@@ -82,7 +82,7 @@ def test_books_that_do_not_balance_are_noticed(
     if name == "age":
         monkeypatch.setattr(Year, "_review", lambda *_: None)
     days = {"age": 5, "sweep": 9}.get(name, 2)
-    outcome = play(MemoryStore(), town(tmp_path, 5, cameras=60), seed=5, days=days)
+    outcome = play(new_store(), town(tmp_path, 5, cameras=60), seed=5, days=days)
     assert [problem for problem in outcome.problems if said in problem], outcome.problems[:5]
 
 

@@ -28,7 +28,7 @@ from patrol.domain.round import (
     Visit,
     VisitOutcome,
 )
-from patrol.store import SqlStore, SqlUnit, open_store
+from patrol.store import Store, UnitOfWork, open_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 CAMERAS = [CameraId(f"62090204011327{number:06d}") for number in range(1, 6)]
@@ -48,7 +48,7 @@ def _picture(camera: CameraId) -> StoredPicture:
     )
 
 
-def _walk(unit: SqlUnit) -> None:
+def _walk(unit: UnitOfWork) -> None:
     a_round = Round(
         id=RoundId("20261122-morning-1"),
         plan="morning",
@@ -79,7 +79,7 @@ def _walk(unit: SqlUnit) -> None:
     unit.rounds.put(a_round.move(RoundEvent.FINISH, at=NOW))
 
 
-def _confirm(unit: SqlUnit) -> None:
+def _confirm(unit: UnitOfWork) -> None:
     finding = Finding(
         id=FindingId("F000001"),
         camera=CAMERAS[0],
@@ -125,14 +125,14 @@ def _confirm(unit: SqlUnit) -> None:
         unit.outbox.add(message)
 
 
-def _look(unit: SqlUnit) -> None:
+def _look(unit: UnitOfWork) -> None:
     for number in range(3):
         unit.access.append(at=NOW, who="值班员", what="view", camera=CAMERAS[0], why=f"{number}")
         unit.pictures.deleted(_picture(CAMERAS[number]).sha256, NOW + timedelta(days=30 + number))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def furnished(request: pytest.FixtureRequest) -> Iterator[SqlStore]:
+def furnished(request: pytest.FixtureRequest) -> Iterator[Store]:
     """A store after a day: a finished round, a case under way, looks, deletions, three messages."""
     url: str = request.getfixturevalue(f"{request.param}_database")
     with open_store(url) as store:

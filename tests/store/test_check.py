@@ -12,13 +12,12 @@ from patrol.domain.handover import Signature
 from patrol.domain.ids import CameraId
 from patrol.domain.stoppage import Scope
 from patrol.domain.trouble import Trouble, TroubleKind
-from patrol.ports import StoreUnavailable
-from patrol.store import SqlStore, check
+from patrol.store import Store, StoreUnavailable, check
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 
 
-def test_a_sound_store_has_no_problem(furnished: SqlStore) -> None:
+def test_a_sound_store_has_no_problem(furnished: Store) -> None:
     assert check(furnished) == []
 
 
@@ -119,7 +118,7 @@ def test_a_sound_store_has_no_problem(furnished: SqlStore) -> None:
         ),
     ],
 )
-def test_what_somebody_broke_is_named(furnished: SqlStore, damage: str, said: str) -> None:
+def test_what_somebody_broke_is_named(furnished: Store, damage: str, said: str) -> None:
     with furnished.begin() as unit:
         unit.db.run(text(damage))
         unit.commit()
@@ -129,7 +128,7 @@ def test_what_somebody_broke_is_named(furnished: SqlStore, damage: str, said: st
     assert not any("s3cret" in problem for problem in problems)
 
 
-def test_a_stuck_lease_is_named(furnished: SqlStore) -> None:
+def test_a_stuck_lease_is_named(furnished: Store) -> None:
     leased = (
         "UPDATE outbox SET lease_holder = 'dead', lease_until = '2026-11-22T01:00:00.000000Z'"
         " WHERE key = 'key-0'"
@@ -170,7 +169,7 @@ def test_what_is_no_database_is_unavailable(tmp_path: Path) -> None:
         check(f"sqlite:///{file}")
 
 
-def sign(furnished: SqlStore) -> None:
+def sign(furnished: Store) -> None:
     with furnished.begin() as unit:
         for who, to in (("甲", "乙"), ("乙", "")):
             unit.handovers.append(
@@ -216,7 +215,7 @@ def sign(furnished: SqlStore) -> None:
         pytest.param("UPDATE troubles SET kind = 'x'", "no trouble can be", id="trouble"),
     ],
 )  # fmt: skip
-def test_the_shift_s_books(furnished: SqlStore, damage: str, said: str) -> None:
+def test_the_shift_s_books(furnished: Store, damage: str, said: str) -> None:
     sign(furnished)
     with furnished.begin() as unit:
         unit.db.run(text(damage.replace(":", "\\:")))

@@ -3,16 +3,12 @@
 The model is written from the port's words, not from an implementation: who holds what until when.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import ClassVar
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,9 +21,8 @@ from typing_extensions import override
 
 from patrol.domain.ids import MessageKey
 from patrol.domain.message import MOVES, DeliveryEvent, DeliveryState, OutboxMessage
-from patrol.ports import Store
-from patrol.store import check, open_store
-from simulators.store import MemoryStore
+from patrol.store import Store, check
+from tests.support.store import new_store
 
 LEASE_S = 30
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -126,35 +121,20 @@ class OutboxMachine(RuleBasedStateMachine):
         self.stack.close()
 
 
-def _memory(_stack: ExitStack) -> Store:
-    return MemoryStore()
+def _sound_store(stack: ExitStack) -> Store:
+    store = new_store()
+    stack.callback(lambda: _assert_sound(store))
+    return store
 
 
-def _sqlite_copies(template: Path) -> Callable[[ExitStack], Store]:
-    def copy(stack: ExitStack) -> Store:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        url = f"sqlite:///{folder}/patrol.db"
-        shutil.copyfile(template, f"{folder}/patrol.db")
-        stack.callback(lambda: _assert_sound(url))
-        return stack.enter_context(open_store(url))
-
-    return copy
+def _assert_sound(store: Store) -> None:
+    assert check(store) == []
 
 
-def _assert_sound(url: str) -> None:
-    assert check(url) == []
-
-
-@pytest.mark.parametrize(("kind", "examples"), [("memory", 60), ("sqlite", 25)])
-def test_the_outbox_keeps_its_promises(
-    kind: str, examples: int, request: pytest.FixtureRequest
-) -> None:
-    make = _memory
-    if kind == "sqlite":
-        make = _sqlite_copies(request.getfixturevalue("_sqlite_template"))
-    machine = type("Machine", (OutboxMachine,), {"make_store": staticmethod(make)})
+def test_the_outbox_keeps_its_promises() -> None:
+    machine = type("Machine", (OutboxMachine,), {"make_store": staticmethod(_sound_store)})
     limits = settings(
-        max_examples=examples,
+        max_examples=60,
         stateful_step_count=30,
         deadline=None,
         derandomize=True,

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from patrol.domain.ids import CameraId, CaseId, FindingId, MessageKey, RoundId
 from patrol.domain.message import DeliveryEvent
 from patrol.domain.round import Visit, VisitOutcome
-from patrol.store import SqlUnit, open_store
+from patrol.store import UnitOfWork, open_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 CAMERA, ROUND = CameraId("6" * 20), RoundId("r")
 VISIT = Visit(
     round=ROUND, camera=CAMERA, outcome=VisitOutcome.NORMAL, started_at=NOW, finished_at=NOW
 )
-POLLED: dict[str, tuple[Callable[[SqlUnit], Any], str]] = {
+POLLED: dict[str, tuple[Callable[[UnitOfWork], Any], str]] = {
     "pending": (lambda unit: unit.rounds.pending(ROUND), "ix_visits_waiting"),
     "latest visits": (
         lambda unit: unit.rounds.latest_visits(CAMERA),
@@ -77,7 +77,7 @@ POLLED: dict[str, tuple[Callable[[SqlUnit], Any], str]] = {
 
 
 @contextmanager
-def plans_of(unit: SqlUnit) -> Iterator[list[str]]:
+def plans_of(unit: UnitOfWork) -> Iterator[list[str]]:
     """The query plans of what the unit executes in the block."""
     connection = unit.db._connection
     plans: list[str] = []

@@ -11,7 +11,7 @@ import pytest
 
 from patrol.domain.ids import MessageKey
 from patrol.domain.message import DeliveryEvent, OutboxMessage
-from patrol.store import SqlStore, check, open_store
+from patrol.store import Store, check, open_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 MESSAGES = 300
@@ -139,7 +139,7 @@ def test_an_operator_confirms_while_a_round_is_written(database: str) -> None:
             assert unit.outbox.tally(NOW, NOW + timedelta(hours=1)) == (40, 0)
 
 
-def _queue(store: SqlStore, key: str) -> None:
+def _queue(store: Store, key: str) -> None:
     with store.begin() as unit:
         message = OutboxMessage(key=MessageKey(key), topic="t", payload=b"", queued_at=NOW)
         unit.outbox.add(message)

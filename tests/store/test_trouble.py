@@ -15,8 +15,7 @@ from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, GridCode
 from patrol.domain.levels import Level
 from patrol.domain.observation import Light, Subject
-from patrol.ports import StoreFull, StoreUnavailable
-from patrol.store import check, current_revision, open_store, upgrade
+from patrol.store import StoreFull, StoreUnavailable, check, current_revision, open_store, upgrade
 from patrol.store import engine as engine_module
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -156,7 +155,7 @@ def test_a_moment_without_a_zone_is_our_mistake(
 FILL = """
 import resource, signal, sys
 from datetime import UTC, datetime
-from patrol.ports import StoreFull
+from patrol.store import StoreFull
 from patrol.store import open_store
 
 limit, url = int(sys.argv[1]), sys.argv[2]

@@ -16,15 +16,13 @@ from patrol.dispatch import Inbox, Wire
 from patrol.dispatch.courier import Courier
 from patrol.domain.delivery import Delivery
 from patrol.domain.ids import CaseId
-from patrol.observed import ObservedStore
-from patrol.ports import Store
 from patrol.review import confirm, dismiss
-from patrol.store import open_store
+from patrol.store import Store, open_store
 from patrol.webhooks import EVENTS, Hook, Hooks, Poster
 from simulators import hamlet
 from simulators.clock import ManualClock
 from simulators.receiver import Receiver, receiving
-from simulators.store import MemoryStore
+from tests.support.store import new_store
 
 SECRET = b"a secret of thirty-two bytes, yes"
 
@@ -49,7 +47,8 @@ class House:
             most_tries=most_tries,
         )  # fmt: skip
         hooks = Hooks([self.hook], self.clock.now)
-        self.store = ObservedStore(store, [hooks.observe])
+        store.add_observers([hooks.observe])
+        self.store = store
         self.registry = hamlet.registry()
         self.wire = Wire(site="shangba", zone=hamlet.NOON.tzinfo, registry=self.registry)  # type: ignore[arg-type]  # UTC is one
 
@@ -82,18 +81,15 @@ class House:
             return list(uow.deliveries.dead())
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def house(request: pytest.FixtureRequest, receiver: Receiver) -> Iterator[House]:
-    if request.param == "memory":
-        yield House(MemoryStore(), address(receiver))
-        return
     with open_store(request.getfixturevalue(f"{request.param}_database")) as store:
         yield House(store, address(receiver))
 
 
 @pytest.fixture
 def quick(receiver: Receiver) -> House:
-    return House(MemoryStore(), address(receiver))
+    return House(new_store(), address(receiver))
 
 
 def told(receiver: Receiver) -> list[str]:
@@ -178,7 +174,7 @@ def test_a_failing_server_gets_it_again_under_the_same_key(
 
 def _only_case(house: House) -> None:
     hooks = Hooks([_narrow(house)], house.clock.now)
-    house.store = ObservedStore(house.store._store, [hooks.observe])
+    house.store._observers = (hooks.observe,)
     house.confirm()
 
 
@@ -215,7 +211,7 @@ def test_news_of_last_week_is_no_news(quick: House, receiver: Receiver) -> None:
 
 
 def test_a_server_that_is_away_and_no_secret_in_the_reason(quick: House) -> None:
-    away = House(MemoryStore(), "http://127.0.0.1:9/hook?token=s3cret", most_tries=1)
+    away = House(new_store(), "http://127.0.0.1:9/hook?token=s3cret", most_tries=1)
     away.confirm()
     away.work()
     reasons = {one.problem for one in away.dead()}

@@ -26,7 +26,7 @@ from patrol.domain.account import Right
 from patrol.domain.approval import PAUSABLE
 from patrol.domain.case import MOVES, Case, CaseEvent, CaseState, Request, Wish
 from patrol.domain.ids import CaseId, GridCode
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 LONGEST_H: Final = 30 * 24
 router = APIRouter()

@@ -35,8 +35,7 @@ from patrol.domain import category as categories
 from patrol.domain.account import CasePhoto, answers_as, may_see_case
 from patrol.domain.case import Case
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
-from patrol.domain.round import StoredPicture
-from patrol.ports.evidence import GROUND
+from patrol.domain.round import GROUND, StoredPicture
 from patrol.report.words import CASE_EVENTS
 
 LARGEST_PHOTO_BYTES: Final = 12 * 1024 * 1024

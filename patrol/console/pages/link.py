@@ -34,7 +34,7 @@ from patrol.domain.picture_link import (
     judge,
     read_token,
 )
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 log = structlog.get_logger(__name__)
 

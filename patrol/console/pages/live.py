@@ -29,7 +29,7 @@ from patrol.console.witness import Look
 from patrol.domain.account import may_see_case
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 BOUNDARY: Final = "patrol-live-look"
 RECENT: Final = timedelta(hours=12)  # a finding or a round of yesterday is no reason to look now

@@ -21,8 +21,8 @@ from patrol.domain.account import Right, may_see_case
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
 from patrol.domain.observation import Light
+from patrol.domain.round import GROUND
 from patrol.domain.zone import Polygon
-from patrol.ports.evidence import GROUND
 from patrol.vision.memory import EyeMemory
 from patrol.vision.redaction import Mark
 

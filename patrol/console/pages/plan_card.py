@@ -8,7 +8,7 @@ from patrol.console.gate import Caller
 from patrol.console.pages.common import plan_words
 from patrol.console.words import Words
 from patrol.domain.round import PatrolPlan, Round, RoundBooks, RoundState
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 ENOUGH_TO_FORECAST_S: Final = 3.0
 

@@ -35,8 +35,8 @@ from patrol.domain.observation import Subject
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
 from patrol.domain.routing import route
-from patrol.ports import UnitOfWork
 from patrol.review.queue import ranked
+from patrol.store import UnitOfWork
 
 CLAIM: Final = timedelta(seconds=120)  # renewed every 40 s by a page that somebody can see
 HAND: Final = 3  # one on the screen, two behind it

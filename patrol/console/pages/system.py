@@ -13,7 +13,7 @@ from patrol.console.desk import Desk
 from patrol.console.doors import Disk, Part
 from patrol.console.gate import Caller
 from patrol.console.words import Words
-from patrol.ports import UnitOfWork
+from patrol.store import UnitOfWork
 
 LATE_OUTBOX: Final = timedelta(minutes=2)
 LATE_REVIEW: Final = timedelta(hours=4)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from patrol.inference.manifest import FIRE_LABELS
 from patrol.ports import Detection, Detector
-from patrol.ports.weights import FIRE_LABELS
 from patrol.vision.change.regions import iou, overlap
 from patrol.vision.fire.colour import KNOWN_DISCOUNT, lamp_share
 from patrol.vision.fire.model import FireKind, FireRegion

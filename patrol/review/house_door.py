@@ -6,8 +6,8 @@ from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.levels import Level
 from patrol.domain.registry import Registry
-from patrol.ports.store import Store
-from patrol.ports.world import Clock
+from patrol.ports import Clock
+from patrol.store import Store
 
 
 class HouseDoor(Protocol):

@@ -1,0 +1,105 @@
+"""What the patrol needs of the outside world and tests play: time, cameras, detector, broker.
+
+Each Protocol has a real implementation (patrol.clock, streams.visit, patrol.inference, patrol.mqtt,
+patrol.evidence) and a fake in `simulators` or tests; both pass the same contract tests
+(tests/contracts). The database is no port: tests use a real one (patrol.store).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from patrol.domain.ids import MessageKey, Sha256
+from patrol.domain.message import OutboxMessage
+from patrol.domain.observation import Box
+from streams.address import StreamAddress
+from streams.model import BgrImage, Sample, VisitOptions
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """Aware UTC wall-clock time."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never step, for durations."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; a manual clock advances instead."""
+
+
+class Visitor(Protocol):
+    """Takes the pictures of one visit to one camera."""
+
+    async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        """One visit. Raises StreamError, and only StreamError (cancellation apart)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """One object that a detector saw."""
+
+    label: str  # COCO name
+    score: float  # 0..1
+    box: Box  # fractions of the picture
+
+
+class Detector(Protocol):
+    """Finds objects in a picture. Called from several threads at once."""
+
+    @property
+    def gauge(self) -> str:
+        """Name and version of the weights: `yolox_nano/615e2661`."""
+
+    @property
+    def min_score(self) -> float:
+        """The score from which it answers at all: the threshold of what it reads."""
+
+    @property
+    def input_px(self) -> tuple[int, int]:
+        """Width and height that pictures are brought to: what is small in them is not seen."""
+
+    def detect(self, bgr: BgrImage) -> Sequence[Detection]:
+        """Objects in a BGR picture of any size, best first."""
+
+
+class NotConnected(Exception):
+    """The broker cannot be reached just now; the message stays in the outbox."""
+
+
+class Publisher(Protocol):
+    """Hands messages to the broker, QoS 1."""
+
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
+        """Send all; return the keys that the broker acknowledged (PUBACK) within `timeout_s`.
+
+        Raises NotConnected when there is no connection at all. A key that is not returned may or
+        may not have arrived: the relay sends it again, with the same key.
+        """
+
+    @property
+    def session(self) -> int:
+        """Grows with every new connection: the broker behind it may have forgotten everything."""
+
+
+class EvidenceFull(Exception):
+    """The evidence store cannot take more (disk full, quota). Stops the round, which resumes."""
+
+
+class EvidenceStore(Protocol):
+    """Pictures named by their content."""
+
+    def put(self, jpeg: bytes) -> Sha256:
+        """Keep it, durably; the same bytes twice are one file. Raises EvidenceFull."""
+
+    def get(self, sha256: Sha256) -> bytes:
+        """The bytes, checked against their name. Raises KeyError when there is none."""
+
+    def delete(self, sha256: Sha256) -> bool:
+        """Remove it; False when there was none."""
+
+
+class Busy(Exception):
+    """Another process does it just now; says what it holds."""

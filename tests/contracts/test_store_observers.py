@@ -1,0 +1,70 @@
+"""Observers of a store: told inside the transaction, with what was there before."""
+
+from typing import Any
+
+import pytest
+
+from patrol.store import AfterCommit, CaseNews, FindingNews, News, Store, UnitOfWork, VisitNews
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.heard: list[News] = []
+        self.counted = 0
+
+    def observe(self, uow: UnitOfWork, news: News) -> AfterCommit:
+        self.heard.append(news)
+        if isinstance(news, CaseNews):
+            assert uow.cases.get(news.after.id) == news.after
+        return self._count
+
+    def _count(self) -> None:
+        self.counted += 1
+
+
+@pytest.fixture
+def watcher(store: Store) -> Watcher:
+    watcher = Watcher()
+    store.add_observers([watcher.observe])
+    return watcher
+
+
+def test_what_is_new_and_what_changed_is_told_with_what_was_before(
+    store: Store, watcher: Watcher, make: Any
+) -> None:
+    first, second = make.finding(), make.finding(score=0.9)
+    with store.begin() as uow:
+        uow.findings.add(first)
+        uow.findings.put(second)
+        uow.commit()
+    assert watcher.heard == [FindingNews(None, first), FindingNews(first, second)]
+
+
+def test_an_observer_reads_what_it_is_told_and_counts_after_the_commit(
+    store: Store, watcher: Watcher, make: Any
+) -> None:
+    with store.begin() as uow:
+        uow.cases.add(make.case())
+        assert (len(watcher.heard), watcher.counted) == (1, 0)
+        uow.commit()
+    assert watcher.counted == 1
+
+
+def test_what_is_rolled_back_is_not_counted(store: Store, watcher: Watcher, make: Any) -> None:
+    with store.begin() as uow:
+        uow.cases.add(make.case())
+    assert watcher.counted == 0
+
+
+def test_a_visit_that_was_recorded_before_is_no_news(
+    store: Store, watcher: Watcher, make: Any
+) -> None:
+    a_round = make.round()
+    with store.begin() as uow:
+        uow.rounds.add(a_round, make.planned(a_round))
+        assert uow.rounds.record(make.visit(a_round.id))
+        assert not uow.rounds.record(make.visit(a_round.id))
+        uow.commit()
+    assert [news for news in watcher.heard if isinstance(news, VisitNews)] == [
+        VisitNews(make.visit(a_round.id))
+    ]
