@@ -1,5 +1,6 @@
 """The review queue: one finding, one person; the first decision wins."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -145,7 +146,7 @@ def test_the_wall_does_not_tell_the_blind_sample_from_the_rest(log_in: LogIn, to
 
     def tile() -> str:
         html = operator.get(f"/rounds/{a_round.id}").text
-        return next(one for one in html.split("<a ") if f'/camera/{visit.camera}"' in one)
+        return next(one for one in re.split(r"<a\s", html) if f'/camera/{visit.camera}"' in one)
 
     def page() -> str:
         return operator.get(f"/rounds/{a_round.id}/camera/{visit.camera}").text.partition("<h2>")[0]

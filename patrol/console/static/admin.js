@@ -11,25 +11,39 @@ function showOnce(said) {
   if (said.qr) {
     const size = said.qr.length + 4
     svg.setAttribute("viewBox", `-2 -2 ${size} ${size}`)
-    said.qr.forEach((row, y) => [...row].forEach((dot, x) => {
-      if (dot !== "#") return
-      const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect")
-      for (const [key, value] of Object.entries({ x, y, width: 1.02, height: 1.02 })) rect.setAttribute(key, value)
-      svg.append(rect)
-    }))
+    said.qr.forEach((row, y) =>
+      [...row].forEach((dot, x) => {
+        if (dot !== "#") return
+        const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect")
+        for (const [key, value] of Object.entries({ x, y, width: 1.02, height: 1.02 }))
+          rect.setAttribute(key, value)
+        svg.append(rect)
+      }),
+    )
   }
   svg.style.display = said.qr ? "" : "none"
   once.showModal()
 }
-document.getElementById("once-close")?.addEventListener("click", () => { once.close(); location.reload() })
+document.getElementById("once-close")?.addEventListener("click", () => {
+  once.close()
+  location.reload()
+})
 document.getElementById("add")?.addEventListener("submit", async (event) => {
   event.preventDefault()
-  try { showOnce(await send("/api/accounts", Object.fromEntries(new FormData(event.target)))) } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
+  try {
+    showOnce(await send("/api/accounts", Object.fromEntries(new FormData(event.target))))
+  } catch (error) {
+    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+  }
 })
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-password]")
   if (!button || !confirm(button.dataset.ask)) return
-  try { showOnce(await send(`/api/accounts/${button.dataset.password}/password`, {})) } catch (error) { toast(error.message, "bad") }
+  try {
+    showOnce(await send(`/api/accounts/${button.dataset.password}/password`, {}))
+  } catch (error) {
+    toast(error.message, "bad")
+  }
 })
 const dutying = document.getElementById("dutying")
 document.addEventListener("click", (event) => {
@@ -44,11 +58,19 @@ document.addEventListener("click", (event) => {
 dutying?.addEventListener("click", async (event) => {
   const button = event.target.closest("button")
   if (!button) return
-  if (button.value === "no") { dutying.close(); return }
+  if (button.value === "no") {
+    dutying.close()
+    return
+  }
   try {
-    await send(`/api/accounts/${dutying.dataset.name}/duty`, Object.fromEntries(new FormData(dutying.querySelector("form"))))
+    await send(
+      `/api/accounts/${dutying.dataset.name}/duty`,
+      Object.fromEntries(new FormData(dutying.querySelector("form"))),
+    )
     location.reload()
-  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
+  } catch (error) {
+    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+  }
 })
 document.getElementById("own")?.addEventListener("submit", async (event) => {
   event.preventDefault()
@@ -56,14 +78,18 @@ document.getElementById("own")?.addEventListener("submit", async (event) => {
     await send("/api/account/password", Object.fromEntries(new FormData(event.target)))
     toast(event.target.dataset.done)
     setTimeout(() => location.assign("/login"), 1500)
-  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
+  } catch (error) {
+    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+  }
 })
 document.getElementById("check")?.addEventListener("click", async (event) => {
   const { holds, broken } = event.target.dataset
   try {
     const said = await send("/api/audit/check", {})
     toast(said.holds ? holds : broken.replace("{n}", said.first_broken), said.holds ? "" : "bad")
-  } catch (error) { toast(error.message, "bad") }
+  } catch (error) {
+    toast(error.message, "bad")
+  }
 })
 document.getElementById("addkey")?.addEventListener("submit", async (event) => {
   event.preventDefault()
@@ -73,29 +99,42 @@ document.getElementById("addkey")?.addEventListener("submit", async (event) => {
     document.getElementById("once-name").textContent = made.name
     document.getElementById("once-password").textContent = made.secret
     once.showModal()
-  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
+  } catch (error) {
+    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+  }
 })
 document.getElementById("fsck")?.addEventListener("click", async ({ target }) => {
   target.disabled = true
   try {
     const { problems } = await send("/api/system/check", {})
-    if (problems.length) toast(target.dataset.wrong.replace("{n}", problems.length) + problems.slice(0, 3).join("; "), "bad")
+    if (problems.length)
+      toast(target.dataset.wrong.replace("{n}", problems.length) + problems.slice(0, 3).join("; "), "bad")
     else toast(target.dataset.well)
-  } catch (error) { toast(error.message, "bad") } finally { target.disabled = false }
+  } catch (error) {
+    toast(error.message, "bad")
+  } finally {
+    target.disabled = false
+  }
 })
 for (const choice of document.querySelectorAll("[data-scope]")) {
-  const show = () => { for (const field of choice.form.querySelectorAll("[data-of]")) field.hidden = field.dataset.of !== choice.value }
+  const show = () => {
+    for (const field of choice.form.querySelectorAll("[data-of]"))
+      field.hidden = field.dataset.of !== choice.value
+  }
   choice.addEventListener("change", show)
   show()
 }
-for (const form of document.querySelectorAll("form[data-sign]")) form.addEventListener("submit", async (event) => {
-  event.preventDefault()
-  if (form.dataset.ask && !confirm(form.dataset.ask)) return
-  const said = Object.fromEntries(new FormData(form))
-  if (said.scope && said.scope !== "rounds") said.subject = said[said.scope]
-  try {
-    await send(form.dataset.sign, said)
-    toast(form.dataset.done)
-    setTimeout(() => location.reload(), 600)
-  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
-})
+for (const form of document.querySelectorAll("form[data-sign]"))
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault()
+    if (form.dataset.ask && !confirm(form.dataset.ask)) return
+    const said = Object.fromEntries(new FormData(form))
+    if (said.scope && said.scope !== "rounds") said.subject = said[said.scope]
+    try {
+      await send(form.dataset.sign, said)
+      toast(form.dataset.done)
+      setTimeout(() => location.reload(), 600)
+    } catch (error) {
+      toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+    }
+  })

@@ -1,6 +1,7 @@
 // One case: the desk's moves ask for their reason (and what else they need) first.
 import { send, toast } from "./console.js"
-const dialog = document.getElementById("moving"), form = dialog.querySelector("form")
+const dialog = document.getElementById("moving"),
+  form = dialog.querySelector("form")
 let asked = null
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-move]")
@@ -17,12 +18,26 @@ document.addEventListener("click", (event) => {
 dialog.addEventListener("click", async (event) => {
   const button = event.target.closest("button")
   if (!button) return
-  if (button.value === "no") { dialog.close(); return }
+  if (button.value === "no") {
+    dialog.close()
+    return
+  }
   const { note, grid, hours } = form.elements
-  if (asked.needs && !note.value.trim()) { toast(dialog.dataset.reason, "bad"); note.focus(); return }
+  if (asked.needs && !note.value.trim()) {
+    toast(dialog.dataset.reason, "bad")
+    note.focus()
+    return
+  }
   const ident = document.querySelector(".case[data-id]").dataset.id
   try {
-    await send(`/api/cases/${ident}/move`, { move: asked.move, note: note.value, grid: grid.value, hours: hours.valueAsNumber || 0 })
+    await send(`/api/cases/${ident}/move`, {
+      move: asked.move,
+      note: note.value,
+      grid: grid.value,
+      hours: hours.valueAsNumber || 0,
+    })
     dialog.close()
-  } catch (error) { toast(`${error.message} ${error.said?.detail ?? ""}`, "bad") }
+  } catch (error) {
+    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+  }
 })

@@ -7,14 +7,18 @@ const csrf = document.querySelector('meta[name="csrf"]')?.content ?? ""
 export async function send(address, body, options = {}) {
   const answer = await fetch(address, {
     method: options.method ?? "POST",
-    headers: { "x-patrol-csrf": csrf, "accept": "application/json",
-      ...(body === undefined || body instanceof FormData ? {} : { "content-type": "application/json" }) },
+    headers: {
+      "x-patrol-csrf": csrf,
+      accept: "application/json",
+      ...(body === undefined || body instanceof FormData ? {} : { "content-type": "application/json" }),
+    },
     body: body === undefined || body instanceof FormData ? body : JSON.stringify(body),
     keepalive: options.keepalive ?? false,
   })
   if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`)
   const said = answer.status === 204 ? {} : await answer.json().catch(() => ({}))
-  if (!answer.ok) throw Object.assign(new Error(said.words ?? answer.statusText), { status: answer.status, said })
+  if (!answer.ok)
+    throw Object.assign(new Error(said.words ?? answer.statusText), { status: answer.status, said })
   return said
 }
 
@@ -30,9 +34,18 @@ export function toast(words, kind = "") {
 // ---- the clock, in the site's zone
 const clock = document.getElementById("clock")
 if (clock) {
-  const shown = new Intl.DateTimeFormat(clock.dataset.lang, { timeZone: clock.dataset.zone,
-    month: "2-digit", day: "2-digit", weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" })
-  const tick = () => { clock.textContent = shown.format(new Date()) }
+  const shown = new Intl.DateTimeFormat(clock.dataset.lang, {
+    timeZone: clock.dataset.zone,
+    month: "2-digit",
+    day: "2-digit",
+    weekday: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  })
+  const tick = () => {
+    clock.textContent = shown.format(new Date())
+  }
   tick()
   setInterval(tick, 5000)
 }
@@ -40,32 +53,50 @@ if (clock) {
 // ---- the live line, open only while somebody can see the page
 const line = document.getElementById("line")
 const listeners = []
-export function onMoved(topics, act) { listeners.push({ topics: new Set(topics), act }) }
+export function onMoved(topics, act) {
+  listeners.push({ topics: new Set(topics), act })
+}
 
 let source
 function listen() {
   if (source || document.hidden) return
   source = new EventSource("/api/live")
-  source.addEventListener("hello", () => { if (line) { line.textContent = ""; line.className = "line on" } })
+  source.addEventListener("hello", () => {
+    if (line) {
+      line.textContent = ""
+      line.className = "line on"
+    }
+  })
   source.addEventListener("moved", (event) => {
     const moved = event.data.split(",")
     for (const one of listeners) if (moved.some((topic) => one.topics.has(topic))) one.act(moved)
   })
   source.addEventListener("error", () => {
-    if (line) { line.textContent = line.dataset.lost; line.className = "line off" }
+    if (line) {
+      line.textContent = line.dataset.lost
+      line.className = "line off"
+    }
   })
 }
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) { source?.close(); source = undefined; return }
+  if (document.hidden) {
+    source?.close()
+    source = undefined
+    return
+  }
   listen()
   for (const one of listeners) one.act([])
 })
 
 // ---- live pieces
 for (const piece of document.querySelectorAll("[data-live]")) {
-  let busy = false, again = false
+  let busy = false,
+    again = false
   const renew = async () => {
-    if (busy) { again = true; return }
+    if (busy) {
+      again = true
+      return
+    }
     busy = true
     try {
       const answer = await fetch(piece.dataset.from, { headers: { accept: "text/html" } })
@@ -78,20 +109,35 @@ for (const piece of document.querySelectorAll("[data-live]")) {
         } else piece.innerHTML = html
         piece.dispatchEvent(new CustomEvent("renewed", { bubbles: true }))
       }
-    } catch { /* the line says so */ } finally {
+    } catch {
+      /* the line says so */
+    } finally {
       busy = false
-      if (again) { again = false; renew() }
+      if (again) {
+        again = false
+        renew()
+      }
     }
   }
   onMoved(piece.dataset.live.split(" "), renew)
-  if (piece.dataset.every) setInterval(() => { if (!document.hidden) renew() }, 1000 * Number(piece.dataset.every))
+  if (piece.dataset.every)
+    setInterval(
+      () => {
+        if (!document.hidden) renew()
+      },
+      1000 * Number(piece.dataset.every),
+    )
 }
 if (listeners.length || document.body.dataset.listen !== undefined) listen()
 export { listen }
 
 // ---- buttons
 document.getElementById("logout")?.addEventListener("click", async () => {
-  try { await send("/api/logout") } finally { location.assign("/login") }
+  try {
+    await send("/api/logout")
+  } finally {
+    location.assign("/login")
+  }
 })
 document.addEventListener("click", async (event) => {
   if (event.target.closest("[data-print]")) print()
@@ -102,15 +148,23 @@ document.addEventListener("click", async (event) => {
     await send(button.dataset.post, button.dataset.body ? JSON.parse(button.dataset.body) : {})
     toast(button.dataset.done ?? "✓")
     if (button.dataset.reload !== undefined) location.reload()
-  } catch (error) { toast(error.message, "bad") } finally { button.disabled = false }
+  } catch (error) {
+    toast(error.message, "bad")
+  } finally {
+    button.disabled = false
+  }
 })
 
 // ---- pictures that are gone say so
-document.addEventListener("error", (event) => {
-  const picture = event.target
-  if (!(picture instanceof HTMLImageElement) || picture.dataset.missing === undefined) return
-  const words = document.createElement("p")
-  words.className = "empty"
-  words.textContent = picture.dataset.missing
-  picture.replaceWith(words)
-}, true)
+document.addEventListener(
+  "error",
+  (event) => {
+    const picture = event.target
+    if (!(picture instanceof HTMLImageElement) || picture.dataset.missing === undefined) return
+    const words = document.createElement("p")
+    words.className = "empty"
+    words.textContent = picture.dataset.missing
+    picture.replaceWith(words)
+  },
+  true,
+)

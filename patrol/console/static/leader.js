@@ -3,17 +3,24 @@ import { queue, keep, kept, forget, newKey, smaller } from "./phone.js"
 
 const account = document.body.dataset.account
 const csrf = document.querySelector('meta[name="csrf"]').content
-const words = document.getElementById("words").dataset, line = document.getElementById("link")
+const words = document.getElementById("words").dataset,
+  line = document.getElementById("link")
 const list = document.getElementById("cases")
 const STEPS = { acknowledge: ["dispatched", "rework"], arrive: ["dispatched", "rework", "acknowledged"] }
 const AFTER = { acknowledge: "acknowledged", arrive: "arrived" }
-let shown = null, online = true, refused = "", cards = new Map()
+let shown = null,
+  online = true,
+  refused = "",
+  cards = new Map()
 
 // ---- the list
 async function fetchCases() {
   try {
     const answer = await fetch("/leader/api/cases", { headers: { accept: "application/json" } })
-    if (answer.status === 401) { location.assign("/login?next=/leader"); return }
+    if (answer.status === 401) {
+      location.assign("/login?next=/leader")
+      return
+    }
     if (!answer.ok) throw new Error(answer.status)
     shown = await answer.json()
     online = true
@@ -34,20 +41,31 @@ async function draw() {
   for (const item of shown.cases) {
     there.add(item.id)
     const card = cards.get(item.id) ?? make(item.id)
-    fill(card, item, waiting.filter((word) => word.case === item.id))
+    fill(
+      card,
+      item,
+      waiting.filter((word) => word.case === item.id),
+    )
     if (before ? before.nextElementSibling !== card : list.firstElementChild !== card) {
-      if (before) before.after(card); else list.prepend(card)
+      if (before) before.after(card)
+      else list.prepend(card)
     }
     before = card
   }
-  for (const child of [...list.children]) if (!there.has(child.dataset.id)) { child.remove(); cards.delete(child.dataset.id) }
+  for (const child of [...list.children])
+    if (!there.has(child.dataset.id)) {
+      child.remove()
+      cards.delete(child.dataset.id)
+    }
   document.getElementById("none").hidden = shown.cases.length > 0
   const ended = document.getElementById("ended")
-  ended.replaceChildren(...shown.ended.map((item) => {
-    const p = document.createElement("p")
-    p.textContent = `${item.what} · ${item.place} · ${item.state_words}`
-    return p
-  }))
+  ended.replaceChildren(
+    ...shown.ended.map((item) => {
+      const p = document.createElement("p")
+      p.textContent = `${item.what} · ${item.place} · ${item.state_words}`
+      return p
+    }),
+  )
   const phone = document.getElementById("phone")
   phone.hidden = !shown.phone
   phone.href = `tel:${shown.phone}`
@@ -56,8 +74,13 @@ async function draw() {
 
 function say(waiting) {
   line.hidden = online && !waiting.length && !refused
-  line.textContent = [online ? "" : line.dataset.offline, waiting.length ? line.dataset.waiting.replace("{n}", waiting.length) : "",
-    refused ? line.dataset.refused + refused : ""].filter(Boolean).join(" ")
+  line.textContent = [
+    online ? "" : line.dataset.offline,
+    waiting.length ? line.dataset.waiting.replace("{n}", waiting.length) : "",
+    refused ? line.dataset.refused + refused : "",
+  ]
+    .filter(Boolean)
+    .join(" ")
 }
 
 function make(ident) {
@@ -68,7 +91,11 @@ function make(ident) {
 }
 
 function fill(card, item, waiting) {
-  const put = (name, text) => { const at = card.querySelector(`.${name}`); at.textContent = text; at.hidden = !text }
+  const put = (name, text) => {
+    const at = card.querySelector(`.${name}`)
+    at.textContent = text
+    at.hidden = !text
+  }
   card.className = `case ${item.lamp} ${item.urgent ? "urgent" : ""}`
   put("what", item.what)
   put("level", item.level)
@@ -77,34 +104,48 @@ function fill(card, item, waiting) {
   put("check", item.check)
   put("note", item.note)
   // what was said here counts on this phone, even before it is sent
-  const said = waiting.map((word) => AFTER[word.type] ?? (word.result === "handled" ? "fed_back" : "")).filter(Boolean).at(-1)
+  const said = waiting
+    .map((word) => AFTER[word.type] ?? (word.result === "handled" ? "fed_back" : ""))
+    .filter(Boolean)
+    .at(-1)
   const state = said ?? item.state
-  put("state", `${item.state_words}${item.photos ? ` · ${words.photos.replace("{n}", item.photos)}` : ""}${item.mine ? "" : ` · ${words.notmine}`}`)
+  const photos = item.photos ? ` · ${words.photos.replace("{n}", item.photos)}` : ""
+  const not_mine = item.mine ? "" : ` · ${words.notmine}`
+  put("state", `${item.state_words}${photos}${not_mine}`)
   if (waiting.length) {
     const mark = document.createElement("span")
     mark.className = "sending"
     mark.textContent = ` ${words.sending}…`
     card.querySelector(".state").append(mark)
   }
-  for (const button of card.querySelectorAll("[data-say]")) button.disabled = !item.mine || !STEPS[button.dataset.say].includes(state)
+  for (const button of card.querySelectorAll("[data-say]"))
+    button.disabled = !item.mine || !STEPS[button.dataset.say].includes(state)
   const over = !item.mine || ["fed_back", "verified", "returned"].includes(state)
   for (const button of card.querySelectorAll("[data-open]")) button.disabled = over
   if (over) card.querySelector("form").hidden = true
   const look = card.querySelector(".look")
   look.hidden = !item.picture || !card.querySelector("figure").hidden
   look.dataset.picture = item.picture
-  card.querySelector("ol").replaceChildren(...item.history.map(([at, what, text]) => {
-    const li = document.createElement("li")
-    li.textContent = `${at} ${what} ${text}`
-    return li
-  }))
+  card.querySelector("ol").replaceChildren(
+    ...item.history.map(([at, what, text]) => {
+      const li = document.createElement("li")
+      li.textContent = `${at} ${what} ${text}`
+      return li
+    }),
+  )
 }
 
 // ---- what is said
 async function tell(word, address) {
   const all = await queue.all()
-  await queue.add({ key: newKey(), order: (all.at(-1)?.order ?? 0) + 1, account, address,
-    client_at: new Date().toISOString(), ...word })
+  await queue.add({
+    key: newKey(),
+    order: (all.at(-1)?.order ?? 0) + 1,
+    account,
+    address,
+    client_at: new Date().toISOString(),
+    ...word,
+  })
   await draw()
   deliver()
 }
@@ -116,10 +157,12 @@ async function deliver() {
   try {
     for (const word of await queue.all()) {
       if (word.account !== account) continue
-      if (!await send(word)) break
+      if (!(await send(word))) break
       await queue.drop(word.key)
     }
-  } finally { sending = false }
+  } finally {
+    sending = false
+  }
   await fetchCases()
 }
 
@@ -127,15 +170,32 @@ async function send({ key, address, photo, case: ident, type, result, text, cate
   const headers = { "x-patrol-csrf": csrf, accept: "application/json" }
   try {
     if (photo) {
-      const answer = await fetch(`/leader/api/photo/${ident}/${key}`, { method: "POST", headers: { ...headers, "content-type": "image/jpeg" }, body: photo })
-      if (answer.status === 401) { location.assign("/login?next=/leader"); return false }
+      const answer = await fetch(`/leader/api/photo/${ident}/${key}`, {
+        method: "POST",
+        headers: { ...headers, "content-type": "image/jpeg" },
+        body: photo,
+      })
+      if (answer.status === 401) {
+        location.assign("/login?next=/leader")
+        return false
+      }
       if (answer.status >= 500 || answer.status === 429) return false
     }
-    const body = address === "report" ? { key, category, place, text, client_at } : { key, case: ident, type, result, text, client_at }
-    const answer = await fetch(`/leader/api/${address}`, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(body) })
-    if (answer.status === 401) { location.assign("/login?next=/leader"); return false }
+    const body =
+      address === "report"
+        ? { key, category, place, text, client_at }
+        : { key, case: ident, type, result, text, client_at }
+    const answer = await fetch(`/leader/api/${address}`, {
+      method: "POST",
+      headers: { ...headers, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    })
+    if (answer.status === 401) {
+      location.assign("/login?next=/leader")
+      return false
+    }
     if (answer.status >= 500 || answer.status === 429) return false
-    refused = answer.ok ? "" : (await answer.json().catch(() => ({}))).words ?? String(answer.status)
+    refused = answer.ok ? "" : ((await answer.json().catch(() => ({}))).words ?? String(answer.status))
     online = true
     return true
   } catch {
@@ -149,7 +209,10 @@ list.addEventListener("click", async (event) => {
   const card = event.target.closest(".case")
   if (!button || !card) return
   const ident = card.dataset.id
-  if (button.dataset.say) { button.disabled = true; await tell({ case: ident, type: button.dataset.say, result: "", text: "" }, "say") }
+  if (button.dataset.say) {
+    button.disabled = true
+    await tell({ case: ident, type: button.dataset.say, result: "", text: "" }, "say")
+  }
   if (button.dataset.open !== undefined) {
     const form = card.querySelector("form")
     form.hidden = !form.hidden
@@ -167,17 +230,27 @@ list.addEventListener("click", async (event) => {
 })
 list.addEventListener("change", async (event) => {
   if (!event.target.matches("input[type=file]") || !event.target.files[0]) return
-  const form = event.target.form, chosen = form.querySelector(".chosen")
+  const form = event.target.form,
+    chosen = form.querySelector(".chosen")
   try {
     form.photo_ready = await smaller(event.target.files[0])
     chosen.src = URL.createObjectURL(form.photo_ready)
     chosen.hidden = false
-  } catch { form.photo_ready = null; refused = words.badphoto; say(await queue.all()) }
+  } catch {
+    form.photo_ready = null
+    refused = words.badphoto
+    say(await queue.all())
+  }
 })
 list.addEventListener("submit", async (event) => {
   event.preventDefault()
   const form = event.target
-  const word = { case: form.closest(".case").dataset.id, type: "feedback", result: form.elements.result.value, text: form.elements.text.value }
+  const word = {
+    case: form.closest(".case").dataset.id,
+    type: "feedback",
+    result: form.elements.result.value,
+    text: form.elements.text.value,
+  }
   if (form.photo_ready) word.photo = form.photo_ready
   form.hidden = true
   form.photo_ready = null
@@ -194,7 +267,10 @@ document.getElementById("report").addEventListener("submit", async (event) => {
 })
 document.getElementById("logout").addEventListener("click", async () => {
   await deliver() // logging out empties the phone: what was said must be sent first
-  if ((await queue.all()).length) { draw(); return }
+  if ((await queue.all()).length) {
+    draw()
+    return
+  }
   await fetch("/api/logout", { method: "POST", headers: { "x-patrol-csrf": csrf } }).catch(() => {})
   await forget()
   location.assign("/login")
@@ -205,24 +281,54 @@ let source
 function listen() {
   if (source || document.hidden) return
   source = new EventSource("/api/live")
-  source.addEventListener("hello", () => { online = true; deliver() })
-  source.addEventListener("moved", (event) => { if (event.data.includes("cases")) fetchCases() })
-  source.addEventListener("error", () => { online = false; draw() })
+  source.addEventListener("hello", () => {
+    online = true
+    deliver()
+  })
+  source.addEventListener("moved", (event) => {
+    if (event.data.includes("cases")) fetchCases()
+  })
+  source.addEventListener("error", () => {
+    online = false
+    draw()
+  })
 }
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) { source?.close(); source = undefined } else { listen(); deliver() }
+  if (document.hidden) {
+    source?.close()
+    source = undefined
+  } else {
+    listen()
+    deliver()
+  }
 })
 addEventListener("online", deliver)
-addEventListener("offline", () => { online = false; draw() })
-setInterval(() => { if (!document.hidden) deliver() }, 15_000)
+addEventListener("offline", () => {
+  online = false
+  draw()
+})
+setInterval(() => {
+  if (!document.hidden) deliver()
+}, 15_000)
 // what this page is made of goes on the shelf now: the next visit may find no link
 async function shelve() {
   await navigator.serviceWorker.register("/leader/worker.js", { scope: "/leader" })
-  const own = [...document.querySelectorAll("link[rel=stylesheet], link[rel=icon], script[src]")].map((one) => one.href || one.src)
+  const own = [...document.querySelectorAll("link[rel=stylesheet], link[rel=icon], script[src]")].map(
+    (one) => one.href || one.src,
+  )
   const shelf = await caches.open("leader-1")
   await shelf.addAll(["/leader", new URL("./phone.js", import.meta.url).href, ...own])
 }
-if ("serviceWorker" in navigator) shelve().then(() => { document.body.dataset.shelved = "" }, () => {})
-kept(`cases:${account}`).then((last) => { shown ??= last; draw() })
+if ("serviceWorker" in navigator)
+  shelve().then(
+    () => {
+      document.body.dataset.shelved = ""
+    },
+    () => {},
+  )
+kept(`cases:${account}`).then((last) => {
+  shown ??= last
+  draw()
+})
 listen()
 deliver()

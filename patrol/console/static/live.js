@@ -1,14 +1,24 @@
 // A live look: read the multipart answer part by part, show each picture with its age, say how it ended.
-const root = document.getElementById("live"), form = document.getElementById("ask")
-const frame = document.getElementById("frame"), blank = document.getElementById("blank"), age = document.getElementById("age")
-const begin = document.getElementById("begin"), stop = document.getElementById("stop")
+const root = document.getElementById("live"),
+  form = document.getElementById("ask")
+const frame = document.getElementById("frame"),
+  blank = document.getElementById("blank"),
+  age = document.getElementById("age")
+const begin = document.getElementById("begin"),
+  stop = document.getElementById("stop")
 const say = (zh, en) => (root.dataset.lang === "zh" ? zh : en)
-const decoder = new TextDecoder(), NEWLINES = [13, 10, 13, 10]
-let under = null, taken = null, until = null, clockOffset = 0
+const decoder = new TextDecoder(),
+  NEWLINES = [13, 10, 13, 10]
+let under = null,
+  taken = null,
+  until = null,
+  clockOffset = 0
 
 // Parts of a multipart body whose heads say their length; keeps what is not whole yet.
 export class Parts {
-  constructor() { this.rest = new Uint8Array() }
+  constructor() {
+    this.rest = new Uint8Array()
+  }
   feed(bytes) {
     const all = new Uint8Array(this.rest.length + bytes.length)
     all.set(this.rest)
@@ -19,7 +29,8 @@ export class Parts {
       const end = all.findIndex((_, n) => n >= from && NEWLINES.every((one, k) => all[n + k] === one))
       if (end < 0) break
       const head = decoder.decode(all.subarray(from, end))
-      const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0), start = end + 4
+      const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0),
+        start = end + 4
       if (all.length < start + length) break
       found.push({ head, body: all.slice(start, start + length) })
       from = start + length
@@ -46,7 +57,8 @@ function show(part) {
 function tick() {
   if (!taken) return
   age.hidden = false
-  const old = Math.max(0, Math.round((Date.now() - clockOffset - taken) / 1000)), left = Math.max(0, Math.round((until - Date.now()) / 1000))
+  const old = Math.max(0, Math.round((Date.now() - clockOffset - taken) / 1000)),
+    left = Math.max(0, Math.round((until - Date.now()) / 1000))
   age.textContent = say(`${old} 秒前的画面 · 还剩 ${left} 秒`, `${old} s old · ${left} s left`)
 }
 
@@ -68,13 +80,27 @@ form.addEventListener("submit", async (event) => {
   blank.textContent = say("正在连接摄像头…", "Connecting to the camera …")
   until = Date.now() + 1000 * Number(root.dataset.lasts)
   try {
-    const answer = await fetch(`/api/cameras/${root.dataset.camera}/live`, { method: "POST", signal: under.signal,
-      headers: { "content-type": "application/json", accept: "application/json", "x-patrol-csrf": document.querySelector('meta[name="csrf"]').content },
-      body: JSON.stringify({ for: root.dataset.for, reason: form.elements.reason.value.trim() }) })
-    if (!answer.ok) { over((await answer.json().catch(() => ({}))).words ?? answer.statusText); return }
+    const answer = await fetch(`/api/cameras/${root.dataset.camera}/live`, {
+      method: "POST",
+      signal: under.signal,
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json",
+        "x-patrol-csrf": document.querySelector('meta[name="csrf"]').content,
+      },
+      body: JSON.stringify({ for: root.dataset.for, reason: form.elements.reason.value.trim() }),
+    })
+    if (!answer.ok) {
+      over((await answer.json().catch(() => ({}))).words ?? answer.statusText)
+      return
+    }
     over(await follow(answer.body.getReader()))
   } catch (error) {
-    over(error.name === "AbortError" ? say("已停止。", "Stopped.") : say("连接中断。", "The connection was lost."))
+    over(
+      error.name === "AbortError"
+        ? say("已停止。", "Stopped.")
+        : say("连接中断。", "The connection was lost."),
+    )
   }
 })
 
@@ -92,5 +118,7 @@ async function follow(reader) {
 
 stop.addEventListener("click", () => under?.abort())
 addEventListener("pagehide", () => under?.abort())
-document.addEventListener("visibilitychange", () => { if (document.hidden) under?.abort() })
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) under?.abort()
+})
 setInterval(tick, 500)

@@ -1,18 +1,33 @@
 // The map: cameras by state, grids as areas. Its library comes from /static-ext; tiles only if a site wants them.
 import { onMoved, listen } from "/static/console.js"
 
-const box = document.getElementById("map"), words = document.getElementById("mapwords")
+const box = document.getElementById("map"),
+  words = document.getElementById("mapwords")
 const say = (zh, en) => (box.dataset.lang === "zh" ? zh : en)
-const COLOURS = { online: "#46d687", faulty: "#ff7d72", offline: "#ffcf5c", unknown: "#6f8794", refused: "#6f8794" }
+const COLOURS = {
+  online: "#46d687",
+  faulty: "#ff7d72",
+  offline: "#ffcf5c",
+  unknown: "#6f8794",
+  refused: "#6f8794",
+}
 const ORDER = ["refused", "unknown", "online", "offline", "faulty"] // what needs somebody lies on top
-const AREAS = { town: { weight: 2, fill: false, color: "#54707f" }, village: { weight: 2, fillOpacity: 0.04, color: "#8cc8ff" }, group: { weight: 1, fillOpacity: 0.05, color: "#54707f" } }
+const AREAS = {
+  town: { weight: 2, fill: false, color: "#54707f" },
+  village: { weight: 2, fillOpacity: 0.04, color: "#8cc8ff" },
+  group: { weight: 1, fillOpacity: 0.05, color: "#54707f" },
+}
 
-const make = (name, text, more = {}) => Object.assign(document.createElement(name), { textContent: text }, more)
+const make = (name, text, more = {}) =>
+  Object.assign(document.createElement(name), { textContent: text }, more)
 
 function told(camera) {
   const all = document.createElement("div")
   all.append(camera.url ? make("a", camera.name, { href: camera.url }) : make("b", camera.name))
-  all.append(make("p", camera.grid), make("p", camera.since ? `${camera.words} · ${say("自", "since")} ${camera.since}` : camera.words))
+  all.append(
+    make("p", camera.grid),
+    make("p", camera.since ? `${camera.words} · ${say("自", "since")} ${camera.since}` : camera.words),
+  )
   return all
 }
 
@@ -23,7 +38,9 @@ async function begin() {
   map.attributionControl.setPrefix("Leaflet")
   L.control.scale({ imperial: false }).addTo(map)
   if (box.dataset.tiles) L.tileLayer(box.dataset.tiles, { maxZoom: 19 }).addTo(map)
-  const areas = L.featureGroup().addTo(map), dots = L.featureGroup().addTo(map), known = new Map()
+  const areas = L.featureGroup().addTo(map),
+    dots = L.featureGroup().addTo(map),
+    known = new Map()
 
   async function renew() {
     const answer = await fetch(box.dataset.from, { headers: { accept: "application/json" } })
@@ -33,8 +50,17 @@ async function begin() {
     dots.clearLayers()
     found.cameras.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state))
     for (const camera of found.cameras) {
-      const style = { radius: 5, weight: camera.state === "refused" ? 2 : 1, color: camera.state === "refused" ? COLOURS.refused : "#0b1216", fillColor: COLOURS[camera.state] ?? COLOURS.unknown, fillOpacity: camera.state === "refused" ? 0 : 0.95 }
-      L.circleMarker([camera.at[1], camera.at[0]], style).bindPopup(() => told(camera)).bindTooltip(() => make("span", `${camera.name} · ${camera.words}`)).addTo(dots)
+      const style = {
+        radius: 5,
+        weight: camera.state === "refused" ? 2 : 1,
+        color: camera.state === "refused" ? COLOURS.refused : "#0b1216",
+        fillColor: COLOURS[camera.state] ?? COLOURS.unknown,
+        fillOpacity: camera.state === "refused" ? 0 : 0.95,
+      }
+      L.circleMarker([camera.at[1], camera.at[0]], style)
+        .bindPopup(() => told(camera))
+        .bindTooltip(() => make("span", `${camera.name} · ${camera.words}`))
+        .addTo(dots)
     }
     return found
   }
@@ -42,7 +68,11 @@ async function begin() {
   function outline(grids) {
     for (const grid of grids) {
       const area = L.geoJSON(grid.geometry, { style: AREAS[grid.level], interactive: false }).addTo(areas)
-      if (grid.level === "village") L.tooltip({ permanent: true, direction: "center", className: "gridname" }).setLatLng(area.getBounds().getCenter()).setContent(make("span", grid.name)).addTo(map)
+      if (grid.level === "village")
+        L.tooltip({ permanent: true, direction: "center", className: "gridname" })
+          .setLatLng(area.getBounds().getCenter())
+          .setContent(make("span", grid.name))
+          .addTo(map)
       known.set(grid.code, area)
     }
   }
@@ -68,4 +98,9 @@ async function begin() {
   })
 }
 
-begin().catch(() => { words.textContent = say("地图加载失败;网格树不受影响。", "The map could not be loaded; the tree is complete without it.") })
+begin().catch(() => {
+  words.textContent = say(
+    "地图加载失败;网格树不受影响。",
+    "The map could not be loaded; the tree is complete without it.",
+  )
+})

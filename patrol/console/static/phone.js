@@ -23,11 +23,15 @@ async function on(store, mode, act) {
 export const queue = {
   add: (word) => on("queue", "readwrite", (store) => store.put(word)),
   drop: (key) => on("queue", "readwrite", (store) => store.delete(key)),
-  all: async () => (await on("queue", "readonly", (store) => store.getAll())).sort((a, b) => a.order - b.order),
+  all: async () =>
+    (await on("queue", "readonly", (store) => store.getAll())).sort((a, b) => a.order - b.order),
 }
 export const keep = (name, value) => on("kept", "readwrite", (store) => store.put(value, name))
 export const kept = (name) => on("kept", "readonly", (store) => store.get(name))
-export const forget = async () => { await on("kept", "readwrite", (store) => store.clear()); await on("queue", "readwrite", (store) => store.clear()) }
+export const forget = async () => {
+  await on("kept", "readwrite", (store) => store.clear())
+  await on("queue", "readwrite", (store) => store.clear())
+}
 
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
@@ -43,6 +47,7 @@ export async function smaller(file, longest = 1600) {
   canvas.height = Math.round(picture.height * scale)
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height)
   picture.close()
-  return new Promise((resolve, reject) => canvas.toBlob(
-    (blob) => blob ? resolve(blob) : reject(new Error("no picture")), "image/jpeg", 0.82))
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/jpeg", 0.82),
+  )
 }

@@ -1,15 +1,27 @@
 // Bringing cameras.csv back: compare first, show everything, take it over only when told to.
 import { send, toast } from "/static/console.js"
 
-const form = document.getElementById("import"), outcome = document.getElementById("outcome")
+const form = document.getElementById("import"),
+  outcome = document.getElementById("outcome")
 const say = (zh, en) => (form.dataset.lang === "zh" ? zh : en)
-const KINDS = { added: say("新增", "added"), changed: say("修改", "changed"), retired: say("停用", "retired") }
+const KINDS = {
+  added: say("新增", "added"),
+  changed: say("修改", "changed"),
+  retired: say("停用", "retired"),
+}
 
-const make = (name, text = "", className = "") => Object.assign(document.createElement(name), { textContent: text, className })
-const cells = (row, ...texts) => { for (const text of texts) row.append(make("td", text)); return row }
+const make = (name, text = "", className = "") =>
+  Object.assign(document.createElement(name), { textContent: text, className })
+const cells = (row, ...texts) => {
+  for (const text of texts) row.append(make("td", text))
+  return row
+}
 
 function table(heads, rows) {
-  const whole = make("table"), head = make("tr"), body = make("tbody"), box = make("div", "", "scroll")
+  const whole = make("table"),
+    head = make("tr"),
+    body = make("tbody"),
+    box = make("div", "", "scroll")
   for (const words of heads) head.append(Object.assign(make("th", words), { scope: "col" }))
   whole.append(make("thead"), body)
   whole.tHead.append(head)
@@ -19,29 +31,68 @@ function table(heads, rows) {
 }
 
 function wrong(error) {
-  const rows = (error.said?.problems ?? []).map((one) => cells(make("tr"), `${one.file}:${one.line}`, one.field, one.text))
+  const rows = (error.said?.problems ?? []).map((one) =>
+    cells(make("tr"), `${one.file}:${one.line}`, one.field, one.text),
+  )
   outcome.replaceChildren(make("h2", error.message, "bad"))
-  if (rows.length) outcome.append(table([say("行", "Line"), say("字段", "Field"), say("问题与改法", "What is wrong, what would be right")], rows))
+  if (rows.length)
+    outcome.append(
+      table(
+        [say("行", "Line"), say("字段", "Field"), say("问题与改法", "What is wrong, what would be right")],
+        rows,
+      ),
+    )
 }
 
 function described(change) {
-  return change.cells.map(({ column, before, after }) => (before === after ? `${column}: ${say("密码已换", "another password")}` : `${column}: ${before || "—"} → ${after || "—"}`)).join("; ")
+  return change.cells
+    .map(({ column, before, after }) =>
+      before === after
+        ? `${column}: ${say("密码已换", "another password")}`
+        : `${column}: ${before || "—"} → ${after || "—"}`,
+    )
+    .join("; ")
 }
 
 function compared(plan, file) {
-  const { added, changed, retired } = plan.counts, some = added + changed + retired > 0
-  const words = some ? say(`新增 ${added},修改 ${changed},停用 ${retired};${plan.unchanged} 路不变`, `${added} added, ${changed} changed, ${retired} retired; ${plan.unchanged} as they are`) : say("与现在的表完全一样,没有要做的。", "The same as the present table: nothing to do.")
+  const { added, changed, retired } = plan.counts,
+    some = added + changed + retired > 0
+  const words = some
+    ? say(
+        `新增 ${added},修改 ${changed},停用 ${retired};${plan.unchanged} 路不变`,
+        `${added} added, ${changed} changed, ${retired} retired; ${plan.unchanged} as they are`,
+      )
+    : say("与现在的表完全一样,没有要做的。", "The same as the present table: nothing to do.")
   outcome.replaceChildren(make("h2", words))
   const rows = plan.changes.map((change) => {
     const row = make("tr", "", change.kind)
     const kind = make("td")
-    kind.append(make("span", KINDS[change.kind], `pill ${change.kind === "retired" ? "bad" : change.kind === "added" ? "ok" : "warn"}`))
+    kind.append(
+      make(
+        "span",
+        KINDS[change.kind],
+        `pill ${change.kind === "retired" ? "bad" : change.kind === "added" ? "ok" : "warn"}`,
+      ),
+    )
     row.append(kind)
     return cells(row, change.name, change.camera, described(change))
   })
-  if (rows.length) outcome.append(table([say("变化", "Change"), say("名称", "Name"), say("编码", "Code"), say("内容", "What")], rows))
-  if (rows.length < added + changed + retired) outcome.append(make("p", say("只列出每类前 500 条。", "The first 500 of each kind are listed."), "dimmed"))
-  if (plan.notices.length) outcome.append(make("h2", say("请留意", "Worth a look")), table([say("行", "Line"), say("字段", "Field"), say("说明", "What")], plan.notices.map((one) => cells(make("tr"), one.line, one.field, one.text))))
+  if (rows.length)
+    outcome.append(
+      table([say("变化", "Change"), say("名称", "Name"), say("编码", "Code"), say("内容", "What")], rows),
+    )
+  if (rows.length < added + changed + retired)
+    outcome.append(
+      make("p", say("只列出每类前 500 条。", "The first 500 of each kind are listed."), "dimmed"),
+    )
+  if (plan.notices.length)
+    outcome.append(
+      make("h2", say("请留意", "Worth a look")),
+      table(
+        [say("行", "Line"), say("字段", "Field"), say("说明", "What")],
+        plan.notices.map((one) => cells(make("tr"), one.line, one.field, one.text)),
+      ),
+    )
   if (some) outcome.append(confirmation(plan, file))
 }
 
@@ -61,17 +112,27 @@ function confirmation(plan, file) {
       await send("/api/cameras/import", body)
       toast(say("已导入,下一轮巡查起使用", "Taken over; used from the next round on"))
       setTimeout(() => location.assign("/cameras"), 800)
-    } catch (error) { wrong(error) }
+    } catch (error) {
+      wrong(error)
+    }
   })
   return asked
 }
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault()
-  const file = form.elements.file.files[0], body = new FormData(), button = form.querySelector("button")
+  const file = form.elements.file.files[0],
+    body = new FormData(),
+    button = form.querySelector("button")
   body.append("file", file)
   outcome.hidden = false
   outcome.replaceChildren(make("p", say("正在比对…", "Comparing …"), "empty"))
   button.disabled = true
-  try { compared(await send("/api/cameras/import/check", body), file) } catch (error) { wrong(error) } finally { button.disabled = false }
+  try {
+    compared(await send("/api/cameras/import/check", body), file)
+  } catch (error) {
+    wrong(error)
+  } finally {
+    button.disabled = false
+  }
 })

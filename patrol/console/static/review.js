@@ -4,24 +4,41 @@
 // dies in between, the claim runs out and the finding is back in the queue: nothing is lost.
 import { send, toast, onMoved, listen } from "./console.js"
 
-const UNDO_S = 5, RENEW_MS = 40_000, LOW = 2
-const root = document.getElementById("review"), stage = document.getElementById("stage")
+const UNDO_S = 5,
+  RENEW_MS = 40_000,
+  LOW = 2
+const root = document.getElementById("review"),
+  stage = document.getElementById("stage")
 const reasons = document.getElementById("reasons")
-const words = (name, facts = {}) => Object.entries(facts).reduce(
-  (text, [key, value]) => text.replaceAll(`{${key}}`, value), root.dataset[`words${name}`])
+const words = (name, facts = {}) =>
+  Object.entries(facts).reduce(
+    (text, [key, value]) => text.replaceAll(`{${key}}`, value),
+    root.dataset[`words${name}`],
+  )
 
-let hand = []          // [{id, element, urgent, what, ready}]
+let hand = [] // [{id, element, urgent, what, ready}]
 const passed = new Set()
-let pending = null     // a decision that can still be taken back
-let asking = false, askAgain = false, blinking = 0, first = root.dataset.first
+let pending = null // a decision that can still be taken back
+let asking = false,
+  askAgain = false,
+  blinking = 0,
+  first = root.dataset.first
 const current = () => hand[0]
 
 async function refill() {
-  if (asking) { askAgain = true; return }
+  if (asking) {
+    askAgain = true
+    return
+  }
   asking = true
   try {
     const keep = hand.map((item) => item.id).concat(pending ? [pending.item.id] : [])
-    const said = await send("/api/review/hand", { keep, passed: [...passed], first, subject: root.dataset.subject })
+    const said = await send("/api/review/hand", {
+      keep,
+      passed: [...passed],
+      first,
+      subject: root.dataset.subject,
+    })
     first = ""
     document.getElementById("waiting").textContent = said.waiting
     hand = hand.filter((item) => said.mine.includes(item.id) || (item.element.remove(), false))
@@ -36,7 +53,10 @@ async function refill() {
     if (!hand.length) state("failed")
   } finally {
     asking = false
-    if (askAgain) { askAgain = false; refill() }
+    if (askAgain) {
+      askAgain = false
+      refill()
+    }
   }
 }
 
@@ -80,8 +100,15 @@ function decide(decision, reason = "") {
   flush()
   const field = (name) => item.element.querySelector(`[name=${name}]`).value
   const level = field("level")
-  const body = { id: item.id, decision, reason, note: field("note"),
-    ...(decision === "confirm" ? { category: field("category"), level, phoned: level === "I" ? field("phoned") : "" } : {}) }
+  const body = {
+    id: item.id,
+    decision,
+    reason,
+    note: field("note"),
+    ...(decision === "confirm"
+      ? { category: field("category"), level, phoned: level === "I" ? field("phoned") : "" }
+      : {}),
+  }
   pending = { item, body, timer: 0, box: null }
   if (decision === "confirm" && (level === "I" || level === "II")) {
     flush()
@@ -112,7 +139,10 @@ async function flush(keepalive = false) {
 }
 
 function undo() {
-  if (!pending) { toast(words("Nothing")); return }
+  if (!pending) {
+    toast(words("Nothing"))
+    return
+  }
   const { item, timer, box } = pending
   clearTimeout(timer)
   box?.remove()
@@ -138,11 +168,18 @@ function askReason() {
 }
 reasons.addEventListener("click", (event) => {
   const button = event.target.closest("button")
-  if (button) { reasons.close(); decide("dismiss", button.value) }
+  if (button) {
+    reasons.close()
+    decide("dismiss", button.value)
+  }
 })
 reasons.addEventListener("keydown", (event) => {
   const button = /^[1-9]$/.test(event.key) && reasons.querySelectorAll("button")[Number(event.key) - 1]
-  if (button) { event.preventDefault(); event.stopPropagation(); button.click() }
+  if (button) {
+    event.preventDefault()
+    event.stopPropagation()
+    button.click()
+  }
 })
 
 // ---- looking
@@ -157,7 +194,9 @@ function mode(element, chosen) {
   now.style.visibility = ""
   if (chosen === "slide") split(element)
   if (chosen === "blink") {
-    blinking = setInterval(() => { now.style.visibility = now.style.visibility ? "" : "hidden" }, 700)
+    blinking = setInterval(() => {
+      now.style.visibility = now.style.visibility ? "" : "hidden"
+    }, 700)
   }
 }
 
@@ -174,7 +213,7 @@ function zoom(element, step) {
 
 function place(element) {
   const scale = Number(element.dataset.scale ?? 1)
-  const reach = (scale - 1) / scale * 50
+  const reach = ((scale - 1) / scale) * 50
   const x = Math.max(-reach, Math.min(reach, Number(element.dataset.x ?? 0)))
   const y = Math.max(-reach, Math.min(reach, Number(element.dataset.y ?? 0)))
   element.dataset.x = x
@@ -190,30 +229,69 @@ function pan(element, x, y) {
   place(element)
 }
 
-stage.addEventListener("input", (event) => { if (event.target.matches(".split")) split(event.target.closest(".item")) })
-stage.addEventListener("change", (event) => {
-  if (event.target.matches("[name=level]")) event.target.closest(".item").querySelector(".phoning").hidden = event.target.value !== "I"
+stage.addEventListener("input", (event) => {
+  if (event.target.matches(".split")) split(event.target.closest(".item"))
 })
-stage.addEventListener("wheel", (event) => {
-  const views = event.target.closest(".views")
-  if (views) { event.preventDefault(); zoom(views.closest(".item"), -event.deltaY) }
-}, { passive: false })
+stage.addEventListener("change", (event) => {
+  if (event.target.matches("[name=level]"))
+    event.target.closest(".item").querySelector(".phoning").hidden = event.target.value !== "I"
+})
+stage.addEventListener(
+  "wheel",
+  (event) => {
+    const views = event.target.closest(".views")
+    if (views) {
+      event.preventDefault()
+      zoom(views.closest(".item"), -event.deltaY)
+    }
+  },
+  { passive: false },
+)
 let dragged = null
-stage.addEventListener("pointerdown", (event) => { if (event.target.matches("figure img")) { dragged = event; event.preventDefault() } })
+stage.addEventListener("pointerdown", (event) => {
+  if (event.target.matches("figure img")) {
+    dragged = event
+    event.preventDefault()
+  }
+})
 addEventListener("pointermove", (event) => {
   if (!dragged || !current()) return
   const wide = dragged.target.clientWidth
-  pan(current().element, (event.clientX - dragged.clientX) / wide * 100, (event.clientY - dragged.clientY) / wide * 100)
+  pan(
+    current().element,
+    ((event.clientX - dragged.clientX) / wide) * 100,
+    ((event.clientY - dragged.clientY) / wide) * 100,
+  )
   dragged = { target: dragged.target, clientX: event.clientX, clientY: event.clientY }
 })
-addEventListener("pointerup", () => { dragged = null })
+addEventListener("pointerup", () => {
+  dragged = null
+})
 
 // ---- keys and buttons
-const DO = { confirm: () => decide("confirm"), dismiss: askReason, unsure: () => decide("unsure"), next, undo }
-const KEYS = { Enter: DO.confirm, d: DO.dismiss, u: DO.unsure, n: DO.next, z: DO.undo,
-  b: () => toggle("blink"), s: () => toggle("slide"), "+": () => zoom(current().element, 1), "=": () => zoom(current().element, 1), "-": () => zoom(current().element, -1),
-  ArrowLeft: () => pan(current().element, 6, 0), ArrowRight: () => pan(current().element, -6, 0),
-  ArrowUp: () => pan(current().element, 0, 6), ArrowDown: () => pan(current().element, 0, -6) }
+const DO = {
+  confirm: () => decide("confirm"),
+  dismiss: askReason,
+  unsure: () => decide("unsure"),
+  next,
+  undo,
+}
+const KEYS = {
+  Enter: DO.confirm,
+  d: DO.dismiss,
+  u: DO.unsure,
+  n: DO.next,
+  z: DO.undo,
+  b: () => toggle("blink"),
+  s: () => toggle("slide"),
+  "+": () => zoom(current().element, 1),
+  "=": () => zoom(current().element, 1),
+  "-": () => zoom(current().element, -1),
+  ArrowLeft: () => pan(current().element, 6, 0),
+  ArrowRight: () => pan(current().element, -6, 0),
+  ArrowUp: () => pan(current().element, 0, 6),
+  ArrowDown: () => pan(current().element, 0, -6),
+}
 function toggle(chosen) {
   const { element } = current()
   mode(element, element.dataset.mode === chosen ? "side" : chosen)
@@ -226,7 +304,14 @@ stage.addEventListener("click", (event) => {
   if (button.dataset.zoom) zoom(current().element, Number(button.dataset.zoom))
 })
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat && event.key === "Enter" || reasons.open) return
+  if (
+    event.ctrlKey ||
+    event.altKey ||
+    event.metaKey ||
+    (event.repeat && event.key === "Enter") ||
+    reasons.open
+  )
+    return
   const field = event.target.closest("input:not([type=range]), select, textarea")
   if (field && !(event.key === "Enter" && field.matches("input"))) return
   if (event.target.closest("button, a") && event.key === "Enter") return
@@ -237,13 +322,24 @@ document.addEventListener("keydown", (event) => {
 })
 
 // ---- the queue moves, time passes, the page goes
-onMoved(["queue"], () => { if (hand.length < LOW) refill(); else count() })
-const count = async () => { if (!document.hidden) refill() }
-setInterval(() => { if (!document.hidden && (hand.length || pending)) refill() }, RENEW_MS)
-document.getElementById("retry").addEventListener("click", () => { state("loading"); refill() })
+onMoved(["queue"], () => {
+  if (hand.length < LOW) refill()
+  else count()
+})
+const count = async () => {
+  if (!document.hidden) refill()
+}
+setInterval(() => {
+  if (!document.hidden && (hand.length || pending)) refill()
+}, RENEW_MS)
+document.getElementById("retry").addEventListener("click", () => {
+  state("loading")
+  refill()
+})
 addEventListener("pagehide", () => {
   flush(true)
-  if (hand.length) send("/api/review/release", { ids: hand.map((item) => item.id) }, { keepalive: true }).catch(() => {})
+  if (hand.length)
+    send("/api/review/release", { ids: hand.map((item) => item.id) }, { keepalive: true }).catch(() => {})
 })
 listen()
 refill()

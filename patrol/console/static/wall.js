@@ -9,8 +9,11 @@ function apply() {
   const text = wanted.text.trim().toLowerCase()
   let shown = 0
   for (const tile of wall.children) {
-    const fits = ["village", "outcome", "fault", "finding"].every((key) => !wanted[key] || tile.dataset[key] === wanted[key])
-      && (!text || tile.dataset.text.toLowerCase().includes(text))
+    const fits =
+      ["village", "outcome", "fault", "finding"].every(
+        (key) => !wanted[key] || tile.dataset[key] === wanted[key],
+      ) &&
+      (!text || tile.dataset.text.toLowerCase().includes(text))
     if (tile.hidden === fits) tile.hidden = !fits
     shown += fits
   }
@@ -36,5 +39,8 @@ document.addEventListener("keydown", (event) => {
   const columns = tiles.filter((one) => one.offsetTop === tiles[0].offsetTop).length
   const step = STEPS[event.key] || (event.key === "ArrowDown" ? columns : -columns)
   const next = tiles[tiles.indexOf(tile) + step]
-  if (next) { next.focus(); event.preventDefault() }
+  if (next) {
+    next.focus()
+    event.preventDefault()
+  }
 })

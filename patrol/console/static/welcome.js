@@ -1,21 +1,30 @@
 // A first login: the invitation stands behind the #, which browsers send to no server by themselves.
 import { send } from "./console.js"
-const form = document.getElementById("welcome"), wrong = document.getElementById("wrong")
+const form = document.getElementById("welcome"),
+  wrong = document.getElementById("wrong")
 const ticket = decodeURIComponent(location.hash.slice(1)) || sessionStorage.getItem("welcome") || ""
 sessionStorage.setItem("welcome", ticket) // another language is another page, and loses the #
 history.replaceState(null, "", location.pathname)
 const name = ticket.split("~")[0]
 document.getElementById("whose").textContent = name
 form.elements.name.value = name
-const say = (words) => { wrong.textContent = words; wrong.hidden = !words }
+const say = (words) => {
+  wrong.textContent = words
+  wrong.hidden = !words
+}
 if (ticket.split("~").length !== 3) say(form.dataset.gone)
 form.addEventListener("submit", async (event) => {
   event.preventDefault()
   const { password, again } = form.elements
-  if (password.value !== again.value) { say(form.dataset.short); return }
+  if (password.value !== again.value) {
+    say(form.dataset.short)
+    return
+  }
   try {
     const { home } = await send("/api/welcome", { ticket, password: password.value })
     sessionStorage.removeItem("welcome")
     location.assign(home)
-  } catch (error) { say(error.said?.detail || error.message) }
+  } catch (error) {
+    say(error.said?.detail || error.message)
+  }
 })
