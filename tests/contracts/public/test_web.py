@@ -12,7 +12,7 @@ LABEL = re.compile(r'(\w+)="')
 # Every one of these has a sample once the service has done what is due on its site.
 COUNTED = (
     "patrol_visits", "patrol_rounds", "patrol_findings", "patrol_case_events",
-    "patrol_deliveries", "patrol_relay", "patrol_inbox", "patrol_ladder",
+    "patrol_deliveries", "patrol_relay", "patrol_inbox", "patrol_ladder", "patrol_sending",
     "patrol_canary_round_trip_seconds",
 )  # fmt: skip
 
