@@ -11,6 +11,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def documents(home: Path, *line: str) -> Any:
 
 
 def counted(home: Path) -> dict[str, int]:
-    with sqlite3.connect(home / "patrol.db") as books:
+    with closing(sqlite3.connect(home / "patrol.db")) as books:
         tables = [
             name for (name,) in books.execute("SELECT name FROM sqlite_schema WHERE type='table'")
         ]
@@ -84,7 +85,7 @@ def test_it_upgrades_and_stays_whole(home: Path) -> None:
 
 def test_a_camera_still_remembers(home: Path) -> None:
     """Memories are binary and written by the code itself; an unreadable one says so in `forgot`."""
-    with sqlite3.connect(home / "patrol.db") as books:
+    with closing(sqlite3.connect(home / "patrol.db")) as books:
         memories = books.execute("SELECT light, blob FROM memories").fetchall()
     assert len(memories) == 3
     assert [EyeMemory.from_bytes(blob, Light(light)).forgot for light, blob in memories] == [""] * 3
