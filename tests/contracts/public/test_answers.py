@@ -1,0 +1,144 @@
+"""What `--json` answers: the names in every document and their kinds, on the small site.
+
+The values are masked: a text is "text", a number "number". Where members of a list differ, what
+only some have is marked with `?`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+Photograph = Callable[[str, str], None]
+CAMERA = "62090204011327000001"
+BY = ["--by", "tester"]
+# Each group has a site of its own and runs beside the others: what tells somebody something waits
+# two seconds for a broker. Within a group, what is asked later sees what was done before.
+GROUPS: tuple[tuple[list[str], ...], ...] = (
+    (
+        ["queue"], ["cases"], ["case", "C20261130-0011"], ["handover", "show"],
+        ["handover", "list"], ["health"], ["health", CAMERA], ["troubles"],
+        ["suppressions", "--all"], ["consent", "list"], ["user", "list"], ["key", "list"],
+        ["deliveries", "list"], ["maintenance", "list"], ["who-looked", CAMERA],
+        ["models", "list"], ["assets", "list"], ["db", "check"], ["db", "upgrade"],
+        ["probe", "rtsp://127.0.0.1:9/nobody"], ["dismiss", "F000537", "--reason", "shadow", *BY],
+        ["unsure", "F000042", *BY], ["phoned", "C20261130-0007", "--note", "已电话", *BY],
+        ["consent", "withdraw", CAMERA, *BY], ["consent", "restore", CAMERA, *BY],
+        ["key", "add", "second", "--scope", "cases:read", *BY],
+        ["user", "add", "anna", "--duty", "operator", "--password-stdin", *BY],
+        [
+            "maintenance", "add", "--camera", CAMERA, "--reason", "x",
+            "--until", "2098-01-01 00:00", *BY,
+        ],
+        ["maintenance", "end", "4", *BY], ["pause", "--reason", "x", *BY], ["resume", *BY],
+        ["suppress", "revoke", "7", *BY], ["troubles", "--take", "1", *BY],
+        ["handover", "give", "--to", "another", "--by", "li"],
+        ["handover", "take", "--by", "another"],
+        ["report", "--day", "2026-11-30", "--out", "day.json"],
+        ["mosquitto", "write", "--out", "broker"], ["backup", "--out", "all.tar"],
+        ["restore", "all.tar", "--check"],
+    ),
+    (
+        ["confirm", "F000044", "--level", "I", "--phoned", "0937", *BY],
+        ["reassign", "C20261130-0017", "--to", "620902104200004", *BY],
+        ["extend", "C20261130-0009", "--hours", "2", "--why", "远", *BY],
+        ["grant", "C20261130-0009", "--by", "another"],
+    ),
+    (
+        ["suspend", "C20261130-0010", "--why", "雪", *BY],
+        ["refuse", "C20261130-0010", "--why", "不", "--by", "another"],
+        ["unsuspend", "C20261130-0023", *BY], ["void", "C20261130-0008", "--why", "重复", *BY],
+    ),
+    (
+        ["verify", "C20261130-0011", "--gone", *BY],
+        ["close", "C20261130-0016", "--why", "无", *BY],
+        ["reopen", "C20261130-0012", "--why", "又", *BY], ["check"],
+        ["round", "morning", "--camera", CAMERA],
+    ),
+)  # fmt: skip
+LINES = [line for group in GROUPS for line in group]
+NOT_RUN = {
+    "accept": "needs a picture that is still there",
+    "assets install": "downloads", "models install": "downloads",
+    "bench alerts": "minutes", "bench capture": "minutes", "bench console": "minutes",
+    "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
+    "demo": "minutes", "eval": "minutes",
+}  # fmt: skip
+
+
+def shape(values: Iterable[Any]) -> Any:
+    """What these have in common: names, and kinds of values."""
+    values = list(values)
+    kinds = sorted({kind(value) for value in values})
+    objects = [value for value in values if isinstance(value, dict)]
+    lists = [value for value in values if isinstance(value, list)]
+    if kinds == ["object"]:
+        members: dict[str, list[Any]] = {}
+        for value in objects:
+            for name, member in value.items():
+                members.setdefault(masked(name), []).append(member)
+        every = {masked(name) for name in objects[0]}.intersection(*map(names, objects))
+        return {
+            (name if name in every else f"{name}?"): shape(found)
+            for name, found in sorted(members.items())
+        }
+    if kinds == ["list"]:
+        return [shape(member for value in lists for member in value)] if any(lists) else []
+    if objects or lists:
+        return {" or ".join(kinds): shape([*objects] or [*lists])}
+    return " or ".join(kinds)
+
+
+def names(value: dict[str, Any]) -> set[str]:
+    return {masked(name) for name in value}
+
+
+def masked(name: str) -> str:
+    """A camera's, a grid's, a round's own number is no name of ours."""
+    return re.sub(r"[0-9]{5,}", "N", name)
+
+
+def kind(value: Any) -> str:
+    by_type = {dict: "object", list: "list", str: "text", bool: "yes/no", type(None): "nothing"}
+    return by_type.get(type(value), "number")
+
+
+@pytest.fixture(scope="module")
+def answers(copied: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The documents by their command line."""
+    sites = [copied(tmp_path_factory.mktemp("answers") / "site") for _ in GROUPS]
+
+    def run(site: Any, group: tuple[list[str], ...]) -> list[Any]:
+        return list(site.run(*([*line, "--json"] for line in group)))
+
+    with ThreadPoolExecutor() as pool:
+        ended = [one for group in pool.map(run, sites, GROUPS) for one in group]
+    spoiled = [(line, e.err) for line, e in zip(LINES, ended, strict=True) if not e.out]
+    assert spoiled == []
+    return {" ".join(line): json.loads(e.out) for line, e in zip(LINES, ended, strict=True)}
+
+
+def test_every_verb_answers_with_the_same_names(
+    answers: dict[str, Any], photograph: Photograph
+) -> None:
+    shapes = {line: shape([document]) for line, document in answers.items()}
+    photograph("answers.json", json.dumps(shapes, ensure_ascii=False, indent=1))
+
+
+def test_no_verb_with_json_is_left_out(helps: dict[str, str]) -> None:
+    asked = {verb for verb, text in helps.items() if "--json" in text}
+    run = {verb for verb in helps for line in LINES if line[: len(verb.split())] == verb.split()}
+    assert asked - run - NOT_RUN.keys() == set()
+    assert NOT_RUN.keys() <= asked
+
+
+@pytest.mark.parametrize("part", ["ledger", "figures", "grids", "cameras"])
+def test_the_columns_of_reports(site: Any, photograph: Photograph, part: str) -> None:
+    line = ["report", "--day", "2026-11-30", "--format", "csv", "--part", part, "--out", part]
+    (ended,) = site.run(line)
+    assert ended.code == 0, ended.err
+    header = (site.home / part).read_text("utf-8-sig").splitlines()[0]
+    photograph(f"columns/{part}.txt", "\n".join(header.split(",")))
