@@ -81,7 +81,7 @@ $(MODELS)/.installed: patrol/inference/models.yaml | $(VENV)/.installed
 	touch $@
 
 # A map and charts are worth having, not worth stopping for: pages do without, and say so.
-$(ASSETS)/.installed: patrol/console/assets.yaml | $(VENV)/.installed
+$(ASSETS)/.installed: patrol/web/assets.yaml | $(VENV)/.installed
 	$(BIN)/patrol assets install && touch $@ || echo "no map and no charts yet: make again with a network"
 
 clean:

@@ -1,7 +1,14 @@
-"""The system's clock: the one place that reads it (the manual one is in simulators.clock)."""
+"""The system's clock: the one place that reads it (the manual one is in tests.support.clock).
+
+Sunrise and sunset at the site, by astral (NOAA's algorithm).
+"""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from astral import LocationInfo
+from astral.sun import sun
 
 
 class SystemClock:
@@ -18,3 +25,20 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Block this thread."""
         time.sleep(seconds)  # noqa: TID251  the one place
+
+
+class SiteSun:
+    """`SunTimes` of one place; where the sun does not rise or set that day, the clock decides."""
+
+    def __init__(self, latitude: float, longitude: float, zone: ZoneInfo) -> None:
+        self._zone = zone  # the day is a local one: at 98.75° E a June sunrise is yesterday in UTC
+        self._observer = LocationInfo(latitude=latitude, longitude=longitude).observer
+
+    def __call__(self, day: date) -> tuple[datetime, datetime]:
+        """(sunrise, sunset) of the local day `day`, UTC."""
+        try:
+            times = sun(self._observer, date=day, tzinfo=self._zone)
+        except ValueError:  # polar day or night
+            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            return midnight - timedelta(days=1), midnight + timedelta(days=2)
+        return times["sunrise"].astimezone(UTC), times["sunset"].astimezone(UTC)

@@ -17,44 +17,44 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from patrol.app import App, build
-from patrol.app.console import serve_console
-from patrol.app.service import serve
-from patrol.bench.farm import RunningFarm, running_farm
+from patrol.app import Application, build
+from patrol.app.accounts import add_account
+from patrol.app.service import run_service
+from patrol.cases import actions
 from patrol.clock import SystemClock
-from patrol.console.accounts import add_account
-from patrol.dispatch import desk
 from patrol.domain.account import Duty
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding
 from patrol.domain.observation import Subject
-from patrol.domain.verdict import Verifier
-from patrol.lock import exclusive
-from patrol.mqtt.embedded import EmbeddedBroker
-from patrol.report.demo import outcome_of, render_demo
-from patrol.report.live import watch
-from patrol.report.picture import save_svg
-from patrol.report.terminal import render_round
+from patrol.domain.verification import Verifier
+from patrol.files import process_lock
+from patrol.mqtt.embedded_broker import EmbeddedBroker
+from patrol.reports.progress_bar import progress_display
+from patrol.reports.terminal import demo_outcome, render_demo, render_round, save_svg
 from patrol.settings import Site, load_site
 from patrol.store import check
-from simulators.farm.control import FarmControl
-from simulators.farm.options import FarmInfo, FarmOptions
-from simulators.farm.serve import serve as serve_farm
+from patrol.web.backend import serve_web
 from simulators.faults import mixture_problem as mixture_problem  # noqa: PLC0414  re-exported
-from simulators.habits import Habits
-from simulators.leaders import Crowd, SceneClearer, options_from
-from simulators.operator import SimulatedOperator
+from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
+from simulators.people.operator import SimulatedOperator
+from simulators.people.reply_profile import ReplyProfile
+from simulators.rtsp_farm.control import FarmControl
+from simulators.rtsp_farm.process import RunningFarm, running_farm
+from simulators.rtsp_farm.server import FarmInfo, FarmOptions
+from simulators.rtsp_farm.server import serve as serve_farm
 
-PLACE: Final = Path("var/demo")
+DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
-PATIENT: Final = Habits(never=0.0)  # a ladder of real hours is not waited for in a demonstration
+ALWAYS_ANSWERS: Final = ReplyProfile(
+    never=0.0
+)  # a ladder of real hours is not waited for in a demonstration
 OPERATOR: Final = "值班员"
 POLL_S: Final = 0.3
 CASES_WITHIN_S: Final = 180.0
 NEXT_ROUND_AFTER_S: Final = 600.0
 
 
-def run(
+def run_demo(
     *,
     cameras: int = 624,
     once: bool = False,
@@ -69,45 +69,45 @@ def run(
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
     err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over real RTSP …")
-    with _town(cameras, seed, faults, port) as (app, farm, crowd, control):
-        work, zone = _Work(app, control), app.site.settings.site.tz
-        with _service(app, stop), _pages(app, err):
-            models = app.eyes.gauges or app.eyes.without[0]
+    with _embedded_town(cameras, seed, faults, port) as (app, farm, leaders, control):
+        staff, zone = _SimulatedStaff(app, control), app.site.settings.site.tz
+        with _running_service(app, stop), _running_console(app, err):
+            models = app.detectors.model_names or app.detectors.without[0]
             err.print(f"[dim]RTSP {farm.port} · MQTT {app.broker} · {models}[/]")
-            summary = work.day(err, stop)
-            result = {**summary, **work.outcome(crowd)}
-            told = (render_round(summary, zone=zone), render_demo(result))
-            out.print(*told, sep="\n")
+            summary = staff.run_day(err, stop)
+            result = {**summary, **staff.outcome(leaders)}
+            renderables = (render_round(summary, zone=zone), render_demo(result))
+            out.print(*renderables, sep="\n")
             if picture is not None:
-                save_svg(told, picture, title="patrol demo --once")
+                save_svg(renderables, picture, title="patrol demo --once")
             while not once and not stop.wait(NEXT_ROUND_AFTER_S):
-                out.print(render_round(work.day(err, stop), zone=zone))
+                out.print(render_round(staff.run_day(err, stop), zone=zone))
     return result
 
 
 @dataclass
-class _Work:
+class _SimulatedStaff:
     """What people do beside the machine, until nothing of the round is left open."""
 
-    app: App
+    app: Application
     control: FarmControl
 
-    def day(self, err: Console, stop: threading.Event) -> dict[str, Any]:
+    def run_day(self, err: Console, stop: threading.Event) -> dict[str, Any]:
         """One round, the operator's decisions, and the cases to their end."""
-        with watch(err, self.app.site.settings.site.tz) as show:
+        with progress_display(err, self.app.site.settings.site.tz) as show:
             summary = self.app.run_round("morning", on_progress=show, stop=stop)
         with err.status("值班员审核、网格长处置中 … operator and leaders at work"):
             self._until_closed(stop)
         return summary
 
-    def outcome(self, crowd: Crowd) -> dict[str, Any]:
+    def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
         """What came of it, counted in the store."""
         with self.app.store.begin_read() as uow:
-            found = outcome_of(uow)
+            found = demo_outcome(uow)
         problems = check(self.app.site.settings.database)
         return {
             **found,
-            "leaders_said": dict(crowd.said),
+            "leaders_said": dict(leaders.sent),
             "store_problems": [str(problem) for problem in problems],
         }
 
@@ -123,7 +123,7 @@ class _Work:
                 return
             for case in open_cases:
                 if case.state is CaseState.RETURNED:
-                    self._settle_returned(case)
+                    self._handle_returned(case)
             stop.wait(POLL_S)
 
     def _decide(self) -> None:
@@ -132,7 +132,7 @@ class _Work:
         )
         with self.app.store.begin_read() as uow:
             queue: Sequence[Finding] = uow.findings.queue()
-        operator.work(queue)
+        operator.decide_all(queue)
 
     def _confirm(self, finding: Finding, category: str) -> None:
         self.app.confirm(finding.id, by=OPERATOR, category=category)
@@ -151,58 +151,60 @@ class _Work:
         truth = self.control.truth(case.camera) if case.camera else {}
         return bool(truth.get("visible_problem")) or truth.get("fault", "none") != "none"
 
-    def _settle_returned(self, case: Case) -> None:
+    def _handle_returned(self, case: Case) -> None:
         """The operator looks at the truth: sent to the village, or put away with its reason."""
         real = self._is_real(case)
         parent = self.app.site.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
             if real and parent is not None and case.subject is Subject.SCENE:
-                desk.reassign(
+                actions.reassign_case(
                     uow,
                     case.id,
                     parent,
                     by=OPERATOR,
                     now=self.app.clock.now(),
                     registry=self.app.site.registry,
-                    wire=self.app.wire,
+                    payloads=self.app.payloads,
                     note="转村处理",
                 )
             else:
-                desk.end(
+                actions.end_case(
                     uow,
                     case.id,
                     CaseEvent.CLOSE,
                     by=OPERATOR,
                     now=self.app.clock.now(),
-                    wire=self.app.wire,
+                    payloads=self.app.payloads,
                     note="现场核实为误报",
                 )
             uow.commit()
-        self.app.wake()
+        self.app.wake_relays()
 
 
 @contextmanager
-def _town(
+def _embedded_town(
     cameras: int, seed: int, faults: str, port: int
-) -> Iterator[tuple[App, RunningFarm, Crowd, FarmControl]]:
+) -> Iterator[tuple[Application, RunningFarm, ReplySimulator, FarmControl]]:
     """Everything embedded, in a fresh directory; put away in reverse order."""
     clock = SystemClock()
     with ExitStack() as stack:
-        stack.enter_context(exclusive(PLACE.with_suffix(".lock")))  # one demonstration at a time
-        shutil.rmtree(PLACE, ignore_errors=True)
+        stack.enter_context(
+            process_lock(DEMO_DIR.with_suffix(".lock"))
+        )  # one demonstration at a time
+        shutil.rmtree(DEMO_DIR, ignore_errors=True)
         broker = stack.enter_context(EmbeddedBroker())
         farm = stack.enter_context(
-            running_farm(PLACE, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
+            running_farm(DEMO_DIR, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
         )
-        site = _with_an_operator(load_site(PLACE), port)
-        app = stack.enter_context(build(site, clock=clock, config_dir=PLACE))
+        site = _with_an_operator(load_site(DEMO_DIR), port)
+        app = stack.enter_context(build(site, clock=clock, config_dir=DEMO_DIR))
         app = replace(app, broker=broker.address)
         clearing = stack.enter_context(FarmControl(farm.control_port))
         control = stack.enter_context(FarmControl(farm.control_port))
-        people = options_from(PLACE, habits=PATIENT, speed=SPEED, seed=seed)
-        clear = SceneClearer(clearing, PLACE / "cameras.csv")
-        crowd = stack.enter_context(Crowd(people, clock.now, clock.monotonic_s, clear))
-        yield app, farm, crowd, control
+        people = load_options(DEMO_DIR, profile=ALWAYS_ANSWERS, speed=SPEED, seed=seed)
+        clear = SceneClearer(clearing, DEMO_DIR / "cameras.csv")
+        leaders = stack.enter_context(ReplySimulator(people, clock.now, clock.monotonic_s, clear))
+        yield app, farm, leaders, control
 
 
 def _with_an_operator(site: Site, port: int) -> Site:
@@ -213,32 +215,32 @@ def _with_an_operator(site: Site, port: int) -> Site:
 
 
 @contextmanager
-def _pages(app: App, err: Console) -> Iterator[None]:
+def _running_console(app: Application, err: Console) -> Iterator[None]:
     """The console, with one account a person can try it with."""
     password = secrets.token_urlsafe(9)
     add_account(
         app.store,
         name="demo",
-        duty=Duty.DUTY_LEAD,
+        duty=Duty.SHIFT_SUPERVISOR,
         password=password,
         registry=app.site.registry,
         now=app.clock.now(),
         shown_as="演示值班长",
     )
-    with serve_console(app) as address:
+    with serve_web(app) as address:
         err.print(f"控制台 console {address.url}   demo / {password}")
         yield
 
 
 @contextmanager
-def _service(app: App, stop: threading.Event) -> Iterator[None]:
+def _running_service(app: Application, stop: threading.Event) -> Iterator[None]:
     """The service without its bell for rounds: the demonstration walks them itself."""
-    over, ready = threading.Event(), threading.Event()
+    stop_service, ready = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
     def child() -> None:
         try:
-            serve(app, over, ready=ready.set, with_rounds=False)
+            run_service(app, stop_service, ready=ready.set, with_rounds=False)
         except Exception as exc:  # noqa: BLE001  said below, in the demonstration's own thread
             failures.append(exc)
             ready.set()
@@ -250,7 +252,7 @@ def _service(app: App, stop: threading.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        stop_service.set()
         thread.join()
     if failures:
         raise failures[0]
@@ -295,6 +297,6 @@ async def _serve_farm(options: FarmOptions, ready: Any, stop: threading.Event) -
 def simulate_leaders(config_dir: Path, *, seed: int, stop: threading.Event) -> None:
     """`patrol simulate leaders`: answer cases on the configured broker until `stop`."""
     clock = SystemClock()
-    people = options_from(config_dir, habits=Habits(), speed=SPEED, seed=seed)
-    with Crowd(people, clock.now, clock.monotonic_s):
+    people = load_options(config_dir, profile=ReplyProfile(), speed=SPEED, seed=seed)
+    with ReplySimulator(people, clock.now, clock.monotonic_s):
         stop.wait()

@@ -29,11 +29,11 @@ def without_secrets(_logger: object, _method: str, event: Event) -> Event:
         if _SECRET_NAMES.search(name):
             event[name] = HIDDEN
         elif not isinstance(value, int | float | bool | None):
-            event[name] = clean(str(value))
+            event[name] = redact_text(str(value))
     return event
 
 
-def clean(text: str) -> str:
+def redact_text(text: str) -> str:
     """The text without user:password@, token parameters and authorization headers."""
     if "://" in text:
         text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
@@ -70,7 +70,7 @@ def configure(out: TextIO, level: int, *, for_people: bool, colors: bool = False
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    _take_in_strangers(out, level, [*shared, structlog.stdlib.ExtraAdder()], last)
+    _route_stdlib_logging(out, level, [*shared, structlog.stdlib.ExtraAdder()], last)
 
 
 def without_secrets_but_exceptions(logger: object, method: str, event: Event) -> Event:
@@ -81,16 +81,16 @@ def without_secrets_but_exceptions(logger: object, method: str, event: Event) ->
     return cleaned
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _StdlibHandler(logging.StreamHandler[TextIO]):
     """Ours, so that configuring twice does not say everything twice."""
 
 
-def _take_in_strangers(out: TextIO, level: int, before: list[Any], last: list[Any]) -> None:
+def _route_stdlib_logging(out: TextIO, level: int, before: list[Any], last: list[Any]) -> None:
     """What libraries and rooms say through `logging` comes out in the same shape."""
     root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
+    for handler in [handler for handler in root.handlers if isinstance(handler, _StdlibHandler)]:
         root.removeHandler(handler)
-    handler = _Handler(out)
+    handler = _StdlibHandler(out)
     handler.setLevel(max(level, logging.WARNING))  # libraries tell more than anybody wants
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -1,7 +1,7 @@
 """What the patrol needs of the outside world and tests play: time, cameras, detector, broker.
 
-Each Protocol has a real implementation (patrol.clock, streams.visit, patrol.inference, patrol.mqtt,
-patrol.evidence) and a fake in `simulators` or tests; both pass the same contract tests
+Each Protocol has a real implementation (patrol.clock, streams.capture, patrol.inference,
+patrol.mqtt, patrol.pictures) and a fake in `simulators` or tests; both pass the same contract tests
 (tests/contracts). The database is no port: tests use a real one (patrol.store).
 """
 
@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Protocol
 
 from patrol.domain.ids import MessageKey, Sha256
-from patrol.domain.message import OutboxMessage
 from patrol.domain.observation import Box
+from patrol.domain.outbox import OutboxMessage
 from streams.address import StreamAddress
 from streams.model import BgrImage, Sample, VisitOptions
 
@@ -30,7 +30,7 @@ class Clock(Protocol):
         """Wait; a manual clock advances instead."""
 
 
-class Visitor(Protocol):
+class CameraClient(Protocol):
     """Takes the pictures of one visit to one camera."""
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
@@ -80,15 +80,15 @@ class Publisher(Protocol):
         """
 
     @property
-    def session(self) -> int:
+    def connection_count(self) -> int:
         """Grows with every new connection: the broker behind it may have forgotten everything."""
 
 
-class EvidenceFull(Exception):
+class PictureStoreFull(Exception):
     """The evidence store cannot take more (disk full, quota). Stops the round, which resumes."""
 
 
-class EvidenceStore(Protocol):
+class PictureStore(Protocol):
     """Pictures named by their content."""
 
     def put(self, jpeg: bytes) -> Sha256:
@@ -101,5 +101,5 @@ class EvidenceStore(Protocol):
         """Remove it; False when there was none."""
 
 
-class Busy(Exception):
+class ProcessBusy(Exception):
     """Another process does it just now; says what it holds."""

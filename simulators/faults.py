@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 
-class Fault(StrEnum):
+class CameraFault(StrEnum):
     """What is wrong with one camera."""
 
     NONE = auto()
@@ -46,68 +46,68 @@ class Fault(StrEnum):
 
 SHOWN_IN_PICTURE: Final = frozenset(
     {
-        Fault.FROZEN,
-        Fault.BLACK,
-        Fault.SOLID,
-        Fault.BLURRED,
-        Fault.DARK,
-        Fault.BRIGHT,
-        Fault.COVERED,
-        Fault.SHIFTED,
-        Fault.DUSTY,
+        CameraFault.FROZEN,
+        CameraFault.BLACK,
+        CameraFault.SOLID,
+        CameraFault.BLURRED,
+        CameraFault.DARK,
+        CameraFault.BRIGHT,
+        CameraFault.COVERED,
+        CameraFault.SHIFTED,
+        CameraFault.DUSTY,
     }
 )
 """Faults that need a loop of their own; the server makes all others out of a sound loop."""
 
 HIDES_SCENE: Final = SHOWN_IN_PICTURE | {
-    Fault.REFUSES_CONNECTION,
-    Fault.NEVER_ANSWERS,
-    Fault.UNAUTHORIZED_401,
-    Fault.NOT_FOUND_404,
-    Fault.NO_PACKETS,
-    Fault.NO_KEY_FRAME_30S,
-    Fault.KEY_FRAME_EVERY_10S,
-    Fault.DROPS_MID_PICTURE,
-    Fault.GARBAGE_BYTES,
-    Fault.WRONG_SDP,
-    Fault.CORRUPT_BITSTREAM,
+    CameraFault.REFUSES_CONNECTION,
+    CameraFault.NEVER_ANSWERS,
+    CameraFault.UNAUTHORIZED_401,
+    CameraFault.NOT_FOUND_404,
+    CameraFault.NO_PACKETS,
+    CameraFault.NO_KEY_FRAME_30S,
+    CameraFault.KEY_FRAME_EVERY_10S,
+    CameraFault.DROPS_MID_PICTURE,
+    CameraFault.GARBAGE_BYTES,
+    CameraFault.WRONG_SDP,
+    CameraFault.CORRUPT_BITSTREAM,
 }
 """With one of these a problem in front of the camera cannot be relied on to be seen."""
 
-Shares = Mapping[Fault, float]
+Shares = Mapping[CameraFault, float]
 
 _TOWN: Final[Shares] = {
     # 10 % offline, as a round meets it
-    Fault.REFUSES_CONNECTION: 0.065,
-    Fault.NEVER_ANSWERS: 0.025,
-    Fault.UNAUTHORIZED_401: 0.005,
-    Fault.NOT_FOUND_404: 0.005,
+    CameraFault.REFUSES_CONNECTION: 0.065,
+    CameraFault.NEVER_ANSWERS: 0.025,
+    CameraFault.UNAUTHORIZED_401: 0.005,
+    CameraFault.NOT_FOUND_404: 0.005,
     # online, but the pull goes wrong
-    Fault.FLAKY: 0.04,
-    Fault.NO_PACKETS: 0.004,
-    Fault.NO_KEY_FRAME_30S: 0.003,
-    Fault.KEY_FRAME_EVERY_10S: 0.006,
-    Fault.DROPS_MID_PICTURE: 0.003,
-    Fault.GARBAGE_BYTES: 0.002,
-    Fault.WRONG_SDP: 0.002,
-    Fault.CLOSES_SECOND_SESSION: 0.02,
-    Fault.CLOCK_SKEW: 0.018,
+    CameraFault.FLAKY: 0.04,
+    CameraFault.NO_PACKETS: 0.004,
+    CameraFault.NO_KEY_FRAME_30S: 0.003,
+    CameraFault.KEY_FRAME_EVERY_10S: 0.006,
+    CameraFault.DROPS_MID_PICTURE: 0.003,
+    CameraFault.GARBAGE_BYTES: 0.002,
+    CameraFault.WRONG_SDP: 0.002,
+    CameraFault.CLOSES_SECOND_SESSION: 0.02,
+    CameraFault.CLOCK_SKEW: 0.018,
     # online, and the picture is poor
-    Fault.BLURRED: 0.018,
-    Fault.DARK: 0.009,
-    Fault.BRIGHT: 0.0045,
-    Fault.COVERED: 0.0063,
-    Fault.SHIFTED: 0.009,
-    Fault.FROZEN: 0.0027,
-    Fault.CORRUPT_BITSTREAM: 0.0045,
-    Fault.BLACK: 0.0018,
-    Fault.SOLID: 0.0009,
+    CameraFault.BLURRED: 0.018,
+    CameraFault.DARK: 0.009,
+    CameraFault.BRIGHT: 0.0045,
+    CameraFault.COVERED: 0.0063,
+    CameraFault.SHIFTED: 0.009,
+    CameraFault.FROZEN: 0.0027,
+    CameraFault.CORRUPT_BITSTREAM: 0.0045,
+    CameraFault.BLACK: 0.0018,
+    CameraFault.SOLID: 0.0009,
 }
 _STORM: Final[Shares] = {
-    Fault.DUSTY: 0.70,
-    Fault.REFUSES_CONNECTION: 0.12,
-    Fault.NEVER_ANSWERS: 0.04,
-    Fault.FLAKY: 0.04,
+    CameraFault.DUSTY: 0.70,
+    CameraFault.REFUSES_CONNECTION: 0.12,
+    CameraFault.NEVER_ANSWERS: 0.04,
+    CameraFault.FLAKY: 0.04,
 }
 
 MIXTURES: Final[Mapping[str, Shares]] = MappingProxyType(
@@ -120,34 +120,36 @@ POWER_CUT_SHARE: Final = 0.6
 
 def mixture_problem(name: str) -> str | None:
     """Why `name` is neither a mixture nor a single fault (which then befalls every camera)."""
-    if name in MIXTURES or name in set(Fault):
+    if name in MIXTURES or name in set(CameraFault):
         return None
     return f"{name!r} is no mixture, give one of {', '.join(MIXTURES)} or a fault's name"
 
 
-def spread(name: str, villages: Sequence[str], rng: np.random.Generator) -> list[Fault]:
+def assign_faults(
+    name: str, villages: Sequence[str], rng: np.random.Generator
+) -> list[CameraFault]:
     """One fault per camera by the mixture `name`; `villages` says where each camera stands.
 
     Shares are dealt out exactly (largest remainder), so that 624 cameras always have their 57 to
     63 offline ones, and only *which* cameras is left to chance.
     """
     count = len(villages)
-    if name in set(Fault):
-        return [Fault(name)] * count
+    if name in set(CameraFault):
+        return [CameraFault(name)] * count
     if name == "each":
-        every = list(Fault)
+        every = list(CameraFault)
         return [every[i % len(every)] for i in range(count)]
-    faults = _deal(MIXTURES[name], count)
+    faults = _faults_by_share(MIXTURES[name], count)
     order = rng.permutation(count)
-    dealt = [Fault.NONE] * count
-    for place, fault in zip(order, faults, strict=True):
-        dealt[int(place)] = fault
+    assigned = [CameraFault.NONE] * count
+    for index, fault in zip(order, faults, strict=True):
+        assigned[int(index)] = fault
     if name == "power_cut" and villages:
-        _cut_power(dealt, villages, rng)
-    return dealt
+        _cut_power(assigned, villages, rng)
+    return assigned
 
 
-def _deal(shares: Shares, count: int) -> list[Fault]:
+def _faults_by_share(shares: Shares, count: int) -> list[CameraFault]:
     exact = {fault: share * count for fault, share in shares.items()}
     whole = {fault: int(value) for fault, value in exact.items()}
     left = round(sum(exact.values())) - sum(whole.values())
@@ -155,11 +157,13 @@ def _deal(shares: Shares, count: int) -> list[Fault]:
     for fault in by_remainder[:left]:
         whole[fault] += 1
     faults = [fault for fault, times in whole.items() for _ in range(times)]
-    return [*faults, *[Fault.NONE] * (count - len(faults))]
+    return [*faults, *[CameraFault.NONE] * (count - len(faults))]
 
 
-def _cut_power(dealt: list[Fault], villages: Sequence[str], rng: np.random.Generator) -> None:
+def _cut_power(
+    assigned: list[CameraFault], villages: Sequence[str], rng: np.random.Generator
+) -> None:
     dark = str(rng.choice(sorted(set(villages))))
     there = [i for i, village in enumerate(villages) if village == dark]
     for i in rng.permutation(there)[: round(POWER_CUT_SHARE * len(there))]:
-        dealt[int(i)] = Fault.REFUSES_CONNECTION
+        assigned[int(i)] = CameraFault.REFUSES_CONNECTION

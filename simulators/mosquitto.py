@@ -17,7 +17,7 @@ HOST: Final = "127.0.0.1"
 READY_S: Final = 10.0
 
 
-def find() -> str | None:
+def find_mosquitto() -> str | None:
     """The program's path."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -36,7 +36,7 @@ class Mosquitto:
 
     folder: Path
     port: int = field(default_factory=free_port)
-    more: str = ""  # further lines of mosquitto.conf
+    extra_config: str = ""  # further lines of mosquitto.conf
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,7 +51,7 @@ class Mosquitto:
 
     def start(self) -> None:
         """Start and wait until it accepts connections. Raises RuntimeError with its log."""
-        program = find()
+        program = find_mosquitto()
         if program is None:
             raise RuntimeError("mosquitto is not installed (Debian: apt install mosquitto)")
         config = self.folder / "mosquitto.conf"
@@ -91,14 +91,14 @@ class Mosquitto:
     def _config(self) -> str:
         lines = [
             f"listener {self.port} {HOST}",
-            "allow_anonymous true" if "password_file" not in self.more else "",
+            "allow_anonymous true" if "password_file" not in self.extra_config else "",
             "persistence true",
             f"persistence_location {self.folder}/",
             "autosave_interval 1",
             "max_queued_messages 0",
             f"log_dest file {self.folder}/mosquitto.log",
             "user root",
-            self.more,
+            self.extra_config,
         ]
         return "\n".join(lines) + "\n"
 

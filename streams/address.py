@@ -56,7 +56,7 @@ class StreamAddress:
             return cls(scheme="file", host="", port=0, path=unquote(parts.path))
         return cls(
             scheme=scheme,
-            host=_host(parts, scheme),
+            host=_checked_host(parts, scheme),
             port=DEFAULT_PORTS[scheme] if port is None else port,
             path=parts.path or "/",
             query=parts.query,
@@ -93,7 +93,7 @@ class StreamAddress:
         return f"{self.scheme}://{self.authority}{self.path}{'?…' if self.query else ''}"
 
 
-def _host(parts: SplitResult, scheme: str) -> str:
+def _checked_host(parts: SplitResult, scheme: str) -> str:
     if scheme not in DEFAULT_PORTS:
         known = ", ".join(sorted(DEFAULT_PORTS))
         raise BadAddress(f"scheme {scheme!r} is not one of {known}, file")

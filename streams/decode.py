@@ -1,4 +1,6 @@
-"""A compressed key frame into a picture, on whichever thread calls.
+"""Annex B byte streams (H.264, H.265): split, hash, complete with parameter sets.
+
+A compressed key frame into a picture, on whichever thread calls.
 
 Every thread keeps one decoder per codec, told to forget everything between two key frames, which
 come from different cameras. Each decodes on the calling thread alone: parallel is who calls.
@@ -9,6 +11,8 @@ other codecs it keeps silent, so there a first attempt stops at any error and a 
 decoder that met damage is thrown away: it would conceal a little in the next picture as well.
 """
 
+import hashlib
+import re
 import threading
 from collections.abc import Mapping
 from typing import Final, cast
@@ -23,6 +27,48 @@ from av.video.frame import VideoFrame
 
 from streams.errors import Unreadable
 from streams.model import BgrImage, Codec, KeyFrame, Picture
+from streams.rtsp import h264, h265
+from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
+
+_START: Final = re.compile(b"\x00{2,3}\x01")
+CODEC_FORMATS: Final[dict[Codec, CodecFormat]] = {Codec.H264: h264.FORMAT, Codec.H265: h265.FORMAT}
+
+
+def split_nals(data: bytes) -> list[bytes]:
+    """The NAL units between the start codes."""
+    return [nal for nal in (piece.rstrip(b"\x00") for piece in _START.split(data)[1:]) if nal]
+
+
+def is_key_picture(nals: list[bytes], a_format: CodecFormat) -> bool:
+    """Whether a picture begins here that needs no other."""
+    slices = (n for n in nals if a_format.role(n) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE})
+    first = next(slices, None)
+    return (
+        first is not None
+        and a_format.role(first) is NalRole.KEY_SLICE
+        and a_format.starts_picture(first)
+    )
+
+
+def slices_sha256(nals: list[bytes], a_format: CodecFormat) -> str:
+    """Of the slice data alone, so that equal pictures are found without decoding."""
+    digest = hashlib.sha256()
+    for nal in nals:
+        if a_format.role(nal) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE}:
+            digest.update(nal)
+    return digest.hexdigest()
+
+
+def with_parameter_sets(nals: list[bytes], extradata: bytes, a_format: CodecFormat) -> bytes:
+    """One Annex B picture; sets that it lacks are put in front, as far as `extradata` has them."""
+    present = {a_format.parameter_kind(nal) for nal in nals}
+    missing = [
+        nal
+        for nal in split_nals(extradata)
+        if a_format.role(nal) is NalRole.PARAMETERS and a_format.parameter_kind(nal) not in present
+    ]
+    return START_CODE + START_CODE.join([*missing, *nals])
+
 
 _CONCEALING: Final = {"flags": "+output_corrupt", "flags2": "+showall"}
 _STRICT: Final = {"err_detect": "explode"}
@@ -61,11 +107,11 @@ def _first_frame(key_frame: KeyFrame, options: Mapping[str, str]) -> VideoFrame 
     if frames and not frames[0].is_corrupt:
         decoder.flush_buffers()
     else:
-        _kept().clear()
+        _thread_decoders().clear()
     return frames[0] if frames else None
 
 
-def _kept() -> dict[tuple[str, bool], VideoCodecContext]:
+def _thread_decoders() -> dict[tuple[str, bool], VideoCodecContext]:
     """This thread's decoders."""
     decoders: dict[tuple[str, bool], VideoCodecContext] = _thread.__dict__.setdefault("kept", {})
     return decoders
@@ -75,8 +121,8 @@ def _to_bgr(frame: VideoFrame) -> BgrImage:
     try:
         picture = frame.to_ndarray(format="bgr24", threads=1)
     except (av.error.FFmpegError, ValueError, MemoryError) as exc:
-        words = f"a {frame.width}×{frame.height} {frame.format.name} picture does not convert"
-        raise Unreadable(words) from exc
+        message = f"a {frame.width}×{frame.height} {frame.format.name} picture does not convert"
+        raise Unreadable(message) from exc
     return cast("BgrImage", np.ascontiguousarray(picture))
 
 
@@ -88,25 +134,27 @@ def _decoder(key_frame: KeyFrame, options: Mapping[str, str]) -> VideoCodecConte
     """This thread's decoder for these options; a new one where it must be told things first."""
     name = _libav_name(key_frame)
     if key_frame.codec is Codec.OTHER:
-        return _make(name, options, key_frame)
-    kept = _kept()
+        return _make_decoder(name, options, key_frame)
+    kept = _thread_decoders()
     key = (name, options is _STRICT)
     if key not in kept:
-        kept[key] = _make(name, options, None)
+        kept[key] = _make_decoder(name, options, None)
     return kept[key]
 
 
-def _make(name: str, options: Mapping[str, str], told: KeyFrame | None) -> VideoCodecContext:
+def _make_decoder(
+    name: str, options: Mapping[str, str], hints: KeyFrame | None
+) -> VideoCodecContext:
     try:
         decoder = CodecContext.create(name, "r")
         if not isinstance(decoder, VideoCodecContext):
             raise Unreadable(f"{name} is no video")
         decoder.thread_count = 1
         decoder.options = dict(options)
-        if told is not None and told.extradata:
-            decoder.extradata = told.extradata
-        if told is not None and told.size_px is not None:
-            decoder.width, decoder.height = told.size_px
+        if hints is not None and hints.extradata:
+            decoder.extradata = hints.extradata
+        if hints is not None and hints.size_px is not None:
+            decoder.width, decoder.height = hints.size_px
         decoder.open()
     except (av.error.FFmpegError, ValueError) as exc:
         raise Unreadable(f"no decoder for {name!r}") from exc

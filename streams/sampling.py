@@ -20,7 +20,7 @@ JITTER_S: Final = 0.5  # by which two arrivals may differ
 
 
 @dataclass(slots=True)
-class Sampler:
+class FrameSampler:
     """Keeps the first key frame, then each that comes `spacing_s` or more after the last kept."""
 
     pictures: int
@@ -35,24 +35,24 @@ class Sampler:
         return len(self.kept) >= self.pictures
 
     @property
-    def wants_at_s(self) -> float:
+    def next_wanted_s(self) -> float:
         """From when on another key frame is of use."""
         return self._last_at_s + self.spacing_s if self.kept else 0.0
 
-    def offer(self, frame: KeyFrame, at_s: float) -> bool:
+    def accept(self, frame: KeyFrame, at_s: float) -> bool:
         """Take or leave a frame that came at `at_s` of a monotonic clock; True when taken."""
         if self.kept and _same_picture(self.kept[-1], frame):
             self.kept[-1] = frame  # the rest of a picture whose end was marked too early
-            self._tell(frame)
+            self._report_kept(frame)
             return False
-        if self.done or at_s < self.wants_at_s:
+        if self.done or at_s < self.next_wanted_s:
             return False
         self.kept.append(frame)
         self._last_at_s = at_s
-        self._tell(frame)
+        self._report_kept(frame)
         return True
 
-    def _tell(self, frame: KeyFrame) -> None:
+    def _report_kept(self, frame: KeyFrame) -> None:
         if self.on_kept is not None:
             self.on_kept(frame)
 
@@ -75,7 +75,7 @@ def key_frame_interval_s(frames: Sequence[KeyFrame]) -> float | None:
     return second - first
 
 
-def judge(frames: Sequence[KeyFrame], burst_s: float) -> Freshness:
+def freshness_of(frames: Sequence[KeyFrame], burst_s: float) -> Freshness:
     """What the frames of one visit prove."""
     if len(frames) < 2:  # noqa: PLR2004  two to compare
         return Freshness.SINGLE

@@ -1,6 +1,6 @@
 """Fixtures that every room may use: a private PostgreSQL, and databases in it.
 
-The server is the machine's own PostgreSQL (see simulators.postgres), started once for the whole
+The server is the machine's own PostgreSQL (see tests.support.postgres), started once for the whole
 run. Missing: those tests skip, or fail where CI=true.
 """
 
@@ -14,9 +14,11 @@ import pytest
 from psycopg import sql
 
 from patrol.store import upgrade
-from patrol.store.tables import metadata
-from simulators.postgres import Postgres, programs, running
+from patrol.store.schema import metadata
+from tests.support.postgres import PostgresServer, find_postgres, running_postgres
 from tests.support.store import close_stores, copy_template
+
+pytest_plugins = ["tests.support.case_system"]
 
 
 def missing_part(what: str) -> NoReturn:
@@ -27,22 +29,22 @@ def missing_part(what: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server() -> Iterator[PostgresServer]:
     """A private server for the whole run."""
-    if programs() is None:
+    if find_postgres() is None:
         missing_part("PostgreSQL is not installed (Debian: postgresql)")
-    with running() as server:
+    with running_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_url(postgres_server: Postgres) -> str:
+def postgres_url(postgres_server: PostgresServer) -> str:
     """SQLAlchemy URL of its `postgres` database (superuser, password in it)."""
     return postgres_server.url
 
 
 @pytest.fixture(scope="session")
-def new_postgres_database(postgres_server: Postgres) -> Callable[[], str]:
+def new_postgres_database(postgres_server: PostgresServer) -> Callable[[], str]:
     """Makes empty databases, answers their URLs. 300 files each: not one for every test."""
     return lambda: postgres_server.url_of(postgres_server.new_database())
 

@@ -1,7 +1,6 @@
 """The composition root: everything concrete meets here, and is put away in reverse order."""
 
-from patrol.app.build import build
-from patrol.app.house import App
-from patrol.app.patience import Patience
+from patrol.app.application import Application
+from patrol.app.bootstrap import StartupWait, build
 
-__all__ = ["App", "Patience", "build"]
+__all__ = ["Application", "StartupWait", "build"]

@@ -12,62 +12,62 @@ import structlog
 
 from patrol.domain.observation import Box
 from patrol.settings import Settings
-from patrol.vision.redaction import Finders, Mark, Redacted, redact
-from patrol.vision.redaction.look import PERSON_SCORE
+from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
+from patrol.vision.redaction.find_private import PERSON_SCORE
 
 log = structlog.get_logger(__name__)
 
-COARSE = "外发照片将整体粗化 pictures leave coarse"
+COARSE_NOTICE = "外发照片将整体粗化 pictures leave coarse"
 FACES, PLATES, PERSONS = "centerface", "plates", "yolox_nano"  # a site's own may know no persons
 
 
-def lacking(settings: Settings) -> str:
+def missing_models(settings: Settings) -> str:
     """Why pictures would leave coarse, in words; empty when they would not. Opens no model."""
     from patrol.inference import list_models  # noqa: PLC0415  an optional extra
 
     wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
     missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
-    said = f"{COARSE}: {missing}; run `patrol models install`"
-    return said if missing else ""
+    text = f"{COARSE_NOTICE}: {missing}; run `patrol models install`"
+    return text if missing else ""
 
 
-class Redaction:
+class PictureRedactor:
     """Callable from any thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._one_at_a_time = threading.Lock()
-        self._finders: Finders | None = None
-        self._story = ""
+        self._detectors: PrivacyDetectors | None = None
+        self._last_problem = ""
 
-    def __call__(self, jpeg: bytes, box: Box | None, mark: Mark) -> Redacted:
+    def __call__(self, jpeg: bytes, box: Box | None, watermark: Watermark) -> Redacted:
         """What may leave of a stored picture. Raises ValueError: not a picture."""
         with self._one_at_a_time:
-            return redact(jpeg, box, mark, self._models())
+            return redact(jpeg, box, watermark, self._models())
 
-    def _models(self) -> Finders | None:
+    def _models(self) -> PrivacyDetectors | None:
         """All three, or nothing: with one missing no picture can be called clean."""
-        if self._finders is None:
-            self._finders, why = _open(self._settings)
-            if why and why != self._story:
+        if self._detectors is None:
+            self._detectors, why = _open_models(self._settings)
+            if why and why != self._last_problem:
                 log.warning("pictures leave coarse", reason=why)
-            self._story = why
-        return self._finders
+            self._last_problem = why
+        return self._detectors
 
 
-def _open(settings: Settings) -> tuple[Finders | None, str]:
+def _open_models(settings: Settings) -> tuple[PrivacyDetectors | None, str]:
     """The models, or why they are not there."""
     from patrol.inference import (  # noqa: PLC0415  an optional extra
         DetectorUnavailable,
         open_detector,
-        open_finder,
+        open_face_plate_detector,
     )
 
     models = settings.models
     try:
-        return Finders(
-            faces=open_finder(models, FACES),
-            plates=open_finder(models, PLATES),
+        return PrivacyDetectors(
+            faces=open_face_plate_detector(models, FACES),
+            plates=open_face_plate_detector(models, PLATES),
             persons=open_detector(models, PERSONS, min_score=PERSON_SCORE),
         ), ""
     except DetectorUnavailable as exc:

@@ -1,52 +1,261 @@
-"""`patrol run`: bell, rounds, relay, inbox, ladder, looks — until told to stop.
+"""What the service has beside its main loop: canary, webhooks, second channels, metrics, health.
+
+`patrol run`: bell, rounds, relay, inbox, ladder, looks — until told to stop.
 
 The first child that fails stops the house with its reason; whatever runs us (systemd) starts it
 again, and everything resumes from the store.
 """
 
+import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import time
+from dataclasses import dataclass, field, replace
+from datetime import time, timedelta
 
 import structlog
 
-from patrol.app.ear import SERVICE_LOCK
-from patrol.app.house import App
-from patrol.app.outward import Outposts
-from patrol.bell import Bell, Rota
-from patrol.evidence import sweep
-from patrol.lock import exclusive
-from patrol.mqtt import MqttPublisher, MqttService
-from patrol.ports import EvidenceFull
-from patrol.review.ageing import age
-from patrol.rounds.keeper import Keeper
+from patrol.app.application import SERVICE_LOCK, Application
+from patrol.app.integrations import Integrations, IntegrationsProblem
+from patrol.app.scheduler import JobScheduler, ScheduledJob
+from patrol.cases.escalator import Escalator
+from patrol.clock import SiteSun
+from patrol.files import process_lock
+from patrol.integrations.canary import Canary
+from patrol.integrations.delivery_worker import DeliveryWorker, SendDelivery
+from patrol.integrations.notifications import AppriseSender, ChannelUnusable, UnreachedNotifier
+from patrol.integrations.webhooks import WebhookSender
+from patrol.messaging.retention import prune_messages
+from patrol.messaging.topics import canary_topics
+from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
+from patrol.mqtt.subscriber import CanaryLeader
+from patrol.operations.health_server import HealthCheck, Heartbeats, MetricsFailed, serve_metrics
+from patrol.operations.metrics import Meters
+from patrol.pictures import sweep_pictures
+from patrol.ports import PictureStoreFull
+from patrol.review.expiry import expire_undecided
 from patrol.rounds.progress import RoundProgress
+from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import StoreFull, StoreUnavailable
-from patrol.sun import SiteSun
 
 log = structlog.get_logger(__name__)
 
+RetryWrapper = Callable[[str, Callable[[], object]], Callable[[], None]]
+ShowProgress = Callable[[RoundProgress], None]
+PRUNE_AT = time(3, 40)  # local; after the pictures have gone
+CANARY_EVERY_S = 1.0  # asked; it decides itself what is due
+DELIVERY_WITHIN_S = 120.0  # one try is limited to 10 s, one of a second channel to some 30
+
+
+@dataclass(kw_only=True)
+class SideServices:
+    """Runs beside the service. `start` within the service's stack; `rotas` for its bell."""
+
+    app: Application
+    integrations: Integrations
+    meters: Meters
+    heartbeats: Heartbeats
+    canary: Canary | None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def create(cls, app: Application) -> "SideServices":
+        """Everything concrete; nothing runs yet."""
+        settings = app.site.settings
+        canary_settings = settings.integrations.canary
+        canary = Canary(
+            store=app.store,
+            site=settings.site.id,
+            every=canary_settings.every,
+            within=canary_settings.within,
+            targets=app.integrations.targets,
+            on_queued=app.wake_relays,
+        )
+        return cls(
+            app=app,
+            integrations=app.integrations,
+            meters=app.meters,
+            heartbeats=Heartbeats(app.clock.monotonic_s),
+            canary=canary if canary_settings.enabled else None,
+        )
+
+    def jobs(self, retrying: RetryWrapper) -> list[ScheduledJob]:
+        """What the bell rings for; `patient` waits for a database that is away."""
+        jobs = [
+            ScheduledJob(name="messages", run=retrying("messages", self._prune), daily_at=PRUNE_AT)
+        ]
+        if self.canary is not None:
+            canary, clock = self.canary, self.app.clock
+            run = self.with_heartbeat("canary", lambda: canary.tick(clock.now()), 60.0)
+            jobs.append(
+                ScheduledJob(name="canary", run=retrying("canary", run), every_s=CANARY_EVERY_S)
+            )
+        return jobs
+
+    def escalation_job(self, escalator: Escalator) -> Callable[[], None]:
+        """The ladder's turn; before it, who was not reached is noticed, what was held is let go."""
+        notifier = UnreachedNotifier(
+            store=self.app.store, registry=self.app.site.registry, targets=self.integrations.targets
+        )
+        releaser = self.app.new_held_case_releaser()
+        self.export_counters(ladder=escalator.counters, sending=releaser.send_gate.counters)
+
+        def run() -> None:
+            now = self.app.clock.now()
+            notifier.run_due(now)
+            releaser.run_due(now)
+            escalator.run_due(now)
+
+        return run
+
+    def with_heartbeat(
+        self, name: str, work: Callable[[], object], within_s: float
+    ) -> Callable[[], None]:
+        """The work, heard of by /healthz each time it is done."""
+        beat = self.heartbeats.expect(name, within_s)
+
+        def run() -> None:
+            work()
+            beat()
+
+        return run
+
+    def progress_with_heartbeat(
+        self, beat: Callable[[], None], show: ShowProgress | None
+    ) -> ShowProgress:
+        """A round under way is heard of at every visit."""
+
+        def on_progress(progress: RoundProgress) -> None:
+            beat()
+            if show is not None:
+                show(progress)
+
+        return on_progress
+
+    def start(
+        self,
+        stack: ExitStack,
+        stop: threading.Event,
+        run: Callable[[str, Callable[[], None]], None],
+    ) -> None:
+        """Couriers, the test leader, the port. `run` starts a child of the service's."""
+        self.stop = stop
+        for worker in self._delivery_workers(stack):
+            self.meters.export_deliveries(worker.target, lambda c=worker: c.counters)  # type: ignore[misc]
+            run(worker.target, lambda c=worker: c.run(stop))  # type: ignore[misc]
+        if self.canary is not None:
+            stack.enter_context(self._canary_leader())
+            self.meters.export_canary(self.canary)
+        self.meters.export_store(self.app.store, self.app.clock)
+        self._open_port(stack)
+
+    def export_counters(self, **by_component: Counter[str]) -> None:
+        """Counters of the house's own parts: relay, inbox, ladder, sending."""
+        for name, counters in by_component.items():
+            self.meters.export_counters(name, lambda c=counters: c)  # type: ignore[misc]
+
+    def checks(self) -> list[HealthCheck]:
+        """For /healthz."""
+        found = self.heartbeats.checks()
+        if self.canary is not None:
+            why = self.canary.failing
+            last = self.canary.last_return
+            text = why or f"last back {last or 'never yet'}"
+            ago_s = (self.app.clock.now() - last).total_seconds() if last else None
+            check = HealthCheck(name="canary came back", ok=not why, message=text, ago_s=ago_s)
+            found.append(check)
+        return found
+
+    def _delivery_workers(self, stack: ExitStack) -> list[DeliveryWorker]:
+        now = self.app.clock.now
+        workers = [
+            self._delivery_worker(
+                hook.target, stack.enter_context(WebhookSender(hook, now)).send, hook.max_tries
+            )
+            for hook in self.integrations.hooks
+        ]
+        for channel in self.integrations.channels:
+            try:
+                workers.append(
+                    self._delivery_worker(channel.target, AppriseSender(channel).send, 6)
+                )
+            except ChannelUnusable as exc:
+                raise IntegrationsProblem(str(exc)) from exc
+        return workers
+
+    def _delivery_worker(self, target: str, send: SendDelivery, most_tries: int) -> DeliveryWorker:
+        return DeliveryWorker(
+            target=target,
+            store=self.app.store,
+            send=send,
+            clock=self.app.clock,
+            holder=f"courier-{secrets.token_hex(4)}",
+            most_tries=most_tries,
+            on_turn=self.heartbeats.expect(target, DELIVERY_WITHIN_S),
+        )
+
+    def _canary_leader(self) -> CanaryLeader:
+        site, canary_settings = (
+            self.app.site.settings.site.id,
+            self.app.site.settings.integrations.canary,
+        )
+        listens_on, answers_on = canary_topics(site)
+        broker = self.app.broker
+        if canary_settings.username:
+            broker = _with_login(broker, canary_settings.username, canary_settings.password_file)
+        return CanaryLeader(
+            broker, listens_on=listens_on, answers_on=answers_on, name=f"patrol-{site}-canary"
+        )
+
+    def _open_port(self, stack: ExitStack) -> None:
+        metrics_settings = self.app.site.settings.integrations.metrics
+        if not metrics_settings.enabled:
+            return
+        try:
+            server = serve_metrics(
+                metrics_settings.host, metrics_settings.port, self.meters.registry, self.checks
+            )
+            port = stack.enter_context(server)
+        except MetricsFailed as exc:
+            # Two sites on one machine and no word about ports: the patrol is worth more than this.
+            log.error("no metrics and no /healthz", reason=str(exc))  # noqa: TRY400  one line says it
+        else:
+            log.info("metrics", url=f"http://{metrics_settings.host}:{port}/metrics")
+
+    def _prune(self) -> None:
+        """What was told so long ago that nobody asks any more."""
+        kept = timedelta(days=self.app.site.settings.retention.message_days)
+        gone = prune_messages(self.app.store, self.app.clock.now(), kept, self.stop)
+        if gone:
+            log.info("old messages are gone", rows=gone)
+
+
+def _with_login(broker: BrokerAddress, user: str, password_file: object) -> BrokerAddress:
+    text = password_file.read_text("utf-8") if hasattr(password_file, "read_text") else ""
+    return replace(broker, username=user, password=text.strip("\r\n"))
+
+
 ROUND_EVERY_S = 2.0
-LADDER_EVERY_S = 1.0
-LOOK_EVERY_S = 1.0
+ESCALATE_EVERY_S = 1.0
+RECHECK_EVERY_S = 1.0
 # Not heard of for so long, a child is stuck (/healthz). A relay backs off up to 30 s and waits 5 s
 # for a broker's word; a look has a visit's 20 s and its retry; a round tells of every visit.
 RELAY_WITHIN_S = 120.0
-LADDER_WITHIN_S = 60.0
-LOOK_WITHIN_S = 300.0
+ESCALATE_WITHIN_S = 60.0
+RECHECK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
-NAP_S = 0.25
-DEAF_AT_MOST_S = 15.0  # the broker takes our words and refuses our ear: an ACL that is wrong
+SUBSCRIBE_POLL_S = 0.25
+MAX_SUBSCRIBE_WAIT_S = 15.0  # the broker takes our words and refuses our ear: an ACL that is wrong
 SWEEP_AT = time(3, 30)  # local; nobody patrols then
 
 
-class HouseFailed(Exception):
+class ServiceFailed(Exception):
     """A child of the service failed; says which and why."""
 
 
-def serve(
-    app: App,
+def run_service(
+    app: Application,
     stop: threading.Event,
     *,
     on_progress: Callable[[RoundProgress], None] | None = None,
@@ -61,157 +270,178 @@ def serve(
         stop.set()
 
     with ExitStack() as stack:
-        stack.enter_context(exclusive(app.site.settings.evidence / SERVICE_LOCK))
-        outposts = Outposts.of(app)
-        app.parts = outposts.checks
+        stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        side_services = SideServices.create(app)
+        app.service_checks = side_services.checks
 
         def run(name: str, work: Callable[[], None]) -> None:
-            child = threading.Thread(target=_child, args=(name, work, failed), name=name)
+            child = threading.Thread(target=_run_child, args=(name, work, failed), name=name)
             child.start()
             stack.callback(child.join, 5.0)
             stack.callback(stop.set)  # whatever ends the block ends the child
 
-        _talk_and_listen(app, outposts, stack, stop, run)
-        bell = Bell(app.site.settings.site.tz, failed)
-        for rota in _rotas(app, outposts, stop, on_progress, with_rounds=with_rounds):
-            bell.add(rota)
-        bell.start()
-        stack.callback(bell.stop)
+        _start_messaging(app, side_services, stack, stop, run)
+        scheduler = JobScheduler(app.site.settings.site.tz, failed)
+        for job in _jobs(app, side_services, stop, on_progress, with_rounds=with_rounds):
+            scheduler.add(job)
+        scheduler.start()
+        stack.callback(scheduler.stop)
         stack.callback(stop.set)
         ready()
         stop.wait()
     if failures:
         child, why = failures[0]
-        raise HouseFailed(f"{child}: {type(why).__name__}: {why}") from why
+        raise ServiceFailed(f"{child}: {type(why).__name__}: {why}") from why
 
 
-def _talk_and_listen(
-    app: App,
-    outposts: Outposts,
+def _start_messaging(
+    app: Application,
+    side_services: SideServices,
     stack: ExitStack,
     stop: threading.Event,
     run: Callable[[str, Callable[[], None]], None],
 ) -> None:
     """Everything that speaks with the world outside cameras."""
     name = f"patrol-{app.site.settings.site.id}"
-    mouth = stack.enter_context(MqttPublisher(app.broker, name=name))
-    inbox, ear = app.new_inbox(outposts.canary)
-    stack.enter_context(ear)
-    relay = app.new_relay(mouth)
-    relay.on_turn = outposts.beats.expect("relay", RELAY_WITHIN_S)
+    publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
+    reply_handler, subscriber = app.new_reply_handler(side_services.canary)
+    stack.enter_context(subscriber)
+    relay = app.new_relay(publisher)
+    relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)
 
-    def tell() -> None:
-        _listen_first(ear, mouth, relay.on_turn, stop)
+    def run_relay() -> None:
+        _wait_until_subscribed(subscriber, publisher, relay.on_turn, stop)
         relay.run(stop)
 
-    run("relay", tell)
+    run("relay", run_relay)
     stack.callback(relay.wake)
-    outposts.start(stack, stop, run)
-    outposts.watch(relay=relay.counters, inbox=inbox.counters)
+    side_services.start(stack, stop, run)
+    side_services.export_counters(relay=relay.counters, inbox=reply_handler.counters)
 
 
-def _listen_first(
-    ear: MqttService, mouth: MqttPublisher, beat: Callable[[], None], stop: threading.Event
+def _wait_until_subscribed(
+    subscriber: ReplySubscriber,
+    publisher: MqttPublisher,
+    beat: Callable[[], None],
+    stop: threading.Event,
 ) -> None:
     """Until we are subscribed: a broker that does not know us yet drops the answers to our words.
 
     A telephone answers within milliseconds. An ear that is never let in holds nobody's alarm back.
     """
-    left_s = DEAF_AT_MOST_S
-    while left_s > 0 and not stop.is_set() and not ear.wait_up(NAP_S):
+    left_s = MAX_SUBSCRIBE_WAIT_S
+    while left_s > 0 and not stop.is_set() and not subscriber.wait_up(SUBSCRIBE_POLL_S):
         beat()
-        if mouth.wait_up(0.0):
-            left_s -= NAP_S
+        if publisher.wait_up(0.0):
+            left_s -= SUBSCRIBE_POLL_S
 
 
-def _rotas(
-    app: App,
-    outposts: Outposts,
+def _jobs(
+    app: Application,
+    side_services: SideServices,
     stop: threading.Event,
     on_progress: Callable[[RoundProgress], None] | None,
     *,
     with_rounds: bool,
-) -> list[Rota]:
-    beating = outposts.beating
-    climb = outposts.climbing(app.new_ladder())
-    rotas = [
-        Rota(
+) -> list[ScheduledJob]:
+    with_heartbeat = side_services.with_heartbeat
+    escalate = side_services.escalation_job(app.new_escalator())
+    jobs = [
+        ScheduledJob(
             name="ladder",
-            ring=_patient("ladder", beating("ladder", climb, LADDER_WITHIN_S)),
-            every_s=LADDER_EVERY_S,
+            run=_retry_while_store_away(
+                "ladder", with_heartbeat("ladder", escalate, ESCALATE_WITHIN_S)
+            ),
+            every_s=ESCALATE_EVERY_S,
         ),
-        Rota(
+        ScheduledJob(
             name="looks",
-            ring=_patient("looks", beating("looks", lambda: _look_again(app), LOOK_WITHIN_S)),
-            every_s=LOOK_EVERY_S,
+            run=_retry_while_store_away(
+                "looks", with_heartbeat("looks", lambda: _recheck_cases(app), RECHECK_WITHIN_S)
+            ),
+            every_s=RECHECK_EVERY_S,
         ),
-        Rota(
+        ScheduledJob(
             name="doubts",
-            ring=_patient("doubts", beating("doubts", app.looks.leads.ring, LOOK_WITHIN_S)),
-            every_s=LOOK_EVERY_S,
+            run=_retry_while_store_away(
+                "doubts", with_heartbeat("doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S)
+            ),
+            every_s=RECHECK_EVERY_S,
         ),
-        *outposts.rotas(_patient),
-        Rota(name="upkeep", ring=_patient("upkeep", lambda: _upkeep(app)), daily_at=SWEEP_AT),
+        *side_services.jobs(_retry_while_store_away),
+        ScheduledJob(
+            name="upkeep",
+            run=_retry_while_store_away("upkeep", lambda: _daily_upkeep(app)),
+            daily_at=SWEEP_AT,
+        ),
     ]
     if with_rounds:
-        beat = outposts.beats.expect("rounds", ROUND_WITHIN_S)
-        keeper = keeper_of(app, stop, outposts.beating_progress(beat, on_progress))
-        ring = beating("rounds", keeper.ring, ROUND_WITHIN_S)
-        rotas.append(Rota(name="rounds", ring=_patient("rounds", ring), every_s=ROUND_EVERY_S))
-    return rotas
+        beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
+        round_scheduler = make_round_scheduler(
+            app, stop, side_services.progress_with_heartbeat(beat, on_progress)
+        )
+        run_rounds = with_heartbeat("rounds", round_scheduler.run_due, ROUND_WITHIN_S)
+        jobs.append(
+            ScheduledJob(
+                name="rounds",
+                run=_retry_while_store_away("rounds", run_rounds),
+                every_s=ROUND_EVERY_S,
+            )
+        )
+    return jobs
 
 
-def _upkeep(app: App) -> None:
+def _daily_upkeep(app: Application) -> None:
     """Pictures whose time has come go, and leads that nobody decided are put away."""
     now = app.clock.now()
     most_mb = app.site.settings.retention.evidence_mb
-    sweep(app.store, app.evidence, now, most_bytes=most_mb << 20 if most_mb else None)
-    for finding in age(app.store, now):
+    sweep_pictures(app.store, app.evidence, now, most_bytes=most_mb << 20 if most_mb else None)
+    for finding in expire_undecided(app.store, now):
         log.info("nobody decided", finding=finding.id)
 
 
-def _look_again(app: App) -> None:
-    if app.looks.cases.ring():
-        app.wake()
+def _recheck_cases(app: Application) -> None:
+    if app.rechecks.cases.run_due():
+        app.wake_relays()
 
 
-def keeper_of(
-    app: App, stop: threading.Event, on_progress: Callable[[RoundProgress], None] | None
-) -> Keeper:
+def make_round_scheduler(
+    app: Application, stop: threading.Event, on_progress: Callable[[RoundProgress], None] | None
+) -> RoundScheduler:
     """Keeps the site's plans."""
     site = app.site.settings.site
-    return Keeper(
+    return RoundScheduler(
         calendar=app.site.settings.calendar,
         zone=site.tz,
         sun=SiteSun(site.latitude, site.longitude, site.tz),
         clock=app.clock,
         store=app.store,
-        conductor=app.conductor,
+        runner=app.round_runner,
         stop=stop,
-        hold=app.round_lock,
+        round_lock=app.round_lock,
         on_progress=on_progress,
     )
 
 
-def _patient(name: str, work: Callable[[], object]) -> Callable[[], None]:
+def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:
     """A database that is away, a disk that is full are waited for; one line when that changes."""
-    story = ""
+    last_problem = ""
 
-    def ring() -> None:
-        nonlocal story
+    def attempt() -> None:
+        nonlocal last_problem
         try:
             work()
-        except (StoreUnavailable, StoreFull, EvidenceFull) as exc:
-            if story != str(exc):
+        except (StoreUnavailable, StoreFull, PictureStoreFull) as exc:
+            if last_problem != str(exc):
                 log.warning("waiting for the stores", child=name, reason=str(exc))
-            story = str(exc)
+            last_problem = str(exc)
         else:
-            story = ""
+            last_problem = ""
 
-    return ring
+    return attempt
 
 
-def _child(
+def _run_child(
     name: str, work: Callable[[], None], failed: Callable[[str, BaseException], None]
 ) -> None:
     try:

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Final
 
 from patrol.mqtt import BrokerAddress
-from patrol.mqtt.embedded import EmbeddedBroker
-from simulators.mosquitto import Mosquitto, find
+from patrol.mqtt.embedded_broker import EmbeddedBroker
+from simulators.mosquitto import Mosquitto, find_mosquitto
 
 EMBEDDED: Final = "iotcore (embedded)"
 MOSQUITTO: Final = "mosquitto"
 
 
-def brokers(tell: Callable[[str], None]) -> list[str]:
+def available_brokers(report: Callable[[str], None]) -> list[str]:
     """The names of those that can be had here."""
-    if find() is not None:
+    if find_mosquitto() is not None:
         return [MOSQUITTO, EMBEDDED]
-    tell("mosquitto is not installed, left out (Debian: apt install mosquitto)")
+    report("mosquitto is not installed, left out (Debian: apt install mosquitto)")
     return [EMBEDDED]
 
 
 @contextmanager
-def running(name: str) -> Iterator[BrokerAddress]:
+def running_broker(name: str) -> Iterator[BrokerAddress]:
     """Start one of them on a free port of loopback; ends with the block."""
     with ExitStack() as stack:
         if name == EMBEDDED:

@@ -18,19 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from patrol.bench import others
-from patrol.bench.farm import running_farm
+from patrol.bench import capture_others
+from simulators.rtsp_farm.process import running_farm
 
 CAMERAS: Final = 600
 REPEATS: Final = 3
-CEILING: Final = 1.3  # times the floor (issue: a patrol day)
+MAX_TIMES_FLOOR: Final = 1.3  # times the floor (issue: a patrol day)
 WAY_TIMEOUT_S: Final = 600
 # How many of each slow way are run: enough to see the cost per camera, few enough to wait for.
-SOME: Final = {
-    "cv2.VideoCapture, threads": (others.CV2, 4),
-    "PyAV default, threads": (others.PYAV_DEFAULT, 10),
-    "PyAV tuned (no probing, key frames only), threads": (others.PYAV_TUNED, 60),
-    "ffmpeg command, a process each": (others.FFMPEG, 10),
+OTHER_WAYS: Final = {
+    "cv2.VideoCapture, threads": (capture_others.CV2, 4),
+    "PyAV default, threads": (capture_others.PYAV_DEFAULT, 10),
+    "PyAV tuned (no probing, key frames only), threads": (capture_others.PYAV_TUNED, 60),
+    "ffmpeg command, a process each": (capture_others.FFMPEG, 10),
 }
 OURS: Final = "patrol (streams), all at once"
 FLOOR: Final = "floor: bare decode, one thread"
@@ -70,25 +70,25 @@ def run(
     cameras: int = CAMERAS,
     repeats: int = REPEATS,
     slow_ways: bool = True,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Measure. Raises RuntimeError when a way does not end well."""
     pairs: list[tuple[WayCost, WayCost]] = []
     slow: list[WayCost] = []
-    tell(f"starting {cameras} cameras")
+    report(f"starting {cameras} cameras")
     with (
         tempfile.TemporaryDirectory(prefix="patrol-bench-") as folder,
         running_farm(Path(folder) / "town", cameras=cameras, profile="bench") as farm,
     ):
         urls = farm.urls()[:cameras]
         for number in range(repeats):
-            tell(f"{OURS}: {cameras} cameras ({number + 1} of {repeats})")
+            report(f"{OURS}: {cameras} cameras ({number + 1} of {repeats})")
             pairs.append(measure_ours(urls))
-        for how, (program, count) in SOME.items() if slow_ways else ():
-            if program is others.FFMPEG and shutil.which("ffmpeg") is None:
-                tell(f"{how}: not installed, left out")
+        for how, (program, count) in OTHER_WAYS.items() if slow_ways else ():
+            if program is capture_others.FFMPEG and shutil.which("ffmpeg") is None:
+                report(f"{how}: not installed, left out")
                 continue
-            tell(f"{how}: {count} cameras")
+            report(f"{how}: {count} cameras")
             slow.append(measure_other(how, program, urls[:count]))
     return as_document(pairs, slow)
 
@@ -106,46 +106,46 @@ def as_document(
         "ways": [cost.row(floor.cpu_ms_per_camera) for cost in ways],
         "times_floor": round(middle, 3),
         "times_floor_of_each_run": [round(ratio, 3) for ratio in ratios],
-        "ceiling": CEILING,
-        "within": middle <= CEILING,
+        "ceiling": MAX_TIMES_FLOOR,
+        "within": middle <= MAX_TIMES_FLOOR,
     }
 
 
 def measure_ours(urls: Sequence[str]) -> tuple[WayCost, WayCost]:
     """Ours for these cameras, and the bare decode of the key frames that it got."""
-    told = _run([sys.executable, "-m", "patrol.bench.ours"], {"urls": list(urls)}, OURS)
-    if told["got"] < len(urls):
-        raise RuntimeError(f"{OURS}: {told['got']} of {len(urls)}; {told['failures']}")
-    frames = {"frames": told["frames"]}
-    bare = _run([sys.executable, "-c", others.FLOOR], frames, FLOOR)
-    return _cost(OURS, len(urls), told), _cost(FLOOR, 1, bare)
+    result = _run([sys.executable, "-m", "patrol.bench.capture_ours"], {"urls": list(urls)}, OURS)
+    if result["got"] < len(urls):
+        raise RuntimeError(f"{OURS}: {result['got']} of {len(urls)}; {result['failures']}")
+    frames = {"frames": result["frames"]}
+    bare = _run([sys.executable, "-c", capture_others.FLOOR], frames, FLOOR)
+    return _cost(OURS, len(urls), result), _cost(FLOOR, 1, bare)
 
 
 def measure_other(how: str, program: str, urls: Sequence[str]) -> WayCost:
     """One of the other ways. Raises RuntimeError when it gets no picture at all."""
-    told = _run([sys.executable, "-c", program], {"urls": list(urls)}, how)
-    if not told["got"]:
+    result = _run([sys.executable, "-c", program], {"urls": list(urls)}, how)
+    if not result["got"]:
         raise RuntimeError(f"{how}: no picture of {len(urls)} cameras")
-    return _cost(how, len(urls), told)
+    return _cost(how, len(urls), result)
 
 
-def _cost(how: str, cameras: int, told: dict[str, Any]) -> WayCost:
+def _cost(how: str, cameras: int, result: dict[str, Any]) -> WayCost:
     return WayCost(
         how=how,
         cameras=cameras,
-        got=told["got"],
-        cpu_s=told["cpu_s"],
-        wall_s=told["wall_s"],
-        peak_rss_mb=told["peak_rss_mb"],
+        got=result["got"],
+        cpu_s=result["cpu_s"],
+        wall_s=result["wall_s"],
+        peak_rss_mb=result["peak_rss_mb"],
     )
 
 
-def _run(command: Sequence[str], asked: dict[str, Any], how: str) -> dict[str, Any]:
+def _run(command: Sequence[str], request: dict[str, Any], how: str) -> dict[str, Any]:
     # URLs go in by stdin: a command line is everybody's to read, and they hold passwords.
     try:
         done = subprocess.run(  # noqa: S603  our own programs
             command,
-            input=json.dumps(asked),
+            input=json.dumps(request),
             capture_output=True,
             text=True,
             timeout=WAY_TIMEOUT_S,
@@ -155,5 +155,5 @@ def _run(command: Sequence[str], asked: dict[str, Any], how: str) -> dict[str, A
         raise RuntimeError(f"{how}: not done in {WAY_TIMEOUT_S} s") from None
     if done.returncode != 0:
         raise RuntimeError(f"{how}: ended with {done.returncode}")
-    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return told
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result

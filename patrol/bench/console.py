@@ -22,13 +22,13 @@ from typing import Any, Final
 
 import psutil
 
-from patrol.app import App, build
-from patrol.app.console import HouseDoors, serve_console
-from patrol.console import ConsoleOptions
-from patrol.console.accounts import BadAccount, add_account
+from patrol.app import Application, build
+from patrol.app.accounts import BadAccount, add_account
 from patrol.domain.account import Duty
 from patrol.domain.case import CaseState
 from patrol.settings import load_site
+from patrol.web.backend import WebBackend, serve_web
+from patrol.web.options import ConsoleOptions
 
 CHROMIUM: Final = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
 PASSWORD: Final = "bench-only-9-words"  # noqa: S105  of a throw-away store
@@ -37,11 +37,11 @@ DAYS: Final = 30
 RUNS: Final = 5
 PAGES: Final = 12  # open at once for the memory figure
 POLL_MS: Final = 20
-PATIENCE_S: Final = 60.0
+WAIT_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ConsoleFigure:
     """One measured number beside its limit."""
 
     what: str
@@ -51,24 +51,24 @@ class Figure:
     unit: str
 
     @property
-    def kept(self) -> bool:
+    def is_within_limit(self) -> bool:
         """Whether the median is within the limit."""
         return self.median <= self.limit
 
 
-def run(*, tell: Callable[[str], None], place: Path | None = None) -> dict[str, Any]:
+def run(*, report: Callable[[str], None], config_dir: Path | None = None) -> dict[str, Any]:
     """All figures beside their limits. Raises RuntimeError: no browser to measure in."""
     if find_spec("playwright") is None or not Path(CHROMIUM).exists():
         raise RuntimeError(f"needs playwright and a browser at {CHROMIUM} (PATROL_CHROMIUM)")
-    with _place(place) as town:
-        tell(f"a month of {CAMERAS} cameras is written first" if not town.exists() else f"{town}")
-        _month(town)
+    with _town_dir(config_dir) as town:
+        report(f"a month of {CAMERAS} cameras is written first" if not town.exists() else f"{town}")
+        _write_month(town)
         figures = measure(town)
     return {
         "cameras": CAMERAS,
         "days": DAYS,
-        "figures": [{**asdict(one), "kept": one.kept} for one in figures],
-        "kept": all(one.kept for one in figures),
+        "figures": [{**asdict(one), "kept": one.is_within_limit} for one in figures],
+        "kept": all(one.is_within_limit for one in figures),
     }
 
 
@@ -76,23 +76,26 @@ def main() -> int:
     """`--dir DIR` keeps the month, or takes the one that is there; 1: a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", type=Path, help="a month that is there, or where to write one")
-    result = run(tell=lambda words: print(words, file=sys.stderr), place=parser.parse_args().dir)  # noqa: T201  its answer
+    result = run(
+        report=lambda text: print(text, file=sys.stderr),  # noqa: T201  progress
+        config_dir=parser.parse_args().dir,
+    )
     print(json.dumps(result, indent=2))  # noqa: T201  its answer
     return 0 if result["kept"] else 1
 
 
-def measure(config_dir: Path) -> list[Figure]:
+def measure(config_dir: Path) -> list[ConsoleFigure]:
     """All figures of this month's console."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  a development dependency
 
     with build(load_site(config_dir)) as app:
         _accounts(app)
         with (
-            serve_console(app, ConsoleOptions(port=0)) as at,
+            serve_web(app, ConsoleOptions(port=0)) as at,
             sync_playwright() as playwright,
         ):
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            bench = _Bench(app, at.url, browser)
+            bench = _BrowserBench(app, at.url, browser)
             figures = [
                 bench.today(), bench.wall(), bench.review(), bench.live(), bench.memory(),
             ]  # fmt: skip
@@ -100,8 +103,8 @@ def measure(config_dir: Path) -> list[Figure]:
     return figures
 
 
-class _Bench:
-    def __init__(self, app: App, url: str, browser: Any) -> None:
+class _BrowserBench:
+    def __init__(self, app: Application, url: str, browser: Any) -> None:
         self._app = app
         self._url = url
         self._browser = browser
@@ -115,7 +118,7 @@ class _Bench:
         self._state = context.storage_state()
         context.close()
 
-    def today(self) -> Figure:
+    def today(self) -> ConsoleFigure:
         """From navigation to numbers that can be read and links that can be followed."""
 
         def once(page: Any) -> float:
@@ -126,7 +129,7 @@ class _Bench:
 
         return self._figure("Today interactive", 1.5, "s", once)
 
-    def wall(self) -> Figure:
+    def wall(self) -> ConsoleFigure:
         """From navigation to all tiles in the page, and every picture on the screen shown."""
         with self._app.store.begin_read() as uow:
             newest = uow.rounds.of_plan("afternoon", limit=1)[0]
@@ -144,7 +147,7 @@ class _Bench:
 
         return self._figure(f"round wall of {tiles}, screen full of pictures", 2.5, "s", once)
 
-    def review(self) -> Figure:
+    def review(self) -> ConsoleFigure:
         """From the key to the next picture, decoded and shown."""
         context = self._context()
         page = context.new_page()
@@ -160,14 +163,14 @@ class _Bench:
         context.close()
         return _figure("next review item", [float(span) for span in spans], 100, "ms")
 
-    def live(self) -> Figure:
+    def live(self) -> ConsoleFigure:
         """From the leader's word at the inbox to the changed line on Today."""
         context = self._context()
         page = context.new_page()
         page.goto(f"{self._url}/")
         page.wait_for_selector("#line.on", state="attached")
         page.wait_for_timeout(1500)
-        doors, spans = HouseDoors(self._app), []
+        console_actions, spans = WebBackend(self._app), []
         for number in range(RUNS):
             with self._app.store.begin_read() as uow:
                 case = next(
@@ -179,9 +182,9 @@ class _Bench:
                 "result": "in_progress", "person": case.policy.ladder[0].person,
             }  # fmt: skip
             before = page.inner_text(".notices")
-            topic = f"patrol/v1/{doors.facts.id}/grid/{case.grid}/reply/{case.id}"
+            topic = f"patrol/v1/{console_actions.site_profile.id}/grid/{case.grid}/reply/{case.id}"
             began = time.perf_counter()
-            doors.hear(topic, json.dumps(body).encode())
+            console_actions.handle_reply(topic, json.dumps(body).encode())
             self._once_true(
                 page, f"document.querySelector('.notices').innerText !== {json.dumps(before)}"
             )
@@ -190,7 +193,7 @@ class _Bench:
         context.close()
         return _figure("live update visible", spans, 1.0, "s")
 
-    def memory(self) -> Figure:
+    def memory(self) -> ConsoleFigure:
         """What one more open page costs the server: Today with its live line."""
         process = psutil.Process()
         contexts: list[Any] = []
@@ -210,7 +213,9 @@ class _Bench:
         page.goto(f"{self._url}/")
         page.wait_for_selector("#line.on", state="attached")
 
-    def _figure(self, what: str, limit: float, unit: str, once: Callable[[Any], float]) -> Figure:
+    def _figure(
+        self, what: str, limit: float, unit: str, once: Callable[[Any], float]
+    ) -> ConsoleFigure:
         spans = []
         for _ in range(RUNS):
             context = self._context()  # a fresh browser cache each time
@@ -226,7 +231,7 @@ class _Bench:
 
     def _once_true(self, page: Any, expression: str) -> None:
         """Not wait_for_function: it evaluates text in the page, which our policy forbids."""
-        for _ in range(int(PATIENCE_S * 1000 / POLL_MS)):
+        for _ in range(int(WAIT_TIMEOUT_S * 1000 / POLL_MS)):
             if page.evaluate(expression):
                 return
             page.wait_for_timeout(POLL_MS)
@@ -239,14 +244,14 @@ class _Bench:
         )
 
 
-def _figure(what: str, spans: list[float], limit: float, unit: str) -> Figure:
-    return Figure(
+def _figure(what: str, spans: list[float], limit: float, unit: str) -> ConsoleFigure:
+    return ConsoleFigure(
         what=what, median=round(statistics.median(spans), 3), worst=round(max(spans), 3),
         limit=limit, unit=unit,
     )  # fmt: skip
 
 
-def _accounts(app: App) -> None:
+def _accounts(app: Application) -> None:
     try:
         add_account(
             app.store, name="bench", duty=Duty.OPERATOR, password=PASSWORD,
@@ -257,7 +262,7 @@ def _accounts(app: App) -> None:
 
 
 @contextmanager
-def _place(given: Path | None) -> Iterator[Path]:
+def _town_dir(given: Path | None) -> Iterator[Path]:
     if given is not None:
         yield given
         return
@@ -265,12 +270,12 @@ def _place(given: Path | None) -> Iterator[Path]:
         yield Path(made) / "town"
 
 
-def _month(place: Path) -> None:
+def _write_month(config_dir: Path) -> None:
     """Written by the simulators in a process of their own: the patrol never imports them."""
-    if (place / "site.yaml").exists():
+    if (config_dir / "site.yaml").exists():
         return
     command = [
-        sys.executable, "-m", "simulators.month", "--out", str(place),
+        sys.executable, "-m", "simulators.town.history", "--out", str(config_dir),
         "--cameras", str(CAMERAS), "--days", str(DAYS),
     ]  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own module

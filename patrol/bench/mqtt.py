@@ -16,25 +16,25 @@ from typing import Any, Final
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from patrol.bench.brokers import EMBEDDED, MOSQUITTO, brokers, running
-from patrol.bench.ear import listening
+from patrol.bench.brokers import EMBEDDED, MOSQUITTO, available_brokers, running_broker
+from patrol.bench.subscriber import running_subscriber
 from patrol.clock import SystemClock
-from patrol.dispatch import Relay
 from patrol.domain.ids import MessageKey
-from patrol.domain.message import OutboxMessage
+from patrol.domain.outbox import OutboxMessage
+from patrol.messaging import OutboxRelay
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.store import open_store, upgrade
 
 COUNT: Final = 10_000
 BYTES: Final = 800
-PROMISE_PER_S: Final = {MOSQUITTO: 3000, EMBEDDED: 2000}  # a morning after an outage; a demo
-PATIENCE_S: Final = 120.0
-BARE: Final = "paho alone: publish all, wait for each PUBACK"
-OURS: Final = "patrol: leased from SQLite, published, marked"
+MIN_PER_S: Final = {MOSQUITTO: 3000, EMBEDDED: 2000}  # a morning after an outage; a demo
+WAIT_TIMEOUT_S: Final = 120.0
+BARE_PAHO: Final = "paho alone: publish all, wait for each PUBACK"
+FULL_PATH: Final = "patrol: leased from SQLite, published, marked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class DrainRate:
     """How one way did on one broker."""
 
     broker: str
@@ -60,20 +60,20 @@ class Rate:
         }
 
 
-def run(*, count: int = COUNT, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def run(*, count: int = COUNT, report: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Measure on every broker that can be had. Raises RuntimeError when a way does not end."""
-    rates: list[Rate] = []
-    for name in brokers(tell):
-        with running(name) as address:
-            tell(f"{name}: {BARE}")
-            rates.append(_measure(name, BARE, address, _messages(count, "bare"), _bare))
-            tell(f"{name}: {OURS}")
-            rates.append(_measure(name, OURS, address, _messages(count, "ours"), _ours))
-    ours = [rate for rate in rates if rate.how == OURS]
+    rates: list[DrainRate] = []
+    for name in available_brokers(report):
+        with running_broker(name) as address:
+            report(f"{name}: {BARE_PAHO}")
+            rates.append(_measure(name, BARE_PAHO, address, _messages(count, "bare"), _bare))
+            report(f"{name}: {FULL_PATH}")
+            rates.append(_measure(name, FULL_PATH, address, _messages(count, "ours"), _ours))
+    ours = [rate for rate in rates if rate.how == FULL_PATH]
     return {
         "ways": [rate.row() for rate in rates],
-        "promise_per_s": PROMISE_PER_S,
-        "within": all(rate.per_s >= PROMISE_PER_S[rate.broker] for rate in ours),
+        "promise_per_s": MIN_PER_S,
+        "within": all(rate.per_s >= MIN_PER_S[rate.broker] for rate in ours),
     }
 
 
@@ -82,17 +82,17 @@ Way = Callable[[BrokerAddress, Sequence[OutboxMessage]], float]
 
 def _measure(
     name: str, how: str, address: BrokerAddress, messages: Sequence[OutboxMessage], way: Way
-) -> Rate:
+) -> DrainRate:
     pattern = messages[0].topic.rpartition("/")[0] + "/+"
-    with listening(address, pattern, len(messages)) as ear:
+    with running_subscriber(address, pattern, len(messages)) as subscriber:
         started_s = way(address, messages)
-        heard = ear.heard()
-    return Rate(
+        received = subscriber.wait_for_report()
+    return DrainRate(
         broker=name,
         how=how,
         messages=len(messages),
-        wall_s=heard.last_s - started_s,
-        repeated=heard.messages - len(heard.at_s),
+        wall_s=received.last_s - started_s,
+        repeated=received.messages - len(received.at_s),
     )
 
 
@@ -103,7 +103,7 @@ def _bare(address: BrokerAddress, messages: Sequence[OutboxMessage]) -> float:
     started_s = time.monotonic()
     sent = [client.publish(m.topic, m.payload, qos=1) for m in messages]
     for info in sent:
-        info.wait_for_publish(PATIENCE_S)
+        info.wait_for_publish(WAIT_TIMEOUT_S)
     client.disconnect()
     client.loop_stop()
     return started_s
@@ -121,8 +121,8 @@ def _ours(address: BrokerAddress, messages: Sequence[OutboxMessage]) -> float:
             if not publisher.wait_up(10.0):
                 raise RuntimeError(f"broker {address}: {publisher.problem}")
             started_s = time.monotonic()
-            relay = Relay(store, publisher, SystemClock(), holder="bench")
-            if left := relay.drain(PATIENCE_S):
+            relay = OutboxRelay(store, publisher, SystemClock(), holder="bench")
+            if left := relay.run_until_empty(WAIT_TIMEOUT_S):
                 raise RuntimeError(f"{left} messages were left in the outbox")
             return started_s
 

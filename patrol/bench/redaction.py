@@ -17,44 +17,45 @@ import cv2
 import numpy as np
 
 from patrol.domain.observation import Box
-from patrol.eval.footage import CLIPS, DOCS
-from patrol.inference import open_detector, open_finder
-from patrol.vision.redaction import Finders, Mark, redact
-from patrol.vision.redaction.look import PERSON_SCORE, look
-from patrol.vision.redaction.redact import hide_all
-from patrol.vision.redaction.window import Window
-from patrol.vision.threads import one_thread_each
+from patrol.evaluation.footage import CLIPS, DOCS
+from patrol.inference import open_detector, open_face_plate_detector
+from patrol.vision.mask import limit_opencv_threads
+from patrol.vision.redaction import PrivacyDetectors, Watermark, redact
+from patrol.vision.redaction.find_private import PERSON_SCORE, CropBox, find_private
+from patrol.vision.redaction.redact import pixelate_all
 from streams.model import BgrImage
 
 SIZE: Final = (1280, 720)
 FRAMES: Final = 12  # of each clip, evenly
 RUNS: Final = 7
 NEAR: Final[Box] = (0.4, 0.4, 0.1, 0.2)
-MARK: Final = Mark(site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58", recipient="leader")
+WATERMARK: Final = Watermark(
+    site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58", recipient="leader"
+)
 
 
 def main() -> None:
     """Measure, print one JSON document."""
-    one_thread_each()
+    limit_opencv_threads()
     models = Path(sys.argv[1] if len(sys.argv) > 1 else "var/models")
-    finders = Finders(
-        faces=open_finder(models, "centerface"),
-        plates=open_finder(models, "plates"),
+    detectors = PrivacyDetectors(
+        faces=open_face_plate_detector(models, "centerface"),
+        plates=open_face_plate_detector(models, "plates"),
         persons=open_detector(models, min_score=PERSON_SCORE),
     )
     clips = [path for path in (DOCS / "vtest.avi", CLIPS / "person-indoor.mp4") if path.exists()]
-    costs = _costs(next(_frames(clips[0])), finders) if clips else {}
-    found = {path.name: _known(path, finders) for path in clips}
+    costs = _costs(next(_frames(clips[0])), detectors) if clips else {}
+    found = {path.name: _count_faces(path, detectors) for path in clips}
     print(json.dumps({"cpu_ms": costs, "faces": found}, indent=2))  # noqa: T201  its answer
 
 
-def _costs(picture: BgrImage, finders: Finders) -> dict[str, float]:
+def _costs(picture: BgrImage, detectors: PrivacyDetectors) -> dict[str, float]:
     jpeg = bytes(cv2.imencode(".jpg", picture)[1])
     return {
-        "whole picture": _cpu_ms(lambda: redact(jpeg, None, MARK, finders)),
-        "around a box": _cpu_ms(lambda: redact(jpeg, NEAR, MARK, finders)),
-        "coarse, a model missing": _cpu_ms(lambda: redact(jpeg, None, MARK, None)),
-        "detector alone": _cpu_ms(lambda: finders.persons.detect(picture)),
+        "whole picture": _cpu_ms(lambda: redact(jpeg, None, WATERMARK, detectors)),
+        "around a box": _cpu_ms(lambda: redact(jpeg, NEAR, WATERMARK, detectors)),
+        "coarse, a model missing": _cpu_ms(lambda: redact(jpeg, None, WATERMARK, None)),
+        "detector alone": _cpu_ms(lambda: detectors.persons.detect(picture)),
     }
 
 
@@ -68,14 +69,14 @@ def _cpu_ms(work: Callable[[], object]) -> float:
     return round(1000 * statistics.median(taken), 1)
 
 
-def _known(path: Path, finders: Finders) -> dict[str, Any]:
+def _count_faces(path: Path, detectors: PrivacyDetectors) -> dict[str, Any]:
     before = hidden = after = 0
-    window = Window(0, 0, *SIZE)
+    window = CropBox(0, 0, *SIZE)
     for picture in _frames(path):
-        found = look(picture, window, finders, sent_scale=1.0)
+        found = find_private(picture, window, detectors, sent_scale=1.0)
         before += len(found.faces)
-        hidden += hide_all(picture, found)
-        after += len(look(picture, window, finders, sent_scale=1.0).faces)
+        hidden += pixelate_all(picture, found)
+        after += len(find_private(picture, window, detectors, sent_scale=1.0).faces)
     return {"frames": FRAMES, "faces_before": before, "hidden": hidden, "faces_after": after}
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patrol.bench.farm import running_farm
+from simulators.rtsp_farm.process import running_farm
 
 SIZES = (60, 600, 3000)
 NAIVE_CAMERAS = 6  # about 4 s each, one after the other whatever the threads
@@ -58,20 +58,20 @@ def run(
     *,
     sizes: Sequence[int] = SIZES,
     naive_cameras: int = NAIVE_CAMERAS,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Measure. Raises RuntimeError, with what the round said, when one does not end well."""
     rounds: list[dict[str, object]] = []
     naive: dict[str, object] = {}
     for size in sizes:
-        tell(f"{size} cameras: starting the town")
+        report(f"{size} cameras: starting the town")
         with tempfile.TemporaryDirectory(prefix="patrol-bench-") as folder:
             town = Path(folder) / "town"
             with running_farm(town, cameras=size, profile="bench") as farm:
-                tell(f"{size} cameras: walking a round")
+                report(f"{size} cameras: walking a round")
                 rounds.append(measure_round(town).row())
                 if not naive and naive_cameras:
-                    tell(f"{naive_cameras} cameras one after the other with cv2.VideoCapture")
+                    report(f"{naive_cameras} cameras one after the other with cv2.VideoCapture")
                     naive = measure_naive(farm.urls()[:naive_cameras], pictures=2)
     return {
         "rounds": rounds,

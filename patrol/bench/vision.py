@@ -19,24 +19,22 @@ import cv2
 import numpy as np
 
 from patrol.inference import DetectorUnavailable, OnnxDetector, open_detector
-from patrol.inference.fit import fit
+from patrol.inference.letterbox import letterbox
 from patrol.vision.change import compare
 from patrol.vision.mask import mask_visible
-from patrol.vision.quality import QualityHistory, QualityLimits, judge
-from patrol.vision.quality.blocks import measure_blocks
-from patrol.vision.quality.detail import measure_detail
-from patrol.vision.quality.grain import measure_grain
-from patrol.vision.quality.measures import measure
-from patrol.vision.quality.passing import freeze
+from patrol.vision.quality import QualityHistory, QualityThresholds, diagnose
+from patrol.vision.quality.decode_artifacts import measure_artifacts
+from patrol.vision.quality.diagnose import GAUGES
+from patrol.vision.quality.features import measure_noise, measure_picture, measure_sharpness
+from patrol.vision.quality.image_views import picture_view
+from patrol.vision.quality.levels import measure_levels
+from patrol.vision.quality.stream_checks import check_freeze
 from patrol.vision.quality.stripes import measure_stripes
-from patrol.vision.quality.tone import measure_tone
-from patrol.vision.quality.verdict import GAUGES
-from patrol.vision.quality.view import view
-from patrol.vision.reference import SceneMemory, learn
+from patrol.vision.reference import SceneMemory, learn_sample
 from streams.model import BgrImage
 
-Tell = Callable[[str], None]
-Row = dict[str, str | float]
+ReportProgress = Callable[[str], None]
+BenchRow = dict[str, str | float]
 REFERENCE: Final = "reference: one resize to half the size"
 TIMES: Final = 40
 WIDTH, HEIGHT = 1920, 1080
@@ -46,23 +44,25 @@ PROMISE_DETECTOR: Final = 1.2  # times onnxruntime alone
 POLYGON: Final = ((0.02, 0.05), (0.98, 0.02), (0.97, 0.97), (0.03, 0.98))
 
 
-def run(*, tell: Tell = lambda _: None, models: Path = Path("var/models")) -> Mapping[str, Any]:
+def run(
+    *, report: ReportProgress = lambda _: None, models: Path = Path("var/models")
+) -> Mapping[str, Any]:
     """Measure all; plain data."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        return _run(tell, models)
+        return _run(report, models)
     finally:
         cv2.setNumThreads(threads)
 
 
-def _run(tell: Tell, models: Path) -> Mapping[str, Any]:
+def _run(report: ReportProgress, models: Path) -> Mapping[str, Any]:
     picture, other = drawn_yard(1), drawn_yard(2)
-    tell("gauges …")
+    report("gauges …")
     faults = _faults(picture, other)
-    tell("change …")
+    report("change …")
     change = _change(picture)
-    tell("detector …")
+    report("detector …")
     detector = _detector(picture, models)
     return {
         "picture": f"{WIDTH} × {HEIGHT}, drawn",
@@ -78,51 +78,53 @@ def _run(tell: Tell, models: Path) -> Mapping[str, Any]:
     }
 
 
-def _with_ratios(rows: list[Row]) -> list[Row]:
+def _with_ratios(rows: list[BenchRow]) -> list[BenchRow]:
     reference = next(float(row["median_ms"]) for row in rows if row["what"] == REFERENCE)
     return [
         {**row, "times_one_resize": round(float(row["median_ms"]) / reference, 1)} for row in rows
     ]
 
 
-def _faults(picture: BgrImage, other: BgrImage) -> list[Row]:
-    seen = view(picture, None)
-    limits = QualityLimits()
-    measures = measure(seen)
+def _faults(picture: BgrImage, other: BgrImage) -> list[BenchRow]:
+    seen = picture_view(picture, None)
+    limits = QualityThresholds()
+    measures = measure_picture(seen)
     history = QualityHistory()
     for seed in range(3):
-        history = history.learn(judge([drawn_yard(seed)]), accepted=True)
-    usual = history.usual()
+        history = history.learn(diagnose([drawn_yard(seed)]), accepted=True)
+    baseline = history.baseline()
     masked = mask_visible(drawn_yard(3), POLYGON)
     rows = [
         _row(REFERENCE, lambda: cv2.resize(picture, (WIDTH // 2, HEIGHT // 2))),
         _row("floor: two halvings and a colour conversion", lambda: _floor(picture)),
-        _row("cut into shared views", lambda: view(picture, None)),
-        _row("tone (black, solid, dark, bright, contrast, cast)", lambda: measure_tone(seen)),
-        _row("detail (blur, noise, occlusion)", lambda: measure_detail(seen)),
-        _row("blocks (mosaic, fills)", lambda: measure_blocks(seen)),
+        _row("cut into shared views", lambda: picture_view(picture, None)),
+        _row("tone (black, solid, dark, bright, contrast, cast)", lambda: measure_levels(seen)),
+        _row("detail (blur, noise, occlusion)", lambda: measure_sharpness(seen)),
+        _row("blocks (mosaic, fills)", lambda: measure_artifacts(seen)),
         _row("stripes (bars, waves)", lambda: measure_stripes(seen)),
-        _row("grain (blotches, colour speckle)", lambda: measure_grain(seen)),
+        _row("grain (blotches, colour speckle)", lambda: measure_noise(seen)),
     ]
     rows += [
-        _row(f"read {gauge.__name__}", partial(gauge, measures, usual, limits)) for gauge in GAUGES
+        _row(f"read {gauge.__name__}", partial(gauge, measures, baseline, limits))
+        for gauge in GAUGES
     ]
     rows += [
-        _row("freeze (two pictures)", lambda: freeze([picture, other], "", limits)),
-        _row("ALL picture faults", lambda: judge([picture], history=history)),
+        _row("freeze (two pictures)", lambda: check_freeze([picture, other], "", limits)),
+        _row("ALL picture faults", lambda: diagnose([picture], history=history)),
         _row(
-            "... through a visible area", lambda: judge([masked], history=history, visible=POLYGON)
+            "... through a visible area",
+            lambda: diagnose([masked], history=history, visible=POLYGON),
         ),
         _row("visible area, in place", lambda: mask_visible(other, POLYGON)),
     ]
     return rows
 
 
-def _change(picture: BgrImage) -> list[Row]:
+def _change(picture: BgrImage) -> list[BenchRow]:
     now = datetime(2026, 6, 1, 9, tzinfo=UTC)
     memory: SceneMemory | None = None
     for seed in range(8):
-        memory = learn(memory, drawn_yard(seed), now)
+        memory = learn_sample(memory, drawn_yard(seed), now)
     return [_row("CHANGE against the reference", lambda: compare(memory, [picture], now))]
 
 
@@ -142,7 +144,7 @@ def _detector(picture: BgrImage, models: Path) -> Mapping[str, object]:
 
 def _pair(detector: OnnxDetector, picture: BgrImage) -> tuple[float, float]:
     """Medians, taken in turns so that both meet the same weather on the machine."""
-    tensor = fit(picture, detector.spec.input).tensor
+    tensor = letterbox(picture, detector.spec.input).tensor
     alone, ours = [], []
     for _ in range(TIMES):
         alone.append(_once(lambda: detector.infer(tensor)))
@@ -156,7 +158,7 @@ def _floor(picture: BgrImage) -> None:
     cv2.cvtColor(small, cv2.COLOR_BGR2YCrCb)
 
 
-def _row(name: str, work: Callable[[], object]) -> Row:
+def _row(name: str, work: Callable[[], object]) -> BenchRow:
     work()
     taken = [_once(work) for _ in range(TIMES)]
     return {
@@ -182,11 +184,13 @@ def drawn_yard(seed: int) -> BgrImage:
         x, y = int(layout.integers(WIDTH)), int(layout.integers(HEIGHT // 4, HEIGHT))
         w, h = int(layout.integers(40, 400)), int(layout.integers(30, 250))
         cv2.rectangle(picture, (x, y), (x + w, y + h), layout.uniform(20, 230, 3).tolist(), -1)
-    grain = cv2.GaussianBlur(layout.normal(0, 60, (HEIGHT, WIDTH)).astype(np.float32), (0, 0), 1.2)
-    picture += grain[..., np.newaxis]
+    texture = cv2.GaussianBlur(
+        layout.normal(0, 60, (HEIGHT, WIDTH)).astype(np.float32), (0, 0), 1.2
+    )
+    picture += texture[..., np.newaxis]
     picture *= float(rng.uniform(0.9, 1.1))
     picture += rng.normal(0, 2, (HEIGHT, WIDTH, 1))
     yard = np.clip(picture, 0, 255).astype(np.uint8)
-    for text, place in (("2026-06-01 09:00:00", (40, 70)), ("CAM 01", (1650, 1040))):
-        cv2.putText(yard, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.6, (255, 255, 255), 3)
+    for text, origin in (("2026-06-01 09:00:00", (40, 70)), ("CAM 01", (1650, 1040))):
+        cv2.putText(yard, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 1.6, (255, 255, 255), 3)
     return yard

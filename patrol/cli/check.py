@@ -1,37 +1,173 @@
-"""`patrol check`: every file, every chain from a camera to the town's desk, everything reachable.
+"""The broker's own files against people.csv, for `patrol check`.
+
+`mqtt.broker_files` of site.yaml names the directory that the broker reads: a difference there is a
+problem. Without it the files beside the configuration are looked at, and a difference is a notice:
+perhaps nobody uses them.
+
+The chain camera → grid → leader → substitute → village → town, as problems with their lines.
+
+A gap is a problem where a camera hangs on it, and a notice where none does.
+
+`patrol check`: every file, every chain from a camera to the town's desk, everything reachable.
 
 Problems of the files and gaps in a chain that a camera hangs on: exit code 2. Broker or database
 not reachable: 1. What is legal and worth a look is a notice and changes no exit code.
+
+What the house needs of the outside: database, broker, disk, weights — one clear line each.
 """
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from patrol.cli.common import (
+from patrol.cli.output import (
     BAD_INPUT,
     FAILED,
     AsJson,
     console,
     options,
+    print_err,
     print_json,
-    say_err,
     site_of,
 )
+from patrol.domain.camera import ConsentState
+from patrol.domain.registry import Role
+from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
+from patrol.settings import ConfigProblem
 
 if TYPE_CHECKING:
-    from patrol.cli.reach import Reached
-    from patrol.settings import Problem, Site
+    from patrol.settings import ConfigProblem, Settings, Site
+
+
+MAX_LINES: Final = 20  # lines; whoever has more makes the files anew
+DEFAULT_FOLDER: Final = "mosquitto"
+REMEDY: Final = "`patrol mosquitto write` makes them"
+
+
+def check_broker_files(
+    site: "Site", config: Path
+) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
+    """(problems, notices)."""
+    from patrol.mqtt.mosquitto_files import (  # noqa: PLC0415  with the rooms
+        ACL,
+        AccountsProblem,
+        file_differences,
+    )
+
+    named = site.settings.mqtt.broker_files
+    folder = named or config / DEFAULT_FOLDER
+    if named is None and not (folder / ACL).is_file():
+        return [], []
+    try:
+        found = file_differences(folder, site.settings.site.id, site.registry)
+    except AccountsProblem:
+        return [], []  # told as a row of people.csv (domain.posts)
+    problems = [ConfigProblem(str(one.file), one.line, "accounts", one.text) for one in found]
+    if named is not None:
+        more = [
+            ConfigProblem(
+                str(folder), 1, "accounts", f"and {len(problems) - MAX_LINES} more; {REMEDY}"
+            )
+        ]
+        return (problems if len(problems) <= MAX_LINES else [*problems[:MAX_LINES], *more]), []
+    problems = [
+        one for one in problems if one.file.endswith(ACL)
+    ]  # passwords lie where the broker is
+    if not problems:
+        return [], []
+    text = (
+        f"does not agree with people.csv ({len(problems)}, the first: {problems[0].text}); {REMEDY}"
+    )
+    return [], [ConfigProblem(str(folder / ACL), problems[0].line, "accounts", text)]
+
+
+LONGEST_CONSENT: Final = timedelta(days=366)  # twelve months, a leap day among them
+CONSENT_ENDS_SOON: Final = timedelta(days=14)
+
+
+def check_chains(site: "Site", config: Path) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
+    """(gaps that cameras hang on, gaps that none does)."""
+    grids, cameras = _line_numbers(config / "grids.csv"), _line_numbers(config / "cameras.csv")
+    hung_on = _grids_with_cameras(site)
+    problems: list[ConfigProblem] = []
+    notices: list[ConfigProblem] = []
+    for gap in routing_gaps(site.registry):
+        if gap.camera is not None:
+            problem = _chain_problem(config / "cameras.csv", cameras.get(gap.camera, 1), gap)
+        else:
+            problem = _chain_problem(config / "grids.csv", grids.get(gap.grid, 1), gap)
+        needed = gap.camera is not None or gap.grid in hung_on
+        (problems if needed and not _is_maintainer(gap) else notices).append(problem)
+    return problems, notices
+
+
+def _grids_with_cameras(site: "Site") -> set[str]:
+    tree = site.registry.tree
+    codes = {camera.grid for camera in site.registry.cameras.values()}
+    return {str(grid.code) for code in codes for grid in tree.path_up(code)}
+
+
+def _is_maintainer(gap: RoutingGap) -> bool:
+    return str(Role.MAINTAINER) in gap.what
+
+
+def _chain_problem(path: Path, line: int, gap: RoutingGap) -> ConfigProblem:
+    who = f"grid {gap.grid}" if gap.camera is None else f"camera {gap.camera}"
+    return ConfigProblem(str(path), line, "chain", f"{who}: {gap.what}, add them to people.csv")
+
+
+def _line_numbers(path: Path) -> dict[str, int]:
+    """Where each first cell stands; codes hold no commas and no quotes."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return {
+            line.split(",", 1)[0].strip(' "'): number for number, line in enumerate(file, start=1)
+        }
+
+
+def check_staffing(site: "Site", config: Path) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
+    """(rows of people.csv by which a case does not reach who must have it, rows to look at)."""
+    path = config / "people.csv"
+    lines = _line_numbers(path)
+    problems: list[ConfigProblem] = []
+    notices: list[ConfigProblem] = []
+    for one in staffing_problems(site.registry):
+        text = f"person {one.person}: {one.what}"
+        problem = ConfigProblem(str(path), lines.get(one.person, 1), one.column, text)
+        (problems if one.grave else notices).append(problem)
+    return problems, notices
+
+
+def check_consents(site: "Site", today: date, config: Path) -> Iterator[ConfigProblem]:
+    """Consents that hold longer than they may, ran out, or soon will."""
+    path = config / "cameras.csv"
+    lines = _line_numbers(path)
+    for camera in site.registry.cameras.values():
+        until = camera.consent.until
+        if camera.consent.state is not ConsentState.GRANTED or until is None:
+            continue
+        if until < today:
+            text = f"ran out on {until}, ask the household again"
+        elif until > today + LONGEST_CONSENT:
+            text = f"{until} is over twelve months away, a consent holds for twelve at most"
+        elif until <= today + CONSENT_ENDS_SOON:
+            text = f"runs out on {until}, ask the household again"
+        else:
+            continue
+        yield ConfigProblem(str(path), lines.get(camera.id, 1), "consent_until", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CheckReport:
     """All that `check` found."""
 
-    problems: "tuple[Problem, ...]" = ()
-    notices: "tuple[Problem, ...]" = ()
-    reached: "tuple[Reached, ...]" = ()
+    problems: "tuple[ConfigProblem, ...]" = ()
+    notices: "tuple[ConfigProblem, ...]" = ()
+    results: "tuple[CheckResult, ...]" = ()
     counts: dict[str, int] | None = None
 
     @property
@@ -39,7 +175,7 @@ class Verdict:
         """The exit code."""
         if self.problems:
             return BAD_INPUT
-        return FAILED if any(not r.ok and r.needed for r in self.reached) else 0
+        return FAILED if any(not r.ok and r.needed for r in self.results) else 0
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -47,7 +183,7 @@ class Verdict:
             "ok": self.code == 0,
             "problems": [problem.as_json() for problem in self.problems],
             "notices": [notice.as_json() for notice in self.notices],
-            "checks": [r.as_json() for r in self.reached],
+            "checks": [r.as_json() for r in self.results],
             "counts": self.counts or {},
         }
 
@@ -64,65 +200,180 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     try:
         site = site_of(context)
     except ConfigProblems as exc:
-        verdict = Verdict(problems=exc.problems)
+        report = CheckReport(problems=exc.problems)
     else:
-        verdict = _judge(context, site)
-    _tell(verdict)
+        report = _run_checks(context, site)
+    _print_problems(report)
     if as_json:
-        print_json(verdict.document())
+        print_json(report.document())
     else:
-        _tell_good(verdict)
-    if verdict.code:
-        raise typer.Exit(verdict.code)
+        _print_results(report)
+    if report.code:
+        raise typer.Exit(report.code)
 
 
-def _judge(context: typer.Context, site: "Site") -> Verdict:
-    from patrol.cli.brokerfiles import broker_files  # noqa: PLC0415  with the rooms
-    from patrol.cli.chains import chains, consents, posts  # noqa: PLC0415  with the rooms
-    from patrol.cli.reach import reach_all  # noqa: PLC0415  sqlalchemy, paho
+def _run_checks(context: typer.Context, site: "Site") -> CheckReport:
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
 
     today = SystemClock().now().astimezone(site.settings.site.tz).date()
     config = options(context).config
-    found = [look(site, config) for look in (chains, posts, broker_files)]
+    found = [
+        checker(site, config) for checker in (check_chains, check_staffing, check_broker_files)
+    ]
     gaps = [gap for problems, _ in found for gap in problems]
     notes = [note for _, notices in found for note in notices]
-    notes.extend(consents(site, today, config))
+    notes.extend(check_consents(site, today, config))
     cameras = site.registry.cameras.values()
-    return Verdict(
+    return CheckReport(
         problems=tuple(sorted(gaps)),
         notices=(*site.notices, *sorted(notes)),
-        reached=tuple(reach_all(site.settings)),
+        results=tuple(check_dependencies(site.settings)),
         counts={
             "cameras": len(cameras),
-            "patrolled": sum(camera.why_not(today) is None for camera in cameras),
+            "patrolled": sum(camera.refusal_on(today) is None for camera in cameras),
             "grids": len(site.registry.tree.grids),
             "people": len(site.registry.people),
         },
     )
 
 
-def _tell(verdict: Verdict) -> None:
-    for problem in verdict.problems:
-        say_err(str(problem))
-    for notice in verdict.notices:
-        say_err(f"{notice} (提示 notice)")
-    for reached in verdict.reached:
-        if not reached.ok:
-            say_err(f"{reached.name}: {reached.text}")
+def _print_problems(report: CheckReport) -> None:
+    for problem in report.problems:
+        print_err(str(problem))
+    for notice in report.notices:
+        print_err(f"{notice} (提示 notice)")
+    for result in report.results:
+        if not result.ok:
+            print_err(f"{result.name}: {result.text}")
 
 
-def _tell_good(verdict: Verdict) -> None:
+def _print_results(report: CheckReport) -> None:
     out = console()
-    for reached in verdict.reached:
-        if reached.ok:
-            out.print(f"[green]✓[/] {reached.name}: {reached.text}", soft_wrap=True)
-    if counts := verdict.counts:
+    for result in report.results:
+        if result.ok:
+            out.print(f"[green]✓[/] {result.name}: {result.text}", soft_wrap=True)
+    if counts := report.counts:
         out.print(
             f"摄像头 cameras {counts['cameras']}(可巡 may be patrolled {counts['patrolled']})"
             f" · 网格 grids {counts['grids']} · 人员 people {counts['people']}"
         )
-    if verdict.problems:
-        say_err(f"{len(verdict.problems)} 个问题待改 problems to put right")
-    elif verdict.code == 0:
+    if report.problems:
+        print_err(f"{len(report.problems)} 个问题待改 problems to put right")
+    elif report.code == 0:
         out.print("[green]配置可用 ready[/]")
+
+
+BROKER_WITHIN_S: Final = 3.0
+DAY_OF_PICTURES_MB: Final = 400  # 624 cameras, two rounds, two pictures of about 150 kB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One thing asked, and its answer in a line."""
+
+    name: str
+    ok: bool
+    text: str
+    needed: bool = True  # False: the house works without it, and says so
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {"name": self.name, "ok": self.ok, "needed": self.needed, "text": self.text}
+
+
+def check_dependencies(settings: "Settings") -> Iterator[CheckResult]:
+    """Ask each in turn."""
+    yield _check_database(settings.database)
+    yield _check_broker(settings)
+    yield _check_disk(settings)
+    yield _check_models(settings)
+
+
+def _check_database(url: str) -> CheckResult:
+    from patrol.store import (  # noqa: PLC0415  sqlalchemy
+        StoreOutdated,
+        StoreUnavailable,
+        current_revision,
+        open_store,
+    )
+
+    name = "数据库 database"
+    try:
+        if _is_new(url) or current_revision(url) is None:
+            return CheckResult(
+                name=name, ok=True, text="空库,首次使用时建表 new, made at first use"
+            )
+        with open_store(url):
+            return CheckResult(
+                name=name, ok=True, text="可用 reachable, its tables are of this version"
+            )
+    except StoreOutdated as exc:
+        return CheckResult(name=name, ok=False, text=str(exc))
+    except StoreUnavailable as exc:
+        return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {exc}")
+
+
+def _is_new(url: str) -> bool:
+    """A SQLite file that is not there yet; a check does not make one."""
+    path = url.removeprefix("sqlite:///").partition("?")[0]
+    return path != url and not Path(path).exists() and _nearest_existing(Path(path)).is_dir()
+
+
+def _check_broker(settings: "Settings") -> CheckResult:
+    from patrol.mqtt import BrokerAddress, MqttPublisher  # noqa: PLC0415  paho
+
+    name, mqtt = "消息代理 broker", settings.mqtt
+    if mqtt.embedded:
+        return CheckResult(name=name, ok=True, text="内置 embedded")
+    try:
+        address = BrokerAddress.parse(
+            mqtt.url,
+            username=mqtt.username,
+            password_file=mqtt.password_file,
+            ca_file=mqtt.ca_file,
+        )
+        with MqttPublisher(address, name=f"patrol-{settings.site.id}-check") as publisher:
+            if publisher.wait_up(BROKER_WITHIN_S):
+                return CheckResult(name=name, ok=True, text=f"{mqtt.url} 可用 reachable")
+            why = publisher.problem
+    except (ValueError, OSError) as exc:
+        why = str(exc)
+    return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {mqtt.url}: {why}")
+
+
+def _check_disk(settings: "Settings") -> CheckResult:
+    free_mb = shutil.disk_usage(_nearest_existing(settings.evidence)).free // 1_000_000
+    name, text = "磁盘 disk", f"空闲 free {free_mb / 1000:.1f} GB · {settings.evidence}"
+    if free_mb < DAY_OF_PICTURES_MB:
+        return CheckResult(
+            name=name, ok=False, text=f"{text}: 不足一天 less than a day of pictures"
+        )
+    return CheckResult(name=name, ok=True, text=text)
+
+
+def _nearest_existing(path: Path) -> Path:
+    """The path, or the nearest directory above it that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _check_models(settings: "Settings") -> CheckResult:
+    name = "模型 models"
+    if not settings.objects:
+        return CheckResult(name=name, ok=True, text="目标检测已关闭 objects are switched off")
+    from patrol.app.detectors import open_detectors  # noqa: PLC0415  with the rooms
+    from patrol.inference import list_models  # noqa: PLC0415  onnxruntime
+
+    detectors = open_detectors(settings)
+    wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]
+    lacks = [
+        *detectors.without,
+        *([f"{', '.join(wrong)}: `patrol models install`"] if wrong else []),
+    ]
+    if lacks:
+        text = f"{'; '.join(lacks)}; 轮巡照常 rounds go on without"
+        return CheckResult(name=name, ok=False, needed=False, text=text)
+    return CheckResult(
+        name=name, ok=True, text=f"就绪 ready · {detectors.model_names} · {settings.models}"
+    )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from patrol.cli.common import AsJson, bad_input, console, print_json, site_of, store_of
-from patrol.cli.queue import utc
+from patrol.cli.output import AsJson, bad_input, console, print_json, site_of, store_of
+from patrol.domain.timestamps import rfc3339_or_none
 
 if TYPE_CHECKING:
     from patrol.domain.case import Case
-    from patrol.domain.delivery import Delivery
+    from patrol.domain.outbox import Delivery
     from patrol.settings import Site
 
 MOST_OPEN: Final = 10_000  # cases looked through: far more than a town can have open
@@ -21,12 +21,12 @@ MOST_OPEN: Final = 10_000  # cases looked through: far more than a town can have
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
     group = typer.Typer(no_args_is_help=True, help="待发与暂缓。 What waits, and why.")
-    group.command("list")(show)
-    group.command("retry")(retry)
+    group.command("list")(show_deliveries)
+    group.command("retry")(retry_delivery)
     cli.add_typer(group, name="deliveries")
 
 
-def show(
+def show_deliveries(
     context: typer.Context,
     *,
     limit: Annotated[int, typer.Option("--limit", min=1, help="最多几条。 At most.")] = 100,
@@ -42,18 +42,18 @@ def show(
         print_json(
             {
                 "waiting": {
-                    target: {"count": count, "since": utc(since)}
+                    target: {"count": count, "since": rfc3339_or_none(since)}
                     for target, (count, since) in waiting.items()
                 },
-                "dead": [_dead(one) for one in dead],
+                "dead": [_dead_document(one) for one in dead],
                 "unsent": unsent,
-                "held": [_held(case) for case in held],
+                "held": [_held_document(case) for case in held],
             }
         )
         return
     out = console()
     for case in held:
-        _say_held(case, site)
+        _print_held(case, site)
     if unsent:
         out.print(f"MQTT: 待发 unsent {unsent}")
     for target, (count, since) in waiting.items():
@@ -64,41 +64,41 @@ def show(
         out.print("没有待送或放弃的通知。 Nothing waits, nothing was given up.")
 
 
-def _dead(one: "Delivery") -> dict[str, Any]:
+def _dead_document(one: "Delivery") -> dict[str, Any]:
     return {
         "target": one.target,
         "key": one.key,
         "event": one.event,
         "tries": one.tries,
         "reason": one.problem,
-        "at": utc(one.ended_at),
+        "at": rfc3339_or_none(one.ended_at),
     }
 
 
-def _held(case: "Case") -> dict[str, Any]:
+def _held_document(case: "Case") -> dict[str, Any]:
     hold = case.hold
     return {
         "case": case.id,
         "grid": case.grid,
         "why": hold.why if hold else None,
-        "first_word": case.is_untold,
-        "since": utc(hold.since) if hold else None,
-        "until": utc(hold.until) if hold else None,
+        "first_word": case.is_unannounced,
+        "since": rfc3339_or_none(hold.since) if hold else None,
+        "until": rfc3339_or_none(hold.until) if hold else None,
     }
 
 
-def _say_held(case: "Case", site: "Site") -> None:
+def _print_held(case: "Case", site: "Site") -> None:
     if case.hold is None:
         return
     until = case.hold.until.astimezone(site.settings.site.tz)
-    what = "首次推送 first word" if case.is_untold else "并案更新 repeat"
+    what = "首次推送 first word" if case.is_unannounced else "并案更新 repeat"
     console().print(
         f"{case.id} {case.grid}: {what} 暂缓 held: {case.hold.why}, 至 until {until:%m-%d %H:%M}",
         soft_wrap=True,
     )
 
 
-def retry(
+def retry_delivery(
     context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="如 webhook:county。")],
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")],

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from patrol.cli.common import (
+from patrol.cli.output import (
     AsJson,
     By,
     bad_input,
@@ -14,25 +14,25 @@ from patrol.cli.common import (
     site_of,
     store_of,
 )
+from patrol.domain.timestamps import rfc3339_or_none
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from patrol.domain.camera import Camera
-    from patrol.domain.fleet import Fleet
+    from patrol.domain.health import FleetHealth, Trouble
     from patrol.domain.ids import CameraId
-    from patrol.domain.trouble import Trouble
     from patrol.settings import Site
     from patrol.store import UnitOfWork
 
 
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
-    cli.command("health")(health)
-    cli.command("troubles")(troubles)
+    cli.command("health")(show_health)
+    cli.command("troubles")(list_troubles)
 
 
-def health(
+def show_health(
     context: typer.Context,
     camera: Annotated[str, typer.Argument(metavar="[CAMERA]", help="只看一路。 One camera.")] = "",
     *,
@@ -43,16 +43,16 @@ def health(
 
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
-        document = _story(uow, site, camera) if camera else _fleet(uow, site, now)
+        document = _camera_health(uow, site, camera) if camera else _fleet_document(uow, site, now)
     if as_json:
         print_json(document)
         return
-    from patrol.cli.tables import render_document  # noqa: PLC0415  rich
+    from patrol.cli.output import render_document  # noqa: PLC0415  rich
 
     console().print(render_document(document))
 
 
-def troubles(
+def list_troubles(
     context: typer.Context,
     *,
     take: Annotated[int, typer.Option("--take", metavar="NUMBER", help="认领。 See to it.")] = 0,
@@ -67,78 +67,91 @@ def troubles(
         if take:
             with store.begin() as uow:
                 try:
-                    uow.troubles.put(uow.troubles.get(take).take(by=operator(by), now=now))
+                    uow.troubles.put(uow.troubles.get(take).take_over(by=operator(by), now=now))
                 except KeyError:
                     bad_input(f"{take}: there is no such trouble, `patrol troubles` lists them")
                 uow.commit()
         with store.begin_read() as uow:
-            queue = [_trouble(one, now) for one in uow.troubles.standing()]
+            queue = [_trouble_document(one, now) for one in uow.troubles.list_open()]
     if as_json:
         print_json(queue)
         return
-    from patrol.cli.tables import render_document  # noqa: PLC0415  rich
+    from patrol.cli.output import render_document  # noqa: PLC0415  rich
 
     console().print(render_document({"运维队列 troubles": queue}) if queue else "无 none")
 
 
-def _story(uow: "UnitOfWork", site: "Site", camera: str) -> dict[str, Any]:
+def _camera_health(uow: "UnitOfWork", site: "Site", camera: str) -> dict[str, Any]:
     known = [c for c in site.registry.cameras if c == camera or c.endswith(camera)]
     if len(known) != 1:
         bad_input(f"camera {camera!r}: {len(known)} cameras end so, give its 20 digits")
-    story, history = uow.health.story(known[0]), uow.health.history(known[0])
-    if story is None:
+    health, history = uow.health.current(known[0]), uow.health.history(known[0])
+    if health is None:
         return {"camera": known[0], "state": None, "history": []}
     return {
         "camera": known[0],
-        "state": story.state,
-        "since": _text(story.since),
-        "why": story.why,
-        "failures": story.failures,
-        "failing_since": _text(story.failing_since),
-        "connection": story.grade or None,
-        "history": [{"since": _text(at), "state": s, "why": why} for s, at, why in history],
+        "state": health.state,
+        "since": rfc3339_or_none(health.since),
+        "why": health.why,
+        "failures": health.failures,
+        "failing_since": rfc3339_or_none(health.failing_since),
+        "connection": health.grade or None,
+        "history": [
+            {"since": rfc3339_or_none(at), "state": s, "why": why} for s, at, why in history
+        ],
     }
 
 
-def _fleet(uow: "UnitOfWork", site: "Site", now: "datetime") -> dict[str, Any]:
-    from patrol.domain.fleet import (  # noqa: PLC0415  with the rooms
-        TARGET,
-        TARGET_KEY,
-        fleet_of,
-        key_and_rest,
+def _fleet_document(uow: "UnitOfWork", site: "Site", now: "datetime") -> dict[str, Any]:
+    from patrol.domain.health import (  # noqa: PLC0415  with the rooms
+        INTACT_RATE_TARGET,
+        INTACT_RATE_TARGET_KEY,
+        fleet_health,
+        split_by_priority,
     )
 
-    cameras, stories = site.registry.cameras, uow.health.stories()
-    left_out = _left_out(uow, site, now)
-    key, rest = key_and_rest(cameras.values())
+    cameras, health_by_id = site.registry.cameras, uow.health.current_by_camera()
+    left_out = _left_out_reasons(uow, site, now)
+    key, rest = split_by_priority(cameras.values())
     return {
-        **_rates(fleet_of(cameras.values(), stories, left_out)),
-        "retired": sum(ident not in cameras for ident in stories),
-        "key": {**_rates(fleet_of(key, stories, left_out)), "target": TARGET_KEY},
-        "rest": {**_rates(fleet_of(rest, stories, left_out)), "target": TARGET},
-        "outages": [_trouble(one, now) for one in uow.troubles.standing() if one.kind != "camera"],
+        **_rates_document(fleet_health(cameras.values(), health_by_id, left_out)),
+        "retired": sum(ident not in cameras for ident in health_by_id),
+        "key": {
+            **_rates_document(fleet_health(key, health_by_id, left_out)),
+            "target": INTACT_RATE_TARGET_KEY,
+        },
+        "rest": {
+            **_rates_document(fleet_health(rest, health_by_id, left_out)),
+            "target": INTACT_RATE_TARGET,
+        },
+        "outages": [
+            _trouble_document(one, now) for one in uow.troubles.list_open() if one.kind != "camera"
+        ],
     }
 
 
-def _left_out(uow: "UnitOfWork", site: "Site", now: "datetime") -> "dict[CameraId, str]":
-    from patrol.domain.stoppage import IN_MAINTENANCE, upkeep_of  # noqa: PLC0415  with the rooms
-    from patrol.rounds.plan import why_refused  # noqa: PLC0415  with the rooms
+def _left_out_reasons(uow: "UnitOfWork", site: "Site", now: "datetime") -> "dict[CameraId, str]":
+    from patrol.domain.camera import visit_refusal  # noqa: PLC0415  with the rooms
+    from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of  # noqa: PLC0415  with the rooms
 
     today = now.astimezone(site.settings.site.tz).date()
     withdrawn = uow.consents.withdrawn()
-    said = [*site.settings.calendar.maintenance, *uow.stoppages.standing(now)]
+    stoppages = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
 
-    def why(camera: "Camera") -> str | None:
-        refusal = why_refused(camera, today, withdrawn)
-        if refusal is None and upkeep_of(camera, said, site.registry.tree, now) is not None:
+    def reason_for(camera: "Camera") -> str | None:
+        refusal = visit_refusal(camera, today, withdrawn)
+        if (
+            refusal is None
+            and maintenance_of(camera, stoppages, site.registry.tree, now) is not None
+        ):
             return IN_MAINTENANCE
         return None if refusal is None else str(refusal)
 
-    reasons = {camera.id: why(camera) for camera in site.registry.cameras.values()}
+    reasons = {camera.id: reason_for(camera) for camera in site.registry.cameras.values()}
     return {ident: reason for ident, reason in reasons.items() if reason is not None}
 
 
-def _rates(fleet: "Fleet") -> dict[str, Any]:
+def _rates_document(fleet: "FleetHealth") -> dict[str, Any]:
     return {
         "registered": fleet.registered,
         "counted": fleet.counted,
@@ -147,30 +160,26 @@ def _rates(fleet: "Fleet") -> dict[str, Any]:
         "faulty": fleet.faulty,
         "offline": fleet.offline,
         "suspect": fleet.suspect,
-        "online_rate": _share(fleet.online_rate),
-        "intact_rate": _share(fleet.intact_rate),
+        "online_rate": _rounded_share(fleet.online_rate),
+        "intact_rate": _rounded_share(fleet.intact_rate),
         "connection": dict(fleet.grades),
     }
 
 
-def _trouble(one: "Trouble", now: "datetime") -> dict[str, Any]:
+def _trouble_document(one: "Trouble", now: "datetime") -> dict[str, Any]:
     return {
         "number": one.number,
         "kind": str(one.kind),
         "subject": one.subject,
         "state": one.state,
-        "since": _text(one.since),
-        "due": _text(one.due_at),
-        "light": str(one.light(now)),
+        "since": rfc3339_or_none(one.since),
+        "due": rfc3339_or_none(one.due_at),
+        "light": str(one.due_light(now)),
         "cameras": len(one.cameras),
         "taken_by": one.taken_by or None,
         "why": one.why,
     }
 
 
-def _share(value: float | None) -> float | None:
+def _rounded_share(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
-
-
-def _text(at: "datetime | None") -> str | None:
-    return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"

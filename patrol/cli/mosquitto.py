@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from patrol.cli.common import AsJson, bad_input, console, print_json, site_of
+from patrol.cli.output import AsJson, bad_input, console, print_json, site_of
 
 
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
     group = typer.Typer(no_args_is_help=True, help="消息代理账号与权限。 The broker's accounts.")
     group.callback()(_group)
-    group.command("write")(write)
+    group.command("write")(write_broker_files)
     cli.add_typer(group, name="mosquitto")
 
 
@@ -20,7 +20,7 @@ def _group() -> None:
     """Typer makes a group of one command only with this."""
 
 
-def write(
+def write_broker_files(
     context: typer.Context,
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="写到目录。 Where to write.")],
@@ -30,8 +30,8 @@ def write(
     as_json: AsJson = False,
 ) -> None:
     """按人员表生成口令与权限文件。 Password and ACL files for Mosquitto, one account a person."""
-    from patrol.mqtt.accounts import AccountsProblem  # noqa: PLC0415  with the rooms
-    from patrol.mqtt.accounts import write as write_files  # noqa: PLC0415  with the rooms
+    from patrol.mqtt.mosquitto_files import AccountsProblem  # noqa: PLC0415  with the rooms
+    from patrol.mqtt.mosquitto_files import write_mosquitto_files as write_files  # noqa: PLC0415  with the rooms
 
     site = site_of(context)
     if out.exists() and not out.is_dir():

@@ -1,21 +1,87 @@
-"""`patrol probe URL`: look through one camera once and say all that was learned.
+"""A kind of stream failure → whose move it is, and what to try next; Chinese first.
+
+`patrol probe URL`: look through one camera once and say all that was learned.
 
 For a maintainer at the camera's side, with the household's word; nothing goes into the books.
+
+What a probe found, for a person at a terminal: one look tells good from bad.
 """
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from patrol.cli.common import BAD_INPUT, FAILED, AsJson, Failure, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, AsJson, Failure, console, console_err, print_json
+from patrol.domain.labels import FAULT_LABELS
 
 if TYPE_CHECKING:
     from patrol.vision.quality import QualityReport
     from streams.address import StreamAddress
     from streams.errors import StreamError
     from streams.model import Picture, Sample
+
+
+class Advice(NamedTuple):
+    """What a person can do about a failure."""
+
+    name_zh: str
+    name_en: str
+    whose_zh: str
+    whose_en: str
+    next_zh: str
+    next_en: str
+
+
+ADVICE: Final = {
+    "bad_address": Advice(
+        "地址有误", "bad address",
+        "登记人员", "whoever wrote the address",
+        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ 写成 %2F %3F %23 %40",
+        "write rtsp://user:password@host[:port]/path; in a password / ? # @ are %2F %3F %23 %40",
+    ),
+    "unreachable": Advice(
+        "连接不上", "unreachable",
+        "网络/运维", "network, maintainer",
+        "查电源、网线、IP 与端口;从本机 ping 该主机;看防火墙是否放行端口",
+        "check power, cable, address and port; ping the host from here; look at the firewall",
+    ),
+    "refused_us": Advice(
+        "拒绝访问", "refused us",
+        "运维(账号)", "maintainer, credentials",
+        "核对用户名、口令与通道路径;看摄像机的白名单和并发路数限制",
+        "check user, password and channel path; look at the camera's access list and session limit",
+    ),
+    "went_silent": Advice(
+        "连上后无响应", "went silent",
+        "运维(摄像机)", "maintainer, camera",
+        "重启摄像机;把 I 帧间隔调到 2–4 秒;试子码流;看上行带宽是否占满",
+        "restart the camera; set key frames every 2–4 s; try the sub stream; look at the uplink",
+    ),
+    "unreadable": Advice(
+        "码流无法解读", "unreadable",
+        "运维(摄像机)", "maintainer, camera",
+        "确认路径指向视频流;编码设为 H.264 或 H.265;升级固件",
+        "make sure the path is a video stream; set H.264 or H.265; update the firmware",
+    ),
+}  # fmt: skip
+UNKNOWN: Final = Advice(
+    "失败", "failed", "运维", "maintainer", "查看日志", "look at the log"
+)  # fmt: skip
+
+FRESHNESS: Final = {
+    "live": ("实时", "live"),
+    "single": ("只有一帧,无法判断", "one picture only, cannot be told"),
+    "media_clock_stood_still": ("流时间停住", "the stream's clock stood still"),
+    "repeated_bits": ("画面比特完全重复", "bit-identical pictures"),
+    "still": ("静态图片或文件", "a still picture or a file"),
+}
+LIGHT: Final = {"day": ("日间彩色", "day"), "infrared": ("红外黑白", "infrared")}
+
 
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -50,23 +116,22 @@ def probe(
         address = StreamAddress.parse(url)
         _check_file(address)
     except BadAddress as exc:
-        _tell_failure("", exc, as_json=as_json)
+        _report_failure("", exc, as_json=as_json)
         raise typer.Exit(BAD_INPUT) from exc
     try:
-        sample, pictures = asyncio.run(_look(address, timeout_s))
+        sample, pictures = asyncio.run(_visit(address, timeout_s))
     except StreamError as exc:
-        _tell_failure(str(address), exc, as_json=as_json)
+        _report_failure(str(address), exc, as_json=as_json)
         raise typer.Exit(FAILED) from exc
-    report = _judge(pictures, sample)
+    report = _quality_report(pictures, sample)
     if save is not None:
         _save(pictures[-1], save)
-    facts = probe_document(address, sample, report, save)
+    document = probe_document(address, sample, report, save)
     if as_json:
-        print_json(facts)
+        print_json(document)
         return
-    from patrol.cli.probe_view import show  # noqa: PLC0415  rich
 
-    show(facts)
+    print_probe(document)
 
 
 def _check_save(save: Path | None) -> None:
@@ -87,26 +152,26 @@ def _check_file(address: "StreamAddress") -> None:
         raise BadAddress(f"no such file: {address.path}; a camera's address begins with rtsp://")
 
 
-async def _look(address: "StreamAddress", timeout_s: float) -> "tuple[Sample, list[Picture]]":
+async def _visit(address: "StreamAddress", timeout_s: float) -> "tuple[Sample, list[Picture]]":
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+    from streams.capture import StreamCameraClient  # noqa: PLC0415  libav
     from streams.decode import decode  # noqa: PLC0415  libav
     from streams.model import VisitOptions  # noqa: PLC0415  numpy
-    from streams.visit import CameraVisitor  # noqa: PLC0415  libav
 
     options = VisitOptions(pictures=2, spacing_s=SPACING_S, visit_timeout_s=timeout_s)
-    sample = await CameraVisitor(now=SystemClock().now)(address, options)
+    sample = await StreamCameraClient(now=SystemClock().now)(address, options)
     return sample, [decode(frame) for frame in sample.key_frames]
 
 
-def _judge(pictures: "list[Picture]", sample: "Sample") -> "QualityReport":
-    from patrol.vision.quality import judge  # noqa: PLC0415  cv2
+def _quality_report(pictures: "list[Picture]", sample: "Sample") -> "QualityReport":
+    from patrol.vision.quality import diagnose  # noqa: PLC0415  cv2
     from streams.model import Freshness  # noqa: PLC0415  numpy
 
-    return judge(
+    return diagnose(
         [picture.bgr for picture in pictures],
         freshness=sample.freshness,
         corrupt=any(picture.corrupt for picture in pictures),
-        facts=sample.facts if sample.freshness is not Freshness.STILL else None,
+        timings=sample.facts if sample.freshness is not Freshness.STILL else None,
     )
 
 
@@ -162,8 +227,6 @@ def probe_document(
 
 def failure_document(address: str, exc: "StreamError") -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    from patrol.cli.advice import ADVICE, UNKNOWN  # noqa: PLC0415  only when it failed
-
     advice = ADVICE.get(exc.kind, UNKNOWN)
     return {
         "ok": False,
@@ -177,14 +240,104 @@ def failure_document(address: str, exc: "StreamError") -> dict[str, Any]:
     }
 
 
-def _tell_failure(address: str, exc: "StreamError", *, as_json: bool) -> None:
+def _report_failure(address: str, exc: "StreamError", *, as_json: bool) -> None:
     if as_json:
         print_json(failure_document(address, exc))
         return
-    from patrol.cli.probe_view import show_failure  # noqa: PLC0415  rich
 
-    show_failure(address, exc)
+    print_probe_failure(address, exc)
 
 
 def _round(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
+
+
+SLOW_KEY_FRAME_S: Final = 8.0  # the gauges' own idea of slow
+CLOCK_OFF_S: Final = 60.0
+
+
+def print_probe(document: Mapping[str, Any]) -> None:
+    """A visit that brought pictures home."""
+    good = document["usable"] and not document["faults"]
+    headline, colour = ("✓ 正常 good", "green") if good else ("! 有问题 look at it", "yellow")
+    out = console()
+    out.print(Text.assemble((headline, f"bold {colour}"), "  ", document["address"]))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for label, value in _probe_rows(document):
+        table.add_row(f"  {label}", value)
+    out.print(table)
+
+
+def print_probe_failure(address: str, exc: "StreamError") -> None:
+    """A visit that did not: what was seen, whose move it is, what to try."""
+    advice = ADVICE.get(exc.kind, UNKNOWN)
+    out = console_err()
+    line = Text.assemble((f"✗ {advice.name_zh} {advice.name_en} ({exc.kind})", "bold red"))
+    out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
+    for label, text in (
+        ("看到 seen", exc.seen),
+        ("该谁处理 whose move", f"{advice.whose_zh} · {advice.whose_en}"),
+        ("下一步 next", advice.next_zh),
+        ("", advice.next_en),
+    ):
+        out.print(Text.assemble((f"  {label}  ", "dim"), text), soft_wrap=True)
+
+
+def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
+    size = f"{document['width']}×{document['height']}" if document["width"] else "?"
+    rate = f" · {document['frames_per_s']:g} fps" if document["frames_per_s"] else ""
+    rows = [
+        ("编码 codec", Text(f"{document['codec']} {size}{rate} · {document['transport']}")),
+        ("I 帧间隔 key frames", _key_frame_interval(document["key_frame_interval_s"])),
+        ("首帧用时 first picture", _first_picture(document)),
+        ("新鲜度 freshness", _freshness(document["freshness"])),
+        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"])),
+        ("光线 light", Text(" ".join(LIGHT.get(document["light"], (document["light"],))))),
+        ("画面 picture", _fault_labels(document)),
+        ("服务端 server", Text(document["server"] or "—")),
+    ]
+    if document["saved"]:
+        rows.append(("已存 saved", Text(document["saved"])))
+    return rows
+
+
+def _key_frame_interval(seconds: float | None) -> Text:
+    if seconds is None:
+        return Text("— 只有一帧 one picture only")
+    slow = seconds > SLOW_KEY_FRAME_S
+    hint = " 过长 too long, set 2–4 s" if slow else ""
+    return Text(f"{seconds:.2f} s{hint}", style="yellow" if slow else "")
+
+
+def _first_picture(document: Mapping[str, Any]) -> Text:
+    return Text(
+        f"{document['first_key_frame_s']:.2f} s"
+        f"(连接 connect {document['connect_s'] * 1000:.0f} ms,"
+        f" 描述 describe {document['describe_s'] * 1000:.0f} ms)"
+    )
+
+
+def _freshness(freshness: str) -> Text:
+    zh, en = FRESHNESS.get(freshness, (freshness, ""))
+    fine = freshness in ("live", "single", "still")
+    return Text(f"{zh} {en}", style="green" if freshness == "live" else "" if fine else "red")
+
+
+def _clock_offset(offset_s: float | None) -> Text:
+    if offset_s is None:
+        return Text("— 未报时 it sent no time")
+    off = abs(offset_s) > CLOCK_OFF_S
+    return Text(
+        f"{round(offset_s, 1) + 0.0:+.1f} s{' 需校时 set its clock' if off else ''}",
+        "yellow" if off else "",
+    )
+
+
+def _fault_labels(document: Mapping[str, Any]) -> Text:
+    if not document["faults"]:
+        return Text("合格 no fault", style="green")
+    labels = [" ".join(FAULT_LABELS.get(kind, (kind,))) for kind in document["faults"]]
+    unusable = "" if document["usable"] else "  无法查看 not viewable"
+    return Text("、".join(labels) + unusable, style="yellow")

@@ -1,12 +1,15 @@
-"""`patrol queue`, `confirm`, `dismiss`: the review queue without a browser."""
+"""`patrol accept CAMERA`: so it looks from now on.
+
+`patrol queue`, `confirm`, `dismiss`: the review queue without a browser.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from patrol.cli.common import (
+from patrol.cli.output import (
     AsJson,
     By,
     app_of,
@@ -17,30 +20,69 @@ from patrol.cli.common import (
     site_of,
     store_of,
 )
+from patrol.domain.timestamps import rfc3339
 
 if TYPE_CHECKING:
-    from patrol.app import App
+    from patrol.app import Application
     from patrol.domain.case import Case
     from patrol.domain.finding import Finding
-    from patrol.domain.levels import Level
+    from patrol.domain.priority import Level
     from patrol.review import QueueLine
+
+
+CameraArgument = Annotated[
+    str,
+    typer.Argument(metavar="CAMERA", help="国标编码 20 位,或其末 6 位。 The id, or its last 6."),
+]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verb."""
+    cli.command("accept")(accept)
+
+
+def accept(
+    context: typer.Context, camera: CameraArgument, *, by: By = "", as_json: AsJson = False
+) -> None:
+    """认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference."""
+    from patrol.cli.consent import camera_named  # noqa: PLC0415  one way to name a camera
+
+    with app_of(context) as app:
+        chosen = camera_named(app.site, camera)
+        accepted = app.accept_reference(chosen.id, by=operator(by))
+    if as_json:
+        print_json({
+            "camera": accepted.camera,
+            "light": str(accepted.light),
+            "picture": accepted.picture,
+            "taken_at": rfc3339(accepted.taken_at),
+            "by": accepted.by,
+        })  # fmt: skip
+        return
+    at = accepted.taken_at.astimezone(app.site.settings.site.tz)
+    console().print(
+        f"{chosen.id} {chosen.name}: {at:%m-%d %H:%M} 的画面为新常态"
+        f" the picture of then is its {accepted.light} reference",
+        markup=False,
+    )
+
 
 RELAY_WITHIN_S = 2.0  # longer than this a person does not wait for a broker; the outbox does
 
 FindingArgument = Annotated[str, typer.Argument(metavar="ID", help="线索编号。 A finding's id.")]
 
 
-def register(cli: typer.Typer) -> None:
+def register_queue(cli: typer.Typer) -> None:
     """Add the verbs."""
-    cli.command("queue")(queue)
+    cli.command("queue")(show_queue)
     cli.command("confirm")(confirm)
     cli.command("dismiss")(dismiss)
 
 
-def queue(context: typer.Context, *, as_json: AsJson = False) -> None:
+def show_queue(context: typer.Context, *, as_json: AsJson = False) -> None:
     """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.review import queue as in_order  # noqa: PLC0415  with the rooms
+    from patrol.review import review_queue as in_order  # noqa: PLC0415  with the rooms
 
     site = site_of(context)
     now = SystemClock().now()
@@ -58,20 +100,15 @@ def queue(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 def finding_document(finding: "Finding") -> dict[str, Any]:
     """As the API has it, and under which names its pictures lie."""
-    from patrol.report.documents import finding_document as document  # noqa: PLC0415  with the rooms
+    from patrol.reports.documents import finding_document as document  # noqa: PLC0415  with the rooms
 
-    plain, again = document(finding), finding.again
+    plain, again = document(finding), finding.recheck
     return {
         **plain,
         "picture": finding.picture,
         "box": list(finding.box) if finding.box else None,
         "again": again and {**plain["again"], "picture": again.picture},
     }
-
-
-def utc(at: datetime | None) -> str | None:
-    """`2026-11-22T01:00:00Z`."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _print_queue(lines: "Sequence[QueueLine]", names: dict[Any, str]) -> None:
@@ -83,21 +120,21 @@ def _print_queue(lines: "Sequence[QueueLine]", names: dict[Any, str]) -> None:
         table.add_column(heading)
     for finding, line in ((line.finding, line) for line in lines):
         camera = f"{names.get(finding.camera, '')} …{finding.camera[-6:]}"
-        score, waiting = f"{finding.score:.2f}", ago(line.waiting)
-        seen = f"\n{finding.again.why}" if finding.again else ""
+        score, waiting = f"{finding.score:.2f}", rough_age(line.waiting)
+        seen = f"\n{finding.recheck.why}" if finding.recheck else ""
         why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it stands here
-        table.add_row(finding.id, level_words(finding.level), Text(camera), why, score, waiting)
+        table.add_row(finding.id, level_label(finding.level), Text(camera), why, score, waiting)
     console().print(table)
 
 
-def level_words(level: "Level") -> str:
+def level_label(level: "Level") -> str:
     """`II 紧急`."""
-    from patrol.report.words import LEVELS  # noqa: PLC0415  with the rooms
+    from patrol.domain.labels import LEVELS  # noqa: PLC0415  with the rooms
 
     return f"{level} {LEVELS[level]}"
 
 
-def ago(span: timedelta) -> str:
+def rough_age(span: timedelta) -> str:
     """`5 分 5 min`: one unit is enough."""
     seconds = span.total_seconds()
     for size, zh, en in ((86400, "天", "d"), (3600, "时", "h"), (60, "分", "min")):
@@ -120,11 +157,16 @@ def confirm(
     as_json: AsJson = False,
 ) -> None:
     """确认线索,立案并推送网格长。 Confirm a lead: a case is made and its grid leader told."""
-    from patrol.cli.cases import case_document, print_case  # noqa: PLC0415  with the rooms
-    from patrol.cli.phone import ask_who_was_phoned, phone_first, remind  # noqa: PLC0415  the same
+    from patrol.cli.case import (  # noqa: PLC0415  with the rooms  # noqa: PLC0415  the same
+        ask_who_was_phoned,
+        case_document,
+        phone_first,
+        print_case,
+        remind_to_phone,
+    )
 
     _check_category(category)
-    chosen = _level(level)
+    chosen = _parse_level(level)
     with app_of(context) as app:
         try:
             case = app.confirm(
@@ -136,23 +178,23 @@ def confirm(
                 phoned=ask_who_was_phoned(app, finding, chosen, phoned),
             )
         except KeyError:
-            bad_input(no_finding(finding))
-        waiting = app.relay_now(RELAY_WITHIN_S)
-        published = not case.is_untold and not _unsent(app, case)
+            bad_input(no_finding_text(finding))
+        waiting = app.send_now(RELAY_WITHIN_S)
+        published = not case.is_unannounced and not _has_unsent_messages(app, case)
         whom = phone_first(case, app)
-    remind(case, whom)
+    remind_to_phone(case, whom)
     if as_json:
         more = {"published": published, "waiting": waiting, "phone_first": whom}
         print_json({**case_document(case), **more})
         return
     print_case(case, app.site)
-    _say_sent(case, published=published)
+    _print_sent(case, published=published)
 
 
-def _say_sent(case: "Case", *, published: bool) -> None:
+def _print_sent(case: "Case", *, published: bool) -> None:
     if published:
         console().print("[green]已推送 published[/]")
-    elif case.hold is not None and case.is_untold:
+    elif case.hold is not None and case.is_unannounced:
         console().print(
             f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {case.hold.until:%H:%M} UTC[/]"
         )
@@ -164,14 +206,16 @@ def _say_sent(case: "Case", *, published: bool) -> None:
 
 
 def _check_category(category: str) -> None:
-    from patrol.domain.category import BY_ID  # noqa: PLC0415  with the rooms
+    from patrol.domain.labels import CATEGORY_BY_ID  # noqa: PLC0415  with the rooms
 
-    if category and category not in BY_ID:
-        bad_input(f"--category: {category!r} is not a category, give one of {', '.join(BY_ID)}")
+    if category and category not in CATEGORY_BY_ID:
+        bad_input(
+            f"--category: {category!r} is not a category, give one of {', '.join(CATEGORY_BY_ID)}"
+        )
 
 
-def _level(text: str) -> "Level | None":
-    from patrol.domain.levels import Level  # noqa: PLC0415  with the rooms
+def _parse_level(text: str) -> "Level | None":
+    from patrol.domain.priority import Level  # noqa: PLC0415  with the rooms
 
     if not text:
         return None
@@ -181,8 +225,8 @@ def _level(text: str) -> "Level | None":
         bad_input(f"--level: {text!r} is not a level, give one of {', '.join(Level)}")
 
 
-def _unsent(app: "App", case: "Case") -> bool:
-    from patrol.domain.message import DeliveryState  # noqa: PLC0415  with the rooms
+def _has_unsent_messages(app: "Application", case: "Case") -> bool:
+    from patrol.domain.outbox import DeliveryState  # noqa: PLC0415  with the rooms
 
     with app.store.begin_read() as uow:
         return any(m.state is DeliveryState.QUEUED for m in uow.outbox.of_case(case.id))
@@ -206,7 +250,7 @@ def dismiss(
         try:
             decided = app.dismiss(finding, by=operator(by), reason=reason)
         except KeyError:
-            bad_input(no_finding(finding))
+            bad_input(no_finding_text(finding))
     if as_json:
         print_json(
             {**finding_document(decided), "by": decided.decided_by, "reason": decided.reason}
@@ -215,6 +259,6 @@ def dismiss(
     console().print(f"{decided.id} 已排除 dismissed: {decided.reason}", markup=False)
 
 
-def no_finding(finding: str) -> str:
+def no_finding_text(finding: str) -> str:
     """What to say when there is none."""
     return f"finding {finding!r}: there is none, `patrol queue` lists those that wait"

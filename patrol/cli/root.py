@@ -8,36 +8,31 @@ import typer
 
 from patrol import __version__
 from patrol.cli import (
-    accept,
-    assets,
-    backups,
-    benches,
-    cases,
+    backup,
+    bench,
+    case,
+    case_actions,
     check,
-    consents,
-    database,
+    consent,
+    db,
     deliveries,
-    desk,
-    failures,
-    handovers,
+    handover,
     health,
-    judge,
-    keys,
-    looked,
+    models,
     mosquitto,
-    phone,
+    output,
+    pause,
     probe,
     queue,
-    reports,
-    rounds,
-    service,
-    simulate,
-    stoppages,
-    suppressions,
-    users,
-    weights,
+    report,
+    suppress,
+    user,
+    who_looked,
 )
-from patrol.cli.common import Options, logs_to_stderr
+from patrol.cli import eval as eval_verb
+from patrol.cli import round as round_verb
+from patrol.cli import run as run_verbs
+from patrol.cli.output import Options, logs_to_stderr
 
 cli = typer.Typer(
     name="patrol",
@@ -46,15 +41,18 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (
-    service, rounds, check, probe, queue, cases, reports, database, weights, simulate, consents,
-    users, judge, benches, desk, mosquitto, backups, keys, deliveries, stoppages, health,
-    handovers, suppressions, accept, phone, assets, looked,
+for register in (
+    run_verbs.register, round_verb.register, check.register, probe.register, queue.register_queue,
+    case.register, report.register, db.register, models.register_weights,
+    run_verbs.register_simulate, consent.register, user.register_users, eval_verb.register,
+    bench.register, case_actions.register, mosquitto.register, backup.register, user.register,
+    deliveries.register, pause.register, health.register, handover.register, suppress.register,
+    queue.register, case.register_phone, models.register, who_looked.register,
 ):  # fmt: skip
-    room.register(cli)
+    register(cli)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  Typer calls it so
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  Typer calls it so
     if wanted:
         typer.echo(f"patrol {__version__}")
         raise typer.Exit
@@ -72,7 +70,8 @@ def _root(
     ] = Path("config"),
     *,
     _version_wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     # Typer shows the help text given above; logs are for stderr, whatever a room prints.
@@ -85,8 +84,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli(args=list(arguments), prog_name="patrol", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001  the last hand before Python's
-        return failures.say(exc)
+        return output.report_failure(exc)
     # Typer answers with the code of `typer.Exit` here, or with what the command returned.
     if result == 130:  # noqa: PLR2004  its word for Ctrl-C
-        return failures.say(KeyboardInterrupt())
+        return output.report_failure(KeyboardInterrupt())
     return result if isinstance(result, int) else 0

@@ -2,30 +2,36 @@
 
 What a role may do is one table, asked by every page, picture and call. A right that is not in the
 table does not exist; administrators get no pictures, and auditors change nothing.
+
+Keys of the JSON API: what is handed out once, what is kept of it, and what it opens. Pure.
+
+A key is `patrol_` and 256 random bits; the store has its SHA-256. A slow hash would guard nothing:
+nobody guesses 256 bits, and every request would pay for it.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.case import Case
-from patrol.domain.escalation import grids_told
-from patrol.domain.grid import GridTree
+from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, Sha256
 from patrol.domain.observation import Subject
+from patrol.domain.registry import GridTree
 
-MOST_FAILURES: Final = 5  # wrong passwords in a row before the account rests
-REST: Final = timedelta(minutes=5)  # doubled by each further failure …
-LONGEST_REST: Final = timedelta(hours=4)  # … up to this
+MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before the account rests
+FIRST_LOCKOUT: Final = timedelta(minutes=5)  # doubled by each further failure …
+MAX_LOCKOUT: Final = timedelta(hours=4)  # … up to this
 
 
 class Duty(StrEnum):
     """What an account is for (domain.md's roles, as far as they log in)."""
 
     OPERATOR = auto()  # 值班员
-    DUTY_LEAD = auto()  # 值班长
+    SHIFT_SUPERVISOR = "duty_lead"  # 值班长
     VILLAGE_CADRE = auto()  # 村班子: the village and its groups
     GRID_LEADER = auto()  # 网格长: the own grid
     MAINTAINER = auto()  # 运维: camera faults
@@ -60,13 +66,14 @@ class Right(StrEnum):
 
 
 _D, _R = Duty, Right
-_DESK: Final = frozenset(
+_OPERATOR_RIGHTS: Final = frozenset(
     {_R.TODAY, _R.ROUND, _R.START_ROUND, _R.REVIEW, _R.CASES, _R.MOVE_CASES, _R.CAMERAS, _R.GRID,
      _R.REPORTS, _R.SHIFT, _R.TROUBLES, _R.LIVE}
 )  # fmt: skip
 RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
-    _D.OPERATOR: _DESK,
-    _D.DUTY_LEAD: _DESK | {_R.SETTLE, _R.AREAS, _R.STOP, _R.SUPPRESSIONS, _R.SYSTEM},
+    _D.OPERATOR: _OPERATOR_RIGHTS,
+    _D.SHIFT_SUPERVISOR: _OPERATOR_RIGHTS
+    | {_R.SETTLE, _R.AREAS, _R.STOP, _R.SUPPRESSIONS, _R.SYSTEM},
     _D.VILLAGE_CADRE: frozenset({_R.CASES, _R.GROUND}),
     _D.GRID_LEADER: frozenset({_R.GROUND}),
     _D.MAINTAINER: frozenset({_R.TODAY, _R.CASES, _R.CAMERAS, _R.TROUBLES, _R.STOP, _R.SYSTEM}),
@@ -84,7 +91,7 @@ RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
         }
     ),
 }
-OF_A_GRID: Final = (Duty.VILLAGE_CADRE, Duty.GRID_LEADER)  # these need a grid
+GRID_DUTIES: Final = (Duty.VILLAGE_CADRE, Duty.GRID_LEADER)  # these need a grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +111,10 @@ class Account:
     locked_until: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.duty in OF_A_GRID and not self.grid:
+        if self.duty in GRID_DUTIES and not self.grid:
             raise ValueError(f"account {self.name!r}: a {self.duty} answers for a grid, give one")
 
-    def may(self, right: Right) -> bool:
+    def has_right(self, right: Right) -> bool:
         """Whether its duty has the right."""
         return self.disabled_at is None and right in RIGHTS[self.duty]
 
@@ -115,15 +122,15 @@ class Account:
         """Whether it rests after wrong passwords."""
         return self.locked_until is not None and now < self.locked_until
 
-    def failed(self, now: datetime) -> "Account":
+    def login_failed(self, now: datetime) -> "Account":
         """After one more wrong password."""
         failures = self.failures + 1
-        if failures < MOST_FAILURES:
+        if failures < MAX_LOGIN_FAILURES:
             return replace(self, failures=failures)
-        rest = min(REST * 2 ** min(failures - MOST_FAILURES, 10), LONGEST_REST)
-        return replace(self, failures=failures, locked_until=now + rest)
+        lockout = min(FIRST_LOCKOUT * 2 ** min(failures - MAX_LOGIN_FAILURES, 10), MAX_LOCKOUT)
+        return replace(self, failures=failures, locked_until=now + lockout)
 
-    def came_in(self) -> "Account":
+    def logged_in(self) -> "Account":
         """After the right one."""
         return replace(self, failures=0, locked_until=None)
 
@@ -136,27 +143,27 @@ def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
     """
     if account.duty is Duty.MAINTAINER:
         return case.subject is Subject.EQUIPMENT
-    if account.duty not in OF_A_GRID:
-        return account.may(Right.CASES)
-    if account.grid in grids_told(case):
+    if account.duty not in GRID_DUTIES:
+        return account.has_right(Right.CASES)
+    if account.grid in announced_grids(case):
         return True
     if account.duty is Duty.GRID_LEADER or case.subject is Subject.EQUIPMENT:
         return False
-    return is_within(tree, case.grid, account.grid)
+    return is_within_grid(tree, case.grid, account.grid)
 
 
-def answers_as(account: Account, case: Case) -> GridCode | None:
+def reply_grid_of(account: Account, case: Case) -> GridCode | None:
     """Under which grid's topic the account answers for the case; None when it cannot."""
-    return account.grid if account.grid in grids_told(case) else None
+    return account.grid if account.grid in announced_grids(case) else None
 
 
-def is_within(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
+def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
     """Like the tree's own, for codes that may have left it."""
     return ancestor is not None and code in tree.grids and tree.is_within(code, ancestor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class LoginSession:
     """A login, known by the hash of its secret."""
 
     id: str = field(repr=False)  # SHA-256 of the cookie's secret
@@ -166,13 +173,13 @@ class Session:
     device: str = ""  # what the browser called itself, shortened
 
     @property
-    def short(self) -> str:
+    def short_id(self) -> str:
         """Enough to name it on a page."""
         return self.id[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class FindingClaim:
     """Who has a finding before him just now, and until when nobody else gets it."""
 
     finding: FindingId
@@ -202,3 +209,38 @@ class CasePhoto:
     sha256: Sha256
     by: str
     at: datetime
+
+
+API_KEY_PREFIX: Final = "patrol_"
+API_SCOPES: Final = {
+    "rounds:read": "Rounds and their books.",
+    "findings:read": "Findings, waiting and decided.",
+    "findings:decide": "Confirm and dismiss findings.",
+    "cases:read": "Cases with their histories.",
+    "cameras:read": "Cameras and their health, without addresses and households.",
+    "reports:read": "Reports with all figures.",
+}
+
+
+def issue_api_key(
+    *, name: str, scopes: Iterable[str], by: str, now: datetime, secret: str
+) -> ApiKey:
+    """The key that `secret` (PREFIX and 256 random bits) opens. Raises ValueError."""
+    wanted = frozenset(scopes)
+    unknown = sorted(wanted - API_SCOPES.keys())
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is unknown, give of: {', '.join(API_SCOPES)}")
+    if not wanted:
+        raise ValueError(f"a key opens something, give of: {', '.join(API_SCOPES)}")
+    if not name.strip():
+        raise ValueError("a key has a name: who uses it")
+    hashed = hash_api_secret(secret)
+    return ApiKey(
+        id=f"K{hashed[:8]}", name=name.strip(), secret=hashed, scopes=wanted, made_by=by,
+        made_at=now,
+    )  # fmt: skip
+
+
+def hash_api_secret(secret: str) -> str:
+    """What is kept of it."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -1,11 +1,177 @@
-"""A camera of the registry (一机一档) and whether we may look through it at all."""
+"""A line of burnt-in text → the moment that it shows, by the template's format.
 
+Only digits are read. Marks between them (`-`, `:`, `/`) are low and left out; a letter or a Chinese
+character of the format stands for any few glyphs. What has not exactly the digits of the format
+is not read.
+
+Areas of a camera's picture, in fractions of its width and height (0..1, origin top left).
+
+A camera of the registry (一机一档) and whether we may look through it at all.
+"""
+
+import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 from enum import StrEnum, auto
+from functools import cached_property
+from hashlib import sha256
+from typing import Final
 
 from patrol.domain.ids import CameraId, GridCode, LinkId
-from patrol.domain.zone import PictureAreas
+
+DEFAULT_CLOCK_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+CLOCK_FIELDS: Final = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%H": 2, "%I": 2, "%M": 2, "%S": 2}
+LOW_SEPARATORS: Final = "-:. ,_"
+TALL_SEPARATOR: Final = "/"  # as high as a digit in most fonts: a glyph, or low and left out
+_FORMAT_TOKENS: Final = re.compile(r"%.|.", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockTemplate:
+    """Where a camera burns its clock into the picture, and how it writes it."""
+
+    box: tuple[float, float, float, float]  # x, y, width, height in fractions of the picture
+    format: str = DEFAULT_CLOCK_FORMAT
+
+
+@dataclass(frozen=True)
+class ClockPattern:
+    """How a clock writes: `%Y-%m-%d %H:%M:%S`, and the like of it."""
+
+    format: str
+
+    @staticmethod
+    def format_problem(text: str) -> str | None:
+        """Why this is no format of a clock, or None."""
+        fields = [token for token in _FORMAT_TOKENS.findall(text) if token.startswith("%")]
+        unknown = [field for field in fields if field not in CLOCK_FIELDS]
+        if unknown:
+            return f"{unknown[0]!r} is unknown, known are {' '.join(CLOCK_FIELDS)}"
+        if len(set(fields)) < len(fields):
+            return "has a field twice"
+        if not {"%M"} <= set(fields) or not {"%H", "%I"} & set(fields):
+            return f"has no hour and minute, give e.g. {DEFAULT_CLOCK_FORMAT}"
+        return None
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The fields in their order."""
+        return tuple(
+            token for token in _FORMAT_TOKENS.findall(self.format) if token in CLOCK_FIELDS
+        )
+
+    @property
+    def has_date(self) -> bool:
+        """Whether a day can be read; else only the time of day counts."""
+        return bool({"%Y", "%y"} & set(self.fields)) and {"%m", "%d"} <= set(self.fields)
+
+    @cached_property
+    def shapes(self) -> tuple[re.Pattern[str], ...]:
+        """Over a line's glyphs, `d` for a digit and `x` for what is none."""
+        ways = (True, False) if TALL_SEPARATOR in self.format else (False,)
+        return tuple(self._shape(tall=tall) for tall in ways)
+
+    def _shape(self, *, tall: bool) -> re.Pattern[str]:
+        pieces = []
+        for token in _FORMAT_TOKENS.findall(self.format):
+            if token in CLOCK_FIELDS:
+                pieces.append(f"(d{{{CLOCK_FIELDS[token]}}})")
+            elif token == TALL_SEPARATOR:
+                pieces.append("[dx]" if tall else "")
+            elif token not in LOW_SEPARATORS:
+                pieces.append("[dx]{1,2}" if token.isascii() else "[dx]{1,4}")
+        return re.compile("(?<!d)" + "".join(pieces) + "(?!d)")
+
+    def to_datetime(self, digits: tuple[str, ...], near: datetime) -> datetime | None:
+        """The fields' digits as a wall clock's moment; what is not written is taken from `near`."""
+        written = dict(zip(self.fields, map(int, digits), strict=True))
+        year = written.get("%Y", 2000 + written["%y"] if "%y" in written else near.year)
+        hour = written.get("%H", written.get("%I", 0))
+        try:
+            return near.replace(
+                year=year, month=written.get("%m", near.month), day=written.get("%d", near.day),
+                hour=hour, minute=written["%M"], second=written.get("%S", near.second),
+                microsecond=0,
+            )  # fmt: skip
+        except ValueError:
+            return None
+
+
+Polygon = tuple[tuple[float, float], ...]
+MIN_POLYGON_POINTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyHours:
+    """A daily window of local time; `start` after `end` spans midnight; equal means all day."""
+
+    start: time
+    end: time
+
+    def contains(self, local: time) -> bool:
+        """Whether `local` lies in the window (start included, end excluded)."""
+        if self.start == self.end:
+            return True
+        if self.start < self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """Where in the picture which classes of object matter, when, and as what kind of finding."""
+
+    name: str
+    polygon: Polygon
+    classes: frozenset[str]  # COCO names; empty: any change, no object needed
+    kind: str  # a category identifier of the domain, e.g. blocking_vehicle
+    hours: tuple[DailyHours, ...] = ()  # empty: always
+    min_visits: int = 1  # consecutive visits that must show it
+    min_height: float = 0.0  # of the picture's height; smaller boxes are ignored
+    trust_class: bool = True  # False on straight-down views, where detectors misname things
+    tiles: bool | None = None  # look closer, tile by tile; None: where min_height says it is far
+
+    def __post_init__(self) -> None:
+        check_polygon(self.polygon)
+        if self.min_visits < 1:
+            raise ValueError(f"zone {self.name!r}: min_visits is at least 1")
+
+    def active_at(self, local: time) -> bool:
+        """Whether the zone counts at this local time of day."""
+        return not self.hours or any(window.contains(local) for window in self.hours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureAreas:
+    """What was agreed and drawn for one camera."""
+
+    visible: Polygon | None = None  # None: the whole frame was agreed with the household
+    zones: tuple[Zone, ...] = field(default=())
+    ignore: tuple[Polygon, ...] = ()  # what moves or changes there is nobody's business: a tree
+    clock: ClockTemplate | None = None  # None: it is not read
+
+    def __post_init__(self) -> None:
+        for polygon in (*self.ignore, *((self.visible,) if self.visible is not None else ())):
+            check_polygon(polygon)
+
+
+def area_hash(visible: Polygon | None) -> str:
+    """Short, and another one for another visible area: a reference holds for its own."""
+    text = json.dumps(visible and [[round(x, 4), round(y, 4)] for x, y in visible])
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def check_polygon(polygon: Sequence[tuple[float, float]]) -> None:
+    """Raise ValueError, with the reason, unless `polygon` lies in the unit square."""
+    if len(polygon) < MIN_POLYGON_POINTS:
+        raise ValueError(
+            f"a polygon has at least {MIN_POLYGON_POINTS} points, this one has {len(polygon)}"
+        )
+    for x, y in polygon:
+        if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+            raise ValueError(f"point ({x}, {y}) lies outside the picture, give 0..1")
 
 
 class Placement(StrEnum):
@@ -49,7 +215,7 @@ class Consent:
     state: ConsentState
     until: date | None = None
 
-    def why_not(self, today: date) -> Refusal | None:
+    def refusal_on(self, today: date) -> Refusal | None:
         """The reason not to look on the local day `today`, or None."""
         if self.state is ConsentState.PENDING:
             return Refusal.CONSENT_PENDING
@@ -80,10 +246,17 @@ class Camera:
     latitude: float | None = None
     areas: PictureAreas = field(default_factory=PictureAreas)
 
-    def why_not(self, today: date) -> Refusal | None:
+    def refusal_on(self, today: date) -> Refusal | None:
         """The reason not to connect on the local day `today`, or None when it may be patrolled."""
         if self.placement is Placement.INDOOR:
             return Refusal.INDOOR
         if self.placement is Placement.UNKNOWN:
             return Refusal.PLACEMENT_UNKNOWN
-        return self.consent.why_not(today)
+        return self.consent.refusal_on(today)
+
+
+def visit_refusal(camera: Camera, today: date, withdrawn: frozenset[CameraId]) -> Refusal | None:
+    """The reason not to connect: asked when planning, and again just before each visit."""
+    if camera.id in withdrawn:
+        return Refusal.CONSENT_WITHDRAWN
+    return camera.refusal_on(today)

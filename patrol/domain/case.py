@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PersonId, Sha256
-from patrol.domain.levels import YELLOW_FROM, Clocks, Lamp, Level
 from patrol.domain.observation import Box, Subject
-from patrol.domain.working_time import OfficeHours, time_after, time_between
+from patrol.domain.office_hours import OfficeHours, office_time_after, office_time_between
+from patrol.domain.priority import YELLOW_FROM, CaseLimits, DueLight, Level
 
 
 class CaseState(StrEnum):
@@ -68,19 +68,21 @@ class CaseEvent(StrEnum):
 
 
 S, E = CaseState, CaseEvent
-ON_THE_GROUND = (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED, S.HANDLED, S.REWORK)
-OPEN = (*ON_THE_GROUND, S.FED_BACK, S.VERIFIED, S.RETURNED)
-FURTHER_ON = (S.ARRIVED, S.HANDLED, S.FED_BACK, S.VERIFIED, S.RETURNED)
-ENDED = (S.CLOSED, S.VOIDED)
-SENT_AGAIN = frozenset({E.NOT_VERIFIED, E.REOPEN})  # whoever goes there again has the time again
+FIELD_STATES = (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED, S.HANDLED, S.REWORK)
+OPEN_STATES = (*FIELD_STATES, S.FED_BACK, S.VERIFIED, S.RETURNED)
+LATER_STATES = (S.ARRIVED, S.HANDLED, S.FED_BACK, S.VERIFIED, S.RETURNED)
+ENDED_STATES = (S.CLOSED, S.VOIDED)
+RESTARTING_EVENTS = frozenset(
+    {E.NOT_VERIFIED, E.REOPEN}
+)  # whoever goes there again has the time again
 
-MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
+CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     (S.DISPATCHED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
     (S.REWORK, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
     **{(s, E.ARRIVE): S.ARRIVED for s in (S.DISPATCHED, S.ACKNOWLEDGED, S.REWORK)},
-    **{(s, E.HANDLE): S.HANDLED for s in ON_THE_GROUND},
-    **{(s, E.FEED_BACK): S.FED_BACK for s in ON_THE_GROUND},
-    **{(s, E.RETURN): S.RETURNED for s in ON_THE_GROUND},
+    **{(s, E.HANDLE): S.HANDLED for s in FIELD_STATES},
+    **{(s, E.FEED_BACK): S.FED_BACK for s in FIELD_STATES},
+    **{(s, E.RETURN): S.RETURNED for s in FIELD_STATES},
     (S.FED_BACK, E.VERIFY): S.VERIFIED,
     (S.FED_BACK, E.NOT_VERIFIED): S.REWORK,
     (S.VERIFIED, E.CLOSE): S.CLOSED,
@@ -88,12 +90,12 @@ MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     (S.RETURNED, E.VOID): S.VOIDED,
     (S.RETURNED, E.CLOSE): S.CLOSED,
     **{(s, E.REASSIGN): S.DISPATCHED for s in (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED)},
-    **{(s, E.VOID): S.VOIDED for s in (*ON_THE_GROUND, S.FED_BACK)},
+    **{(s, E.VOID): S.VOIDED for s in (*FIELD_STATES, S.FED_BACK)},
     (S.CLOSED, E.REOPEN): S.REWORK,
     # Noted on any open case, moving nothing: receipts, words from the road, the ladder's steps.
     **{
         (s, e): s
-        for s in OPEN
+        for s in OPEN_STATES
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
             E.SUPERVISE, E.EXTEND, E.MERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND, E.RESUME,
@@ -103,12 +105,12 @@ MOVES: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     **{(S.FED_BACK, e): S.FED_BACK for e in (E.LOOKED, E.LOOK_FAILED)},
     # Late steps: the case is already further on. Two rungs may both answer; both are noted.
     (S.ACKNOWLEDGED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
-    **{(s, e): s for s in FURTHER_ON for e in (E.ACKNOWLEDGE, E.ARRIVE)},
+    **{(s, e): s for s in LATER_STATES for e in (E.ACKNOWLEDGE, E.ARRIVE)},
     **{(s, e): s for s in (S.FED_BACK, S.VERIFIED) for e in (E.HANDLE, E.FEED_BACK)},
 }  # fmt: skip
 
 
-class IllegalMove(Exception):
+class IllegalCaseTransition(Exception):
     """The table has no such move; says from where and what."""
 
     def __init__(self, case: "Case", event: CaseEvent) -> None:
@@ -129,7 +131,7 @@ class CaseEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LadderStep:
+class LadderRung:
     """One rung: who is told, under which grid's topic, after how long a silence."""
 
     grid: GridCode
@@ -138,24 +140,24 @@ class LadderStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class CasePolicy:
     """Copied into the case when it is dispatched, so that a later edit changes no running case."""
 
-    clocks: Clocks
-    ladder: tuple[LadderStep, ...]  # rung 0 is the first person told, after 0 s
+    limits: CaseLimits
+    ladder: tuple[LadderRung, ...]  # rung 0 is the first person told, after 0 s
     office: OfficeHours | None = None  # when its limits and silences run; None: always
     silence: timedelta | None = None  # of the last rung; None: the acknowledgement limit
 
     def after(self, start: datetime, span: timedelta) -> datetime:
         """When `span` of the time that counts has passed."""
-        return time_after(self.office, start, span)
+        return office_time_after(self.office, start, span)
 
     def between(self, start: datetime, end: datetime) -> timedelta:
         """How much of the time that counts has passed."""
-        return time_between(self.office, start, end)
+        return office_time_between(self.office, start, end)
 
 
-class Wish(StrEnum):
+class ApprovalKind(StrEnum):
     """What somebody may ask for and somebody else has to grant."""
 
     EXTENSION = auto()  # 延期
@@ -164,10 +166,10 @@ class Wish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ApprovalRequest:
     """A wish that waits for the duty lead."""
 
-    wish: Wish
+    kind: ApprovalKind
     by: str
     at: datetime
     why: str
@@ -180,11 +182,11 @@ class Suspension:
 
     since: datetime
     ladder_left_s: float | None = None  # of the silence that was running
-    look: bool = False  # a second look was planned
+    recheck_planned: bool = False  # a second look was planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class SendHold:
     """A word that waits (domain.sending): since when, why, and when it is looked at again."""
 
     since: datetime
@@ -208,7 +210,7 @@ class Case:
     place: str
     found_at: datetime
     dispatched_at: datetime
-    policy: Policy
+    policy: CasePolicy
     note: str = ""
     kind: str = ""  # the finding's kind: what a second look looks for
     zone: str = ""
@@ -218,43 +220,43 @@ class Case:
     state: CaseState = CaseState.DISPATCHED
     rung: int = 0  # how far up the ladder it has gone
     ladder_due_at: datetime | None = None  # None: an answer stopped the ladder
-    look_due_at: datetime | None = None  # when the camera is to be looked through again
-    looks: int = 0
+    recheck_due_at: datetime | None = None  # when the camera is to be looked through again
+    recheck_count: int = 0
     revision: int = 0  # of the case as the leader sees it; part of the message key
     count: int = 1  # findings merged into it
-    request: Request | None = None
+    request: ApprovalRequest | None = None
     suspension: Suspension | None = None
-    hold: Hold | None = None
+    hold: SendHold | None = None
     entries: tuple[CaseEntry, ...] = ()
 
-    def move(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":
+    def apply_event(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":
         """The case after `event`, its history one line longer. Raises IllegalMove."""
-        target = MOVES.get((self.state, event))
+        target = CASE_TRANSITIONS.get((self.state, event))
         if target is None:
-            raise IllegalMove(self, event)
+            raise IllegalCaseTransition(self, event)
         entry = CaseEntry(at=at, by=by, what=event, note=note, state=target)
-        moved = replace(self, state=target, entries=(*self.entries, entry))
-        return moved if target in OPEN else _waiting_for_nothing(moved)
+        changed = replace(self, state=target, entries=(*self.entries, entry))
+        return changed if target in OPEN_STATES else _without_pending_work(changed)
 
     @property
     def is_open(self) -> bool:
         """Whether somebody still has to do something."""
-        return self.state not in ENDED
+        return self.state not in ENDED_STATES
 
     @property
-    def is_untold(self) -> bool:
+    def is_unannounced(self) -> bool:
         """Whether its very first word still waits."""
         return self.hold is not None and self.hold.first
 
     @property
-    def sent_at(self) -> datetime:
+    def last_sent_at(self) -> datetime:
         """When it was last sent to the ground: at its dispatch, or when it came back."""
-        again = [entry.at for entry in self.entries if entry.what in SENT_AGAIN]
+        again = [entry.at for entry in self.entries if entry.what in RESTARTING_EVENTS]
         return again[-1] if again else self.dispatched_at
 
     def answer_due_at(self, limit: timedelta) -> datetime:
         """When a limit for an answer runs out: that of its last sending (closing: of its first)."""
-        first, last = self.dispatched_at, self.sent_at
+        first, last = self.dispatched_at, self.last_sent_at
         if last == first:
             return first + limit
         return self.policy.after(last, self.policy.between(first, first + limit))
@@ -264,30 +266,30 @@ class Case:
         """When the next limit of its policy runs out (contracts.md: `due`)."""
         limit = self._answer_limit
         if limit is None:
-            return self.dispatched_at + self.policy.clocks.close
+            return self.dispatched_at + self.policy.limits.close
         return self.answer_due_at(limit)
 
     @property
     def _answer_limit(self) -> timedelta | None:
-        clocks = self.policy.clocks
+        limits = self.policy.limits
         return {
-            S.DISPATCHED: clocks.acknowledge,
-            S.REWORK: clocks.acknowledge,
-            S.ACKNOWLEDGED: clocks.arrive,
-            S.ARRIVED: clocks.feedback,
+            S.DISPATCHED: limits.acknowledge,
+            S.REWORK: limits.acknowledge,
+            S.ACKNOWLEDGED: limits.arrive,
+            S.ARRIVED: limits.feedback,
         }.get(self.state)
 
-    def lamp(self, now: datetime) -> Lamp:
+    def due_light(self, now: datetime) -> DueLight:
         """The light beside its next limit, in the time that counts; it rests while suspended."""
         at = self.suspension.since if self.suspension else now
         if at > self.due_at:
-            return Lamp.RED
-        start = self.dispatched_at if self._answer_limit is None else self.sent_at
+            return DueLight.RED
+        start = self.dispatched_at if self._answer_limit is None else self.last_sent_at
         whole = self.policy.between(start, self.due_at)
         used = self.policy.between(start, at)
-        return Lamp.YELLOW if used >= whole * YELLOW_FROM else Lamp.GREEN
+        return DueLight.YELLOW if used >= whole * YELLOW_FROM else DueLight.GREEN
 
 
-def _waiting_for_nothing(case: Case) -> Case:
-    done = replace(case, ladder_due_at=None, look_due_at=None, request=None, suspension=None)
+def _without_pending_work(case: Case) -> Case:
+    done = replace(case, ladder_due_at=None, recheck_due_at=None, request=None, suspension=None)
     return replace(done, hold=None)

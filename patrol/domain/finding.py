@@ -6,8 +6,9 @@ from datetime import datetime
 from enum import StrEnum, auto
 
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, RoundId, Sha256
-from patrol.domain.levels import Level
 from patrol.domain.observation import Box, Subject
+from patrol.domain.priority import Level
+from patrol.domain.timestamps import rfc3339_or_none
 
 
 class FindingState(StrEnum):
@@ -40,7 +41,7 @@ class Decision(StrEnum):
 
 
 _S, _D = FindingState, Decision
-MOVES: Mapping[tuple[FindingState, Decision], FindingState] = {
+FINDING_TRANSITIONS: Mapping[tuple[FindingState, Decision], FindingState] = {
     (_S.CANDIDATE, _D.CONFIRM): _S.CONFIRMED,
     (_S.CANDIDATE, _D.DISMISS): _S.DISMISSED,
     (_S.CANDIDATE, _D.UNSURE): _S.UNSURE,
@@ -72,7 +73,7 @@ class AlreadyDecided(Exception):
     def __init__(self, finding: "Finding") -> None:
         super().__init__(
             f"finding {finding.id} was already {finding.state} by {finding.decided_by}"
-            f" at {finding.decided_at:%Y-%m-%dT%H:%M:%SZ}"
+            f" at {rfc3339_or_none(finding.decided_at)}"
         )
         self.finding = finding
 
@@ -88,7 +89,7 @@ class KnownPositive(AlreadyDecided):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecondSight:
+class FindingRecheck:
     """What a fresh visit showed after somebody's doubt; without a picture it could not look."""
 
     at: datetime  # UTC
@@ -122,11 +123,11 @@ class Finding:
     reason: str = ""
     case: CaseId | None = None
     origin: Origin = Origin.MACHINE
-    again: SecondSight | None = None  # looked again after a doubt
+    recheck: FindingRecheck | None = None  # looked again after a doubt
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
         """Move by the table. Raises AlreadyDecided when a person was first."""
-        target = MOVES.get((self.state, decision))
+        target = FINDING_TRANSITIONS.get((self.state, decision))
         if target is None:
             raise AlreadyDecided(self)
         return replace(self, state=target, decided_by=by, decided_at=now, reason=reason)

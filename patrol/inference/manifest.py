@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import yaml
 
 from patrol.inference.errors import ManifestBroken, ModelUnknown
-from patrol.parcels import Source
+from patrol.package_files import PackageMember
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NAME: Final = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
@@ -97,7 +97,7 @@ class ModelSpec:
     labels: tuple[str, ...]
     input: InputSpec
     credit: str = ""
-    source: Source | None = None  # None: the site brings the file itself
+    source: PackageMember | None = None  # None: the site brings the file itself
     own: Path | None = None  # where the site put it; None: in the models directory, by name
     min_score: float | None = None  # None: the house's
 
@@ -250,14 +250,14 @@ def _sha256(value: object) -> str:
     return digest
 
 
-_Word = TypeVar("_Word", bound=StrEnum)
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
-def _one_of(words: type[_Word], value: object) -> _Word:
+def _one_of(choices: type[_Choice], value: object) -> _Choice:
     try:
-        return words(str(value))
+        return choices(str(value))
     except ValueError:
-        raise ValueError(f"{value!r} is unknown, give one of {', '.join(words)}") from None
+        raise ValueError(f"{value!r} is unknown, give one of {', '.join(choices)}") from None
 
 
 def _labels(value: object) -> tuple[str, ...]:
@@ -283,9 +283,9 @@ def _score(value: object) -> float:
     return float(value)
 
 
-def _source(value: object) -> Source:
+def _source(value: object) -> PackageMember:
     fields = _Fields(value, ("package", "version", "member"))
-    source = Source(
+    source = PackageMember(
         package=fields.need("package", _text, ""), version=fields.need("version", _text, ""),
         member=fields.need("member", _text, ""),
     )  # fmt: skip

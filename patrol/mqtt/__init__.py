@@ -1,8 +1,7 @@
 """The broker's border: paho behind Publisher and the inbox, and a broker of our own to embed."""
 
 from patrol.mqtt.address import BrokerAddress
-from patrol.mqtt.link import MqttLink
-from patrol.mqtt.publisher import MqttPublisher
-from patrol.mqtt.service import MqttService
+from patrol.mqtt.client import MqttPublisher, ReconnectingClient
+from patrol.mqtt.subscriber import ReplySubscriber
 
-__all__ = ["BrokerAddress", "MqttLink", "MqttPublisher", "MqttService"]
+__all__ = ["BrokerAddress", "MqttPublisher", "ReconnectingClient", "ReplySubscriber"]

@@ -19,21 +19,21 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from patrol.domain.ids import MessageKey
-from patrol.domain.message import OutboxMessage
+from patrol.domain.outbox import OutboxMessage
 from patrol.mqtt.address import BrokerAddress
 
 KEEPALIVE_S: Final = 30  # a dead network is noticed after one and a half of these
 SESSION_S: Final = 7 * 24 * 3600  # the broker keeps our inbox over a week of holidays
 IN_FLIGHT: Final = 1000  # unacknowledged at once, unless the broker allows fewer
 RECEIVE_MAX: Final = 100  # unhandled replies that the broker may have on their way to us
-TOO_SLOW_S: Final = 5.0  # to connect
+CONNECT_TIMEOUT_S: Final = 5.0  # to connect
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
-Received = Callable[[str, bytes, Callable[[], None]], None]  # topic, payload, acknowledge
+OnMessage = Callable[[str, bytes, Callable[[], None]], None]  # topic, payload, acknowledge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Greeting:
+class ConnectOptions:
     """How we introduce ourselves to the broker."""
 
     client_id: str
@@ -48,36 +48,36 @@ class Connection:
     def __init__(
         self,
         broker: BrokerAddress,
-        greeting: Greeting,
+        options: ConnectOptions,
         version: MQTTProtocolVersion,
-        on_message: Received,
+        on_message: OnMessage,
         on_up: Callable[["Connection"], None],
     ) -> None:
         self.down = threading.Event()
         self.was_up = False
         self.reason = ""
-        self._greeting, self._broker = greeting, broker
+        self._options, self._broker = options, broker
         self._on_message, self._on_up = on_message, on_up
         self._v5 = version == MQTTProtocolVersion.MQTTv5
         self._acks: dict[int, bool] = {}
-        self._enough = 0  # acknowledgements that the publishing thread waits for
+        self._acks_needed = 0  # acknowledgements that the publishing thread waits for
         self._window = IN_FLIGHT
         self._acked = threading.Condition()
         self._publishing = threading.Lock()
-        self.client = self._client(version)
+        self.client = self._new_client(version)
 
     def open(self) -> None:
         """TCP, TLS and CONNECT; the answer comes to `on_up` or sets `down`. Raises OSError."""
-        self.client.connect_timeout = TOO_SLOW_S
+        self.client.connect_timeout = CONNECT_TIMEOUT_S
         if self._v5:
             session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's gap
             session.ReceiveMaximum = RECEIVE_MAX
-            session.SessionExpiryInterval = SESSION_S if self._greeting.persistent else 0
+            session.SessionExpiryInterval = SESSION_S if self._options.persistent else 0
             self.client.connect(
                 self._broker.host,
                 self._broker.port,
                 KEEPALIVE_S,
-                clean_start=not self._greeting.persistent,
+                clean_start=not self._options.persistent,
                 properties=session,
             )
         else:
@@ -88,7 +88,7 @@ class Connection:
         """Say goodbye (no last will)."""
         self.client.disconnect()
 
-    def forget(self) -> None:
+    def detach(self) -> None:
         """After its end: untie it from paho's client, whose sockets then close at once."""
         client = self.client
         client.on_connect = client.on_disconnect = client.on_subscribe = None
@@ -101,38 +101,38 @@ class Connection:
             with self._acked:
                 self._acks.clear()
             for message in messages:
-                if not self._room(len(sent), timeout_s):
+                if not self._wait_for_window(len(sent), timeout_s):
                     break
                 info = self.client.publish(message.topic, message.payload, 1, message.retain)
                 if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     break
                 sent[info.mid] = message.key
             with self._acked:
-                self._enough = len(sent)
-                self._acked.wait_for(lambda: self._answered(sent), timeout_s)
+                self._acks_needed = len(sent)
+                self._acked.wait_for(lambda: self._is_acknowledged(sent), timeout_s)
                 return [key for mid, key in sent.items() if self._acks.get(mid)]
 
-    def _room(self, sent: int, timeout_s: float) -> bool:
+    def _wait_for_window(self, sent: int, timeout_s: float) -> bool:
         """Wait until the broker may be sent one more (its Receive Maximum, our own bound)."""
         if sent - len(self._acks) < self._window:
             return not self.down.is_set()
         with self._acked:
-            self._enough = sent - self._window // 2  # half a window at a time, not one by one
+            self._acks_needed = sent - self._window // 2  # half a window at a time, not one by one
             self._acked.wait_for(
-                lambda: self.down.is_set() or len(self._acks) >= self._enough, timeout_s
+                lambda: self.down.is_set() or len(self._acks) >= self._acks_needed, timeout_s
             )
         return not self.down.is_set() and sent - len(self._acks) < self._window
 
-    def _answered(self, sent: dict[int, MessageKey]) -> bool:
+    def _is_acknowledged(self, sent: dict[int, MessageKey]) -> bool:
         return self.down.is_set() or (
             len(self._acks) >= len(sent) and all(mid in self._acks for mid in sent)
         )
 
-    def _client(self, version: MQTTProtocolVersion) -> Client:
+    def _new_client(self, version: MQTTProtocolVersion) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=self._greeting.client_id,
-            clean_session=None if self._v5 else not self._greeting.persistent,
+            client_id=self._options.client_id,
+            clean_session=None if self._v5 else not self._options.persistent,
             protocol=version,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -142,17 +142,17 @@ class Connection:
             client.username_pw_set(self._broker.username, self._broker.password or None)
         if (context := self._broker.tls_context()) is not None:
             client.tls_set_context(context)
-        if self._greeting.will is not None:
-            topic, payload = self._greeting.will
+        if self._options.will is not None:
+            topic, payload = self._options.will
             client.will_set(topic, payload, qos=1, retain=True)
-        client.on_connect = self._connected
-        client.on_subscribe = self._subscribed
-        client.on_disconnect = self._disconnected
-        client.on_message = self._message
-        client.on_publish = self._published
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_publish_received
+        client.on_publish = self._on_publish
         return client
 
-    def _connected(
+    def _on_connect(
         self,
         client: Client,
         _data: Any,
@@ -164,14 +164,14 @@ class Connection:
             self.reason = f"the broker refuses us: {reason}"
             return
         self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
-        if not self._greeting.filters:
-            self._is_up()
+        if not self._options.filters:
+            self._mark_up()
         elif self._v5:
-            client.subscribe([(name, SubscribeOptions(qos=1)) for name in self._greeting.filters])
+            client.subscribe([(name, SubscribeOptions(qos=1)) for name in self._options.filters])
         else:
-            client.subscribe([(name, 1) for name in self._greeting.filters])
+            client.subscribe([(name, 1) for name in self._options.filters])
 
-    def _subscribed(
+    def _on_subscribe(
         self, client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
@@ -179,13 +179,13 @@ class Connection:
             self.reason = f"the broker refuses our subscription: {refused[0]}"
             client.disconnect()
         elif not self.was_up:
-            self._is_up()
+            self._mark_up()
 
-    def _is_up(self) -> None:
+    def _mark_up(self) -> None:
         self.was_up = True
         self._on_up(self)
 
-    def _disconnected(
+    def _on_disconnect(
         self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         self.reason = self.reason or f"connection ended: {reason}"
@@ -193,19 +193,19 @@ class Connection:
         with self._acked:
             self._acked.notify_all()
 
-    def _message(self, client: Client, _data: Any, message: MQTTMessage) -> None:
+    def _on_publish_received(self, client: Client, _data: Any, message: MQTTMessage) -> None:
         mid, qos = message.mid, message.qos
         self._on_message(
             message.topic, bytes(message.payload), lambda: _acknowledge(client, mid, qos)
         )
 
-    def _published(
+    def _on_publish(
         self, _client: Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any
     ) -> None:
         self._hurry_acknowledgements()
         with self._acked:
             self._acks[mid] = not reason.is_failure
-            if len(self._acks) >= self._enough:
+            if len(self._acks) >= self._acks_needed:
                 self._acked.notify_all()
 
     def _hurry_acknowledgements(self) -> None:

@@ -1,21 +1,20 @@
 """JUDGE: the queue of leads, and what a person decides about each."""
 
-from patrol.review.ageing import AGES_AFTER, age
-from patrol.review.decide import BY_RULES, UnknownCategory, confirm, dismiss, unsure
-from patrol.review.probes import settle_probe
-from patrol.review.queue import QueueLine, queue
-from patrol.review.sample import BlindSample
+from patrol.review.blind_sample import BlindSample, settle_known_positive
+from patrol.review.decisions import BY_RULES, UnknownCategory, confirm, dismiss, unsure
+from patrol.review.expiry import EXPIRES_AFTER, expire_undecided
+from patrol.review.queue import QueueLine, review_queue
 
 __all__ = [
-    "AGES_AFTER",
     "BY_RULES",
+    "EXPIRES_AFTER",
     "BlindSample",
     "QueueLine",
     "UnknownCategory",
-    "age",
     "confirm",
     "dismiss",
-    "queue",
-    "settle_probe",
+    "expire_undecided",
+    "review_queue",
+    "settle_known_positive",
     "unsure",
 ]

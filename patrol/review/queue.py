@@ -13,12 +13,12 @@ from patrol.domain.camera import Camera, Priority
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Subject
-from patrol.domain.ranking import Ranked, Standing, TrackRecord, rank
+from patrol.domain.ranking import CameraTrackRecord, RankedFinding, RankingInput, rank_findings
 from patrol.store import UnitOfWork
 
-REMEMBERED: Final = timedelta(days=365)  # a camera is judged by its last year
-Cameras = Mapping[CameraId, Camera]
-Records = Mapping[tuple[CameraId, Subject], TrackRecord]
+TRACK_RECORD_WINDOW: Final = timedelta(days=365)  # a camera is judged by its last year
+CamerasById = Mapping[CameraId, Camera]
+TrackRecords = Mapping[tuple[CameraId, Subject], CameraTrackRecord]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +28,16 @@ class QueueLine:
     finding: Finding
     waiting: timedelta
     second_look: bool  # somebody was unsure: another pair of eyes
-    place: int  # from 1, of both subjects together
+    position: int  # from 1, of both subjects together
     why: str  # it stands there; Chinese first
 
 
-def queue(
+def review_queue(
     uow: UnitOfWork,
     now: datetime,
     *,
     subject: Subject | None = None,
-    cameras: Cameras | None = None,
+    cameras: CamerasById | None = None,
     limit: int = 1000,
 ) -> Sequence[QueueLine]:
     """All leads that wait, in the order in which they should be judged.
@@ -49,37 +49,43 @@ def queue(
             finding=one.finding,
             waiting=now - one.finding.found_at,
             second_look=one.finding.state is FindingState.UNSURE,
-            place=one.place,
+            position=one.position,
             why=one.why,
         )
-        for one in ranked(uow, uow.findings.queue(limit=limit), now, cameras=cameras)
+        for one in ranked_findings(uow, uow.findings.queue(limit=limit), now, cameras=cameras)
     )
     return [line for line in lines if subject in (None, line.finding.subject)]
 
 
-def ranked(
-    uow: UnitOfWork, leads: Iterable[Finding], now: datetime, *, cameras: Cameras | None = None
-) -> Sequence[Ranked]:
-    """These leads in their order, each with what is known beside it."""
-    waiting = list(leads)
-    records = uow.findings.track_records(now - REMEMBERED) if waiting else {}
-    looked: dict[CameraId, datetime] = {}
-    for (camera, _), record in records.items():
-        looked[camera] = max(record.last_at, looked.get(camera, record.last_at))
-    pairs = [(one, _standing(one, records, looked, cameras or {}, now)) for one in waiting]
-    return rank(pairs, now)
-
-
-def _standing(
-    finding: Finding,
-    records: Records,
-    looked: Mapping[CameraId, datetime],
-    cameras: Cameras,
+def ranked_findings(
+    uow: UnitOfWork,
+    findings: Iterable[Finding],
     now: datetime,
-) -> Standing:
+    *,
+    cameras: CamerasById | None = None,
+) -> Sequence[RankedFinding]:
+    """These leads in their order, each with what is known beside it."""
+    waiting = list(findings)
+    records = uow.findings.track_records(now - TRACK_RECORD_WINDOW) if waiting else {}
+    last_decided: dict[CameraId, datetime] = {}
+    for (camera, _), record in records.items():
+        last_decided[camera] = max(record.last_at, last_decided.get(camera, record.last_at))
+    pairs = [
+        (one, _ranking_input(one, records, last_decided, cameras or {}, now)) for one in waiting
+    ]
+    return rank_findings(pairs, now)
+
+
+def _ranking_input(
+    finding: Finding,
+    records: TrackRecords,
+    last_decided: Mapping[CameraId, datetime],
+    cameras: CamerasById,
+    now: datetime,
+) -> RankingInput:
     record = records.get((finding.camera, finding.subject))
-    camera, last = cameras.get(finding.camera), looked.get(finding.camera)
-    return Standing(
+    camera, last = cameras.get(finding.camera), last_decided.get(finding.camera)
+    return RankingInput(
         priority=camera.priority if camera else Priority.NORMAL,
         confirmed=record.confirmed if record else 0,
         decided=record.decided if record else 0,

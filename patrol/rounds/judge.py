@@ -11,22 +11,21 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from patrol.domain.camera import Camera, Refusal
+from patrol.domain.camera import Camera, Refusal, area_hash
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.observation import Light, Observation
-from patrol.domain.round import StoredPicture, Visit, VisitOutcome
-from patrol.domain.zone import area_mark
-from patrol.ports import Clock, Detector, EvidenceFull, EvidenceStore
-from patrol.vision.judge import EyePolicy, Judgement, Sight, judge_visit
+from patrol.domain.round import AREA_HASH_FACT, StoredPicture, Visit, VisitOutcome
+from patrol.ports import Clock, Detector, PictureStore, PictureStoreFull
+from patrol.vision.judge import judge_visit
+from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
 from streams.decode import decode
 from streams.errors import StreamError, Unreadable
 from streams.model import BgrImage, Picture, Sample
 
 log = structlog.get_logger(__name__)
 
-AREA = "visible_area"  # among a visit's facts: the mark of the area that could be seen
-UNUSABLE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
-Memories = Mapping[Light, bytes]
+UNUSABLE_PICTURE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
+MemoryBlobs = Mapping[Light, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,12 @@ class VisitStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedVisit:
     """A visit with everything that the recorder is to write."""
 
     visit: Visit
     observations: tuple[Observation, ...] = ()
-    memories: Memories = field(default_factory=dict)
+    memories: MemoryBlobs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +51,16 @@ class Judge:
     """Callable from several threads at once."""
 
     detector: Detector | None  # None: rounds go on without objects
-    policy: EyePolicy
-    evidence: EvidenceStore
+    policy: VisionThresholds
+    evidence: PictureStore
     encode: Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
-    recall: Callable[[CameraId], Memories]
+    load_memories: Callable[[CameraId], MemoryBlobs]
     clock: Clock
     zone: ZoneInfo
     keep_for: timedelta  # how long an ordinary sample lives
     fire_model: Detector | None = None  # a site's own, beside what flickers
 
-    def __call__(self, camera: Camera, start: VisitStart, sample: Sample) -> Judged:
+    def __call__(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
         """The verdict; a picture that cannot be judged makes the visit not viewable.
 
         Raises EvidenceFull. Anything unforeseen in one picture must not end the round of all
@@ -69,7 +68,7 @@ class Judge:
         """
         try:
             return self._judge(camera, start, sample)
-        except EvidenceFull:
+        except PictureStoreFull:
             raise
         except StreamError as problem:
             return failed_visit(camera, start, problem, self.clock.now())
@@ -78,31 +77,31 @@ class Judge:
             unjudged = Unreadable(f"judging failed: {type(exc).__name__}")
             return failed_visit(camera, start, unjudged, self.clock.now())
 
-    def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> Judged:
-        pictures = _decoded(sample)
-        sight = Sight(
+    def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        pictures = _decode_key_frames(sample)
+        visit_input = VisitInput(
             camera=camera.id,
             round=start.round,
             pictures=[picture.bgr for picture in pictures],
             at=pictures[-1].taken_at,
             local=pictures[-1].taken_at.astimezone(self.zone),
-            memories=self.recall(camera.id),
+            memories=self.load_memories(camera.id),
             areas=camera.areas,
             freshness=str(sample.freshness),
             corrupt=any(picture.corrupt for picture in pictures),
-            facts=sample.facts,
+            stream_facts=sample.facts,
         )
-        verdict = judge_visit(
-            sight, detector=self.detector, fire_model=self.fire_model, policy=self.policy
+        judgement = judge_visit(
+            visit_input, detector=self.detector, fire_model=self.fire_model, policy=self.policy
         )
-        shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, verdict.pictures, strict=True)]
+        shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, judgement.pictures, strict=True)]
         stored = tuple(self._store_one(camera, picture) for picture in shown)
-        proof = stored[verdict.best].sha256
-        observations = tuple(replace(seen, picture=proof) for seen in verdict.observations)
-        return Judged(
-            visit=self._visit(camera, start, sample, verdict, stored),
+        best_picture = stored[judgement.best].sha256
+        observations = tuple(replace(seen, picture=best_picture) for seen in judgement.observations)
+        return JudgedVisit(
+            visit=self._visit(camera, start, sample, judgement, stored),
             observations=observations,
-            memories=verdict.memories,
+            memories=judgement.memories,
         )
 
     def _store_one(self, camera: Camera, picture: Picture) -> StoredPicture:
@@ -123,13 +122,13 @@ class Judge:
         camera: Camera,
         start: VisitStart,
         sample: Sample,
-        verdict: Judgement,
+        judgement: VisitJudgement,
         stored: tuple[StoredPicture, ...],
     ) -> Visit:
-        usable = sum(verdict.usable)
+        usable = sum(judgement.usable)
         outcome = VisitOutcome.NOT_VIEWABLE
         if usable:
-            outcome = VisitOutcome.PROBLEM if verdict.observations else VisitOutcome.NORMAL
+            outcome = VisitOutcome.PROBLEM if judgement.observations else VisitOutcome.NORMAL
         return Visit(
             round=start.round,
             camera=camera.id,
@@ -137,24 +136,24 @@ class Judge:
             started_at=start.at,
             finished_at=self.clock.now(),
             tries=start.tries,
-            failure="" if usable else UNUSABLE,
-            seen="" if usable else " ".join(verdict.faults),
+            failure="" if usable else UNUSABLE_PICTURE,
+            seen="" if usable else " ".join(judgement.faults),
             usable_pictures=usable,
-            faults=verdict.faults,
-            readings=verdict.readings,
-            facts={**asdict(sample.facts), AREA: area_mark(camera.areas.visible)},
+            faults=judgement.faults,
+            readings=judgement.readings,
+            facts={**asdict(sample.facts), AREA_HASH_FACT: area_hash(camera.areas.visible)},
             freshness=str(sample.freshness),
-            light=str(verdict.light),
+            light=str(judgement.light),
             pictures=stored,
         )
 
 
 def failed_visit(
     camera: Camera, start: VisitStart, why: StreamError | Refusal, now: datetime
-) -> Judged:
+) -> JudgedVisit:
     """A visit without a picture: the stream failed, or consent ended before it began."""
     refused = isinstance(why, Refusal)
-    return Judged(
+    return JudgedVisit(
         visit=Visit(
             round=start.round,
             camera=camera.id,
@@ -168,7 +167,7 @@ def failed_visit(
     )
 
 
-def _decoded(sample: Sample) -> tuple[Picture, ...]:
+def _decode_key_frames(sample: Sample) -> tuple[Picture, ...]:
     """All key frames that can be decoded. Raises the last Unreadable when none can."""
     pictures: list[Picture] = []
     problem: Unreadable | None = None

@@ -5,24 +5,24 @@
 """
 
 from patrol.settings.load import load_site
-from patrol.settings.policies import (
-    Limits,
+from patrol.settings.problems import ConfigProblem, ConfigProblems
+from patrol.settings.site_settings import (
     MqttSettings,
-    Retention,
-    Sampling,
+    RetentionSettings,
+    RoundLimits,
+    SamplingSettings,
     Settings,
     Site,
     SiteInfo,
 )
-from patrol.settings.problems import ConfigProblems, Problem
 
 __all__ = [
+    "ConfigProblem",
     "ConfigProblems",
-    "Limits",
     "MqttSettings",
-    "Problem",
-    "Retention",
-    "Sampling",
+    "RetentionSettings",
+    "RoundLimits",
+    "SamplingSettings",
     "Settings",
     "Site",
     "SiteInfo",

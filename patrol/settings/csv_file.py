@@ -1,22 +1,31 @@
-"""A CSV file → rows that know their physical line, every structural problem noted on the way.
+"""The cells of one row → values, each problem noted under its column.
+
+Every method answers with the value, or with None (or the stated default) after a problem was
+noted; `ok` tells whether the row may be used. Nothing is half-loaded.
+
+A CSV file → rows that know their physical line, every structural problem noted on the way.
 
 Structure only: encoding, delimiter, header, ragged rows. What a cell means is `cells.py`.
 """
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
-from patrol.settings.problems import FileNotes, did_you_mean
+from patrol.settings.problems import FileProblemLog, did_you_mean
 from patrol.settings.text_file import read_text
 
 OTHER_DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'", "，": "a Chinese comma"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRecord:
     """One record: where it starts, and its cells by column, stripped; absent columns are ''."""
 
     line: int
@@ -24,29 +33,29 @@ class Row:
 
 
 def read_table(
-    path: Path, *, required: Sequence[str], optional: Sequence[str], notes: FileNotes
-) -> list[Row] | None:
+    path: Path, *, required: Sequence[str], optional: Sequence[str], notes: FileProblemLog
+) -> list[CsvRecord] | None:
     """All well-formed rows, or None when the file has no usable table."""
     text = read_text(path, notes)
     if text is None:
         return None
-    records = _records(text, notes)
+    records = _read_records(text, notes)
     first = next(records, None)
     if first is None:
         return None
     line, header = first
-    if not _header_fits(header, line, (tuple(required), tuple(optional)), notes):
+    if not _check_header(header, line, (tuple(required), tuple(optional)), notes):
         for _record in records:  # broken quoting further down is told in the same go
             pass
         return None
     absent = dict.fromkeys((column for column in optional if column not in header), "")
-    rows = list(_rows(records, header, absent, notes))
+    rows = list(_read_rows(records, header, absent, notes))
     if not rows and not any(p.file == notes.file for p in notes.notes.problems):
-        notes.problem(line, "file", "has a header and no rows, add at least one")
+        notes.add_problem(line, "file", "has a header and no rows, add at least one")
     return rows
 
 
-def _records(text: str, notes: FileNotes) -> Iterator[tuple[int, list[str]]]:
+def _read_records(text: str, notes: FileProblemLog) -> Iterator[tuple[int, list[str]]]:
     """(first physical line, cells) of every record that is not blank."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     start = 1
@@ -56,7 +65,7 @@ def _records(text: str, notes: FileNotes) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as exc:
-            notes.problem(start, "row", f"{exc}, look for a quotation mark that is not closed")
+            notes.add_problem(start, "row", f"{exc}, look for a quotation mark that is not closed")
             return
         stripped = [cell.strip() for cell in cells]
         if any(stripped):  # Excel leaves rows of bare commas behind
@@ -64,23 +73,25 @@ def _records(text: str, notes: FileNotes) -> Iterator[tuple[int, list[str]]]:
         start = reader.line_num + 1
 
 
-def _header_fits(
+def _check_header(
     header: list[str],
     line: int,
     columns: tuple[tuple[str, ...], tuple[str, ...]],
-    notes: FileNotes,
+    notes: FileProblemLog,
 ) -> bool:
     required, optional = columns
     known = [*required, *optional]
     wrong = list(_wrong_columns(header, known))
     if len(header) == 1 and wrong:
-        marks = [name for mark, name in OTHER_DELIMITERS.items() if mark in header[0]]
-        if marks:
-            notes.problem(line, "header", f"columns are separated by {marks[0]}, use ','")
+        delimiters = [
+            name for delimiter, name in OTHER_DELIMITERS.items() if delimiter in header[0]
+        ]
+        if delimiters:
+            notes.add_problem(line, "header", f"columns are separated by {delimiters[0]}, use ','")
             return False
     wrong += [f"column {name!r} is missing, add it" for name in required if name not in header]
     for text in wrong:
-        notes.problem(line, "header", text)
+        notes.add_problem(line, "header", text)
     return not wrong
 
 
@@ -94,19 +105,151 @@ def _wrong_columns(header: list[str], known: list[str]) -> Iterator[str]:
             yield f"column {column!r} stands there twice, delete one"
 
 
-def _rows(
+def _read_rows(
     records: Iterator[tuple[int, list[str]]],
     header: list[str],
     absent: dict[str, str],
-    notes: FileNotes,
-) -> Iterator[Row]:
+    notes: FileProblemLog,
+) -> Iterator[CsvRecord]:
     for line, cells in records:
         if len(cells) != len(header):
-            notes.problem(
+            notes.add_problem(
                 line,
                 "row",
                 f"has {len(cells)} cells, the header has {len(header)}; "
                 "quote cells that hold a comma",
             )
             continue
-        yield Row(line, absent | dict(zip(header, cells, strict=True)))
+        yield CsvRecord(line, absent | dict(zip(header, cells, strict=True)))
+
+
+T = TypeVar("T")
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_OTHER_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
+_NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+", re.ASCII)
+
+
+class CsvRow:
+    """Reads one row."""
+
+    def __init__(self, row: CsvRecord, notes: FileProblemLog) -> None:
+        self.record = row
+        self.ok = True
+        self._notes = notes
+
+    def add_problem(self, column: str, text: str) -> None:
+        """Note a problem of this row."""
+        self.ok = False
+        self._notes.add_problem(self.record.line, column, text)
+
+    def add_notice(self, column: str, text: str) -> None:
+        """Note something legal and worth a look."""
+        self._notes.add_notice(self.record.line, column, text)
+
+    def text(self, column: str) -> str:
+        """The cell as it is; may be empty."""
+        return self.record.cells[column]
+
+    def one_line_text(self, column: str) -> str:
+        """Free words on one line: they stand in lists, in messages and on pictures."""
+        text = self.record.cells[column]
+        if _NOT_ON_A_LINE.search(text):
+            self.add_problem(
+                column, f"{text!r} holds a line break or a control character, delete it"
+            )
+        return text
+
+    def required_text(self, column: str, example: str) -> str:
+        """A cell that must not be empty."""
+        text = self.record.cells[column]
+        if not text:
+            self.add_problem(column, f"is empty, give {example}")
+        return text
+
+    def code(self, column: str, problem: Callable[[str], str | None], example: str) -> str:
+        """An identifier, checked by one of the domain's `*_problem` functions."""
+        text = self.required_text(column, example)
+        if not text:
+            return text
+        if _SCIENTIFIC.fullmatch(text):
+            self.add_problem(
+                column,
+                f"{text!r} was a code until Excel made it a number, format the column as text"
+                f" and give {example}",
+            )
+        elif (reason := problem(text)) is not None:
+            self.add_problem(column, reason)
+        return text
+
+    def choice(self, column: str, choices: Mapping[str, T], default: T | None = None) -> T | None:
+        """One word of a vocabulary, whatever its case; empty is the default where there is one."""
+        text = self.record.cells[column]
+        if not text and default is not None:
+            return default
+        value = choices.get(text.lower())
+        if value is None:
+            problem = f"{text!r} is unknown" if text else "is empty"
+            self.add_problem(column, f"{problem}, give one of {', '.join(choices)}")
+        return value
+
+    def day(self, column: str) -> date | None:
+        """A date written YYYY-MM-DD; None where the cell is empty or bad."""
+        text = self.record.cells[column]
+        if not text:
+            return None
+        match = _DATE.fullmatch(text)
+        value = _as_date(match) if match else None
+        if value is None:
+            other = _OTHER_DATE.fullmatch(text)
+            meant = _as_date(other) if other else None
+            right = meant.isoformat() if meant else "YYYY-MM-DD"
+            self.add_problem(column, f"{text!r} is not a date, write {right}")
+        return value
+
+    def degrees(self, column: str, limit: int) -> float | None:
+        """Decimal degrees within ±limit; None where the cell is empty or bad."""
+        text = self.record.cells[column]
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not -limit <= value <= limit:  # NaN falls through as well
+            self.add_problem(
+                column, f"{text!r} is not in decimal degrees WGS-84, give -{limit} to {limit}"
+            )
+            return None
+        return value
+
+
+def _as_date(match: re.Match[str]) -> date | None:
+    year, month, day = (int(number) for number in match.groups())
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+class UniqueColumn:
+    """Notes values that stand in a column twice, naming the line of the first."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, int] = {}
+
+    def check(self, row: CsvRow, column: str) -> None:
+        """Note a problem when this row repeats a value."""
+        text = row.text(column)
+        if not text:
+            return
+        first = self._lines.setdefault(text, row.record.line)
+        if first != row.record.line:
+            row.add_problem(column, f"{text!r} stands on line {first} already, each only once")
+
+    def __contains__(self, text: object) -> bool:
+        return text in self._lines
+
+    def line(self, text: str) -> int:
+        """Where the value stands first."""
+        return self._lines[text]

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class ConfigProblem:
     """One thing to put right, and where it stands (`line` counts physical lines from 1)."""
 
     file: str
@@ -33,42 +33,42 @@ class Problem:
 class ConfigProblems(Exception):
     """The configuration cannot be used; `problems` lists everything found, sorted."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[ConfigProblem]) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 @dataclass(frozen=True, slots=True)
-class Notes:
+class ProblemLog:
     """Takes down problems and notices while the files are read."""
 
-    problems: list[Problem] = field(default_factory=list)
-    notices: list[Problem] = field(default_factory=list)
+    problems: list[ConfigProblem] = field(default_factory=list)
+    notices: list[ConfigProblem] = field(default_factory=list)
 
-    def about(self, path: Path) -> "FileNotes":
+    def for_file(self, path: Path) -> "FileProblemLog":
         """The same notes, for one file."""
-        return FileNotes(str(path), self)
+        return FileProblemLog(str(path), self)
 
 
 @dataclass(frozen=True, slots=True)
-class FileNotes:
+class FileProblemLog:
     """Notes about one file."""
 
     file: str
-    notes: Notes
+    notes: ProblemLog
 
-    def problem(self, line: int, name: str, text: str) -> None:
+    def add_problem(self, line: int, name: str, text: str) -> None:
         """Something that has to be put right."""
-        self.notes.problems.append(Problem(self.file, line, name, text))
+        self.notes.problems.append(ConfigProblem(self.file, line, name, text))
 
-    def notice(self, line: int, name: str, text: str) -> None:
+    def add_notice(self, line: int, name: str, text: str) -> None:
         """Something legal and worth a look."""
-        self.notes.notices.append(Problem(self.file, line, name, text))
+        self.notes.notices.append(ConfigProblem(self.file, line, name, text))
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
+def did_you_mean(given: str, known: list[str]) -> str:
     """`, did you mean 'x'?` — or the list of what is known, when nothing is close."""
-    close = get_close_matches(word.lower(), known, n=1, cutoff=0.7)
+    close = get_close_matches(given.lower(), known, n=1, cutoff=0.7)
     if close:
         return f", did you mean {close[0]!r}?"
     return f", known: {', '.join(known)}"

@@ -1,43 +1,79 @@
-"""Bytes of a configuration file → text, or the reason why not in words that name the fix.
+"""`${NAME}` in a URL is taken from the environment, so that no password need stand in a file.
+
+Only the braced form is replaced; any other `$` is an ordinary character of a URL.
+
+Bytes of a configuration file → text, or the reason why not in words that name the fix.
 
 UTF-8 with or without Excel's byte-order mark. What Excel and Notepad save instead on a Chinese
 Windows (GBK, UTF-16, a workbook under the name of a CSV) is recognised and named.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from patrol.settings.problems import FileNotes
+from patrol.settings.problems import FileProblemLog
+
+_REFERENCE = re.compile(r"\$\{([^{}]*)\}?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class BadEnvReference(Exception):
+    """A reference that cannot be replaced; the words name the variable, never a value."""
+
+
+def expand_env(text: str, env: Mapping[str, str]) -> str:
+    """`text` with every `${NAME}` replaced. Raises BadReference."""
+    if "${" not in text:
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if not match.group(0).endswith("}"):
+            raise BadEnvReference("'${' is not closed, write ${NAME}")
+        if not _NAME.fullmatch(name):
+            raise BadEnvReference(f"${{{name}}} is not a variable's name, write ${{NAME}}")
+        if name not in env:
+            raise BadEnvReference(f"the environment has no {name}, set it before starting")
+        return env[name]
+
+    return _REFERENCE.sub(value, text)
+
 
 SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
 
 
-def read_text(path: Path, notes: FileNotes) -> str | None:
+def read_text(path: Path, notes: FileProblemLog) -> str | None:
     """The file's text, or None after a problem was noted."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        notes.problem(1, "file", "does not exist, create it (config/ of the project is an example)")
+        notes.add_problem(
+            1, "file", "does not exist, create it (config/ of the project is an example)"
+        )
         return None
     except OSError as exc:
         reason = exc.strerror or type(exc).__name__
-        notes.problem(1, "file", f"cannot be read ({reason}), give this user the right to read it")
+        notes.add_problem(
+            1, "file", f"cannot be read ({reason}), give this user the right to read it"
+        )
         return None
     if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
-        notes.problem(1, "file", "is empty, write at least its header")
+        notes.add_problem(1, "file", "is empty, write at least its header")
         return None
     return _decode(raw, notes)
 
 
-def _decode(raw: bytes, notes: FileNotes) -> str | None:
+def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
     if raw.startswith(b"PK\x03\x04"):
-        notes.problem(1, "file", f"is an Excel workbook, not text, {SAVE_AS}")
+        notes.add_problem(1, "file", f"is an Excel workbook, not text, {SAVE_AS}")
         return None
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        notes.problem(1, "file", f"is UTF-16, {SAVE_AS}")
+        notes.add_problem(1, "file", f"is UTF-16, {SAVE_AS}")
         return None
     nul = raw.find(b"\0")
     if nul >= 0:
-        notes.problem(_line(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}")
+        notes.add_problem(_line(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}")
         return None
     try:
         return raw.decode("utf-8-sig")
@@ -45,7 +81,7 @@ def _decode(raw: bytes, notes: FileNotes) -> str | None:
         # `utf-8-sig` counts from behind the mark.
         offset = exc.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
         guess = " (it looks like GBK/GB18030)" if _is_gb18030(raw) else ""
-        notes.problem(_line(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
+        notes.add_problem(_line(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
         return None
 
 

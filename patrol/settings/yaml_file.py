@@ -1,4 +1,6 @@
-"""A YAML file → plain data that still knows its lines.
+"""A pydantic model over a YAML document: every error noted under the line where it stands.
+
+A YAML file → plain data that still knows its lines.
 
 YAML 1.2's core schema instead of PyYAML's 1.1: `10:30` is text and not 630, `off` is text and not
 False, a code with a leading zero keeps it. A key that stands twice is a problem, not the last one
@@ -11,13 +13,16 @@ was built on libyaml.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from types import UnionType
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from yaml.composer import ComposerError
 
-from patrol.settings.problems import FileNotes
+from patrol.settings.problems import FileProblemLog
 from patrol.settings.text_file import read_text
+from patrol.settings.yaml_types import error_message
 
 MAX_NODES: Final = 2_000_000  # zones for 10,000 cameras are a tenth of this
 MAX_DEPTH: Final = 64  # the deepest of our files goes seven levels down
@@ -54,7 +59,7 @@ _Loader = core_schema_loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """The data of a YAML file, and where each part of it stands."""
 
     data: Any  # dicts, lists, str, int, float, bool, None: judged by the caller's models
@@ -63,8 +68,8 @@ class Document:
     def line(self, location: tuple[int | str, ...]) -> int:
         """The physical line of `location`, or of the nearest part around it that exists."""
         node, line = self.root, _line(self.root)
-        for part in location:
-            found = _step(node, part)
+        for key_or_index in location:
+            found = _child_node(node, key_or_index)
             if found is None:
                 break
             node, line = found
@@ -76,7 +81,7 @@ class Document:
         return {str(key.value): _line(key) for key, _ in pairs}
 
 
-def read_yaml(path: Path, notes: FileNotes) -> Document | None:
+def read_yaml(path: Path, notes: FileProblemLog) -> YamlDocument | None:
     """The document, or None after a problem was noted."""
     text = read_text(path, notes)
     if text is None:
@@ -84,23 +89,23 @@ def read_yaml(path: Path, notes: FileNotes) -> Document | None:
     try:
         _check_depth(text)
         root = yaml.compose(text, Loader=_Loader)
-    except _Unbounded as exc:
-        notes.problem(exc.line, "yaml", str(exc))
+    except _UnboundedDocument as exc:
+        notes.add_problem(exc.line, "yaml", str(exc))
         return None
     except yaml.YAMLError as exc:
         line, what = _syntax_problem(text, exc)
-        notes.problem(line, "yaml", what)
+        notes.add_problem(line, "yaml", what)
         return None
     if root is None:
-        notes.problem(1, "file", "holds nothing but comments, write a mapping: `name: value`")
+        notes.add_problem(1, "file", "holds nothing but comments, write a mapping: `name: value`")
         return None
     before = len(notes.notes.problems)
     try:
-        data = _Reader(notes).value(root)
-    except _Unbounded as exc:
-        notes.problem(exc.line, "yaml", str(exc))
+        data = _NodeReader(notes).value(root)
+    except _UnboundedDocument as exc:
+        notes.add_problem(exc.line, "yaml", str(exc))
         return None
-    return Document(data, root) if len(notes.notes.problems) == before else None
+    return YamlDocument(data, root) if len(notes.notes.problems) == before else None
 
 
 def _check_depth(text: str) -> None:
@@ -113,7 +118,7 @@ def _check_depth(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise _Unbounded(_TOO_DEEP, _line(event))
+                raise _UnboundedDocument(_TOO_DEEP, _line(event))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -165,17 +170,21 @@ def _line(node: yaml.Node | yaml.Event) -> int:
     return int(mark.line) + 1 if mark is not None else 1
 
 
-def _step(node: yaml.Node, part: int | str) -> tuple[yaml.Node, int] | None:
+def _child_node(node: yaml.Node, key_or_index: int | str) -> tuple[yaml.Node, int] | None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            if key.value == part:
+            if key.value == key_or_index:
                 return value, _line(key)
-    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part], _line(node.value[part])
+    elif (
+        isinstance(node, yaml.SequenceNode)
+        and isinstance(key_or_index, int)
+        and key_or_index < len(node.value)
+    ):
+        return node.value[key_or_index], _line(node.value[key_or_index])
     return None
 
 
-class _Unbounded(Exception):
+class _UnboundedDocument(Exception):
     """A document that has no end, or none in sight."""
 
     def __init__(self, text: str, line: int) -> None:
@@ -183,10 +192,10 @@ class _Unbounded(Exception):
         self.line = line
 
 
-class _Reader:
+class _NodeReader:
     """Nodes → data."""
 
-    def __init__(self, notes: FileNotes) -> None:
+    def __init__(self, notes: FileProblemLog) -> None:
         self._notes = notes
         self._open: set[int] = set()
         self._count = 0
@@ -195,13 +204,13 @@ class _Reader:
         """The data of `node`. Raises _Unbounded."""
         self._count += 1
         if id(node) in self._open:
-            raise _Unbounded("an alias holds itself, write it out", _line(node))
+            raise _UnboundedDocument("an alias holds itself, write it out", _line(node))
         if self._count > MAX_NODES:
-            raise _Unbounded("aliases make this too large, use fewer", _line(node))
+            raise _UnboundedDocument("aliases make this too large, use fewer", _line(node))
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         if len(self._open) >= MAX_DEPTH:  # aliases nest deeper than the text does
-            raise _Unbounded(_TOO_DEEP, _line(node))
+            raise _UnboundedDocument(_TOO_DEEP, _line(node))
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -215,10 +224,12 @@ class _Reader:
         data: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._notes.problem(_line(key), "yaml", "a key is a word, not a list or mapping")
+                self._notes.add_problem(
+                    _line(key), "yaml", "a key is a word, not a list or mapping"
+                )
                 continue
             if key.value in lines:
-                self._notes.problem(
+                self._notes.add_problem(
                     _line(key), key.value, f"stands on line {lines[key.value]} already, delete one"
                 )
                 continue
@@ -236,3 +247,60 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if node.tag == _INT:
         return int(text) if len(text) <= MAX_DIGITS else text
     return float(text) if node.tag == _FLOAT else text
+
+
+T = TypeVar("T")
+
+
+def validate(kind: type[T] | Any, document: YamlDocument, notes: FileProblemLog) -> T | None:
+    """The document as `kind`, or None after problems were noted."""
+    try:
+        value: T = TypeAdapter(kind).validate_python(document.data)
+    except ValidationError as exc:
+        for error in exc.errors(include_url=False):
+            where = _without_markers(error["loc"])
+            known = _settings_at(kind, error["loc"][:-1])
+            notes.add_problem(document.line(where), _path(where), error_message(error, known))
+        return None
+    return value
+
+
+def _without_markers(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Without the marks that pydantic adds for keys and unions."""
+    return tuple(part for part in location if not (isinstance(part, str) and _is_marker(part)))
+
+
+def _is_marker(part: str) -> bool:
+    return part == "[key]" or part.startswith(("function-", "lax-or-strict", "is-instance"))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.lstrip(".") or "file"
+
+
+def _settings_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
+    """The settings that a mapping at `location` knows."""
+    for part in location:
+        model = _model_type(kind)
+        if model is not None and part in model.model_fields:
+            kind = model.model_fields[str(part)].annotation
+        else:  # an item of a list, a value of a mapping
+            inner = [arg for arg in get_args(_unwrapped_type(kind)) if arg is not Ellipsis]
+            kind = inner[-1] if inner else None
+    model = _model_type(kind)
+    return list(model.model_fields) if model is not None else []
+
+
+def _unwrapped_type(kind: Any) -> Any:
+    """Without `| None` and Annotated."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(arg for arg in get_args(kind) if arg is not type(None))
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _model_type(kind: Any) -> type[BaseModel] | None:
+    kind = _unwrapped_type(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None

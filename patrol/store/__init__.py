@@ -7,33 +7,33 @@ password, no camera's address and no picture is ever in a row.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from patrol.store.check import check_store
-from patrol.store.engine import connect, make_engine, parse_url
-from patrol.store.errors import StoreFull, StoreOutdated, StoreUnavailable
-from patrol.store.news import CaseNews, FindingNews, News, RoundNews, VisitNews
-from patrol.store.problem import Problem
-from patrol.store.schema import (
-    current_revision,
-    needs_upgrade,
-    refuse_wrong_revision,
-    upgrade,
+from patrol.store.engine import (
+    StoreFull,
+    StoreOutdated,
+    StoreUnavailable,
+    connect,
+    make_engine,
+    parse_url,
 )
-from patrol.store.sql import AfterCommit, Observer, Store, UnitOfWork
+from patrol.store.events import CaseChanged, FindingChanged, RoundChanged, StoreEvent, VisitRecorded
+from patrol.store.fsck import StoreProblem, check_store
+from patrol.store.store import AfterCommit, Store, StoreObserver, UnitOfWork
+from patrol.store.upgrade import check_revision, current_revision, needs_upgrade, upgrade
 
 __all__ = [
     "AfterCommit",
-    "CaseNews",
-    "FindingNews",
-    "News",
-    "Observer",
-    "Problem",
-    "RoundNews",
+    "CaseChanged",
+    "FindingChanged",
+    "RoundChanged",
     "Store",
+    "StoreEvent",
     "StoreFull",
+    "StoreObserver",
     "StoreOutdated",
+    "StoreProblem",
     "StoreUnavailable",
     "UnitOfWork",
-    "VisitNews",
+    "VisitRecorded",
     "check",
     "current_revision",
     "needs_upgrade",
@@ -55,7 +55,7 @@ def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
     try:
         connection = connect(engine, read_only=True)
         try:
-            refuse_wrong_revision(connection)
+            check_revision(connection)
         finally:
             connection.close()
         yield Store(engine)
@@ -63,7 +63,7 @@ def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
         engine.dispose()
 
 
-def check(target: str | Store) -> list[Problem]:
+def check(target: str | Store) -> list[StoreProblem]:
     """The store's own fsck, of a URL or of an open store; an empty list is a clean store."""
     if isinstance(target, Store):
         return check_store(target)

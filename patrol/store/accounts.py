@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from patrol.domain.account import Account, ApiKey, CasePhoto, Claim, Duty, Session
+from patrol.domain.account import Account, ApiKey, CasePhoto, Duty, FindingClaim, LoginSession
 from patrol.domain.ids import CaseId, FindingId
-from patrol.store.account_tables import accounts, api_keys, case_photos, claims, sessions
-from patrol.store.db import Db
+from patrol.store.schema_people import accounts, api_keys, case_photos, claims, sessions
+from patrol.store.transaction import Transaction
 
 
-class SqlAccounts:
+class AccountRepository:
     """Who may log in to the console."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def get(self, name: str) -> Account:
@@ -35,13 +35,13 @@ class SqlAccounts:
         return [_account(row) for row in self._db.all(select(accounts).order_by(accounts.c.name))]
 
 
-class SqlSessions:
+class LoginSessionRepository:
     """Who is logged in."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
-    def add(self, session: Session) -> None:
+    def add(self, session: LoginSession) -> None:
         """Append."""
         row = {
             "id": session.id,
@@ -52,16 +52,16 @@ class SqlSessions:
         }
         self._db.add(sessions, [row])
 
-    def get(self, session_id: str, now: datetime) -> Session | None:
+    def get(self, session_id: str, now: datetime) -> LoginSession | None:
         """None when it never was, has ended or was ended."""
         mine = sessions.c.id == session_id, sessions.c.ends_at > now
         row = self._db.first(select(sessions).where(*mine))
         return None if row is None else _session(row)
 
-    def of(self, account: str | None, now: datetime) -> Sequence[Session]:
+    def of_account(self, account: str | None, now: datetime) -> Sequence[LoginSession]:
         """Those that stand, newest first; None: everybody's."""
-        standing = select(sessions).where(sessions.c.ends_at > now)
-        mine = standing if account is None else standing.where(sessions.c.account == account)
+        not_ended = select(sessions).where(sessions.c.ends_at > now)
+        mine = not_ended if account is None else not_ended.where(sessions.c.account == account)
         newest = mine.order_by(sessions.c.begun_at.desc(), sessions.c.id)
         return [_session(row) for row in self._db.all(newest)]
 
@@ -78,13 +78,13 @@ class SqlSessions:
         return self._db.changed(sessions.delete().where(sessions.c.ends_at <= now))
 
 
-class SqlClaims:
+class ClaimRepository:
     """Which finding is before which person just now; two never get the same one."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
-    def take(self, claim: Claim, now: datetime) -> bool:
+    def acquire(self, claim: FindingClaim, now: datetime) -> bool:
         """Take it, or renew one's own; False while somebody else holds it."""
         free = claims.c.holder == claim.holder, claims.c.until <= now
         statement = self._db.insert(claims)
@@ -96,11 +96,11 @@ class SqlClaims:
         row = {"finding": claim.finding, "holder": claim.holder, "until": claim.until}
         return self._db.changed(mine, row) == 1
 
-    def standing(self, now: datetime) -> Mapping[FindingId, Claim]:
+    def active(self, now: datetime) -> Mapping[FindingId, FindingClaim]:
         """All that hold now."""
         rows = self._db.all(select(claims).where(claims.c.until > now))
         return {
-            row.finding: Claim(finding=row.finding, holder=row.holder, until=row.until)
+            row.finding: FindingClaim(finding=row.finding, holder=row.holder, until=row.until)
             for row in rows
         }
 
@@ -113,10 +113,10 @@ class SqlClaims:
         self._db.run(claims.delete().where(claims.c.holder == holder))
 
 
-class SqlApiKeys:
+class ApiKeyRepository:
     """Programs that may ask."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, key: ApiKey) -> None:
@@ -140,8 +140,8 @@ class SqlApiKeys:
 
     def revoke(self, key_id: str, now: datetime) -> bool:
         """False when there is none, or it is revoked already."""
-        standing = api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)
-        return self._db.changed(api_keys.update().where(*standing).values(revoked_at=now)) == 1
+        not_revoked = api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)
+        return self._db.changed(api_keys.update().where(*not_revoked).values(revoked_at=now)) == 1
 
     def all(self) -> Sequence[ApiKey]:
         """Newest first, revoked ones too."""
@@ -149,10 +149,10 @@ class SqlApiKeys:
         return [_key(row) for row in self._db.all(newest)]
 
 
-class SqlCasePhotos:
+class CasePhotoRepository:
     """Pictures that came with words from the ground."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, photo: CasePhoto) -> bool:
@@ -195,8 +195,8 @@ def _account(row: Row[Any]) -> Account:
     return Account(**{**row._asdict(), "duty": Duty(row.duty)})
 
 
-def _session(row: Row[Any]) -> Session:
-    return Session(**row._asdict())
+def _session(row: Row[Any]) -> LoginSession:
+    return LoginSession(**row._asdict())
 
 
 def _key(row: Row[Any]) -> ApiKey:

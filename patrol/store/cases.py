@@ -1,34 +1,167 @@
-"""The cases book: a case is one row that changes and a history that is only ever appended."""
+"""The parts of a case that lie in one column each: policy, a wish that waits, suspension, hold.
+
+The cases book: a case is one row that changes and a history that is only ever appended.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Column, Row, Select, bindparam, select, text
 
-from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
-from patrol.domain.ids import CameraId, CaseId
-from patrol.domain.levels import Level
-from patrol.domain.observation import Subject
-from patrol.store.case_json import (
-    hold_json,
-    hold_of,
-    policy_json,
-    policy_of,
-    request_json,
-    request_of,
-    suspension_json,
-    suspension_of,
+from patrol.domain.case import (
+    ApprovalKind,
+    ApprovalRequest,
+    Case,
+    CaseEntry,
+    CaseEvent,
+    CasePolicy,
+    CaseState,
+    LadderRung,
+    SendHold,
+    Suspension,
 )
-from patrol.store.db import Db, in_parts
+from patrol.domain.ids import CameraId, CaseId
+from patrol.domain.observation import Subject
+from patrol.domain.office_hours import OfficeHours
+from patrol.domain.priority import CaseLimits, Level
+from patrol.store.column_types import clean_text
+from patrol.store.events import CaseChanged
 from patrol.store.findings import box_json, box_of
-from patrol.store.news import CaseNews
-from patrol.store.tables import OPEN_CASE, case_entries, cases
-from patrol.store.types import clean_text
+from patrol.store.schema import OPEN_CASE, case_entries, cases
+from patrol.store.transaction import Transaction, in_batches
+
+Plain = Mapping[str, Any]
+
+
+def policy_json(policy: CasePolicy) -> Plain:
+    """As it lies in the column."""
+    limits = policy.limits
+    return {
+        "clocks_s": {
+            "acknowledge": limits.acknowledge.total_seconds(),
+            "arrive": _seconds(limits.arrive),
+            "feedback": _seconds(limits.feedback),
+            "close": limits.close.total_seconds(),
+        },
+        "ladder": [
+            {"grid": rung.grid, "person": rung.person, "after_s": rung.after_s}
+            for rung in policy.ladder
+        ],
+        "office": None if policy.office is None else _office_json(policy.office),
+        "silence_s": _seconds(policy.silence),
+    }
+
+
+def policy_of(plain: Plain) -> CasePolicy:
+    """And back; rows of before 0004 have no office hours."""
+    limits_s = plain["clocks_s"]
+    office = plain.get("office")
+    return CasePolicy(
+        limits=CaseLimits(
+            acknowledge=timedelta(seconds=limits_s["acknowledge"]),
+            arrive=_limit(limits_s["arrive"]),
+            feedback=_limit(limits_s["feedback"]),
+            close=timedelta(seconds=limits_s["close"]),
+        ),
+        ladder=tuple(LadderRung(**rung) for rung in plain["ladder"]),
+        office=None if office is None else _office_of(office),
+        silence=_limit(plain.get("silence_s")),
+    )
+
+
+def request_json(request: ApprovalRequest | None) -> Plain | None:
+    """As it lies in the column."""
+    if request is None:
+        return None
+    return {
+        "wish": request.kind,
+        "by": request.by,
+        "at": request.at.isoformat(),
+        "why": request.why,
+        "span_s": request.span_s,
+    }
+
+
+def request_of(plain: Plain | None) -> ApprovalRequest | None:
+    """And back."""
+    if plain is None:
+        return None
+    at = datetime.fromisoformat(plain["at"])
+    fields = {key: value for key, value in plain.items() if key != "wish"}
+    return ApprovalRequest(**{**fields, "kind": ApprovalKind(plain["wish"]), "at": at})
+
+
+def suspension_json(rest: Suspension | None) -> Plain | None:
+    """As it lies in the column."""
+    if rest is None:
+        return None
+    return {
+        "since": rest.since.isoformat(),
+        "ladder_left_s": rest.ladder_left_s,
+        "look": rest.recheck_planned,
+    }
+
+
+def suspension_of(plain: Plain | None) -> Suspension | None:
+    """And back."""
+    if plain is None:
+        return None
+    return Suspension(
+        since=datetime.fromisoformat(plain["since"]),
+        ladder_left_s=plain["ladder_left_s"],
+        recheck_planned=plain["look"],
+    )
+
+
+def hold_json(hold: SendHold | None) -> Plain | None:
+    """As it lies in the column."""
+    if hold is None:
+        return None
+    times = {"since": hold.since.isoformat(), "until": hold.until.isoformat()}
+    return {**asdict(hold), **times}
+
+
+def hold_of(plain: Plain | None) -> SendHold | None:
+    """And back."""
+    if plain is None:
+        return None
+    times = {name: datetime.fromisoformat(plain[name]) for name in ("since", "until")}
+    return SendHold(**{**plain, **times})
+
+
+def _office_json(office: OfficeHours) -> Plain:
+    return {
+        "zone": office.zone,
+        "spans": [[f"{a:%H:%M:%S}", f"{b:%H:%M:%S}"] for a, b in office.spans],
+        "weekdays": sorted(office.weekdays),
+        "days_off": sorted(day.isoformat() for day in office.days_off),
+        "days_on": sorted(day.isoformat() for day in office.days_on),
+    }
+
+
+def _office_of(plain: Plain) -> OfficeHours:
+    return OfficeHours(
+        zone=plain["zone"],
+        spans=tuple((time.fromisoformat(a), time.fromisoformat(b)) for a, b in plain["spans"]),
+        weekdays=frozenset(plain["weekdays"]),
+        days_off=frozenset(map(date.fromisoformat, plain["days_off"])),
+        days_on=frozenset(map(date.fromisoformat, plain["days_on"])),
+    )
+
+
+def _seconds(limit: timedelta | None) -> float | None:
+    return None if limit is None else limit.total_seconds()
+
+
+def _limit(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
-OPEN = text(f"({OPEN_CASE})")
+CASE_OPEN = text(f"({OPEN_CASE})")
 
 # Built once: building costs more than running them.
 _WRITE: Final = cases.update().where(cases.c.id == bindparam("this"))
@@ -41,7 +174,7 @@ _LAST_LINE: Final = (
 _ONE: Final = select(cases).where(cases.c.id == bindparam("this"))
 _OPEN_LIKE: Final = (
     select(cases)
-    .where(cases.c.camera == bindparam("on"), cases.c.category == bindparam("like"), OPEN)
+    .where(cases.c.camera == bindparam("on"), cases.c.category == bindparam("like"), CASE_OPEN)
     .order_by(cases.c.dispatched_at, cases.c.id)
     .limit(1)
 )
@@ -58,26 +191,26 @@ def _due_by(clock: Column[datetime]) -> Select[Any]:
 
 
 _LADDER_DUE: Final = _due_by(cases.c.ladder_due_at)
-_LOOK_DUE: Final = _due_by(cases.c.look_due_at)
+_RECHECK_DUE: Final = _due_by(cases.c.look_due_at)
 _HOLD_DUE: Final = _due_by(cases.c.hold_until)
 
 
-class SqlCases:
+class CaseRepository:
     """Cases with their histories."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, case: Case) -> None:
         """Append, entries included. Raises ValueError when the id exists."""
-        if not self._db.add_if_new(cases, _row(case), "id"):
+        if not self._db.add_if_new(cases, _case_row(case), "id"):
             raise ValueError(f"case {case.id} exists")
         self._append(case, 0)
-        self._db.tell(CaseNews(None, case))
+        self._db.tell(CaseChanged(None, case))
 
     def get(self, case_id: CaseId) -> Case:
         """Locked for this unit of work where the database can. Raises KeyError."""
-        found = _read(self._db, self._db.locked(_ONE), {"this": case_id})
+        found = _read_cases(self._db, self._db.locked(_ONE), {"this": case_id})
         if not found:
             raise KeyError(case_id)
         return found[0]
@@ -88,17 +221,17 @@ class SqlCases:
         Raises ValueError when the stored history is not the beginning of this one.
         """
         before = self.get(case.id) if self._db.on_news else None
-        if self._db.changed(_WRITE, {**_row(case), "this": case.id}) == 0:
+        if self._db.changed(_WRITE, {**_case_row(case), "this": case.id}) == 0:
             raise KeyError(case.id)
         self._append(case, self._known(case))
-        self._db.tell(CaseNews(before, case))
+        self._db.tell(CaseChanged(before, case))
 
     def _known(self, case: Case) -> int:
         """How many lines of its history are stored; they must be its first ones."""
         last = self._db.first(_LAST_LINE, {"this": case.id})
         if last is None:
             return 0
-        if last.place >= len(case.entries) or not _same(last, case.entries[last.place]):
+        if last.place >= len(case.entries) or not _is_same_entry(last, case.entries[last.place]):
             raise ValueError(f"case {case.id}: its history was changed; it is only appended to")
         return int(last.place) + 1
 
@@ -112,29 +245,31 @@ class SqlCases:
     def open_like(self, camera: CameraId, category: str) -> Case | None:
         """An open case of this camera and category."""
         alike = {"on": camera, "like": category}
-        return next(iter(_read(self._db, self._db.locked(_OPEN_LIKE), alike)), None)
+        return next(iter(_read_cases(self._db, self._db.locked(_OPEN_LIKE), alike)), None)
 
     def list(self, *, open_only: bool = False, limit: int = 1000) -> Sequence[Case]:
         """Newest first."""
         newest = select(cases).order_by(cases.c.dispatched_at.desc(), cases.c.id.desc())
-        return _read(self._db, (newest.where(OPEN) if open_only else newest).limit(limit))
+        return _read_cases(
+            self._db, (newest.where(CASE_OPEN) if open_only else newest).limit(limit)
+        )
 
     def dispatched_between(self, start: datetime, end: datetime) -> Sequence[Case]:
         """Dispatched from `start` until before `end`, oldest first."""
         then = cases.c.dispatched_at >= start, cases.c.dispatched_at < end
         oldest = select(cases).where(*then).order_by(cases.c.dispatched_at, cases.c.id)
-        return _read(self._db, oldest)
+        return _read_cases(self._db, oldest)
 
-    def ladder_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
+    def escalation_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose `ladder_due_at` has come, oldest first.
 
         Locked like `get`; one that somebody else is moving just now is left for the next ring.
         """
         return self._due(_LADDER_DUE, now, limit)
 
-    def look_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
+    def recheck_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose `look_due_at` has come, oldest first; locked as in `ladder_due`."""
-        return self._due(_LOOK_DUE, now, limit)
+        return self._due(_RECHECK_DUE, now, limit)
 
     def hold_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose hold is to be looked at again, oldest first; locked as in `ladder_due`."""
@@ -142,19 +277,21 @@ class SqlCases:
 
     def _due(self, due: Select[Any], now: datetime, limit: int) -> Sequence[Case]:
         unlocked = self._db.locked(due, skip_locked=True)
-        return _read(self._db, unlocked, {"now": now, "most": limit})
+        return _read_cases(self._db, unlocked, {"now": now, "most": limit})
 
 
-def _read(db: Db, statement: Select[Any], values: Mapping[str, Any] | None = None) -> list[Case]:
+def _read_cases(
+    db: Transaction, statement: Select[Any], values: Mapping[str, Any] | None = None
+) -> list[Case]:
     rows = db.all(statement, values)
     histories: defaultdict[str, list[CaseEntry]] = defaultdict(list)
-    for part in in_parts(row.id for row in rows):
-        for line in db.all(_HISTORIES, {"these": part}):
-            histories[line.case].append(entry_of(line))
-    return [_case(row, tuple(histories[row.id])) for row in rows]
+    for batch in in_batches(row.id for row in rows):
+        for line in db.all(_HISTORIES, {"these": batch}):
+            histories[line.case].append(entry_from_row(line))
+    return [_case_from_row(row, tuple(histories[row.id])) for row in rows]
 
 
-def _row(case: Case) -> Mapping[str, Any]:
+def _case_row(case: Case) -> Mapping[str, Any]:
     return {
         "id": case.id,
         "finding": case.finding,
@@ -176,8 +313,8 @@ def _row(case: Case) -> Mapping[str, Any]:
         "state": case.state,
         "rung": case.rung,
         "ladder_due_at": case.ladder_due_at,
-        "look_due_at": case.look_due_at,
-        "looks": case.looks,
+        "look_due_at": case.recheck_due_at,
+        "looks": case.recheck_count,
         "revision": case.revision,
         "times": case.count,
         "request": request_json(case.request),
@@ -187,7 +324,7 @@ def _row(case: Case) -> Mapping[str, Any]:
     }
 
 
-def _case(row: Row[Any], entries: tuple[CaseEntry, ...]) -> Case:
+def _case_from_row(row: Row[Any], entries: tuple[CaseEntry, ...]) -> Case:
     return Case(
         id=row.id,
         finding=row.finding,
@@ -209,8 +346,8 @@ def _case(row: Row[Any], entries: tuple[CaseEntry, ...]) -> Case:
         state=CaseState(row.state),
         rung=row.rung,
         ladder_due_at=row.ladder_due_at,
-        look_due_at=row.look_due_at,
-        looks=row.looks,
+        recheck_due_at=row.look_due_at,
+        recheck_count=row.looks,
         revision=row.revision,
         count=row.times,
         request=request_of(row.request),
@@ -230,7 +367,7 @@ def _entry_row(entry: CaseEntry) -> Mapping[str, Any]:
     }
 
 
-def entry_of(row: Row[Any]) -> CaseEntry:
+def entry_from_row(row: Row[Any]) -> CaseEntry:
     """A row of the history as the noun."""
     return CaseEntry(
         at=row.at,
@@ -241,7 +378,7 @@ def entry_of(row: Row[Any]) -> CaseEntry:
     )
 
 
-def _same(row: Row[Any], entry: CaseEntry) -> bool:
+def _is_same_entry(row: Row[Any], entry: CaseEntry) -> bool:
     cleaned = clean_text(entry.by), clean_text(entry.note)
     stored = row.at, row.what, row.state, row.by, row.note
     return stored == (entry.at, entry.what, entry.state, *cleaned)

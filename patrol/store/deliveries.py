@@ -1,4 +1,4 @@
-"""Deliveries as rows. See patrol.domain.delivery for what they mean.
+"""Deliveries as rows. See patrol.domain.outbox for what they mean.
 
 Two leasers never get the same row: SQLite has one writer, PostgreSQL skips locked rows.
 """
@@ -10,10 +10,10 @@ from typing import Any, Final
 from sqlalchemy import Column, Index, Integer, LargeBinary, Row, Table, Text, func, or_, select
 from sqlalchemy import text as sql_text
 
-from patrol.domain.delivery import Delivery, Fate
-from patrol.store.db import Db
-from patrol.store.tables import metadata, numbered, where
-from patrol.store.types import UtcTime, Words
+from patrol.domain.outbox import Delivery, DeliveryOutcome
+from patrol.store.column_types import CleanText, UtcTime
+from patrol.store.schema import metadata, numbered, where
+from patrol.store.transaction import Transaction
 
 _WAITING: Final = "fate = 'waiting'"
 deliveries = Table(
@@ -30,7 +30,7 @@ deliveries = Table(
     Column("case", Text),
     Column("tries", Integer, nullable=False),
     Column("fate", Text, nullable=False),
-    Column("problem", Words, nullable=False),
+    Column("problem", CleanText, nullable=False),
     Column("ended_at", UtcTime),
     Column("lease_holder", Text),
     Column("lease_until", UtcTime),
@@ -43,15 +43,15 @@ _IS_WAITING = sql_text(f"(deliveries.{_WAITING})")
 _FREE: Final = {"lease_holder": None, "lease_until": None}
 
 
-class SqlDeliveries:
+class DeliveryRepository:
     """Queued in the transaction that made the news; leased, tried, settled afterwards."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, delivery: Delivery) -> bool:
         """Queue it; False when this target has the key already."""
-        return self._db.add_if_new(deliveries, _row(delivery), "target", "key")
+        return self._db.add_if_new(deliveries, _delivery_row(delivery), "target", "key")
 
     def lease(
         self, target: str, *, holder: str, now: datetime, lease_s: float, limit: int
@@ -67,7 +67,7 @@ class SqlDeliveries:
         self._db.run(mine.values(lease_holder=holder, lease_until=until))
         return [_delivery(row) for row in rows]
 
-    def settle(self, delivery: Delivery) -> None:
+    def save_result(self, delivery: Delivery) -> None:
         """Write what became of it, and give the lease back."""
         one = deliveries.update().where(
             deliveries.c.target == delivery.target, deliveries.c.key == delivery.key
@@ -75,7 +75,7 @@ class SqlDeliveries:
         self._db.run(
             one.values(
                 tries=delivery.tries,
-                fate=delivery.fate,
+                fate=delivery.outcome,
                 problem=delivery.problem,
                 due_at=delivery.due_at,
                 ended_at=delivery.ended_at,
@@ -92,7 +92,7 @@ class SqlDeliveries:
 
     def dead(self, *, limit: int = 100) -> Sequence[Delivery]:
         """Those given up, newest first."""
-        given_up = select(deliveries).where(deliveries.c.fate == Fate.DEAD)
+        given_up = select(deliveries).where(deliveries.c.fate == DeliveryOutcome.DEAD)
         newest = given_up.order_by(deliveries.c.ended_at.desc(), deliveries.c.number.desc())
         return [_delivery(row) for row in self._db.all(newest.limit(limit))]
 
@@ -101,10 +101,15 @@ class SqlDeliveries:
         one = deliveries.update().where(
             deliveries.c.target == target,
             deliveries.c.key == key,
-            deliveries.c.fate == Fate.DEAD,
+            deliveries.c.fate == DeliveryOutcome.DEAD,
         )
         again = one.values(
-            fate=Fate.WAITING, tries=0, due_at=now, ended_at=None, expires_at=None, **_FREE
+            fate=DeliveryOutcome.WAITING,
+            tries=0,
+            due_at=now,
+            ended_at=None,
+            expires_at=None,
+            **_FREE,
         )
         return self._db.changed(again) == 1
 
@@ -113,10 +118,15 @@ class SqlDeliveries:
         return self._db.changed(deliveries.delete().where(deliveries.c.ended_at < before))
 
 
-def _row(delivery: Delivery) -> Mapping[str, Any]:
-    return {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__}
+def _delivery_row(delivery: Delivery) -> Mapping[str, Any]:
+    fields = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__}
+    fields["fate"] = fields.pop("outcome")  # the column's name of old
+    return fields
 
 
 def _delivery(row: Row[Any]) -> Delivery:
-    fields = {name: getattr(row, name) for name in Delivery.__dataclass_fields__}
-    return Delivery(**{**fields, "payload": bytes(row.payload), "fate": Fate(row.fate)})
+    fields = {
+        name: getattr(row, name) for name in Delivery.__dataclass_fields__ if name != "outcome"
+    }
+    outcome = DeliveryOutcome(row.fate)
+    return Delivery(**{**fields, "payload": bytes(row.payload), "outcome": outcome})

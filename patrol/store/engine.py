@@ -5,27 +5,115 @@ IMMEDIATE, so that two processes (`patrol run`, `patrol confirm`) queue at the d
 failing at the first write; `synchronous=FULL`, so that what was committed survives a power cut — a
 confirmed decision must, and one fsync per visit is what that costs (docs/adr, store).
 PostgreSQL: psycopg 3, UTC sessions, every wait limited.
+
+Strangers' errors become ours, once, in one redacted line, with whose move it is.
+
+StoreFull          -> free some disk; the round resumes
+StoreUnavailable   -> the database's keeper; we retry with back-off
+└── StoreOutdated  -> run `patrol db upgrade`; no retry helps
+ValueError, RuntimeError -> a mistake in our own code
 """
 
+import shutil
 import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from patrol.store.errors import StoreUnavailable, redacted, translated
-from patrol.store.types import dump_json
+from patrol.store.column_types import dump_json
+
+_SQLITE_FULL: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,  # a quota or a size limit instead of ENOSPC
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    }
+)
+_USAGE_ERRORS: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
+_DRIVER_ERRORS: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
+_PG_FULL: Final = frozenset({"53100"})  # disk_full
+_NEARLY_FULL_BYTES: Final = 1 << 20  # less free than this: files cannot be opened either
+
+
+class StoreFull(Exception):
+    """The database cannot write (disk full). Stops the round, which resumes."""
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached; retried with back-off."""
+
+
+class StoreOutdated(StoreUnavailable):
+    """The database's tables are not the ones this version knows."""
+
+
+def redacted_url(url: URL) -> str:
+    """The database as logs may name it: no password, no query (both can hold secrets)."""
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{url.database or ''}"
+    user = f"{url.username}@" if url.username else ""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.get_backend_name()}://{user}{url.host or ''}{port}/{url.database or ''}"
+
+
+def translate_error(error: exc.SQLAlchemyError | OSError, url: URL) -> Exception:
+    """Our error for theirs; the caller raises it `from` the original."""
+    original = getattr(error, "orig", None) or error
+    line = _one_line(original, url)
+    if _is_full(original, url):
+        return StoreFull(f"{redacted_url(url)}: no space left to write: {line}")
+    if isinstance(error, exc.IntegrityError):
+        return ValueError(f"the books would not hold: {line}")
+    if _is_read_only_unit(original):
+        return RuntimeError(f"this unit of work only reads: {line}")
+    if isinstance(original, ValueError):  # a value that its column refuses
+        return ValueError(line)
+    if isinstance(error, _USAGE_ERRORS) or not isinstance(error, _DRIVER_ERRORS):
+        return RuntimeError(f"{redacted_url(url)}: {line}")
+    return StoreUnavailable(f"{redacted_url(url)}: {line}")
+
+
+def _one_line(error: BaseException, url: URL) -> str:
+    line = " ".join(str(error).split()) or type(error).__name__
+    secrets = [url.password, *(v for v in url.query.values() if isinstance(v, str))]
+    for secret in filter(None, secrets):
+        line = line.replace(str(secret), "…")
+    return line
+
+
+def _is_full(error: BaseException, url: URL) -> bool:
+    if getattr(error, "sqlstate", None) in _PG_FULL:
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in _SQLITE_FULL:
+        return True
+    if code is None or code & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+        return False
+    folder = Path(url.database or ".").resolve().parent
+    return folder.is_dir() and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES
+
+
+def _is_read_only_unit(error: BaseException) -> bool:
+    """Our own begin_read, not a read-only file: that one says so on opening (engine.py)."""
+    if getattr(error, "sqlstate", None) == "25006":  # read_only_sql_transaction
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_READONLY
+
 
 READ_ONLY: Final = "patrol_read_only"  # what a pooled SQLite connection was last told
 _COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
-BUSY_S: Final = 10.0  # how long a writer queues before it says that the database is busy
-CONNECT_S: Final = 5
+BUSY_TIMEOUT_S: Final = 10.0  # how long a writer queues before it says that the database is busy
+CONNECT_TIMEOUT_S: Final = 5
 # A round's recorder, relay, inbox, ladder, console: each a thread, each at most one unit at a time.
-CONNECTIONS: Final = 5
-MORE_CONNECTIONS: Final = 15
+POOL_SIZE: Final = 5
+POOL_OVERFLOW: Final = 15
 _LIMIT_WAL_BYTES: Final = 64 * 1024 * 1024  # a reader that stayed long leaves no huge file behind
 _CACHE_KIB: Final = 8 * 1024
 
@@ -64,7 +152,7 @@ def _translate(url: URL, context: ExceptionContext) -> BaseException | None:
     """
     theirs = context.sqlalchemy_exception or context.original_exception
     if isinstance(theirs, SQLAlchemyError | OSError) and not context.is_pre_ping:
-        return translated(theirs, url)
+        return translate_error(theirs, url)
     return None
 
 
@@ -74,21 +162,21 @@ def _sqlite_engine(url: URL, *, durable: bool) -> Engine:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise translated(error, url) from error
+        raise translate_error(error, url) from error
     engine = create_engine(
         url,
         json_serializer=dump_json,
         execution_options=_COUNTED,
-        connect_args={"timeout": BUSY_S, "check_same_thread": False},
-        pool_size=CONNECTIONS,
-        max_overflow=MORE_CONNECTIONS,
-        pool_timeout=BUSY_S,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=BUSY_TIMEOUT_S,
     )
-    event.listen(engine, "connect", partial(_set_up_sqlite, "FULL" if durable else "OFF"))
+    event.listen(engine, "connect", partial(_configure_sqlite, "FULL" if durable else "OFF"))
     return engine
 
 
-def _set_up_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
+def _configure_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
     for pragma in (
         "journal_mode=WAL",
@@ -112,21 +200,23 @@ def _begin_sqlite(connection: Connection, *, read_only: bool) -> None:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    limits = f"-c timezone=UTC -c lock_timeout={int(BUSY_S * 1000)}"
+    limits = f"-c timezone=UTC -c lock_timeout={int(BUSY_TIMEOUT_S * 1000)}"
     try:
         engine = create_engine(
             url,
             json_serializer=dump_json,
             execution_options=_COUNTED,
-            connect_args=_unless_given(url, {"connect_timeout": CONNECT_S, "options": limits}),
-            pool_size=CONNECTIONS,
-            max_overflow=MORE_CONNECTIONS,
-            pool_timeout=BUSY_S,
+            connect_args=_unless_given(
+                url, {"connect_timeout": CONNECT_TIMEOUT_S, "options": limits}
+            ),
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=BUSY_TIMEOUT_S,
             pool_pre_ping=True,
         )
     except ImportError:
         raise StoreUnavailable(
-            f"{redacted(url)}: the PostgreSQL driver is missing; pip install 'patrol[postgres]'"
+            f"{redacted_url(url)}: the PostgreSQL driver is missing; pip install 'patrol[postgres]'"
         ) from None
     return engine
 
@@ -150,8 +240,8 @@ def connect(engine: Engine, *, read_only: bool = False) -> Connection:
         if connection is not None:
             connection.close()
         if isinstance(error, sqlite3.Error):
-            raise translated(OperationalError("BEGIN", None, error), engine.url) from error
+            raise translate_error(OperationalError("BEGIN", None, error), engine.url) from error
         if isinstance(error, SQLAlchemyError):  # the pool's own: too many at once
-            raise translated(error, engine.url) from error
+            raise translate_error(error, engine.url) from error
         raise
     return connection

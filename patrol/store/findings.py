@@ -6,22 +6,24 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, select, text
 
-from patrol.domain.finding import Finding, FindingState, Origin, SecondSight
+from patrol.domain.finding import Finding, FindingRecheck, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId
-from patrol.domain.levels import Level
 from patrol.domain.observation import Box, Observation, Subject
-from patrol.domain.ranking import NO_PERSON, TrackRecord
+from patrol.domain.priority import Level
+from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import VisitOutcome
-from patrol.store.db import Db
-from patrol.store.news import FindingNews
-from patrol.store.tables import WAITING_FINDING, findings, observations, visits
+from patrol.store.events import FindingChanged
+from patrol.store.schema import WAITING_FINDING, findings, observations, visits
+from patrol.store.transaction import Transaction
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
-WAITING = text(f"({WAITING_FINDING})")
+FINDING_WAITING = text(f"({WAITING_FINDING})")
 Kinds = frozenset[tuple[str, str]]
-RIGHT: Final = (FindingState.CONFIRMED, FindingState.MERGED)
-_STEP: Final = timedelta(hours=6)  # our own clock may have been set back between visit and picture
-_LAST_LOOKS: Final = (
+REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)
+_CLOCK_STEP: Final = timedelta(
+    hours=6
+)  # our own clock may have been set back between visit and picture
+_LAST_VISITS: Final = (
     select(visits.c.round, visits.c.started_at)
     .where(
         visits.c.camera == bindparam("of_camera"),
@@ -42,35 +44,35 @@ _OPEN_LIKE: Final = (
         findings.c.camera == bindparam("on"),
         findings.c.category == bindparam("like"),
         findings.c.origin == Origin.MACHINE,
-        WAITING,
+        FINDING_WAITING,
     )
     .order_by(findings.c.found_at, findings.c.id)
     .limit(1)
 )
 
 
-class SqlFindings:
+class FindingRepository:
     """Observations and the findings made of them."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
-    def observe(self, seen: Iterable[Observation]) -> None:
+    def add_observations(self, new_observations: Iterable[Observation]) -> None:
         """Append."""
-        self._db.add(observations, [_observation_row(one) for one in seen])
+        self._db.add(observations, [_observation_row(one) for one in new_observations])
 
     def recent_kinds(self, camera: CameraId, *, visits: int) -> Sequence[Kinds]:
         """(kind, zone) seen at each of the camera's last `visits` recorded visits, newest first."""
-        looks = self._db.run(_LAST_LOOKS, {"of_camera": camera, "how_many": visits}).all()
-        if not looks:
+        last_visits = self._db.run(_LAST_VISITS, {"of_camera": camera, "how_many": visits}).all()
+        if not last_visits:
             return []
-        since = min(look.started_at for look in looks) - _STEP
+        since = min(visit.started_at for visit in last_visits) - _CLOCK_STEP
         seen = self._db.run(_SEEN_SINCE, {"of_camera": camera, "since": since})
-        kinds: list[set[tuple[str, str]]] = [set() for _ in looks]
+        kinds: list[set[tuple[str, str]]] = [set() for _ in last_visits]
         for one in seen:
-            place = _look_of(one, looks)
-            if place is not None:
-                kinds[place].add((one.kind, one.zone))
+            index = _visit_index(one, last_visits)
+            if index is not None:
+                kinds[index].add((one.kind, one.zone))
         return [frozenset(kind) for kind in kinds]
 
     def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
@@ -85,7 +87,9 @@ class SqlFindings:
         mine = select(observations).where(o.camera == camera, o.at >= since, o.kind == kind)
         return [_observation(row) for row in self._db.all(mine.order_by(o.at, o.number))]
 
-    def track_records(self, since: datetime) -> Mapping[tuple[CameraId, Subject], TrackRecord]:
+    def track_records(
+        self, since: datetime
+    ) -> Mapping[tuple[CameraId, Subject], CameraTrackRecord]:
         """How people decided each camera's leads found from `since` on; machines' do not count.
 
         Leads that the machine did not propose (Origin) say nothing about it: they count as a look
@@ -93,22 +97,22 @@ class SqlFindings:
         """
         f = findings.c
         machines = f.origin == Origin.MACHINE
-        right = func.sum(case((machines & f.state.in_(RIGHT), 1), else_=0))
-        judged = func.sum(case((machines, 1), else_=0))
-        decided = f.found_at >= since, f.state.in_((*RIGHT, FindingState.DISMISSED))
+        real_count = func.sum(case((machines & f.state.in_(REAL_STATES), 1), else_=0))
+        machine_count = func.sum(case((machines, 1), else_=0))
+        decided = f.found_at >= since, f.state.in_((*REAL_STATES, FindingState.DISMISSED))
         grouped = (
             select(
                 f.camera,
                 f.subject,
-                right.label("confirmed"),
-                judged.label("decided"),
+                real_count.label("confirmed"),
+                machine_count.label("decided"),
                 func.max(f.decided_at).label("last_at"),
             )
-            .where(*decided, f.decided_by.not_in(sorted(NO_PERSON)))
+            .where(*decided, f.decided_by.not_in(sorted(MACHINE_ACTORS)))
             .group_by(f.camera, f.subject)
         )
         return {
-            (row.camera, Subject(row.subject)): TrackRecord(
+            (row.camera, Subject(row.subject)): CameraTrackRecord(
                 confirmed=int(row.confirmed), decided=int(row.decided), last_at=row.last_at
             )
             for row in self._db.all(grouped)
@@ -116,28 +120,28 @@ class SqlFindings:
 
     def add(self, finding: Finding) -> None:
         """Append."""
-        if not self._db.add_if_new(findings, _row(finding), "id"):
+        if not self._db.add_if_new(findings, _finding_row(finding), "id"):
             raise ValueError(f"finding {finding.id} exists")
-        self._db.tell(FindingNews(None, finding))
+        self._db.tell(FindingChanged(None, finding))
 
     def get(self, finding_id: FindingId) -> Finding:
         """Locked for this unit of work where the database can. Raises KeyError."""
         row = self._db.first(self._db.locked(_ONE), {"this": finding_id})
         if row is None:
             raise KeyError(finding_id)
-        return finding_of(row)
+        return finding_from_row(row)
 
     def put(self, finding: Finding) -> None:
         """Write its changed fields."""
         before = self.get(finding.id) if self._db.on_news else None
-        if self._db.changed(_WRITE, {**_row(finding), "this": finding.id}) == 0:
+        if self._db.changed(_WRITE, {**_finding_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
-        self._db.tell(FindingNews(before, finding))
+        self._db.tell(FindingChanged(before, finding))
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """A finding of the machine's, of this camera and category, that still waits."""
         row = self._db.first(self._db.locked(_OPEN_LIKE), {"on": camera, "like": category})
-        return None if row is None else finding_of(row)
+        return None if row is None else finding_from_row(row)
 
     def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
         """All that wait for a person, worst first: level, score, oldest."""
@@ -147,38 +151,38 @@ class SqlFindings:
             findings.c.found_at,
             findings.c.id,
         )
-        waiting = select(findings).where(WAITING).order_by(*worst_first).limit(limit)
-        return [finding_of(row) for row in self._db.all(waiting)]
+        waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first).limit(limit)
+        return [finding_from_row(row) for row in self._db.all(waiting)]
 
     def of_round(self, round_id: RoundId) -> Sequence[Finding]:
         """All, decided or not."""
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
-        return [finding_of(row) for row in rows]
+        return [finding_from_row(row) for row in rows]
 
-    def doubted(self, *, limit: int = 100) -> Sequence[Finding]:
+    def unsure_without_recheck(self, *, limit: int = 100) -> Sequence[Finding]:
         """Somebody was unsure of them, and nobody looked again yet; the oldest doubt first."""
         f = findings.c
-        unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), WAITING
+        unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), FINDING_WAITING
         oldest = select(findings).where(*unseen).order_by(f.decided_at, f.id).limit(limit)
-        return [finding_of(row) for row in self._db.all(oldest)]
+        return [finding_from_row(row) for row in self._db.all(oldest)]
 
     def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
         """The machine's, confirmed by a person from `since` on; newest first."""
         f = findings.c
         real = f.state == FindingState.CONFIRMED, f.origin == Origin.MACHINE
-        people = f.found_at >= since, f.decided_by.not_in(sorted(NO_PERSON))
+        people = f.found_at >= since, f.decided_by.not_in(sorted(MACHINE_ACTORS))
         newest = select(findings).where(*real, *people).order_by(f.found_at.desc(), f.id)
-        return [finding_of(row) for row in self._db.all(newest.limit(limit))]
+        return [finding_from_row(row) for row in self._db.all(newest.limit(limit))]
 
 
-def _look_of(observation: Row[Any], looks: Sequence[Row[Any]]) -> int | None:
+def _visit_index(observation: Row[Any], last_visits: Sequence[Row[Any]]) -> int | None:
     """Which of the looks, newest first, made the observation: by round, else by the time of it."""
-    for place, look in enumerate(looks):
-        if observation.round != look.round:
+    for index, visit in enumerate(last_visits):
+        if observation.round != visit.round:
             continue
-        if observation.round is not None or look.started_at <= observation.at:
-            return place
+        if observation.round is not None or visit.started_at <= observation.at:
+            return index
     return None
 
 
@@ -231,7 +235,7 @@ def box_of(value: Sequence[float] | None) -> Box | None:
     return (x, y, width, height)
 
 
-def _row(finding: Finding) -> Mapping[str, Any]:
+def _finding_row(finding: Finding) -> Mapping[str, Any]:
     return {
         "id": finding.id,
         "camera": finding.camera,
@@ -255,13 +259,13 @@ def _row(finding: Finding) -> Mapping[str, Any]:
         "reason": finding.reason,
         "case": finding.case,
         "origin": finding.origin,
-        "again_at": finding.again and finding.again.at,
-        "again_why": finding.again.why if finding.again else "",
-        "again_picture": finding.again and finding.again.picture,
+        "again_at": finding.recheck and finding.recheck.at,
+        "again_why": finding.recheck.why if finding.recheck else "",
+        "again_picture": finding.recheck and finding.recheck.picture,
     }
 
 
-def finding_of(row: Row[Any]) -> Finding:
+def finding_from_row(row: Row[Any]) -> Finding:
     """A row as the noun."""
     return Finding(
         id=row.id,
@@ -286,11 +290,11 @@ def finding_of(row: Row[Any]) -> Finding:
         reason=row.reason,
         case=row.case,
         origin=Origin(row.origin),
-        again=_again(row),
+        recheck=_recheck_from_row(row),
     )
 
 
-def _again(row: Row[Any]) -> SecondSight | None:
+def _recheck_from_row(row: Row[Any]) -> FindingRecheck | None:
     if row.again_at is None:
         return None
-    return SecondSight(at=row.again_at, why=row.again_why, picture=row.again_picture)
+    return FindingRecheck(at=row.again_at, why=row.again_why, picture=row.again_picture)

@@ -6,56 +6,63 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, select
 
-from patrol.domain.health import Story
+from patrol.domain.health import CameraHealth
 from patrol.domain.ids import CameraId
-from patrol.store.db import Db
-from patrol.store.desk_tables import health, health_changes
+from patrol.store.schema_people import health, health_changes
+from patrol.store.transaction import Transaction
 
 _OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
 
 
-class SqlHealth:
+class HealthRepository:
     """What is known of each camera, for change-only notices."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
         """(state, since, why), or None before the first visit."""
-        story = self.story(camera)
-        return None if story is None else (story.state, story.since, story.why)
+        current = self.current(camera)
+        return None if current is None else (current.state, current.since, current.why)
 
     def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
         """Replace, as told; the change is kept in the camera's history."""
-        self.put_story(camera, Story(state=state, since=since, why=why, told=state), changed=True)
+        self.save(
+            camera, CameraHealth(state=state, since=since, why=why, announced=state), changed=True
+        )
 
     def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
         """What `get` answers, for every camera that has one."""
-        return {camera: (s.state, s.since, s.why) for camera, s in self.stories().items()}
+        return {camera: (s.state, s.since, s.why) for camera, s in self.current_by_camera().items()}
 
-    def story(self, camera: CameraId) -> Story | None:
+    def current(self, camera: CameraId) -> CameraHealth | None:
         """All that is known, or None before the first visit."""
         row = self._db.first(_OF_CAMERA, {"this": camera})
-        return None if row is None else _story(row)
+        return None if row is None else _camera_health(row)
 
-    def put_story(self, camera: CameraId, story: Story, *, changed: bool) -> None:
+    def save(self, camera: CameraId, current: CameraHealth, *, changed: bool) -> None:
         """Replace; `changed`: state or reason differ, which is kept in the camera's history."""
-        brief = {"camera": camera, "state": story.state, "since": story.since, "why": story.why}
+        brief = {
+            "camera": camera,
+            "state": current.state,
+            "since": current.since,
+            "why": current.why,
+        }
         row = {
             **brief,
-            "told": story.told,
-            "failures": story.failures,
-            "failing_since": story.failing_since,
-            "grade": story.grade,
+            "told": current.announced,
+            "failures": current.failures,
+            "failing_since": current.failing_since,
+            "grade": current.grade,
         }
         self._db.put(health, row, "camera")
         if changed:
             self._db.add(health_changes, [brief])
 
-    def stories(self) -> Mapping[CameraId, Story]:
+    def current_by_camera(self) -> Mapping[CameraId, CameraHealth]:
         """What `story` answers, for every camera that has one."""
         rows = self._db.all(select(health).order_by(health.c.camera))
-        return {row.camera: _story(row) for row in rows}
+        return {row.camera: _camera_health(row) for row in rows}
 
     def history(self, camera: CameraId, *, limit: int = 20) -> Sequence[tuple[str, datetime, str]]:
         """(state, since, why) of its changes, newest first."""
@@ -64,12 +71,12 @@ class SqlHealth:
         return [(row.state, row.since, row.why) for row in newest]
 
 
-def _story(row: Row[Any]) -> Story:
-    return Story(
+def _camera_health(row: Row[Any]) -> CameraHealth:
+    return CameraHealth(
         state=row.state,
         since=row.since,
         why=row.why,
-        told=row.told,
+        announced=row.told,
         failures=row.failures,
         failing_since=row.failing_since,
         grade=row.grade,

@@ -25,34 +25,34 @@ from sqlalchemy import (
 )
 
 from patrol.domain.ids import CaseId, MessageKey
-from patrol.domain.levels import IN_OFFICE_HOURS
-from patrol.domain.message import (
+from patrol.domain.outbox import (
     CANARY_TOPIC,
-    MOVES,
-    STAMPS,
+    EVENT_TIME_FIELDS,
+    MESSAGE_TRANSITIONS,
     DeliveryEvent,
     DeliveryState,
     OutboxMessage,
 )
-from patrol.store.db import Db, in_parts
-from patrol.store.desk_tables import UNSENT, outbox
-from patrol.store.tables import OPEN_CASE, cases
-from patrol.store.types import UtcTime
+from patrol.domain.priority import OFFICE_HOURS_LEVELS
+from patrol.store.column_types import UtcTime
+from patrol.store.schema import OPEN_CASE, cases
+from patrol.store.schema_people import UNSENT, outbox
+from patrol.store.transaction import Transaction, in_batches
 
 # Written out as text for the partial indexes: of a Boolean column SQLAlchemy makes `(…) = 1` on
 # SQLite, which no partial index answers.
 QUEUED = text(f"(outbox.{UNSENT})")
 _LEASE_LOCK: Final = 0x7061_7472_6F6C  # "patrol": the number of the advisory lock
-_FAR: Final = timedelta(minutes=10)  # no lease of ours is longer
+_MAX_LEASE: Final = timedelta(minutes=10)  # no lease of ours is longer
 _earlier = outbox.alias("earlier")
 _EARLIER_QUEUED = text(f"(earlier.{UNSENT})")
 _FREE = {"lease_holder": None, "lease_until": None}
-_TIMES: Final = ("tried_at", *STAMPS.values())
+_TIMES: Final = ("tried_at", *EVENT_TIME_FIELDS.values())
 _THESE: Final[BindParameter[Any]] = bindparam("these", expanding=True)
 _NOW: Final = bindparam("now", type_=UtcTime)
 _UNSENT: Final = select(func.count()).select_from(outbox).where(QUEUED)
 _OF_CASE: Final = select(outbox).where(outbox.c.case == bindparam("this")).order_by(outbox.c.number)
-_TAKE: Final = (
+_LEASE: Final = (
     outbox.update()
     .where(outbox.c.number.in_(_THESE))
     .values(
@@ -67,7 +67,7 @@ _RELEASE: Final = outbox.update().where(outbox.c.key.in_(_THESE), QUEUED).values
 def _free_rows() -> Select[Any]:
     """What nobody holds, unless an earlier message of its topic is in other hands."""
     far, until = bindparam("far", type_=UtcTime), outbox.c.lease_until
-    in_other_hands = exists().where(
+    leased_by_other = exists().where(
         _earlier.c.topic == outbox.c.topic,
         _earlier.c.number < outbox.c.number,
         _EARLIER_QUEUED,
@@ -76,33 +76,35 @@ def _free_rows() -> Select[Any]:
         _earlier.c.lease_holder != bindparam("holder"),
     )
     free = or_(until.is_(None), until <= _NOW, until > far)
-    found = select(outbox).where(QUEUED, free, ~in_other_hands)
+    found = select(outbox).where(QUEUED, free, ~leased_by_other)
     return found.order_by(outbox.c.number).limit(bindparam("most"))
 
 
-def _marking(event: DeliveryEvent) -> Update:
+def _event_update(event: DeliveryEvent) -> Update:
     """Every row that may move by the event does, the others stay as they are."""
-    moves = {before: after for (before, what), after in MOVES.items() if what is event}
+    moves = {
+        before: after for (before, what), after in MESSAGE_TRANSITIONS.items() if what is event
+    }
     values: dict[str, Any] = {"state": case(moves, value=outbox.c.state), **_FREE}
-    if (stamp := STAMPS.get(event)) is not None:
+    if (stamp := EVENT_TIME_FIELDS.get(event)) is not None:
         values[stamp] = func.coalesce(outbox.c[stamp], _NOW)
     these = outbox.c.key.in_(_THESE), outbox.c.state.in_(list(moves))
     return outbox.update().where(*these).values(values)
 
 
 _FREE_ROWS: Final = _free_rows()
-_MARK: Final = {event: _marking(event) for event in DeliveryEvent}
+_APPLY_EVENT: Final = {event: _event_update(event) for event in DeliveryEvent}
 
 
-class SqlOutbox:
+class OutboxRepository:
     """Messages that must go out. The relay leases, publishes, marks."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, message: OutboxMessage) -> bool:
         """Queue it; False when the key was queued before (then nothing changes)."""
-        return self._db.add_if_new(outbox, _row(message), "key")
+        return self._db.add_if_new(outbox, _message_row(message), "key")
 
     def lease(
         self, *, holder: str, now: datetime, lease_s: float, limit: int
@@ -116,13 +118,15 @@ class SqlOutbox:
         """
         if self._db.is_postgres:
             self._db.run(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _LEASE_LOCK})
-        rows = self._candidates(holder, now, now + max(timedelta(seconds=lease_s), _FAR), limit)
+        rows = self._candidates(
+            holder, now, now + max(timedelta(seconds=lease_s), _MAX_LEASE), limit
+        )
         if self._db.is_postgres:
             rows = self._without_overtaking(rows, holder, now)
         values = {"holder": holder, "until": now + timedelta(seconds=lease_s), "now": now}
-        for part in in_parts(row.number for row in rows):
-            self._db.run(_TAKE, {"these": part, **values})
-        return [message_of(row, row.tried_at or now) for row in rows]
+        for batch in in_batches(row.number for row in rows):
+            self._db.run(_LEASE, {"these": batch, **values})
+        return [message_from_row(row, row.tried_at or now) for row in rows]
 
     def _candidates(
         self, holder: str, now: datetime, far: datetime, limit: int
@@ -150,19 +154,19 @@ class SqlOutbox:
                 first_skipped.setdefault(row.topic, row.number)
         return [row for row in rows if row.number < first_skipped.get(row.topic, row.number + 1)]
 
-    def mark(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
+    def apply_event(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
         """Move each by the delivery table; a move that the table lacks is ignored.
 
         Whoever leaves QUEUED leaves its lease; BROKER_TOOK_IT sets `published_at` once, also when
         an answer was faster.
         """
-        for part in in_parts(keys):
-            self._db.run(_MARK[event], {"these": part, "now": now})
+        for batch in in_batches(keys):
+            self._db.run(_APPLY_EVENT[event], {"these": batch, "now": now})
 
     def release(self, keys: Sequence[MessageKey]) -> None:
         """Give leases back: the broker did not take them."""
-        for part in in_parts(keys):
-            self._db.run(_RELEASE, {"these": part})
+        for batch in in_batches(keys):
+            self._db.run(_RELEASE, {"these": batch})
 
     def unsent(self) -> int:
         """How many wait."""
@@ -176,13 +180,15 @@ class SqlOutbox:
 
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """All messages about a case, in order."""
-        return [message_of(row) for row in self._db.all(_OF_CASE, {"this": case_id})]
+        return [message_from_row(row) for row in self._db.all(_OF_CASE, {"this": case_id})]
 
-    def pushed_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
+    def first_published_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
         """When the broker took the first message about each; cases without one are left out."""
         first = select(outbox.c.case, func.min(outbox.c.published_at)).group_by(outbox.c.case)
         sent = first.where(outbox.c.published_at.is_not(None))
-        pairs = (self._db.pairs(sent.where(outbox.c.case.in_(part))) for part in in_parts(cases))
+        pairs = (
+            self._db.pairs(sent.where(outbox.c.case.in_(batch))) for batch in in_batches(cases)
+        )
         return dict(pair for part in pairs for pair in part)
 
     def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
@@ -198,9 +204,9 @@ class SqlOutbox:
         )
         out = outbox.c.state.not_in([DeliveryState.QUEUED, DeliveryState.EXPIRED])
         went_out = select(outbox).where(outbox.c.number.in_(newest), out)
-        return [message_of(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
+        return [message_from_row(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
 
-    def tally(self, start: datetime, end: datetime) -> tuple[int, int]:
+    def count_queued_and_published(self, start: datetime, end: datetime) -> tuple[int, int]:
         """(how many were queued in that time, how many of those the broker has taken by now).
 
         Canaries are not counted.
@@ -211,17 +217,17 @@ class SqlOutbox:
         taken = queued.where(outbox.c.published_at.is_not(None))
         return int(self._db.scalar(queued)), int(self._db.scalar(taken))
 
-    def new_cases(self, under: str, since: datetime) -> Sequence[datetime]:
+    def new_case_times(self, under: str, since: datetime) -> Sequence[datetime]:
         """When each new case of levels III and IV was first queued on a topic that begins so.
 
         New: dispatched since then, too; oldest first.
         """
         here = outbox.c.topic.startswith(under, autoescape=True)
-        fresh = cases.c.dispatched_at >= since, cases.c.level.in_(list(IN_OFFICE_HOURS))
+        fresh = cases.c.dispatched_at >= since, cases.c.level.in_(list(OFFICE_HOURS_LEVELS))
         # Not grouped by the database, which would walk the whole index of cases for that.
-        told = select(outbox.c.case, outbox.c.queued_at).join(cases, cases.c.id == outbox.c.case)
+        queued = select(outbox.c.case, outbox.c.queued_at).join(cases, cases.c.id == outbox.c.case)
         first: dict[str, datetime] = {}
-        for row in self._db.all(told.where(outbox.c.queued_at >= since, here, *fresh)):
+        for row in self._db.all(queued.where(outbox.c.queued_at >= since, here, *fresh)):
             first[row.case] = min(row.queued_at, first.get(row.case, row.queued_at))
         return sorted(first.values())
 
@@ -238,7 +244,7 @@ class SqlOutbox:
         return self._db.changed(outbox.delete().where(outbox.c.number.in_(oldest)))
 
 
-def _row(message: OutboxMessage) -> Mapping[str, Any]:
+def _message_row(message: OutboxMessage) -> Mapping[str, Any]:
     return {
         "key": message.key,
         "topic": message.topic,
@@ -252,9 +258,9 @@ def _row(message: OutboxMessage) -> Mapping[str, Any]:
     }
 
 
-def message_of(row: Row[Any], tried_at: datetime | None = None) -> OutboxMessage:
+def message_from_row(row: Row[Any], tried_at: datetime | None = None) -> OutboxMessage:
     """A row as the noun."""
-    times = {name: getattr(row, name) for name in STAMPS.values()}
+    times = {name: getattr(row, name) for name in EVENT_TIME_FIELDS.values()}
     return OutboxMessage(
         key=row.key,
         topic=row.topic,

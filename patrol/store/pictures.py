@@ -1,4 +1,6 @@
-"""The picture index, and the ledger that proves what was deleted and when.
+"""One-time links: the key that seals them, and each opening.
+
+The picture index, and the ledger that proves what was deleted and when.
 
 A picture is named by its content, so the same bytes can come home twice (a black camera, a frozen
 one): the index keeps one row, which lives as long as the longer-lived of the two.
@@ -11,15 +13,56 @@ from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, case, func, select
 
-from patrol.domain.access import utc_text
-from patrol.domain.ids import Sha256
-from patrol.domain.round import ROOM_NEEDED, SAMPLE, StoredPicture
-from patrol.store.chain import Chain
-from patrol.store.db import Db, Insert
-from patrol.store.tables import deletions, pictures
-from patrol.store.types import UtcTime
+from patrol.domain.access_log import utc_microseconds_text
+from patrol.domain.ids import CaseId, GridCode, Sha256
+from patrol.domain.picture_link import LinkUse
+from patrol.domain.round import SAMPLE_PURPOSE, SPACE_NEEDED, StoredPicture
+from patrol.store.access_log import HashChain
+from patrol.store.column_types import UtcTime
+from patrol.store.schema import deletions, pictures
+from patrol.store.schema_people import picture_openings, site_keys
+from patrol.store.transaction import Insert, Transaction
 
-DELETIONS = "deletions"
+PICTURE_LINK_KEY = "picture_links"
+
+
+class PictureLinkRepository:
+    """One-time links to the pictures of cases: the key that seals them, and who opened which."""
+
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
+
+    def signing_key(self, fresh: bytes) -> bytes:
+        """The site's own; `fresh` becomes it where there is none yet.
+
+        Of two processes that begin at once, the second waits and gets the same.
+        """
+        stored = select(site_keys.c.secret).where(site_keys.c.name == PICTURE_LINK_KEY)
+        known = self._db.scalar(stored)
+        if known is None:
+            self._db.add_if_new(site_keys, {"name": PICTURE_LINK_KEY, "secret": fresh}, "name")
+            known = self._db.scalar(stored)
+        return bytes(known)
+
+    def record_use(self, use: LinkUse) -> bool:
+        """Write down that it was opened; False when that link was opened before."""
+        row = {
+            "case": use.case,
+            "grid": use.grid,
+            "revision": use.revision,
+            "at": use.at,
+            "holder": use.holder,
+        }
+        return self._db.add_if_new(picture_openings, row, "case", "grid", "revision")
+
+    def uses(self, case_id: CaseId, grid: GridCode) -> Sequence[LinkUse]:
+        """Of this case as told to this grid."""
+        mine = picture_openings.c.case == case_id, picture_openings.c.grid == grid
+        in_order = select(picture_openings).where(*mine).order_by(picture_openings.c.revision)
+        return [LinkUse(**row._asdict()) for row in self._db.all(in_order)]
+
+
+DELETION_CHAIN = "deletions"
 _ONE = select(pictures).where(pictures.c.sha256 == bindparam("this"))
 _UNTIL = bindparam("until", type_=UtcTime)
 _KEEP = (
@@ -49,7 +92,7 @@ def picture_row(picture: StoredPicture) -> dict[str, Any]:
     }
 
 
-def picture_of(row: Row[Any]) -> StoredPicture:
+def picture_from_row(row: Row[Any]) -> StoredPicture:
     """Back from either table."""
     return StoredPicture(
         sha256=row.sha256,
@@ -63,7 +106,7 @@ def picture_of(row: Row[Any]) -> StoredPicture:
     )
 
 
-def index_pictures(db: Db, stored: Sequence[StoredPicture]) -> None:
+def index_pictures(db: Transaction, stored: Sequence[StoredPicture]) -> None:
     """Into the index; of the same content twice, the longer life counts, with its purpose."""
     if not stored:
         return
@@ -84,16 +127,16 @@ def _indexing(insert: Insert) -> Executable:
     )
 
 
-class SqlPictures:
+class PictureRepository:
     """The index of stored pictures and the ledger of their deletion."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def get(self, sha256: Sha256) -> StoredPicture | None:
         """None when it was never stored, or is deleted."""
         row = self._db.first(_ONE, {"this": sha256})
-        return None if row is None else picture_of(row)
+        return None if row is None else picture_from_row(row)
 
     def add(self, picture: StoredPicture) -> None:
         """Index a picture that belongs to no visit; the same content twice lives the longer."""
@@ -107,7 +150,7 @@ class SqlPictures:
         row = {"this": sha256, "until": until, "what_for": purpose}
         return self._db.changed(_KEEP, row) == 1
 
-    def make_room(self, *, most_bytes: int, now: datetime) -> int:
+    def expire_oldest_samples(self, *, most_bytes: int, now: datetime) -> int:
         """Where more than that is stored, the oldest samples fall due now; how many.
 
         Only looks that showed nothing (purpose "sample"): never what a finding or a case stands
@@ -116,7 +159,7 @@ class SqlPictures:
         living = pictures.c.delete_after > now
         over = (self._db.scalar(select(func.sum(pictures.c.bytes)).where(living)) or 0) - most_bytes
         oldest = select(pictures.c.sha256, pictures.c.bytes).where(
-            living, pictures.c.purpose == SAMPLE
+            living, pictures.c.purpose == SAMPLE_PURPOSE
         )
         going: list[dict[str, str]] = []
         for row in self._db.all(oldest.order_by(pictures.c.taken_at, pictures.c.sha256)):
@@ -126,21 +169,21 @@ class SqlPictures:
             over -= row.bytes
         if going:
             due = pictures.update().where(pictures.c.sha256 == bindparam("this"))
-            self._db.run(due.values(delete_after=now, purpose=ROOM_NEEDED), going)
+            self._db.run(due.values(delete_after=now, purpose=SPACE_NEEDED), going)
         return len(going)
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
         """Whose time has come."""
         due = select(pictures).where(pictures.c.delete_after <= now)
         oldest = due.order_by(pictures.c.delete_after, pictures.c.sha256).limit(limit)
-        return [picture_of(row) for row in self._db.all(oldest)]
+        return [picture_from_row(row) for row in self._db.all(oldest)]
 
-    def deleted(self, sha256: Sha256, now: datetime) -> None:
+    def record_deletion(self, sha256: Sha256, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""
         row = self._db.first(self._db.locked(_ONE), {"this": sha256})
         if row is None:
             return
-        chain = Chain(self._db, DELETIONS)
+        chain = HashChain(self._db, DELETION_CHAIN)
         number, previous = chain.head()
         line = {
             "number": number + 1,
@@ -162,8 +205,8 @@ def deletion_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:
         line["number"],
         line["sha256"],
         line["camera"],
-        utc_text(line["taken_at"]),
+        utc_microseconds_text(line["taken_at"]),
         line["purpose"],
-        utc_text(line["due_at"]),
-        utc_text(line["deleted_at"]),
+        utc_microseconds_text(line["due_at"]),
+        utc_microseconds_text(line["deleted_at"]),
     )

@@ -11,16 +11,15 @@ from typing import Any
 from sqlalchemy import select
 
 from patrol.domain.camera import Camera
-from patrol.domain.grid import Grid
-from patrol.domain.registry import Registry, camera_card
-from patrol.store.db import Db
-from patrol.store.desk_tables import camera_changes, cameras, grids
+from patrol.domain.registry import Grid, Registry, camera_card
+from patrol.store.schema_people import camera_changes, cameras, grids
+from patrol.store.transaction import Transaction
 
 
-class SqlRegistry:
+class RegistryRepository:
     """What the store knows of the registry: names and places for reports, never an address."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def sync(self, registry: Registry, now: datetime) -> int:
@@ -51,9 +50,9 @@ class SqlRegistry:
         row = {**camera_card(camera), "retired_at": None}
         if known is None:
             self._db.add(cameras, [{"id": camera.id, **row, "first_seen_at": now}])
-            return [_change(camera.id, now, "first_seen_at", None, now)]
+            return [_change_row(camera.id, now, "first_seen_at", None, now)]
         changes = [
-            _change(camera.id, now, field, known[field], value)
+            _change_row(camera.id, now, field, known[field], value)
             for field, value in row.items()
             if known[field] != value
         ]
@@ -65,7 +64,7 @@ class SqlRegistry:
         changes = []
         for id_ in gone:
             self._db.run(cameras.update().where(cameras.c.id == id_).values(retired_at=now))
-            changes.append(_change(id_, now, "retired_at", None, now))
+            changes.append(_change_row(id_, now, "retired_at", None, now))
         return changes
 
     def _sync_grids(self, there: Iterable[Grid], now: datetime) -> None:
@@ -84,19 +83,19 @@ class SqlRegistry:
         self._db.run(grids.update().where(*gone).values(retired_at=now))
 
 
-def _change(
+def _change_row(
     camera: str, now: datetime, field: str, before: object, after: object
 ) -> Mapping[str, Any]:
     return {
         "camera": camera,
         "at": now,
         "field": field,
-        "before": _text(before),
-        "after": _text(after),
+        "before": _as_text(before),
+        "after": _as_text(after),
     }
 
 
-def _text(value: object) -> str | None:
+def _as_text(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, date | datetime):

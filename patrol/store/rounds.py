@@ -1,35 +1,102 @@
-"""The rounds book: planned visits become rows, pending ones become recorded ones, exactly once."""
+"""The rounds book: planned visits become rows, pending ones become recorded ones, exactly once.
 
-from collections import Counter
+Visits between rows and nouns; pictures are fetched for many visits at once.
+"""
+
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from math import nan
+from typing import Any, Final
 
-from sqlalchemy import BindParameter, Row, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, Row, Select, bindparam, func, literal_column, select
 
 from patrol.domain.finding import Origin
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import (
     PlannedVisit,
     Round,
-    RoundBooks,
     RoundState,
+    RoundTotals,
     StoredPicture,
     Visit,
     VisitOutcome,
 )
-from patrol.store.db import Db
-from patrol.store.news import RoundNews, VisitNews
-from patrol.store.pictures import index_pictures, picture_row
-from patrol.store.tables import findings, observations, rounds, visit_pictures, visits
-from patrol.store.visits import read_visits, visit_row
+from patrol.store.events import RoundChanged, VisitRecorded
+from patrol.store.pictures import index_pictures, picture_from_row, picture_row
+from patrol.store.schema import findings, observations, rounds, visit_pictures, visits
+from patrol.store.transaction import Transaction, in_batches
+
+_PICTURES: Final = (
+    select(visit_pictures, visits.c.camera)
+    .join(visits)
+    .where(visit_pictures.c.visit.in_(bindparam("these", expanding=True)))
+    .order_by(visit_pictures.c.visit, visit_pictures.c.place)
+)
+
+
+def visit_row(visit: Visit) -> Mapping[str, Any]:
+    """What `record` writes; the place in the plan stays as it was planned."""
+    return {
+        "round": visit.round,
+        "camera": visit.camera,
+        "outcome": visit.outcome,
+        "started_at": visit.started_at,
+        "finished_at": visit.finished_at,
+        "tries": visit.tries,
+        "failure": visit.failure,
+        "seen": visit.seen,
+        "usable_pictures": visit.usable_pictures,
+        "faults": list(visit.faults),
+        "readings": None if visit.readings is None else dict(visit.readings),
+        "facts": None if visit.facts is None else dict(visit.facts),
+        "freshness": visit.freshness,
+        "light": visit.light,
+    }
+
+
+def read_visits(db: Transaction, statement: Select[Any]) -> list[Visit]:
+    """The visits that `statement` selects, in its order, with the pictures they took."""
+    rows = db.all(statement)
+    taken: defaultdict[int, list[StoredPicture]] = defaultdict(list)
+    for batch in in_batches(row.number for row in rows):
+        for picture in db.all(_PICTURES, {"these": batch}):
+            taken[picture.visit].append(picture_from_row(picture))
+    return [_visit_from_row(row, tuple(taken[row.number])) for row in rows]
+
+
+def _visit_from_row(row: Row[Any], pictures: tuple[StoredPicture, ...]) -> Visit:
+    return Visit(
+        round=row.round,
+        camera=row.camera,
+        outcome=VisitOutcome(row.outcome),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        tries=row.tries,
+        failure=row.failure,
+        seen=row.seen,
+        usable_pictures=row.usable_pictures,
+        faults=tuple(row.faults),
+        readings=_numbers(row.readings),
+        facts=row.facts,
+        freshness=row.freshness,
+        light=row.light,
+        pictures=pictures,
+    )
+
+
+def _numbers(readings: Mapping[str, float | None] | None) -> Mapping[str, float] | None:
+    if readings is None:
+        return None
+    return {name: nan if value is None else value for name, value in readings.items()}
+
 
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
 PENDING = visits.c.outcome == literal_column("'pending'")
 UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
 _MINE = visits.c.round == bindparam("of_round"), visits.c.camera == bindparam("of_camera")
 _FILL_IN = visits.update().where(*_MINE, PENDING).returning(visits.c.number)
-_PLACE = select(visits.c.number).where(*_MINE)
+_VISIT_NUMBER = select(visits.c.number).where(*_MINE)
 _ONE = select(rounds).where(rounds.c.id == bindparam("of_round"))
 _OF_PLAN = (
     select(rounds)
@@ -53,7 +120,7 @@ _COUNTS = (  # pictures, observations, what the machine proposed
         findings.c.round == _THIS_ROUND, findings.c.origin == Origin.MACHINE
     ),
 )
-_NOT_YET = {
+_PENDING_VISIT = {
     "outcome": VisitOutcome.PENDING,
     "tries": 0,
     "failure": "",
@@ -65,48 +132,48 @@ _NOT_YET = {
 }
 
 
-class SqlRounds:
+class RoundRepository:
     """Rounds and their visits."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, a_round: Round, planned: Iterable[PlannedVisit]) -> None:
         """Write a round and its pending visits. Raises ValueError when the id exists."""
-        if not self._db.add_if_new(rounds, _row(a_round), "id"):
+        if not self._db.add_if_new(rounds, _round_row(a_round), "id"):
             raise ValueError(f"round {a_round.id} exists")
         rows = [
-            {"round": a_round.id, "camera": visit.camera, "place": visit.order, **_NOT_YET}
+            {"round": a_round.id, "camera": visit.camera, "place": visit.order, **_PENDING_VISIT}
             for visit in planned
         ]
         self._db.add(visits, rows)
-        self._db.tell(RoundNews(None, a_round))
+        self._db.tell(RoundChanged(None, a_round))
 
     def get(self, round_id: RoundId) -> Round:
         """Raises KeyError."""
         row = self._db.first(_ONE, {"of_round": round_id})
         if row is None:
             raise KeyError(round_id)
-        return _round(row)
+        return _round_from_row(row)
 
     def put(self, a_round: Round) -> None:
         """Write its changed fields."""
         before = self.get(a_round.id) if self._db.on_news else None
-        statement = rounds.update().where(rounds.c.id == a_round.id).values(_row(a_round))
+        statement = rounds.update().where(rounds.c.id == a_round.id).values(_round_row(a_round))
         if self._db.changed(statement) == 0:
             raise KeyError(a_round.id)
-        self._db.tell(RoundNews(before, a_round))
+        self._db.tell(RoundChanged(before, a_round))
 
     def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
         """Newest first."""
         rows = self._db.all(_OF_PLAN, {"of_plan": plan, "most": limit})
-        return [_round(row) for row in rows]
+        return [_round_from_row(row) for row in rows]
 
     def of_days(self, start: date, end: date) -> Sequence[Round]:
         """All plans' rounds of the local days from `start` until before `end`, oldest first."""
         found = select(rounds).where(rounds.c.day >= start, rounds.c.day < end)
         rows = self._db.all(found.order_by(rounds.c.planned_at, rounds.c.id))
-        return [_round(row) for row in rows]
+        return [_round_from_row(row) for row in rows]
 
     def unfinished(self, plan: str) -> Round | None:
         """The newest round of the plan that is PLANNED, RUNNING or INTERRUPTED."""
@@ -116,7 +183,7 @@ class SqlRounds:
             .order_by(rounds.c.planned_at.desc(), rounds.c.id.desc())
             .limit(1)
         )
-        return None if row is None else _round(row)
+        return None if row is None else _round_from_row(row)
 
     def pending(self, round_id: RoundId) -> Sequence[PlannedVisit]:
         """Planned and not yet visited, in order."""
@@ -126,7 +193,7 @@ class SqlRounds:
             for row in self._db.all(found.order_by(visits.c.place))
         ]
 
-    def record(self, visit: Visit) -> bool:
+    def record_visit(self, visit: Visit) -> bool:
         """Write a visit and its pictures; of a round, only if it is still pending.
 
         False: this camera's visit in this round was recorded before; nothing was written.
@@ -134,7 +201,7 @@ class SqlRounds:
         """
         if visit.outcome is VisitOutcome.PENDING:
             raise ValueError(f"a recorded visit is not pending: {visit!r}")
-        number = self._add(visit) if visit.round is None else self._fill_in(visit)
+        number = self._add_unplanned(visit) if visit.round is None else self._record_planned(visit)
         if number is None:
             return False
         rows = [
@@ -143,21 +210,21 @@ class SqlRounds:
         ]
         self._db.add(visit_pictures, rows)
         index_pictures(self._db, visit.pictures)
-        self._db.tell(VisitNews(visit))
+        self._db.tell(VisitRecorded(visit))
         return True
 
-    def _add(self, visit: Visit) -> int:
+    def _add_unplanned(self, visit: Visit) -> int:
         result = self._db.run(visits.insert(), visit_row(visit))
         (number,) = result.inserted_primary_key or (None,)
         assert isinstance(number, int)  # noqa: S101  the table counts up by itself
         return number
 
-    def _fill_in(self, visit: Visit) -> int | None:
-        place = {"of_round": visit.round, "of_camera": visit.camera}
-        number = self._db.run(_FILL_IN, {**place, **visit_row(visit)}).scalar()
+    def _record_planned(self, visit: Visit) -> int | None:
+        key = {"of_round": visit.round, "of_camera": visit.camera}
+        number = self._db.run(_FILL_IN, {**key, **visit_row(visit)}).scalar()
         if number is not None:
             return int(number)
-        if self._db.run(_PLACE, place).first() is None:
+        if self._db.run(_VISIT_NUMBER, key).first() is None:
             raise KeyError((visit.round, visit.camera))
         return None
 
@@ -170,7 +237,7 @@ class SqlRounds:
         )
         return self._db.changed(missed)
 
-    def books(self, round_id: RoundId) -> RoundBooks:
+    def totals(self, round_id: RoundId) -> RoundTotals:
         """Counted from the rows, not from memory."""
         mine = {"of_round": round_id}
         planned = self._db.scalar(_PLANNED, mine)
@@ -183,7 +250,7 @@ class SqlRounds:
             failures[failure] += count
         failures.pop("", None)
         pictures, seen, found = (int(self._db.scalar(one, mine)) for one in _COUNTS)
-        return RoundBooks(
+        return RoundTotals(
             planned=planned,
             pending=counted["pending"],
             normal=counted["normal"],
@@ -225,8 +292,8 @@ class SqlRounds:
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
         """Newest first, rounds and second looks alike; a missed visit is none."""
         newest = visits.c.finished_at.desc(), visits.c.number.desc()
-        looked = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
-        found = select(visits).where(visits.c.camera == camera, looked)
+        visited = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
+        found = select(visits).where(visits.c.camera == camera, visited)
         return read_visits(self._db, found.order_by(*newest).limit(limit))
 
 
@@ -236,7 +303,7 @@ def _without_camera(picture: StoredPicture) -> Mapping[str, Any]:
     return row
 
 
-def _row(a_round: Round) -> Mapping[str, Any]:
+def _round_row(a_round: Round) -> Mapping[str, Any]:
     return {
         "id": a_round.id,
         "plan": a_round.plan,
@@ -256,7 +323,7 @@ def _row(a_round: Round) -> Mapping[str, Any]:
     }
 
 
-def _round(row: Row[Any]) -> Round:
+def _round_from_row(row: Row[Any]) -> Round:
     return Round(
         id=row.id,
         plan=row.plan,

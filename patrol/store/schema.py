@@ -1,99 +1,245 @@
-"""The database's shape over time: Alembic's migrations, run without any alembic.ini.
+"""The tables. What a row means is said by the nouns of `patrol.domain`; here is only how it lies.
 
-Migrations lie inside the package (`migrations/versions`), so a wheel carries them. An upgrade is
-one transaction on both databases, and two processes that start at once upgrade one after the other.
+References are checked at commit (deferred), so that a unit of work may write in any order.
+Partial indexes carry the lists that are polled — what waits, what is due — and stay as small as
+those lists are. Levels are the Roman numerals I to IV, whose text order is the order of urgency.
 """
 
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
-from patrol.store.engine import connect, make_engine, parse_url
-from patrol.store.errors import StoreOutdated, redacted
+from patrol.store.column_types import CleanText, NullableFloat, UtcTime
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from alembic.config import Config
-
-HEAD: Final = "0009"  # the revision this version works with; a test compares it with the files
-VERSIONS_TABLE: Final = "schema_version"
-_UPGRADE_LOCK: Final = 0x7061_7472_6F6D
-
-
-def upgrade(url: str) -> None:
-    """Bring the database to HEAD; nothing happens when it is there. Raises StoreUnavailable."""
-    from alembic import command  # noqa: PLC0415  300 ms that only an upgrade should cost
-
-    with _connection(url) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _UPGRADE_LOCK})
-        if _revision(connection) == HEAD:
-            return
-        refuse_newer(connection)
-        command.upgrade(configuration(connection), "head")
-        connection.commit()
-
-
-def current_revision(url: str) -> str | None:
-    """The revision that the database is at; None when it has no tables of ours."""
-    with _connection(url) as connection:
-        return _revision(connection)
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER up by itself
+Plain = JSON(none_as_null=True)
 
 
-def needs_upgrade(url: str) -> bool:
-    """Whether `upgrade` would do something."""
-    return current_revision(url) != HEAD
+def numbered() -> Column[int]:
+    """A key that counts up; with sqlite_autoincrement, never given twice."""
+    return Column("number", Number, primary_key=True, autoincrement=True)
 
 
-def refuse_wrong_revision(connection: Connection) -> None:
-    """Raise StoreOutdated unless the tables are the ones that this version knows."""
-    refuse_newer(connection)
-    found = _revision(connection)
-    if found != HEAD:
-        state = "has no tables yet" if found is None else f"is at revision {found}, not {HEAD}"
-        raise StoreOutdated(
-            f"{redacted(connection.engine.url)}: the database {state}; run `patrol db upgrade`"
-        )
+def _to(target: str) -> ForeignKey:
+    return ForeignKey(target, deferrable=True, initially="DEFERRED")
 
 
-def refuse_newer(connection: Connection) -> None:
-    """Raise StoreOutdated when a newer version of patrol wrote this database."""
-    found = _revision(connection)
-    if found is not None and found > HEAD:
-        raise StoreOutdated(
-            f"{redacted(connection.engine.url)}: the database is at revision {found}, written by a"
-            f" newer patrol (this one knows {HEAD}); install that version"
-        )
+def where(condition: str) -> dict[str, Any]:
+    """The options of a partial index, for both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
-def configuration(connection: Connection) -> "Config":
-    """Alembic's configuration around an open connection."""
-    from alembic.config import Config  # noqa: PLC0415  see upgrade
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSIONS_TABLE):
-        return None
-    found = connection.execute(text(f"SELECT version_num FROM {VERSIONS_TABLE}")).scalar()  # noqa: S608  a constant
-    return None if found is None else str(found)
-
-
-@contextmanager
-def _connection(url: str) -> "Iterator[Connection]":
-    engine = make_engine(parse_url(url))
-    try:
-        connection = connect(engine)
-        try:
-            yield connection
-        finally:
-            connection.close()
-    finally:
-        engine.dispose()
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("planned_at", UtcTime, nullable=False),
+    Column("finish_by", UtcTime, nullable=False),
+    Column("planned", Integer, nullable=False),
+    Column("refused", Plain, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("reason", CleanText, nullable=False),
+    Column("scope", CleanText, nullable=False, server_default=""),
+    Column("wall_s", Float, nullable=False),
+    Column("cpu_s", Float, nullable=False),
+    Column("peak_rss_mb", Float, nullable=False),
+    Index(None, "plan", "planned_at"),
+    Index(None, "day"),
+)
+visits = Table(
+    "visits",
+    metadata,
+    numbered(),
+    Column("round", Text, _to("rounds.id")),
+    Column("camera", Text, nullable=False),
+    Column("place", Integer),  # in the order of the plan
+    Column("outcome", Text, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("tries", Integer, nullable=False),
+    Column("failure", Text, nullable=False),
+    Column("seen", CleanText, nullable=False),
+    Column("usable_pictures", Integer, nullable=False),
+    Column("faults", Plain, nullable=False),
+    Column("readings", Plain),
+    Column("facts", Plain),
+    Column("freshness", Text, nullable=False),
+    Column("light", Text, nullable=False),
+    UniqueConstraint("round", "camera"),
+    Index("ix_visits_waiting", "round", "place", **where("outcome = 'pending'")),
+    Index("ix_visits_camera_finished_at", "camera", "finished_at"),
+    sqlite_autoincrement=True,
+)
+visit_pictures = Table(  # which pictures a visit took; stays when the pictures are deleted
+    "visit_pictures",
+    metadata,
+    Column("visit", Number, _to("visits.number"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("delete_after", UtcTime, nullable=False),
+    Index(None, "sha256"),
+)
+pictures = Table(  # what is stored just now
+    "pictures",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("camera", Text, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("delete_after", UtcTime, nullable=False),
+    Index(None, "delete_after"),
+    Index(None, "camera"),
+)
+deletions = Table(  # the ledger: what is gone, and that nobody edited the ledger
+    "deletions",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("sha256", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("deleted_at", UtcTime, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index(None, "sha256"),
+)
+observations = Table(
+    "observations",
+    metadata,
+    numbered(),
+    Column("camera", Text, nullable=False),
+    Column("round", Text, _to("rounds.id")),
+    Column("at", UtcTime, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("value", NullableFloat),
+    Column("threshold", NullableFloat),
+    Column("gauge", Text, nullable=False),
+    Column("box", Plain),
+    Column("zone", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("picture", Text),
+    Index(None, "camera", "at"),
+    Index(None, "round"),
+    sqlite_autoincrement=True,
+)
+WAITING_FINDING = "state IN ('candidate', 'unsure')"
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("camera", Text, nullable=False),
+    Column("grid", Text, nullable=False),
+    Column("round", Text, _to("rounds.id")),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("found_at", UtcTime, nullable=False),
+    Column("why", CleanText, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("picture", Text),
+    Column("box", Plain),
+    Column("zone", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("unreviewed_ok", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_by", CleanText, nullable=False),
+    Column("decided_at", UtcTime),
+    Column("reason", CleanText, nullable=False),
+    Column("case", Text),
+    Column("origin", Text, nullable=False, server_default="machine"),
+    Column("again_at", UtcTime),
+    Column("again_why", CleanText, nullable=False, server_default=""),
+    Column("again_picture", Text),
+    Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
+    Index(None, "round"),
+    Index(None, "found_at"),
+)
+OPEN_CASE = "state NOT IN ('closed', 'voided')"
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("finding", Text, _to("findings.id")),
+    Column("camera", Text),
+    Column("grid", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("place", CleanText, nullable=False),
+    Column("found_at", UtcTime, nullable=False),
+    Column("dispatched_at", UtcTime, nullable=False),
+    Column("policy", Plain, nullable=False),
+    Column("note", CleanText, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("box", Plain),
+    Column("before", Text),
+    Column("after", Text),
+    Column("state", Text, nullable=False),
+    Column("rung", Integer, nullable=False),
+    Column("ladder_due_at", UtcTime),
+    Column("look_due_at", UtcTime),
+    Column("looks", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("request", Plain),
+    Column("suspension", Plain),
+    Column("hold", Plain),
+    Column("hold_until", UtcTime),
+    Index("ix_cases_open", "camera", "category", **where(OPEN_CASE)),
+    Index("ix_cases_ladder_due_at", "ladder_due_at", **where("ladder_due_at IS NOT NULL")),
+    Index("ix_cases_look_due_at", "look_due_at", **where("look_due_at IS NOT NULL")),
+    Index("ix_cases_hold_until", "hold_until", **where("hold_until IS NOT NULL")),
+    Index(None, "dispatched_at"),
+    Index(None, "finding"),
+)
+case_entries = Table(
+    "case_entries",
+    metadata,
+    Column("case", Text, _to("cases.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", CleanText, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("note", CleanText, nullable=False),
+    Column("state", Text, nullable=False),
+)

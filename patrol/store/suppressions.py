@@ -9,22 +9,22 @@ from sqlalchemy import Row, bindparam, select
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box
 from patrol.domain.suppression import Suppression
-from patrol.store.db import Db
-from patrol.store.desk_tables import suppressions
 from patrol.store.findings import box_json, box_of
+from patrol.store.schema_people import suppressions
+from patrol.store.transaction import Transaction
 
-_STANDING: Final = (
+_ACTIVE: Final = (
     select(suppressions)
     .where(suppressions.c.until > bindparam("now"), suppressions.c.revoked_at.is_(None))
     .order_by(suppressions.c.number)
 )
-_STANDING_HERE: Final = _STANDING.where(suppressions.c.camera == bindparam("here"))
+_ACTIVE_ON_CAMERA: Final = _ACTIVE.where(suppressions.c.camera == bindparam("here"))
 
 
-class SqlSuppressions:
+class SuppressionRepository:
     """What is not proposed again for a while; listed, reversible."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(
@@ -56,19 +56,19 @@ class SqlSuppressions:
 
     def revoke(self, number: int, *, by: str, now: datetime) -> bool:
         """Take it back; False when it is not standing."""
-        standing = (
+        not_revoked = (
             suppressions.c.number == number,
             suppressions.c.revoked_at.is_(None),
             suppressions.c.until > now,
         )
-        revoked = suppressions.update().where(*standing).values(revoked_at=now, revoked_by=by)
+        revoked = suppressions.update().where(*not_revoked).values(revoked_at=now, revoked_by=by)
         return self._db.changed(revoked) == 1
 
-    def standing(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
+    def active(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
         """Neither expired nor revoked, oldest first."""
         everywhere = camera is None
         values = {"now": now} if everywhere else {"now": now, "here": camera}
-        rows = self._db.all(_STANDING if everywhere else _STANDING_HERE, values)
+        rows = self._db.all(_ACTIVE if everywhere else _ACTIVE_ON_CAMERA, values)
         return [_suppression(row) for row in rows]
 
     def list(self, *, limit: int = 1000) -> Sequence[Suppression]:

@@ -12,63 +12,77 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Light, Observation
 from patrol.ports import Detection, Detector
-from patrol.vision.change import ChangeReport, compare, explain
+from patrol.vision.camera_memory import CameraMemory, LearningVisit, update_memory
+from patrol.vision.change import ChangeReport, compare, explain_by_objects
 from patrol.vision.change.regions import overlap
-from patrol.vision.clock_text import burnt_in_skew
-from patrol.vision.fire import FireRegion, propose
+from patrol.vision.fire import FireRegion, detect_fire
 from patrol.vision.mask import mask_visible
-from patrol.vision.memory import EyeMemory
-from patrol.vision.objects import detect_closely, in_zones, is_ignored, zones_for_objects
-from patrol.vision.observe import Occasion, of_hits, of_quality
-from patrol.vision.observe_scene import SCENE_SHIFT, of_change, of_fire
-from patrol.vision.quality import Fault, QualityReport
-from patrol.vision.quality import judge as judge_quality
+from patrol.vision.objects import detect_with_tiles, is_ignored, zone_hits, zones_for_objects
+from patrol.vision.observations import (
+    SCENE_SHIFT,
+    VisitRef,
+    change_observations,
+    fire_observations,
+    quality_observations,
+    zone_observations,
+)
+from patrol.vision.osd_clock import burnt_in_skew
+from patrol.vision.quality import PictureFault, QualityReport
+from patrol.vision.quality import diagnose as judge_quality
 from patrol.vision.reference import SceneMemory
-from patrol.vision.sight import EyePolicy, Judgement, Scene, Sight, Teach
-from patrol.vision.teaching import Lesson, remember
+from patrol.vision.types import LearnMode, SceneResult, VisionThresholds, VisitInput, VisitJudgement
 from streams.model import BgrImage
 
-PASSENGERS = frozenset({"person", "car", "motorcycle", "bus", "truck", "bicycle", "train"})
-INSIDE = 0.6  # of a warm place lies in a person or a vehicle: a jacket, a lamp, no fire
-SURE = 0.5  # of a detection; a doubtful one must not explain a fire away
+EXPLAINING_CLASSES = frozenset({"person", "car", "motorcycle", "bus", "truck", "bicycle", "train"})
+MIN_COVERED_SHARE = 0.6  # of a warm place lies in a person or a vehicle: a jacket, a lamp, no fire
+MIN_DETECTION_SCORE = 0.5  # of a detection; a doubtful one must not explain a fire away
 COLOUR_STEP = 8  # px; a grid is enough to see whether there is colour
 GREY_LEVELS = 12  # largest difference between channels that a grey picture's noise makes
 
-__all__ = ["EyePolicy", "Judgement", "Scene", "Sight", "Teach", "judge_visit"]
+__all__ = [
+    "LearnMode",
+    "SceneResult",
+    "VisionThresholds",
+    "VisitInput",
+    "VisitJudgement",
+    "judge_visit",
+]
 
 
 def judge_visit(
-    sight: Sight,
+    visit: VisitInput,
     *,
     detector: Detector | None = None,
     fire_model: Detector | None = None,
-    policy: EyePolicy | None = None,
-) -> Judgement:
+    policy: VisionThresholds | None = None,
+) -> VisitJudgement:
     """The verdict on one visit. Never raises for what a picture may contain."""
-    rules = policy or EyePolicy()
-    masked = tuple(mask_visible(picture, sight.areas.visible) for picture in sight.pictures)
-    quality, memory = _quality(sight, masked, rules)
-    light = sight.light or quality.light
+    thresholds = policy or VisionThresholds()
+    masked = tuple(mask_visible(picture, visit.areas.visible) for picture in visit.pictures)
+    quality, memory = _quality(visit, masked, thresholds)
+    light = visit.light or quality.light
     seen = [index for index, usable in enumerate(quality.usable) if usable]
     scene = None
     if seen:
         usable = [masked[index] for index in seen]
-        scene = _scene(sight, usable, memory.scene, light, _Eyes(detector, fire_model, rules))
+        scene = _scene(
+            visit, usable, memory.scene, light, _SceneDetectors(detector, fire_model, thresholds)
+        )
     if scene is not None and scene.moved:
         # Another view is no covered lens, although nothing stands where it used to.
-        others = tuple(fault for fault in quality.faults if fault != Fault.OCCLUSION)
+        others = tuple(fault for fault in quality.faults if fault != PictureFault.OCCLUSION)
         quality = replace(quality, faults=others)
-    after = remember(memory, Lesson(sight, masked, quality, scene, light), rules)
-    return Judgement(
+    after = update_memory(memory, LearningVisit(visit, masked, quality, scene, light), thresholds)
+    return VisitJudgement(
         pictures=masked,
         quality=quality,
         light=light,
         scene=scene,
-        observations=_observations(sight, quality, scene, detector),
+        observations=_observations(visit, quality, scene, detector),
         faults=(*quality.faults, *([SCENE_SHIFT] if scene and scene.moved else [])),
         readings=_readings(quality, scene),
         memories={light: after.to_bytes()} if after is not memory else {},
-        taught=after.history is not memory.history,
+        learned=after.history is not memory.history,
         best=seen[0] if seen else 0,
     )
 
@@ -85,99 +99,108 @@ def probable_light(picture: NDArray[np.generic]) -> Light:
 
 
 def _quality(
-    sight: Sight, pictures: Sequence[BgrImage], rules: EyePolicy
-) -> tuple[QualityReport, EyeMemory]:
+    visit: VisitInput, pictures: Sequence[BgrImage], rules: VisionThresholds
+) -> tuple[QualityReport, CameraMemory]:
     """The picture faults, and the memory of the light that they were taken in."""
-    guess = sight.light or (probable_light(pictures[0]) if pictures else Light.DAY)
-    memory = EyeMemory.from_bytes(sight.memories.get(guess), guess)
-    report = _faults(sight, pictures, memory, rules)
-    if sight.light is None and report.light is not guess:
-        memory = EyeMemory.from_bytes(sight.memories.get(report.light), report.light)
-        report = _faults(sight, pictures, memory, rules)
+    guess = visit.light or (probable_light(pictures[0]) if pictures else Light.DAY)
+    memory = CameraMemory.from_bytes(visit.memories.get(guess), guess)
+    report = _faults(visit, pictures, memory, rules)
+    if visit.light is None and report.light is not guess:
+        memory = CameraMemory.from_bytes(visit.memories.get(report.light), report.light)
+        report = _faults(visit, pictures, memory, rules)
     return report, memory
 
 
 def _faults(
-    sight: Sight, pictures: Sequence[BgrImage], memory: EyeMemory, rules: EyePolicy
+    visit: VisitInput, pictures: Sequence[BgrImage], memory: CameraMemory, rules: VisionThresholds
 ) -> QualityReport:
     return judge_quality(
         pictures,
-        visible=sight.areas.visible,
+        visible=visit.areas.visible,
         history=memory.history,
         limits=rules.quality,
-        freshness=sight.freshness,
-        corrupt=sight.corrupt,
-        facts=sight.facts,
-        now_local=sight.local.time(),
-        light=sight.light,
-        burnt_in_s=burnt_in_skew(pictures, sight.areas.clock, sight.local),
+        freshness=visit.freshness,
+        corrupt=visit.corrupt,
+        timings=visit.stream_facts,
+        now_local=visit.local.time(),
+        light=visit.light,
+        burnt_in_s=burnt_in_skew(pictures, visit.areas.clock, visit.local),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Eyes:
+class _SceneDetectors:
     """Who looks, and by which rules."""
 
     objects: Detector | None
     fire: Detector | None
-    rules: EyePolicy
+    rules: VisionThresholds
 
 
 def _scene(
-    sight: Sight,
+    visit: VisitInput,
     pictures: Sequence[BgrImage],
     memory: SceneMemory | None,
     light: Light,
-    eyes: _Eyes,
-) -> Scene:
-    visible = sight.areas.visible
-    ignore = sight.areas.ignore
-    change = compare(memory, pictures, sight.at, areas=sight.areas)
-    fire = propose(
-        pictures, memory, light=light, visible=visible, options=eyes.rules.fire, model=eyes.fire
+    detectors: _SceneDetectors,
+) -> SceneResult:
+    visible = visit.areas.visible
+    ignore = visit.areas.ignore
+    change = compare(memory, pictures, visit.at, areas=visit.areas)
+    fire = detect_fire(
+        pictures,
+        memory,
+        light=light,
+        visible=visible,
+        options=detectors.rules.fire,
+        model=detectors.fire,
     )
     fire = tuple(region for region in fire if not is_ignored(region.box, ignore))
     detections: tuple[Detection, ...] = ()
-    if eyes.objects is not None and _worth_detecting(sight, change, fire):
-        local = sight.local.time()
-        seen = detect_closely(eyes.objects, pictures[0], sight.areas.zones, local)
+    if detectors.objects is not None and _needs_detector(visit, change, fire):
+        local = visit.local.time()
+        seen = detect_with_tiles(detectors.objects, pictures[0], visit.areas.zones, local)
         detections = tuple(one for one in seen if not is_ignored(one.box, ignore))
-        change = explain(change, detections)
+        change = explain_by_objects(change, detections)
     height, width = pictures[0].shape[:2]
-    hits = in_zones(detections, sight.areas.zones, sight.local.time(), (width, height))
-    burning = tuple(region for region in fire if not _carried(region, detections))
-    return Scene(change=change, fire=burning, detections=detections, hits=tuple(hits))
+    hits = zone_hits(detections, visit.areas.zones, visit.local.time(), (width, height))
+    burning = tuple(
+        region for region in fire if not _explained_by_person_or_vehicle(region, detections)
+    )
+    return SceneResult(change=change, fire=burning, detections=detections, hits=tuple(hits))
 
 
-def _worth_detecting(sight: Sight, change: ChangeReport, fire: Sequence[FireRegion]) -> bool:
+def _needs_detector(visit: VisitInput, change: ChangeReport, fire: Sequence[FireRegion]) -> bool:
     """The detector is the dearest gauge: run where a zone asks, or something wants explaining."""
-    wanted = zones_for_objects(sight.areas.zones, sight.local.time())
-    return bool(wanted or change.newcomers or fire)
+    wanted = zones_for_objects(visit.areas.zones, visit.local.time())
+    return bool(wanted or change.new_objects or fire)
 
 
-def _carried(region: FireRegion, detections: Sequence[Detection]) -> bool:
+def _explained_by_person_or_vehicle(region: FireRegion, detections: Sequence[Detection]) -> bool:
     return any(
-        seen.label in PASSENGERS and seen.score >= SURE and overlap(region.box, seen.box) >= INSIDE
+        seen.label in EXPLAINING_CLASSES
+        and seen.score >= MIN_DETECTION_SCORE
+        and overlap(region.box, seen.box) >= MIN_COVERED_SHARE
         for seen in detections
     )
 
 
 def _observations(
-    sight: Sight, quality: QualityReport, scene: Scene | None, detector: Detector | None
+    visit: VisitInput, quality: QualityReport, scene: SceneResult | None, detector: Detector | None
 ) -> tuple[Observation, ...]:
-    occasion = Occasion(camera=sight.camera, round=sight.round, at=sight.at)
-    seen = of_quality(quality, occasion)
+    visit_ref = VisitRef(camera=visit.camera, round=visit.round, at=visit.at)
+    seen = quality_observations(quality, visit_ref)
     if scene is None:
         return seen
     found = (
-        *of_change(scene.change, sight.areas.zones, sight.local.time(), occasion),
-        *of_fire(scene.fire, occasion),
-        *(of_hits(scene.hits, detector, occasion) if detector is not None else ()),
+        *change_observations(scene.change, visit.areas.zones, visit.local.time(), visit_ref),
+        *fire_observations(scene.fire, visit_ref),
+        *(zone_observations(scene.hits, detector, visit_ref) if detector is not None else ()),
     )
     return (*seen, *(replace(o, score=min(max(o.score, 0.0), 1.0)) for o in found))
 
 
-def _readings(quality: QualityReport, scene: Scene | None) -> Mapping[str, float]:
+def _readings(quality: QualityReport, scene: SceneResult | None) -> Mapping[str, float]:
     numbers = dict(quality.numbers)
     if scene is None or scene.change.shift is None:
         return numbers

@@ -2,6 +2,8 @@
 
 Pure over arrays. A mask is drawn once per (polygon, size) and kept: 624 cameras have a few hundred
 polygons in a handful of sizes, and drawing one costs more than using it.
+
+How many threads OpenCV may use for one call: one, because calls run side by side.
 """
 
 from functools import lru_cache
@@ -11,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.domain.zone import Polygon
+from patrol.domain.camera import Polygon
 from streams.model import BgrImage
 
 # One town's cameras, main and small size each; a 1080p mask is 2 MB, so masks of large pictures
@@ -77,3 +79,11 @@ def _packed_mask(polygon: Polygon, width: int, height: int) -> NDArray[np.uint8]
             first = np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)
             turns[crossed, first] ^= 1
     return np.packbits(np.bitwise_xor.accumulate(turns[:, :width], axis=1))
+
+
+def limit_opencv_threads() -> None:
+    """For the whole process: there are as many judges as cores, and each looks by itself.
+
+    With its own pool OpenCV would wake every core for a millisecond's work, in every judge at once.
+    """
+    cv2.setNumThreads(1)

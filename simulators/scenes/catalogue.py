@@ -28,7 +28,7 @@ class SceneLight(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class StreamFormat:
     """How a camera compresses."""
 
     codec: str  # "h264" or "hevc"
@@ -64,8 +64,8 @@ class Scene:
 
     kind: SceneKind
     serial: int
-    main: Format
-    sub: Format
+    main: StreamFormat
+    sub: StreamFormat
     share: float  # of all cameras, before normalisation
     vendor: int  # which camera maker's habits on the wire
     variants: tuple[Variant, ...] = field(default=())
@@ -97,17 +97,19 @@ NEAR_WATER: Final = _problem("person_near_water")
 DUMPING: Final = _problem("dumping")
 VISITOR: Final = Variant(name="visitor", problem=None)  # the household's own car at its gate
 PASSER_BY: Final = Variant(name="passer_by", problem=None)  # a van that moves on
-KEEPER: Final = Variant(name="keeper", problem=None)  # the canal keeper at work
+CANAL_WORKER: Final = Variant(name="keeper", problem=None)  # the canal keeper at work
 
-BENCH_H264: Final = Format(codec="h264", width=1920, height=1080, gop_s=4, kbit_s=1500)
-CLIP_1080_H264: Final = Format(codec="h264", width=1920, height=1080, gop_s=3, kbit_s=1500)
-CLIP_1080_HEVC: Final = Format(codec="hevc", width=1920, height=1080, gop_s=2, kbit_s=1500)
-CLIP_1440_H264: Final = Format(codec="h264", width=2560, height=1440, gop_s=3, kbit_s=2000)
-CLIP_1440_HEVC: Final = Format(codec="hevc", width=2560, height=1440, gop_s=2, kbit_s=2000)
-CLIP_720_H264: Final = Format(codec="h264", width=1280, height=720, gop_s=2, kbit_s=1000, gops=4)
-CLIP_720_HEVC: Final = Format(codec="hevc", width=1280, height=720, gop_s=4, kbit_s=1000)
+BENCH_H264: Final = StreamFormat(codec="h264", width=1920, height=1080, gop_s=4, kbit_s=1500)
+CLIP_1080_H264: Final = StreamFormat(codec="h264", width=1920, height=1080, gop_s=3, kbit_s=1500)
+CLIP_1080_HEVC: Final = StreamFormat(codec="hevc", width=1920, height=1080, gop_s=2, kbit_s=1500)
+CLIP_1440_H264: Final = StreamFormat(codec="h264", width=2560, height=1440, gop_s=3, kbit_s=2000)
+CLIP_1440_HEVC: Final = StreamFormat(codec="hevc", width=2560, height=1440, gop_s=2, kbit_s=2000)
+CLIP_720_H264: Final = StreamFormat(
+    codec="h264", width=1280, height=720, gop_s=2, kbit_s=1000, gops=4
+)
+CLIP_720_HEVC: Final = StreamFormat(codec="hevc", width=1280, height=720, gop_s=4, kbit_s=1000)
 
-_Row = tuple[SceneKind, Format, tuple[Variant, ...]]
+_Row = tuple[SceneKind, StreamFormat, tuple[Variant, ...]]
 _Y, _G, _R, _C = SceneKind.YARD, SceneKind.GATE, SceneKind.ROAD, SceneKind.CANAL
 
 _TOWN: Final[tuple[_Row, ...]] = (
@@ -117,7 +119,7 @@ _TOWN: Final[tuple[_Row, ...]] = (
     (_G, CLIP_1080_HEVC, (VISITOR,)),
     (_R, CLIP_1080_HEVC, (LIVESTOCK,)),
     (_R, CLIP_1080_HEVC, (PASSER_BY,)),
-    (_C, CLIP_1080_HEVC, (KEEPER, NEAR_WATER)),
+    (_C, CLIP_1080_HEVC, (CANAL_WORKER, NEAR_WATER)),
     (_Y, CLIP_1080_H264, (DUMPING,)),
     (_Y, CLIP_1080_H264, ()),
     (_G, CLIP_1080_H264, (BLOCKING,)),
@@ -143,8 +145,8 @@ _FORMAT_SHARES: Final = {
 }
 _BENCH: Final[tuple[_Row, ...]] = tuple((kind, BENCH_H264, ()) for kind in (_Y, _G, _R, _C))
 
-_TINY_H264: Final = Format(codec="h264", width=320, height=192, gop_s=1, kbit_s=200)
-_TINY_HEVC: Final = Format(codec="hevc", width=320, height=192, gop_s=1, kbit_s=200)
+_TINY_H264: Final = StreamFormat(codec="h264", width=320, height=192, gop_s=1, kbit_s=200)
+_TINY_HEVC: Final = StreamFormat(codec="hevc", width=320, height=192, gop_s=1, kbit_s=200)
 _TINY: Final[tuple[_Row, ...]] = (
     (_Y, _TINY_H264, (DUMPING,)),
     (_G, _TINY_HEVC, (BLOCKING,)),
@@ -177,10 +179,10 @@ def catalogue(profile: str) -> tuple[Scene, ...]:
     return tuple(scenes)
 
 
-def _sub_of(main: Format) -> Format:
+def _sub_of(main: StreamFormat) -> StreamFormat:
     """H.264 whatever the main stream is, as most makers have it."""
     width, height, kbit_s = (640, 360, 384) if main.width > 640 else (160, 96, 64)  # noqa: PLR2004 narrower than any sub stream
-    return Format(
+    return StreamFormat(
         codec="h264",
         width=width,
         height=height,

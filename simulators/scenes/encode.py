@@ -18,7 +18,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from simulators.scenes.catalogue import Format
+from simulators.scenes.catalogue import StreamFormat
 
 YuvFrame = NDArray[np.uint8]  # planar 4:2:0: height × 3/2 rows of width bytes
 _MAGIC: Final = b"LOOP1\n"
@@ -28,7 +28,7 @@ _MAGIC: Final = b"LOOP1\n"
 class EncodedLoop:
     """Compressed frames that may be repeated for ever: they begin with a key frame."""
 
-    format: Format
+    format: StreamFormat
     units: tuple[bytes, ...]  # Annex B, one access unit per frame
 
     def is_key(self, index: int) -> bool:
@@ -36,7 +36,7 @@ class EncodedLoop:
         return index % self.format.gop_frames == 0
 
 
-def encode(frames: Iterable[YuvFrame], stream: Format) -> EncodedLoop:
+def encode(frames: Iterable[YuvFrame], stream: StreamFormat) -> EncodedLoop:
     """Compress exactly `stream.loop_frames` frames."""
     context = _context(stream)
     units: list[bytes] = []
@@ -50,7 +50,7 @@ def encode(frames: Iterable[YuvFrame], stream: Format) -> EncodedLoop:
     return EncodedLoop(stream, tuple(units))
 
 
-def _context(stream: Format) -> VideoCodecContext:
+def _context(stream: StreamFormat) -> VideoCodecContext:
     name = "libx264" if stream.codec == "h264" else "libx265"
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, VideoCodecContext)  # noqa: S101 both names are video encoders
@@ -64,7 +64,7 @@ def _context(stream: Format) -> VideoCodecContext:
     return context
 
 
-def _options(stream: Format) -> dict[str, str]:
+def _options(stream: StreamFormat) -> dict[str, str]:
     gop = stream.gop_frames
     rate = f"vbv-maxrate={stream.kbit_s * 5 // 4}:vbv-bufsize={stream.kbit_s // 2}"
     fixed = f"keyint={gop}:min-keyint={gop}:scenecut=0:repeat-headers=1:{rate}"
@@ -91,12 +91,12 @@ def to_yuv(bgr: NDArray[np.uint8]) -> YuvFrame:
 def write_loop(loop: EncodedLoop, path: Path) -> None:
     """Store it whole or not at all (a temporary name, then a rename)."""
     head = json.dumps({"sizes": [len(unit) for unit in loop.units]}).encode()
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two farms may fill one cache
-    part.write_bytes(b"".join((_MAGIC, pack(">I", len(head)), head, *loop.units)))
-    part.replace(path)
+    partial_file = path.with_name(f"{path.name}.{os.getpid()}.part")  # two farms may fill one cache
+    partial_file.write_bytes(b"".join((_MAGIC, pack(">I", len(head)), head, *loop.units)))
+    partial_file.replace(path)
 
 
-def read_loop(path: Path, stream: Format) -> EncodedLoop:
+def read_loop(path: Path, stream: StreamFormat) -> EncodedLoop:
     """Read what `write_loop` wrote. Raises ValueError when the file is something else."""
     data = path.read_bytes()
     if not data.startswith(_MAGIC):

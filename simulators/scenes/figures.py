@@ -6,23 +6,22 @@ from typing import Final
 
 import numpy as np
 
+from simulators.scenes.canvas import Colour, Floats, noise
 from simulators.scenes.solids import (
     Distance,
-    Figure,
     Paint,
-    Part,
+    SolidFigure,
+    SolidPart,
     box,
     ellipsoid,
     joined,
     limb,
     tapered,
-    wheel,
+    tyre,
 )
-from simulators.scenes.texture import Colour, noise
-from simulators.scenes.view import Floats
 
 RUBBER: Colour = (0.07, 0.07, 0.07)
-GLASS: Colour = (0.10, 0.09, 0.08)
+WINDOW_COLOUR: Colour = (0.10, 0.09, 0.08)
 STEEL: Colour = (0.62, 0.62, 0.60)
 
 _COAT: Final = (
@@ -68,7 +67,7 @@ def _where(
     base[mask] = np.array(c, np.float32)
 
 
-def car(colour: Colour) -> Figure:
+def car(colour: Colour) -> SolidFigure:
     """A saloon, 4.5 m long."""
     sill = box((0, 0, 0.52), (2.22, 0.88, 0.30), 0.16)
     bonnet = tapered(box((0, 0, 0.70), (2.15, 0.86, 0.22), 0.14), above=0.6, length=0.1, width=0.15)
@@ -96,21 +95,21 @@ def car(colour: Colour) -> Figure:
         band = (z > 0.90) & (z < 1.36)
         pillar = np.min([np.abs(x - s) for s in (-0.62, 0.12)], axis=0) < 0.05
         side = y > 0.60 - 0.30 * (z - 0.9)
-        _where(out, band & side & ~pillar & (np.abs(x) < 1.05), GLASS)
-        _where(out, band & ~side & (np.abs(x) > 0.70), GLASS)
+        _where(out, band & side & ~pillar & (np.abs(x) < 1.05), WINDOW_COLOUR)
+        _where(out, band & ~side & (np.abs(x) > 0.70), WINDOW_COLOUR)
         return out
 
     axles = (-1.35, 1.38)
-    wheels = [wheel(x, y, 0.33, 0.22) for x in axles for y in (-0.80, 0.80)]
-    rims = [wheel(x, y, 0.33, 0.24) for x in axles for y in (-0.80, 0.80)]
-    return Figure(
+    wheels = [tyre(x, y, 0.33, 0.22) for x in axles for y in (-0.80, 0.80)]
+    rims = [tyre(x, y, 0.33, 0.24) for x in axles for y in (-0.80, 0.80)]
+    return SolidFigure(
         label="car",
         size=(4.5, 1.8, 1.5),
         parts=(
-            Part(body, on_body, 0.55),
-            Part(cabin, on_cabin, 0.75),
-            Part(joined(wheels, 0.001), all_over(RUBBER)),
-            Part(_hubs(joined(rims, 0.001), axles, 0.33, 0.20), all_over(STEEL), 0.4),
+            SolidPart(body, on_body, 0.55),
+            SolidPart(cabin, on_cabin, 0.75),
+            SolidPart(joined(wheels, 0.001), all_over(RUBBER)),
+            SolidPart(_hubs(joined(rims, 0.001), axles, 0.33, 0.20), all_over(STEEL), 0.4),
         ),
     )
 
@@ -125,7 +124,7 @@ def _hubs(rims: Distance, axles: tuple[float, float], radius: float, reach: floa
     return distance
 
 
-def van(colour: Colour) -> Figure:
+def van(colour: Colour) -> SolidFigure:
     """A minibus (面包车), 4 m long and high."""
     body = joined(
         [
@@ -143,33 +142,33 @@ def van(colour: Colour) -> Figure:
         _where(out, z < 0.36, (0.06, 0.06, 0.06))
         band = (z > 1.08) & (z < 1.62)
         pillar = np.min([np.abs(x - s) for s in (-1.25, -0.3, 0.65)], axis=0) < 0.06
-        _where(out, band & (y > 0.55) & ~pillar & (np.abs(x) < 1.5), GLASS)
-        _where(out, band & (np.abs(x + 0.15) > 1.38) & (y < 0.62), GLASS)
-        lamp = (np.abs(x) > 1.82) & (y > 0.45) & (z > 0.62) & (z < 0.86)
-        _where(out, lamp & (x > 0), (0.95, 0.95, 0.92))
-        _where(out, lamp & (x < 0), (0.08, 0.06, 0.55))
+        _where(out, band & (y > 0.55) & ~pillar & (np.abs(x) < 1.5), WINDOW_COLOUR)
+        _where(out, band & (np.abs(x + 0.15) > 1.38) & (y < 0.62), WINDOW_COLOUR)
+        headlight = (np.abs(x) > 1.82) & (y > 0.45) & (z > 0.62) & (z < 0.86)
+        _where(out, headlight & (x > 0), (0.95, 0.95, 0.92))
+        _where(out, headlight & (x < 0), (0.08, 0.06, 0.55))
         _where(out, (np.abs(x) > 1.9) & (y < 0.24) & (z > 0.46) & (z < 0.6), (0.75, 0.42, 0.12))
         return out
 
-    wheels = joined([wheel(x, y, 0.30, 0.2) for x in (-1.2, 1.2) for y in (-0.72, 0.72)], 0.001)
+    wheels = joined([tyre(x, y, 0.30, 0.2) for x in (-1.2, 1.2) for y in (-0.72, 0.72)], 0.001)
     hub = _hubs(
-        joined([wheel(x, y, 0.30, 0.22) for x in (-1.2, 1.2) for y in (-0.72, 0.72)], 0.001),
+        joined([tyre(x, y, 0.30, 0.22) for x in (-1.2, 1.2) for y in (-0.72, 0.72)], 0.001),
         (-1.2, 1.2),
         0.30,
         0.17,
     )
-    return Figure(
+    return SolidFigure(
         label="car",
         size=(4.0, 1.65, 1.88),
         parts=(
-            Part(body, on_body, 0.5),
-            Part(wheels, all_over(RUBBER)),
-            Part(hub, all_over(STEEL), 0.3),
+            SolidPart(body, on_body, 0.5),
+            SolidPart(wheels, all_over(RUBBER)),
+            SolidPart(hub, all_over(STEEL), 0.3),
         ),
     )
 
 
-def person(jacket: Colour, trousers: Colour, *, stride: float = 0.16) -> Figure:
+def person(jacket: Colour, trousers: Colour, *, stride: float = 0.16) -> SolidFigure:
     """1.72 m tall, walking along x."""
     legs = joined(
         [
@@ -198,22 +197,22 @@ def person(jacket: Colour, trousers: Colour, *, stride: float = 0.16) -> Figure:
         0.03,
     )
     hair = ellipsoid((-0.015, 0, 1.66), (0.10, 0.09, 0.095))
-    return Figure(
+    return SolidFigure(
         label="person",
         size=(0.62, 0.62, 1.76),
         parts=(
-            Part(legs, all_over(trousers)),
-            Part(shoes, all_over((0.06, 0.06, 0.07))),
-            Part(coat, all_over(jacket), 0.05),
-            Part(skin, all_over((0.45, 0.58, 0.78)), 0.1),
-            Part(hair, all_over((0.05, 0.05, 0.06)), 0.2),
+            SolidPart(legs, all_over(trousers)),
+            SolidPart(shoes, all_over((0.06, 0.06, 0.07))),
+            SolidPart(coat, all_over(jacket), 0.05),
+            SolidPart(skin, all_over((0.45, 0.58, 0.78)), 0.1),
+            SolidPart(hair, all_over((0.05, 0.05, 0.06)), 0.2),
         ),
     )
 
 
 def cow(
     *, seed: int = 0, dark: Colour = (0.07, 0.07, 0.08), pale: Colour = (0.82, 0.86, 0.88)
-) -> Figure:
+) -> SolidFigure:
     """A black-and-white cow, 2.2 m long, head down a little."""
     trunk = joined(_COW_TRUNK, 0.07)
     horns = joined(
@@ -235,14 +234,14 @@ def cow(
         _where(out, p[:, 2] < 0.10, (0.10, 0.11, 0.12))
         return out
 
-    return Figure(
+    return SolidFigure(
         label="cow",
         size=(2.6, 0.85, 1.52),
-        parts=(Part(trunk, hide, 0.03), Part(horns, all_over((0.6, 0.7, 0.75)))),
+        parts=(SolidPart(trunk, hide, 0.03), SolidPart(horns, all_over((0.6, 0.7, 0.75)))),
     )
 
 
-def heap(*, seed: int = 0) -> Figure:
+def heap(*, seed: int = 0) -> SolidFigure:
     """Dumped bags, boards and loose rubbish, 3 m across."""
     rng = np.random.default_rng([seed, 5])
     colours: list[Colour] = [
@@ -252,7 +251,7 @@ def heap(*, seed: int = 0) -> Figure:
         (0.25, 0.45, 0.60),
         (0.2, 0.2, 0.5),
     ]
-    parts = []
+    pieces = []
     for colour in colours:
         shapes = []
         for _ in range(5):
@@ -266,5 +265,5 @@ def heap(*, seed: int = 0) -> Figure:
         shapes.append(
             box((x, y, 0.25), (rng.uniform(0.1, 0.4), 0.14, rng.uniform(0.1, 0.25)), 0.02)
         )
-        parts.append(Part(joined(shapes, 0.03), all_over(colour), 0.15))
-    return Figure(label="heap", size=(3.2, 2.6, 1.0), parts=tuple(parts))
+        pieces.append(SolidPart(joined(shapes, 0.03), all_over(colour), 0.15))
+    return SolidFigure(label="heap", size=(3.2, 2.6, 1.0), parts=tuple(pieces))

@@ -18,24 +18,24 @@ from typing import Final
 
 import cv2
 
-from simulators.faults import Fault
+from simulators.faults import CameraFault
 from simulators.scenes.catalogue import (
-    Format,
     Scene,
     SceneLight,
+    StreamFormat,
     by_name,
     catalogue,
     clean_name,
 )
 from simulators.scenes.encode import EncodedLoop, encode, read_loop, write_loop
-from simulators.scenes.film import film
+from simulators.scenes.frames import render_frames
 
 CONTENT_VERSION: Final = "town-2"  # change it whenever a drawing or an encoder option changes
 DEFAULT_CACHE: Final = Path("var/cache/streams")
 
 _ASK_S: Final = 0.5
 
-Progress = Callable[[int, int], None]  # loops done, loops to do
+ProgressCallback = Callable[[int, int], None]  # loops done, loops to do
 
 
 class EncodingCancelled(Exception):
@@ -49,7 +49,7 @@ class LoopSpec:
     profile: str
     scene: str  # full name, with its variant
     light: SceneLight
-    fault: Fault = Fault.NONE  # one of SHOWN_IN_PICTURE, or none
+    fault: CameraFault = CameraFault.NONE  # one of SHOWN_IN_PICTURE, or none
 
     def find_scene(self) -> Scene:
         """Its entry in the catalogue. KeyError when there is none."""
@@ -67,7 +67,7 @@ class LoopPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class LoopLibrary:
     """Loops by specification, kept under `cache`."""
 
     cache: Path = DEFAULT_CACHE
@@ -75,7 +75,7 @@ class Library:
     def ensure(
         self,
         specs: Iterable[LoopSpec],
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> int:
         """Encode what is missing, on all cores; how many were encoded.
@@ -176,9 +176,9 @@ def _make_all(specs: list[LoopSpec], cache: Path) -> int:
     return len(specs)
 
 
-def _path(cache: Path, spec: LoopSpec, stream: Format) -> Path:
+def _path(cache: Path, spec: LoopSpec, stream: StreamFormat) -> Path:
     key = hashlib.sha256(repr((CONTENT_VERSION, spec, stream)).encode()).hexdigest()[:16]
-    fault = "" if spec.fault is Fault.NONE else f"-{spec.fault}"
+    fault = "" if spec.fault is CameraFault.NONE else f"-{spec.fault}"
     return cache / f"{spec.scene}{fault}-{spec.light}-{stream.width}x{stream.height}-{key}.loop"
 
 
@@ -186,5 +186,5 @@ def _make(spec: LoopSpec, cache: Path) -> None:
     """Draw and encode one specification, main and sub."""
     scene = spec.find_scene()
     for stream in (scene.main, scene.sub):
-        frames = film(scene, spec.scene, spec.light, spec.fault, stream)
+        frames = render_frames(scene, spec.scene, spec.light, spec.fault, stream)
         write_loop(encode(frames, stream), _path(cache, spec, stream))

@@ -12,9 +12,8 @@ from math import cos, radians, sin
 import cv2
 import numpy as np
 
-from simulators.scenes.canvas import FAR_M, Canvas
-from simulators.scenes.sun import Sun
-from simulators.scenes.view import Floats, Point, View
+from simulators.scenes.canvas import FAR_M, Canvas, Floats, PinholeView, Point
+from simulators.scenes.lighting import Sun
 
 Distance = Callable[[Floats], Floats]
 Paint = Callable[[Floats], Floats]  # local points (n × 3) → BGR (n × 3)
@@ -24,7 +23,7 @@ _EPSILON_M = 0.012
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SolidPart:
     """Some of a figure that has one kind of surface."""
 
     distance: Distance
@@ -33,19 +32,19 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class SolidFigure:
     """A thing that can be staged; `size` is length, width, height."""
 
     label: str
     size: tuple[float, float, float]
-    parts: tuple[Part, ...]
+    parts: tuple[SolidPart, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """A figure at its place in the world."""
 
-    figure: Figure
+    figure: SolidFigure
     x: float
     y: float
     heading_deg: float = 0.0  # of its x axis, anticlockwise from the world's x axis
@@ -67,7 +66,7 @@ class Placed:
         turned = np.array(local) @ self.turn() + np.array([self.x, self.y, 0.0])
         return [(float(p[0]), float(p[1]), float(p[2])) for p in turned]
 
-    def box(self, view: View) -> tuple[float, float, float, float]:
+    def box(self, view: PinholeView) -> tuple[float, float, float, float]:
         """Its box in the picture, a little tighter than its bounding solid."""
         return view.box_around(self.corners())
 
@@ -116,7 +115,7 @@ def limb(start: Point, end: Point, thick: float, thin: float | None = None) -> D
     return distance
 
 
-def wheel(x: float, y: float, radius: float, width: float) -> Distance:
+def tyre(x: float, y: float, radius: float, width: float) -> Distance:
     """A disc standing on the ground, its axle across."""
 
     def distance(p: Floats) -> Floats:
@@ -157,18 +156,18 @@ def tapered(shape: Distance, *, above: float, length: float, width: float) -> Di
 
 def paint_figure(canvas: Canvas, placed: Placed, sun: Sun) -> None:
     """March, shade, lay over the canvas; throws its shadow on the ground first."""
-    rows, columns = canvas.window(placed.corners(), margin=0.01)
+    rows, columns = canvas.pixel_window(placed.corners(), margin=0.01)
     _throw_shadow(canvas, placed, sun)
     rays = canvas.rays[rows, columns]
     shape = rays.shape[:2]
     directions = rays.reshape(-1, 3) @ placed.turn().T
-    eye = placed.to_local(canvas.eye[None])[0]
-    nearest = min(np.linalg.norm(np.array(c) - canvas.eye) for c in placed.corners())
+    camera_position = placed.to_local(canvas.camera_position[None])[0]
+    nearest = min(np.linalg.norm(np.array(c) - canvas.camera_position) for c in placed.corners())
     start = max(0.3, float(nearest) - max(placed.figure.size))
-    travelled, hit = _march(placed.figure, eye, directions, start)
+    travelled, hit = _march(placed.figure, camera_position, directions, start)
     colour = np.zeros((len(directions), 3), np.float32)
     if hit.any():
-        points = eye + directions[hit] * travelled[hit, None]
+        points = camera_position + directions[hit] * travelled[hit, None]
         colour[hit] = _shade(placed.figure, points, directions[hit], sun, placed.turn())
     cover = cv2.GaussianBlur(hit.reshape(shape).astype(np.float32), (0, 0), 0.6)
     distance = travelled.reshape(shape)
@@ -184,19 +183,19 @@ def _bleed(colour: Floats, hit: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     return np.where(hit[..., None], colour, spread).astype(np.float32)
 
 
-def _whole(figure: Figure, p: Floats) -> Floats:
+def _whole(figure: SolidFigure, p: Floats) -> Floats:
     return np.asarray(np.min([part.distance(p) for part in figure.parts], axis=0), np.float32)
 
 
 def _march(
-    figure: Figure, eye: Floats, directions: Floats, start: float
+    figure: SolidFigure, camera_position: Floats, directions: Floats, start: float
 ) -> "tuple[Floats, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]":
     travelled = np.full(len(directions), start, np.float32)
     active = np.arange(len(directions))
     hit = np.zeros(len(directions), bool)
     limit = start + 3 * max(figure.size) + 2
     for _ in range(_STEPS):
-        gap = _whole(figure, eye + directions[active] * travelled[active, None])
+        gap = _whole(figure, camera_position + directions[active] * travelled[active, None])
         travelled[active] += gap
         touched = gap < _CLOSE_M
         hit[active[touched]] = True
@@ -207,7 +206,7 @@ def _march(
     return travelled, hit
 
 
-def _normals(figure: Figure, points: Floats) -> Floats:
+def _normals(figure: SolidFigure, points: Floats) -> Floats:
     steps = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]], np.float32)
     total = np.zeros_like(points)
     for direction in steps:
@@ -215,7 +214,9 @@ def _normals(figure: Figure, points: Floats) -> Floats:
     return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1), 1e-6)[:, None], np.float32)
 
 
-def _shade(figure: Figure, points: Floats, directions: Floats, sun: Sun, turn: Floats) -> Floats:
+def _shade(
+    figure: SolidFigure, points: Floats, directions: Floats, sun: Sun, turn: Floats
+) -> Floats:
     """Sun, sky, light from the ground, shadow under the body, a glint where it is glossy."""
     normals = _normals(figure, points)
     nearest = np.argmin([part.distance(points) for part in figure.parts], axis=0)
@@ -243,7 +244,7 @@ def _shade(figure: Figure, points: Floats, directions: Floats, sun: Sun, turn: F
     return np.asarray(shaded, dtype=np.float32)
 
 
-def _unshadowed(figure: Figure, points: Floats, towards: Floats) -> Floats:
+def _unshadowed(figure: SolidFigure, points: Floats, towards: Floats) -> Floats:
     """1 where the sun is seen past the figure itself; soft."""
     reach = np.full(len(points), 0.05, np.float32)
     light = np.ones(len(points), np.float32)
@@ -260,10 +261,10 @@ def _throw_shadow(canvas: Canvas, placed: Placed, sun: Sun) -> None:
     drop = -sun.direction / max(float(sun.direction[2]), 0.05)
     foot = [tuple(np.array(c) + drop * c[2]) for c in corners]
     points = [*corners, *((float(p[0]), float(p[1]), 0.0) for p in foot)]
-    rows, columns = canvas.window(points, margin=0.01)
+    rows, columns = canvas.pixel_window(points, margin=0.01)
     rays = canvas.rays[rows, columns][::3, ::3]
     fall = np.maximum(-rays[..., 2], 0.01)
-    ground = canvas.eye + rays * (canvas.view.height_m / fall)[..., None]
+    ground = canvas.camera_position + rays * (canvas.view.height_m / fall)[..., None]
     local = placed.to_local(ground.reshape(-1, 3).astype(np.float32))
     towards = placed.turn() @ sun.direction
     light = _unshadowed(placed.figure, local + np.array([0, 0, 0.03], np.float32), towards)

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from patrol.domain.grid import Grid, GridLevel, Person, Role
 from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.registry import Grid, GridLevel, Person, Role
 
 TOWN_CODE: Final = "620902104"
 TOWN_NAME: Final = "上坝镇"

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from patrol.domain.camera import ConsentState, Placement, Priority
-from patrol.domain.grid import Grid, Person
 from patrol.domain.ids import CameraId, GridCode, LinkId
-from simulators.faults import Fault
+from patrol.domain.registry import Grid, Person
+from simulators.faults import CameraFault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """How a camera asks for a password: `scheme` is one of simulators.farm.auth's."""
+    """How a camera asks for a password: `scheme` is one of simulators.rtsp_farm.auth's."""
 
     scheme: str
     user: str
@@ -39,7 +39,7 @@ class TownCamera:
     login: Login
     scene: str  # what it shows now, by the name in the scene catalogue
     clean: str  # what it shows when nothing is wrong
-    fault: Fault
+    fault: CameraFault
     phase: int  # frames by which its timeline is ahead of the farm's
 
     def patrolled(self, today: date) -> bool:

@@ -7,7 +7,7 @@ _EMULATION: Final = re.compile(b"\x00\x00\x03")
 MAX_LEADING_ZEROS: Final = 32  # a longer ue(v) is no number of any standard
 
 
-class NotThere(ValueError):
+class BitstreamEnded(ValueError):
     """The bits ended, or are not what the syntax wants."""
 
 
@@ -22,7 +22,7 @@ class BitReader:
     def bits(self, count: int) -> int:
         """The next `count` bits as a number. Raises NotThere."""
         if count > self._left:
-            raise NotThere(f"{count} bits wanted, {self._left} left")
+            raise BitstreamEnded(f"{count} bits wanted, {self._left} left")
         self._left -= count
         return (self._value >> self._left) & ((1 << count) - 1)
 
@@ -36,7 +36,7 @@ class BitReader:
         while not self.bits(1):
             zeros += 1
             if zeros > MAX_LEADING_ZEROS:
-                raise NotThere("an Exp-Golomb number of more than 32 bits")
+                raise BitstreamEnded("an Exp-Golomb number of more than 32 bits")
         return (1 << zeros) - 1 + self.bits(zeros)
 
     def se(self) -> int:

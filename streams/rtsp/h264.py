@@ -7,14 +7,14 @@ send such pictures behind a recovery-point SEI and no IDR ever after the first).
 from functools import lru_cache
 from typing import Final
 
-from streams.rtsp.bits import BitReader, NotThere
-from streams.rtsp.payload import (
+from streams.rtsp.bits import BitReader, BitstreamEnded
+from streams.rtsp.depacketizer import (
     ASK_THIRD,
     SKIP,
     TAKE,
-    Format,
-    Piece,
-    Role,
+    CodecFormat,
+    NalPiece,
+    NalRole,
     split_sized,
     strip_start_codes,
 )
@@ -31,40 +31,40 @@ def _is_intra(first_bytes: bytes) -> bool:
     try:
         reader.ue()  # first_mb_in_slice
         return reader.ue() in _INTRA
-    except NotThere:
+    except BitstreamEnded:
         return False
 
 
 _ROLES: Final = {
-    IDR: Role.KEY_SLICE,
-    SPS: Role.PARAMETERS,
-    PPS: Role.PARAMETERS,
-    SEI: Role.HINT,
-    2: Role.OTHER_SLICE,  # data partitions
-    3: Role.OTHER_SLICE,
-    4: Role.OTHER_SLICE,
+    IDR: NalRole.KEY_SLICE,
+    SPS: NalRole.PARAMETERS,
+    PPS: NalRole.PARAMETERS,
+    SEI: NalRole.HINT,
+    2: NalRole.OTHER_SLICE,  # data partitions
+    3: NalRole.OTHER_SLICE,
+    4: NalRole.OTHER_SLICE,
 }
 
 
-def role(nal: bytes) -> Role:
+def role(nal: bytes) -> NalRole:
     """What a NAL unit is to a key frame."""
     kind = nal[0] & 0x1F
     if kind == SLICE:
-        return Role.KEY_SLICE if _is_intra(nal[1:9]) else Role.OTHER_SLICE
-    return _ROLES.get(kind, Role.NOTHING)
+        return NalRole.KEY_SLICE if _is_intra(nal[1:9]) else NalRole.OTHER_SLICE
+    return _ROLES.get(kind, NalRole.NOTHING)
 
 
 # Aggregates: bytes before the first size; bytes after each size (order number, time offset).
 _AGGREGATES: Final = {STAP_A: (1, 0), STAP_B: (3, 0), MTAP16: (3, 3), MTAP24: (3, 4)}
 
 
-def unpack(payload: bytes) -> list[Piece]:
+def unpack(payload: bytes) -> list[NalPiece]:
     """NAL units, or parts of one, of a payload; empty when it is not RFC 6184."""
     if len(payload) < 2:  # noqa: PLR2004  a header and something
         return []
     kind = payload[0] & 0x1F
     if 1 <= kind < STAP_A:
-        return [Piece(payload, first=True, last=True)]
+        return [NalPiece(payload, first=True, last=True)]
     if kind in {FU_A, FU_B}:
         return _fragment(payload, kind)
     if kind in _AGGREGATES:
@@ -72,7 +72,7 @@ def unpack(payload: bytes) -> list[Piece]:
     return strip_start_codes(payload)
 
 
-def _fragment(payload: bytes, kind: int) -> list[Piece]:
+def _fragment(payload: bytes, kind: int) -> list[NalPiece]:
     start = 2 if kind == FU_A else 4  # FU-B has a decoding order number
     body = payload[start:]
     if not body:
@@ -80,7 +80,7 @@ def _fragment(payload: bytes, kind: int) -> list[Piece]:
     flags = payload[1]
     if flags & 0x80:
         body = bytes(((payload[0] & 0xE0) | (flags & 0x1F),)) + body
-    return [Piece(body, first=flags & 0x80 != 0, last=flags & 0x40 != 0)]
+    return [NalPiece(body, first=flags & 0x80 != 0, last=flags & 0x40 != 0)]
 
 
 def _starts_picture(nal: bytes) -> bool:
@@ -92,7 +92,7 @@ def size_px(sps: bytes) -> tuple[int, int] | None:
     """(width, height) that a sequence parameter set gives; None when it cannot be read."""
     try:
         return _read_size(BitReader(sps))
-    except NotThere:
+    except BitstreamEnded:
         return None
 
 
@@ -120,7 +120,7 @@ def _read_size(reader: BitReader) -> tuple[int, int]:
         width -= (left + right) * step_x
         height -= (top + bottom) * step_y
     if not (0 < width <= 16384 and 0 < height <= 16384):  # noqa: PLR2004  level 6.2
-        raise NotThere(f"{width} × {height}")
+        raise BitstreamEnded(f"{width} × {height}")
     return width, height
 
 
@@ -175,7 +175,7 @@ def _peek(first: int, second: int) -> int:
     return SKIP
 
 
-FORMAT: Final = Format(
+FORMAT: Final = CodecFormat(
     unpack=unpack,
     role=role,
     parameter_kind=lambda nal: nal[0] & 0x1F,

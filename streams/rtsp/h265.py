@@ -7,14 +7,14 @@ such a stream ends in "no key frame".
 from functools import lru_cache
 from typing import Final
 
-from streams.rtsp.bits import BitReader, NotThere
-from streams.rtsp.payload import (
+from streams.rtsp.bits import BitReader, BitstreamEnded
+from streams.rtsp.depacketizer import (
     ASK_THIRD,
     SKIP,
     TAKE,
-    Format,
-    Piece,
-    Role,
+    CodecFormat,
+    NalPiece,
+    NalRole,
     split_sized,
     strip_start_codes,
 )
@@ -30,19 +30,19 @@ def _kind(nal: bytes) -> int:
     return (nal[0] >> 1) & 0x3F
 
 
-def role(nal: bytes) -> Role:
+def role(nal: bytes) -> NalRole:
     """What a NAL unit is to a key frame."""
     kind = _kind(nal)
     if kind in _KEY:
-        return Role.KEY_SLICE
+        return NalRole.KEY_SLICE
     if kind in _SLICES:
-        return Role.OTHER_SLICE
+        return NalRole.OTHER_SLICE
     if kind in {VPS, SPS, PPS}:
-        return Role.PARAMETERS
-    return Role.HINT if kind == SEI else Role.NOTHING
+        return NalRole.PARAMETERS
+    return NalRole.HINT if kind == SEI else NalRole.NOTHING
 
 
-def unpack(payload: bytes, don: int = 0) -> list[Piece]:
+def unpack(payload: bytes, don: int = 0) -> list[NalPiece]:
     """NAL units, or parts of one; `don` is 2 where decoding order numbers are present."""
     if len(payload) < 3:  # noqa: PLR2004  a header and something
         return []
@@ -55,10 +55,10 @@ def unpack(payload: bytes, don: int = 0) -> list[Piece]:
         return []
     if kind == 0 and payload.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01")):
         return strip_start_codes(payload)
-    return [Piece(payload[:2] + payload[2 + don :] if don else payload, first=True, last=True)]
+    return [NalPiece(payload[:2] + payload[2 + don :] if don else payload, first=True, last=True)]
 
 
-def _aggregate(payload: bytes, don: int) -> list[Piece]:
+def _aggregate(payload: bytes, don: int) -> list[NalPiece]:
     if not don:
         return split_sized(payload, 2)
     pieces = []
@@ -68,12 +68,12 @@ def _aggregate(payload: bytes, don: int) -> list[Piece]:
         nal = payload[position + 2 : position + 2 + size]
         if not nal or len(nal) < size:
             break
-        pieces.append(Piece(nal, first=True, last=True))
+        pieces.append(NalPiece(nal, first=True, last=True))
         position += 2 + size + 1
     return pieces
 
 
-def _fragment(payload: bytes, don: int) -> list[Piece]:
+def _fragment(payload: bytes, don: int) -> list[NalPiece]:
     flags = payload[2]
     first = flags & 0x80 != 0
     body = payload[3 + (don if first else 0) :]  # DONL is in the first fragment alone
@@ -82,10 +82,10 @@ def _fragment(payload: bytes, don: int) -> list[Piece]:
     if first:
         header = bytes(((payload[0] & 0x81) | ((flags & 0x3F) << 1), payload[1]))
         body = header + body
-    return [Piece(body, first=first, last=flags & 0x40 != 0)]
+    return [NalPiece(body, first=first, last=flags & 0x40 != 0)]
 
 
-def _unpack_with_don(payload: bytes) -> list[Piece]:
+def _unpack_with_don(payload: bytes) -> list[NalPiece]:
     return unpack(payload, don=2)
 
 
@@ -98,7 +98,7 @@ def size_px(sps: bytes) -> tuple[int, int] | None:
     """(width, height) that a sequence parameter set gives; None when it cannot be read."""
     try:
         return _read_size(BitReader(sps))
-    except NotThere:
+    except BitstreamEnded:
         return None
 
 
@@ -117,14 +117,14 @@ def _read_size(reader: BitReader) -> tuple[int, int]:
         width -= (left + right) * (2 if chroma in {1, 2} else 1)
         height -= (top + bottom) * (2 if chroma == 1 else 1)
     if not (0 < width <= 16384 and 0 < height <= 16384):  # noqa: PLR2004  level 6.2
-        raise NotThere(f"{width} × {height}")
+        raise BitstreamEnded(f"{width} × {height}")
     return width, height
 
 
 def _skip_profile(reader: BitReader, sub_layers: int) -> None:
     """profile_tier_level (7.3.3)."""
     if sub_layers >= _MAX_SUB_LAYERS:
-        raise NotThere("sps_max_sub_layers_minus1 is 7")
+        raise BitstreamEnded("sps_max_sub_layers_minus1 is 7")
     reader.bits(88 + 8)
     present = [(reader.flag(), reader.flag()) for _ in range(sub_layers)]
     if sub_layers:
@@ -146,9 +146,9 @@ def _peek_third(flags: int) -> int:
     return TAKE if flags & 0x3F in {VPS, SPS, PPS, SEI, *_KEY} else SKIP
 
 
-def make_format(*, uses_don: bool) -> Format:
+def make_format(*, uses_don: bool) -> CodecFormat:
     """The format with or without decoding order numbers."""
-    return Format(
+    return CodecFormat(
         unpack=_unpack_with_don if uses_don else unpack,
         role=role,
         parameter_kind=_kind,

@@ -3,6 +3,8 @@
 Lenient in what is read, as cameras demand: LF alone ends a line, headers may be folded, names come
 in any case and any order, a reason phrase or a CSeq may be missing. Strict about size: nothing a
 camera sends may grow our memory.
+
+The Transport and Session headers of a SETUP answer (RFC 2326 §12.37, §12.39).
 """
 
 import re
@@ -21,7 +23,7 @@ _REQUEST: Final = re.compile(r"([A-Z_]{2,20})\s+(\S+)\s+RTSP/\d\.\d")
 
 
 @dataclass(frozen=True, slots=True)
-class Headers:
+class RtspHeaders:
     """Names folded to lower case; a name may stand several times."""
 
     items: tuple[tuple[str, str], ...] = ()
@@ -36,12 +38,12 @@ class Headers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class RtspResponse:
     """What a server answers to a request of ours."""
 
     status: int
     reason: str
-    headers: Headers
+    headers: RtspHeaders
     body: bytes = b""
 
     @property
@@ -56,7 +58,7 @@ class Answer:
         return 200 <= self.status < 300  # noqa: PLR2004
 
     @property
-    def words(self) -> str:
+    def status_line(self) -> str:
         """`404 Not Found`, fit for one line of a log."""
         return f"{self.status} {printable(self.reason)}".rstrip()
 
@@ -67,11 +69,11 @@ class ServerRequest:
 
     method: str
     uri: str
-    headers: Headers
+    headers: RtspHeaders
     body: bytes = b""
 
 
-Message = Answer | ServerRequest
+RtspMessage = RtspResponse | ServerRequest
 
 
 def printable(text: str, limit: int = 80) -> str:
@@ -96,7 +98,7 @@ def write_answer(request: ServerRequest, status: int, reason: str) -> bytes:
     return (head + "\r\n").encode("latin-1", "replace")
 
 
-def read_message(data: bytes | bytearray, start: int, end: int) -> tuple[Message, int] | None:
+def read_message(data: bytes | bytearray, start: int, end: int) -> tuple[RtspMessage, int] | None:
     """The message that begins at `start` and where it ends; None while it is not whole.
 
     Raises Unreadable when it cannot become a message.
@@ -111,10 +113,10 @@ def read_message(data: bytes | bytearray, start: int, end: int) -> tuple[Message
     stop = match.end() + length
     if stop > end:
         return None
-    return _make(first, headers, bytes(data[match.end() : stop])), stop
+    return _make_message(first, headers, bytes(data[match.end() : stop])), stop
 
 
-def _read_head(block: bytes | bytearray) -> tuple[str, Headers]:
+def _read_head(block: bytes | bytearray) -> tuple[str, RtspHeaders]:
     lines = block.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
     items: list[tuple[str, str]] = []
     for line in lines[1:]:
@@ -125,10 +127,10 @@ def _read_head(block: bytes | bytearray) -> tuple[str, Headers]:
         name, colon, value = line.partition(":")
         if colon:
             items.append((name.strip().lower(), value.strip()))
-    return lines[0].strip(), Headers(tuple(items))
+    return lines[0].strip(), RtspHeaders(tuple(items))
 
 
-def _content_length(headers: Headers) -> int:
+def _content_length(headers: RtspHeaders) -> int:
     text = headers.get("content-length").strip() or "0"
     if not (text.isascii() and text.isdigit()) or len(text) > 9:  # noqa: PLR2004  digits, not a rule
         raise Unreadable(f"Content-Length is {printable(text, 30)!r}")
@@ -137,10 +139,62 @@ def _content_length(headers: Headers) -> int:
     return int(text)
 
 
-def _make(first: str, headers: Headers, body: bytes) -> Message:
+def _make_message(first: str, headers: RtspHeaders, body: bytes) -> RtspMessage:
     if match := _STATUS.fullmatch(first):
         reason = match[2] or ""
-        return Answer(status=int(match[1]), reason=reason, headers=headers, body=body)
+        return RtspResponse(status=int(match[1]), reason=reason, headers=headers, body=body)
     if match := _REQUEST.fullmatch(first):
         return ServerRequest(method=match[1], uri=match[2], headers=headers, body=body)
     raise Unreadable(f"not an RTSP message: {printable(first, 60)!r}")
+
+
+DEFAULT_TIMEOUT_S: Final = 60.0  # of a session, where the server names none
+
+_CHANNELS: Final = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedTransport:
+    """What the server set up for us."""
+
+    over_tcp: bool
+    media_channel: int
+    control_channel: int
+    session: str  # empty where the server gave none
+    timeout_s: float
+
+
+def read_granted(headers: RtspHeaders) -> GrantedTransport:
+    """What a 200 to SETUP says; silence about the channels means those that we asked for: 0-1."""
+    transport = headers.get("transport").split(",")[0]
+    fields = [field.strip() for field in transport.split(";")]
+    media, control = _channels(fields)
+    session, timeout_s = _session(headers.get("session"))
+    over_tcp = not transport.strip() or _is_tcp(fields)
+    return GrantedTransport(over_tcp, media, control, session, timeout_s)
+
+
+def _is_tcp(fields: list[str]) -> bool:
+    # Some servers answer plain "RTP/AVP;interleaved=0-1".
+    return fields[0].upper().endswith("/TCP") or any(
+        field.lower().startswith("interleaved") for field in fields
+    )
+
+
+def _channels(fields: list[str]) -> tuple[int, int]:
+    for field in fields:
+        name, _, value = field.partition("=")
+        match = _CHANNELS.match(value.strip())
+        if name.strip().lower() == "interleaved" and match:
+            media = min(int(match[1]), 255)
+            return media, min(int(match[2] or media + 1), 255)
+    return 0, 1
+
+
+def _session(value: str) -> tuple[str, float]:
+    name, *rest = [part.strip() for part in value.split(";")]
+    for part in rest:
+        key, _, number = part.partition("=")
+        if key.strip().lower() == "timeout" and number.strip().isdigit():
+            return name, float(min(max(int(number.strip()[:9]), 1), 86_400))
+    return name, DEFAULT_TIMEOUT_S

@@ -86,7 +86,7 @@ def sequence_step(before: int, now: int) -> int:
 
 
 @dataclass(slots=True)
-class Timeline:
+class RtpTimeline:
     """Turns 32-bit timestamps into seconds since the first one, across wraps.
 
     Right as long as two timestamps in a row are less than half a wrap (6.6 h at 90 kHz) apart.

@@ -1,4 +1,12 @@
-"""Read a session description (RFC 8866) as far as one video track needs it.
+"""Which URL to use for a track, and which for the whole presentation.
+
+RFC 2326 C.1.1 and RFC 7826 D.1.1 resolve a control attribute against Content-Base, else
+Content-Location, else the request URL. Servers were tested with live555 and ffmpeg, which *append*
+a relative control to the base instead of replacing its last segment, query or not. So every rule
+here answers with candidates: the common reading first, the strict one next, and the session tries
+the following one when a server does not know the URL.
+
+Read a session description (RFC 8866) as far as one video track needs it.
 
 Cameras' descriptions are wrong in many ways that do not matter; only what matters is read, and
 only what matters can fail.
@@ -7,11 +15,80 @@ only what matters can fail.
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from streams.errors import Unreadable
 from streams.model import Codec
+from streams.rtsp.message import RtspHeaders
+
+
+def base_url(headers: RtspHeaders, request_uri: str) -> str:
+    """What relative control URLs are relative to."""
+    for name in ("content-base", "content-location"):
+        value = headers.get(name).strip().strip('"<>')
+        if value:
+            return _absolute(value, request_uri)
+    return request_uri
+
+
+def control_url_candidates(control: str, base: str, request_uri: str) -> Iterator[str]:
+    """The URLs that a control attribute may mean, the likeliest first; worked out as asked for."""
+    given: set[str] = set()
+    for make in (_common_reading, _strict_reading, _before_query, _at_our_host):
+        url = make(control.strip(), base, request_uri)
+        if url not in given:
+            given.add(url)
+            yield url
+
+
+def _common_reading(control: str, base: str, _: str) -> str:
+    if control in {"", "*"}:
+        return base
+    if _is_absolute(control):
+        return control
+    return _absolute(control, base) if control.startswith("/") else _append(base, control)
+
+
+def _strict_reading(control: str, base: str, _: str) -> str:
+    """The strict reading; for a path from the root, the usual one of live555."""
+    if control in {"", "*"}:
+        return base
+    return _append(base, control) if control.startswith("/") else _absolute(control, base)
+
+
+def _before_query(control: str, base: str, request_uri: str) -> str:
+    if control in {"", "*"} or _is_absolute(control):
+        return _common_reading(control, base, request_uri)
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(path=_append(parts.path, control)))
+
+
+def _at_our_host(control: str, base: str, request_uri: str) -> str:
+    """The usual reading at the host that we talk to: some cameras print 0.0.0.0 or an inner one."""
+    ours = urlsplit(request_uri)
+    theirs = urlsplit(_common_reading(control, base, request_uri))
+    return urlunsplit(theirs._replace(scheme=ours.scheme, netloc=ours.netloc))
+
+
+def _is_absolute(url: str) -> bool:
+    return url.lower().startswith(("rtsp://", "rtsps://", "rtspu://"))
+
+
+def _append(base: str, control: str) -> str:
+    return base + control if base.endswith("/") else f"{base}/{control}"
+
+
+def _absolute(reference: str, base: str) -> str:
+    if _is_absolute(reference):
+        return reference
+    # urljoin knows rtsp as hierarchical only by name; http resolves alike and is always known.
+    scheme, _, rest = base.partition("://")
+    joined = urljoin(f"http://{rest}", reference)
+    return f"{scheme}://{joined.partition('://')[2]}"
+
 
 MAX_PARAMETER_SETS: Final = 32  # per track; a real one has two to five
 
@@ -22,7 +99,7 @@ _SPROPS: Final = ("sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
+class VideoTrack:
     """The video track of a description."""
 
     codec: Codec
@@ -36,10 +113,10 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class SessionDescription:
     """What a session description says that concerns us."""
 
-    video: Track
+    video: VideoTrack
     control: str  # of the session; empty where it names none
     tracks: int  # all of them, audio included
 
@@ -65,7 +142,7 @@ class _Section:
         return ""
 
 
-def read_description(body: bytes) -> Description:
+def read_description(body: bytes) -> SessionDescription:
     """Raises Unreadable, saying what is missing."""
     sections = _sections(body)
     if not body.strip():
@@ -80,7 +157,7 @@ def read_description(body: bytes) -> Description:
     if not tracks:
         raise Unreadable("the description (SDP) has a video track that names no payload format")
     known = [t for t in tracks if t.codec in {Codec.H264, Codec.H265}]
-    return Description(
+    return SessionDescription(
         video=(known or tracks)[0], control=sections[0].first("control"), tracks=len(sections) - 1
     )
 
@@ -92,17 +169,17 @@ def _sections(body: bytes) -> list[_Section]:
         if not equals:
             continue
         if kind == "m":
-            words = value.split()
-            if len(words) < 4:  # noqa: PLR2004  m=<media> <port> <proto> <fmt>
+            fields = value.split()
+            if len(fields) < 4:  # noqa: PLR2004  m=<media> <port> <proto> <fmt>
                 raise Unreadable(f"the description (SDP) has a broken media line: {value[:60]!r}")
-            sections.append(_Section(words[0].lower(), words[2].upper(), tuple(words[3:])))
+            sections.append(_Section(fields[0].lower(), fields[2].upper(), tuple(fields[3:])))
         elif kind == "a":
             name, _, rest = value.partition(":")
             sections[-1].attributes.append((name.strip().lower(), rest.strip()))
     return sections
 
 
-def _track(section: _Section) -> Track | None:
+def _track(section: _Section) -> VideoTrack | None:
     if "SAVP" in section.protocol:
         raise Unreadable(f"the video is encrypted ({section.protocol}); SRTP is not supported")
     choices = [c for c in (_payload(section, fmt) for fmt in section.formats) if c is not None]
@@ -111,7 +188,7 @@ def _track(section: _Section) -> Track | None:
     best = next((c for c in choices if c[1] in {"H264", "H265", "HEVC"}), choices[0])
     payload_type, encoding, clock_rate_hz = best
     parameters = _parameters(section.of_payload("fmtp", payload_type))
-    return Track(
+    return VideoTrack(
         codec=_CODECS.get(encoding, Codec.OTHER),
         encoding=encoding,
         payload_type=payload_type,

@@ -1,4 +1,6 @@
-"""One RTSP conversation: DESCRIBE, SETUP of the video track alone, PLAY, keep-alive, TEARDOWN.
+"""What a session tells the one who feeds it.
+
+One RTSP conversation: DESCRIBE, SETUP of the video track alone, PLAY, keep-alive, TEARDOWN.
 
 Pure: bytes in (`feed`), events and bytes out (`events`, `outgoing`); it opens nothing and reads no
 clock. What it learned on the way stands in its attributes. It raises StreamError and nothing else.
@@ -15,24 +17,62 @@ from typing_extensions import override
 from streams.errors import RefusedUs, WentSilent
 from streams.model import Codec
 from streams.rtsp import h264, h265
-from streams.rtsp.assembly import Assembler
-from streams.rtsp.control import base_url, candidates
-from streams.rtsp.digest import Authenticator
-from streams.rtsp.events import ClockSeen, Event, KeyFrameCame, NotForUs, Redirected
+from streams.rtsp.depacketizer import CodecFormat, KeyAccessUnit, KeyFrameDepacketizer
+from streams.rtsp.digest_auth import DigestAuthenticator
+from streams.rtsp.interleaved import InterleavedReader, InterleavedReceiver
 from streams.rtsp.message import (
-    Answer,
-    Headers,
-    Message,
+    DEFAULT_TIMEOUT_S,
+    RtspHeaders,
+    RtspMessage,
+    RtspResponse,
     ServerRequest,
     printable,
+    read_granted,
     write_answer,
     write_request,
 )
-from streams.rtsp.payload import Format
-from streams.rtsp.rtp import Timeline, read_rtp, read_sender_report
-from streams.rtsp.sdp import Description, Track, read_description
-from streams.rtsp.transport import DEFAULT_TIMEOUT_S, read_granted
-from streams.rtsp.wire import Receiver, Wire
+from streams.rtsp.rtp import RtpTimeline, read_rtp, read_sender_report
+from streams.rtsp.sdp import (
+    SessionDescription,
+    VideoTrack,
+    base_url,
+    control_url_candidates,
+    read_description,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameReceived:
+    """A whole key picture."""
+
+    unit: KeyAccessUnit
+    media_time_s: float  # since the first key picture of the session
+
+
+@dataclass(frozen=True, slots=True)
+class SenderClockReported:
+    """The sender's wall clock, just now (RTCP)."""
+
+    unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The server sends us elsewhere."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnsupportedStream:
+    """A stream that libav can play and this session cannot."""
+
+    reason: str
+    over_udp: bool  # the server refuses TCP
+
+
+SessionEvent = KeyFrameReceived | SenderClockReported | Redirected | UnsupportedStream
+
 
 USER_AGENT: Final = "patrol-streams"
 _UNAUTHORIZED: Final = 401
@@ -44,7 +84,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _ANSWERED_OK: Final = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE"})
 
 
-class Stage(Enum):
+class SessionStage(Enum):
     """How far the conversation has come."""
 
     DESCRIBING = auto()
@@ -62,22 +102,24 @@ class _Pending:
     cseq: int
 
 
-class Session(Receiver):
+class RtspSession(InterleavedReceiver):
     """Feed it what the server sends; send what it leaves in `outgoing`; heed its events."""
 
-    def __init__(self, uri: str, authenticator: Authenticator, max_key_frame_bytes: int) -> None:
-        self.stage = Stage.DESCRIBING
-        self.events: list[Event] = []
+    def __init__(
+        self, uri: str, authenticator: DigestAuthenticator, max_key_frame_bytes: int
+    ) -> None:
+        self.stage = SessionStage.DESCRIBING
+        self.events: list[SessionEvent] = []
         self.outgoing = bytearray()
-        self.wire = Wire(self)
+        self.reader = InterleavedReader(self)
         self.server = ""
         self.timeout_s = DEFAULT_TIMEOUT_S
-        self.track: Track | None = None
-        self.assembler: Assembler | None = None
+        self.track: VideoTrack | None = None
+        self.assembler: KeyFrameDepacketizer | None = None
         self._uri = uri
         self._authenticator = authenticator
         self._max_key_frame_bytes = max_key_frame_bytes
-        self._timeline = Timeline(90_000)
+        self._timeline = RtpTimeline(90_000)
         self._pending: deque[_Pending] = deque()
         self._cseq = 0
         self._session = ""
@@ -85,7 +127,7 @@ class Session(Receiver):
         self._track_uris: Iterator[str] = iter(())
         self._play_uris: deque[str] = deque()
         self._aggregate_uri = uri
-        self._steps: dict[str, Callable[[_Pending, Answer], None]] = {
+        self._handlers: dict[str, Callable[[_Pending, RtspResponse], None]] = {
             "DESCRIBE": self._described,
             "SETUP": self._set_up,
             "PLAY": self._started,
@@ -94,13 +136,13 @@ class Session(Receiver):
             "TEARDOWN": self._left,
         }
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Ask for the description."""
         self._ask("DESCRIBE", self._uri)
 
     def feed(self, data: bytes | bytearray, end: int) -> int:
         """Read data[0:end]; how many bytes were used. The rest is to come again in front."""
-        return self.wire.feed(data, end)
+        return self.reader.feed(data, end)
 
     def keep_alive(self) -> None:
         """Tell the server that we still look."""
@@ -109,14 +151,14 @@ class Session(Receiver):
 
     def leave(self) -> None:
         """End it; where the server opened a session for us, say so (TEARDOWN)."""
-        if self.stage in {Stage.LEAVING, Stage.LEFT}:
+        if self.stage in {SessionStage.LEAVING, SessionStage.LEFT}:
             return
-        self.wire.listening = False
-        if self.stage in {Stage.STARTING, Stage.PLAYING}:
-            self.stage = Stage.LEAVING
+        self.reader.listening = False
+        if self.stage in {SessionStage.STARTING, SessionStage.PLAYING}:
+            self.stage = SessionStage.LEAVING
             self._ask("TEARDOWN", self._aggregate_uri)
         else:
-            self.stage = Stage.LEFT
+            self.stage = SessionStage.LEFT
 
     # -- what the wire tells ------------------------------------------------------------------
 
@@ -128,17 +170,17 @@ class Session(Receiver):
         if rtp is not None and rtp.payload_type == track.payload_type:
             unit = assembler.push(rtp)
             if unit is not None:
-                self.events.append(KeyFrameCame(unit, self._timeline.seconds(unit.timestamp)))
+                self.events.append(KeyFrameReceived(unit, self._timeline.seconds(unit.timestamp)))
         return assembler.busy
 
     @override
     def control(self, packet: bytes) -> None:
         report = read_sender_report(packet)
         if report is not None:
-            self.events.append(ClockSeen(report.unix_s))
+            self.events.append(SenderClockReported(report.unix_s))
 
     @override
-    def message(self, message: Message) -> None:
+    def message(self, message: RtspMessage) -> None:
         if isinstance(message, ServerRequest):
             self._asked(message)
             return
@@ -156,10 +198,10 @@ class Session(Receiver):
         self.outgoing += write_answer(request, status, reason)
         if request.method == "REDIRECT":
             self.events.append(Redirected(request.headers.get("location")))
-        elif request.method == "TEARDOWN" and self.stage is not Stage.LEAVING:
+        elif request.method == "TEARDOWN" and self.stage is not SessionStage.LEAVING:
             raise WentSilent("the server ended the session")
 
-    def _pending_of(self, answer: Answer) -> _Pending | None:
+    def _pending_of(self, answer: RtspResponse) -> _Pending | None:
         """The request that this answers; servers that leave CSeq out answer in order."""
         cseq = answer.cseq
         if cseq is not None and any(p.cseq == cseq for p in self._pending):
@@ -169,24 +211,24 @@ class Session(Receiver):
             return None  # a late answer to something that was answered already
         return self._pending.popleft() if self._pending else None
 
-    def _answered(self, pending: _Pending, answer: Answer) -> None:
+    def _answered(self, pending: _Pending, answer: RtspResponse) -> None:
         self._learn(answer.headers)
         if answer.status == _UNAUTHORIZED:
-            if self._authenticator.take(answer.headers.all("www-authenticate")):
+            if self._authenticator.accept_challenges(answer.headers.all("www-authenticate")):
                 self._ask(pending.method, pending.uri)
                 return
             if pending.method != "TEARDOWN":
-                raise RefusedUs(f"{answer.words}: {self._authenticator.why_not()}")
-        self._steps[pending.method](pending, answer)
+                raise RefusedUs(f"{answer.status_line}: {self._authenticator.refusal_text()}")
+        self._handlers[pending.method](pending, answer)
 
-    def _learn(self, headers: Headers) -> None:
+    def _learn(self, headers: RtspHeaders) -> None:
         self.server = self.server or printable(headers.get("server"))
         public = headers.get("public")
         if public:
-            self._public = frozenset(word.strip().upper() for word in public.split(","))
+            self._public = frozenset(method.strip().upper() for method in public.split(","))
         self._authenticator.renew(headers.get("authentication-info"))
 
-    def _described(self, _: _Pending, answer: Answer) -> None:
+    def _described(self, _: _Pending, answer: RtspResponse) -> None:
         if answer.status in _REDIRECTS:
             self.events.append(Redirected(answer.headers.get("location")))
             return
@@ -195,68 +237,74 @@ class Session(Receiver):
         track = description.video
         if track.codec not in _FORMATS:
             self.events.append(
-                NotForUs(f"{printable(track.encoding, 20)} over RTP", over_udp=False)
+                UnsupportedStream(f"{printable(track.encoding, 20)} over RTP", over_udp=False)
             )
             return
         self._prepare(description, base_url(answer.headers, self._uri))
         self._set_up_next(answer)
 
-    def _prepare(self, description: Description, base: str) -> None:
+    def _prepare(self, description: SessionDescription, base: str) -> None:
         track = self.track = description.video
-        self._track_uris = candidates(track.control, base, self._uri)
-        self._play_uris = deque([next(candidates(description.control, base, self._uri))])
-        self._timeline = Timeline(track.clock_rate_hz)
-        assembler = Assembler(_format_of(track), self._max_key_frame_bytes)
+        self._track_uris = control_url_candidates(track.control, base, self._uri)
+        self._play_uris = deque(
+            [next(control_url_candidates(description.control, base, self._uri))]
+        )
+        self._timeline = RtpTimeline(track.clock_rate_hz)
+        depacketizer = KeyFrameDepacketizer(_format_of(track), self._max_key_frame_bytes)
         for nal in track.parameter_sets:
-            assembler.sets.add(assembler.format.parameter_kind(nal), nal, None)
-        self.assembler = assembler
+            depacketizer.sets.add(depacketizer.format.parameter_kind(nal), nal, None)
+        self.assembler = depacketizer
 
-    def _set_up_next(self, answer: Answer) -> None:
+    def _set_up_next(self, answer: RtspResponse) -> None:
         """SETUP with the next URL that the control attribute may mean."""
         uri = next(self._track_uris, None)
         if uri is None:
             raise _refusal("SETUP", answer)
-        self.stage = Stage.SETTING_UP
+        self.stage = SessionStage.SETTING_UP
         self._ask("SETUP", uri)
 
-    def _set_up(self, pending: _Pending, answer: Answer) -> None:
+    def _set_up(self, pending: _Pending, answer: RtspResponse) -> None:
         if answer.status in _WRONG_URL:
             self._set_up_next(answer)
             return
         if answer.status == _UNSUPPORTED_TRANSPORT:
-            self.events.append(NotForUs("RTP over TCP refused: " + answer.words, over_udp=True))
+            self.events.append(
+                UnsupportedStream("RTP over TCP refused: " + answer.status_line, over_udp=True)
+            )
             return
         _refuse_unless_ok("SETUP", answer)
         granted = read_granted(answer.headers)
         self._session, self.timeout_s = granted.session, granted.timeout_s
         self._aggregate_uri = self._play_uris[0]
-        self.stage = Stage.STARTING
+        self.stage = SessionStage.STARTING
         if not granted.over_tcp:
-            self.events.append(NotForUs("RTP over UDP granted where TCP was asked", over_udp=True))
+            self.events.append(
+                UnsupportedStream("RTP over UDP granted where TCP was asked", over_udp=True)
+            )
             return
         if self.assembler is not None:
             channels = granted.media_channel, granted.control_channel
-            self.wire.expect(*channels, self.assembler.format)
+            self.reader.expect(*channels, self.assembler.format)
         if pending.uri not in self._play_uris:
             self._play_uris.append(pending.uri)
         self._ask("PLAY", self._play_uris.popleft())
 
-    def _started(self, pending: _Pending, answer: Answer) -> None:
+    def _started(self, pending: _Pending, answer: RtspResponse) -> None:
         if answer.status in _WRONG_URL and self._play_uris:
             self._ask("PLAY", self._play_uris.popleft())
             return
         _refuse_unless_ok("PLAY", answer)
         self._aggregate_uri = pending.uri
-        self.stage = Stage.PLAYING
+        self.stage = SessionStage.PLAYING
 
-    def _kept_alive(self, pending: _Pending, answer: Answer) -> None:
+    def _kept_alive(self, pending: _Pending, answer: RtspResponse) -> None:
         if answer.status == _SESSION_NOT_FOUND:
-            raise WentSilent(f"the server forgot our session: {answer.words}")
+            raise WentSilent(f"the server forgot our session: {answer.status_line}")
         if pending.method == "GET_PARAMETER" and not answer.is_ok:
             self._public = frozenset()
 
-    def _left(self, _: _Pending, __: Answer) -> None:
-        self.stage = Stage.LEFT
+    def _left(self, _: _Pending, __: RtspResponse) -> None:
+        self.stage = SessionStage.LEFT
 
     def _ask(self, method: str, uri: str) -> None:
         self._cseq += 1
@@ -278,22 +326,24 @@ _EXTRA_HEADERS: Final = {
 }
 
 
-def _format_of(track: Track) -> Format:
+def _format_of(track: VideoTrack) -> CodecFormat:
     if track.codec is Codec.H265 and track.uses_don:
         return h265.FORMAT_WITH_DON
     return _FORMATS[track.codec]
 
 
-_NEVER = frozenset({501, 505, 551})  # not implemented, version, option: the same tomorrow
+_PERMANENT_STATUSES = frozenset(
+    {501, 505, 551}
+)  # not implemented, version, option: the same tomorrow
 
 
-def _refuse_unless_ok(method: str, answer: Answer) -> None:
+def _refuse_unless_ok(method: str, answer: RtspResponse) -> None:
     if not answer.is_ok:
         raise _refusal(method, answer)
 
 
-def _refusal(method: str, answer: Answer) -> RefusedUs | WentSilent:
+def _refusal(method: str, answer: RtspResponse) -> RefusedUs | WentSilent:
     """A no is a no; a server's own trouble (5xx: a busy recorder) may be over in a moment."""
-    own_trouble = 500 <= answer.status < 600 and answer.status not in _NEVER  # noqa: PLR2004
+    own_trouble = 500 <= answer.status < 600 and answer.status not in _PERMANENT_STATUSES  # noqa: PLR2004
     kind = WentSilent if own_trouble else RefusedUs
-    return kind(f"{method} refused: {answer.words}")
+    return kind(f"{method} refused: {answer.status_line}")

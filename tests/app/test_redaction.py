@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from patrol.app.picture_links import link_maker, served_at
-from patrol.app.redaction import FACES, PERSONS, PLATES, Redaction, lacking
+from patrol.app.bootstrap import console_base_url, make_link_signer
+from patrol.app.redaction import FACES, PERSONS, PLATES, PictureRedactor, missing_models
 from patrol.settings import Settings
-from patrol.settings.outward import LinkSettings, Outward
-from patrol.settings.policies import ConsoleSettings, MqttSettings, SiteInfo
-from patrol.vision.redaction import How, Mark
+from patrol.settings.site_integrations import IntegrationSettings, PictureLinkSettings
+from patrol.settings.site_settings import ConsoleSettings, MqttSettings, SiteInfo
+from patrol.vision.redaction import RedactionMode, Watermark
 from tests.support.store import new_store
 
 MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
-MARK = Mark(site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58")
+MARK = Watermark(site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58")
 YARD = bytes(cv2.imencode(".jpg", np.full((180, 320, 3), 120, np.uint8))[1])
 ALL = (FACES, PLATES, PERSONS)
 
@@ -48,36 +48,38 @@ def weights(tmp_path: Path) -> Path:
 
 def test_with_all_three_a_picture_is_blurred(weights: Path) -> None:
     settings = settings_of(weights)
-    assert lacking(settings) == ""
-    assert Redaction(settings)(YARD, None, MARK).how is How.BLURRED
+    assert missing_models(settings) == ""
+    assert PictureRedactor(settings)(YARD, None, MARK).mode is RedactionMode.BLURRED
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_without_any_one_it_leaves_coarse_and_that_is_said_once(weights: Path, name: str) -> None:
     (weights / f"{name}.onnx").unlink()
-    redaction = Redaction(settings_of(weights))
+    redaction = PictureRedactor(settings_of(weights))
     with capture_logs() as said:
-        assert redaction(YARD, None, MARK).how is How.COARSE
-        assert redaction(YARD, None, MARK).how is How.COARSE
+        assert redaction(YARD, None, MARK).mode is RedactionMode.COARSE
+        assert redaction(YARD, None, MARK).mode is RedactionMode.COARSE
     assert [line["event"] for line in said] == ["pictures leave coarse"]
     assert name in said[0]["reason"]
-    assert name in lacking(settings_of(weights))
+    assert name in missing_models(settings_of(weights))
     shutil.copy(MODELS / f"{name}.onnx", weights)
-    assert redaction(YARD, None, MARK).how is How.BLURRED, "installed meanwhile: no restart"
+    assert redaction(YARD, None, MARK).mode is RedactionMode.BLURRED, (
+        "installed meanwhile: no restart"
+    )
 
 
 def test_a_file_that_is_not_the_manifests_is_as_good_as_none(weights: Path) -> None:
     path = weights / f"{FACES}.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     settings = settings_of(weights)
-    assert Redaction(settings)(YARD, None, MARK).how is How.COARSE
-    assert "centerface (broken)" in lacking(settings)
+    assert PictureRedactor(settings)(YARD, None, MARK).mode is RedactionMode.COARSE
+    assert "centerface (broken)" in missing_models(settings)
 
 
 def test_a_site_without_any_model_still_shows_the_place(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
-    assert Redaction(settings)(YARD, None, MARK).how is How.COARSE
-    assert "models install" in lacking(settings)
+    assert PictureRedactor(settings)(YARD, None, MARK).mode is RedactionMode.COARSE
+    assert "models install" in missing_models(settings)
 
 
 @pytest.mark.parametrize(
@@ -94,16 +96,16 @@ def test_a_site_without_any_model_still_shows_the_place(tmp_path: Path) -> None:
 )
 def test_where_links_lead(tmp_path: Path, console: ConsoleSettings, base: str) -> None:
     settings = settings_of(tmp_path, console=console)
-    assert served_at(settings) == base
-    maker = link_maker(settings, new_store())
+    assert console_base_url(settings) == base
+    maker = make_link_signer(settings, new_store())
     assert (maker.base_url if maker else "") == base
 
 
 def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
     store, elsewhere = new_store(), new_store()
-    said = Outward(links=LinkSettings(base_url="https://p.example"))
+    said = IntegrationSettings(links=PictureLinkSettings(base_url="https://p.example"))
     settings = settings_of(tmp_path, outward=said)
-    first, again, other = (link_maker(settings, s) for s in (store, store, elsewhere))
+    first, again, other = (make_link_signer(settings, s) for s in (store, store, elsewhere))
     assert first is not None
     assert again is not None
     assert other is not None
@@ -111,4 +113,4 @@ def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
     assert first.key == again.key != other.key
     assert len(first.key) == 32
     off = replace(settings, console=ConsoleSettings(enabled=False))
-    assert link_maker(off, store) is None
+    assert make_link_signer(off, store) is None

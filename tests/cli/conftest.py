@@ -15,8 +15,8 @@ import structlog
 from patrol.cli.root import run
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
-from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
+from patrol.domain.priority import Level
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
 from patrol.store import open_store, upgrade
 
@@ -68,7 +68,7 @@ class Ended:
 
 
 @dataclass
-class Desk:
+class CliSite:
     """A site's directory and the commands run on it."""
 
     home: Path
@@ -102,7 +102,7 @@ class Desk:
             planned_at=NOON, finish_by=NOON + timedelta(hours=1), planned=2,
             refused={"indoor": 1},
         )  # fmt: skip
-        started = planned.move(RoundEvent.START, at=NOON)
+        started = planned.apply_event(RoundEvent.START, at=NOON)
         visits = [
             Visit(round=planned.id, camera=CAMERA, outcome=VisitOutcome.PROBLEM, started_at=NOON,
                   finished_at=NOON, usable_pictures=2, faults=("blur",)),
@@ -116,8 +116,8 @@ class Desk:
             uow.rounds.add(planned, rows)
             uow.rounds.put(started)
             for visit in visits:
-                assert uow.rounds.record(visit)
-            uow.rounds.put(started.move(RoundEvent.FINISH, at=NOON + timedelta(minutes=1)))
+                assert uow.rounds.record_visit(visit)
+            uow.rounds.put(started.apply_event(RoundEvent.FINISH, at=NOON + timedelta(minutes=1)))
             for number in range(1, findings + 1):
                 uow.findings.add(replace(_finding(planned.id), id=FindingId(f"F{number:06d}")))
             uow.commit()
@@ -146,36 +146,36 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_desk(
+def make_cli_site(
     tmp_path: Path,
     empty_database: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Desk]:
-    def make(broker: str) -> Desk:
+) -> Callable[[str], CliSite]:
+    def make(broker: str) -> CliSite:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "config").mkdir()
-        desk = Desk(tmp_path, empty_database, capsys)
-        desk.write("site.yaml", SITE.format(home=tmp_path, broker=broker))
-        desk.write("grids.csv", GRIDS)
-        desk.write("people.csv", PEOPLE)
+        cli_site = CliSite(tmp_path, empty_database, capsys)
+        cli_site.write("site.yaml", SITE.format(home=tmp_path, broker=broker))
+        cli_site.write("grids.csv", GRIDS)
+        cli_site.write("people.csv", PEOPLE)
         until = datetime.now(UTC).date() + timedelta(days=100)  # noqa: TID251  the CLI's own clock
-        desk.write("cameras.csv", CAMERAS.format(until=until))
-        return desk
+        cli_site.write("cameras.csv", CAMERAS.format(until=until))
+        return cli_site
 
     return make
 
 
 @pytest.fixture
-def desk(make_desk: Callable[[str], Desk]) -> Desk:
+def cli_site(make_cli_site: Callable[[str], CliSite]) -> CliSite:
     """A site whose broker is embedded."""
-    return make_desk("embedded")
+    return make_cli_site("embedded")
 
 
 @pytest.fixture
-def brokerless(make_desk: Callable[[str], Desk]) -> Desk:
+def site_without_broker(make_cli_site: Callable[[str], CliSite]) -> CliSite:
     """A site whose broker is not there."""
-    return make_desk(f"mqtt://127.0.0.1:{free_port()}")
+    return make_cli_site(f"mqtt://127.0.0.1:{free_port()}")
 
 
 @pytest.fixture(autouse=True)

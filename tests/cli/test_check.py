@@ -4,23 +4,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-Desk = Any  # conftest's
+CliSite = Any  # conftest's
 
 
-def test_a_good_site_is_ready(desk: Desk) -> None:
-    ended = desk("check", "--json")
+def test_a_good_site_is_ready(cli_site: CliSite) -> None:
+    ended = cli_site("check", "--json")
     assert ended.code == 0, ended.err
     document = ended.document
     assert document["ok"] is True
     assert document["problems"] == document["notices"] == []
     assert document["counts"] == {"cameras": 2, "patrolled": 1, "grids": 3, "people": 5}
-    assert "配置可用 ready" in desk("check").out
-    assert not (desk.home / "patrol.db").exists(), "a check makes nothing"
+    assert "配置可用 ready" in cli_site("check").out
+    assert not (cli_site.home / "patrol.db").exists(), "a check makes nothing"
 
 
-def test_problems_are_listed_both_ways(desk: Desk) -> None:
-    desk.spoil("grids.csv", "一村一组,group", "一村一组,grup")
-    ended = desk("check", "--json")
+def test_problems_are_listed_both_ways(cli_site: CliSite) -> None:
+    cli_site.spoil("grids.csv", "一村一组,group", "一村一组,grup")
+    ended = cli_site("check", "--json")
     assert ended.code == 2
     (problem,) = ended.document["problems"]
     assert (problem["line"], problem["field"]) == (4, "level")
@@ -28,31 +28,31 @@ def test_problems_are_listed_both_ways(desk: Desk) -> None:
     assert ended.err.startswith(f"{problem['file']}:4: level: 'grup' is unknown")
 
 
-def test_a_gap_in_a_camera_s_chain_is_a_problem(desk: Desk) -> None:
-    desk.spoil("people.csv", "L1,网格长,grid_leader", "L1,网格员,grid_worker")
-    ended = desk("check")
+def test_a_gap_in_a_camera_s_chain_is_a_problem(cli_site: CliSite) -> None:
+    cli_site.spoil("people.csv", "L1,网格长,grid_leader", "L1,网格员,grid_worker")
+    ended = cli_site("check")
     assert ended.code == 2
     assert (
-        f"{desk.home}/config/grids.csv:4: chain: grid 620902104203001:"
+        f"{cli_site.home}/config/grids.csv:4: chain: grid 620902104203001:"
         " no grid_leader: nobody is told first, add them to people.csv" in ended.err
     )
 
 
-def test_a_gap_that_no_camera_hangs_on_is_a_notice(desk: Desk) -> None:
-    desk.spoil(
+def test_a_gap_that_no_camera_hangs_on_is_a_notice(cli_site: CliSite) -> None:
+    cli_site.spoil(
         "grids.csv",
         "一村一组,group,620902104203000\n",
         "一村一组,group,620902104203000\n620902104203002,一村二组,group,620902104203000\n",
     )
-    ended = desk("check", "--json")
+    ended = cli_site("check", "--json")
     assert ended.code == 0
     assert [notice["line"] for notice in ended.document["notices"]] == [5, 5]
 
 
-def test_a_leader_without_an_account_is_a_problem_another_rung_a_notice(desk: Desk) -> None:
-    desk.spoil("people.csv", "620902104203001,L1,,", "620902104203001,,,")
-    desk.spoil("people.csv", "620902104203000,V1,,", "620902104203000,,,")
-    ended = desk("check", "--json")
+def test_a_leader_without_an_account_is_a_problem_another_rung_a_notice(cli_site: CliSite) -> None:
+    cli_site.spoil("people.csv", "620902104203001,L1,,", "620902104203001,,,")
+    cli_site.spoil("people.csv", "620902104203000,V1,,", "620902104203000,,,")
+    ended = cli_site("check", "--json")
     assert ended.code == 2
     (problem,), (notice,) = ended.document["problems"], ended.document["notices"]
     assert (problem["line"], problem["field"]) == (5, "mqtt_user")
@@ -60,10 +60,10 @@ def test_a_leader_without_an_account_is_a_problem_another_rung_a_notice(desk: De
     assert (notice["line"], notice["field"]) == (4, "mqtt_user")
 
 
-def test_one_account_for_two_roles_is_a_problem_one_telephone_a_notice(desk: Desk) -> None:
-    desk.spoil("people.csv", "620902104203001,L2,,L1", "620902104203001,M1,138-0000,L1")
-    desk.spoil("people.csv", "620902104203000,V1,,", "620902104203000,V1,1380000,")
-    ended = desk("check", "--json")
+def test_one_account_for_two_roles_is_a_problem_one_telephone_a_notice(cli_site: CliSite) -> None:
+    cli_site.spoil("people.csv", "620902104203001,L2,,L1", "620902104203001,M1,138-0000,L1")
+    cli_site.spoil("people.csv", "620902104203000,V1,,", "620902104203000,V1,1380000,")
+    ended = cli_site("check", "--json")
     assert ended.code == 2
     assert [(p["line"], p["field"]) for p in ended.document["problems"]] == [(6, "mqtt_user")]
     assert "a maintainer never sees" in ended.document["problems"][0]["text"]
@@ -73,28 +73,28 @@ def test_one_account_for_two_roles_is_a_problem_one_telephone_a_notice(desk: Des
 
 
 class TestBrokerFiles:
-    def write(self, desk: Desk, *, named: bool) -> Path:
-        folder: Path = desk.home / "config" / "mosquitto"
-        assert desk("mosquitto", "write", "--out", str(folder)).code == 0
+    def write(self, cli_site: CliSite, *, named: bool) -> Path:
+        folder: Path = cli_site.home / "config" / "mosquitto"
+        assert cli_site("mosquitto", "write", "--out", str(folder)).code == 0
         if named:
-            desk.spoil("site.yaml", "mqtt: {url:", f"mqtt: {{broker_files: {folder}, url:")
+            cli_site.spoil("site.yaml", "mqtt: {url:", f"mqtt: {{broker_files: {folder}, url:")
         return folder
 
-    def test_as_written_they_agree(self, desk: Desk) -> None:
-        self.write(desk, named=True)
-        assert desk("check", "--json").document["problems"] == []
+    def test_as_written_they_agree(self, cli_site: CliSite) -> None:
+        self.write(cli_site, named=True)
+        assert cli_site("check", "--json").document["problems"] == []
 
-    def test_each_difference_is_told_with_its_line(self, desk: Desk) -> None:
-        folder = self.write(desk, named=True)
+    def test_each_difference_is_told_with_its_line(self, cli_site: CliSite) -> None:
+        folder = self.write(cli_site, named=True)
         acl, passwords = folder / "patrol.acl", folder / "patrol.passwd"
         text = acl.read_text("utf-8").replace("user L2", "user L9")
         text = text.replace("user V1\n", "user V1\ntopic read patrol/v1/small/#\n")
         acl.write_text(f"topic read #\n{text}", "utf-8")
         kept = [line for line in passwords.read_text("utf-8").splitlines() if line[:3] != "T1:"]
         passwords.write_text("\n".join([*kept, "old:secret"]), "utf-8")
-        ended = desk("check", "--json")
+        ended = cli_site("check", "--json")
         assert ended.code == 2
-        words = [problem["text"] for problem in ended.document["problems"]]
+        texts = [problem["text"] for problem in ended.document["problems"]]
         for expected in (
             "anonymous clients may read #",
             "user L9: nobody of people.csv",
@@ -104,82 +104,84 @@ class TestBrokerFiles:
             "user old: may connect, and is nobody",
             "user old: its password lies there in the open",
         ):
-            assert any(expected in said for said in words), (expected, words)
-        assert len(words) == 7
+            assert any(expected in reported for reported in texts), (expected, texts)
+        assert len(texts) == 7
         assert ended.document["problems"][0]["line"] == 1
 
-    def test_a_person_who_came_since_is_missing(self, desk: Desk) -> None:
-        self.write(desk, named=True)
-        text = (desk.home / "config" / "people.csv").read_text("utf-8")
-        desk.write("people.csv", f"{text}M2,运维二,maintainer,620902104000000,M2,,\n")
-        words = [problem["text"] for problem in desk("check", "--json").document["problems"]]
-        assert sorted(words) == [
+    def test_a_person_who_came_since_is_missing(self, cli_site: CliSite) -> None:
+        self.write(cli_site, named=True)
+        text = (cli_site.home / "config" / "people.csv").read_text("utf-8")
+        cli_site.write("people.csv", f"{text}M2,运维二,maintainer,620902104000000,M2,,\n")
+        texts = [problem["text"] for problem in cli_site("check", "--json").document["problems"]]
+        assert sorted(texts) == [
             "user M2: has no password, cannot connect",
             "user M2: is missing, cannot read or write anything",
         ]
 
-    def test_files_that_only_lie_beside_the_configuration_are_a_notice(self, desk: Desk) -> None:
-        folder = self.write(desk, named=False)
+    def test_files_that_only_lie_beside_the_configuration_are_a_notice(
+        self, cli_site: CliSite
+    ) -> None:
+        folder = self.write(cli_site, named=False)
         acl = folder / "patrol.acl"
         acl.write_text(acl.read_text("utf-8").replace("user L2", "user L9"), "utf-8")
-        ended = desk("check", "--json")
+        ended = cli_site("check", "--json")
         assert ended.code == 0
         (notice,) = ended.document["notices"]
         assert "does not agree with people.csv (2, the first: user L9" in notice["text"]
 
-    def test_a_file_that_cannot_be_read_is_one_line(self, desk: Desk) -> None:
-        folder = self.write(desk, named=True)
+    def test_a_file_that_cannot_be_read_is_one_line(self, cli_site: CliSite) -> None:
+        folder = self.write(cli_site, named=True)
         (folder / "patrol.acl").unlink()
-        ended = desk("check")
+        ended = cli_site("check")
         assert ended.code == 2
         assert "patrol.acl:1: accounts: cannot be read: No such file" in ended.err
 
 
-def test_a_site_without_a_maintainer_may_be_patrolled(desk: Desk) -> None:
-    desk.spoil("people.csv", "M1,运维,maintainer,620902104000000,M1,,\n", "")
-    ended = desk("check", "--json")
+def test_a_site_without_a_maintainer_may_be_patrolled(cli_site: CliSite) -> None:
+    cli_site.spoil("people.csv", "M1,运维,maintainer,620902104000000,M1,,\n", "")
+    ended = cli_site("check", "--json")
     assert ended.code == 0
     assert "maintainer" in ended.document["notices"][0]["text"]
 
 
-def test_a_broker_that_is_not_there_is_one_line_and_one(brokerless: Desk) -> None:
-    ended = brokerless("check")
+def test_a_broker_that_is_not_there_is_one_line_and_one(site_without_broker: CliSite) -> None:
+    ended = site_without_broker("check")
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
     assert "消息代理 broker: 连不上 cannot be reached: mqtt://127.0.0.1:" in ended.err
     assert "Connection refused" in ended.err
 
 
-def test_a_database_that_is_not_there_is_one_line_and_one(desk: Desk) -> None:
+def test_a_database_that_is_not_there_is_one_line_and_one(cli_site: CliSite) -> None:
     url = "postgresql+psycopg://patrol:s3cret@127.0.0.1:9/patrol"
-    text = (desk.home / "config" / "site.yaml").read_text(encoding="utf-8")
+    text = (cli_site.home / "config" / "site.yaml").read_text(encoding="utf-8")
     lines = [f"database: {url}" if line.startswith("database") else line
              for line in text.splitlines()]  # fmt: skip
-    desk.write("site.yaml", "\n".join(lines))
-    ended = desk("check")
+    cli_site.write("site.yaml", "\n".join(lines))
+    ended = cli_site("check")
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
     assert "数据库 database: 连不上 cannot be reached" in ended.err
     assert "s3cret" not in ended.err
 
 
-def test_missing_weights_do_not_stop_a_site(desk: Desk) -> None:
-    desk.spoil("site.yaml", "objects: false", "objects: true")
-    ended = desk("check", "--json")
+def test_missing_weights_do_not_stop_a_site(cli_site: CliSite) -> None:
+    cli_site.spoil("site.yaml", "objects: false", "objects: true")
+    ended = cli_site("check", "--json")
     assert ended.code == 0
     (weights,) = (check for check in ended.document["checks"] if "models" in check["name"])
     assert (weights["ok"], weights["needed"]) == (False, False)
     assert "patrol models install" in weights["text"]
 
 
-def test_consents_that_run_out_or_hold_too_long_are_noticed(desk: Desk) -> None:
+def test_consents_that_run_out_or_hold_too_long_are_noticed(cli_site: CliSite) -> None:
     today = datetime.now(UTC).date()  # noqa: TID251  the command's own clock
-    text = (desk.home / "config" / "cameras.csv").read_text(encoding="utf-8")
+    text = (cli_site.home / "config" / "cameras.csv").read_text(encoding="utf-8")
     until = text.splitlines()[1].rsplit(",", 1)[1]
     soon, long = today + timedelta(days=5), today + timedelta(days=800)
     text = text.replace(until, str(soon), 1).replace(until, str(long), 1)
-    desk.write("cameras.csv", text)
-    notices = desk("check", "--json").document["notices"]
+    cli_site.write("cameras.csv", text)
+    notices = cli_site("check", "--json").document["notices"]
     assert [(n["line"], n["text"].split(" ")[0]) for n in notices] == [
         (2, "runs"), (3, str(long)),
     ]  # fmt: skip

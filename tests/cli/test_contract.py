@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from patrol.cli.root import run
-from patrol.console.server import ConsoleFailed
+from patrol.web.app import ConsoleFailed
 
-Desk = Any  # conftest's
+CliSite = Any  # conftest's
 VERBS = {
     "demo": ["--cameras", "--once", "--port", "--json"],
     "run": [],
@@ -44,9 +44,9 @@ def test_every_verb_of_the_contract_is_there(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     assert run([*verb.split(), "--help"]) == 0
-    said = capsys.readouterr().out
-    for word in VERBS[verb]:
-        assert word in said
+    output = capsys.readouterr().out
+    for option in VERBS[verb]:
+        assert option in output
 
 
 @pytest.mark.parametrize(
@@ -85,31 +85,33 @@ def test_bad_input_is_one_line_and_two(
     assert len(err.strip().splitlines()) == 1
 
 
-def test_bad_configuration_is_every_problem_and_two(desk: Desk) -> None:
-    desk.spoil("people.csv", "grid_leader", "leader")
-    desk.spoil("cameras.csv", "一号,620902104203001", "一号,999999999999999")
-    ended = desk("queue", "--json")
+def test_bad_configuration_is_every_problem_and_two(cli_site: CliSite) -> None:
+    cli_site.spoil("people.csv", "grid_leader", "leader")
+    cli_site.spoil("cameras.csv", "一号,620902104203001", "一号,999999999999999")
+    ended = cli_site("queue", "--json")
     assert ended.code == 2
     assert ended.out == ""
-    config = desk.home / "config"
+    config = cli_site.home / "config"
     assert [line.split(" is ")[0] for line in ended.err.splitlines()] == [
         f"{config}/cameras.csv:2: grid_code: grid '999999999999999'",
         f"{config}/people.csv:5: role: 'leader'",
     ]
 
 
-def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_unexpected_is_one_line_and_a_file(
+    cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_args: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     monkeypatch.setattr("patrol.cli.queue.site_of", broken)
-    ended = desk("queue")
+    ended = cli_site("queue")
     assert ended.code == 1
     assert ended.err == (
         "patrol: 内部错误 internal error: ZeroDivisionError: a mistake of ours"
         " (see var/patrol-error.log)\n"
     )
-    log = desk.home / "var" / "patrol-error.log"
+    log = cli_site.home / "var" / "patrol-error.log"
     assert "Traceback" in log.read_text(encoding="utf-8")
     assert log.stat().st_mode & 0o077 == 0
 
@@ -136,23 +138,23 @@ def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.M
     ],
 )
 def test_what_the_system_refuses_is_one_line(
-    failure: Exception, line: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    failure: Exception, line: str, cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_args: object) -> None:
         raise failure
 
     monkeypatch.setattr("patrol.cli.queue.site_of", refused)
-    ended = desk("queue")
+    ended = cli_site("queue")
     assert (ended.code, ended.err) == (1, f"{line}\n")
-    assert not (desk.home / "var" / "patrol-error.log").exists()
+    assert not (cli_site.home / "var" / "patrol-error.log").exists()
 
 
-def test_ctrl_c_is_one_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("patrol.cli.queue.site_of", interrupted)
-    ended = desk("queue")
+    ended = cli_site("queue")
     assert (ended.code, ended.err) == (1, "已中断 interrupted\n")
 
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from patrol.cli.advice import ADVICE
+from patrol.cli.probe import ADVICE
 from streams.errors import KINDS
 
-Desk = Any  # conftest's
+CliSite = Any  # conftest's
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_clip_is_told_in_numbers_and_its_picture_kept(desk: Desk, clip: Path) -> None:
-    picture = desk.home / "seen.png"
-    ended = desk("probe", str(clip), "--save", str(picture), "--json")
+def test_a_clip_is_told_in_numbers_and_its_picture_kept(cli_site: CliSite, clip: Path) -> None:
+    picture = cli_site.home / "seen.png"
+    ended = cli_site("probe", str(clip), "--save", str(picture), "--json")
     assert ended.code == 0, ended.err
     found = ended.document
     assert (found["codec"], found["width"], found["height"]) == ("mjpeg", 640, 360)
@@ -38,17 +38,17 @@ def test_a_clip_is_told_in_numbers_and_its_picture_kept(desk: Desk, clip: Path) 
     assert found["failure"] is None
     assert {reading["kind"] for reading in found["readings"]} >= {"black_screen", "blur", "noise"}
     assert cv2.imread(str(picture)).shape == (360, 640, 3)
-    said = desk("probe", str(clip)).out
-    assert "编码 codec" in said
-    assert "640×360" in said
+    output = cli_site("probe", str(clip)).out
+    assert "编码 codec" in output
+    assert "640×360" in output
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_nobody_there_is_one_and_says_whose_move_it_is(desk: Desk, *, as_json: bool) -> None:
+def test_nobody_there_is_one_and_says_whose_move_it_is(cli_site: CliSite, *, as_json: bool) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))  # bound, not listening: refused for sure
         url = f"rtsp://admin:s3cret@127.0.0.1:{sock.getsockname()[1]}/live?token=hush"
-        ended = desk("probe", url, *(["--json"] if as_json else []))
+        ended = cli_site("probe", url, *(["--json"] if as_json else []))
     assert ended.code == 1
     assert "s3cret" not in ended.out + ended.err
     assert "hush" not in ended.out + ended.err
@@ -73,8 +73,10 @@ def test_nobody_there_is_one_and_says_whose_move_it_is(desk: Desk, *, as_json: b
         (["rtsp://h/a", "--timeout", "0"], "--timeout"),
     ],
 )
-def test_what_cannot_be_probed_is_bad_input(desk: Desk, arguments: list[str], said: str) -> None:
-    ended = desk("probe", *arguments)
+def test_what_cannot_be_probed_is_bad_input(
+    cli_site: CliSite, arguments: list[str], said: str
+) -> None:
+    ended = cli_site("probe", *arguments)
     assert ended.code == 2
     assert said in ended.err
     assert "s3cret" not in ended.err
@@ -85,9 +87,9 @@ def test_every_kind_of_failure_has_its_advice() -> None:
     assert all(all(advice) for advice in ADVICE.values())
 
 
-def test_bytes_that_are_no_picture(desk: Desk) -> None:
-    path = desk.home / "noise.mp4"
+def test_bytes_that_are_no_picture(cli_site: CliSite) -> None:
+    path = cli_site.home / "noise.mp4"
     path.write_bytes(os.urandom(4096))
-    ended = desk("probe", str(path), "--json")
+    ended = cli_site("probe", str(path), "--json")
     assert ended.code == 1
     assert ended.document["failure"]["kind"] == "unreadable"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-Desk = Any  # conftest's
+CliSite = Any  # conftest's
 CONTRACT = {
     "round", "plan", "started_at", "finished_at", "planned", "seen", "not_viewable", "missed",
     "refused", "failures", "pictures", "observations", "findings", "messages", "wall_s", "cpu_s",
@@ -17,8 +17,8 @@ CONTRACT = {
 }  # fmt: skip
 
 
-def test_a_round_whose_only_camera_is_off(desk: Desk) -> None:
-    ended = desk("round", "morning", "--json")
+def test_a_round_whose_only_camera_is_off(cli_site: CliSite) -> None:
+    ended = cli_site("round", "morning", "--json")
     assert ended.code == 0, ended.err
     summary = ended.document
     assert summary.keys() >= CONTRACT
@@ -28,7 +28,7 @@ def test_a_round_whose_only_camera_is_off(desk: Desk) -> None:
     assert summary["failures"] == {"unreachable": 1}
     assert "1/1 · 实巡 seen 0 · 无法查看 not viewable 1" in ended.err
     assert "s3cret" not in ended.err + ended.out
-    again = desk("round", "morning")
+    again = cli_site("round", "morning")
     assert again.code == 0
     assert "上午 morning" in again.out
     assert "1 连接不上 unreachable" in again.out
@@ -36,7 +36,7 @@ def test_a_round_whose_only_camera_is_off(desk: Desk) -> None:
 
 
 def test_a_round_that_stopped_half_way_says_how_to_go_on(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = {
         "round": "20261122-morning-1", "plan": "morning", "state": "interrupted",
@@ -45,8 +45,10 @@ def test_a_round_that_stopped_half_way_says_how_to_go_on(
         "pictures": 0, "observations": 0, "findings": 0, "messages": {"queued": 0, "published": 0},
         "wall_s": 0.0, "cpu_s": 0.0, "peak_rss_mb": 0.0,
     }  # fmt: skip
-    monkeypatch.setattr("patrol.app.house.App.run_round", lambda *_args, **_named: stopped)
-    ended = desk("round", "morning", "--json")
+    monkeypatch.setattr(
+        "patrol.app.application.Application.run_round", lambda *_args, **_named: stopped
+    )
+    ended = cli_site("round", "morning", "--json")
     assert ended.code == 1
     assert ended.document["state"] == "interrupted"
     last = ended.err.splitlines()[-1]
@@ -55,33 +57,35 @@ def test_a_round_that_stopped_half_way_says_how_to_go_on(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_service_starts_says_so_and_stops_when_told(desk: Desk, number: signal.Signals) -> None:
+def test_the_service_starts_says_so_and_stops_when_told(
+    cli_site: CliSite, number: signal.Signals
+) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "patrol", "-c", str(desk.home / "config"), "run"],
+        [sys.executable, "-m", "patrol", "-c", str(cli_site.home / "config"), "run"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "NO_COLOR": "1"},
     )  # fmt: skip
     try:
-        said = ""
+        output = ""
         assert process.stderr is not None
-        while "已就绪" not in said:
+        while "已就绪" not in output:
             line = process.stderr.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == 0, said + err
-    assert "小镇 (small): morning 09:00–10:30、afternoon 15:00–17:30" in said
+    assert process.returncode == 0, output + err
+    assert "小镇 (small): morning 09:00–10:30、afternoon 15:00–17:30" in output
     assert err.splitlines()[-1] == "已停止 stopped"
     assert out == "", "stdout is for documents"
 
 
-def test_the_document_is_json_for_any_reader(desk: Desk) -> None:
+def test_the_document_is_json_for_any_reader(cli_site: CliSite) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "patrol", "-c", str(desk.home / "config"), "queue", "--json"],
+        [sys.executable, "-m", "patrol", "-c", str(cli_site.home / "config"), "queue", "--json"],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout) == []

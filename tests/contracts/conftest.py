@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.case import Case, CaseEntry, CaseEvent, LadderStep, Policy
+from patrol.domain.case import Case, CaseEntry, CaseEvent, CasePolicy, LadderRung
 from patrol.domain.finding import Finding
 from patrol.domain.ids import (
     CameraId,
@@ -19,9 +19,9 @@ from patrol.domain.ids import (
     RoundId,
     Sha256,
 )
-from patrol.domain.levels import CLOCKS, Level
-from patrol.domain.message import OutboxMessage
 from patrol.domain.observation import Observation, Subject
+from patrol.domain.outbox import OutboxMessage
+from patrol.domain.priority import LIMITS_BY_LEVEL, Level
 from patrol.domain.round import PlannedVisit, Round, StoredPicture, Visit, VisitOutcome
 from patrol.store import Store, open_store
 
@@ -159,15 +159,15 @@ class Make:
                 "place": "上坝村一组东口",
                 "found_at": NOW,
                 "dispatched_at": NOW + timedelta(minutes=number),
-                "policy": Policy(
-                    clocks=CLOCKS[Level.NOTE],
+                "policy": CasePolicy(
+                    limits=LIMITS_BY_LEVEL[Level.NOTE],
                     ladder=(
-                        LadderStep(
+                        LadderRung(
                             grid=GridCode("620902104203001"),
                             person=PersonId("leader-1"),
                             after_s=0,
                         ),
-                        LadderStep(
+                        LadderRung(
                             grid=GridCode("620902104203000"),
                             person=PersonId("cadre-1"),
                             after_s=7200.5,

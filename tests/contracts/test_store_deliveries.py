@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.delivery import MOST_TRIES, Delivery, Fate
+from patrol.domain.outbox import MAX_TRIES, Delivery, DeliveryOutcome
 from patrol.store import Store
 
 S = timedelta(seconds=1)
@@ -32,7 +32,7 @@ def lease(store: Store, now: datetime, holder: str = "h", target: str = "webhook
 
 def settle(store: Store, one: Delivery) -> None:
     with store.begin() as uow:
-        uow.deliveries.settle(one)
+        uow.deliveries.save_result(one)
         uow.commit()
 
 
@@ -94,9 +94,9 @@ def test_the_dead_are_kept_with_their_reason_and_can_be_revived(store: Store, ma
     settle(store, first.refused("HTTP 410", now))
     settle(store, second.expired(now + S))
     with store.begin() as uow:
-        assert [(d.key, d.problem, d.fate) for d in uow.deliveries.dead()] == [
-            ("k2", "its time is over", Fate.DEAD),
-            ("k1", "HTTP 410", Fate.DEAD),
+        assert [(d.key, d.problem, d.outcome) for d in uow.deliveries.dead()] == [
+            ("k2", "its time is over", DeliveryOutcome.DEAD),
+            ("k1", "HTTP 410", DeliveryOutcome.DEAD),
         ]
         assert [d.key for d in uow.deliveries.dead(limit=1)] == ["k2"]
         assert uow.deliveries.revive("webhook:a", "k2", now + 5 * S)
@@ -120,18 +120,20 @@ def test_the_ended_are_dropped_after_a_while(store: Store, make: Any) -> None:
 
 def test_a_rotten_target_is_given_up_with_the_reason(make: Any) -> None:
     one, now, pauses = delivery(make.now), make.now, []
-    while one.fate is Fate.WAITING:
+    while one.outcome is DeliveryOutcome.WAITING:
         one = one.failed("HTTP 500", now)
         pauses.append((one.due_at - now).total_seconds())
         now = one.due_at
-    assert one.tries == MOST_TRIES
+    assert one.tries == MAX_TRIES
     assert one.problem == "HTTP 500; given up after 12 tries"
     assert pauses[:4] == [10, 20, 40, 80]
     assert max(pauses) <= 3600
     assert timedelta(hours=2) < now - make.now < timedelta(hours=6)
 
 
-@pytest.mark.parametrize(("left", "fate"), [(9, Fate.DEAD), (11, Fate.WAITING)])
-def test_no_try_after_its_time(make: Any, left: int, fate: Fate) -> None:
+@pytest.mark.parametrize(
+    ("left", "fate"), [(9, DeliveryOutcome.DEAD), (11, DeliveryOutcome.WAITING)]
+)
+def test_no_try_after_its_time(make: Any, left: int, fate: DeliveryOutcome) -> None:
     one = delivery(make.now, expires_at=make.now + left * S)
-    assert one.failed("HTTP 500", make.now).fate is fate
+    assert one.failed("HTTP 500", make.now).outcome is fate

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.case import CaseEvent, CaseState, Hold
+from patrol.domain.case import CaseEvent, CaseState, SendHold
 from patrol.domain.finding import AlreadyDecided, Decision, FindingState
-from patrol.domain.levels import Level
 from patrol.domain.observation import Subject
-from patrol.domain.ranking import TrackRecord
+from patrol.domain.priority import Level
+from patrol.domain.ranking import CameraTrackRecord
 from patrol.domain.round import VisitOutcome
 from patrol.store import Store
 
@@ -25,10 +25,10 @@ def test_kinds_of_the_last_visits_newest_first(store: Store, make: Any) -> None:
         for number, a_round in enumerate(rounds):
             at = make.now + number * HOUR
             unit.rounds.add(a_round, make.planned(a_round))
-            unit.rounds.record(
+            unit.rounds.record_visit(
                 make.visit(a_round.id, started_at=at, finished_at=at + timedelta(seconds=9))
             )
-            unit.findings.observe(
+            unit.findings.add_observations(
                 [
                     make.observation(round=a_round.id, at=at, kind=f"kind-{number}"),
                     make.observation(round=a_round.id, at=at, kind="livestock", zone="road"),
@@ -51,9 +51,11 @@ def test_a_visit_that_showed_nothing_counts_as_one(store: Store, make: Any) -> N
     with store.begin() as unit:
         for a_round in (first, second):
             unit.rounds.add(a_round, make.planned(a_round))
-        unit.findings.observe([make.observation(round=first.id)])  # before its visit is written
-        unit.rounds.record(make.visit(first.id))
-        unit.rounds.record(make.visit(second.id, started_at=later, finished_at=later))
+        unit.findings.add_observations(
+            [make.observation(round=first.id)]
+        )  # before its visit is written
+        unit.rounds.record_visit(make.visit(first.id))
+        unit.rounds.record_visit(make.visit(second.id, started_at=later, finished_at=later))
         unit.commit()
     with store.begin_read() as unit:
         kinds = unit.findings.recent_kinds(make.camera(), visits=5)
@@ -64,12 +66,12 @@ def test_observations_of_second_looks_belong_to_them_by_time(store: Store, make:
     a_round = make.round()
     with store.begin() as unit:
         unit.rounds.add(a_round, make.planned(a_round))
-        unit.rounds.record(make.visit(a_round.id))
+        unit.rounds.record_visit(make.visit(a_round.id))
         for number in (1, 2):
             at = make.now + number * HOUR
-            unit.rounds.record(make.visit(None, started_at=at, finished_at=at + HOUR / 2))
+            unit.rounds.record_visit(make.visit(None, started_at=at, finished_at=at + HOUR / 2))
             seen_at = at + timedelta(seconds=2)
-            unit.findings.observe([make.observation(at=seen_at, kind=f"look-{number}")])
+            unit.findings.add_observations([make.observation(at=seen_at, kind=f"look-{number}")])
         unit.commit()
     with store.begin_read() as unit:
         kinds = unit.findings.recent_kinds(make.camera(), visits=3)
@@ -84,7 +86,7 @@ def test_a_missed_visit_is_no_look(store: Store, make: Any) -> None:
     a_round = make.round()
     with store.begin() as unit:
         unit.rounds.add(a_round, make.planned(a_round))
-        unit.rounds.record(make.visit(a_round.id, outcome=VisitOutcome.MISSED))
+        unit.rounds.record_visit(make.visit(a_round.id, outcome=VisitOutcome.MISSED))
         unit.commit()
     with store.begin_read() as unit:
         assert list(unit.findings.recent_kinds(make.camera(), visits=3)) == []
@@ -92,8 +94,8 @@ def test_a_missed_visit_is_no_look(store: Store, make: Any) -> None:
 
 def test_strange_numbers_do_not_stop_the_recorder(store: Store, make: Any) -> None:
     with store.begin() as unit:
-        unit.rounds.record(make.visit(None, readings={"blur": nan, "luma": 3.5}))
-        unit.findings.observe([make.observation(value=nan, box=(0.0, 0.25, 0.5, 1.0))])
+        unit.rounds.record_visit(make.visit(None, readings={"blur": nan, "luma": 3.5}))
+        unit.findings.add_observations([make.observation(value=nan, box=(0.0, 0.25, 0.5, 1.0))])
         unit.commit()
     with store.begin_read() as unit:
         (visit,) = unit.rounds.latest_visits(make.camera())
@@ -226,7 +228,7 @@ def test_a_case_comes_back_as_it_was_written(store: Store, make: Any) -> None:
         before=make.picture("before").sha256,
         subject=Subject.EQUIPMENT,
         ladder_due_at=make.now + HOUR,
-        look_due_at=make.now + 2 * HOUR,
+        recheck_due_at=make.now + 2 * HOUR,
         count=4,
     )
     with store.begin() as unit:
@@ -247,20 +249,22 @@ def test_history_grows_with_each_put(store: Store, make: Any) -> None:
         unit.commit()
     for event in (CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE, CaseEvent.FEED_BACK):
         with store.begin() as unit:
-            case = unit.cases.get(case.id).move(event, at=make.now, by="leader-1", note="马上到")
+            case = unit.cases.get(case.id).apply_event(
+                event, at=make.now, by="leader-1", note="马上到"
+            )
             unit.cases.put(case)
-            unit.cases.put(replace(case, looks=len(case.entries)))
+            unit.cases.put(replace(case, recheck_count=len(case.entries)))
             unit.commit()
     with store.begin_read() as unit:
         stored = unit.cases.get(case.id)
-    assert stored == replace(case, looks=4)
+    assert stored == replace(case, recheck_count=4)
     assert stored.state is CaseState.FED_BACK
     assert len(stored.entries) == 4
 
 
 @pytest.mark.parametrize("change", ["shorter", "rewritten"])
 def test_history_is_never_rewritten(store: Store, make: Any, change: str) -> None:
-    case = make.case().move(CaseEvent.ACKNOWLEDGE, at=make.now, by="leader-1")
+    case = make.case().apply_event(CaseEvent.ACKNOWLEDGE, at=make.now, by="leader-1")
     with store.begin() as unit:
         unit.cases.add(case)
         unit.commit()
@@ -305,19 +309,19 @@ def test_cases_dispatched_between(store: Store, make: Any) -> None:
 def test_what_is_due_comes_oldest_first(store: Store, make: Any) -> None:
     def due(number: int, hours: int | None) -> Any:
         at = None if hours is None else make.now + hours * HOUR
-        hold = at and Hold(since=make.now, why="grid_busy", until=at, revision=0, first=True)
-        return make.case(number, ladder_due_at=at, look_due_at=at, hold=hold)
+        hold = at and SendHold(since=make.now, why="grid_busy", until=at, revision=0, first=True)
+        return make.case(number, ladder_due_at=at, recheck_due_at=at, hold=hold)
 
     with store.begin() as unit:
         for number, hours in enumerate((3, 1, None, 2, 4), start=1):
             unit.cases.add(due(number, hours))
         unit.commit()
     with store.begin() as unit:
-        for list_due in (unit.cases.ladder_due, unit.cases.look_due, unit.cases.hold_due):
+        for list_due in (unit.cases.escalation_due, unit.cases.recheck_due, unit.cases.hold_due):
             assert [c.id[-1] for c in list_due(make.now + 3 * HOUR)] == ["2", "4", "1"]
             assert [c.id[-1] for c in list_due(make.now + 3 * HOUR, limit=1)] == ["2"]
             assert [c.id[-1] for c in list_due(make.now)] == []
-        assert len(unit.cases.ladder_due(make.now + 9 * HOUR)[0].entries) == 1
+        assert len(unit.cases.escalation_due(make.now + 9 * HOUR)[0].entries) == 1
         (first, *_) = unit.cases.hold_due(make.now + HOUR)
         assert first == due(2, 1), "the hold came back as it was written"
         unit.cases.put(replace(first, hold=None))
@@ -335,7 +339,7 @@ def test_observations_come_back_by_round_and_gauge_and_by_camera_and_kind(
     later = make.observation(at=make.now + HOUR)
     with store.begin() as unit:
         unit.rounds.add(a_round, make.planned(a_round))
-        unit.findings.observe([boxed, wide, later])
+        unit.findings.add_observations([boxed, wide, later])
         unit.commit()
     with store.begin_read() as unit:
         found = unit.findings
@@ -368,5 +372,5 @@ def test_the_track_record_is_of_what_people_decided(store: Store, make: Any) -> 
         assert unit.findings.track_records(make.now) == ours
 
 
-def _record(confirmed: int, decided: int, last_at: datetime) -> TrackRecord:
-    return TrackRecord(confirmed=confirmed, decided=decided, last_at=last_at)
+def _record(confirmed: int, decided: int, last_at: datetime) -> CameraTrackRecord:
+    return CameraTrackRecord(confirmed=confirmed, decided=decided, last_at=last_at)

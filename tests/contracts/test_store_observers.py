@@ -4,17 +4,25 @@ from typing import Any
 
 import pytest
 
-from patrol.store import AfterCommit, CaseNews, FindingNews, News, Store, UnitOfWork, VisitNews
+from patrol.store import (
+    AfterCommit,
+    CaseChanged,
+    FindingChanged,
+    Store,
+    StoreEvent,
+    UnitOfWork,
+    VisitRecorded,
+)
 
 
 class Watcher:
     def __init__(self) -> None:
-        self.heard: list[News] = []
+        self.heard: list[StoreEvent] = []
         self.counted = 0
 
-    def observe(self, uow: UnitOfWork, news: News) -> AfterCommit:
+    def observe(self, uow: UnitOfWork, news: StoreEvent) -> AfterCommit:
         self.heard.append(news)
-        if isinstance(news, CaseNews):
+        if isinstance(news, CaseChanged):
             assert uow.cases.get(news.after.id) == news.after
         return self._count
 
@@ -37,7 +45,7 @@ def test_what_is_new_and_what_changed_is_told_with_what_was_before(
         uow.findings.add(first)
         uow.findings.put(second)
         uow.commit()
-    assert watcher.heard == [FindingNews(None, first), FindingNews(first, second)]
+    assert watcher.heard == [FindingChanged(None, first), FindingChanged(first, second)]
 
 
 def test_an_observer_reads_what_it_is_told_and_counts_after_the_commit(
@@ -62,9 +70,9 @@ def test_a_visit_that_was_recorded_before_is_no_news(
     a_round = make.round()
     with store.begin() as uow:
         uow.rounds.add(a_round, make.planned(a_round))
-        assert uow.rounds.record(make.visit(a_round.id))
-        assert not uow.rounds.record(make.visit(a_round.id))
+        assert uow.rounds.record_visit(make.visit(a_round.id))
+        assert not uow.rounds.record_visit(make.visit(a_round.id))
         uow.commit()
-    assert [news for news in watcher.heard if isinstance(news, VisitNews)] == [
-        VisitNews(make.visit(a_round.id))
+    assert [news for news in watcher.heard if isinstance(news, VisitRecorded)] == [
+        VisitRecorded(make.visit(a_round.id))
     ]

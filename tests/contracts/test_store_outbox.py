@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 
 from patrol.domain.case import CaseEntry, CaseEvent, CaseState
-from patrol.domain.levels import Level
-from patrol.domain.message import MOVES, STAMPS, DeliveryEvent, DeliveryState
+from patrol.domain.outbox import (
+    EVENT_TIME_FIELDS,
+    MESSAGE_TRANSITIONS,
+    DeliveryEvent,
+    DeliveryState,
+)
+from patrol.domain.priority import Level
 from patrol.store import Store
 
 LEASE_S = 30.0
@@ -36,7 +41,7 @@ def lease(
 
 def mark(store: Store, make: Any, event: DeliveryEvent, *keys: str) -> None:
     with store.begin() as unit:
-        unit.outbox.mark(keys, event, make.now)
+        unit.outbox.apply_event(keys, event, make.now)
         unit.commit()
 
 
@@ -134,13 +139,21 @@ def test_marks_follow_the_delivery_table(store: Store, make: Any, event: Deliver
     for state in states:
         with store.begin_read() as unit:
             (message,) = unit.outbox.of_case(state)
-        assert message.state is MOVES.get((state, event), state)
-        broker_took_it = event is DeliveryEvent.BROKER_TOOK_IT and (state, event) in MOVES
+        assert message.state is MESSAGE_TRANSITIONS.get((state, event), state)
+        broker_took_it = (
+            event is DeliveryEvent.BROKER_TOOK_IT and (state, event) in MESSAGE_TRANSITIONS
+        )
         assert message.published_at == (make.now if broker_took_it else None)
-        heard = {stamp for stamp in STAMPS.values() if getattr(message, stamp) is not None}
-        assert heard == ({STAMPS[event]} if event in STAMPS and (state, event) in MOVES else set())
+        set_stamps = {
+            stamp for stamp in EVENT_TIME_FIELDS.values() if getattr(message, stamp) is not None
+        }
+        assert set_stamps == (
+            {EVENT_TIME_FIELDS[event]}
+            if event in EVENT_TIME_FIELDS and (state, event) in MESSAGE_TRANSITIONS
+            else set()
+        )
     with store.begin_read() as unit:
-        untouched = (DeliveryState.QUEUED, event) in MOVES
+        untouched = (DeliveryState.QUEUED, event) in MESSAGE_TRANSITIONS
         assert unit.outbox.unsent() == (1 if untouched else 2)
 
 
@@ -160,7 +173,7 @@ def test_published_once_means_the_first_time(store: Store, make: Any) -> None:
     queue(store, make.message(1, case="C1", state=DeliveryState.RECEIVED, published_at=make.now))
     with store.begin() as unit:
         later = make.now + timedelta(hours=1)
-        unit.outbox.mark(["key-1"], DeliveryEvent.BROKER_TOOK_IT, later)
+        unit.outbox.apply_event(["key-1"], DeliveryEvent.BROKER_TOOK_IT, later)
         (message,) = unit.outbox.of_case("C1")
     assert message.published_at == make.now
 
@@ -170,11 +183,11 @@ def test_when_a_case_was_first_pushed(store: Store, make: Any) -> None:
     queue(store, *(make.message(n, case=case) for n, case in enumerate(["C1", "C1", "C2", "C3"])))
     mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-1", "key-3")
     with store.begin() as unit:
-        unit.outbox.mark(["key-0"], DeliveryEvent.BROKER_TOOK_IT, later)
+        unit.outbox.apply_event(["key-0"], DeliveryEvent.BROKER_TOOK_IT, later)
         unit.commit()
     with store.begin_read() as unit:
-        assert unit.outbox.pushed_at(["C1", "C2", "C9"]) == {"C1": make.now}
-        assert unit.outbox.pushed_at([]) == {}
+        assert unit.outbox.first_published_at(["C1", "C2", "C9"]) == {"C1": make.now}
+        assert unit.outbox.first_published_at([]) == {}
 
 
 def test_the_tally_of_a_time(store: Store, make: Any) -> None:
@@ -182,15 +195,15 @@ def test_the_tally_of_a_time(store: Store, make: Any) -> None:
     queue(store, *(make.message(n, queued_at=at) for n, at in enumerate(minutes)))
     mark(store, make, DeliveryEvent.BROKER_TOOK_IT, "key-0", "key-1", "key-3")
     with store.begin_read() as unit:
-        assert unit.outbox.tally(minutes[1], minutes[2]) == (2, 1)
-        assert unit.outbox.tally(minutes[0], minutes[3]) == (4, 3)
+        assert unit.outbox.count_queued_and_published(minutes[1], minutes[2]) == (2, 1)
+        assert unit.outbox.count_queued_and_published(minutes[0], minutes[3]) == (4, 3)
 
 
 def test_a_canary_counts_in_no_tally(store: Store, make: Any) -> None:
     queue(store, make.message(1, "patrol/v1/s/canary/case"), make.message(2))
     with store.begin_read() as unit:
         assert unit.outbox.unsent() == 2
-        assert unit.outbox.tally(make.now, make.now) == (1, 0)
+        assert unit.outbox.count_queued_and_published(make.now, make.now) == (1, 0)
 
 
 def test_thousands_are_leased_and_marked_in_order(store: Store, make: Any) -> None:
@@ -258,10 +271,10 @@ def test_of_how_many_new_cases_a_grid_heard(store: Store, make: Any) -> None:
         ),
     )
     with store.begin_read() as unit:
-        assert unit.outbox.new_cases("g/1/case/", now) == [now, now + minute]
-        assert unit.outbox.new_cases("g/2/case/", now) == [now + 2 * minute]
-        assert unit.outbox.new_cases("g/_/case/", now) == []
-        assert unit.outbox.new_cases("g/1/case/", now + 30 * minute) == []
+        assert unit.outbox.new_case_times("g/1/case/", now) == [now, now + minute]
+        assert unit.outbox.new_case_times("g/2/case/", now) == [now + 2 * minute]
+        assert unit.outbox.new_case_times("g/_/case/", now) == []
+        assert unit.outbox.new_case_times("g/1/case/", now + 30 * minute) == []
 
 
 def test_old_messages_go_in_small_parts_and_what_is_needed_stays(store: Store, make: Any) -> None:
@@ -288,9 +301,9 @@ def test_old_messages_go_in_small_parts_and_what_is_needed_stays(store: Store, m
         assert unit.outbox.unsent() == 1
         assert len(unit.outbox.of_case("C20261122-0001")) == 1, "it is open"
         assert unit.outbox.of_case("C20261122-0002") == []
-        assert unit.outbox.tally(make.now, make.now + 9 * day) == (4, 0)
+        assert unit.outbox.count_queued_and_published(make.now, make.now + 9 * day) == (4, 0)
 
 
 def closing(make: Any) -> tuple[CaseEntry, ...]:
-    returned = make.case().move(CaseEvent.RETURN, at=make.now, by="x")
-    return tuple(returned.move(CaseEvent.CLOSE, at=make.now, by="op").entries)
+    returned = make.case().apply_event(CaseEvent.RETURN, at=make.now, by="x")
+    return tuple(returned.apply_event(CaseEvent.CLOSE, at=make.now, by="op").entries)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.round import RoundBooks, RoundEvent, RoundState, Visit, VisitOutcome
+from patrol.domain.round import RoundEvent, RoundState, RoundTotals, Visit, VisitOutcome
 from patrol.store import Store, UnitOfWork
 
 
@@ -65,7 +65,7 @@ def test_a_reading_unit_does_not_write(store: Store, make: Any) -> None:
 def test_a_changed_round_is_written(store: Store, make: Any) -> None:
     a_round = make.round()
     write(store, lambda unit: unit.rounds.add(a_round, make.planned(a_round)))
-    running = a_round.move(RoundEvent.START, at=make.now)
+    running = a_round.apply_event(RoundEvent.START, at=make.now)
     write(store, lambda unit: unit.rounds.put(running))
     with store.begin_read() as unit:
         assert unit.rounds.get(a_round.id) == running
@@ -133,7 +133,7 @@ def test_a_visit_comes_back_as_it_was_recorded(store: Store, make: Any) -> None:
     a_round = make.round()
     write(store, lambda unit: unit.rounds.add(a_round, make.planned(a_round)))
     visit = full_visit(make, a_round.id)
-    assert write(store, lambda unit: unit.rounds.record(visit)) is True
+    assert write(store, lambda unit: unit.rounds.record_visit(visit)) is True
     with store.begin_read() as unit:
         assert list(unit.rounds.visits(a_round.id)) == [visit]
         assert list(unit.rounds.latest_visits(visit.camera)) == [visit]
@@ -148,8 +148,8 @@ def test_a_visit_is_recorded_once(store: Store, make: Any) -> None:
     write(store, lambda unit: unit.rounds.add(a_round, make.planned(a_round)))
     first = full_visit(make, a_round.id)
     second = replace(first, outcome=VisitOutcome.NOT_VIEWABLE, pictures=(make.picture("c"),))
-    assert write(store, lambda unit: unit.rounds.record(first)) is True
-    assert write(store, lambda unit: unit.rounds.record(second)) is False
+    assert write(store, lambda unit: unit.rounds.record_visit(first)) is True
+    assert write(store, lambda unit: unit.rounds.record_visit(second)) is False
     with store.begin_read() as unit:
         assert list(unit.rounds.visits(a_round.id)) == [first]
         assert unit.pictures.get(make.picture("c").sha256) is None
@@ -163,7 +163,7 @@ def test_two_recorders_of_one_visit_one_wins(store: Store, make: Any) -> None:
     def record_all() -> None:
         for number in range(1, 31):
             visit = make.visit(a_round.id, number)
-            if write(store, lambda unit, v=visit: unit.rounds.record(v)):
+            if write(store, lambda unit, v=visit: unit.rounds.record_visit(v)):
                 won.append(number)
 
     threads = [Thread(target=record_all) for _ in range(3)]
@@ -178,9 +178,9 @@ def test_a_camera_that_was_not_planned_is_refused(store: Store, make: Any) -> No
     a_round = make.round()
     write(store, lambda unit: unit.rounds.add(a_round, make.planned(a_round)))
     with store.begin() as unit, pytest.raises(KeyError):
-        unit.rounds.record(make.visit(a_round.id, 99))
+        unit.rounds.record_visit(make.visit(a_round.id, 99))
     with store.begin() as unit, pytest.raises(ValueError, match="pending"):
-        unit.rounds.record(make.visit(a_round.id, outcome=VisitOutcome.PENDING))
+        unit.rounds.record_visit(make.visit(a_round.id, outcome=VisitOutcome.PENDING))
 
 
 def test_the_books_are_counted_from_the_rows(store: Store, make: Any) -> None:
@@ -188,17 +188,17 @@ def test_the_books_are_counted_from_the_rows(store: Store, make: Any) -> None:
 
     def work(unit: UnitOfWork) -> None:
         unit.rounds.add(a_round, make.planned(a_round))
-        unit.rounds.record(full_visit(make, a_round.id))
-        unit.rounds.record(make.visit(a_round.id, 2))
+        unit.rounds.record_visit(full_visit(make, a_round.id))
+        unit.rounds.record_visit(make.visit(a_round.id, 2))
         failed = {"outcome": VisitOutcome.NOT_VIEWABLE, "usable_pictures": 0, "seen": "no route"}
-        unit.rounds.record(make.visit(a_round.id, 3, failure="unreachable", **failed))
-        unit.rounds.record(make.visit(a_round.id, 4, failure="unreachable", **failed))
-        unit.findings.observe([make.observation(round=a_round.id), make.observation()])
+        unit.rounds.record_visit(make.visit(a_round.id, 3, failure="unreachable", **failed))
+        unit.rounds.record_visit(make.visit(a_round.id, 4, failure="unreachable", **failed))
+        unit.findings.add_observations([make.observation(round=a_round.id), make.observation()])
         unit.findings.add(make.finding(round=a_round.id))
         unit.findings.add(make.finding(2))
 
     write(store, work)
-    expected = RoundBooks(
+    expected = RoundTotals(
         planned=5,
         pending=1,
         normal=1,
@@ -211,20 +211,20 @@ def test_the_books_are_counted_from_the_rows(store: Store, make: Any) -> None:
         failures={"unreachable": 2},
     )
     with store.begin_read() as unit:
-        assert unit.rounds.books(a_round.id) == expected
-    assert expected.balanced
+        assert unit.rounds.totals(a_round.id) == expected
+    assert expected.is_balanced
 
 
 def test_what_is_left_is_missed_with_the_reason(store: Store, make: Any) -> None:
     a_round = make.round(cameras=3)
     write(store, lambda unit: unit.rounds.add(a_round, make.planned(a_round)))
-    write(store, lambda unit: unit.rounds.record(make.visit(a_round.id)))
+    write(store, lambda unit: unit.rounds.record_visit(make.visit(a_round.id)))
     missed = write(store, lambda unit: unit.rounds.miss_pending(a_round.id, "时间已到", make.now))
     assert missed == 2
     with store.begin_read() as unit:
         assert unit.rounds.pending(a_round.id) == []
-        books = unit.rounds.books(a_round.id)
-        assert (books.normal, books.missed, books.balanced) == (1, 2, True)
+        books = unit.rounds.totals(a_round.id)
+        assert (books.normal, books.missed, books.is_balanced) == (1, 2, True)
         by_camera = {visit.camera: visit for visit in unit.rounds.visits(a_round.id)}
         visit = by_camera[make.camera(2)]
         assert (visit.outcome, visit.seen, visit.tries) == (VisitOutcome.MISSED, "时间已到", 0)
@@ -237,9 +237,9 @@ def test_latest_visits_newest_first_wherever_they_were_made(store: Store, make: 
 
     def work(unit: UnitOfWork) -> None:
         unit.rounds.add(a_round, make.planned(a_round))
-        unit.rounds.record(make.visit(None, finished_at=later, seen="second look"))
-        unit.rounds.record(make.visit(a_round.id, seen="in the round"))
-        unit.rounds.record(make.visit(None, finished_at=later, seen="third look"))
+        unit.rounds.record_visit(make.visit(None, finished_at=later, seen="second look"))
+        unit.rounds.record_visit(make.visit(a_round.id, seen="in the round"))
+        unit.rounds.record_visit(make.visit(None, finished_at=later, seen="third look"))
 
     write(store, work)
     with store.begin_read() as unit:

@@ -36,9 +36,9 @@ def test_standing_until_it_expires_or_is_revoked(store: Store, make: Any) -> Non
         assert unit.suppressions.revoke(999, by="值班长", now=make.now) is False
         unit.commit()
     with store.begin_read() as unit:
-        assert unit.suppressions.standing(make.now) == [first, second]
-        assert unit.suppressions.standing(make.now, camera=make.camera(2)) == [second]
-        assert unit.suppressions.standing(make.now + HOUR) == [second]
+        assert unit.suppressions.active(make.now) == [first, second]
+        assert unit.suppressions.active(make.now, camera=make.camera(2)) == [second]
+        assert unit.suppressions.active(make.now + HOUR) == [second]
         assert [one.number for one in unit.suppressions.list(limit=2)] == [
             third.number,
             second.number,

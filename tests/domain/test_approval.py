@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from patrol.domain import approval
-from patrol.domain.approval import NotPossible
-from patrol.domain.case import Case, CaseEvent, CaseState, Request, Wish
-from patrol.domain.levels import Lamp, Level
-from patrol.domain.opening import case_id, open_from_finding
-from simulators import hamlet
+from patrol.domain.approval import ApprovalImpossible
+from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
+from patrol.domain.case_opening import case_id, open_from_finding
+from patrol.domain.priority import DueLight, Level
+from simulators import small_site
 
-NOON = hamlet.NOON
+NOON = small_site.NOON
 HOUR = timedelta(hours=1)
 E = CaseEvent
 
@@ -21,9 +21,9 @@ E = CaseEvent
 @pytest.fixture
 def case() -> Case:
     return open_from_finding(
-        hamlet.finding(),
+        small_site.finding(),
         case_id(NOON.date(), 1),
-        hamlet.registry(),
+        small_site.registry(),
         by="op",
         now=NOON,
         category="dumping",
@@ -31,19 +31,19 @@ def case() -> Case:
     )
 
 
-def wish(what: Wish, **changed: Any) -> Request:
-    plain: dict[str, Any] = {"wish": what, "by": "op", "at": NOON + HOUR, "why": "路断"}
-    if what is Wish.EXTENSION:
+def request_of(what: ApprovalKind, **changed: Any) -> ApprovalRequest:
+    plain: dict[str, Any] = {"kind": what, "by": "op", "at": NOON + HOUR, "why": "路断"}
+    if what is ApprovalKind.EXTENSION:
         plain["span_s"] = 3600.0
-    return Request(**{**plain, **changed})
+    return ApprovalRequest(**{**plain, **changed})
 
 
-@pytest.mark.parametrize("what", Wish)
-def test_nobody_grants_a_wish_of_ones_own(case: Case, what: Wish) -> None:
-    asked = approval.ask(case, wish(what))
-    with pytest.raises(NotPossible, match="somebody else"):
-        approval.grant(asked, by="op", now=NOON + HOUR)
-    granted = approval.grant(asked, by="lead", now=NOON + 2 * HOUR, note="可以")
+@pytest.mark.parametrize("what", ApprovalKind)
+def test_nobody_grants_a_wish_of_ones_own(case: Case, what: ApprovalKind) -> None:
+    asked = approval.request_approval(case, request_of(what))
+    with pytest.raises(ApprovalImpossible, match="somebody else"):
+        approval.approve(asked, by="op", now=NOON + HOUR)
+    granted = approval.approve(asked, by="lead", now=NOON + 2 * HOUR, note="可以")
     assert granted.request is None
     asked_for, said = (
         next(e for e in granted.entries if e.what is event) for event in (E.ASK, E.GRANT)
@@ -53,10 +53,10 @@ def test_nobody_grants_a_wish_of_ones_own(case: Case, what: Wish) -> None:
     assert "可以" in said.note
 
 
-@pytest.mark.parametrize("what", Wish)
-def test_until_it_is_granted_nothing_changes(case: Case, what: Wish) -> None:
-    asked = approval.ask(case, wish(what))
-    refused = approval.refuse(asked, by="lead", now=NOON + HOUR, note="不行")
+@pytest.mark.parametrize("what", ApprovalKind)
+def test_until_it_is_granted_nothing_changes(case: Case, what: ApprovalKind) -> None:
+    asked = approval.request_approval(case, request_of(what))
+    refused = approval.reject_request(asked, by="lead", now=NOON + HOUR, note="不行")
     for after in (asked, refused):
         same = replace(after, request=None, entries=case.entries)
         assert same == case
@@ -64,25 +64,27 @@ def test_until_it_is_granted_nothing_changes(case: Case, what: Wish) -> None:
 
 
 def test_one_wish_at_a_time_and_never_without_a_reason(case: Case) -> None:
-    asked = approval.ask(case, wish(Wish.VOID))
-    with pytest.raises(NotPossible, match="already"):
-        approval.ask(asked, wish(Wish.EXTENSION))
-    with pytest.raises(NotPossible, match="why"):
-        approval.ask(case, wish(Wish.VOID, why=" "))
-    with pytest.raises(NotPossible, match="nothing was asked"):
-        approval.grant(case, by="lead", now=NOON)
+    asked = approval.request_approval(case, request_of(ApprovalKind.VOID))
+    with pytest.raises(ApprovalImpossible, match="already"):
+        approval.request_approval(asked, request_of(ApprovalKind.EXTENSION))
+    with pytest.raises(ApprovalImpossible, match="why"):
+        approval.request_approval(case, request_of(ApprovalKind.VOID, why=" "))
+    with pytest.raises(ApprovalImpossible, match="nothing was asked"):
+        approval.approve(case, by="lead", now=NOON)
 
 
 @pytest.mark.parametrize("span_s", [0.0, -60.0, 31 * 86400.0])
 def test_an_extension_has_its_bounds(case: Case, span_s: float) -> None:
-    with pytest.raises(NotPossible, match="30 d"):
-        approval.ask(case, wish(Wish.EXTENSION, span_s=span_s))
+    with pytest.raises(ApprovalImpossible, match="30 d"):
+        approval.request_approval(case, request_of(ApprovalKind.EXTENSION, span_s=span_s))
 
 
 def test_an_extension_moves_what_is_still_ahead(case: Case) -> None:
-    late = wish(Wish.EXTENSION, at=NOON + 3 * HOUR)
-    granted = approval.grant(approval.ask(case, late), by="lead", now=NOON + 3 * HOUR)
-    before, after = case.policy.clocks, granted.policy.clocks
+    late = request_of(ApprovalKind.EXTENSION, at=NOON + 3 * HOUR)
+    granted = approval.approve(
+        approval.request_approval(case, late), by="lead", now=NOON + 3 * HOUR
+    )
+    before, after = case.policy.limits, granted.policy.limits
     assert after.acknowledge == before.acknowledge, "missed before: it stays missed"
     assert before.arrive is not None
     assert after.arrive == before.arrive + HOUR
@@ -91,54 +93,62 @@ def test_an_extension_moves_what_is_still_ahead(case: Case) -> None:
 
 def test_an_extension_of_an_overdue_case_counts_from_now(case: Case) -> None:
     overdue = NOON + timedelta(days=9)
-    granted = approval.grant(
-        approval.ask(case, wish(Wish.EXTENSION, at=overdue)), by="lead", now=overdue
+    granted = approval.approve(
+        approval.request_approval(case, request_of(ApprovalKind.EXTENSION, at=overdue)),
+        by="lead",
+        now=overdue,
     )
-    assert case.dispatched_at + granted.policy.clocks.close == overdue + HOUR
+    assert case.dispatched_at + granted.policy.limits.close == overdue + HOUR
 
 
 def test_suspended_it_waits_for_nothing_and_goes_on_where_it_stopped(case: Case) -> None:
-    asked = approval.ask(case, wish(Wish.SUSPENSION))
-    resting = approval.grant(asked, by="lead", now=NOON + HOUR)
+    asked = approval.request_approval(case, request_of(ApprovalKind.SUSPENSION))
+    resting = approval.approve(asked, by="lead", now=NOON + HOUR)
     assert resting.suspension is not None
-    assert (resting.ladder_due_at, resting.look_due_at) == (None, None)
-    assert resting.lamp(NOON + timedelta(days=90)) is Lamp.GREEN
+    assert (resting.ladder_due_at, resting.recheck_due_at) == (None, None)
+    assert resting.due_light(NOON + timedelta(days=90)) is DueLight.GREEN
     spring = NOON + timedelta(days=90)
-    going = approval.resume(resting, by="lead", now=spring)
+    going = approval.resume_case(resting, by="lead", now=spring)
     assert going.suspension is None
     assert going.ladder_due_at == spring + HOUR, "one of its two hours of silence was left"
     assert going.due_at == spring + HOUR
-    assert case.policy.clocks.close == timedelta(days=3)
+    assert case.policy.limits.close == timedelta(days=3)
     left = timedelta(days=3) - HOUR
-    assert case.dispatched_at + going.policy.clocks.close == spring + left
-    with pytest.raises(NotPossible, match="not suspended"):
-        approval.resume(going, by="lead", now=spring)
+    assert case.dispatched_at + going.policy.limits.close == spring + left
+    with pytest.raises(ApprovalImpossible, match="not suspended"):
+        approval.resume_case(going, by="lead", now=spring)
 
 
 def test_a_planned_look_waits_for_the_end_of_the_pause(case: Case) -> None:
-    handled = case.move(E.FEED_BACK, at=NOON, by="leader")
-    fed_back = replace(handled, look_due_at=NOON, ladder_due_at=None)
-    resting = approval.grant(
-        approval.ask(fed_back, wish(Wish.SUSPENSION)), by="lead", now=NOON + HOUR
+    handled = case.apply_event(E.FEED_BACK, at=NOON, by="leader")
+    fed_back = replace(handled, recheck_due_at=NOON, ladder_due_at=None)
+    resting = approval.approve(
+        approval.request_approval(fed_back, request_of(ApprovalKind.SUSPENSION)),
+        by="lead",
+        now=NOON + HOUR,
     )
-    assert resting.look_due_at is None
+    assert resting.recheck_due_at is None
     later = NOON + timedelta(days=5)
-    going = approval.resume(resting, by="lead", now=later)
-    assert (going.look_due_at, going.ladder_due_at) == (later, None)
+    going = approval.resume_case(resting, by="lead", now=later)
+    assert (going.recheck_due_at, going.ladder_due_at) == (later, None)
 
 
 def test_voided_it_waits_for_nothing(case: Case) -> None:
-    voided = approval.grant(approval.ask(case, wish(Wish.VOID)), by="lead", now=NOON + HOUR)
+    voided = approval.approve(
+        approval.request_approval(case, request_of(ApprovalKind.VOID)), by="lead", now=NOON + HOUR
+    )
     assert voided.state is CaseState.VOIDED
-    assert (voided.ladder_due_at, voided.look_due_at, voided.request) == (None, None, None)
-    with pytest.raises(NotPossible, match="voided"):
-        approval.ask(voided, wish(Wish.EXTENSION))
+    assert (voided.ladder_due_at, voided.recheck_due_at, voided.request) == (None, None, None)
+    with pytest.raises(ApprovalImpossible, match="voided"):
+        approval.request_approval(voided, request_of(ApprovalKind.EXTENSION))
 
 
 def test_an_answer_may_outrun_the_grant(case: Case) -> None:
     """The leader handled it while the wish waited: the desk is told that it is too late."""
-    asked = approval.ask(case, wish(Wish.SUSPENSION))
-    returned = asked.move(E.RETURN, at=NOON + HOUR, by="leader")
-    with pytest.raises(NotPossible, match="returned"):
-        approval.grant(returned, by="lead", now=NOON + HOUR)
-    assert approval.refuse(returned, by="lead", now=NOON + HOUR, note="已退回").request is None
+    asked = approval.request_approval(case, request_of(ApprovalKind.SUSPENSION))
+    returned = asked.apply_event(E.RETURN, at=NOON + HOUR, by="leader")
+    with pytest.raises(ApprovalImpossible, match="returned"):
+        approval.approve(returned, by="lead", now=NOON + HOUR)
+    assert (
+        approval.reject_request(returned, by="lead", now=NOON + HOUR, note="已退回").request is None
+    )

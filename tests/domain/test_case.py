@@ -6,11 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from patrol.domain.case import ENDED, MOVES, OPEN, Case, CaseEvent, CaseState, IllegalMove
+from patrol.domain.case import (
+    CASE_TRANSITIONS,
+    ENDED_STATES,
+    OPEN_STATES,
+    Case,
+    CaseEvent,
+    CaseState,
+    IllegalCaseTransition,
+)
+from patrol.domain.case_opening import open_from_finding
 from patrol.domain.ids import CaseId
-from patrol.domain.levels import Lamp, Level
-from patrol.domain.opening import open_from_finding
-from simulators import hamlet
+from patrol.domain.priority import DueLight, Level
+from simulators import small_site
 
 S, E = CaseState, CaseEvent
 
@@ -18,11 +26,11 @@ S, E = CaseState, CaseEvent
 @pytest.fixture
 def case() -> Case:
     return open_from_finding(
-        hamlet.finding(),
+        small_site.finding(),
         CaseId("C20261122-0001"),
-        hamlet.registry(),
+        small_site.registry(),
         by="op",
-        now=hamlet.NOON,
+        now=small_site.NOON,
         category="blocking_vehicle",
         level=Level.ORDINARY,
     )
@@ -34,14 +42,14 @@ def test_every_pair_moves_by_the_table_or_is_refused(
     case: Case, state: CaseState, event: CaseEvent
 ) -> None:
     before = replace(case, state=state)
-    target = MOVES.get((state, event))
+    target = CASE_TRANSITIONS.get((state, event))
     if target is None:
-        with pytest.raises(IllegalMove) as refused:
-            before.move(event, at=hamlet.NOON, by="x")
+        with pytest.raises(IllegalCaseTransition) as refused:
+            before.apply_event(event, at=small_site.NOON, by="x")
         assert str(state) in str(refused.value)
         assert str(event) in str(refused.value)
         return
-    after = before.move(event, at=hamlet.NOON, by="x", note="why")
+    after = before.apply_event(event, at=small_site.NOON, by="x", note="why")
     assert after.state is target
     assert after.entries[:-1] == before.entries, "history is only ever appended to"
     assert (after.entries[-1].what, after.entries[-1].state) == (event, target)
@@ -51,23 +59,23 @@ def test_every_state_can_be_reached_from_dispatch() -> None:
     seen, todo = {S.DISPATCHED}, deque([S.DISPATCHED])
     while todo:
         state = todo.popleft()
-        for (before, _), after in MOVES.items():
+        for (before, _), after in CASE_TRANSITIONS.items():
             if before is state and after not in seen:
                 seen.add(after)
                 todo.append(after)
     assert seen == set(CaseState)
 
 
-@pytest.mark.parametrize("state", OPEN)
+@pytest.mark.parametrize("state", OPEN_STATES)
 def test_every_open_state_has_a_way_to_an_end(state: CaseState) -> None:
     seen, todo = {state}, deque([state])
     while todo:
         here = todo.popleft()
-        for (before, _), after in MOVES.items():
+        for (before, _), after in CASE_TRANSITIONS.items():
             if before is here and after not in seen:
                 seen.add(after)
                 todo.append(after)
-    assert seen & set(ENDED)
+    assert seen & set(ENDED_STATES)
 
 
 @pytest.mark.parametrize(
@@ -87,25 +95,25 @@ def test_every_open_state_has_a_way_to_an_end(state: CaseState) -> None:
     ],
 )
 def test_rules(state: CaseState, event: CaseEvent, expected: CaseState | None) -> None:
-    assert MOVES.get((state, event)) is expected
+    assert CASE_TRANSITIONS.get((state, event)) is expected
 
 
 def test_due_follows_the_clock_of_the_state(case: Case) -> None:
-    clocks = case.policy.clocks
+    clocks = case.policy.limits
     assert case.due_at == case.dispatched_at + clocks.acknowledge
-    acknowledged = case.move(E.ACKNOWLEDGE, at=hamlet.NOON, by="leader")
+    acknowledged = case.apply_event(E.ACKNOWLEDGE, at=small_site.NOON, by="leader")
     assert acknowledged.due_at == case.dispatched_at + timedelta(hours=8)
-    fed_back = acknowledged.move(E.FEED_BACK, at=hamlet.NOON, by="leader")
+    fed_back = acknowledged.apply_event(E.FEED_BACK, at=small_site.NOON, by="leader")
     assert fed_back.due_at == case.dispatched_at + clocks.close
 
 
 def test_whoever_is_sent_again_has_the_time_again(case: Case) -> None:
-    clocks, office_day = case.policy.clocks, timedelta(days=1)
+    clocks, office_day = case.policy.limits, timedelta(days=1)
     back_at = case.dispatched_at + office_day
-    again = replace(case, state=S.FED_BACK).move(E.NOT_VERIFIED, at=back_at, by="op")
+    again = replace(case, state=S.FED_BACK).apply_event(E.NOT_VERIFIED, at=back_at, by="op")
     assert again.due_at == back_at + clocks.acknowledge
-    assert again.lamp(back_at) is Lamp.GREEN
-    assert again.lamp(back_at + 0.9 * clocks.acknowledge) is Lamp.YELLOW
-    assert again.lamp(again.due_at + timedelta(seconds=1)) is Lamp.RED
-    done = again.move(E.FEED_BACK, at=back_at, by="p")
+    assert again.due_light(back_at) is DueLight.GREEN
+    assert again.due_light(back_at + 0.9 * clocks.acknowledge) is DueLight.YELLOW
+    assert again.due_light(again.due_at + timedelta(seconds=1)) is DueLight.RED
+    done = again.apply_event(E.FEED_BACK, at=back_at, by="p")
     assert done.due_at == case.dispatched_at + clocks.close, "closing counts from the first sending"

@@ -12,19 +12,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from patrol.domain.case import ENDED, MOVES, CaseEvent, CaseState, IllegalMove
+from patrol.domain.case import (
+    CASE_TRANSITIONS,
+    ENDED_STATES,
+    CaseEvent,
+    CaseState,
+    IllegalCaseTransition,
+)
+from patrol.domain.case_opening import open_from_report
 from patrol.domain.escalation import (
-    Why,
-    climb,
-    grids_told,
-    start_ladder,
-    stop_ladder,
-    why_climb,
+    EscalationReason,
+    announced_grids,
+    escalate_if_due,
+    escalation_reason,
+    start_escalation,
+    stop_escalation,
 )
 from patrol.domain.ids import CaseId
-from patrol.domain.levels import Level
-from patrol.domain.opening import open_from_ground
-from simulators import hamlet
+from patrol.domain.priority import Level
+from simulators import small_site
 
 ANSWERS = frozenset({CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE, CaseEvent.FEED_BACK})
 
@@ -32,42 +38,42 @@ ANSWERS = frozenset({CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE, CaseEvent.FEED_BAC
 class CaseMachine(RuleBasedStateMachine):
     @initialize(level=st.sampled_from(list(Level)))
     def open(self, level: Level) -> None:
-        self.now = hamlet.NOON
-        self.case = open_from_ground(
+        self.now = small_site.NOON
+        self.case = open_from_report(
             CaseId("C20261122-0001"),
-            hamlet.registry(),
-            grid=hamlet.GROUP,
+            small_site.registry(),
+            grid=small_site.GROUP,
             by="leader",
             now=self.now,
             category="dumping",
             level=level,
             place="渠边",
-            words="倾倒垃圾",
+            text="倾倒垃圾",
         )
         self.past = self.case.entries
         self.steps_up = 0
 
     @rule(event=st.sampled_from(list(CaseEvent)))
     def something_happens(self, event: CaseEvent) -> None:
-        before, target = self.case, MOVES.get((self.case.state, event))
+        before, target = self.case, CASE_TRANSITIONS.get((self.case.state, event))
         if target is None:
-            with pytest.raises(IllegalMove):
-                before.move(event, at=self.now, by="somebody")
+            with pytest.raises(IllegalCaseTransition):
+                before.apply_event(event, at=self.now, by="somebody")
             return
-        after = before.move(event, at=self.now, by="somebody")
+        after = before.apply_event(event, at=self.now, by="somebody")
         assert after.state is target
         assert after.entries[:-1] == before.entries
         assert (after.entries[-1].what, after.entries[-1].state) == (event, target)
         starts = target is CaseState.REWORK and before.state is not CaseState.REWORK
-        if event in ANSWERS or target in ENDED:
-            after = stop_ladder(after)
-        self.case = start_ladder(after, self.now) if starts else after
+        if event in ANSWERS or target in ENDED_STATES:
+            after = stop_escalation(after)
+        self.case = start_escalation(after, self.now) if starts else after
 
     @rule(minutes=st.integers(1, 5000))
     def time_passes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
         before, due = self.case, self.case.ladder_due_at
-        step = climb(before, self.now)
+        step = escalate_if_due(before, self.now)
         assert step.moved is (before.is_open and due is not None and due <= self.now)
         if not step.moved:
             assert step.case == before
@@ -76,23 +82,23 @@ class CaseMachine(RuleBasedStateMachine):
         self.case = step.case
         assert step.case.revision == before.revision + 1, "it must be told again"
         assert step.case.state is before.state
-        if step.why is Why.SILENCE:
+        if step.reason is EscalationReason.SILENCE:
             assert step.case.rung == before.rung + 1
             assert step.case.ladder_due_at is not None
             assert step.case.ladder_due_at > self.now
-            assert set(grids_told(before)) <= set(grids_told(step.case))
+            assert set(announced_grids(before)) <= set(announced_grids(step.case))
         else:
             assert step.case.rung == before.rung == len(before.policy.ladder) - 1
             assert step.case.ladder_due_at is None
             assert step.case.entries[-1].what is CaseEvent.SUPERVISE
 
     @invariant()
-    def history_only_grows_and_leads_here(self) -> None:
+    def history_only_grows_and_ends_here(self) -> None:
         entries = self.case.entries
         assert entries[: len(self.past)] == self.past
         state = CaseState.DISPATCHED
         for entry in entries[1:]:
-            state = MOVES[state, entry.what]
+            state = CASE_TRANSITIONS[state, entry.what]
             assert entry.state is state
         assert self.case.state is state
         assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
@@ -104,11 +110,17 @@ class CaseMachine(RuleBasedStateMachine):
         assert self.case.rung <= self.steps_up
 
     @invariant()
-    def an_ended_or_answered_case_climbs_no_more(self) -> None:
+    def an_ended_or_answered_case_escalates_no_more(self) -> None:
         if not self.case.is_open:
-            assert why_climb(self.case, self.now + timedelta(days=999)) is Why.ENDED
+            assert (
+                escalation_reason(self.case, self.now + timedelta(days=999))
+                is EscalationReason.ENDED
+            )
         elif self.case.ladder_due_at is None:
-            assert why_climb(self.case, self.now + timedelta(days=999)) is Why.ANSWERED
+            assert (
+                escalation_reason(self.case, self.now + timedelta(days=999))
+                is EscalationReason.ANSWERED
+            )
 
 
 TestCaseMachine = CaseMachine.TestCase

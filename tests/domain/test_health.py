@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patrol.domain.health import (
-    Condition,
-    Grade,
+    CameraCondition,
+    CameraHealth,
+    ConnectionGrade,
     HealthPolicy,
-    Look,
-    Story,
-    grade_of,
-    is_news,
-    look_of,
-    next_story,
+    HealthSample,
+    connection_grade,
+    health_sample,
+    next_health,
+    should_announce,
 )
 from patrol.domain.ids import CameraId
 from patrol.domain.round import Visit, VisitOutcome
@@ -27,16 +27,18 @@ POLICY = HealthPolicy(offline_after_visits=3, offline_after=timedelta(hours=30))
 HALF_A_DAY = timedelta(hours=12)
 
 
-def told(looks: Sequence[Condition], policy: HealthPolicy = POLICY) -> list[Story]:
-    stories: list[Story] = []
-    known: Story | None = None
+def healths_after(
+    looks: Sequence[CameraCondition], policy: HealthPolicy = POLICY
+) -> list[CameraHealth]:
+    healths: list[CameraHealth] = []
+    known: CameraHealth | None = None
     for number, state in enumerate(looks):
-        known = next_story(known, Look(at=NOW + number * HALF_A_DAY, state=state), policy)
-        stories.append(known)
-    return stories
+        known = next_health(known, HealthSample(at=NOW + number * HALF_A_DAY, state=state), policy)
+        healths.append(known)
+    return healths
 
 
-OK, BAD, OFF = Condition.ONLINE, Condition.FAULTY, Condition.OFFLINE
+OK, BAD, OFF = CameraCondition.ONLINE, CameraCondition.FAULTY, CameraCondition.OFFLINE
 
 
 @pytest.mark.parametrize(
@@ -49,24 +51,24 @@ OK, BAD, OFF = Condition.ONLINE, Condition.FAULTY, Condition.OFFLINE
         pytest.param([OFF, OK, OFF], [OFF, OK, OK], id="one good visit brings it back"),
     ],
 )
-def test_the_hysteresis(looks: list[Condition], states: list[Condition]) -> None:
-    assert [story.state for story in told(looks)] == states
+def test_the_hysteresis(looks: list[CameraCondition], states: list[CameraCondition]) -> None:
+    assert [story.state for story in healths_after(looks)] == states
 
 
 def test_since_is_when_it_began_to_fail_not_when_we_were_sure() -> None:
-    story = told([OK, OFF, OFF, OFF, OFF])[-1]
+    story = healths_after([OK, OFF, OFF, OFF, OFF])[-1]
     assert (story.since, story.failures) == (NOW + HALF_A_DAY, 4)
 
 
 def test_long_enough_is_enough() -> None:
     patient = HealthPolicy(offline_after_visits=20, offline_after=timedelta(hours=24))
-    assert [s.state for s in told([OK, OFF, OFF, OFF], patient)] == [OK, OK, OK, OFF]
+    assert [s.state for s in healths_after([OK, OFF, OFF, OFF], patient)] == [OK, OK, OK, OFF]
 
 
-@given(st.lists(st.sampled_from(Condition), min_size=1, max_size=40), st.integers(1, 5))
-def test_whatever_happens(looks: list[Condition], patience: int) -> None:
+@given(st.lists(st.sampled_from(CameraCondition), min_size=1, max_size=40), st.integers(1, 5))
+def test_whatever_happens(looks: list[CameraCondition], patience: int) -> None:
     policy = HealthPolicy(offline_after_visits=patience, offline_after=timedelta(days=99))
-    stories = told(looks, policy)
+    stories = healths_after(looks, policy)
     for number, (look, story) in enumerate(zip(looks, stories, strict=True)):
         before = stories[number - 1] if number else None
         if look is not OFF:  # a good visit is believed at once
@@ -89,22 +91,24 @@ def test_whatever_happens(looks: list[Condition], patience: int) -> None:
     ],
 )
 def test_news(state: str, was_told: str, *, news: bool) -> None:
-    assert is_news(Story(state=state, since=NOW, told=was_told)) is news
+    assert should_announce(CameraHealth(state=state, since=NOW, announced=was_told)) is news
 
 
 @pytest.mark.parametrize(
     ("tries", "waited_s", "grade"),
     [
-        pytest.param(1, 2.0, Grade.GOOD, id="within a key-frame interval"),
-        pytest.param(2, 2.0, Grade.FAIR, id="at the second try"),
-        pytest.param(1, 7.0, Grade.FAIR, id="slow"),
-        pytest.param(2, 7.0, Grade.POOR, id="slow at the second try"),
-        pytest.param(1, 11.0, Grade.POOR, id="very slow"),
-        pytest.param(1, None, Grade.GOOD, id="no time known"),
+        pytest.param(1, 2.0, ConnectionGrade.GOOD, id="within a key-frame interval"),
+        pytest.param(2, 2.0, ConnectionGrade.FAIR, id="at the second try"),
+        pytest.param(1, 7.0, ConnectionGrade.FAIR, id="slow"),
+        pytest.param(2, 7.0, ConnectionGrade.POOR, id="slow at the second try"),
+        pytest.param(1, 11.0, ConnectionGrade.POOR, id="very slow"),
+        pytest.param(1, None, ConnectionGrade.GOOD, id="no time known"),
     ],
 )
-def test_the_grade_of_a_connection(tries: int, waited_s: float | None, grade: Grade) -> None:
-    assert grade_of(tries, {"first_key_frame_s": waited_s}, HealthPolicy()) is grade
+def test_the_grade_of_a_connection(
+    tries: int, waited_s: float | None, grade: ConnectionGrade
+) -> None:
+    assert connection_grade(tries, {"first_key_frame_s": waited_s}, HealthPolicy()) is grade
 
 
 def visit(**fields: Any) -> Visit:
@@ -121,9 +125,9 @@ def visit(**fields: Any) -> Visit:
 
 
 def test_what_a_visit_says() -> None:
-    silent = look_of(visit(failure="went_silent"), POLICY)
-    assert silent == Look(at=NOW + timedelta(seconds=9), state=OFF, why="went_silent")
-    covered = look_of(visit(failure="unusable_picture", faults=("occlusion",)), POLICY)
+    silent = health_sample(visit(failure="went_silent"), POLICY)
+    assert silent == HealthSample(at=NOW + timedelta(seconds=9), state=OFF, why="went_silent")
+    covered = health_sample(visit(failure="unusable_picture", faults=("occlusion",)), POLICY)
     assert covered is not None
     assert (covered.state, covered.why) == (BAD, "occlusion")
-    assert look_of(visit(outcome=VisitOutcome.MISSED), POLICY) is None
+    assert health_sample(visit(outcome=VisitOutcome.MISSED), POLICY) is None

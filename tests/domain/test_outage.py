@@ -6,15 +6,23 @@ from hypothesis import strategies as st
 
 from patrol.domain.health import HealthPolicy
 from patrol.domain.ids import CameraId
-from patrol.domain.outage import Group, Probe, groups_down, is_back, members_of
+from patrol.domain.outage import (
+    CameraReachability,
+    OutageGroup,
+    groups_down,
+    has_recovered,
+    members_of,
+)
 
 POLICY = HealthPolicy()
 
 
-def town(*rows: tuple[str, str, str]) -> list[Probe]:
+def town(*rows: tuple[str, str, str]) -> list[CameraReachability]:
     """(village, link, a letter a camera: x failed, . answered)."""
     return [
-        Probe(camera=CameraId(f"{row}-{n}"), link=link, village=village, failed=letter == "x")
+        CameraReachability(
+            camera=CameraId(f"{row}-{n}"), link=link, village=village, failed=letter == "x"
+        )
         for row, (village, link, letters) in enumerate(rows)
         for n, letter in enumerate(letters)
     ]
@@ -58,22 +66,22 @@ def test_what_is_down(rows: list[tuple[str, str, str]], expected: list[str]) -> 
     ("letters", "back"), [("x....", True), ("xx...", False), ("xxxxx", False), ("", False)]
 )
 def test_back_is_well_below_down(letters: str, *, back: bool) -> None:
-    members = members_of(town(("v", "a", letters)), Group.LINK, "a")
-    assert is_back(members, POLICY) is back
+    members = members_of(town(("v", "a", letters)), OutageGroup.LINK, "a")
+    assert has_recovered(members, POLICY) is back
 
 
 PROBES = st.lists(
     st.tuples(st.sampled_from(["u", "v", ""]), st.sampled_from("abc"), st.booleans()), max_size=40
 ).map(
     lambda rows: [
-        Probe(camera=CameraId(f"{n:02}"), village=village, link=link, failed=failed)
+        CameraReachability(camera=CameraId(f"{n:02}"), village=village, link=link, failed=failed)
         for n, (village, link, failed) in enumerate(rows)
     ]
 )
 
 
 @given(PROBES)
-def test_of_every_town(probes: list[Probe]) -> None:
+def test_of_every_town(probes: list[CameraReachability]) -> None:
     found = groups_down(probes, POLICY)
     named = [camera for down in found for camera in down.cameras]
     failed = {probe.camera for probe in probes if probe.failed}
@@ -81,11 +89,11 @@ def test_of_every_town(probes: list[Probe]) -> None:
     assert set(named) <= failed  # nobody who answers is part of an outage
     for down in found:
         assert len(down.cameras) >= POLICY.group_least
-        assert not is_back(members_of(probes, down.group, down.subject), POLICY) or (
-            down.group is Group.LINK  # a village took the rest of it
+        assert not has_recovered(members_of(probes, down.group, down.subject), POLICY) or (
+            down.group is OutageGroup.LINK  # a village took the rest of it
         )
     for link in "abc":  # a link that is down is told, or its cameras are nearly all covered
-        members = members_of(probes, Group.LINK, link)
+        members = members_of(probes, OutageGroup.LINK, link)
         silent = [probe.camera for probe in members if probe.failed]
         if len(silent) >= 3 and len(silent) >= 0.6 * len(members):
             left = [camera for camera in silent if camera not in named]
@@ -94,5 +102,5 @@ def test_of_every_town(probes: list[Probe]) -> None:
 
 
 @given(PROBES)
-def test_order_does_not_matter(probes: list[Probe]) -> None:
+def test_order_does_not_matter(probes: list[CameraReachability]) -> None:
     assert groups_down(probes, POLICY) == groups_down(probes[::-1], POLICY)

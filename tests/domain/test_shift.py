@@ -5,30 +5,30 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.handover import (
-    HandoverEntry,
-    Signature,
-    owner_of,
-    sheet_digest,
-    waiting_sheet,
-    why_not_give,
-    why_not_take,
-)
+from patrol.domain.health import Trouble, TroubleAlreadyTaken, TroubleKind
 from patrol.domain.ids import CameraId
-from patrol.domain.levels import Lamp
-from patrol.domain.stoppage import Scope, Stoppage, pause_at, upkeep_of
-from patrol.domain.trouble import AlreadyTaken, Trouble, TroubleKind
-from simulators import hamlet
+from patrol.domain.priority import DueLight
+from patrol.domain.schedule import Stoppage, StoppageScope, maintenance_of, pause_at
+from patrol.domain.shift_handover import (
+    HandoverAction,
+    HandoverEntry,
+    handover_refusal,
+    pending_sheet,
+    sheet_digest,
+    shift_owner,
+    takeover_refusal,
+)
+from simulators import small_site
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-TOWN = hamlet.registry()
-CAMERA = TOWN.cameras[hamlet.CAMERA]
+TOWN = small_site.registry()
+CAMERA = TOWN.cameras[small_site.CAMERA]
 
 
 def stoppage(**fields: Any) -> Stoppage:
     return Stoppage(
-        **{"scope": Scope.ROUNDS, "start": NOW, "reason": "沙尘暴", "by": "甲", **fields}
+        **{"scope": StoppageScope.ROUNDS, "start": NOW, "reason": "沙尘暴", "by": "甲", **fields}
     )
 
 
@@ -47,27 +47,27 @@ def stoppage(**fields: Any) -> Stoppage:
     ],
 )
 def test_when_a_stoppage_holds(fields: dict[str, Any], at: datetime, *, holds: bool) -> None:
-    assert stoppage(**fields).holds(at) is holds
+    assert stoppage(**fields).is_active_at(at) is holds
     assert (pause_at([stoppage(**fields)], at) is not None) is holds
 
 
 @pytest.mark.parametrize(
     ("scope", "subject", "covers"),
     [
-        pytest.param(Scope.CAMERA, CAMERA.id, True, id="itself"),
-        pytest.param(Scope.CAMERA, hamlet.SECOND_CAMERA, False, id="another"),
-        pytest.param(Scope.LINK, CAMERA.link, True, id="its link"),
-        pytest.param(Scope.GRID, hamlet.GROUP, True, id="its group"),
-        pytest.param(Scope.GRID, hamlet.VILLAGE, True, id="its village"),
-        pytest.param(Scope.GRID, hamlet.TOWN, True, id="the town"),
-        pytest.param(Scope.GRID, hamlet.OTHER_VILLAGE, False, id="another village"),
-        pytest.param(Scope.ROUNDS, "", False, id="a pause is nobody's maintenance"),
+        pytest.param(StoppageScope.CAMERA, CAMERA.id, True, id="itself"),
+        pytest.param(StoppageScope.CAMERA, small_site.SECOND_CAMERA, False, id="another"),
+        pytest.param(StoppageScope.LINK, CAMERA.link, True, id="its link"),
+        pytest.param(StoppageScope.GRID, small_site.GROUP, True, id="its group"),
+        pytest.param(StoppageScope.GRID, small_site.VILLAGE, True, id="its village"),
+        pytest.param(StoppageScope.GRID, small_site.TOWN, True, id="the town"),
+        pytest.param(StoppageScope.GRID, small_site.OTHER_VILLAGE, False, id="another village"),
+        pytest.param(StoppageScope.ROUNDS, "", False, id="a pause is nobody's maintenance"),
     ],
 )
-def test_whom_a_stoppage_covers(scope: Scope, subject: str, *, covers: bool) -> None:
+def test_whom_a_stoppage_covers(scope: StoppageScope, subject: str, *, covers: bool) -> None:
     one = stoppage(scope=scope, subject=subject)
-    assert (upkeep_of(CAMERA, [one], TOWN.tree, NOW) is not None) is covers
-    assert upkeep_of(CAMERA, [one], TOWN.tree, NOW - HOUR) is None
+    assert (maintenance_of(CAMERA, [one], TOWN.tree, NOW) is not None) is covers
+    assert maintenance_of(CAMERA, [one], TOWN.tree, NOW - HOUR) is None
 
 
 def trouble(**fields: Any) -> Trouble:
@@ -83,23 +83,23 @@ def trouble(**fields: Any) -> Trouble:
 @pytest.mark.parametrize(
     ("taken", "days", "light"),
     [
-        pytest.param(False, 0.5, Lamp.GREEN, id="new"),
-        pytest.param(False, 1.1, Lamp.RED, id="nobody took it for a day"),
-        pytest.param(True, 1.1, Lamp.GREEN, id="taken"),
-        pytest.param(True, 6.0, Lamp.YELLOW, id="80 % of a week"),
-        pytest.param(True, 7.1, Lamp.RED, id="a week"),
+        pytest.param(False, 0.5, DueLight.GREEN, id="new"),
+        pytest.param(False, 1.1, DueLight.RED, id="nobody took it for a day"),
+        pytest.param(True, 1.1, DueLight.GREEN, id="taken"),
+        pytest.param(True, 6.0, DueLight.YELLOW, id="80 % of a week"),
+        pytest.param(True, 7.1, DueLight.RED, id="a week"),
     ],
 )
-def test_the_clock_of_level_four(days: float, light: Lamp, *, taken: bool) -> None:
-    one = trouble().take(by="运维", now=NOW + HOUR) if taken else trouble()
-    assert one.light(NOW + timedelta(days=days)) is light
+def test_the_clock_of_level_four(days: float, light: DueLight, *, taken: bool) -> None:
+    one = trouble().take_over(by="运维", now=NOW + HOUR) if taken else trouble()
+    assert one.due_light(NOW + timedelta(days=days)) is light
 
 
 def test_a_trouble_is_taken_once_and_not_when_it_is_over() -> None:
-    with pytest.raises(AlreadyTaken, match="taken by 运维 at 2026-11-22T02:00:00Z"):
-        trouble().take(by="运维", now=NOW + HOUR).take(by="甲", now=NOW + HOUR)
-    with pytest.raises(AlreadyTaken, match="is over: recovered"):
-        trouble().close("recovered", NOW).take(by="甲", now=NOW)
+    with pytest.raises(TroubleAlreadyTaken, match="taken by 运维 at 2026-11-22T02:00:00Z"):
+        trouble().take_over(by="运维", now=NOW + HOUR).take_over(by="甲", now=NOW + HOUR)
+    with pytest.raises(TroubleAlreadyTaken, match="is over: recovered"):
+        trouble().close("recovered", NOW).take_over(by="甲", now=NOW)
 
 
 def signed(*lines: str) -> list[HandoverEntry]:
@@ -109,7 +109,7 @@ def signed(*lines: str) -> list[HandoverEntry]:
         who, _, to = line.partition(">")
         entries.append(
             HandoverEntry(
-                number=number, at=NOW, what=Signature.GIVE if to else Signature.TAKE,
+                number=number, at=NOW, what=HandoverAction.GIVE if to else HandoverAction.TAKE,
                 who=who, to=to, note="", sheet={}, digest=sheet_digest({}),
             )
         )  # fmt: skip
@@ -130,15 +130,15 @@ def test_who_can_sign(
     lines: list[str], owner: str, can_give: list[str], can_take: list[str]
 ) -> None:
     entries = signed(*lines)
-    assert owner_of(entries) == owner
-    assert (waiting_sheet(entries) is not None) is bool(can_take)
+    assert shift_owner(entries) == owner
+    assert (pending_sheet(entries) is not None) is bool(can_take)
     for who in "甲乙丙":
-        assert (why_not_take(entries, who) is None) is (who in can_take)
+        assert (takeover_refusal(entries, who) is None) is (who in can_take)
     for who in can_give:
-        assert why_not_give(entries, who, "丁") is None
-    assert why_not_give(entries, "甲", "甲") is not None
+        assert handover_refusal(entries, who, "丁") is None
+    assert handover_refusal(entries, "甲", "甲") is not None
     if owner:
-        assert why_not_give(entries, "丙", "丁") is not None
+        assert handover_refusal(entries, "丙", "丁") is not None
 
 
 def test_a_sheet_is_the_same_whatever_the_order_of_its_keys() -> None:

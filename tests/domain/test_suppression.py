@@ -30,7 +30,7 @@ ONE = Suppression(
     ],
 )
 def test_held_back(kind: str, box: Box, at: datetime) -> None:
-    assert ONE.holds(kind, box, at)
+    assert ONE.applies_to(kind, box, at)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_held_back(kind: str, box: Box, at: datetime) -> None:
     ],
 )
 def test_not_held_back(kind: str, box: Box | None, at: datetime) -> None:
-    assert not ONE.holds(kind, box, at)
+    assert not ONE.applies_to(kind, box, at)
 
 
 def test_it_ends_after_it_began() -> None:

@@ -21,11 +21,11 @@ import yaml
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from patrol.bench.farm import RunningFarm, running_farm
 from patrol.clock import SystemClock
-from patrol.domain.round import RoundBooks
+from patrol.domain.round import RoundTotals
 from patrol.store import StoreUnavailable, open_store
-from simulators.mosquitto import Mosquitto, find
+from simulators.mosquitto import Mosquitto, find_mosquitto
+from simulators.rtsp_farm.process import RunningFarm, running_farm
 
 WITHIN_S = 60.0
 
@@ -34,10 +34,10 @@ def need(part: str, found: object) -> None:
     """Skip — or fail, where everything must be there."""
     if found:
         return
-    words = f"{part} is not installed (tests/debian-packages.txt)"
+    problem = f"{part} is not installed (tests/debian-packages.txt)"
     if os.environ.get("CI") == "true":
-        pytest.fail(words)
-    pytest.skip(words)
+        pytest.fail(problem)
+    pytest.skip(problem)
 
 
 def wait_for(what: str, ready: Callable[[], Any], within_s: float = WITHIN_S) -> Any:
@@ -52,7 +52,7 @@ def wait_for(what: str, ready: Callable[[], Any], within_s: float = WITHIN_S) ->
 
 
 @dataclass
-class House:
+class PatrolSite:
     """One site: its configuration directory and the commands on it."""
 
     folder: Path
@@ -91,14 +91,14 @@ class House:
         text = yaml.safe_load((self.folder / "site.yaml").read_text("utf-8"))["database"]
         return str(text)
 
-    def books(self, plan: str = "morning") -> RoundBooks | None:
+    def round_totals(self, plan: str = "morning") -> RoundTotals | None:
         """Of the plan's newest round; None before there is one."""
         if not (self.folder / "patrol.db").exists():
             return None
         try:
             with open_store(self.database) as store, store.begin_read() as uow:
                 rounds = uow.rounds.of_plan(plan, limit=1)
-                return uow.rounds.books(rounds[0].id) if rounds else None
+                return uow.rounds.totals(rounds[0].id) if rounds else None
         except StoreUnavailable:  # its tables are being made just now
             return None
 
@@ -125,7 +125,7 @@ def _wait_for() -> Callable[..., Any]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    need("mosquitto", find())
+    need("mosquitto", find_mosquitto())
     folder = tmp_path / "broker"
     folder.mkdir()
     one = Mosquitto(folder)
@@ -135,19 +135,19 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    one = House(tmp_path / "site")
+def patrol_site(tmp_path: Path) -> Iterator[PatrolSite]:
+    one = PatrolSite(tmp_path / "site")
     yield one
     one.end()
 
 
 @pytest.fixture
-def farm(house: House, broker: Mosquitto) -> Iterator[RunningFarm]:
+def farm(patrol_site: PatrolSite, broker: Mosquitto) -> Iterator[RunningFarm]:
     """Forty small cameras without faults, three quarters of which may be patrolled."""
     with running_farm(
-        house.folder, cameras=40, profile="tiny", faults="none", mqtt_url=broker.url
+        patrol_site.folder, cameras=40, profile="tiny", faults="none", mqtt_url=broker.url
     ) as running:
-        house.edit(objects=False)
+        patrol_site.edit(objects=False)
         yield running
 
 
@@ -156,20 +156,20 @@ class Phone:
 
     def __init__(self, port: int, site: str = "shangba") -> None:
         self.prefix = f"patrol/v1/{site}/grid"
-        self.heard: list[tuple[str, dict[str, Any] | None]] = []
-        self.news = threading.Condition()
+        self.received: list[tuple[str, dict[str, Any] | None]] = []
+        self.arrived = threading.Condition()
         self.client = Client(CallbackAPIVersion.VERSION2, client_id="phone", clean_session=False)
         self.client.reconnect_delay_set(1, 2)
         self.client.on_connect = lambda client, *_: client.subscribe(f"{self.prefix}/+/case/+", 1)
-        self.client.on_message = lambda _c, _d, message: self._hear(message)
+        self.client.on_message = lambda _c, _d, message: self._on_message(message)
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
 
-    def _hear(self, message: Any) -> None:
+    def _on_message(self, message: Any) -> None:
         body = json.loads(message.payload) if message.payload else None
-        with self.news:
-            self.heard.append((message.topic, body))
-            self.news.notify_all()
+        with self.arrived:
+            self.received.append((message.topic, body))
+            self.arrived.notify_all()
 
     def wait(self, state: str | None, within_s: float = WITHIN_S) -> tuple[str, Any]:
         """The newest message about a case in `state` (None: cleared)."""
@@ -177,13 +177,13 @@ class Phone:
         def found() -> tuple[str, Any] | None:
             fitting = (
                 (topic, body)
-                for topic, body in reversed(self.heard)
+                for topic, body in reversed(self.received)
                 if (body is None if state is None else (body or {}).get("state") == state)
             )
             return next(fitting, None)
 
-        with self.news:
-            assert self.news.wait_for(found, within_s), f"never heard {state}: {self.heard}"
+        with self.arrived:
+            assert self.arrived.wait_for(found, within_s), f"never heard {state}: {self.received}"
             answer = found()
         assert answer is not None
         return answer
@@ -191,8 +191,8 @@ class Phone:
     def reply(self, topic: str, key: str, kind: str, **more: str) -> None:
         """Answer on the case's reply topic."""
         body = {"v": 1, "key": key, "at": "2026-11-22T01:00:00Z", "type": kind, **more}
-        told = topic.replace("/case/", "/reply/")
-        self.client.publish(told, json.dumps(body).encode(), qos=1).wait_for_publish(10)
+        reply_topic = topic.replace("/case/", "/reply/")
+        self.client.publish(reply_topic, json.dumps(body).encode(), qos=1).wait_for_publish(10)
 
     def hang_up(self) -> None:
         """For good."""

@@ -15,7 +15,7 @@ import yaml
 
 from simulators.mosquitto import Mosquitto
 
-House = Phone = Gstreamer = Any  # see conftest.py; test folders are no packages
+PatrolSite = Phone = Gstreamer = Any  # see conftest.py; test folders are no packages
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +36,9 @@ def clip(name: str, into: Path) -> Path | None:
     return None
 
 
-def write_site(house: House, broker: Mosquitto, url: str) -> None:
+def write_site(patrol_site: PatrolSite, broker: Mosquitto, url: str) -> None:
     """One camera, one grid leader, one zone over the whole picture."""
-    folder = house.folder
+    folder = patrol_site.folder
     folder.mkdir()
     site = {
         "site": {
@@ -98,7 +98,7 @@ def write_csv(path: Path, *rows: tuple[str, ...]) -> None:
 
 
 def test_people_in_a_zone_to_a_closed_case(
-    house: House,
+    patrol_site: PatrolSite,
     broker: Mosquitto,
     phone: Phone,
     gstreamer: Gstreamer,
@@ -110,26 +110,26 @@ def test_people_in_a_zone_to_a_closed_case(
     need("opencv-doc (vtest.avi, tree.avi)", people and empty)
     need("the weight file (patrol models install)", (MODELS / "yolox_nano.onnx").exists())
     port = gstreamer.show(people)
-    write_site(house, broker, f"rtsp://127.0.0.1:{port}/clip")
-    assert house.patrol("check").returncode == 0
+    write_site(patrol_site, broker, f"rtsp://127.0.0.1:{port}/clip")
+    assert patrol_site.patrol("check").returncode == 0
 
-    summary = house.json("round", "morning")
+    summary = patrol_site.json("round", "morning")
     assert summary["seen"] == 1
-    scenes = [one for one in house.json("queue") if one["category"] != "equipment"]
+    scenes = [one for one in patrol_site.json("queue") if one["category"] != "equipment"]
     (finding,) = scenes
     assert (finding["camera"], finding["kind"]) == (CAMERA, "person_near_water")
 
-    house.start("run")
+    patrol_site.start("run")
     # From its first subscription on the broker keeps every answer; before it, there is no session.
-    log = house.folder / "run.log"
+    log = patrol_site.folder / "run.log"
     wait_for("the service is ready", lambda: "ready" in log.read_text("utf-8"))
-    house.patrol("confirm", finding["id"], "--by", "值班员")
-    topic, told = phone.wait("dispatched")
-    assert topic == f"patrol/v1/shangba/grid/{GROUP}/case/{told['case']}"
-    assert told["category"]["id"] == "person_near_water"
-    assert told["camera_last6"] == CAMERA[-6:]
-    assert "H-0001" not in str(told)
-    assert "rtsp" not in str(told)
+    patrol_site.patrol("confirm", finding["id"], "--by", "值班员")
+    topic, message = phone.wait("dispatched")
+    assert topic == f"patrol/v1/shangba/grid/{GROUP}/case/{message['case']}"
+    assert message["category"]["id"] == "person_near_water"
+    assert message["camera_last6"] == CAMERA[-6:]
+    assert "H-0001" not in str(message)
+    assert "rtsp" not in str(message)
 
     phone.reply(topic, "k1", "acknowledge", person="p1")
     phone.wait("acknowledged")
@@ -141,12 +141,12 @@ def test_people_in_a_zone_to_a_closed_case(
     gstreamer.show(empty, port)
     phone.reply(topic, "k4", "feedback", result="handled", text="已劝离", person="p1")
     phone.wait(None)  # cleared: closed
-    case = wait_for("closed", lambda: closed(house.json("case", told["case"])))
+    case = wait_for("closed", lambda: closed(patrol_site.json("case", message["case"])))
     events = [event["what"] for event in case["events"]]
     for step in ("dispatch", "acknowledge", "arrive", "feed_back", "not_verified", "verify"):
         assert step in events
     assert events[-1] == "close"
-    assert house.patrol("db", "check").returncode == 0
+    assert patrol_site.patrol("db", "check").returncode == 0
 
 
 def closed(case: dict[str, Any]) -> dict[str, Any] | None:

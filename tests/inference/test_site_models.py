@@ -10,7 +10,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from patrol.app.eyes import Eyes, open_eyes
+from patrol.app.detectors import Detectors, open_detectors
 from patrol.settings import ConfigProblems, load_site
 
 pytest.importorskip("onnxruntime", reason="pip install 'patrol[objects]'")
@@ -78,8 +78,8 @@ class Site:
         (self.folder / "models.yaml").write_text(text, encoding="utf-8")
         return self
 
-    def open(self) -> Eyes:
-        return open_eyes(load_site(self.folder, {}).settings)
+    def open(self) -> Detectors:
+        return open_detectors(load_site(self.folder, {}).settings)
 
     def complaints(self) -> list[str]:
         with pytest.raises(ConfigProblems) as caught:

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from patrol.mqtt.address import BrokerAddress
-from patrol.mqtt.embedded import EmbeddedBroker
-from simulators.mosquitto import Mosquitto, find
+from patrol.mqtt.embedded_broker import EmbeddedBroker
+from simulators.mosquitto import Mosquitto, find_mosquitto
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A Mosquitto of the test's own, to be killed and started again."""
-    if find() is None:
-        words = "mosquitto is not installed (Debian: mosquitto)"
-        pytest.fail(words) if os.environ.get("CI") == "true" else pytest.skip(words)
+    if find_mosquitto() is None:
+        problem = "mosquitto is not installed (Debian: mosquitto)"
+        pytest.fail(problem) if os.environ.get("CI") == "true" else pytest.skip(problem)
     broker = Mosquitto(tmp_path)
     broker.start()
     yield broker

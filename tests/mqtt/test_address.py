@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from patrol.mqtt.address import BrokerAddress
-from patrol.mqtt.embedded import EmbeddedBroker, config, in_use
+from patrol.mqtt.embedded_broker import EmbeddedBroker, in_use, rumqttd_config
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 
 def test_the_embedded_broker_listens_on_loopback_and_goes_away() -> None:
-    assert "0.0.0.0" not in config(1, 2)  # noqa: S104  that is what must not be there
+    assert "0.0.0.0" not in rumqttd_config(1, 2)  # noqa: S104  that is what must not be there
     broker = EmbeddedBroker()
     broker.start()
     assert in_use(broker.port)

@@ -16,9 +16,9 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from patrol.clock import SystemClock
-from patrol.dispatch import Relay, RelayOptions
 from patrol.domain.ids import MessageKey
-from patrol.domain.message import OutboxMessage
+from patrol.domain.outbox import OutboxMessage
+from patrol.messaging import OutboxRelay, RelayOptions
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.store import Store, open_store
 from simulators.mosquitto import Mosquitto
@@ -32,7 +32,7 @@ class Leader:
     def __init__(self, port: int, name: str = "leader") -> None:
         self.keys: Counter[str] = Counter()
         self.shown: dict[str, str] = {}
-        self._news = threading.Condition()
+        self._arrived = threading.Condition()
         self._ready = threading.Event()
         self._port, self._name = port, name
 
@@ -42,7 +42,7 @@ class Leader:
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = lambda c, *_: c.subscribe("case/+", qos=1)
         self.client.on_subscribe = lambda *_: self._ready.set()
-        self.client.on_message = self._hear
+        self.client.on_message = self._on_message
         self.client.connect("127.0.0.1", self._port)
         self.client.loop_start()
         assert self._ready.wait(WAIT_S)
@@ -51,17 +51,17 @@ class Leader:
         self.client.disconnect()
         self.client.loop_stop()
 
-    def _hear(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         body = json.loads(message.payload)
-        with self._news:
+        with self._arrived:
             self.keys[body["key"]] += 1
             if self.keys[body["key"]] == 1:
                 self.shown[message.topic] = body["word"]
-            self._news.notify_all()
+            self._arrived.notify_all()
 
     def until(self, count: int) -> None:
-        with self._news:
-            assert self._news.wait_for(lambda: len(self.keys) >= count, WAIT_S), len(self.keys)
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.keys) >= count, WAIT_S), len(self.keys)
 
 
 @contextmanager
@@ -74,11 +74,11 @@ def listening(port: int) -> Iterator[Leader]:
         leader.stop()
 
 
-def queue(store: Store, count: int, word: str = "first") -> None:
+def queue(store: Store, count: int, label: str = "first") -> None:
     with store.begin() as uow:
         for number in range(count):
-            key = MessageKey(f"{word}-{number}")
-            body = json.dumps({"key": key, "word": word}).encode()
+            key = MessageKey(f"{label}-{number}")
+            body = json.dumps({"key": key, "word": label}).encode()
             uow.outbox.add(
                 OutboxMessage(
                     key=key,
@@ -97,12 +97,14 @@ def unsent(store: Store) -> int:
 
 
 @contextmanager
-def relaying(store: Store, address: BrokerAddress) -> Iterator[Relay]:
+def relaying(store: Store, address: BrokerAddress) -> Iterator[OutboxRelay]:
     """The service's relay, on its thread."""
     stop = threading.Event()
     with MqttPublisher(address) as publisher:
         options = RelayOptions(batch=50, lease_s=2.0, publish_timeout_s=1.0, poll_s=0.3)
-        relay = Relay(store, publisher, SystemClock(), holder=f"r{os.getpid()}", options=options)
+        relay = OutboxRelay(
+            store, publisher, SystemClock(), holder=f"r{os.getpid()}", options=options
+        )
         thread = threading.Thread(target=relay.run, args=(stop,), daemon=True)
         thread.start()
         try:
@@ -213,12 +215,12 @@ def _until(ready: Any) -> bool:
 _RELAY = """
 import os, sys
 from patrol.clock import SystemClock
-from patrol.dispatch import Relay, RelayOptions
+from patrol.messaging import OutboxRelay, RelayOptions
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.store import open_store
 with open_store(sys.argv[1]) as store, MqttPublisher(BrokerAddress.parse(sys.argv[2])) as publisher:
     assert publisher.wait_up(10)
     options = RelayOptions(batch=40, lease_s=1.5, publish_timeout_s=1.0)
-    relay = Relay(store, publisher, SystemClock(), holder=f"r{os.getpid()}", options=options)
-    sys.exit(1 if relay.drain(25.0) else 0)
+    relay = OutboxRelay(store, publisher, SystemClock(), holder=f"r{os.getpid()}", options=options)
+    sys.exit(1 if relay.run_until_empty(25.0) else 0)
 """

@@ -10,11 +10,11 @@ from patrol.domain.camera import Priority
 from patrol.domain.finding import Decision, Finding
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
-from patrol.review import queue
-from simulators import hamlet
+from patrol.review import review_queue
+from simulators import small_site
 from tests.support.store import new_store
 
-NOON = hamlet.NOON
+NOON = small_site.NOON
 DAY = timedelta(days=1)
 CONFIRM, DISMISS = Decision.CONFIRM, Decision.DISMISS
 YES, NO = (CONFIRM, "wang", DAY), (DISMISS, "wang", DAY)
@@ -27,13 +27,13 @@ def why(*past: Past, **fields: Any) -> str:
     with store.begin() as uow:
         for number, (decision, by, ago) in enumerate(past):
             known = replace(
-                hamlet.finding(f"P{number}"), found_at=NOON - ago, subject=Subject.SCENE
+                small_site.finding(f"P{number}"), found_at=NOON - ago, subject=Subject.SCENE
             )
             uow.findings.add(known.decide(decision, by=by, now=NOON - ago))
-        uow.findings.add(replace(hamlet.finding(), **fields))
+        uow.findings.add(replace(small_site.finding(), **fields))
         uow.commit()
     with store.begin_read() as uow:
-        (line,) = queue(uow, NOON, cameras=hamlet.registry().cameras)
+        (line,) = review_queue(uow, NOON, cameras=small_site.registry().cameras)
     return line.why
 
 
@@ -56,7 +56,7 @@ def test_the_reason_is_in_words(past: list[Past], fields: dict[str, Any], said: 
 
 def test_a_camera_that_was_right_comes_before_one_that_was_not() -> None:
     store = new_store()
-    cameras = hamlet.CAMERA, hamlet.SECOND_CAMERA
+    cameras = small_site.CAMERA, small_site.SECOND_CAMERA
     with store.begin() as uow:
         for number in range(8):
             verdict = CONFIRM if number % 2 else DISMISS
@@ -67,23 +67,25 @@ def test_a_camera_that_was_right_comes_before_one_that_was_not() -> None:
         uow.findings.add(waiting("F2", cameras[1]))
         uow.commit()
     with store.begin_read() as uow:
-        assert [line.finding.id for line in queue(uow, NOON)] == ["F2", "F1"]
+        assert [line.finding.id for line in review_queue(uow, NOON)] == ["F2", "F1"]
 
 
 def test_a_key_site_comes_first_where_the_registry_is_known() -> None:
     store = new_store()
-    known = hamlet.registry().cameras
-    key = {hamlet.SECOND_CAMERA: replace(known[hamlet.SECOND_CAMERA], priority=Priority.KEY)}
+    known = small_site.registry().cameras
+    key = {
+        small_site.SECOND_CAMERA: replace(known[small_site.SECOND_CAMERA], priority=Priority.KEY)
+    }
     with store.begin() as uow:
-        uow.findings.add(waiting("F1", hamlet.CAMERA))
-        uow.findings.add(waiting("F2", hamlet.SECOND_CAMERA))
+        uow.findings.add(waiting("F1", small_site.CAMERA))
+        uow.findings.add(waiting("F2", small_site.SECOND_CAMERA))
         uow.commit()
     with store.begin_read() as uow:
-        assert [line.finding.id for line in queue(uow, NOON)] == ["F1", "F2"]
-        ranked = queue(uow, NOON, cameras={**known, **key})
+        assert [line.finding.id for line in review_queue(uow, NOON)] == ["F1", "F2"]
+        ranked = review_queue(uow, NOON, cameras={**known, **key})
     assert [line.finding.id for line in ranked] == ["F2", "F1"]
     assert "重点部位" in ranked[0].why
 
 
 def waiting(ident: str, camera: CameraId) -> Finding:
-    return replace(hamlet.finding(ident), id=FindingId(ident), camera=camera)
+    return replace(small_site.finding(ident), id=FindingId(ident), camera=camera)

@@ -13,10 +13,10 @@ from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Refusal
 from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.round import PlannedVisit, Visit, VisitOutcome
-from patrol.rounds.judge import Judged, VisitStart, failed_visit
-from patrol.rounds.progress import Recorded
-from patrol.rounds.seats import Caps
-from patrol.rounds.walk import WalkDoors, WalkOrder
+from patrol.rounds.executor import ExecutorDeps, ExecutorJob
+from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
+from patrol.rounds.limiter import ConnectionLimits
+from patrol.rounds.progress import RecordedVisit
 from streams.address import StreamAddress
 from streams.model import (
     Codec,
@@ -53,7 +53,7 @@ def a_sample() -> Sample:
 
 
 @dataclass
-class ScriptedVisitor:
+class ScriptedCameraClient:
     """Answers per camera path with a list of results; the last one repeats."""
 
     script: dict[str, list[Sample | Exception]] = field(default_factory=dict)
@@ -78,22 +78,22 @@ class ScriptedVisitor:
 
 
 @dataclass
-class Books:
+class VisitRecorder:
     """The recorder's side: what was written, once each."""
 
     written: dict[CameraId, Visit] = field(default_factory=dict)
     error: Exception | None = None
 
-    def record(self, judged: Judged) -> Recorded:
+    def record(self, judged: JudgedVisit) -> RecordedVisit:
         if self.error is not None:
             raise self.error
         assert judged.visit.camera not in self.written
         self.written[judged.visit.camera] = judged.visit
-        return Recorded(outcome=judged.visit.outcome)
+        return RecordedVisit(outcome=judged.visit.outcome)
 
 
-def judge_all_normal(camera: Camera, start: VisitStart, sample: Sample) -> Judged:
-    return Judged(
+def judge_all_normal(camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+    return JudgedVisit(
         visit=Visit(
             round=start.round,
             camera=camera.id,
@@ -107,35 +107,35 @@ def judge_all_normal(camera: Camera, start: VisitStart, sample: Sample) -> Judge
 
 
 @dataclass
-class Rig:
+class ExecutorRig:
     """Everything a walk needs, each part open to the test."""
 
-    visitor: ScriptedVisitor
-    books: Books
+    visitor: ScriptedCameraClient
+    recorder: VisitRecorder
     judges: ThreadPoolExecutor
     writer: ThreadPoolExecutor
     refused: dict[CameraId, Refusal] = field(default_factory=dict)
-    judge: Callable[[Camera, VisitStart, Sample], Judged] = judge_all_normal
+    judge: Callable[[Camera, VisitStart, Sample], JudgedVisit] = judge_all_normal
 
-    def doors(self) -> WalkDoors:
+    def deps(self) -> ExecutorDeps:
         clock = SystemClock()
-        return WalkDoors(
+        return ExecutorDeps(
             clock=clock,
             visitor=self.visitor,
             judge=self.judge,
             fail=lambda camera, start, why: failed_visit(camera, start, why, clock.now()),
-            record=self.books.record,
-            why_refused=lambda camera: self.refused.get(camera.id),
+            record=self.recorder.record,
+            refusal_of=lambda camera: self.refused.get(camera.id),
             refresh_consent=lambda: None,
             judges=self.judges,
             writer=self.writer,
             rng=random.Random(1),
         )
 
-    def order(
-        self, cameras: list[Camera], *, caps: Caps | None = None, window_s: float = 60.0
-    ) -> WalkOrder:
-        return WalkOrder(
+    def job(
+        self, cameras: list[Camera], *, caps: ConnectionLimits | None = None, window_s: float = 60.0
+    ) -> ExecutorJob:
+        return ExecutorJob(
             round=ROUND,
             plan="morning",
             planned=len(cameras),
@@ -145,15 +145,17 @@ class Rig:
             ],
             cameras={camera.id: camera for camera in cameras},
             finish_by=SystemClock().now() + timedelta(seconds=window_s),
-            caps=caps or Caps(ramp_s=0.0, retry_after_s=0.01),
+            limits=caps or ConnectionLimits(ramp_s=0.0, retry_after_s=0.01),
             options=VisitOptions(),
         )
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
+def rig() -> Iterator[ExecutorRig]:
     with ThreadPoolExecutor(2) as judges, ThreadPoolExecutor(1) as writer:
-        yield Rig(visitor=ScriptedVisitor(), books=Books(), judges=judges, writer=writer)
+        yield ExecutorRig(
+            visitor=ScriptedCameraClient(), recorder=VisitRecorder(), judges=judges, writer=writer
+        )
 
 
 @pytest.fixture

@@ -10,26 +10,24 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.dispatch.wire import Wire
-from patrol.domain.calendar import Calendar
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import Origin
 from patrol.domain.ids import CameraId, LinkId, RoundId, Sha256
+from patrol.domain.observation import FindingRules
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, RoundState, StoredPicture, VisitOutcome
-from patrol.domain.rules import Rules
+from patrol.domain.schedule import Calendar
+from patrol.messaging.payloads import PayloadBuilder
 from patrol.review import BlindSample
-from patrol.rounds.adhoc import NothingThere, Wanted
-from patrol.rounds.begin import ANOTHER_WISH, NOT_IN_WINDOW
-from patrol.rounds.conduct import Conductor, RoundHouse
-from patrol.rounds.health import HealthDesk
-from patrol.rounds.judge import Judged
-from patrol.rounds.keeper import Keeper
-from patrol.rounds.record import RecordPolicy
-from patrol.rounds.seats import Caps
-from simulators import hamlet
-from simulators.clock import ManualClock
+from patrol.rounds.judge import JudgedVisit
+from patrol.rounds.limiter import ConnectionLimits
+from patrol.rounds.planner import NOT_IN_WINDOW, SUPERSEDED, AdhocSelection, NoCameraSelected
+from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
+from patrol.rounds.runner import RoundRunner, RunnerDeps
+from patrol.rounds.scheduler import RoundScheduler
+from simulators import small_site
 from streams.model import StreamChoice, VisitOptions
+from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -45,18 +43,20 @@ FOURTH = CameraId("62090204011327000004")
 @pytest.fixture
 def registry() -> Registry:
     """Two groups of one village, one of another; the fourth camera's household said no."""
-    plain = hamlet.registry()
+    plain = small_site.registry()
     other = replace(
-        hamlet.camera(THIRD, grid=hamlet.OTHER_GROUP), link=LinkId("v204"), url="rtsp://10.0.0.7/3"
+        small_site.camera(THIRD, grid=small_site.OTHER_GROUP),
+        link=LinkId("v204"),
+        url="rtsp://10.0.0.7/3",
     )
     refused = replace(other, id=FOURTH, consent=replace(other.consent, state=ConsentState.PENDING))
     return replace(plain, cameras={**plain.cameras, THIRD: other, FOURTH: refused})
 
 
 @pytest.fixture
-def house(rig: Any, registry: Registry) -> RoundHouse:
-    wire = Wire(site="shangba", zone=ZONE, registry=registry)
-    return RoundHouse(
+def runner_deps(rig: Any, registry: Registry) -> RunnerDeps:
+    wire = PayloadBuilder(site="shangba", zone=ZONE, registry=registry)
+    return RunnerDeps(
         store=new_store(),
         clock=ManualClock(NOON),
         zone=ZONE,
@@ -64,13 +64,13 @@ def house(rig: Any, registry: Registry) -> RoundHouse:
         refresh_cameras=lambda: None,
         visitor=rig.visitor,
         judge=rig.judge,
-        policy=RecordPolicy(
-            rules=Rules(),
-            health=HealthDesk(announcer=wire, tree=registry.tree),
+        policy=RecorderPolicy(
+            rules=FindingRules(),
+            health=HealthNotifier(payloads=wire, tree=registry.tree),
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=1),
         ),
-        caps=Caps(ramp_s=0.0, retry_after_s=0.01),
+        limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01),
         options=VisitOptions(),
         stream=StreamChoice.MAIN,
         rng=random.Random(1),
@@ -78,8 +78,8 @@ def house(rig: Any, registry: Registry) -> RoundHouse:
     )
 
 
-def visited(house: RoundHouse, ident: RoundId) -> set[CameraId]:
-    with house.store.begin_read() as uow:
+def visited(runner_deps: RunnerDeps, ident: RoundId) -> set[CameraId]:
+    with runner_deps.store.begin_read() as uow:
         return {camera for camera, _, _ in uow.rounds.outcomes(ident)}
 
 
@@ -87,31 +87,31 @@ def visited(house: RoundHouse, ident: RoundId) -> set[CameraId]:
     ("said", "expected", "scope"),
     [
         pytest.param(
-            {"grids": [hamlet.VILLAGE]}, {hamlet.CAMERA, hamlet.SECOND_CAMERA},
-            f"grid {hamlet.VILLAGE}", id="a village and its groups",
+            {"grids": [small_site.VILLAGE]}, {small_site.CAMERA, small_site.SECOND_CAMERA},
+            f"grid {small_site.VILLAGE}", id="a village and its groups",
         ),
         pytest.param(
-            {"grids": [hamlet.SECOND_GROUP]}, {hamlet.SECOND_CAMERA},
-            f"grid {hamlet.SECOND_GROUP}", id="one group",
+            {"grids": [small_site.SECOND_GROUP]}, {small_site.SECOND_CAMERA},
+            f"grid {small_site.SECOND_GROUP}", id="one group",
         ),
         pytest.param({"links": ["v204"]}, {THIRD}, "link v204", id="a link"),
         pytest.param(
-            {"cameras": [THIRD, hamlet.CAMERA]}, {hamlet.CAMERA, THIRD},
-            f"camera {hamlet.CAMERA} {THIRD}", id="a list",
+            {"cameras": [THIRD, small_site.CAMERA]}, {small_site.CAMERA, THIRD},
+            f"camera {small_site.CAMERA} {THIRD}", id="a list",
         ),
         pytest.param(
-            {"links": ["v204"], "cameras": [hamlet.CAMERA]}, {hamlet.CAMERA, THIRD},
-            f"link v204; camera {hamlet.CAMERA}", id="all that is named",
+            {"links": ["v204"], "cameras": [small_site.CAMERA]}, {small_site.CAMERA, THIRD},
+            f"link v204; camera {small_site.CAMERA}", id="all that is named",
         ),
     ],
 )  # fmt: skip
 def test_it_visits_what_is_named(
-    house: RoundHouse, registry: Registry, said: Any, expected: set[CameraId], scope: str
+    runner_deps: RunnerDeps, registry: Registry, said: Any, expected: set[CameraId], scope: str
 ) -> None:
-    conductor = Conductor(house)
-    wanted = Wanted.of(registry, **said)
-    ended = conductor.conduct(conductor.begin(ADHOC, NOON + HOUR, at_any_hour=True, wanted=wanted))
-    assert visited(house, ended.id) == expected
+    conductor = RoundRunner(runner_deps)
+    wanted = AdhocSelection.resolve(registry, **said)
+    ended = conductor.run(conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=wanted))
+    assert visited(runner_deps, ended.id) == expected
     summary = conductor.summary(ended)
     assert (summary["plan"], summary["scope"], summary["planned"]) == (ADHOC, scope, len(expected))
     assert summary["refused"] == (1 if "links" in said else 0), "consent is asked all the same"
@@ -126,80 +126,84 @@ def test_it_visits_what_is_named(
     ],
 )
 def test_what_is_not_there_is_said(registry: Registry, said: Any) -> None:
-    with pytest.raises(NothingThere, match=next(iter(said.values()))[0]):
-        Wanted.of(registry, **said)
+    with pytest.raises(NoCameraSelected, match=next(iter(said.values()))[0]):
+        AdhocSelection.resolve(registry, **said)
 
 
 def test_a_killed_one_is_taken_up_by_the_same_wish_and_closed_by_another(
-    house: RoundHouse, registry: Registry
+    runner_deps: RunnerDeps, registry: Registry
 ) -> None:
-    conductor = Conductor(house)
-    village = Wanted.of(registry, grids=[hamlet.VILLAGE])
-    begun = conductor.begin(ADHOC, NOON + HOUR, at_any_hour=True, wanted=village)
-    again = conductor.begin(ADHOC, NOON + HOUR, at_any_hour=True, wanted=village)
+    conductor = RoundRunner(runner_deps)
+    village = AdhocSelection.resolve(registry, grids=[small_site.VILLAGE])
+    begun = conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=village)
+    again = conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=village)
     assert again.id == begun.id
-    other = Wanted.of(registry, links=["v204"])
-    another = conductor.begin(ADHOC, NOON + HOUR, at_any_hour=True, wanted=other)
+    other = AdhocSelection.resolve(registry, links=["v204"])
+    another = conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=other)
     assert another.id != begun.id
-    with house.store.begin_read() as uow:
+    with runner_deps.store.begin_read() as uow:
         left = uow.rounds.get(begun.id)
         outcomes = {how for _, how, _ in uow.rounds.outcomes(begun.id)}
-    assert (left.state, left.reason) == (RoundState.MISSED, ANOTHER_WISH)
+    assert (left.state, left.reason) == (RoundState.MISSED, SUPERSEDED)
     assert outcomes == {VisitOutcome.MISSED}
 
 
-def test_no_plan_is_done_by_it_and_it_is_never_due(house: RoundHouse, registry: Registry) -> None:
+def test_no_plan_is_done_by_it_and_it_is_never_due(
+    runner_deps: RunnerDeps, registry: Registry
+) -> None:
     """In the plan's window an ad-hoc round was walked: the plan's own is still walked."""
     clock = ManualClock(datetime(2026, 11, 22, 1, 5, tzinfo=UTC))  # 09:05 there
-    conductor = Conductor(replace(house, clock=clock))
-    wanted = Wanted.of(registry, links=["v204"])
-    begun = conductor.begin(ADHOC, clock.now() + HOUR, at_any_hour=True, wanted=wanted)
-    keeper = a_keeper(conductor, house, clock)
-    keeper.ring()
-    with house.store.begin_read() as uow:
+    conductor = RoundRunner(replace(runner_deps, clock=clock))
+    wanted = AdhocSelection.resolve(registry, links=["v204"])
+    begun = conductor.begin_round(ADHOC, clock.now() + HOUR, at_any_hour=True, adhoc=wanted)
+    keeper = make_scheduler(conductor, runner_deps, clock)
+    keeper.run_due()
+    with runner_deps.store.begin_read() as uow:
         (mornings,) = uow.rounds.of_plan("morning")
         assert mornings.state is RoundState.FINISHED
         assert uow.rounds.get(begun.id).is_open, "the bell does not take it up"
     clock.current += timedelta(days=1)
-    keeper.ring()
-    with house.store.begin_read() as uow:
+    keeper.run_due()
+    with runner_deps.store.begin_read() as uow:
         left = uow.rounds.get(begun.id)
         assert len(uow.rounds.of_plan(ADHOC)) == 1, "of no other day is one missed"
     assert (left.state, left.reason) == (RoundState.MISSED, NOT_IN_WINDOW)
 
 
-def a_keeper(conductor: Conductor, house: RoundHouse, clock: ManualClock) -> Keeper:
-    return Keeper(
+def make_scheduler(
+    runner: RoundRunner, runner_deps: RunnerDeps, clock: ManualClock
+) -> RoundScheduler:
+    return RoundScheduler(
         calendar=PLANS,
         zone=ZONE,
         sun=lambda _day: (NOON, NOON),
         clock=clock,
-        store=house.store,
-        conductor=conductor,
+        store=runner_deps.store,
+        runner=runner,
         stop=threading.Event(),
-        hold=nullcontext,
+        round_lock=nullcontext,
     )
 
 
 def test_only_the_plans_rounds_draw_the_blind_sample(
-    house: RoundHouse, registry: Registry, rig: Any
+    runner_deps: RunnerDeps, registry: Registry, rig: Any
 ) -> None:
-    def judge(camera: Camera, start: Any, sample: Any) -> Judged:
+    def judge(camera: Camera, start: Any, sample: Any) -> JudgedVisit:
         taken = StoredPicture(
             sha256=Sha256(f"{int(camera.id):064x}"), camera=camera.id, taken_at=start.at,
             width_px=8, height_px=8, bytes=8, purpose="sample", delete_after=start.at + HOUR,
         )  # fmt: skip
-        judged: Judged = rig.judge(camera, start, sample)
+        judged: JudgedVisit = rig.judge(camera, start, sample)
         return replace(judged, visit=replace(judged.visit, pictures=(taken,)))
 
     sampler = BlindSample(rng=random.Random(2), share=1.0)
-    conductor = Conductor(replace(house, judge=judge, sampler=sampler))
-    wanted = Wanted.of(registry, grids=[hamlet.TOWN])
+    conductor = RoundRunner(replace(runner_deps, judge=judge, blind_sample=sampler))
+    wanted = AdhocSelection.resolve(registry, grids=[small_site.TOWN])
     drawn = {}
-    for plan, wish in ((ADHOC, wanted), ("morning", None)):
-        begun = conductor.begin(plan, NOON + HOUR, at_any_hour=True, wanted=wish)
-        summary = conductor.summary(conductor.conduct(begun))
+    for plan, request in ((ADHOC, wanted), ("morning", None)):
+        begun = conductor.begin_round(plan, NOON + HOUR, at_any_hour=True, adhoc=request)
+        summary = conductor.summary(conductor.run(begun))
         assert (summary["seen"], summary["findings"]) == (3, 0), "never the machine's findings"
-        with house.store.begin_read() as uow:
-            drawn[plan] = [lead.origin for lead in uow.findings.of_round(begun.id)]
+        with runner_deps.store.begin_read() as uow:
+            drawn[plan] = [finding.origin for finding in uow.findings.of_round(begun.id)]
     assert drawn == {ADHOC: [], "morning": [Origin.SAMPLE] * 3}

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.domain.calendar import Calendar, Holiday, KeyPeriod
+from patrol.clock import SiteSun
 from patrol.domain.round import PatrolPlan, Round, RoundState
-from patrol.rounds.due import LONGEST_GAP, Due, Window, absent_rounds, due_round, window_of
-from patrol.sun import SiteSun
+from patrol.domain.schedule import Calendar, Holiday, KeyPeriod
+from patrol.rounds.planner import LONGEST_GAP, Due, RoundWindow, due_round, unrun_rounds, window_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 JIUQUAN = SiteSun(39.6, 98.75, SHANGHAI)
@@ -24,7 +24,7 @@ AFTERNOON = PatrolPlan(
     finish_by=time(17, 50),
     before_sunset=timedelta(minutes=30),
 )
-WINDOW = Window(
+WINDOW = RoundWindow(
     start=datetime(2026, 11, 22, 1, 0, tzinfo=UTC),
     finish_by=datetime(2026, 11, 22, 2, 30, tzinfo=UTC),
 )
@@ -135,7 +135,7 @@ BOTH = ("morning", "afternoon")
 
 
 def absent(last: date, today: date, *known: tuple[str, date]) -> list[tuple[date, str]]:
-    rounds = absent_rounds(FESTIVAL, known, BOTH, last=last, today=today)
+    rounds = unrun_rounds(FESTIVAL, known, BOTH, last=last, today=today)
     return [(day, plan.name) for day, plan, _ in rounds]
 
 
@@ -158,13 +158,13 @@ def test_the_rest_of_the_last_day_is_missed_too() -> None:
 
 def test_a_plan_that_is_new_was_not_missed_before_it_existed() -> None:
     last = date(2027, 1, 7)
-    rounds = absent_rounds(FESTIVAL, (), ("morning",), last=last, today=date(2027, 1, 8))
+    rounds = unrun_rounds(FESTIVAL, (), ("morning",), last=last, today=date(2027, 1, 8))
     assert [plan.name for _, plan, _ in rounds] == ["morning"]
 
 
 def test_a_gap_is_listed_for_a_month_and_says_what_it_leaves_out() -> None:
     last, today = date(2026, 1, 1), date(2026, 12, 31)
-    rounds = absent_rounds(FESTIVAL, (), BOTH, last=last, today=today)
+    rounds = unrun_rounds(FESTIVAL, (), BOTH, last=last, today=today)
     assert len(rounds) == 2 * LONGEST_GAP.days
     assert rounds[0][2].endswith("nor on the 333 days before it")
     assert "before" not in rounds[1][2]

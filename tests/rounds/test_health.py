@@ -9,15 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.dispatch.wire import Wire
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
-from patrol.domain.grid import Grid, GridLevel, GridTree
+from patrol.domain.health import TroubleKind
 from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
-from patrol.domain.registry import Registry
+from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
-from patrol.domain.trouble import TroubleKind
-from patrol.rounds.health import HealthDesk, note_visit
-from patrol.rounds.outages import COVERED, RECOVERED, settle
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.rounds.outages import COVERED, RECOVERED, settle_health
+from patrol.rounds.recorder import HealthNotifier, record_health
 from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -55,15 +54,17 @@ def a_camera(number: int, link: str, grid: GridCode = VILLAGE) -> Camera:
     )
 
 
-class Shift:
+class HealthRounds:
     """Rounds half a day apart over a few cameras; answers with what was told on MQTT."""
 
     def __init__(self, *cameras: Camera) -> None:
         self.store = new_store()
         self.cameras = {camera.id: camera for camera in cameras}
         registry = Registry(cameras=self.cameras, tree=TREE, people={})
-        wire = Wire(site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry)
-        self.desk = HealthDesk(announcer=wire, tree=TREE)
+        payload_builder = PayloadBuilder(
+            site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry
+        )
+        self.notifier = HealthNotifier(payloads=payload_builder, tree=TREE)
         self.rounds = 0
 
     def round(self, how: str | Mapping[int, str]) -> list[tuple[int | str, str]]:
@@ -78,17 +79,17 @@ class Shift:
         with self.store.begin() as uow:
             uow.rounds.add(a_round, places)
             for camera in self.cameras:
-                story = how if isinstance(how, str) else how.get(int(camera), "ok")
+                health = how if isinstance(how, str) else how.get(int(camera), "ok")
                 visit = Visit(
-                    round=ident, camera=camera, started_at=at, finished_at=at, **HOW[story]
+                    round=ident, camera=camera, started_at=at, finished_at=at, **HOW[health]
                 )
-                uow.rounds.record(visit)
-                note_visit(uow, visit, self.desk, at)
-            settle(uow, ident, self.cameras, self.desk, at + timedelta(minutes=9))
+                uow.rounds.record_visit(visit)
+                record_health(uow, visit, self.notifier, at)
+            settle_health(uow, ident, self.cameras, self.notifier, at + timedelta(minutes=9))
             uow.commit()
-        return self.told()
+        return self.announced()
 
-    def told(self) -> list[tuple[int | str, str]]:
+    def announced(self) -> list[tuple[int | str, str]]:
         """Cameras by number, links and villages by their names; each on a topic of its own."""
         with self.store.begin() as uow:
             sent = uow.outbox.lease(holder="t", now=NOW, lease_s=1e9, limit=999)
@@ -107,7 +108,7 @@ class Shift:
 
     def queue(self) -> list[tuple[str, str, str]]:
         with self.store.begin_read() as uow:
-            return [(str(t.kind), t.subject.lstrip("0"), t.state) for t in uow.troubles.standing()]
+            return [(str(t.kind), t.subject.lstrip("0"), t.state) for t in uow.troubles.list_open()]
 
     def closed(self) -> list[str]:
         with self.store.begin_read() as uow:
@@ -130,19 +131,21 @@ class Shift:
     ],
 )
 def test_a_camera_alone_is_told_on_change_only(stories: list[str], told: list[str]) -> None:
-    shift = Shift(a_camera(1, "a"))
+    shift = HealthRounds(a_camera(1, "a"))
     assert [state for story in stories for _, state in shift.round(story)] == told
 
 
 def test_failing_for_long_enough_is_offline_too() -> None:
-    shift = Shift(a_camera(1, "a"))
-    policy = replace(shift.desk.policy, offline_after_visits=9, offline_after=timedelta(hours=13))
-    shift.desk = replace(shift.desk, policy=policy)
+    shift = HealthRounds(a_camera(1, "a"))
+    policy = replace(
+        shift.notifier.policy, offline_after_visits=9, offline_after=timedelta(hours=13)
+    )
+    shift.notifier = replace(shift.notifier, policy=policy)
     assert [shift.round(story) for story in ("ok", "off", "off", "off")] == [
         [], [], [], [(1, "offline")]
     ]  # fmt: skip
     with shift.store.begin_read() as uow:
-        story = uow.health.story(CameraId(f"{1:020}"))
+        story = uow.health.current(CameraId(f"{1:020}"))
     assert story is not None
     assert (story.since, story.failures) == (NOW + timedelta(hours=24), 3)
 
@@ -151,7 +154,7 @@ FIVE = [a_camera(n, "nvr1") for n in range(1, 6)]
 
 
 def test_a_link_that_is_down_is_told_once_and_its_recovery_once() -> None:
-    shift = Shift(*FIVE, a_camera(9, "nvr2"))
+    shift = HealthRounds(*FIVE, a_camera(9, "nvr2"))
     shift.round("ok")
     dark = dict.fromkeys(range(1, 5), "off")
     assert shift.round(dark) == [("nvr1", "offline")]
@@ -165,20 +168,20 @@ def test_a_link_that_is_down_is_told_once_and_its_recovery_once() -> None:
 
 
 def test_an_outage_is_one_lead_for_the_maintainer() -> None:
-    shift = Shift(*FIVE)
+    shift = HealthRounds(*FIVE)
     shift.round("off")
     shift.round("off")
     with shift.store.begin_read() as uow:
-        (lead,) = uow.findings.queue()
-    assert (lead.subject, lead.kind, lead.category, lead.level) == (
+        (finding,) = uow.findings.queue()
+    assert (finding.subject, finding.kind, finding.category, finding.level) == (
         "equipment", "link_down", "equipment", "IV"
     )  # fmt: skip
-    assert "nvr1" in lead.why
-    assert "5/5" in lead.why
+    assert "nvr1" in finding.why
+    assert "5/5" in finding.why
 
 
 def test_who_is_still_silent_when_the_link_is_back_stands_for_itself() -> None:
-    shift = Shift(*FIVE)
+    shift = HealthRounds(*FIVE)
     shift.round("off")
     assert shift.round({2: "off"}) == [("nvr1", "online"), (2, "offline")]
     assert shift.queue() == [("camera", "2", "offline")]
@@ -186,14 +189,14 @@ def test_who_is_still_silent_when_the_link_is_back_stands_for_itself() -> None:
 
 
 def test_between_down_and_back_an_outage_stays() -> None:
-    shift = Shift(*FIVE)
+    shift = HealthRounds(*FIVE)
     shift.round("off")
     assert shift.round({1: "off", 2: "off"}) == []  # 40 % still silent
     assert shift.queue() == [("link", "nvr1", "down")]
 
 
 def test_a_camera_that_was_offline_before_joins_the_outage() -> None:
-    shift = Shift(*FIVE)
+    shift = HealthRounds(*FIVE)
     shift.round({3: "off"})
     assert shift.queue() == [("camera", "3", "offline")]
     shift.round("off")
@@ -202,12 +205,12 @@ def test_a_camera_that_was_offline_before_joins_the_outage() -> None:
 
 
 def test_two_cameras_are_two_cameras() -> None:
-    shift = Shift(a_camera(1, "a"), a_camera(2, "a"))
+    shift = HealthRounds(a_camera(1, "a"), a_camera(2, "a"))
     assert shift.round("off") == [(1, "offline"), (2, "offline")]
 
 
 def test_a_camera_that_refuses_us_is_no_part_of_an_outage() -> None:
-    shift = Shift(*FIVE)
+    shift = HealthRounds(*FIVE)
     told = shift.round({1: "off", 2: "off", 3: "off", 4: "off", 5: "denied"})
     assert told == [("nvr1", "offline"), (5, "offline")]
 
@@ -215,18 +218,18 @@ def test_a_camera_that_refuses_us_is_no_part_of_an_outage() -> None:
 def test_a_village_without_power_is_one_notice_not_one_a_link() -> None:
     here = [a_camera(n, f"nvr{n % 3}") for n in range(1, 13)]
     there = [a_camera(n, "nvr9", OTHER) for n in range(20, 26)]
-    shift = Shift(*here, *there)
+    shift = HealthRounds(*here, *there)
     shift.round("ok")
     assert shift.round(dict.fromkeys(range(1, 12), "off")) == [(VILLAGE, "offline")]
     with shift.store.begin_read() as uow:
-        (trouble,) = uow.troubles.standing()
+        (trouble,) = uow.troubles.list_open()
     assert (trouble.kind, trouble.subject) == (TroubleKind.VILLAGE, VILLAGE)
     assert "上坝村" in trouble.why
     assert len(trouble.cameras) == 11
 
 
 def test_a_camera_that_left_the_registry_leaves_the_queue() -> None:
-    shift = Shift(a_camera(1, "a"), a_camera(2, "a"))
+    shift = HealthRounds(a_camera(1, "a"), a_camera(2, "a"))
     shift.round("off")
     del shift.cameras[CameraId(f"{1:020}")]
     assert shift.round("off") == []

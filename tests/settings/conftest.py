@@ -38,7 +38,7 @@ CAMERAS = CAMERA_HEADER + (
 FILES = {"site.yaml": SITE, "grids.csv": GRIDS, "people.csv": PEOPLE, "cameras.csv": CAMERAS}
 
 
-class Town:
+class SiteFolder:
     """The directory, and what loading it says."""
 
     camera_header = CAMERA_HEADER
@@ -68,5 +68,5 @@ class Town:
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town(tmp_path)
+def town(tmp_path: Path) -> SiteFolder:
+    return SiteFolder(tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from patrol.settings.addresses import Unknowable, masked, unmasked
+from patrol.settings.cameras_csv import MaskedSecretUnknown, mask_url, unmask_url
 
 KNOWN = "rtsp://admin:s3cret@192.0.2.7:554/Streaming/Channels/101"
 
@@ -28,9 +28,9 @@ KNOWN = "rtsp://admin:s3cret@192.0.2.7:554/Streaming/Channels/101"
     ],
 )  # fmt: skip
 def test_what_people_see(url: str, shown: str) -> None:
-    assert masked(url) == shown
-    assert unmasked(shown, url) == url
-    assert "s3cret" not in masked(url)
+    assert mask_url(url) == shown
+    assert unmask_url(shown, url) == url
+    assert "s3cret" not in mask_url(url)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_what_people_see(url: str, shown: str) -> None:
     ],
 )
 def test_a_mask_means_the_present_password(came: str, meant: str) -> None:
-    assert unmasked(came, KNOWN) == meant
+    assert unmask_url(came, KNOWN) == meant
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,5 @@ def test_a_mask_means_the_present_password(came: str, meant: str) -> None:
     ],
 )
 def test_a_mask_that_nobody_can_lift_is_told(came: str, known: str) -> None:
-    with pytest.raises(Unknowable, match=r"\*\*\*"):
-        unmasked(came, known)
+    with pytest.raises(MaskedSecretUnknown, match=r"\*\*\*"):
+        unmask_url(came, known)

@@ -12,15 +12,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.console import ConsoleOptions
-from patrol.domain.camera import ConsentState, Placement, Priority, Refusal
-from patrol.domain.grid import Role
+from patrol.domain.camera import ConsentState, DailyHours, Placement, Priority, Refusal
 from patrol.domain.ids import CameraId, GridCode, PersonId
-from patrol.domain.levels import Level
-from patrol.domain.verdict import Verifier
-from patrol.domain.zone import Hours
+from patrol.domain.priority import Level
+from patrol.domain.registry import Role
+from patrol.domain.verification import Verifier
 from patrol.settings import ConfigProblems, load_site
-from patrol.settings.policies import ConsoleSettings
+from patrol.settings.site_settings import ConsoleSettings
+from patrol.web.options import ConsoleOptions
 from streams.model import StreamChoice
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -71,7 +70,7 @@ def test_what_is_left_out_has_a_default(town: Town) -> None:
     camera = site.registry.cameras[CameraId("62090204011327000002")]
     assert camera.link == "192.0.2.2", "cameras of one host share its link"
     assert camera.priority is Priority.NORMAL
-    assert camera.why_not(date(2026, 1, 1)) is Refusal.PLACEMENT_UNKNOWN
+    assert camera.refusal_on(date(2026, 1, 1)) is Refusal.PLACEMENT_UNKNOWN
     assert site.settings.sampling.stream is StreamChoice.MAIN
     assert site.settings.limits.per_link == 32
     assert site.rules.by_kind["black_screen"].level is Level.NOTE
@@ -163,8 +162,8 @@ def test_zones_reach_their_camera(town: Town) -> None:
     road, all_day = areas.zones
     assert road.classes == {"car", "truck"}
     assert road.hours == (
-        Hours(start=local_time(22), end=local_time(6)),
-        Hours(start=local_time(12), end=local_time(13, 30)),
+        DailyHours(start=local_time(22), end=local_time(6)),
+        DailyHours(start=local_time(12), end=local_time(13, 30)),
     )
     assert road.active_at(local_time(23, 30))
     assert not road.active_at(local_time(7))
@@ -211,7 +210,7 @@ def test_no_plan_takes_the_name_of_rounds_by_hand(town: Town) -> None:
 def test_consent_without_a_last_day_is_legal_and_noticed(town: Town) -> None:
     town.spoil("cameras.csv", "2027-06-30", "")
     site = load_site(town.directory, {})
-    assert site.registry.cameras[CameraId(CAMERA_1)].why_not(date(2026, 1, 1)) is (
+    assert site.registry.cameras[CameraId(CAMERA_1)].refusal_on(date(2026, 1, 1)) is (
         Refusal.CONSENT_UNDATED
     )
     assert [(n.line, n.field) for n in site.notices] == [(2, "consent_until")]

@@ -15,10 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from simulators.farm.control import FarmControl
-from simulators.farm.options import FarmInfo, FarmOptions
-from simulators.farm.serve import serve
-from simulators.faults import Fault
+from simulators.faults import CameraFault
+from simulators.rtsp_farm.control import FarmControl
+from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
 
 START_S = 120
 
@@ -33,7 +32,7 @@ class RunningFarm:
     sub_urls: dict[str, str]
     truth: dict[str, dict[str, object]] = field(default_factory=dict)
 
-    def with_fault(self, fault: Fault) -> str:
+    def with_fault(self, fault: CameraFault) -> str:
         """The id of a camera that has it."""
         return next(i for i, truth in self.truth.items() if truth["fault"] == fault)
 
@@ -51,11 +50,11 @@ def running(options: FarmOptions) -> Iterator[FarmInfo]:
         loop = asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(stop.set))
 
-        def say(info: FarmInfo) -> None:
+        def on_ready(info: FarmInfo) -> None:
             infos.append(info)
             ready.set()
 
-        await serve(options, say, stop)
+        await serve(options, on_ready, stop)
 
     def run() -> None:
         try:
@@ -92,7 +91,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory, stream_cache: Path) -> Iterat
     """Three cameras of every fault, and as many without."""
     out = tmp_path_factory.mktemp("town")
     options = FarmOptions(
-        count=3 * len(Fault),
+        count=3 * len(CameraFault),
         out=out,
         faults="each",
         profile="tiny",
@@ -112,7 +111,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory, stream_cache: Path) -> Iterat
         )
 
 
-class Talk:
+class RtspTestClient:
     """A bare RTSP client: says what it is told to, keeps what it hears."""
 
     def __init__(self, url: str, timeout_s: float = 8.0) -> None:
@@ -137,12 +136,12 @@ class Talk:
     def ask(self, method: str, url: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
         """One request, answered for the password if need be; status, headers, body."""
         url = url or self.url
-        status, heard, body = self._once(method, url, headers)
+        status, headers_in, body = self._once(method, url, headers)
         if status == 401 and not self.challenge:
-            self.challenge = heard["www-authenticate"]
-            status, heard, body = self._once(method, url, headers)
-        self.session = heard.get("session", self.session).partition(";")[0]
-        return status, heard, body
+            self.challenge = headers_in["www-authenticate"]
+            status, headers_in, body = self._once(method, url, headers)
+        self.session = headers_in.get("session", self.session).partition(";")[0]
+        return status, headers_in, body
 
     def _once(
         self, method: str, url: str, headers: dict[str, str]
@@ -163,12 +162,12 @@ class Talk:
             raise AssertionError("media before the answer")
         if not line:
             raise ConnectionError("hung up")
-        status, heard = int(line.split()[1]), {}
+        status, headers_in = int(line.split()[1]), {}
         while (text := self.file.readline().decode().strip()) != "":
             name, _, value = text.partition(":")
-            heard.setdefault(name.lower(), value.strip())
-        body = self.file.read(int(heard.get("content-length", "0"))).decode()
-        return status, heard, body
+            headers_in.setdefault(name.lower(), value.strip())
+        body = self.file.read(int(headers_in.get("content-length", "0"))).decode()
+        return status, headers_in, body
 
     def _proof(self, method: str, url: str) -> str:
         user, password = self.login
@@ -200,9 +199,9 @@ class Talk:
 
     def start(self, transport: str = "RTP/AVP/TCP;unicast;interleaved=0-1") -> dict[str, str]:
         """DESCRIBE, SETUP of the video, PLAY; the SETUP's headers."""
-        status, heard, sdp = self.ask("DESCRIBE")
+        status, headers_in, sdp = self.ask("DESCRIBE")
         assert status == 200, status
-        self.base = heard.get("content-base", self.url).rstrip("/")
+        self.base = headers_in.get("content-base", self.url).rstrip("/")
         status, setup, _ = self.ask("SETUP", self.control(sdp), Transport=transport)
         assert status == 200, status
         assert self.ask("PLAY", self.base)[0] == 200
@@ -226,6 +225,6 @@ class Talk:
 
 
 @pytest.fixture(scope="session")
-def talk() -> type[Talk]:
+def talk() -> type[RtspTestClient]:
     """The client, for tests (which import nothing from each other)."""
-    return Talk
+    return RtspTestClient

@@ -7,8 +7,8 @@ from typing import Any
 import av
 import pytest
 
-from simulators.farm.vendors import VENDORS
-from simulators.faults import Fault
+from simulators.faults import CameraFault
+from simulators.rtsp_farm.vendors import VENDORS
 
 SHA256_ONLY = "digest-sha256"
 
@@ -28,7 +28,10 @@ def sound_cameras(farm: Any) -> list[str]:
     """One camera per codec and vendor; libav knows no SHA-256."""
     by_kind: dict[tuple[object, object], str] = {}
     for ident, truth in farm.truth.items():
-        if truth["fault"] in {Fault.NONE, Fault.CLOCK_SKEW} and "admin" in farm.urls[ident]:
+        if (
+            truth["fault"] in {CameraFault.NONE, CameraFault.CLOCK_SKEW}
+            and "admin" in farm.urls[ident]
+        ):
             by_kind.setdefault((truth["codec"], truth["kind"]), ident)
     return list(by_kind.values())
 

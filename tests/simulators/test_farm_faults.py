@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from simulators.faults import Fault
+from simulators.faults import CameraFault
 
 KEY_H264, KEY_HEVC = {5, 7, 8, 24}, {19, 20, 32, 33, 34, 48}
 
@@ -37,7 +37,7 @@ def key_frame_times(farm: Any, talk: Any, ident: str, packets: int) -> list[int]
 
 
 def test_refuses_connection(farm: Any) -> None:
-    ident = farm.with_fault(Fault.REFUSES_CONNECTION)
+    ident = farm.with_fault(CameraFault.REFUSES_CONNECTION)
     port = urlsplit(farm.urls[ident]).port
     assert port != farm.info.port
     with pytest.raises(ConnectionRefusedError):
@@ -45,23 +45,23 @@ def test_refuses_connection(farm: Any) -> None:
 
 
 def test_never_answers(farm: Any, talk: Any) -> None:
-    url = farm.urls[farm.with_fault(Fault.NEVER_ANSWERS)]
+    url = farm.urls[farm.with_fault(CameraFault.NEVER_ANSWERS)]
     with talk(url, timeout_s=1.0) as client, pytest.raises(TimeoutError):
         client.ask("OPTIONS")
 
 
 def test_unauthorized_whatever_the_password(farm: Any, talk: Any) -> None:
-    with talk(farm.urls[farm.with_fault(Fault.UNAUTHORIZED_401)]) as client:
+    with talk(farm.urls[farm.with_fault(CameraFault.UNAUTHORIZED_401)]) as client:
         assert client.ask("DESCRIBE")[0] == 401
 
 
 def test_not_found(farm: Any, talk: Any) -> None:
-    with talk(farm.urls[farm.with_fault(Fault.NOT_FOUND_404)]) as client:
+    with talk(farm.urls[farm.with_fault(CameraFault.NOT_FOUND_404)]) as client:
         assert client.ask("DESCRIBE")[0] == 404
 
 
 def test_no_packets(farm: Any, talk: Any) -> None:
-    with talk(farm.urls[farm.with_fault(Fault.NO_PACKETS)], timeout_s=1.5) as client:
+    with talk(farm.urls[farm.with_fault(CameraFault.NO_PACKETS)], timeout_s=1.5) as client:
         client.start()
         with pytest.raises(TimeoutError):
             client.packet()
@@ -69,32 +69,32 @@ def test_no_packets(farm: Any, talk: Any) -> None:
 
 def test_no_key_frame(farm: Any, talk: Any) -> None:
     """One-second groups of pictures: forty frames of a sound camera hold two key frames."""
-    assert key_frame_times(farm, talk, farm.with_fault(Fault.NO_KEY_FRAME_30S), 36) == []
-    assert len(key_frame_times(farm, talk, farm.with_fault(Fault.NONE), 60)) >= 2
+    assert key_frame_times(farm, talk, farm.with_fault(CameraFault.NO_KEY_FRAME_30S), 36) == []
+    assert len(key_frame_times(farm, talk, farm.with_fault(CameraFault.NONE), 60)) >= 2
 
 
 def test_drops_in_mid_picture(farm: Any, talk: Any) -> None:
-    with talk(farm.urls[farm.with_fault(Fault.DROPS_MID_PICTURE)]) as client:
+    with talk(farm.urls[farm.with_fault(CameraFault.DROPS_MID_PICTURE)]) as client:
         client.start()
         with pytest.raises(ConnectionError):
             client.until_hung_up()
 
 
 def test_garbage_instead_of_packets(farm: Any, talk: Any) -> None:
-    with talk(farm.urls[farm.with_fault(Fault.GARBAGE_BYTES)]) as client:
+    with talk(farm.urls[farm.with_fault(CameraFault.GARBAGE_BYTES)]) as client:
         client.start()
         assert b"$" not in client.file.read(500)
 
 
 def test_wrong_sdp(farm: Any, talk: Any) -> None:
-    with talk(farm.urls[farm.with_fault(Fault.WRONG_SDP)]) as client:
-        status, heard, body = client.ask("DESCRIBE")
-        assert (status, heard["content-type"]) == (200, "application/sdp")
+    with talk(farm.urls[farm.with_fault(CameraFault.WRONG_SDP)]) as client:
+        status, headers, body = client.ask("DESCRIBE")
+        assert (status, headers["content-type"]) == (200, "application/sdp")
         assert "m=video" not in body
 
 
 def test_flaky_fails_every_other_pull(farm: Any, talk: Any) -> None:
-    url = farm.urls[farm.with_fault(Fault.FLAKY)]
+    url = farm.urls[farm.with_fault(CameraFault.FLAKY)]
     with talk(url) as client, pytest.raises(ConnectionError):
         client.start()
     with talk(url) as client:
@@ -103,7 +103,7 @@ def test_flaky_fails_every_other_pull(farm: Any, talk: Any) -> None:
 
 
 def test_closes_on_the_second_session(farm: Any, talk: Any) -> None:
-    url = farm.urls[farm.with_fault(Fault.CLOSES_SECOND_SESSION)]
+    url = farm.urls[farm.with_fault(CameraFault.CLOSES_SECOND_SESSION)]
     with talk(url) as first:
         first.start()
         first.packet()
@@ -131,9 +131,9 @@ def group_of_pictures(farm: Any, talk: Any, ident: str) -> list[bytes]:
 
 
 def test_frozen_repeats_bits_while_time_runs_and_live_does_not(farm: Any, talk: Any) -> None:
-    frozen = group_of_pictures(farm, talk, farm.with_fault(Fault.FROZEN))
+    frozen = group_of_pictures(farm, talk, farm.with_fault(CameraFault.FROZEN))
     assert len(set(frozen)) == 1
-    live = group_of_pictures(farm, talk, farm.with_fault(Fault.NONE))
+    live = group_of_pictures(farm, talk, farm.with_fault(CameraFault.NONE))
     assert len(set(live)) == 2
 
 
@@ -152,27 +152,32 @@ def restlessness(url: str) -> float:
 
 
 def test_a_corrupt_bit_stream_shows_as_mosaic(farm: Any) -> None:
-    calm = restlessness(farm.urls[farm.with_fault(Fault.NONE)])
-    assert restlessness(farm.urls[farm.with_fault(Fault.CORRUPT_BITSTREAM)]) > 2 * calm
+    calm = restlessness(farm.urls[farm.with_fault(CameraFault.NONE)])
+    assert restlessness(farm.urls[farm.with_fault(CameraFault.CORRUPT_BITSTREAM)]) > 2 * calm
 
 
 @pytest.mark.parametrize(
     ("fault", "darkest", "brightest"),
-    [(Fault.BLACK, 0, 30), (Fault.DARK, 0, 45), (Fault.BRIGHT, 200, 255), (Fault.SOLID, 40, 200)],
+    [
+        (CameraFault.BLACK, 0, 30),
+        (CameraFault.DARK, 0, 45),
+        (CameraFault.BRIGHT, 200, 255),
+        (CameraFault.SOLID, 40, 200),
+    ],
 )
 def test_picture_faults_show_in_the_picture(
-    farm: Any, fault: Fault, darkest: float, brightest: float
+    farm: Any, fault: CameraFault, darkest: float, brightest: float
 ) -> None:
     ident = farm.with_fault(fault)
     with av.open(farm.urls[ident], options={"rtsp_transport": "tcp"}, timeout=15) as source:
         luma = next(source.decode(video=0)).to_ndarray(format="gray")
     assert darkest <= luma.mean() <= brightest
-    if fault is Fault.SOLID:
+    if fault is CameraFault.SOLID:
         assert luma.std() < 3
 
 
 def test_a_skewed_clock_is_minutes_off_in_sender_reports(farm: Any, talk: Any) -> None:
-    def wall_s(fault: Fault) -> float:
+    def wall_s(fault: CameraFault) -> float:
         with talk(farm.urls[farm.with_fault(fault)]) as client:
             channel = int(client.start()["transport"].split("interleaved=")[1][0])
             while True:
@@ -180,5 +185,5 @@ def test_a_skewed_clock_is_minutes_off_in_sender_reports(farm: Any, talk: Any) -
                 if got == channel + 1:
                     return int.from_bytes(data[8:16], "big") / 2**32
 
-    sound = wall_s(Fault.NONE)
-    assert sound - wall_s(Fault.CLOCK_SKEW) == pytest.approx(420, abs=30)
+    sound = wall_s(CameraFault.NONE)
+    assert sound - wall_s(CameraFault.CLOCK_SKEW) == pytest.approx(420, abs=30)

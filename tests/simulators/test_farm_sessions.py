@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 
-from simulators.farm.control import ControlError, FarmControl
-from simulators.farm.options import FarmOptions
-from simulators.farm.serve import serve
-from simulators.faults import Fault
+from simulators.faults import CameraFault
+from simulators.rtsp_farm.control import ControlError, FarmControl
+from simulators.rtsp_farm.server import FarmOptions, serve
 
 RECEIVER_REPORT = b"$\x01\x00\x08" + b"\x80\xc9\x00\x01" + b"\0\0\0\1"
 
 
 def sound(farm: Any) -> str:
-    return str(farm.with_fault(Fault.NONE))
+    return str(farm.with_fault(CameraFault.NONE))
 
 
 def test_the_description_has_video_and_pcma(farm: Any, talk: Any) -> None:
@@ -143,7 +142,7 @@ def test_the_control_channel_stages_and_clears_a_scene(farm: Any) -> None:
 
 
 def test_the_control_channel_breaks_and_mends(farm: Any, talk: Any) -> None:
-    ident = farm.with_fault(Fault.CLOCK_SKEW)
+    ident = farm.with_fault(CameraFault.CLOCK_SKEW)
     farm.control.fault(ident, "not_found_404")
     with talk(farm.urls[ident]) as client:
         assert client.ask("DESCRIBE")[0] == 404
@@ -154,7 +153,7 @@ def test_the_control_channel_breaks_and_mends(farm: Any, talk: Any) -> None:
 
 
 def test_a_dead_camera_can_be_mended(farm: Any, talk: Any) -> None:
-    refusing = [i for i, t in farm.truth.items() if t["fault"] == Fault.REFUSES_CONNECTION]
+    refusing = [i for i, t in farm.truth.items() if t["fault"] == CameraFault.REFUSES_CONNECTION]
     farm.control.fault(refusing[-1], "none")
     with talk(farm.urls[refusing[-1]]) as client:
         assert client.ask("DESCRIBE")[0] == 200
@@ -187,14 +186,27 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 
 def test_the_command_says_one_line_and_stops_when_told(tmp_path: Path, stream_cache: Path) -> None:
     command = [
-        sys.executable, "-m", "simulators.farm", "--count", "4", "--out", str(tmp_path / "town"),
-        "--profile", "tiny", "--faults", "none", "--light", "morning", "--cache", str(stream_cache),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "simulators.rtsp_farm",
+        "--count",
+        "4",
+        "--out",
+        str(tmp_path / "town"),
+        "--profile",
+        "tiny",
+        "--faults",
+        "none",
+        "--light",
+        "morning",
+        "--cache",
+        str(stream_cache),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        assert (said["cameras"], said["pid"]) == (4, process.pid)
-        with FarmControl(said["control_port"]) as control:
+        info = json.loads(process.stdout.readline())
+        assert (info["cameras"], info["pid"]) == (4, process.pid)
+        with FarmControl(info["control_port"]) as control:
             assert control.stats()["playing"] == 0
             process.terminate()
             assert process.wait(10) == 0

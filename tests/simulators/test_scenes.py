@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from patrol.domain.camera import Zone
 from patrol.domain.observation import Light
-from patrol.domain.zone import Zone
-from simulators.faults import SHOWN_IN_PICTURE, Fault
+from simulators.faults import SHOWN_IN_PICTURE, CameraFault
+from simulators.scenes.annotations import objects_of, zones_of
+from simulators.scenes.canvas import PinholeView
 from simulators.scenes.catalogue import Scene, SceneKind, SceneLight, by_name, catalogue
 from simulators.scenes.encode import read_loop
-from simulators.scenes.film import film
-from simulators.scenes.library import EncodingCancelled, Library, LoopSpec
+from simulators.scenes.frames import render_frames, with_picture_fault
+from simulators.scenes.library import EncodingCancelled, LoopLibrary, LoopSpec
+from simulators.scenes.rendering import render_scene
 from simulators.scenes.solids import ellipsoid
-from simulators.scenes.spoil import spoiled
-from simulators.scenes.stage import objects_of, zones_of
-from simulators.scenes.still import still
-from simulators.scenes.view import View
 
 TINY = by_name(catalogue("tiny"))
 TOWN = by_name(catalogue("town"))
@@ -33,7 +32,7 @@ STAGED = [
 
 
 def test_a_point_on_the_axis_is_in_the_middle_of_the_picture() -> None:
-    view = View(height_m=4, down_deg=45)
+    view = PinholeView(height_m=4, down_deg=45)
     assert view.project((0, 4, 0)) == pytest.approx((0.5, 0.5))
     left, right = view.project((-1, 4, 0)), view.project((1, 4, 0))
     assert left[0] == pytest.approx(1 - right[0])
@@ -41,7 +40,7 @@ def test_a_point_on_the_axis_is_in_the_middle_of_the_picture() -> None:
 
 
 def test_rays_and_projection_agree() -> None:
-    view = View(turned_deg=12)
+    view = PinholeView(turned_deg=12)
     ray = view.rays(160, 90)[60, 40]
     ground = ray * (view.height_m / -ray[2])
     x, y = view.project((float(ground[0]), float(ground[1]), 0.0))
@@ -81,8 +80,8 @@ def test_a_clean_scene_has_nothing_in_its_zones(scene: Scene) -> None:
 
 def test_infrared_is_grey_and_day_is_not() -> None:
     scene = TINY["gate-01"]
-    night = still(scene, None, SceneLight.INFRARED).bgr
-    day = still(scene, None, SceneLight.MORNING).bgr
+    night = render_scene(scene, None, SceneLight.INFRARED).bgr
+    day = render_scene(scene, None, SceneLight.MORNING).bgr
     assert np.ptp(night, axis=2).max() == 0
     assert np.ptp(day, axis=2).mean() > 0.03
     assert night.mean() < 0.7 * day.mean()
@@ -91,32 +90,34 @@ def test_infrared_is_grey_and_day_is_not() -> None:
 
 def test_staging_changes_the_picture_only_around_the_object() -> None:
     scene = TINY["canal-01"]
-    clean = still(scene, None, SceneLight.AFTERNOON).bgr
-    staged = still(scene, "person_near_water", SceneLight.AFTERNOON).bgr
+    clean = render_scene(scene, None, SceneLight.AFTERNOON).bgr
+    staged = render_scene(scene, "person_near_water", SceneLight.AFTERNOON).bgr
     changed = np.abs(clean - staged).max(axis=2) > 0.05
     assert 0.002 < changed.mean() < 0.15
 
 
-@pytest.mark.parametrize("fault", sorted(SHOWN_IN_PICTURE - {Fault.FROZEN, Fault.SHIFTED}))
-def test_every_picture_fault_spoils_the_picture_its_own_way(fault: Fault) -> None:
-    bgr = still(TINY["yard-01"], None, SceneLight.MORNING).bgr
-    bad = spoiled(bgr, fault, 1)
+@pytest.mark.parametrize(
+    "fault", sorted(SHOWN_IN_PICTURE - {CameraFault.FROZEN, CameraFault.SHIFTED})
+)
+def test_every_picture_fault_spoils_the_picture_its_own_way(fault: CameraFault) -> None:
+    bgr = render_scene(TINY["yard-01"], None, SceneLight.MORNING).bgr
+    bad = with_picture_fault(bgr, fault, 1)
     sharp = cv2.Laplacian(bgr.mean(axis=2), cv2.CV_32F).var()
     left = cv2.Laplacian(bad.mean(axis=2), cv2.CV_32F).var()
     assert left < 0.4 * sharp
     assert {
-        Fault.BLACK: bad.mean() < 0.05,
-        Fault.SOLID: np.ptp(bad, axis=(0, 1)).max() == 0,
-        Fault.BLURRED: abs(float(bad.mean() - bgr.mean())) < 0.02,
-        Fault.DARK: bad.mean() < 0.12,
-        Fault.BRIGHT: bad.mean() > 0.9,
-        Fault.COVERED: left < 0.3 * sharp,
-        Fault.DUSTY: bad[..., 1].std() < 0.5 * bgr[..., 1].std(),
+        CameraFault.BLACK: bad.mean() < 0.05,
+        CameraFault.SOLID: np.ptp(bad, axis=(0, 1)).max() == 0,
+        CameraFault.BLURRED: abs(float(bad.mean() - bgr.mean())) < 0.02,
+        CameraFault.DARK: bad.mean() < 0.12,
+        CameraFault.BRIGHT: bad.mean() > 0.9,
+        CameraFault.COVERED: left < 0.3 * sharp,
+        CameraFault.DUSTY: bad[..., 1].std() < 0.5 * bgr[..., 1].std(),
     }[fault]
 
 
 def test_a_loop_is_what_its_format_says(stream_cache: Path) -> None:
-    library = Library(stream_cache)
+    library = LoopLibrary(stream_cache)
     spec = LoopSpec(profile="tiny", scene="road-01", light=SceneLight.MORNING)
     loop = library.load(spec).main
     assert len(loop.units) == loop.format.loop_frames == 45
@@ -129,15 +130,21 @@ def test_a_loop_is_what_its_format_says(stream_cache: Path) -> None:
 
 def test_frames_of_a_film_move_and_those_of_a_frozen_one_do_not() -> None:
     scene = TINY["road-01"]
-    live = list(film(scene, "road-01", SceneLight.MORNING, Fault.NONE, scene.sub))[:8]
-    frozen = list(film(scene, "road-01", SceneLight.MORNING, Fault.FROZEN, scene.sub))[:8]
+    live = list(render_frames(scene, "road-01", SceneLight.MORNING, CameraFault.NONE, scene.sub))[
+        :8
+    ]
+    frozen = list(
+        render_frames(scene, "road-01", SceneLight.MORNING, CameraFault.FROZEN, scene.sub)
+    )[:8]
     assert len({frame.tobytes() for frame in live}) == 8
     assert len({frame.tobytes() for frame in frozen}) == 1
 
 
 def test_the_cache_is_used_and_a_broken_file_is_noticed(tmp_path: Path) -> None:
-    library = Library(tmp_path)
-    spec = LoopSpec(profile="tiny", scene="yard-01", light=SceneLight.MORNING, fault=Fault.BLACK)
+    library = LoopLibrary(tmp_path)
+    spec = LoopSpec(
+        profile="tiny", scene="yard-01", light=SceneLight.MORNING, fault=CameraFault.BLACK
+    )
     told: list[tuple[int, int]] = []
     assert library.ensure([spec, spec], lambda done, of: told.append((done, of))) == 1
     assert told == [(1, 1)]
@@ -152,7 +159,7 @@ def test_the_cache_is_used_and_a_broken_file_is_noticed(tmp_path: Path) -> None:
 def test_encoding_can_be_cancelled_at_once(tmp_path: Path) -> None:
     spec = LoopSpec(profile="town", scene="yard-01", light=SceneLight.MORNING)
     with pytest.raises(EncodingCancelled):
-        Library(tmp_path).ensure([spec], cancelled=lambda: True)
+        LoopLibrary(tmp_path).ensure([spec], cancelled=lambda: True)
     assert not list(tmp_path.glob("*.loop"))
 
 
@@ -180,7 +187,7 @@ def test_a_real_detector_sees_what_is_staged_and_nothing_on_clean_scenes(light: 
         problems = [v for v in scene.variants if v.problem and v.problem in _kinds(scene)]
         for variant in (None, *problems) if problems else ():
             name = variant.name if variant else None
-            picture = still(scene, name, light, widest=960).bgr
+            picture = render_scene(scene, name, light, widest=960).bgr
             seen = detector.kinds_in_zones((picture * 255).astype(np.uint8), scene)
             assert seen == ({variant.problem} if variant else set()), (scene.name, name)
 

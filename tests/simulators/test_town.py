@@ -6,12 +6,11 @@ from datetime import date
 import pytest
 
 from patrol.domain.camera import ConsentState, Placement, Priority
-from patrol.domain.grid import GridLevel, Role
 from patrol.domain.ids import camera_id_problem, grid_code_problem, plain_id_problem
-from simulators.faults import HIDES_SCENE, Fault
+from patrol.domain.registry import GridLevel, Role
+from simulators.faults import HIDES_SCENE, CameraFault
 from simulators.scenes.catalogue import by_name, catalogue, clean_name
-from simulators.town.build import build_town
-from simulators.town.cameras import PER_RECORDER
+from simulators.town.build import PER_RECORDER, build_town
 from simulators.town.model import Town
 
 TODAY = date(2026, 11, 22)
@@ -131,7 +130,7 @@ def test_the_bench_town_is_all_allowed_all_sound_all_1080p_h264() -> None:
     town = build_town(count=60, seed=7, today=TODAY, faults="none", profile="bench")
     scenes = by_name(catalogue("bench"))
     assert all(camera.patrolled(TODAY) for camera in town.cameras)
-    assert {camera.fault for camera in town.cameras} == {Fault.NONE}
+    assert {camera.fault for camera in town.cameras} == {CameraFault.NONE}
     assert {camera.scene for camera in town.cameras} <= set(scenes)
     for scene in scenes.values():
         main = scene.main

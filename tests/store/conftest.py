@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from patrol.domain.case import Case, CaseEntry, CaseEvent, LadderStep, Policy
+from patrol.domain.case import Case, CaseEntry, CaseEvent, CasePolicy, LadderRung
 from patrol.domain.finding import Decision, Finding
 from patrol.domain.ids import (
     CameraId,
@@ -17,9 +17,9 @@ from patrol.domain.ids import (
     RoundId,
     Sha256,
 )
-from patrol.domain.levels import CLOCKS, Level
-from patrol.domain.message import OutboxMessage
 from patrol.domain.observation import Subject
+from patrol.domain.outbox import OutboxMessage
+from patrol.domain.priority import LIMITS_BY_LEVEL, Level
 from patrol.domain.round import (
     PlannedVisit,
     Round,
@@ -48,7 +48,7 @@ def _picture(camera: CameraId) -> StoredPicture:
     )
 
 
-def _walk(unit: UnitOfWork) -> None:
+def _add_round(unit: UnitOfWork) -> None:
     a_round = Round(
         id=RoundId("20261122-morning-1"),
         plan="morning",
@@ -57,14 +57,14 @@ def _walk(unit: UnitOfWork) -> None:
         finish_by=NOW + timedelta(hours=1),
         planned=len(CAMERAS),
         refused={"indoor": 1},
-    ).move(RoundEvent.START, at=NOW)
+    ).apply_event(RoundEvent.START, at=NOW)
     places = [
         PlannedVisit(round=a_round.id, camera=camera, order=order)
         for order, camera in enumerate(CAMERAS)
     ]
     unit.rounds.add(a_round, places)
     for camera in CAMERAS[:3]:
-        unit.rounds.record(
+        unit.rounds.record_visit(
             Visit(
                 round=a_round.id,
                 camera=camera,
@@ -76,10 +76,10 @@ def _walk(unit: UnitOfWork) -> None:
             )
         )
     unit.rounds.miss_pending(a_round.id, "时间已到", NOW)
-    unit.rounds.put(a_round.move(RoundEvent.FINISH, at=NOW))
+    unit.rounds.put(a_round.apply_event(RoundEvent.FINISH, at=NOW))
 
 
-def _confirm(unit: UnitOfWork) -> None:
+def _add_case(unit: UnitOfWork) -> None:
     finding = Finding(
         id=FindingId("F000001"),
         camera=CAMERAS[0],
@@ -95,7 +95,7 @@ def _confirm(unit: UnitOfWork) -> None:
         case=CaseId("C20261122-0001"),
     ).decide(Decision.CONFIRM, by="值班员", now=NOW)
     unit.findings.add(finding)
-    step = LadderStep(grid=GRID, person=PersonId("leader-1"), after_s=0)
+    step = LadderRung(grid=GRID, person=PersonId("leader-1"), after_s=0)
     dispatched = CaseEntry(at=NOW, by="值班员", what=CaseEvent.DISPATCH)
     case = Case(
         id=CaseId("C20261122-0001"),
@@ -108,11 +108,11 @@ def _confirm(unit: UnitOfWork) -> None:
         place="上坝村一组东口",
         found_at=NOW,
         dispatched_at=NOW,
-        policy=Policy(clocks=CLOCKS[Level.ORDINARY], ladder=(step,)),
+        policy=CasePolicy(limits=LIMITS_BY_LEVEL[Level.ORDINARY], ladder=(step,)),
         entries=(dispatched,),
     )
     for event in (CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE, CaseEvent.ACKNOWLEDGE):
-        case = case.move(event, at=NOW, by="leader-1")
+        case = case.apply_event(event, at=NOW, by="leader-1")
     unit.cases.add(case)
     for number in range(3):
         message = OutboxMessage(
@@ -125,10 +125,12 @@ def _confirm(unit: UnitOfWork) -> None:
         unit.outbox.add(message)
 
 
-def _look(unit: UnitOfWork) -> None:
+def _add_recheck(unit: UnitOfWork) -> None:
     for number in range(3):
         unit.access.append(at=NOW, who="值班员", what="view", camera=CAMERAS[0], why=f"{number}")
-        unit.pictures.deleted(_picture(CAMERAS[number]).sha256, NOW + timedelta(days=30 + number))
+        unit.pictures.record_deletion(
+            _picture(CAMERAS[number]).sha256, NOW + timedelta(days=30 + number)
+        )
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -136,7 +138,7 @@ def furnished(request: pytest.FixtureRequest) -> Iterator[Store]:
     """A store after a day: a finished round, a case under way, looks, deletions, three messages."""
     url: str = request.getfixturevalue(f"{request.param}_database")
     with open_store(url) as store:
-        for work in (_walk, _confirm, _look):
+        for work in (_add_round, _add_case, _add_recheck):
             with store.begin() as unit:
                 work(unit)
                 unit.commit()

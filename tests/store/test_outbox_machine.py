@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from typing_extensions import override
 
 from patrol.domain.ids import MessageKey
-from patrol.domain.message import MOVES, DeliveryEvent, DeliveryState, OutboxMessage
+from patrol.domain.outbox import MESSAGE_TRANSITIONS, DeliveryEvent, DeliveryState, OutboxMessage
 from patrol.store import Store, check
 from tests.support.store import new_store
 
@@ -89,13 +89,13 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(keys=KEYS, event=st.sampled_from(DeliveryEvent), commit=st.booleans())
     def mark(self, keys: list[str], event: DeliveryEvent, *, commit: bool) -> None:
         with self.store.begin() as unit:
-            unit.outbox.mark([MessageKey(key) for key in keys], event, self.now)
+            unit.outbox.apply_event([MessageKey(key) for key in keys], event, self.now)
             if commit:
                 unit.commit()
         for key in dict.fromkeys(keys) if commit else ():
             row = self.rows.get(key)
             if row is not None:
-                row.state = MOVES.get((row.state, event), row.state)
+                row.state = MESSAGE_TRANSITIONS.get((row.state, event), row.state)
 
     @rule(keys=KEYS)
     def release(self, keys: list[str]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from patrol.domain.ids import MessageKey
-from patrol.domain.message import DeliveryEvent, OutboxMessage
+from patrol.domain.outbox import DeliveryEvent, OutboxMessage
 from patrol.store import Store, check, open_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -19,7 +19,7 @@ MESSAGES = 300
 LEASER = """
 import sys
 from datetime import UTC, datetime
-from patrol.domain.message import DeliveryEvent
+from patrol.domain.outbox import DeliveryEvent
 from patrol.store import open_store
 
 url, holder = sys.argv[1:]
@@ -43,7 +43,7 @@ with open_store(url) as store:
 WRITER = """
 import sys
 from datetime import UTC, datetime
-from patrol.domain.message import OutboxMessage
+from patrol.domain.outbox import OutboxMessage
 from patrol.store import open_store
 
 now = datetime(2026, 11, 22, 1, tzinfo=UTC)
@@ -132,11 +132,11 @@ def test_an_operator_confirms_while_a_round_is_written(database: str) -> None:
             _queue(service, f"round-{number}")
             _queue(command, f"case-{number}")
             with command.begin() as unit:
-                unit.outbox.mark([MessageKey(f"round-{number}")], DeliveryEvent.TOO_OLD, NOW)
+                unit.outbox.apply_event([MessageKey(f"round-{number}")], DeliveryEvent.TOO_OLD, NOW)
                 unit.commit()
         with service.begin_read() as unit:
             assert unit.outbox.unsent() == 20
-            assert unit.outbox.tally(NOW, NOW + timedelta(hours=1)) == (40, 0)
+            assert unit.outbox.count_queued_and_published(NOW, NOW + timedelta(hours=1)) == (40, 0)
 
 
 def _queue(store: Store, key: str) -> None:

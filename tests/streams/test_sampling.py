@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streams.model import Codec, Freshness, KeyFrame
-from streams.sampling import Sampler, judge, key_frame_interval_s
+from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
 
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
@@ -30,17 +30,17 @@ def frame(at_s: float = 0.0, media_s: float | None = None, bits: bytes = b"x") -
     ],
 )
 def test_spacing_is_by_our_clock(times_s: list[float], kept_s: list[float]) -> None:
-    sampler = Sampler(2, 3.0)
+    sampler = FrameSampler(2, 3.0)
     for number, at_s in enumerate(times_s):
-        sampler.offer(frame(at_s, float(number)), at_s)
+        sampler.accept(frame(at_s, float(number)), at_s)
     assert [(kept.taken_at - NOON).total_seconds() for kept in sampler.kept] == kept_s
     assert sampler.done == (len(kept_s) == 2)
 
 
 def test_the_rest_of_a_picture_replaces_its_beginning() -> None:
-    sampler = Sampler(2, 3.0)
-    assert sampler.offer(frame(0, 1.0, b"half"), 0.0)
-    assert not sampler.offer(frame(0.1, 1.0, b"half and half"), 0.1)
+    sampler = FrameSampler(2, 3.0)
+    assert sampler.accept(frame(0, 1.0, b"half"), 0.0)
+    assert not sampler.accept(frame(0.1, 1.0, b"half and half"), 0.1)
     assert [kept.data for kept in sampler.kept] == [b"half and half"]
 
 
@@ -64,11 +64,11 @@ def test_what_two_frames_prove(
     ours_s: float, media_s: float | None, bits: bytes, expected: Freshness
 ) -> None:
     first = frame(0, None if media_s is None else 0.0)
-    assert judge([first, frame(ours_s, media_s, bits)], burst_s=15.0) is expected
+    assert freshness_of([first, frame(ours_s, media_s, bits)], burst_s=15.0) is expected
 
 
 def test_one_frame_proves_nothing() -> None:
-    assert judge([frame()], burst_s=15.0) is Freshness.SINGLE
+    assert freshness_of([frame()], burst_s=15.0) is Freshness.SINGLE
     assert key_frame_interval_s([frame()]) is None
 
 
@@ -83,8 +83,8 @@ def test_the_interval_is_media_time(
 
 def test_somebody_who_watches_is_told_of_each_picture_that_is_kept() -> None:
     told: list[bytes] = []
-    sampler = Sampler(9, 3.0, lambda kept: told.append(kept.data))
+    sampler = FrameSampler(9, 3.0, lambda kept: told.append(kept.data))
     for at_s, bits in ((0, b"a"), (1, b"b"), (3, b"c"), (7, b"d")):
-        sampler.offer(frame(at_s, float(at_s), bits), at_s)
-    sampler.offer(frame(7.1, 7.0, b"d, whole"), 7.1)
+        sampler.accept(frame(at_s, float(at_s), bits), at_s)
+    sampler.accept(frame(7.1, 7.0, b"d, whole"), 7.1)
     assert told == [b"a", b"c", b"d", b"d, whole"]

@@ -12,14 +12,14 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from patrol.store import Observer, Store, upgrade
+from patrol.store import Store, StoreObserver, upgrade
 from patrol.store.engine import make_engine, parse_url
 
 _NUMBERS = count()
 _OPEN: list[tuple[Store, Path]] = []
 
 
-def new_store(observers: Sequence[Observer] = ()) -> Store:
+def new_store(observers: Sequence[StoreObserver] = ()) -> Store:
     """An empty store; what is committed there survives no power cut, and no test."""
     file = _folder() / f"{next(_NUMBERS)}.db"
     copy_template(file)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from patrol.domain.camera import PictureAreas, Zone
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light, Subject
-from patrol.domain.zone import PictureAreas, Zone
 from patrol.ports import Detection
-from patrol.vision.judge import Judgement, Sight, Teach, judge_visit
-from patrol.vision.memory import EyeMemory
+from patrol.vision.camera_memory import CameraMemory
+from patrol.vision.judge import judge_visit
+from patrol.vision.types import LearnMode, VisitInput, VisitJudgement
 
 CAMERA = CameraId("62090204011327000001")
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
@@ -50,13 +51,13 @@ class Camera:
         self.turn = 0
         self.areas = areas or PictureAreas()
 
-    def visit(self, *pictures: Picture, **more: object) -> Judgement:
+    def visit(self, *pictures: Picture, **more: object) -> VisitJudgement:
         at = START + self.turn * timedelta(hours=12)
-        sight = Sight(
+        visit_input = VisitInput(
             camera=CAMERA, round=None, pictures=pictures, at=at, local=at, areas=self.areas,
             memories=self.memories, freshness="live", **more,  # type: ignore[arg-type]  # spelled by each test
         )  # fmt: skip
-        seen = judge_visit(sight)
+        seen = judge_visit(visit_input)
         self.memories = {**self.memories, **seen.memories}
         self.turn += 1
         return seen
@@ -82,7 +83,7 @@ def test_a_quiet_camera_learns_and_says_nothing() -> None:
     camera = Camera()
     for turn in range(9):
         seen = camera.visit(yard(2 * turn), yard(2 * turn + 1))
-        assert (seen.faults, seen.observations, seen.taught) == ((), (), True)
+        assert (seen.faults, seen.observations, seen.learned) == ((), (), True)
     assert len(camera.memories[Light.DAY]) < 400_000
 
 
@@ -93,7 +94,7 @@ def test_a_heap_is_a_scene_change_and_teaches_nothing(learned: Mapping[Light, by
     assert found.box is not None
     assert abs(found.box[0] - BOX[0] / 640) < 0.04
     assert found.value > found.threshold
-    assert not seen.taught
+    assert not seen.learned
 
 
 def test_in_a_zone_that_waits_for_change_it_is_that_zones_kind(
@@ -125,7 +126,7 @@ def test_a_moved_camera_is_silent_until_a_person_accepts(learned: Mapping[Light,
     assert moved.faults == ("scene_shift",)
     after = camera.visit(heap(aside(yard(52))), heap(aside(yard(53))))
     assert not [o for o in after.observations if o.subject is Subject.SCENE]
-    camera.visit(aside(yard(54)), aside(yard(55)), teach=Teach.YES)
+    camera.visit(aside(yard(54)), aside(yard(55)), learn_mode=LearnMode.YES)
     again = camera.visit(aside(yard(56)), aside(yard(57)))
     assert again.faults == ()
     found = camera.visit(heap(aside(yard(58))), heap(aside(yard(59))))
@@ -148,7 +149,7 @@ def test_what_the_household_did_not_agree_to_is_zero_and_never_remembered() -> N
     frozen.flags.writeable = False  # a decoder may hand out such pictures
     seen = camera.visit(frozen, yard(61))
     assert not any(picture[:, 330:].any() for picture in seen.pictures)
-    scene = EyeMemory.from_bytes(camera.memories[Light.DAY], Light.DAY).scene
+    scene = CameraMemory.from_bytes(camera.memories[Light.DAY], Light.DAY).scene
     assert scene is not None
     assert scene.model is not None
     assert float(scene.model.picture.grey[:, 175:].max()) < 25  # JPEG's ringing at the seam
@@ -168,7 +169,7 @@ def test_day_and_infrared_are_two_memories(learned: Mapping[Light, bytes]) -> No
 def test_a_memory_that_cannot_be_read_is_learned_anew(blob: bytes) -> None:
     camera = Camera()
     camera.memories = {Light.DAY: blob}
-    assert camera.visit(yard(1), yard(2)).taught
+    assert camera.visit(yard(1), yard(2)).learned
 
 
 class Counting:
@@ -192,9 +193,9 @@ def test_the_detector_is_asked_only_where_something_wants_explaining(
 ) -> None:
     detector = Counting()
 
-    def look(*pictures: Picture) -> Judgement:
+    def look(*pictures: Picture) -> VisitJudgement:
         at = START + timedelta(days=6)
-        sight = Sight(
+        sight = VisitInput(
             camera=CAMERA, round=None, pictures=pictures, at=at, local=at, memories=learned
         )
         return judge_visit(sight, detector=detector)
@@ -243,7 +244,7 @@ def test_an_ignored_area_silences_objects_and_changes_alike(*, ignored: bool) ->
     camera = Camera(PictureAreas(zones=(zone,), ignore=(around,) if ignored else ()))
     for turn in range(8):
         camera.visit(yard(turn), yard(turn + 50))
-    sight = Sight(
+    sight = VisitInput(
         camera=CAMERA, round=None, pictures=[heap(yard(90)), heap(yard(91))], areas=camera.areas,
         at=START + 9 * timedelta(hours=12), local=START, memories=camera.memories, freshness="live",
     )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Alembic reads these files; `patrol.store.schema` is the way in."""
+"""Alembic reads these files; `patrol.store.upgrade` is the way in."""

@@ -1,11 +1,10 @@
-"""Alembic's entry: works on the connection that `patrol.store.schema` hands over."""
+"""Alembic's entry: works on the connection that `patrol.store.upgrade` hands over."""
 
 from alembic import context
 
-from patrol.store.account_tables import accounts
 from patrol.store.deliveries import deliveries
-from patrol.store.desk_tables import outbox
-from patrol.store.schema import VERSIONS_TABLE
+from patrol.store.schema_people import accounts, outbox
+from patrol.store.upgrade import VERSIONS_TABLE
 
 metadata = outbox.metadata  # one for all; the imports above make its tables known
 assert accounts.metadata is deliveries.metadata is metadata  # noqa: S101  as said

@@ -5,13 +5,13 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from patrol.store.types import UtcTime, Words
+from patrol.store.column_types import CleanText, UtcTime
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 JSON = sa.JSON(none_as_null=True)
 
 
-def desk_tables() -> None:
+def create_message_and_log_tables() -> None:
     """Create them."""
     _messages()
     _health()
@@ -57,8 +57,8 @@ def _messages() -> None:
         "dead_letters",
         sa.Column("number", NUMBER, primary_key=True),
         sa.Column("at", UtcTime, nullable=False),
-        sa.Column("topic", Words, nullable=False),
-        sa.Column("reason", Words, nullable=False),
+        sa.Column("topic", CleanText, nullable=False),
+        sa.Column("reason", CleanText, nullable=False),
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
         sqlite_autoincrement=True,
@@ -71,7 +71,7 @@ def _health() -> None:
         sa.Column("camera", sa.Text, primary_key=True),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("since", UtcTime, nullable=False),
-        sa.Column("why", Words, nullable=False),
+        sa.Column("why", CleanText, nullable=False),
     )
     op.create_table(
         "health_changes",
@@ -79,7 +79,7 @@ def _health() -> None:
         sa.Column("camera", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("since", UtcTime, nullable=False),
-        sa.Column("why", Words, nullable=False),
+        sa.Column("why", CleanText, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_health_changes_camera_since"), "health_changes", ["camera", "since"])
@@ -91,9 +91,9 @@ def _consent_and_access() -> None:
         sa.Column("number", NUMBER, primary_key=True),
         sa.Column("camera", sa.Text, nullable=False),
         sa.Column("withdrawn_at", UtcTime, nullable=False),
-        sa.Column("withdrawn_by", Words, nullable=False),
+        sa.Column("withdrawn_by", CleanText, nullable=False),
         sa.Column("restored_at", UtcTime),
-        sa.Column("restored_by", Words),
+        sa.Column("restored_by", CleanText),
         sqlite_autoincrement=True,
     )
     op.create_index(
@@ -107,10 +107,10 @@ def _consent_and_access() -> None:
         "access_log",
         sa.Column("number", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("at", UtcTime, nullable=False),
-        sa.Column("who", Words, nullable=False),
-        sa.Column("what", Words, nullable=False),
+        sa.Column("who", CleanText, nullable=False),
+        sa.Column("what", CleanText, nullable=False),
         sa.Column("camera", sa.Text),
-        sa.Column("why", Words, nullable=False),
+        sa.Column("why", CleanText, nullable=False),
         sa.Column("previous", sa.Text, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
     )
@@ -142,12 +142,12 @@ def _memories() -> None:
         sa.Column("camera", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("box", JSON),
-        sa.Column("reason", Words, nullable=False),
-        sa.Column("owner", Words, nullable=False),
+        sa.Column("reason", CleanText, nullable=False),
+        sa.Column("owner", CleanText, nullable=False),
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("until", UtcTime, nullable=False),
         sa.Column("revoked_at", UtcTime),
-        sa.Column("revoked_by", Words, nullable=False),
+        sa.Column("revoked_by", CleanText, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_suppressions_camera_until"), "suppressions", ["camera", "until"])
@@ -157,9 +157,9 @@ def _registry() -> None:
     op.create_table(
         "cameras",
         sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("name", Words, nullable=False),
+        sa.Column("name", CleanText, nullable=False),
         sa.Column("grid", sa.Text, nullable=False),
-        sa.Column("place", Words, nullable=False),
+        sa.Column("place", CleanText, nullable=False),
         sa.Column("link", sa.Text, nullable=False),
         sa.Column("household_ref", sa.Text, nullable=False),
         sa.Column("placement", sa.Text, nullable=False),
@@ -179,15 +179,15 @@ def _registry() -> None:
         sa.Column("camera", sa.Text, nullable=False),
         sa.Column("at", UtcTime, nullable=False),
         sa.Column("field", sa.Text, nullable=False),
-        sa.Column("before", Words),
-        sa.Column("after", Words),
+        sa.Column("before", CleanText),
+        sa.Column("after", CleanText),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_camera_changes_camera_at"), "camera_changes", ["camera", "at"])
     op.create_table(
         "grids",
         sa.Column("code", sa.Text, primary_key=True),
-        sa.Column("name", Words, nullable=False),
+        sa.Column("name", CleanText, nullable=False),
         sa.Column("level", sa.Text, nullable=False),
         sa.Column("parent", sa.Text),
         sa.Column("retired_at", UtcTime),

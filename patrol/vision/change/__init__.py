@@ -1,30 +1,29 @@
 """Change against the reference: moved cameras, newcomers, weather over the whole picture."""
 
-from patrol.vision.change.compare import compare
-from patrol.vision.change.explain import explain
-from patrol.vision.change.grouping import Grouped, group
-from patrol.vision.change.model import (
-    GAUGE,
+from patrol.vision.change.compare import compare, explain_by_objects
+from patrol.vision.change.types import (
+    CHANGE_GAUGE,
     SHIFT_GAUGE,
     Cause,
+    ChangedRegion,
     ChangeReport,
     Explanation,
     FrameWide,
-    Region,
     ShiftReading,
 )
+from patrol.vision.change.weather import CauseGroup, group_by_cause
 
 __all__ = [
-    "GAUGE",
+    "CHANGE_GAUGE",
     "SHIFT_GAUGE",
     "Cause",
+    "CauseGroup",
     "ChangeReport",
+    "ChangedRegion",
     "Explanation",
     "FrameWide",
-    "Grouped",
-    "Region",
     "ShiftReading",
     "compare",
-    "explain",
-    "group",
+    "explain_by_objects",
+    "group_by_cause",
 ]

@@ -1,4 +1,11 @@
-"""Compare the pictures of one visit with the camera's reference."""
+"""Compare the pictures of one visit with the camera's reference.
+
+Changed places that a detector can name: people and passing vehicles are no news.
+
+A vehicle that stays for visits on end is: it is told again, with its name.
+
+Changed places followed from visit to visit: what persists is no passer-by.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,18 +14,107 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from patrol.domain.camera import PictureAreas
 from patrol.domain.observation import Light
-from patrol.domain.zone import PictureAreas
-from patrol.vision.change.causes import frame_wide
-from patrol.vision.change.model import ChangeReport, ShiftReading
-from patrol.vision.change.regions import Evidence, changed_mask, describe, places
-from patrol.vision.change.shadow import Relit
-from patrol.vision.change.track import follow
-from patrol.vision.reference.align import MIN_POINTS, Alignment, align, onto_reference
-from patrol.vision.reference.differences import Differences, differences
-from patrol.vision.reference.learning import suspend
-from patrol.vision.reference.memory import Model, SceneMemory, SceneState
-from patrol.vision.reference.working import Float, Mask, Working, visible_mask, working
+from patrol.ports import Detection
+from patrol.vision.change.regions import (
+    AT_ONCE_AREA,
+    RegionEvidence,
+    changed_mask,
+    classify_blob,
+    find_blobs,
+    iou,
+    overlap,
+)
+from patrol.vision.change.shadow import LightChange
+from patrol.vision.change.types import ChangedRegion, ChangeReport, Explanation, ShiftReading
+from patrol.vision.change.weather import frame_wide
+from patrol.vision.reference import RegionTrack
+from patrol.vision.reference.difference import Differences, compute_differences
+from patrol.vision.reference.learning import suspend_reference
+from patrol.vision.reference.registration import MIN_POINTS, Alignment, align, onto_reference
+from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory, SceneState
+from patrol.vision.reference.small_picture import (
+    Float,
+    Mask,
+    SmallPicture,
+    small_picture,
+    visible_mask,
+)
+
+PASSING_CLASSES = frozenset({
+    "person", "bird", "cat", "dog", "horse", "sheep", "cow", "bear", "elephant", "zebra",
+})  # fmt: skip
+PARKING_CLASSES = frozenset({"bicycle", "car", "motorcycle", "bus", "train", "truck", "boat"})
+MOSTLY = 0.5  # of the place lies in the object's box
+MUCH = 0.3  # of the object's box is the place: a large box round everything explains nothing
+MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a find away
+STILL = 0.03  # of a place's pixels changed within the visit: nothing alive stands so still
+PARKED_VISITS = 3  # in a row, about a day
+
+
+def explain_by_objects(report: ChangeReport, detections: Sequence[Detection]) -> ChangeReport:
+    """The report with every place explained that a detected object covers."""
+    sure = [seen for seen in detections if seen.score >= MIN_OBJECT_SCORE]
+    return replace(report, regions=tuple(_explained(region, sure) for region in report.regions))
+
+
+def _explained(region: ChangedRegion, detections: Sequence[Detection]) -> ChangedRegion:
+    named = [seen for seen in detections if _covers(seen, region) and _may_be(seen.label, region)]
+    if not named or not region.proposed:
+        return region
+    best = max(named, key=lambda seen: seen.score)
+    if best.label in PARKING_CLASSES and region.visits >= PARKED_VISITS:
+        return replace(region, label=best.label)
+    return replace(region, explained_by=Explanation.OBJECT, label=best.label)
+
+
+def _covers(seen: Detection, region: ChangedRegion) -> bool:
+    return overlap(region.box, seen.box) >= MOSTLY and overlap(seen.box, region.box) >= MUCH
+
+
+def _may_be(label: str, region: ChangedRegion) -> bool:
+    """A living thing moves a little within seconds; a vehicle need not."""
+    if label in PARKING_CLASSES:
+        return True
+    return label in PASSING_CLASSES and (region.motion is None or region.motion >= STILL)
+
+
+SAME_REGION_IOU = 0.35  # intersection over union
+DROP_AFTER_VISITS = 2  # visits in a row that did not show it
+PROMOTE_AFTER = 2  # visits that a small place needs
+LASTING = (Explanation.NOTHING, Explanation.SMALL)
+
+
+def track_regions(
+    tracks: Sequence[RegionTrack], regions: Sequence[ChangedRegion], at: datetime
+) -> tuple[tuple[RegionTrack, ...], tuple[ChangedRegion, ...]]:
+    """Bring the tracks up to date; the regions with how many visits each was seen."""
+    left = list(tracks)
+    now: list[RegionTrack] = []
+    tracked: list[ChangedRegion] = []
+    for region in regions:
+        if region.explained_by not in LASTING:
+            tracked.append(region)
+            continue
+        track = max(left, key=lambda t: iou(t.box, region.box), default=None)
+        if track is not None and iou(track.box, region.box) >= SAME_REGION_IOU:
+            left.remove(track)
+            track = replace(track, box=region.box, last_seen=at, visits=track.visits + 1, missed=0)
+        else:
+            track = RegionTrack(box=region.box, first_seen=at, last_seen=at)
+        now.append(track)
+        tracked.append(_with_visit_count(region, track.visits))
+    waiting = [replace(t, missed=t.missed + 1) for t in left if t.missed + 1 < DROP_AFTER_VISITS]
+    return (*now, *waiting), tuple(tracked)
+
+
+def _with_visit_count(region: ChangedRegion, visits: int) -> ChangedRegion:
+    small = region.area < AT_ONCE_AREA and visits < PROMOTE_AFTER
+    explanation = Explanation.SMALL if small else Explanation.NOTHING
+    score = 1 - (1 - region.score) * 0.7 ** (visits - 1)
+    return replace(region, explained_by=explanation, visits=visits, score=score)
+
 
 SHIFT_THRESHOLD = 0.02  # of the width: 38 px of 1920; wind and warmth stay below
 LOST = 0.12  # share of corner points found again, below which it is another view
@@ -28,10 +124,10 @@ AREA_CHANGED = "visible_area"  # why a reference is suspended
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class ComparedPicture:
     """One picture, brought onto the reference and compared."""
 
-    picture: Working
+    picture: SmallPicture
     alignment: Alignment
     where: Mask
     found: Differences
@@ -55,38 +151,46 @@ def compare(
     if memory is None:
         return ChangeReport(state=SceneState.LEARNING, memory=None)
     model = memory.model
-    small = [working(picture) for picture in pictures[:MOST_PICTURES]]
+    small = [small_picture(picture) for picture in pictures[:MOST_PICTURES]]
     if model is None or not memory.comparable(at) or small[0].size != memory.size:
         state = SceneState.LEARNING if memory.state is SceneState.READY else memory.state
         return ChangeReport(state=state, memory=memory)
     if not memory.holds_for(areas.visible):
-        return ChangeReport(state=SceneState.SUSPENDED, memory=suspend(memory, AREA_CHANGED))
-    first = look_at(small[0], model, areas, memory.light)
+        return ChangeReport(
+            state=SceneState.SUSPENDED, memory=suspend_reference(memory, AREA_CHANGED)
+        )
+    first = compare_picture(small[0], model, areas, memory.light)
     shift = measure_shift(first.alignment, model, small[0])
-    if shift.moved or (memory.state is SceneState.SUSPENDED and not first.alignment.sure):
+    if shift.moved or (memory.state is SceneState.SUSPENDED and not first.alignment.is_reliable):
         return ChangeReport(state=memory.state, memory=memory, shift=shift)
     if memory.state is SceneState.SUSPENDED:
         memory = replace(memory, state=SceneState.READY, why="")  # back where it was approved
-    others = [look_at(p, model, areas, memory.light) for p in small[1:] if p.size == memory.size]
-    return _report(memory, model, [first, *others], shift, at=at)
+    others = [
+        compare_picture(p, model, areas, memory.light) for p in small[1:] if p.size == memory.size
+    ]
+    return _change_report(memory, model, [first, *others], shift, at=at)
 
 
-def look_at(picture: Working, model: Model, areas: PictureAreas, light: Light) -> Look:
+def compare_picture(
+    picture: SmallPicture, model: ReferenceModel, areas: PictureAreas, light: Light
+) -> ComparedPicture:
     """Bring it onto the reference and compare, inside the visible area and outside the ignored."""
     alignment = align(model.picture, picture, model.points)
     where = visible_mask(picture.size, areas.visible, areas.ignore)
     inside = np.ones(picture.grey.shape, bool)
-    if alignment.sure:
+    if alignment.is_reliable:
         picture, inside = onto_reference(picture, alignment)
     where = inside if where is None else where & inside
-    found = differences(picture, model.picture, where, colourless=light is Light.INFRARED)
-    return Look(picture, alignment, where, found, changed_mask(found, model, where))
+    found = compute_differences(picture, model.picture, where, colourless=light is Light.INFRARED)
+    return ComparedPicture(picture, alignment, where, found, changed_mask(found, model, where))
 
 
-def measure_shift(alignment: Alignment, model: Model, picture: Working) -> ShiftReading:
+def measure_shift(
+    alignment: Alignment, model: ReferenceModel, picture: SmallPicture
+) -> ShiftReading:
     """The verdict on the camera's own position."""
     width, height = picture.size
-    if not alignment.sure:
+    if not alignment.is_reliable:
         lost = len(model.points) >= 2 * MIN_POINTS and alignment.refound < LOST
         lost = lost and _textured(picture, model)
         value = 1.0 - alignment.refound if lost else 0.0
@@ -106,22 +210,22 @@ def measure_shift(alignment: Alignment, model: Model, picture: Working) -> Shift
     )
 
 
-def _textured(picture: Working, model: Model) -> bool:
+def _textured(picture: SmallPicture, model: ReferenceModel) -> bool:
     """Whether there is as much to see as before: fog and darkness are no other view."""
     here = float(np.abs(np.diff(picture.grey, axis=1)).mean())
     there = float(np.abs(np.diff(model.picture.grey, axis=1)).mean())
     return here >= LOST_TEXTURE * there
 
 
-def _report(
+def _change_report(
     memory: SceneMemory,
-    model: Model,
-    looks: list[Look],
+    model: ReferenceModel,
+    compared: list[ComparedPicture],
     shift: ShiftReading,
     *,
     at: datetime,
 ) -> ChangeReport:
-    first = looks[0]
+    first = compared[0]
     changed = float(first.changed.sum() / max(int(first.where.sum()), 1))
     wide = frame_wide(first.picture, model.picture, first.where, changed)
     if wide is not None:
@@ -129,14 +233,16 @@ def _report(
             state=memory.state, memory=memory, shift=shift, frame_wide=wide, changed=changed
         )
     infrared = memory.light is Light.INFRARED
-    by = Evidence(
+    evidence = RegionEvidence(
         found=first.found,
-        relit=Relit(first.found, lamp_lit=infrared),
+        light_change=LightChange(first.found, is_infrared=infrared),
         model=model,
-        motion=_motion(looks, colourless=infrared),
+        motion=_motion_within_visit(compared, colourless=infrared),
     )
-    seen = sorted((describe(p, by) for p in places(first.changed)), key=lambda r: -r.score)
-    tracks, regions = follow(memory.tracks, seen, at)
+    seen = sorted(
+        (classify_blob(p, evidence) for p in find_blobs(first.changed)), key=lambda r: -r.score
+    )
+    tracks, regions = track_regions(memory.tracks, seen, at)
     return ChangeReport(
         state=memory.state,
         memory=replace(memory, tracks=tracks),
@@ -146,9 +252,11 @@ def _report(
     )
 
 
-def _motion(looks: list[Look], *, colourless: bool) -> Float | None:
+def _motion_within_visit(compared: list[ComparedPicture], *, colourless: bool) -> Float | None:
     """Differences between the visit's own pictures."""
-    if len(looks) < 2:  # noqa: PLR2004  it takes two
+    if len(compared) < 2:  # noqa: PLR2004  it takes two
         return None
-    first, second = looks[:2]
-    return differences(second.picture, first.picture, first.where, colourless=colourless).strongest
+    first, second = compared[:2]
+    return compute_differences(
+        second.picture, first.picture, first.where, colourless=colourless
+    ).strongest

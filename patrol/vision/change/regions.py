@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
-from patrol.vision.change.model import Explanation, Region
-from patrol.vision.change.shadow import Relit
-from patrol.vision.reference.differences import Differences
-from patrol.vision.reference.memory import Model
-from patrol.vision.reference.working import Float, Mask
+from patrol.vision.change.shadow import LightChange
+from patrol.vision.change.types import ChangedRegion, Explanation
+from patrol.vision.reference.difference import Differences
+from patrol.vision.reference.scene_memory import ReferenceModel
+from patrol.vision.reference.small_picture import Float, Mask
 
 START = 1.0  # difference at which a pixel counts as changed …
-ABOVE_USUAL = 0.55  # … and by how much it must exceed what is usual here
+ABOVE_BASELINE = 0.55  # … and by how much it must exceed what is usual here
 SKY_DISCOUNT = 0.4  # only strong structure counts in the sky
 MIN_AREA = 0.0025  # of the picture; smaller places are not looked at
 AT_ONCE_AREA = 0.011  # from here on a place is proposed at its first visit
@@ -29,33 +29,33 @@ OVERLAY_STRIP = 0.14  # of the height, at the upper and lower edge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evidence:
+class RegionEvidence:
     """Everything that a changed place is judged by."""
 
     found: Differences
-    relit: Relit
-    model: Model
+    light_change: LightChange
+    model: ReferenceModel
     motion: Float | None  # differences between the pictures of this visit; None: only one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class ChangeBlob:
     """A connected changed place: its box, and which of the box's pixels are its own."""
 
     box_px: tuple[int, int, int, int]
     inside: Mask
 
-    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+    def values_inside(self, values: NDArray[Any]) -> NDArray[Any]:
         """The place's own pixels of a map."""
         x, y, w, h = self.box_px
         return values[y : y + h, x : x + w][self.inside]
 
 
-def changed_mask(found: Differences, model: Model, where: Mask) -> Mask:
+def changed_mask(found: Differences, model: ReferenceModel, where: Mask) -> Mask:
     """Pixels that changed by more than is usual at this camera."""
     strength = found.strongest
     strength = np.where(model.sky, found.structure * SKY_DISCOUNT, strength)
-    limit = np.maximum(model.usual + np.float32(ABOVE_USUAL), START)
+    limit = np.maximum(model.baseline_differences + np.float32(ABOVE_BASELINE), START)
     raw = ((strength > limit) & where).astype(np.uint8)
     raw = cv2.morphologyEx(raw, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     joined = cv2.morphologyEx(
@@ -66,7 +66,7 @@ def changed_mask(found: Differences, model: Model, where: Mask) -> Mask:
     return joined > 0
 
 
-def places(changed: Mask) -> list[Place]:
+def find_blobs(changed: Mask) -> list[ChangeBlob]:
     """Connected places that are large enough to look at."""
     if not changed.any():
         return []
@@ -76,13 +76,13 @@ def places(changed: Mask) -> list[Place]:
     for number in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[number])
         if area >= least:
-            found.append(Place((x, y, w, h), labels[y : y + h, x : x + w] == number))
+            found.append(ChangeBlob((x, y, w, h), labels[y : y + h, x : x + w] == number))
     return found
 
 
-def _box(place: Place, size: tuple[int, int]) -> Box:
+def _trimmed_box(blob: ChangeBlob, size: tuple[int, int]) -> Box:
     width, height = size
-    x, y, w, h = place.box_px
+    x, y, w, h = blob.box_px
     trim_x = min(SHRINK_PX, (w - 1) // 3)
     trim_y = min(SHRINK_PX, (h - 1) // 3)
     return (
@@ -115,34 +115,39 @@ def _is_overlay(box: Box) -> bool:
     return h < OVERLAY_HEIGHT and at_edge and w > h
 
 
-def _explain(place: Place, box: Box, by: Evidence) -> Explanation:
-    if (_motion(place, by) or 0.0) >= MOVING_SHARE:
+def _explanation_of(blob: ChangeBlob, box: Box, evidence: RegionEvidence) -> Explanation:
+    if (_blob_motion(blob, evidence) or 0.0) >= MOVING_SHARE:
         return Explanation.MOVING
     if _is_overlay(box):
         return Explanation.OVERLAY
-    if float(place.of(by.model.sky).mean()) > MOSTLY_SKY:
+    if float(blob.values_inside(evidence.model.sky).mean()) > MOSTLY_SKY:
         return Explanation.SKY
-    if by.relit.explains(place.box_px, place.inside):
+    if evidence.light_change.explains(blob.box_px, blob.inside):
         return Explanation.SHADOW
     return Explanation.NOTHING
 
 
-def _motion(place: Place, by: Evidence) -> float | None:
-    return None if by.motion is None else float((place.of(by.motion) > 1.0).mean())
-
-
-def describe(place: Place, by: Evidence) -> Region:
-    """Measure one place and say what it is."""
-    box = _box(place, by.model.picture.size)
-    area = int(place.inside.sum()) / by.found.structure.size
-    structure, colour, light = (
-        float(place.of(m).mean()) for m in (by.found.structure, by.found.colour, by.found.light)
+def _blob_motion(blob: ChangeBlob, evidence: RegionEvidence) -> float | None:
+    return (
+        None
+        if evidence.motion is None
+        else float((blob.values_inside(evidence.motion) > 1.0).mean())
     )
-    why = _explain(place, box, by)
+
+
+def classify_blob(blob: ChangeBlob, evidence: RegionEvidence) -> ChangedRegion:
+    """Measure one place and say what it is."""
+    box = _trimmed_box(blob, evidence.model.picture.size)
+    area = int(blob.inside.sum()) / evidence.found.structure.size
+    structure, colour, light = (
+        float(blob.values_inside(m).mean())
+        for m in (evidence.found.structure, evidence.found.colour, evidence.found.light)
+    )
+    explanation = _explanation_of(blob, box, evidence)
     strength = max(structure, colour, light)
     score = (1 - math.exp(-strength)) * (1 - math.exp(-1.2 * area / AT_ONCE_AREA))
-    return Region(
-        box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=why,
-        motion=_motion(place, by),
+    return ChangedRegion(
+        box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=explanation,
+        motion=_blob_motion(blob, evidence),
         structure=structure, colour=colour, light=light,
     )  # fmt: skip

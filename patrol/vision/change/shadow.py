@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from patrol.vision.reference.differences import Differences
-from patrol.vision.reference.working import Float, Mask, Working, as_float
+from patrol.vision.reference.difference import Differences
+from patrol.vision.reference.small_picture import Float, Mask, SmallPicture, as_float
 
 MEDIAN = 9  # px; smaller follows the ground's own pattern, and explains things away
 DETAIL = (7, 7)
@@ -33,11 +33,11 @@ BLIND = 248.0  # from this level on a channel says nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Relit:
+class LightChange:
     """The light of one comparison, place by place."""
 
     found: Differences
-    lamp_lit: bool = False  # infrared: the lamp moves with the camera, so nothing casts a shadow
+    is_infrared: bool = False  # infrared: the lamp moves with the camera, so nothing casts a shadow
 
     def explains(self, box_px: tuple[int, int, int, int], inside: Mask) -> bool:
         """Whether light alone makes this place.
@@ -46,15 +46,15 @@ class Relit:
         Where little is left, exposure and tint must fit a shadow as well; on plain ground they and
         the evenness of the light are all there is.
         """
-        place = _Place.cut(self.found, box_px, inside)
-        left, expected, seen = place.energies()
-        patterns = 2 * min(expected, seen) if self.lamp_lit else expected + seen
+        patch = _LightPatch.cut(self.found, box_px, inside)
+        left, expected, seen = patch.energies()
+        patterns = 2 * min(expected, seen) if self.is_infrared else expected + seen
         if patterns >= PATTERNED * NOISE and left < SAME_PATTERN * patterns:
             return True
-        if self.lamp_lit:
+        if self.is_infrared:
             return False
-        lit = place.one_way()
-        if lit is None or not place.one_tint():
+        lit = patch.one_directional()
+        if lit is None or not patch.has_one_tint():
             return False
         if patterns < 3 * NOISE:
             return float(lit.std()) < EVEN
@@ -62,11 +62,11 @@ class Relit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Place:
+class _LightPatch:
     """A place with a margin around it, so that windows and medians see over its edge."""
 
-    seen: Working
-    expected: Working
+    seen: SmallPicture
+    expected: SmallPicture
     colour: Float
     inside: Mask
     log_seen: Float
@@ -74,15 +74,17 @@ class _Place:
     light: Float  # logarithm of how much brighter, patterns dropped
 
     @classmethod
-    def cut(cls, found: Differences, box_px: tuple[int, int, int, int], inside: Mask) -> "_Place":
+    def cut(
+        cls, found: Differences, box_px: tuple[int, int, int, int], inside: Mask
+    ) -> "_LightPatch":
         """Only this part of the comparison is worked on."""
         x, y, w, h = box_px
         height, width = found.structure.shape
         left, top = min(x, MARGIN), min(y, MARGIN)
         right, bottom = min(width - x - w, MARGIN), min(height - y - h, MARGIN)
         window = (slice(y - top, y + h + bottom), slice(x - left, x + w + right))
-        seen = Working(np.ascontiguousarray(found.picture.bgr[window]))
-        expected = Working(np.ascontiguousarray(found.predicted.bgr[window]))
+        seen = SmallPicture(np.ascontiguousarray(found.picture.bgr[window]))
+        expected = SmallPicture(np.ascontiguousarray(found.predicted.bgr[window]))
         log_seen = np.log(seen.grey + np.float32(LOG_FLOOR))
         log_expected = np.log(expected.grey + np.float32(LOG_FLOOR))
         stepped = np.clip((log_seen - log_expected) * STEPS + 128, 0, 255).astype(np.uint8)
@@ -104,7 +106,7 @@ class _Place:
         left, expected, seen = (float(_detail(m)[self.inside].mean()) for m in maps)
         return left, expected, seen
 
-    def one_way(self) -> Float | None:
+    def one_directional(self) -> Float | None:
         """The light where it differs, if it is all darker or all brighter, and not too deep."""
         light = self.light[self.inside]
         lit = light[np.abs(light) > CLEAR]
@@ -113,7 +115,7 @@ class _Place:
         darker = float((lit < 0).mean())
         return as_float(lit) if max(darker, 1 - darker) >= ONE_WAY else None
 
-    def one_tint(self) -> bool:
+    def has_one_tint(self) -> bool:
         """Whether the place's colours all moved the same, short way."""
         seen, expected = self.seen.smooth[self.inside], self.expected.smooth[self.inside]
         fair = (seen.max(axis=1) < BLIND) & (expected.max(axis=1) < BLIND)

@@ -1,6 +1,6 @@
 """Suspected open flame and smoke, as a proposal for a person: never an alarm."""
 
-from patrol.vision.fire.model import GAUGE, THRESHOLD, FireKind, FireOptions, FireRegion
-from patrol.vision.fire.propose import propose
+from patrol.vision.fire.detect import detect_fire
+from patrol.vision.fire.types import FIRE_GAUGE, FIRE_THRESHOLD, FireKind, FireOptions, FireRegion
 
-__all__ = ["GAUGE", "THRESHOLD", "FireKind", "FireOptions", "FireRegion", "propose"]
+__all__ = ["FIRE_GAUGE", "FIRE_THRESHOLD", "FireKind", "FireOptions", "FireRegion", "detect_fire"]

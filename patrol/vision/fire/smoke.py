@@ -11,19 +11,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.domain.zone import Polygon
-from patrol.vision.fire.model import FireKind, FireOptions, FireRegion
-from patrol.vision.reference.align import align, onto_reference
-from patrol.vision.reference.memory import Model, SceneMemory, SceneState
-from patrol.vision.reference.tone import fit_tone
-from patrol.vision.reference.working import (
+from patrol.domain.camera import Polygon
+from patrol.vision.fire.types import FireKind, FireOptions, FireRegion
+from patrol.vision.reference.difference import fit_exposure
+from patrol.vision.reference.registration import align, onto_reference
+from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory, SceneState
+from patrol.vision.reference.small_picture import (
     Float,
     Mask,
-    Working,
+    SmallPicture,
     as_float,
     as_u8,
+    small_picture,
     visible_mask,
-    working,
 )
 
 WINDOW = (11, 11)
@@ -32,10 +32,10 @@ VEILED = 0.52  # share of the reference's contrast, in relation to its light, th
 GREY = 0.16  # saturation
 TINTED = 6.0  # grey levels by which smoke brightens or darkens what it hides
 DRIFT = (1.2, 22.0)  # grey levels between the pictures: it moves, but it is no passer-by
-MOST = 0.45  # of the picture; beyond, it is weather
+MAX_SMOKE_SHARE = 0.45  # of the picture; beyond, it is weather
 
 
-def smoke(
+def find_smoke(
     pictures: Sequence[NDArray[np.generic]], memory: SceneMemory | None, visible: Polygon | None,
     options: FireOptions,
 ) -> list[FireRegion]:  # fmt: skip
@@ -52,19 +52,21 @@ def smoke(
     )
     mask = cv2.morphologyEx(both.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     mask = as_u8(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((11, 11), np.uint8)))
-    if float(mask.mean()) > MOST:
+    if float(mask.mean()) > MAX_SMOKE_SHARE:
         return []
     drift = as_float(cv2.blur(np.abs(aligned[0].grey - aligned[-1].grey), (5, 5)))
     return _regions(as_u8(mask), drift, veils, options)
 
 
-def _aligned(pictures: Sequence[NDArray[np.generic]], model: Model) -> list[Working] | None:
+def _aligned(
+    pictures: Sequence[NDArray[np.generic]], model: ReferenceModel
+) -> list[SmallPicture] | None:
     together = []
-    for picture in (working(pictures[0]), working(pictures[-1])):
+    for picture in (small_picture(pictures[0]), small_picture(pictures[-1])):
         if picture.size != model.picture.size:
             return None
         found = align(model.picture, picture, model.points)
-        if not found.sure or abs(found.zoom - 1) > 0.05:  # noqa: PLR2004  another view
+        if not found.is_reliable or abs(found.zoom - 1) > 0.05:  # noqa: PLR2004  another view
             return None
         together.append(onto_reference(picture, found)[0])
     return together
@@ -75,20 +77,20 @@ def _contrast(grey: Float) -> Float:
     return np.maximum(as_float(cv2.blur(grey * grey, WINDOW)) - mean * mean, 0.0)
 
 
-def _veil(picture: Working, model: Model, where: Mask | None) -> Mask:
-    tone = fit_tone(model.picture.bgr, picture.bgr, where, grey=False)
-    expected = Working(tone.apply(model.picture.bgr))
+def _veil(picture: SmallPicture, model: ReferenceModel, where: Mask | None) -> Mask:
+    tone = fit_exposure(model.picture.bgr, picture.bgr, where, grey=False)
+    expected = SmallPicture(tone.apply(model.picture.bgr))
     before, now = _contrast(expected.grey), _contrast(picture.grey)
     smooth = as_float(cv2.blur(picture.bgr, (7, 7)))
     top, low = smooth.max(axis=2), smooth.min(axis=2)
     grey = (top - low) / (top + 20.0) < GREY
-    light, usual_light = cv2.blur(picture.grey, (7, 7)), cv2.blur(expected.grey, (7, 7))
-    tinted = np.abs(as_float(light) - as_float(usual_light)) > TINTED
+    light, expected_light = cv2.blur(picture.grey, (7, 7)), cv2.blur(expected.grey, (7, 7))
+    tinted = np.abs(as_float(light) - as_float(expected_light)) > TINTED
     # A shadow weakens the pattern exactly as much as the light; smoke weakens it more.
-    shade = np.clip(as_float(light) / np.maximum(as_float(usual_light), 1.0), 0.2, 1.0)
-    usual = model.usual < 1.0
+    shade = np.clip(as_float(light) / np.maximum(as_float(expected_light), 1.0), 0.2, 1.0)
+    steady = model.baseline_differences < 1.0
     left = (VEILED * shade) ** 2 * before
-    veiled = (before > PATTERNED) & (now < left) & grey & tinted & usual
+    veiled = (before > PATTERNED) & (now < left) & grey & tinted & steady
     return np.asarray(veiled if where is None else veiled & where, np.bool_)
 
 

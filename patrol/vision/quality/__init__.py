@@ -6,18 +6,18 @@ Usage:
     history = history.learn(report)
 """
 
-from patrol.vision.quality.history import QualityHistory
-from patrol.vision.quality.limits import QualityLimits
-from patrol.vision.quality.report import Fault, QualityReport, Reading, StreamTimings
-from patrol.vision.quality.verdict import detect_light, judge
+from patrol.vision.quality.baseline import QualityHistory
+from patrol.vision.quality.diagnose import detect_light, diagnose
+from patrol.vision.quality.report import GaugeReading, PictureFault, QualityReport, StreamTimings
+from patrol.vision.quality.thresholds import QualityThresholds
 
 __all__ = [
-    "Fault",
+    "GaugeReading",
+    "PictureFault",
     "QualityHistory",
-    "QualityLimits",
     "QualityReport",
-    "Reading",
+    "QualityThresholds",
     "StreamTimings",
     "detect_light",
-    "judge",
+    "diagnose",
 ]

@@ -8,10 +8,10 @@ from enum import StrEnum, auto
 from typing import Protocol
 
 from patrol.domain.observation import Light
-from patrol.vision.quality.measures import Measures
+from patrol.vision.quality.features import PictureFeatures
 
 
-class Fault(StrEnum):
+class PictureFault(StrEnum):
     """The picture faults (VQD) that a picture or its stream can show, by name."""
 
     BLACK_SCREEN = auto()
@@ -44,10 +44,10 @@ class StreamTimings(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class GaugeReading:
     """One number of one gauge against its threshold."""
 
-    kind: Fault
+    kind: PictureFault
     value: float
     threshold: float
     over: bool
@@ -64,11 +64,13 @@ class Reading:
 class QualityReport:
     """The verdict on one visit's pictures."""
 
-    readings: tuple[Reading, ...]  # every gauge of every kind, over its threshold or not
+    readings: tuple[GaugeReading, ...]  # every gauge of every kind, over its threshold or not
     faults: tuple[str, ...]  # what is wrong, causes only: a black picture is not also blurred
     usable: tuple[bool, ...]  # per picture: can anything be judged from it
     light: Light
-    measures: tuple[Measures, ...]  # per picture that could be measured; what histories learn
+    measures: tuple[
+        PictureFeatures, ...
+    ]  # per picture that could be measured; what histories learn
     local: time | None = None  # of the site, when the pictures were taken
 
     @property
@@ -81,14 +83,20 @@ class QualityReport:
         """Kind → value, for the visit's row."""
         return {reading.kind.value: round(reading.value, 4) for reading in self.readings}
 
-    def reading(self, kind: str) -> Reading | None:
+    def reading(self, kind: str) -> GaugeReading | None:
         """The reading of a kind, or None where it could not be taken."""
         return next((reading for reading in self.readings if reading.kind == kind), None)
 
 
-def take(
-    kind: Fault, value: float, threshold: float, gauge: str, *, over: bool, below: bool = False
-) -> Reading:
+def make_reading(
+    kind: PictureFault,
+    value: float,
+    threshold: float,
+    gauge: str,
+    *,
+    over: bool,
+    below: bool = False,
+) -> GaugeReading:
     """A reading whose score agrees with `over`: from 0.5 it is a fault.
 
     The score grows with the distance from the threshold, reaching 1 at twice it (`below`: at none
@@ -99,6 +107,6 @@ def take(
     distance = 1.0 - ratio if below else ratio - 1.0
     score = min(1.0, max(0.0, 0.5 + 0.5 * distance))
     score = max(0.5, score) if over else min(0.49, score)
-    return Reading(
+    return GaugeReading(
         kind=kind, value=number, threshold=threshold, over=over, score=score, gauge=gauge
     )

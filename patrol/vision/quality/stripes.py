@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.view import BANDS, F32, U8, PictureView
+from patrol.vision.quality.image_views import BANDS, F32, U8, PictureView
 
 FINE_LENGTH: Final = 1200  # up to here single lines count: an interlaced field can be lost
 SEGMENTS: Final = 8

@@ -10,8 +10,8 @@ The models say where a face or a plate *is*, and only so that it can be hidden. 
 a plate, compares two faces or keeps what was found.
 """
 
-from patrol.vision.redaction.look import Finders
-from patrol.vision.redaction.mark import Mark
-from patrol.vision.redaction.redact import How, Redacted, redact
+from patrol.vision.redaction.find_private import PrivacyDetectors
+from patrol.vision.redaction.redact import Redacted, RedactionMode, redact
+from patrol.vision.redaction.watermark import Watermark
 
-__all__ = ["Finders", "How", "Mark", "Redacted", "redact"]
+__all__ = ["PrivacyDetectors", "Redacted", "RedactionMode", "Watermark", "redact"]

@@ -1,31 +1,31 @@
 """References: per camera and light, what the scene looks like when nothing is wrong."""
 
 from patrol.vision.reference.learning import (
-    DEFAULT,
+    DEFAULT_LEARNING_POLICY,
     LearningPolicy,
-    accept_as_new_normal,
-    learn,
-    suspend,
+    accept_as_reference,
+    learn_sample,
+    suspend_reference,
     wants_sample,
 )
-from patrol.vision.reference.memory import (
+from patrol.vision.reference.scene_memory import (
     MemoryUnreadable,
-    Model,
+    ReferenceModel,
+    RegionTrack,
     SceneMemory,
     SceneState,
-    Track,
 )
 
 __all__ = [
-    "DEFAULT",
+    "DEFAULT_LEARNING_POLICY",
     "LearningPolicy",
     "MemoryUnreadable",
-    "Model",
+    "ReferenceModel",
+    "RegionTrack",
     "SceneMemory",
     "SceneState",
-    "Track",
-    "accept_as_new_normal",
-    "learn",
-    "suspend",
+    "accept_as_reference",
+    "learn_sample",
+    "suspend_reference",
     "wants_sample",
 ]

@@ -13,33 +13,32 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from patrol.domain.camera import Polygon, area_hash
 from patrol.domain.observation import Light
-from patrol.domain.zone import Polygon, area_mark
-from patrol.vision.reference.align import align, corner_points, onto_reference
-from patrol.vision.reference.differences import differences
-from patrol.vision.reference.memory import (
+from patrol.vision.reference.difference import compute_differences, fit_exposure
+from patrol.vision.reference.registration import align, corner_points, onto_reference
+from patrol.vision.reference.scene_memory import (
     REFERENCE_QUALITY,
     SAMPLE_QUALITY,
-    Model,
+    ReferenceModel,
     SceneMemory,
     SceneState,
     decode,
     encode,
 )
-from patrol.vision.reference.tone import fit_tone
-from patrol.vision.reference.working import (
+from patrol.vision.reference.small_picture import (
     Float,
     Mask,
-    Working,
+    SmallPicture,
     as_float,
+    small_picture,
     visible_mask,
-    working,
 )
 from streams.model import BgrImage
 
-USUAL_PERCENTILE = 75.0
-USUAL_REACH_PX = 5  # a leaf may be elsewhere next time
-USUAL_CLOCK = 0.35  # usual differences of a reference made of a single picture
+BASELINE_PERCENTILE = 75.0
+BASELINE_DILATION_PX = 5  # a leaf may be elsewhere next time
+SINGLE_SAMPLE_BASELINE = 0.35  # usual differences of a reference made of a single picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +51,21 @@ class LearningPolicy:
     refresh_every: timedelta = timedelta(days=3)  # a ready reference takes a new sample so often
 
 
-DEFAULT = LearningPolicy()
+DEFAULT_LEARNING_POLICY = LearningPolicy()
 
 
-def learn(
+def learn_sample(
     memory: SceneMemory | None,
     picture: NDArray[np.generic],
     at: datetime,
     *,
     visible: Polygon | None = None,
     light: Light = Light.DAY,
-    policy: LearningPolicy = DEFAULT,
+    policy: LearningPolicy = DEFAULT_LEARNING_POLICY,
 ) -> SceneMemory:
     """The memory with one more accepted sample. A suspended one stays as it is."""
-    sample = working(picture)
-    new = SceneMemory(light=light, size=sample.size, area=area_mark(visible))
+    sample = small_picture(picture)
+    new = SceneMemory(light=light, size=sample.size, area=area_hash(visible))
     if memory is None or memory.size != sample.size or memory.light is not light:
         memory = new
     if memory.state is SceneState.SUSPENDED:
@@ -76,84 +75,90 @@ def learn(
     if memory.state is SceneState.LEARNING and memory.area not in {"", new.area}:
         memory = new  # half of its samples would be black where the others are not
     samples = (*memory.samples, encode(sample.bgr, SAMPLE_QUALITY))[-policy.keep_samples :]
-    taught = replace(
-        memory, samples=samples, accepted=memory.accepted + 1, taught_at=at, area=new.area
+    updated = replace(
+        memory, samples=samples, accepted=memory.accepted + 1, sampled_at=at, area=new.area
     )
-    if taught.accepted < policy.min_samples:
-        return taught
+    if updated.accepted < policy.min_samples:
+        return updated
     model = make_model(samples, light, visible, base=memory.model)
     return replace(
-        taught, model=model, state=SceneState.READY, learned_at=at, expires_at=at + policy.lives
+        updated, model=model, state=SceneState.READY, learned_at=at, expires_at=at + policy.lives
     )
 
 
 def wants_sample(
-    memory: SceneMemory | None, at: datetime, policy: LearningPolicy = DEFAULT
+    memory: SceneMemory | None, at: datetime, policy: LearningPolicy = DEFAULT_LEARNING_POLICY
 ) -> bool:
     """Whether an ordinary good picture should be learned from now."""
     if memory is None or memory.accepted < policy.keep_samples:
         return True
-    if memory.state is SceneState.SUSPENDED or memory.taught_at is None:
+    if memory.state is SceneState.SUSPENDED or memory.sampled_at is None:
         return False
-    return at - memory.taught_at >= policy.refresh_every
+    return at - memory.sampled_at >= policy.refresh_every
 
 
-def accept_as_new_normal(
+def accept_as_reference(
     picture: NDArray[np.generic],
     at: datetime,
     *,
     visible: Polygon | None = None,
     light: Light = Light.DAY,
-    policy: LearningPolicy = DEFAULT,
+    policy: LearningPolicy = DEFAULT_LEARNING_POLICY,
 ) -> SceneMemory:
     """A person said: so it looks from now on. Ready at once; later samples refine it."""
-    sample = working(picture)
+    sample = small_picture(picture)
     samples = (encode(sample.bgr, SAMPLE_QUALITY),)
     return SceneMemory(
         light=light, size=sample.size, state=SceneState.READY, samples=samples,
-        accepted=1, learned_at=at, taught_at=at, expires_at=at + policy.lives,
-        model=make_model(samples, light, visible, base=None), area=area_mark(visible),
+        accepted=1, learned_at=at, sampled_at=at, expires_at=at + policy.lives,
+        model=make_model(samples, light, visible, base=None), area=area_hash(visible),
     )  # fmt: skip
 
 
-def suspend(memory: SceneMemory, why: str) -> SceneMemory:
+def suspend_reference(memory: SceneMemory, why: str) -> SceneMemory:
     """The camera moved: no scene findings until a person re-approves."""
     return replace(memory, state=SceneState.SUSPENDED, why=why, tracks=())
 
 
 def make_model(
-    samples: tuple[bytes, ...], light: Light, visible: Polygon | None, *, base: Model | None
-) -> Model:
+    samples: tuple[bytes, ...],
+    light: Light,
+    visible: Polygon | None,
+    *,
+    base: ReferenceModel | None,
+) -> ReferenceModel:
     """The reference of these samples, in the raster of `base` where there is one."""
     pictures = [decode(jpeg) for jpeg in samples]
     where = visible_mask(pictures[0].size, visible)
     colourless = light is Light.INFRARED
     aligned = _aligned(pictures, where, base)
     anchor = aligned[len(aligned) // 2]
-    even = [fit_tone(p.bgr, anchor.bgr, where, grey=colourless).apply(p.bgr) for p in aligned]
+    even = [fit_exposure(p.bgr, anchor.bgr, where, grey=colourless).apply(p.bgr) for p in aligned]
     jpeg = encode(_median(even), REFERENCE_QUALITY)
     middle = decode(jpeg)
-    return Model(
+    return ReferenceModel(
         jpeg=jpeg,
         picture=middle,
-        usual=_usual(aligned, middle, where, colourless=colourless),
+        baseline_differences=_baseline_differences(aligned, middle, where, colourless=colourless),
         sky=_sky(middle, colourless=colourless),
         points=corner_points(middle, where),
     )
 
 
-def _aligned(pictures: list[Working], where: Mask | None, base: Model | None) -> list[Working]:
+def _aligned(
+    pictures: list[SmallPicture], where: Mask | None, base: ReferenceModel | None
+) -> list[SmallPicture]:
     """All samples in one raster; those that show another view are left out."""
-    ground = base.picture if base is not None else pictures[-1]
-    points = base.points if base is not None else corner_points(ground, where)
-    together: list[Working] = []
+    base_picture = base.picture if base is not None else pictures[-1]
+    points = base.points if base is not None else corner_points(base_picture, where)
+    together: list[SmallPicture] = []
     for picture in pictures:
-        found = align(ground, picture, points)
-        if found.sure:
+        found = align(base_picture, picture, points)
+        if found.is_reliable:
             together.append(onto_reference(picture, found)[0])
         elif found.refound >= 1.0:  # nothing to align by: taken as it is
             together.append(picture)
-    return together or [ground]
+    return together or [base_picture]
 
 
 def _median(pictures: list[BgrImage]) -> BgrImage:
@@ -161,21 +166,21 @@ def _median(pictures: list[BgrImage]) -> BgrImage:
     return np.ascontiguousarray(stack[len(pictures) // 2])
 
 
-def _usual(
-    pictures: list[Working], middle: Working, where: Mask | None, *, colourless: bool
+def _baseline_differences(
+    pictures: list[SmallPicture], middle: SmallPicture, where: Mask | None, *, colourless: bool
 ) -> Float:
     if len(pictures) == 1:
-        return np.full(middle.grey.shape, USUAL_CLOCK, np.float32)
+        return np.full(middle.grey.shape, SINGLE_SAMPLE_BASELINE, np.float32)
     maps = np.stack(
-        [differences(p, middle, where, colourless=colourless).strongest for p in pictures]
+        [compute_differences(p, middle, where, colourless=colourless).strongest for p in pictures]
     )
-    rank = round((len(pictures) - 1) * USUAL_PERCENTILE / 100.0)
-    usual = np.partition(maps, rank, axis=0)[rank]
-    reach = np.ones((USUAL_REACH_PX, USUAL_REACH_PX), np.uint8)
-    return as_float(cv2.blur(cv2.dilate(usual, reach), (3, 3)))
+    rank = round((len(pictures) - 1) * BASELINE_PERCENTILE / 100.0)
+    baseline = np.partition(maps, rank, axis=0)[rank]
+    kernel = np.ones((BASELINE_DILATION_PX, BASELINE_DILATION_PX), np.uint8)
+    return as_float(cv2.blur(cv2.dilate(baseline, kernel), (3, 3)))
 
 
-def _sky(middle: Working, *, colourless: bool) -> Mask:
+def _sky(middle: SmallPicture, *, colourless: bool) -> Mask:
     """Bright, smooth and connected with the upper edge: clouds come and go there."""
     grey = middle.grey
     mean = cv2.blur(grey, (9, 9))

@@ -7,20 +7,26 @@ from typing import Any
 import pytest
 
 from streams.errors import RefusedUs, StreamError, Unreadable, WentSilent
-from streams.rtsp.digest import Authenticator
-from streams.rtsp.events import ClockSeen, KeyFrameCame, NotForUs, Redirected
-from streams.rtsp.session import Session, Stage
+from streams.rtsp.digest_auth import DigestAuthenticator
+from streams.rtsp.session import (
+    KeyFrameReceived,
+    Redirected,
+    RtspSession,
+    SenderClockReported,
+    SessionStage,
+    UnsupportedStream,
+)
 
 URI = "rtsp://192.0.2.7/live?channel=1"
 
 
-def new_session(user: str = "", password: str = "", uri: str = URI) -> Session:
-    session = Session(uri, Authenticator(user, password), 1 << 20)
-    session.begin()
+def new_session(user: str = "", password: str = "", uri: str = URI) -> RtspSession:
+    session = RtspSession(uri, DigestAuthenticator(user, password), 1 << 20)
+    session.start()
     return session
 
 
-def asked(session: Session) -> tuple[str, str, dict[str, str]]:
+def asked(session: RtspSession) -> tuple[str, str, dict[str, str]]:
     """The request that waits to be sent: method, URI, headers."""
     text = bytes(session.outgoing).decode()
     session.outgoing.clear()
@@ -29,7 +35,7 @@ def asked(session: Session) -> tuple[str, str, dict[str, str]]:
     return method, uri, {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines)}
 
 
-def say(session: Session, status: str = "200 OK", body: str = "", **headers: str) -> None:
+def response(session: RtspSession, status: str = "200 OK", body: str = "", **headers: str) -> None:
     """Answer the newest request."""
     lines = [f"RTSP/1.0 {status}", f"CSeq: {session._cseq}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -37,18 +43,18 @@ def say(session: Session, status: str = "200 OK", body: str = "", **headers: str
     give(session, ("\r\n".join(lines) + "\r\n\r\n" + body).encode())
 
 
-def give(session: Session, data: bytes) -> None:
+def give(session: RtspSession, data: bytes) -> None:
     assert session.feed(data, len(data)) == len(data)
 
 
-def play(session: Session, sdp: str, transport: str = "RTP/AVP/TCP;interleaved=0-1") -> None:
+def play(session: RtspSession, sdp: str, transport: str = "RTP/AVP/TCP;interleaved=0-1") -> None:
     session.outgoing.clear()
-    say(session, body=sdp)
+    response(session, body=sdp)
     session.outgoing.clear()
-    say(session, Transport=transport, Session="s1;timeout=30")
+    response(session, Transport=transport, Session="s1;timeout=30")
     session.outgoing.clear()
-    say(session)
-    assert session.stage is Stage.PLAYING
+    response(session)
+    assert session.stage is SessionStage.PLAYING
 
 
 @pytest.mark.parametrize(
@@ -76,9 +82,9 @@ def test_control_urls(
 ) -> None:
     session = new_session()
     assert asked(session)[:2] == ("DESCRIBE", URI)
-    say(session, body=sdp(h264, control=control), **({"Content_Base": base} if base else {}))
+    response(session, body=sdp(h264, control=control), **({"Content_Base": base} if base else {}))
     assert asked(session)[:2] == ("SETUP", track)
-    say(session, Session="s")
+    response(session, Session="s")
     method, uri, headers = asked(session)
     assert (method, headers["session"]) == ("PLAY", "s")
     assert whole is None or uri == whole
@@ -89,14 +95,14 @@ def test_a_server_that_does_not_know_the_usual_url_is_asked_for_the_strict_one(
 ) -> None:
     session = new_session(uri="rtsp://h/a/b?x=1")
     session.outgoing.clear()
-    say(session, body=sdp(h264, control="t"))
+    response(session, body=sdp(h264, control="t"))
     tried = [asked(session)[1]]
     for status in ("404 Not Found", "454 Session Not Found"):
-        say(session, status)
+        response(session, status)
         tried.append(asked(session)[1])
     assert tried == ["rtsp://h/a/b?x=1/t", "rtsp://h/a/t", "rtsp://h/a/b/t?x=1"]
     with pytest.raises(RefusedUs, match="404"):
-        say(session, "404 Not Found")
+        response(session, "404 Not Found")
 
 
 def test_an_inner_address_in_the_description_falls_back_to_the_host_we_know(
@@ -104,9 +110,9 @@ def test_an_inner_address_in_the_description_falls_back_to_the_host_we_know(
 ) -> None:
     session = new_session(uri="rtsp://h:8554/a")
     session.outgoing.clear()
-    say(session, body=sdp(h264, control="rtsp://0.0.0.0/a/t?k=v"))
+    response(session, body=sdp(h264, control="rtsp://0.0.0.0/a/t?k=v"))
     assert asked(session)[1] == "rtsp://0.0.0.0/a/t?k=v"
-    say(session, "404 Not Found")
+    response(session, "404 Not Found")
     assert asked(session)[1] == "rtsp://h:8554/a/t?k=v"
 
 
@@ -115,13 +121,13 @@ def test_play_falls_back_to_the_track_where_the_aggregate_is_refused(
 ) -> None:
     session = new_session(uri="rtsp://h/a")
     session.outgoing.clear()
-    say(session, body=sdp(h264, control="t"))
+    response(session, body=sdp(h264, control="t"))
     session.outgoing.clear()
-    say(session, Session="s")
+    response(session, Session="s")
     assert asked(session)[:2] == ("PLAY", "rtsp://h/a")
-    say(session, "459 Aggregate Operation Not Allowed")
+    response(session, "459 Aggregate Operation Not Allowed")
     assert asked(session)[:2] == ("PLAY", "rtsp://h/a/t")
-    say(session)
+    response(session)
     session.leave()
     assert asked(session)[:2] == ("TEARDOWN", "rtsp://h/a/t")
 
@@ -131,9 +137,9 @@ def test_only_the_video_track_is_set_up(h264: Any, sdp: Callable[..., str]) -> N
     session.outgoing.clear()
     text = sdp(h264)
     head, video, audio = re.split(r"(?=m=)", text)
-    say(session, body=head + audio + video)
+    response(session, body=head + audio + video)
     assert "trackID=1" in asked(session)[1]
-    say(session, Session="s")
+    response(session, Session="s")
     assert asked(session)[0] == "PLAY"
 
 
@@ -150,61 +156,65 @@ def test_channels_are_those_that_the_server_says(
     report += bytes.fromhex("80000000 00000000 00000000 00000000")
     give(session, out.framed(packets, channel=6) + out.framed([report], channel=9))
     frame, clock = session.events
-    assert isinstance(frame, KeyFrameCame)
+    assert isinstance(frame, KeyFrameReceived)
     assert frame.unit.data.endswith(h264.key[-1])
-    assert clock == ClockSeen(1000.5)
+    assert clock == SenderClockReported(1000.5)
 
 
 def test_a_401_is_answered_once_and_a_stale_nonce_once_more() -> None:
     session = new_session("u", "p")
     assert "authorization" not in asked(session)[2]
-    say(session, "401 Unauthorized", WWW_Authenticate='Digest realm="r", nonce="1", qop="auth"')
+    response(
+        session, "401 Unauthorized", WWW_Authenticate='Digest realm="r", nonce="1", qop="auth"'
+    )
     first = asked(session)[2]["authorization"]
     assert 'nonce="1"' in first
     assert "nc=00000001" in first
     stale = 'Digest realm="r", nonce="2", qop="auth", stale=true'
-    say(session, "401 Unauthorized", WWW_Authenticate=stale)
+    response(session, "401 Unauthorized", WWW_Authenticate=stale)
     assert 'nonce="2"' in asked(session)[2]["authorization"]
     with pytest.raises(RefusedUs, match="not accepted"):
-        say(session, "401 Unauthorized", WWW_Authenticate=stale.replace(", stale=true", ""))
+        response(session, "401 Unauthorized", WWW_Authenticate=stale.replace(", stale=true", ""))
 
 
 def test_a_401_without_a_password_says_what_is_wanted() -> None:
     session = new_session()
     with pytest.raises(RefusedUs, match="wanted"):
-        say(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
+        response(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "453 Not Enough Bandwidth"])
 def test_a_no_is_a_no(status: str) -> None:
     session = new_session()
     with pytest.raises(RefusedUs, match=status[:3]):
-        say(session, status)
+        response(session, status)
 
 
 def test_ways_that_are_not_ours(h264: Any, sdp: Callable[..., str]) -> None:
-    def until_setup() -> Session:
+    def until_setup() -> RtspSession:
         session = new_session()
-        say(session, body=sdp(h264))
+        response(session, body=sdp(h264))
         return session
 
     session = new_session()
-    say(session, body=sdp(h264).replace("H264/", "VP8/"))
-    assert session.events == [NotForUs("VP8 over RTP", over_udp=False)]
+    response(session, body=sdp(h264).replace("H264/", "VP8/"))
+    assert session.events == [UnsupportedStream("VP8 over RTP", over_udp=False)]
     session = until_setup()
-    say(session, "461 Unsupported Transport")
-    assert [type(e) for e in session.events] == [NotForUs]
+    response(session, "461 Unsupported Transport")
+    assert [type(e) for e in session.events] == [UnsupportedStream]
     session = until_setup()
-    say(session, Session="s", Transport="RTP/AVP;unicast;client_port=5000-5001")
+    response(session, Session="s", Transport="RTP/AVP;unicast;client_port=5000-5001")
     session.outgoing.clear()
-    assert session.events[0] == NotForUs("RTP over UDP granted where TCP was asked", over_udp=True)
+    assert session.events[0] == UnsupportedStream(
+        "RTP over UDP granted where TCP was asked", over_udp=True
+    )
     session.leave()
     assert asked(session)[0] == "TEARDOWN"
 
 
 def test_redirects_by_answer_and_by_request(h264: Any, sdp: Callable[..., str]) -> None:
     session = new_session()
-    say(session, "302 Found", Location="rtsp://elsewhere/x")
+    response(session, "302 Found", Location="rtsp://elsewhere/x")
     assert session.events == [Redirected("rtsp://elsewhere/x")]
     session = new_session()
     play(session, sdp(h264))
@@ -230,15 +240,15 @@ def test_keep_alive_learns_what_the_server_knows(h264: Any, sdp: Callable[..., s
     assert session.timeout_s == 30
     session.keep_alive()
     assert asked(session)[0] == "OPTIONS"
-    say(session, Public="OPTIONS, PLAY, GET_PARAMETER")
+    response(session, Public="OPTIONS, PLAY, GET_PARAMETER")
     session.keep_alive()
     method, _, headers = asked(session)
     assert (method, headers["session"]) == ("GET_PARAMETER", "s1")
-    say(session, "501 Not Implemented")
+    response(session, "501 Not Implemented")
     session.keep_alive()
     assert asked(session)[0] == "OPTIONS"
     with pytest.raises(WentSilent, match="454"):
-        say(session, "454 Session Not Found")
+        response(session, "454 Session Not Found")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +265,7 @@ def test_a_no_is_a_no_and_a_busy_server_is_asked_again(
 ) -> None:
     session = new_session()
     with pytest.raises(kind, match=status[:3]):
-        say(session, status)
+        response(session, status)
 
 
 def test_headers_of_careless_servers(h264: Any, sdp: Callable[..., str]) -> None:
@@ -264,16 +274,16 @@ def test_headers_of_careless_servers(h264: Any, sdp: Callable[..., str]) -> None
     body = sdp(h264)
     text = f"\r\n\r\nRTSP/1.0 200\nContent-BASE : rtsp://h/\n x/\ncontent-length:{len(body)}\n\n"
     give(session, (text + body).encode())
-    assert session.stage is Stage.SETTING_UP
+    assert session.stage is SessionStage.SETTING_UP
 
 
 def test_late_answers_and_100_continue_change_nothing(h264: Any, sdp: Callable[..., str]) -> None:
     session = new_session("u", "p")
-    say(session, "100 Continue")
-    say(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
+    response(session, "100 Continue")
+    response(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
     give(session, b"RTSP/1.0 404 Not Found\r\nCSeq: 1\r\n\r\n")  # answered before
-    say(session, body=sdp(h264))
-    assert session.stage is Stage.SETTING_UP
+    response(session, body=sdp(h264))
+    assert session.stage is SessionStage.SETTING_UP
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.errors import StreamError
-from streams.rtsp.digest import Authenticator
-from streams.rtsp.events import Event, KeyFrameCame
-from streams.rtsp.session import Session, Stage
+from streams.rtsp.digest_auth import DigestAuthenticator
+from streams.rtsp.session import KeyFrameReceived, RtspSession, SessionEvent, SessionStage
 
 
-def new_session() -> Session:
-    session = Session("rtsp://192.0.2.7/live", Authenticator("", ""), 1 << 20)
-    session.begin()
+def new_session() -> RtspSession:
+    session = RtspSession("rtsp://192.0.2.7/live", DigestAuthenticator("", ""), 1 << 20)
+    session.start()
     return session
 
 
@@ -35,9 +34,9 @@ def conversation(h264: Any, sdp: Callable[..., str], sender: Any) -> bytes:
     return b"".join(pieces)
 
 
-def replay(data: bytes, cuts: list[int]) -> tuple[list[Event], bytes]:
+def replay(data: bytes, cuts: list[int]) -> tuple[list[SessionEvent], bytes]:
     """Feed in pieces cut at `cuts`; events, and everything we said."""
-    session, said, events = new_session(), bytearray(), list[Event]()
+    session, received, events = new_session(), bytearray(), list[SessionEvent]()
     tail = b""
     bounds = [0, *sorted({c % (len(data) + 1) for c in cuts}), len(data)]
     for start, stop in itertools.pairwise(bounds):
@@ -46,9 +45,9 @@ def replay(data: bytes, cuts: list[int]) -> tuple[list[Event], bytes]:
         tail = bytes(piece[used:])
         events += session.events
         session.events.clear()
-        said += session.outgoing
+        received += session.outgoing
         session.outgoing.clear()
-    return events, bytes(said)
+    return events, bytes(received)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -58,7 +57,7 @@ def test_any_chunking_gives_the_same_events(
 ) -> None:
     data = conversation(h264, sdp, sender)
     whole = replay(data, [])
-    assert len([e for e in whole[0] if isinstance(e, KeyFrameCame)]) == 2
+    assert len([e for e in whole[0] if isinstance(e, KeyFrameReceived)]) == 2
     assert replay(data, cuts) == whole
 
 
@@ -97,7 +96,7 @@ def test_noise_after_play_never_loops_or_crashes(noise: bytes) -> None:
     answers = b"RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     answers += b"RTSP/1.0 200 OK\r\nSession: s\r\n\r\nRTSP/1.0 200 OK\r\n\r\n"
     assert session.feed(answers, len(answers)) == len(answers)
-    assert session.stage is Stage.PLAYING
+    assert session.stage is SessionStage.PLAYING
     try:
         used = session.feed(noise, len(noise))
     except StreamError:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.vision.reference import SceneMemory, learn
+from patrol.vision.reference import SceneMemory, learn_sample
 
 Picture = NDArray[np.uint8]
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
@@ -73,7 +73,7 @@ def taught(picture: Picture, light: Light = Light.DAY, *, visits: int = 8) -> Sc
     memory: SceneMemory | None = None
     for turn in range(visits):
         shot = seen(picture, 100 + turn, gain=1 + 0.03 * (turn % 3), shift=(turn % 2, -(turn % 2)))
-        memory = learn(memory, shot, START + turn * timedelta(hours=12), light=light)
+        memory = learn_sample(memory, shot, START + turn * timedelta(hours=12), light=light)
     assert memory is not None
     return memory
 

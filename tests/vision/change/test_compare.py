@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.domain.zone import PictureAreas, area_mark
+from patrol.domain.camera import PictureAreas, area_hash
 from patrol.ports import Detection
-from patrol.vision.change import Cause, Explanation, compare, explain
+from patrol.vision.change import Cause, Explanation, compare, explain_by_objects
 from patrol.vision.change.regions import iou
-from patrol.vision.reference import SceneMemory, SceneState, accept_as_new_normal, learn
+from patrol.vision.reference import SceneMemory, SceneState, accept_as_reference, learn_sample
 
 Picture = NDArray[np.uint8]
 Shoot = Callable[..., Picture]
@@ -31,9 +31,9 @@ def test_a_heap_is_found_under_other_light_and_a_nudge(
     found = compare(
         yard_memory, [picture, shoot(put_heap(yard, BOX), 4, gain=gain, shift=shift)], later
     )
-    assert len(found.newcomers) == 1
-    assert iou(found.newcomers[0].box, FRACTIONS) > 0.4
-    assert found.newcomers[0].score > 0.5
+    assert len(found.new_objects) == 1
+    assert iou(found.new_objects[0].box, FRACTIONS) > 0.4
+    assert found.new_objects[0].score > 0.5
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -45,7 +45,7 @@ def test_nothing_new_is_nothing(
         shoot(yard, seed, gain=rng.uniform(0.6, 1.4), shift=rng.uniform(-1.9, 1.9, 2), noise=3)
     ]
     found = compare(yard_memory, pictures, later)
-    assert found.newcomers == ()
+    assert found.new_objects == ()
     assert found.frame_wide is None
     assert found.shift is not None
     assert not found.shift.moved
@@ -57,7 +57,7 @@ def test_a_hard_shadow_is_no_thing(
     dark = yard.astype(np.float32)
     dark[150:330, 60:260] *= (0.62, 0.55, 0.52)
     found = compare(yard_memory, [shoot(dark.astype(np.uint8), 5)], later)
-    assert found.newcomers == ()
+    assert found.new_objects == ()
 
 
 def test_who_walks_through_is_not_in_both_pictures(
@@ -65,7 +65,7 @@ def test_who_walks_through_is_not_in_both_pictures(
 ) -> None:
     first, second = put_heap(yard, BOX), put_heap(yard, (60, 230, 110, 80))
     found = compare(yard_memory, [shoot(first, 1), shoot(second, 2)], later)
-    assert found.newcomers == ()
+    assert found.new_objects == ()
     assert {region.explained_by for region in found.regions} == {Explanation.MOVING}
 
 
@@ -79,10 +79,10 @@ def test_a_detected_person_is_no_news_but_a_car_that_stays_is(
         report = compare(memory, [picture], later + visit * timedelta(hours=12))
         assert report.memory is not None
         memory = report.memory
-        person = explain(report, [Detection(label="person", score=0.9, box=FRACTIONS)])
-        car = explain(report, [Detection(label="car", score=0.9, box=FRACTIONS)])
-        assert person.newcomers == ()
-        labels.append([region.label for region in car.newcomers])
+        person = explain_by_objects(report, [Detection(label="person", score=0.9, box=FRACTIONS)])
+        car = explain_by_objects(report, [Detection(label="car", score=0.9, box=FRACTIONS)])
+        assert person.new_objects == ()
+        labels.append([region.label for region in car.new_objects])
     assert labels == [[], [], ["car"]]
 
 
@@ -103,8 +103,8 @@ def test_what_a_detection_explains_of_a_still_thing(
     seen: Detection, *, news: bool,
 ) -> None:  # fmt: skip
     pictures = [shoot(put_heap(yard, BOX), seed) for seed in (1, 2)]
-    report = explain(compare(yard_memory, pictures, later), [seen])
-    assert bool(report.newcomers) is news
+    report = explain_by_objects(compare(yard_memory, pictures, later), [seen])
+    assert bool(report.new_objects) is news
 
 
 def test_a_small_thing_is_told_when_it_persists(
@@ -115,9 +115,9 @@ def test_a_small_thing_is_told_when_it_persists(
     again = compare(
         first.memory, [shoot(picture, 3), shoot(picture, 4)], later + timedelta(hours=12)
     )
-    assert first.newcomers == ()
-    assert [region.visits for region in again.newcomers] == [2]
-    assert again.newcomers[0].score > first.regions[0].score
+    assert first.new_objects == ()
+    assert [region.visits for region in again.new_objects] == [2]
+    assert again.new_objects[0].score > first.regions[0].score
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_moved_camera_says_so_and_nothing_else(
     assert found.shift is not None
     assert found.shift.moved
     assert found.shift.value >= found.shift.threshold
-    assert found.newcomers == ()
+    assert found.new_objects == ()
 
 
 def test_another_view_altogether_is_a_moved_camera(
@@ -158,7 +158,7 @@ def test_fog_is_weather_and_no_moved_camera(
     found = compare(yard_memory, [shoot(foggy, noise=1)], later)
     assert found.shift is not None
     assert not found.shift.moved
-    assert found.newcomers == ()
+    assert found.new_objects == ()
 
 
 def test_snow_is_one_cause(
@@ -169,7 +169,7 @@ def test_snow_is_one_cause(
     snowy = yard.copy()
     snowy[120:] = np.clip(cover[..., None] * (1.0, 0.99, 0.97), 0, 255).astype(np.uint8)
     found = compare(yard_memory, [shoot(snowy)], later)
-    assert found.newcomers == ()
+    assert found.new_objects == ()
     assert found.frame_wide is not None
     assert found.frame_wide.cause is Cause.SNOW
 
@@ -179,10 +179,10 @@ def test_outside_the_visible_area_nothing_counts(
 ) -> None:
     left_half = ((0.0, 0.0), (0.35, 0.0), (0.35, 1.0), (0.0, 1.0))
     picture = shoot(put_heap(yard, BOX), 1)
-    memory = replace(yard_memory, area=area_mark(left_half))
+    memory = replace(yard_memory, area=area_hash(left_half))
     found = compare(memory, [picture], later, areas=PictureAreas(visible=left_half))
     assert found.state is SceneState.READY
-    assert found.newcomers == ()
+    assert found.new_objects == ()
 
 
 def test_what_stands_in_an_ignored_area_is_no_news(
@@ -192,8 +192,10 @@ def test_what_stands_in_an_ignored_area_is_no_news(
     elsewhere = ((0.0, 0.0), (0.2, 0.0), (0.2, 0.2), (0.0, 0.2))
     picture = shoot(put_heap(yard, BOX), 1)
     ignoring = compare(yard_memory, [picture], later, areas=PictureAreas(ignore=(round_it,)))
-    assert ignoring.newcomers == ()
-    assert compare(yard_memory, [picture], later, areas=PictureAreas(ignore=(elsewhere,))).newcomers
+    assert ignoring.new_objects == ()
+    assert compare(
+        yard_memory, [picture], later, areas=PictureAreas(ignore=(elsewhere,))
+    ).new_objects
 
 
 def test_a_reference_of_another_visible_area_waits_for_a_person(
@@ -203,17 +205,19 @@ def test_a_reference_of_another_visible_area_waits_for_a_person(
     picture = shoot(put_heap(yard, BOX), 1)
     found = compare(yard_memory, [picture], later, areas=wider)
     assert found.state is SceneState.SUSPENDED
-    assert found.newcomers == ()
+    assert found.new_objects == ()
     kept = found.memory
     assert kept is not None
     assert kept.why == "visible_area"
-    again = SceneMemory.from_bytes(learn(kept, picture, later, visible=wider.visible).to_bytes())
+    again = SceneMemory.from_bytes(
+        learn_sample(kept, picture, later, visible=wider.visible).to_bytes()
+    )
     assert again.state is SceneState.SUSPENDED
-    approved = accept_as_new_normal(shoot(yard, 2), later, visible=wider.visible)
-    assert compare(approved, [picture], later, areas=wider).newcomers
+    approved = accept_as_reference(shoot(yard, 2), later, visible=wider.visible)
+    assert compare(approved, [picture], later, areas=wider).new_objects
     drawn_back = compare(again, [picture], later)
     assert drawn_back.state is SceneState.READY
-    assert drawn_back.newcomers
+    assert drawn_back.new_objects
 
 
 @pytest.mark.parametrize(
@@ -232,7 +236,7 @@ def test_any_picture_gets_an_answer(
 ) -> None:
     found = compare(yard_memory, [picture, picture], later)
     assert found.memory is not None
-    assert found.newcomers == ()
+    assert found.new_objects == ()
 
 
 def test_a_reference_of_another_shape_says_nothing(

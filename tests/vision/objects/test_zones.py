@@ -4,18 +4,18 @@ from datetime import UTC, datetime, time
 
 import pytest
 
+from patrol.domain.camera import DailyHours, Zone
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box, Subject
-from patrol.domain.zone import Hours, Zone
 from patrol.ports import Detection
-from patrol.vision.objects import in_zones, is_ignored, zones_for_objects
-from patrol.vision.objects.geometry import area, covered
-from patrol.vision.observe import Occasion, of_hits
+from patrol.vision.objects import is_ignored, zone_hits, zones_for_objects
+from patrol.vision.objects.zones import covered_share, polygon_area
+from patrol.vision.observations import VisitRef, zone_observations
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 SIZE = (1920, 1080)
 NOON = time(12)
-NIGHT = (Hours(start=time(22), end=time(6)),)
+NIGHT = (DailyHours(start=time(22), end=time(6)),)
 
 
 def zone(**changes: object) -> Zone:
@@ -42,7 +42,7 @@ def seen(box: Box, label: str = "car", score: float = 0.8) -> Detection:
     pytest.param((1.2, 0.2, 0.1, 0.1), False, id="outside the frame"),
 ])  # fmt: skip
 def test_where(box: Box, *, expected: bool) -> None:
-    assert bool(in_zones([seen(box)], [zone()], NOON, SIZE)) is expected
+    assert bool(zone_hits([seen(box)], [zone()], NOON, SIZE)) is expected
 
 
 @pytest.mark.parametrize(("changes", "label", "at", "expected"), [
@@ -55,18 +55,18 @@ def test_where(box: Box, *, expected: bool) -> None:
     pytest.param({"hours": NIGHT}, "car", time(23), True, id="dark"),
 ])  # fmt: skip
 def test_what_and_when(changes: dict[str, object], label: str, at: time, *, expected: bool) -> None:
-    found = in_zones([seen((0.1, 0.2, 0.2, 0.3), label)], [zone(**changes)], at, SIZE)
+    found = zone_hits([seen((0.1, 0.2, 0.2, 0.3), label)], [zone(**changes)], at, SIZE)
     assert bool(found) is expected
 
 
 def test_one_thing_under_two_names_counts_once_under_the_surer() -> None:
     both = [seen((0.1, 0.2, 0.2, 0.3), "car", 0.5), seen((0.1, 0.21, 0.2, 0.3), "truck", 0.7)]
-    hits = in_zones(both, [zone()], NOON, SIZE)
+    hits = zone_hits(both, [zone()], NOON, SIZE)
     assert [hit.detection.label for hit in hits] == ["truck"]
 
 
 def test_one_thing_counts_in_every_zone_it_stands_in() -> None:
-    hits = in_zones([seen((0.1, 0.2, 0.2, 0.3))], [zone(), zone(name="路口")], NOON, SIZE)
+    hits = zone_hits([seen((0.1, 0.2, 0.2, 0.3))], [zone(), zone(name="路口")], NOON, SIZE)
     assert [hit.zone.name for hit in hits] == ["门前", "路口"]
 
 
@@ -77,16 +77,16 @@ def test_only_zones_with_classes_need_a_detector() -> None:
 
 def test_areas_of_overlap() -> None:
     triangle = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
-    assert area(triangle) == pytest.approx(0.5)
-    assert covered((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
-    assert covered((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
-    assert covered((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
+    assert polygon_area(triangle) == pytest.approx(0.5)
+    assert covered_share((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
+    assert covered_share((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
+    assert covered_share((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
 
 
 def test_a_concave_zone_is_measured_exactly() -> None:
     horseshoe = ((0, 0), (1, 0), (1, 1), (0.7, 1), (0.7, 0.3), (0.3, 0.3), (0.3, 1), (0, 1))
-    assert covered((0.3, 0.3, 0.4, 0.7), horseshoe) == pytest.approx(0.0)
-    assert covered((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(area(horseshoe))
+    assert covered_share((0.3, 0.3, 0.4, 0.7), horseshoe) == pytest.approx(0.0)
+    assert covered_share((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(polygon_area(horseshoe))
 
 
 class Seeing:
@@ -101,11 +101,11 @@ class Seeing:
 
 
 def test_a_hit_becomes_an_observation_of_the_zones_kind() -> None:
-    hits = in_zones([seen((-0.1, 0.7, 0.2, 0.5))], [zone()], NOON, SIZE)
-    occasion = Occasion(
+    hits = zone_hits([seen((-0.1, 0.7, 0.2, 0.5))], [zone()], NOON, SIZE)
+    occasion = VisitRef(
         camera=CameraId("62090204011327000001"), round=None, at=datetime(2026, 6, 1, tzinfo=UTC)
     )
-    (made,) = of_hits(hits, Seeing(), occasion)
+    (made,) = zone_observations(hits, Seeing(), occasion)
     assert (made.subject, made.kind, made.zone) == (Subject.SCENE, "blocking_vehicle", "门前")
     assert (made.label, made.score, made.gauge) == ("car", 0.8, "yolox_nano/615e2661")
     assert made.threshold == 0.4

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.vision.quality import QualityHistory, judge
+from patrol.vision.quality import QualityHistory, diagnose
 
 Picture = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -22,10 +22,10 @@ VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 def street() -> list[Picture]:
     """Every 20th frame of a real camera's view: 40 pictures."""
     if not VTEST.exists():
-        words = f"{VTEST} is not there: install the Debian package opencv-doc"
+        problem = f"{VTEST} is not there: install the Debian package opencv-doc"
         if os.environ.get("CI") == "true":
-            pytest.fail(words)
-        pytest.skip(words)
+            pytest.fail(problem)
+        pytest.skip(problem)
     clip = cv2.VideoCapture(str(VTEST))
     frames: list[Picture] = []
     for number in count():
@@ -37,7 +37,7 @@ def street() -> list[Picture]:
 
 
 @pytest.fixture(scope="session")
-def usual(street: list[Picture]) -> QualityHistory:
+def baseline(street: list[Picture]) -> QualityHistory:
     """What the camera's memory holds after a week: the first half of the clip."""
     return taught(street[:14:2])
 
@@ -45,7 +45,7 @@ def usual(street: list[Picture]) -> QualityHistory:
 def taught(pictures: list[Picture]) -> QualityHistory:
     history = QualityHistory()
     for picture in pictures:
-        history = history.learn(judge([picture]), accepted=True)
+        history = history.learn(diagnose([picture]), accepted=True)
     return history
 
 

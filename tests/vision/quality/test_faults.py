@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.vision.quality import QualityHistory, judge
+from patrol.vision.quality import QualityHistory, diagnose
 
 Picture = NDArray[np.uint8]
 
@@ -41,12 +41,12 @@ def through_a_codec(picture: Picture) -> Picture:
 
 @pytest.mark.parametrize("name", SPOILS)
 def test_a_fault_is_named_and_nothing_else_is(
-    name: str, street: list[Picture], usual: QualityHistory
+    name: str, street: list[Picture], baseline: QualityHistory
 ) -> None:
     kind, spoil = SPOILS[name]
     for seed, frame in enumerate(street[24::5]):
         picture = through_a_codec(spoil(frame, np.random.default_rng(seed)))
-        assert judge([picture], history=usual).faults == (kind,), f"frame {seed}"
+        assert diagnose([picture], history=baseline).faults == (kind,), f"frame {seed}"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -59,52 +59,52 @@ def test_at_any_size(name: str, size: tuple[int, int], street: list[Picture], te
         spoiled = np.asarray(cv2.GaussianBlur(frames[-1], (0, 0), sigma), np.uint8)
     else:
         spoiled = spoil(frames[-1], np.random.default_rng(1))
-    assert judge([through_a_codec(spoiled)], history=teach(frames[:5])).faults == (kind,)
+    assert diagnose([through_a_codec(spoiled)], history=teach(frames[:5])).faults == (kind,)
 
 
 @pytest.mark.parametrize("name", ["black", "blue screen", "dark", "grain", "mosaic", "green"])
 def test_without_a_memory_the_gross_ones_are_found(name: str, street: list[Picture]) -> None:
     kind, spoil = SPOILS[name]
     spoiled = spoil(street[3], np.random.default_rng(3))
-    assert judge([spoiled]).faults == (kind,)
+    assert diagnose([spoiled]).faults == (kind,)
 
 
 @pytest.mark.parametrize(("name", "usable"), [
     ("black", False), ("blue screen", False), ("bars", True), ("red", True), ("cloth", True),
 ])  # fmt: skip
 def test_what_cannot_be_judged_is_not_usable(
-    name: str, street: list[Picture], usual: QualityHistory, *, usable: bool
+    name: str, street: list[Picture], baseline: QualityHistory, *, usable: bool
 ) -> None:
     spoiled = SPOILS[name][1](street[30], np.random.default_rng(1))
-    report = judge([spoiled, street[31]], history=usual)
+    report = diagnose([spoiled, street[31]], history=baseline)
     assert report.usable == (usable, True)
     assert report.any_usable
 
 
-def test_a_hopeless_blur_is_not_usable(street: list[Picture], usual: QualityHistory) -> None:
+def test_a_hopeless_blur_is_not_usable(street: list[Picture], baseline: QualityHistory) -> None:
     fog = np.asarray(cv2.GaussianBlur(street[30], (0, 0), 14), np.uint8)
-    report = judge([fog], history=usual)
+    report = diagnose([fog], history=baseline)
     assert report.faults == ("blur",)
     assert not report.any_usable
 
 
 def test_a_cover_in_one_picture_of_two_is_a_passing_car(
-    street: list[Picture], usual: QualityHistory
+    street: list[Picture], baseline: QualityHistory
 ) -> None:
     covered = SPOILS["cloth"][1](street[30], np.random.default_rng(1))
-    assert judge([covered, street[31]], history=usual).faults == ()
-    assert judge([covered, covered[:, ::-1].copy()], history=usual).faults == ("occlusion",)
+    assert diagnose([covered, street[31]], history=baseline).faults == ()
+    assert diagnose([covered, covered[:, ::-1].copy()], history=baseline).faults == ("occlusion",)
 
 
 def test_broken_blocks_in_one_picture_of_two_are_a_fault(
-    street: list[Picture], usual: QualityHistory
+    street: list[Picture], baseline: QualityHistory
 ) -> None:
     broken = SPOILS["green"][1](street[30], np.random.default_rng(1))
-    assert judge([street[31], broken], history=usual).faults == ("artifacts",)
+    assert diagnose([street[31], broken], history=baseline).faults == ("artifacts",)
 
 
-def test_the_decoders_own_word_counts(street: list[Picture], usual: QualityHistory) -> None:
-    report = judge([street[30]], history=usual, corrupt=True)
+def test_the_decoders_own_word_counts(street: list[Picture], baseline: QualityHistory) -> None:
+    report = diagnose([street[30]], history=baseline, corrupt=True)
     assert report.faults == ("artifacts",)
     reading = report.reading("artifacts")
     assert reading is not None
@@ -112,9 +112,9 @@ def test_the_decoders_own_word_counts(street: list[Picture], usual: QualityHisto
 
 
 def test_every_reading_has_a_number_a_threshold_and_a_version(
-    street: list[Picture], usual: QualityHistory
+    street: list[Picture], baseline: QualityHistory
 ) -> None:
-    report = judge(street[:2], history=usual, now_local=time(9))
+    report = diagnose(street[:2], history=baseline, now_local=time(9))
     kinds = [reading.kind for reading in report.readings]
     assert len(kinds) == len(set(kinds)) >= 12
     for reading in report.readings:
@@ -129,30 +129,30 @@ def test_a_cover_over_most_of_it_needs_no_memory(street: list[Picture]) -> None:
     covered[70:, :690] = 75
     rng = np.random.default_rng(1)
     noisy = np.clip(covered + rng.normal(0, 1, covered.shape), 0, 255).astype(np.uint8)
-    report = judge([noisy])
+    report = diagnose([noisy])
     assert report.faults == ("occlusion",)
     assert not report.any_usable
 
 
 def test_an_extreme_blur_needs_no_memory(street: list[Picture]) -> None:
-    report = judge([np.asarray(cv2.GaussianBlur(street[0], (0, 0), 7), np.uint8)])
+    report = diagnose([np.asarray(cv2.GaussianBlur(street[0], (0, 0), 7), np.uint8)])
     assert report.faults == ("blur",)
     assert not report.any_usable
 
 
 def test_grease_over_half_of_the_lens_is_a_cover(
-    street: list[Picture], usual: QualityHistory
+    street: list[Picture], baseline: QualityHistory
 ) -> None:
     frame = street[30]
     half = np.zeros(frame.shape[:2], np.float32)
     half[:, : frame.shape[1] // 2] = 1
     film = cv2.GaussianBlur(half, (0, 0), 12)[..., None]
     dim = frame * (1 - film) + cv2.GaussianBlur(frame, (0, 0), 14) * film
-    assert judge([dim.astype(np.uint8)], history=usual).faults == ("occlusion",)
+    assert diagnose([dim.astype(np.uint8)], history=baseline).faults == ("occlusion",)
 
 
 def test_a_strong_blur_behind_a_sharp_clock_needs_no_memory(street: list[Picture]) -> None:
     blurred = np.asarray(cv2.GaussianBlur(street[0], (0, 0), 8), np.uint8)
     for text, place in (("2026-06-01 09:00:00", (20, 40)), ("CAM 12", (620, 560))):
         cv2.putText(blurred, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
-    assert judge([blurred]).faults == ("blur",)
+    assert diagnose([blurred]).faults == ("blur",)

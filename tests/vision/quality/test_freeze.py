@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.vision.quality import QualityLimits, judge
-from patrol.vision.quality.passing import freeze
+from patrol.vision.quality import QualityThresholds, diagnose
+from patrol.vision.quality.stream_checks import check_freeze
 from streams.model import Freshness
 
 Picture = NDArray[np.uint8]
@@ -22,51 +22,51 @@ def quiet(frame: Picture, rng: np.random.Generator, sigma: float) -> Picture:
 def test_the_same_picture_twice(
     freshness: Freshness, street: list[Picture], *, frozen: bool
 ) -> None:
-    report = judge([street[0], street[0].copy()], freshness=freshness)
+    report = diagnose([street[0], street[0].copy()], freshness=freshness)
     assert (report.faults == ("freeze",)) is frozen
 
 
 def test_a_frozen_sensor_behind_a_running_clock(street: list[Picture]) -> None:
     later = street[0].copy()
     later[10:30, 20:300] = 255 - later[10:30, 20:300]
-    assert judge([street[0], later], freshness=Freshness.LIVE).faults == ("freeze",)
+    assert diagnose([street[0], later], freshness=Freshness.LIVE).faults == ("freeze",)
 
 
 def test_a_frozen_sensor_behind_a_clock_in_mid_picture(street: list[Picture]) -> None:
     later = street[0].copy()
     later[280:300, 20:300] = 255 - later[280:300, 20:300]
-    assert judge([street[0], later], freshness=Freshness.LIVE).faults == ("freeze",)
+    assert diagnose([street[0], later], freshness=Freshness.LIVE).faults == ("freeze",)
 
 
 def test_two_places_that_change_are_life(street: list[Picture]) -> None:
     later = street[0].copy()
     for top in (150, 380):
         later[top : top + 20, 20:300] = 255 - later[top : top + 20, 20:300]
-    assert judge([street[0], later], freshness=Freshness.LIVE).faults == ()
+    assert diagnose([street[0], later], freshness=Freshness.LIVE).faults == ()
 
 
 def test_one_picture_proves_nothing(street: list[Picture]) -> None:
-    report = judge([street[0]], freshness=Freshness.SINGLE)
+    report = diagnose([street[0]], freshness=Freshness.SINGLE)
     assert report.reading("freeze") is None
 
 
 def test_a_thousand_visits_to_a_quiet_yard(street: list[Picture]) -> None:
     """The faintest sensor there is: most pixels keep their value from picture to picture."""
-    rng, limits = np.random.default_rng(11), QualityLimits()
+    rng, limits = np.random.default_rng(11), QualityThresholds()
     small = street[0][::4, ::4].copy()
     for _ in range(1000):
         pair = [quiet(small, rng, 0.3), quiet(small, rng, 0.3)]
-        reading = freeze(pair, Freshness.LIVE, limits)
+        reading = check_freeze(pair, Freshness.LIVE, limits)
         assert reading is not None
         assert not reading.over
 
 
 def test_a_black_picture_is_black_and_not_frozen() -> None:
     black = np.zeros((360, 640, 3), np.uint8)
-    assert judge([black, black], freshness=Freshness.LIVE).faults == ("black_screen",)
+    assert diagnose([black, black], freshness=Freshness.LIVE).faults == ("black_screen",)
 
 
 def test_a_proved_freeze_stays_one_even_when_black() -> None:
     black = np.zeros((360, 640, 3), np.uint8)
-    faults = judge([black, black], freshness=Freshness.REPEATED_BITS).faults
+    faults = diagnose([black, black], freshness=Freshness.REPEATED_BITS).faults
     assert faults == ("black_screen", "freeze")

@@ -15,11 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
-from patrol.inference import DetectorUnavailable, open_detector, open_finder
-from patrol.vision.redaction import Finders
-from patrol.vision.redaction.look import PERSON_SCORE, Found, look
-from patrol.vision.redaction.redact import hide_all
-from patrol.vision.redaction.window import Window
+from patrol.inference import DetectorUnavailable, open_detector, open_face_plate_detector
+from patrol.vision.redaction import PrivacyDetectors
+from patrol.vision.redaction.find_private import PERSON_SCORE, CropBox, PrivateRegions, find_private
+from patrol.vision.redaction.redact import pixelate_all
 
 U8 = NDArray[np.uint8]
 MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
@@ -34,11 +33,11 @@ FRAMES = [
 
 
 @pytest.fixture(scope="module")
-def models() -> Finders:
+def models() -> PrivacyDetectors:
     try:
-        return Finders(
-            faces=open_finder(MODELS, "centerface"),
-            plates=open_finder(MODELS, "plates"),
+        return PrivacyDetectors(
+            faces=open_face_plate_detector(MODELS, "centerface"),
+            plates=open_face_plate_detector(MODELS, "plates"),
             persons=open_detector(MODELS, min_score=PERSON_SCORE),
         )
     except DetectorUnavailable as exc:
@@ -55,8 +54,8 @@ def frame(clip: Path, number: int) -> U8:
     return np.asarray(video.read()[1], np.uint8)
 
 
-def whole(picture: U8) -> Window:
-    return Window(0, 0, picture.shape[1], picture.shape[0])
+def whole(picture: U8) -> CropBox:
+    return CropBox(0, 0, picture.shape[1], picture.shape[0])
 
 
 def detail(picture: U8, box: Box) -> float:
@@ -68,22 +67,24 @@ def detail(picture: U8, box: Box) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
 
-def hidden(picture: U8, models: Finders) -> tuple[U8, Found]:
-    found = look(picture, whole(picture), models, sent_scale=1.0)
+def hidden(picture: U8, models: PrivacyDetectors) -> tuple[U8, PrivateRegions]:
+    found = find_private(picture, whole(picture), models, sent_scale=1.0)
     after = picture.copy()
-    hide_all(after, found)
+    pixelate_all(after, found)
     return after, found
 
 
 @pytest.mark.parametrize(("clip", "number", "persons"), FRAMES)
-def test_nobody_can_be_known(clip: Path, number: int, persons: int, models: Finders) -> None:
+def test_nobody_can_be_known(
+    clip: Path, number: int, persons: int, models: PrivacyDetectors
+) -> None:
     picture = frame(clip, number)
     after, found = hidden(picture, models)
     places = (*found.faces, *found.heads)
     assert len(places) >= persons
     for place in places:
         assert detail(after, place) < 0.15 * max(detail(picture, place), 500.0)
-    left = look(after, whole(after), models, sent_scale=1.0)
+    left = find_private(after, whole(after), models, sent_scale=1.0)
     assert not left.faces, "the model that found them finds none any more"
     assert np.mean(after == picture) > 0.6, "the place itself stays as it is"
 
@@ -116,14 +117,14 @@ def with_plate(width: int, number: str = "甘F·8T3K6") -> Plated:
 
 
 @pytest.mark.parametrize("width", [40, 140])
-def test_no_plate_can_be_read(width: int, models: Finders) -> None:
+def test_no_plate_can_be_read(width: int, models: PrivacyDetectors) -> None:
     plated = with_plate(width)
     after, found = hidden(plated.picture, models)
     assert found.plates
     assert detail(after, plated.plate) < 0.02 * detail(plated.picture, plated.plate)
 
 
-def test_two_numbers_cannot_be_told_apart_in_what_leaves(models: Finders) -> None:
+def test_two_numbers_cannot_be_told_apart_in_what_leaves(models: PrivacyDetectors) -> None:
     before, after = [], []
     for number in ("甘F·8T3K6", "甘F·1L7A0"):
         plated = with_plate(90, number)
@@ -134,10 +135,10 @@ def test_two_numbers_cannot_be_told_apart_in_what_leaves(models: Finders) -> Non
     assert np.abs(after[0] - after[1]).max() < 20
 
 
-def test_no_plate_is_seen_where_there_is_none(models: Finders) -> None:
+def test_no_plate_is_seen_where_there_is_none(models: PrivacyDetectors) -> None:
     yard = np.full((720, 1280, 3), 120, np.uint8)
-    found = look(yard, whole(yard), models, sent_scale=1.0)
-    assert found == Found()
+    found = find_private(yard, whole(yard), models, sent_scale=1.0)
+    assert found == PrivateRegions()
 
 
 def pictures() -> Iterator[U8]:
@@ -145,6 +146,6 @@ def pictures() -> Iterator[U8]:
     yield np.zeros((30, 2000, 3), np.uint8)
 
 
-def test_strange_sizes_pass_through_the_real_models(models: Finders) -> None:
+def test_strange_sizes_pass_through_the_real_models(models: PrivacyDetectors) -> None:
     for picture in pictures():
         assert hidden(picture, models)[0].shape == picture.shape

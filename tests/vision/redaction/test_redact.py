@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
 from patrol.ports import Detection
-from patrol.vision.redaction import Finders, How, Mark, redact
-from patrol.vision.redaction.hide import FACE_CELLS, PLATE_CELLS, hide
-from patrol.vision.redaction.look import look
-from patrol.vision.redaction.window import Window, cut_around, grown, tiles
+from patrol.vision.redaction import PrivacyDetectors, RedactionMode, Watermark, redact
+from patrol.vision.redaction.find_private import (
+    CropBox,
+    crop_around,
+    crop_tiles,
+    find_private,
+    grown_crop,
+)
+from patrol.vision.redaction.redact import FACE_CELLS, PLATE_CELLS, pixelate
 
 U8 = NDArray[np.uint8]
-MARK = Mark(site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58", recipient="leader-203001")
+MARK = Watermark(
+    site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58", recipient="leader-203001"
+)
 
 
 class Fixed:
@@ -34,8 +41,10 @@ class Fixed:
 
 def finders(
     faces: Fixed | None = None, plates: Fixed | None = None, persons: Fixed | None = None
-) -> Finders:
-    return Finders(faces=faces or Fixed(), plates=plates or Fixed(), persons=persons or Fixed())
+) -> PrivacyDetectors:
+    return PrivacyDetectors(
+        faces=faces or Fixed(), plates=plates or Fixed(), persons=persons or Fixed()
+    )
 
 
 def noise(width: int = 1280, height: int = 720) -> U8:
@@ -61,7 +70,7 @@ def detail(bgr: U8) -> float:
 def test_nothing_fine_is_left_and_nothing_else_is_touched(cells: int) -> None:
     before = noise()
     after = before.copy()
-    hide(after, (0.25, 0.25, 0.125, 0.25), grow=0.0, cells=cells)
+    pixelate(after, (0.25, 0.25, 0.125, 0.25), grow=0.0, cells=cells)
     inside = slice(180, 360), slice(320, 480)
     assert detail(after[inside]) < 0.001 * detail(before[inside])
     after[180:361, 320:481] = before[180:361, 320:481]
@@ -75,7 +84,7 @@ def test_two_different_plates_leave_the_same_smudge() -> None:
         plate = np.full((120, 440, 3), (150, 60, 10), np.uint8)
         cv2.putText(plate, number, (20, 95), cv2.FONT_HERSHEY_SIMPLEX, 3.2, (255, 255, 255), 9)
         small = np.asarray(cv2.resize(plate, (88, 24), interpolation=cv2.INTER_AREA), np.uint8)
-        hide(small, (0.0, 0.0, 1.0, 1.0), grow=0.0, cells=PLATE_CELLS)
+        pixelate(small, (0.0, 0.0, 1.0, 1.0), grow=0.0, cells=PLATE_CELLS)
         left.append(small)
     assert np.abs(left[0].astype(int) - left[1]).max() <= 16
 
@@ -91,7 +100,7 @@ def test_two_different_plates_leave_the_same_smudge() -> None:
 )
 def test_a_box_at_the_edge_is_hidden_as_far_as_there_is_a_picture(box: Box) -> None:
     picture = noise(64, 48)
-    hide(picture, box, grow=0.3, cells=4)
+    pixelate(picture, box, grow=0.3, cells=4)
     assert picture.shape == (48, 64, 3)
 
 
@@ -99,7 +108,7 @@ def test_the_piece_around_the_box_leaves_and_no_more() -> None:
     picture = noise()
     picture[:, :640] = (0, 0, 255)  # the neighbour's yard is red
     sent = redact(jpeg(picture), (0.8, 0.4, 0.05, 0.1), MARK, finders())
-    assert sent.how is How.BLURRED
+    assert sent.mode is RedactionMode.BLURRED
     left = opened(sent.jpeg)
     assert left.shape[1] == 520  # 384 px of the picture, enlarged so that the mark can be read
     blue, green, red = left[:200].reshape(-1, 3).mean(axis=0)
@@ -118,19 +127,19 @@ def test_the_piece_around_the_box_leaves_and_no_more() -> None:
     ],
 )
 def test_the_window(box: Box | None, expected: tuple[int, int, int, int]) -> None:
-    assert tuple(cut_around(box, 1000, 500)) == expected
+    assert tuple(crop_around(box, 1000, 500)) == expected
 
 
 def test_tiles_cover_the_window_and_overlap() -> None:
-    window = Window(100, 50, 1380, 770)
-    pieces = tiles(window, 640)
+    window = CropBox(100, 50, 1380, 770)
+    pieces = crop_tiles(window, 640)
     covered = np.zeros((900, 1500), int)
     for piece in pieces:
         covered[piece.top : piece.low, piece.left : piece.right] += 1
     assert covered[50:770, 100:1380].min() == 1
     assert covered.sum() > 1280 * 720 * 1.3
     assert covered[:50].sum() == covered[:, :100].sum() == covered[:, 1380:].sum() == 0
-    assert grown(window, 1400, 800) == Window(0, 0, 1400, 800)
+    assert grown_crop(window, 1400, 800) == CropBox(0, 0, 1400, 800)
 
 
 def test_faces_are_looked_for_at_two_scales_and_beyond_the_cut() -> None:
@@ -149,8 +158,10 @@ PERSONS = [
 
 @pytest.mark.parametrize(("person", "head"), PERSONS)
 def test_of_every_person_the_head_is_hidden_without_any_face_found(person: Box, head: Box) -> None:
-    whole = Window(0, 0, 320, 640)  # boxes are fractions: the picture's own shape counts
-    found = look(noise(320, 640), whole, finders(persons=Fixed("person", person)), sent_scale=1.0)
+    whole = CropBox(0, 0, 320, 640)  # boxes are fractions: the picture's own shape counts
+    found = find_private(
+        noise(320, 640), whole, finders(persons=Fixed("person", person)), sent_scale=1.0
+    )
     assert not found.faces
     assert found.heads
     assert found.heads[0] == pytest.approx(head)
@@ -166,7 +177,9 @@ def test_of_every_person_the_head_is_hidden_without_any_face_found(person: Box, 
     ],
 )
 def test_which_persons_could_be_known(persons: Fixed, heads: int) -> None:
-    found = look(noise(500, 500), Window(0, 0, 500, 500), finders(persons=persons), sent_scale=1.0)
+    found = find_private(
+        noise(500, 500), CropBox(0, 0, 500, 500), finders(persons=persons), sent_scale=1.0
+    )
     assert len(found.heads) == heads
 
 
@@ -176,7 +189,7 @@ def test_without_a_model_nobody_can_be_known_in_any_of_it() -> None:
     picture[200:400:8, 560:720] = 255  # strokes of a face 160 px wide
     picture[:, 1000:] = 20
     sent = redact(jpeg(picture), None, MARK, None)
-    assert sent.how is How.COARSE
+    assert sent.mode is RedactionMode.COARSE
     left = opened(sent.jpeg)[:360]
     assert left.shape == (360, 640, 3)
     assert left[120:180, 290:350].std() < 0.25 * picture[240:360, 580:700].std()
@@ -187,7 +200,7 @@ def test_the_mark_names_case_time_and_receiver_over_all_of_it() -> None:
     flat = np.full((720, 1280, 3), 120, np.uint8)
     sent, other = (
         opened(redact(jpeg(flat), None, mark, finders()).jpeg)
-        for mark in (MARK, Mark(site="上坝镇", case="C20261122-0008", at="2026-11-22 11:58"))
+        for mark in (MARK, Watermark(site="上坝镇", case="C20261122-0008", at="2026-11-22 11:58"))
     )
     foot = slice(540, None)
     assert sent.shape[0] > 540, "the foot stands below the picture, not on it"

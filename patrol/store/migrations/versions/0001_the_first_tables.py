@@ -5,8 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from patrol.store.migrations.first_desk import desk_tables
-from patrol.store.types import Reading, UtcTime, Words
+from patrol.store.column_types import CleanText, NullableFloat, UtcTime
+from patrol.store.migrations.first_desk import create_message_and_log_tables
 
 revision = "0001"
 down_revision = None
@@ -26,7 +26,7 @@ def upgrade() -> None:
     _findings()
     _cases()
     _case_entries()
-    desk_tables()
+    create_message_and_log_tables()
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _rounds() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("started_at", UtcTime),
         sa.Column("finished_at", UtcTime),
-        sa.Column("reason", Words, nullable=False),
+        sa.Column("reason", CleanText, nullable=False),
         sa.Column("wall_s", sa.Float, nullable=False),
         sa.Column("cpu_s", sa.Float, nullable=False),
         sa.Column("peak_rss_mb", sa.Float, nullable=False),
@@ -71,7 +71,7 @@ def _visits() -> None:
         sa.Column("finished_at", UtcTime),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("failure", sa.Text, nullable=False),
-        sa.Column("seen", Words, nullable=False),
+        sa.Column("seen", CleanText, nullable=False),
         sa.Column("usable_pictures", sa.Integer, nullable=False),
         sa.Column("faults", JSON, nullable=False),
         sa.Column("readings", JSON),
@@ -139,8 +139,8 @@ def _observations() -> None:
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("score", sa.Float, nullable=False),
-        sa.Column("value", Reading),
-        sa.Column("threshold", Reading),
+        sa.Column("value", NullableFloat),
+        sa.Column("threshold", NullableFloat),
         sa.Column("gauge", sa.Text, nullable=False),
         sa.Column("box", JSON),
         sa.Column("zone", sa.Text, nullable=False),
@@ -163,7 +163,7 @@ def _findings() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("score", sa.Float, nullable=False),
         sa.Column("found_at", UtcTime, nullable=False),
-        sa.Column("why", Words, nullable=False),
+        sa.Column("why", CleanText, nullable=False),
         sa.Column("level", sa.Text, nullable=False),
         sa.Column("category", sa.Text, nullable=False),
         sa.Column("picture", sa.Text),
@@ -172,9 +172,9 @@ def _findings() -> None:
         sa.Column("times", sa.Integer, nullable=False),
         sa.Column("unreviewed_ok", sa.Boolean, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
-        sa.Column("decided_by", Words, nullable=False),
+        sa.Column("decided_by", CleanText, nullable=False),
         sa.Column("decided_at", UtcTime),
-        sa.Column("reason", Words, nullable=False),
+        sa.Column("reason", CleanText, nullable=False),
         sa.Column("case", sa.Text),
     )
     op.create_index(op.f("ix_findings_found_at"), "findings", ["found_at"])
@@ -197,11 +197,11 @@ def _cases() -> None:
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("category", sa.Text, nullable=False),
         sa.Column("level", sa.Text, nullable=False),
-        sa.Column("place", Words, nullable=False),
+        sa.Column("place", CleanText, nullable=False),
         sa.Column("found_at", UtcTime, nullable=False),
         sa.Column("dispatched_at", UtcTime, nullable=False),
         sa.Column("policy", JSON, nullable=False),
-        sa.Column("note", Words, nullable=False),
+        sa.Column("note", CleanText, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("zone", sa.Text, nullable=False),
         sa.Column("box", JSON),
@@ -240,8 +240,8 @@ def _case_entries() -> None:
         sa.Column("case", sa.Text, _to("cases.id"), primary_key=True),
         sa.Column("place", sa.Integer, primary_key=True),
         sa.Column("at", UtcTime, nullable=False),
-        sa.Column("by", Words, nullable=False),
+        sa.Column("by", CleanText, nullable=False),
         sa.Column("what", sa.Text, nullable=False),
-        sa.Column("note", Words, nullable=False),
+        sa.Column("note", CleanText, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
     )

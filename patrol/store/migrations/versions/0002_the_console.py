@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import patrol.store.types
+import patrol.store.column_types
 
 revision = "0002"
 down_revision = "0001"
@@ -18,26 +18,26 @@ def upgrade() -> None:
         "accounts",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("duty", sa.Text(), nullable=False),
-        sa.Column("shown_as", patrol.store.types.Words(), nullable=False),
+        sa.Column("shown_as", patrol.store.column_types.CleanText(), nullable=False),
         sa.Column("password", sa.Text(), nullable=False),
         sa.Column("grid", sa.Text(), nullable=True),
         sa.Column("person", sa.Text(), nullable=True),
         sa.Column("language", sa.Text(), nullable=False),
-        sa.Column("created_at", patrol.store.types.UtcTime(), nullable=False),
-        sa.Column("disabled_at", patrol.store.types.UtcTime(), nullable=True),
+        sa.Column("created_at", patrol.store.column_types.UtcTime(), nullable=False),
+        sa.Column("disabled_at", patrol.store.column_types.UtcTime(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("locked_until", patrol.store.types.UtcTime(), nullable=True),
+        sa.Column("locked_until", patrol.store.column_types.UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_accounts")),
     )
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("name", patrol.store.types.Words(), nullable=False),
+        sa.Column("name", patrol.store.column_types.CleanText(), nullable=False),
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("scopes", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("made_by", patrol.store.types.Words(), nullable=False),
-        sa.Column("made_at", patrol.store.types.UtcTime(), nullable=False),
-        sa.Column("revoked_at", patrol.store.types.UtcTime(), nullable=True),
+        sa.Column("made_by", patrol.store.column_types.CleanText(), nullable=False),
+        sa.Column("made_at", patrol.store.column_types.UtcTime(), nullable=False),
+        sa.Column("revoked_at", patrol.store.column_types.UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
     with op.batch_alter_table("api_keys", schema=None) as batch_op:
@@ -54,8 +54,8 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("case", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
-        sa.Column("by", patrol.store.types.Words(), nullable=False),
-        sa.Column("at", patrol.store.types.UtcTime(), nullable=False),
+        sa.Column("by", patrol.store.column_types.CleanText(), nullable=False),
+        sa.Column("at", patrol.store.column_types.UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_case_photos")),
     )
     with op.batch_alter_table("case_photos", schema=None) as batch_op:
@@ -64,8 +64,8 @@ def upgrade() -> None:
     op.create_table(
         "claims",
         sa.Column("finding", sa.Text(), nullable=False),
-        sa.Column("holder", patrol.store.types.Words(), nullable=False),
-        sa.Column("until", patrol.store.types.UtcTime(), nullable=False),
+        sa.Column("holder", patrol.store.column_types.CleanText(), nullable=False),
+        sa.Column("until", patrol.store.column_types.UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("finding", name=op.f("pk_claims")),
     )
     with op.batch_alter_table("claims", schema=None) as batch_op:
@@ -75,9 +75,9 @@ def upgrade() -> None:
         "sessions",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("begun_at", patrol.store.types.UtcTime(), nullable=False),
-        sa.Column("ends_at", patrol.store.types.UtcTime(), nullable=False),
-        sa.Column("device", patrol.store.types.Words(), nullable=False),
+        sa.Column("begun_at", patrol.store.column_types.UtcTime(), nullable=False),
+        sa.Column("ends_at", patrol.store.column_types.UtcTime(), nullable=False),
+        sa.Column("device", patrol.store.column_types.CleanText(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     with op.batch_alter_table("sessions", schema=None) as batch_op:

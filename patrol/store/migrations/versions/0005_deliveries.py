@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import patrol.store.types
+import patrol.store.column_types
 
 revision = "0005"
 down_revision = "0004"
@@ -21,16 +21,16 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.Column("queued_at", patrol.store.types.UtcTime(), nullable=False),
-        sa.Column("due_at", patrol.store.types.UtcTime(), nullable=False),
-        sa.Column("expires_at", patrol.store.types.UtcTime(), nullable=True),
+        sa.Column("queued_at", patrol.store.column_types.UtcTime(), nullable=False),
+        sa.Column("due_at", patrol.store.column_types.UtcTime(), nullable=False),
+        sa.Column("expires_at", patrol.store.column_types.UtcTime(), nullable=True),
         sa.Column("case", sa.Text(), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("fate", sa.Text(), nullable=False),
-        sa.Column("problem", patrol.store.types.Words(), nullable=False),
-        sa.Column("ended_at", patrol.store.types.UtcTime(), nullable=True),
+        sa.Column("problem", patrol.store.column_types.CleanText(), nullable=False),
+        sa.Column("ended_at", patrol.store.column_types.UtcTime(), nullable=True),
         sa.Column("lease_holder", sa.Text(), nullable=True),
-        sa.Column("lease_until", patrol.store.types.UtcTime(), nullable=True),
+        sa.Column("lease_until", patrol.store.column_types.UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_deliveries")),
         sqlite_autoincrement=True,
     )

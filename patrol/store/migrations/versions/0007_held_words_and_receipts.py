@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from patrol.store.types import UtcTime
+from patrol.store.column_types import UtcTime
 
 revision = "0007"
 down_revision = "0006"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from patrol.store.types import UtcTime, Words
+from patrol.store.column_types import CleanText, UtcTime
 
 revision = "0008"
 down_revision = "0007"
@@ -16,9 +16,11 @@ BY_A_PERSON = sa.text("who NOT IN ('patrol', 'rules')")
 def upgrade() -> None:
     """Apply."""
     op.add_column("findings", sa.Column("again_at", UtcTime(), nullable=True))
-    op.add_column("findings", sa.Column("again_why", Words(), nullable=False, server_default=""))
+    op.add_column(
+        "findings", sa.Column("again_why", CleanText(), nullable=False, server_default="")
+    )
     op.add_column("findings", sa.Column("again_picture", sa.Text(), nullable=True))
-    op.add_column("rounds", sa.Column("scope", Words(), nullable=False, server_default=""))
+    op.add_column("rounds", sa.Column("scope", CleanText(), nullable=False, server_default=""))
     op.create_index(
         "ix_access_log_people",
         "access_log",

@@ -1,0 +1,179 @@
+"""Making and changing accounts: for the administration page and for `patrol user`.
+
+Passwords: argon2id hashes, and what is no password at all. The only importer of pwdlib.
+"""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from pwdlib import PasswordHash
+
+from patrol.domain.account import GRID_DUTIES, Account, Duty
+from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.registry import Registry
+from patrol.store import Store
+
+MIN_PASSWORD_LENGTH: Final = 10
+MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
+
+
+class WeakPassword(ValueError):
+    """Says what is wrong with it, Chinese first."""
+
+
+@lru_cache(maxsize=1)
+def _argon2() -> PasswordHash:
+    return PasswordHash.recommended()
+
+
+def hash_password(password: str, *, name: str = "") -> str:
+    """Raises WeakPassword."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise WeakPassword(
+            f"密码至少 {MIN_PASSWORD_LENGTH} 位 "
+            f"(a password has at least {MIN_PASSWORD_LENGTH} characters)"
+        )
+    if password.casefold() == name.casefold() or len(set(password)) < 4:  # noqa: PLR2004  aaaaaaaaaa
+        raise WeakPassword("密码太容易猜 (too easy to guess)")
+    return _argon2().hash(password)
+
+
+def verify_password(password: str, hashed: str) -> bool:
+    """Takes some 50 ms on purpose, whatever the answer."""
+    if len(password) > MAX_PASSWORD_LENGTH:
+        return False
+    return _argon2().verify(password, hashed)
+
+
+@lru_cache(maxsize=1)
+def placeholder_hash() -> str:
+    """Checked for names that do not exist, so that both take as long."""
+    return _argon2().hash("nobody has this password")
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+
+
+class BadAccount(ValueError):
+    """Says what is wrong, and what would be right."""
+
+
+def add_account(
+    store: Store,
+    *,
+    name: str,
+    duty: Duty,
+    password: str,
+    registry: Registry,
+    now: datetime,
+    shown_as: str = "",
+    grid: str | None = None,
+    person: str | None = None,
+    by: str = "admin",
+) -> Account:
+    """A new account. Raises BadAccount, WeakPassword."""
+    account = Account(
+        name=_checked_name(name),
+        duty=duty,
+        shown_as=shown_as or name,
+        password=hash_password(password, name=name),
+        grid=_checked_grid(duty, grid, person, registry),
+        person=_checked_person(person, registry),
+        created_at=now,
+    )
+    with store.begin() as uow:
+        if any(known.name == name for known in uow.accounts.all()):
+            raise BadAccount(f"{name!r} exists")
+        uow.accounts.put(account)
+        uow.access.append(at=now, who=by, what="add_account", camera=None, why=f"{name} as {duty}")
+        uow.commit()
+    return account
+
+
+def change_password(
+    store: Store, *, name: str, password: str, now: datetime, by: str = "admin"
+) -> None:
+    """A new password; whoever is logged in under the name is logged out. Raises KeyError."""
+    hashed = hash_password(password, name=name)
+    with store.begin() as uow:
+        account = uow.accounts.get(name)
+        uow.accounts.put(replace(account.logged_in(), password=hashed))
+        uow.sessions.end_all(name)
+        uow.access.append(at=now, who=by, what="change_password", camera=None, why=name)
+        uow.commit()
+
+
+def change_duty(
+    store: Store,
+    *,
+    name: str,
+    duty: Duty,
+    registry: Registry,
+    now: datetime,
+    person: str | None = None,
+    by: str = "admin",
+) -> None:
+    """Another duty; its old rights end with its sessions. Raises KeyError, BadAccount."""
+    with store.begin() as uow:
+        account = uow.accounts.get(name)
+        who = _checked_person(person or account.person, registry)
+        grid = _checked_grid(duty, None, who, registry)
+        uow.accounts.put(replace(account, duty=duty, grid=grid, person=who))
+        uow.sessions.end_all(name)
+        why = f"{name}: {account.duty} → {duty}"
+        uow.access.append(at=now, who=by, what="change_duty", camera=None, why=why)
+        uow.commit()
+
+
+def set_disabled(
+    store: Store, *, name: str, disabled: bool, now: datetime, by: str = "admin"
+) -> None:
+    """Close or reopen an account; closing logs it out everywhere. Raises KeyError."""
+    with store.begin() as uow:
+        account = uow.accounts.get(name)
+        uow.accounts.put(replace(account, disabled_at=now if disabled else None))
+        if disabled:
+            uow.sessions.end_all(name)
+        what = "disable_account" if disabled else "enable_account"
+        uow.access.append(at=now, who=by, what=what, camera=None, why=name)
+        uow.commit()
+
+
+def log_out_everywhere(store: Store, *, name: str, now: datetime, by: str) -> None:
+    """End every session of the account. Raises KeyError."""
+    with store.begin() as uow:
+        ended = uow.sessions.end_all(uow.accounts.get(name).name)
+        why = f"{name}, {ended} sessions"
+        uow.access.append(at=now, who=by, what="end_session", camera=None, why=why)
+        uow.commit()
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise BadAccount(f"{name!r}: use 1 to 64 letters, digits, '_', '.', '-'")
+    return name
+
+
+def _checked_person(person: str | None, registry: Registry) -> PersonId | None:
+    if not person:
+        return None
+    if person not in registry.people:
+        raise BadAccount(f"{person!r} is nobody in people.csv")
+    return PersonId(person)
+
+
+def _checked_grid(
+    duty: Duty, grid: str | None, person: str | None, registry: Registry
+) -> GridCode | None:
+    if duty not in GRID_DUTIES:
+        return None
+    known = registry.people.get(PersonId(person)) if person else None
+    code = grid or (known.grid if known else None)
+    if code not in registry.tree.grids:
+        raise BadAccount(
+            f"a {duty} answers for a grid: give a grid_code of grids.csv, not {code!r}"
+        )
+    return GridCode(str(code))

@@ -1,0 +1,398 @@
+"""Build the house from a site's settings; leaving the block puts everything away in reverse.
+
+The models that look at pictures, and in one line each what the rounds go without, and why.
+
+A site's own model (models.yaml) stands in for ours; one that is not what its entry says is refused
+by name and replaced by nothing: the rounds go on without and say so.
+
+A database that cannot be reached at start: one clear line, then tried again with back-off.
+
+How the picture of a case is reached from outside: the site's key, and where it is served.
+"""
+
+import random
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from patrol.app.application import Application
+from patrol.app.detectors import Detectors, open_detectors
+from patrol.app.integrations import load_integrations, store_observers
+from patrol.app.registry_watcher import RegistryWatcher
+from patrol.cases.send_gate import SendGate
+from patrol.clock import SystemClock
+from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.labels import CATEGORY_BY_ID
+from patrol.domain.observation import Light
+from patrol.domain.picture_link import LinkSigner
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.mqtt import BrokerAddress
+from patrol.mqtt.embedded_broker import EmbeddedBroker
+from patrol.operations.metrics import Meters
+from patrol.pictures import FilePictureStore, JpegEncoder
+from patrol.ports import Clock
+from patrol.review import BY_RULES, BlindSample, confirm
+from patrol.review.blind_sample import UNNAMED_CHANGE, ChangeHint
+from patrol.rounds.guarded_visit import GuardedVisit
+from patrol.rounds.judge import Judge
+from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
+from patrol.rounds.recheck import Rechecks
+from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
+from patrol.rounds.runner import RoundRunner, RunnerDeps
+from patrol.settings import Settings, Site, load_site
+from patrol.store import (
+    Store,
+    StoreOutdated,
+    StoreUnavailable,
+    UnitOfWork,
+    needs_upgrade,
+    open_store,
+    upgrade,
+)
+from patrol.vision.mask import limit_opencv_threads
+from patrol.vision.quality import QualityThresholds
+from patrol.vision.types import VisionThresholds
+from streams.capture import StreamCameraClient
+from streams.model import VisitOptions
+
+log = structlog.get_logger(__name__)
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartupWait:
+    """How long to wait, and what ends the waiting early."""
+
+    limit_s: float  # `patrol round`: a minute; `patrol run`: for ever
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def open_store_with_retry(
+    url: str, clock: Clock, startup_wait: StartupWait | None
+) -> Iterator[Store]:
+    """The store, its tables made or brought up to date. Raises StoreUnavailable at the end."""
+    with ExitStack() as stack:
+        yield _open_with_retry(stack, url, clock, startup_wait)
+
+
+def _open_with_retry(
+    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None
+) -> Store:
+    deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
+    wait_s = FIRST_WAIT_S
+    last_problem = ""
+    while True:
+        try:
+            if needs_upgrade(url):
+                upgrade(url)
+            return stack.enter_context(open_store(url))
+        except StoreOutdated:
+            raise
+        except StoreUnavailable as exc:
+            left_s = deadline_s - clock.monotonic_s()
+            if startup_wait is None or left_s <= 0 or startup_wait.stop.wait(min(wait_s, left_s)):
+                raise
+            if last_problem != str(exc):
+                log.warning("the database cannot be reached, trying again", reason=str(exc))
+                last_problem = str(exc)
+            wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+
+
+KEY_BYTES = 32
+LOOPBACK = "127.0.0.1"
+
+
+def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
+    """None where nothing serves pictures, or nobody knows where."""
+    base = settings.integrations.links.base_url or console_base_url(settings)
+    if not (settings.console.enabled and base):
+        return None
+    with store.begin() as uow:
+        key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
+        uow.commit()
+    return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
+
+
+def console_base_url(settings: Settings) -> str:
+    """The console's own address; empty while its port is any free one."""
+    console = settings.console
+    if not console.port:
+        return ""
+    scheme = "https" if console.tls_certificate or console.behind_tls else "http"
+    host = LOOPBACK if _is_unspecified(console.host) else console.host
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+@contextmanager
+def build(
+    site: Site,
+    *,
+    clock: Clock | None = None,
+    config_dir: Path | None = None,
+    rng: random.Random | None = None,
+    startup_wait: StartupWait | None = None,
+) -> Iterator[Application]:
+    """Everything concrete meets here. Raises StoreUnavailable (one clear line).
+
+    `patience`: how long an unreachable database is waited for; None: not at all.
+    `config_dir`: where cameras.csv is followed for withdrawals; None: not followed.
+    """
+    clock = clock or SystemClock()
+    limit_opencv_threads()
+    with ExitStack() as stack:
+        integrations, meters = load_integrations(site.settings), Meters()
+        store = _open_store(stack, site, clock, startup_wait)
+        store.add_observers(store_observers(integrations, meters, clock))
+        broker = _broker_address(site.settings, stack)
+        watcher = RegistryWatcher(site, config_dir, load_site)
+        services = _shared_services(site, clock, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        yield Application(
+            site=site,
+            clock=clock,
+            store=store,
+            evidence=services.evidence,
+            registry=watcher,
+            broker=broker,
+            payloads=services.payloads,
+            send_gate=services.send_gate,
+            round_runner=_round_runner(services),
+            rechecks=Rechecks.create(
+                _guarded_visit(services),
+                services.payloads,
+                verifier=site.settings.verification,
+                keep_evidence=timedelta(days=site.settings.retention.evidence_days),
+            ),
+            detectors=services.detectors,
+            integrations=integrations,
+            meters=meters,
+        )
+
+
+def _open_store(
+    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None
+) -> Store:
+    """The store, with the registry as it is today."""
+    store = stack.enter_context(open_store_with_retry(site.settings.database, clock, startup_wait))
+    with store.begin() as uow:
+        uow.registry.sync(site.registry, clock.now())
+        uow.commit()
+    return store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SharedServices:
+    """What rounds and second looks share."""
+
+    site: Site
+    clock: Clock
+    store: Store
+    watcher: RegistryWatcher
+    payloads: PayloadBuilder
+    send_gate: SendGate
+    visitor: StreamCameraClient
+    judge: Judge
+    link_slots: SharedLinkSlots
+    rng: random.Random
+    evidence: FilePictureStore
+    detectors: Detectors
+
+
+def _shared_services(
+    site: Site, clock: Clock, store: Store, watcher: RegistryWatcher, rng: random.Random
+) -> _SharedServices:
+    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site.settings)
+    return _SharedServices(
+        site=site,
+        clock=clock,
+        store=store,
+        watcher=watcher,
+        payloads=_payload_builder(site, store),
+        send_gate=_send_gate(site),
+        visitor=StreamCameraClient(now=clock.now),
+        judge=_visit_judge(site.settings, store, evidence, detectors, clock),
+        link_slots=SharedLinkSlots(site.settings.limits.per_link),
+        rng=rng,
+        evidence=evidence,
+        detectors=detectors,
+    )
+
+
+def _round_runner(services: _SharedServices) -> RoundRunner:
+    settings = services.site.settings
+    return RoundRunner(
+        RunnerDeps(
+            store=services.store,
+            clock=services.clock,
+            zone=settings.site.tz,
+            cameras=services.watcher.cameras,
+            refresh_cameras=services.watcher.refresh,
+            visitor=services.visitor,
+            judge=services.judge,
+            policy=_recorder_policy(services.site, services.payloads, services.send_gate),
+            limits=_connection_limits(settings),
+            options=_visit_options(settings),
+            stream=settings.sampling.stream,
+            rng=services.rng,
+            calendar=settings.calendar,
+            link_slots=services.link_slots,
+            blind_sample=BlindSample(
+                rng=services.rng,
+                share=settings.review.blind_sample,
+                known_positive_share=settings.review.known_positives,
+                **_unnamed_change_rule(services.site),
+                find_hint=ChangeHint(store=services.store, evidence=services.evidence),
+            ),
+            without=services.detectors.without,
+        )
+    )
+
+
+def _unnamed_change_rule(site: Site) -> dict[str, Any]:
+    """A drawn lead looks like the machine's of that kind: the site's own level and category."""
+    rule = site.rules.by_kind.get(UNNAMED_CHANGE)
+    if rule is None:
+        return {}
+    return {
+        "level": rule.level,
+        "category": rule.category if rule.category in CATEGORY_BY_ID else "other",
+    }
+
+
+def _guarded_visit(services: _SharedServices) -> GuardedVisit:
+    settings = services.site.settings
+    return GuardedVisit(
+        store=services.store,
+        clock=services.clock,
+        zone=settings.site.tz,
+        cameras=services.watcher.cameras,
+        refresh_cameras=services.watcher.refresh,
+        visitor=services.visitor,
+        judge=services.judge,
+        options=_visit_options(settings),
+        stream=settings.sampling.stream,
+        link_slots=services.link_slots,
+    )
+
+
+def _broker_address(settings: Settings, stack: ExitStack) -> BrokerAddress:
+    if settings.mqtt.embedded:
+        return stack.enter_context(EmbeddedBroker()).address
+    return BrokerAddress.parse(
+        settings.mqtt.url,
+        username=settings.mqtt.username,
+        password_file=settings.mqtt.password_file,
+        ca_file=settings.mqtt.ca_file,
+    )
+
+
+def _payload_builder(site: Site, store: Store) -> PayloadBuilder:
+    return PayloadBuilder(
+        site=site.settings.site.id,
+        zone=site.settings.site.tz,
+        registry=site.registry,
+        centre_phone=site.settings.centre_phone,
+        site_name=site.settings.site.name,
+        link_signer=make_link_signer(site.settings, store),
+    )
+
+
+def _send_gate(site: Site) -> SendGate:
+    return SendGate(
+        site=site.settings.site.id,
+        registry=site.registry,
+        limits=site.settings.integrations.sending,
+        maintenance=site.settings.calendar.maintenance,
+    )
+
+
+def _visit_judge(
+    settings: Settings,
+    store: Store,
+    evidence: FilePictureStore,
+    detectors: Detectors,
+    clock: Clock,
+) -> Judge:
+    def load_memories(camera: CameraId) -> Mapping[Light, bytes]:
+        with store.begin_read() as uow:
+            blobs = {light: uow.memories.get(camera, light) for light in Light}
+        return {light: blob for light, blob in blobs.items() if blob is not None}
+
+    return Judge(
+        detector=detectors.objects,
+        fire_model=detectors.fire,
+        policy=VisionThresholds(quality=_quality_limits(settings)),
+        evidence=evidence,
+        encode=JpegEncoder(),
+        load_memories=load_memories,
+        clock=clock,
+        zone=settings.site.tz,
+        keep_for=timedelta(days=settings.retention.sample_days),
+    )
+
+
+def _quality_limits(settings: Settings) -> QualityThresholds:
+    """The house's thresholds with the site's own in their place."""
+    overrides: dict[str, Any] = dict(settings.quality)
+    return QualityThresholds(**overrides)
+
+
+def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) -> RecorderPolicy:
+    def auto_confirm(uow: UnitOfWork, finding: FindingId, now: datetime) -> int:
+        case = confirm(
+            uow,
+            finding,
+            by=BY_RULES,
+            now=now,
+            registry=site.registry,
+            payloads=payloads,
+            zone=site.settings.site.tz,
+            send_gate=send_gate,
+        )
+        return len(payloads.case_messages(case, now))
+
+    return RecorderPolicy(
+        rules=site.rules,
+        health=HealthNotifier(
+            payloads=payloads, policy=site.settings.health, tree=site.registry.tree
+        ),
+        auto_confirm=auto_confirm,
+        keep_evidence=timedelta(days=site.settings.retention.evidence_days),
+    )
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    limits = settings.limits
+    return ConnectionLimits(
+        connections=limits.connections,
+        per_link=limits.per_link,
+        mbit_s=limits.mbit_s,
+        visit_s=limits.visit_s,
+        retries=limits.retries,
+    )
+
+
+def _visit_options(settings: Settings) -> VisitOptions:
+    sampling = settings.sampling
+    return VisitOptions(
+        pictures=sampling.pictures,
+        spacing_s=sampling.spacing_s,
+        visit_timeout_s=settings.limits.visit_s,
+    )

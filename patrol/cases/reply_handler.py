@@ -1,0 +1,194 @@
+"""Inbox: what the ground says moves the case by its table. One transaction per message.
+
+A repeat (same key on the same topic) changes nothing. A message that cannot be accepted goes to
+the dead letters with its reason and is counted; it never stops the inbox. The caller acknowledges
+to the broker after `handle` has returned; when it raises (the store is away), it must not.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from enum import StrEnum, auto
+
+from patrol.cases.replies import apply_reply, delivery_event_of
+from patrol.domain import labels as categories
+from patrol.domain.case import Case, IllegalCaseTransition
+from patrol.domain.case_opening import case_id, case_sequence, open_from_report
+from patrol.domain.escalation import announced_grids
+from patrol.domain.ids import CaseId, MessageKey
+from patrol.domain.outbox import DeadLetter, DeliveryState
+from patrol.domain.priority import Level
+from patrol.domain.registry import Registry
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.messaging.reply_parser import (
+    DeadLetterReason,
+    GroundReport,
+    RefusedMessage,
+    Reply,
+    parse_message,
+)
+from patrol.store import Store, UnitOfWork
+
+MAX_PAYLOAD_KEPT_BYTES = 4096  # of a dead letter's payload
+
+
+class ReplyOutcome(StrEnum):
+    """What became of a message."""
+
+    MOVED = auto()  # the case looks different now; it was told again
+    NOTED = auto()  # written down; nothing that a leader sees has changed
+    REPORTED = auto()  # a new case from the ground
+    REPEATED = auto()  # the key was seen before
+    REFUSED = auto()  # a dead letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyResult:
+    """The answer of the inbox, with its reason."""
+
+    outcome: ReplyOutcome
+    case: CaseId | None = None
+    reason: str = ""
+
+
+@dataclass
+class ReplyHandler:
+    """Reads one message after another; any thread, one at a time."""
+
+    store: Store
+    payloads: PayloadBuilder
+    registry: Registry
+    site: str
+    zone: tzinfo
+    on_queued: Callable[[], None] = lambda: None  # wakes the relay
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
+        """One message, one transaction. Raises StoreUnavailable, StoreFull: do not acknowledge."""
+        message = parse_message(self.site, topic, payload, received_at)
+        try:
+            result = self._accept(message, received_at)
+        except ReplyRejected as exc:
+            refused = exc.refused
+            self._add_dead_letter(topic, payload, refused, received_at)
+            result = ReplyResult(outcome=ReplyOutcome.REFUSED, reason=refused.reason)
+        self.counters[result.outcome] += 1
+        if result.outcome is ReplyOutcome.REFUSED:
+            self.counters[f"refused:{result.reason}"] += 1
+        if result.outcome in (ReplyOutcome.MOVED, ReplyOutcome.REPORTED):
+            self.on_queued()
+        return result
+
+    def _accept(self, message: Reply | GroundReport | RefusedMessage, now: datetime) -> ReplyResult:
+        if isinstance(message, RefusedMessage):
+            raise ReplyRejected(message)
+        with self.store.begin() as uow:
+            if isinstance(message, GroundReport):
+                result = self._open_reported_case(uow, message, now)
+            else:
+                result = self._apply_reply(uow, message, now)
+            uow.commit()
+        return result
+
+    def _apply_reply(self, uow: UnitOfWork, reply: Reply, now: datetime) -> ReplyResult:
+        try:
+            case = uow.cases.get(reply.case)
+        except KeyError:
+            raise ReplyRejected(RefusedMessage(DeadLetterReason.UNKNOWN_CASE)) from None
+        if reply.grid not in announced_grids(case):
+            raise ReplyRejected(
+                RefusedMessage(
+                    DeadLetterReason.ANOTHER_GRID, f"told to {', '.join(announced_grids(case))}"
+                )
+            )
+        if not uow.inbox.remember_key(reply.key, now):
+            return ReplyResult(outcome=ReplyOutcome.REPEATED, case=case.id)
+        self._record_receipts(uow, case, reply, now)
+        try:
+            after = apply_reply(case, reply, by=self._actor(reply.person, reply.grid), now=now)
+        except IllegalCaseTransition as exc:
+            raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
+        is_changed = _is_changed(case, after)
+        if is_changed and after.revision == case.revision:
+            after = replace(after, revision=case.revision + 1)
+        if after is not case:
+            uow.cases.put(after)
+        if is_changed:
+            self._announce(uow, after, now)
+        return ReplyResult(
+            outcome=ReplyOutcome.MOVED if is_changed else ReplyOutcome.NOTED, case=case.id
+        )
+
+    def _open_reported_case(
+        self, uow: UnitOfWork, report: GroundReport, now: datetime
+    ) -> ReplyResult:
+        if report.grid not in self.registry.tree.grids:
+            raise ReplyRejected(RefusedMessage(DeadLetterReason.UNKNOWN_GRID))
+        if not uow.inbox.remember_key(report.key, now):
+            return ReplyResult(outcome=ReplyOutcome.REPEATED)
+        day = now.astimezone(self.zone).date()
+        category = report.category if report.category in categories.CATEGORY_BY_ID else "other"
+        unknown = f"[{report.category}] " if category != report.category else ""
+        case = open_from_report(
+            case_id(day, uow.next_number(case_sequence(day))),
+            self.registry,
+            grid=report.grid,
+            by=self._actor(report.person, report.grid),
+            now=now,
+            category=category,
+            level=Level(report.level) if report.level in set(Level) else Level.ORDINARY,
+            place=report.place,
+            text=f"{unknown if report.category else ''}{report.text}".strip(),
+        )
+        uow.cases.add(case)
+        self._announce(uow, case, now)
+        return ReplyResult(outcome=ReplyOutcome.REPORTED, case=case.id)
+
+    def _record_receipts(self, uow: UnitOfWork, case: Case, reply: Reply, now: datetime) -> None:
+        keys = self._answered_messages(uow, case, reply)
+        if keys:
+            uow.outbox.apply_event(keys, delivery_event_of(reply), now)
+
+    def _answered_messages(self, uow: UnitOfWork, case: Case, reply: Reply) -> Sequence[MessageKey]:
+        """Which messages the sender has in hand: the one it names, else all that went out.
+
+        A message that still waits must not be marked, or it would never be sent.
+        """
+        ours = [m for m in uow.outbox.of_case(case.id) if f"/grid/{reply.grid}/" in m.topic]
+        named = [m.key for m in ours if m.key == reply.about]
+        return named or [m.key for m in ours if m.state is not DeliveryState.QUEUED]
+
+    def _actor(self, person: str, grid: str) -> str:
+        return person if person in self.registry.people else f"{person or 'somebody'}@{grid}"
+
+    def _announce(self, uow: UnitOfWork, case: Case, now: datetime) -> None:
+        for message in self.payloads.case_messages(case, now):
+            uow.outbox.add(message)
+
+    def _add_dead_letter(
+        self, topic: str, payload: bytes, refused: RefusedMessage, now: datetime
+    ) -> None:
+        letter = DeadLetter(
+            at=now,
+            topic=topic.encode("utf-8", "replace").decode()[:512],
+            reason=refused.text,
+            payload=payload[:MAX_PAYLOAD_KEPT_BYTES],
+            size_bytes=len(payload),
+        )
+        with self.store.begin() as uow:
+            uow.inbox.add_dead_letter(letter)
+            uow.commit()
+
+
+class ReplyRejected(Exception):
+    """Leaves the transaction, so that a refused message changes nothing but the dead letters."""
+
+    def __init__(self, refused: RefusedMessage) -> None:
+        super().__init__(refused.text)
+        self.refused = refused
+
+
+def _is_changed(before: Case, after: Case) -> bool:
+    visible = (before.state, before.rung, before.revision)
+    return visible != (after.state, after.rung, after.revision)

@@ -1,0 +1,107 @@
+"""Sending: the gate that new cases and repeats pass, and letting go what was held there.
+
+The policy is patrol.domain.send_policy; here are the facts that it asks for, from the store, and
+the bell that polls the column `hold_until`: no timer in memory is the only one who knows.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from patrol.cases.actions import announce_case
+from patrol.domain import send_policy
+from patrol.domain.case import Case
+from patrol.domain.escalation import current_rung
+from patrol.domain.ids import CaseId
+from patrol.domain.observation import Subject
+from patrol.domain.priority import OFFICE_HOURS_LEVELS
+from patrol.domain.registry import Registry
+from patrol.domain.schedule import Stoppage, maintenance_of
+from patrol.domain.send_policy import BUSY_WINDOW, SendContext, SendLimits
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.messaging.topics import case_filter
+from patrol.store import Store, UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class SendGate:
+    """Decides whether a word goes now or waits (domain.sending); the caller writes the case."""
+
+    site: str
+    registry: Registry
+    limits: SendLimits = field(default_factory=SendLimits)
+    maintenance: Sequence[Stoppage] = ()  # maintenance that site.yaml knows of
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def hold_or_send_new(self, uow: UnitOfWork, case: Case, now: datetime) -> Case:
+        """A new case as it is to be written: told at once, or held with the reason."""
+        facts = self.send_facts(uow, case, now)
+        return self._count_hold(case, send_policy.hold_or_send_new(case, facts, self.limits, now))
+
+    def hold_or_send_repeat(self, case: Case, now: datetime) -> Case:
+        """A case into which something was counted: its next revision, or held."""
+        return self._count_hold(case, send_policy.hold_or_send_repeat(case, self.limits, now))
+
+    def send_facts(self, uow: UnitOfWork, case: Case, now: datetime) -> SendContext:
+        """What the stages ask for; nothing is read for a case that never waits."""
+        if case.level not in OFFICE_HOURS_LEVELS:
+            return SendContext()
+        recently_sent = self._recently_sent(uow, case, now) if self.limits.new_per_hour else ()
+        return SendContext(new_cases_at=recently_sent, maintenance=self._upkeep(uow, case, now))
+
+    def _upkeep(self, uow: UnitOfWork, case: Case, now: datetime) -> Stoppage | None:
+        """Asked for a camera's own fault alone: what it saw does not wait for its repair."""
+        camera = self.registry.cameras.get(case.camera) if case.camera else None
+        if camera is None or case.subject is not Subject.EQUIPMENT:
+            return None
+        stoppages = [*self.maintenance, *uow.stoppages.active(now)]
+        return maintenance_of(camera, stoppages, self.registry.tree, now)
+
+    def _recently_sent(self, uow: UnitOfWork, case: Case, now: datetime) -> Sequence[datetime]:
+        topic_prefix = case_filter(self.site, current_rung(case).grid).removesuffix("+")
+        return uow.outbox.new_case_times(topic_prefix, now - BUSY_WINDOW)
+
+    def _count_hold(self, before: Case, after: Case) -> Case:
+        if after.hold is not None and after.hold != before.hold:
+            self.counters[f"held:{after.hold.why}"] += 1
+            log.info("held", case=after.id, why=after.hold.why, until=str(after.hold.until))
+        return after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCaseReleaser:
+    """Ticked by the bell; each case in a transaction of its own."""
+
+    store: Store
+    send_gate: SendGate
+    payloads: PayloadBuilder
+    on_queued: Callable[[], None] = lambda: None  # wakes the relay
+
+    def run_due(self, now: datetime) -> int:
+        """Let go whatever is due; how many went. Raises StoreUnavailable, StoreFull."""
+        with self.store.begin_read() as uow:
+            due = [case.id for case in uow.cases.hold_due(now)]
+        released = sum(self._release_if_due(case_id, now) for case_id in due)
+        if released:
+            self.send_gate.counters["released"] += released
+            self.on_queued()
+        return released
+
+    def _release_if_due(self, case_id: CaseId, now: datetime) -> bool:
+        with self.store.begin() as uow:
+            case = uow.cases.get(case_id)
+            if case.hold is None:
+                return False  # the desk was faster
+            facts = self.send_gate.send_facts(uow, case, now)
+            after = send_policy.release_if_due(case, facts, self.send_gate.limits, now)
+            uow.cases.put(after)
+            announce_case(uow, after, self.payloads, now)
+            uow.commit()
+        if after.hold is None:
+            log.info("released", case=case_id, why=case.hold.why)
+        return after.hold is None

@@ -1,0 +1,143 @@
+"""`patrol handover show|give|take|list`: a shift goes from one to the next, signed by both."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patrol.cli.output import AsJson, By, console, operator, print_json, site_of, store_of
+from patrol.domain.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from patrol.domain.shift_handover import HandoverEntry
+
+Note = Annotated[str, typer.Option("--note", help="交代的话。 What else to say.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    group = typer.Typer(no_args_is_help=True, help="交接班。 Hand-over, signed by both.")
+    group.command("show")(show_sheet)
+    group.command("give")(give_shift)
+    group.command("take")(take_shift)
+    group.command("list")(list_signatures)
+    cli.add_typer(group, name="handover")
+
+
+def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """此刻的交接单。 The sheet as it would be signed now."""
+    from patrol.cases.shift_handover import handover_sheet  # noqa: PLC0415  with the rooms
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        sheet = handover_sheet(uow, SystemClock().now(), site.settings.calendar.maintenance)
+    if as_json:
+        print_json(sheet)
+    else:
+        _print_sheet(sheet)
+
+
+def give_shift(
+    context: typer.Context,
+    *,
+    to: Annotated[str, typer.Option("--to", help="接班人。 Who takes over.")],
+    note: Note = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """交班人签字。 The one who goes signs the sheet of now."""
+    from patrol.cases import shift_handover  # noqa: PLC0415  with the rooms
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    site, now = site_of(context), SystemClock().now()
+    with store_of(site) as store, store.begin() as uow:
+        sheet = shift_handover.handover_sheet(uow, now, site.settings.calendar.maintenance)
+        given = shift_handover.give_shift(
+            uow, who=operator(by), to=to, note=note, sheet=sheet, now=now
+        )
+        uow.commit()
+    _print_signature(given, as_json=as_json)
+
+
+def take_shift(
+    context: typer.Context, *, note: Note = "", by: By = "", as_json: AsJson = False
+) -> None:
+    """接班人签同一张单,班次归其所有。 The one who comes signs that sheet and owns the shift."""
+    from patrol.cases import shift_handover  # noqa: PLC0415  with the rooms
+    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
+
+    with store_of(site_of(context)) as store, store.begin() as uow:
+        taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=SystemClock().now())
+        uow.commit()
+    _print_signature(taken, as_json=as_json)
+
+
+def list_signatures(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """历次签字,最近在前。 Signatures, newest first."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        entries = uow.handovers.entries(limit=limit)
+    if as_json:
+        print_json([_signature_document(entry) for entry in entries])
+        return
+    for entry in entries:
+        at = f"{entry.at.astimezone(site.settings.site.tz):%Y-%m-%d %H:%M}"
+        what = f"交班 → {entry.to}" if entry.to else "接班"
+        console().print(f"{entry.number:>5}  {at}  {entry.who} {what}  {entry.note}", markup=False)
+
+
+def _print_signature(entry: "HandoverEntry", *, as_json: bool) -> None:
+    if as_json:
+        print_json(_signature_document(entry))
+        return
+    what = f"已交班给 {entry.to} handed over to {entry.to}" if entry.to else "已接班 took over"
+    console().print(f"{entry.who}: {what} (#{entry.number}, {entry.digest[:12]})", markup=False)
+
+
+def _signature_document(entry: "HandoverEntry") -> dict[str, Any]:
+    return {
+        "number": entry.number,
+        "at": rfc3339(entry.at),
+        "what": str(entry.what),
+        "who": entry.who,
+        "to": entry.to,
+        "note": entry.note,
+        "digest": entry.digest,
+        "hash": entry.hash,
+        "sheet": dict(entry.sheet),
+    }
+
+
+def _print_sheet(sheet: "Mapping[str, Any]") -> None:
+    findings, cameras = sheet["findings"], sheet["cameras"]
+    out = console()
+    for line in (
+        f"当班 shift of: {sheet['shift_of'] or '—'}",
+        f"待核线索 open findings: {findings['open']} {findings['by_level']}",
+        f"在办案件 open cases: {sheet['open_cases']}",
+        f"离线 offline {cameras['offline']} · 画面异常 faulty {cameras['faulty']}",
+        f"撤回同意 consent withdrawn: {cameras['withdrawn']}",
+        f"待发消息 messages waiting: {sheet['messages_waiting']}",
+    ):
+        out.print(line, markup=False)
+    titles = {
+        "unacknowledged": "未签收 unacknowledged",
+        "overdue": "超时 overdue",
+        "to_verify": "待人工核查 to verify",
+        "returned": "退回待处理 returned",
+        "upstream": "上游故障 faults upstream",
+        "paused": "暂停 paused",
+        "suspended": "维护中 suspended",
+    }
+    for key, title in titles.items():
+        rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
+        out.print(f"{title}: {len(rows)}", markup=False)
+        for row in rows:
+            out.print("    " + "  ".join(str(v) for v in row.values() if v), markup=False)

@@ -1,0 +1,52 @@
+"""The access log (调用登记): who looked at what, each line carrying the hash of the one before.
+
+Anyone with the rows and the standard library can follow the chain; nothing here is secret.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+from patrol.domain.ids import CameraId
+
+EMPTY_CHAIN_HASH: Final = "0" * 64  # what stands before line 1
+
+
+def chain_hash(previous: str, *fields: str | int | None) -> str:
+    """SHA-256 over the hash of the line before and this line's fields, as compact JSON."""
+    text = json.dumps([previous, *fields], ensure_ascii=True, separators=(",", ":"))
+    return sha256(text.encode("ascii")).hexdigest()
+
+
+def utc_microseconds_text(moment: datetime) -> str:
+    """`2026-11-22T01:02:03.000004Z`: fixed width, so that text order is time order."""
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:26]}Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessEntry:
+    """One line of the log; numbers run 1, 2, 3 … without a gap."""
+
+    number: int
+    at: datetime  # UTC
+    who: str  # operator account, "system", the person's id
+    what: str  # "view_picture", "live_look", …
+    camera: CameraId | None
+    why: str
+    previous: str = EMPTY_CHAIN_HASH
+    hash: str = ""
+
+    def expected_hash(self) -> str:
+        """What `hash` is when nobody touched the line."""
+        return chain_hash(
+            self.previous,
+            self.number,
+            utc_microseconds_text(self.at),
+            self.who,
+            self.what,
+            self.camera,
+            self.why,
+        )

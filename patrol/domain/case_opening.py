@@ -1,0 +1,104 @@
+"""Opening a case: from a confirmed finding, or from what a leader reports on the ground. Pure."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+from patrol.domain import labels as categories
+from patrol.domain.case import Case, CaseEntry, CaseEvent
+from patrol.domain.escalation import policy_for, start_escalation
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.observation import Subject
+from patrol.domain.priority import Level
+from patrol.domain.registry import Registry
+from patrol.domain.routing import route
+
+
+def case_sequence(day: date) -> str:
+    """The store's sequence for the cases of one local day."""
+    return f"case-{day:%Y%m%d}"
+
+
+def case_id(day: date, number: int) -> CaseId:
+    """C20261122-0007: the local day on which it was opened, and its number."""
+    return CaseId(f"C{day:%Y%m%d}-{number:04d}")
+
+
+def subject_of(category: str, proposed: Subject) -> Subject:
+    """Whose it is, by the category a person chose: a covered lens may turn out to be a fire."""
+    chapter = categories.category_named(category).code
+    if chapter == categories.UNNAMED_CHAPTER:
+        return proposed
+    return Subject.EQUIPMENT if chapter == categories.EQUIPMENT_CHAPTER else Subject.SCENE
+
+
+def open_from_finding(
+    finding: Finding,
+    ident: CaseId,
+    registry: Registry,
+    *,
+    by: str,
+    now: datetime,
+    category: str,
+    level: Level,
+    note: str = "",
+) -> Case:
+    """The case of a confirmed finding, dispatched along its camera's chain, ladder running."""
+    camera = registry.cameras.get(finding.camera)
+    subject = subject_of(category, finding.subject)
+    text = note or finding.why
+    case = Case(
+        id=ident,
+        finding=finding.id,
+        camera=finding.camera,
+        grid=finding.grid,
+        subject=subject,
+        category=category,
+        level=level,
+        place=camera.place if camera else "",
+        found_at=finding.found_at,
+        dispatched_at=now,
+        policy=policy_for(level, route(registry, finding.grid, subject), now, registry.office),
+        note=text,
+        kind=finding.kind,
+        zone=finding.zone,
+        box=finding.box,
+        before=finding.picture,
+    )
+    return _dispatched_case(case, by=by, now=now, note=f"finding {finding.id}: {text}".rstrip(": "))
+
+
+def open_from_report(
+    ident: CaseId,
+    registry: Registry,
+    *,
+    grid: GridCode,
+    by: str,
+    now: datetime,
+    category: str,
+    level: Level,
+    place: str,
+    text: str,
+) -> Case:
+    """The case of a problem that somebody of the grid saw first (accepted from the ground)."""
+    case = Case(
+        id=ident,
+        finding=None,
+        camera=None,
+        grid=grid,
+        subject=Subject.SCENE,
+        category=category,
+        level=level,
+        place=place or registry.tree.grids[grid].name,
+        found_at=now,
+        dispatched_at=now,
+        policy=policy_for(level, route(registry, grid, Subject.SCENE), now, registry.office),
+        note=text,
+        kind=category,
+    )
+    return _dispatched_case(case, by=by, now=now, note="reported on the ground")
+
+
+def _dispatched_case(case: Case, *, by: str, now: datetime, note: str) -> Case:
+    entry = CaseEntry(at=now, by=by, what=CaseEvent.DISPATCH, note=note, state=case.state)
+    return start_escalation(replace(case, entries=(entry,)), now)

@@ -1,0 +1,87 @@
+"""Verification (核查) that waits for a person: since when, until when, with which light. Pure.
+
+After "handled" the camera is looked through again. Where the site lets the machine decide
+(`verification: machine`), that ends the case or sends it back; where a person decides, before and
+after stand side by side and the case waits. It also waits where nobody could look, and where the
+machine cannot tell: a case that came from a person's own eye, on which it saw nothing before.
+The clock runs from the look, in the time that counts for the case's level.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum, auto
+from typing import Final
+
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.ids import CaseId, Sha256
+from patrol.domain.priority import YELLOW_FROM, DueLight, Level
+
+RECHECK_EVENTS: Final = (CaseEvent.LOOKED, CaseEvent.LOOK_FAILED, CaseEvent.FEED_BACK)
+# Defaults: a person sits beside the screen in office hours.
+VERIFICATION_LIMITS: Final = {
+    Level.URGENT: timedelta(minutes=15),
+    Level.PRESSING: timedelta(hours=1),
+    Level.ORDINARY: timedelta(hours=4),
+    Level.NOTE: timedelta(hours=8),
+}
+
+
+class Verifier(StrEnum):
+    """Who decides whether a handled case is done (site.yaml, `verification`)."""
+
+    MACHINE = auto()
+    OPERATOR = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingVerification:
+    """A case whose verdict waits for a person."""
+
+    case: CaseId
+    level: Level
+    since: datetime
+    due: datetime
+    due_light: DueLight
+    before: Sha256 | None
+    after: Sha256 | None  # None: nobody could look
+    machine: str  # what the look showed, in words
+
+
+def awaits_person(case: Case) -> bool:
+    """Whether a person has to say if it is done: fed back, and no look is planned any more."""
+    return (
+        case.state is CaseState.FED_BACK and case.recheck_due_at is None and case.suspension is None
+    )
+
+
+def pending_verifications(cases: Iterable[Case], now: datetime) -> list[PendingVerification]:
+    """Those that wait, the most pressing first."""
+    waiting = [_pending_verification(case, now) for case in cases if awaits_person(case)]
+    order = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
+    return sorted(waiting, key=lambda one: (order[one.due_light], one.level, one.due, one.case))
+
+
+def _pending_verification(case: Case, now: datetime) -> PendingVerification:
+    rechecks = [entry for entry in case.entries if entry.what in RECHECK_EVENTS]
+    since = rechecks[-1].at if rechecks else case.dispatched_at
+    within = VERIFICATION_LIMITS[case.level]
+    due = case.policy.after(since, within)
+    used = case.policy.between(since, now)
+    light = (
+        DueLight.RED
+        if now > due
+        else DueLight.YELLOW
+        if used >= within * YELLOW_FROM
+        else DueLight.GREEN
+    )
+    return PendingVerification(
+        case=case.id,
+        level=case.level,
+        since=since,
+        due=due,
+        due_light=light,
+        before=case.before,
+        after=case.after,
+        machine=rechecks[-1].note if rechecks else "",
+    )

@@ -1,0 +1,108 @@
+"""`patrol eval`: what the command line calls, without the command line.
+
+`run` judges a folder with `visits.csv`, a built-in set by name, or all of them, and answers with a
+plain document. It raises BadLabels and NoFootage, whose words are for the user.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from patrol.evaluation.datasets import SETS
+from patrol.evaluation.labels import BadLabels, LabelledVisit, read_folder
+from patrol.evaluation.results import document
+from patrol.evaluation.results_page import html_page
+from patrol.evaluation.run import EvaluatedVisit, evaluate
+from patrol.evaluation.score import Scores, score_visits
+from patrol.inference import DetectorUnavailable, open_detector
+from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.ports import Detector
+from patrol.vision.types import VisionThresholds
+
+PROGRESS_EVERY = 50  # visits
+MODELS = Path("var/models")
+ALL = "all"
+TOWN = "town"
+ReportProgress = Callable[[str], None]
+
+
+class NoFootage(RuntimeError):
+    """A built-in set has no clip here; says what to install."""
+
+
+def run(
+    what: str = ALL,
+    *,
+    out: Path | None = None,
+    report: ReportProgress = lambda _: None,
+    models: Path = MODELS,
+    half: str = "judging",
+    policy: VisionThresholds | None = None,
+    own: Sequence[ModelSpec] = (),
+) -> Mapping[str, Any]:
+    """Judge and count. `out`: an HTML page with the worst mistakes; `own`: a site's own models.
+
+    Raises BadLabels when the folder cannot be used, NoFootage when a set's clips are not there.
+    """
+    mine = {model.purpose: model for model in own}
+    detector, note = _detector(models, mine.get(Purpose.OBJECTS))
+    fire_model, fire_note = None, ""
+    if Purpose.FIRE in mine:
+        fire_model, fire_note = _detector(models, mine[Purpose.FIRE])
+    notes = tuple(filter(None, (note, fire_note)))
+    report("; ".join(notes))
+    if what == TOWN:
+        from patrol.evaluation.simulated_town import run_town  # noqa: PLC0415  RTSP and settings, only here
+
+        return run_town(detector=detector, policy=policy, report=report, note=note)
+    names = list(SETS) if what == ALL else [what]
+    found: dict[str, Any] = {}
+    pages = []
+    for name in names:
+        title, visits = _labelled_visits(name, half)
+        evaluated = evaluate(visits, detector=detector, fire_model=fire_model, policy=policy)
+        scores = score_visits(_with_progress(evaluated, report), detects=detector is not None)
+        if scores.visits == 0:
+            raise NoFootage(f"eval {name}: none of its clips is here, install opencv-doc")
+        found[name] = document(scores, title, notes)
+        pages.append((title, scores))
+    if out is not None:
+        _write(out, pages, notes)
+    return found[what] if what != ALL else {"sets": found}
+
+
+def _detector(models: Path, own: ModelSpec | None) -> tuple[Detector | None, str]:
+    """A model (`own`: None for the house's detector), and a note on it."""
+    try:
+        if own is None:
+            detector = open_detector(models)
+        else:
+            detector = open_detector(models, own.name, manifest={own.name: own})
+    except DetectorUnavailable as exc:
+        purpose = own.purpose if own is not None else Purpose.OBJECTS
+        return None, f"{purpose} are not judged by a model: {exc}"
+    return detector, f"detector {detector.gauge}"
+
+
+def _labelled_visits(what: str, half: str) -> tuple[str, Iterator[LabelledVisit]]:
+    if what in SETS:
+        return f"{what} ({half})", SETS[what](half)
+    folder = Path(what)
+    if not folder.is_dir():
+        known = ", ".join((ALL, *SETS, TOWN))
+        raise BadLabels([f"{what}:1: folder: there is none, give a folder or one of {known}"])
+    return what, iter(read_folder(folder))
+
+
+def _with_progress(
+    evaluated: Iterator[EvaluatedVisit], report: ReportProgress
+) -> Iterator[EvaluatedVisit]:
+    for number, one in enumerate(evaluated, start=1):
+        yield one
+        if number % PROGRESS_EVERY == 0:
+            report(f"{number} visits judged")
+
+
+def _write(out: Path, pages: list[tuple[str, Scores]], notes: tuple[str, ...]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(html_page(pages, notes), encoding="utf-8")

@@ -1,0 +1,162 @@
+"""A detector: one onnxruntime session behind ports.Detector.
+
+The session is shared: onnxruntime's `run` may be called from several threads at once, and with one
+thread inside each run the judging threads, as many as there are cores, fill the machine exactly.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.inference.errors import ModelBroken, ModelMissing, RuntimeMissing
+from patrol.inference.letterbox import letterbox
+from patrol.inference.manifest import Manifest, ModelSpec, find
+from patrol.inference.onnx_shapes import with_free_sizes
+from patrol.inference.output_decoders import output_problem, read_boxes, without_overlaps
+from patrol.ports import Detection
+from streams.model import BgrImage
+
+MIN_SCORE: Final = 0.35  # on vtest.avi persons at CCTV height score 0.35 to 0.9, ghosts below 0.3
+TENSORS: Final = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+SAME_ABOVE: Final = 0.5  # intersection over union from which two boxes of a label are one thing
+
+
+class OnnxDetector:
+    """Fulfils ports.Detector."""
+
+    def __init__(self, session: Any, spec: ModelSpec, *, min_score: float) -> None:
+        first = session.get_inputs()[0]
+        self._session = session
+        self._input: str = first.name
+        self._input_type = TENSORS.get(first.type, np.float32)
+        self.spec = spec
+        self._min_score = min_score
+
+    @property
+    def gauge(self) -> str:
+        """Name and version of the weights."""
+        return self.spec.gauge
+
+    @property
+    def min_score(self) -> float:
+        """The score from which it answers."""
+        return self._min_score
+
+    @property
+    def input_px(self) -> tuple[int, int]:
+        """Width and height that pictures are brought to."""
+        return self.spec.input.width_px, self.spec.input.height_px
+
+    def detect(self, bgr: BgrImage) -> Sequence[Detection]:
+        """Objects in a BGR picture of any size, best first."""
+        if bgr.size == 0:
+            return ()
+        fitted = letterbox(bgr, self.spec.input)
+        raw = without_overlaps(
+            read_boxes(self.infer(fitted.tensor), self.spec, self.min_score), SAME_ABOVE
+        )
+        found = (
+            Detection(label=self.spec.labels[label], score=float(score), box=fitted.box(corners))
+            for corners, score, label in zip(*raw, strict=True)
+        )
+        return tuple(d for d in found if d.box[2] > 0 and d.box[3] > 0)
+
+    def infer(self, tensor: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+        """The model's outputs, as 32-bit floats."""
+        given = tensor.astype(self._input_type, copy=False)
+        answer = self._session.run(None, {self._input: given})
+        return [np.asarray(output, np.float32) for output in answer]
+
+    def _run_self_test(self) -> None:
+        """One empty picture through it. Raises ModelBroken when the answer has another shape."""
+        size = self.spec.input
+        blank = np.zeros((1, 3, size.height_px, size.width_px), np.float32)
+        try:
+            outputs = self.infer(blank)
+        except Exception as exc:  # onnxruntime's errors share no public base but this
+            first_line = str(exc).splitlines()[0]
+            raise ModelBroken(
+                self.spec.name,
+                f"does not take 1 × 3 × {size.height_px} × {size.width_px}: {first_line}",
+            ) from exc
+        problem = output_problem(outputs, self.spec)
+        if problem:
+            raise ModelBroken(self.spec.name, problem)
+
+
+def open_detector(
+    models_dir: Path | str,
+    name: str = "yolox_nano",
+    threads: int = 1,
+    *,
+    manifest: Manifest | None = None,
+    min_score: float | None = None,
+) -> OnnxDetector:
+    """Open a model by its manifest entry; everything that can be wrong with it is found here.
+
+    Raises DetectorUnavailable: ModelUnknown, RuntimeMissing, ModelMissing, ModelBroken.
+    """
+    spec = find(name, manifest)
+    prepare = with_free_sizes if spec.input.free else bytes
+    session = open_session(spec, Path(models_dir), threads, prepare=prepare)
+    least = next((s for s in (min_score, spec.min_score) if s is not None), MIN_SCORE)
+    detector = OnnxDetector(session, spec, min_score=least)
+    detector._run_self_test()  # noqa: SLF001  same module: a detector is handed out proven
+    return detector
+
+
+def open_session(
+    spec: ModelSpec,
+    models_dir: Path,
+    threads: int = 1,
+    *,
+    prepare: Callable[[bytes], bytes] = bytes,
+) -> Any:
+    """A session for a weight file whose hash is right; `prepare` may then change the bytes."""
+    runtime = _import_onnxruntime()
+    weights = _weights(spec, models_dir)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return runtime.InferenceSession(
+            prepare(weights), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as exc:  # onnxruntime's errors share no public base but this
+        raise ModelBroken(spec.name, f"onnxruntime cannot read it: {_first_line(exc)}") from exc
+
+
+def _weights(spec: ModelSpec, models_dir: Path) -> bytes:
+    path = spec.path(models_dir)
+    try:
+        weights = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelMissing(spec.name, path, own=spec.own is not None) from None
+    except OSError as exc:
+        raise ModelBroken(spec.name, f"{path} cannot be read: {exc.strerror}") from exc
+    found = hashlib.sha256(weights).hexdigest()
+    if found != spec.sha256:
+        raise ModelBroken(
+            spec.name, f"{path} has sha256 {found[:12]}…, the manifest says {spec.sha256[:12]}…"
+        )
+    return weights
+
+
+def _import_onnxruntime() -> Any:
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as exc:
+        raise RuntimeMissing(
+            "onnxruntime is not installed; run `pip install 'patrol[objects]'`"
+        ) from exc
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]

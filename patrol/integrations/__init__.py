@@ -1,0 +1,1 @@
+"""Ways out beside MQTT to grid leaders: webhooks, notifications, canary, delivery worker."""

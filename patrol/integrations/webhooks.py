@@ -1,0 +1,225 @@
+"""Webhooks out: other programs hear of rounds, findings and cases, signed, at least once.
+
+Queued by `Hooks.observe` in the transaction of the news (patrol.store), carried by `post` and
+a dispatch.Courier. Signed as Standard Webhooks have it, so receivers verify with ready-made code.
+
+Which news is for which hook, as deliveries in the transaction that makes it.
+
+One delivery as a signed HTTP POST, and what its answer means.
+
+Signed as Standard Webhooks 1.0 have it: `webhook-id` (the key: a repeat carries the same),
+`webhook-timestamp` (seconds, of this try), `webhook-signature: v1,BASE64(HMAC-SHA256(secret,
+id.timestamp.body))`. 2xx: taken. 410 and what no repeat can cure: never. Everything else: later.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+import httpx
+
+from patrol.domain.case import CaseEvent
+from patrol.domain.outbox import MAX_TRIES, Delivery
+from patrol.domain.round import RoundState
+from patrol.integrations.delivery_worker import SendOutcome, SendResult
+from patrol.reports.documents import (
+    case_document,
+    entry_document,
+    envelope,
+    finding_document,
+    round_document,
+)
+from patrol.store import CaseChanged, FindingChanged, RoundChanged, StoreEvent, UnitOfWork
+
+WEBHOOK_EVENT_NAMES: Final = (
+    "round.started",
+    "round.finished",
+    "round.interrupted",
+    "round.missed",
+    "finding.opened",
+    "finding.decided",
+    "case.opened",
+    "case.moved",
+)
+MAX_DELIVERY_AGE: Final = timedelta(days=3)  # older news is no news; the API has the state
+_ROUND_EVENTS: Final = {
+    RoundState.RUNNING: "round.started",
+    RoundState.FINISHED: "round.finished",
+    RoundState.INTERRUPTED: "round.interrupted",
+    RoundState.MISSED: "round.missed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """One receiver. Its address may hold a token and its secret is one: neither prints."""
+
+    name: str
+    url: str = field(repr=False)
+    secret: bytes = field(repr=False)
+    events: frozenset[str] = frozenset(WEBHOOK_EVENT_NAMES)
+    max_tries: int = MAX_TRIES
+
+    @property
+    def target(self) -> str:
+        """Its name among the deliveries."""
+        return f"webhook:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _WebhookEvent:
+    event: str
+    key: str
+    data: dict[str, Any]
+
+
+class WebhookQueue:
+    """Observes the books (patrol.store) and queues what each hook wants to hear."""
+
+    def __init__(self, hooks: Sequence[Webhook], now: Callable[[], datetime]) -> None:
+        self._hooks = hooks
+        self._now = now
+
+    def observe(self, uow: UnitOfWork, store_event: StoreEvent) -> None:
+        """Fulfils observed.Observer."""
+        webhook_events = list(_webhook_events(store_event))
+        if not webhook_events:
+            return
+        now = self._now()
+        for webhook_event in webhook_events:
+            body = json.dumps(
+                envelope(webhook_event.event, now, webhook_event.key, webhook_event.data),
+                ensure_ascii=False,
+                allow_nan=False,
+            ).encode("utf-8", "replace")
+            for hook in self._hooks:
+                if webhook_event.event in hook.events:
+                    uow.deliveries.add(
+                        Delivery(
+                            key=webhook_event.key,
+                            target=hook.target,
+                            event=webhook_event.event,
+                            payload=body,
+                            queued_at=now,
+                            due_at=now,
+                            expires_at=now + MAX_DELIVERY_AGE,
+                        )
+                    )
+
+
+def _webhook_events(event: StoreEvent) -> Iterator[_WebhookEvent]:
+    if isinstance(event, CaseChanged):
+        yield from _case_events(event)
+    elif isinstance(event, FindingChanged):
+        yield from _finding_events(event)
+    elif isinstance(event, RoundChanged):
+        yield from _round_events(event)
+
+
+def _case_events(event: CaseChanged) -> Iterator[_WebhookEvent]:
+    case = event.after
+    if event.before is None:
+        yield _WebhookEvent("case.opened", f"{case.id}-opened", case_document(case))
+        return
+    known_entries = len(event.before.entries)
+    for number, entry in enumerate(case.entries[known_entries:], start=known_entries):
+        if entry.what is CaseEvent.DISPATCH and number == 0:
+            continue
+        data = {**case_document(case), "event": entry_document(entry)}
+        yield _WebhookEvent("case.moved", f"{case.id}-e{number}", data)
+
+
+def _finding_events(change: FindingChanged) -> Iterator[_WebhookEvent]:
+    finding = change.after
+    if change.before is None:
+        yield _WebhookEvent("finding.opened", f"{finding.id}-opened", finding_document(finding))
+    elif change.before.state is not finding.state:
+        key = f"{finding.id}-{finding.state}"
+        yield _WebhookEvent("finding.decided", key, finding_document(finding))
+
+
+def _round_events(change: RoundChanged) -> Iterator[_WebhookEvent]:
+    a_round = change.after
+    before = change.before.state if change.before else None
+    event = _ROUND_EVENTS.get(a_round.state)
+    if event is not None and a_round.state is not before:
+        runs = f"-{a_round.wall_s:.0f}" if a_round.state in _REPEATED else ""
+        yield _WebhookEvent(event, f"{a_round.id}-{a_round.state}{runs}", round_document(a_round))
+
+
+_REPEATED: Final = (RoundState.RUNNING, RoundState.INTERRUPTED)  # a round may stop and go on
+
+
+WEBHOOK_TIMEOUT_S: Final = 10.0
+MAX_PROBLEM_CHARS: Final = 120
+# 408, 425, 429 say "later" themselves; 401, 403, 404 are somebody's mistake, cured within hours.
+_PERMANENT_STATUSES: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 501})
+
+
+def sign_webhook(secret: bytes, key: str, timestamp: int, body: bytes) -> str:
+    """The value of `webhook-signature`."""
+    signed = b".".join((key.encode(), str(timestamp).encode(), body))
+    return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+
+
+class WebhookSender:
+    """Carries deliveries to one hook; a connection is kept while there is news."""
+
+    def __init__(self, hook: Webhook, now: Callable[[], datetime]) -> None:
+        self._hook = hook
+        self._now = now
+        # No redirects: the signature is for the address in site.yaml. No proxies or passwords
+        # out of the environment either: where news goes is written in one place.
+        self._client = httpx.Client(
+            timeout=WEBHOOK_TIMEOUT_S, follow_redirects=False, trust_env=False, headers=_HEADERS
+        )
+
+    def send(self, delivery: Delivery) -> SendResult:
+        """Fulfils courier.Carry."""
+        timestamp = int(self._now().timestamp())
+        key = f"{self._hook.name}-{delivery.key}"
+        headers = {
+            "webhook-id": key,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign_webhook(self._hook.secret, key, timestamp, delivery.payload),
+        }
+        try:
+            with self._client.stream(
+                "POST", self._hook.url, content=delivery.payload, headers=headers
+            ) as response:
+                return _result_of(response.status_code)
+        except httpx.HTTPError as exc:
+            return SendResult(SendOutcome.LATER, self._clean(exc))
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _clean(self, exc: httpx.HTTPError) -> str:
+        text = " ".join(str(exc).split()) or type(exc).__name__
+        return text.replace(self._hook.url, "…")[:MAX_PROBLEM_CHARS]
+
+
+_HEADERS: Final = {"content-type": "application/json; charset=utf-8", "user-agent": "patrol"}
+
+
+def _result_of(status: int) -> SendResult:
+    if httpx.codes.is_success(status):
+        return SendResult(SendOutcome.TAKEN)
+    return SendResult(
+        SendOutcome.NEVER if status in _PERMANENT_STATUSES else SendOutcome.LATER, f"HTTP {status}"
+    )
+
+
+__all__ = ["WEBHOOK_EVENT_NAMES", "Webhook", "WebhookQueue", "WebhookSender", "sign_webhook"]

@@ -1,0 +1,248 @@
+"""Wire: cases, health, rounds and the centre's own state as topics and payloads (schema v1).
+
+What never goes on the wire: a picture, a household, a stream's address, a camera's full number in
+a leader's case. Free words are cleaned of all of them here, the last place before the outbox.
+The answers that come in are read in replies.py.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+from patrol.domain import labels as categories
+from patrol.domain.case import Case, CaseState
+from patrol.domain.escalation import announced_grids, current_rung
+from patrol.domain.ids import CameraId, GridCode, MessageKey
+from patrol.domain.outage import Outage, OutageGroup
+from patrol.domain.outbox import OutboxMessage
+from patrol.domain.picture_link import LinkSigner
+from patrol.domain.registry import Registry
+from patrol.domain.timestamps import rfc3339
+from patrol.messaging.topics import (
+    VERSION,
+    CaseTopic,
+    grid_health_topic,
+    health_topic,
+    link_health_topic,
+    round_topic,
+    status_topic,
+)
+
+DISCLAIMER: Final = (
+    "线索仅供现场核实,不是结论;视频巡查每日两次,不是报警系统,遇险情请立即拨打119或110。"
+    " A lead to check on the ground, no verdict; a patrol, not an alarm."
+)
+MAX_NOTE_CHARACTERS: Final = 500  # characters: a leader reads it on a telephone
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_DEVICE = re.compile(r"(?<![0-9])[0-9]{14}([0-9]{6})(?![0-9])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadBuilder:
+    """Puts news into words for one site's topics; the caller adds them to its outbox."""
+
+    site: str
+    zone: tzinfo
+    registry: Registry
+    centre_phone: str = ""
+    site_name: str = ""
+    link_signer: LinkSigner | None = None  # None: nobody serves pictures
+    _households: frozenset[str] = field(init=False, repr=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        status_topic(self.site)  # a site that cannot be part of a topic is found out at once
+        refs = {c.household_ref for c in self.registry.cameras.values() if c.household_ref}
+        object.__setattr__(self, "_households", frozenset(refs))
+
+    def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
+        """The case as each grid told so far must see it now; cleared once it has ended."""
+        return [self._case_message(case, grid, now) for grid in announced_grids(case)]
+
+    def clear_messages(
+        self, case: Case, grids: Sequence[GridCode], now: datetime
+    ) -> list[OutboxMessage]:
+        """Clear the case from grids that no longer have it (it was reassigned elsewhere)."""
+        return [self._outbox_message(case, grid, b"", now) for grid in grids]
+
+    def health_message(
+        self, camera: CameraId, state: str, since: datetime, why: str, now: datetime
+    ) -> OutboxMessage:
+        """A camera's change of health, for the maintainer."""
+        key = f"health-{camera}-{state}-{since:%Y%m%dT%H%M%S}"
+        body = {
+            **_header(key, now),
+            "camera": camera,
+            "state": state,
+            "since": rfc3339(since),
+            "why": self.scrub(why),
+        }
+        return OutboxMessage(
+            key=MessageKey(key),
+            topic=health_topic(self.site, camera),
+            payload=encode_payload(body),
+            queued_at=now,
+            retain=True,
+        )
+
+    def outage_message(self, outage: Outage, now: datetime) -> OutboxMessage:
+        """A link or a village went down as a whole, or is back."""
+        state = "offline" if outage.down else "online"
+        key = f"health-{outage.group}-{outage.subject}-{state}-{now:%Y%m%dT%H%M%S}"
+        body = {
+            **_header(key, now),
+            "kind": str(outage.group),
+            "subject": outage.subject,
+            "name": outage.name,
+            "state": state,
+            "since": rfc3339(now),
+            "why": self.scrub(outage.why),
+            "cameras": {"silent": outage.silent, "visited": outage.visited},
+        }
+        is_link = outage.group is OutageGroup.LINK
+        return OutboxMessage(
+            key=MessageKey(key),
+            topic=link_health_topic(self.site, outage.subject)
+            if is_link
+            else grid_health_topic(self.site, GridCode(outage.subject)),
+            payload=encode_payload(body),
+            queued_at=now,
+            retain=True,
+        )
+
+    def round_message(
+        self, plan: str, key: str, payload: Mapping[str, object], now: datetime
+    ) -> OutboxMessage:
+        """A round's progress or summary."""
+        return OutboxMessage(
+            key=MessageKey(key),
+            topic=round_topic(self.site, plan),
+            payload=encode_payload({"plan": plan, **payload, **_header(key, now)}),
+            queued_at=now,
+            retain=True,
+        )
+
+    def status_message(self, state: str, version: str, now: datetime) -> tuple[str, bytes]:
+        """(topic, payload) of the centre's own state; `offline` is its last will."""
+        key = f"status-{state}-{now:%Y%m%dT%H%M%S%f}"
+        body = {**_header(key, now), "state": state, "version": version}
+        return status_topic(self.site), encode_payload(body)
+
+    def scrub(self, free_text: str) -> str:
+        """Free words without addresses, full camera numbers and household references."""
+        text = _DEVICE.sub(r"…\1", _URL.sub("[…]", free_text))
+        for token in self._households:
+            if token in text:
+                text = text.replace(token, "[…]")
+        return text[:MAX_NOTE_CHARACTERS]
+
+    def _case_message(self, case: Case, grid: GridCode, now: datetime) -> OutboxMessage:
+        body = b"" if not case.is_open else encode_payload(self._case_body(case, grid, now))
+        return self._outbox_message(case, grid, body, now)
+
+    def _outbox_message(
+        self, case: Case, grid: GridCode, body: bytes, now: datetime
+    ) -> OutboxMessage:
+        return OutboxMessage(
+            key=case_key(case, grid),
+            topic=str(CaseTopic(self.site, grid, case.id)),
+            payload=body,
+            queued_at=now,
+            retain=True,
+            case=case.id,
+        )
+
+    def _case_body(self, case: Case, grid: GridCode, now: datetime) -> dict[str, object]:
+        what = categories.category_named(case.category)
+        where = self.registry.tree.grids.get(case.grid)
+        grid_name = where.name if where else case.grid
+        return {
+            **_header(case_key(case, grid), now),
+            "case": case.id,
+            "revision": case.revision,
+            "state": case.state.value,
+            "level": case.level.value,
+            "level_zh": case.level.zh,
+            "category": {"code": what.code, "zh": what.zh, "en": what.en, "id": what.id},
+            "grid": {"code": case.grid, "name": grid_name},
+            "place": self.scrub(case.place),
+            "camera_last6": case.camera[-6:] if case.camera else None,
+            "found_at": rfc3339(case.found_at),
+            "dispatched_at": rfc3339(case.dispatched_at),
+            "due": _due_times(case),
+            "suspended": {"since": rfc3339(case.suspension.since)} if case.suspension else None,
+            "check": what.check,
+            "note": self.scrub(case.note),
+            "summary": self._summary(case, grid_name),
+            "picture": self._picture_document(case, grid, now),
+            "phone": self.centre_phone,
+            "count": case.count,
+            "escalated": case.rung > 0,
+            "rung": self._rung_document(case, grid),
+            "notice": DISCLAIMER,
+        }
+
+    def _picture_document(self, case: Case, grid: GridCode, now: datetime) -> dict[str, object]:
+        link = self.link_signer.link(case, grid, now) if self.link_signer else None
+        return {"available": case.before is not None, "link": link}
+
+    def _rung_document(self, case: Case, grid: GridCode) -> dict[str, object]:
+        step = next(s for s in reversed(case.policy.ladder[: case.rung + 1]) if s.grid == grid)
+        person = self.registry.people.get(step.person)
+        return {
+            "number": case.policy.ladder.index(step),
+            "of": len(case.policy.ladder),
+            "person": step.person or None,
+            "role": person.role.value if person else None,
+            "current": step == current_rung(case),
+        }
+
+    def _summary(self, case: Case, grid_name: str) -> str:
+        """One line of Chinese, local time, for a notification or a text message."""
+        what = categories.category_named(case.category).zh
+        found, due = (t.astimezone(self.zone) for t in (case.found_at, _acknowledge_due_at(case)))
+        where = f"{grid_name} {self.scrub(case.place)}".strip()
+        request = (
+            "仍未消除,请再到现场处置"  # its first limits are over, or soon will be
+            if case.state is CaseState.REWORK
+            else f"请于{due:%m月%d日%H:%M}前签收"
+        )
+        return (
+            f"【巡查线索·{case.level.zh}】{self.site_name}{where}:{what},"
+            f"{found:%m月%d日%H:%M}发现,{request}。"
+        )
+
+
+def case_key(case: Case, grid: GridCode) -> MessageKey:
+    """One per revision of the case and grid that is told: a repeat carries the same."""
+    return MessageKey(f"{case.id}-r{case.revision}-{grid}")
+
+
+def encode_payload(body: Mapping[str, object]) -> bytes:
+    """Compact UTF-8 JSON."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def _header(key: str, now: datetime) -> dict[str, object]:
+    return {"v": VERSION, "key": key, "at": rfc3339(now)}
+
+
+def _acknowledge_due_at(case: Case) -> datetime:
+    return case.answer_due_at(case.policy.limits.acknowledge)
+
+
+def _due_times(case: Case) -> dict[str, str | None]:
+    clocks = case.policy.limits
+
+    def after(limit: timedelta | None) -> str | None:
+        return None if limit is None else rfc3339(case.answer_due_at(limit))
+
+    return {
+        "ack": after(clocks.acknowledge),
+        "arrive": after(clocks.arrive),
+        "feedback": after(clocks.feedback),
+        "close": rfc3339(case.dispatched_at + clocks.close),
+    }

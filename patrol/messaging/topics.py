@@ -1,0 +1,130 @@
+"""Topics are types: every topic of the product is spelled here and nowhere else (contracts.md).
+
+P = patrol/v1/{site}. Building one checks its parts, so a wildcard or a slash can never slip in.
+Reading one answers None for whatever is not that topic.
+"""
+
+import re
+from typing import Final, NamedTuple, Self
+
+from typing_extensions import override
+
+from patrol.domain.ids import CameraId, CaseId, GridCode
+from patrol.domain.outbox import CANARY_TOPIC
+
+VERSION: Final = 1  # of the topics and of every payload's `v`
+_LEVEL = r"[A-Za-z0-9_.-]{1,64}"
+_SAFE_LEVEL: Final = re.compile(_LEVEL, re.ASCII)
+_UNSAFE_CHARACTER: Final = re.compile(
+    r"[^A-Za-z0-9_.-]"
+)  # a link may be named by a host, also by an IPv6 one
+
+
+def prefix(site: str) -> str:
+    """`patrol/v1/{site}`."""
+    return f"patrol/v{VERSION}/{_topic_level(site)}"
+
+
+class CaseTopic(NamedTuple):
+    """Centre → leader, retained: the case as the leader must see it now."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        return f"{prefix(self.site)}/grid/{_topic_level(self.grid)}/case/{_topic_level(self.case)}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of a case topic."""
+        match = _CASE.fullmatch(text)
+        return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
+
+
+class ReplyTopic(NamedTuple):
+    """Leader → centre: receipts, acknowledgement, arrival, feedback."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        return f"{prefix(self.site)}/grid/{_topic_level(self.grid)}/reply/{_topic_level(self.case)}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of a reply topic."""
+        match = _REPLY.fullmatch(text)
+        return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
+
+
+class ReportTopic(NamedTuple):
+    """Leader → centre: a problem first seen on the ground."""
+
+    site: str
+    grid: GridCode
+
+    @override
+    def __str__(self) -> str:
+        return f"{prefix(self.site)}/grid/{_topic_level(self.grid)}/report"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of a report topic."""
+        match = _REPORT.fullmatch(text)
+        return cls(match[1], GridCode(match[2])) if match else None
+
+
+def health_topic(site: str, camera: CameraId) -> str:
+    """Centre → maintainer, retained, only on change."""
+    return f"{prefix(site)}/camera/{_topic_level(camera)}/health"
+
+
+def link_health_topic(site: str, link: str) -> str:
+    """Centre → maintainer, retained, only on change: one notice for all cameras behind it."""
+    return f"{prefix(site)}/link/{_topic_level(_UNSAFE_CHARACTER.sub('-', link)[:64])}/health"
+
+
+def grid_health_topic(site: str, grid: GridCode) -> str:
+    """The same for a village whose cameras are all silent, a power cut for instance."""
+    return f"{prefix(site)}/grid/{_topic_level(grid)}/health"
+
+
+def round_topic(site: str, plan: str) -> str:
+    """Centre → anyone, retained: progress, then the summary."""
+    return f"{prefix(site)}/round/{_topic_level(plan)}/latest"
+
+
+def status_topic(site: str) -> str:
+    """Centre's own state; also its last will."""
+    return f"{prefix(site)}/centre/status"
+
+
+def canary_topics(site: str) -> tuple[str, str]:
+    """(what the test leader hears, where it answers): beside the grids, for nobody else."""
+    return f"{prefix(site)}{CANARY_TOPIC}", f"{prefix(site)}/canary/reply"
+
+
+def inbox_filters(site: str) -> tuple[str, ...]:
+    """What the centre subscribes to."""
+    return (f"{prefix(site)}/grid/+/reply/+", f"{prefix(site)}/grid/+/report")
+
+
+def case_filter(site: str, grid: str = "+") -> str:
+    """What a leader subscribes to; `+` for all grids."""
+    return f"{prefix(site)}/grid/{grid}/case/+"
+
+
+def _topic_level(text: str) -> str:
+    if not _SAFE_LEVEL.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be part of a topic: use letters, digits, '_', '.', '-'")
+    return text
+
+
+_HEAD = rf"patrol/v{VERSION}/({_LEVEL})/grid/({_LEVEL})"
+_CASE: Final = re.compile(rf"{_HEAD}/case/({_LEVEL})", re.ASCII)
+_REPLY: Final = re.compile(rf"{_HEAD}/reply/({_LEVEL})", re.ASCII)
+_REPORT: Final = re.compile(rf"{_HEAD}/report", re.ASCII)

@@ -1,0 +1,155 @@
+"""A broker inside the house (iotcore: rumqttd in a wheel), on loopback only.
+
+rumqttd speaks one protocol version per port: the main port speaks MQTT 3.1.1, which every client
+knows, `port_v5` speaks MQTT 5; both share topics and retained messages. It keeps everything in
+memory: killed, it forgets, and the outbox tells it again. It has no way to stop, so it lives in a
+child process that ends when we do, however we end.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Final, Self
+
+from patrol.mqtt.address import BrokerAddress, Protocol
+
+HOST: Final = "127.0.0.1"
+LARGEST_BYTES: Final = 256 * 1024  # our own limit of 64 KiB is answered with a reason, not a cut
+_CONFIG = """\
+id = 0
+[router]
+id = 0
+max_connections = 10010
+max_outgoing_packet_count = 200
+max_segment_size = 104857600
+max_segment_count = 10
+"""
+_LISTENER = """\
+[{version}.1]
+name = "{version}"
+listen = "{host}:{port}"
+next_connection_delay_ms = 1
+[{version}.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = {largest}
+max_inflight_count = 500
+dynamic_filters = true
+"""
+
+
+class EmbeddedBroker:
+    """`start`, `stop`, or as a context manager; port 0 takes a free one."""
+
+    def __init__(self, port: int = 0, *, port_v5: int = 0) -> None:
+        self.port = port or free_port()
+        self.port_v5 = port_v5 or free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> BrokerAddress:
+        """For our own clients."""
+        return BrokerAddress(host=HOST, port=self.port, protocol=Protocol.V311)
+
+    @property
+    def url(self) -> str:
+        """For everybody else."""
+        return f"mqtt://{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self, timeout_s: float = 15.0) -> None:
+        """Start and wait until both ports answer. Raises RuntimeError with the reason."""
+        if in_use(self.port) or in_use(self.port_v5):
+            raise RuntimeError(f"port {self.port} or {self.port_v5} of {HOST} is taken")
+        self._process = subprocess.Popen(  # noqa: S603  our own module, our own numbers
+            [
+                sys.executable,
+                "-m",
+                "patrol.mqtt.embedded_broker",
+                str(self.port),
+                str(self.port_v5),
+            ],
+            stdin=subprocess.PIPE,  # the child ends when this closes
+            start_new_session=True,  # Ctrl-C is for us; we stop the broker last
+        )
+        gone = threading.Event()
+        for _ in range(int(timeout_s / 0.05)):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the embedded broker ended with {self._process.returncode}")
+            if in_use(self.port) and in_use(self.port_v5):
+                return
+            gone.wait(0.05)
+        self.stop()
+        raise RuntimeError(f"the embedded broker did not listen within {timeout_s:g} s")
+
+    def stop(self) -> None:
+        """End the child; twice is once."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()  # it keeps nothing on disk that an orderly end would save
+        process.wait(5.0)
+        if process.stdin is not None:
+            process.stdin.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def in_use(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        with socket.create_connection((HOST, port), timeout=0.2):
+            return True
+    except OSError:
+        return False
+
+
+def rumqttd_config(port: int, port_v5: int) -> str:
+    """Rumqttd's configuration: two listeners, both on loopback."""
+    listeners = (("v4", port), ("v5", port_v5))
+    return _CONFIG + "".join(
+        _LISTENER.format(version=version, host=HOST, port=number, largest=LARGEST_BYTES)
+        for version, number in listeners
+    )
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # returns at the end of the pipe
+    os._exit(0)
+
+
+def _serve(port: int, port_v5: int) -> None:
+    from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415  optional, and only the child needs it
+
+    logging.disable(logging.CRITICAL)  # rumqttd reports every packet as an error
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rumqttd.toml"
+        path.write_text(rumqttd_config(port, port_v5), "utf-8")
+        broker = IotCoreBroker(config_path=str(path))
+    broker.run_forever()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,367 @@
+"""Mosquitto's password and ACL files, made from people.csv: who may read and write which topics.
+
+Least privilege: whoever is on a ladder reads the cases told under that grid's topic and answers
+there; everybody on the ground may report from the own grid; a maintainer reads the cameras' health
+and no case, because a grid's topic also carries what was found in people's yards. Nobody writes as
+somebody else's grid, nobody reads another grid.
+Not here: talking to a broker. Passwords are random and never print.
+
+Do the broker's installed files agree with people.csv? Read-only; says each difference in words.
+
+What `accounts.write` would make is compared with what lies in the broker's directory, account by
+account and right by right: the order of lines and comments count for nothing. A right too many is
+as much a difference as one too few.
+"""
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from patrol.domain.ids import GridCode, PersonId
+from patrol.domain.observation import Subject
+from patrol.domain.registry import Person, Registry, Role
+from patrol.domain.routing import route
+
+CENTRE: Final = "centre"
+TEST_LEADER: Final = "canary"
+# Mosquitto hashes on its one thread at every CONNECT. The passwords are random, 120 bits: what
+# guards them is their length, not the rounds (which 600 phones after a restart would wait for).
+ROUNDS: Final = 101
+SALT_BYTES: Final = 12
+PASSWORD_CHARACTERS: Final = 20
+_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none alike
+PASSWD, ACL, HANDOUT = "patrol.passwd", "patrol.acl", "accounts.csv"
+_COLUMNS: Final = ("mqtt_user", "password", "person_id", "name")
+
+
+class AccountsProblem(Exception):
+    """The files cannot be made; says which row of people.csv and what would be right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttAccount:
+    """One login of the broker and its lines of the ACL."""
+
+    user: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    person: PersonId | None = None
+    name: str = ""
+    password: str = field(default="", repr=False)
+
+
+def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
+    """Everybody who may connect: the centre, the test leader, each person with an `mqtt_user`.
+
+    Raises AccountsProblem: two people with one account, a name that Mosquitto cannot keep.
+    """
+    p = f"patrol/v1/{site}"
+    found = [
+        MqttAccount(user=CENTRE, name="指挥中心", reads=(f"{p}/#",), writes=(f"{p}/#",)),
+        MqttAccount(
+            user=TEST_LEADER,
+            name="自检",
+            reads=(f"{p}/canary/case",),
+            writes=(f"{p}/canary/reply",),
+        ),
+    ]
+    grids_read = _grids_read(registry)
+    people = (who for who in registry.people.values() if who.mqtt_user)
+    found.extend(_broker_account(p, who, grids_read.get(who.id, ())) for who in people)
+    _refuse_bad_names(found)
+    return found
+
+
+def _grids_read(registry: Registry) -> Mapping[PersonId, tuple[GridCode, ...]]:
+    """Under which grids' topics each person is told of what was found."""
+    grids_read: dict[PersonId, dict[GridCode, None]] = {}
+    for code in registry.tree.grids:
+        for recipient in route(registry, code, Subject.SCENE).recipients:
+            grids_read.setdefault(recipient.person.id, {})[recipient.grid] = None
+    return {
+        who.id: tuple(_shared_grids(grids_read, registry, who)) for who in registry.people.values()
+    }
+
+
+def _shared_grids(
+    grids_read: Mapping[PersonId, Mapping[GridCode, None]], registry: Registry, who: Person
+) -> Mapping[GridCode, None]:
+    """What somebody reads with whom: the other shift of the same post, whom one stands in for."""
+    others = (o for o in registry.people.values() if (o.role, o.grid) == (who.role, who.grid))
+    names = [who.id, who.substitute_for, *(other.id for other in others)]
+    return {
+        code: None for name in names if name and name in grids_read for code in grids_read[name]
+    }
+
+
+def _broker_account(p: str, who: Person, grids: tuple[GridCode, ...]) -> MqttAccount:
+    everybody = (f"{p}/round/+/latest", f"{p}/centre/status")
+    if who.role is Role.MAINTAINER:
+        health = (f"{p}/camera/+/health", f"{p}/link/+/health", f"{p}/grid/+/health")
+        reads: tuple[str, ...] = (*health, *everybody)
+        return MqttAccount(user=who.mqtt_user, person=who.id, name=who.name, reads=reads)
+    return MqttAccount(
+        user=who.mqtt_user,
+        person=who.id,
+        name=who.name,
+        reads=(*(f"{p}/grid/{code}/case/+" for code in grids), *everybody),
+        writes=(
+            *(f"{p}/grid/{code}/reply/+" for code in grids),
+            *(f"{p}/grid/{code}/report" for code in dict.fromkeys((*grids, who.grid))),
+        ),
+    )
+
+
+def _refuse_bad_names(found: list[MqttAccount]) -> None:
+    owner: dict[str, str] = {}
+    for account in found:
+        who = account.person or account.name
+        if account.user in owner:
+            raise AccountsProblem(
+                f"people.csv: mqtt_user: {account.user!r} is used by {owner[account.user]} and"
+                f" {who}, give each person an account of their own"
+            )
+        if not account.user.isprintable() or set(account.user) & set(": #+/"):
+            raise AccountsProblem(
+                f"people.csv: mqtt_user: {account.user!r} of {who} cannot be a broker's account,"
+                " leave out spaces and the characters : # + /"
+            )
+        owner[account.user] = str(who)
+
+
+def acl_text(found: list[MqttAccount]) -> str:
+    """Mosquitto's `acl_file`. Anonymous clients get nothing: no topic stands before a user."""
+    blocks = [
+        "\n".join(
+            [
+                f"# {account.person or ''} {account.name}".rstrip(),
+                f"user {account.user}",
+                *(f"topic {how} {topic}" for how, topic in acl_lines(account)),
+            ]
+        )
+        for account in found
+    ]
+    head = "# Made by `patrol mosquitto write` from people.csv; your changes would be overwritten."
+    return "\n\n".join([head, *blocks]) + "\n"
+
+
+def acl_lines(account: MqttAccount) -> Iterator[tuple[str, str]]:
+    """(read, write or readwrite; the topic) of one account."""
+    for topic in account.reads:
+        yield ("readwrite" if topic in account.writes else "read"), topic
+    for topic in account.writes:
+        if topic not in account.reads:
+            yield "write", topic
+
+
+def password_line(user: str, password: str, salt: bytes) -> str:
+    """A line of Mosquitto's `password_file`: PBKDF2-HMAC-SHA512 (`$7$`)."""
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ROUNDS)
+    encoded = (base64.b64encode(part).decode() for part in (salt, digest))
+    return f"{user}:$7${ROUNDS}${'$'.join(encoded)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenFiles:
+    """What `write` did."""
+
+    files: tuple[Path, ...]
+    accounts: int
+    new: tuple[str, ...]  # users whose password has to be handed out
+    gone: tuple[str, ...]  # users who can no longer connect
+
+
+def write_mosquitto_files(
+    folder: Path,
+    site: str,
+    registry: Registry,
+    *,
+    rotate: bool = False,
+    draw: Callable[[str], str] = secrets.choice,
+) -> WrittenFiles:
+    """The broker's files and, for the centre alone, the passwords to hand out.
+
+    Whoever has a password keeps it, unless `rotate`. Raises AccountsProblem, OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _handed_out_passwords(folder / HANDOUT)
+    kept = {} if rotate else known
+    found = broker_accounts(site, registry)
+    passwords = {a.user: kept.get(a.user) or _password(draw) for a in found}
+    lines = [
+        password_line(a.user, passwords[a.user], secrets.token_bytes(SALT_BYTES)) for a in found
+    ]
+    texts = {
+        PASSWD: "\n".join(lines) + "\n",
+        ACL: acl_text(found),
+        HANDOUT: _handout(found, passwords),
+        f"{CENTRE}.password": passwords[CENTRE] + "\n",
+        f"{TEST_LEADER}.password": passwords[TEST_LEADER] + "\n",
+    }
+    for name, text in texts.items():
+        _write_private(folder / name, text)
+    return WrittenFiles(
+        files=tuple(folder / name for name in texts),
+        accounts=len(found),
+        new=tuple(user for user in passwords if user not in kept),
+        gone=tuple(user for user in known if user not in passwords),
+    )
+
+
+def _password(draw: Callable[[str], str]) -> str:
+    return "".join(draw(_ALPHABET) for _ in range(PASSWORD_CHARACTERS))
+
+
+def _handed_out_passwords(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return {row["mqtt_user"]: row["password"] for row in rows if row["password"]}
+    except KeyError as exc:
+        raise AccountsProblem(
+            f"{path}: column {exc} is missing; it keeps the passwords that were handed out:"
+            " put it right, or move it away to make all of them new"
+        ) from None
+
+
+def _handout(found: list[MqttAccount], passwords: Mapping[str, str]) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(_COLUMNS)
+    for account in found:
+        row = (account.user, passwords[account.user], account.person or "", account.name)
+        writer.writerow(row)
+    return out.getvalue()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Whole or not at all, and for its owner's eyes: nobody else ever could read it."""
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+ANONYMOUS: Final = ""
+AclRight = tuple[str, str]  # read or write, topic
+_READ, _WRITE = "read", "write"
+_GIVES: Final = {
+    "read": (_READ,), "write": (_WRITE,), "readwrite": (_READ, _WRITE), "deny": ("deny",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """One account of one file."""
+
+    file: Path
+    line: int  # 1: the file as a whole
+    text: str
+
+
+def file_differences(folder: Path, site: str, registry: Registry) -> list[FileDifference]:
+    """All of them, in the files' order. Raises AccountsProblem: people.csv makes no accounts."""
+    made = broker_accounts(site, registry)
+    found: list[FileDifference] = []
+    for name, compare in ((ACL, _acl_differences), (PASSWD, _password_differences)):
+        path = folder / name
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            reason = getattr(exc, "strerror", None) or str(exc)
+            found.append(FileDifference(path, 1, f"cannot be read: {reason}"))
+        else:
+            found.extend(compare(path, text, made))
+    return found
+
+
+def _acl_differences(path: Path, text: str, made: list[MqttAccount]) -> Iterator[FileDifference]:
+    installed, lines = read_acl(text)
+    wanted = {account.user: _rights(acl_lines(account)) for account in made}
+    for user, rights in installed.items():
+        if user == ANONYMOUS:
+            yield FileDifference(path, lines[user], f"anonymous clients may {_rights_text(rights)}")
+        elif user not in wanted:
+            yield FileDifference(path, lines[user], f"user {user}: nobody of people.csv")
+        else:
+            yield from _account_differences(path, lines[user], user, rights, wanted[user])
+    for user in wanted.keys() - installed.keys():
+        yield FileDifference(path, 1, f"user {user}: is missing, cannot read or write anything")
+
+
+def _account_differences(
+    path: Path, line: int, user: str, installed: frozenset[AclRight], wanted: frozenset[AclRight]
+) -> Iterator[FileDifference]:
+    if excess := installed - wanted:
+        yield FileDifference(path, line, f"user {user}: may {_rights_text(excess)}, and should not")
+    if missing := wanted - installed:
+        yield FileDifference(
+            path, line, f"user {user}: may not {_rights_text(missing)}, and should"
+        )
+
+
+def _password_differences(
+    path: Path, text: str, made: list[MqttAccount]
+) -> Iterator[FileDifference]:
+    wanted = {account.user for account in made}
+    installed: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        user, _, secret = line.partition(":")
+        if not line.strip() or line.startswith("#"):
+            continue
+        installed[user] = number
+        if not secret.startswith("$"):
+            yield FileDifference(path, number, f"user {user}: its password lies there in the open")
+        if user not in wanted:
+            yield FileDifference(
+                path, number, f"user {user}: may connect, and is nobody of people.csv"
+            )
+    for user in sorted(wanted - installed.keys()):
+        yield FileDifference(path, 1, f"user {user}: has no password, cannot connect")
+
+
+def read_acl(text: str) -> tuple[Mapping[str, frozenset[AclRight]], Mapping[str, int]]:
+    """(rights by user, the line where each begins) of Mosquitto's `acl_file`."""
+    rights: defaultdict[str, set[AclRight]] = defaultdict(set)
+    lines: dict[str, int] = {}
+    user = ANONYMOUS
+    for number, line in enumerate(text.splitlines(), start=1):
+        keyword, _, rest = line.strip().partition(" ")
+        if keyword == "user":
+            user = rest.strip()
+            rights[user], lines[user] = rights[user], lines.get(user, number)
+        elif keyword in ("topic", "pattern"):
+            lines.setdefault(user, number)
+            rights[user] |= set(_parse_rights(keyword, rest.strip()))
+    return {user: frozenset(given) for user, given in rights.items()}, lines
+
+
+def _parse_rights(keyword: str, rest: str) -> Iterator[AclRight]:
+    access, _, topic = rest.partition(" ")
+    if access not in _GIVES:
+        access, topic = "readwrite", rest  # Mosquitto's own default
+    for given in _GIVES[access]:
+        yield given, (f"pattern {topic}" if keyword == "pattern" else topic).strip()
+
+
+def _rights(lines: Iterator[AclRight]) -> frozenset[AclRight]:
+    return frozenset((given, topic) for how, topic in lines for given in _GIVES[how])
+
+
+def _rights_text(rights: frozenset[AclRight]) -> str:
+    shown = [f"{how} {topic}" for how, topic in sorted(rights)]
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")  # noqa: PLR2004  a line for a person

@@ -1,0 +1,1 @@
+"""Backup, metrics and health checks of a running site."""

@@ -1,0 +1,161 @@
+"""Rounds, findings, cases and cameras as documents for other programs (API, webhooks).
+
+The shapes of contracts.md and of `--json`, in one place. Never in them: a picture, a household, a
+stream's address. A picture's name is its hash; only the console shows it, to a person, and logs it.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from patrol.domain.camera import Camera
+from patrol.domain.case import Case, CaseEntry, SendHold
+from patrol.domain.finding import Finding
+from patrol.domain.outbox import OutboxMessage
+from patrol.domain.round import Round, RoundTotals
+from patrol.domain.timestamps import rfc3339_or_none
+
+JsonObject = dict[str, Any]
+CASE_TOPIC_GRID: Final = re.compile(r"/grid/([^/]+)/case/")
+
+
+def case_document(case: Case) -> JsonObject:
+    """A case as the contract has it, and what else a program may want."""
+    return {
+        "id": case.id,
+        "grid": case.grid,
+        "state": str(case.state),
+        "level": str(case.level),
+        "category": case.category,
+        "due": rfc3339_or_none(case.due_at) if case.is_open else None,
+        "camera": case.camera,
+        "place": case.place,
+        "finding": case.finding,
+        "found_at": rfc3339_or_none(case.found_at),
+        "dispatched_at": rfc3339_or_none(case.dispatched_at),
+        "rung": case.rung,
+        "count": case.count,
+        "note": case.note,
+        "held": _hold_document(case.hold),
+        "suspended_since": rfc3339_or_none(case.suspension.since) if case.suspension else None,
+        "events": [entry_document(entry) for entry in case.entries],
+    }
+
+
+def message_document(message: OutboxMessage) -> JsonObject:
+    """The receipt ladder of one message: when each rung was reached, None: not yet."""
+    topic_match = CASE_TOPIC_GRID.search(message.topic)
+    return {
+        "key": message.key,
+        "grid": topic_match[1] if topic_match else None,
+        "state": str(message.state),
+        "clears": not message.payload,
+        "queued": rfc3339_or_none(message.queued_at),
+        "published": rfc3339_or_none(message.tried_at),
+        "broker_acked": rfc3339_or_none(message.published_at),
+        "device_received": rfc3339_or_none(message.received_at),
+        "opened": rfc3339_or_none(message.opened_at),
+        "acknowledged": rfc3339_or_none(message.answered_at),
+    }
+
+
+def _hold_document(hold: SendHold | None) -> JsonObject | None:
+    if hold is None:
+        return None
+    return {
+        "why": hold.why,
+        "since": rfc3339_or_none(hold.since),
+        "until": rfc3339_or_none(hold.until),
+    }
+
+
+def entry_document(entry: CaseEntry) -> JsonObject:
+    """One line of a case's history."""
+    return {
+        "at": rfc3339_or_none(entry.at),
+        "by": entry.by,
+        "what": str(entry.what),
+        "note": entry.note,
+        "state": str(entry.state),
+    }
+
+
+def finding_document(finding: Finding) -> JsonObject:
+    """A finding as the contract has it, with what was decided."""
+    return {
+        "id": finding.id,
+        "camera": finding.camera,
+        "kind": finding.kind,
+        "score": round(finding.score, 4),
+        "found_at": rfc3339_or_none(finding.found_at),
+        "why": finding.why,
+        "grid": finding.grid,
+        "category": finding.category,
+        "level": str(finding.level),
+        "state": str(finding.state),
+        "zone": finding.zone,
+        "count": finding.count,
+        "round": finding.round,
+        "case": finding.case,
+        "decided_by": finding.decided_by or None,
+        "decided_at": rfc3339_or_none(finding.decided_at),
+        "reason": finding.reason or None,
+        "again": finding.recheck
+        and {"at": rfc3339_or_none(finding.recheck.at), "why": finding.recheck.why},
+    }
+
+
+def round_document(a_round: Round, totals: RoundTotals | None = None) -> JsonObject:
+    """A round; with its books, also what became of its visits."""
+    document: JsonObject = {
+        "round": a_round.id,
+        "plan": a_round.plan,
+        "day": a_round.day.isoformat(),
+        "state": str(a_round.state),
+        "reason": a_round.reason,
+        "planned_at": rfc3339_or_none(a_round.planned_at),
+        "started_at": rfc3339_or_none(a_round.started_at),
+        "finished_at": rfc3339_or_none(a_round.finished_at),
+        "finish_by": rfc3339_or_none(a_round.finish_by),
+        "planned": a_round.planned,
+        "refused": sum(a_round.refused.values()),
+        "refusals": dict(a_round.refused),
+    }
+    if totals is not None:
+        document |= {
+            "pending": totals.pending,
+            "seen": totals.seen,
+            "not_viewable": totals.not_viewable,
+            "missed": totals.missed,
+            "failures": dict(totals.failures or {}),
+            "pictures": totals.pictures,
+            "observations": totals.observations,
+            "findings": totals.findings,
+        }
+    return document
+
+
+def camera_document(camera: Camera, health: tuple[str, datetime, str] | None) -> JsonObject:
+    """A camera without its address and its household; `health` is (state, since, why)."""
+    state, since, why = health or ("unknown", None, "")
+    return {
+        "id": camera.id,
+        "name": camera.name,
+        "grid": camera.grid,
+        "place": camera.place,
+        "link": camera.link,
+        "placement": str(camera.placement),
+        "priority": str(camera.priority),
+        "consent": str(camera.consent.state),
+        "consent_until": camera.consent.until.isoformat() if camera.consent.until else None,
+        "tags": sorted(camera.tags),
+        "lon": camera.longitude,
+        "lat": camera.latitude,
+        "health": {"state": state, "since": rfc3339_or_none(since), "why": why},
+    }
+
+
+def envelope(event: str, at: datetime, key: str, data: Mapping[str, Any]) -> JsonObject:
+    """A piece of news: version, what happened, when, under which key, the thing itself."""
+    return {"v": 1, "type": event, "key": key, "timestamp": rfc3339_or_none(at), "data": dict(data)}

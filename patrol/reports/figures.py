@@ -1,0 +1,348 @@
+"""One number of a report: its part, its whole, what the whole leaves out, and how it changed.
+
+The figures of looking: coverage, online and intact rates, and how long nobody saw a camera.
+
+Rounds that somebody asked for (专项) are in the ledger and not in these: they cover what was asked.
+
+The figures of judging: how much people looked at, what leads were worth, what was missed.
+
+Three kinds of leads, never mixed: the machine's own (precision), the blind sample's (miss rate),
+and known positives, which are in no other figure.
+
+The numbers of a report, each with its part, its whole and what the whole leaves out.
+
+Looking is looked.py's, judging reviewed.py's; here is what became of cases.
+No league table of findings per grid: it makes people hide problems.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.ids import CameraId
+from patrol.domain.ranking import MACHINE_ACTORS
+from patrol.domain.round import VisitOutcome
+from patrol.domain.statistics import decided_share
+from patrol.reports.ledger import OFFLINE, ledger_totals
+from patrol.reports.queries import ReportMaterial, first_entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A rate (part of whole), a count or a measure (whole None), or minutes (a median)."""
+
+    id: str
+    zh: str
+    en: str
+    part: float | None
+    whole: int | None = None
+    minutes: bool = False
+    unit: str = ""  # of a measure
+    interval: tuple[float, float] | None = None  # of a rate that stands for more than was judged
+    note: str = ""  # what the whole leaves out, or what is counted
+
+    @property
+    def value(self) -> float | None:
+        """A share 0..1, a count, or minutes; None where there is nothing to divide by."""
+        if self.whole is None or self.minutes:
+            return self.part
+        return self.part / self.whole if self.whole and self.part is not None else None
+
+    @property
+    def text(self) -> str:
+        """For people: `95.2 %(571/600)`; a dash on a zero base."""
+        if self.part is None or (self.whole == 0):
+            return "—(n=0)"
+        if self.minutes:
+            return f"{self.part:.1f} 分钟(n={self.whole})"
+        if self.whole is None:
+            return f"{self.part:g}{self.unit and ' '}{self.unit}"
+        share = f"{100 * self.part / self.whole:.1f} %({self.part:g}/{self.whole})"
+        if self.interval is None:
+            return share
+        low, high = self.interval
+        return f"{share},95 % 区间 {100 * low:.1f}–{100 * high:.1f} %"
+
+
+def change_text(new: Figure, old: Figure | None) -> str:
+    """Against an earlier period: percentage points for a rate, per cent for a count."""
+    if old is None or new.value is None or old.value is None:
+        return "—"
+    if new.whole is not None and not new.minutes:
+        return f"{100 * (new.value - old.value):+.1f} 个百分点"
+    return f"{100 * (new.value - old.value) / old.value:+.1f} %" if old.value else "—"
+
+
+def quantile(ordered: Sequence[float], share: float) -> float | None:
+    """By linear interpolation between the neighbours; None of nothing."""
+    if not ordered:
+        return None
+    position = share * (len(ordered) - 1)
+    low, high = math.floor(position), math.ceil(position)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+TARGETS = "目标:重点部位 98 %,其他 95 %"
+DAY = timedelta(days=1)
+
+
+def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
+    """What the rounds of the plans saw."""
+    totals = ledger_totals(material)
+    visits = [visit for sheet in material.planned_sheets for visit in sheet.visits]
+    visited = [v for v in visits if v.outcome not in (VisitOutcome.MISSED, VisitOutcome.PENDING)]
+    seen = [v for v in visited if v.outcome.is_seen]
+    online = sum(v.failure not in OFFLINE for v in visited)
+    intact = sum(not v.faults for v in seen)
+    pictured = [v for v in visited if v.outcome.is_seen or v.faults]
+    left_out = f"不含未授权 {totals.refused} 路次"
+    if totals.in_maintenance:
+        left_out += f"、维护中 {totals.in_maintenance}"
+    unvisited = f"{left_out};不含漏巡 {totals.planned - len(visited)}"
+    return [
+        Figure(id="planned", zh="应巡", en="planned", part=totals.planned, note=left_out),
+        Figure(id="seen", zh="实巡", en="seen", part=totals.seen),
+        Figure(id="coverage", zh="巡查覆盖率", en="patrol coverage", part=totals.seen,
+               whole=totals.planned, note=left_out),
+        Figure(id="completion", zh="轮次完成率", en="round completion", part=len(visited),
+               whole=totals.planned, note=left_out),
+        Figure(id="online", zh="在线率", en="online rate", part=online, whole=len(visited),
+               note=unvisited),
+        Figure(id="intact", zh="完好率", en="intact rate", part=intact, whole=len(visited),
+               note=f"{unvisited};{TARGETS}"),
+        Figure(id="qualified", zh="图像合格率", en="qualified-picture rate", part=intact,
+               whole=len(pictured), note="只计取到画面的路次"),
+        *_unseen_figures(material, {visit.camera for visit in visits}, now),
+    ]  # fmt: skip
+
+
+def _unseen_figures(
+    material: ReportMaterial, cameras: set[CameraId], now: datetime
+) -> list[Figure]:
+    at = min(now, material.until or now)
+    names = (
+        ("longest_unseen", "最长未巡见", "longest unseen (days)", material.last_seen),
+        ("longest_unwatched", "最长无人看过", "longest without a person's look (days)",
+         material.last_person_views),
+    )  # fmt: skip
+    return [
+        Figure(id=ident, zh=zh, en=en, unit="天", **_longest_unseen(last, cameras, at))
+        for ident, zh, en, last in names
+    ]
+
+
+def _longest_unseen(
+    last: Mapping[CameraId, datetime], cameras: set[CameraId], at: datetime
+) -> dict[str, Any]:
+    """Of the cameras that the period planned; those never seen have no days, and are counted."""
+    spans = [at - last[camera] for camera in cameras if camera in last]
+    never = len(cameras) - len(spans)
+    longest = max(spans, default=None)
+    return {
+        "part": None if longest is None else round(max(longest, timedelta(0)) / DAY, 1),
+        "note": f"{len(cameras)} 路" + (f",其中 {never} 路从未" if never else ""),
+    }
+
+
+def review_figures(material: ReportMaterial) -> list[Figure]:
+    """What people made of the leads of the period."""
+    findings = [finding for sheet in material.sheets for finding in sheet.findings]
+    by_machine = [finding for finding in findings if finding.origin is Origin.MACHINE]
+    decided = [f for f in by_machine if not f.is_open and f.state is not FindingState.AGED]
+    merged = sum(f.state is FindingState.MERGED for f in decided)
+    share = decided_share(by_machine, Origin.MACHINE)
+    return [
+        Figure(id="findings", zh="线索", en="findings", part=len(by_machine)),
+        Figure(id="reviewed", zh="线索判定率", en="leads decided", part=len(decided),
+               whole=len(by_machine)),
+        _human_review_figure(material),
+        Figure(id="precision", zh="初筛准确率", en="pre-screen precision", part=share.real,
+               whole=share.decided, note=f"不含待核 {len(by_machine) - len(decided)} 条"),
+        _miss_rate_figure(findings),
+        Figure(id="duplicates", zh="重复线索(并案)", en="duplicates, merged", part=merged),
+        *_known_positive_figures(findings),
+    ]  # fmt: skip
+
+
+def _human_review_figure(material: ReportMaterial) -> Figure:
+    """Of what the rounds saw: how much a person judged, leads and blind sample together."""
+    seen = sum(v.outcome.is_seen for sheet in material.planned_sheets for v in sheet.visits)
+    judged_visits = {
+        (finding.round, finding.camera)
+        for sheet in material.planned_sheets
+        for finding in sheet.findings
+        if finding.origin is not Origin.PROBE
+        and finding.decided_by
+        and finding.decided_by not in MACHINE_ACTORS
+    }
+    return Figure(
+        id="human_review",
+        zh="人工复核率",
+        en="human review rate",
+        part=len(judged_visits),
+        whole=seen,
+        note="人工判过的路次(线索与盲抽)÷ 实巡",
+    )
+
+
+def _miss_rate_figure(findings: list[Finding]) -> Figure:
+    """From the blind sample alone: of what the machine called normal, how much was not."""
+    share, drawn = (
+        decided_share(findings, Origin.SAMPLE),
+        [f for f in findings if f.origin is Origin.SAMPLE],
+    )
+    undecided = len(drawn) - share.decided
+    return Figure(
+        id="miss_rate", zh="漏检率(盲抽)", en="miss rate, blind sample", part=share.real,
+        whole=share.decided, interval=share.interval if share.decided else None,
+        note=f"机器判为正常者按比例盲抽,Wilson 95 % 区间;不含未判 {undecided} 条",
+    )  # fmt: skip
+
+
+def _known_positive_figures(findings: list[Finding]) -> list[Figure]:
+    share = decided_share(findings, Origin.PROBE)
+    if not any(finding.origin is Origin.PROBE for finding in findings):
+        return []
+    return [
+        Figure(id="known_positives", zh="已知阳性识别", en="known positives seen",
+               part=share.real, whole=share.decided, note="测试件,不计入其他任何指标"),
+    ]  # fmt: skip
+
+
+__all__ = [
+    "ACK",
+    "CLOSURE",
+    "FEEDBACK",
+    "Figure",
+    "change_text",
+    "in_time_figure",
+    "minutes_until",
+    "quantile",
+    "report_figures",
+]
+
+
+def report_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
+    """All of them, in the order of a report."""
+    return [
+        *coverage_figures(material, now),
+        *review_figures(material),
+        *_case_figures(material, now),
+    ]
+
+
+def _case_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
+    cases = material.cases
+    counted = [case for case in cases if case.state is not CaseState.VOIDED]
+    note = f"不含作废 {len(cases) - len(counted)} 件"
+    closed = sum(case.state is CaseState.CLOSED for case in counted)
+    pushed = [case for case in counted if case.id in material.pushed_at]
+    returned = [first_entry(case, CaseEvent.RETURN) for case in pushed]
+    false = sum(entry is not None and entry.note.startswith("false_alarm") for entry in returned)
+    reopened = sum(first_entry(case, CaseEvent.REOPEN) is not None for case in counted)
+    acked = minutes_until(counted, CaseEvent.ACKNOWLEDGE)
+    ended = minutes_until(counted, CaseEvent.CLOSE)
+    return [
+        Figure(id="accepted", zh="受理", en="accepted", part=len(counted), note=note),
+        Figure(
+            id="closure", zh="办结率", en="closure rate", part=closed, whole=len(counted), note=note
+        ),
+        in_time_figure(counted, now, CLOSURE),
+        in_time_figure(counted, now, ACK),
+        in_time_figure(counted, now, FEEDBACK),
+        Figure(
+            id="false_alarm",
+            zh="误报率",
+            en="false-alarm rate",
+            part=false,
+            whole=len(pushed),
+            note=f"{note};只计已推送",
+        ),
+        Figure(id="reopened", zh="重开", en="reopened", part=reopened),
+        Figure(
+            id="ack_median",
+            zh="签收用时中位",
+            en="median to acknowledge",
+            part=quantile(acked, 0.5),
+            whole=len(acked),
+            minutes=True,
+        ),
+        Figure(
+            id="ack_p90",
+            zh="签收用时 P90",
+            en="P90 to acknowledge",
+            part=quantile(acked, 0.9),
+            whole=len(acked),
+            minutes=True,
+        ),
+        Figure(
+            id="close_median",
+            zh="办结用时中位",
+            en="median to close",
+            part=quantile(ended, 0.5),
+            whole=len(ended),
+            minutes=True,
+        ),
+        Figure(
+            id="close_p90",
+            zh="办结用时 P90",
+            en="P90 to close",
+            part=quantile(ended, 0.9),
+            whole=len(ended),
+            minutes=True,
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineFigure:
+    """A step that has a time to be done in."""
+
+    id: str
+    zh: str
+    en: str
+    event: CaseEvent
+    limit: Callable[[Case], timedelta | None]
+
+
+CLOSURE = DeadlineFigure(
+    "closure_on_time", "按时办结率", "on-time closure rate",
+    CaseEvent.CLOSE, lambda case: case.policy.limits.close,
+)  # fmt: skip
+ACK = DeadlineFigure(
+    "ack_in_time", "签收及时率", "acknowledged in time",
+    CaseEvent.ACKNOWLEDGE, lambda case: case.policy.limits.acknowledge,
+)  # fmt: skip
+FEEDBACK = DeadlineFigure(
+    "feedback_in_time", "反馈及时率", "fed back in time",
+    CaseEvent.FEED_BACK, lambda case: case.policy.limits.feedback,
+)  # fmt: skip
+
+
+def in_time_figure(cases: Iterable[Case], now: datetime, deadline: DeadlineFigure) -> Figure:
+    """Due: done, or its limit has passed; overdue and still open counts as late."""
+    done = due = not_yet = 0
+    for case in cases:
+        limit = deadline.limit(case)
+        if limit is None:
+            continue
+        entry = first_entry(case, deadline.event)
+        if entry is None and now <= case.dispatched_at + limit:
+            not_yet += 1
+            continue
+        due += 1
+        done += entry is not None and entry.at <= case.dispatched_at + limit
+    note = f"不含未到期 {not_yet} 件;超期未办计为不及时"
+    return Figure(id=deadline.id, zh=deadline.zh, en=deadline.en, part=done, whole=due, note=note)
+
+
+def minutes_until(cases: Iterable[Case], event: CaseEvent) -> list[float]:
+    """Minutes from dispatch to the first `event`, sorted."""
+    entries = ((case, first_entry(case, event)) for case in cases)
+    return sorted(
+        (entry.at - case.dispatched_at).total_seconds() / 60 for case, entry in entries if entry
+    )

@@ -1,0 +1,260 @@
+"""The patrol ledger (视频巡查台账): a row for each camera of a round, more where it has more leads.
+
+Corrected by annotation only: what a row says is what the books say, and no row is left out.
+Columns and their order are the domain's.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Final
+
+from patrol.domain import labels
+from patrol.domain.camera import Camera
+from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
+from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.ids import CaseId
+from patrol.domain.labels import CATEGORY_BY_ID, FAULT_LABELS
+from patrol.domain.registry import GridLevel, Registry
+from patrol.domain.round import Round, Visit, VisitOutcome
+from patrol.domain.schedule import IN_MAINTENANCE
+from patrol.reports.queries import ReportHeading, ReportMaterial, first_entry
+
+COLUMNS: Final = (
+    "日期", "时段", "轮次", "巡查员", "起止", "网格", "村/组", "点位编码", "点位名称", "在线",
+    "图像质量", "采样帧数", "采样时间", "查看方式", "结果", "类别", "描述", "级别", "截图号",
+    "推送时间", "签收", "到场", "反馈", "处置", "核查", "办结", "超时", "备注",
+)  # fmt: skip
+OFFLINE: Final = ("unreachable", "bad_address")  # the camera did not answer at all
+MACHINE: Final = "系统"
+LedgerRow = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTotals:
+    """The ledger's header: 应巡/实巡/离线/未授权/覆盖率."""
+
+    planned: int
+    seen: int
+    offline: int
+    refused: int
+    in_maintenance: int = 0  # in maintenance: neither planned nor missed
+
+    @property
+    def coverage(self) -> float | None:
+        """Seen ÷ planned; None where nothing was planned."""
+        return self.seen / self.planned if self.planned else None
+
+
+def ledger_totals(material: ReportMaterial) -> LedgerTotals:
+    """Counted from the visits themselves, of the plans' rounds."""
+    sheets = material.planned_sheets
+    refused = [sheet.round.refused for sheet in sheets]
+    in_maintenance = sum(one.get(IN_MAINTENANCE, 0) for one in refused)
+    visits = [visit for sheet in sheets for visit in sheet.visits]
+    return LedgerTotals(
+        planned=sum(sheet.round.planned for sheet in sheets),
+        seen=sum(visit.outcome.is_seen for visit in visits),
+        offline=sum(visit.failure in OFFLINE for visit in visits),
+        refused=sum(sum(r.values()) for r in refused) - in_maintenance,
+        in_maintenance=in_maintenance,
+    )
+
+
+def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
+    """Every row, in the order of the rounds and of the walk."""
+    cases = material.case_by_id
+    for number, sheet in enumerate(material.sheets, start=1):
+        by_camera: dict[str, list[Finding]] = {}
+        for finding in filter(_is_listed, sheet.findings):
+            by_camera.setdefault(finding.camera, []).append(finding)
+        for visit in sheet.visits:
+            start = _round_columns(sheet.round, number, heading) | _visit_columns(visit, heading)
+            found = by_camera.get(visit.camera, [])
+            if not found:
+                yield _all_columns(start)
+            for finding in found:
+                case = cases.get(finding.case) if finding.case else None
+                yield _all_columns(
+                    start
+                    | _finding_columns(finding)
+                    | _case_columns(case, finding, material.pushed_at, heading)
+                )
+
+
+def _is_listed(finding: Finding) -> bool:
+    """Of the blind sample only what somebody decided: before that nobody may know it for one."""
+    if finding.origin is Origin.SAMPLE:
+        return not finding.is_open and finding.state is not FindingState.AGED
+    return finding.origin is not Origin.PROBE
+
+
+def _all_columns(known: Mapping[str, str]) -> LedgerRow:
+    return {column: known.get(column, "") for column in COLUMNS}
+
+
+def _round_columns(a_round: Round, number: int, heading: ReportHeading) -> LedgerRow:
+    started, finished = a_round.started_at, a_round.finished_at
+    return {
+        "日期": a_round.day.isoformat(),
+        "时段": labels.PLANS.get(a_round.plan, (a_round.plan, ""))[0],
+        "轮次": str(number) if heading.kind != "round" else a_round.id,
+        "巡查员": MACHINE,
+        "起止": f"{clock_text(started, heading.zone)}–{clock_text(finished, heading.zone)}",
+    }
+
+
+def _visit_columns(visit: Visit, heading: ReportHeading) -> LedgerRow:
+    camera = heading.registry.cameras.get(visit.camera)
+    grid, group = _grid_columns(heading.registry, camera)
+    picture = visit.pictures[0] if visit.pictures else None
+    return {
+        "网格": grid,
+        "村/组": group,
+        "点位编码": visit.camera,
+        "点位名称": camera.name if camera else "(已销户)",
+        "在线": _online_text(visit),
+        "图像质量": quality_text(visit),
+        "采样帧数": str(visit.usable_pictures),
+        "采样时间": clock_text(picture.taken_at if picture else None, heading.zone),
+        "查看方式": "机器初筛",
+        "结果": labels.OUTCOMES[visit.outcome][0],
+        "描述": _failure_text(visit),
+        "截图号": _evidence_id(visit, picture.taken_at, heading.zone) if picture else "",
+    }
+
+
+def _online_text(visit: Visit) -> str:
+    if visit.outcome is VisitOutcome.MISSED:
+        return "未巡"
+    return "离线" if visit.failure in OFFLINE else "在线"
+
+
+def quality_text(visit: Visit) -> str:
+    """The picture in one word, or its faults."""
+    if visit.faults:
+        return "、".join(FAULT_LABELS.get(fault, (fault, ""))[0] for fault in visit.faults)
+    return "合格" if visit.outcome.is_seen else "—"
+
+
+def _failure_text(visit: Visit) -> str:
+    if not visit.failure:
+        return visit.seen if visit.outcome is VisitOutcome.MISSED else ""
+    name = labels.FAILURES.get(visit.failure, (visit.failure, ""))[0]
+    return f"{name}:{visit.seen}" if visit.seen else name
+
+
+def _grid_columns(registry: Registry, camera: Camera | None) -> tuple[str, str]:
+    """(grid code, village/group in words)."""
+    if camera is None or camera.grid not in registry.tree.grids:
+        return "", ""
+    path = [g for g in registry.tree.path_up(camera.grid) if g.level is not GridLevel.TOWN]
+    return camera.grid, "/".join(grid.name for grid in reversed(path))
+
+
+def _evidence_id(visit: Visit, at: datetime, zone: tzinfo) -> str:
+    """41 digits as in GA/T 1400: device 20 + 02 + local time 14 + serial 5."""
+    return f"{visit.camera}02{at.astimezone(zone):%Y%m%d%H%M%S}00001"
+
+
+def _finding_columns(finding: Finding) -> LedgerRow:
+    category = CATEGORY_BY_ID.get(finding.category)
+    if finding.origin is Origin.SAMPLE:
+        return _blind_sample_columns(finding)
+    decided = finding.decided_by
+    return {
+        "查看方式": f"人工复核({decided})" if decided else "机器初筛,待复核",
+        "类别": category.zh if category else finding.category,
+        "描述": finding.why,
+        "级别": f"{finding.level} {labels.LEVELS[finding.level]}",
+        "备注": _decision_text(finding),
+    }
+
+
+def _blind_sample_columns(finding: Finding) -> LedgerRow:
+    """A random check (抽查) of a picture on which the machine saw nothing."""
+    row = {"查看方式": f"人工抽查({finding.decided_by})", "备注": _decision_text(finding)}
+    if finding.state is FindingState.DISMISSED:
+        return row
+    category = CATEGORY_BY_ID.get(finding.category)
+    return row | {
+        "结果": labels.OUTCOMES[VisitOutcome.PROBLEM][0],
+        "类别": category.zh if category else finding.category,
+        "描述": finding.why,
+        "级别": f"{finding.level} {labels.LEVELS[finding.level]}",
+    }
+
+
+def _decision_text(finding: Finding) -> str:
+    if finding.state is FindingState.DISMISSED:
+        reason = labels.DISMISSALS.get(finding.reason, finding.reason)
+        return f"{finding.id} 排除:{reason}"
+    if finding.state is FindingState.MERGED:
+        return f"{finding.id} 并案 {finding.case or ''}".rstrip()
+    if finding.state is FindingState.AGED:
+        return f"{finding.id} 逾期未核,已归档"
+    return f"{finding.id} {finding.case or '待核'}"
+
+
+def _case_columns(
+    case: Case | None,
+    finding: Finding,
+    pushed_at: Mapping[CaseId, datetime],
+    heading: ReportHeading,
+) -> LedgerRow:
+    if case is None:
+        return {}
+    zone = heading.zone
+    step_events = {
+        "签收": CaseEvent.ACKNOWLEDGE, "到场": CaseEvent.ARRIVE, "反馈": CaseEvent.FEED_BACK,
+        "处置": CaseEvent.HANDLE, "核查": CaseEvent.VERIFY, "办结": CaseEvent.CLOSE,
+    }  # fmt: skip
+    entries = {name: first_entry(case, event) for name, event in step_events.items()}
+    columns = {name: moment_text(entry.at, zone) for name, entry in entries.items() if entry}
+    columns["推送时间"] = moment_text(pushed_at.get(case.id), zone)
+    columns["超时"] = "是" if is_late(case, heading.made_at) else "否"
+    if case.state is CaseState.VOIDED:
+        columns["备注"] = f"{finding.id} {case.id} 已作废"
+    return columns
+
+
+def is_late(case: Case, now: datetime) -> bool:
+    """Whether any limit of its policy was passed, by an answer or by silence."""
+    clocks = case.policy.limits
+    limits = (
+        (CaseEvent.ACKNOWLEDGE, clocks.acknowledge), (CaseEvent.ARRIVE, clocks.arrive),
+        (CaseEvent.FEED_BACK, clocks.feedback), (CaseEvent.CLOSE, clocks.close),
+    )  # fmt: skip
+    for event, limit in limits:
+        if limit is None:
+            continue
+        entry = first_entry(case, event) or _implied(case, event)
+        at = entry.at if entry else _ended_at(case) or now
+        if at > case.dispatched_at + limit:
+            return True
+    return False
+
+
+def _implied(case: Case, event: CaseEvent) -> CaseEntry | None:
+    """A later word carries an earlier one: whoever handled it has been there."""
+    order = (CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE, CaseEvent.FEED_BACK)
+    if event not in order:
+        return None
+    later = (
+        first_entry(case, other) for other in (*order[order.index(event) + 1 :], CaseEvent.RETURN)
+    )
+    return next((entry for entry in later if entry), None)
+
+
+def _ended_at(case: Case) -> datetime | None:
+    return None if case.is_open or not case.entries else case.entries[-1].at
+
+
+def clock_text(at: datetime | None, zone: tzinfo) -> str:
+    """`09:00:03` on the site's wall clock."""
+    return "" if at is None else f"{at.astimezone(zone):%H:%M:%S}"
+
+
+def moment_text(at: datetime | None, zone: tzinfo) -> str:
+    """`11-22 09:00:03` on the site's wall clock."""
+    return "" if at is None else f"{at.astimezone(zone):%m-%d %H:%M:%S}"

@@ -1,0 +1,180 @@
+"""The rows of a round, a day or a month, out of the store's doors and into the report's hands.
+
+What a report is made of: plain rows of one round, one day or one month, gathered by the caller.
+
+Nothing here reads a store; `cli.reports` gathers, `ledger` and `rates` reckon, `files/` write.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from patrol.domain.case import Case, CaseEntry, CaseEvent
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CameraId, CaseId, RoundId
+from patrol.domain.ranking import last_viewed_by_person
+from patrol.domain.registry import Registry
+from patrol.domain.round import ADHOC, Round, Visit
+from patrol.store import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRecords:
+    """One round with everything written down in it."""
+
+    round: Round
+    visits: Sequence[Visit] = ()  # in the order of the plan; pending ones are absent
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMaterial:
+    """The rows of a period."""
+
+    sheets: Sequence[RoundRecords] = ()
+    cases: Sequence[Case] = ()  # accepted in the period
+    older_cases: Sequence[Case] = ()  # accepted before it; findings of the period count in them
+    pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)  # the broker took it
+    until: datetime | None = None  # the period's end, where it has one
+    # Of each camera before that end: its last usable picture, a person's last look.
+    last_seen: Mapping[CameraId, datetime] = field(default_factory=dict)
+    last_person_views: Mapping[CameraId, datetime] = field(default_factory=dict)
+
+    @property
+    def planned_sheets(self) -> Sequence[RoundRecords]:
+        """Without the rounds that somebody asked for: they cover what was asked."""
+        return [sheet for sheet in self.sheets if sheet.round.plan != ADHOC]
+
+    @property
+    def case_by_id(self) -> Mapping[CaseId, Case]:
+        """Cases by their id."""
+        return {case.id: case for case in (*self.older_cases, *self.cases)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportHeading:
+    """Which report this is."""
+
+    kind: str  # round, day, month
+    period: str  # 20261122-morning-1, 2026-11-22, 2026-11
+    site: str  # what people call it
+    zone: tzinfo
+    made_at: datetime  # UTC
+    registry: Registry
+
+
+def first_entry(case: Case, event: CaseEvent) -> CaseEntry | None:
+    """The first time that `event` happened to the case."""
+    return next((entry for entry in case.entries if entry.what is event), None)
+
+
+ROUNDS_BACK = 2000  # of one plan: nearly three years of two a day, so that last year is there
+CASES_BACK = 100_000
+TRACK_RECORD_WINDOW = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportPeriod:
+    """One round, or the local days from `start` until before `end`."""
+
+    kind: str
+    name: str
+    start: date = date.min
+    end: date = date.max
+
+    def earlier(self) -> "tuple[ReportPeriod | None, ReportPeriod | None]":
+        """(the period before, for 环比; the same one last year, for 同比)."""
+        if self.kind == "round":
+            return None, None
+        if self.kind == "day":
+            return _one_day(self.start - timedelta(days=1)), _one_day(_last_year(self.start))
+        before = (self.start - timedelta(days=1)).replace(day=1)
+        return _one_month(before), _one_month(_last_year(self.start))
+
+
+def period_of(*, a_round: str, day: date | None, month: date | None) -> ReportPeriod:
+    """The period that the options name."""
+    if day is not None:
+        return _one_day(day)
+    return _one_month(month) if month is not None else ReportPeriod(kind="round", name=a_round)
+
+
+def _one_day(day: date) -> ReportPeriod:
+    return ReportPeriod(kind="day", name=day.isoformat(), start=day, end=day + timedelta(days=1))
+
+
+def _one_month(day: date) -> ReportPeriod:
+    start = day.replace(day=1)
+    end = (start + timedelta(days=32)).replace(day=1)
+    return ReportPeriod(kind="month", name=f"{start:%Y-%m}", start=start, end=end)
+
+
+def _last_year(day: date) -> date:
+    """The same day, the 28th for a leap day."""
+    try:
+        return day.replace(year=day.year - 1)
+    except ValueError:
+        return day.replace(year=day.year - 1, day=28)
+
+
+def load_material(
+    uow: UnitOfWork, plans: Iterable[str], zone: tzinfo, period: ReportPeriod
+) -> ReportMaterial:
+    """Everything of the period, rounds of these plans. Raises KeyError: there is no such round."""
+    sheets = [
+        RoundRecords(round=r, visits=uow.rounds.visits(r.id), findings=uow.findings.of_round(r.id))
+        for r in _rounds(uow, plans, period)
+    ]
+    named = {finding.case for sheet in sheets for finding in sheet.findings if finding.case}
+    cases = _accepted_cases(uow, zone, period, named)
+    known = {case.id for case in cases}
+    older = [uow.cases.get(ident) for ident in sorted(named - known)]
+    until = _period_end(sheets, zone, period)
+    records = uow.findings.track_records(until - TRACK_RECORD_WINDOW)
+    return ReportMaterial(
+        sheets=sheets,
+        cases=cases,
+        older_cases=older,
+        pushed_at=dict(_pushed_times(uow, [*cases, *older])),
+        until=until,
+        last_seen=uow.rounds.last_seen(until),
+        last_person_views=last_viewed_by_person(uow.access.last_viewed(until), records, until),
+    )
+
+
+def _period_end(sheets: list[RoundRecords], zone: tzinfo, period: ReportPeriod) -> datetime:
+    if period.kind != "round":
+        return datetime.combine(period.end, time(), zone)
+    (sheet,) = sheets
+    return sheet.round.finished_at or sheet.round.finish_by
+
+
+def _rounds(uow: UnitOfWork, plans: Iterable[str], period: ReportPeriod) -> list[Round]:
+    if period.kind == "round":
+        return [uow.rounds.get(RoundId(period.name))]
+    found = [
+        a_round
+        for plan in (*plans, ADHOC)
+        for a_round in uow.rounds.of_plan(plan, limit=ROUNDS_BACK)
+        if period.start <= a_round.day < period.end
+    ]
+    return sorted(found, key=lambda a_round: (a_round.planned_at, a_round.id))
+
+
+def _accepted_cases(
+    uow: UnitOfWork, zone: tzinfo, period: ReportPeriod, named: set[CaseId]
+) -> list[Case]:
+    """Cases of the round's findings, or those dispatched within the days."""
+    if period.kind == "round":
+        return [uow.cases.get(ident) for ident in sorted(named)]
+    start, end = (datetime.combine(day, time(), zone) for day in (period.start, period.end))
+    found = uow.cases.list(limit=CASES_BACK)
+    return sorted((c for c in found if start <= c.dispatched_at < end), key=lambda c: c.id)
+
+
+def _pushed_times(uow: UnitOfWork, cases: list[Case]) -> Iterator[tuple[CaseId, datetime]]:
+    """When the broker took the first message about each case."""
+    for case in cases:
+        times = [m.published_at for m in uow.outbox.of_case(case.id) if m.published_at]
+        if times:
+            yield case.id, min(times)

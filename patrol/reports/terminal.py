@@ -1,0 +1,266 @@
+"""The end of a demonstration, as a person enjoys reading it. Pure: numbers in, rich out.
+
+What a terminal shows, as a picture (SVG) for a page or a notice board; no font from anywhere.
+
+A round as a person likes to read it in a terminal. Pure: numbers in, rich renderables out.
+
+`render_round` takes the document of `patrol round --json`; nothing here reads a store or a clock.
+"""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from patrol.domain import labels
+from patrol.domain import labels as categories
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.finding import Finding, Origin
+from patrol.domain.statistics import decided_share
+from patrol.store import UnitOfWork
+
+MAX_DEMO_ROWS = 14
+RECEIPT_EVENTS = frozenset({"received", "opened"})  # the telephone's, not the person's
+
+
+def render_demo(result: Mapping[str, Any]) -> RenderableType:
+    """Cases from dispatch to their end, and whether the books are equal."""
+    cases = result["case_list"]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("案件 case", "类别 category", "级别", "状态 state", "经过 steps"):
+        table.add_column(heading, overflow="fold")
+    for case in cases[:MAX_DEMO_ROWS]:
+        table.add_row(*_case_cells(case))
+    if len(cases) > MAX_DEMO_ROWS:
+        table.add_row("…", f"还有 {len(cases) - MAX_DEMO_ROWS} 件 more")
+    problems = result["store_problems"]
+    sound = Text("账目平衡,无一丢失 the books are equal, nothing is lost", style="green")
+    if problems:
+        sound = Text("\n".join(problems), style="red")
+    counts = "  ".join(f"{_state_label(s)} {s} {n}" for s, n in sorted(result["cases"].items()))
+    sample = result["blind_sample"]
+    drawn = Text(
+        f"盲抽 blind sample: 判 judged {sample['judged']} · 漏检 missed {sample['missed']}",
+        style="dim",
+    )
+    title = f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 cases "
+    return Panel(
+        Group(table, Text(), Text(counts), drawn, sound),
+        title=title,
+        title_align="left",
+        border_style="green" if not problems else "red",
+        padding=(1, 2),
+        expand=False,
+    )
+
+
+def demo_outcome(uow: UnitOfWork) -> dict[str, Any]:
+    """What came of the demonstration so far, counted in the store."""
+    cases = uow.cases.list()
+    rounds = uow.rounds.of_plan("morning")
+    findings = [finding for one in rounds for finding in uow.findings.of_round(one.id)]
+    return {
+        "cases": dict(Counter(str(case.state) for case in cases)),
+        "case_list": [_case_document(case) for case in cases],
+        "findings_waiting": len(uow.findings.queue()),
+        "messages_waiting": uow.outbox.unsent(),
+        "blind_sample": _blind_sample_document(findings),
+    }
+
+
+def _case_document(case: Case) -> dict[str, object]:
+    """One case of the demonstration's document."""
+    return {
+        "id": case.id,
+        "camera": case.camera,
+        "grid": case.grid,
+        "category": case.category,
+        "level": str(case.level),
+        "state": str(case.state),
+        "steps": [str(entry.what) for entry in case.entries],
+    }
+
+
+def _blind_sample_document(findings: Iterable[Finding]) -> dict[str, object]:
+    """What the blind sample said of the machine."""
+    found = decided_share(findings, Origin.SAMPLE)
+    low, high = found.interval
+    return {
+        "judged": found.decided,
+        "missed": found.real,
+        "interval": [round(low, 4), round(high, 4)],
+    }
+
+
+def _case_cells(case: Mapping[str, Any]) -> tuple[RenderableType, ...]:
+    category = categories.CATEGORY_BY_ID.get(case["category"], categories.CATEGORY_BY_ID["other"])
+    done = case["state"] in ("closed", "voided")
+    state = Text(_state_label(case["state"]), style="green" if done else "yellow")
+    steps = " → ".join(
+        labels.CASE_EVENTS[CaseEvent(step)][0]
+        for step in case["steps"]
+        if step not in RECEIPT_EVENTS
+    )
+    return case["id"], f"{category.zh} {category.en}", case["level"], state, steps
+
+
+def _state_label(state: str) -> str:
+    return labels.CASE_STATES[CaseState(state)][0]
+
+
+SVG_COLUMNS: Final = 100  # columns
+_WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+
+
+def save_svg(renderables: Sequence[RenderableType], path: Path, *, title: str) -> None:
+    """Draw the parts one below the other. Raises OSError."""
+    console = Console(record=True, width=SVG_COLUMNS, file=io.StringIO(), highlight=False)
+    for renderable in renderables:
+        console.print(renderable)
+    svg = console.export_svg(title=title)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_WEB_FONTS.sub("", svg), "utf-8")
+
+
+BAR_CELLS: Final = 44
+SHOWN_OUTCOMES: Final = (
+    ("seen", "实巡 seen", "green"),
+    ("not_viewable", "无法查看 not viewable", "yellow"),
+    ("missed", "漏巡 missed", "red"),
+    ("pending", "待查 pending", "bright_black"),
+)
+
+
+def render_round(summary: Mapping[str, Any], *, zone: tzinfo = UTC) -> RenderableType:
+    """The summary of a round: who was looked at, who could not be, and what came of it."""
+    renderables: list[RenderableType] = [
+        coverage_bar(summary),
+        Text(),
+        _numbers_table(summary),
+        Text(),
+        _cost_text(summary),
+    ]
+    state = str(summary.get("state", "finished"))
+    colour = {"finished": "green", "interrupted": "yellow", "missed": "red"}.get(state, "cyan")
+    if summary.get("reason"):
+        renderables.append(Text(f"{state}: {summary['reason']}", style=colour))
+    renderables += [
+        Text(str(limitation), style="yellow") for limitation in summary.get("without", ())
+    ]
+    title = Text.assemble(
+        (f" {labels.plan_label(str(summary['plan']))} ", "bold"), (f"· {summary['round']} ", "dim")
+    )
+    return Panel(
+        Group(*renderables),
+        title=title,
+        title_align="left",
+        subtitle=Text(f" {_period_text(summary, zone)} ", style="dim"),
+        subtitle_align="right",
+        border_style=colour,
+        padding=(1, 2),
+        expand=False,
+    )
+
+
+def coverage_bar(summary: Mapping[str, Any], cells: int = BAR_CELLS) -> Text:
+    """The planned cameras as one line of coloured cells; what happened once still shows."""
+    planned = max(1, int(summary["planned"]))
+    counts = [int(summary.get(key, 0)) for key, _, _ in SHOWN_OUTCOMES]
+    widths = [max(1, count * cells // planned) if count else 0 for count in counts]
+    widths[0] = max(0, cells - sum(widths[1:])) if counts[0] else 0
+    text = Text()
+    for width, (_, _, colour) in zip(widths, SHOWN_OUTCOMES, strict=True):
+        text.append("█" * width, style=colour)
+    text.append("░" * max(0, cells - sum(widths)), style="bright_black")
+    return text.append(
+        f"  {percent_text(summary.get('seen', 0), summary['planned'])}", style="bold"
+    )
+
+
+def percent_text(part: int, whole: int) -> str:
+    """`95.2 %`; a dash where there is nothing to divide by."""
+    return f"{100 * part / whole:.1f} %" if whole else "—"
+
+
+def duration_text(seconds: float) -> str:
+    """`41.2 s`, `3 min 05 s`, `1 h 12 min`."""
+    if seconds < 60:  # noqa: PLR2004  a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _numbers_table(summary: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", style="bold", no_wrap=True)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    table.add_column(style="dim")
+    planned = int(summary["planned"])
+    table.add_row("应巡 planned", str(planned), "", "")
+    for key, label, colour in SHOWN_OUTCOMES:
+        count = int(summary.get(key, 0))
+        if key == "pending" and not count:
+            continue
+        why = (
+            _counts_text(summary.get("failures", {}), labels.failure_label)
+            if key == "not_viewable"
+            else ""
+        )
+        number = Text(str(count), style=colour if count else "")
+        table.add_row(label, number, percent_text(count, planned), why)
+    refusals = _counts_text(summary.get("refusals", {}), labels.refusal_label)
+    table.add_row("不巡 refused", str(summary.get("refused", 0)), "", refusals)
+    _add_result_rows(table, summary)
+    return table
+
+
+def _add_result_rows(table: Table, summary: Mapping[str, Any]) -> None:
+    messages = summary.get("messages", {})
+    queued, published = messages.get("queued", 0), messages.get("published", 0)
+    table.add_row()
+    table.add_row("采样 pictures", str(summary.get("pictures", 0)))
+    table.add_row("观察 observations", str(summary.get("observations", 0)))
+    findings = int(summary.get("findings", 0))
+    table.add_row("线索 findings", Text(str(findings), style="magenta" if findings else ""))
+    waiting = "" if published >= queued else f"待发 waiting {queued - published}"
+    table.add_row("消息 messages", f"{published}/{queued}", "", waiting)
+
+
+def _counts_text(counts: Mapping[str, int], name: Any) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return "\n".join(f"{count} {name(kind)}" for kind, count in ordered if count)
+
+
+def _cost_text(summary: Mapping[str, Any]) -> Text:
+    wall_s = float(summary.get("wall_s", 0.0))
+    visited = int(summary.get("seen", 0)) + int(summary.get("not_viewable", 0))
+    pace = f"   {visited / wall_s:.1f} 路/s cameras/s" if wall_s and visited else ""
+    return Text(
+        f"用时 wall {duration_text(wall_s)}   CPU {duration_text(float(summary.get('cpu_s', 0.0)))}"
+        f"   内存峰值 peak {float(summary.get('peak_rss_mb', 0.0)):.0f} MB{pace}",
+        style="dim",
+    )
+
+
+def _period_text(summary: Mapping[str, Any], zone: tzinfo) -> str:
+    started, finished = (_local_time(summary.get(k), zone) for k in ("started_at", "finished_at"))
+    if started is None:
+        return "not started"
+    until = f" – {finished:%H:%M:%S}" if finished else " – …"
+    return f"{started:%Y-%m-%d %H:%M:%S}{until}"
+
+
+def _local_time(text: object, zone: tzinfo) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    return datetime.fromisoformat(text).astimezone(zone)

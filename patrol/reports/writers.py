@@ -1,0 +1,232 @@
+"""A report as bytes: csv, json, html; and the atomic way to put bytes into a file.
+
+A cell that a spreadsheet would take for a formula is disarmed, wherever it came from.
+
+A report as a workbook for Excel and WPS: frozen header, print layout, signature lines.
+
+Every cell is written as text or number, never as a formula: codes keep their 20 digits.
+"""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+import xlsxwriter
+
+from patrol.reports.ledger import COLUMNS
+from patrol.reports.report import Report, Table, report_document
+
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+FIGURE_COLUMNS: Final = ("指标", "Figure", "本期", "环比", "同比", "口径")
+ReportTable = tuple[Sequence[str], Iterable[Sequence[str]]]
+SIGNATURES: Final = ("巡查员", "值班长", "分管领导", "日期")
+
+
+def escape_formula(text: str) -> str:
+    """The text, with an apostrophe in front where a spreadsheet would compute it."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def to_csv(report: Report, table: str = "ledger") -> bytes:
+    """One table of it: UTF-8 with the mark that makes Excel read it as such, CRLF."""
+    columns, lines = REPORT_TABLES[table](report)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for line in lines:
+        writer.writerow([escape_formula(cell) for cell in line])
+    return b"\xef\xbb\xbf" + out.getvalue().encode()
+
+
+def _ledger_table(report: Report) -> ReportTable:
+    return COLUMNS, ([row[column] for column in COLUMNS] for row in report.rows)
+
+
+def _figures_table(report: Report) -> ReportTable:
+    return FIGURE_COLUMNS, (
+        (c.figure.zh, c.figure.en, c.figure.text, c.mom, c.yoy, c.figure.note)
+        for c in report.figures
+    )
+
+
+REPORT_TABLES: Final[Mapping[str, Callable[[Report], ReportTable]]] = {
+    "ledger": _ledger_table,
+    "figures": _figures_table,
+    "grids": lambda report: (report.grids.columns, report.grids.lines),
+    "cameras": lambda report: (report.cameras.columns, report.cameras.lines),
+}
+
+
+def to_json(report: Report) -> bytes:
+    """Everything, for programs."""
+    text = json.dumps(report_document(report), ensure_ascii=False, indent=2, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def to_html(report: Report) -> bytes:
+    """One page that needs nothing beside it; prints on A3 landscape with signature lines."""
+    page = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
+    text = page.substitute(
+        title=escape(report.title),
+        made=escape(report.made),
+        head="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in report.head),
+        figures="".join(_figure_rows(report)),
+        grid_columns=_cells("th", report.grids.columns),
+        grids=_table_rows(report.grids),
+        camera_columns=_cells("th", report.cameras.columns),
+        cameras=_table_rows(report.cameras),
+        columns="".join(f"<th>{escape(column)}</th>" for column in COLUMNS),
+        rows="".join(_ledger_row(row) for row in report.rows),
+        signatures="".join(f"<span>{escape(name)}:</span>" for name in SIGNATURES),
+    )
+    return text.encode()
+
+
+def _figure_rows(report: Report) -> list[str]:
+    cells = (
+        (f"{c.figure.zh} <small>{escape(c.figure.en)}</small>", c.figure.text, c.mom, c.yoy,
+         c.figure.note)
+        for c in report.figures
+    )  # fmt: skip
+    return [
+        f"<tr><th>{name}</th>{''.join(f'<td>{escape(text)}</td>' for text in rest)}</tr>"
+        for name, *rest in cells
+    ]
+
+
+def _table_rows(table: Table) -> str:
+    return "".join(f"<tr>{_cells('td', line)}</tr>" for line in table.lines)
+
+
+def _cells(tag: str, texts: Iterable[str]) -> str:
+    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)
+
+
+def _ledger_row(row: Mapping[str, str]) -> str:
+    kind = {"正常": "", "发现问题": "problem", "无法查看": "unseen", "漏巡": "missed"}
+    cells = "".join(f"<td>{escape(row[column])}</td>" for column in COLUMNS)
+    return f'<tr class="{kind.get(row["结果"], "")}">{cells}</tr>\n'
+
+
+def to_xlsx(report: Report) -> bytes:
+    """A workbook. Raises ImportError without the `reports` extra."""
+    return report_workbook(report)
+
+
+FORMATS: Final[Mapping[str, Callable[[Report], bytes]]] = {
+    "html": to_html, "xlsx": to_xlsx, "csv": to_csv, "json": to_json,
+}  # fmt: skip
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put `data` at `path` whole or not at all. Raises OSError."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+A3: Final = 8  # paper sizes are numbered in the format
+HEADER_ROW: Final = 3  # title, made at, tallies, then the columns
+WIDTHS: Final = {
+    "点位编码": 22, "点位名称": 18, "描述": 40, "截图号": 44, "网格": 17, "村/组": 18, "起止": 18,
+    "备注": 24, "轮次": 20, "查看方式": 16, "类别": 14, "图像质量": 14,
+    "Figure": 30, "本期": 34, "口径": 48,
+    "推送时间": 15, "签收": 15, "到场": 15, "反馈": 15, "处置": 15, "核查": 15, "办结": 15,
+}  # fmt: skip
+OPTIONS: Final = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+SHEETS: Final = {"figures": "指标", "grids": "网格响应", "cameras": "点位准确率"}
+TINTS: Final = {"发现问题": "#FFF4E0", "无法查看": "#F1F3F5", "漏巡": "#FDE8E8"}
+
+
+def report_workbook(report: Report) -> bytes:
+    """The bytes of an .xlsx file."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
+        xlsx.set_properties({"title": report.title})
+        _write_ledger(xlsx, report)
+        for name in ("figures", "grids", "cameras"):
+            _write_table(xlsx, SHEETS[name], *REPORT_TABLES[name](report))
+    return out.getvalue()
+
+
+def _write_ledger(xlsx: Any, report: Report) -> None:
+    sheet = xlsx.add_worksheet("台账")
+    title, header = xlsx.add_format({"bold": True, "font_size": 16}), _header_format(xlsx)
+    sheet.write_string(0, 0, report.title, title)
+    sheet.write_string(1, 0, f"制表 {report.made}")
+    sheet.write_string(2, 0, "   ".join(f"{name} {value}" for name, value in report.head))
+    plain = xlsx.add_format({"border": 1, "valign": "top"})
+    tints = {
+        outcome: xlsx.add_format({"border": 1, "valign": "top", "bg_color": colour})
+        for outcome, colour in TINTS.items()
+    }
+    for column, name in enumerate(COLUMNS):
+        sheet.set_column(column, column, WIDTHS.get(name, 9))
+        sheet.write_string(HEADER_ROW, column, name, header)
+    for number, row in enumerate(report.rows, start=HEADER_ROW + 1):
+        cells = tints.get(row["结果"], plain)
+        for column, name in enumerate(COLUMNS):
+            sheet.write_string(number, column, row[name], cells)
+    last = HEADER_ROW + len(report.rows)
+    sheet.autofilter(HEADER_ROW, 0, max(last, HEADER_ROW + 1), len(COLUMNS) - 1)
+    sheet.freeze_panes(HEADER_ROW + 1, 0)
+    for index, name in enumerate(SIGNATURES):
+        sheet.write_string(last + 2, 1 + 5 * index, f"{name}:____________")
+    _set_print_layout(sheet)
+    sheet.repeat_rows(HEADER_ROW)
+
+
+def tables_workbook(
+    title: str, sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str]]]]
+) -> bytes:
+    """Plain tables, one a sheet, ready to be printed."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
+        xlsx.set_properties({"title": title})
+        for name, (columns, lines) in sheets.items():
+            _write_table(xlsx, name, columns, lines)
+    return out.getvalue()
+
+
+def _write_table(
+    xlsx: Any, name: str, columns: Sequence[str], lines: Iterable[Sequence[str]]
+) -> None:
+    sheet = xlsx.add_worksheet(name)
+    header, plain = _header_format(xlsx), xlsx.add_format({"border": 1, "valign": "top"})
+    for column, title in enumerate(columns):
+        sheet.set_column(column, column, WIDTHS.get(title, 18))
+        sheet.write_string(0, column, title, header)
+    for number, line in enumerate(lines, start=1):
+        for column, text in enumerate(line):
+            sheet.write_string(number, column, text, plain)
+    sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
+    _set_print_layout(sheet)
+
+
+def _header_format(xlsx: Any) -> Any:
+    return xlsx.add_format({"bold": True, "border": 1, "bg_color": "#EEF2F5", "text_wrap": True})
+
+
+def _set_print_layout(sheet: Any) -> None:
+    sheet.set_landscape()
+    sheet.set_paper(A3)
+    sheet.fit_to_pages(1, 0)
+    sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+    sheet.set_footer("&C第 &P 页 共 &N 页")

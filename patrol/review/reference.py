@@ -1,0 +1,127 @@
+"""Accept as the new normal: the newest usable stored picture of a camera becomes its reference.
+
+For a camera that was moved on purpose, or a yard that was rebuilt: no new connection is made, and
+what was accepted is a picture that the person could look at. Written down in the access log.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from patrol.domain.camera import Camera, area_hash, visit_refusal
+from patrol.domain.ids import CameraId, Sha256
+from patrol.domain.observation import Light
+from patrol.domain.round import AREA_HASH_FACT, StoredPicture
+from patrol.ports import PictureStore
+from patrol.store import Store, UnitOfWork
+from patrol.vision.camera_memory import memory_with_reference
+from patrol.vision.types import VisionThresholds
+
+MAX_VISITS_BACK = 10  # visits; five days. An older picture does not show how it looks now
+
+
+class ReferenceNotAccepted(Exception):
+    """No consent, or nothing to accept; says which. `code`: the same in one word."""
+
+    def __init__(self, camera: CameraId, text: str, code: str) -> None:
+        super().__init__(f"camera {camera}: {text}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedReference:
+    """What the camera is compared with from now on."""
+
+    camera: CameraId
+    light: Light
+    picture: Sha256
+    taken_at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceAcceptance:
+    """Does it; every call is one person's word about one camera."""
+
+    store: Store
+    evidence: PictureStore
+    policy: VisionThresholds
+    zone: ZoneInfo
+
+    def __call__(
+        self,
+        camera_id: str,
+        cameras: Mapping[CameraId, Camera],
+        *,
+        by: str,
+        now: datetime,
+        picture: Sha256 | None = None,
+    ) -> AcceptedReference:
+        """Raises KeyError (no such camera), NotAccepted.
+
+        `picture`: the one that was looked at; when another one is the newest by now, nothing is
+        accepted.
+        """
+        camera = cameras[CameraId(camera_id)]
+        with self.store.begin() as uow:  # it writes: no visit's memory comes in between
+            refusal = visit_refusal(
+                camera, now.astimezone(self.zone).date(), uow.consents.withdrawn()
+            )
+            if refusal is not None:
+                raise ReferenceNotAccepted(
+                    camera.id, f"may not be looked through, {refusal}", str(refusal)
+                )
+            accepted = self._accept_newest(uow, camera, by, now)
+            if picture is not None and accepted.picture != picture:
+                raise ReferenceNotAccepted(
+                    camera.id, "a newer picture has come, look at it first", "newer_picture"
+                )
+            uow.access.append(
+                at=now, who=by, what="accept_as_normal", camera=camera.id,
+                why=f"{accepted.light} picture {accepted.picture}",
+            )  # fmt: skip
+            uow.commit()
+        return accepted
+
+    def _accept_newest(
+        self, uow: UnitOfWork, camera: Camera, by: str, now: datetime
+    ) -> AcceptedReference:
+        for light, picture in reference_candidates(uow, camera):
+            try:
+                jpeg = self.evidence.get(picture.sha256)
+            except KeyError:
+                continue  # the index knows more than the disk: `patrol db check` says so
+            memory = memory_with_reference(
+                jpeg, now, uow.memories.get(camera.id, light),
+                light=light, areas=camera.areas, policy=self.policy,
+            )  # fmt: skip
+            if memory is not None:
+                uow.memories.put(camera.id, light, memory, now)
+                return AcceptedReference(
+                    camera=camera.id,
+                    light=light,
+                    picture=picture.sha256,
+                    taken_at=picture.taken_at,
+                    by=by,
+                )
+        raise ReferenceNotAccepted(
+            camera.id, f"no usable picture of its last {MAX_VISITS_BACK} visits", "no_picture"
+        )
+
+
+def reference_candidates(uow: UnitOfWork, camera: Camera) -> Iterator[tuple[Light, StoredPicture]]:
+    """Pictures that still exist, newest first, of visits that saw something.
+
+    What was taken before the visible area changed is black where one may look now, so it is no
+    candidate.
+    """
+    current_area = area_hash(camera.areas.visible)
+    for visit in uow.rounds.latest_visits(camera.id, limit=MAX_VISITS_BACK):
+        if not visit.usable_pictures or visit.light not in set(Light):
+            continue
+        if (visit.facts or {}).get(AREA_HASH_FACT, current_area) != current_area:
+            continue
+        for picture in sorted(visit.pictures, key=lambda one: one.taken_at, reverse=True):
+            if uow.pictures.get(picture.sha256) is not None:
+                yield Light(visit.light), picture

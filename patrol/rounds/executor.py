@@ -1,0 +1,284 @@
+"""The walk: visit cameras under caps, hand pictures to judges and verdicts to the one recorder.
+
+One event loop waits on hundreds of sockets; judging (decode, vision) runs in as many threads as
+there are cores; recording in one thread, one transaction a visit. Knows no database and no MQTT:
+what a sample means is in judge.py, what becomes of it is in record.py, both handed in.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+
+from patrol.domain.camera import Camera, Refusal
+from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.round import PlannedVisit
+from patrol.ports import CameraClient, Clock, PictureStoreFull
+from patrol.rounds.judge import JudgedVisit, VisitStart
+from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
+from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
+from patrol.store import StoreFull, StoreUnavailable
+from streams.address import StreamAddress
+from streams.errors import StreamError, WentSilent
+from streams.model import Sample, StreamChoice, VisitOptions
+
+CONSENT_POLL_S = 0.4  # a withdrawal has effect within a second, on visits under way too
+PROGRESS_EVERY_S = 0.25
+GRACE_S = 1.5  # beyond a visit's own limit, for its TEARDOWN
+MAX_WAIT_S = 1.0  # the walk looks at the time at least this often
+
+
+class StopReason(StrEnum):
+    """Why a walk ended."""
+
+    COMPLETE = auto()
+    OUT_OF_TIME = auto()  # finish-by came; the rest is missed
+    STOPPED = auto()  # asked to; resumes
+    FULL = auto()  # no room for evidence or books; resumes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorDeps:
+    """What a walk needs of the house."""
+
+    clock: Clock
+    visitor: CameraClient
+    judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # in a judging thread
+    fail: Callable[[Camera, VisitStart, StreamError | Refusal], JudgedVisit]  # pure
+    record: Callable[[JudgedVisit], RecordedVisit]  # in the writer's thread
+    refusal_of: Callable[[Camera], Refusal | None]  # cheap, in the event loop
+    refresh_consent: Callable[[], None]  # reads the store; in the writer's thread
+    judges: Executor
+    writer: Executor
+    rng: random.Random
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorJob:
+    """What is to be walked."""
+
+    round: RoundId
+    plan: str
+    planned: int  # of the whole round, visits of an earlier run included
+    visits: Sequence[PlannedVisit]
+    cameras: Mapping[CameraId, Camera]
+    finish_by: datetime
+    limits: ConnectionLimits
+    options: VisitOptions
+    stream: StreamChoice = StreamChoice.MAIN
+    link_slots: SharedLinkSlots | None = None  # what second looks take of the caps meanwhile
+
+
+class RoundExecutor:
+    """One walk over the pending visits of one round; used once."""
+
+    def __init__(
+        self,
+        job: ExecutorJob,
+        deps: ExecutorDeps,
+        *,
+        on_progress: Callable[[RoundProgress], None] | None = None,
+        counters: RoundCounters | None = None,
+    ) -> None:
+        self._job = job
+        self._deps = deps
+        self._on_progress = on_progress
+        self.counters = counters or RoundCounters()
+        self._limiter = ConnectionLimiter(
+            (PendingVisit(camera=v.camera, link=job.cameras[v.camera].link) for v in job.visits),
+            job.limits,
+            job.link_slots,
+        )
+        self._visits: set[asyncio.Task[None]] = set()
+        self._pulls: dict[CameraId, asyncio.Task[Sample]] = {}
+        self._throughput = ThroughputEstimate(begun_s=deps.clock.monotonic_s())
+        self._changed = asyncio.Event()
+        self._stop_reason: StopReason | None = None
+        self._error: BaseException | None = None
+        self.reason = ""
+
+    def stop(self, reason: str) -> None:
+        """End early; call it in the event loop."""
+        self._finish(StopReason.STOPPED, reason)
+
+    async def run(self) -> StopReason:
+        """Walk to an end. Cancelled, it puts every visit away and raises CancelledError."""
+        helpers = {
+            asyncio.create_task(self._watch_consent(), name="watch consent"),
+            asyncio.create_task(self._report_loop(), name="tell progress"),
+        }
+        try:
+            await self._start_visits()
+        finally:
+            await _cancel_all(helpers | self._visits)
+        if self._error is not None:
+            raise self._error
+        self._report_progress()
+        return self._stop_reason or StopReason.COMPLETE
+
+    async def _start_visits(self) -> None:
+        started = 0
+        while self._stop_reason is None:
+            if self._deps.clock.now() >= self._job.finish_by:
+                self._finish(StopReason.OUT_OF_TIME, "finish_by")
+                return
+            pending = self._limiter.acquire(self._deps.clock.monotonic_s())
+            if pending is not None:
+                self._start_visit(pending)
+                started += 1
+                await asyncio.sleep(self._stagger_s(started))
+            elif not self._visits and not self._limiter.waiting:
+                return
+            else:
+                await self._wait_for_slot()
+
+    def _stagger_s(self, started: int) -> float:
+        """The first wave is spread over `ramp_s`, jittered; later starts follow departures."""
+        if started >= self._limiter.capacity:
+            return 0.0
+        mean_s = self._job.limits.ramp_s / self._job.limits.connections
+        return self._deps.rng.uniform(0.0, 2.0 * mean_s)
+
+    async def _wait_for_slot(self) -> None:
+        retry_in_s = self._limiter.next_retry_in_s(self._deps.clock.monotonic_s())
+        wait_s = MAX_WAIT_S if retry_in_s is None else min(MAX_WAIT_S, retry_in_s + 0.01)
+        self._changed.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), wait_s)
+
+    def _start_visit(self, pending: PendingVisit) -> None:
+        task = asyncio.create_task(self._visit(pending), name=f"visit {pending.camera}")
+        self._visits.add(task)
+        task.add_done_callback(self._on_visit_done)
+
+    def _on_visit_done(self, task: asyncio.Task[None]) -> None:
+        self._visits.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            self._error = exc  # a bug: the walk ends, the round can be taken up again
+            self._finish(StopReason.STOPPED, f"{type(exc).__name__}: {exc}")
+        self._changed.set()
+
+    async def _visit(self, pending: PendingVisit) -> None:
+        camera = self._job.cameras[pending.camera]
+        start = VisitStart(round=self._job.round, at=self._deps.clock.now(), tries=pending.attempt)
+        mbit_s: float | None = None
+        try:
+            got = await self._pull(camera)
+            if isinstance(got, Sample):
+                mbit_s = got.facts.bytes_received * 8e-6 / max(got.facts.visit_s, 0.1)
+                visited = await self._judge(camera, start, got)
+            elif isinstance(got, StreamError) and got.retry and self._retry_later(pending):
+                return
+            else:
+                visited = self._deps.fail(camera, start, got)
+            await self._record(visited)
+        except (PictureStoreFull, StoreFull, StoreUnavailable) as exc:
+            self._finish(StopReason.FULL, str(exc))
+        finally:
+            self._limiter.release(pending, mbit_s=mbit_s)
+
+    async def _pull(self, camera: Camera) -> Sample | StreamError | Refusal:
+        """The sample, or the reason why there is none."""
+        refusal = self._deps.refusal_of(camera)
+        if refusal is not None:
+            return refusal
+        pull = asyncio.create_task(self._pull_bounded(camera), name=f"look {camera.id}")
+        self._pulls[camera.id] = pull
+        try:
+            await asyncio.wait({pull})
+        except asyncio.CancelledError:
+            pull.cancel()
+            await asyncio.wait({pull})  # its TEARDOWN is said before we go
+            raise
+        finally:
+            del self._pulls[camera.id]
+        refusal = self._deps.refusal_of(camera)
+        if pull.cancelled() or refusal is not None:
+            # Withdrawn while we looked: what was got is dropped unopened.
+            return refusal or Refusal.CONSENT_WITHDRAWN
+        problem = pull.exception()
+        return problem if isinstance(problem, StreamError) else pull.result()
+
+    async def _pull_bounded(self, camera: Camera) -> Sample:
+        limit_s = self._job.options.visit_timeout_s + GRACE_S
+        address = StreamAddress.parse(self._url(camera))
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._deps.visitor(address, self._job.options)
+        except TimeoutError:
+            raise WentSilent(f"the visit did not end within {limit_s:.0f} s") from None
+
+    def _url(self, camera: Camera) -> str:
+        wants_sub = self._job.stream is StreamChoice.SUB
+        return camera.sub_url if wants_sub and camera.sub_url else camera.url
+
+    def _retry_later(self, pending: PendingVisit) -> bool:
+        return self._limiter.retry_later(pending, self._deps.clock.monotonic_s())
+
+    async def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._deps.judges, self._deps.judge, camera, start, sample
+        )
+
+    async def _record(self, visited: JudgedVisit) -> None:
+        """Once handed to the writer it is finished, also while we are being stopped."""
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(self._deps.writer, self._deps.record, visited)
+        recorded = await asyncio.shield(writing)
+        self._throughput.visit_finished(self._deps.clock.monotonic_s())
+        self.counters.add(recorded)
+
+    async def _watch_consent(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(CONSENT_POLL_S)
+            try:
+                await loop.run_in_executor(self._deps.writer, self._deps.refresh_consent)
+            except (StoreFull, StoreUnavailable) as exc:
+                self._finish(StopReason.FULL, str(exc))
+            for camera_id, pull in list(self._pulls.items()):
+                if self._deps.refusal_of(self._job.cameras[camera_id]) is not None:
+                    pull.cancel()
+
+    async def _report_loop(self) -> None:
+        while True:
+            self._report_progress()
+            await asyncio.sleep(PROGRESS_EVERY_S)
+
+    def _report_progress(self) -> None:
+        if self._on_progress is None:
+            return
+        now_s, left = self._deps.clock.monotonic_s(), self._job.planned - self.counters.done
+        self._on_progress(
+            RoundProgress(
+                round=self._job.round,
+                plan=self._job.plan,
+                planned=self._job.planned,
+                done=self.counters.done,
+                seen=self.counters.seen,
+                not_viewable=self.counters.not_viewable,
+                missed=self.counters.missed,
+                findings=self.counters.findings,
+                under_way=len(self._visits),
+                per_s=self._throughput.per_s(now_s),
+                forecast=self._throughput.forecast(left, now_s, self._deps.clock.now()),
+                finish_by=self._job.finish_by,
+            )
+        )
+
+    def _finish(self, stop_reason: StopReason, reason: str) -> None:
+        """The first reason to end is the reason."""
+        if self._stop_reason is None:
+            self._stop_reason, self.reason = stop_reason, reason
+        self._changed.set()
+
+
+async def _cancel_all(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,411 @@
+"""An ad-hoc round (专项巡查): what somebody wants looked at now, beside the plans.
+
+Over villages, groups, links or single cameras; all that is named is visited. It is on no calendar:
+it is never due, never missed, and no plan's round is done by it. Consent, maintenance, caps and the
+rule that rounds never overlap are the same.
+
+Which round is due: wall clock, sun, and what has already been walked. Pure.
+
+The bell only wakes us; this module decides. A round is due from its start until its finish-by. A
+machine that was off runs it late while the window lasts; after that the round is written down as
+missed, with the reason.
+
+Plan a round: who is visited, who is not and why, in which order. Pure.
+
+Order: cameras with an open case first, then key sites, then the rest; within a part the cameras of
+every network link are spread evenly over it, so that no village uplink and no recorder is asked for
+all its cameras at once.
+
+Begin a round, take it up again, or write it down as missed; every path inside a transaction.
+
+At most one round of a plan is unfinished at a time. One of another day is closed before a new one
+begins: what was still pending is missed, with the reason.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum, auto
+from zoneinfo import ZoneInfo
+
+from patrol.domain.camera import Camera, Priority, visit_refusal
+from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
+from patrol.domain.registry import GridTree, Registry
+from patrol.domain.round import (
+    PatrolPlan,
+    PlannedVisit,
+    Round,
+    RoundEvent,
+    RoundState,
+    Visit,
+    VisitOutcome,
+)
+from patrol.domain.schedule import IN_MAINTENANCE, Calendar, Stoppage, maintenance_of, pause_at
+from patrol.ports import ProcessBusy
+from patrol.store import UnitOfWork
+
+
+class NoCameraSelected(ValueError):
+    """No camera is meant; says by which word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdhocSelection:
+    """What is to be visited; a camera that fits any of it is."""
+
+    grids: frozenset[GridCode] = frozenset()  # with all grids below them
+    links: frozenset[LinkId] = frozenset()
+    cameras: frozenset[CameraId] = frozenset()
+
+    @classmethod
+    def resolve(
+        cls,
+        registry: Registry,
+        *,
+        grids: Iterable[str] = (),
+        links: Iterable[str] = (),
+        cameras: Iterable[str] = (),
+    ) -> "AdhocSelection":
+        """Checked against the registry. Raises NothingThere."""
+        known = registry.cameras.values()
+        for code in grids:
+            if code not in registry.tree.grids:
+                raise NoCameraSelected(f"grid {code!r} is not in grids.csv")
+            if not any(_is_within(camera, GridCode(code), registry.tree) for camera in known):
+                raise NoCameraSelected(f"grid {code!r} has no camera")
+        for link in links:
+            if all(camera.link != link for camera in known):
+                raise NoCameraSelected(f"link {link!r} is no camera's in cameras.csv")
+        for ident in cameras:
+            if ident not in registry.cameras:
+                raise NoCameraSelected(f"camera {ident!r} is not in cameras.csv")
+        return cls(
+            grids=frozenset(map(GridCode, grids)),
+            links=frozenset(map(LinkId, links)),
+            cameras=frozenset(map(CameraId, cameras)),
+        )
+
+    @property
+    def scope(self) -> str:
+        """The same wish in the same words, whichever way it was said."""
+        named = (("grid", self.grids), ("link", self.links), ("camera", self.cameras))
+        return "; ".join(f"{kind} {' '.join(sorted(codes))}" for kind, codes in named if codes)
+
+    def includes(self, camera: Camera, tree: GridTree) -> bool:
+        """Whether it is to be visited."""
+        return (
+            camera.id in self.cameras
+            or camera.link in self.links
+            or any(_is_within(camera, code, tree) for code in self.grids)
+        )
+
+
+def _is_within(camera: Camera, code: GridCode, tree: GridTree) -> bool:
+    if camera.grid not in tree.grids:
+        return camera.grid == code
+    return any(grid.code == code for grid in tree.path_up(camera.grid))
+
+
+SunTimes = Callable[[date], tuple[datetime, datetime]]  # local day → (sunrise, sunset), UTC
+LATE_AFTER = timedelta(minutes=2)  # the bell rings every few seconds; later than this is "late"
+LONGEST_GAP = timedelta(days=31)  # of a machine that was off: each day of it is written down
+NOT_RUNNING = "the patrol was not running that day"
+
+
+class Due(StrEnum):
+    """What to do about one plan now, and why."""
+
+    NOT_YET = auto()
+    START = auto()
+    START_LATE = auto()  # the machine was off, its window is still open
+    RESUME = auto()
+    CLOSE_UNFINISHED = auto()  # begun, and its time ran out
+    MISSED = auto()  # never begun, and its time ran out
+    DONE = auto()  # finished, missed and written down, or another process has it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundWindow:
+    """When a plan's round runs on one local day; UTC."""
+
+    start: datetime
+    finish_by: datetime
+
+
+def window_of(plan: PatrolPlan, day: date, zone: ZoneInfo, sun: SunTimes) -> RoundWindow:
+    """The plan's window on `day`, moved by the sun where the plan asks for it.
+
+    A late sunrise moves the start; an early sunset moves the whole window, so that a round is
+    never squeezed into less time than its plan gives it unless both clamps meet.
+    """
+    start = datetime.combine(day, plan.start, zone).astimezone(UTC)
+    finish_by = datetime.combine(day, plan.finish_by, zone).astimezone(UTC)
+    sunrise, sunset = sun(day)
+    if plan.before_sunset is not None:
+        over = finish_by - (sunset - plan.before_sunset)
+        if over > timedelta(0):
+            start, finish_by = start - over, finish_by - over
+    if plan.after_sunrise is not None:
+        start = max(start, sunrise + plan.after_sunrise)
+    return RoundWindow(start=start, finish_by=max(finish_by, start))
+
+
+def due_round(window: RoundWindow, today: Round | None, now: datetime) -> Due:
+    """What to do now about the plan whose round of the day is `today` (None: none was begun)."""
+    if today is None:
+        return _due_unbegun(window, now)
+    if today.state in (RoundState.FINISHED, RoundState.MISSED):
+        return Due.DONE
+    return Due.RESUME if now < today.finish_by else Due.CLOSE_UNFINISHED
+
+
+def _due_unbegun(window: RoundWindow, now: datetime) -> Due:
+    if now < window.start:
+        return Due.NOT_YET
+    if now >= window.finish_by:
+        return Due.MISSED
+    return Due.START_LATE if now - window.start > LATE_AFTER else Due.START
+
+
+def unrun_rounds(
+    calendar: Calendar,
+    known: Collection[tuple[str, date]],
+    run_before: Collection[str],
+    *,
+    last: date,
+    today: date,
+) -> list[tuple[date, PatrolPlan, str]]:
+    """Rounds that the calendar had from the `last` known day until before `today`, oldest first.
+
+    (day, plan, why); at most a month back, and the first then says how many days are not listed.
+    A plan of every day that never was walked is new: it is not missed in days before it existed.
+    """
+    first = max(last, today - LONGEST_GAP)
+    days = [first + timedelta(days=n) for n in range((today - first).days)]
+    unrun = [
+        (day, plan, NOT_RUNNING)
+        for day in days
+        for plan in calendar.plans_on(day).values()
+        if (plan.name, day) not in known
+        and (plan.name in run_before or plan.name not in calendar.plans)
+    ]
+    if unrun and first > last:
+        day, plan, reason = unrun[0]
+        unrun[0] = (day, plan, f"{reason}, nor on the {(first - last).days} days before it")
+    return unrun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRound:
+    """A round before its first step, with its visits and its refusals."""
+
+    round: Round
+    visits: tuple[PlannedVisit, ...]
+    refused: Mapping[CameraId, str]  # a Refusal, or IN_MAINTENANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSelection:
+    """Which cameras a round is about, beside consent, and which it visits first."""
+
+    includes: Callable[[Camera], bool] = lambda _: True  # others are not the plan's business
+    in_maintenance: Callable[[Camera], bool] = lambda _: False
+    first: frozenset[CameraId] = frozenset()  # something is open there
+
+
+def round_id(plan: str, day: date, number: int) -> RoundId:
+    """`20261122-morning-1`."""
+    return RoundId(f"{day:%Y%m%d}-{plan}-{number}")
+
+
+def plan_round(
+    cameras: Iterable[Camera],
+    *,
+    ident: RoundId,
+    plan: str,
+    day: date,
+    now: datetime,
+    finish_by: datetime,
+    withdrawn: frozenset[CameraId],
+    rng: random.Random,
+    selection: RoundSelection | None = None,
+) -> PlannedRound:
+    """Apply the consent gate, leave out what is in maintenance, put the rest in order."""
+    chosen = selection or RoundSelection()
+    allowed: list[Camera] = []
+    refused: dict[CameraId, str] = {}
+    for camera in filter(chosen.includes, cameras):
+        reason: str | None = visit_refusal(camera, day, withdrawn)
+        if reason is None and chosen.in_maintenance(camera):
+            reason = IN_MAINTENANCE
+        if reason is None:
+            allowed.append(camera)
+        else:
+            refused[camera.id] = reason
+    visits = tuple(
+        PlannedVisit(round=ident, camera=camera.id, order=order)
+        for order, camera in enumerate(visit_order(allowed, rng, chosen.first))
+    )
+    planned = Round(
+        id=ident,
+        plan=plan,
+        day=day,
+        planned_at=now,
+        finish_by=finish_by,
+        planned=len(visits),
+        refused=dict(Counter(str(reason) for reason in refused.values())),
+    )
+    return PlannedRound(round=planned, visits=visits, refused=refused)
+
+
+def visit_order(
+    cameras: Sequence[Camera], rng: random.Random, first: frozenset[CameraId] = frozenset()
+) -> list[Camera]:
+    """Open cases first, then key sites, then the rest; each part interleaved by link."""
+    priority_groups: tuple[list[Camera], list[Camera], list[Camera]] = ([], [], [])
+    for camera in cameras:
+        is_key = camera.priority is Priority.KEY
+        priority_groups[0 if camera.id in first else 1 if is_key else 2].append(camera)
+    return [camera for group in priority_groups for camera in _interleave_links(group, rng)]
+
+
+def _interleave_links(cameras: Sequence[Camera], rng: random.Random) -> list[Camera]:
+    """Camera i of a link with k cameras stands at (i + jitter) / k of the way."""
+    by_link: dict[str, list[Camera]] = defaultdict(list)
+    for camera in cameras:
+        by_link[camera.link].append(camera)
+    placed: list[tuple[float, Camera]] = []
+    for members in by_link.values():
+        rng.shuffle(members)
+        spacing = 1.0 / len(members)
+        placed += [((i + rng.random()) * spacing, camera) for i, camera in enumerate(members)]
+    return [camera for _, camera in sorted(placed, key=lambda pair: pair[0])]
+
+
+NOT_IN_WINDOW = "not finished in its window"
+SUPERSEDED = "not finished when another was asked for"
+OUT_OF_TIME = "finish_by"
+MAX_OPEN_CASES = 10_000  # far more than a town can have open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRequest:
+    """When and over which cameras a plan's round is to be begun."""
+
+    plan: str
+    day: date  # local
+    now: datetime
+    finish_by: datetime
+    cameras: Mapping[CameraId, Camera]
+    rng: random.Random
+    calendar: Calendar = field(default_factory=Calendar)
+    tree: GridTree = field(default_factory=lambda: GridTree(grids={}))
+    adhoc: AdhocSelection | None = None  # what somebody asked for; None: the plan's own cameras
+
+    @property
+    def scope(self) -> str:
+        """What the round is over, where that is not its plan's to say."""
+        return self.adhoc.scope if self.adhoc else ""
+
+    def includes(self, camera: Camera) -> bool:
+        """Whether the round is about this camera."""
+        if self.adhoc is not None:
+            return self.adhoc.includes(camera, self.tree)
+        return self.calendar.plan_includes(self.plan, camera)
+
+
+class RoundsPaused(ProcessBusy):
+    """Somebody paused all rounds; says who and why."""
+
+    def __init__(self, pause: Stoppage) -> None:
+        super().__init__(f"rounds are {pause.description}; `patrol resume` lets them go on")
+
+
+def begin_round(uow: UnitOfWork, request: RoundRequest, *, at_any_hour: bool) -> Round:
+    """Take up the plan's unfinished round of today, or write down a new one.
+
+    `at_any_hour`: a person asked for it, so an unfinished round gets the occasion's finish-by.
+    Raises Paused.
+    """
+    pause = pause_at(uow.stoppages.active(request.now), request.now)
+    if pause is not None:
+        raise RoundsPaused(pause)
+    unfinished = uow.rounds.unfinished(request.plan)
+    if unfinished is None:
+        return plan_new_round(uow, request)
+    in_window = at_any_hour or request.now < unfinished.finish_by
+    same = unfinished.scope == request.scope
+    if unfinished.day != request.day or not in_window or not same:
+        reason = NOT_IN_WINDOW if same else SUPERSEDED
+        close_round(uow, unfinished, reason=reason, now=request.now)
+        return plan_new_round(uow, request)
+    if at_any_hour:
+        unfinished = replace(unfinished, finish_by=request.finish_by)
+        uow.rounds.put(unfinished)
+    return unfinished
+
+
+def plan_new_round(uow: UnitOfWork, request: RoundRequest) -> Round:
+    """Write a round and its pending visits."""
+    known = uow.rounds.of_plan(request.plan, limit=1000)
+    number = 1 + sum(1 for other in known if other.day == request.day)
+    planned = plan_round(
+        request.cameras.values(),
+        ident=round_id(request.plan, request.day, number),
+        plan=request.plan,
+        day=request.day,
+        now=request.now,
+        finish_by=request.finish_by,
+        withdrawn=uow.consents.withdrawn(),
+        rng=request.rng,
+        selection=_round_selection(uow, request),
+    )
+    a_round = replace(planned.round, scope=request.scope)
+    uow.rounds.add(a_round, planned.visits)
+    return a_round
+
+
+def _round_selection(uow: UnitOfWork, request: RoundRequest) -> RoundSelection:
+    """Open cases first; what is in maintenance at that time is left out."""
+    stoppages = [*request.calendar.maintenance, *uow.stoppages.list()]
+    in_force = [stoppage for stoppage in stoppages if stoppage.is_active_at(request.now)]
+    open_cases = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
+    return RoundSelection(
+        includes=request.includes,
+        in_maintenance=lambda camera: (
+            maintenance_of(camera, in_force, request.tree, request.now) is not None
+        ),
+        first=frozenset(case.camera for case in open_cases if case.camera is not None),
+    )
+
+
+def record_missed_round(
+    uow: UnitOfWork, request: RoundRequest, reason: str, now: datetime
+) -> Round:
+    """A round that never ran (misfire): all its cameras are missed, with the reason."""
+    planned = plan_new_round(uow, request)
+    return close_round(uow, planned, reason=reason, now=now)
+
+
+def close_round(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) -> Round:
+    """End a round: what is pending is missed; one that never began was missed as a whole."""
+    missed = uow.rounds.miss_pending(a_round.id, reason or OUT_OF_TIME, now)
+    never_began = a_round.state is RoundState.PLANNED
+    event = RoundEvent.MISS if never_began else RoundEvent.FINISH
+    closed = a_round.apply_event(event, at=now, reason=reason if missed or never_began else "")
+    uow.rounds.put(closed)
+    return closed
+
+
+def missed_visit_of_removed_camera(visit: PlannedVisit, now: datetime) -> Visit:
+    """Planned, and gone from cameras.csv before anybody came."""
+    return Visit(
+        round=visit.round,
+        camera=visit.camera,
+        outcome=VisitOutcome.MISSED,
+        started_at=now,
+        finished_at=now,
+        failure="left_the_registry",
+    )

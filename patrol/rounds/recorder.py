@@ -1,0 +1,239 @@
+"""Health in the books: each visit moves its camera's story; a change that needs no company is told.
+
+A picture fault and a recovery are told at once. Who fell silent is told when the round ends
+(outages.py), because only then is it known whether the camera, its link or its village is down.
+
+Write one visit into the books: visit, observations, findings, health, messages — together.
+
+Everything here happens inside one unit of work that the caller opened and will commit. A visit
+that was recorded before (another run of the same round) changes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from operator import attrgetter
+
+from patrol.domain import labels as categories
+from patrol.domain.camera import Camera
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.finding import Finding
+from patrol.domain.health import (
+    CameraCondition,
+    CameraHealth,
+    HealthPolicy,
+    health_sample,
+    next_health,
+    should_announce,
+)
+from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.labels import finding_reason
+from patrol.domain.observation import FindingRule, FindingRules, Observation
+from patrol.domain.outage import Outage
+from patrol.domain.registry import GridLevel, GridTree
+from patrol.domain.round import Visit, VisitOutcome
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.rounds.judge import JudgedVisit
+from patrol.rounds.progress import RecordedVisit
+from patrol.store import UnitOfWork
+from patrol.vision.observations import FRAME_WIDE_GAUGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthNotifier:
+    """What telling health needs of the house."""
+
+    payloads: PayloadBuilder
+    policy: HealthPolicy = field(default_factory=HealthPolicy)
+    tree: GridTree = field(default_factory=lambda: GridTree(grids={}))
+
+    def village_of(self, camera: Camera) -> str:
+        """The village that it stands in; empty where the tree knows none."""
+        if camera.grid not in self.tree.grids:
+            return ""
+        path = self.tree.path_up(camera.grid)
+        return next((grid.code for grid in path if grid.level is GridLevel.VILLAGE), "")
+
+    def announce(
+        self, uow: UnitOfWork, camera: CameraId, health: CameraHealth, now: datetime
+    ) -> int:
+        """Queue the change; how many messages that made."""
+        message = self.payloads.health_message(camera, health.state, health.since, health.why, now)
+        return int(uow.outbox.add(message))
+
+    def announce_outage(self, uow: UnitOfWork, outage: Outage, now: datetime) -> int:
+        """Queue the one word for all cameras of a group; how many messages that made."""
+        return int(uow.outbox.add(self.payloads.outage_message(outage, now)))
+
+
+def record_health(uow: UnitOfWork, visit: Visit, notifier: HealthNotifier, now: datetime) -> int:
+    """Move the camera's story; how many messages that made. Silence waits for the round's end."""
+    sample = health_sample(visit, notifier.policy)
+    if sample is None:
+        return 0
+    known = uow.health.current(visit.camera)
+    health = next_health(known, sample, notifier.policy)
+    is_announced = health.state != CameraCondition.OFFLINE and should_announce(health)
+    if is_announced or health.state == CameraCondition.ONLINE:
+        health = replace(health, announced=health.state)
+    if health != known:
+        differs = known is None or (known.state, known.why) != (health.state, health.why)
+        uow.health.save(visit.camera, health, changed=differs)
+    return notifier.announce(uow, visit.camera, health, now) if is_announced else 0
+
+
+MAX_RULE_VISITS = 4  # visits; two days are as long as a rule can ask for
+ACTOR = "patrol"  # who acted, where no person did
+
+AutoConfirm = Callable[[UnitOfWork, FindingId, datetime], int]  # → messages queued
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderPolicy:
+    """What the recorder needs to know of the site."""
+
+    rules: FindingRules
+    health: HealthNotifier
+    auto_confirm: AutoConfirm  # for kinds that the site's rules let out unreviewed
+    keep_evidence: timedelta  # a picture that a finding stands on outlives ordinary samples
+
+
+def record_visit(
+    uow: UnitOfWork, visited: JudgedVisit, *, camera: Camera, now: datetime, policy: RecorderPolicy
+) -> RecordedVisit:
+    """Write it all; the caller commits. A repeat of a recorded visit is a no-op."""
+    visit = visited.visit
+    persists = _persistence_check(uow, camera, visited.observations)
+    if not uow.rounds.record_visit(visit):
+        return RecordedVisit(outcome=visit.outcome)
+    uow.findings.add_observations(visited.observations)
+    for light, blob in visited.memories.items():
+        uow.memories.put(camera.id, light, blob, now)
+    if visit.outcome is not VisitOutcome.MISSED:
+        uow.access.append(
+            at=now, who=ACTOR, what="visit", camera=camera.id, why=visit.round or "second look"
+        )
+    messages = record_health(uow, visit, policy.health, now)
+    proposed = _drop_suppressed(uow, visited.observations, camera.id, now)
+    findings = 0
+    own = [
+        observation for observation in proposed if observation.gauge != FRAME_WIDE_GAUGE
+    ]  # the rest: grouping.py
+    for candidate in _candidates_by_category(own, policy.rules):
+        finding = finding_from(uow, candidate, camera=camera, persists=persists)
+        if finding is not None:
+            findings += 1
+            messages += save_finding(uow, finding, policy, now)
+    return RecordedVisit(
+        outcome=visit.outcome,
+        findings=findings,
+        messages=messages,
+        suppressed=len(visited.observations) - len(proposed),
+    )
+
+
+def _drop_suppressed(
+    uow: UnitOfWork, observations: Sequence[Observation], camera: CameraId, now: datetime
+) -> Sequence[Observation]:
+    """Those that no standing suppression covers; the covered are in the books and go no further."""
+    suppressions = uow.suppressions.active(now, camera=camera) if observations else ()
+    return [
+        one
+        for one in observations
+        if not any(s.applies_to(one.kind, one.box, now) for s in suppressions)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryCandidate:
+    """The best observation of one category at one visit, with its rule."""
+
+    best: Observation
+    rule: FindingRule
+
+
+def save_finding(uow: UnitOfWork, finding: Finding, policy: RecorderPolicy, now: datetime) -> int:
+    """Write a new finding and what follows from it; how many messages that queued."""
+    uow.findings.add(finding)
+    if finding.picture is not None:
+        until = finding.found_at + policy.keep_evidence
+        uow.pictures.keep(finding.picture, purpose="evidence", until=until)
+    return policy.auto_confirm(uow, finding.id, now) if finding.unreviewed_ok else 0
+
+
+def _candidates_by_category(
+    observations: Iterable[Observation], rules: FindingRules
+) -> list[CategoryCandidate]:
+    """One lead a category: three cars in one zone are one lead."""
+    candidates: dict[str, CategoryCandidate] = {}
+    for observation in sorted(observations, key=attrgetter("score"), reverse=True):
+        rule = rules.rule_for(observation)
+        if rule is not None:
+            candidates.setdefault(rule.category, CategoryCandidate(observation, rule))
+    return list(candidates.values())
+
+
+def _persistence_check(
+    uow: UnitOfWork, camera: Camera, seen: Sequence[Observation]
+) -> Callable[[Observation, int], bool]:
+    """Answers whether the visits before this one showed the same; read before it is recorded."""
+    most = max((zone.min_visits for zone in camera.areas.zones), default=1)
+    visits = max(most, MAX_RULE_VISITS) - 1
+    history = uow.findings.recent_kinds(camera.id, visits=visits) if seen else ()
+
+    def persists(observation: Observation, min_visits: int) -> bool:
+        needed = history[: min_visits - 1]
+        sign = (observation.kind, observation.zone)
+        return len(needed) == min_visits - 1 and all(sign in seen for seen in needed)
+
+    return persists
+
+
+def finding_from(
+    uow: UnitOfWork,
+    candidate: CategoryCandidate,
+    *,
+    camera: Camera,
+    persists: Callable[[Observation, int], bool],
+) -> Finding | None:
+    """A finding to enter, or None: not persistent yet, or counted where it is already known."""
+    best, rule = candidate.best, candidate.rule
+    zone = next((zone for zone in camera.areas.zones if zone.name == best.zone), None)
+    min_visits = max(rule.min_visits, zone.min_visits if zone else 1)
+    if not persists(best, min(min_visits, MAX_RULE_VISITS)):
+        return None
+    if _merge_into_open(uow, best, rule.category, camera.id):
+        return None
+    return Finding(
+        id=FindingId(f"F{uow.next_number('finding'):06d}"),
+        camera=camera.id,
+        grid=camera.grid,
+        round=best.round,
+        subject=best.subject,
+        kind=best.kind,
+        score=best.score,
+        found_at=best.at,
+        why=finding_reason(best),
+        level=rule.level,
+        category=rule.category if rule.category in categories.CATEGORY_BY_ID else "other",
+        picture=best.picture,
+        box=best.box,
+        zone=best.zone,
+        unreviewed_ok=rule.unreviewed,
+    )
+
+
+def _merge_into_open(uow: UnitOfWork, best: Observation, category: str, camera: CameraId) -> bool:
+    """Same camera and category: an open case or a waiting finding takes it (domain.md)."""
+    case: Case | None = uow.cases.open_like(camera, category)
+    if case is not None:
+        merged = case.apply_event(CaseEvent.MERGE, at=best.at, by=ACTOR, note=best.kind)
+        uow.cases.put(replace(merged, count=case.count + 1))
+        return True
+    waiting = uow.findings.open_like(camera, category)
+    if waiting is not None:
+        uow.findings.put(
+            replace(waiting, count=waiting.count + 1, score=max(waiting.score, best.score))
+        )
+        return True
+    return False

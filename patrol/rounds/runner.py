@@ -1,0 +1,324 @@
+"""Conduct a round: begin it or take it up, walk it, close its books, sum it up.
+
+The store is the round's memory: planned visits are written before the first connection, each visit
+in a transaction of its own, and whatever is still pending after a kill is walked by the next run.
+"""
+
+import asyncio
+import os
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from patrol.domain.camera import Camera
+from patrol.domain.ids import CameraId
+from patrol.domain.outbox import OutboxMessage
+from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
+from patrol.domain.schedule import Calendar
+from patrol.ports import CameraClient, Clock
+from patrol.review.blind_sample import BlindSample
+from patrol.rounds.executor import ExecutorDeps, ExecutorJob, RoundExecutor, StopReason
+from patrol.rounds.guarded_visit import ConsentGate
+from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
+from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
+from patrol.rounds.outages import settle_health
+from patrol.rounds.planner import (
+    NOT_IN_WINDOW,
+    AdhocSelection,
+    RoundRequest,
+    RoundWindow,
+    begin_round,
+    close_round,
+    missed_visit_of_removed_camera,
+    record_missed_round,
+)
+from patrol.rounds.progress import (
+    RecordedVisit,
+    ResourceMeter,
+    RoundCounters,
+    RoundProgress,
+    add_round_cost,
+    progress_payload,
+    round_summary,
+)
+from patrol.rounds.recorder import RecorderPolicy, record_visit
+from patrol.rounds.weather import propose_shared_findings
+from patrol.store import Store, UnitOfWork
+from streams.model import Sample, StreamChoice, VisitOptions
+
+STOP_POLL_S = 0.1  # Ctrl-C must be felt at once, and costs nothing at this pace
+PROGRESS_MESSAGES_PER_ROUND = 10  # progress messages on MQTT, beside the first and the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerDeps:
+    """What rounds need of the house; handed in once."""
+
+    store: Store
+    clock: Clock
+    zone: ZoneInfo
+    cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as it stands now
+    refresh_cameras: Callable[[], None]  # looks whether the registry on disk changed
+    visitor: CameraClient
+    judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # see judge.Judge
+    policy: RecorderPolicy
+    limits: ConnectionLimits
+    options: VisitOptions
+    stream: StreamChoice
+    rng: random.Random
+    calendar: Calendar = field(default_factory=Calendar)
+    link_slots: SharedLinkSlots | None = None
+    blind_sample: BlindSample | None = None  # None: nothing is drawn
+    without: tuple[str, ...] = ()  # what the rounds go without, and why: said in their summary
+    cores: int = os.cpu_count() or 1
+
+
+class RoundRunner:
+    """Begins, walks and ends rounds. One at a time: the caller holds the round lock."""
+
+    def __init__(self, deps: RunnerDeps) -> None:
+        self._deps = deps
+        self._consent_gate = ConsentGate(
+            deps.store, self._today, lambda ident: deps.cameras().get(ident)
+        )
+
+    def begin_round(
+        self,
+        plan: str,
+        finish_by: datetime,
+        *,
+        at_any_hour: bool = False,
+        adhoc: AdhocSelection | None = None,
+    ) -> Round:
+        """Take up the plan's unfinished round of today, or write down a new one. Raises Paused."""
+        request = replace(self._request(plan, finish_by), adhoc=adhoc)
+        with self._deps.store.begin() as uow:
+            begun = begin_round(uow, request, at_any_hour=at_any_hour)
+            uow.commit()
+            return begun
+
+    def record_missed(self, plan: str, finish_by: datetime, reason: str) -> Round:
+        """A round of today that never ran, with the reason (misfire)."""
+        return self._record_missed(self._request(plan, finish_by), reason)
+
+    def record_missed_day(self, plan: str, day: date, window: RoundWindow, reason: str) -> Round:
+        """A round of an earlier day that never ran; planned as it would have been then."""
+        today = self._request(plan, window.finish_by)
+        return self._record_missed(replace(today, day=day, now=window.start), reason)
+
+    def close_unfinished(self, plan: str, reason: str = NOT_IN_WINDOW) -> None:
+        """Its time ran out before anyone took it up: what is pending is missed."""
+        with self._deps.store.begin() as uow:
+            unfinished = uow.rounds.unfinished(plan)
+            if unfinished is not None:
+                now = self._deps.clock.now()
+                self._close(uow, unfinished, reason, now)
+                uow.commit()
+
+    def _record_missed(self, request: RoundRequest, reason: str) -> Round:
+        with self._deps.store.begin() as uow:
+            missed = record_missed_round(uow, request, reason, self._deps.clock.now())
+            uow.commit()
+            return missed
+
+    def run(
+        self,
+        a_round: Round,
+        *,
+        on_progress: Callable[[RoundProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Round:
+        """Walk what is pending of the round, to its end or until `stop`; blocks."""
+        return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
+
+    def summary(self, a_round: Round) -> dict[str, object]:
+        """`patrol round --json` (contracts.md), from the books."""
+        with self._deps.store.begin_read() as uow:
+            return round_summary(uow, a_round, self._deps.clock.now(), self._deps.without)
+
+    async def _run(
+        self,
+        a_round: Round,
+        on_progress: Callable[[RoundProgress], None] | None,
+        stop: threading.Event,
+    ) -> Round:
+        meter = ResourceMeter()
+        started, visits, counters = self._start(a_round)
+        with ExitStack() as stack:
+            judges = stack.enter_context(
+                ThreadPoolExecutor(self._deps.cores, thread_name_prefix="judge")
+            )
+            writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
+            executor = RoundExecutor(
+                self._executor_job(started, visits),
+                self._executor_deps(started, judges, writer, _RoundTotals(counters, meter)),
+                on_progress=on_progress,
+                counters=counters,
+            )
+            stop_watcher = asyncio.create_task(
+                self._stop_when(stop, executor), name="watch for stop"
+            )
+            try:
+                end = await executor.run()
+            finally:
+                stop_watcher.cancel()
+                await asyncio.to_thread(self._record_cost, started, meter)
+        return self._end(started, end, executor.reason)
+
+    def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], RoundCounters]:
+        self._refresh()
+        now, cameras = self._deps.clock.now(), self._deps.cameras()
+        with self._deps.store.begin() as uow:
+            started = uow.rounds.get(a_round.id).apply_event(RoundEvent.START, at=now)
+            uow.rounds.put(started)
+            pending = uow.rounds.pending(started.id)
+            for gone in (visit for visit in pending if visit.camera not in cameras):
+                uow.rounds.record_visit(missed_visit_of_removed_camera(gone, now))
+            totals = uow.rounds.totals(started.id)
+            to_visit = [visit.camera for visit in pending if visit.camera in cameras]
+            if sampler := self._blind_sample(started):
+                sampler.begin_round(uow, to_visit, now)
+            uow.outbox.add(
+                self._progress_message(started, progress_payload(started, totals), "start", now)
+            )
+            uow.commit()
+        left = [visit for visit in pending if visit.camera in cameras]
+        return started, left, RoundCounters.from_totals(totals)
+
+    def _executor_job(self, a_round: Round, visits: Sequence[PlannedVisit]) -> ExecutorJob:
+        return ExecutorJob(
+            round=a_round.id,
+            plan=a_round.plan,
+            planned=a_round.planned,
+            visits=visits,
+            cameras=self._deps.cameras(),
+            finish_by=a_round.finish_by,
+            limits=self._deps.limits,
+            options=self._deps.options,
+            stream=self._deps.stream,
+            link_slots=self._deps.link_slots,
+        )
+
+    def _executor_deps(
+        self,
+        a_round: Round,
+        judges: ThreadPoolExecutor,
+        writer: ThreadPoolExecutor,
+        totals: "_RoundTotals",
+    ) -> ExecutorDeps:
+        every, blind_sample = (
+            max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND),
+            self._blind_sample(a_round),
+        )
+
+        def record_visited(visited: JudgedVisit) -> RecordedVisit:
+            now = self._deps.clock.now()
+            camera = self._deps.cameras()[visited.visit.camera]
+            hint_box = blind_sample.hint_box(visited.visit, camera) if blind_sample else None
+            with self._deps.store.begin() as uow:
+                recorded = record_visit(
+                    uow, visited, camera=camera, now=now, policy=self._deps.policy
+                )
+                if blind_sample:
+                    blind_sample.record_visit(uow, visited.visit, camera, hint_box)
+                if (done := totals.counters.done + 1) % every == 0:
+                    add_round_cost(uow, a_round, totals.meter)  # a kill loses a tenth of it at most
+                    payload = progress_payload(a_round, uow.rounds.totals(a_round.id))
+                    uow.outbox.add(self._progress_message(a_round, payload, str(done), now))
+                uow.commit()
+            return recorded
+
+        return ExecutorDeps(
+            clock=self._deps.clock,
+            visitor=self._deps.visitor,
+            judge=self._deps.judge,
+            fail=lambda camera, start, why: failed_visit(
+                camera, start, why, self._deps.clock.now()
+            ),
+            record=record_visited,
+            refusal_of=self._consent_gate.refusal_of,
+            refresh_consent=self._refresh,
+            judges=judges,
+            writer=writer,
+            rng=self._deps.rng,
+        )
+
+    def _record_cost(self, a_round: Round, meter: ResourceMeter) -> None:
+        with self._deps.store.begin() as uow:
+            add_round_cost(uow, a_round, meter)
+            uow.commit()
+
+    def _blind_sample(self, a_round: Round) -> BlindSample | None:
+        """What somebody asked for is about something; only the plans' rounds draw."""
+        return None if a_round.plan == ADHOC else self._deps.blind_sample
+
+    def _end(self, a_round: Round, stop_reason: StopReason, reason: str) -> Round:
+        now = self._deps.clock.now()
+        with self._deps.store.begin() as uow:
+            stored = uow.rounds.get(a_round.id)
+            if stop_reason in (StopReason.STOPPED, StopReason.FULL):
+                ended = stored.apply_event(RoundEvent.INTERRUPT, at=now, reason=reason)
+                uow.rounds.put(ended)
+            else:
+                ended = self._close(uow, stored, reason, now)
+            payload = round_summary(uow, ended, now, self._deps.without)
+            uow.outbox.add(self._progress_message(ended, payload, f"end-{now:%H%M%S%f}", now))
+            uow.commit()
+        return ended
+
+    def _close(self, uow: UnitOfWork, a_round: Round, reason: str, now: datetime) -> Round:
+        """Close its books: what many cameras showed is one lead, what one link lost one notice."""
+        cameras, policy = self._deps.cameras(), self._deps.policy
+        ended = close_round(uow, a_round, reason=reason, now=now)
+        propose_shared_findings(uow, ended, cameras, policy, now)
+        settle_health(uow, ended.id, cameras, policy.health, now)
+        sampler = self._blind_sample(ended)
+        if sampler and ended.state is RoundState.FINISHED:
+            sampler.end_round(uow, ended.id, cameras, now)
+        return ended
+
+    def _request(self, plan: str, finish_by: datetime) -> RoundRequest:
+        return RoundRequest(
+            plan=plan,
+            day=self._today(),
+            now=self._deps.clock.now(),
+            finish_by=finish_by,
+            cameras=self._deps.cameras(),
+            rng=self._deps.rng,
+            calendar=self._deps.calendar,
+            tree=self._deps.policy.health.tree,
+        )
+
+    def _progress_message(
+        self, a_round: Round, payload: Mapping[str, object], key: str, now: datetime
+    ) -> OutboxMessage:
+        return self._deps.policy.health.payloads.round_message(
+            a_round.plan, f"{a_round.id}/{key}", payload, now
+        )
+
+    def _refresh(self) -> None:
+        self._deps.refresh_cameras()
+        self._consent_gate.refresh(self._deps.clock.now())
+
+    async def _stop_when(self, stop: threading.Event, executor: RoundExecutor) -> None:
+        while not stop.is_set() and self._consent_gate.pause is None:  # noqa: ASYNC110  threads set these
+            await asyncio.sleep(STOP_POLL_S)
+        executor.stop(
+            self._consent_gate.pause.description if self._consent_gate.pause else "stopped"
+        )
+
+    def _today(self) -> date:
+        return self._deps.clock.now().astimezone(self._deps.zone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class _RoundTotals:
+    """What is added up while a round is walked."""
+
+    counters: RoundCounters
+    meter: ResourceMeter

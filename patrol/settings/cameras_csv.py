@@ -1,0 +1,196 @@
+"""Camera addresses as people may see them in a file that travels: passwords masked. Pure.
+
+`rtsp://admin:***@192.0.2.7/1`. What stands as `${NAME}` is no secret and stays. A masked address
+that comes back means the one that it was made from, also after its host or path was corrected.
+
+cameras.csv → the cameras of the registry (一机一档).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
+from patrol.domain.ids import CameraId, GridCode, LinkId, camera_id_problem, plain_id_problem
+from patrol.settings.csv_file import CsvRow, UniqueColumn, read_table
+from patrol.settings.grids_people_csv import LoadedGrids
+from patrol.settings.problems import FileProblemLog
+from patrol.settings.text_file import BadEnvReference, expand_env
+from streams.address import StreamAddress
+from streams.errors import BadAddress
+
+MASK: Final = "***"
+_USERINFO: Final = re.compile(
+    r"^(?P<head>[A-Za-z][\w+.-]*://[^/@:]*:)(?P<secret>[^@/]*)(?P<rest>@.*)$"
+)
+_SECRET_PARAMETER: Final = re.compile(
+    r"(?P<head>[?&][^=&]*(?:pass|pwd|token|secret|sign|auth|key|ticket)[^=&]*=)(?P<secret>[^&]*)",
+    re.IGNORECASE,
+)
+_ENV_REFERENCE: Final = re.compile(r"\$\{[A-Za-z_]\w*\}", re.ASCII)
+
+
+class MaskedSecretUnknown(ValueError):
+    """A mask whose secret nobody knows."""
+
+
+def mask_url(url: str) -> str:
+    """The address without what is secret in it."""
+    hidden = _USERINFO.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}{m['rest']}", url)
+    return _SECRET_PARAMETER.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}", hidden)
+
+
+def unmask_url(url: str, known: str) -> str:
+    """The address that was meant, where `known` is the present one. Raises Unknowable."""
+    if MASK not in url:
+        return url
+    if url == mask_url(known):
+        return known
+    new, old = _USERINFO.match(url), _USERINFO.match(known)
+    if new and old and new["secret"] == MASK and new["head"] == old["head"]:
+        url = f"{new['head']}{old['secret']}{new['rest']}"
+    if MASK in url:
+        raise MaskedSecretUnknown(f"holds {MASK} in the place of a secret, write the whole address")
+    return url
+
+
+def _masked_secret(secret: str) -> str:
+    return secret if not secret or _ENV_REFERENCE.fullmatch(secret) else MASK
+
+
+CAMERA_REQUIRED = ("camera_id", "name", "grid_code", "url", "outdoor", "consent")
+CAMERA_OPTIONAL = (
+    "place", "sub_url", "link", "household_ref", "consent_until", "priority", "tags", "lon", "lat",
+)  # fmt: skip
+PLACEMENTS = {"yes": Placement.OUTDOOR, "no": Placement.INDOOR, "unknown": Placement.UNKNOWN}
+CONSENTS = {state.value: state for state in ConsentState}
+PRIORITIES = {priority.value: priority for priority in Priority}
+_NOT_IN_A_LINK = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
+_NOT_IN_A_URL = re.compile(r"[\s\x00-\x20\x7f]")
+
+Cameras = dict[CameraId, Camera]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossReferences:
+    """What the rows refer to; None where that file could not be read."""
+
+    grids: LoadedGrids | None
+    areas: Mapping[str, PictureAreas]
+    env: Mapping[str, str] = field(repr=False)
+
+
+def load_cameras(
+    path: Path, references: CrossReferences, notes: FileProblemLog
+) -> tuple[Cameras, UniqueColumn] | None:
+    """Cameras by id (and all ids the file names), or None when it has no usable table."""
+    rows = read_table(path, required=CAMERA_REQUIRED, optional=CAMERA_OPTIONAL, notes=notes)
+    if rows is None:
+        return None
+    unique_ids = UniqueColumn()
+    cameras: Cameras = {}
+    for row in rows:
+        camera = _read_camera(CsvRow(row, notes), references, unique_ids)
+        if camera is not None:
+            cameras[camera.id] = camera
+    return cameras, unique_ids
+
+
+def _read_camera(
+    row: CsvRow, references: CrossReferences, unique_ids: UniqueColumn
+) -> Camera | None:
+    ident = row.code("camera_id", camera_id_problem, "20 digits")
+    unique_ids.check(row, "camera_id")
+    grid = row.required_text("grid_code", "the grid where the camera stands")
+    if references.grids is not None and grid and (reason := references.grids.problem_of(grid)):
+        row.add_problem("grid_code", reason)
+    name = row.required_text("name", "the camera's name") and row.one_line_text("name")
+    place = row.one_line_text("place")
+    address = _read_url(row, "url", references.env)
+    sub_address = _read_url(row, "sub_url", references.env)
+    longitude, latitude = _read_position(row)
+    placement = row.choice("outdoor", PLACEMENTS)
+    consent = _read_consent(row)
+    priority = row.choice("priority", PRIORITIES, Priority.NORMAL)
+    household = _read_plain_id(row, "household_ref", ", a reference such as H-0001, never a name")
+    link = _read_plain_id(row, "link", "")
+    if not row.ok or not (address and placement and consent and priority):
+        return None
+    return Camera(
+        id=CameraId(ident), name=name, grid=GridCode(grid), place=place or name,
+        url=address[0], sub_url=sub_address[0] if sub_address else "",
+        link=LinkId(link or address[1]), household_ref=household, consent=consent,
+        placement=placement, priority=priority, tags=_read_tags(row.text("tags")),
+        longitude=longitude, latitude=latitude,
+        areas=references.areas.get(ident) or PictureAreas(),
+    )  # fmt: skip
+
+
+def _read_url(row: CsvRow, column: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+    """(the URL, the link that cameras of its host share); None when empty or bad."""
+    text = row.required_text(column, "rtsp://…") if column == "url" else row.text(column)
+    if not text:
+        return None
+    try:
+        url = expand_env(text, env)
+        address = StreamAddress.parse(url)
+    except BadEnvReference as exc:
+        row.add_problem(column, str(exc))
+        return None
+    except BadAddress as exc:
+        row.add_problem(column, f"{exc}{_escape_hint(text)}")
+        return None
+    if (reason := url_problem(url, address)) is not None:
+        row.add_problem(column, reason)
+        return None
+    return url, _NOT_IN_A_LINK.sub("-", address.host or "local")[:64]
+
+
+def url_problem(url: str, address: StreamAddress) -> str | None:
+    """What parsing accepts and no camera has; never quotes the URL."""
+    if "://" not in url:
+        return "no scheme, give rtsp://host[:port]/path (file:///… for a file)"
+    if _NOT_IN_A_URL.search(url):
+        return "there is a space or a control character in it, write %20 or delete it"
+    if "@" in address.path and not address.user:
+        return _ESCAPE
+    return None
+
+
+_ESCAPE = "the user or the password seems to hold '/', '?' or '#', write %2F, %3F, %23"
+
+
+def _escape_hint(text: str) -> str:
+    after = text.partition("://")[2]
+    return f"; {_ESCAPE}" if "@" in after and any(character in after for character in "#?") else ""
+
+
+def _read_position(row: CsvRow) -> tuple[float | None, float | None]:
+    longitude, latitude = row.degrees("lon", 180), row.degrees("lat", 90)
+    if bool(row.text("lon")) != bool(row.text("lat")):
+        row.add_problem("lat" if row.text("lon") else "lon", "is empty, give both lon and lat")
+    return longitude, latitude
+
+
+def _read_consent(row: CsvRow) -> Consent | None:
+    state = row.choice("consent", CONSENTS)
+    until = row.day("consent_until")
+    if state is ConsentState.GRANTED and not row.text("consent_until"):
+        row.add_notice(
+            "consent_until",
+            "granted without a last day, so the camera is not patrolled; give YYYY-MM-DD",
+        )
+    return None if state is None else Consent(state=state, until=until)
+
+
+def _read_plain_id(row: CsvRow, column: str, example: str) -> str:
+    text = row.text(column)
+    if text and (reason := plain_id_problem(text)) is not None:
+        row.add_problem(column, f"{reason}{example}")
+    return text
+
+
+def _read_tags(text: str) -> frozenset[str]:
+    return frozenset(tag.strip() for tag in text.split(";") if tag.strip())

@@ -1,0 +1,184 @@
+"""What observers of a store are told: rows that were written, as they were and as they are now.
+
+Observers hear of news inside the transaction that makes it (sql.Observer): a webhook is queued with
+the news that it tells, wherever that news is made, and no caller has to remember to.
+
+The store itself: hands out units of work, one thread each, on either database.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Generic, TypeVar
+
+from sqlalchemy import Engine
+
+from patrol.store.access_log import (
+    AccessLogRepository,
+    CameraMemoryRepository,
+    ConsentRepository,
+    InboxRepository,
+    next_number,
+)
+from patrol.store.accounts import (
+    AccountRepository,
+    ApiKeyRepository,
+    CasePhotoRepository,
+    ClaimRepository,
+    LoginSessionRepository,
+)
+from patrol.store.cases import CaseRepository
+from patrol.store.change_marks import ChangeTokens
+from patrol.store.deliveries import DeliveryRepository
+from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
+from patrol.store.events import StoreEvent
+from patrol.store.findings import FindingRepository
+from patrol.store.health import HealthRepository
+from patrol.store.outbox import OutboxRepository
+from patrol.store.pictures import PictureLinkRepository, PictureRepository
+from patrol.store.registry import RegistryRepository
+from patrol.store.rounds import RoundRepository
+from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
+from patrol.store.suppressions import SuppressionRepository
+from patrol.store.transaction import Transaction
+
+B = TypeVar("B")
+
+
+class _LazyRepository(Generic[B]):
+    """A book that is opened when it is first asked for: a unit uses two or three of them."""
+
+    def __init__(self, make: Callable[[Transaction], B]) -> None:
+        self._make = make
+
+    def __set_name__(self, _unit: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, unit: "UnitOfWork", _class: type) -> B:
+        repository = self._make(unit.db)
+        unit.__dict__[self._name] = repository  # found there from now on
+        return repository
+
+
+class UnitOfWork:
+    """One transaction and its books. Leaving without `commit` rolls back.
+
+    Observers hear of changed cases, findings and rounds inside it; what one returns is run after
+    the commit, and only then (counters). An observed change reads its row once more.
+    """
+
+    rounds = _LazyRepository(RoundRepository)
+    findings = _LazyRepository(FindingRepository)
+    cases = _LazyRepository(CaseRepository)
+    outbox = _LazyRepository(OutboxRepository)
+    inbox = _LazyRepository(InboxRepository)
+    health = _LazyRepository(HealthRepository)
+    consents = _LazyRepository(ConsentRepository)
+    access = _LazyRepository(AccessLogRepository)
+    pictures = _LazyRepository(PictureRepository)
+    picture_links = _LazyRepository(PictureLinkRepository)
+    memories = _LazyRepository(CameraMemoryRepository)
+    registry = _LazyRepository(RegistryRepository)
+    suppressions = _LazyRepository(SuppressionRepository)
+    accounts = _LazyRepository(AccountRepository)
+    sessions = _LazyRepository(LoginSessionRepository)
+    claims = _LazyRepository(ClaimRepository)
+    api_keys = _LazyRepository(ApiKeyRepository)
+    case_photos = _LazyRepository(CasePhotoRepository)
+    deliveries = _LazyRepository(DeliveryRepository)
+    stoppages = _LazyRepository(StoppageRepository)
+    troubles = _LazyRepository(TroubleRepository)
+    handovers = _LazyRepository(HandoverRepository)
+    change_tokens = _LazyRepository(ChangeTokens)
+
+    def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
+        self.db = db
+        self._observers = observers
+        self._after: list[AfterCommit] = []
+        if observers:
+            db.on_news = self._notify_observers
+
+    def next_number(self, sequence: str) -> int:
+        """1, 2, 3 … per named sequence; gapless, as it is part of the transaction."""
+        return next_number(self.db, sequence)
+
+    def commit(self) -> None:
+        """Make it durable, and end it.
+
+        Raises StoreFull when the disk is, ValueError when rows refer to rows that do not exist.
+        """
+        self.db.commit()
+        for work in self._after:
+            work()
+        self._after.clear()
+
+    def _notify_observers(self, news: StoreEvent) -> None:
+        for observer in self._observers:
+            later = observer(self, news)
+            if later is not None:
+                self._after.append(later)
+
+
+AfterCommit = Callable[[], None]
+StoreObserver = Callable[[UnitOfWork, StoreEvent], AfterCommit | None]
+
+
+class Store:
+    """Opens units of work; safe to call from any thread, each unit belongs to one thread.
+
+    On SQLite the writers of this process queue at a lock of ours before they queue at the file's:
+    the file's own queue is polled with growing pauses, and a recorder that writes a round would
+    starve an operator's decision.
+    """
+
+    def __init__(self, engine: Engine, observers: Sequence[StoreObserver] = ()) -> None:
+        self._engine = engine
+        self._observers = tuple(observers)
+        self._one_writer = Lock() if engine.dialect.name == "sqlite" else None
+
+    def add_observers(self, observers: Sequence[StoreObserver]) -> None:
+        """Tell these, too, of what is written in transactions that begin from now on."""
+        self._observers += tuple(observers)
+
+    @property
+    def name(self) -> str:
+        """The database as logs may name it."""
+        return redacted_url(self._engine.url)
+
+    @contextmanager
+    def begin(self) -> Iterator[UnitOfWork]:
+        """Start a transaction that may write. Raises StoreUnavailable."""
+        with self._queue(), self._unit(read_only=False) as unit:
+            yield unit
+
+    @contextmanager
+    def begin_read(self) -> Iterator[UnitOfWork]:
+        """One consistent picture of all books, in nobody's way; writing raises RuntimeError."""
+        with self._unit(read_only=True) as unit:
+            yield unit
+
+    @contextmanager
+    def _unit(self, *, read_only: bool) -> Iterator[UnitOfWork]:
+        connection = connect(self._engine, read_only=read_only)
+        try:
+            yield UnitOfWork(Transaction(connection, writes=not read_only), self._observers)
+        finally:
+            connection.close()  # rolls back whatever was not committed
+
+    @contextmanager
+    def _queue(self) -> Iterator[None]:
+        if self._one_writer is None:
+            yield
+            return
+        if not self._one_writer.acquire(timeout=BUSY_TIMEOUT_S):
+            raise StoreUnavailable(
+                f"{self.name}: another writer keeps it busy for {BUSY_TIMEOUT_S:.0f} s"
+            )
+        try:
+            yield
+        finally:
+            self._one_writer.release()
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._engine.dispose()

@@ -1,0 +1,137 @@
+"""One open transaction, spoken to in a few verbs; the only place where SQL is executed.
+
+Every book gets this object. It hides the two dialects' ways of INSERT … ON CONFLICT and adds FOR
+UPDATE where the database has it. Errors come out as ours (engine.py listens, errors.py says which).
+
+Building a statement costs three times what running it does. So the books build theirs once, with
+`bindparam`s, and hand in the values; what is built here is kept as well.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Row, Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import CursorResult
+
+from patrol.store.events import StoreEvent
+
+Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
+IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters
+
+
+class Transaction:
+    """A connection inside its transaction."""
+
+    def __init__(self, connection: Connection, *, writes: bool) -> None:
+        self._connection = connection
+        self._writes = writes
+        self._over = False
+        self.heads: dict[str, tuple[int, str]] = {}  # of the chained logs that this unit holds
+        self.on_news: Callable[[StoreEvent], None] | None = (
+            None  # of a transaction that is observed
+        )
+        self.is_postgres = connection.dialect.name == "postgresql"
+        self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert
+
+    def run(
+        self,
+        statement: Executable,
+        rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> CursorResult[Any]:
+        """Execute; with several rows, once for each."""
+        if self._over:
+            raise RuntimeError("this unit of work is committed; begin another")
+        return self._connection.execute(statement, rows)
+
+    def all(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """Every row."""
+        return self.run(statement, values).all()
+
+    def pairs(self, statement: Executable) -> list[tuple[Any, Any]]:
+        """Every row of two columns."""
+        return [(key, value) for key, value in map(tuple, self.run(statement))]
+
+    def first(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Row[Any] | None:
+        """The first row, if any."""
+        return self.run(statement, values).first()
+
+    def scalar(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any:
+        """The first column of the first row, or None."""
+        return self.run(statement, values).scalar()
+
+    def changed(self, statement: Executable, row: Mapping[str, Any] | None = None) -> int:
+        """Execute; how many rows it touched."""
+        return self.run(statement, row).rowcount
+
+    def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert them all."""
+        if rows:
+            self.run(_insert(table), rows)
+
+    def add_if_new(self, table: Table, row: Mapping[str, Any], *key: str) -> bool:
+        """Insert, unless a row with the same key is there."""
+        return self.changed(_insert_if_new(self.insert, table, key), row) == 1
+
+    def put(self, table: Table, row: Mapping[str, Any], *key: str) -> None:
+        """Insert or replace by key."""
+        self.run(_upsert(self.insert, table, tuple(row), key), row)
+
+    def tell(self, news: StoreEvent) -> None:
+        """Let the observers know, if there are any."""
+        if self.on_news is not None:
+            self.on_news(news)
+
+    def locked(
+        self, statement: Select[Any], *, skip_locked: bool = False, of: Table | None = None
+    ) -> Select[Any]:
+        """FOR UPDATE where there is such a thing and this unit writes at all."""
+        if not (self.is_postgres and self._writes):
+            return statement
+        return _for_update(statement, skip_locked, of)
+
+    def commit(self) -> None:
+        """End it durably; nothing can be executed after."""
+        if self._over:
+            raise RuntimeError("this unit of work is committed; begin another")
+        self._over = True
+        try:
+            self._connection.commit()
+        except BaseException:
+            self._connection.invalidate()  # SQLite keeps the transaction open; closing ends it
+            raise
+
+
+@cache
+def _insert(table: Table) -> Executable:
+    return table.insert()
+
+
+@cache
+def _insert_if_new(insert: Insert, table: Table, key: tuple[str, ...]) -> Executable:
+    return insert(table).on_conflict_do_nothing(index_elements=key)
+
+
+@cache
+def _upsert(
+    insert: Insert, table: Table, columns: tuple[str, ...], key: tuple[str, ...]
+) -> Executable:
+    statement = insert(table)
+    rest = {name: statement.excluded[name] for name in columns if name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=rest)
+
+
+@lru_cache(maxsize=256)  # by the statement itself: of those that are built once there are fewer
+def _for_update(statement: Select[Any], skip_locked: bool, of: Table | None) -> Select[Any]:  # noqa: FBT001
+    return statement.with_for_update(skip_locked=skip_locked, of=of)
+
+
+def in_batches(values: Iterable[Any], size: int = IN_LIMIT) -> Iterable[list[Any]]:
+    """The values in lists short enough for one IN (…)."""
+    everything = list(values)
+    return (everything[start : start + size] for start in range(0, len(everything), size))

@@ -1,0 +1,127 @@
+"""Propose places that may burn, from two or more pictures of one visit.
+
+A flame is its own light: bright, warm, rough inside, and it dances — in the pictures of one visit
+(about three seconds apart) it is in the same place with another shape. A red jacket walks on, a
+lantern is found again as it was, an orange wall stands still, a lamp is in the reference. Smoke
+veils what lies behind it: the pattern of the reference fades, grey and without edges, and is not
+still either. Never on infrared: everything warm-looking is white there.
+
+All pictures are compared at one small size; boxes are fractions of the picture.
+
+A site's own fire model beside the flicker: one place, one proposal, whoever saw it.
+
+What both saw is surer than what either did. A lamp that the reference knows stays a lamp, whatever
+a model says; where the reference knows none, the model speaks for itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.domain.camera import Polygon
+from patrol.domain.observation import Light
+from patrol.inference.manifest import FIRE_LABELS
+from patrol.ports import Detection, Detector
+from patrol.vision.change.regions import iou, overlap
+from patrol.vision.fire.flame import KNOWN_DISCOUNT, find_flames, light_source_share
+from patrol.vision.fire.smoke import find_smoke
+from patrol.vision.fire.types import DEFAULT_FIRE_OPTIONS, FireKind, FireOptions, FireRegion
+from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory
+from patrol.vision.reference.small_picture import as_bgr
+from streams.model import BgrImage
+
+SAME_IOU: Final = 0.2  # flames have no sharp edge
+INSIDE: Final = 0.6  # of one box lies in the other
+
+
+def detect_with_model(
+    model: Detector, picture: BgrImage, reference: ReferenceModel | None
+) -> tuple[FireRegion, ...]:
+    """What the model calls fire or smoke, as proposals of its own."""
+    found = []
+    for seen in model.detect(picture):
+        name = FIRE_LABELS.get(seen.label)
+        if name is None:
+            continue
+        region = _model_region(seen, FireKind(name), model)
+        known = (
+            light_source_share(reference, region.box) if region.kind is FireKind.OPEN_FLAME else 0.0
+        )
+        score = region.score * (1 - KNOWN_DISCOUNT * known)
+        if score >= model.min_score:
+            found.append(replace(region, score=score))
+    return tuple(found)
+
+
+def merge_regions(
+    flickering: Sequence[FireRegion], seen: Sequence[FireRegion]
+) -> tuple[FireRegion, ...]:
+    """Every place once, surest first."""
+    left = list(flickering)
+    merged: list[FireRegion] = []
+    for region in seen:
+        same = [other for other in left if _is_same_region(region, other)]
+        left = [other for other in left if other not in same]
+        merged.append(_merged_region(region, same))
+    return tuple(sorted((*merged, *left), key=lambda region: -region.score))
+
+
+def _model_region(seen: Detection, kind: FireKind, model: Detector) -> FireRegion:
+    return FireRegion(
+        kind=kind, box=seen.box, score=seen.score, area=seen.box[2] * seen.box[3], flicker=0.0,
+        growth=1.0, gauge=model.gauge, threshold=model.min_score,
+    )  # fmt: skip
+
+
+def _is_same_region(one: FireRegion, other: FireRegion) -> bool:
+    near = iou(one.box, other.box) >= SAME_IOU or max(
+        overlap(one.box, other.box), overlap(other.box, one.box)
+    ) >= INSIDE  # fmt: skip
+    return one.kind is other.kind and near
+
+
+def _merged_region(region: FireRegion, same: Sequence[FireRegion]) -> FireRegion:
+    """The model's box, both gauges' word: wrong only if every one of them is."""
+    if not same:
+        return region
+    miss_probability = 1 - region.score
+    for other in same:
+        miss_probability *= 1 - other.score
+    best = max(same, key=lambda other: other.score)
+    return replace(
+        region, score=1 - miss_probability, flicker=best.flicker, growth=best.growth,
+        gauge=f"{region.gauge}+{best.gauge}", threshold=min(region.threshold, best.threshold),
+    )  # fmt: skip
+
+
+MAX_FIRE_REGIONS = 8  # regions of one visit; more is a sunset
+
+
+def detect_fire(
+    pictures: Sequence[NDArray[np.generic]],
+    memory: SceneMemory | None,
+    *,
+    light: Light,
+    visible: Polygon | None = None,
+    options: FireOptions = DEFAULT_FIRE_OPTIONS,
+    model: Detector | None = None,
+) -> tuple[FireRegion, ...]:
+    """Suspected flames and smoke, surest first; on infrared, nothing.
+
+    What flickers takes two pictures; a site's own model is content with one.
+    """
+    if light is Light.INFRARED or not pictures:
+        return ()
+    reference = memory.model if memory is not None else None
+    likely: list[FireRegion] = []
+    if len(pictures) > 1:
+        found = [
+            *find_flames(pictures, reference, visible, options),
+            *find_smoke(pictures, memory, visible, options),
+        ]
+        likely = [replace(r, score=min(r.score, 1)) for r in found if r.score >= options.min_score]
+    seen = detect_with_model(model, as_bgr(pictures[-1]), reference) if model is not None else ()
+    return merge_regions(likely, seen)[:MAX_FIRE_REGIONS]

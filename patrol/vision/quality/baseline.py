@@ -1,0 +1,150 @@
+"""What is usual at one camera in one light: the last accepted samples and their medians.
+
+Small (about 8 kB), pure (`learn` answers a new history), kept as bytes in the store. Bytes of
+another version, or broken ones, read as an empty history: it relearns within a week of rounds, and
+nothing else depends on it.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.domain.observation import Light
+from patrol.vision.quality.features import PictureFeatures
+from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
+from patrol.vision.quality.report import QualityReport
+
+KEPT_SAMPLES: Final = 15  # accepted samples: a week of two rounds a day
+HISTORY_MAGIC: Final = b"PVQ"
+HISTORY_VERSION: Final = 2  # of the numbers too: medians of other gauges are no measure
+NO_HOUR: Final = 255
+_HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbers per sample / 8
+
+SCALARS: Final[Mapping[str, Callable[[PictureFeatures], float]]] = {
+    "mean": lambda m: m.tone.mean,
+    "p5": lambda m: m.tone.p5,
+    "p95": lambda m: m.tone.p95,
+    "span": lambda m: m.tone.span,
+    "clipped": lambda m: m.tone.clipped,
+    "cr": lambda m: m.tone.cr,
+    "cb": lambda m: m.tone.cb,
+    "spread": lambda m: m.tone.chroma_spread,
+    "noise": lambda m: m.detail.noise,
+    "sharp": lambda m: m.detail.sharp,
+    "bars": lambda m: m.stripes.bars,
+    "wave": lambda m: m.stripes.wave,
+    "mosaic": lambda m: m.blocks.mosaic,
+    "grey": lambda m: m.blocks.grey,
+    "green": lambda m: m.blocks.green,
+    "smear": lambda m: m.blocks.smear,
+    "coarse": lambda m: m.noise.coarse,
+    "speckle": lambda m: m.noise.speckle,
+}
+GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
+ROW_WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
+
+F16 = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Baseline:
+    """Medians over the kept samples; NaN where nothing was ever measured."""
+
+    samples: int
+    scalar: dict[str, float]
+    grid: dict[str, NDArray[np.float32]]  # CELL_ROWS × CELL_COLUMNS
+
+
+def _no_rows() -> F16:
+    return np.empty((0, ROW_WIDTH), np.float16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QualityHistory:
+    """The last KEPT accepted samples of one camera in one light."""
+
+    light: Light = Light.DAY
+    rows: F16 = field(default_factory=_no_rows)
+    hours: bytes = b""  # local hour of each sample, NO_HOUR where unknown
+
+    def learn(self, report: QualityReport, *, accepted: bool = False) -> "QualityHistory":
+        """With one sample more. A faulty report teaches nothing unless a person accepted it."""
+        if not report.measures or (not accepted and (report.faults or not report.any_usable)):
+            return self
+        if report.light is not self.light:
+            return QualityHistory(light=report.light).learn(report, accepted=accepted)
+        row = _row(report.measures[0])
+        hour = report.local.hour if report.local else NO_HOUR
+        rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT_SAMPLES:]
+        return replace(self, rows=rows, hours=(self.hours + bytes([hour]))[-KEPT_SAMPLES:])
+
+    def baseline(self) -> Baseline | None:
+        """The medians, or None before the first sample."""
+        if len(self.rows) == 0:
+            return None
+        median = _medians(self.rows.astype(np.float32))
+        cells = median[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS]
+        grids = cells.reshape(len(GRIDS), CELL_ROWS, CELL_COLUMNS)
+        return Baseline(
+            samples=len(self.rows),
+            scalar={name: float(median[i]) for i, name in enumerate(SCALARS)},
+            grid=dict(zip(GRIDS, grids, strict=True)),
+        )
+
+    def seen_between(self, from_hour: int, to_hour: int) -> bool:
+        """Whether a sample was ever accepted in these local hours."""
+        return any(from_hour <= hour < to_hour for hour in self.hours)
+
+    def to_bytes(self) -> bytes:
+        """For the store."""
+        light = list(Light).index(self.light)
+        head = _HEAD.pack(HISTORY_MAGIC, HISTORY_VERSION, light, len(self.rows), ROW_WIDTH // 8)
+        return head + self.hours + self.rows.astype("<f2").tobytes()
+
+    @classmethod
+    def from_bytes(cls, blob: bytes) -> "QualityHistory":
+        """Read back; anything unknown is an empty history."""
+        if len(blob) < _HEAD.size:
+            return cls()
+        magic, version, light, samples, width = _HEAD.unpack_from(blob)
+        hours_end = _HEAD.size + samples
+        fits = len(blob) == hours_end + samples * ROW_WIDTH * 2
+        lights = list(Light)
+        known = (magic, version, width) == (
+            HISTORY_MAGIC,
+            HISTORY_VERSION,
+            ROW_WIDTH // 8,
+        ) and light < len(lights)
+        if not (fits and known):
+            return cls()
+        rows = np.frombuffer(blob, "<f2", offset=hours_end).reshape(samples, ROW_WIDTH)
+        return cls(
+            light=lights[light],
+            rows=rows.astype(np.float16),
+            hours=blob[_HEAD.size : hours_end],
+        )
+
+
+def _medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each column, NaN left out (np.nanmedian does it forty times slower)."""
+    ordered = np.sort(rows, axis=0)  # NaN goes last
+    there = np.count_nonzero(np.isfinite(rows), axis=0)
+    columns = np.arange(rows.shape[1])
+    low, high = np.maximum(there - 1, 0) // 2, there // 2
+    middle = (ordered[low, columns] + ordered[np.minimum(high, len(rows) - 1), columns]) / 2
+    medians: NDArray[np.float32] = np.where(there > 0, middle, np.float32(np.nan))
+    return medians
+
+
+def _row(measures: PictureFeatures) -> F16:
+    tone, detail = measures.tone, measures.detail
+    grids = (detail.contrast, detail.sharpness, tone.cell_luma, tone.cell_cr, tone.cell_cb)
+    numbers = np.array([read_scalar(measures) for read_scalar in SCALARS.values()])
+    row = np.zeros(ROW_WIDTH, np.float16)
+    row[: len(SCALARS)] = numbers
+    row[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS] = np.stack(grids).ravel()
+    return row

@@ -1,0 +1,238 @@
+"""Judge one visit: measure every picture, read every gauge, name the causes.
+
+One fault looks like several: a black picture is dark, flat and without edges as well. `EXPLAINS`
+says which reading explains which; what is explained stays a reading and is no fault.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import time
+from typing import Final
+
+from patrol.domain.camera import Polygon
+from patrol.domain.observation import Light
+from patrol.vision.quality import exposure_checks, lens_checks, stream_checks
+from patrol.vision.quality.baseline import Baseline, QualityHistory
+from patrol.vision.quality.features import PictureFeatures, measure_picture
+from patrol.vision.quality.image_views import MIN_SIDE_PX, as_bgr, picture_view
+from patrol.vision.quality.report import (
+    GaugeReading,
+    PictureFault,
+    QualityReport,
+    StreamTimings,
+    make_reading,
+)
+from patrol.vision.quality.thresholds import QualityThresholds
+from streams.model import BgrImage
+
+GAUGES: Final = (
+    exposure_checks.check_black_screen,
+    exposure_checks.check_solid_color,
+    exposure_checks.check_too_dark,
+    exposure_checks.check_too_bright,
+    exposure_checks.check_low_contrast,
+    exposure_checks.check_color_cast,
+    lens_checks.check_blur,
+    lens_checks.check_noise,
+    lens_checks.check_stripes,
+    lens_checks.check_artifacts,
+    lens_checks.check_occlusion,
+)
+
+F = PictureFault
+_LEVEL = (F.TOO_DARK, F.TOO_BRIGHT, F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.NOISE, F.STRIPES,
+          F.ARTIFACTS, F.OCCLUSION)  # fmt: skip
+EXPLAINS: Final[Mapping[PictureFault, tuple[PictureFault, ...]]] = {
+    F.BLACK_SCREEN: (F.SOLID_COLOR, *_LEVEL),
+    F.SOLID_COLOR: _LEVEL,
+    F.TOO_DARK: (F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.OCCLUSION),
+    F.TOO_BRIGHT: (F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.OCCLUSION, F.NOISE),
+    F.ARTIFACTS: (F.BLUR, F.OCCLUSION, F.NOISE, F.LOW_CONTRAST, F.COLOR_CAST),
+    F.STRIPES: (F.NOISE, F.BLUR),
+    F.NOISE: (F.LOW_CONTRAST, F.BLUR),
+    F.BLUR: (F.OCCLUSION, F.LOW_CONTRAST),
+    F.LOW_CONTRAST: (F.OCCLUSION,),
+    F.COLOR_CAST: (F.OCCLUSION,),
+}
+
+# Either looks like the other at its edges; the surer reading is the cause, or else the second. What
+# a decoder drew itself is no rival: nothing else looks like it.
+RIVALS: Final = ((F.ARTIFACTS, F.STRIPES),)
+
+# A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
+# A decoder's glitch, on the other hand, comes and goes.
+IN_EVERY_PICTURE: Final = frozenset({
+    F.BLACK_SCREEN, F.SOLID_COLOR, F.TOO_DARK, F.TOO_BRIGHT, F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR,
+    F.OCCLUSION,
+})  # fmt: skip
+
+
+def diagnose(
+    pictures: Sequence[BgrImage],
+    *,
+    visible: Polygon | None = None,
+    history: QualityHistory | None = None,
+    limits: QualityThresholds | None = None,
+    freshness: str = "",
+    corrupt: bool = False,
+    timings: StreamTimings | None = None,
+    now_local: time | None = None,
+    light: Light | None = None,
+    burnt_in_s: float | None = None,
+) -> QualityReport:
+    """The verdict on the pictures of one visit (already masked; `visible` says where to look).
+
+    `light`: what the caller knows better than the pictures can tell; None: they tell.
+    `burnt_in_s`: how far the burnt-in clock is ahead of ours; None: there is none that can be read.
+    Never raises for what a picture holds: what is no picture is not usable.
+    """
+    rules = limits or QualityThresholds()
+    plain = [as_bgr(picture) for picture in pictures]
+    measured = [_measured(picture, visible) for picture in plain]
+    light = light or _light([m for m in measured if m is not None], history)
+    baseline = _baseline_for(history, light, rules)
+    per_picture = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
+    causes = [_causes(readings) for readings in per_picture]
+    of_visit = [
+        stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
+        stream_checks.check_slow_keyframe(timings, rules),
+        stream_checks.check_clock_skew(timings, rules, burnt_in_s),
+        stream_checks.check_infrared_stuck(light, history, now_local, rules),
+    ]
+    agreed = _agreed(causes)
+    visit_readings = _of_the_visit(of_visit, agreed)
+    return QualityReport(
+        readings=(*_merged(per_picture, agreed), *visit_readings),
+        faults=(
+            *(k.value for k in PictureFault if k in agreed),
+            *(r.kind.value for r in visit_readings if r.over),
+        ),
+        usable=tuple(
+            m is not None and _is_usable(m, baseline, kinds, rules)
+            for m, kinds in zip(measured, causes, strict=True)
+        ),
+        light=light,
+        measures=tuple(m for m in measured if m is not None),
+        local=now_local,
+    )
+
+
+def detect_light(pictures: Sequence[BgrImage], *, visible: Polygon | None = None) -> Light:
+    """DAY or INFRARED, to fetch the right memory before judging."""
+    measured = (_measured(as_bgr(picture), visible) for picture in pictures)
+    return _light([m for m in measured if m is not None], None)
+
+
+def _measured(picture: BgrImage | None, visible: Polygon | None) -> PictureFeatures | None:
+    if picture is None or min(picture.shape[:2]) < MIN_SIDE_PX:
+        return None
+    seen = picture_view(picture, visible)
+    return measure_picture(seen) if seen.cells.any() else None
+
+
+def _light(measured: Sequence[PictureFeatures], history: QualityHistory | None) -> Light:
+    known = history is not None and len(history.rows) > 0
+    remembered = history.light if history is not None and known else None
+    grey = [exposure_checks.is_grey(m, remembered) for m in measured]
+    return Light.INFRARED if grey and all(grey) else Light.DAY
+
+
+def _baseline_for(
+    history: QualityHistory | None, light: Light, limits: QualityThresholds
+) -> Baseline | None:
+    if history is None or history.light is not light or len(history.rows) < limits.min_history:
+        return None
+    return history.baseline()
+
+
+def _read_gauges(
+    measures: PictureFeatures | None,
+    baseline: Baseline | None,
+    limits: QualityThresholds,
+    *,
+    corrupt: bool,
+) -> tuple[GaugeReading, ...]:
+    """Every gauge on one picture; what is too small to be one reads as a single colour."""
+    if measures is None:
+        return (
+            make_reading(F.SOLID_COLOR, 0, limits.solid_range, "size/1", over=True, below=True),
+        )
+    readings = tuple(gauge(measures, baseline, limits) for gauge in GAUGES)
+    return tuple(_concealed(r) if corrupt and r.kind is F.ARTIFACTS else r for r in readings)
+
+
+def _concealed(reading: GaugeReading) -> GaugeReading:
+    """The decoder itself says that it had to make parts up."""
+    return replace(reading, over=True, score=max(reading.score, 0.8), gauge="decoder/1")
+
+
+def _causes(readings: Sequence[GaugeReading]) -> frozenset[PictureFault]:
+    """What is over and not explained; a cause that is itself explained still explains."""
+    over = {reading.kind: reading.score for reading in readings if reading.over}
+    explained = {effect for cause in over for effect in EXPLAINS.get(cause, ())}
+    if any(reading.over and reading.gauge == lens_checks.CONCEALED_GAUGE for reading in readings):
+        return frozenset(over) - explained - {F.STRIPES}
+    for first, second in RIVALS:
+        if first in over and second in over:
+            explained.add(first if over[first] <= over[second] else second)
+    return frozenset(over) - explained
+
+
+def _of_the_visit(
+    visit: Sequence[GaugeReading | None], agreed: frozenset[PictureFault]
+) -> tuple[GaugeReading, ...]:
+    """The readings that could be taken; a black or empty picture stands still by itself."""
+    taken = [reading for reading in visit if reading is not None]
+    if agreed & {F.BLACK_SCREEN, F.SOLID_COLOR}:
+        taken = [reading for reading in taken if reading.gauge != stream_checks.STILL_GAUGE]
+    return tuple(taken)
+
+
+def _agreed(causes: Sequence[frozenset[PictureFault]]) -> frozenset[PictureFault]:
+    if not causes:
+        return frozenset()
+    everywhere = frozenset.intersection(*causes)
+    anywhere = frozenset.union(*causes)
+    return everywhere | (anywhere - IN_EVERY_PICTURE)
+
+
+def _merged(
+    per_picture: Sequence[Sequence[GaugeReading]], agreed: frozenset[PictureFault]
+) -> tuple[GaugeReading, ...]:
+    """One reading per kind: of an agreed fault the surest, else the least sure."""
+    merged: dict[PictureFault, GaugeReading] = {}
+    for index, readings in enumerate(per_picture):
+        for reading in readings:
+            here = replace(reading, picture=index)
+            best = merged.get(reading.kind)
+            if best is None or (reading.score > best.score) == (reading.kind in agreed):
+                merged[reading.kind] = here
+    return tuple(merged.values())
+
+
+def _is_usable(
+    measures: PictureFeatures,
+    baseline: Baseline | None,
+    kinds: frozenset[PictureFault],
+    limits: QualityThresholds,
+) -> bool:
+    """Whether anything can be judged from this picture."""
+    if kinds & {F.BLACK_SCREEN, F.SOLID_COLOR}:
+        return False
+    if F.ARTIFACTS in kinds and measures.blocks.worst >= limits.unusable_artifacts:
+        return False
+    if F.NOISE in kinds and measures.detail.noise >= limits.unusable_noise:
+        return False
+    if F.OCCLUSION in kinds:
+        covered = lens_checks.check_occlusion(measures, baseline, limits).value
+        if covered >= limits.unusable_occluded:
+            return False
+    return not (F.BLUR in kinds and _hopeless_blur(measures, baseline, limits))
+
+
+def _hopeless_blur(
+    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> bool:
+    if baseline is None:
+        return measures.detail.sharp < limits.blur_hopeless
+    return measures.sharpness_ratio(baseline.grid["sharpness"]) < limits.unusable_blur_ratio

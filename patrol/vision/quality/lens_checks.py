@@ -1,0 +1,257 @@
+"""Gauges of what stands between the scene and us: defocus, noise, stripes, blocks, covers.
+
+Same shape as gauges.py: (measures, usual, limits) → Reading.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.vision.quality.baseline import Baseline
+from patrol.vision.quality.exposure_checks import COLOURLESS
+from patrol.vision.quality.features import STRUCTURED, PictureFeatures, percentile
+from patrol.vision.quality.image_views import BAND_PX
+from patrol.vision.quality.report import GaugeReading, PictureFault, make_reading
+from patrol.vision.quality.thresholds import QualityThresholds
+
+CONCEALED_GAUGE = "concealed/1"  # a decoder's own work: nothing else looks like it
+Cells = NDArray[np.float32]
+NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
+VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
+SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp
+WEAKENED = 0.5  # of its usual contrast, with too little left to tell its sharpness
+STILL_SHARP = 0.7
+CAME_AND_WENT = 0.7  # cells with new detail per cell that lost its own
+PALE_CHROMA = 12.0
+FADED = 0.7  # of the cell's usual chroma
+SNOW_LUMA = 170.0
+BURNT_LUMA = 250.0  # a cobweb in the light of the camera's own lamps
+FOG_LUMA = 105.0
+UNTOUCHED = 0.7  # of a cell's usual contrast
+HALF_GONE = 0.2  # share of the structured cells
+LEFT_ALONE = 0.1  # share of the structured cells: less is untouched where all is hazy
+SHADE = 0.4  # of the usual luma; darker is no shadow by day
+PROOF_CELLS = 4  # with their detail gone, before flat cells are believed to be covered
+FULLY_SHARP = 0.75  # of a cell's usual sharpness
+MIN_CELL_SHARE = 0.2  # of the cells: a lens out of focus leaves none as sharp as they were
+ENOUGH_CELLS = 6
+TOP_ROWS = 2  # of CELL_ROWS: snow lies on the ground
+TOP_CELLS = 4  # without their detail there: it is no snow
+CHANGED_LUMA = 35.0  # beyond the change of the whole picture's exposure
+CHANGED_CHROMA = 14.0
+
+
+def check_blur(
+    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> GaugeReading:
+    """Out of focus: fine structure gone where contrast is left."""
+    if baseline is not None:
+        ratio = measures.sharpness_ratio(baseline.grid["sharpness"])
+        if math.isfinite(ratio):
+            over = ratio < limits.blur_ratio
+            return make_reading(
+                PictureFault.BLUR, ratio, limits.blur_ratio, "blur/2", over=over, below=True
+            )
+    value = percentile(_without_text(measures.detail.sharpness), 85)
+    over = value < limits.blur_absolute  # False when NaN: nothing to be sharp
+    shown = value if math.isfinite(value) else 1.0
+    return make_reading(
+        PictureFault.BLUR, shown, limits.blur_absolute, "blur/2", over=over, below=True
+    )
+
+
+def _without_text(sharpness: Cells) -> Cells:
+    """The rows of cells without burnt-in text, which is always sharp, where they show enough."""
+    inner = sharpness[1:-1]
+    return inner if np.isfinite(inner).sum() >= ENOUGH_CELLS else sharpness
+
+
+def check_noise(
+    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> GaugeReading:
+    """Grain even where the scene is calm: in single pixels, in blotches, or in the colours."""
+    candidates = [
+        (measures.detail.noise, limits.noise_sigma),
+        (measures.noise.speckle, limits.noise_colour_sigma),
+    ]
+    if baseline is not None:  # without a memory blotches may be leaves
+        own = baseline.scalar
+        candidates = [
+            (measures.detail.noise, _above(own["noise"], limits.noise_own_sigma, limits)),
+            (measures.noise.speckle, _above(own["speckle"], limits.noise_colour_sigma, limits)),
+            (measures.noise.coarse, _above(own["coarse"], limits.noise_coarse_sigma, limits)),
+        ]
+    value, threshold = max(candidates, key=lambda look: look[0] / look[1])
+    return make_reading(PictureFault.NOISE, value, threshold, "noise/2", over=value >= threshold)
+
+
+def _above(own: float, floor: float, limits: QualityThresholds) -> float:
+    return max(floor, limits.noise_ratio * _finite(own))
+
+
+def check_stripes(
+    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> GaugeReading:
+    """Bars or lines through the whole picture that are not always there.
+
+    Without a memory bars must be strong: a roller shutter or a ploughed field is barred by nature.
+    """
+    by_chance = measures.detail.noise**2 * NOISE_IN_BARS
+    bars = math.sqrt(max(0.0, measures.stripes.bars**2 - by_chance))
+    wave = measures.stripes.wave
+    if baseline is None:
+        wave *= measures.stripes.everywhere >= limits.wave_everywhere
+        bars_limit = limits.stripes_alone * limits.stripes_sigma
+        wave_limit = limits.wave_alone * limits.wave_sigma
+    else:
+        bars_limit = limits.stripes_sigma + 1.5 * _finite(baseline.scalar["bars"])
+        wave_limit = limits.wave_sigma + 1.5 * _finite(baseline.scalar["wave"])
+    value, threshold = max((bars, bars_limit), (wave, wave_limit), key=lambda v: v[0] / v[1])
+    return make_reading(
+        PictureFault.STRIPES, value, threshold, "stripes/2", over=value >= threshold
+    )
+
+
+def check_artifacts(
+    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> GaugeReading:
+    """Broken into blocks, or filled with a decoder's own colours."""
+    blocks, share = measures.blocks, limits.artifact_share
+    shares = {
+        "mosaic": blocks.mosaic,
+        "seams": blocks.seams * share / limits.artifact_seams,  # on the shares' scale
+        "smear": blocks.smear * share / limits.artifact_smear,
+        "green": blocks.green,
+        "grey": blocks.grey,
+    }
+    if baseline is not None:
+        shares = {
+            n: area_share - _finite(baseline.scalar.get(n, 0.0)) for n, area_share in shares.items()
+        }
+    if measures.tone.span < limits.contrast_span:
+        shares["grey"] = 0.0  # a pale picture lies around middle grey by itself
+    worst = max(shares, key=shares.__getitem__)
+    value = max(0.0, shares[worst])
+    gauge = "blocks/2" if worst in {"mosaic", "seams"} else CONCEALED_GAUGE
+    return make_reading(PictureFault.ARTIFACTS, value, share, gauge, over=value >= share)
+
+
+def _finite(number: float) -> float:
+    return number if math.isfinite(number) else 0.0
+
+
+def check_occlusion(
+    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> GaugeReading:
+    """Something close to the lens: detail that this camera always has is gone from a part."""
+    if baseline is None:
+        value = measures.flat_share
+        over = value >= limits.occluded_absolute
+        return make_reading(
+            PictureFault.OCCLUSION, value, limits.occluded_absolute, "cover/2", over=over
+        )
+    value = _share(covered_cells(measures, baseline), measures)
+    return make_reading(
+        PictureFault.OCCLUSION,
+        value,
+        limits.occluded_share,
+        "cover/2",
+        over=value >= limits.occluded_share,
+    )
+
+
+def covered_cells(measures: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
+    """Cells that something hides: detail gone or smeared, and not the way fog or snow take it."""
+    detail = measures.detail
+    contrast, sharpness = baseline.grid["contrast"], baseline.grid["sharpness"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        dim = np.clip(measures.tone.cell_luma / np.maximum(baseline.grid["luma"], 1), SHADE, 1)
+        expected = contrast * dim  # a shadow takes contrast with the light, and hides nothing
+        ratio = np.where(contrast >= STRUCTURED, detail.contrast / expected, np.float32(np.nan))
+        paled = _faded_cells(measures, ratio, baseline)
+        vanished = (ratio < VANISHED) & ~paled
+        other = _other_colour(measures, baseline)
+        flat = detail.contrast < STRUCTURED * dim
+        crisp = detail.sharpness > STILL_SHARP * baseline.scalar["sharp"]
+        gained = (contrast < STRUCTURED) & (detail.contrast > 2 * STRUCTURED) & crisp
+    if vanished.sum() < PROOF_CELLS:  # a flat cell in another light is a shadow on a wall
+        flat &= np.isfinite(ratio)
+    hidden = vanished | (
+        ((flat & other) | _smeared_cells(measures, other, ratio, sharpness)) & ~paled
+    )
+    # What only hides adds no detail elsewhere; where it came and went, the scene is another one.
+    return np.asarray(hidden & (int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())), np.bool_)
+
+
+def _smeared_cells(
+    measures: PictureFeatures, other: NDArray[np.bool_], ratio: Cells, before: Cells
+) -> NDArray[np.bool_]:
+    """Cells behind grease, a drop, something too near: out of focus while the lens is in focus."""
+    with np.errstate(invalid="ignore"):
+        smeared = measures.detail.sharpness < SMEARED * before
+        smeared |= (ratio < WEAKENED) & ~np.isfinite(measures.detail.sharpness)
+        sharp = measures.detail.sharpness > FULLY_SHARP * before
+    least = MIN_CELL_SHARE * int(np.isfinite(before).sum())
+    if smeared.sum() >= least and sharp.sum() >= least:
+        return np.asarray(smeared, np.bool_)
+    in_focus = measures.sharpness_ratio(before) >= STILL_SHARP
+    return np.asarray(smeared & other & in_focus, np.bool_)
+
+
+def _other_colour(measures: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
+    """Cells whose luma or chroma moved otherwise than most of the picture did.
+
+    Exposure multiplies all cells, a cast shifts all in proportion to their luma; the medians are
+    what most cells did, as long as less than half of the picture is covered.
+    """
+    tone, grid = measures.tone, baseline.grid
+    with np.errstate(invalid="ignore", divide="ignore"):
+        now, before = np.maximum(tone.cell_luma, 1), np.maximum(grid["luma"], 1)
+        gain = percentile(now / before, 50)
+        luma = np.abs(np.minimum(now, 250) - np.minimum(before * gain, 250)) > CHANGED_LUMA
+        red = tone.cell_cr / now - grid["cell_cr"] / before
+        blue = tone.cell_cb / now - grid["cell_cb"] / before
+        apart = np.hypot(red - percentile(red, 50), blue - percentile(blue, 50)) * before * gain
+    return np.asarray(luma | (apart > CHANGED_CHROMA), np.bool_)
+
+
+def _faded_cells(
+    measures: PictureFeatures, ratio: NDArray[np.floating], baseline: Baseline
+) -> NDArray[np.bool_]:
+    """Cells as fog and snow leave them: pale, and greyer than they were.
+
+    Snow is the brightest. Fog takes detail by degrees, more with distance: between what is gone and
+    what is untouched lie cells that are half gone, and most are gone a little. A cover has an edge.
+    """
+    tone = measures.tone
+    with np.errstate(invalid="ignore"):
+        chroma = np.hypot(tone.cell_cr, tone.cell_cb)
+        before = np.hypot(baseline.grid["cell_cr"], baseline.grid["cell_cb"])
+        greyer = (chroma <= PALE_CHROMA) | (chroma < FADED * before)
+        floor = FOG_LUMA if _by_degrees(ratio) else SNOW_LUMA
+        # Burnt out by the sun is not covered; by the camera's own lamps, it is a web before them.
+        lit = tone.colourless >= COLOURLESS
+        burnt = tone.cell_luma >= BURNT_LUMA
+        pale = greyer & (tone.cell_luma >= floor) & ~burnt
+        if floor == SNOW_LUMA and (pale & (ratio < VANISHED))[:TOP_ROWS].sum() >= TOP_CELLS:
+            pale &= False
+    return np.asarray(pale | (greyer & burnt & (not lit)), np.bool_)
+
+
+def _by_degrees(ratio: NDArray[np.floating]) -> bool:
+    """Whether contrast went more here and less there, or everywhere, as distance and fog take it.
+
+    A cover leaves what it does not hide as it was, with hardly anything between.
+    """
+    known = ratio[np.isfinite(ratio)]
+    if not known.size:
+        return False
+    untouched = float((known >= UNTOUCHED).mean())
+    half = float(((known >= VANISHED) & (known < UNTOUCHED)).mean())
+    return half > HALF_GONE or untouched < LEFT_ALONE
+
+
+def _share(cells: NDArray[np.bool_], measures: PictureFeatures) -> float:
+    visible = np.isfinite(measures.detail.contrast)
+    return float((cells & visible).sum()) / max(1, int(visible.sum()))

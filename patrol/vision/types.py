@@ -1,0 +1,93 @@
+"""What goes into a judgement and what comes out of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum, auto
+
+from patrol.domain.camera import PictureAreas
+from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.observation import Light, Observation
+from patrol.ports import Detection
+from patrol.vision.change import ChangeReport
+from patrol.vision.fire import FireOptions, FireRegion
+from patrol.vision.objects import ZoneHit
+from patrol.vision.quality import QualityReport, QualityThresholds, StreamTimings
+from patrol.vision.reference import LearningPolicy
+from streams.model import BgrImage
+
+
+class LearnMode(StrEnum):
+    """Whether this visit's pictures become part of the camera's normal."""
+
+    AUTO = auto()  # if nothing was found in them
+    YES = auto()  # a person accepted them
+    NO = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisionThresholds:
+    """The thresholds of all gauges; made from the site's settings."""
+
+    quality: QualityThresholds = field(default_factory=QualityThresholds)
+    learning: LearningPolicy = field(default_factory=LearningPolicy)
+    fire: FireOptions = field(default_factory=FireOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VisitInput:
+    """One camera's pictures of one visit, with what is remembered of it."""
+
+    camera: CameraId
+    round: RoundId | None
+    pictures: Sequence[BgrImage]  # oldest first; masked in place where they may be written
+    at: datetime  # UTC, when the last was taken
+    local: datetime  # the same on the site's wall clock
+    memories: Mapping[Light, bytes] = field(default_factory=dict)
+    areas: PictureAreas = field(default_factory=PictureAreas)
+    freshness: str = ""
+    corrupt: bool = False
+    stream_facts: StreamTimings | None = None
+    light: Light | None = None  # None: seen from the pictures
+    learn_mode: LearnMode = LearnMode.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneResult:
+    """What the usable pictures show."""
+
+    change: ChangeReport
+    fire: tuple[FireRegion, ...] = ()
+    detections: tuple[Detection, ...] = ()
+    hits: tuple[ZoneHit, ...] = ()
+
+    @property
+    def moved(self) -> bool:
+        """Whether the camera no longer looks where its reference does."""
+        return self.change.shift is not None and self.change.shift.moved
+
+    @property
+    def is_clear(self) -> bool:
+        """Nothing here that a person should look at before it becomes normal."""
+        return not (self.moved or self.fire or self.change.new_objects or self.change.frame_wide)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VisitJudgement:
+    """Everything that one visit showed."""
+
+    pictures: tuple[BgrImage, ...]  # zero outside the visible area
+    quality: QualityReport
+    light: Light
+    scene: SceneResult | None  # None: nothing could be seen
+    observations: tuple[Observation, ...]
+    faults: tuple[str, ...]  # picture faults by name, scene_shift among them
+    readings: Mapping[str, float]  # gauge → number, for the visit's row
+    memories: Mapping[Light, bytes]  # only those that changed
+    learned: bool  # this visit became part of the camera's normal
+    best: int  # index of the picture that shows it
+
+    @property
+    def usable(self) -> tuple[bool, ...]:
+        """Per picture, whether anything can be judged from it."""
+        return self.quality.usable

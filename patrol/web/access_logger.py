@@ -1,0 +1,114 @@
+"""The witness: no picture leaves before its line stands in the access log.
+
+Lines are committed in groups: while one transaction is flushed to the disk, the requests of that
+moment gather, and the next transaction takes them all. A wall of thumbnails costs a few dozen
+commits instead of hundreds, and each one still waits for its own line.
+"""
+
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from patrol.domain.ids import CameraId, Sha256
+from patrol.ports import Clock
+from patrol.store import Store
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH: Final = 200  # lines of one transaction: some 50 ms of the writer's lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureAccess:
+    """Somebody looks at a picture."""
+
+    who: str
+    what: str  # view_picture, view_thumbnail, view_reference
+    camera: CameraId | None
+    why: str
+    picture: Sha256 | None  # must still be stored; None: not a stored picture
+
+
+class PictureDeleted(Exception):
+    """The picture was deleted on schedule, or never was."""
+
+
+class AccessLogger:
+    """One thread that writes; any number that wait."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._waiting: queue.SimpleQueue[tuple[PictureAccess, Future[CameraId | None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._run, name="access-logger", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end."""
+        self._waiting.put(None)
+        self._thread.join(5.0)
+
+    def log_access(self, access: PictureAccess) -> "Future[CameraId | None]":
+        """Done when the line is durable: the picture's camera. Fails with Gone, or the store's."""
+        done: Future[CameraId | None] = Future()
+        self._waiting.put((access, done))
+        return done
+
+    def _run(self) -> None:
+        while True:
+            first = self._waiting.get()
+            group = [first] if first is None else [first, *self._next_batch()]
+            accesses = [one for one in group if one is not None]
+            if accesses:
+                self._write(accesses)
+            if len(accesses) < len(group):
+                return
+
+    def _next_batch(self) -> list[tuple[PictureAccess, "Future[CameraId | None]"] | None]:
+        group: list[tuple[PictureAccess, Future[CameraId | None]] | None] = []
+        while len(group) < MAX_BATCH:
+            try:
+                group.append(self._waiting.get_nowait())
+            except queue.Empty:
+                break
+        return group
+
+    def _write(self, group: Sequence[tuple[PictureAccess, "Future[CameraId | None]"]]) -> None:
+        answers: list[CameraId | PictureDeleted | None] = []
+        try:
+            with self._store.begin() as uow:
+                for access, _ in group:
+                    stored = uow.pictures.get(access.picture) if access.picture else None
+                    if access.picture and stored is None:
+                        answers.append(PictureDeleted(access.picture))
+                        continue
+                    camera = stored.camera if stored else access.camera
+                    uow.access.append(
+                        at=self._clock.now(),
+                        who=access.who,
+                        what=access.what,
+                        camera=camera or None,
+                        why=access.why,
+                    )
+                    answers.append(camera)
+                uow.commit()
+        except Exception as exc:  # noqa: BLE001  whoever waits hears it
+            log.warning("views not logged, so not shown", views=len(group), error=str(exc))
+            for _, done in group:
+                done.set_exception(exc)
+            return
+        for (_, done), answer in zip(group, answers, strict=True):
+            if isinstance(answer, PictureDeleted):
+                done.set_exception(answer)
+            else:
+                done.set_result(answer)

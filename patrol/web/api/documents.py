@@ -1,0 +1,195 @@
+"""The documents of the API as OpenAPI knows them; made by patrol.reports.documents."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from patrol.domain.finding import DismissReason
+from patrol.domain.priority import Level
+
+
+class Document(BaseModel):
+    """Nothing beyond what is named here ever leaves."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CaseEvent(Document):
+    """One line of a case's history."""
+
+    at: str
+    by: str
+    what: str
+    note: str
+    state: str
+
+
+class Held(Document):
+    """A word that does not go out just now."""
+
+    why: str
+    since: str
+    until: str
+
+
+class Case(Document):
+    """A confirmed finding, or a report from the ground, on its way through the grid."""
+
+    id: str = Field(examples=["C20261122-0007"])
+    grid: str
+    state: str
+    level: str
+    category: str
+    due: str | None
+    camera: str | None
+    place: str
+    finding: str | None
+    found_at: str
+    dispatched_at: str
+    rung: int
+    count: int
+    note: str
+    held: Held | None
+    suspended_since: str | None
+    events: list[CaseEvent]
+
+
+class Message(Document):
+    """One message about a case and the rungs of its receipt ladder; None: not reached."""
+
+    key: str
+    grid: str | None
+    state: str
+    clears: bool
+    queued: str
+    published: str | None = Field(description="first handed to the broker")
+    broker_acked: str | None
+    device_received: str | None
+    opened: str | None
+    acknowledged: str | None
+
+
+class CaseAndMessages(Case):
+    """A case, and how far each message about it got."""
+
+    messages: list[Message]
+
+
+class SecondSight(Document):
+    """What a fresh visit showed after somebody was unsure."""
+
+    at: str
+    why: str
+
+
+class Finding(Document):
+    """A lead: proposed by the machine, decided by a person."""
+
+    id: str = Field(examples=["F000123"])
+    camera: str
+    kind: str
+    score: float
+    found_at: str
+    why: str
+    grid: str
+    category: str
+    level: str
+    state: str
+    zone: str
+    count: int
+    round: str | None
+    case: str | None
+    decided_by: str | None
+    decided_at: str | None
+    reason: str | None
+    again: SecondSight | None
+
+
+class Round(Document):
+    """One walk over the cameras of a plan; the numbers of its visits where one is asked for."""
+
+    round: str = Field(examples=["20261122-morning-1"])
+    plan: str
+    day: str
+    state: str
+    reason: str
+    planned_at: str
+    started_at: str | None
+    finished_at: str | None
+    finish_by: str
+    planned: int
+    refused: int
+    refusals: dict[str, int]
+    pending: int | None = None
+    seen: int | None = None
+    not_viewable: int | None = None
+    missed: int | None = None
+    failures: dict[str, int] | None = None
+    pictures: int | None = None
+    observations: int | None = None
+    findings: int | None = None
+
+
+class Health(Document):
+    """What is known of a camera, since when and why."""
+
+    state: str
+    since: str | None
+    why: str
+
+
+class Camera(Document):
+    """A camera without its address and its household."""
+
+    id: str
+    name: str
+    grid: str
+    place: str
+    link: str
+    placement: str
+    priority: str
+    consent: str
+    consent_until: str | None
+    tags: list[str]
+    lon: float | None
+    lat: float | None
+    health: Health
+
+
+class Report(Document):
+    """A round's, a day's or a month's figures and ledger, as `patrol report --format json`."""
+
+    report: Literal["round", "day", "month"]
+    period: str
+    site: str
+    made_at: str
+    header: dict[str, Any]
+    figures: list[dict[str, Any]]
+    rounds: list[dict[str, Any]]
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    grids: list[dict[str, Any]]
+    cameras: list[dict[str, Any]]
+
+
+class Confirm(Document):
+    """What a confirmation may say beside yes."""
+
+    category: str | None = Field(None, max_length=64)
+    level: Level | None = None
+    note: str = Field("", max_length=500)
+    phoned: str = Field("", max_length=200, description="level I: who was phoned first")
+
+
+class Dismiss(Document):
+    """Why it is none."""
+
+    reason: DismissReason
+
+
+class Problem(Document):
+    """What went wrong, in words."""
+
+    error: int
+    words: str
+    detail: str = ""

@@ -1,0 +1,195 @@
+"""What several pages share: failures with a face, lamps, names of things. Pure.
+
+Two languages side by side: the Chinese and the English stand together where they are used.
+
+Times are the site's, durations are words. Pure.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Final, TypeVar
+
+from patrol.domain import labels
+from patrol.domain import labels as categories
+from patrol.domain.case import CaseState
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CameraId, GridCode
+from patrol.domain.labels import FAULT_LABELS
+from patrol.domain.observation import Subject
+from patrol.domain.priority import DueLight, Level
+from patrol.domain.registry import GridLevel, Registry
+from patrol.domain.round import Visit, VisitOutcome
+
+LANGUAGES: Final = ("zh", "en")
+Translate = Callable[[str, str], str]
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """One reader's language and clock."""
+
+    language: str
+    zone: tzinfo
+
+    def __call__(self, zh: str, en: str) -> str:
+        """The one that this reader reads."""
+        return zh if self.language == "zh" else en
+
+    def pair(self, both: tuple[str, str]) -> str:
+        """Of a (zh, en) pair."""
+        return self(*both)
+
+    def time(self, at: datetime | None) -> str:
+        """`09:30`."""
+        return "—" if at is None else f"{at.astimezone(self.zone):%H:%M}"
+
+    def short_datetime(self, at: datetime | None) -> str:
+        """`11-22 09:30`: enough for the days that a case lives."""
+        return "—" if at is None else f"{at.astimezone(self.zone):%m-%d %H:%M}"
+
+    def full_datetime(self, at: datetime | None) -> str:
+        """`2026-11-22 09:30:05`."""
+        return "—" if at is None else f"{at.astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
+
+    def duration(self, span: timedelta) -> str:
+        """`3 分钟`, `2 小时 5 分`, `4 天 3 小时`: two units at most."""
+        seconds = int(abs(span.total_seconds()))
+        if seconds < _MINUTE:
+            return self(f"{seconds} 秒", f"{seconds} s")
+        if seconds < _HOUR:
+            return self(f"{seconds // _MINUTE} 分钟", f"{seconds // _MINUTE} min")
+        if seconds < _DAY:
+            hours, minutes = seconds // _HOUR, seconds % _HOUR // _MINUTE
+            rest = self(f" {minutes} 分", f" {minutes} min") if minutes else ""
+            return self(f"{hours} 小时", f"{hours} h") + rest
+        days, hours = seconds // _DAY, seconds % _DAY // _HOUR
+        rest = self(f" {hours} 小时", f" {hours} h") if hours else ""
+        return self(f"{days} 天", f"{days} d") + rest
+
+    def ago(self, at: datetime, now: datetime) -> str:
+        """`3 分钟前`."""
+        span_text = self.duration(now - at)
+        return self(f"{span_text}前", f"{span_text} ago")
+
+    def time_left(self, until: datetime, now: datetime) -> str:
+        """`还剩 5 分钟` or `已超 2 小时`."""
+        span_text = self.duration(until - now)
+        if until >= now:
+            return self(f"还剩 {span_text}", f"{span_text} left")
+        return self(f"已超 {span_text}", f"{span_text} over")
+
+
+LEVEL_LABELS_EN: Final = {"I": "urgent", "II": "pressing", "III": "ordinary", "IV": "note"}
+DUE_LIGHT_LABELS: Final = {
+    DueLight.GREEN: ("正常", "in time"),
+    DueLight.YELLOW: ("将超时", "soon due"),
+    DueLight.RED: ("已超时", "overdue"),
+}
+
+
+class PageNotFound(Exception):
+    """There is no such thing, or it is not for this account: the answer is the same."""
+
+
+class InvalidForm(Exception):
+    """What was sent cannot be so; says why."""
+
+
+T = TypeVar("T")
+
+
+def paginate(found: Sequence[T], page: int, size: int) -> tuple[Sequence[T], dict[str, int]]:
+    """What stands on this page, and what the pager needs to know."""
+    pages = max(1, -(-len(found) // size))
+    page = min(max(1, page), pages)
+    return found[(page - 1) * size : page * size], {"page": page, "pages": pages}
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Translate the rooms' errors once, at the border."""
+    try:
+        yield
+    except KeyError as exc:
+        raise PageNotFound(str(exc)) from exc
+    except ValueError as exc:
+        raise InvalidForm(str(exc)) from exc
+
+
+def level_label(level: Level, t: Translator) -> str:
+    """`紧急`, `pressing`."""
+    return t(level.zh, LEVEL_LABELS_EN[level.value])
+
+
+def category_label(ident: str, t: Translator) -> str:
+    """`车辆占道`, `blocking vehicle`."""
+    known = categories.category_named(ident)
+    return t(known.zh, known.en)
+
+
+def kind_label(kind: str, t: Translator) -> str:
+    """A picture fault, a failure or a category in one word."""
+    if kind in FAULT_LABELS:
+        return t.pair(FAULT_LABELS[kind])
+    if kind in labels.FAILURES:
+        return t.pair(labels.FAILURES[kind])
+    return category_label(kind, t)
+
+
+def outcome_label(outcome: VisitOutcome, t: Translator) -> str:
+    """正常 / 发现问题 / 无法查看."""
+    return t.pair(labels.OUTCOMES[outcome])
+
+
+def shown_outcome(visit: Visit, finding: Finding | None) -> VisitOutcome:
+    """What a page says of a visit: while a lead waits, that there is something to judge.
+
+    Or the wall would tell the blind sample, drawn from what was found normal, from the rest.
+    """
+    waits = finding is not None and finding.is_open and finding.subject is Subject.SCENE
+    return VisitOutcome.PROBLEM if waits and visit.outcome.is_seen else visit.outcome
+
+
+def plan_label(plan: str, t: Translator) -> str:
+    """`上午`, `morning`."""
+    return t.pair(labels.PLANS.get(plan, (plan, plan)))
+
+
+def case_state_label(state: CaseState, t: Translator) -> str:
+    """Where a case stands."""
+    return t.pair(labels.CASE_STATES[state])
+
+
+def village_of(registry: Registry, code: GridCode) -> str:
+    """The village's code of a grid; the town's own for the town; "" for one that left."""
+    if code not in registry.tree.grids:
+        return ""
+    for grid in registry.tree.path_up(code):
+        if grid.level is GridLevel.VILLAGE:
+            return grid.code
+    return code
+
+
+def grid_name(registry: Registry, code: GridCode) -> str:
+    """Its name, or the code of one that left the tree."""
+    grid = registry.tree.grids.get(code)
+    return grid.name if grid else code
+
+
+def camera_name(registry: Registry, camera: CameraId | None) -> str:
+    """Its name, or its last six digits."""
+    if camera is None:
+        return "—"
+    known = registry.cameras.get(camera)
+    return known.name if known else f"…{camera[-6:]}"
+
+
+def person_name(registry: Registry, who: str, accounts: Mapping[str, str] | None = None) -> str:
+    """A person of people.csv, an account, or the word as it stands."""
+    person = next((p for p in registry.people.values() if p.id == who), None)
+    if person is not None:
+        return person.name
+    return (accounts or {}).get(who, who)

@@ -1,0 +1,308 @@
+"""Audit (审计): who looked at what, and whether the chain of lines still holds. Reads only.
+
+Suppressions (抑制): what dismissals taught, for how long, and whose they are.
+
+How the house itself does (系统状态), in words: what waits, since when, and what is wrong.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from patrol.app.status import DiskSpace, ServiceStatus
+from patrol.domain.finding import DismissReason
+from patrol.domain.ids import CameraId
+from patrol.domain.labels import ACCESS_ACTIONS
+from patrol.domain.registry import Registry
+from patrol.domain.suppression import Suppression
+from patrol.review.decisions import extend_suppression, suppressed_count
+from patrol.store import UnitOfWork
+from patrol.web.auth import CurrentUser
+from patrol.web.context import (
+    ContextDep,
+    MayAudit,
+    MayManageSuppressions,
+    MayViewSystem,
+    WebContext,
+)
+from patrol.web.i18n import (
+    InvalidForm,
+    Translator,
+    camera_name,
+    grid_name,
+    kind_label,
+    paginate,
+    person_name,
+    translate_errors,
+)
+from patrol.web.pages.review import DISMISS_REASON_LABELS
+
+AUDIT_PER_PAGE: Final = 100
+router = APIRouter()
+
+
+@router.get("/audit")
+def audit_page(  # noqa: PLR0917  a filter's fields
+    context: ContextDep,
+    user: MayAudit,
+    before: int = 0,
+    who: str = "",
+    camera: str = "",
+    what: str = "",
+) -> Response:
+    """The log, newest first, leafed through by its numbers: new lines move no page."""
+    with context.deps.store.begin_read() as uow:
+        found = uow.access.entries(
+            camera=CameraId(camera) if camera else None, who=who, what=what,
+            before=before or None, limit=AUDIT_PER_PAGE + 1,
+        )  # fmt: skip
+    shown = found[:AUDIT_PER_PAGE]
+    lines: list[dict[str, Any]] = [
+        {
+            "number": entry.number,
+            "at": entry.at,
+            "who": entry.who,
+            "what": user.t.pair(ACCESS_ACTIONS.get(entry.what, (entry.what, entry.what))),
+            "camera": entry.camera,
+            "camera_name": camera_name(context.deps.registry, entry.camera),
+            "why": entry.why,
+            "hash": entry.hash[:12],
+        }
+        for entry in shown
+    ]
+    return context.renderer.render_page(
+        "audit.html", user, lines=lines, who=who, camera=camera, what=what, before=before,
+        older=shown[-1].number if len(found) > AUDIT_PER_PAGE else 0,
+        actions=[(key, user.t.pair(pair)) for key, pair in ACCESS_ACTIONS.items()],
+    )  # fmt: skip
+
+
+@router.post("/api/audit/check")
+def check_audit_chain(context: ContextDep, _user: MayAudit) -> Response:
+    """Follow the whole chain; the number of the first line that does not hold."""
+    with context.deps.store.begin_read() as uow:
+        broken = uow.access.first_broken()
+    return JSONResponse({"holds": broken is None, "first_broken": broken})
+
+
+SUPPRESSIONS_PER_PAGE: Final = 50
+MAX_SUPPRESSIONS: Final = 5000
+
+
+class ExtendSuppressionForm(BaseModel):
+    """By how many days."""
+
+    days: int = Field(ge=1, le=90)
+
+
+@router.get("/suppressions")
+def suppressions_page(
+    context: ContextDep, user: MayManageSuppressions, page: int = 1, which: str = ""
+) -> Response:
+    """Those that stand, the next to end first; or all, newest first."""
+    registry = context.deps.registry
+    with context.deps.store.begin_read() as uow:
+        standing = sorted(uow.suppressions.active(user.now), key=lambda one: one.until)
+        found = uow.suppressions.list(limit=MAX_SUPPRESSIONS) if which == "all" else standing
+        shown, pager = paginate(found, page, SUPPRESSIONS_PER_PAGE)
+        counted = {one.number: suppressed_count(uow, one) for one in shown}
+        names = {account.name: account.shown_as for account in uow.accounts.all()}
+    lines = [_suppression_row(one, counted[one.number], user, registry, names) for one in shown]
+    return context.renderer.render_page(
+        "suppressions.html", user, lines=lines, which=which, standing=len(standing),
+        **pager,
+    )  # fmt: skip
+
+
+@router.post("/api/suppressions/{number}/end")
+def end_suppression(context: ContextDep, user: MayManageSuppressions, number: int) -> Response:
+    """Proposed again from the next round on."""
+    with context.deps.store.begin() as uow:
+        if not uow.suppressions.revoke(number, by=user.account.name, now=user.now):
+            raise InvalidForm(user.t("已经结束", "it is over already"))
+        uow.commit()
+    return JSONResponse({"ended": number})
+
+
+@router.post("/api/suppressions/{number}/extend")
+def lengthen_suppression(
+    context: ContextDep, user: MayManageSuppressions, number: int, form: ExtendSuppressionForm
+) -> Response:
+    """More time, under one's own name."""
+    with translate_errors(), context.deps.store.begin() as uow:
+        made = extend_suppression(uow, number, by=user.account.name, now=user.now, days=form.days)
+        uow.commit()
+    return JSONResponse({"number": made.number, "until": made.until.isoformat()}, 201)
+
+
+def _suppression_row(
+    one: Suppression, count: int, user: CurrentUser, registry: Registry, names: dict[str, str]
+) -> dict[str, Any]:
+    t = user.t
+    camera = registry.cameras.get(one.camera)
+    reasons = {str(DismissReason(key)): t.pair(pair) for key, pair in DISMISS_REASON_LABELS.items()}
+    stands = one.revoked_at is None and user.now < one.until
+    return {
+        "number": one.number,
+        "camera": camera_name(registry, one.camera),
+        "grid": grid_name(registry, camera.grid) if camera else "",
+        "kind": kind_label(one.kind, t),
+        "area": t("画面一处", "one place") if one.box else t("全画面", "whole picture"),
+        "reason": reasons.get(one.reason, one.reason),
+        "owner": person_name(registry, one.owner, names),
+        "since": t.short_datetime(one.created_at),
+        "until": t.short_datetime(one.until),
+        "left": t.time_left(one.until, user.now) if stands else "",
+        "stands": stands,
+        "ended": f"{t.short_datetime(one.revoked_at)} "
+        f"{person_name(registry, one.revoked_by, names)}"
+        if one.revoked_at
+        else "",
+        "held": count,
+    }
+
+
+LATE_OUTBOX: Final = timedelta(minutes=2)
+LATE_REVIEW: Final = timedelta(hours=4)
+LATE_LADDER: Final = timedelta(minutes=1)
+OLD_BACKUP: Final = timedelta(hours=30)  # a night's, and a morning to notice
+LITTLE_DISK: Final = 0.10
+SERVICE_LABELS: Final = {
+    "relay": ("消息发送", "sends messages"),
+    "ladder": ("升级督办", "escalates"),
+    "looks": ("复看核查", "looks again"),
+    "rounds": ("巡查调度", "keeps the rounds"),
+    "canary": ("推送自检发出", "sends the canary"),
+    "canary came back": ("推送自检返回", "the canary comes back"),
+}
+DISK_LABELS: Final = {
+    "database": ("数据库磁盘", "database disk"),
+    "evidence": ("画面磁盘", "picture disk"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusLine:
+    """One line: what, how it is, and whether somebody should see to it."""
+
+    what: str
+    text: str
+    ok: bool = True
+    note: str = ""
+
+
+@router.get("/system")
+def system_page(context: ContextDep, user: MayViewSystem) -> Response:
+    """The page."""
+    return context.renderer.render_page("system.html", user, **_system_content(context, user))
+
+
+@router.get("/system/part")
+def system_fragment(context: ContextDep, user: MayViewSystem) -> Response:
+    """As it moves."""
+    html = context.renderer.render_fragment(
+        "system_part.html", user, **_system_content(context, user)
+    )
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/api/system/check")
+def check_store(context: ContextDep, _user: MayViewSystem) -> Response:
+    """The store's own fsck; takes seconds."""
+    return JSONResponse({"problems": list(context.deps.check_store())[:50]})
+
+
+def _system_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
+    with context.deps.store.begin_read() as uow:
+        waits = list(_queue_lines(uow, user))
+        kept = list(_backup_lines(uow, user))
+        letters = uow.inbox.dead_letters(limit=20)
+    kept += [_disk_line(one, user.t) for one in context.deps.disk_usage()]
+    services = [_service_line(one, user.t) for one in context.deps.service_status()]
+    return {
+        "pages": context.change_feed.subscribers,
+        "groups": [
+            (user.t("等待处理", "What waits"), waits),
+            (user.t("部件", "Parts of the service"), services),
+            (user.t("存储与备份", "Storage and backup"), kept),
+        ],
+        "wrong": sum(not one.ok for one in (*waits, *services, *kept)),
+        "dead_letters": [(user.t.short_datetime(one.at), one.topic, one.reason) for one in letters],
+    }
+
+
+def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
+    t, now = user.t, user.now
+
+    def since(
+        what: str, count: int, oldest: datetime | None, late: timedelta, unit: str
+    ) -> StatusLine:
+        if not count or oldest is None:
+            return StatusLine(what=what, text=t("没有等待", "nothing waits"))
+        note = t(f"最早 {t.ago(oldest, now)}", f"the oldest {t.ago(oldest, now)}")
+        return StatusLine(what=what, text=f"{count} {unit}", ok=now - oldest < late, note=note)
+
+    yield since(
+        t("待发消息(发件箱)", "Messages to send (outbox)"), uow.outbox.unsent(),
+        uow.outbox.oldest_unsent(), LATE_OUTBOX, t("条", "messages"),
+    )  # fmt: skip
+    queue = uow.findings.queue()
+    yield since(
+        t("待研判线索", "Findings to review"), len(queue),
+        min((one.found_at for one in queue), default=None), LATE_REVIEW, t("条", "findings"),
+    )  # fmt: skip
+    due = uow.cases.escalation_due(now, limit=100)
+    yield since(
+        t("到点未升级的案件", "Cases whose ladder is due"), len(due),
+        min((one.ladder_due_at for one in due if one.ladder_due_at), default=None),
+        LATE_LADDER, t("件", "cases"),
+    )  # fmt: skip
+    for target, (count, first) in uow.deliveries.waiting().items():
+        yield since(target, count, first, LATE_OUTBOX * 5, t("条", "deliveries"))
+    dead = len(uow.deliveries.dead(limit=1000))
+    if dead:
+        what = t("放弃的外发通知", "Deliveries given up")
+        yield StatusLine(what=what, text=t(f"{dead} 条", f"{dead}"), ok=False)
+
+
+def _backup_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
+    t = user.t
+    last = next(iter(uow.access.entries(what="back_up", limit=1)), None)
+    what = t("最近一次备份", "Last backup")
+    if last is None:
+        yield StatusLine(what=what, text=t("还没有备份过", "never"), ok=False)
+    else:
+        yield StatusLine(
+            what=what, text=t.ago(last.at, user.now), note=last.why,
+            ok=user.now - last.at < OLD_BACKUP,
+        )  # fmt: skip
+
+
+def _disk_line(one: DiskSpace, t: Translator) -> StatusLine:
+    free, total = one.free / 1e9, one.total / 1e9
+    return StatusLine(
+        what=t.pair(DISK_LABELS[one.holds]),
+        text=t(f"剩余 {free:.0f} GB", f"{free:.0f} GB free"),
+        note=t(f"共 {total:.0f} GB", f"of {total:.0f} GB"),
+        ok=one.free > LITTLE_DISK * one.total,
+    )
+
+
+def _service_line(one: ServiceStatus, t: Translator) -> StatusLine:
+    ago = (
+        t(f"{t.duration(one.since_heartbeat)}前有动静", f"{t.duration(one.since_heartbeat)} ago")
+        if one.since_heartbeat
+        else ""
+    )
+    text = t("正常", "well") if one.ok else t("没有动静", "silent")
+    return StatusLine(
+        what=t.pair(SERVICE_LABELS.get(one.name, (one.name, one.name))),
+        text=text,
+        ok=one.ok,
+        note=ago if one.ok else one.text,
+    )

@@ -1,0 +1,280 @@
+"""The desk's moves on a case (案件操作): who may make which, and when its button stands there.
+
+Asking and granting are two people's: more time, a pause and the end are asked for by one and
+granted by another. The server asks every question again when a button is pressed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from patrol.cases import actions
+from patrol.cases import actions as moves
+from patrol.cases.actions import apply_person_decision
+from patrol.domain.account import Right
+from patrol.domain.approval import SUSPENDABLE_STATES
+from patrol.domain.case import (
+    CASE_TRANSITIONS,
+    ApprovalKind,
+    ApprovalRequest,
+    Case,
+    CaseEvent,
+    CaseState,
+)
+from patrol.domain.ids import CaseId, GridCode
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.store import UnitOfWork
+from patrol.web.auth import CurrentUser, Forbidden
+from patrol.web.context import ContextDep, MayActOnCases, WebContext
+from patrol.web.i18n import PageNotFound, translate_errors
+from patrol.web.pages.case_detail import visible_case
+
+LONGEST_H: Final = 30 * 24
+router = APIRouter()
+
+
+class CaseActionForm(BaseModel):
+    """One move, as the page sends it."""
+
+    move: str = Field(max_length=20)
+    note: str = Field(default="", max_length=500)
+    grid: str = Field(default="", max_length=15)
+    hours: float = Field(default=0.0, ge=0, le=LONGEST_H)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseAction:
+    """A move under way."""
+
+    uow: UnitOfWork
+    case: CaseId
+    context: WebContext
+    user: CurrentUser
+    form: CaseActionForm
+
+    @property
+    def payloads(self) -> PayloadBuilder:
+        """Words for those who are told."""
+        return self.context.deps.payloads
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """Who makes it, when and why: what every move wants to know."""
+        by, note = self.user.account.name, self.form.note.strip()
+        return {"by": by, "now": self.user.now, "note": note}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseButton:
+    """One kind of move."""
+
+    label: tuple[str, str]
+    right: Right
+    is_shown: Callable[[Case], bool]
+    run: Callable[[CaseAction], Case]
+    asks_for: str = "note"  # which fields the page shows beside the reason
+    strong: bool = False
+    needs_note: bool = True
+
+
+def _verify(gone: bool) -> Callable[[CaseAction], Case]:  # noqa: FBT001  two moves, one verdict
+    return lambda asked: apply_person_decision(
+        asked.uow, asked.case, gone=gone, payloads=asked.payloads, **asked.signature
+    )
+
+
+def _request_approval(kind: ApprovalKind) -> Callable[[CaseAction], Case]:
+    def make(action: CaseAction) -> Case:
+        span = timedelta(hours=action.form.hours if kind is ApprovalKind.EXTENSION else 0)
+        signed = action.signature
+        request = ApprovalRequest(
+            kind=kind, by=signed["by"], at=signed["now"], why=signed["note"],
+            span_s=span.total_seconds(),
+        )  # fmt: skip
+        return actions.request_approval(action.uow, action.case, request)
+
+    return make
+
+
+def _grant(action: CaseAction) -> Case:
+    return actions.approve(action.uow, action.case, payloads=action.payloads, **action.signature)
+
+
+def _refuse(action: CaseAction) -> Case:
+    return actions.reject(action.uow, action.case, **action.signature)
+
+
+def _resume(action: CaseAction) -> Case:
+    return actions.resume_case(
+        action.uow, action.case, payloads=action.payloads, **action.signature
+    )
+
+
+def _reassign(action: CaseAction) -> Case:
+    to, registry = GridCode(action.form.grid), action.context.deps.registry
+    return moves.reassign_case(
+        action.uow, action.case, to, registry=registry, payloads=action.payloads, **action.signature
+    )
+
+
+def _close(action: CaseAction) -> Case:
+    return moves.end_case(
+        action.uow, action.case, CaseEvent.CLOSE, payloads=action.payloads, **action.signature
+    )
+
+
+def _reopen(action: CaseAction) -> Case:
+    return moves.reopen_case(action.uow, action.case, payloads=action.payloads, **action.signature)
+
+
+def _phone(action: CaseAction) -> Case:
+    return moves.record_phone_call(action.uow, action.case, **action.signature)
+
+
+def _allows(event: CaseEvent) -> Callable[[Case], bool]:
+    return lambda case: (case.state, event) in CASE_TRANSITIONS
+
+
+def _can_request(case: Case) -> bool:
+    return case.is_open and case.request is None
+
+
+BUTTONS: Final[Mapping[str, CaseButton]] = {
+    "gone": CaseButton(
+        label=("核查通过,办结", "Verified: close"),
+        right=Right.MOVE_CASES,
+        is_shown=lambda case: case.state is CaseState.FED_BACK,
+        run=_verify(gone=True),
+        strong=True,
+        needs_note=False,
+    ),
+    "still_there": CaseButton(
+        label=("仍存在,返工", "Still there: rework"),
+        right=Right.MOVE_CASES,
+        is_shown=lambda case: case.state is CaseState.FED_BACK,
+        run=_verify(gone=False),
+    ),
+    "grant": CaseButton(
+        label=("批准", "Grant"),
+        right=Right.SETTLE,
+        strong=True,
+        needs_note=False,
+        is_shown=lambda case: case.request is not None,
+        run=_grant,
+    ),
+    "refuse": CaseButton(
+        label=("不批准", "Refuse"),
+        right=Right.SETTLE,
+        is_shown=lambda case: case.request is not None,
+        run=_refuse,
+    ),
+    "withdraw": CaseButton(
+        label=("撤回申请", "Take it back"),
+        right=Right.MOVE_CASES,
+        is_shown=lambda case: case.request is not None,
+        run=_refuse,
+        needs_note=False,
+    ),
+    "resume": CaseButton(
+        label=("恢复办理", "Go on"),
+        right=Right.SETTLE,
+        needs_note=False,
+        strong=True,
+        is_shown=lambda case: case.suspension is not None,
+        run=_resume,
+    ),
+    "phone": CaseButton(
+        label=("已电话通知", "Phoned"),
+        right=Right.MOVE_CASES,
+        needs_note=False,
+        is_shown=_allows(CaseEvent.PHONE),
+        run=_phone,
+    ),
+    "reassign": CaseButton(
+        label=("转派", "Reassign"),
+        right=Right.MOVE_CASES,
+        asks_for="note grid",
+        is_shown=_allows(CaseEvent.REASSIGN),
+        run=_reassign,
+    ),
+    "extend": CaseButton(
+        label=("申请延期", "Ask for time"),
+        right=Right.MOVE_CASES,
+        asks_for="note hours",
+        is_shown=lambda case: _can_request(case) and not case.is_unannounced,
+        run=_request_approval(ApprovalKind.EXTENSION),
+    ),
+    "suspend": CaseButton(
+        label=("申请挂起", "Ask to suspend"),
+        right=Right.MOVE_CASES,
+        run=_request_approval(ApprovalKind.SUSPENSION),
+        is_shown=lambda case: (
+            _can_request(case)
+            and case.state in SUSPENDABLE_STATES
+            and case.suspension is None
+            and not case.is_unannounced
+        ),
+    ),
+    "void": CaseButton(
+        label=("申请作废", "Ask to void"),
+        right=Right.MOVE_CASES,
+        run=_request_approval(ApprovalKind.VOID),
+        is_shown=lambda case: (
+            _can_request(case) and (case.state, CaseEvent.VOID) in CASE_TRANSITIONS
+        ),
+    ),
+    "close": CaseButton(
+        label=("办结", "Close"), right=Right.SETTLE, is_shown=_allows(CaseEvent.CLOSE), run=_close
+    ),
+    "reopen": CaseButton(
+        label=("重开", "Reopen"),
+        right=Right.SETTLE,
+        is_shown=_allows(CaseEvent.REOPEN),
+        run=_reopen,
+    ),
+}
+
+
+def allowed_buttons(case: Case, user: CurrentUser) -> list[tuple[str, CaseButton]]:
+    """Which buttons stand on the page."""
+    return [
+        (name, button)
+        for name, button in BUTTONS.items()
+        if user.has_right(button.right) and button.is_shown(case) and _is_for_user(name, case, user)
+    ]
+
+
+def _is_for_user(name: str, case: Case, user: CurrentUser) -> bool:
+    """A wish is granted or refused by somebody else, and taken back by whoever asked."""
+    asker = case.request.by if case.request else ""
+    if name == "withdraw":
+        return asker == user.account.name
+    return name not in ("grant", "refuse") or asker != user.account.name
+
+
+@router.post("/api/cases/{case_id}/move")
+def act_on_case(
+    context: ContextDep, user: MayActOnCases, case_id: str, form: CaseActionForm
+) -> Response:
+    """One of BUTTONS, by whom it belongs to."""
+    button = BUTTONS.get(form.move)
+    if button is None:
+        raise PageNotFound(form.move)
+    case = visible_case(context, user, CaseId(case_id))
+    if not user.has_right(button.right) or not _is_for_user(form.move, case, user):
+        raise Forbidden(f"{user.account.name} may not {form.move}")
+    with translate_errors():
+        if button.needs_note and not form.note.strip():
+            raise ValueError(user.t("请写明理由", "give the reason"))
+        with context.deps.store.begin() as uow:
+            changed = button.run(
+                CaseAction(uow=uow, case=case.id, context=context, user=user, form=form)
+            )
+            uow.commit()
+    context.deps.wake_relays()
+    return JSONResponse({"state": changed.state.value})

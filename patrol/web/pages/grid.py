@@ -1,0 +1,192 @@
+"""Grid (网格): the tree and the map, its people, who can be reached, and the gaps in the chain."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from patrol.domain.account import Account, Right
+from patrol.domain.case import Case
+from patrol.domain.ids import PersonId
+from patrol.domain.registry import Grid, GridLevel, Person, Registry, Role
+from patrol.domain.routing import routing_gaps
+from patrol.web.auth import CurrentUser
+from patrol.web.context import ContextDep, MayViewGrid, WebContext
+from patrol.web.i18n import Translator, grid_name, kind_label
+from patrol.web.pages.cameras import HEALTH_LABELS
+
+ROLE_LABELS: Final = {
+    Role.TOWN_DUTY: ("镇值班", "town duty"),
+    Role.VILLAGE_CADRE: ("村班子", "village cadre"),
+    Role.GRID_LEADER: ("网格长", "grid leader"),
+    Role.PARTY_GROUP_LEADER: ("党小组长", "party-group leader"),
+    Role.GRID_WORKER: ("网格员", "grid worker"),
+    Role.RESPECTED_VILLAGER: ("乡贤", "respected villager"),
+    Role.MAINTAINER: ("运维", "maintainer"),
+}
+CASES_WITH_LAST_REPLIES: Final = (
+    500  # newest cases whose histories tell when somebody was last heard
+)
+REACHABLE_WITHIN: Final = timedelta(days=7)  # heard within: reachable, as far as one can tell
+PROBLEMS_SHOWN: Final = 100
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reachability:
+    """What is known of how people can be reached."""
+
+    accounts: Mapping[PersonId, Account]
+    online: frozenset[str]
+    last_replies: Mapping[str, datetime]  # by person: the last word or receipt that came in
+
+    def describe(self, person: Person, user: CurrentUser) -> dict[str, Any]:
+        """In words, and whether it looks well."""
+        t, account = user.t, self.accounts.get(person.id)
+        last_reply = self.last_replies.get(person.id)
+        ways = []
+        if account is not None and account.name in self.online:
+            ways.append(t("手机页已登录", "phone page logged in"))
+        if person.mqtt_user:
+            ways.append("MQTT")
+        return {
+            "ways": " · ".join(ways) or t("仅电话", "by phone only"),
+            "last_reply": t.ago(last_reply, user.now) if last_reply else "",
+            "well": last_reply is not None and user.now - last_reply <= REACHABLE_WITHIN,
+        }
+
+
+@router.get("/grid")
+def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
+    """The whole tree; a town has 68 grids, so it needs no pages."""
+    registry = context.deps.registry
+    with context.deps.store.begin_read() as uow:
+        accounts = {one.person: one for one in uow.accounts.all() if one.person}
+        online = frozenset(session.account for session in uow.sessions.of_account(None, user.now))
+        known = uow.cases.list(limit=CASES_WITH_LAST_REPLIES)
+        running = Counter(case.grid for case in uow.cases.list(open_only=True, limit=5000))
+    reachability = _Reachability(accounts=accounts, online=online, last_replies=last_replies(known))
+    cameras = Counter(camera.grid for camera in registry.cameras.values())
+    town = [one for one in registry.tree.grids.values() if one.level is GridLevel.TOWN]
+    lines = [
+        {
+            "code": one.code,
+            "name": one.name,
+            "level": one.level.value,
+            "cameras": cameras[one.code],
+            "cases": running[one.code],
+            "people": _people_of(registry, one, reachability, user),
+        }
+        for one in _in_order(registry, town)
+    ]
+    placed = sum(one.longitude is not None for one in registry.cameras.values())
+    problems = [problem.message for problem in routing_gaps(registry)]
+    return context.renderer.render_page(
+        "grid.html",
+        user,
+        lines=lines,
+        problems=problems[:PROBLEMS_SHOWN],
+        gaps=len(problems),
+        map=context.assets.url("leaflet"),
+        tiles=context.options.tiles,
+        shapes=len(context.deps.shapes),
+        placed=placed,
+        all=len(registry.cameras),
+        states=_map_states(user.t),
+    )
+
+
+@router.get("/api/grid/map")
+def map_data(context: ContextDep, user: MayViewGrid) -> JSONResponse:
+    """Cameras with their state, and the outlines of grids, as GeoJSON."""
+    body = {"cameras": _map_cameras(context, user), "grids": _outlines(context)}
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
+    """By person: when the newest receipt or reply of theirs came in."""
+    by_person: dict[str, datetime] = {}
+    for case in cases:
+        for entry in case.entries:
+            if entry.at > by_person.get(entry.by, entry.at - REACHABLE_WITHIN):
+                by_person[entry.by] = entry.at
+    return by_person
+
+
+def _map_states(t: Translator) -> list[tuple[str, str]]:
+    known = [(key, t.pair(pair)) for key, pair in HEALTH_LABELS.items()]
+    return [*known, ("refused", t("不巡查", "not patrolled"))]
+
+
+def _map_cameras(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]:
+    registry, t = context.deps.registry, user.t
+    day = user.now.astimezone(context.deps.site_profile.zone).date()
+    with context.deps.store.begin_read() as uow:
+        known, withdrawn = uow.health.all(), uow.consents.withdrawn()
+    labels = dict(_map_states(t))
+    found = []
+    for camera in registry.cameras.values():
+        if camera.longitude is None or camera.latitude is None:
+            continue
+        state, since, why = known.get(camera.id, ("unknown", None, ""))
+        if camera.id in withdrawn or camera.refusal_on(day) is not None:
+            state, since, why = "refused", None, ""
+        kinds = " ".join(kind_label(kind, t) for kind in why.split())
+        found.append(
+            {
+                "at": [camera.longitude, camera.latitude],
+                "state": state,
+                "name": camera.name,
+                "words": " ".join(one for one in (labels.get(state, state), kinds) if one),
+                "since": t.short_datetime(since) if since else "",
+                "grid": grid_name(registry, camera.grid),
+                "url": f"/cameras/{camera.id}" if user.has_right(Right.CAMERAS) else "",
+            }
+        )
+    return found
+
+
+def _outlines(context: WebContext) -> list[dict[str, Any]]:
+    """The widest first, so that groups lie on top of their village."""
+    grids = context.deps.registry.tree.grids
+    order = {GridLevel.TOWN: 0, GridLevel.VILLAGE: 1, GridLevel.GROUP: 2}
+    known = [grid for grid in grids.values() if grid.code in context.deps.shapes]
+    return [
+        {"name": grid.name, "level": grid.level.value, "code": grid.code,
+         "geometry": context.deps.shapes[grid.code]}
+        for grid in sorted(known, key=lambda one: (order[one.level], one.code))
+    ]  # fmt: skip
+
+
+def _in_order(registry: Registry, roots: Sequence[Grid]) -> list[Grid]:
+    """Each grid before its children, by code."""
+    ordered: list[Grid] = []
+    for root in sorted(roots, key=lambda one: one.code):
+        below = [one for one in registry.tree.grids.values() if one.parent == root.code]
+        ordered += [root, *_in_order(registry, below)]
+    return ordered
+
+
+def _people_of(
+    registry: Registry, where: Grid, reachability: _Reachability, user: CurrentUser
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": person.name,
+            "role": user.t.pair(ROLE_LABELS[person.role]),
+            "phone": person.phone,
+            "stands_in": _stands_in(registry, person),
+            **reachability.describe(person, user),
+        }
+        for person in registry.people.values()
+        if person.grid == where.code
+    ]
+
+
+def _stands_in(registry: Registry, person: Person) -> str:
+    other = registry.people.get(person.substitute_for) if person.substitute_for else None
+    return other.name if other else ""

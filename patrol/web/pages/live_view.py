@@ -1,0 +1,216 @@
+"""Live look (实时查看): for a finding, a case or a round, with a reason, for a minute, on record.
+
+The answer is multipart/x-mixed-replace, a JPEG each time the camera sends a key frame; the last
+part says in JSON why it ended. Both ends are lines in the access log; the first stands there before
+the camera is connected to.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from patrol.app.camera_types import ActionRefused, LiveFrame
+from patrol.domain.account import may_see_case
+from patrol.domain.camera import Camera
+from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.store import UnitOfWork
+from patrol.web.access_logger import PictureAccess
+from patrol.web.auth import CurrentUser, Forbidden
+from patrol.web.context import ContextDep, MayViewLive, WebContext
+from patrol.web.i18n import category_label, plan_label
+from patrol.web.pages.cameras import json_or_reason, refusal_text, registered_camera
+
+BOUNDARY: Final = "patrol-live-look"
+RECENT: Final = timedelta(hours=12)  # a finding or a round of yesterday is no reason to look now
+router = APIRouter()
+
+
+class LiveViewForm(BaseModel):
+    """Why somebody wants to look."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    viewed_for: str = Field(alias="for", max_length=80)
+    reason: str = Field(min_length=2, max_length=200)
+
+
+@router.get("/cameras/{ident}/live")
+def live_view_page(
+    context: ContextDep,
+    user: MayViewLive,
+    ident: str,
+    viewed_for: Annotated[str, Query(alias="for")] = "",
+) -> Response:
+    """Where the reason is given; nothing is connected to yet."""
+    camera = registered_camera(context, ident)
+    purpose, back = _purpose_and_page(context, user, camera, viewed_for)
+    limits = context.deps.cameras.live_limits
+    return context.renderer.render_page(
+        "live.html", user, camera=camera, context=viewed_for, purpose=purpose, back=back,
+        lasts_s=round(limits.duration_s),
+    )  # fmt: skip
+
+
+@router.post("/api/cameras/{ident}/live")
+async def live_view(
+    context: ContextDep, user: MayViewLive, ident: str, form: LiveViewForm
+) -> Response:
+    """The pictures."""
+    camera = await run_in_threadpool(registered_camera, context, ident)
+    await run_in_threadpool(_purpose_and_page, context, user, camera, form.viewed_for)
+    session = _LiveViewSession(context, user, camera, form)
+    await session.log_start()
+    frames = context.deps.cameras.live_frames(camera.id)
+    try:
+        first = await anext(frames, None)
+    except ActionRefused as exc:
+        session.log_end(str(exc))
+        refused = exc
+        return json_or_reason(lambda: _raise(refused), user.t)
+    except Exception:
+        session.log_end("failed")
+        raise
+    return StreamingResponse(
+        session.multipart_body(first, frames),
+        media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
+        # Told as it is: what is zipped is held back until there is enough of it.
+        headers={"Cache-Control": "no-store", "Content-Encoding": "identity"},
+    )
+
+
+@dataclass
+class _LiveViewSession:
+    """One look under way."""
+
+    context: WebContext
+    user: CurrentUser
+    camera: Camera
+    form: LiveViewForm
+    pictures: int = 0
+    begun_at: datetime | None = None
+
+    async def log_start(self) -> None:
+        """Written down before the camera is connected to."""
+        self.begun_at = self.context.deps.clock.now()
+        await asyncio.wrap_future(self._log_access("live_look", self.form.reason))
+
+    async def multipart_body(
+        self, first: LiveFrame | None, frames: AsyncIterator[LiveFrame]
+    ) -> AsyncIterator[bytes]:
+        """The multipart body; its end is written down however it comes."""
+        ended = "stopped"  # the window was closed
+        try:
+            if first is not None:
+                yield self._frame_part(first)
+            async for frame in frames:
+                yield self._frame_part(frame)
+            ended = "time_up"
+        except ActionRefused as exc:
+            ended = str(exc)
+        finally:
+            self.log_end(ended)
+        ending = {"ended": ended, "words": refusal_text(ended, self.user.t)}
+        body = json.dumps(ending, ensure_ascii=False).encode()
+        yield _head("application/json", len(body)) + body + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+    def _frame_part(self, frame: LiveFrame) -> bytes:
+        self.pictures += 1
+        at = frame.taken_at.isoformat().replace("+00:00", "Z")
+        head = _head("image/jpeg", len(frame.jpeg), f"X-Taken-At: {at}\r\n")
+        return head + frame.jpeg + b"\r\n"
+
+    def log_end(self, how: str) -> None:
+        """Written down; nobody waits for it."""
+        lasted = self.context.deps.clock.now() - (self.begun_at or self.user.now)
+        self._log_access(
+            "live_look_end", f"{lasted.total_seconds():.0f} s, {self.pictures} pictures, {how}"
+        )
+
+    def _log_access(self, what: str, why: str) -> Future[CameraId | None]:
+        reason = f"{self.form.viewed_for} {why}"
+        who, camera = self.user.account.name, self.camera.id
+        return self.context.access_logger.log_access(
+            PictureAccess(who=who, what=what, camera=camera, why=reason, picture=None)
+        )
+
+
+def _head(kind: str, length: int, more: str = "") -> bytes:
+    return (
+        f"--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n".encode()
+    )
+
+
+def _raise(exc: ActionRefused) -> None:
+    raise exc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LiveViewRequest:
+    """Who wants to look through which camera, and the number of what it is for."""
+
+    context: WebContext
+    user: CurrentUser
+    camera: Camera
+    ident: str
+
+    def no_reason(self, kind: str) -> Forbidden:
+        """It exists, and is no reason to look here and now."""
+        return Forbidden(f"{kind} {self.ident}: no reason to look through {self.camera.id} now")
+
+
+def _purpose_and_page(
+    context: WebContext, user: CurrentUser, camera: Camera, viewed_for: str
+) -> tuple[str, str]:
+    """What it is for, in words, and where that page is. Raises Forbidden."""
+    kind, _, ident = viewed_for.partition(":")
+    if kind not in _REASONS:
+        raise Forbidden("a live look is for a finding, a case or a round")
+    request = _LiveViewRequest(context=context, user=user, camera=camera, ident=ident)
+    try:
+        with context.deps.store.begin_read() as uow:
+            return _REASONS[kind](uow, request)
+    except KeyError as exc:
+        raise Forbidden(f"no {viewed_for}") from exc
+
+
+def _finding_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str]:
+    finding, t = uow.findings.get(FindingId(request.ident)), request.user.t
+    decided = finding.decided_at
+    over = decided is not None and request.user.now - decided > RECENT
+    if finding.camera != request.camera.id or over:
+        raise request.no_reason("finding")
+    what = category_label(finding.category, t)
+    purpose = t(f"线索 {finding.id} {what}", f"finding {finding.id}, {what}")
+    return purpose, f"/review?finding={finding.id}"
+
+
+def _case_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str]:
+    case, t = uow.cases.get(CaseId(request.ident)), request.user.t
+    visible = may_see_case(request.user.account, case, request.context.deps.registry.tree)
+    if case.camera != request.camera.id or not visible or not case.is_open:
+        raise request.no_reason("case")
+    what = category_label(case.category, t)
+    return t(f"案件 {case.id} {what}", f"case {case.id}, {what}"), f"/cases/{case.id}"
+
+
+def _round_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str]:
+    a_round, t = uow.rounds.get(RoundId(request.ident)), request.user.t
+    over = not a_round.is_open and request.user.now - a_round.planned_at > RECENT
+    visited = any(visit.camera == request.camera.id for visit in uow.rounds.visits(a_round.id))
+    if over or not visited:
+        raise request.no_reason("round")
+    label = f"{a_round.day} {plan_label(a_round.plan, t)}"
+    where = f"/rounds/{a_round.id}/camera/{request.camera.id}"
+    return t(f"巡查 {label}", f"round {label}"), where
+
+
+_REASONS: Final = {"finding": _finding_purpose, "case": _case_purpose, "round": _round_purpose}

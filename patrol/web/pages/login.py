@@ -1,0 +1,195 @@
+"""Coming in and going out: login, logout, language, the live line."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+
+from patrol.domain.account import LoginSession
+from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn, TooManyAttempts
+from patrol.web.change_feed import TooManySubscribers
+from patrol.web.context import AnyUser, ContextDep, WebContext
+from patrol.web.i18n import LANGUAGES, InvalidForm, translate_errors
+from patrol.web.rendering import home_url
+from patrol.web.signed_links import InvitationInvalid
+
+YEAR_S: Final = 365 * 86400
+_LOCAL_PATH: Final = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*|/", re.ASCII)  # never //elsewhere
+
+
+router = APIRouter()
+
+
+@router.get("/login")
+def login_page(context: ContextDep, request: Request, next: str = "/") -> Response:  # noqa: A002  the query's name
+    """The form; whoever is logged in goes home."""
+    try:
+        return RedirectResponse(home_url(context.auth.current_user(request)), 303)
+    except NotLoggedIn:
+        return _login_form(context, request, next)
+
+
+@router.post("/login")
+def log_in(
+    context: ContextDep,
+    request: Request,
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",  # noqa: A002  the form's name
+) -> Response:
+    """Check, begin a session, set its cookie."""
+    _refuse_cross_site(request)
+    origin = request.client.host if request.client else "?"
+    device = request.headers.get("user-agent", "")
+    try:
+        secret, session = context.auth.log_in(name.strip(), password, device=device, origin=origin)
+    except BadLogin:
+        return _login_form(context, request, next, wrong="password", status=401)
+    except TooManyAttempts as exc:
+        left = context.auth.translator(None).duration(exc.until - context.deps.clock.now())
+        return _login_form(context, request, next, wrong="resting", left=left, status=429)
+    target = next if _LOCAL_PATH.fullmatch(next) and next != "/" else "/home"
+    return _with_session_cookie(context, RedirectResponse(target, 303), secret, session)
+
+
+class AcceptInvitationForm(BaseModel):
+    """An invitation, and the password that its owner chose."""
+
+    ticket: str = Field(max_length=200)
+    password: str = Field(max_length=256)
+
+
+@router.get("/welcome")
+def invitation_page(context: ContextDep, request: Request) -> Response:
+    """Where a QR code leads; whose it is stands behind the #, which only the page reads."""
+    t = context.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
+    return context.renderer.render("welcome.html", t)
+
+
+@router.post("/api/welcome")
+def accept_invitation(
+    context: ContextDep, request: Request, form: AcceptInvitationForm
+) -> Response:
+    """One's own password takes the place of the one that signed the invitation."""
+    _refuse_cross_site(request)
+    origin = request.client.host if request.client else "?"
+    device = request.headers.get("user-agent", "")
+    t = context.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
+    try:
+        with translate_errors():
+            secret, session = context.auth.accept_invitation(
+                form.ticket, form.password, device=device, origin=origin
+            )
+    except InvitationInvalid as exc:
+        message = ("二维码已用过或已过期,请联系管理员", "used or too old: ask for a new one")
+        raise InvalidForm(t.pair(message)) from exc
+    except TooManyAttempts as exc:
+        raise HTTPException(429) from exc
+    return _with_session_cookie(context, JSONResponse({"home": "/home"}), secret, session)
+
+
+def _with_session_cookie(
+    context: WebContext, answer: Response, secret: str, session: LoginSession
+) -> Response:
+    answer.set_cookie(
+        context.auth.cookie_name,
+        secret,
+        max_age=int((session.ends_at - session.begun_at).total_seconds()),
+        path="/",
+        secure=context.options.secure,
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+@router.get("/home")
+def home(user: AnyUser) -> Response:
+    """Where this account begins."""
+    return RedirectResponse(home_url(user), 303)
+
+
+@router.post("/api/logout")
+def log_out(context: ContextDep, user: AnyUser) -> Response:
+    """End the session; the browser forgets what it kept."""
+    context.auth.log_out(user)
+    answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
+    answer.delete_cookie(context.auth.cookie_name, path="/", secure=context.options.secure)
+    return answer
+
+
+@router.get("/language/{language}")
+def choose_language(context: ContextDep, request: Request, language: str) -> Response:
+    """Remember the language, back to where the link was."""
+    back = request.headers.get("referer", "/")
+    path = "/" + back.split("/", 3)[-1] if back.count("/") > 2 else "/"  # noqa: PLR2004  scheme://host/
+    inside = path.partition("?")[0]
+    answer = RedirectResponse(path if _LOCAL_PATH.fullmatch(inside) else "/", 303)
+    if language in LANGUAGES:
+        answer.set_cookie(
+            LANGUAGE_COOKIE, language, max_age=YEAR_S, path="/", samesite="lax",
+            secure=context.options.secure,
+        )  # fmt: skip
+    return answer
+
+
+@router.get("/api/live")
+async def change_events(context: ContextDep, _user: AnyUser) -> Response:
+    """The live line: which topics moved, never what about them."""
+    return StreamingResponse(
+        _event_stream(context),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.get("/robots.txt")
+def robots() -> Response:
+    """Nobody indexes this."""
+    return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+
+async def _event_stream(context: WebContext) -> AsyncIterator[str]:
+    yield "retry: 1500\nevent: hello\ndata: \n\n"
+    try:
+        async for moved in context.change_feed.subscribe():
+            yield f"event: moved\ndata: {moved}\n\n" if moved else ": still here\n\n"
+    except TooManySubscribers:
+        yield "retry: 30000\n\n"
+
+
+def _login_form(
+    context: WebContext,
+    request: Request,
+    target: str,
+    *,
+    wrong: str = "",
+    left: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    t = context.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
+    return context.renderer.render(
+        "login.html", t, status=status, target=target, wrong=wrong, left=left
+    )
+
+
+def _refuse_cross_site(request: Request) -> None:
+    """Nobody else's page may log a browser in here (browsers say where a form came from)."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin", "")
+    host = request.headers.get("host", "")
+    ours = not origin or origin == "null" or origin.partition("://")[2] == host
+    if site not in ("same-origin", "none") or not ours:
+        raise Forbidden(f"a login from {origin or site}")

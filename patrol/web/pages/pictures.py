@@ -1,0 +1,244 @@
+"""Pictures: served to the login that was given the address, while it holds, and written down."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from patrol.domain.account import Right, may_see_case
+from patrol.domain.camera import Camera, ConsentState, Polygon
+from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
+from patrol.domain.observation import Light
+from patrol.domain.round import FIELD_PHOTO_PURPOSE
+from patrol.vision.camera_memory import CameraMemory
+from patrol.vision.redaction import Watermark
+from patrol.web.access_logger import PictureAccess, PictureDeleted
+from patrol.web.auth import CurrentUser, Forbidden
+from patrol.web.context import AnyUser, ContextDep, WebContext
+from patrol.web.signed_links import WINDOW_S, SignedPictureUrl, verify_signature
+from patrol.web.thumbnails import SheetThumb, masked_jpeg, sheet_layout
+
+REFERENCE_PREFIX: Final = "reference."
+_ACCESS_KINDS: Final = {"thumb": "view_thumbnail", "full": "view_picture", "ground": "send_picture"}
+_RIGHTS_TO_VIEW: Final = {
+    "round": (Right.ROUND,),
+    "finding": (Right.REVIEW,),
+    "case": (Right.CASES, Right.GROUND),
+    "camera": (Right.AREAS,),
+}
+
+
+router = APIRouter()
+
+
+def _signed_url(
+    picture: str, size: str, until: int, sign: str, viewed_for: Annotated[str, Query(alias="for")]
+) -> tuple[SignedPictureUrl, str]:
+    return SignedPictureUrl(picture=picture, size=size, viewed_for=viewed_for, until=until), sign
+
+
+@router.get("/picture/{picture}/{size}")
+async def serve_picture(
+    context: ContextDep,
+    user: AnyUser,
+    signed: Annotated[tuple[SignedPictureUrl, str], Depends(_signed_url)],
+) -> Response:
+    """One picture, after its line stands in the access log."""
+    signed_url, sign = signed
+    viewed_for = signed_url.viewed_for
+    if not verify_signature(user.secret, signed_url, sign, user.now) or (
+        user.is_outside_centre and signed_url.size != "ground"
+    ):
+        raise Forbidden(f"no such ticket for {viewed_for}")
+    await run_in_threadpool(_check_still_allowed, context, user, viewed_for)
+    show = _contact_sheet if signed_url.size == "sheet" else _logged_picture
+    jpeg = await show(context, user, signed_url)
+    headers = {"Cache-Control": f"private, max-age={WINDOW_S}", "Content-Disposition": "inline"}
+    return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+async def _contact_sheet(
+    context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl
+) -> bytes:
+    """Two dozen thumbnails, each with its own line; those that are gone stay dark."""
+    group = await run_in_threadpool(_pictures_on_sheet, context, signed_url)
+    lines = [
+        context.access_logger.log_access(_thumbnail_access(user, one, signed_url.viewed_for))
+        for one in group
+    ]
+    results = await asyncio.gather(*map(asyncio.wrap_future, lines), return_exceptions=True)
+    for failure in results:
+        if isinstance(failure, BaseException) and not isinstance(failure, PictureDeleted):
+            raise failure
+    hidden = await run_in_threadpool(_withdrawn_cameras, context)
+    cameras = context.deps.registry.cameras
+    shown = tuple(
+        None
+        if camera is None or isinstance(camera, BaseException) or camera in hidden
+        else SheetThumb(one, _visible_area(cameras.get(camera)))
+        for one, camera in zip(group, results, strict=True)
+    )
+    if not any(shown):
+        raise HTTPException(410, "deleted on schedule")
+    return await run_in_threadpool(context.contact_sheets.jpeg, shown)
+
+
+def _pictures_on_sheet(context: WebContext, signed_url: SignedPictureUrl) -> Sequence[Sha256]:
+    known = context.contact_sheets.pictures(signed_url.picture)
+    if known is not None:
+        return known
+    with context.deps.store.begin_read() as uow:  # we were started anew since the page was made
+        a_round = uow.rounds.get(RoundId(signed_url.viewed_for.partition(":")[2]))
+        names = sheet_layout(uow.rounds.visits(a_round.id), running=a_round.is_open)
+    context.contact_sheets.remember_names(names)
+    if signed_url.picture not in names:
+        raise HTTPException(410, "the round went on")
+    return names[signed_url.picture]
+
+
+def _thumbnail_access(user: CurrentUser, picture: Sha256, why: str) -> PictureAccess:
+    return PictureAccess(
+        who=user.account.name, what="view_thumbnail", camera=None, why=why, picture=picture
+    )
+
+
+async def _logged_picture(
+    context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl
+) -> bytes:
+    access = _picture_access(user, signed_url)
+    try:
+        camera = await asyncio.wrap_future(context.access_logger.log_access(access))
+        if camera is not None and not signed_url.viewed_for.startswith("case:"):
+            await run_in_threadpool(refuse_withdrawn, context, camera)
+        return await run_in_threadpool(_picture_bytes, context, user, signed_url)
+    except (PictureDeleted, KeyError) as exc:
+        raise HTTPException(410, "deleted on schedule") from exc
+
+
+def _picture_access(user: CurrentUser, signed_url: SignedPictureUrl) -> PictureAccess:
+    if signed_url.picture.startswith(REFERENCE_PREFIX):
+        _, _, camera = signed_url.picture.split(".", 2)
+        return PictureAccess(
+            who=user.account.name, what="view_reference", camera=CameraId(camera),
+            why=signed_url.viewed_for, picture=None,
+        )  # fmt: skip
+    return PictureAccess(
+        who=user.account.name,
+        what=_ACCESS_KINDS[signed_url.size],
+        camera=None,
+        why=signed_url.viewed_for,
+        picture=Sha256(signed_url.picture),
+    )
+
+
+def _check_still_allowed(context: WebContext, user: CurrentUser, viewed_for: str) -> None:
+    """The right may have gone since the address was given; so may the case's grid."""
+    kind, _, ident = viewed_for.partition(":")
+    if not any(user.has_right(right) for right in _RIGHTS_TO_VIEW.get(kind, ())):
+        raise Forbidden(f"no right to look for {viewed_for}")
+    if kind != "case":
+        return
+    with context.deps.store.begin_read() as uow:
+        try:
+            case = uow.cases.get(CaseId(ident))
+        except KeyError:
+            raise Forbidden(f"no {viewed_for}") from None
+    if not may_see_case(user.account, case, context.deps.registry.tree):
+        raise Forbidden(f"{viewed_for} lies outside the grid of {user.account.name}")
+
+
+def refuse_withdrawn(context: WebContext, camera: CameraId) -> None:
+    """Withdrawn consent closes a household's samples; to the desk a running case keeps its own.
+
+    Raises Gone.
+    """
+    if camera in _withdrawn_cameras(context):
+        raise PictureDeleted(camera)
+
+
+def _withdrawn_cameras(context: WebContext) -> frozenset[CameraId]:
+    """By the registry, or said since."""
+    with context.deps.store.begin_read() as uow:
+        withdrawn = uow.consents.withdrawn()
+    return withdrawn | {
+        camera.id
+        for camera in context.deps.registry.cameras.values()
+        if camera.consent.state is ConsentState.WITHDRAWN
+    }
+
+
+def _picture_bytes(context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl) -> bytes:
+    if signed_url.size == "ground":
+        return _redacted_bytes(context, user, signed_url)
+    if signed_url.picture.startswith(REFERENCE_PREFIX):
+        _, light, camera = signed_url.picture.split(".", 2)
+        return _reference_bytes(context, CameraId(camera), Light(light))
+    if signed_url.size == "thumb":
+        return _thumbnail_bytes(context, Sha256(signed_url.picture))
+    return masked_to_consent(context, Sha256(signed_url.picture))
+
+
+def _thumbnail_bytes(context: WebContext, sha256: Sha256) -> bytes:
+    small, visible = context.thumbnails.get(sha256), _visible_area_of_picture(context, sha256)
+    return masked_jpeg(small, visible) if visible is not None else small
+
+
+def masked_to_consent(context: WebContext, sha256: Sha256) -> bytes:
+    """The stored picture; black outside what may be seen of its camera now. Raises KeyError.
+
+    At every look, whenever it was taken: an area is drawn smaller in the editor, by hand in
+    zones.yaml or with a backup that came back, and not all of these leave a line that says when.
+    """
+    jpeg, visible = context.deps.evidence.get(sha256), _visible_area_of_picture(context, sha256)
+    return masked_jpeg(jpeg, visible) if visible is not None else jpeg
+
+
+def _visible_area_of_picture(context: WebContext, sha256: Sha256) -> Polygon | None:
+    """None: all of it. A photo from the ground is no camera's, whichever camera its case is of."""
+    with context.deps.store.begin_read() as uow:
+        stored = uow.pictures.get(sha256)
+    if stored is None or stored.purpose == FIELD_PHOTO_PURPOSE:
+        return None
+    return _visible_area(context.deps.registry.cameras.get(stored.camera))
+
+
+def _visible_area(camera: Camera | None) -> Polygon | None:
+    return camera.areas.visible if camera is not None else None
+
+
+def _redacted_bytes(context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl) -> bytes:
+    """Redacted: a camera's picture cut around the finding, a photo from the ground whole.
+
+    Withdrawn consent closes the camera's pictures to everybody outside, also in a running case.
+    """
+    sha256, case_id = Sha256(signed_url.picture), CaseId(signed_url.viewed_for.partition(":")[2])
+    with context.deps.store.begin_read() as uow:
+        case = uow.cases.get(case_id)
+        sent = any(photo.sha256 == sha256 for photo in uow.case_photos.of_case(case_id))
+    if not sent and case.camera is not None:
+        refuse_withdrawn(context, case.camera)
+    jpeg = masked_to_consent(context, sha256)
+    watermark = watermark_for(context, case_id, user.account.name, user.now)
+    return context.deps.redact(jpeg, None if sent else case.box, watermark).jpeg
+
+
+def watermark_for(context: WebContext, case: CaseId, recipient: str, now: datetime) -> Watermark:
+    """What is written on a picture that leaves now."""
+    site = context.deps.site_profile
+    at = f"{now.astimezone(site.zone):%Y-%m-%d %H:%M}"
+    return Watermark(site=site.name, case=case, at=at, recipient=recipient)
+
+
+def _reference_bytes(context: WebContext, camera: CameraId, light: Light) -> bytes:
+    with context.deps.store.begin_read() as uow:
+        blob = uow.memories.get(camera, light)
+    scene = CameraMemory.from_bytes(blob, light).scene
+    if scene is None or not scene.samples:
+        raise KeyError(camera)
+    visible = _visible_area(context.deps.registry.cameras.get(camera))
+    return masked_jpeg(scene.samples[-1], visible) if visible is not None else scene.samples[-1]

@@ -1,0 +1,192 @@
+"""Reports (报表): a day's, a month's or a round's figures on the page, and as files to keep."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from patrol.reports.figures import Figure
+from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
+from patrol.reports.report import ComparedFigure, Report, compose_report
+from patrol.reports.writers import FORMATS
+from patrol.web.auth import CurrentUser
+from patrol.web.context import ContextDep, MayViewReports, WebContext
+from patrol.web.i18n import InvalidForm, Translator, paginate, plan_label, translate_errors
+
+MEDIA_TYPES: Final = {
+    "html": "text/html; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+}
+ROUNDS_CHARTED: Final = 62  # a month of two rounds a day
+CAMERAS_CHARTED: Final = 20
+CAMERAS_PER_PAGE: Final = 50
+MAIN_FIGURES: Final = (
+    "coverage",
+    "online",
+    "intact",
+    "human_review",
+    "precision",
+    "miss_rate",
+    "ack_in_time",
+    "closure_on_time",
+)
+SUBJECT_LABELS: Final = {"scene": ("场景", "scene"), "equipment": ("设备", "equipment")}
+router = APIRouter()
+Format = Literal["html", "xlsx", "csv", "json"]
+
+
+@router.get("/reports")
+def reports_page(  # noqa: PLR0917  the three ways to name a period
+    context: ContextDep, user: MayViewReports, a_round: str = "", day: str = "", month: str = "",
+    page: int = 1,
+) -> Response:  # fmt: skip
+    """The figures of a round, a day or a month; today's when nothing is said."""
+    today = user.now.astimezone(context.deps.site_profile.zone).date()
+    no_period = not (a_round or day or month)
+    period = _period(user, a_round, f"{today}" if no_period else day, month)
+    report = _report_of(context, user, period)
+    cameras, pager = paginate(report.cameras.documents, page, CAMERAS_PER_PAGE)
+    lines = [_figure_row(one, user.t) for one in report.figures]
+    return context.renderer.render_page(
+        "reports.html",
+        user,
+        report=report,
+        period=period,
+        day=day or f"{today}",
+        month=month or f"{today:%Y-%m}",
+        link=_period_query(period),
+        lines=lines,
+        main=[line for line in lines if line["id"] in MAIN_FIGURES],
+        bars=_round_bars(context, user.t),
+        cameras=[_camera_row(one, user.t) for one in cameras],
+        worth=[_camera_row(one, user.t) for one in _most_decided(report.cameras.documents)],
+        rounds=[(one["round"], plan_label(one["plan"], user.t)) for one in report.rounds],
+        **pager,
+    )
+
+
+@router.get("/reports/file.{kind}")
+def download_report(  # noqa: PLR0917  the three ways to name a period
+    context: ContextDep, user: MayViewReports, kind: Format, a_round: str = "", day: str = "",
+    month: str = "",
+) -> Response:  # fmt: skip
+    """The same as a file; taking it away is written down."""
+    period = _period(user, a_round, day, month)
+    data = FORMATS[kind](_report_of(context, user, period))
+    with context.deps.store.begin() as uow:
+        uow.access.append(
+            at=user.now, who=user.account.name, what="export_report", camera=None,
+            why=f"{period.kind} {period.name} {kind}",
+        )  # fmt: skip
+        uow.commit()
+    name = f"patrol-{context.deps.site_profile.id}-{period.name}.{kind}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(data, media_type=MEDIA_TYPES[kind], headers=headers)
+
+
+def _period(user: CurrentUser, a_round: str, day: str, month: str) -> ReportPeriod:
+    try:
+        return period_of(
+            a_round=a_round,
+            day=date.fromisoformat(day) if day else None,
+            month=datetime.strptime(month, "%Y-%m").date() if month else None,  # noqa: DTZ007  a month
+        )
+    except ValueError as exc:
+        raise InvalidForm(user.t("日期写作 2026-11-22 或 2026-11", "write 2026-11-22")) from exc
+
+
+def _report_of(context: WebContext, user: CurrentUser, period: ReportPeriod) -> Report:
+    site = context.deps.site_profile
+    heading = ReportHeading(
+        kind=period.kind, period=period.name, site=site.name, zone=site.zone,
+        made_at=user.now, registry=context.deps.registry,
+    )  # fmt: skip
+    with context.deps.store.begin_read() as uow, translate_errors():
+        material = load_material(uow, site.plans, site.zone, period)
+        last, year_ago = (
+            load_material(uow, site.plans, site.zone, one) if one else None
+            for one in period.earlier()
+        )
+    return compose_report(heading, material, last=last, year_ago=year_ago)
+
+
+def _round_bars(context: WebContext, t: Translator) -> list[dict[str, Any]]:
+    """What became of the cameras of the last rounds, oldest first."""
+    with context.deps.store.begin_read() as uow:
+        rounds = [
+            one
+            for plan in context.deps.site_profile.plans
+            for one in uow.rounds.of_plan(plan, limit=ROUNDS_CHARTED)
+        ]
+        rounds.sort(key=lambda one: (one.planned_at, one.id))
+        shown = rounds[-ROUNDS_CHARTED:]
+        totals_by_round = [uow.rounds.totals(one.id) for one in shown]
+    return [
+        {
+            "id": one.id,
+            "name": f"{one.day:%m-%d} {plan_label(one.plan, t)}",
+            "coverage": round(100 * kept.seen / kept.planned, 1) if kept.planned else 0.0,
+            "normal": kept.normal,
+            "problem": kept.problem,
+            "not_viewable": kept.not_viewable,
+            "missed": kept.missed,
+            "findings": kept.findings,
+        }
+        for one, kept in zip(shown, totals_by_round, strict=True)
+    ]
+
+
+def _figure_row(one: ComparedFigure, t: Translator) -> dict[str, Any]:
+    figure = one.figure
+    low, high = figure.interval or (0.0, 0.0)
+    return {
+        "id": figure.id,
+        "name": t(figure.zh, figure.en),
+        "value": _value_text(figure, t),
+        "interval": f"{100 * low:.1f}–{100 * high:.1f} %" if figure.interval else "",
+        "n": figure.whole,
+        "mom": _change_text(one.mom, t),
+        "yoy": _change_text(one.yoy, t),
+        "note": figure.note,
+    }
+
+
+def _change_text(text: str, t: Translator) -> str:
+    return text if t.language == "zh" else text.replace("个百分点", "pp")
+
+
+def _value_text(figure: Figure, t: Translator) -> str:
+    if figure.value is None:
+        return "—"
+    if figure.minutes:
+        return t.duration(timedelta(minutes=figure.value))
+    if figure.whole is None:
+        return f"{figure.value:g} {figure.unit}".rstrip()
+    return f"{100 * figure.value:.1f} %"
+
+
+def _most_decided(documents: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """For the chart: those whose share says the most."""
+    return sorted(documents, key=lambda one: (-one["decided"], one["camera"]))[:CAMERAS_CHARTED]
+
+
+def _camera_row(one: Mapping[str, Any], t: Translator) -> dict[str, Any]:
+    low, high = one["interval"]
+    return {
+        "camera": one["camera"],
+        "name": one["name"],
+        "subject": t.pair(SUBJECT_LABELS[one["subject"]]),
+        "confirmed": one["confirmed"],
+        "decided": one["decided"],
+        "share": round(100 * one["precision"], 1),
+        "low": round(100 * low, 1),
+        "high": round(100 * high, 1),
+    }
+
+
+def _period_query(period: ReportPeriod) -> str:
+    return f"{period.kind}={period.name}" if period.kind != "round" else f"a_round={period.name}"

@@ -1,0 +1,268 @@
+"""Review (研判): one finding at a time, large; the next ones already in hand.
+
+A hand is a few findings claimed for one login: what is on the screen and what is loaded behind it.
+Nobody else gets them until they are decided, passed, or the claims run out. Whoever was unsure of
+a finding does not get it again: another pair of eyes must look.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from patrol.domain import labels as categories
+from patrol.domain.account import Duty, FindingClaim
+from patrol.domain.case import Case
+from patrol.domain.finding import DismissReason, Finding, FindingState, KnownPositive
+from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.observation import Subject
+from patrol.domain.priority import Level
+from patrol.domain.registry import Registry
+from patrol.domain.round import StoredPicture
+from patrol.domain.routing import route
+from patrol.review.queue import ranked_findings
+from patrol.store import UnitOfWork
+from patrol.web.auth import CurrentUser
+from patrol.web.context import ContextDep, MayReview, WebContext
+from patrol.web.i18n import (
+    Translator,
+    camera_name,
+    case_state_label,
+    category_label,
+    grid_name,
+    level_label,
+    translate_errors,
+)
+
+CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s by a page that somebody can see
+BATCH_SIZE: Final = 3  # one on the screen, two behind it
+MAX_BATCH: Final = 10
+DISMISS_REASON_LABELS: Final = {
+    DismissReason.SHADOW: ("光影变化", "shadow or light"),
+    DismissReason.ANIMAL: ("动物", "an animal"),
+    DismissReason.KNOWN_OBJECT: ("常停物品", "a known object"),
+    DismissReason.WEATHER: ("天气", "weather"),
+    DismissReason.CAMERA_FAULT: ("摄像头问题", "a camera fault"),
+    DismissReason.DUPLICATE: ("重复", "a duplicate"),
+    DismissReason.NOT_A_PROBLEM: ("不算问题", "not a problem"),
+    DismissReason.OTHER: ("其他", "other"),
+}
+router = APIRouter()
+
+
+class BatchForm(BaseModel):
+    """What the page has, what it passed, and what it wants first."""
+
+    keep: list[str] = Field(default_factory=list, max_length=MAX_BATCH)
+    passed: list[str] = Field(default_factory=list, max_length=500)
+    first: str = ""
+    subject: Literal["", "scene", "equipment"] = ""
+
+
+class DecisionForm(BaseModel):
+    """One decision."""
+
+    id: str
+    decision: Literal["confirm", "dismiss", "unsure"]
+    category: str | None = None
+    level: Level | None = None
+    reason: str = Field(default="", max_length=500)
+    note: str = Field(default="", max_length=500)
+    phoned: str = Field(default="", max_length=200)
+
+
+class ReleaseForm(BaseModel):
+    """What the page gives back."""
+
+    ids: list[str] = Field(max_length=MAX_BATCH)
+
+
+@router.get("/review")
+def review_page(
+    context: ContextDep, user: MayReview, finding: str = "", subject: str = ""
+) -> Response:
+    """The page; it asks for its hand itself."""
+    return context.renderer.render_page(
+        "review.html", user, first=finding, subject=subject,
+        reasons=[(str(key), user.t.pair(pair)) for key, pair in DISMISS_REASON_LABELS.items()],
+    )  # fmt: skip
+
+
+@router.post("/api/review/hand")
+def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Response:
+    """Renew what the page keeps, claim what it lacks."""
+    cameras = context.deps.registry.cameras
+    with context.deps.store.begin_read() as uow:  # weighing takes a while: in nobody's way
+        ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=cameras)
+    positions = {one.finding.id: one.position for one in ranking}
+    with context.deps.store.begin() as uow:
+        found = uow.findings.queue()
+        waiting = sorted(found, key=lambda one: positions.get(one.id, len(found)))
+        chosen = _claim_findings(uow, _in_wanted_order(waiting, form, user), user, len(form.keep))
+        new = [finding for finding in chosen if finding.id not in form.keep]
+        details = [_finding_details(uow, finding) for finding in new]
+        uow.commit()
+    return JSONResponse(
+        {
+            "waiting": len(waiting),
+            "mine": [finding.id for finding in chosen],
+            "new": [_review_item(context, user, *one) for one in zip(new, details, strict=True)],
+        }
+    )
+
+
+@router.post("/api/review/decide")
+def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response:
+    """Confirm, dismiss, unsure; whoever was first wins, and the second is told who and when."""
+    ident, by = FindingId(form.id), user.account.name
+    with context.deps.store.begin_read() as uow:
+        claim = uow.claims.active(user.now).get(ident)
+    if claim is not None and claim.holder != user.holder:
+        message = user.t(f"正由 {_holder_name(claim)} 研判", f"{_holder_name(claim)} is judging it")
+        return JSONResponse({"error": 409, "words": message, "detail": ""}, 409)
+    case: Case | None = None
+    message = ""
+    try:
+        with translate_errors():
+            case = _apply_decision(context, form, by)
+    except KnownPositive as exc:
+        message = str(exc).partition(" / ")[0 if user.t.language == "zh" else 2]
+    with context.deps.store.begin() as uow:
+        uow.claims.drop(ident)
+        uow.commit()
+    outcome = {"case": case.id if case else None, "count": case.count if case else 0}
+    return JSONResponse({**outcome, "words": message})
+
+
+def _apply_decision(context: WebContext, form: DecisionForm, by: str) -> Case | None:
+    """Raises KeyError, ValueError, AlreadyDecided, KnownPositive."""
+    if form.decision == "confirm":
+        return context.deps.confirm(
+            form.id, by=by, category=form.category, level=form.level, note=form.note,
+            phoned=form.phoned,
+        )  # fmt: skip
+    if form.decision == "dismiss":
+        context.deps.dismiss(form.id, by=by, reason=form.reason)
+    else:
+        context.deps.unsure(form.id, by=by, reason=form.note)
+    return None
+
+
+@router.post("/api/review/release")
+def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> Response:
+    """The page was closed, or passed on: others may have them."""
+    with context.deps.store.begin() as uow:
+        mine = uow.claims.active(user.now)
+        for ident in map(FindingId, form.ids):
+            if ident in mine and mine[ident].holder == user.holder:
+                uow.claims.drop(ident)
+        uow.commit()
+    return Response(status_code=204)
+
+
+def _holder_name(claim: FindingClaim) -> str:
+    return claim.holder.partition("/")[0]
+
+
+def _in_wanted_order(
+    waiting: Sequence[Finding], form: BatchForm, user: CurrentUser
+) -> list[Finding]:
+    """In the order of the queue: kept ones first, passed ones last; own doubts not at all."""
+    keep, passed = set(form.keep), set(form.passed)
+    is_supervisor = user.account.duty is Duty.SHIFT_SUPERVISOR
+
+    def fits(finding: Finding) -> bool:
+        if form.subject and finding.subject is not Subject(form.subject):
+            return finding.id in keep
+        doubted = finding.state is FindingState.UNSURE
+        return is_supervisor or not doubted or finding.decided_by != user.account.name
+
+    fitting = [finding for finding in waiting if fits(finding)]
+    return sorted(fitting, key=lambda f: (f.id not in keep, f.id != form.first, f.id in passed))
+
+
+def _claim_findings(
+    uow: UnitOfWork, wanted: Sequence[Finding], user: CurrentUser, kept: int
+) -> list[Finding]:
+    standing = uow.claims.active(user.now)
+    chosen: list[Finding] = []
+    for finding in wanted:
+        held = standing.get(finding.id)
+        if held is not None and held.holder != user.holder:
+            continue
+        claim = FindingClaim(finding=finding.id, holder=user.holder, until=user.now + CLAIM_LASTS)
+        if uow.claims.acquire(claim, user.now):
+            chosen.append(finding)
+        if len(chosen) >= max(BATCH_SIZE, min(kept, MAX_BATCH)):
+            break
+    return chosen
+
+
+FindingDetails = tuple[StoredPicture | None, Case | None, str]
+
+
+def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:
+    picture = uow.pictures.get(finding.picture) if finding.picture else None
+    return picture, uow.cases.open_like(finding.camera, finding.category), _light_of(uow, finding)
+
+
+def _light_of(uow: UnitOfWork, finding: Finding) -> str:
+    """What the camera saw by when it was found."""
+    visits = uow.rounds.latest_visits(finding.camera, limit=4)
+    same = (visit.light for visit in visits if visit.round == finding.round and visit.light)
+    return next(same, "day")
+
+
+def _review_item(
+    context: WebContext, user: CurrentUser, finding: Finding, details: FindingDetails
+) -> dict[str, Any]:
+    picture, running, light = details
+    registry, t = context.deps.registry, user.t
+    viewed_for = f"finding:{finding.id}"
+    camera = registry.cameras.get(finding.camera)
+    html = context.renderer.render_fragment(
+        "review_item.html",
+        user,
+        finding=finding,
+        what=category_label(finding.category, t),
+        level=level_label(finding.level, t),
+        levels=[(one.value, level_label(one, t)) for one in Level],
+        categories=_category_choices(finding, t),
+        camera=camera_name(registry, finding.camera),
+        place=camera.place if camera else "",
+        grid=grid_name(registry, finding.grid),
+        found=t.ago(finding.found_at, user.now),
+        exactly=t.full_datetime(finding.found_at),
+        second=finding.state is FindingState.UNSURE,
+        call=_first_to_call(finding, registry),
+        running=(running.id, case_state_label(running.state, t)) if running else None,
+        picture=user.picture_url(picture.sha256, "full", viewed_for) if picture else "",
+        reference=_reference_url(user, finding.camera, light, viewed_for),
+    )
+    return {
+        "id": finding.id,
+        "html": html,
+        "urgent": finding.level in (Level.URGENT, Level.PRESSING),
+        "what": category_label(finding.category, t),
+    }
+
+
+def _first_to_call(finding: Finding, registry: Registry) -> tuple[str, str] | None:
+    """(name, telephone) of whoever hears of it first."""
+    if finding.grid not in registry.tree.grids:
+        return None
+    stops = route(registry, finding.grid, finding.subject).recipients
+    return (stops[0].person.name, stops[0].person.phone) if stops else None
+
+
+def _reference_url(user: CurrentUser, camera: CameraId, light: str, viewed_for: str) -> str:
+    return user.picture_url(f"reference.{light}.{camera}", "full", viewed_for)
+
+
+def _category_choices(finding: Finding, t: Translator) -> list[tuple[str, str]]:
+    known = {one.id: f"{one.code} {t(one.zh, one.en)}" for one in categories.CATEGORIES}
+    known.setdefault(finding.category, category_label(finding.category, t))
+    return list(known.items())

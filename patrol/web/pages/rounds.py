@@ -1,0 +1,303 @@
+"""Rounds (巡查): the list, the wall of one round, one camera of it.
+
+The wall (巡查画面墙): every camera of a round, worst first, one word each.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from patrol.domain import labels
+from patrol.domain.finding import Finding, FindingState
+from patrol.domain.ids import CameraId, GridCode, RoundId, Sha256
+from patrol.domain.registry import Registry
+from patrol.domain.round import ADHOC, Visit, VisitOutcome
+from patrol.web.auth import CurrentUser
+from patrol.web.context import ContextDep, MayStartRounds, MayViewRounds, WebContext
+from patrol.web.i18n import (
+    PageNotFound,
+    Translator,
+    camera_name,
+    category_label,
+    grid_name,
+    kind_label,
+    outcome_label,
+    plan_label,
+    shown_outcome,
+    translate_errors,
+    village_of,
+)
+from patrol.web.pages.today import forecast_of, round_state_label
+from patrol.web.thumbnails import (
+    OUTCOME_RANK,
+    TilePosition,
+    newest_picture,
+    sheet_layout,
+    tile_positions,
+)
+
+ROUNDS_PER_PAGE: Final = 30
+MAX_ROUNDS_LISTED: Final = 400
+
+router = APIRouter()
+
+
+@router.get("/rounds")
+def rounds_page(context: ContextDep, user: MayViewRounds, page: int = 1) -> Response:
+    """All rounds, newest first."""
+    lines, pages = _round_rows(context, user, max(1, page))
+    return context.renderer.render_page(
+        "rounds.html", user, rounds=lines, page=max(1, page), pages=pages,
+        plans=[(name, plan_label(name, user.t)) for name in context.deps.site_profile.plans],
+    )  # fmt: skip
+
+
+@router.get("/rounds/{round_id}/camera/{ident}")
+def round_camera_page(
+    context: ContextDep, user: MayViewRounds, round_id: str, ident: str
+) -> Response:
+    """One camera of a round."""
+    return context.renderer.render_page(
+        "round_camera.html",
+        user,
+        **_round_camera_content(context, user, RoundId(round_id), CameraId(ident)),
+    )
+
+
+@router.post("/api/rounds/{plan}/start")
+def start_round(context: ContextDep, user: MayStartRounds, plan: str) -> Response:
+    """One more round, now."""
+    if plan not in context.deps.site_profile.plans:
+        raise PageNotFound(plan)
+    with translate_errors():
+        context.deps.start_round(plan, by=user.account.name)
+    return JSONResponse({"started": plan}, 202)
+
+
+def _round_rows(
+    context: WebContext, user: CurrentUser, page: int
+) -> tuple[list[dict[str, Any]], int]:
+    with context.deps.store.begin_read() as uow:
+        every = [
+            one
+            for plan in (*context.deps.site_profile.plans, ADHOC)
+            for one in uow.rounds.of_plan(plan, limit=MAX_ROUNDS_LISTED)
+        ]
+        every.sort(key=lambda one: (one.planned_at, one.id), reverse=True)
+        shown = every[(page - 1) * ROUNDS_PER_PAGE : page * ROUNDS_PER_PAGE]
+        totals = {one.id: uow.rounds.totals(one.id) for one in shown}
+    lines: list[dict[str, Any]] = [
+        {
+            "id": one.id,
+            "plan": plan_label(one.plan, user.t),
+            "day": f"{one.day:%Y-%m-%d}",
+            "state": one.state.value,
+            "state_label": round_state_label(one.state, user.t),
+            "totals": totals[one.id],
+            "took": user.t.duration(one.finished_at - one.started_at)
+            if one.finished_at and one.started_at
+            else "—",
+            "reason": one.reason,
+        }
+        for one in shown
+    ]
+    return lines, max(1, -(-len(every) // ROUNDS_PER_PAGE))
+
+
+def _round_camera_content(
+    context: WebContext, user: CurrentUser, round_id: RoundId, camera: CameraId
+) -> dict[str, Any]:
+    registry = context.deps.registry
+    with context.deps.store.begin_read() as uow, translate_errors():
+        a_round = uow.rounds.get(round_id)
+        visit = next((v for v in uow.rounds.visits(round_id) if v.camera == camera), None)
+        findings = [f for f in uow.findings.of_round(round_id) if f.camera == camera]
+        history = uow.rounds.latest_visits(camera, limit=12)
+        health = uow.health.get(camera)
+    if visit is None:
+        raise PageNotFound(f"{camera} in {round_id}")
+    known = registry.cameras.get(camera)
+    viewed_for = f"round:{round_id}"
+    waiting = next((finding for finding in findings if finding.is_open), None)
+    outcome = shown_outcome(visit, waiting)
+    return {
+        "round": a_round,
+        "plan": plan_label(a_round.plan, user.t),
+        "camera": camera,
+        "name": camera_name(registry, camera),
+        "place": known.place if known else "",
+        "grid": grid_name(registry, known.grid) if known else "",
+        "visit": visit,
+        "shown": outcome,
+        "outcome": outcome_label(outcome, user.t),
+        "fault_labels": [kind_label(k, user.t) for k in (*visit.faults, visit.failure) if k],
+        "pictures": [(user.picture_url(p.sha256, "full", viewed_for), p) for p in visit.pictures],
+        "reference": user.picture_url(
+            f"reference.{visit.light or 'day'}.{camera}", "full", viewed_for
+        ),
+        "findings": [(f, category_label(f.category, user.t)) for f in findings],
+        "history": [_past_visit_row(past, user) for past in history if past.round != round_id],
+        "health": health,
+    }
+
+
+def _past_visit_row(visit: Visit, user: CurrentUser) -> tuple[str, str, str, datetime]:
+    fault = visit.failure or next(iter(visit.faults), "")
+    return (
+        visit.outcome.value,
+        outcome_label(visit.outcome, user.t),
+        kind_label(fault, user.t) if fault else "",
+        visit.finished_at,
+    )
+
+
+REFUSAL_LABELS: Final = {str(kind): pair for kind, pair in labels.REFUSALS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallTile:
+    """One camera on the wall."""
+
+    camera: CameraId
+    name: str
+    grid: str
+    village: str  # code
+    outcome: VisitOutcome  # as it is shown
+    label: str  # what is wrong, in one word
+    picture: str  # address of the sheet, else of the thumbnail, or ""
+    position: TilePosition | None  # on the sheet
+    fault: str
+    finding: str  # "", candidate, unsure, confirmed, dismissed, merged
+    rank: tuple[int, str, float, str]
+
+
+@router.get("/rounds/{round_id}")
+def wall_page(context: ContextDep, user: MayViewRounds, round_id: str) -> Response:
+    """Every camera of a round."""
+    return context.renderer.render_page(
+        "wall.html", user, **_wall_content(context, user, RoundId(round_id))
+    )
+
+
+@router.get("/rounds/{round_id}/part")
+def wall_fragment(context: ContextDep, user: MayViewRounds, round_id: str) -> Response:
+    """The wall as it moves."""
+    html = context.renderer.render_fragment(
+        "wall_part.html", user, **_wall_content(context, user, RoundId(round_id))
+    )
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+
+
+def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> dict[str, Any]:
+    registry = context.deps.registry
+    with context.deps.store.begin_read() as uow, translate_errors():
+        a_round = uow.rounds.get(round_id)
+        visits = uow.rounds.visits(round_id)
+        findings = uow.findings.of_round(round_id)
+        totals = uow.rounds.totals(round_id)
+    by_camera = _worst_findings(findings)
+    sheets = sheet_layout(visits, running=a_round.is_open)
+    context.contact_sheets.remember_names(sheets)
+    thumb_urls = _ThumbUrls.sign(user, round_id, tile_positions(sheets))
+    tiles = [
+        _wall_tile(visit, by_camera.get(visit.camera), thumb_urls, user.t, registry)
+        for visit in visits
+    ]
+    tiles.sort(key=lambda tile: tile.rank)
+    forecast = forecast_of(a_round, totals, user.now)
+    return {
+        "round": a_round,
+        "plan": plan_label(a_round.plan, user.t),
+        "state_label": round_state_label(a_round.state, user.t),
+        "totals": totals,
+        "forecast": forecast,
+        "tiles": tiles,
+        "villages": _filter_choices((tile.village, grid_name(registry, GridCode(tile.village)))
+                             for tile in tiles if tile.village),
+        "outcomes": _filter_choices((t.outcome, outcome_label(t.outcome, user.t)) for t in tiles),
+        "faults": _filter_choices((t.fault, kind_label(t.fault, user.t)) for t in tiles if t.fault),
+        "refused": [(user.t.pair(REFUSAL_LABELS.get(kind, (kind, kind))), count)
+                    for kind, count in a_round.refused.items()],
+    }  # fmt: skip
+
+
+def _filter_choices(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str, int]]:
+    """(value, words, how many), in the order of the values."""
+    counted: dict[tuple[str, str], int] = {}
+    for pair in pairs:
+        counted[pair] = counted.get(pair, 0) + 1
+    return [(value, text, count) for (value, text), count in sorted(counted.items())]
+
+
+def _worst_findings(findings: Sequence[Finding]) -> dict[CameraId, Finding]:
+    worst: dict[CameraId, Finding] = {}
+    for finding in findings:
+        known = worst.get(finding.camera)
+        if known is None or (finding.level, -finding.score) < (known.level, -known.score):
+            worst[finding.camera] = finding
+    return worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ThumbUrls:
+    """Where a tile's picture is fetched: a sheet's address is signed once for all its tiles."""
+
+    user: CurrentUser
+    viewed_for: str
+    on_sheets: Mapping[Sha256, TilePosition]
+    signed: Mapping[str, str]
+
+    @classmethod
+    def sign(
+        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[Sha256, TilePosition]
+    ) -> "_ThumbUrls":
+        viewed_for = f"round:{round_id}"
+        names = {position.sheet for position in on_sheets.values()}
+        signed = {name: user.picture_url(name, "sheet", viewed_for) for name in names}
+        return cls(user=user, viewed_for=viewed_for, on_sheets=on_sheets, signed=signed)
+
+    def url_and_position(self, picture: Sha256 | None) -> tuple[str, TilePosition | None]:
+        position = self.on_sheets.get(picture) if picture else None
+        if position is not None:
+            return self.signed[position.sheet], position
+        return (self.user.picture_url(picture, "thumb", self.viewed_for) if picture else ""), None
+
+
+def _wall_tile(
+    visit: Visit, finding: Finding | None, thumb_urls: _ThumbUrls, t: Translator, registry: Registry
+) -> WallTile:
+    camera = registry.cameras.get(visit.camera)
+    fault = visit.failure or next(iter(visit.faults), "")
+    picture, position = thumb_urls.url_and_position(newest_picture(visit))
+    return WallTile(
+        camera=visit.camera,
+        name=camera_name(registry, visit.camera),
+        grid=grid_name(registry, camera.grid) if camera else "",
+        village=village_of(registry, camera.grid) if camera else "",
+        outcome=shown_outcome(visit, finding),
+        label=_tile_label(visit, finding, fault, t),
+        picture=picture,
+        position=position,
+        fault=fault,
+        finding=finding.state.value if finding else "",
+        rank=_tile_rank(visit, finding),
+    )
+
+
+def _tile_label(visit: Visit, finding: Finding | None, fault: str, t: Translator) -> str:
+    if finding is not None and finding.state is not FindingState.DISMISSED:
+        return category_label(finding.category, t)
+    if fault:
+        return kind_label(fault, t)
+    return outcome_label(visit.outcome, t)
+
+
+def _tile_rank(visit: Visit, finding: Finding | None) -> tuple[int, str, float, str]:
+    """Findings that wait first, by level and score; then problems, unviewable, missed, normal."""
+    if finding is not None and finding.is_open:
+        return 0, finding.level.value, -finding.score, visit.camera
+    return OUTCOME_RANK[visit.outcome], "", 0.0, visit.camera

@@ -1,0 +1,323 @@
+"""One of the day's rounds in figures and words: where it stands, and when it will be done.
+
+Today (今日): one screen that is read from three metres, and the same numbers as it moves.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, Response
+
+from patrol.cases.shift_handover import SIGNATURES_READ
+from patrol.domain import labels
+from patrol.domain.account import Duty
+from patrol.domain.case import Case
+from patrol.domain.finding import Finding
+from patrol.domain.health import Trouble, TroubleKind
+from patrol.domain.ids import CameraId, GridCode
+from patrol.domain.observation import Subject
+from patrol.domain.priority import DueLight
+from patrol.domain.registry import Registry
+from patrol.domain.round import PatrolPlan, Round, RoundState, RoundTotals
+from patrol.domain.schedule import Stoppage, StoppageScope
+from patrol.domain.shift_handover import shift_owner
+from patrol.domain.verification import awaits_person
+from patrol.review.queue import ranked_findings
+from patrol.store import UnitOfWork
+from patrol.web.auth import CurrentUser
+from patrol.web.context import ContextDep, MayViewToday, WebContext
+from patrol.web.i18n import (
+    DUE_LIGHT_LABELS,
+    Translator,
+    case_state_label,
+    category_label,
+    grid_name,
+    level_label,
+    person_name,
+    plan_label,
+    village_of,
+)
+from patrol.web.pages.case_detail import time_left
+from patrol.web.pages.shift import subject_name
+
+MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCard:
+    """One of the day's rounds."""
+
+    plan: str
+    name: str
+    hours: str
+    state: str  # running, finished, missed, interrupted, planned, none
+    state_label: str
+    round: str | None
+    totals: RoundTotals
+    forecast: str
+    late: bool
+    reason: str
+
+    @property
+    def coverage(self) -> str:
+        """巡查覆盖率: cameras with a usable picture ÷ planned."""
+        planned = self.totals.planned
+        return f"{100 * self.totals.seen / planned:.1f}" if planned else "—"
+
+    @property
+    def done(self) -> int:
+        """Visits in the books."""
+        return self.totals.planned - self.totals.pending
+
+
+def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -> PlanCard:
+    """The newest round of the plan on that day, or that there is none yet."""
+    name, hours = plan.name, f"{plan.start:%H:%M}–{plan.finish_by:%H:%M}"
+    newest = next((one for one in uow.rounds.of_plan(name, limit=3) if one.day == day), None)
+    t = user.t
+    if newest is None:
+        return PlanCard(
+            plan=name, name=plan_label(name, t), hours=hours, state="none",
+            state_label=t("未开始", "not begun"), round=None, totals=RoundTotals(), forecast="",
+            late=False, reason="",
+        )  # fmt: skip
+    totals = uow.rounds.totals(newest.id)
+    forecast = forecast_of(newest, totals, user.now)
+    return PlanCard(
+        plan=name,
+        name=plan_label(name, t),
+        hours=hours,
+        state=newest.state.value,
+        state_label=round_state_label(newest.state, t),
+        round=newest.id,
+        totals=totals,
+        forecast=_forecast_text(newest, forecast, t),
+        late=forecast is not None and forecast > newest.finish_by,
+        reason=newest.reason,
+    )
+
+
+def round_state_label(state: RoundState, t: Translator) -> str:
+    """`巡查中`, `running`."""
+    return {
+        RoundState.PLANNED: t("待开始", "planned"),
+        RoundState.RUNNING: t("巡查中", "running"),
+        RoundState.INTERRUPTED: t("已中断", "interrupted"),
+        RoundState.FINISHED: t("已完成", "finished"),
+        RoundState.MISSED: t("漏巡", "missed"),
+    }[state]
+
+
+def forecast_of(a_round: Round, totals: RoundTotals, now: datetime) -> datetime | None:
+    """When it will be done at its pace so far; None while that cannot be said."""
+    if a_round.state is not RoundState.RUNNING or a_round.started_at is None:
+        return None
+    done, elapsed_s = totals.planned - totals.pending, (now - a_round.started_at).total_seconds()
+    if not done or elapsed_s < MIN_ELAPSED_TO_FORECAST_S:
+        return None
+    return now + timedelta(seconds=totals.pending * elapsed_s / done)
+
+
+def _forecast_text(a_round: Round, forecast: datetime | None, t: Translator) -> str:
+    limit = t.time(a_round.finish_by)
+    if a_round.finished_at is not None:
+        at = t.time(a_round.finished_at)
+        return t(f"{at} 结束 · 时限 {limit}", f"ended {at} · due {limit}")
+    if forecast is None:
+        return t(f"须在 {limit} 前完成", f"due by {limit}")
+    return t(f"预计 {t.time(forecast)} · 时限 {limit}", f"at {t.time(forecast)} · due {limit}")
+
+
+SHOWN_CASES: Final = 5
+MAX_BANNERS: Final = 4
+SHOWN_NOTICES: Final = 5
+ON_DUTY: Final = (Duty.OPERATOR, Duty.SHIFT_SUPERVISOR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VillageHealth:
+    """A village's cameras: how many can be seen just now."""
+
+    name: str
+    online: int
+    faulty: int
+    offline: int
+    unknown: int
+
+    @property
+    def total(self) -> int:
+        """All of its cameras that are patrolled."""
+        return self.online + self.faulty + self.offline + self.unknown
+
+
+router = APIRouter()
+
+
+@router.get("/")
+def today_page(context: ContextDep, user: MayViewToday) -> Response:
+    """The page."""
+    return context.renderer.render_page("today.html", user, **today_content(context, user))
+
+
+@router.get("/today/part")
+def today_fragment(context: ContextDep, user: MayViewToday) -> Response:
+    """Its numbers as they move."""
+    html = context.renderer.render_fragment("today_part.html", user, **today_content(context, user))
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+
+
+def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
+    """Everything on the page, from one consistent picture of the books."""
+    site, registry, t = context.deps.site_profile, context.deps.registry, user.t
+    day = user.now.astimezone(site.zone).date()
+    with context.deps.store.begin_read() as uow:
+        cards = [plan_card(uow, plan, day, user) for plan in site.plans.values()]
+        plans_of_day = site.calendar.plans_on(day)
+        plans = [card for card in cards if card.plan in plans_of_day or card.round]
+        stopped = [*site.calendar.maintenance, *uow.stoppages.active(user.now)]
+        upstream = [
+            trouble
+            for trouble in uow.troubles.list_open()
+            if trouble.kind is not TroubleKind.CAMERA
+        ]
+        shift = shift_owner(uow.handovers.entries(limit=SIGNATURES_READ))
+        cases = uow.cases.list(open_only=True)
+        recent = uow.cases.list(limit=30)
+        ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=registry.cameras)
+        waiting = [one.finding for one in ranking]
+        claimed = uow.claims.active(user.now)
+        health = uow.health.all()
+        accounts = {account.name: account for account in uow.accounts.all()}
+        logged_in = {session.account for session in uow.sessions.of_account(None, user.now)}
+    names = {name: account.shown_as for name, account in accounts.items()}
+    counts = Counter(case.due_light(user.now) for case in cases)
+    return {
+        "now": user.now,
+        "plans": plans,
+        "banners": _banners(stopped, upstream, user, registry),
+        "no_round": [h.name for h in site.calendar.holidays if h.first <= day <= h.last],
+        "open_cases": len(cases),
+        "to_verify": sum(awaits_person(case) for case in cases),
+        "due_lights": [
+            (due_light, t.pair(DUE_LIGHT_LABELS[due_light]), counts[due_light])
+            for due_light in reversed(DueLight)
+        ],
+        "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
+        "queue": _queue_card(waiting, len(claimed), user),
+        "villages": _village_healths(registry, health, day),
+        "notices": _notices((*cases, *recent), user, registry, names),
+        "shift_of": names.get(shift, shift),
+        "on_duty": [
+            names[name]
+            for name in sorted(logged_in)
+            if name != shift and name in accounts and accounts[name].duty in ON_DUTY
+        ],
+    }
+
+
+def _banners(
+    stopped: Iterable[Stoppage], upstream: Iterable[Trouble], user: CurrentUser, registry: Registry
+) -> list[tuple[str, str, str, str]]:
+    """(kind, what, words, where it leads): what makes today different."""
+    t, holding = user.t, [one for one in stopped if one.is_active_at(user.now)]
+    paused = [one for one in holding if one.scope is StoppageScope.ROUNDS]
+    banners = [
+        ("bad", t("巡查暂停", "Rounds paused"), f"{one.reason} ({one.by})", "/stoppages")
+        for one in paused
+    ]
+    banners += [
+        (
+            "bad",
+            t("上游故障", "Fault upstream"),
+            f"{subject_name(one.kind, one.subject, registry, t)} "
+            + t(f"{len(one.cameras)} 路", f"{len(one.cameras)} cameras"),
+            "/troubles",
+        )
+        for one in upstream
+    ]
+    upkeep = [one for one in holding if one.scope is not StoppageScope.ROUNDS]
+    if upkeep:
+        named = [subject_name(one.scope, one.subject, registry, t) for one in upkeep[:2]]
+        more = t(f" 等 {len(upkeep)} 处", f" … {len(upkeep)} in all") if len(upkeep) > 2 else ""  # noqa: PLR2004  two are named
+        text = t("、", ", ").join(named) + more
+        banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
+    return banners[:MAX_BANNERS]
+
+
+def _most_urgent(cases: Iterable[Case], now: datetime) -> list[Case]:
+    def urgency(case: Case) -> tuple[int, str, datetime]:
+        order = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}[case.due_light(now)]
+        return order, case.level.value, case.due_at
+
+    return sorted(cases, key=urgency)[:SHOWN_CASES]
+
+
+def _case_row(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
+    t = user.t
+    return {
+        "id": case.id,
+        "due_light": case.due_light(user.now),
+        "what": category_label(case.category, t),
+        "where": grid_name(registry, case.grid),
+        "state": case_state_label(case.state, t),
+        "level": level_label(case.level, t),
+        "left": time_left(case, user),
+    }
+
+
+def _queue_card(waiting: Sequence[Finding], claimed: int, user: CurrentUser) -> dict[str, Any]:
+    scenes = [finding for finding in waiting if finding.subject is Subject.SCENE]
+    oldest = min((finding.found_at for finding in waiting), default=None)
+    worst = waiting[0] if waiting else None  # they come in the queue's order
+    return {
+        "scenes": len(scenes),
+        "faults": len(waiting) - len(scenes),
+        "claimed": claimed,
+        "oldest": user.t.ago(oldest, user.now) if oldest else "",
+        "worst": category_label(worst.category, user.t) if worst else "",
+    }
+
+
+def _village_healths(
+    registry: Registry, health: Mapping[CameraId, tuple[str, datetime, str]], day: date
+) -> list[VillageHealth]:
+    counts: dict[str, Counter[str]] = {}
+    for camera in registry.cameras.values():
+        if camera.refusal_on(day) is None:
+            known = health.get(camera.id)
+            line = counts.setdefault(village_of(registry, camera.grid), Counter())
+            line[known[0] if known else "unknown"] += 1
+    return [
+        VillageHealth(
+            name=grid_name(registry, GridCode(code)),
+            online=line["online"],
+            faulty=line["faulty"],
+            offline=line["offline"],
+            unknown=line["unknown"],
+        )
+        for code, line in sorted(counts.items())
+        if code
+    ]
+
+
+def _notices(
+    cases: Iterable[Case], user: CurrentUser, registry: Registry, names: Mapping[str, str]
+) -> list[Mapping[str, str]]:
+    lines = {
+        (entry.at, case.id, entry.what): (entry, case) for case in cases for entry in case.entries
+    }
+    newest = sorted(lines.items(), key=lambda item: item[0], reverse=True)[:SHOWN_NOTICES]
+    return [
+        {
+            "at": user.t.time(entry.at),
+            "case": case.id,
+            "what": user.t.pair(labels.CASE_EVENTS[entry.what]),
+            "who": person_name(registry, entry.by, names),
+            "about": f"{grid_name(registry, case.grid)} {category_label(case.category, user.t)}",
+        }
+        for _, (entry, case) in newest
+    ]

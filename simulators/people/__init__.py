@@ -1,0 +1,1 @@
+"""Simulated people: grid leaders who reply over MQTT, an operator who reviews."""

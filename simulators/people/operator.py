@@ -1,0 +1,68 @@
+"""A simulated operator: works the review queue with the truth of the town at hand.
+
+Decides as a careful person would who stands in front of the yard: what is there is confirmed under
+its right name, the rest is dismissed with a reason. Knows no store: confirm and dismiss are handed
+in, by whoever has them (the demo, a test, a command line).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from patrol.domain.finding import DismissReason, Finding
+from patrol.domain.labels import CATEGORY_BY_ID
+from patrol.domain.observation import Subject
+
+NO_FAULT = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorDecision:
+    """What the operator does with one finding."""
+
+    confirm: bool
+    category: str = ""  # when confirmed
+    reason: str = ""  # when dismissed
+
+
+def decide_finding(finding: Finding, truth: Mapping[str, Any]) -> OperatorDecision:
+    """`truth` is the camera's row of truth.json (or the farm's own word of it just now)."""
+    if finding.subject is Subject.EQUIPMENT:
+        broken = truth.get("fault", NO_FAULT) not in ("", NO_FAULT, None)
+        return _decision(finding.category if broken else "", DismissReason.NOT_A_PROBLEM)
+    problem = truth.get("problem") if truth.get("visible_problem") else None
+    if not problem:
+        return _decision("", DismissReason.NOT_A_PROBLEM)
+    return _decision(
+        problem if problem in CATEGORY_BY_ID else finding.category, DismissReason.OTHER
+    )
+
+
+def _decision(category: str, otherwise: DismissReason) -> OperatorDecision:
+    return OperatorDecision(
+        confirm=bool(category), category=category, reason="" if category else otherwise
+    )
+
+
+@dataclass
+class SimulatedOperator:
+    """Works a queue from the top; `decided` counts what was done."""
+
+    truth_of: Callable[[str], Mapping[str, Any]]  # camera id → its truth
+    confirm: Callable[[Finding, str], None]  # the finding and its right category
+    dismiss: Callable[[Finding, str], None]  # the finding and the reason
+    decided: Counter[str] = field(default_factory=Counter)
+
+    def decide_all(self, queue: Iterable[Finding]) -> int:
+        """Decide on all of them; how many."""
+        count = 0
+        for finding in queue:
+            decision = decide_finding(finding, self.truth_of(finding.camera))
+            if decision.confirm:
+                self.confirm(finding, decision.category)
+            else:
+                self.dismiss(finding, decision.reason)
+            self.decided["confirmed" if decision.confirm else "dismissed"] += 1
+            count += 1
+        return count

@@ -1,0 +1,92 @@
+"""`python -m simulators.rtsp_farm`: serve a simulated town until SIGTERM or SIGINT."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
+from simulators.scenes.catalogue import PROFILES, SceneLight
+from simulators.scenes.library import DEFAULT_CACHE
+
+EXIT_BAD_INPUT = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 stopped as asked, 1 a port is taken, 2 bad options."""
+    options = _options(arguments)
+    try:
+        asyncio.run(_run(options))
+    except ValueError as error:
+        sys.stderr.write(f"farm: {error}\n")
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        sys.stderr.write(f"farm: {error}\n")
+        return 1
+    return 0
+
+
+async def _run(options: FarmOptions) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(options, _print_ready, stop)
+
+
+def _print_ready(info: FarmInfo) -> None:
+    line = {
+        "port": info.port,
+        "control_port": info.control_port,
+        "cameras": info.cameras,
+        "pid": info.pid,
+        "config": str(info.config),
+        "light": info.light,
+    }
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def _print_progress(done: int, all_of_them: int) -> None:
+    sys.stderr.write(f"encoding streams (once): {done} of {all_of_them}\n")
+    sys.stderr.flush()
+
+
+def _options(arguments: list[str] | None) -> FarmOptions:
+    parser = argparse.ArgumentParser(prog="python -m simulators.rtsp_farm", description=__doc__)
+    parser.add_argument("--count", type=int, default=624)
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--out", type=Path, required=True, help="configuration directory to write")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--faults", default="town", help="a mixture or a fault's name")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--mqtt-url", default="mqtt://127.0.0.1:1883")
+    parser.add_argument("--control-port", type=int, default=0)
+    parser.add_argument("--light", default="auto", choices=["auto", *SceneLight])
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
+    parser.add_argument("--profile", default="town", choices=PROFILES)
+    parser.add_argument("--password-env", default="", metavar="NAME")
+    parser.add_argument("--session-timeout", type=int, default=60, metavar="SECONDS")
+    read = parser.parse_args(arguments)
+    return FarmOptions(
+        count=read.count,
+        out=read.out,
+        port=read.port,
+        control_port=read.control_port,
+        host=read.host,
+        seed=read.seed,
+        faults=read.faults,
+        light=read.light,
+        profile=read.profile,
+        cache=read.cache,
+        mqtt_url=read.mqtt_url,
+        password_env=read.password_env,
+        session_timeout_s=read.session_timeout,
+        progress=_print_progress,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,85 @@
+"""A simulated town in a process of its own, for benchmarks and the demo: started, ready, ended.
+
+The patrol never imports the simulators here: it meets them over RTSP, as it meets cameras.
+"""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+END_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningFarm:
+    """A town that serves."""
+
+    config_dir: Path
+    port: int
+    control_port: int
+    pid: int
+
+    def urls(self) -> list[str]:
+        """Main streams, in the order of the registry; credentials included."""
+        with (self.config_dir / "cameras.csv").open(encoding="utf-8-sig", newline="") as handle:
+            return [os.path.expandvars(row["url"]) for row in csv.DictReader(handle)]
+
+
+@contextmanager
+def running_farm(
+    config_dir: Path,
+    *,
+    cameras: int,
+    profile: str = "town",
+    faults: str = "none",
+    seed: int = 1,
+    port: int = 0,
+    mqtt_url: str = "",
+    light: str = "morning",
+) -> Iterator[RunningFarm]:
+    """Serve `cameras` cameras while the block runs. Raises RuntimeError when it does not start."""
+    command = [
+        sys.executable, "-m", "simulators.rtsp_farm", "--count", str(cameras), "--port", str(port),
+        "--out", str(config_dir), "--seed", str(seed), "--profile", profile, "--faults", faults,
+        "--light", light,
+    ]  # fmt: skip
+    if mqtt_url:
+        command += ["--mqtt-url", mqtt_url]
+    process = subprocess.Popen(  # noqa: S603  our own program, our own arguments
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for the patrol; it ends its town last
+    )
+    try:
+        ready = process.stdout.readline() if process.stdout else ""
+        if not ready:
+            raise RuntimeError(f"the simulated town ended with {process.wait()} before it served")
+        ready_line = json.loads(ready)
+        yield RunningFarm(
+            config_dir=config_dir,
+            port=ready_line["port"],
+            control_port=ready_line["control_port"],
+            pid=process.pid,
+        )
+    finally:
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,248 @@
+"""What a farm is asked to serve, and what it says once it does.
+
+Build the town, encode what is missing, write the configuration, serve until told to stop.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final
+
+from patrol.clock import SystemClock
+from patrol.ports import Clock
+from simulators.faults import CameraFault, mixture_problem
+from simulators.rtsp_farm.camera import FarmTimeline, farm_cameras, loops_needed
+from simulators.rtsp_farm.connection import RtspConnection
+from simulators.rtsp_farm.control import FarmController, serve_control
+from simulators.rtsp_farm.playback import TimerQueue
+from simulators.rtsp_farm.rtp_packets import PacketCache
+from simulators.rtsp_farm.server_state import SWEEP_S, ServerState
+from simulators.rtsp_farm.sockets import (
+    BACKLOG,
+    DeadPort,
+    allow_many_files,
+    open_dead_port,
+    open_udp_pair,
+)
+from simulators.rtsp_farm.vendors import VENDORS
+from simulators.scenes.catalogue import SceneLight, by_name, catalogue
+from simulators.scenes.library import (
+    DEFAULT_CACHE,
+    EncodingCancelled,
+    LoopLibrary,
+    ProgressCallback,
+)
+from simulators.town.build import build_town
+from simulators.town.config_files import SiteAddresses, credentials, write_config
+from simulators.town.ground_truth import town_truth, write_truth
+from simulators.town.model import Town, TownCamera
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarmOptions:
+    """The whole request; `light` is auto or one of the scene lights."""
+
+    count: int
+    out: Path  # the configuration directory to write
+    port: int = 0  # 0: any free one
+    control_port: int = 0
+    host: str = "127.0.0.1"
+    seed: int = 7
+    faults: str = "town"
+    light: str = "auto"
+    profile: str = "town"
+    cache: Path = DEFAULT_CACHE
+    mqtt_url: str = "mqtt://127.0.0.1:1883"
+    password_env: str = ""  # write `${NAME}` instead of the password of every tenth camera
+    session_timeout_s: int = 60
+    progress: ProgressCallback | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarmInfo:
+    """Where it listens."""
+
+    port: int
+    control_port: int
+    cameras: int
+    pid: int
+    config: Path
+    light: str
+
+
+SITE_TIME: Final = timezone(timedelta(hours=8), "CST")
+_ENV_EVERY: Final = 10  # with `password_env`, every tenth camera's password comes from there
+_DAY_HOURS: Final = (7, 19)
+
+
+async def serve(
+    options: FarmOptions,
+    ready: Callable[[FarmInfo], None],
+    stop: asyncio.Event,
+    clock: Clock | None = None,
+) -> None:
+    """Run a farm; `ready` is called once everything listens and the configuration is written.
+
+    Raises ValueError for options that make no sense and OSError when a port is taken.
+    """
+    _check_options(options)
+    clock = clock or SystemClock()
+    now = clock.now()
+    light = choose_light(options.light, now)
+    today = now.astimezone(SITE_TIME).date()
+    town = build_town(
+        count=options.count,
+        seed=options.seed,
+        today=today,
+        faults=options.faults,
+        profile=options.profile,
+    )
+    town = _with_env_passwords(town, options.password_env)
+    library = LoopLibrary(options.cache)
+    needed = loops_needed(town, options.profile, light)
+    try:
+        await asyncio.to_thread(library.ensure, needed, options.progress, stop.is_set)
+    except EncodingCancelled:
+        return
+    packet_cache = PacketCache(library)
+    cameras = {
+        str(c.town_camera.id): c for c in farm_cameras(town, options.profile, light, packet_cache)
+    }
+    timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
+    state = ServerState(
+        cameras, timeline, TimerQueue(timeline), options.seed, options.session_timeout_s
+    )
+    async with _listening(options, state) as (server, dead):
+        port = int(server.sockets[0].getsockname()[1])
+        farm = FarmController(
+            town, state, packet_cache, options.profile, light, dead.start_listening
+        )
+        control = await serve_control(options.host, options.control_port, farm.handle_request)
+        try:
+            _write_files(options, town, light, port, dead.port)
+            control_port = int(control.sockets[0].getsockname()[1])
+            ready(_info(options, port, control_port, light))
+            await stop.wait()
+        finally:
+            control.close()  # without waiting for its clients to hang up
+
+
+def _check_options(options: FarmOptions) -> None:
+    problem = mixture_problem(options.faults)
+    if problem is None and options.count < 1:
+        problem = f"{options.count} cameras are no town, give 1 or more"
+    if problem is not None:
+        raise ValueError(problem)
+
+
+def choose_light(wanted: str, now: datetime) -> SceneLight:
+    """`auto`: what a camera in Jiuquan sees by at this hour, roughly."""
+    if wanted != "auto":
+        return SceneLight(wanted)
+    hour = now.astimezone(SITE_TIME).hour
+    first, last = _DAY_HOURS
+    if not first <= hour < last:
+        return SceneLight.INFRARED
+    return SceneLight.MORNING if hour < 13 else SceneLight.AFTERNOON  # noqa: PLR2004 solar noon
+
+
+def _with_env_passwords(town: Town, env: str) -> Town:
+    if not env:
+        return town
+    password = os.environ[env]
+    cameras = [
+        replace(camera, login=replace(camera.login, password=password))
+        if _from_env(number) and camera.login.user
+        else camera
+        for number, camera in enumerate(town.cameras)
+    ]
+    return replace(town, cameras=tuple(cameras))
+
+
+def _from_env(number: int) -> bool:
+    return number % _ENV_EVERY == 0
+
+
+@asynccontextmanager
+async def _listening(
+    options: FarmOptions, state: ServerState
+) -> AsyncIterator[tuple[asyncio.Server, DeadPort]]:
+    """RTSP, RTP, RTCP, the wheel and the sweep; all put away at the end."""
+    allow_many_files()
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        pair = await open_udp_pair(
+            options.host, lambda peer: state.note_datagram(peer, loop.time())
+        )
+        stack.callback(pair.close)
+        state.rtp, state.rtcp, state.udp_port = pair.rtp, pair.rtcp, pair.port
+        dead = open_dead_port(options.host, lambda: RtspConnection(state, loop.time))
+        stack.push_async_callback(dead.close)
+        server = await loop.create_server(
+            lambda: RtspConnection(state, loop.time), options.host, options.port, backlog=BACKLOG
+        )
+        stack.callback(server.close)
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(state.timer_queue.run(), name="wheel"),
+                tasks.create_task(_sweep_loop(state), name="sweep"),
+            ]
+            try:
+                yield server, dead
+            finally:
+                for task in running:
+                    task.cancel()
+                _close_all(state)
+
+
+async def _sweep_loop(state: ServerState) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        state.close_silent_sessions(loop.time())
+
+
+def _close_all(state: ServerState) -> None:
+    for session in tuple(state.sessions.values()):
+        state.close(session)
+    for transport in tuple(state.connected):
+        transport.abort()
+
+
+def _write_files(options: FarmOptions, town: Town, light: SceneLight, port: int, dead: int) -> None:
+    scenes = by_name(catalogue(options.profile))
+    from_env = {c.id for n, c in enumerate(town.cameras) if options.password_env and _from_env(n)}
+
+    def url(camera: TownCamera, sub: bool) -> str:  # noqa: FBT001 as Place asks for it
+        vendor = VENDORS[scenes[camera.clean].vendor]
+        secret = credentials(camera, options.password_env if camera.id in from_env else "")
+        at = dead if camera.fault is CameraFault.REFUSES_CONNECTION else port
+        path = vendor.sub if sub else vendor.main
+        return f"rtsp://{secret}{options.host}:{at}/{camera.id}/{path}"
+
+    addresses = SiteAddresses(url=url, mqtt_url=options.mqtt_url, profile=options.profile)
+    write_config(options.out, town, addresses)
+    about = {
+        "seed": options.seed,
+        "count": options.count,
+        "faults": options.faults,
+        "profile": options.profile,
+        "light": light,
+        "today": town.today.isoformat(),
+    }
+    write_truth(options.out, town_truth(town, options.profile, light), about=about)
+
+
+def _info(options: FarmOptions, port: int, control_port: int, light: SceneLight) -> FarmInfo:
+    return FarmInfo(
+        port=port,
+        control_port=control_port,
+        cameras=options.count,
+        pid=os.getpid(),
+        config=options.out,
+        light=light,
+    )

@@ -1,0 +1,121 @@
+"""What all connections share: the cameras by id, the sessions by number, time-outs, UDP ports."""
+
+import secrets
+from asyncio import DatagramTransport, Transport
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from simulators.faults import CameraFault
+from simulators.rtsp_farm.camera import FarmCamera, FarmTimeline
+from simulators.rtsp_farm.playback import Playback, TimerQueue
+
+SWEEP_S: Final = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class FarmSession:
+    """An RTSP session: tracks set up, perhaps playing."""
+
+    id: str
+    owner: Transport
+    playback: Playback
+    last_active_s: float  # when the client last gave a sign of life
+    udp_peers: set[tuple[str, int]] = field(default_factory=set)
+    playing: bool = False
+
+    @property
+    def camera(self) -> FarmCamera:
+        """Whose it is."""
+        return self.playback.camera
+
+    @property
+    def over_udp(self) -> bool:
+        """Such a session outlives its connection."""
+        return bool(self.udp_peers)
+
+
+@dataclass(slots=True)
+class ServerCounts:
+    """What `stats` on the control channel tells."""
+
+    connections: int = 0  # ever
+    described: int = 0
+    played: int = 0
+    torn_down: int = 0
+    timed_out: int = 0
+
+
+@dataclass(slots=True)
+class ServerState:
+    """Lives as long as the farm."""
+
+    cameras: Mapping[str, FarmCamera]  # by id
+    timeline: FarmTimeline
+    timer_queue: TimerQueue
+    seed: int
+    timeout_s: int
+    rtp: DatagramTransport | None = None
+    rtcp: DatagramTransport | None = None
+    udp_port: int = 0
+    counts: ServerCounts = field(default_factory=ServerCounts)
+    sessions: dict[str, FarmSession] = field(default_factory=dict)
+    connected: set[Transport] = field(default_factory=set)
+    _peers: dict[tuple[str, int], FarmSession] = field(default_factory=dict)
+
+    def open(self, camera: FarmCamera, owner: Transport, now_s: float, *, sub: bool) -> FarmSession:
+        """A session without tracks."""
+        noise = np.random.default_rng([self.seed, camera.number, camera.pulls])
+        playback = Playback(camera, sub, self.timeline, noise)
+        session = FarmSession(secrets.token_hex(4).upper(), owner, playback, now_s)
+        self.sessions[session.id] = session
+        return session
+
+    def register_udp_peer(self, session: FarmSession, peer: tuple[str, int]) -> None:
+        """Receiver reports from this address keep the session alive."""
+        session.udp_peers.add(peer)
+        self._peers[peer] = session
+
+    def note_datagram(self, peer: tuple[str, int], now_s: float) -> None:
+        """A datagram came in."""
+        session = self._peers.get(peer)
+        if session is not None:
+            session.last_active_s = now_s
+
+    def play(self, session: FarmSession) -> bool:
+        """Start it; False when the camera has one viewer and stands no second."""
+        if session.playing:
+            return True
+        if session.camera.fault is CameraFault.CLOSES_SECOND_SESSION and session.camera.viewers:
+            return False
+        session.playing = True
+        session.camera.viewers += 1
+        session.playback.played = 0
+        self.counts.played += 1
+        self.timer_queue.add(session.playback)
+        return True
+
+    def pause(self, session: FarmSession) -> None:
+        """Stop sending; the session stays."""
+        if session.playing:
+            session.playing = False
+            session.camera.viewers -= 1
+            self.timer_queue.remove(session.playback)
+
+    def close(self, session: FarmSession) -> None:
+        """Forget it."""
+        self.pause(session)
+        self.sessions.pop(session.id, None)
+        for peer in session.udp_peers:
+            self._peers.pop(peer, None)
+
+    def close_silent_sessions(self, now_s: float) -> None:
+        """End the sessions whose clients went silent."""
+        for session in tuple(self.sessions.values()):
+            if now_s - session.last_active_s > self.timeout_s:
+                self.counts.timed_out += 1
+                self.close(session)
+                if not session.over_udp:
+                    session.owner.close()

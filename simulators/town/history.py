@@ -1,0 +1,412 @@
+"""A month of a town's life, written straight into its store: for the console's tests and figures.
+
+    python -m simulators.town.history --out DIR --cameras 624 --days 30
+
+writes a configuration DIR (nothing serves its cameras) and fills store and evidence: two rounds a
+day, findings and their decisions, cases in every state, a queue that waits. Only the newest two
+rounds have pictures; older ones were deleted on schedule, as in life.
+
+How a month's cases went on the ground: words at the inbox, looks that found it gone.
+
+Still pictures for the console's tests: cheap, plausible, each camera its own. No video.
+"""
+
+import argparse
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from patrol.cases.actions import apply_recheck
+from patrol.cases.reply_handler import ReplyHandler
+from patrol.domain.case import Case, CaseState
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CameraId, FindingId, RoundId, Sha256
+from patrol.domain.observation import Box, Light, Subject
+from patrol.domain.priority import Level
+from patrol.domain.round import (
+    PlannedVisit,
+    Round,
+    RoundEvent,
+    StoredPicture,
+    Visit,
+    VisitOutcome,
+)
+from patrol.messaging.payloads import PayloadBuilder
+from patrol.pictures import FilePictureStore
+from patrol.review.decisions import confirm, dismiss
+from patrol.settings import Site, load_site
+from patrol.store import Store, UnitOfWork, open_store, upgrade
+from patrol.vision.camera_memory import CameraMemory
+from patrol.vision.quality import QualityHistory
+from patrol.vision.reference.scene_memory import SceneMemory
+from simulators.town.build import build_town
+from simulators.town.config_files import SiteAddresses, write_config
+
+REPLY_KINDS: Final = ("acknowledge", "arrive", "handled")
+REPLY_INTERVAL: Final = timedelta(minutes=8)
+RECHECK_AFTER: Final = timedelta(minutes=30)
+VERIFIED_AFTER: Final = timedelta(hours=8)  # cases of this age are verified and closed
+
+
+def play_replies(
+    case: Case, at: datetime, *, reply_count: int, now: datetime, inbox: ReplyHandler
+) -> None:
+    """The first `steps` words of its leader; an old handled one is looked at and closed."""
+    leader = case.policy.ladder[0].person
+    for number, reply_kind in enumerate(REPLY_KINDS[:reply_count], start=1):
+        received_at = min(at + REPLY_INTERVAL * number, now)
+        body: dict[str, object] = {
+            "v": 1,
+            "key": f"{case.id}-{reply_kind}",
+            "person": leader,
+            "type": reply_kind,
+            "client_at": received_at.isoformat(),
+        }
+        if reply_kind == "handled":
+            body |= {"type": "feedback", "result": "handled", "text": "已到场清理"}
+        topic = f"patrol/v1/{inbox.site}/grid/{case.grid}/reply/{case.id}"
+        inbox.handle(topic, json.dumps(body).encode(), received_at)
+    if reply_count == len(REPLY_KINDS) and now - at > VERIFIED_AFTER:
+        _verify_case(case, at + RECHECK_AFTER, inbox)
+
+
+def _verify_case(case: Case, at: datetime, inbox: ReplyHandler) -> None:
+    with inbox.store.begin() as uow:
+        if uow.cases.get(case.id).state is CaseState.FED_BACK:
+            apply_recheck(uow, case.id, gone=True, by="patrol", now=at, payloads=inbox.payloads)
+            uow.commit()
+
+
+Picture = NDArray[np.uint8]
+WIDTH, HEIGHT = 1280, 720
+
+
+class PlaceholderPictures:
+    """Draws once per kind of scene, then only the stamp and what is staged."""
+
+    def __init__(self, kinds: int = 16) -> None:
+        self._scenes = [_scene(kind) for kind in range(kinds)]
+
+    def jpeg(
+        self,
+        camera: str,
+        at: datetime | None,
+        box: tuple[float, float, float, float] | None,
+        *,
+        width: int = WIDTH,
+    ) -> bytes:
+        """What this camera sees; something stands in `box`; stamped with the time."""
+        number = int(camera[-6:])
+        picture = self._scenes[number % len(self._scenes)].copy()
+        if box is not None:
+            x, y, wide, high = (int(v * s) for v, s in zip(box, (WIDTH, HEIGHT) * 2, strict=True))
+            cv2.rectangle(picture, (x, y), (x + wide, y + high), (48, 52, 160), -1)
+            cv2.rectangle(picture, (x, y), (x + wide, y + high // 3), (150, 150, 165), -1)
+        stamp = f"{camera[-6:]}  {at:%Y-%m-%d %H:%M:%S}" if at else camera[-6:]
+        for colour, thick in (((0, 0, 0), 5), ((255, 255, 255), 2)):
+            cv2.putText(picture, stamp, (24, 52), cv2.FONT_HERSHEY_SIMPLEX, 1.1, colour, thick)
+        if width != WIDTH:
+            size = (width, HEIGHT * width // WIDTH)
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 78])[1])
+
+
+def _scene(kind: int) -> Picture:
+    rng = np.random.default_rng(kind)
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    horizon = 250 + 12 * (kind % 5)
+    for row in range(horizon):
+        picture[row] = (235 - row // 3, 205 - row // 5, 165 - row // 6)
+    soil = np.array([96 + 6 * (kind % 4), 128, 150 - 5 * (kind % 6)])
+    grain = rng.normal(0, 9, (HEIGHT - horizon, WIDTH, 1))
+    picture[horizon:] = np.clip(soil + grain, 0, 255).astype(np.uint8)
+    left = 120 + 60 * (kind % 7)
+    road = np.array([[left, HEIGHT], [left + 520, HEIGHT], [700, horizon], [640, horizon]])
+    cv2.fillPoly(picture, [road], (120, 122, 124))
+    for building in range(2 + kind % 3):
+        x = int(rng.integers(0, WIDTH - 260))
+        high = int(rng.integers(70, 150))
+        wall = tuple(int(v) for v in rng.integers(120, 205, 3))
+        cv2.rectangle(picture, (x, horizon - high), (x + 240, horizon + 24), wall, -1)
+        roof = np.array(
+            [[x - 14, horizon - high], [x + 254, horizon - high], [x + 120, horizon - high - 60]]
+        )
+        cv2.fillPoly(picture, [roof], (70, 72, 110 + 20 * building))
+        cv2.rectangle(picture, (x + 90, horizon - 60), (x + 140, horizon + 24), (60, 70, 88), -1)
+    for _ in range(5):
+        x, y = int(rng.integers(0, WIDTH)), horizon + int(rng.integers(-30, 60))
+        cv2.circle(picture, (x, y - 60), 46, (52, int(rng.integers(90, 130)), 70), -1)
+        cv2.line(picture, (x, y), (x, y - 50), (40, 60, 82), 9)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.1), np.uint8)
+
+
+PLANS: Final = (("morning", time(9)), ("afternoon", time(15)))
+ROUND_DURATION: Final = timedelta(minutes=4)
+ROUNDS_WITH_PICTURES: Final = 2  # with pictures
+FAULTS: Final = ("blur", "occlusion", "too_dark", "freeze", "artifacts")
+FINDING_KINDS: Final = (
+    ("blocking_vehicle", Level.ORDINARY), ("scene_change", Level.ORDINARY),
+    ("livestock", Level.ORDINARY), ("dumping", Level.ORDINARY), ("smoke", Level.PRESSING),
+    ("person_near_water", Level.PRESSING), ("open_flame", Level.URGENT),
+)  # fmt: skip
+FINDINGS_PER_ROUND: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySummary:
+    """What was written."""
+
+    config_dir: Path
+    rounds: int
+    findings: int
+    waiting: int
+    cases: int
+    open_cases: int
+
+
+def write_history(
+    out: Path,
+    *,
+    cameras: int = 624,
+    days: int = 30,
+    now: datetime,
+    seed: int = 7,
+    profile: str = "bench",
+    database: str = "",
+) -> HistorySummary:
+    """Fill `out`; the last round ended an hour before `now`. `database`: not SQLite beside it."""
+    town = build_town(count=cameras, seed=seed, today=now.date(), profile=profile)
+    addresses = SiteAddresses(
+        url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none", mqtt_url="mqtt://127.0.0.1:9",
+        profile=profile, database=database,
+    )  # fmt: skip
+    write_config(out, town, addresses)
+    site = load_site(out)
+    upgrade(site.settings.database)
+    with open_store(site.settings.database) as store:
+        writer = _HistoryWriter(site, store, now, random.Random(seed))  # noqa: S311  seeded on purpose
+        with store.begin() as uow:
+            uow.registry.sync(site.registry, now - timedelta(days=days))
+            uow.commit()
+        return writer.write(out, days)
+
+
+class _HistoryWriter:
+    def __init__(self, site: Site, store: Store, now: datetime, rng: random.Random) -> None:
+        self._site = site
+        self._store = store
+        self._now = now
+        self._rng = rng
+        self._pictures = PlaceholderPictures()
+        self._evidence = FilePictureStore(site.settings.evidence)
+        zone = site.settings.site.tz
+        info = site.settings.site
+        self._payload_builder = PayloadBuilder(
+            site=info.id, zone=zone, registry=site.registry, centre_phone="0937-0000000",
+            site_name=info.name,
+        )  # fmt: skip
+        self._inbox = ReplyHandler(
+            store=store,
+            payloads=self._payload_builder,
+            registry=site.registry,
+            site=info.id,
+            zone=zone,
+        )
+        self._cameras = [
+            camera
+            for camera in site.registry.cameras.values()
+            if camera.refusal_on(now.date()) is None
+        ]
+        self._numbers = iter(range(1, 1_000_000))
+
+    def write(self, out: Path, days: int) -> HistorySummary:
+        rounds = list(self._rounds(days))
+        for number, (ident, plan, day, begun) in enumerate(rounds):
+            self._write_round(
+                ident, plan, day, begun, pictures=number >= len(rounds) - ROUNDS_WITH_PICTURES
+            )
+        with self._store.begin_read() as uow:
+            waiting, cases = uow.findings.queue(), uow.cases.list(limit=100_000)
+        return HistorySummary(
+            config_dir=out,
+            rounds=len(rounds),
+            findings=next(self._numbers) - 1,
+            waiting=len(waiting),
+            cases=len(cases),
+            open_cases=sum(case.is_open for case in cases),
+        )
+
+    def _rounds(self, days: int) -> Iterator[tuple[RoundId, str, date, datetime]]:
+        """The last one ends an hour ago, whatever the plan's hour: its name counts."""
+        zone = self._site.settings.site.tz
+        last = self._now - timedelta(hours=1) - ROUND_DURATION
+        today = self._now.astimezone(zone).date()
+        for back in range(days - 1, -1, -1):
+            day = today - timedelta(days=back)
+            for number, (plan, at) in enumerate(PLANS):
+                begun = datetime.combine(day, at, zone).astimezone(UTC)
+                if back == 0:
+                    begun = last - timedelta(hours=5) * (len(PLANS) - 1 - number)
+                yield RoundId(f"{day:%Y%m%d}-{plan}-1"), plan, day, begun
+
+    def _write_round(
+        self, ident: RoundId, plan: str, day: date, begun: datetime, *, pictures: bool
+    ) -> None:
+        a_round = Round(
+            id=ident, plan=plan, day=day, planned_at=begun, finish_by=begun + timedelta(hours=1.5),
+            planned=len(self._cameras), refused={"indoor": 31, "consent_pending": 12},
+        ).apply_event(RoundEvent.START, at=begun)  # fmt: skip
+        order = self._rng.sample(self._cameras, len(self._cameras))
+        with_finding = {camera.id for camera in order[:FINDINGS_PER_ROUND]}
+        with self._store.begin() as uow:
+            planned = [
+                PlannedVisit(round=ident, camera=camera.id, order=position)
+                for position, camera in enumerate(order)
+            ]
+            uow.rounds.add(a_round, planned)
+            found = [
+                finding
+                for place, camera in enumerate(order)
+                for finding in self._write_visit(
+                    uow, a_round, camera.id, begun + ROUND_DURATION * (place / len(order)),
+                    has_finding=camera.id in with_finding, pictures=pictures,
+                )
+            ]  # fmt: skip
+            uow.rounds.put(
+                replace(
+                    a_round.apply_event(RoundEvent.FINISH, at=begun + ROUND_DURATION),
+                    wall_s=240,
+                    cpu_s=300,
+                )
+            )
+            uow.commit()
+        self._decide(found, begun + ROUND_DURATION, newest=pictures)
+
+    def _write_visit(
+        self, uow: UnitOfWork, a_round: Round, camera: CameraId, at: datetime, *,
+        has_finding: bool, pictures: bool,
+    ) -> list[Finding]:  # fmt: skip
+        draw = self._rng.random()
+        outcome, failure = VisitOutcome.NORMAL, ""
+        faults: tuple[str, ...] = ()
+        if has_finding:
+            outcome = VisitOutcome.PROBLEM
+        elif draw < 0.07:  # noqa: PLR2004  about a tenth is away
+            outcome, failure = VisitOutcome.NOT_VIEWABLE, "unreachable"
+        elif draw < 0.09:  # noqa: PLR2004  some have a fault
+            outcome, faults = VisitOutcome.PROBLEM, (self._rng.choice(FAULTS),)
+        box = self._box() if has_finding else None
+        stored: tuple[StoredPicture, ...] = ()
+        if outcome is not VisitOutcome.NOT_VIEWABLE:
+            stored = (self._store_picture(camera, at, box, real=pictures),)
+        uow.rounds.record_visit(
+            Visit(
+                round=a_round.id,
+                camera=camera,
+                outcome=outcome,
+                started_at=at,
+                finished_at=at,
+                failure=failure,
+                seen="连接超时" if failure else "",
+                faults=faults,
+                usable_pictures=len(stored),
+                readings={"luma_mean": 96.5, "sharpness": 0.81},
+                light="day",
+                pictures=stored,
+            )
+        )
+        state = {VisitOutcome.NOT_VIEWABLE: "offline"}.get(
+            outcome, "faulty" if faults else "online"
+        )
+        known = uow.health.get(camera)
+        if known is None or known[0] != state:
+            uow.health.put(camera, state, at, failure or " ".join(faults))
+        if not has_finding:
+            return []
+        return [self._add_finding(uow, a_round, camera, at, stored[0], box, pictures=pictures)]
+
+    def _store_picture(
+        self, camera: CameraId, at: datetime, box: Box | None, *, real: bool
+    ) -> StoredPicture:
+        sha256, size = Sha256(f"{self._rng.getrandbits(256):064x}"), 90_000
+        if real:
+            jpeg = self._pictures.jpeg(camera, at.astimezone(self._site.settings.site.tz), box)
+            sha256, size = self._evidence.put(jpeg), len(jpeg)
+        return StoredPicture(
+            sha256=sha256, camera=camera, taken_at=at, width_px=1280, height_px=720, bytes=size,
+            purpose="sample", delete_after=self._now + timedelta(days=7 if real else -1),
+        )  # fmt: skip
+
+    def _add_finding(  # noqa: PLR0917  a row's worth
+        self, uow: UnitOfWork, a_round: Round, camera: CameraId, at: datetime,
+        picture: StoredPicture, box: Box | None, *, pictures: bool,
+    ) -> Finding:  # fmt: skip
+        kind, level = self._rng.choice(FINDING_KINDS)
+        grid = self._site.registry.cameras[camera].grid
+        number = next(self._numbers)
+        finding = Finding(
+            id=FindingId(f"F{number:06d}"), camera=camera, grid=grid, round=a_round.id,
+            subject=Subject.SCENE, kind=kind, score=round(self._rng.uniform(0.5, 0.97), 2),
+            found_at=at, why=f"与本机参考画面不同,得分 {self._rng.uniform(0.5, 0.97):.2f}"
+            " (differs from this camera's reference)",
+            level=level, category=kind, picture=picture.sha256, box=box,
+        )  # fmt: skip
+        uow.findings.add(finding)
+        if pictures:
+            clean = self._pictures.jpeg(camera, None, None, width=480)
+            scene = SceneMemory(light=Light.DAY, size=(480, 270), samples=(clean,))
+            camera_memory = CameraMemory(history=QualityHistory(light=Light.DAY), scene=scene)
+            uow.memories.put(camera, Light.DAY, camera_memory.to_bytes(), at)
+        return finding
+
+    def _box(self) -> Box:
+        wide = self._rng.uniform(0.12, 0.3)
+        return (
+            round(self._rng.uniform(0.08, 0.6), 3), round(self._rng.uniform(0.45, 0.65), 3),
+            round(wide, 3), round(wide * 0.8, 3),
+        )  # fmt: skip
+
+    def _decide(self, found: Sequence[Finding], ended: datetime, *, newest: bool) -> None:
+        """Old ones are all decided; of the newest rounds half still wait."""
+        for number, finding in enumerate(found):
+            if newest and number % 2:
+                continue
+            at = ended + timedelta(minutes=2 + number)
+            with self._store.begin() as uow:
+                if self._rng.random() < 0.45:  # noqa: PLR2004  of candidates
+                    dismiss(uow, finding.id, by="zhang", now=at, reason="shadow")
+                    uow.commit()
+                    continue
+                case = confirm(
+                    uow, finding.id, by="zhang", now=at, registry=self._site.registry,
+                    payloads=self._payload_builder, zone=self._site.settings.site.tz,
+                )  # fmt: skip
+                uow.commit()
+            reply_count = self._rng.randint(0, 3) if newest else 3
+            play_replies(case, at, reply_count=reply_count, now=self._now, inbox=self._inbox)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cameras", type=int, default=624)
+    parser.add_argument("--days", type=int, default=30)
+    options = parser.parse_args()
+    from patrol.clock import SystemClock  # noqa: PLC0415  the command's own
+
+    now = SystemClock().now()
+    summary = write_history(options.out, cameras=options.cameras, days=options.days, now=now)
+    print(json.dumps(asdict(summary), default=str))  # noqa: T201  its answer
+
+
+if __name__ == "__main__":
+    main()

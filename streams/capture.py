@@ -1,0 +1,170 @@
+"""Look through one camera: what rounds call (patrol.ports.Visitor).
+
+Chooses the way by the address: RTSP over TCP in the event loop (tcp.py), HTTP pictures
+(snapshot.py), and libav in a worker thread for everything else (libav.py). Every wait is limited,
+and the whole visit by `visit_timeout_s`. Raises StreamError and nothing else.
+"""
+
+import asyncio
+import dataclasses
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from streams import http_snapshot, libav
+from streams.address import StreamAddress
+from streams.errors import BadAddress, Unreachable, Unreadable
+from streams.model import Sample, StreamFacts, VisitOptions
+from streams.rtsp.digest_auth import DigestAuthenticator
+from streams.rtsp.session import RtspSession, UnsupportedStream
+from streams.rtsp_client import RtspCapture, UseOtherTransport
+from streams.sampling import RTSP_BURST_S, freshness_of, key_frame_interval_s
+
+MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
+CLOSE_PAUSE_S: Final = 0.3  # a server closes our first session before it opens the next
+MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
+
+
+class StreamCameraClient:
+    """Visits cameras; hundreds at once in one event loop. `now` says what time it is (UTC)."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        """One visit. Raises StreamError, and only StreamError (cancellation apart)."""
+        if address.scheme == "rtsp":
+            return await self._rtsp(address, options)
+        if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
+            try:
+                return await http_snapshot.fetch_snapshots(address, options, self._now)
+            except http_snapshot.NotAPicture:
+                pass
+        return await libav.capture_with_libav(address, options, self._now)
+
+    async def _rtsp(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        home = address.host
+        for _ in range(1 + MAX_REDIRECTS):
+            login = DigestAuthenticator(
+                address.user, address.password, basic_allowed=address.host == home
+            )
+            session = RtspSession(address.request_uri, login, options.max_key_frame_bytes)
+            try:
+                return await self._capture_over_tcp(address, session, options, start_s)
+            except UseOtherTransport as exc:
+                event = exc.event
+            left_s = start_s + options.visit_timeout_s - loop.time()
+            if isinstance(event, UnsupportedStream):
+                if left_s < MIN_FALLBACK_S:
+                    raise Unreadable(f"{event.reason}; no time left to try another way")
+                await asyncio.sleep(CLOSE_PAUSE_S)
+                rest = dataclasses.replace(options, visit_timeout_s=left_s)
+                return await libav.capture_with_libav(
+                    address, rest, self._now, over_udp=event.over_udp
+                )
+            address = _redirected(address, event.uri)
+            if address.scheme != "rtsp":
+                rest = dataclasses.replace(options, visit_timeout_s=max(left_s, 0.1))
+                return await libav.capture_with_libav(address, rest, self._now)
+        raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
+
+    async def _capture_over_tcp(
+        self, address: StreamAddress, session: RtspSession, options: VisitOptions, start_s: float
+    ) -> Sample:
+        loop = asyncio.get_running_loop()
+        deadline_s = start_s + options.visit_timeout_s
+        connect_s = min(options.connect_timeout_s, deadline_s - loop.time())
+        sock = await _connect(address, connect_s)
+        connected_at_s = loop.time()
+        capture = RtspCapture(
+            sock=sock, session=session, options=options, now=self._now, deadline_s=deadline_s
+        )
+        await capture.run()
+        frames = tuple(capture.sampler.kept)
+        track, depacketizer = session.track, session.assembler
+        size = None
+        if depacketizer is not None:
+            size = depacketizer.format.size_px(
+                depacketizer.sets.first(depacketizer.format.size_kind) or b""
+            )
+        facts = StreamFacts(
+            transport="rtsp+tcp",
+            codec=track.codec.value if track is not None else "",
+            width_px=size[0] if size else None,
+            height_px=size[1] if size else None,
+            key_frame_interval_s=key_frame_interval_s(frames),
+            frames_per_s=track.frames_per_s if track is not None else None,
+            server=session.server,
+            connect_s=connected_at_s - start_s,
+            describe_s=capture.described_at_s - start_s,
+            first_key_frame_s=capture.first_key_frame_at_s - start_s,
+            visit_s=loop.time() - start_s,
+            bytes_received=capture.bytes_received,
+            clock_offset_s=capture.clock_offset_s,
+        )
+        return Sample(key_frames=frames, facts=facts, freshness=freshness_of(frames, RTSP_BURST_S))
+
+
+def _redirected(address: StreamAddress, uri: str) -> StreamAddress:
+    """The new address; user and password go along (Basic stays home, see digest.py)."""
+    if not uri.strip():
+        raise Unreadable("redirected without saying where to")
+    if "://" not in uri:
+        path, _, query = uri.strip().partition("?")
+        return dataclasses.replace(address, path="/" + path.lstrip("/"), query=query)
+    try:
+        target = StreamAddress.parse(uri.strip())
+    except BadAddress as exc:
+        raise Unreadable(f"redirected to what is no address: {exc.seen}") from exc
+    if target.scheme not in {"rtsp", "rtsps", "rtspu"}:
+        raise Unreadable(f"redirected to {target}, which is not RTSP")
+    if target.user:
+        return target
+    return dataclasses.replace(target, user=address.user, password=address.password)
+
+
+async def _connect(address: StreamAddress, timeout_s: float) -> socket.socket:
+    """A connected, non-blocking socket; each of the host's addresses is tried. Unreachable."""
+    failure = "timed out"
+    try:
+        async with asyncio.timeout(timeout_s):
+            for family, target in await _resolve(address):
+                sock = socket.socket(family, socket.SOCK_STREAM)
+                sock.setblocking(False)  # noqa: FBT003  the socket's own signature
+                try:
+                    await asyncio.get_running_loop().sock_connect(sock, target)
+                except OSError as exc:
+                    failure = os.strerror(exc.errno).lower() if exc.errno else type(exc).__name__
+                    sock.close()
+                except BaseException:
+                    sock.close()
+                    raise
+                else:
+                    return sock
+    except TimeoutError:
+        failure = f"no TCP connection in {timeout_s:.1f} s"
+    raise Unreachable(f"{address.authority}: {failure}")
+
+
+_Target = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+async def _resolve(address: StreamAddress) -> list[_Target]:
+    try:
+        version = ipaddress.ip_address(address.host).version
+    except ValueError:
+        pass
+    else:
+        family = socket.AF_INET if version == 4 else socket.AF_INET6  # noqa: PLR2004
+        return [(family, (address.host, address.port))]
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise Unreachable(f"{address.authority}: the name does not resolve") from exc
+    return [(family, target) for family, _, _, _, target in found]  # type: ignore[misc]

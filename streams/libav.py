@@ -1,0 +1,342 @@
+"""Whatever is not plain RTSP over TCP, through libavformat: HLS, FLV, RTMP, RTSP over UDP, files.
+
+Each visit has a thread of its own; nothing is decoded in it. libav's words are never quoted, as
+they may hold the URL with its password: errors carry its error *code's* text alone, and libav's own
+log stays off (PyAV's default).
+
+libav's packets of one stream, turned into pictures as KeyFrame wants them; and its errors.
+
+One visit through libavformat, on its thread: open, take key pictures, say what went wrong.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+import av
+import av.error
+from av.bitstream import BitStreamFilterContext
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from streams import decode
+from streams.address import StreamAddress
+from streams.errors import (
+    BadAddress,
+    RefusedUs,
+    StreamError,
+    Unreachable,
+    Unreadable,
+    WentSilent,
+)
+from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
+from streams.sampling import SEGMENT_BURST_S, FrameSampler, freshness_of, key_frame_interval_s
+from streams.worker_thread import run_in_thread
+
+_TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
+
+
+class LibavEnded(Exception):
+    """libav gave up. Its own exception is not kept as the cause: it may quote the password."""
+
+    def __init__(self, code: type[Exception], message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AnnexBWriter:
+    """Turns libav's packets of one stream into pictures as KeyFrame wants them."""
+
+    def __init__(self, codec: Codec, stream: VideoStream) -> None:
+        self.extradata = stream.codec_context.extradata or b""
+        self._format = decode.CODEC_FORMATS.get(codec)
+        self._filter: BitStreamFilterContext | None = None
+        # ISO 14496-15 records (MP4, FLV) begin with version 1; Annex B begins with zeros.
+        if self._format is not None and self.extradata[:1] == b"\x01":
+            self._filter = BitStreamFilterContext(_TO_ANNEX_B[codec], stream)
+
+    def picture(self, packets: "list[Packet[VideoStream]]") -> tuple[bytes, str] | None:
+        """(data, sha256 of the slices); None when its beginning is missing."""
+        a_format = self._format
+        if a_format is None:
+            data = b"".join(map(bytes, packets))
+            return data, sha256(data).hexdigest()
+        if self._filter is not None:
+            packets = [part for packet in packets for part in self._filter.filter(packet)]
+        nals = [nal for packet in packets for nal in decode.split_nals(bytes(packet))]
+        if not decode.is_key_picture(nals, a_format):
+            return None
+        data = decode.with_parameter_sets(nals, self.extradata, a_format)
+        return data, decode.slices_sha256(nals, a_format)
+
+    def size_px(self, data: bytes) -> tuple[int, int] | None:
+        """Width and height, from the sequence parameter set."""
+        if self._format is None:
+            return None
+        kind, a_format = self._format.size_kind, self._format
+        sets = (nal for nal in decode.split_nals(data) if a_format.parameter_kind(nal) == kind)
+        return next((a_format.size_px(nal) for nal in sets), None)
+
+
+def demux_packets(
+    container: InputContainer, stream: VideoStream
+) -> "Iterator[Packet[VideoStream]]":
+    """Until the stream ends. Raises Gone."""
+    demuxed = container.demux(stream)
+    ended: LibavEnded | None = None
+    while ended is None:
+        try:
+            packet = next(demuxed)
+        except StopIteration:
+            return
+        except (av.error.FFmpegError, OSError, ValueError) as exc:
+            ended = as_libav_ended(exc)
+        else:
+            if packet.size:
+                yield packet
+    raise ended
+
+
+def as_libav_ended(exc: Exception) -> LibavEnded:
+    """The code of an error in words; never its own words, which quote the URL."""
+    if isinstance(exc, av.error.ExitError):
+        return LibavEnded(type(exc), "no answer in time")
+    message = getattr(exc, "strerror", None) or type(exc).__name__
+    return LibavEnded(type(exc), str(message).lower())
+
+
+_RTSP: Final = frozenset({"rtsp", "rtsps", "rtspu"})
+# What cameras and platforms send. libav guesses from the bytes, and would find a picture in noise.
+_FORMATS: Final = (
+    "hls,flv,live_flv,mpegts,mpeg,mov,mp4,matroska,webm,avi,asf,h264,hevc,mjpeg,mpjpeg,aac"
+)
+_CODECS: Final = {"h264": Codec.H264, "hevc": Codec.H265, "mjpeg": Codec.MJPEG}
+# The first kind that fits; each for the time before and after the stream was opened.
+_KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]], ...]] = (
+    (av.error.HTTPClientError, RefusedUs, RefusedUs),
+    (av.error.HTTPServerError, RefusedUs, WentSilent),
+    (av.error.PermissionError, RefusedUs, RefusedUs),
+    (av.error.FileNotFoundError, BadAddress, WentSilent),
+    (av.error.IsADirectoryError, BadAddress, BadAddress),
+    (av.error.InvalidDataError, Unreadable, Unreadable),
+    (av.error.ProtocolNotFoundError, Unreadable, Unreadable),
+    (av.error.EOFError, Unreadable, WentSilent),
+    (OSError, Unreachable, WentSilent),
+    (av.error.ExitError, Unreachable, WentSilent),  # the time limit of PyAV
+)
+
+
+@dataclass(slots=True)
+class LibavCapture:
+    """One visit on its thread."""
+
+    address: StreamAddress
+    options: VisitOptions
+    now: Callable[[], datetime]
+    stop: threading.Event
+    over_udp: bool
+    sampler: FrameSampler = field(init=False)
+    start_s: float = field(default_factory=time.monotonic)
+    opened_after_s: float = 0.0
+    first_after_s: float = 0.0
+    bytes_received: int = 0
+    packets: int = 0
+    live: bool = True
+    format_name: str = ""
+    codec: Codec = Codec.OTHER
+    codec_name: str = ""
+    size_px: tuple[int, int] | None = None
+    frames_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self.sampler = FrameSampler(options.pictures, options.spacing_s, options.on_key_frame)
+
+    def run(self) -> Sample:
+        """Blocks. Raises StreamError."""
+        ended: LibavEnded | None = None
+        try:
+            self._capture()
+        except LibavEnded as exc:
+            ended = exc
+        if not self.sampler.kept:
+            raise self._error(ended)
+        frames = tuple(self.sampler.kept)
+        freshness = Freshness.STILL if not self.live else freshness_of(frames, SEGMENT_BURST_S)
+        return Sample(key_frames=frames, facts=self._stream_facts(), freshness=freshness)
+
+    @property
+    def _passed_s(self) -> float:
+        return time.monotonic() - self.start_s
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def _capture(self) -> None:
+        with closing(self._open()) as container:
+            streams = container.streams.video
+            if not streams:
+                raise Unreadable(f"no video in this {container.format.name}")
+            self._read_stream_info(container, streams[0])
+            writer = AnnexBWriter(self.codec, streams[0])
+            picture: list[Packet[VideoStream]] = []  # packets of one key picture
+            for packet in demux_packets(container, streams[0]):
+                self.packets += 1
+                self.bytes_received += packet.size
+                # libav may cut a picture where its parameter sets are repeated between slices.
+                if picture and packet.pts != picture[0].pts:
+                    self._keep_picture(picture, writer)
+                    picture = []
+                if picture or self._may_begin_picture(packet):
+                    picture.append(packet)
+                if self._is_over():
+                    return
+            if picture:
+                self._keep_picture(picture, writer)
+
+    def _may_begin_picture(self, packet: "Packet[VideoStream]") -> bool:
+        # Before its timeline is known, a live stream is joined in the middle of a picture.
+        timed = packet.pts is not None or not self.live or self.codec is Codec.MJPEG
+        return packet.is_keyframe and not packet.is_corrupt and timed
+
+    def _is_over(self) -> bool:
+        late = self._passed_s >= self.options.visit_timeout_s
+        return late or self.sampler.done or self.stop.is_set()
+
+    def _open(self) -> InputContainer:
+        wait_s = self.options.connect_timeout_s + self.options.answer_timeout_s
+        limits_s = (
+            min(wait_s, self.options.visit_timeout_s),
+            min(self.options.silence_timeout_s, self.options.visit_timeout_s),
+        )
+        try:
+            return av.open(
+                _libav_url(self.address),
+                container_options=_demuxer_options(self.address, over_udp=self.over_udp),
+                metadata_errors="replace",
+                timeout=limits_s,
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as exc:
+            ended = as_libav_ended(exc)
+        raise ended
+
+    def _read_stream_info(self, container: InputContainer, stream: VideoStream) -> None:
+        self.opened_after_s = self._passed_s
+        self.format_name = container.format.name
+        self.live = container.duration is None and self.address.scheme != "file"
+        context = stream.codec_context
+        name = context.codec.name
+        self.codec_name = name
+        self.codec = _CODECS.get(name, Codec.OTHER)
+        if context.width and context.height:
+            self.size_px = (context.width, context.height)
+        rate = stream.average_rate
+        self.frames_per_s = float(rate) if rate else None
+
+    def _keep_picture(self, packets: "list[Packet[VideoStream]]", writer: AnnexBWriter) -> None:
+        pts, base = packets[0].pts, packets[0].time_base
+        media_time_s = float(pts * base) if pts is not None else None
+        made = writer.picture(packets)
+        if made is None:
+            return
+        data, digest = made
+        frame = KeyFrame(
+            codec=self.codec,
+            data=data,
+            taken_at=self.now(),
+            media_time_s=media_time_s,
+            sha256=digest,
+            codec_name=self.codec_name,
+            extradata=writer.extradata if self.codec is Codec.OTHER else b"",
+            size_px=self.size_px,
+        )
+        if len(data) > self.options.max_key_frame_bytes:
+            raise Unreadable(f"a key frame of {len(data)} bytes")
+        # A file runs as fast as it can be read: its own time spaces the pictures.
+        at_s = self._passed_s if self.live or media_time_s is None else media_time_s
+        if self.sampler.accept(frame, at_s):
+            self.first_after_s = self.first_after_s or self._passed_s
+            self.size_px = self.size_px or writer.size_px(data)
+
+    # -- telling ------------------------------------------------------------------------------
+
+    def _error(self, ended: LibavEnded | None) -> StreamError:
+        """The kind of a failure, with what was seen and without libav's own words."""
+        if not self.opened_after_s:
+            if ended is None:
+                return WentSilent("given up before the stream was open")
+            kind = next((k for code, k, _ in _KINDS if issubclass(ended.code, code)), Unreadable)
+            return kind(f"{ended} ({self._passed_s:.1f} s)")
+        seen = f"{self.bytes_received} bytes, {self.packets} packets, {self._passed_s:.1f} s"
+        if ended is None:
+            return WentSilent(f"no key frame: {seen}")
+        kind = next((k for code, _, k in _KINDS if issubclass(ended.code, code)), Unreadable)
+        return kind(f"{ended}: {seen}")
+
+    def _stream_facts(self) -> StreamFacts:
+        width_px, height_px = self.size_px or (None, None)
+        return StreamFacts(
+            transport=_transport(self.address.scheme, self.format_name, over_udp=self.over_udp),
+            codec=self.codec_name,
+            width_px=width_px,
+            height_px=height_px,
+            key_frame_interval_s=key_frame_interval_s(self.sampler.kept),
+            frames_per_s=self.frames_per_s,
+            connect_s=self.opened_after_s,  # libav tells no smaller steps
+            describe_s=self.opened_after_s,
+            first_key_frame_s=self.first_after_s,
+            visit_s=self._passed_s,
+            bytes_received=self.bytes_received,
+        )
+
+
+def _libav_url(address: StreamAddress) -> str:
+    url = address.with_credentials
+    return "rtsp" + url.removeprefix("rtspu") if address.scheme == "rtspu" else url
+
+
+def _demuxer_options(address: StreamAddress, *, over_udp: bool) -> dict[str, str]:
+    if address.scheme == "file":
+        return {"format_whitelist": _FORMATS}
+    if address.scheme not in _RTSP:
+        # One second of stream tells what it is; libav's default is five.
+        return {"format_whitelist": _FORMATS, "analyzeduration": "1000000"}
+    return {
+        "rtsp_transport": "udp" if over_udp else "tcp",
+        "allowed_media_types": "video",
+        # The description says all: no packets are read to guess.
+        "probesize": "32",
+        "analyzeduration": "0",
+        "user_agent": "patrol-streams",
+    }
+
+
+def _transport(scheme: str, format_name: str, *, over_udp: bool) -> str:
+    if scheme in _RTSP:
+        return "rtsp+udp" if over_udp else "rtsp+tcp"
+    if scheme == "file" or scheme.startswith("rtmp"):
+        return scheme.removesuffix("s")
+    return format_name if format_name in {"hls", "flv"} else "http"
+
+
+async def capture_with_libav(
+    address: StreamAddress,
+    options: VisitOptions,
+    now: Callable[[], datetime],
+    *,
+    over_udp: bool = False,
+) -> Sample:
+    """One visit. Raises StreamError, and only StreamError."""
+    stop = threading.Event()
+    capture = LibavCapture(
+        address, options, now, stop, over_udp=over_udp or address.scheme == "rtspu"
+    )
+    try:
+        return await run_in_thread(capture.run, f"libav {address.host}")
+    finally:
+        stop.set()

@@ -1,0 +1,185 @@
+"""Take one TCP stream apart: RTSP messages, and RTP interleaved between them (RFC 2326 §10.12).
+
+This is where nearly all bytes of a visit go by, so the loop over interleaved packets does as little
+as can be: one unpack of nineteen bytes tells channel, length and what the payload begins with; a
+packet that cannot belong to a key frame costs nothing more, even if its end is still to come.
+`feed` is given the unread bytes again in front of the new ones, so nothing is copied here either.
+"""
+
+import struct
+from typing import Final, Protocol
+
+from streams.errors import Unreadable
+from streams.rtsp.depacketizer import TAKE, CodecFormat
+from streams.rtsp.message import MAX_BODY_BYTES, MAX_HEAD_BYTES, RtspMessage, read_message
+
+# More may be waiting for its end than any message or interleaved packet (64 kB) is long.
+MAX_UNREAD_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1024
+# Some cameras lose count now and then and are found again; one that sends only noise is hopeless.
+MAX_GARBAGE_BYTES: Final = 256 * 1024
+
+_DOLLAR: Final = 0x24
+_PLAIN: Final = 0x80  # RTP version 2 without padding, extension, contributing sources
+# '$' and channel; length; first RTP byte; two bytes and the third of the payload
+_PEEK: Final = struct.Struct(">HHB11xHB")
+_BETWEEN: Final = b"\r\n\0 \t"  # what some servers put between messages
+_METHODS: Final = tuple(
+    name + b" "
+    for name in (
+        b"OPTIONS",
+        b"ANNOUNCE",
+        b"GET_PARAMETER",
+        b"SET_PARAMETER",
+        b"REDIRECT",
+        b"TEARDOWN",
+        b"PLAY_NOTIFY",
+        b"PAUSE",
+        b"DESCRIBE",
+        b"SETUP",
+        b"PLAY",
+        b"RECORD",
+    )
+)
+_LONGEST_START: Final = 14  # "GET_PARAMETER "
+_NO_CHANNEL: Final = -1
+_SKIP_ALL: Final = (bytes(65536), bytes(256))
+
+
+class InterleavedReceiver(Protocol):
+    """Who is told of what came."""
+
+    def media(self, packet: bytes) -> bool:
+        """A packet of the video track that may matter; True while every packet matters."""
+
+    def control(self, packet: bytes) -> None:
+        """An RTCP packet of the video track."""
+
+    def message(self, message: RtspMessage) -> None:
+        """An answer, or a request of the server's."""
+
+
+class InterleavedReader:
+    """Where one connection stands. Feed it bytes; it tells the receiver."""
+
+    def __init__(self, receiver: InterleavedReceiver) -> None:
+        self._receiver = receiver
+        self._media = self._control = _NO_CHANNEL  # 0x2400 + channel
+        self._peek, self._peek_third = _SKIP_ALL
+        self._busy = False
+        self._bytes_to_skip = 0  # bytes still to come of a packet that is passed over
+        self._synchronised = False  # an RTSP message was read
+        self.listening = True  # False: key frames are passed over as well
+        self.media_packets = 0
+        self.garbage_bytes = 0
+
+    def expect(self, media_channel: int, control_channel: int, a_format: CodecFormat) -> None:
+        """The server said on which channels the video track comes."""
+        self._media = _DOLLAR << 8 | media_channel
+        self._control = _DOLLAR << 8 | control_channel
+        self._peek, self._peek_third = a_format.peek, a_format.peek_third
+
+    def feed(self, data: bytes | bytearray, end: int) -> int:
+        """Read data[0:end]; how many bytes were used. The rest comes again, in front of more.
+
+        Raises Unreadable when this is no RTSP stream (any more).
+        """
+        position = self._bytes_to_skip
+        while position < end:
+            before = position
+            if data[position] == _DOLLAR and self._synchronised:
+                position = self._interleaved(data, position, end)
+            else:
+                position = self._read_message_or_resync(data, position, end)
+            if position == before:
+                break
+        if end - position > MAX_UNREAD_BYTES:
+            raise Unreadable(f"a message of more than {MAX_UNREAD_BYTES // 1024} kB")
+        self._bytes_to_skip = max(0, position - end)
+        return min(position, end)
+
+    def _interleaved(self, data: bytes | bytearray, position: int, end: int) -> int:
+        """Read interleaved packets as far as they are whole; may end beyond the end (see _owed)."""
+        while end - position >= _PEEK.size:
+            if not self._busy:
+                position = self._skip_packets(data, position, end)
+                if end - position < _PEEK.size:
+                    break
+            before = position
+            position = self._read_packet(data, position, end)
+            if position == before:
+                break
+        return position
+
+    def _skip_packets(self, data: bytes | bytearray, position: int, end: int) -> int:
+        """Hop over packets of the video track that do not matter; where the first other begins."""
+        media, unpack, seen = self._media, _PEEK.unpack_from, 0
+        peek, third = (self._peek, self._peek_third) if self.listening else _SKIP_ALL
+        last = end - _PEEK.size
+        while position <= last:
+            head, length, first, two, three = unpack(data, position)
+            if head != media or first != _PLAIN:
+                break
+            if peek[two] and (peek[two] == TAKE or third[three]):
+                break
+            position += length + 4
+            seen += 1
+        self.media_packets += seen
+        return position
+
+    def _read_packet(self, data: bytes | bytearray, position: int, end: int) -> int:
+        """Read one packet, if it is whole and is one."""
+        head, length, *_ = _PEEK.unpack_from(data, position)
+        following: int = position + 4 + length
+        if head >> 8 != _DOLLAR or following > end:
+            return position
+        if head == self._media:
+            self.media_packets += 1
+            if self._busy or self.listening:
+                self._busy = self._receiver.media(bytes(data[position + 4 : following]))
+        elif head == self._control:
+            self._receiver.control(bytes(data[position + 4 : following]))
+        return following
+
+    def _read_message_or_resync(self, data: bytes | bytearray, position: int, end: int) -> int:
+        """Read a message, or look for where the next message or packet begins."""
+        while position < end and data[position] in _BETWEEN:
+            position += 1
+        start = bytes(data[position : min(end, position + _LONGEST_START)])
+        if not start or (start[0] == _DOLLAR and self._synchronised):
+            return position
+        if not _may_be_message(start):
+            return self._resynchronise(data, position, end)
+        if len(start) < _LONGEST_START and end - position < _LONGEST_START:
+            return position  # too short to hold a message
+        found = read_message(data, position, end)
+        if found is None:
+            return position
+        self._synchronised = True
+        message, position = found
+        self._receiver.message(message)
+        return position
+
+    def _resynchronise(self, data: bytes | bytearray, position: int, end: int) -> int:
+        if not self._synchronised:
+            start = bytes(data[position : min(end, position + 24)])
+            raise Unreadable(f"no RTSP answer, but {start!r}")
+        starts = [
+            data.find(start, position + 1, end)
+            for start in (
+                self._media.to_bytes(2, "big", signed=True),
+                self._control.to_bytes(2, "big", signed=True),
+                b"RTSP/1.0 ",
+            )
+        ]
+        # Where none is seen, its first bytes may still be the last that came.
+        following = min((s for s in starts if s >= 0), default=max(position + 1, end - 8))
+        self.garbage_bytes += following - position
+        if self.garbage_bytes > MAX_GARBAGE_BYTES:
+            raise Unreadable(f"{self.garbage_bytes} bytes of garbage between the packets")
+        return following
+
+
+def _may_be_message(start: bytes) -> bool:
+    return any(
+        known.startswith(start) or start.startswith(known) for known in (b"RTSP/", *_METHODS)
+    )

@@ -1,0 +1,67 @@
+"""`patrol user`: accounts by pipe; a password is never an argument and never printed."""
+
+import io
+from typing import Any
+
+import pytest
+
+from patrol.cli.user import DutyOption
+from patrol.domain.account import Duty
+
+pytest.importorskip("pwdlib", reason="the console extra is not installed")
+
+CliSite = Any  # conftest's
+SECRET = "correct horse battery"
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def put(text: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+    return put
+
+
+def test_the_duties_are_the_domains() -> None:
+    assert [option.value for option in DutyOption] == [duty.value for duty in Duty]
+
+
+def test_an_account_is_made_closed_and_opened(cli_site: CliSite, pipe: Any) -> None:
+    pipe(f"{SECRET}\n")
+    made = cli_site("user", "add", "wang", "--duty", "operator", "--password-stdin", "--json")
+    assert made.code == 0, made.err
+    assert made.document["duty"] == "operator"
+    pipe("another horse battery\n")
+    assert cli_site("user", "passwd", "wang", "--password-stdin").code == 0
+    assert cli_site("user", "disable", "wang").code == 0
+    (account,) = cli_site("user", "list", "--json").document
+    assert account == {
+        "name": "wang", "duty": "operator", "shown_as": "wang", "grid": None, "person": None,
+        "disabled": True,
+    }  # fmt: skip
+    assert cli_site("user", "enable", "wang").code == 0
+    assert "wang  operator  wang  可用 open" in cli_site("user", "list").out
+    assert SECRET.encode() not in (cli_site.home / "patrol.db").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["add", "wang", "--duty", "operator", "--password-stdin"], "至少 10 位"),
+        (["add", "w/ng", "--duty", "operator", "--password-stdin"], "'w/ng'"),
+        (["add", "li", "--duty", "grid_leader", "--grid", "9", "--password-stdin"], "'9'"),
+        (["add", "li", "--duty", "boss", "--password-stdin"], "--duty"),
+        (["add", "li", "--duty", "operator"], "--password-stdin"),
+        (["passwd", "nobody", "--password-stdin"], "至少 10 位"),
+        (["disable", "nobody"], "account 'nobody': there is none"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    cli_site: CliSite, pipe: Any, arguments: list[str], said: str
+) -> None:
+    pipe("short\n" if "至少" in said else f"{SECRET}\n")
+    ended = cli_site("user", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert ended.out == ""

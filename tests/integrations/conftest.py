@@ -1,0 +1,33 @@
+"""A site on disk, as small as the house can be built from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from patrol.settings import Site, load_site
+
+SOURCE = Path(__file__).parents[2] / "config"
+
+
+@pytest.fixture
+def write_small_site(tmp_path: Path) -> Callable[..., Site]:
+    """The example's town with a broker's address, and whatever else site.yaml should say."""
+
+    def written(broker_url: str, more: str = "") -> Site:
+        for name in ("grids.csv", "people.csv", "cameras.csv"):
+            (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
+        (tmp_path / "site.yaml").write_text(
+            f"""
+site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
+database: sqlite:///{tmp_path}/patrol.db
+evidence: {tmp_path}/evidence
+objects: false
+mqtt: {{url: "{broker_url}"}}
+{more}
+""",
+            "utf-8",
+        )
+        return load_site(tmp_path, env={})
+
+    return written

@@ -1,0 +1,77 @@
+"""What must hold after chaos: read from the store and from what the leaders heard.
+
+No loss: every word of a leader is in a case's history or among the dead letters, every message went
+out, every phone shows what stands. No double effect: no word twice, no key with two meanings. No
+illegal state: the store's own fsck finds nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.escalation import announced_grids
+from patrol.domain.outbox import DeadLetter
+from patrol.store import Store, check
+from tests.long.chaos.people import ChaosLeaders
+
+MANY = 100_000
+EVENTS_WITH_TEXT = {  # one reply may be two lines (handled and fed back): the words stand in one
+    CaseEvent.RECEIVED, CaseEvent.OPENED, CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE,
+    CaseEvent.PROGRESS, CaseEvent.FEED_BACK, CaseEvent.RETURN, CaseEvent.EXTEND,
+}  # fmt: skip
+
+
+def find_problems(store: Store, leaders: ChaosLeaders, confirmed: int) -> list[str]:
+    """Every line that does not hold just now; `confirmed`: leads, by the operator's own count."""
+    if leaders.unsent:
+        return [f"{leaders.unsent} words are still to be said"]
+    with store.begin_read() as uow:
+        waiting = uow.outbox.unsent()
+        cases = list(uow.cases.list(limit=MANY))
+        dead_letters = list(uow.inbox.dead_letters(limit=MANY))
+    wrong = [f"{waiting} messages wait in the outbox"] if waiting else []
+    wrong += leaders.conflicting_messages
+    wrong += _misplaced_replies(leaders, cases, dead_letters)
+    wrong += _wrongly_shown_cases(leaders, cases)
+    counted = sum(case.count for case in cases)
+    if counted != confirmed:
+        wrong.append(f"{confirmed} leads confirmed, {counted} counted in cases")
+    # The fsck last: while something is still on its way it is only read again and again.
+    return wrong or [f"{problem.where}: {problem.what}" for problem in check(store)]
+
+
+def _misplaced_replies(
+    leaders: ChaosLeaders, cases: list[Case], dead_letters: list[DeadLetter]
+) -> Iterator[str]:
+    """Each token once in a history, or refused."""
+    lines = [e.note for case in cases for e in case.entries if e.what in EVENTS_WITH_TEXT]
+    noted = Counter(token for line in lines for token in _tokens(line))
+    refused = {
+        token
+        for letter in dead_letters
+        for token in _tokens(letter.payload.decode(errors="replace"))
+    }
+    for token in leaders.topic_by_token:
+        if noted[token] > 1:
+            yield f"{token} had effect {noted[token]} times"
+        if not noted[token] and token not in refused:
+            yield f"{token} was said and is nowhere"
+
+
+def _tokens(text: str) -> set[str]:
+    return {f"<{piece.split('>')[0]}>" for piece in text.split("<")[1:]}
+
+
+def _wrongly_shown_cases(leaders: ChaosLeaders, cases: list[Case]) -> Iterator[str]:
+    """Every phone shows each open case as it stands, and no other."""
+    prefix = "patrol/v1/shangba/grid"
+    expected = {
+        f"{prefix}/{grid}/case/{case.id}": case.revision
+        for case in cases
+        if case.is_open
+        for grid in announced_grids(case)
+    }
+    shown = dict(leaders.shown)
+    for topic in sorted({*expected, *shown}):
+        if expected.get(topic) != shown.get(topic):
+            yield f"{topic}: stands at {expected.get(topic)}, shown at {shown.get(topic)}"

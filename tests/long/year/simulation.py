@@ -1,0 +1,258 @@
+"""The course of a simulated year: what happens when, in the order of a clock moved by hand.
+
+The clock jumps to the next moment at which something is due; nothing is polled in between but an
+hourly bell, because the year itself tells when a case will have to ring.
+"""
+
+import heapq
+import itertools
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from typing_extensions import override
+
+from patrol.cases.escalator import Escalator
+from patrol.cases.reply_handler import ReplyHandler
+from patrol.domain.case import Case
+from patrol.domain.outbox import OutboxMessage
+from patrol.messaging import OutboxRelay, PayloadBuilder
+from patrol.pictures import sweep_pictures
+from patrol.review import expire_undecided
+from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
+from patrol.settings import Site
+from patrol.store import Store
+from simulators.people.reply_profile import ReplyProfile
+from tests.long.year.audit import YearAudit, audit_year
+from tests.long.year.rounds import RoundSetup, VisitSimulator
+from tests.long.year.staff import Staff
+from tests.long.year.town import Households, ReportArchive, TownTruth, YearLeaders
+from tests.support.clock import ManualClock
+from tests.support.memory_broker import MemoryBroker
+from tests.support.memory_pictures import MemoryPictureStore
+
+ZONE: Final = ZoneInfo("Asia/Shanghai")
+FIRST_DAY: Final = datetime(2026, 1, 1, tzinfo=ZONE)
+NEW_PROBLEMS: Final = (4, 9)  # go wrong between two rounds: with reports some 5,000 cases a year
+MACHINE_OFF_SHARE: Final = (
+    0.01  # the centre's machine is off: both rounds are missed, with the reason
+)
+TICK: Final = timedelta(hours=1)  # besides one at the moment of every silence and every look
+OUTAGES_A_YEAR: Final = 24
+LONGEST_OUTAGE_H: Final = 8
+ROUND_HOURS: Final = range(9, 19)  # o'clock: before and after no plan of the site is due
+STAFF_HOURS: Final = (8, 12, 17)  # o'clock: the desk is cleared
+REPORTS_A_DAY: Final = 1
+SITE: Final = "shangba"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedPayloadBuilder(PayloadBuilder):
+    """Tells the year when something falls due, so that the bell need not ring every second."""
+
+    on_case: Callable[[Case], None]
+
+    @override
+    def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
+        self.on_case(case)
+        return PayloadBuilder.case_messages(self, case, now)
+
+
+class YearSimulation:
+    """`pass_days`, then `books`."""
+
+    def __init__(
+        self, store: Store, site: Site, seed: int, on_day: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._on_day, self._days = on_day, 0
+        self.rng = random.Random(f"year/{seed}")
+        self.clock = ManualClock(FIRST_DAY.astimezone(UTC))
+        self.store, self.broker, registry = store, MemoryBroker(), site.registry
+        self.payload_builder = ObservedPayloadBuilder(
+            site=SITE, zone=ZONE, registry=registry, site_name="上坝镇", on_case=self._case_seen
+        )
+        self.inbox = ReplyHandler(store, self.payload_builder, registry, SITE, ZONE)
+        self.escalator = Escalator(store, self.payload_builder)
+        self._has_unsent = False
+        self._ticks: set[datetime] = set()
+        self.truth = TownTruth(self.rng)
+        self.leaders = YearLeaders(
+            self.truth, ReplyProfile(), seed, self.rng, self.clock.now, self.at, self._receive_reply
+        )
+        self.desk = Staff(
+            store, self.payload_builder, registry, self.truth, self.leaders.case_subjects, self.rng
+        )
+        self.broker.subscribe(f"patrol/v1/{SITE}/grid/+/case/+", self.leaders.handle_message)
+        self.households = Households(store, registry, self.rng)
+        self.visits = VisitSimulator(self.truth, registry, MemoryPictureStore(), self.rng)
+        self.scheduler = self._round_setup(site).make_scheduler()
+        self.reports = ReportArchive(store, registry, ZONE, tuple(site.settings.plans))
+        self.replies: Counter[str] = Counter()
+        self._off_until = self.clock.now()
+        self._due: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._relays = itertools.count(1)
+        self._new_relay()
+
+    def at(self, when: datetime, work: Callable[[], None]) -> None:
+        """Do it then; what is due at the same moment keeps its order."""
+        heapq.heappush(self._due, (when, next(self._order), work))
+
+    def pass_days(self, days: int) -> None:
+        """Rounds, work, answers and silences, in the order of the clock."""
+        start = self.clock.now()
+        end = start + timedelta(days=days)
+        for day in range(days):
+            self._plan_day(start + timedelta(days=day))
+        for _ in range(round(OUTAGES_A_YEAR * days / 365)):
+            self.at(start + timedelta(days=self.rng.uniform(0, days)), self._stop_broker)
+        for hour in range(1, 24 * days):
+            self.at(start + hour * TICK, self._tick)
+        while self._due and self._due[0][0] <= end:
+            self._next()
+        self._set_clock(end)
+        self._start_broker(forgets=True)
+        self._relay_all()
+        self.reports.write_month(end)
+
+    def _plan_day(self, midnight: datetime) -> None:
+        for _ in range(REPORTS_A_DAY):
+            self.at(midnight + timedelta(hours=self.rng.uniform(7, 20)), self._report)
+        self.at(midnight + timedelta(hours=1), self._midnight)
+        self.at(midnight + timedelta(hours=3.5), self._upkeep)
+        if self.rng.random() < MACHINE_OFF_SHARE:
+            self.at(midnight + timedelta(hours=8.5), self._switch_machine_off)
+
+    def audit(self) -> YearAudit:
+        """As they stand now."""
+        return audit_year(self.store, self.broker.retained, self.reports, self.clock.now())
+
+    def _next(self) -> None:
+        when, _, work = heapq.heappop(self._due)
+        self._set_clock(when)
+        work()
+        self._relay_all()
+
+    def _set_clock(self, when: datetime) -> None:
+        self.clock.sleep(max(0.0, (when - self.clock.now()).total_seconds()))
+
+    def _relay_all(self) -> None:
+        while self._has_unsent and self.broker.is_up:
+            batch = self.relay.run_batch()
+            self._has_unsent = bool(batch.problem) or batch.leased >= self.relay.options.batch
+            if batch.problem:
+                return
+
+    def _midnight(self) -> None:
+        """Households change their minds; the first of a month brings the report of the last."""
+        now = self.clock.now()
+        self._days += 1
+        self._on_day(self._days)
+        self.households.pass_day(now)
+        if now.astimezone(ZONE).day == 1:
+            self.reports.write_month(now)
+
+    def _switch_machine_off(self) -> None:
+        self._off_until = self.clock.now() + timedelta(hours=9.5)
+
+    def _run_due_rounds(self, now: datetime) -> None:
+        """Rounds as the keeper decides; who reviews them comes a while later."""
+        if now < self._off_until:
+            return
+        visits_before = self.visits.visit_count
+        self.scheduler.run_due()
+        if self.visits.visit_count > visits_before:
+            self._has_unsent = True
+            visited = self.households.visited(now)
+            self.truth.add_problems(visited, self.rng.randint(*NEW_PROBLEMS))
+            self.at(now + timedelta(minutes=self.rng.uniform(5, 60)), self._review)
+
+    def _review(self) -> None:
+        self.desk.review(self.clock.now())
+
+    def _upkeep(self) -> None:
+        now = self.clock.now()
+        expire_undecided(self.store, now)
+        sweep_pictures(self.store, self.visits.evidence, now)
+
+    def _report(self) -> None:
+        grid = self.rng.choice(
+            [g for g in self.payload_builder.registry.tree.grids if not g.endswith("000")]
+        )
+        body = {"v": 1, "key": f"report-{next(self._order)}", "category": "dumping", "text": "渠边"}
+        self._receive_reply(f"patrol/v1/{SITE}/grid/{grid}/report", json.dumps(body).encode())
+
+    def _receive_reply(self, topic: str, payload: bytes) -> None:
+        """The way back: while the broker is down a reply waits in the leader's telephone."""
+        if not self.broker.is_up:
+            later = self.clock.now() + timedelta(hours=self.rng.uniform(1, LONGEST_OUTAGE_H))
+            self.at(later, lambda: self._receive_reply(topic, payload))
+            return
+        handled = self.inbox.handle(topic, payload, self.clock.now())
+        self.replies[handled.outcome] += 1
+        if handled.reason:
+            self.replies[f"refused: {handled.reason}"] += 1
+
+    def _tick(self) -> None:
+        now = self.clock.now()
+        local = now.astimezone(ZONE)
+        if local.hour in ROUND_HOURS:
+            self._run_due_rounds(now)
+        self.escalator.run_due(now)
+        for case in self.desk.recheck_due(now):
+            self._case_seen(case)  # a look that failed is told to nobody
+        if local.hour in STAFF_HOURS and local.minute == 0:
+            self.desk.handle_waiting_cases(now)
+
+    def _case_seen(self, case: Case) -> None:
+        """It will be told; and the bell has to ring when it falls due."""
+        self._has_unsent = True
+        for due in (case.ladder_due_at, case.recheck_due_at):
+            if due is not None and due >= self.clock.now() and due not in self._ticks:
+                self._ticks.add(due)
+                self.at(due, self._tick)
+
+    def _stop_broker(self) -> None:
+        """In the middle of a batch, perhaps with words taken and never acknowledged."""
+        self.broker.lose_acks = self.rng.randint(0, 3)
+        self.broker.is_up = False
+        back = self.clock.now() + timedelta(hours=self.rng.uniform(0.1, LONGEST_OUTAGE_H))
+        forgets = self.rng.random() < 0.5
+        self.at(back, lambda: self._start_broker(forgets=forgets))
+
+    def _start_broker(self, *, forgets: bool) -> None:
+        self.broker.restart(loses_retained=forgets)
+        self._new_relay()  # the old one was killed; its leases run out by themselves
+        self.clock.sleep(60.0)
+        self.relay.republish_retained()
+        self._has_unsent = True
+
+    def _round_setup(self, site: Site) -> RoundSetup:
+        staff = HealthNotifier(
+            payloads=self.payload_builder, policy=site.settings.health, tree=site.registry.tree
+        )
+        policy = RecorderPolicy(
+            rules=site.rules,
+            health=staff,
+            auto_confirm=lambda *_: 0,  # no rule of this site lets anything out unreviewed
+            keep_evidence=timedelta(days=site.settings.retention.evidence_days),
+        )
+        return RoundSetup(
+            store=self.store,
+            clock=self.clock,
+            zone=ZONE,
+            cameras=lambda: self.households.cameras,
+            policy=policy,
+            visits=self.visits,
+            rng=self.rng,
+            calendar=site.settings.calendar,
+        )
+
+    def _new_relay(self) -> None:
+        name = f"relay-{next(self._relays)}"
+        self.relay = OutboxRelay(self.store, self.broker, self.clock, holder=name)

@@ -1,0 +1,215 @@
+"""The paper of a simulated year: households' consent forms, and the reports of its months.
+
+The town in which a simulated year passes: what is really wrong where, and who answers.
+
+Leaders know only what the wire tells them (simulators.people.reply_profile); what they handle is
+gone from the town's truth. Everything draws from one seed. No store, no clock of its own.
+"""
+
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from patrol.domain.camera import Camera, Consent, ConsentState
+from patrol.domain.finding import Finding
+from patrol.domain.ids import CameraId
+from patrol.domain.registry import Registry
+from patrol.reports.queries import ReportHeading, ReportMaterial, load_material, period_of
+from patrol.reports.report import Report, compose_report, report_document
+from patrol.store import Store
+from simulators.people.reply_profile import ReplyProfile, awaits_reply, plan_replies
+
+RENEWED_BEFORE: Final = timedelta(days=14)  # a consent runs out: somebody calls at the house
+RENEWED_FOR: Final = timedelta(days=360)
+LAPSES: Final = 0.02  # of those: nobody is at home, and the camera is not visited any more
+WITHDRAWS: Final = 0.02  # of the days: some household withdraws
+COMES_BACK_AFTER: Final = timedelta(days=30)
+
+
+@dataclass
+class Households:
+    """Whose cameras may be visited; `pass_day` once a day."""
+
+    store: Store
+    registry: Registry
+    rng: random.Random
+    cameras: dict[CameraId, Camera] = field(default_factory=dict)
+    _away: list[tuple[datetime, CameraId]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cameras = dict(self.registry.cameras)
+
+    def visited(self, now: datetime) -> Sequence[CameraId]:
+        """Those that a round may look through."""
+        today = now.date()
+        return [one for one, camera in self.cameras.items() if camera.refusal_on(today) is None]
+
+    def pass_day(self, now: datetime) -> None:
+        """Consents are renewed or lapse; somebody withdraws, somebody thinks better of it."""
+        today = now.date()
+        for camera in list(self.cameras.values()):
+            self._renew(camera, today)
+        with self.store.begin() as uow:
+            if self.rng.random() < WITHDRAWS:
+                camera_id = self.rng.choice(sorted(self.cameras))
+                uow.consents.withdraw(camera_id, by="household", now=now)
+                self._away.append((now + COMES_BACK_AFTER, camera_id))
+            while self._away and self._away[0][0] <= now:
+                uow.consents.restore(self._away.pop(0)[1], by="household", now=now)
+            uow.commit()
+
+    def _renew(self, camera: Camera, today: date) -> None:
+        consent = camera.consent
+        if consent.state is not ConsentState.GRANTED or consent.until != today + RENEWED_BEFORE:
+            return
+        if self.rng.random() >= LAPSES:
+            renewed = Consent(state=consent.state, until=today + RENEWED_FOR)
+            self.cameras[camera.id] = replace(camera, consent=renewed)
+
+
+@dataclass
+class ReportArchive:
+    """`write` at the end of each month, and of the play."""
+
+    store: Store
+    registry: Registry
+    zone: ZoneInfo
+    plans: Sequence[str]
+    reports: list[Report] = field(default_factory=list)
+    accepted: int = 0  # cases, voided ones among them
+    _last: ReportMaterial | None = None
+
+    def write_month(self, now: datetime) -> None:
+        """The month that was yesterday's, as the command line would."""
+        day = now.astimezone(self.zone).date() - timedelta(days=1)
+        period = period_of(a_round="", day=None, month=day)
+        with self.store.begin_read() as uow:
+            material = load_material(uow, self.plans, self.zone, period)
+        heading = ReportHeading(
+            kind=period.kind,
+            period=period.name,
+            site="上坝镇",
+            zone=self.zone,
+            made_at=now,
+            registry=self.registry,
+        )
+        report = compose_report(heading, material, last=self._last)
+        report_document(report)
+        self.reports.append(report)
+        self.accepted += len(material.cases)
+        self._last = material
+
+
+SCENES: Final = (
+    "blocking_vehicle", "dumping", "livestock", "obstruction", "scene_change", "smoke",
+    "open_flame",
+)  # fmt: skip
+WEIGHTS: Final = (30, 20, 14, 14, 18, 3, 1)
+FAULTS: Final = ("blur", "occlusion", "freeze", "artifacts")
+EQUIPMENT: Final = "equipment"  # the category of every camera fault
+FAULT_SHARE: Final = 0.08  # of what goes wrong
+OUT_OF_ORDER: Final = 0.03  # of replies: the network holds one back
+HELD_BACK_MIN: Final = (5, 240)
+ASKS_FOR_TIME: Final = 0.02
+Schedule = Callable[[datetime, Callable[[], None]], None]  # schedules work
+SendReply = Callable[[str, bytes], None]
+
+
+@dataclass
+class TownTruth:
+    """What is wrong in the town just now."""
+
+    rng: random.Random
+    _present: defaultdict[CameraId, dict[str, str]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )  # camera → category → kind
+
+    def add_problems(self, cameras: Sequence[CameraId], count: int) -> None:
+        """Something new at some of the cameras; a lens now and then, mostly what it looks at."""
+        for camera in self.rng.choices(cameras, k=count):
+            is_fault = self.rng.random() < FAULT_SHARE
+            kind = self.rng.choice(FAULTS) if is_fault else self.rng.choices(SCENES, WEIGHTS)[0]
+            self._present[camera][EQUIPMENT if is_fault else kind] = kind
+
+    def kinds_at(self, camera: CameraId) -> Iterable[str]:
+        """The kinds that there are to be seen at a camera."""
+        there = self._present.get(camera)
+        return there.values() if there else ()
+
+    def is_true(self, finding: Finding) -> bool:
+        """Whether a careful person who stands there would see it."""
+        outage = finding.kind.endswith("_down")
+        return outage or self.is_present(finding.camera, finding.category)
+
+    def is_present(self, camera: CameraId, category: str) -> bool:
+        """What a second look shows."""
+        return category in self._present[camera]
+
+    def clear(self, camera: CameraId, category: str) -> None:
+        """Somebody really removed it."""
+        self._present[camera].pop(category, None)
+
+
+@dataclass
+class YearLeaders:
+    """Everybody's telephone: hears the wire, plans replies, sends them when their time comes."""
+
+    truth: TownTruth
+    profile: ReplyProfile
+    seed: int
+    rng: random.Random
+    now: Callable[[], datetime]
+    at: Schedule
+    send: SendReply
+    case_subjects: dict[str, tuple[CameraId, str] | None] = field(default_factory=dict)  # by case
+    counts: Counter[str] = field(default_factory=Counter)
+    shown: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _keys: set[str] = field(default_factory=set)
+    _planned: set[tuple[str, int, int]] = field(default_factory=set)
+
+    def handle_message(self, topic: str, payload: bytes) -> None:
+        """One message of the broker; repeats by key are dropped."""
+        if not payload:
+            self.shown.pop(topic, None)
+            return
+        case = json.loads(payload)
+        if case["key"] in self._keys:
+            self.counts["repeated"] += 1
+            return
+        self._keys.add(case["key"])
+        self.counts["told"] += 1
+        self.shown[topic] = case
+        rung = int((case.get("rung") or {}).get("number", 0))
+        turn = case["revision"] if case["state"] == "rework" else 0
+        if awaits_reply(case) and (topic, rung, turn) not in self._planned:
+            self._planned.add((topic, rung, turn))
+            self._plan_replies(topic, case)
+
+    def _plan_replies(self, topic: str, case: Mapping[str, Any]) -> None:
+        reply = topic.replace("/case/", "/reply/")
+        for planned in plan_replies(case, self.profile, self.seed):
+            when = self.now() + timedelta(seconds=planned.after_s)
+            body = {"v": 1, **planned.body}
+            if planned.removes_problem:
+                self.at(when, lambda: self._clear(case["case"]))
+            if self.rng.random() < OUT_OF_ORDER:
+                when += timedelta(minutes=self.rng.uniform(*HELD_BACK_MIN))
+            for _ in range(2 if planned.sent_twice else 1):
+                self._schedule_reply(when, reply, body)
+            if body["type"] == "acknowledge" and self.rng.random() < ASKS_FOR_TIME:
+                more = {**body, "type": "extend", "key": f"{body['key']}/more", "text": "等配件"}
+                self._schedule_reply(when + timedelta(minutes=3), reply, more)
+
+    def _schedule_reply(self, when: datetime, topic: str, body: Mapping[str, Any]) -> None:
+        payload = json.dumps(body).encode()
+        self.at(when, lambda: self.send(topic, payload))
+
+    def _clear(self, case: str) -> None:
+        known = self.case_subjects.get(case)
+        if known is not None:
+            self.truth.clear(*known)

@@ -1,0 +1,149 @@
+"""The files: golden ones, what a spreadsheet must not compute, and whole or not at all."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patrol.reports.ledger import COLUMNS
+from patrol.reports.queries import ReportHeading, ReportMaterial
+from patrol.reports.report import Report, compose_report
+from patrol.reports.writers import (
+    FORMATS,
+    REPORT_TABLES,
+    escape_formula,
+    to_csv,
+    to_html,
+    to_json,
+    write_atomically,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def report(day: ReportMaterial, heading: ReportHeading) -> Report:
+    return compose_report(heading, day, last=day, year_ago=None)
+
+
+@pytest.mark.parametrize("name", ["day.csv", "day.json", "day.html"])
+def test_golden(report: Report, name: str) -> None:
+    """`python -m tests.report.golden` is not needed: delete a file and look at the new one."""
+    made = FORMATS[Path(name).suffix[1:]](report)
+    path = GOLDEN / name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(made)
+        pytest.fail(f"{name} was missing and is written: look at it, then run again")
+    assert made.decode() == path.read_bytes().decode()
+
+
+def test_csv_is_read_by_excel_and_by_programs(report: Report) -> None:
+    data = to_csv(report)
+    assert data.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 9
+    assert rows[0]["点位编码"] == "62090204011327000001"
+    assert rows[2]["点位名称"] == "'=渠边()", "a spreadsheet would compute it"
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("=1+1", "'=1+1"), ("+86", "'+86"), ("-1", "'-1"), ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"), ("一=二", "一=二"), ("—", "—"), ("", ""),
+    ],
+)  # fmt: skip
+def test_formulas_are_disarmed(text: str, safe: str) -> None:
+    assert escape_formula(text) == safe
+
+
+@pytest.mark.parametrize("part", REPORT_TABLES)
+def test_every_table_of_it_can_be_had_as_csv(report: Report, part: str) -> None:
+    rows = list(csv.reader(io.StringIO(to_csv(report, part).decode("utf-8-sig"), newline="")))
+    assert len(rows) > 1, "a heading and something below it"
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_json_is_whole(report: Report) -> None:
+    document = json.loads(to_json(report))
+    assert document["header"] == {
+        "planned": 8, "seen": 4, "offline": 2, "refused": 6, "coverage": 0.5,
+    }  # fmt: skip
+    figures = {figure["id"]: figure for figure in document["figures"]}
+    assert figures["coverage"]["value"] == 0.5
+    assert figures["coverage"]["mom"] == "+0.0 个百分点"
+    assert figures["coverage"]["yoy"] == "—"
+    assert [r["plan"] for r in document["rounds"]] == ["morning", "afternoon"]
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:  # type: ignore[explicit-override]  # stdlib's shape
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_html_needs_nothing_beside_it_and_escapes(report: Report) -> None:
+    text = to_html(report).decode()
+    page = _Page()
+    page.feed(text)
+    assert page.links == []
+    assert not re.search(r"url\(|@import|<script", text)
+    assert "&lt;场院&gt;" in text
+    assert "<场院>" not in text
+    tables = 1 + len(report.grids.lines) + 1 + len(report.cameras.lines)
+    assert page.tags.count("tr") == 1 + 9 + 1 + len(report.figures) + tables
+    assert "@media print" in text
+    assert "分管领导" in text
+
+
+def test_the_workbook_is_text_with_a_frozen_header(report: Report) -> None:
+    pytest.importorskip("xlsxwriter")
+    with zipfile.ZipFile(io.BytesIO(FORMATS["xlsx"](report))) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+        names = book.read("xl/workbook.xml").decode()
+        strings = book.read("xl/sharedStrings.xml").decode()
+    assert "<f>" not in sheet, "no formula anywhere"
+    assert 'state="frozen"' in sheet
+    assert 'ySplit="4"' in sheet
+    assert 'orientation="landscape"' in sheet
+    assert "台账" in names
+    for name in ("指标", "网格响应", "点位准确率"):
+        assert name in names
+    assert "Print_Titles" in names
+    assert "=渠边()" in strings
+    assert "62090204011327000001" in strings
+    assert "巡查员:____" in strings
+
+
+def test_no_address_and_no_password_reaches_a_report(report: Report) -> None:
+    for make in (to_csv, to_json, to_html):
+        data = make(report)
+        assert b"s3cret" not in data
+        assert b"rtsp://" not in data
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.csv"
+    write_atomically(path, b"old")
+    path.chmod(0o644)
+    with pytest.raises(TypeError):
+        write_atomically(path, "not bytes")  # type: ignore[arg-type]  # what is tested
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "nowhere" / "x", b"")

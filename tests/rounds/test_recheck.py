@@ -1,0 +1,400 @@
+"""Second looks: a doubt gets a fresh picture, a handled case gets one too, and who then decides."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from typing_extensions import override
+
+from patrol.app.service import _retry_while_store_away
+from patrol.domain.camera import Camera
+from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.ids import CameraId, FindingId, LinkId, Sha256
+from patrol.domain.observation import Observation, Subject
+from patrol.domain.priority import DueLight, Level
+from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.domain.verification import Verifier, pending_verifications
+from patrol.messaging import PayloadBuilder
+from patrol.ports import PictureStoreFull
+from patrol.review import confirm, review_queue, unsure
+from patrol.rounds.guarded_visit import GuardedVisit
+from patrol.rounds.judge import JudgedVisit, VisitStart
+from patrol.rounds.limiter import SharedLinkSlots
+from patrol.rounds.recheck import CaseRechecker, FindingRechecker
+from patrol.store import Store
+from simulators import small_site
+from streams.address import StreamAddress
+from streams.errors import Unreachable
+from streams.model import Sample, StreamChoice, VisitOptions
+from tests.support.clock import ManualClock
+from tests.support.store import new_store
+
+NOON = small_site.NOON
+ZONE = ZoneInfo("Asia/Shanghai")
+REGISTRY = small_site.registry()
+PAYLOAD_BUILDER = PayloadBuilder(site="shangba", zone=ZONE, registry=REGISTRY)
+F1 = FindingId("F000001")
+AFTER = Sha256("a" * 64)
+SAMPLE: Any = object.__new__(Sample)  # the judge below does not open it
+
+
+@dataclass
+class Yard:
+    """What the camera shows just now, and whether it answers."""
+
+    shows: tuple[tuple[str, str], ...] = ()  # (kind, zone)
+    gone: bool = False  # the camera does not answer
+    visits: list[str] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None  # what happens meanwhile
+    cancelled: bool = False
+
+    async def visit(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        self.visits.append(address.path)
+        self.before()
+        try:
+            await asyncio.sleep(0.0 if self.before is Yard.before else 5.0)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        if self.gone:
+            raise Unreachable("no route to host")
+        return SAMPLE  # type: ignore[no-any-return]  # a stand-in
+
+    def judge(self, camera: Camera, start: VisitStart, _sample: Sample) -> JudgedVisit:
+        picture = StoredPicture(
+            sha256=AFTER, camera=camera.id, taken_at=start.at, width_px=8, height_px=8, bytes=8,
+            purpose="sample", delete_after=start.at + timedelta(days=7),
+        )  # fmt: skip
+        return JudgedVisit(
+            visit=Visit(
+                round=None, camera=camera.id, started_at=start.at, finished_at=start.at,
+                outcome=VisitOutcome.PROBLEM if self.shows else VisitOutcome.NORMAL,
+                usable_pictures=1, pictures=(picture,),
+            ),
+            observations=tuple(
+                Observation(
+                    camera=camera.id, round=None, at=start.at, subject=Subject.SCENE, kind=kind,
+                    score=0.8, value=0.8, threshold=0.5, gauge="test/1", zone=zone, picture=AFTER,
+                )
+                for kind, zone in self.shows
+            ),
+        )  # fmt: skip
+
+
+@dataclass
+class Overtaken(Yard):
+    """Somebody decides while the picture is judged."""
+
+    decide: Callable[[], None] = lambda: None
+
+    @override
+    def judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        """As any yard's, after that."""
+        self.decide()
+        return Yard.judge(self, camera, start, sample)
+
+
+@dataclass
+class RecheckSetup:
+    """A store, a clock and a yard."""
+
+    store: Store = field(default_factory=new_store)
+    clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
+    yard: Yard = field(default_factory=Yard)
+    shared_slots: SharedLinkSlots = field(default_factory=lambda: SharedLinkSlots(per_link=2))
+    cameras: dict[CameraId, Camera] = field(default_factory=lambda: dict(REGISTRY.cameras))
+
+    @property
+    def guarded_visit(self) -> GuardedVisit:
+        judge: Any = self.yard.judge
+        return GuardedVisit(
+            store=self.store, clock=self.clock, zone=ZONE, cameras=lambda: self.cameras,
+            refresh_cameras=lambda: None, visitor=self.yard.visit, judge=judge,
+            options=VisitOptions(), stream=StreamChoice.MAIN, link_slots=self.shared_slots,
+        )  # fmt: skip
+
+    def finding_rechecker(self) -> int:
+        keep = timedelta(days=180)
+        return FindingRechecker(
+            store=self.store, clock=self.clock, guarded_visit=self.guarded_visit, keep_evidence=keep
+        ).run_due()
+
+    def look(self, verifier: Verifier) -> int:
+        return CaseRechecker(
+            store=self.store,
+            clock=self.clock,
+            guarded_visit=self.guarded_visit,
+            payloads=PAYLOAD_BUILDER,
+            verifier=verifier,
+            keep_evidence=timedelta(days=180),
+        ).run_due()
+
+    def finding(self, ident: FindingId = F1) -> Finding:
+        with self.store.begin_read() as uow:
+            return uow.findings.get(ident)
+
+    def case(self) -> Case:
+        with self.store.begin_read() as uow:
+            (case,) = uow.cases.list()
+            return case
+
+
+@pytest.fixture
+def recheck_setup() -> RecheckSetup:
+    """Somebody is unsure of a vehicle in the road."""
+    recheck_setup = RecheckSetup()
+    with recheck_setup.store.begin() as uow:
+        uow.findings.add(small_site.finding(zone="road"))
+        unsure(uow, F1, by="wang", now=NOON, reason="太暗")
+        uow.commit()
+    return recheck_setup
+
+
+@pytest.mark.parametrize(
+    ("yard", "document", "picture"),
+    [
+        pytest.param(
+            Yard(shows=(("blocking_vehicle", "road"),)), "仍检出", AFTER, id="still there"
+        ),
+        pytest.param(Yard(), "未再检出", AFTER, id="gone"),
+        pytest.param(Yard(shows=(("livestock", ""),)), "另见 livestock", AFTER, id="another thing"),
+        pytest.param(Yard(gone=True), "请值班长判断", None, id="nobody could look"),
+    ],
+)
+def test_a_doubt_gets_a_fresh_look(
+    recheck_setup: RecheckSetup, yard: Yard, document: str, picture: Sha256 | None
+) -> None:
+    recheck_setup.yard = yard
+    recheck_setup.clock.current += timedelta(seconds=2)
+    assert recheck_setup.finding_rechecker() == 1
+    again = recheck_setup.finding().recheck
+    assert again is not None
+    assert document in again.why
+    assert (again.picture, again.at - NOON) == (picture, timedelta(seconds=2))
+    with recheck_setup.store.begin_read() as uow:
+        (line,) = review_queue(uow, recheck_setup.clock.now())
+        looked = uow.access.entries(camera=small_site.CAMERA)[0]
+        kept = uow.pictures.get(AFTER)
+        observed = uow.findings.observed_since(small_site.CAMERA, "livestock", NOON)
+    assert (line.finding.state, line.second_look) == (FindingState.UNSURE, True)
+    assert "已复看" in line.why
+    assert looked.why == "look again at finding F000001"
+    assert (kept is not None and kept.purpose) == (picture is not None and "evidence")
+    assert len(observed) == sum(kind == "livestock" for kind, _ in yard.shows)
+    assert recheck_setup.finding_rechecker() == 0, "once, whatever came of it"
+
+
+def test_consent_is_asked_before_the_camera(recheck_setup: RecheckSetup) -> None:
+    with recheck_setup.store.begin() as uow:
+        uow.consents.withdraw(small_site.CAMERA, by="household", now=NOON)
+        uow.commit()
+    assert recheck_setup.finding_rechecker() == 1
+    assert recheck_setup.yard.visits == [], "never connected to"
+    again = recheck_setup.finding().recheck
+    assert again is not None
+    assert "consent_withdrawn" in again.why
+    assert "值班长" in again.why
+
+
+def test_a_withdrawal_under_way_ends_the_look_and_drops_what_it_got(
+    recheck_setup: RecheckSetup,
+) -> None:
+    def withdraw() -> None:
+        with recheck_setup.store.begin() as uow:
+            uow.consents.withdraw(small_site.CAMERA, by="household", now=NOON)
+            uow.commit()
+
+    recheck_setup.yard = Yard(before=withdraw)
+    recheck_setup.finding_rechecker()
+    assert recheck_setup.yard.cancelled, "within a second, not at the end of the visit"
+    with recheck_setup.store.begin_read() as uow:
+        assert uow.pictures.get(AFTER) is None
+        assert uow.rounds.latest_visits(small_site.CAMERA) == []
+
+
+def test_a_person_who_was_faster_is_not_overruled(recheck_setup: RecheckSetup) -> None:
+    def decide() -> None:
+        with recheck_setup.store.begin() as uow:
+            confirm(uow, F1, by="li", now=NOON, registry=REGISTRY, payloads=PAYLOAD_BUILDER)
+            uow.commit()
+
+    recheck_setup.yard = Overtaken(decide=decide)
+    recheck_setup.finding_rechecker()
+    finding = recheck_setup.finding()
+    assert (finding.state, finding.decided_by, finding.recheck) == (
+        FindingState.CONFIRMED, "li", None,
+    )  # fmt: skip
+
+
+def test_of_a_change_without_a_name_it_says_neither_gone_nor_there(
+    recheck_setup: RecheckSetup,
+) -> None:
+    """It may be of the blind sample, on which the machine never saw anything."""
+    texts: list[str] = []
+    for shows in ((), (("scene_change", ""),)):
+        ident = FindingId(f"F{len(texts) + 2:06d}")
+        with recheck_setup.store.begin() as uow:
+            finding = small_site.finding(ident, kind="scene_change", category="scene_change")
+            uow.findings.add(finding)
+            unsure(uow, ident, by="wang", now=NOON)
+            uow.commit()
+        recheck_setup.yard.shows = shows
+        recheck_setup.finding_rechecker()
+        again = recheck_setup.finding(ident).recheck
+        assert again is not None
+        texts.append(again.why)
+    assert texts[0] == texts[1]
+
+
+def test_a_look_keeps_to_the_caps_of_the_round_under_way(recheck_setup: RecheckSetup) -> None:
+    """Its link is full: it waits for the seat that it reserved, and takes no more than that."""
+    link = REGISTRY.cameras[small_site.CAMERA].link
+    recheck_setup.shared_slots.set_round_usage(link, 2)
+    looking = threading.Thread(target=recheck_setup.finding_rechecker)
+    looking.start()
+    try:
+        looking.join(0.5)
+        assert recheck_setup.shared_slots.reserved(link) == 1, "the walk sees that a seat is wanted"
+        assert recheck_setup.yard.visits == []
+    finally:
+        recheck_setup.shared_slots.set_round_usage(link, 1)
+        looking.join(5.0)
+    assert len(recheck_setup.yard.visits) == 1
+    assert (
+        recheck_setup.shared_slots.reserved(link),
+        recheck_setup.shared_slots.pop_freed_links(),
+    ) == (0, {LinkId(link)})
+
+
+def handled(recheck_setup: RecheckSetup, **fields: Any) -> Case:
+    """The case of a confirmed lead, reported as handled; its look is due."""
+    with recheck_setup.store.begin() as uow:
+        uow.findings.put(replace(uow.findings.get(F1), **fields))
+        case = confirm(uow, F1, by="op", now=NOON, registry=REGISTRY, payloads=PAYLOAD_BUILDER)
+        fed = case.apply_event(CaseEvent.FEED_BACK, at=NOON + timedelta(hours=1), by="leader")
+        uow.cases.put(replace(fed, recheck_due_at=NOON, ladder_due_at=None))
+        uow.commit()
+    recheck_setup.clock.current = NOON + timedelta(hours=1)
+    return recheck_setup.case()
+
+
+@pytest.mark.parametrize(
+    ("shows", "state"),
+    [
+        pytest.param((), CaseState.CLOSED, id="gone"),
+        pytest.param((("blocking_vehicle", "road"),), CaseState.REWORK, id="still there"),
+    ],
+)
+def test_where_the_machine_verifies_the_look_decides(
+    recheck_setup: RecheckSetup, shows: Any, state: CaseState
+) -> None:
+    handled(recheck_setup)
+    recheck_setup.yard.shows = shows
+    recheck_setup.look(Verifier.MACHINE)
+    assert (recheck_setup.case().state, recheck_setup.case().after) == (state, AFTER)
+
+
+@pytest.mark.parametrize(
+    ("verifier", "fields", "pending"),
+    [
+        pytest.param(Verifier.OPERATOR, {}, "未再检出", id="the site says so"),
+        pytest.param(
+            Verifier.MACHINE, {"origin": Origin.SAMPLE, "kind": "scene_change"}, "未再检出",
+            id="what the machine never saw it cannot see gone",
+        ),
+        pytest.param(Verifier.MACHINE, {}, "", id="or nobody could look"),
+    ],
+)  # fmt: skip
+def test_where_a_person_verifies_the_case_waits_with_both_pictures(
+    recheck_setup: RecheckSetup, verifier: Verifier, fields: Any, pending: str
+) -> None:
+    before = Sha256("b" * 64)
+    handled(recheck_setup, picture=before, **fields)
+    recheck_setup.yard.gone = not pending
+    for _ in range(1 if pending else 6):
+        recheck_setup.look(verifier)
+        recheck_setup.clock.current += timedelta(hours=3)
+    case = recheck_setup.case()
+    assert (case.state, case.recheck_due_at) == (CaseState.FED_BACK, None)
+    (waiting,) = pending_verifications([case], case.entries[-1].at)
+    assert (waiting.before, waiting.after) == (before, AFTER if pending else None)
+    assert pending in waiting.machine
+    assert waiting.due_light is DueLight.GREEN
+    assert recheck_setup.look(verifier) == 0, "nobody looks again by itself"
+
+
+@pytest.mark.parametrize(
+    ("level", "after", "due_light"),
+    [
+        pytest.param(Level.URGENT, timedelta(minutes=11), DueLight.GREEN, id="I green"),
+        pytest.param(Level.URGENT, timedelta(minutes=12), DueLight.YELLOW, id="I yellow at 80 %"),
+        pytest.param(Level.URGENT, timedelta(minutes=15), DueLight.YELLOW, id="I to the minute"),
+        pytest.param(Level.URGENT, timedelta(minutes=16), DueLight.RED, id="I red"),
+        pytest.param(Level.PRESSING, timedelta(minutes=59), DueLight.YELLOW, id="II yellow"),
+        pytest.param(Level.ORDINARY, timedelta(hours=3), DueLight.GREEN, id="III green"),
+        pytest.param(Level.ORDINARY, timedelta(hours=5), DueLight.RED, id="III red"),
+    ],
+)
+def test_a_verdict_that_waits_has_its_own_clock(
+    recheck_setup: RecheckSetup, level: Level, after: timedelta, due_light: DueLight
+) -> None:
+    case = handled(recheck_setup, level=level)
+    recheck_setup.look(Verifier.OPERATOR)
+    looked_at = recheck_setup.case().entries[-1].at
+    assert looked_at > case.dispatched_at
+    (waiting,) = pending_verifications([recheck_setup.case()], looked_at + after)
+    assert waiting.due_light is due_light
+
+
+def test_the_most_pressing_verdict_comes_first(recheck_setup: RecheckSetup) -> None:
+    case = handled(recheck_setup)
+    recheck_setup.look(Verifier.OPERATOR)
+    plain = recheck_setup.case()
+    urgent = replace(plain, id=replace(case).id, level=Level.URGENT)
+    now = plain.entries[-1].at + timedelta(minutes=20)
+    assert [one.level for one in pending_verifications([plain, urgent], now)] == [
+        Level.URGENT,
+        Level.ORDINARY,
+    ]
+
+
+def test_one_reported_on_the_ground_waits_for_a_person_at_once(recheck_setup: RecheckSetup) -> None:
+    case = handled(recheck_setup)
+    with recheck_setup.store.begin() as uow:
+        uow.cases.put(replace(case, camera=None, finding=None))
+        uow.commit()
+    recheck_setup.look(Verifier.MACHINE)
+    assert recheck_setup.case().entries[-1].what is CaseEvent.LOOKED
+    assert len(pending_verifications([recheck_setup.case()], NOON)) == 1
+    assert recheck_setup.yard.visits == []
+
+
+def test_consent_that_ended_meanwhile_is_no_look(recheck_setup: RecheckSetup) -> None:
+    handled(recheck_setup)
+    camera = recheck_setup.cameras[small_site.CAMERA]
+    ended = replace(camera.consent, until=date(2026, 1, 1))
+    recheck_setup.cameras[small_site.CAMERA] = replace(camera, consent=ended)
+    recheck_setup.look(Verifier.MACHINE)
+    assert recheck_setup.case().entries[-1].what is CaseEvent.LOOK_FAILED
+    assert recheck_setup.yard.visits == []
+
+
+def test_a_full_disk_is_waited_for_and_then_looked_again(recheck_setup: RecheckSetup) -> None:
+    """The evidence store refuses the picture: nothing is written, and the next ring tries anew."""
+
+    def full() -> None:
+        raise PictureStoreFull("200 MB free, 256 MB are kept")
+
+    recheck_setup.yard = Overtaken(decide=full)
+    ring = _retry_while_store_away("doubts", recheck_setup.finding_rechecker)
+    ring()
+    assert recheck_setup.finding().recheck is None
+    recheck_setup.yard = Yard()
+    ring()
+    assert recheck_setup.finding().recheck is not None

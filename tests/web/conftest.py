@@ -1,0 +1,201 @@
+"""Fixtures of the console's tests: a seeded town, its house, somebody of every duty logged in."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+from patrol.app import Application, build
+from patrol.app.accounts import hash_password
+from patrol.clock import SystemClock
+from patrol.domain.account import Account, Duty
+from patrol.domain.case import Case
+from patrol.domain.registry import Role
+from patrol.settings import load_site
+from patrol.store import Store, open_store
+from patrol.web.app import ConsoleAddress, serve
+from patrol.web.auth import csrf_token
+from patrol.web.backend import WebBackend
+from patrol.web.options import ConsoleOptions
+from simulators.town.history import write_history
+
+PASSWORD = "correct-horse-9"
+CHROMIUM = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
+BROWSERS = itertools.count()  # each at an address of its own: logins are counted per address
+WALL_SCREEN = {"viewport": {"width": 1920, "height": 1080}}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def books(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """An empty store in each database."""
+    with open_store(request.getfixturevalue(f"{request.param}_database")) as opened:
+        yield opened
+
+
+@dataclass(frozen=True)
+class SeededTown:
+    """A town with a day of history; `case` is open and its leader is `leader`."""
+
+    app: Application
+    options: WebBackend
+    case: Case
+    config_dir: Path
+
+    @property
+    def store(self) -> Store:
+        return self.app.store
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
+    """Seeded once; tests that move something take what nobody else relies on."""
+    config_dir = tmp_path_factory.mktemp("town")
+    now = SystemClock().now()
+    write_history(config_dir, cameras=30, days=2, now=now, seed=11)
+    site = load_site(config_dir)
+    with build(site, config_dir=config_dir) as app:
+        cases = app.store
+        with cases.begin_read() as uow:
+            case = next(c for c in uow.cases.list(open_only=True) if c.before is not None)
+        people = list(site.registry.people.values())
+        leader = next(p for p in people if p.role is Role.GRID_LEADER and p.grid == case.grid)
+        other = next(p for p in people if p.role is Role.GRID_LEADER and p.grid != case.grid)
+        village = site.registry.tree.grids[case.grid].parent
+        cadre = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid == village)
+        far = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid != village)
+        plain = (Duty.OPERATOR, Duty.SHIFT_SUPERVISOR, Duty.MAINTAINER, Duty.AUDITOR, Duty.ADMIN)
+        named = [(str(duty), duty, None) for duty in plain]
+        named += [
+            ("leader", Duty.GRID_LEADER, leader.id),
+            ("other_leader", Duty.GRID_LEADER, other.id),
+            ("cadre", Duty.VILLAGE_CADRE, cadre.id),
+            ("far_cadre", Duty.VILLAGE_CADRE, far.id),
+            ("operator2", Duty.OPERATOR, None),
+        ]
+        hashed = hash_password(PASSWORD)  # once: it is slow on purpose
+        for name, duty, person in named:
+            known = site.registry.people.get(person) if person else None
+            account = Account(
+                name=name,
+                duty=duty,
+                shown_as=name,
+                password=hashed,
+                grid=known.grid if known else None,
+                person=person,
+                created_at=now,
+            )
+            with app.store.begin() as uow:
+                uow.accounts.put(account)
+                uow.commit()
+        yield SeededTown(app=app, options=WebBackend(app), case=case, config_dir=config_dir)
+
+
+@pytest.fixture(scope="session")
+def console(town: SeededTown) -> Iterator[ConsoleAddress]:
+    """Served for real; a proxy's word counts, so that tests can come from many addresses."""
+    assets = Path(__file__).parents[2] / "var/assets"
+    options = ConsoleOptions(port=0, trusted_proxies=("127.0.0.1",), assets=assets)
+    with serve(town.options, options) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def visitor(console: ConsoleAddress) -> Iterator[Callable[[], httpx.Client]]:
+    """A fresh browser at an address of its own."""
+    clients: list[httpx.Client] = []
+
+    def fresh() -> httpx.Client:
+        headers = {"x-forwarded-for": f"10.0.{len(clients) // 250}.{len(clients) % 250 + 1}"}
+        clients.append(httpx.Client(base_url=console.url, headers=headers, timeout=30))
+        return clients[-1]
+
+    yield fresh
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]:
+    """A client logged in under a name, the same one each time; "" is nobody."""
+    known: dict[str, httpx.Client] = {}
+
+    def client(name: str) -> httpx.Client:
+        if name not in known:
+            known[name] = visitor()
+            if name:
+                answer = known[name].post("/login", data={"name": name, "password": PASSWORD})
+                assert answer.status_code == 303, answer.text
+                known[name].headers["x-patrol-csrf"] = csrf_token(
+                    known[name].cookies["patrol_session"]
+                )
+        return known[name]
+
+    return client
+
+
+# Per module, not for the session: while Playwright runs, its event loop is this thread's, and no
+# other room's test could start one.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        missing = f"no browser at {CHROMIUM}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    given = os.environ.get("PATROL_ARTIFACTS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("screens")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def enter(browser: Browser, console: ConsoleAddress) -> Iterator[Callable[..., Page]]:
+    """A page of somebody who came in through the login form; scripts must not fail."""
+    contexts: list[Any] = []
+    errors: list[str] = []
+    asked: list[tuple[str, str, str | None]] = []  # method, address, body: of all of them
+
+    def come_in(name: str, **device: Any) -> Page:
+        number = next(BROWSERS)
+        contexts.append(
+            browser.new_context(
+                base_url=console.url,
+                extra_http_headers={"x-forwarded-for": f"10.9.{number // 250}.{number % 250 + 1}"},
+                **(device or WALL_SCREEN),
+            )
+        )
+        page: Page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda r: asked.append((r.method, r.url, _body_of(r))))
+        page.goto("/login")
+        page.fill("input[name=name]", name)
+        page.fill("input[name=password]", PASSWORD)
+        page.click("button.strong")
+        page.wait_for_url(lambda url: "/login" not in url)
+        return page
+
+    come_in.asked = asked  # type: ignore[attr-defined]
+    yield come_in
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def _body_of(request: Request) -> str | None:
+    """What was sent along, if it is a document."""
+    sent = request.post_data_buffer
+    return sent.decode("utf-8", "replace") if sent and sent[:1] == b"{" else None

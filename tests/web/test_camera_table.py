@@ -1,0 +1,205 @@
+"""cameras.csv out to Excel and back: nothing secret leaves, nothing is half taken over."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from patrol.app.camera_admin import COLUMNS
+from patrol.settings import load_site
+from patrol.settings.cameras_csv import CAMERA_OPTIONAL, CAMERA_REQUIRED
+from patrol.settings.zones_editor import camera_areas
+
+LogIn = Callable[[str], httpx.Client]
+SECRET = "rtsp://viewer:s3cr3t@127.0.0.1:9/none"
+
+
+@pytest.fixture(autouse=True)
+def registry(town: Any) -> Iterator[Path]:
+    """The files, with a password in one address and a name in another; as before afterwards."""
+    folder = Path(town.config_dir)
+    before = {name: (folder / name).read_bytes() for name in ("cameras.csv", "zones.yaml")}
+    first, second, *rest = rows(before["cameras.csv"])
+    first["url"], second["url"] = SECRET, "rtsp://viewer:${PATROL_TEST_PW}@127.0.0.1:9/none"
+    (folder / "cameras.csv").write_bytes(as_csv([first, second, *rest]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATROL_TEST_PW", "from-the-environment")
+        town.app.registry.refresh()
+        yield folder
+    for name, data in before.items():
+        (folder / name).write_bytes(data)
+    town.app.registry.refresh()
+
+
+def rows(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+
+
+def as_csv(lines: list[dict[str, str]], encoding: str = "utf-8-sig") -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(lines[0]))
+    writer.writeheader()
+    writer.writerows(lines)
+    return out.getvalue().encode(encoding)
+
+
+def check(client: httpx.Client, data: bytes) -> httpx.Response:
+    return client.post("/api/cameras/import/check", files={"file": ("cameras.csv", data)})
+
+
+def take(client: httpx.Client, data: bytes, mark: str) -> httpx.Response:
+    form = {"mark": mark, "why": "新装点位"}
+    return client.post("/api/cameras/import", files={"file": ("cameras.csv", data)}, data=form)
+
+
+def exported(log_in: LogIn) -> list[dict[str, str]]:
+    return rows(log_in("admin").get("/cameras.csv").content)
+
+
+def test_the_columns_are_the_contracts() -> None:
+    assert sorted(COLUMNS) == sorted((*CAMERA_REQUIRED, *CAMERA_OPTIONAL))
+
+
+def test_the_file_opens_in_excel_and_tells_no_password(log_in: LogIn, town: Any) -> None:
+    answer = log_in("admin").get("/cameras.csv")
+    assert answer.content.startswith(b"\xef\xbb\xbfcamera_id,")
+    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    assert b"s3cr3t" not in answer.content
+    first, second, *_ = rows(answer.content)
+    assert first["url"] == "rtsp://viewer:***@127.0.0.1:9/none"
+    assert second["url"] == "rtsp://viewer:${PATROL_TEST_PW}@127.0.0.1:9/none"
+    with town.store.begin_read() as uow:
+        entry = uow.access.entries(limit=1, what="export_cameras")[0]
+    assert entry.who == "admin"
+
+
+def test_what_went_out_and_came_back_is_no_change(log_in: LogIn, registry: Path) -> None:
+    client = log_in("admin")
+    plan = check(client, client.get("/cameras.csv").content).json()
+    assert plan["counts"] == {"added": 0, "changed": 0, "retired": 0}
+    assert plan["unchanged"] == len(rows((registry / "cameras.csv").read_bytes()))
+
+
+def test_added_changed_retired_are_shown_and_then_taken_over(
+    log_in: LogIn, town: Any, registry: Path
+) -> None:
+    client, lines = log_in("admin"), exported(log_in)
+    zones = registry / "zones.yaml"
+    drawn = next(
+        n for n, one in enumerate(lines) if n > 1 and camera_areas(zones, one["camera_id"])
+    )
+    gone = lines.pop(drawn)["camera_id"]
+    lines[0]["url"] = lines[0]["url"].replace("/none", "/101")
+    lines[1]["name"] = "改了名"
+    new = {**lines[2], "camera_id": "62090204011327999999", "name": "新装", "lon": "", "lat": ""}
+    data = as_csv([*lines, new])
+    plan = check(client, data).json()
+    assert plan["counts"] == {"added": 1, "changed": 2, "retired": 1}
+    changed = {one["camera"]: one["cells"] for one in plan["changes"] if one["kind"] == "changed"}
+    (cell,) = changed[lines[0]["camera_id"]]
+    assert cell["after"] == "rtsp://viewer:***@127.0.0.1:9/101"
+    assert "s3cr3t" not in str(plan)
+    assert gone in town.options.registry.cameras  # nothing yet
+    taken = take(client, data, plan["mark"])
+    assert taken.status_code == 200, taken.text
+    cameras = town.options.registry.cameras
+    assert gone not in cameras
+    assert cameras[new["camera_id"]].name == "新装"
+    assert cameras[lines[0]["camera_id"]].url == "rtsp://viewer:s3cr3t@127.0.0.1:9/101"
+    assert camera_areas(registry / "zones.yaml", gone) == {}
+    assert load_site(registry).registry.cameras.keys() == cameras.keys()
+    assert "${PATROL_TEST_PW}" in (registry / "cameras.csv").read_text("utf-8-sig")
+    with town.store.begin_read() as uow:
+        said = {e.what: e.camera for e in uow.access.entries(limit=10) if "import" in e.what}
+    assert said["import_retired"] == gone
+    assert said["import_added"] == new["camera_id"]
+
+
+def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(
+    log_in: LogIn, registry: Path
+) -> None:
+    client, lines = log_in("admin"), exported(log_in)
+    before = (registry / "cameras.csv").read_bytes()
+    lines[1]["camera_id"] = "6.20902E+19"
+    lines[2]["grid_code"] = "620902104299999"
+    lines[3]["consent_until"] = "next year"
+    lines[4]["url"] = "rtsp://somebody:***@127.0.0.1/1"
+    answer = check(client, as_csv(lines))
+    assert answer.status_code == 422
+    found = {(one["line"], one["field"]) for one in answer.json()["problems"]}
+    assert {(3, "camera_id"), (4, "grid_code"), (5, "consent_until"), (6, "url")} <= found
+    assert (registry / "cameras.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        pytest.param(b"PK\x03\x04 a workbook", "Excel workbook", id="xlsx"),
+        pytest.param("camera_id,name\n1,上坝".encode("gbk"), "GBK", id="gbk"),
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"camera_id;name\n1;2\n", "separated by", id="semicolons"),
+    ],
+)
+def test_what_is_no_such_table_is_told(log_in: LogIn, data: bytes, words: str) -> None:
+    answer = check(log_in("admin"), data)
+    assert answer.status_code == 422
+    assert any(words in one["text"] for one in answer.json()["problems"])
+
+
+def test_a_registry_that_moved_meanwhile_is_compared_again(log_in: LogIn, registry: Path) -> None:
+    client, lines = log_in("admin"), exported(log_in)
+    lines[2]["name"] = "甲"
+    data = as_csv(lines)
+    mark = check(client, data).json()["mark"]
+    with (registry / "cameras.csv").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert take(client, data, mark).status_code == 409
+    lines[2]["name"] = "乙"
+    assert take(client, as_csv(lines), check(client, data).json()["mark"]).status_code == 409
+
+
+@pytest.mark.parametrize("who", ["operator", "duty_lead", "maintainer", "auditor", "leader"])
+def test_only_the_administrator_takes_it_along_or_brings_it_back(log_in: LogIn, who: str) -> None:
+    client = log_in(who)
+    assert client.get("/cameras.csv").status_code == 403
+    assert client.get("/camera-import").status_code == 403
+    assert check(client, b"x").status_code == 403
+    assert take(client, b"x", "x").status_code == 403
+
+
+def test_a_failed_log_leaves_the_files_as_they_were(
+    log_in: LogIn, town: Any, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = exported(log_in)
+    lines[2]["name"] = "甲"
+    data, desk = as_csv(lines), town.options.cameras
+    mark = desk.plan_import(data).version
+    before = (registry / "cameras.csv").read_bytes()
+    begin = town.store.begin
+
+    class Full(Exception):
+        pass
+
+    def no_room() -> Any:
+        uow = begin()
+        entered = uow.__enter__
+
+        def enter() -> Any:
+            inside = entered()
+            monkeypatch.setattr(inside, "commit", lambda: (_ for _ in ()).throw(Full))
+            return inside
+
+        class Wrapped:
+            __enter__ = staticmethod(enter)
+            __exit__ = staticmethod(uow.__exit__)
+
+        return Wrapped()
+
+    monkeypatch.setattr(desk._table.context.store, "begin", no_room, raising=False)
+    with pytest.raises(Full):
+        desk.import_csv(data, version=mark, by="admin", why="x")
+    assert (registry / "cameras.csv").read_bytes() == before
