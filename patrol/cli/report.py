@@ -152,20 +152,15 @@ def _heading(site: "Site", period: "ReportPeriod") -> "ReportHeading":
 
 
 def _report_of(site: "Site", store: "Store", period: "ReportPeriod") -> "Report":
-    from patrol.reports.queries import load_material  # noqa: PLC0415  with the rooms
-    from patrol.reports.report import compose_report  # noqa: PLC0415  with the rooms
+    from patrol.reports.report import load_report  # noqa: PLC0415  with the rooms
 
-    heading = _heading(site, period)
-    plans, zone = site.settings.calendar.all_plans, heading.zone
     with store.begin_read() as uow:
         try:
-            material = load_material(uow, plans, zone, period)
+            return load_report(
+                uow, _heading(site, period), site.settings.calendar.all_plans, period
+            )
         except KeyError:
             bad_input(f"--round: there is no round {period.name!r}")
-        last, year_ago = (
-            load_material(uow, plans, zone, p) if p else None for p in period.earlier()
-        )
-    return compose_report(heading, material, last=last, year_ago=year_ago)
 
 
 def _parse_day(text: str) -> date | None:

@@ -1,18 +1,17 @@
-"""The rows of a round, a day or a month, out of the store's doors and into the report's hands.
+"""The rows that a report is made of: what it needs of a round, a day or a month, and their reading.
 
-What a report is made of: plain rows of one round, one day or one month, gathered by the caller.
-
-Nothing here reads a store; `cli.reports` gathers, `ledger` and `rates` reckon, `files/` write.
+Read from the repositories by `load_material`, so that a report costs what its period holds and not
+what the store holds. ledger.py, figures.py and report.py compute from a `ReportMaterial` and read
+no store.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, CaseId, RoundId
-from patrol.domain.ranking import last_viewed_by_person
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, Round, Visit
 from patrol.store import UnitOfWork
@@ -63,14 +62,12 @@ class ReportHeading:
     registry: Registry
 
 
+LAST_DECIDED_WINDOW = timedelta(days=365)  # a decision about an older finding is not searched for
+
+
 def first_entry(case: Case, event: CaseEvent) -> CaseEntry | None:
     """The first time that `event` happened to the case."""
     return next((entry for entry in case.entries if entry.what is event), None)
-
-
-ROUNDS_BACK = 2000  # of one plan: nearly three years of two a day, so that last year is there
-CASES_BACK = 100_000
-TRACK_RECORD_WINDOW = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,54 +124,47 @@ def load_material(
     ]
     named = {finding.case for sheet in sheets for finding in sheet.findings if finding.case}
     cases = _accepted_cases(uow, zone, period, named)
-    known = {case.id for case in cases}
-    older = [uow.cases.get(ident) for ident in sorted(named - known)]
+    older = uow.cases.with_ids(named - {case.id for case in cases})
     until = _period_end(sheets, zone, period)
-    records = uow.findings.track_records(until - TRACK_RECORD_WINDOW)
+    rounds = [sheet.round.id for sheet in sheets]
     return ReportMaterial(
         sheets=sheets,
         cases=cases,
         older_cases=older,
-        pushed_at=dict(_pushed_times(uow, [*cases, *older])),
+        pushed_at=uow.outbox.first_published_at(case.id for case in (*cases, *older)),
         until=until,
-        last_seen=uow.rounds.last_seen(until),
-        last_person_views=last_viewed_by_person(uow.access.last_viewed(until), records, until),
+        last_seen=uow.rounds.last_seen(rounds, until),
+        last_person_views=_last_person_views(uow, until) if rounds else {},
     )
 
 
-def _period_end(sheets: list[RoundRecords], zone: tzinfo, period: ReportPeriod) -> datetime:
+def _rounds(uow: UnitOfWork, plans: Iterable[str], period: ReportPeriod) -> list[Round]:
+    if period.kind == "round":
+        return [uow.rounds.get(RoundId(period.name))]
+    counted = {*plans, ADHOC}
+    return [one for one in uow.rounds.of_days(period.start, period.end) if one.plan in counted]
+
+
+def _accepted_cases(
+    uow: UnitOfWork, zone: tzinfo, period: ReportPeriod, named: set[CaseId]
+) -> Sequence[Case]:
+    """Cases of the round's findings, or those dispatched within the days, by id."""
+    if period.kind == "round":
+        return uow.cases.with_ids(named)
+    start, end = (datetime.combine(day, time(), zone) for day in (period.start, period.end))
+    return sorted(uow.cases.dispatched_between(start, end), key=lambda case: case.id)
+
+
+def _period_end(sheets: Sequence[RoundRecords], zone: tzinfo, period: ReportPeriod) -> datetime:
     if period.kind != "round":
         return datetime.combine(period.end, time(), zone)
     (sheet,) = sheets
     return sheet.round.finished_at or sheet.round.finish_by
 
 
-def _rounds(uow: UnitOfWork, plans: Iterable[str], period: ReportPeriod) -> list[Round]:
-    if period.kind == "round":
-        return [uow.rounds.get(RoundId(period.name))]
-    found = [
-        a_round
-        for plan in (*plans, ADHOC)
-        for a_round in uow.rounds.of_plan(plan, limit=ROUNDS_BACK)
-        if period.start <= a_round.day < period.end
-    ]
-    return sorted(found, key=lambda a_round: (a_round.planned_at, a_round.id))
-
-
-def _accepted_cases(
-    uow: UnitOfWork, zone: tzinfo, period: ReportPeriod, named: set[CaseId]
-) -> list[Case]:
-    """Cases of the round's findings, or those dispatched within the days."""
-    if period.kind == "round":
-        return [uow.cases.get(ident) for ident in sorted(named)]
-    start, end = (datetime.combine(day, time(), zone) for day in (period.start, period.end))
-    found = uow.cases.list(limit=CASES_BACK)
-    return sorted((c for c in found if start <= c.dispatched_at < end), key=lambda c: c.id)
-
-
-def _pushed_times(uow: UnitOfWork, cases: list[Case]) -> Iterator[tuple[CaseId, datetime]]:
-    """When the broker took the first message about each case."""
-    for case in cases:
-        times = [m.published_at for m in uow.outbox.of_case(case.id) if m.published_at]
-        if times:
-            yield case.id, min(times)
+def _last_person_views(uow: UnitOfWork, until: datetime) -> dict[CameraId, datetime]:
+    """When a person last opened each camera's picture, or decided one of its findings."""
+    newest = dict(uow.access.last_viewed(until))
+    for camera, at in uow.findings.last_decided(until - LAST_DECIDED_WINDOW, until).items():
+        newest[camera] = max(at, newest.get(camera, at))
+    return newest

@@ -23,7 +23,8 @@ from patrol.reports import figures as rates
 from patrol.reports import ledger
 from patrol.reports.figures import Figure, quantile
 from patrol.reports.ledger import COLUMNS, LedgerRow, LedgerTotals
-from patrol.reports.queries import ReportHeading, ReportMaterial
+from patrol.reports.queries import ReportHeading, ReportMaterial, ReportPeriod, load_material
+from patrol.store import UnitOfWork
 
 GRID_COLUMNS: Final = (
     "网格", "名称", "推送", "签收及时率", "反馈及时率", "办结率", "按时办结率", "签收用时中位",
@@ -182,6 +183,22 @@ def compose_report(
         grids=grid_table(material, heading),
         cameras=camera_table(material, heading),
     )
+
+
+def load_report(
+    uow: UnitOfWork, heading: ReportHeading, plans: Iterable[str], period: ReportPeriod
+) -> Report:
+    """Read the period and the two that it is compared with, and compose their report.
+
+    `plans`: the calendar's, whose rounds count. Raises KeyError: there is no such round.
+    """
+    plans = tuple(plans)
+    material = load_material(uow, plans, heading.zone, period)
+    last, year_ago = (
+        None if one is None else load_material(uow, plans, heading.zone, one)
+        for one in period.earlier()
+    )
+    return compose_report(heading, material, last=last, year_ago=year_ago)
 
 
 def report_document(report: Report) -> dict[str, Any]:

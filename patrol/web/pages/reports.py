@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from patrol.reports.figures import Figure
-from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
-from patrol.reports.report import ComparedFigure, Report, compose_report
+from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
+from patrol.reports.report import ComparedFigure, Report, load_report
 from patrol.reports.writers import FORMATS
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewReports, WebContext
@@ -106,12 +106,7 @@ def _report_of(context: WebContext, user: CurrentUser, period: ReportPeriod) -> 
         made_at=user.now, registry=context.deps.registry,
     )  # fmt: skip
     with context.deps.store.begin_read() as uow, translate_errors():
-        material = load_material(uow, site.plans, site.zone, period)
-        last, year_ago = (
-            load_material(uow, site.plans, site.zone, one) if one else None
-            for one in period.earlier()
-        )
-    return compose_report(heading, material, last=last, year_ago=year_ago)
+        return load_report(uow, heading, site.plans, period)
 
 
 def _round_bars(context: WebContext, t: Translator) -> list[dict[str, Any]]:
