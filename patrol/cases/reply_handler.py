@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum, auto
+from threading import Lock
 
 from patrol.cases.replies import apply_reply, delivery_event_of
 from patrol.domain import labels as categories
@@ -54,7 +55,7 @@ class ReplyResult:
 
 @dataclass
 class ReplyHandler:
-    """Reads one message after another; any thread, one at a time."""
+    """Reads the messages of the MQTT connection and of the phone page, one at a time (a lock)."""
 
     store: Store
     payloads: PayloadBuilder
@@ -63,9 +64,14 @@ class ReplyHandler:
     zone: tzinfo
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
     counters: Counter[str] = field(default_factory=Counter)
+    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
         """One message, one transaction. Raises StoreUnavailable, StoreFull: do not acknowledge."""
+        with self._one_at_a_time:
+            return self._handle(topic, payload, received_at)
+
+    def _handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
         message = parse_message(self.site, topic, payload, received_at)
         try:
             result = self._accept(message, received_at)
