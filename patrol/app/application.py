@@ -107,9 +107,7 @@ class Application:
     service_checks: Callable[[], Sequence[HealthCheck]] = (
         tuple  # the service's children, while it runs
     )
-    reply_handler: ReplyHandler = field(
-        init=False
-    )  # of MQTT and the phone page alike
+    reply_handler: ReplyHandler = field(init=False)  # of MQTT and the phone page alike
     _relays: list[OutboxRelay] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -29,8 +29,8 @@ from patrol.app.integrations import load_integrations, store_observers
 from patrol.app.registry_watcher import RegistryWatcher
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
-from patrol.domain.labels import CATEGORY_BY_ID
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.messaging.payloads import PayloadBuilder

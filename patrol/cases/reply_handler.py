@@ -13,9 +13,9 @@ from enum import StrEnum, auto
 from threading import Lock
 
 from patrol.cases.replies import apply_reply, delivery_event_of
-from patrol.domain import labels as categories
 from patrol.domain.case import Case, IllegalCaseTransition
 from patrol.domain.case_opening import case_id, case_sequence, open_from_report
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.outbox import DeadLetter, DeliveryState
@@ -134,7 +134,7 @@ class ReplyHandler:
         if not uow.inbox.remember_key(report.key, now):
             return ReplyResult(outcome=ReplyOutcome.REPEATED)
         day = now.astimezone(self.zone).date()
-        category = report.category if report.category in categories.CATEGORY_BY_ID else "other"
+        category = report.category if report.category in CATEGORY_BY_ID else "other"
         unknown = f"[{report.category}] " if category != report.category else ""
         case = open_from_report(
             case_id(day, uow.next_number(case_sequence(day))),

@@ -8,7 +8,7 @@ says whether somebody was phoned. On a terminal `patrol confirm` asks; a script 
 
 import sys
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
     from patrol.domain.priority import Level
     from patrol.domain.verification import PendingVerification
     from patrol.settings import Site
-
-
-DUE_LIGHT_LABELS: Final = {"green": "绿", "yellow": "黄", "red": "红"}
-RECEIPT_LABELS: Final = {  # of the receipt ladder (report.documents.message_document)
-    "queued": "入队 queued",
-    "published": "发出 published",
-    "broker_acked": "代理收到 broker has it",
-    "device_received": "手机收到 device has it",
-    "opened": "打开 opened",
-    "acknowledged": "签收 answered",
-}
 
 
 def register(cli: typer.Typer) -> None:
@@ -148,11 +137,8 @@ def print_case(case: "Case", site: "Site") -> None:
     from rich.table import Table  # noqa: PLC0415  rich
     from rich.text import Text  # noqa: PLC0415  rich
 
-    from patrol.domain.labels import (  # noqa: PLC0415  with the rooms
-        CASE_STATES,
-        CATEGORY_BY_ID,
-        bilingual,
-    )
+    from patrol.domain.category import CATEGORY_BY_ID  # noqa: PLC0415  with the rooms
+    from patrol.domain.labels import CASE_STATES, bilingual  # noqa: PLC0415  with the rooms
 
     zone = site.settings.site.tz
     category = CATEGORY_BY_ID.get(case.category)
@@ -181,13 +167,15 @@ def print_case(case: "Case", site: "Site") -> None:
 
 def _print_receipts(receipts: "list[dict[str, Any]]", site: "Site") -> None:
     """How far each message got, rung by rung; what was not reached is left out."""
+    from patrol.domain.labels import RECEIPTS, bilingual  # noqa: PLC0415  with the rooms
+
     zone = site.settings.site.tz
     if receipts:
         console().print("推送回执 messages", style="italic")
     for one in receipts:
         ladder = " → ".join(
-            f"{label} {datetime.fromisoformat(one[rung]).astimezone(zone):%H:%M:%S}"
-            for rung, label in RECEIPT_LABELS.items()
+            f"{bilingual(label)} {datetime.fromisoformat(one[rung]).astimezone(zone):%H:%M:%S}"
+            for rung, label in RECEIPTS.items()
             if one[rung]
         )
         clears = " (清除 clears)" if one["clears"] else ""
@@ -216,9 +204,12 @@ def grid_name(site: "Site", code: Any) -> str:
 
 
 def _due_text(case: "Case", zone: tzinfo) -> str:
+    from patrol.domain.labels import DUE_LIGHTS, bilingual  # noqa: PLC0415  with the rooms
+
     waits = _pending_verification(case)
     if waits is not None:
-        return f"核查 verify {local_time(waits.due, zone)} {DUE_LIGHT_LABELS[waits.due_light]}"
+        light = bilingual(DUE_LIGHTS[waits.due_light])
+        return f"核查 verify {local_time(waits.due, zone)} {light}"
     return local_time(case.due_at, zone) if case.is_open else "—"
 
 
@@ -226,11 +217,8 @@ def _print_cases(found: "list[Case]", site: "Site") -> None:
     from rich.table import Table  # noqa: PLC0415  rich
     from rich.text import Text  # noqa: PLC0415  rich
 
-    from patrol.domain.labels import (  # noqa: PLC0415  with the rooms
-        CASE_STATES,
-        CATEGORY_BY_ID,
-        bilingual,
-    )
+    from patrol.domain.category import CATEGORY_BY_ID  # noqa: PLC0415  with the rooms
+    from patrol.domain.labels import CASE_STATES, bilingual  # noqa: PLC0415  with the rooms
 
     zone = site.settings.site.tz
     table = Table(title=f"案件 cases · {len(found)}", title_justify="left")

@@ -116,6 +116,8 @@ def _signature_document(entry: "HandoverEntry") -> dict[str, Any]:
 
 
 def _print_sheet(sheet: "Mapping[str, Any]") -> None:
+    from patrol.domain.labels import HANDOVER_LISTS, bilingual  # noqa: PLC0415  with the rooms
+
     findings, cameras = sheet["findings"], sheet["cameras"]
     out = console()
     for line in (
@@ -127,17 +129,8 @@ def _print_sheet(sheet: "Mapping[str, Any]") -> None:
         f"待发消息 messages waiting: {sheet['messages_waiting']}",
     ):
         out.print(line, markup=False)
-    titles = {
-        "unacknowledged": "未签收 unacknowledged",
-        "overdue": "超时 overdue",
-        "to_verify": "待人工核查 to verify",
-        "returned": "退回待处理 returned",
-        "upstream": "上游故障 faults upstream",
-        "paused": "暂停 paused",
-        "suspended": "维护中 suspended",
-    }
-    for key, title in titles.items():
+    for key, title in HANDOVER_LISTS.items():
         rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
-        out.print(f"{title}: {len(rows)}", markup=False)
+        out.print(f"{bilingual(title)}: {len(rows)}", markup=False)
         for row in rows:
             out.print("    " + "  ".join(str(v) for v in row.values() if v), markup=False)

@@ -131,7 +131,7 @@ def level_label(level: "Level") -> str:
     """`II 紧急`."""
     from patrol.domain.labels import LEVELS  # noqa: PLC0415  with the rooms
 
-    return f"{level} {LEVELS[level]}"
+    return f"{level} {LEVELS[level][0]}"
 
 
 def rough_age(span: timedelta) -> str:
@@ -206,7 +206,7 @@ def _print_sent(case: "Case", *, published: bool) -> None:
 
 
 def _check_category(category: str) -> None:
-    from patrol.domain.labels import CATEGORY_BY_ID  # noqa: PLC0415  with the rooms
+    from patrol.domain.category import CATEGORY_BY_ID  # noqa: PLC0415  with the rooms
 
     if category and category not in CATEGORY_BY_ID:
         bad_input(

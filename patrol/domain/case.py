@@ -160,9 +160,9 @@ class CasePolicy:
 class ApprovalKind(StrEnum):
     """What somebody may ask for and somebody else has to grant."""
 
-    EXTENSION = auto()  # 延期
-    SUSPENSION = auto()  # 挂起
-    VOID = auto()  # 作废
+    EXTENSION = auto()
+    SUSPENSION = auto()
+    VOID = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import Final
 from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import Finding, FindingState, Origin
 from patrol.domain.ids import CaseId
-from patrol.domain.labels import CATEGORY_BY_ID, FAULT_LABELS
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import Round, Visit, VisitOutcome
 from patrol.domain.schedule import IN_MAINTENANCE
@@ -97,7 +97,7 @@ def _round_columns(a_round: Round, number: int, heading: ReportHeading) -> Ledge
     started, finished = a_round.started_at, a_round.finished_at
     return {
         "日期": a_round.day.isoformat(),
-        "时段": labels.PLANS.get(a_round.plan, (a_round.plan, ""))[0],
+        "时段": labels.label_of(labels.PLANS, a_round.plan)[0],
         "轮次": str(number) if heading.kind != "round" else a_round.id,
         "巡查员": MACHINE,
         "起止": f"{clock_text(started, heading.zone)}–{clock_text(finished, heading.zone)}",
@@ -133,14 +133,14 @@ def _online_text(visit: Visit) -> str:
 def quality_text(visit: Visit) -> str:
     """The picture in one word, or its faults."""
     if visit.faults:
-        return "、".join(FAULT_LABELS.get(fault, (fault, ""))[0] for fault in visit.faults)
+        return "、".join(labels.label_of(labels.PICTURE_FAULTS, fault)[0] for fault in visit.faults)
     return "合格" if visit.outcome.is_seen else "—"
 
 
 def _failure_text(visit: Visit) -> str:
     if not visit.failure:
         return visit.seen if visit.outcome is VisitOutcome.MISSED else ""
-    name = labels.FAILURES.get(visit.failure, (visit.failure, ""))[0]
+    name = labels.label_of(labels.FAILURES, visit.failure)[0]
     return f"{name}:{visit.seen}" if visit.seen else name
 
 
@@ -166,7 +166,7 @@ def _finding_columns(finding: Finding) -> LedgerRow:
         "查看方式": f"人工复核({decided})" if decided else "机器初筛,待复核",
         "类别": category.zh if category else finding.category,
         "描述": finding.why,
-        "级别": f"{finding.level} {labels.LEVELS[finding.level]}",
+        "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
         "备注": _decision_text(finding),
     }
 
@@ -181,13 +181,13 @@ def _blind_sample_columns(finding: Finding) -> LedgerRow:
         "结果": labels.OUTCOMES[VisitOutcome.PROBLEM][0],
         "类别": category.zh if category else finding.category,
         "描述": finding.why,
-        "级别": f"{finding.level} {labels.LEVELS[finding.level]}",
+        "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
     }
 
 
 def _decision_text(finding: Finding) -> str:
     if finding.state is FindingState.DISMISSED:
-        reason = labels.DISMISSALS.get(finding.reason, finding.reason)
+        reason, _ = labels.label_of(labels.DISMISS_REASONS, finding.reason)
         return f"{finding.id} 排除:{reason}"
     if finding.state is FindingState.MERGED:
         return f"{finding.id} 并案 {finding.case or ''}".rstrip()

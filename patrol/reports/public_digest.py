@@ -15,7 +15,8 @@ from html import escape
 from typing import Any, Final
 
 from patrol.domain.case import CaseState
-from patrol.domain.labels import CATEGORIES, CATEGORY_BY_ID
+from patrol.domain.category import CATEGORIES, CATEGORY_BY_ID
+from patrol.domain.labels import CHAPTERS
 from patrol.reports.figures import Figure, report_figures
 from patrol.reports.queries import ReportHeading, ReportMaterial
 
@@ -32,10 +33,6 @@ COVERAGE_FIGURES: Final = (
     "qualified",
 )
 CASE_FIGURES: Final = ("accepted", "closure", "closure_on_time", "ack_in_time", "feedback_in_time")
-CHAPTERS: Final = {
-    "01": "消防", "02": "环境", "03": "道路", "04": "涉水", "05": "铁路护路", "06": "房屋设施",
-    "07": "秩序", "08": "灾害天气", "09": "前端设备", "99": "其他",
-}  # fmt: skip
 CHAPTER_COLUMNS: Final = ("类别", "受理", "办结")
 FIGURE_COLUMNS: Final = ("指标", "本月")
 Cell = int | None  # None: hidden
@@ -68,7 +65,7 @@ def public_digest(heading: ReportHeading, material: ReportMaterial) -> PublicDig
         month=heading.period,
         figures=tuple((figure.id, figure.zh, value) for figure, value in shown),
         chapters=tuple(
-            (code, name, accepted_of[code], closed_of[code]) for code, name in CHAPTERS.items()
+            (code, name, accepted_of[code], closed_of[code]) for code, (name, _) in CHAPTERS.items()
         ),
     )
 

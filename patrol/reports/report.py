@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from patrol.domain import labels
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, Origin
 from patrol.domain.ids import CameraId
@@ -30,7 +31,6 @@ GRID_COLUMNS: Final = (
     "网格", "名称", "推送", "签收及时率", "反馈及时率", "办结率", "按时办结率", "签收用时中位",
 )  # fmt: skip
 CAMERA_COLUMNS: Final = ("点位编码", "点位名称", "类型", "属实", "已判", "准确率", "95 % 区间")
-SUBJECT_LABELS: Final = {Subject.SCENE: "场景", Subject.EQUIPMENT: "设备"}
 RETIRED_LABEL: Final = "(已销户)"
 
 
@@ -87,7 +87,7 @@ def camera_table(material: ReportMaterial, heading: ReportHeading) -> Table:
         name, share = camera.name if camera else RETIRED_LABEL, decided.real / decided.decided
         lines.append(
             (
-                ident, name, SUBJECT_LABELS[subject], str(decided.real), str(decided.decided),
+                ident, name, labels.SUBJECTS[subject][0], str(decided.real), str(decided.decided),
                 f"{100 * share:.1f} %", f"{100 * low:.0f}–{100 * high:.0f} %",
             )
         )  # fmt: skip
@@ -108,9 +108,6 @@ def _findings(material: ReportMaterial) -> Iterable[Finding]:
 def _figure_value(figure: Figure) -> dict[str, Any]:
     value = figure.value
     return {"value": None if value is None else round(value, 4), "n": figure.whole}
-
-
-KINDS = {"round": "轮次", "day": "日报", "month": "月报"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +135,7 @@ class Report:
     def title(self) -> str:
         """`上坝镇视频巡查台账 日报 2026-11-22`."""
         heading = self.heading
-        return f"{heading.site}视频巡查台账 {KINDS[heading.kind]} {heading.period}"
+        return f"{heading.site}视频巡查台账 {labels.REPORT_KINDS[heading.kind][0]} {heading.period}"
 
     @property
     def head(self) -> tuple[tuple[str, str], ...]:

@@ -21,9 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.domain import labels
-from patrol.domain import labels as categories
 from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import Finding, Origin
+from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import decided_share
 from patrol.store import UnitOfWork
 
@@ -101,7 +102,7 @@ def _blind_sample_document(findings: Iterable[Finding]) -> dict[str, object]:
 
 
 def _case_cells(case: Mapping[str, Any]) -> tuple[RenderableType, ...]:
-    category = categories.CATEGORY_BY_ID.get(case["category"], categories.CATEGORY_BY_ID["other"])
+    category = CATEGORY_BY_ID.get(case["category"], CATEGORY_BY_ID["other"])
     done = case["state"] in ("closed", "voided")
     state = Text(_state_label(case["state"]), style="green" if done else "yellow")
     steps = " → ".join(
@@ -133,9 +134,9 @@ def save_svg(renderables: Sequence[RenderableType], path: Path, *, title: str) -
 BAR_CELLS: Final = 44
 SHOWN_OUTCOMES: Final = (
     ("seen", "实巡 seen", "green"),
-    ("not_viewable", "无法查看 not viewable", "yellow"),
-    ("missed", "漏巡 missed", "red"),
-    ("pending", "待查 pending", "bright_black"),
+    ("not_viewable", labels.bilingual(labels.OUTCOMES[VisitOutcome.NOT_VIEWABLE]), "yellow"),
+    ("missed", labels.bilingual(labels.OUTCOMES[VisitOutcome.MISSED]), "red"),
+    ("pending", labels.bilingual(labels.OUTCOMES[VisitOutcome.PENDING]), "bright_black"),
 )
 
 

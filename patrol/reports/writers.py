@@ -21,12 +21,20 @@ from typing import Any, Final
 
 import xlsxwriter
 
+from patrol.domain.labels import OUTCOMES
+from patrol.domain.labels import REPORT_TABLES as SHEET_NAMES
+from patrol.domain.round import VisitOutcome
 from patrol.reports.ledger import COLUMNS
 from patrol.reports.report import Report, Table, report_document
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 FIGURE_COLUMNS: Final = ("指标", "Figure", "本期", "环比", "同比", "口径")
 ReportTable = tuple[Sequence[str], Iterable[Sequence[str]]]
+ROW_CLASSES: Final = {  # of the HTML page, by what the ledger's 结果 says
+    OUTCOMES[VisitOutcome.PROBLEM][0]: "problem",
+    OUTCOMES[VisitOutcome.NOT_VIEWABLE][0]: "unseen",
+    OUTCOMES[VisitOutcome.MISSED][0]: "missed",
+}
 SIGNATURES: Final = ("巡查员", "值班长", "分管领导", "日期")
 
 
@@ -111,9 +119,8 @@ def _cells(tag: str, texts: Iterable[str]) -> str:
 
 
 def _ledger_row(row: Mapping[str, str]) -> str:
-    kind = {"正常": "", "发现问题": "problem", "无法查看": "unseen", "漏巡": "missed"}
     cells = "".join(f"<td>{escape(row[column])}</td>" for column in COLUMNS)
-    return f'<tr class="{kind.get(row["结果"], "")}">{cells}</tr>\n'
+    return f'<tr class="{ROW_CLASSES.get(row["结果"], "")}">{cells}</tr>\n'
 
 
 def to_xlsx(report: Report) -> bytes:
@@ -150,8 +157,11 @@ WIDTHS: Final = {
     "推送时间": 15, "签收": 15, "到场": 15, "反馈": 15, "处置": 15, "核查": 15, "办结": 15,
 }  # fmt: skip
 OPTIONS: Final = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-SHEETS: Final = {"figures": "指标", "grids": "网格响应", "cameras": "点位准确率"}
-TINTS: Final = {"发现问题": "#FFF4E0", "无法查看": "#F1F3F5", "漏巡": "#FDE8E8"}
+TINTS: Final = {
+    OUTCOMES[VisitOutcome.PROBLEM][0]: "#FFF4E0",
+    OUTCOMES[VisitOutcome.NOT_VIEWABLE][0]: "#F1F3F5",
+    OUTCOMES[VisitOutcome.MISSED][0]: "#FDE8E8",
+}
 
 
 def report_workbook(report: Report) -> bytes:
@@ -161,12 +171,12 @@ def report_workbook(report: Report) -> bytes:
         xlsx.set_properties({"title": report.title})
         _write_ledger(xlsx, report)
         for name in ("figures", "grids", "cameras"):
-            _write_table(xlsx, SHEETS[name], *REPORT_TABLES[name](report))
+            _write_table(xlsx, SHEET_NAMES[name][0], *REPORT_TABLES[name](report))
     return out.getvalue()
 
 
 def _write_ledger(xlsx: Any, report: Report) -> None:
-    sheet = xlsx.add_worksheet("台账")
+    sheet = xlsx.add_worksheet(SHEET_NAMES["ledger"][0])
     title, header = xlsx.add_format({"bold": True, "font_size": 16}), _header_format(xlsx)
     sheet.write_string(0, 0, report.title, title)
     sheet.write_string(1, 0, f"制表 {report.made}")

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from patrol.cases.send_gate import SendGate
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.case_opening import case_id, case_sequence, open_from_finding
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import (
     AlreadyDecided,
     Decision,
@@ -29,7 +30,6 @@ from patrol.domain.finding import (
     Origin,
 )
 from patrol.domain.ids import FindingId
-from patrol.domain.labels import CATEGORY_BY_ID
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.suppression import Suppression, suppression_for

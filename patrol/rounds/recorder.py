@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 
-from patrol.domain import labels as categories
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEvent
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import Finding
 from patrol.domain.health import (
     CameraCondition,
@@ -215,7 +215,7 @@ def finding_from(
         found_at=best.at,
         why=finding_reason(best),
         level=rule.level,
-        category=rule.category if rule.category in categories.CATEGORY_BY_ID else "other",
+        category=rule.category if rule.category in CATEGORY_BY_ID else "other",
         picture=best.picture,
         box=best.box,
         zone=best.zone,

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from patrol.domain.labels import SUBJECTS
 from patrol.reports.figures import Figure
 from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
 from patrol.reports.report import ComparedFigure, Report, load_report
@@ -34,7 +35,6 @@ MAIN_FIGURES: Final = (
     "ack_in_time",
     "closure_on_time",
 )
-SUBJECT_LABELS: Final = {"scene": ("场景", "scene"), "equipment": ("设备", "equipment")}
 router = APIRouter()
 Format = Literal["html", "xlsx", "csv", "json"]
 
@@ -174,7 +174,7 @@ def _camera_row(one: Mapping[str, Any], t: Translator) -> dict[str, Any]:
     return {
         "camera": one["camera"],
         "name": one["name"],
-        "subject": t.pair(SUBJECT_LABELS[one["subject"]]),
+        "subject": t.pair(SUBJECTS[one["subject"]]),
         "confirmed": one["confirmed"],
         "decided": one["decided"],
         "share": round(100 * one["precision"], 1),
