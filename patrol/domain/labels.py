@@ -270,7 +270,7 @@ RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, 
 LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
     LinkState.SPENT: ("此链接只能打开一次，已经用过", "this link opens once, and was opened"),
     LinkState.EXPIRED: ("此链接已过期", "this link has expired"),
-    LinkState.ENDED: ("案件已办结，画面不再提供", "the case has ended, its picture is not shown"),
+    LinkState.ENDED: ("案件已结束，画面不再提供", "the case has ended, its picture is not shown"),
     LinkState.WITHDRAWN: ("案件已转其他网格", "the case went to another grid"),
 }
 
