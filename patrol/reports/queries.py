@@ -19,7 +19,7 @@ from patrol.store import UnitOfWork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecords:
-    """One round with everything written down in it."""
+    """One round with its visits and findings as stored."""
 
     round: Round
     visits: Sequence[Visit] = ()  # in the order of the plan; pending ones are absent
@@ -30,19 +30,21 @@ class RoundRecords:
 class ReportMaterial:
     """The rows of a period."""
 
-    sheets: Sequence[RoundRecords] = ()
+    rounds: Sequence[RoundRecords] = ()
     cases: Sequence[Case] = ()  # accepted in the period
     older_cases: Sequence[Case] = ()  # accepted before it; findings of the period count in them
-    pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)  # the broker took it
+    # When the broker acknowledged the first message of each case.
+    pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)
     until: datetime | None = None  # the period's end, where it has one
-    # Of each camera before that end: its last usable picture, a person's last look.
+    # Before that end, of each camera that was planned: its last usable picture, …
     last_seen: Mapping[CameraId, datetime] = field(default_factory=dict)
+    # … and when a person last opened its picture or decided a finding of it.
     last_person_views: Mapping[CameraId, datetime] = field(default_factory=dict)
 
     @property
-    def planned_sheets(self) -> Sequence[RoundRecords]:
-        """Without the rounds that somebody asked for: they cover what was asked."""
-        return [sheet for sheet in self.sheets if sheet.round.plan != ADHOC]
+    def planned_rounds(self) -> Sequence[RoundRecords]:
+        """Without the rounds that a person asked for (专项): they cover what was asked."""
+        return [records for records in self.rounds if records.round.plan != ADHOC]
 
     @property
     def case_by_id(self) -> Mapping[CaseId, Case]:
@@ -52,11 +54,11 @@ class ReportMaterial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHeading:
-    """Which report this is."""
+    """What a report is of, for whom and when it was made."""
 
     kind: str  # round, day, month
     period: str  # 20261122-morning-1, 2026-11-22, 2026-11
-    site: str  # what people call it
+    site: str  # the site's name
     zone: tzinfo
     made_at: datetime  # UTC
     registry: Registry
@@ -66,7 +68,7 @@ LAST_DECIDED_WINDOW = timedelta(days=365)  # a decision about an older finding i
 
 
 def first_entry(case: Case, event: CaseEvent) -> CaseEntry | None:
-    """The first time that `event` happened to the case."""
+    """The first entry of that event in the case's history, or None."""
     return next((entry for entry in case.entries if entry.what is event), None)
 
 
@@ -90,7 +92,7 @@ class ReportPeriod:
 
 
 def period_of(*, a_round: str, day: date | None, month: date | None) -> ReportPeriod:
-    """The period that the options name."""
+    """The period that one of the three names; `month` is any day of it."""
     if day is not None:
         return _one_day(day)
     return _one_month(month) if month is not None else ReportPeriod(kind="round", name=a_round)
@@ -118,22 +120,21 @@ def load_material(
     uow: UnitOfWork, plans: Iterable[str], zone: tzinfo, period: ReportPeriod
 ) -> ReportMaterial:
     """Everything of the period, rounds of these plans. Raises KeyError: there is no such round."""
-    sheets = [
+    rounds = [
         RoundRecords(round=r, visits=uow.rounds.visits(r.id), findings=uow.findings.of_round(r.id))
         for r in _rounds(uow, plans, period)
     ]
-    named = {finding.case for sheet in sheets for finding in sheet.findings if finding.case}
+    named = {finding.case for records in rounds for finding in records.findings if finding.case}
     cases = _accepted_cases(uow, zone, period, named)
     older = uow.cases.with_ids(named - {case.id for case in cases})
-    until = _period_end(sheets, zone, period)
-    rounds = [sheet.round.id for sheet in sheets]
+    until = _period_end(rounds, zone, period)
     return ReportMaterial(
-        sheets=sheets,
+        rounds=rounds,
         cases=cases,
         older_cases=older,
         pushed_at=uow.outbox.first_published_at(case.id for case in (*cases, *older)),
         until=until,
-        last_seen=uow.rounds.last_seen(rounds, until),
+        last_seen=uow.rounds.last_seen((records.round.id for records in rounds), until),
         last_person_views=_last_person_views(uow, until) if rounds else {},
     )
 
@@ -155,11 +156,11 @@ def _accepted_cases(
     return sorted(uow.cases.dispatched_between(start, end), key=lambda case: case.id)
 
 
-def _period_end(sheets: Sequence[RoundRecords], zone: tzinfo, period: ReportPeriod) -> datetime:
+def _period_end(rounds: Sequence[RoundRecords], zone: tzinfo, period: ReportPeriod) -> datetime:
     if period.kind != "round":
         return datetime.combine(period.end, time(), zone)
-    (sheet,) = sheets
-    return sheet.round.finished_at or sheet.round.finish_by
+    (records,) = rounds
+    return records.round.finished_at or records.round.finish_by
 
 
 def _last_person_views(uow: UnitOfWork, until: datetime) -> dict[CameraId, datetime]:

@@ -1,10 +1,7 @@
-"""A report as bytes: csv, json, html; and the atomic way to put bytes into a file.
+"""A Report as bytes: csv, json, html, xlsx; and `write_atomically` for the file.
 
-A cell that a spreadsheet would take for a formula is disarmed, wherever it came from.
-
-A report as a workbook for Excel and WPS: frozen header, print layout, signature lines.
-
-Every cell is written as text or number, never as a formula: codes keep their 20 digits.
+csv disarms cells that a spreadsheet would take for a formula. In a workbook every cell is text, so
+that codes keep their 20 digits; header frozen, A3 landscape, signature lines.
 """
 
 import csv
@@ -44,7 +41,7 @@ def escape_formula(text: str) -> str:
 
 
 def to_csv(report: Report, table: str = "ledger") -> bytes:
-    """One table of it: UTF-8 with the mark that makes Excel read it as such, CRLF."""
+    """One table (a key of REPORT_TABLES): UTF-8 with a byte-order mark for Excel, CRLF."""
     columns, lines = REPORT_TABLES[table](report)
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -74,13 +71,13 @@ REPORT_TABLES: Final[Mapping[str, Callable[[Report], ReportTable]]] = {
 
 
 def to_json(report: Report) -> bytes:
-    """Everything, for programs."""
+    """The whole report for programs (`report_document`)."""
     text = json.dumps(report_document(report), ensure_ascii=False, indent=2, allow_nan=False)
     return f"{text}\n".encode()
 
 
 def to_html(report: Report) -> bytes:
-    """One page that needs nothing beside it; prints on A3 landscape with signature lines."""
+    """One page without external files; prints on A3 landscape with signature lines."""
     page = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
     text = page.substitute(
         title=escape(report.title),
@@ -149,7 +146,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 A3: Final = 8  # paper sizes are numbered in the format
-HEADER_ROW: Final = 3  # title, made at, tallies, then the columns
+HEADER_ROW: Final = 3  # below the title, the time and the totals
 WIDTHS: Final = {
     "点位编码": 22, "点位名称": 18, "描述": 40, "截图号": 44, "网格": 17, "村/组": 18, "起止": 18,
     "备注": 24, "轮次": 20, "查看方式": 16, "类别": 14, "图像质量": 14,
@@ -165,7 +162,7 @@ TINTS: Final = {
 
 
 def report_workbook(report: Report) -> bytes:
-    """The bytes of an .xlsx file."""
+    """The bytes of an .xlsx file: the ledger, then a sheet for each other table."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
         xlsx.set_properties({"title": report.title})
@@ -205,7 +202,7 @@ def _write_ledger(xlsx: Any, report: Report) -> None:
 def tables_workbook(
     title: str, sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str]]]]
 ) -> bytes:
-    """Plain tables, one a sheet, ready to be printed."""
+    """Plain tables, one a sheet, with the print layout of a report."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
         xlsx.set_properties({"title": title})
