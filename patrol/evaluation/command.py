@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from patrol.domain.errors import Failed
 from patrol.evaluation.datasets import SETS
 from patrol.evaluation.labels import BadLabels, LabelledVisit, read_folder
 from patrol.evaluation.results import document
@@ -26,7 +27,7 @@ TOWN = "town"
 ReportProgress = Callable[[str], None]
 
 
-class NoFootage(RuntimeError):
+class NoFootage(Failed, RuntimeError):
     """A built-in set has no clip here; says what to install."""
 
 

@@ -5,9 +5,6 @@ from typing import Any
 
 import pytest
 
-from patrol.cli.user import DutyOption
-from patrol.domain.account import Duty
-
 pytest.importorskip("pwdlib", reason="the console extra is not installed")
 
 CliSite = Any  # conftest's
@@ -20,10 +17,6 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr("sys.stdin", io.StringIO(text))
 
     return put
-
-
-def test_the_duties_are_the_domains() -> None:
-    assert [option.value for option in DutyOption] == [duty.value for duty in Duty]
 
 
 def test_an_account_is_made_closed_and_opened(cli_site: CliSite, pipe: Any) -> None:

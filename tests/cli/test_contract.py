@@ -158,21 +158,6 @@ def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) 
     assert (ended.code, ended.err) == (1, "已中断 interrupted\n")
 
 
-def test_the_installed_command_answers_at_once() -> None:
-    """In a process of its own: no room is imported before it is needed."""
-    script = (
-        "import sys\nfrom patrol.cli.root import run\n"
-        "code = run(['--help'])\n"
-        "heavy = {'numpy', 'cv2', 'av', 'sqlalchemy', 'pydantic', 'paho', 'simulators'}\n"
-        "sys.exit(code or (3 if heavy & set(sys.modules) else 0))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "patrol" in done.stdout
-
-
 def test_a_closed_pipe_is_no_traceback() -> None:
     command = f"{sys.executable} -m patrol models list --json | head -c 1 >/dev/null"
     done = subprocess.run(
