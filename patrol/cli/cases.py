@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.cases import actions
-from patrol.cli.application import app_of
 from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import console, print_json
@@ -95,22 +94,21 @@ def phoned(
     """登记已电话通知。 Write down that somebody was told by telephone."""
     if not note.strip():
         bad_input("--note: is empty, say who answered and what was said")
-    with app_of(context) as app:
-        try:
-            with app.store.begin() as uow:
-                now = app.clock.now()
-                changed = actions.record_phone_call(
-                    uow, CaseId(case), by=operator(by), now=now, note=note.strip()
-                )
-                uow.commit()
-        except KeyError:
-            bad_input(no_case_text(case))
-        except IllegalCaseTransition as exc:
-            bad_input(str(exc))
+    site = site_of(context)
+    try:
+        with store_of(site) as store, store.begin() as uow:
+            changed = actions.record_phone_call(
+                uow, CaseId(case), by=operator(by), now=SystemClock().now(), note=note.strip()
+            )
+            uow.commit()
+    except KeyError:
+        bad_input(no_case_text(case))
+    except IllegalCaseTransition as exc:
+        bad_input(str(exc))
     if as_json:
         print_json(case_document(changed))
     else:
-        print_case(changed, app.site)
+        print_case(changed, site)
 
 
 def case_document(case: Case) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from patrol.evaluation.results import document
 from patrol.evaluation.results_page import html_page
 from patrol.evaluation.run import EvaluatedVisit, evaluate
 from patrol.evaluation.score import Scores, score_visits
+from patrol.evaluation.simulated_town import run_town
 from patrol.inference import DetectorUnavailable, open_detector
 from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.ports import Detector
@@ -53,8 +54,6 @@ def run(
     notes = tuple(filter(None, (note, fire_note)))
     report("; ".join(notes))
     if what == TOWN:
-        from patrol.evaluation.simulated_town import run_town  # noqa: PLC0415  RTSP and settings, only here
-
         return run_town(detector=detector, policy=policy, report=report, note=note)
     names = list(SETS) if what == ALL else [what]
     found: dict[str, Any] = {}

@@ -35,7 +35,7 @@ def test_every_group_has_verbs_and_every_verb_its_group() -> None:
     assert {path.rpartition(" ")[0] for path in VERBS if " " in path} == set(GROUPS)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["consent", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_a_list_of_verbs_imports_nothing_heavy(arguments: list[str]) -> None:
     """In a process of its own, as this one has imported everything."""
     script = (

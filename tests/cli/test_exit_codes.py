@@ -1,4 +1,4 @@
-"""Every exception class of the product has an exit code, or a reason why it never ends a command."""
+"""Every exception class has an exit code, or a reason why it never ends a command."""
 
 import importlib
 import pkgutil
@@ -19,11 +19,12 @@ BAD_INPUT_CLASSES = {
 FAILED_CLASSES = {
     "AlreadyDecided", "ConsoleFailed", "DatabaseKindMismatch", "DatabaseNotEmpty",
     "DetectorUnavailable", "Failed", "IllegalCaseTransition", "IllegalRoundTransition",
-    "InstallFailed", "ManifestBroken", "MetricsFailed", "ModelBroken", "ModelMissing",
-    "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner", "PackageFileUnavailable",
-    "PictureStoreFull", "ProcessBusy", "ReferenceNotAccepted", "RefusedUs", "RuntimeMissing",
-    "ServiceFailed", "StoreFull", "StoreOutdated", "StoreUnavailable", "StreamError",
-    "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
+    "InstallFailed", "KnownPositive", "ManifestBroken", "MetricsFailed", "ModelBroken",
+    "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",
+    "PackageFileUnavailable", "PictureStoreFull", "ProcessBusy", "ReferenceNotAccepted",
+    "RefusedUs", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
+    "StoreOutdated", "StoreUnavailable", "StreamError", "TroubleAlreadyTaken", "Unreachable",
+    "Unreadable", "WentSilent",
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
