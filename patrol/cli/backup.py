@@ -11,7 +11,7 @@ from patrol.cli.options import AsJson, operator
 from patrol.cli.output import console, print_err, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
-from patrol.operations import backup as operations
+from patrol.operations import backup as backups
 from patrol.operations.backup import Manifest
 from patrol.store import StoreUnavailable
 
@@ -26,7 +26,7 @@ def backup(
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
     settings = site_of(context).settings
-    manifest = operations.backup(
+    manifest = backups.backup(
         url=settings.database,
         evidence=settings.evidence,
         site=settings.site.id,
@@ -67,9 +67,9 @@ def restore(
         bad_input(f"{file}: no such file")
     settings = site_of(context).settings
     if only_check:
-        _print_manifest(file, operations.verify(file), as_json=as_json, problems=())
+        _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
         return
-    restored = operations.restore(
+    restored = backups.restore(
         url=settings.database, evidence=settings.evidence, site=settings.site.id, file=file
     )
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)

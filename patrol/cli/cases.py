@@ -161,7 +161,6 @@ def _awaiting_verification(cases: list[Case]) -> list[Case]:
 
 
 def _pending_verification(case: Case) -> PendingVerification | None:
-
     return next(iter(pending_verifications([case], SystemClock().now())), None)
 
 
@@ -181,7 +180,6 @@ def _verification_document(case: Case) -> dict[str, Any] | None:
 
 
 def _print_cases(found: list[Case], site: Site) -> None:
-
     zone = site.settings.site.tz
     table = Table(title=f"案件 cases · {len(found)}", title_justify="left")
     for heading in (
@@ -230,7 +228,6 @@ def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
 
 
 def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
-
     people = {str(person.id): person.name for person in site.registry.people.values()}
     who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
     note = f" — {entry.note}" if entry.note else ""

@@ -112,7 +112,6 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _run_checks(context: typer.Context, site: Site) -> CheckReport:
-
     today = SystemClock().now().astimezone(site.settings.site.tz).date()
     config = config_directory(context)
     found = [
@@ -272,7 +271,6 @@ def check_dependencies(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _check_database(url: str) -> CheckResult:
-
     name = "数据库 database"
     try:
         if _is_new(url) or current_revision(url) is None:
@@ -296,7 +294,6 @@ def _is_new(url: str) -> bool:
 
 
 def _check_broker(settings: Settings) -> CheckResult:
-
     name, mqtt = "消息代理 broker", settings.mqtt
     if mqtt.embedded:
         return CheckResult(name=name, ok=True, text="内置 embedded")

@@ -145,7 +145,6 @@ def _no_finding_text(finding: str) -> str:
 
 
 def _check_category(category: str) -> None:
-
     if category and category not in CATEGORY_BY_ID:
         bad_input(
             f"--category: {category!r} is not a category, give one of {', '.join(CATEGORY_BY_ID)}"
@@ -153,7 +152,6 @@ def _check_category(category: str) -> None:
 
 
 def _parse_level(text: str) -> Level | None:
-
     if not text:
         return None
     try:
@@ -163,7 +161,6 @@ def _parse_level(text: str) -> Level | None:
 
 
 def _has_unsent_messages(app: Application, case: Case) -> bool:
-
     with app.store.begin_read() as uow:
         return any(m.state is DeliveryState.QUEUED for m in uow.outbox.of_case(case.id))
 

@@ -48,7 +48,6 @@ def show_consents(context: typer.Context, *, as_json: AsJson = False) -> None:
 def _change_consent(
     context: typer.Context, text: str, by: str, *, as_json: bool, restore_it: bool
 ) -> None:
-
     site = site_of(context)
     camera, now, who = camera_named(site, text), SystemClock().now(), operator(by)
     what = "consent restored" if restore_it else "consent withdrawn"

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from patrol.cases import shift_handover
-from patrol.cases.shift_handover import handover_sheet
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_json
 from patrol.cli.site import site_of, store_of
@@ -21,7 +20,9 @@ def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:
     """此刻的交接单。 The sheet as it would be signed now."""
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
-        sheet = handover_sheet(uow, SystemClock().now(), site.settings.calendar.maintenance)
+        sheet = shift_handover.handover_sheet(
+            uow, SystemClock().now(), site.settings.calendar.maintenance
+        )
     if as_json:
         print_json(sheet)
     else:

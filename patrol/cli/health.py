@@ -39,7 +39,6 @@ def show_health(
     if as_json:
         print_json(document)
         return
-
     console().print(render_document(document))
 
 
@@ -65,7 +64,6 @@ def list_troubles(
     if as_json:
         print_json(queue)
         return
-
     console().print(render_document({"运维队列 troubles": queue}) if queue else "无 none")
 
 
@@ -91,7 +89,6 @@ def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
 
 
 def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any]:
-
     cameras, health_by_id = site.registry.cameras, uow.health.current_by_camera()
     left_out = _left_out_reasons(uow, site, now)
     key, rest = split_by_priority(cameras.values())
@@ -113,7 +110,6 @@ def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any
 
 
 def _left_out_reasons(uow: UnitOfWork, site: Site, now: datetime) -> dict[CameraId, str]:
-
     today = now.astimezone(site.settings.site.tz).date()
     withdrawn = uow.consents.withdrawn()
     stoppages = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]

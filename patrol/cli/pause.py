@@ -135,7 +135,6 @@ def _add_stoppage(
     span: tuple[str, str],
     by: str,
 ) -> Stoppage:
-
     now = SystemClock().now()
     if not reason.strip():
         bad_input("--reason: is missing, say why")

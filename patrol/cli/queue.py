@@ -46,7 +46,6 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str]) -> None:
-
     table = Table(title=f"待核线索 review queue · {len(lines)}", title_justify="left")
     for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
         table.add_column(heading)

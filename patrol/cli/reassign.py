@@ -197,7 +197,6 @@ def _request_approval(
     hours: float = 0.0,
     as_json: bool,
 ) -> None:
-
     def action(_app: Application, uow: UnitOfWork, now: datetime) -> Case:
         span_s = timedelta(hours=hours).total_seconds()
         request = ApprovalRequest(kind=kind, by=by, at=now, why=why, span_s=span_s)

@@ -83,7 +83,6 @@ MadeReport = tuple[str, int, bytes]  # its title, how many rows, the file
 def _make_ledger(
     site: Site, store: Store, period: ReportPeriod, as_format: ReportFormat, part: ReportPart
 ) -> MadeReport:
-
     document = _report_of(site, store, period)
     csv = as_format is ReportFormat.CSV
     data = writers.to_csv(document, part) if csv else writers.FORMATS[as_format](document)
@@ -93,7 +92,6 @@ def _make_ledger(
 def _make_public_digest(
     site: Site, store: Store, period: ReportPeriod, as_format: ReportFormat, _part: ReportPart
 ) -> MadeReport:
-
     heading = _heading(site, period)
     with store.begin_read() as uow:
         material = load_material(uow, site.settings.calendar.all_plans, heading.zone, period)
@@ -109,7 +107,6 @@ def _check_out(out: Path) -> None:
 
 
 def _heading(site: Site, period: ReportPeriod) -> ReportHeading:
-
     return ReportHeading(
         kind=period.kind,
         period=period.name,
@@ -121,7 +118,6 @@ def _heading(site: Site, period: ReportPeriod) -> ReportHeading:
 
 
 def _report_of(site: Site, store: Store, period: ReportPeriod) -> Report:
-
     heading = _heading(site, period)
     plans, zone = site.settings.calendar.all_plans, heading.zone
     with store.begin_read() as uow:

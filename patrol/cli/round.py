@@ -67,7 +67,6 @@ def run_round(
 def _adhoc_selection(
     site: Site, grids: Sequence[str], links: Sequence[str], cameras: Sequence[str]
 ) -> AdhocSelection | None:
-
     if not (grids or links or cameras):
         return None
     named = [camera_named(site, text).id for text in cameras]

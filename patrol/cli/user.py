@@ -99,7 +99,6 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
-
     with store_of(site_of(context)) as store:
         try:
             set_disabled(

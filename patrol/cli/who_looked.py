@@ -1,7 +1,7 @@
 """`patrol who-looked CAMERA|HOUSEHOLD`: the access log of a household's cameras."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,7 +15,7 @@ from patrol.domain.labels import ACCESS_ACTIONS, bilingual
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.settings import Site
 
-MACHINE_USERS = ("patrol", "rules")
+MACHINE_USERS: Final = ("patrol", "rules")  # visits of rounds and of rules
 
 CameraOrHousehold = Annotated[
     str,

@@ -38,7 +38,7 @@ def test_an_account_is_made_closed_and_opened(cli_site: CliSite, pipe: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["add", "wang", "--duty", "operator", "--password-stdin"], "至少 10 位"),
         (["add", "w/ng", "--duty", "operator", "--password-stdin"], "'w/ng'"),
@@ -49,12 +49,12 @@ def test_an_account_is_made_closed_and_opened(cli_site: CliSite, pipe: Any) -> N
         (["disable", "nobody"], "account 'nobody': there is none"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(
-    cli_site: CliSite, pipe: Any, arguments: list[str], said: str
+def test_what_cannot_be_done_is_bad_input_in_one_line(
+    cli_site: CliSite, pipe: Any, arguments: list[str], message: str
 ) -> None:
-    pipe("short\n" if "至少" in said else f"{SECRET}\n")
+    pipe("short\n" if "至少" in message else f"{SECRET}\n")
     ended = cli_site("user", *arguments)
     assert ended.code == 2
-    assert said in ended.err
+    assert message in ended.err
     assert len(ended.err.splitlines()) == 1
     assert ended.out == ""

@@ -50,7 +50,7 @@ def test_every_verb_of_the_contract_is_there(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         pytest.param(["nonsense"], "No such command 'nonsense'", id="verb"),
         pytest.param(["queue", "--jsn"], "No such option: --jsn", id="option"),
@@ -76,12 +76,12 @@ def test_every_verb_of_the_contract_is_there(
     ],
 )
 def test_bad_input_is_one_line_and_two(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1
 
 
