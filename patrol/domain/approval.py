@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState, Suspension
+from patrol.domain.errors import BadInput
 from patrol.domain.labels import APPROVAL_KINDS
 from patrol.domain.priority import CaseLimits
 
@@ -25,7 +26,7 @@ SUSPENDABLE_STATES: Final = (
 )  # fmt: skip
 
 
-class ApprovalImpossible(Exception):
+class ApprovalImpossible(BadInput):
     """The wish cannot be asked for or granted just now; says why."""
 
 

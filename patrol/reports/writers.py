@@ -16,8 +16,6 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-import xlsxwriter
-
 from patrol.domain.labels import OUTCOMES
 from patrol.domain.labels import REPORT_TABLES as SHEET_NAMES
 from patrol.domain.round import VisitOutcome
@@ -164,12 +162,19 @@ TINTS: Final = {
 def report_workbook(report: Report) -> bytes:
     """The bytes of an .xlsx file: the ledger, then a sheet for each other table."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
+    with _new_workbook(out) as xlsx:
         xlsx.set_properties({"title": report.title})
         _write_ledger(xlsx, report)
         for name in ("figures", "grids", "cameras"):
             _write_table(xlsx, SHEET_NAMES[name][0], *REPORT_TABLES[name](report))
     return out.getvalue()
+
+
+def _new_workbook(out: io.BytesIO) -> Any:
+    """Raises ModuleNotFoundError without the `reports` extra."""
+    from xlsxwriter import Workbook  # noqa: PLC0415  an optional extra
+
+    return Workbook(out, OPTIONS)
 
 
 def _write_ledger(xlsx: Any, report: Report) -> None:
@@ -204,7 +209,7 @@ def tables_workbook(
 ) -> bytes:
     """Plain tables, one a sheet, with the print layout of a report."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
+    with _new_workbook(out) as xlsx:
         xlsx.set_properties({"title": title})
         for name, (columns, lines) in sheets.items():
             _write_table(xlsx, name, columns, lines)
