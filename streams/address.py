@@ -5,6 +5,7 @@ percent-decoded once here, and kept apart from everything that can reach a log.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum, auto
 from typing import Final, Self
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -22,6 +23,13 @@ DEFAULT_PORTS: Final = {
     "https": 443,
 }
 LOCAL_SCHEMES: Final = frozenset({"file"})
+
+
+class StreamChoice(StrEnum):
+    """Which of a camera's two streams to visit."""
+
+    MAIN = auto()
+    SUB = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

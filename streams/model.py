@@ -37,13 +37,6 @@ class Freshness(StrEnum):
     STILL = auto()  # a snapshot or file: not a stream at all
 
 
-class StreamChoice(StrEnum):
-    """Which of a camera's streams to pull."""
-
-    MAIN = auto()
-    SUB = auto()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFrame:
     """One compressed, independently decodable picture."""

@@ -69,8 +69,7 @@ class Stoppage:
         if self.scope is StoppageScope.LINK:
             return camera.link == self.subject
         if self.scope is StoppageScope.GRID:
-            known = camera.grid in tree.grids
-            return known and any(grid.code == self.subject for grid in tree.path_up(camera.grid))
+            return tree.is_within(camera.grid, self.subject)
         return False
 
     @property

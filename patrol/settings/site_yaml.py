@@ -46,7 +46,7 @@ from patrol.settings.yaml_types import (
     TilesUrl,
     ZoneName,
 )
-from streams.model import StreamChoice
+from streams.address import StreamChoice
 
 WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -26,7 +26,8 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
 from patrol.rounds.scheduler import RoundScheduler
 from simulators import small_site
-from streams.model import StreamChoice, VisitOptions
+from streams.address import StreamAddress, StreamChoice
+from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -47,7 +48,7 @@ def registry() -> Registry:
     other = replace(
         small_site.camera(THIRD, grid=small_site.OTHER_GROUP),
         link=LinkId("v204"),
-        url="rtsp://10.0.0.7/3",
+        main_stream=StreamAddress.parse("rtsp://10.0.0.7/3"),
     )
     refused = replace(other, id=FOURTH, consent=replace(other.consent, state=ConsentState.PENDING))
     return replace(plain, cameras={**plain.cameras, THIRD: other, FOURTH: refused})
@@ -62,14 +63,16 @@ def runner_deps(rig: Any, registry: Registry) -> RunnerDeps:
         zone=ZONE,
         cameras=lambda: registry.cameras,
         refresh_cameras=lambda: None,
-        visitor=rig.visitor,
+        client=rig.visitor,
         judge=rig.judge,
         policy=RecorderPolicy(
             rules=FindingRules(),
-            health=HealthNotifier(payloads=wire, tree=registry.tree),
+            health=HealthNotifier(payloads=wire),
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=1),
         ),
+        payloads=wire,
+        tree=registry.tree,
         limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01),
         options=VisitOptions(),
         stream=StreamChoice.MAIN,

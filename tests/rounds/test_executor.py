@@ -1,7 +1,6 @@
 """The walk: every camera exactly once, caps kept, retries, endings, consent in mid-visit."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from patrol.rounds.executor import RoundExecutor, StopReason
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RoundProgress
 from patrol.store import StoreFull
-from streams.errors import RefusedUs, StreamError, Unreachable, WentSilent
+from streams.errors import BadAddress, RefusedUs, StreamError, Unreachable, WentSilent
 from streams.model import Sample
 
 ExecutorRig = Any  # conftest.Rig; test folders are no packages
@@ -74,7 +73,7 @@ def test_a_retry_that_succeeds_is_seen(
 
 
 def test_a_bad_address_is_the_visits_failure(rig: ExecutorRig, town: list[Camera]) -> None:
-    town[5] = replace(town[5], url="gopher://x/")
+    rig.visitor.script["/5"] = [BadAddress("no such file")]
     run_executor(rig, town)
     assert rig.recorder.written[town[5].id].failure == "bad_address"
 

@@ -17,6 +17,7 @@ from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.rounds.outages import COVERED, RECOVERED, settle_health
 from patrol.rounds.recorder import HealthNotifier, record_health
+from streams.address import StreamAddress
 from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -47,7 +48,7 @@ def a_camera(number: int, link: str, grid: GridCode = VILLAGE) -> Camera:
         name=f"camera {number}",
         grid=grid,
         place="村口",
-        url=f"rtsp://127.0.0.1/{number}",
+        main_stream=StreamAddress.parse(f"rtsp://127.0.0.1/{number}"),
         link=LinkId(link),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 6, 30)),
         placement=Placement.OUTDOOR,
@@ -64,7 +65,7 @@ class HealthRounds:
         payload_builder = PayloadBuilder(
             site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry
         )
-        self.notifier = HealthNotifier(payloads=payload_builder, tree=TREE)
+        self.notifier = HealthNotifier(payloads=payload_builder)
         self.rounds = 0
 
     def round(self, how: str | Mapping[int, str]) -> list[tuple[int | str, str]]:
@@ -85,7 +86,14 @@ class HealthRounds:
                 )
                 uow.rounds.record_visit(visit)
                 record_health(uow, visit, self.notifier, at)
-            settle_health(uow, ident, self.cameras, self.notifier, at + timedelta(minutes=9))
+            settle_health(
+                uow,
+                ident,
+                self.cameras,
+                TREE,
+                notifier=self.notifier,
+                now=at + timedelta(minutes=9),
+            )
             uow.commit()
         return self.announced()
 

@@ -8,6 +8,7 @@ import pytest
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority, Refusal
 from patrol.domain.ids import CameraId, GridCode, LinkId
 from patrol.rounds.planner import PlannedRound, RoundSelection, plan_round, round_id, visit_order
+from streams.address import StreamAddress
 
 DAY = date(2026, 11, 22)
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -27,7 +28,7 @@ def camera(
         name=f"camera {number}",
         grid=GridCode("620902104203001"),
         place="村口",
-        url="rtsp://127.0.0.1/x",
+        main_stream=StreamAddress.parse("rtsp://127.0.0.1/x"),
         link=LinkId(link),
         consent=consent,
         placement=placement,

@@ -23,15 +23,15 @@ from patrol.domain.verification import Verifier, pending_verifications
 from patrol.messaging import PayloadBuilder
 from patrol.ports import PictureStoreFull
 from patrol.review import confirm, review_queue, unsure
-from patrol.rounds.guarded_visit import GuardedVisit
+from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
 from patrol.rounds.judge import JudgedVisit, VisitStart
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.rounds.recheck import CaseRechecker, FindingRechecker
 from patrol.store import Store
 from simulators import small_site
-from streams.address import StreamAddress
+from streams.address import StreamAddress, StreamChoice
 from streams.errors import Unreachable
-from streams.model import Sample, StreamChoice, VisitOptions
+from streams.model import Sample, VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -113,9 +113,12 @@ class RecheckSetup:
     @property
     def guarded_visit(self) -> GuardedVisit:
         judge: Any = self.yard.judge
-        return GuardedVisit(
+        gate = ConsentGate(
             store=self.store, clock=self.clock, zone=ZONE, cameras=lambda: self.cameras,
-            refresh_cameras=lambda: None, visitor=self.yard.visit, judge=judge,
+            refresh_cameras=lambda: None,
+        )  # fmt: skip
+        return GuardedVisit(
+            store=self.store, clock=self.clock, gate=gate, client=self.yard.visit, judge=judge,
             options=VisitOptions(), stream=StreamChoice.MAIN, link_slots=self.shared_slots,
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
 from patrol.store import UnitOfWork
+from streams.address import StreamAddress
 from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -32,7 +33,7 @@ def a_camera(zone: Zone = GATE) -> Camera:
         name="大门口",
         grid=GROUP,
         place="村口",
-        url="rtsp://127.0.0.1/1",
+        main_stream=StreamAddress.parse("rtsp://127.0.0.1/1"),
         link=LinkId("a"),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
         placement=Placement.OUTDOOR,

@@ -29,7 +29,8 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
 from patrol.rounds.scheduler import MISSED_REASON, RoundScheduler
 from patrol.store import Store
-from streams.model import StreamChoice, VisitOptions
+from streams.address import StreamChoice
+from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -59,9 +60,11 @@ def runner_deps(rig: Any, town: list[Camera]) -> RunnerDeps:
         zone=SHANGHAI,
         cameras=lambda: {camera.id: camera for camera in town},
         refresh_cameras=lambda: None,
-        visitor=rig.visitor,
+        client=rig.visitor,
         judge=rig.judge,
         policy=policy,
+        payloads=make_payload_builder(town),
+        tree=GridTree(grids={}),
         limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=4),
         options=VisitOptions(),
         stream=StreamChoice.MAIN,

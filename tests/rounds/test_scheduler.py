@@ -21,7 +21,8 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import Store
-from streams.model import StreamChoice, VisitOptions
+from streams.address import StreamChoice
+from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -61,7 +62,7 @@ def make_scheduler(store: Store, clock: ManualClock, visitor: Any) -> RoundSched
         zone=ZONE,
         cameras=dict,
         refresh_cameras=lambda: None,
-        visitor=visitor,
+        client=visitor,
         judge=visitor,
         policy=RecorderPolicy(
             rules=FindingRules(),
@@ -69,6 +70,8 @@ def make_scheduler(store: Store, clock: ManualClock, visitor: Any) -> RoundSched
             auto_confirm=lambda *_: 0,
             keep_evidence=HOUR,
         ),
+        payloads=payload_builder,
+        tree=EMPTY.tree,
         limits=ConnectionLimits(),
         options=VisitOptions(),
         stream=StreamChoice.MAIN,

@@ -22,6 +22,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
 from patrol.rounds.weather import propose_shared_findings
 from patrol.vision.change.types import Cause
 from patrol.vision.change.weather import CATEGORY_BY_CAUSE
+from streams.address import StreamAddress
 from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -41,7 +42,7 @@ def camera(number: int) -> Camera:
     """Ten in the first village, the others in the second."""
     return Camera(
         id=CameraId(f"{number:020}"), name=f"{number}", place="村口", link=LinkId("a"),
-        grid=VILLAGE if number < 10 else OTHER_VILLAGE, url=f"rtsp://127.0.0.1/{number}",
+        grid=VILLAGE if number < 10 else OTHER_VILLAGE, main_stream=StreamAddress.parse(f"rtsp://127.0.0.1/{number}"),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
         placement=Placement.OUTDOOR,
     )  # fmt: skip
@@ -60,7 +61,7 @@ class WeatherTown:
             rules=FindingRules(
                 by_kind={**FindingRules().by_kind, **{rule.kind: rule for rule in rules}}
             ),
-            health=HealthNotifier(payloads=self.payload_builder, tree=TREE),
+            health=HealthNotifier(payloads=self.payload_builder),
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=180),
         )
@@ -87,7 +88,9 @@ class WeatherTown:
                 judged = self._judged(ident, one, number, cause)
                 recorded = record_visit(uow, judged, camera=one, now=self.now, policy=self.policy)
                 assert recorded.findings == 0, "a visit alone proposes no weather"
-            made = propose_shared_findings(uow, a_round, self.cameras, self.policy, self.now)
+            made = propose_shared_findings(
+                uow, a_round, self.cameras, TREE, policy=self.policy, now=self.now
+            )
             uow.commit()
         return made
 

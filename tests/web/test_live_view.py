@@ -61,7 +61,7 @@ class Lens:
 @pytest.fixture
 def lens(town: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lens]:
     looks, fake_camera = town.options.cameras._live_view, Lens(town.app.clock)
-    monkeypatch.setattr(looks, "visitor", fake_camera)
+    monkeypatch.setattr(looks, "client", fake_camera)
     monkeypatch.setattr(looks, "limits", LiveLimits(duration_s=30.0, max_viewers=2))
     yield fake_camera
     assert not fake_camera.opened or fake_camera.left.wait(5.0)
