@@ -46,7 +46,7 @@ _SKIP_ALL: Final = (bytes(65536), bytes(256))
 
 
 class InterleavedReceiver(Protocol):
-    """Who is told of what came."""
+    """Receives what the reader takes out of the stream; the session."""
 
     def media(self, packet: bytes) -> bool:
         """A packet of the video track that may matter; True while every packet matters."""
@@ -59,7 +59,7 @@ class InterleavedReceiver(Protocol):
 
 
 class InterleavedReader:
-    """Where one connection stands. Feed it bytes; it tells the receiver."""
+    """Parses one connection's bytes and calls the receiver for each packet and message."""
 
     def __init__(self, receiver: InterleavedReceiver) -> None:
         self._receiver = receiver
@@ -73,7 +73,7 @@ class InterleavedReader:
         self.garbage_bytes = 0
 
     def expect(self, media_channel: int, control_channel: int, a_format: CodecFormat) -> None:
-        """The server said on which channels the video track comes."""
+        """Set the channels of the video track, as the server named them, and its codec."""
         self._media = _DOLLAR << 8 | media_channel
         self._control = _DOLLAR << 8 | control_channel
         self._peek, self._peek_third = a_format.peek, a_format.peek_third
