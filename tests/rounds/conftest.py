@@ -1,4 +1,4 @@
-"""Doors for a walk without a network: visitors that answer as told, judges that say yes."""
+"""A round's execution without a network: scripted cameras, and a judge that finds all normal."""
 
 import asyncio
 import random
@@ -124,7 +124,7 @@ class ScriptedConsentGate(ConsentGate):
 
 @dataclass
 class ExecutorRig:
-    """Everything a walk needs, each part open to the test."""
+    """Everything that an execution needs, each part open to the test."""
 
     visitor: ScriptedCameraClient
     recorder: VisitRecorder

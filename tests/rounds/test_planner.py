@@ -55,7 +55,7 @@ def plan(
 
 
 @pytest.mark.parametrize(
-    ("one", "why"),
+    ("one", "reason"),
     [
         pytest.param(camera(1), None, id="granted and outdoor"),
         pytest.param(
@@ -85,14 +85,14 @@ def plan(
         ),
     ],
 )
-def test_consent_gate(one: Camera, why: Refusal | None) -> None:
+def test_consent_gate(one: Camera, reason: Refusal | None) -> None:
     planned = plan(one)
-    assert planned.refused.get(one.id) == why
-    assert len(planned.visits) == (why is None)
+    assert planned.refused.get(one.id) == reason
+    assert len(planned.visits) == (reason is None)
     assert planned.round.planned == len(planned.visits)
 
 
-def test_a_withdrawal_said_later_counts() -> None:
+def test_a_withdrawal_recorded_later_counts() -> None:
     one = camera(1)
     planned = plan(one, withdrawn=frozenset({one.id}))
     assert planned.round.refused == {"consent_withdrawn": 1}

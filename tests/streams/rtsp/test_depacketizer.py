@@ -198,13 +198,15 @@ def test_the_peek_lets_nothing_of_a_key_picture_by(
 ) -> None:
     for clip, a_format, is_265 in ((h264_slices, avc.FORMAT, False), (h265, hevc.FORMAT, True)):
         for payload in (p[12:] for p in sender(h265=is_265).picture([*clip.sets, *clip.key])):
-            look = a_format.peek[payload[0] << 8 | payload[1]]
-            assert look == TAKE or (look == ASK_THIRD and a_format.peek_third[payload[2]] == TAKE)
+            peeked = a_format.peek[payload[0] << 8 | payload[1]]
+            assert peeked == TAKE or (
+                peeked == ASK_THIRD and a_format.peek_third[payload[2]] == TAKE
+            )
         for payload in (p[12:] for p in sender(h265=is_265).picture(clip.other)):
             if len(payload) > 2 and not (payload[0] & 0x1F == 6 and not is_265):
-                look = a_format.peek[payload[0] << 8 | payload[1]]
+                peeked = a_format.peek[payload[0] << 8 | payload[1]]
                 third = a_format.peek_third[payload[2]]
-                assert look == SKIP or (look == ASK_THIRD and third == SKIP)
+                assert peeked == SKIP or (peeked == ASK_THIRD and third == SKIP)
 
 
 def test_sequence_numbers_and_timestamps_wrap() -> None:
@@ -235,7 +237,7 @@ def test_rtp_headers(packet: str, payload: str | None) -> None:
     assert (None if found is None else found.payload.hex()) == payload
 
 
-def test_rtcp_without_a_wall_clock_tells_no_time() -> None:
+def test_rtcp_without_a_wall_clock_gives_no_time() -> None:
     assert read_sender_report(bytes.fromhex("80c80006" + "00" * 24)) is None
     receiver_first = bytes.fromhex("80c9000100000001") + bytes.fromhex(
         "80c80006" + "00000001" + "83aa7e80" + "40000000" + "00" * 12
