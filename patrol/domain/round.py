@@ -58,6 +58,8 @@ class RoundEvent(StrEnum):
     MISS = auto()
 
 
+ENDED_STATES: Final = (RoundState.FINISHED, RoundState.MISSED)
+
 _S, _E = RoundState, RoundEvent
 ROUND_TRANSITIONS: Mapping[tuple[RoundState, RoundEvent], RoundState] = {
     (_S.PLANNED, _E.START): _S.RUNNING,
@@ -97,7 +99,7 @@ class Round:
     @property
     def is_open(self) -> bool:
         """Whether it is still to be run or closed."""
-        return self.state not in (RoundState.FINISHED, RoundState.MISSED)
+        return self.state not in ENDED_STATES
 
     def apply_event(self, event: RoundEvent, *, at: datetime, reason: str = "") -> "Round":
         """The round after `event`. Raises IllegalRoundTransition."""
@@ -107,7 +109,7 @@ class Round:
                 f"round {self.id} is {self.state}: {event} is not possible"
             )
         started_at = self.started_at or (at if event is _E.START else None)
-        ended = target in (_S.FINISHED, _S.MISSED)
+        ended = target in ENDED_STATES
         return replace(
             self,
             state=target,
@@ -129,7 +131,10 @@ class VisitOutcome(StrEnum):
     @property
     def is_seen(self) -> bool:
         """Whether at least one usable picture was got."""
-        return self in (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
+        return self in SEEN_OUTCOMES
+
+
+SEEN_OUTCOMES: Final = (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

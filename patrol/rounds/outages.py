@@ -22,7 +22,7 @@ from patrol.domain.health import (
     TroubleKind,
     should_announce,
 )
-from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
+from patrol.domain.ids import CameraId, GridCode, RoundId
 from patrol.domain.observation import Subject
 from patrol.domain.outage import (
     CameraReachability,
@@ -37,6 +37,7 @@ from patrol.domain.outage import (
 from patrol.domain.priority import Level
 from patrol.domain.registry import GridTree
 from patrol.domain.round import VisitOutcome
+from patrol.review.blind_sample import next_finding_id
 from patrol.rounds.recorder import HealthNotifier
 from patrol.store import UnitOfWork
 
@@ -184,7 +185,7 @@ class _HealthSettlement:
     def _outage_finding(self, down: GroupOutage, camera: Camera, why: str) -> Finding:
         """The one finding of an outage; it reaches the maintainer as any camera fault does."""
         return Finding(
-            id=FindingId(f"F{self.uow.next_number('finding'):06d}"),
+            id=next_finding_id(self.uow),
             camera=camera.id,
             grid=GridCode(down.subject) if down.group is OutageGroup.VILLAGE else camera.grid,
             round=self.round,

@@ -147,7 +147,7 @@ def due_round(window: RoundWindow, today: Round | None, now: datetime) -> Due:
     """What to do at `now` about a plan; `today` is its round of the day, None before it began."""
     if today is None:
         return _due_unbegun(window, now)
-    if today.state in (RoundState.FINISHED, RoundState.MISSED):
+    if not today.is_open:
         return Due.DONE
     return Due.RESUME if now < today.finish_by else Due.CLOSE_UNFINISHED
 

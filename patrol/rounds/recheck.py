@@ -31,12 +31,12 @@ from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import Clock
 from patrol.rounds.guarded_visit import GuardedVisit
 from patrol.rounds.judge import JudgedVisit
+from patrol.rounds.recorder import ACTOR
 from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 MAX_AT_ONCE = 8
-ACTOR = "patrol"  # who acted, where no person did
 NO_CAMERA_NOTE = "现场上报,无摄像头可看 (reported on the ground: no camera to look through)"
 
 

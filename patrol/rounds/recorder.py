@@ -31,6 +31,7 @@ from patrol.domain.observation import FindingRule, FindingRules, Observation
 from patrol.domain.outage import Outage
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.messaging.payloads import PayloadBuilder
+from patrol.review.blind_sample import next_finding_id
 from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
 from patrol.store import UnitOfWork
@@ -193,7 +194,7 @@ def finding_from(
     if _merge_into_open(uow, best, rule.category, camera.id):
         return None
     return Finding(
-        id=FindingId(f"F{uow.next_number('finding'):06d}"),
+        id=next_finding_id(uow),
         camera=camera.id,
         grid=camera.grid,
         round=best.round,

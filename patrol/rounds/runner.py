@@ -169,7 +169,7 @@ class RoundRunner:
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
             executor = RoundExecutor(
                 self._executor_job(started, visits),
-                self._executor_deps(started, judges, writer, _RoundTotals(counters, meter)),
+                self._executor_deps(started, judges, writer, _RunCounts(counters, meter)),
                 on_progress=on_progress,
                 counters=counters,
             )
@@ -221,7 +221,7 @@ class RoundRunner:
         a_round: Round,
         judges: ThreadPoolExecutor,
         writer: ThreadPoolExecutor,
-        totals: "_RoundTotals",
+        totals: "_RunCounts",
     ) -> ExecutorDeps:
         every, blind_sample = (
             max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND),
@@ -319,7 +319,7 @@ class RoundRunner:
 
 
 @dataclass(frozen=True, slots=True)
-class _RoundTotals:
+class _RunCounts:
     """What is added up while a round is executed."""
 
     counters: RoundCounters

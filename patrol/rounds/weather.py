@@ -15,12 +15,13 @@ from typing import Final
 from patrol.domain.camera import Camera
 from patrol.domain.case import CaseEvent
 from patrol.domain.finding import Finding, Origin
-from patrol.domain.ids import CameraId, FindingId, GridCode
+from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import FindingRule, Observation
 from patrol.domain.priority import Level
 from patrol.domain.registry import GridTree
 from patrol.domain.round import Round
 from patrol.domain.suppression import Suppression
+from patrol.review.blind_sample import next_finding_id
 from patrol.rounds.recorder import (
     ACTOR,
     CategoryCandidate,
@@ -116,7 +117,7 @@ def _propose_shared(context: _SharedFindingContext, shared: CauseGroup[CameraId]
         return False
     clearest = max(members, key=lambda one: (one.score, one.camera))
     finding = Finding(
-        id=FindingId(f"F{context.uow.next_number('finding'):06d}"),
+        id=next_finding_id(context.uow),
         camera=clearest.camera,
         grid=_common_grid(context, shared.cameras, clearest.camera),
         round=context.a_round.id,
