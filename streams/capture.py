@@ -85,7 +85,7 @@ class StreamCameraClient:
         )
         await capture.run()
         frames = tuple(capture.sampler.kept)
-        track, depacketizer = session.track, session.assembler
+        track, depacketizer = session.track, session.depacketizer
         size = None
         if depacketizer is not None:
             size = depacketizer.format.size_px(

@@ -47,7 +47,7 @@ def shared_buffer() -> tuple[bytearray, memoryview]:
 
 def no_key_frame_error(what: str, session: RtspSession, bytes_received: int) -> StreamError:
     """The error of a stream that played and gave no key frame: silence or noise, by the counts."""
-    reader, depacketizer = session.reader, session.assembler
+    reader, depacketizer = session.reader, session.depacketizer
     seen = f"{what}: {bytes_received} bytes, {reader.media_packets} video packets"
     if reader.garbage_bytes:
         return Unreadable(f"{seen}, {reader.garbage_bytes} bytes of garbage")
@@ -275,7 +275,7 @@ class RtspCapture:
         if not self.bytes_received:
             self._fail(Unreachable(f"{reason} without an answer"))
         elif self._stage is SessionStage.PLAYING:
-            depacketizer = self._session.assembler
+            depacketizer = self._session.depacketizer
             inside = " in the middle of a picture" if depacketizer and depacketizer.busy else ""
             self._fail(self._no_key_frame(reason + inside))
         else:

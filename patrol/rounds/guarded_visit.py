@@ -1,10 +1,10 @@
-"""The consent-guarded visit: no camera is connected to without consent, or stays so for a second.
+"""The consent-guarded visit: a camera is connected to with consent only, and only while it lasts.
 
-`ConsentGate` holds who may be visited now: the registry on disk, the withdrawals in the store, and
-a pause of all rounds. `ConsentGuard` makes every visit of this program, whoever asked for it: the
-round executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate before it
-connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, and drops undecoded
-what a visit had received when its consent ended. Nothing here writes to the store.
+`ConsentGate` holds which cameras may be visited now: the registry on disk, the withdrawals in the
+store, and a pause of all rounds. `ConsentGuard` makes every visit to a registered camera: the round
+executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate before it
+connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, ends a visit within
+a second of a withdrawal, and drops undecoded what it had received. Nothing here writes to the store.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ GRACE_S = 1.5  # beyond a visit's own time limit, for its TEARDOWN
 
 @dataclass(slots=True, kw_only=True)
 class ConsentGate:
-    """Who may be visited now, as last read by `refresh`."""
+    """Which cameras may be visited now, as last read by `refresh`."""
 
     store: Store
     clock: Clock
@@ -94,8 +94,8 @@ class ConsentGuard:
     async def visit(self, camera: Camera, options: VisitOptions) -> Sample | StreamError | Refusal:
         """The sample of one visit, or why there is none.
 
-        Raises what the store raises when the gate cannot be read any more: then nobody knows
-        whether consent lasts, and every visit under way ends. Cancelled, it waits for TEARDOWN.
+        When the gate cannot be read any more, it is unknown whether consent lasts: every visit
+        under way ends, and raises what the store raised. Cancelled, it waits for TEARDOWN.
         """
         self._check_polling()
         refusal = self.gate.refusal_of(camera.id)

@@ -25,7 +25,7 @@ ASK_THIRD: Final = 2  # the third byte decides
 
 
 class NalRole(Enum):
-    """What a NAL unit is to a key frame."""
+    """The role of a NAL unit in a key frame."""
 
     PARAMETERS = auto()  # VPS, SPS, PPS
     HINT = auto()  # SEI: kept in front of the slices
@@ -117,7 +117,7 @@ class ParameterSets:
 
 @dataclass(slots=True)
 class KeyFrameDepacketizer:
-    """Fed packets that may belong to a key picture; gives whole key pictures back."""
+    """Assembles packets that may belong to a key picture into whole key pictures."""
 
     format: CodecFormat
     max_bytes: int

@@ -118,7 +118,7 @@ class DigestAuthenticator:
         return "it asks for a way in that we do not have"
 
     def accept_challenges(self, values: Sequence[str]) -> bool:
-        """Take the challenges of a 401; False when answering it makes no sense (any more)."""
+        """Take the challenges of a 401; False when none can be answered (again)."""
         offers = [c for c in read_challenges(values) if self.basic_allowed or c.scheme != "basic"]
         challenge = strongest(offers)
         if challenge is None or not self.user:

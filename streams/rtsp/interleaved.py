@@ -98,7 +98,7 @@ class InterleavedReader:
         return min(position, end)
 
     def _interleaved(self, data: bytes | bytearray, position: int, end: int) -> int:
-        """Read interleaved packets as far as they are whole; may end beyond the end (see _owed)."""
+        """Read packets as far as they are whole; may return more than `end` (_bytes_to_skip)."""
         while end - position >= _PEEK.size:
             if not self._busy:
                 position = self._skip_packets(data, position, end)
@@ -111,7 +111,7 @@ class InterleavedReader:
         return position
 
     def _skip_packets(self, data: bytes | bytearray, position: int, end: int) -> int:
-        """Hop over packets of the video track that do not matter; where the first other begins."""
+        """Pass over packets of the video track that do not matter; where the first other begins."""
         media, unpack, seen = self._media, _PEEK.unpack_from, 0
         peek, third = (self._peek, self._peek_third) if self.listening else _SKIP_ALL
         last = end - _PEEK.size

@@ -38,7 +38,7 @@ class RtspHeaders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtspResponse:
-    """What a server answers to a request of ours."""
+    """A server's answer to a request."""
 
     status: int
     reason: str
@@ -47,13 +47,13 @@ class RtspResponse:
 
     @property
     def cseq(self) -> int | None:
-        """Which request it answers; None where the server does not say, or says nonsense."""
+        """The number of the request that it answers; None where it is missing or no number."""
         text = self.headers.get("cseq").strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None  # noqa: PLR2004
 
     @property
     def is_ok(self) -> bool:
-        """A success (RFC 7826 §8.2)."""
+        """Whether it is a success (RFC 7826 §8.2)."""
         return 200 <= self.status < 300  # noqa: PLR2004
 
     @property
@@ -64,7 +64,7 @@ class RtspResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
-    """What a server asks of us in mid-session."""
+    """A request that a server sends during a session."""
 
     method: str
     uri: str

@@ -28,7 +28,7 @@ class RtpPacket(NamedTuple):
 
 
 class SenderReport(NamedTuple):
-    """When, by the sender's clock, an RTP timestamp was."""
+    """The sender's wall-clock time of one RTP timestamp (RTCP)."""
 
     ssrc: int
     unix_s: float
@@ -36,7 +36,7 @@ class SenderReport(NamedTuple):
 
 
 def read_rtp(data: bytes) -> RtpPacket | None:
-    """None when it is not RTP version 2, or its own lengths do not fit."""
+    """Parse a packet; None when it is not RTP version 2, or its own lengths do not fit."""
     if len(data) < _HEADER.size:
         return None
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)

@@ -141,7 +141,7 @@ class _Section:
 
 
 def read_description(body: bytes) -> SessionDescription:
-    """Raises Unreadable, saying what is missing."""
+    """Parse a session description. Raises Unreadable, which names what is missing."""
     sections = _sections(body)
     if not body.strip():
         raise Unreadable("the description (SDP) is empty")

@@ -114,7 +114,7 @@ class RtspSession(InterleavedReceiver):
         self.server = ""
         self.timeout_s = DEFAULT_TIMEOUT_S
         self.track: VideoTrack | None = None
-        self.assembler: KeyFrameDepacketizer | None = None
+        self.depacketizer: KeyFrameDepacketizer | None = None
         self._uri = uri
         self._authenticator = authenticator
         self._max_key_frame_bytes = max_key_frame_bytes
@@ -163,14 +163,14 @@ class RtspSession(InterleavedReceiver):
 
     @override
     def media(self, packet: bytes) -> bool:
-        rtp, assembler, track = read_rtp(packet), self.assembler, self.track
-        if assembler is None or track is None:
+        rtp, depacketizer, track = read_rtp(packet), self.depacketizer, self.track
+        if depacketizer is None or track is None:
             return False
         if rtp is not None and rtp.payload_type == track.payload_type:
-            unit = assembler.push(rtp)
+            unit = depacketizer.push(rtp)
             if unit is not None:
                 self.events.append(KeyFrameReceived(unit, self._timeline.seconds(unit.timestamp)))
-        return assembler.busy
+        return depacketizer.busy
 
     @override
     def control(self, packet: bytes) -> None:
@@ -252,7 +252,7 @@ class RtspSession(InterleavedReceiver):
         depacketizer = KeyFrameDepacketizer(_format_of(track), self._max_key_frame_bytes)
         for nal in track.parameter_sets:
             depacketizer.sets.add(depacketizer.format.parameter_kind(nal), nal, None)
-        self.assembler = depacketizer
+        self.depacketizer = depacketizer
 
     def _set_up_next(self, answer: RtspResponse) -> None:
         """SETUP with the next URL that the control attribute may mean."""
@@ -281,9 +281,9 @@ class RtspSession(InterleavedReceiver):
                 UnsupportedStream("RTP over UDP granted where TCP was asked", over_udp=True)
             )
             return
-        if self.assembler is not None:
+        if self.depacketizer is not None:
             channels = granted.media_channel, granted.control_channel
-            self.reader.expect(*channels, self.assembler.format)
+            self.reader.expect(*channels, self.depacketizer.format)
         if pending.uri not in self._play_uris:
             self._play_uris.append(pending.uri)
         self._ask("PLAY", self._play_uris.popleft())
