@@ -4,7 +4,8 @@
 store, and a pause of all rounds. `ConsentGuard` makes every visit to a registered camera: the round
 executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate before it
 connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, ends a visit within
-a second of a withdrawal, and drops undecoded what it had received. Nothing here writes to the store.
+a second of a withdrawal, and drops undecoded what it had received. Nothing here writes to the
+store.
 """
 
 import asyncio

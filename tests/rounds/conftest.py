@@ -126,7 +126,7 @@ class ScriptedConsentGate(ConsentGate):
 class ExecutorRig:
     """Everything that an execution needs, each part open to the test."""
 
-    visitor: ScriptedCameraClient
+    camera_client: ScriptedCameraClient
     recorder: VisitRecorder
     judges: ThreadPoolExecutor
     writer: ThreadPoolExecutor
@@ -137,7 +137,7 @@ class ExecutorRig:
         clock, gate = SystemClock(), ScriptedConsentGate(self.refused)
         return ExecutorDeps(
             clock=clock,
-            guard=ConsentGuard(gate, self.visitor, StreamChoice.MAIN, executor=self.writer),
+            guard=ConsentGuard(gate, self.camera_client, StreamChoice.MAIN, executor=self.writer),
             judge=self.judge,
             fail=lambda camera, start, why: failed_visit(camera, start, why, clock.now()),
             record=self.recorder.record,
@@ -168,7 +168,10 @@ class ExecutorRig:
 def rig() -> Iterator[ExecutorRig]:
     with ThreadPoolExecutor(2) as judges, ThreadPoolExecutor(1) as writer:
         yield ExecutorRig(
-            visitor=ScriptedCameraClient(), recorder=VisitRecorder(), judges=judges, writer=writer
+            camera_client=ScriptedCameraClient(),
+            recorder=VisitRecorder(),
+            judges=judges,
+            writer=writer,
         )
 
 

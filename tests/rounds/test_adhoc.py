@@ -63,7 +63,7 @@ def runner_deps(rig: Any, registry: Registry) -> RunnerDeps:
         zone=ZONE,
         cameras=lambda: registry.cameras,
         refresh_cameras=lambda: None,
-        client=rig.visitor,
+        client=rig.camera_client,
         judge=rig.judge,
         policy=RecorderPolicy(
             rules=FindingRules(),

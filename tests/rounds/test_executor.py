@@ -37,9 +37,9 @@ def test_nothing_to_do_is_complete(rig: ExecutorRig) -> None:
 
 
 def test_connections_are_never_exceeded(rig: ExecutorRig, town: list[Camera]) -> None:
-    rig.visitor.delay_s = 0.01
+    rig.camera_client.delay_s = 0.01
     run_executor(rig, town, caps=ConnectionLimits(connections=4, ramp_s=0.0))
-    assert rig.visitor.most_inside == 4
+    assert rig.camera_client.most_inside == 4
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_connections_are_never_exceeded(rig: ExecutorRig, town: list[Camera]) ->
 def test_retry_where_the_kind_allows(
     rig: ExecutorRig, town: list[Camera], problem: StreamError, tries: int
 ) -> None:
-    rig.visitor.script["/3"] = [problem]
+    rig.camera_client.script["/3"] = [problem]
     run_executor(rig, town)
-    assert rig.visitor.calls.count("/3") == tries
+    assert rig.camera_client.calls.count("/3") == tries
     visit = rig.recorder.written[town[3].id]
     assert (visit.outcome, visit.failure, visit.tries) == (
         VisitOutcome.NOT_VIEWABLE,
@@ -67,13 +67,13 @@ def test_retry_where_the_kind_allows(
 def test_a_retry_that_succeeds_is_seen(
     rig: ExecutorRig, town: list[Camera], sample: Sample
 ) -> None:
-    rig.visitor.script["/0"] = [Unreachable("flaky"), sample]
+    rig.camera_client.script["/0"] = [Unreachable("flaky"), sample]
     executor, _ = run_executor(rig, town)
     assert executor.counters.seen == 12
 
 
 def test_a_bad_address_is_the_visits_failure(rig: ExecutorRig, town: list[Camera]) -> None:
-    rig.visitor.script["/5"] = [BadAddress("no such file")]
+    rig.camera_client.script["/5"] = [BadAddress("no such file")]
     run_executor(rig, town)
     assert rig.recorder.written[town[5].id].failure == "bad_address"
 
@@ -81,13 +81,13 @@ def test_a_bad_address_is_the_visits_failure(rig: ExecutorRig, town: list[Camera
 def test_finish_by_ends_the_execution_and_leaves_the_rest_pending(
     rig: ExecutorRig, town: list[Camera]
 ) -> None:
-    rig.visitor.delay_s = 30.0
+    rig.camera_client.delay_s = 30.0
     executor, end = run_executor(
         rig, town, window_s=0.05, caps=ConnectionLimits(connections=3, ramp_s=0.0)
     )
     assert (end, executor.reason) == (StopReason.OUT_OF_TIME, "finish_by")
     assert not rig.recorder.written
-    assert rig.visitor.inside == 0
+    assert rig.camera_client.inside == 0
 
 
 @pytest.mark.parametrize("trouble", [PictureStoreFull("disk full"), StoreFull("disk full")])
@@ -100,7 +100,7 @@ def test_a_full_disk_ends_the_execution_with_its_reason(
 
 
 def test_stop_ends_visits_at_once(rig: ExecutorRig, town: list[Camera]) -> None:
-    rig.visitor.delay_s = 30.0
+    rig.camera_client.delay_s = 30.0
 
     async def stopped() -> StopReason:
         executor = RoundExecutor(rig.job(town), rig.deps())
@@ -108,7 +108,7 @@ def test_stop_ends_visits_at_once(rig: ExecutorRig, town: list[Camera]) -> None:
         return await executor.run()
 
     assert asyncio.run(asyncio.wait_for(stopped(), 5.0)) is StopReason.STOPPED
-    assert rig.visitor.inside == 0
+    assert rig.camera_client.inside == 0
 
 
 def test_a_bug_ends_the_execution_and_is_raised(rig: ExecutorRig, town: list[Camera]) -> None:
@@ -120,7 +120,7 @@ def test_a_bug_ends_the_execution_and_is_raised(rig: ExecutorRig, town: list[Cam
 def test_a_refused_camera_is_not_connected_to(rig: ExecutorRig, town: list[Camera]) -> None:
     rig.refused[town[4].id] = Refusal.CONSENT_WITHDRAWN
     run_executor(rig, town)
-    assert "/4" not in rig.visitor.calls
+    assert "/4" not in rig.camera_client.calls
     visit = rig.recorder.written[town[4].id]
     assert (visit.outcome, visit.failure) == (VisitOutcome.MISSED, "consent_withdrawn")
 
@@ -128,7 +128,7 @@ def test_a_refused_camera_is_not_connected_to(rig: ExecutorRig, town: list[Camer
 def test_withdrawal_ends_a_visit_under_way_within_a_second(
     rig: ExecutorRig, town: list[Camera]
 ) -> None:
-    rig.visitor.delay_s = 30.0
+    rig.camera_client.delay_s = 30.0
 
     async def withdrawn() -> StopReason:
         executor = RoundExecutor(rig.job(town[:1]), rig.deps())

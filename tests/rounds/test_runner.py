@@ -60,7 +60,7 @@ def runner_deps(rig: Any, town: list[Camera]) -> RunnerDeps:
         zone=SHANGHAI,
         cameras=lambda: {camera.id: camera for camera in town},
         refresh_cameras=lambda: None,
-        client=rig.visitor,
+        client=rig.camera_client,
         judge=rig.judge,
         policy=policy,
         payloads=make_payload_builder(town),
@@ -120,7 +120,7 @@ def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
             stop.set()
         return rig.judge(camera, start, sample)
 
-    rig.visitor.delay_s = 0.05
+    rig.camera_client.delay_s = 0.05
     one_by_one = replace(runner_deps.limits, connections=1)
     runner = RoundRunner(replace(runner_deps, judge=judge, limits=one_by_one))
     stopped = run_by_hand(runner, stop)
@@ -128,10 +128,10 @@ def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
     before = totals_of(runner_deps.store, stopped.id)
     assert before.is_balanced
     assert 0 < before.pending < 12
-    rig.visitor.calls.clear()
+    rig.camera_client.calls.clear()
     ended = run_by_hand(runner)
     assert (ended.id, ended.state) == (stopped.id, RoundState.FINISHED)
-    assert len(rig.visitor.calls) == before.pending
+    assert len(rig.camera_client.calls) == before.pending
     assert totals_of(runner_deps.store, ended.id).seen == 12
 
 
@@ -174,7 +174,7 @@ def test_a_full_disk_interrupts_with_its_reason_and_resumes(
 
 
 def test_finish_by_misses_the_rest_with_the_reason(runner_deps: RunnerDeps, rig: Any) -> None:
-    rig.visitor.delay_s = 20.0
+    rig.camera_client.delay_s = 20.0
     runner = RoundRunner(runner_deps)
     begun = runner.begin_round("morning", SystemClock().now() + timedelta(seconds=0.1))
     ended = runner.run(begun)
@@ -212,7 +212,7 @@ def test_consent_withdrawn_in_the_registry_after_planning_is_not_visited(
     gone = replace(town[2].consent, state=ConsentState.WITHDRAWN)
     town[2] = replace(town[2], consent=gone)
     ended = runner.run(begun)
-    assert "/2" not in rig.visitor.calls
+    assert "/2" not in rig.camera_client.calls
     assert totals_of(runner_deps.store, ended.id).missed == 1
 
 
@@ -369,7 +369,7 @@ def test_a_pause_interrupts_the_round_under_way_and_nobody_is_visited_twice(
             paused.append(stop_rounds(scheduler_setup, NINE))
         return rig.judge(camera, start, sample)
 
-    rig.visitor.delay_s = 0.1
+    rig.camera_client.delay_s = 0.1
     slow = replace(
         scheduler_setup.deps,
         judge=judge,
@@ -384,10 +384,10 @@ def test_a_pause_interrupts_the_round_under_way_and_nobody_is_visited_twice(
         (stopped,) = uow.rounds.of_plan("morning")
     pending = totals_of(scheduler_setup.deps.store, stopped.id).pending
     assert 0 < pending < 12
-    rig.visitor.delay_s = 0.0
-    rig.visitor.calls.clear()
+    rig.camera_client.delay_s = 0.0
+    rig.camera_client.calls.clear()
     assert scheduler_setup.run_due_at(NINE + timedelta(minutes=6)) == [(RoundState.FINISHED, "")]
-    assert len(rig.visitor.calls) == len(set(rig.visitor.calls)) == pending
+    assert len(rig.camera_client.calls) == len(set(rig.camera_client.calls)) == pending
     assert totals_of(scheduler_setup.deps.store, stopped.id).seen == 12
 
 

@@ -54,7 +54,7 @@ CALENDAR = Calendar(
 EMPTY = Registry(cameras={}, tree=GridTree(grids={}), people={})
 
 
-def make_scheduler(store: Store, clock: ManualClock, visitor: Any) -> RoundScheduler:
+def make_scheduler(store: Store, clock: ManualClock, camera_client: Any) -> RoundScheduler:
     payload_builder = PayloadBuilder(site="shangba", zone=ZONE, registry=EMPTY)
     runner_deps = RunnerDeps(
         store=store,
@@ -62,8 +62,8 @@ def make_scheduler(store: Store, clock: ManualClock, visitor: Any) -> RoundSched
         zone=ZONE,
         cameras=dict,
         refresh_cameras=lambda: None,
-        client=visitor,
-        judge=visitor,
+        client=camera_client,
+        judge=camera_client,
         policy=RecorderPolicy(
             rules=FindingRules(),
             health=HealthNotifier(payloads=payload_builder),
@@ -103,12 +103,12 @@ DAY_STEPS = st.lists(
 @given(DAY_STEPS)
 def test_no_day_is_simply_absent(rig: Any, steps: list[tuple[str, int]]) -> None:
     store, clock = new_store(), ManualClock(START)
-    scheduler = make_scheduler(store, clock, rig.visitor)
+    scheduler = make_scheduler(store, clock, rig.camera_client)
     scheduler.run_due()
     for what, hours in [*steps, ("restart", 24)]:
         clock.current += hours * HOUR
         if what == "restart":
-            scheduler = make_scheduler(store, clock, rig.visitor)
+            scheduler = make_scheduler(store, clock, rig.camera_client)
         with store.begin() as uow:
             if what == "pause":
                 uow.stoppages.add(
