@@ -19,7 +19,7 @@ from patrol.app.camera_types import LiveLimits
 from patrol.domain.ids import CameraId
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.web.pages.live_view import BOUNDARY
-from streams.address import StreamAddress
+from streams.address import StreamAddress, StreamChoice
 from streams.errors import Unreachable
 from streams.model import Codec, KeyFrame, Sample, VisitOptions
 
@@ -33,11 +33,13 @@ class FakeCamera:
 
     clock: Any
     opened: int = 0
+    address: StreamAddress | None = None
     left: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
         self.opened += 1
+        self.address = address
         if self.failure is not None:
             self.left.set()
             raise self.failure
@@ -126,6 +128,25 @@ def test_pictures_come_until_the_time_is_up_and_both_ends_are_on_record(
     assert begin.why == f"case:{open_case.id} 网格长求助"
     assert end.what == "live_look_end"
     assert f"{len(pictures)} pictures, time_up" in end.why
+
+
+def test_it_shows_the_stream_that_the_site_visits(
+    log_in: LogIn,
+    town: Any,
+    fake_camera: FakeCamera,
+    open_case: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live_view = town.options.cameras._live_view
+    sub = StreamAddress.parse("rtsp://127.0.0.1/sub")
+    camera = replace(town.options.registry.cameras[open_case.camera], sub_stream=sub)
+    gate = replace(live_view.gate, cameras=lambda: {camera.id: camera})
+    monkeypatch.setattr(live_view, "gate", gate)
+    monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=0.2, max_viewers=2))
+    for choice in StreamChoice:
+        monkeypatch.setattr(live_view, "stream", choice)
+        log_in("operator").post(**ask(open_case.camera, f"case:{open_case.id}"))
+        assert fake_camera.address == camera.stream(choice)
 
 
 def test_outside_the_visible_area_it_is_black_at_once(
