@@ -242,7 +242,7 @@ class TestApprovals:
         case = case_system.confirm()
         case_system.reply(case.id, "extend", text="等配件")
         request = case_system.case(case.id).request
-        assert (request.wish, request.why) == (ApprovalKind.EXTENSION, "等配件")
+        assert (request.kind, request.why) == (ApprovalKind.EXTENSION, "等配件")
         close_before = case_system.retained(case.id)["due"]["close"]
         with case_system.store.begin() as uow:
             actions.approve(

@@ -67,9 +67,7 @@ def test_the_python_example_compiles_and_acknowledges(case_system: CaseSystem) -
 
     client, case = Client(), case_system.confirm()
     for _ in range(2):  # a repeat is dropped
-        for message in case_system.payload_builder.case_messages(
-            case_messages, case_system.clock.now()
-        ):
+        for message in case_system.payload_builder.case_messages(case, case_system.clock.now()):
             names["told"](client, None, Message(message.topic, message.payload))
     ((topic, payload),) = client.said
     case_system.receive(topic, payload.encode())

@@ -17,9 +17,7 @@ MAKER = LinkSigner(base_url="https://p.example", key=b"a key", lasts=timedelta(h
 
 def links(case_system: CaseSystem, case: Any, now: Any) -> list[str]:
     wire = replace(case_system.payload_builder, link_signer=MAKER)
-    return [
-        json.loads(m.payload)["picture"]["link"] for m in wire.case_messages(case_messages, now)
-    ]
+    return [json.loads(m.payload)["picture"]["link"] for m in wire.case_messages(case, now)]
 
 
 def test_the_message_carries_the_link_and_no_more(
@@ -27,7 +25,7 @@ def test_the_message_carries_the_link_and_no_more(
 ) -> None:
     case = case_system.confirm(small_site.finding(picture=Sha256("a" * 64)))
     (message,) = replace(case_system.payload_builder, link_signer=MAKER).case_messages(
-        case_messages, small_site.NOON
+        case, small_site.NOON
     )
     body = matches_schema("case", message.payload)
     link = body["picture"]["link"]
@@ -52,6 +50,6 @@ def test_without_a_picture_there_is_no_link(
 ) -> None:
     case = case_system.confirm(small_site.finding())
     (message,) = replace(case_system.payload_builder, link_signer=MAKER).case_messages(
-        case_messages, small_site.NOON
+        case, small_site.NOON
     )
     assert matches_schema("case", message.payload)["picture"] == {"available": False, "link": None}
