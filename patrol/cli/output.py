@@ -198,6 +198,7 @@ _CODES: Final[Mapping[str, int]] = {
     "ConsoleFailed": FAILED,
     "ServiceFailed": FAILED,
     "AlreadyDecided": FAILED,
+    "FindingClaimed": FAILED,
     "TroubleAlreadyTaken": FAILED,
     "NotShiftOwner": FAILED,
     "IllegalCaseTransition": FAILED,

@@ -1,4 +1,4 @@
-"""Approvals: a request for extension (延期), suspension (挂起) or voiding (作废), granted by another.
+"""Approvals: requests for extension (延期), suspension (挂起), voiding (作废), granted by another.
 
 Pure. One request at a time waits in the case; every step is an entry of its history with who and
 why. Nobody approves a request of one's own. While a case is suspended none of its timers runs; when

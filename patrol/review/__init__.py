@@ -1,4 +1,4 @@
-"""JUDGE: the queue of leads, and what a person decides about each."""
+"""Review (研判): the queue of findings, claims, decisions, the blind sample, references."""
 
 from patrol.review.blind_sample import BlindSample, settle_known_positive
 from patrol.review.decisions import BY_RULES, UnknownCategory, confirm, dismiss, unsure

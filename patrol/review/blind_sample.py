@@ -40,6 +40,7 @@ from patrol.domain.priority import Level
 from patrol.domain.ranking import last_viewed_by_person
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.ports import PictureStore
+from patrol.review.claims import settle_claim
 from patrol.store import Store, UnitOfWork
 from patrol.vision.change.most_changed import most_changed_box, reference_in
 
@@ -119,7 +120,7 @@ def as_known_positive(real: Finding, visit: Visit, ident: FindingId) -> Finding:
 
 
 def settle_known_positive(
-    uow: UnitOfWork, finding_id: FindingId, *, by: str, now: datetime
+    uow: UnitOfWork, finding_id: FindingId, *, by: str, now: datetime, holder: str = ""
 ) -> Finding:
     """A known positive was confirmed: it is counted to the case that it was; the caller commits.
 
@@ -133,6 +134,7 @@ def settle_known_positive(
     case = next((one.case for one in mine), None)
     moved = finding.decide(Decision.MERGE, by=by, now=now, reason=f"known positive, {case}")
     decided = replace(moved, case=case)
+    settle_claim(uow, finding_id, by=by, holder=holder, now=now)
     uow.findings.put(decided)
     return decided
 

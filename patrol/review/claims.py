@@ -24,8 +24,8 @@ class FindingClaimed(Exception):
     def __init__(self, claim: FindingClaim) -> None:
         self.account = claim.holder.partition("/")[0]
         super().__init__(
-            f"finding {claim.finding} is being judged by {self.account}"
-            f" until {claim.until:%H:%M:%S} UTC, unless decided before"
+            f"finding {claim.finding} is being judged by {self.account} just now"
+            f" (until {claim.until:%H:%M:%S} UTC)"
         )
         self.claim = claim
 
@@ -48,7 +48,7 @@ def claim_findings(
     return claimed
 
 
-def release_claims(
+def release_own_claims(
     uow: UnitOfWork, findings: Iterable[FindingId], *, holder: str, now: datetime
 ) -> None:
     """Give back the holder's own claims on these findings."""
