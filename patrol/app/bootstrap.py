@@ -31,7 +31,7 @@ from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
 from patrol.domain.ids import CameraId, FindingId
-from patrol.domain.labels import CATEGORY_BY_ID
+from patrol.domain.labels import CATEGORY_BY_ID, UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.messaging.payloads import PayloadBuilder
@@ -41,7 +41,7 @@ from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
 from patrol.review import BY_RULES, BlindSample, confirm
-from patrol.review.blind_sample import UNNAMED_CHANGE, ChangeHint
+from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import GuardedVisit
 from patrol.rounds.judge import Judge
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots

@@ -387,10 +387,9 @@ def _with_escalation(case: Case, effect: EscalationEffect, now: datetime) -> Cas
     silence = _silence_of_rung(case) if starts else None
     if case.suspension:  # what starts now starts when the suspension ends
         left_s = None if silence is None else silence.total_seconds()
-        return replace(
-            case, ladder_due_at=None, suspension=replace(case.suspension, ladder_left_s=left_s)
-        )
-    return replace(case, ladder_due_at=None if silence is None else case.policy.after(now, silence))
+        return replace(case, suspension=replace(case.suspension, ladder_left_s=left_s))
+    due = None if silence is None else case.policy.after(now, silence)
+    return replace(case, ladder_due_at=due)
 
 
 def _silence_of_rung(case: Case) -> timedelta:

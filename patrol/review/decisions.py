@@ -84,24 +84,22 @@ def confirm(
         raise UnknownCategory(chosen)
     running = uow.cases.open_like(finding.camera, chosen)
     if running is not None:
+        merged = finding.decide(Decision.MERGE, by=by, now=now, reason=f"counted in {running.id}")
+        uow.findings.put(replace(merged, case=running.id))
         text = f"finding {finding.id}: {finding.why}".rstrip(": ")
-        case = merge_into_case(
+        return merge_into_case(
             uow, running, by=by, now=now, note=text, payloads=payloads, send_gate=send_gate
         )
-        merged = finding.decide(Decision.MERGE, by=by, now=now, reason=f"counted in {case.id}")
-        uow.findings.put(replace(merged, case=case.id))
-        return case
-    decided = without_machine_claim(finding.decide(Decision.CONFIRM, by=by, now=now, reason=note))
     day = now.astimezone(zone).date()
+    ident = case_id(day, uow.next_number(case_sequence(day)))
     case = open_from_finding(
-        without_machine_claim(finding),
-        case_id(day, uow.next_number(case_sequence(day))),
-        registry,
+        without_machine_claim(finding), ident, registry,
         by=by, now=now, category=chosen, level=level or finding.level, note=note,
     )  # fmt: skip
     if send_gate is not None:
         case = send_gate.hold_or_send_new(uow, case, now)
     add_case(uow, case, payloads, now)
+    decided = without_machine_claim(finding.decide(Decision.CONFIRM, by=by, now=now, reason=note))
     uow.findings.put(replace(decided, category=chosen, level=case.level, case=case.id))
     return case
 
