@@ -63,7 +63,7 @@ FINDING_TRANSITIONS: Mapping[tuple[FindingState, Decision], FindingState] = {
 
 
 class DismissReason(StrEnum):
-    """Why a finding was dismissed; domain/suppression.py says what each suppresses."""
+    """Why a finding was dismissed; the reason decides what is suppressed afterwards."""
 
     SHADOW = auto()
     ANIMAL = auto()
