@@ -40,7 +40,7 @@ def confirmed(case_system: CaseSystem, send_gate: SendGate, number: int, **more:
     return case_system.confirm(finding, send_gate=send_gate, **more)
 
 
-def announced_case(case_system: CaseSystem, *cases: Case) -> list[str]:
+def announced_ids(case_system: CaseSystem, *cases: Case) -> list[str]:
     return [case.id for case in cases if case_system.messages(case.id)]
 
 
@@ -48,7 +48,7 @@ def test_a_burst_goes_out_as_the_first_few_and_one_bundle(
     case_system: CaseSystem, send_gate: SendGate, release: HeldCaseReleaser
 ) -> None:
     cases = [confirmed(case_system, send_gate, number) for number in range(6)]
-    assert announced_case(case_system, *cases) == [case.id for case in cases[:2]]
+    assert announced_ids(case_system, *cases) == [case.id for case in cases[:2]]
     held = [case_system.case(case.id).hold for case in cases[2:]]
     opens = small_site.NOON + 61 * MINUTE  # an hour after the first
     assert {hold.until for hold in held} == {opens}
@@ -56,7 +56,7 @@ def test_a_burst_goes_out_as_the_first_few_and_one_bundle(
     assert release.run_due(case_system.clock.now()) == 0
     case_system.clock.current = opens
     assert release.run_due(opens) == 4
-    assert announced_case(case_system, *cases) == [case.id for case in cases]
+    assert announced_ids(case_system, *cases) == [case.id for case in cases]
     assert release.run_due(opens) == 0
     assert case_system.retained(cases[5].id)["due"]["ack"] == "2026-11-22T07:01:00Z"
     assert send_gate.counters == {"held:grid_busy": 4, "released": 4}
@@ -72,9 +72,9 @@ def test_another_grid_urgent_ones_and_reports_from_the_ground_do_not_wait(
     assert confirmed(case_system, send_gate, 4, level=Level.PRESSING).hold is None
     assert confirmed(case_system, send_gate, 5).hold is not None
     topic = f"patrol/v1/shangba/grid/{small_site.GROUP}/report"
-    said = case_system.receive(topic, {"v": 1, "key": "k", "text": "渠边有垃圾"})
-    assert said.outcome is ReplyOutcome.REPORTED
-    assert announced_case(case_system, case_system.case(said.case)) == [said.case]
+    reported = case_system.receive(topic, {"v": 1, "key": "k", "text": "渠边有垃圾"})
+    assert reported.outcome is ReplyOutcome.REPORTED
+    assert announced_ids(case_system, case_system.case(reported.case)) == [reported.case]
 
 
 def test_nobody_can_answer_what_nobody_was_told_and_no_silence_runs(
@@ -96,8 +96,8 @@ def test_nobody_can_answer_what_nobody_was_told_and_no_silence_runs(
     sent_at = case_system.clock.now()
     case_system.relay.run_until_empty(1.0)
     case_system.after(timedelta(hours=2) - MINUTE)
-    climbed = [step.case.id for step in case_system.escalator.run_due(case_system.clock.now())]
-    assert climbed == [cases[0].id, cases[1].id]
+    escalated = [step.case.id for step in case_system.escalator.run_due(case_system.clock.now())]
+    assert escalated == [cases[0].id, cases[1].id]
     case_system.after(MINUTE)
     assert [step.case.id for step in case_system.escalator.run_due(case_system.clock.now())] == [
         waits

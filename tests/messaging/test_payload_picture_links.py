@@ -41,8 +41,8 @@ def test_a_repeat_carries_the_same_and_each_grid_its_own(case_system: CaseSystem
     case = case_system.confirm(small_site.finding(picture=Sha256("a" * 64)))
     assert links(case_system, case, small_site.NOON) == links(case_system, case, small_site.NOON)
     raised = replace(case, rung=len(case.policy.ladder) - 1)
-    told = links(case_system, raised, small_site.NOON)
-    assert len(told) == len(set(told)) > 1
+    per_grid = links(case_system, raised, small_site.NOON)
+    assert len(per_grid) == len(set(per_grid)) > 1
 
 
 def test_without_a_picture_there_is_no_link(
