@@ -21,6 +21,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.camera import Camera, Priority
+from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId
 from patrol.domain.priority import LIMITS_BY_LEVEL, DueLight, Level, due_light
 from patrol.domain.round import Visit, VisitOutcome
@@ -227,7 +228,7 @@ class TroubleKind(StrEnum):
     VILLAGE = auto()
 
 
-class TroubleAlreadyTaken(Exception):
+class TroubleAlreadyTaken(Failed):
     """The trouble is closed, or was taken before; the message names by whom and when."""
 
 

@@ -23,6 +23,7 @@ from enum import StrEnum, auto
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Priority, visit_refusal
+from patrol.domain.errors import BadInput
 from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import (
@@ -50,7 +51,7 @@ SUPERSEDED = "not finished when another was asked for"
 OUT_OF_TIME = "finish_by"
 
 
-class NoCameraSelected(ValueError):
+class NoCameraSelected(BadInput, ValueError):
     """No camera fits a person's selection; the message names the part that fits none."""
 
 
