@@ -27,10 +27,12 @@ from patrol.app.application import Application
 from patrol.app.detectors import Detectors, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
 from patrol.app.registry_watcher import RegistryWatcher
+from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
 from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
+from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.messaging.payloads import PayloadBuilder
@@ -40,8 +42,8 @@ from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
 from patrol.review import BY_RULES, BlindSample, confirm
-from patrol.review.blind_sample import UNNAMED_CHANGE, ChangeHint
-from patrol.rounds.guarded_visit import GuardedVisit
+from patrol.review.blind_sample import ChangeHint
+from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
 from patrol.rounds.judge import Judge
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
 from patrol.rounds.recheck import Rechecks
@@ -244,9 +246,11 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             zone=settings.site.tz,
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
-            visitor=services.visitor,
+            client=services.visitor,
             judge=services.judge,
             policy=_recorder_policy(services.site, services.payloads, services.send_gate),
+            payloads=services.payloads,
+            tree=services.site.registry.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
             stream=settings.sampling.stream,
@@ -281,10 +285,14 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
     return GuardedVisit(
         store=services.store,
         clock=services.clock,
-        zone=settings.site.tz,
-        cameras=services.watcher.cameras,
-        refresh_cameras=services.watcher.refresh,
-        visitor=services.visitor,
+        gate=ConsentGate(
+            store=services.store,
+            clock=services.clock,
+            zone=settings.site.tz,
+            cameras=services.watcher.cameras,
+            refresh_cameras=services.watcher.refresh,
+        ),
+        client=services.visitor,
         judge=services.judge,
         options=_visit_options(settings),
         stream=settings.sampling.stream,
@@ -366,14 +374,13 @@ def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) 
             zone=site.settings.site.tz,
             send_gate=send_gate,
         )
-        return len(payloads.case_messages(case, now))
+        return queued_message_count(case)
 
     return RecorderPolicy(
         rules=site.rules,
-        health=HealthNotifier(
-            payloads=payloads, policy=site.settings.health, tree=site.registry.tree
-        ),
+        health=HealthNotifier(payloads=payloads, policy=site.settings.health),
         auto_confirm=auto_confirm,
+        send_gate=send_gate,
         keep_evidence=timedelta(days=site.settings.retention.evidence_days),
     )
 
