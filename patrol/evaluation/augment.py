@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from patrol.pixels import decode_jpeg, encode_jpeg
 from streams.model import BgrImage
 
 Rng = np.random.Generator
@@ -76,12 +77,15 @@ def apply_conditions(picture: BgrImage, how: Conditions, rng: Rng) -> BgrImage:
     shape = seen.shape[:2] if how.infrared else seen.shape
     noise = rng.normal(0, how.noise, shape).astype(np.float32)
     noisy = seen.astype(np.float32) + (noise[..., None] if how.infrared else noise)
-    ok, jpeg = cv2.imencode(
-        ".jpg", np.clip(noisy, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, how.quality]
-    )
-    if not ok:
-        raise ValueError("the picture could not be encoded")
-    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
+    return through_jpeg(np.clip(noisy, 0, 255).astype(np.uint8), how.quality)
+
+
+def through_jpeg(picture: BgrImage, quality: int) -> BgrImage:
+    """The picture as JPEG of this quality leaves it. Raises ValueError: not a picture."""
+    decoded = decode_jpeg(encode_jpeg(picture, quality))
+    if decoded is None:
+        raise ValueError("the picture could not be decoded again")
+    return decoded
 
 
 def cast_shadow(picture: BgrImage, rng: Rng, *, depth: float | None = None) -> BgrImage:

@@ -9,16 +9,19 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 import cv2
+import numpy as np
 
-from patrol.domain.observation import Box
 from patrol.evaluation.metrics import Counts, wilson_or_none
 from patrol.evaluation.results import macro_f1, share, span
 from patrol.evaluation.score import OK, Mistake, Scores
+from patrol.pixels import encode_jpeg
 from patrol.vision.fire import FireKind
+from patrol.vision.geometry import box_in_pixels
 from streams.model import BgrImage
 
 PER_KIND = 6  # worst mistakes shown of each kind and sort
 WIDTH_PX = 480
+THUMBNAIL_QUALITY = 72
 GREEN, RED = (60, 180, 40), (40, 40, 220)
 STYLE = """
 body{font:15px/1.5 system-ui,"Noto Sans CJK SC",sans-serif;color:#222}
@@ -145,14 +148,6 @@ def _thumbnail(picture: BgrImage, mistake: Mistake) -> str:
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     for boxes, colour in ((mistake.truth, GREEN), (mistake.proposed, RED)):
         for box in boxes:
-            cv2.rectangle(small, *_corners(box, size), colour, 2)
-    _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 72])
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()
-
-
-def _corners(box: Box, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    x, y, w, h = box
-    return (
-        (round(x * size[0]), round(y * size[1])),
-        (round((x + w) * size[0]), round((y + h) * size[1])),
-    )
+            cv2.rectangle(small, *box_in_pixels(box, size), colour, 2)
+    jpeg = encode_jpeg(np.asarray(small, np.uint8), THUMBNAIL_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

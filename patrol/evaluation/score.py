@@ -17,8 +17,8 @@ from patrol.domain.observation import Box
 from patrol.evaluation.labels import BoxPx, LabelledVisit
 from patrol.evaluation.metrics import Counts
 from patrol.evaluation.run import EvaluatedVisit
-from patrol.vision.change.regions import intersection, iou, overlap
 from patrol.vision.fire import FireKind
+from patrol.vision.geometry import intersection_area, iou, share_inside
 
 REGION_IOU = 0.3
 OBJECT_IOU = 0.5
@@ -153,7 +153,7 @@ def _score_new_objects(scores: Scores, one: EvaluatedVisit) -> None:
 
 
 def _hits_box(region: Box, truth: Box) -> bool:
-    return iou(region, truth) >= REGION_IOU or overlap(region, truth) >= ON_IT
+    return iou(region, truth) >= REGION_IOU or share_inside(region, truth) >= ON_IT
 
 
 def _score_fire(scores: Scores, one: EvaluatedVisit, kind: FireKind) -> None:
@@ -187,7 +187,7 @@ def _on_fire(region: Box, truth: Box) -> bool:
     """IoU 0.2, or the region's middle in the box: neither has a sharp edge."""
     x, y = region[0] + region[2] / 2, region[1] + region[3] / 2
     middle = truth[0] <= x <= truth[0] + truth[2] and truth[1] <= y <= truth[1] + truth[3]
-    return (middle and intersection(region, truth) > 0) or iou(region, truth) >= 0.2  # noqa: PLR2004  argued above
+    return (middle and intersection_area(region, truth) > 0) or iou(region, truth) >= 0.2  # noqa: PLR2004  argued above
 
 
 def _score_objects(scores: Scores, one: EvaluatedVisit) -> None:

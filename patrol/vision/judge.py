@@ -14,8 +14,8 @@ from patrol.domain.observation import Light, Observation
 from patrol.ports import Detection, Detector
 from patrol.vision.camera_memory import CameraMemory, LearningVisit, update_memory
 from patrol.vision.change import ChangeReport, compare, explain_by_objects
-from patrol.vision.change.regions import overlap
 from patrol.vision.fire import FireRegion, detect_fire
+from patrol.vision.geometry import share_inside
 from patrol.vision.mask import mask_visible
 from patrol.vision.objects import detect_with_tiles, is_ignored, zone_hits, zones_for_objects
 from patrol.vision.observations import (
@@ -180,7 +180,7 @@ def _explained_by_person_or_vehicle(region: FireRegion, detections: Sequence[Det
     return any(
         seen.label in EXPLAINING_CLASSES
         and seen.score >= MIN_DETECTION_SCORE
-        and overlap(region.box, seen.box) >= MIN_COVERED_SHARE
+        and share_inside(region.box, seen.box) >= MIN_COVERED_SHARE
         for seen in detections
     )
 

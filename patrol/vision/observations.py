@@ -21,7 +21,8 @@ from patrol.vision.change import (
 )
 from patrol.vision.change.weather import CATEGORY_BY_CAUSE
 from patrol.vision.fire import FireRegion
-from patrol.vision.objects.zones import ZoneHit, inside
+from patrol.vision.geometry import clipped_box, is_point_in_polygon
+from patrol.vision.objects.zones import ZoneHit
 from patrol.vision.quality.report import QualityReport
 
 
@@ -79,13 +80,6 @@ def zone_observations(
     )
 
 
-def clipped_box(box: Box) -> Box:
-    """The part of the box that lies in the picture."""
-    x, y = min(1.0, max(0.0, box[0])), min(1.0, max(0.0, box[1]))
-    right, bottom = min(1.0, box[0] + box[2]), min(1.0, box[1] + box[3])
-    return (x, y, max(0.0, right - x), max(0.0, bottom - y))
-
-
 SCENE_CHANGE = "scene_change"
 SCENE_SHIFT = "scene_shift"
 FRAME_WIDE_GAUGE = "frame_wide/1"
@@ -126,7 +120,7 @@ def change_zone(box: Box, zones: Sequence[Zone], local: time) -> Zone | None:
     for zone in zones:
         if zone.classes or not zone.active_at(local) or height < zone.min_height:
             continue
-        if any(inside(point, zone.polygon) for point in points):
+        if any(is_point_in_polygon(point, zone.polygon) for point in points):
             return zone
     return None
 

@@ -23,12 +23,11 @@ from patrol.vision.change.regions import (
     changed_mask,
     classify_blob,
     find_blobs,
-    iou,
-    overlap,
 )
 from patrol.vision.change.shadow import LightChange
 from patrol.vision.change.types import ChangedRegion, ChangeReport, Explanation, ShiftReading
 from patrol.vision.change.weather import frame_wide
+from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference import RegionTrack
 from patrol.vision.reference.difference import Differences, compute_differences
 from patrol.vision.reference.learning import suspend_reference
@@ -38,8 +37,8 @@ from patrol.vision.reference.small_picture import (
     Float,
     Mask,
     SmallPicture,
+    inner_visible_mask,
     small_picture,
-    visible_mask,
 )
 
 PASSING_CLASSES = frozenset({
@@ -70,7 +69,9 @@ def _explained(region: ChangedRegion, detections: Sequence[Detection]) -> Change
 
 
 def _covers(seen: Detection, region: ChangedRegion) -> bool:
-    return overlap(region.box, seen.box) >= MOSTLY and overlap(seen.box, region.box) >= MUCH
+    return (
+        share_inside(region.box, seen.box) >= MOSTLY and share_inside(seen.box, region.box) >= MUCH
+    )
 
 
 def _may_be(label: str, region: ChangedRegion) -> bool:
@@ -176,7 +177,7 @@ def compare_picture(
 ) -> ComparedPicture:
     """Bring it onto the reference and compare, inside the visible area and outside the ignored."""
     alignment = align(model.picture, picture, model.points)
-    where = visible_mask(picture.size, areas.visible, areas.ignore)
+    where = inner_visible_mask(picture.size, areas.visible, areas.ignore)
     inside = np.ones(picture.grey.shape, bool)
     if alignment.is_reliable:
         picture, inside = onto_reference(picture, alignment)

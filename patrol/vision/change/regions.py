@@ -91,24 +91,6 @@ def _trimmed_box(blob: ChangeBlob, size: tuple[int, int]) -> Box:
     )  # fmt: skip
 
 
-def overlap(inner: Box, outer: Box) -> float:
-    """The share of `inner` that lies in `outer`."""
-    return intersection(inner, outer) / max(inner[2] * inner[3], 1e-9)
-
-
-def intersection(a: Box, b: Box) -> float:
-    """Common area."""
-    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return max(wide, 0.0) * max(high, 0.0)
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    common = intersection(a, b)
-    return common / max(a[2] * a[3] + b[2] * b[3] - common, 1e-9)
-
-
 def _is_overlay(box: Box) -> bool:
     _, y, w, h = box
     at_edge = y + h < OVERLAY_STRIP or y > 1 - OVERLAY_STRIP

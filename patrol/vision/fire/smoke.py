@@ -22,8 +22,8 @@ from patrol.vision.reference.small_picture import (
     SmallPicture,
     as_float,
     as_u8,
+    inner_visible_mask,
     small_picture,
-    visible_mask,
 )
 
 WINDOW = (11, 11)
@@ -45,7 +45,7 @@ def find_smoke(
     aligned = _aligned(pictures, memory.model)
     if aligned is None:
         return []
-    where = visible_mask(memory.size, visible)
+    where = inner_visible_mask(memory.size, visible)
     veils = [_veil(picture, memory.model, where) for picture in aligned]
     both = (veils[0] | veils[-1]) & (
         as_u8(cv2.dilate(veils[0].astype(np.uint8), np.ones((3, 3), np.uint8))) > 0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.vision.quality.features import PictureFeatures
+from patrol.vision.quality.features import PictureFeatures, column_medians
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
 from patrol.vision.quality.report import QualityReport
 
@@ -86,7 +86,7 @@ class QualityHistory:
         """The medians, or None before the first sample."""
         if len(self.rows) == 0:
             return None
-        median = _medians(self.rows.astype(np.float32))
+        median = column_medians(self.rows.astype(np.float32))
         cells = median[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS]
         grids = cells.reshape(len(GRIDS), CELL_ROWS, CELL_COLUMNS)
         return Baseline(
@@ -127,17 +127,6 @@ class QualityHistory:
             rows=rows.astype(np.float16),
             hours=blob[_HEAD.size : hours_end],
         )
-
-
-def _medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each column, NaN left out (np.nanmedian does it forty times slower)."""
-    ordered = np.sort(rows, axis=0)  # NaN goes last
-    there = np.count_nonzero(np.isfinite(rows), axis=0)
-    columns = np.arange(rows.shape[1])
-    low, high = np.maximum(there - 1, 0) // 2, there // 2
-    middle = (ordered[low, columns] + ordered[np.minimum(high, len(rows) - 1), columns]) / 2
-    medians: NDArray[np.float32] = np.where(there > 0, middle, np.float32(np.nan))
-    return medians
 
 
 def _row(measures: PictureFeatures) -> F16:

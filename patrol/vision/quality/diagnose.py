@@ -14,7 +14,7 @@ from patrol.domain.observation import Light
 from patrol.vision.quality import exposure_checks, lens_checks, stream_checks
 from patrol.vision.quality.baseline import Baseline, QualityHistory
 from patrol.vision.quality.features import PictureFeatures, measure_picture
-from patrol.vision.quality.image_views import MIN_SIDE_PX, as_bgr, picture_view
+from patrol.vision.quality.image_views import MIN_SIDE_PX, bgr_by_peak, picture_view
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -87,7 +87,7 @@ def diagnose(
     Never raises for what a picture holds: what is no picture is not usable.
     """
     rules = limits or QualityThresholds()
-    plain = [as_bgr(picture) for picture in pictures]
+    plain = [bgr_by_peak(picture) for picture in pictures]
     measured = [_measured(picture, visible) for picture in plain]
     light = light or _light([m for m in measured if m is not None], history)
     baseline = _baseline_for(history, light, rules)
@@ -119,7 +119,7 @@ def diagnose(
 
 def detect_light(pictures: Sequence[BgrImage], *, visible: Polygon | None = None) -> Light:
     """DAY or INFRARED, to fetch the right memory before judging."""
-    measured = (_measured(as_bgr(picture), visible) for picture in pictures)
+    measured = (_measured(bgr_by_peak(picture), visible) for picture in pictures)
     return _light([m for m in measured if m is not None], None)
 
 

@@ -33,13 +33,13 @@ from patrol.vision.quality.image_views import (
     CELL_ROWS,
     CELLS,
     U8,
+    Cells,
     PictureView,
     cell_means,
 )
 from patrol.vision.quality.levels import LevelFeatures, measure_levels
 from patrol.vision.quality.stripes import Stripes, measure_stripes
 
-Cells = NDArray[np.float32]
 IMMERKAER_TO_SIGMA = float(np.sqrt(np.pi / 2) / 6)
 STRUCTURED = 6.0  # luma deviation from which a cell has edges worth measuring
 TINY = 1e-3
@@ -53,9 +53,9 @@ BURNT_OR_BLACK = (8.0, 246.0)  # outside, clipping hides the noise
 class SharpnessFeatures:
     """Cells (NaN: not visible, or for sharpness: no structure) and what follows from them."""
 
-    contrast: NDArray[np.float32]  # luma deviation, noise taken off
-    sharpness: NDArray[np.float32]  # radians per pixel
-    noise_cells: NDArray[np.float32]  # noise sigma
+    contrast: Cells  # luma deviation, noise taken off
+    sharpness: Cells  # radians per pixel
+    noise_cells: Cells  # noise sigma
     noise: float  # of the calm quarter
     sharp: float  # median of sharpness; NaN without structure
     structure: (
@@ -92,7 +92,7 @@ def measure_sharpness(view: PictureView) -> SharpnessFeatures:
 
 
 def percentile(cells: NDArray[np.floating], percent: float) -> float:
-    """Of the cells that are there; NaN when none is.
+    """The percentile of the cells that are not NaN; NaN when all are.
 
     np.percentile takes twenty times as long for so few.
     """
@@ -103,6 +103,17 @@ def percentile(cells: NDArray[np.floating], percent: float) -> float:
     low = int(at)
     high = min(low + 1, there.size - 1)
     return float(there[low] + (there[high] - there[low]) * (at - low))
+
+
+def column_medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The median of each column, NaN left out (np.nanmedian is forty times slower)."""
+    ordered = np.sort(rows, axis=0)  # NaN goes last
+    there = np.count_nonzero(np.isfinite(rows), axis=0)
+    columns = np.arange(rows.shape[1])
+    low, high = np.maximum(there - 1, 0) // 2, there // 2
+    middle = (ordered[low, columns] + ordered[np.minimum(high, len(rows) - 1), columns]) / 2
+    medians: NDArray[np.float32] = np.where(there > 0, middle, np.float32(np.nan))
+    return medians
 
 
 def _moments(view: PictureView) -> Cells:

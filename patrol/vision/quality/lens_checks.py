@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from patrol.vision.quality.baseline import Baseline
 from patrol.vision.quality.exposure_checks import COLOURLESS
 from patrol.vision.quality.features import STRUCTURED, PictureFeatures, percentile
-from patrol.vision.quality.image_views import BAND_PX
+from patrol.vision.quality.image_views import BAND_PX, Cells
 from patrol.vision.quality.report import GaugeReading, PictureFault, make_reading
 from patrol.vision.quality.thresholds import QualityThresholds
 
 CONCEALED_GAUGE = "concealed/1"  # a decoder's own work: nothing else looks like it
-Cells = NDArray[np.float32]
 NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
 VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
 SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp

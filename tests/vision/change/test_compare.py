@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from patrol.domain.camera import PictureAreas, area_hash
 from patrol.ports import Detection
 from patrol.vision.change import Cause, Explanation, compare, explain_by_objects
-from patrol.vision.change.regions import iou
+from patrol.vision.geometry import iou
 from patrol.vision.reference import SceneMemory, SceneState, accept_as_reference, learn_sample
 
 Picture = NDArray[np.uint8]

@@ -8,8 +8,8 @@ from patrol.domain.camera import DailyHours, Zone
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box, Subject
 from patrol.ports import Detection
+from patrol.vision.geometry import polygon_area, share_in_polygon
 from patrol.vision.objects import is_ignored, zone_hits, zones_for_objects
-from patrol.vision.objects.zones import covered_share, polygon_area
 from patrol.vision.observations import VisitRef, zone_observations
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
@@ -78,15 +78,17 @@ def test_only_zones_with_classes_need_a_detector() -> None:
 def test_areas_of_overlap() -> None:
     triangle = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
     assert polygon_area(triangle) == pytest.approx(0.5)
-    assert covered_share((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
-    assert covered_share((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
-    assert covered_share((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
+    assert share_in_polygon((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
+    assert share_in_polygon((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
+    assert share_in_polygon((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
 
 
 def test_a_concave_zone_is_measured_exactly() -> None:
     horseshoe = ((0, 0), (1, 0), (1, 1), (0.7, 1), (0.7, 0.3), (0.3, 0.3), (0.3, 1), (0, 1))
-    assert covered_share((0.3, 0.3, 0.4, 0.7), horseshoe) == pytest.approx(0.0)
-    assert covered_share((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(polygon_area(horseshoe))
+    assert share_in_polygon((0.3, 0.3, 0.4, 0.7), horseshoe) == pytest.approx(0.0)
+    assert share_in_polygon((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(
+        polygon_area(horseshoe)
+    )
 
 
 class Seeing:
