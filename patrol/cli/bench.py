@@ -1,6 +1,6 @@
 """`patrol bench …`: measured against what a user would otherwise do, in the same run.
 
-Each bench is a module of `patrol.bench` with `run(tell=…)`, which answers with plain data.
+Each bench is a module of `patrol.bench` with `run(report=…)`, which answers with plain data.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def _bench_command(name: str) -> Callable[..., None]:
     def run(*, as_json: AsJson = False) -> None:
         module = import_module(f"patrol.bench.{name}")
         try:
-            result: dict[str, Any] = module.run(tell=print_err)
+            result: dict[str, Any] = module.run(report=print_err)
         except RuntimeError as exc:
             raise Failure(f"bench {name}: {exc}") from exc
         if as_json:

@@ -1,4 +1,4 @@
-"""Changed light, a nudged camera, sensor noise: what a real picture goes through between visits.
+"""Vary a picture as between two visits: exposure, white balance, a nudge, sensor noise, JPEG.
 
 Written for the evaluation alone and shares no code with the gauges that it measures. Works at the
 picture's own size; every call takes its random generator, so a set is the same every time.
@@ -29,7 +29,7 @@ class Conditions:
 
 
 def draw_conditions(rng: Rng, *, infrared: bool = False) -> Conditions:
-    """The issue's ranges: exposure ±40 %, shift up to 8 px at 1080p."""
+    """Random conditions: exposure ±40 %, shift up to 8 px at 1080p."""
     angle, distance_px = rng.uniform(0, 2 * np.pi), rng.uniform(0, 8.0)
     return Conditions(
         exposure=float(rng.uniform(0.6, 1.4)),

@@ -1,6 +1,6 @@
-"""One HTML file without outside parts: the figures, the confusion matrix, the worst mistakes shown.
+"""The page of `patrol eval --out`: figures, confusion matrix and the worst mistakes as pictures.
 
-On the pictures what is truly there is framed green, what was told red.
+One HTML file without outside parts. What is truly there is framed green, what was proposed red.
 """
 
 import base64
@@ -36,7 +36,7 @@ figure{margin:0}img{width:100%;border-radius:4px}figcaption{font-size:.85rem;col
 
 
 def html_page(sets: Sequence[tuple[str, Scores]], notes: Sequence[str] = ()) -> str:
-    """The whole document: each set by its title."""
+    """The whole document: each set under its title."""
     parts = ["<h1>判读评测 Evaluation</h1>", *(f"<p>{escape(note)}</p>" for note in notes)]
     for title, scores in sets:
         parts += [

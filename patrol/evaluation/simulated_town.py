@@ -1,9 +1,9 @@
-"""`patrol eval town`: a day of the simulated town, held against what was seeded.
+"""`patrol eval town`: two rounds of the simulated town, scored against what was seeded in it.
 
-The town runs in a process of its own and is met over RTSP, as cameras are. First every camera shows
-its ordinary scene, round after round, until references are learned; then the town's own faults and
-problems are let in and two rounds are walked. Said afterwards: which seeded problems were proposed
-and which were missed, and how many views an operator has to take for it.
+The town runs in a process of its own and is visited over RTSP, as cameras are. First every camera
+shows its ordinary scene, round after round, until references are learned; then the seeded faults
+and problems are switched on and two rounds are judged. The document says which seeded problems were
+proposed and which were missed, and how many views an operator has to review.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from streams.decode import decode
 from streams.errors import StreamError
 from streams.model import Sample, VisitOptions
 
-CAMERAS = 48  # a ladle of the town: every scene kind, a handful of problems and faults
+CAMERAS = 48  # a part of the town: every scene kind, a handful of problems and faults
 LEARNING_ROUNDS = 8
 ROUNDS = 2  # morning and afternoon: what a change needs to become a finding
 AT_ONCE = 24  # connections
@@ -48,7 +48,6 @@ FAULTS: Mapping[str, str] = {
     "dark": "too_dark", "bright": "too_bright", "covered": "occlusion", "shifted": "scene_shift",
     "corrupt_bitstream": "artifacts", "clock_skew": "clock_skew",
 }  # fmt: skip
-ReportTownProgress = Callable[[str], None]
 Ask = Callable[[Mapping[str, str]], Mapping[str, Any]]
 
 
@@ -63,7 +62,7 @@ class _SeededCamera:
 
     @property
     def proposals(self) -> list[Observation]:
-        """What an operator would be shown of the scene after the last round."""
+        """The scene observations after the last round, as an operator would review them."""
         if not self.seen:
             return []
         return [o for o in self.seen[-1].observations if o.subject is Subject.SCENE]
@@ -73,12 +72,12 @@ def run_town(
     *,
     detector: Detector | None,
     policy: VisionThresholds | None,
-    report: ReportTownProgress,
+    report: Callable[[str], None],
     note: str,
     cameras: int = CAMERAS,
     seed: int = 11,
 ) -> Mapping[str, Any]:
-    """Walk the day and count."""
+    """Learn, judge the rounds, and count. Raises RuntimeError: the town refused a request."""
     with tempfile.TemporaryDirectory(prefix="patrol-eval-") as folder:
         directory = Path(folder)
         with (
@@ -128,7 +127,7 @@ def _apply_stage(
     *,
     clean: bool,
 ) -> None:
-    """Every camera its ordinary scene without a fault, or what was seeded."""
+    """Switch every camera to its ordinary scene without a fault, or to what was seeded."""
     for one in seeded_cameras:
         camera, truth = one.camera.id, truths[one.camera.id]
         if truth["fault"] != "none":
@@ -244,7 +243,7 @@ def _town_document(
 
 
 def _fault_counts(one: _SeededCamera, seeded: str) -> dict[str, Counts]:
-    """Per fault kind, of the last round; a camera that was not seen tells nothing."""
+    """Per fault kind, of the last round; a camera that was not seen counts nowhere."""
     if not one.seen:
         return {}
     truth = frozenset({FAULTS[seeded]} if seeded in FAULTS else ())
