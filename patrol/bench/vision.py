@@ -87,7 +87,7 @@ def _with_ratios(rows: list[BenchRow]) -> list[BenchRow]:
 def _faults(picture: BgrImage, other: BgrImage) -> list[BenchRow]:
     seen = picture_view(picture, None)
     limits = QualityThresholds()
-    measures = measure_picture(seen)
+    features = measure_picture(seen)
     history = QualityHistory()
     for seed in range(3):
         history = history.learn(diagnose([drawn_yard(seed)]), accepted=True)
@@ -104,7 +104,7 @@ def _faults(picture: BgrImage, other: BgrImage) -> list[BenchRow]:
         _row("grain (blotches, colour speckle)", lambda: measure_noise(seen)),
     ]
     rows += [
-        _row(f"read {gauge.__name__}", partial(gauge, measures, baseline, limits))
+        _row(f"read {gauge.__name__}", partial(gauge, features, baseline, limits))
         for gauge in GAUGES
     ]
     rows += [

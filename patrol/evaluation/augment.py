@@ -43,7 +43,7 @@ def draw_conditions(rng: Rng, *, infrared: bool = False) -> Conditions:
 
 
 def _as_infrared(picture: BgrImage) -> BgrImage:
-    """Grey, brighter in the middle of the lamp's cone, as a night-vision camera sees it."""
+    """Grey, brighter in the middle of the illuminator's cone, as a night-vision camera sees it."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)
     height, width = grey.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)

@@ -41,7 +41,7 @@ class ModelMissing(DetectorUnavailable):
 
 
 class ModelBroken(DetectorUnavailable):
-    """The weight file does not do what the manifest says."""
+    """The weight file is not what the manifest declares."""
 
     def __init__(self, name: str, what: str) -> None:
         super().__init__(f"model {name}: {what}")

@@ -30,7 +30,7 @@ class Letterboxed(NamedTuple):
 
 
 def letterbox(bgr: BgrImage, spec: InputSpec) -> Letterboxed:
-    """Scaled, padded, ordered and normalised as the model was taught."""
+    """The picture scaled, padded, ordered and normalised as the model was trained."""
     target = (spec.width_px, spec.height_px)
     height, width = bgr.shape[:2]
     scale = min(target[0] / width, target[1] / height)

@@ -1,4 +1,4 @@
-"""One picture, cut once into what all gauges share.
+"""The views of one picture that all quality gauges share, cut once.
 
 The picture is read twice: once for its luma, once, thinly, for its colours. `luma` is a small copy
 (400 to 800 px on its longer side, made by exact halvings, so that noise averages out the same way
@@ -7,7 +7,7 @@ full resolution, one tile from each of 6 × 8 cells, because blur, noise and blo
 pixels; `rows` and `columns` are thin full-length bands, because a stripe runs through the whole
 picture. After the first reading an 8K picture costs as much as a 1080p one.
 
-Nothing is judged here. Pixels outside the visible area count nowhere.
+Measures nothing. Pixels outside the visible area count nowhere.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Light and colour of a picture, from its small copies: levels, clipping, neutral point.
+"""Measure light and colour of a picture on its small copies: levels, clipping, neutral point.
 
-Robust against burnt-in text: ranges come from `mini_calm`, in which thin strokes are gone.
+Robust against burnt-in text: ranges come from `mini_smooth`, in which thin strokes are gone.
 """
 
 from dataclasses import dataclass

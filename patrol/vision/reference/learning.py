@@ -1,4 +1,4 @@
-"""Learn what a camera's scene looks like when nothing is wrong.
+"""Learn the reference of a camera's scene from accepted samples.
 
 The reference is the per-pixel median of at least seven accepted samples, aligned with one another
 and brought to one exposure: a person who walked through one or two of them leaves no trace. What

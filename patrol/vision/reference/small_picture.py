@@ -1,7 +1,7 @@
 """The small picture in which scenes are remembered and compared.
 
 Every picture is brought to about 57,600 pixels (320×180 at 16:9), whatever its size, so that a
-main and a sub stream of one camera meet in the same raster. At that size a newcomer of 2 % of the
+main and a sub stream of one camera have the same raster. At that size a new object of 2 % of the
 frame is still 34 pixels square, sensor noise is averaged away (36 pixels of 1080p into one), and
 an 8-pixel shift of the camera is a little over one pixel.
 """
@@ -20,7 +20,7 @@ from streams.model import BgrImage
 
 SMALL_PIXELS = 320 * 180
 PLENTY = 4  # rows of the picture for one of the working picture
-MAX_ASPECT = 4.0  # stranger shapes are squeezed to it; the boxes are fractions, so they survive
+MAX_ASPECT = 4.0  # more extreme shapes are squeezed to it; the boxes are fractions, so they survive
 CHANNELS = 3
 ANY_DEPTH = {np.dtype(np.uint16): 1 / 257.0, np.dtype(np.bool_): 255.0}
 NORMAL_WINDOW = 15  # px; light that varies more slowly than this is taken out
