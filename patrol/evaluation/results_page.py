@@ -42,7 +42,7 @@ def html_page(sets: Sequence[tuple[str, Scores]], notes: Sequence[str] = ()) -> 
         parts += [
             f"<h2>{escape(title)}</h2>",
             f"<p>{scores.visits} 次巡查 visits · {len(scores.cameras)} 路 cameras</p>",
-            _figures(scores), _kinds(scores), _matrix(scores), _wall(scores.mistakes),
+            _figures(scores), _kinds(scores), _matrix(scores), _mistake_gallery(scores.mistakes),
         ]  # fmt: skip
     return (
         '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
@@ -125,7 +125,7 @@ def worst_mistakes(mistakes: Iterable[Mistake], per_kind: int = PER_KIND) -> lis
     return [mistake for key in sorted(by_kind) for mistake in by_kind[key]]
 
 
-def _wall(mistakes: Sequence[Mistake]) -> str:
+def _mistake_gallery(mistakes: Sequence[Mistake]) -> str:
     shown = "".join(_mistake_figure(mistake) for mistake in worst_mistakes(mistakes))
     return f'<h3>最差的错误 Worst mistakes</h3><div class="wall">{shown or "—"}</div>'
 

@@ -48,7 +48,7 @@ FAULTS: Mapping[str, str] = {
     "dark": "too_dark", "bright": "too_bright", "covered": "occlusion", "shifted": "scene_shift",
     "corrupt_bitstream": "artifacts", "clock_skew": "clock_skew",
 }  # fmt: skip
-Ask = Callable[[Mapping[str, str]], Mapping[str, Any]]
+SendCommand = Callable[[Mapping[str, str]], Mapping[str, Any]]
 
 
 @dataclass(slots=True)
@@ -82,20 +82,20 @@ def run_town(
         directory = Path(folder)
         with (
             running_farm(directory, cameras=cameras, faults="town", seed=seed) as farm,
-            _control(farm.control_port) as ask,
+            _control(farm.control_port) as send_command,
         ):
-            truths: Mapping[str, Mapping[str, Any]] = ask({"do": "truth"})["cameras"]
+            truths: Mapping[str, Mapping[str, Any]] = send_command({"do": "truth"})["cameras"]
             registry = load_site(directory).registry
             seeded_cameras = [
                 _SeededCamera(camera)
                 for camera in registry.cameras.values()
                 if truths[camera.id]["patrolled"]
             ]
-            _apply_stage(ask, seeded_cameras, truths, clean=True)
+            _apply_stage(send_command, seeded_cameras, truths, clean=True)
             for turn in range(LEARNING_ROUNDS):
                 report(f"town: learning round {turn + 1}/{LEARNING_ROUNDS}")
                 _run_round(seeded_cameras, turn, LearnMode.YES, detector, policy)
-            _apply_stage(ask, seeded_cameras, truths, clean=False)
+            _apply_stage(send_command, seeded_cameras, truths, clean=False)
             for turn in range(ROUNDS):
                 report(f"town: round {turn + 1}/{ROUNDS}")
                 _run_round(seeded_cameras, LEARNING_ROUNDS + turn, LearnMode.NO, detector, policy)
@@ -103,25 +103,25 @@ def run_town(
 
 
 @contextmanager
-def _control(port: int) -> Iterator[Ask]:
+def _control(port: int) -> Iterator[SendCommand]:
     """The town's control channel: one JSON line each way."""
     with (
         socket.create_connection(("127.0.0.1", port), CONTROL_TIMEOUT_S) as link,
         link.makefile("rb") as lines,  # closed as well, or the socket stays open
     ):
 
-        def ask(request: Mapping[str, str]) -> Mapping[str, Any]:
+        def send_command(request: Mapping[str, str]) -> Mapping[str, Any]:
             link.sendall(json.dumps(request).encode() + b"\n")
             answer: dict[str, Any] = json.loads(lines.readline() or b'{"ok": false}')
             if not answer.get("ok"):
                 raise RuntimeError(f"the simulated town refused {request}: {answer.get('error')}")
             return answer
 
-        yield ask
+        yield send_command
 
 
 def _apply_stage(
-    ask: Ask,
+    send_command: SendCommand,
     seeded_cameras: Sequence[_SeededCamera],
     truths: Mapping[str, Mapping[str, Any]],
     *,
@@ -132,10 +132,10 @@ def _apply_stage(
         camera, truth = one.camera.id, truths[one.camera.id]
         if truth["fault"] != "none":
             fault = "none" if clean else str(truth["fault"])
-            ask({"do": "fault", "camera": camera, "fault": fault})
+            send_command({"do": "fault", "camera": camera, "fault": fault})
         if truth["scene"] != truth["clean"]:
             scene = "clean" if clean else str(truth["scene"])
-            ask({"do": "scene", "camera": camera, "scene": scene})
+            send_command({"do": "scene", "camera": camera, "scene": scene})
 
 
 def _run_round(

@@ -104,10 +104,10 @@ class Seeing:
 
 def test_a_hit_becomes_an_observation_of_the_zones_kind() -> None:
     hits = zone_hits([seen((-0.1, 0.7, 0.2, 0.5))], [zone()], NOON, SIZE)
-    occasion = VisitRef(
+    visit_ref = VisitRef(
         camera=CameraId("62090204011327000001"), round=None, at=datetime(2026, 6, 1, tzinfo=UTC)
     )
-    (made,) = zone_observations(hits, Seeing(), occasion)
+    (made,) = zone_observations(hits, Seeing(), visit_ref)
     assert (made.subject, made.kind, made.zone) == (Subject.SCENE, "blocking_vehicle", "门前")
     assert (made.label, made.score, made.gauge) == ("car", 0.8, "yolox_nano/615e2661")
     assert made.threshold == 0.4
