@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from patrol.domain.errors import Failed
 
-class DetectorUnavailable(Exception):
+
+class DetectorUnavailable(Failed):
     """No detector; the message is one line that an operator can act on."""
 
 
