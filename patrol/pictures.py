@@ -27,6 +27,7 @@ import numpy as np
 from typing_extensions import override
 
 from patrol.domain.ids import Sha256
+from patrol.pixels import encode_jpeg
 from patrol.ports import PictureStore, PictureStoreFull
 from patrol.store import Store
 from streams.model import BgrImage
@@ -154,12 +155,7 @@ class JpegEncoder:
         """(JPEG, (width, height))."""
         fitted = fit_width(bgr, self.max_width_px)
         height, width = fitted.shape[:2]
-        return _jpeg(fitted, self.quality), (width, height)
-
-
-def encode_jpeg(bgr: BgrImage, quality: int = 82, max_width_px: int = 1280) -> bytes:
-    """A JPEG of the picture, at most `max_width_px` wide."""
-    return _jpeg(fit_width(bgr, max_width_px), quality)
+        return encode_jpeg(fitted, self.quality), (width, height)
 
 
 def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
@@ -174,13 +170,6 @@ def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
         half = cv2.resize(bgr, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         bgr = np.asarray(half, np.uint8)
     return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def _jpeg(bgr: BgrImage, quality: int) -> bytes:
-    done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise ValueError(f"not a picture: {bgr.shape} {bgr.dtype}")
-    return bytes(jpeg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,7 +151,7 @@ def test_another_file_under_its_name(place: Place, tmp_path: Path) -> None:
         open_detector(tmp_path, "tiny", manifest={"tiny": spec})
 
 
-@pytest.mark.parametrize(("change", "words"), [
+@pytest.mark.parametrize(("change", "message"), [
     pytest.param({"labels": ("person", "car", "dog")}, "3 labels", id="labels"),
     pytest.param({"layout": Layout.YOLOV8}, "layout yolov8", id="layout"),
     pytest.param({"layout": Layout.DETR}, "layout detr", id="one output instead of two"),
@@ -159,13 +159,13 @@ def test_another_file_under_its_name(place: Place, tmp_path: Path) -> None:
     pytest.param({"size": 96}, "1 × 3 × 96 × 96", id="input size"),
 ])  # fmt: skip
 def test_a_manifest_that_does_not_fit_the_file(
-    change: dict[str, Any], words: str, place: Place, tmp_path: Path
+    change: dict[str, Any], message: str, place: Place, tmp_path: Path
 ) -> None:
     spec = place(Layout.YOLOX, [yolox_answer()], labels=LABELS)
     if size := change.pop("size", None):
         change["input"] = dataclasses.replace(spec.input, width_px=size, height_px=size)
     wrong = dataclasses.replace(spec, **change)
-    with pytest.raises(ModelBroken, match=words):
+    with pytest.raises(ModelBroken, match=message):
         open_detector(tmp_path, "tiny", manifest={"tiny": wrong})
 
 

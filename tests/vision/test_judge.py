@@ -195,10 +195,10 @@ def test_the_detector_is_asked_only_where_something_wants_explaining(
 
     def look(*pictures: Picture) -> VisitJudgement:
         at = START + timedelta(days=6)
-        sight = VisitInput(
+        visit_input = VisitInput(
             camera=CAMERA, round=None, pictures=pictures, at=at, local=at, memories=learned
         )
-        return judge_visit(sight, detector=detector)
+        return judge_visit(visit_input, detector=detector)
 
     look(yard(80), yard(81))
     assert detector.calls == 0
@@ -244,9 +244,9 @@ def test_an_ignored_area_silences_objects_and_changes_alike(*, ignored: bool) ->
     camera = Camera(PictureAreas(zones=(zone,), ignore=(around,) if ignored else ()))
     for turn in range(8):
         camera.visit(yard(turn), yard(turn + 50))
-    sight = VisitInput(
+    visit_input = VisitInput(
         camera=CAMERA, round=None, pictures=[heap(yard(90)), heap(yard(91))], areas=camera.areas,
         at=START + 9 * timedelta(hours=12), local=START, memories=camera.memories, freshness="live",
     )  # fmt: skip
-    seen = judge_visit(sight, detector=Finder())
+    seen = judge_visit(visit_input, detector=Finder())
     assert bool([o for o in seen.observations if o.subject is Subject.SCENE]) is not ignored
