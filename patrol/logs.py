@@ -11,7 +11,8 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"'<>]*@")
+from patrol.domain.url_credentials import HIDDEN, hide_credentials
+
 _PARAMETERS: Final = re.compile(
     r"(?i)([?&;](?:[a-z_]*(?:token|secret|password|passwd|sign|key))=)[^&\s\"']+"
 )
@@ -19,8 +20,22 @@ _BEARER: Final = re.compile(
     r"(?i)\b(bearer|basic|digest)\s+[a-z0-9._~+/=-]{8,}|\bpatrol_[\w-]{20,}"
 )
 _SECRET_NAMES: Final = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie")
-HIDDEN: Final = "…"
 Event = MutableMapping[str, Any]
+
+
+class LastReason:
+    """The reason that was logged last: something that lasts is logged once, when it changes.
+
+    For one thread at a time; an empty reason means that nothing is wrong.
+    """
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    def changes_to(self, reason: str) -> bool:
+        """Keep the reason; whether it differs from the one before."""
+        is_changed, self._reason = reason != self._reason, reason
+        return is_changed
 
 
 def without_secrets(_logger: object, _method: str, event: Event) -> Event:
@@ -35,8 +50,7 @@ def without_secrets(_logger: object, _method: str, event: Event) -> Event:
 
 def redact_text(text: str) -> str:
     """The text without user:password@, token parameters and authorization headers."""
-    if "://" in text:
-        text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
+    text = hide_credentials(text)
     if "=" in text:
         text = _PARAMETERS.sub(rf"\1{HIDDEN}", text)
     return _BEARER.sub(HIDDEN, text)

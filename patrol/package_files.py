@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from patrol.files import write_atomically
+
 Progress = Callable[[str], None]
 DOWNLOAD_TIMEOUT_S: Final = 600.0  # the largest package is 40 MB, a county link may have 1 Mbit/s
 LARGEST_FILE: Final = 512 * 1024 * 1024
@@ -99,7 +101,8 @@ def _install_file(
         raise PackageFileUnavailable(
             f"{package_file.name}: the manifest names no source; give a folder"
         )
-    _write_atomically(path, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, data, durable=False)
     report(
         f"{package_file.name}: {len(data) / 1e6:.1f} MB, sha256 as in the manifest, "
         f"{package_file.licence}"
@@ -202,21 +205,6 @@ def _members(package: Path, member: str) -> Iterator[bytes]:
 
 def _is_member(path: str, member: str) -> bool:
     return path == member or path.partition("/")[2] == member
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        unfinished = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            unfinished.chmod(0o644)
-            unfinished.replace(path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
 
 
 def _sha256(data: bytes) -> str:

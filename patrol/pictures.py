@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ import numpy as np
 from typing_extensions import override
 
 from patrol.domain.ids import Sha256
+from patrol.files import atomic_file, flush_folder
 from patrol.ports import PictureStore, PictureStoreFull
 from patrol.store import Store
 from streams.model import BgrImage
@@ -96,7 +97,7 @@ class FilePictureStore:
             path.unlink()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        _flush_directory(path.parent)
+        flush_folder(path.parent)
         return True
 
     def _path(self, sha256: str) -> Path:
@@ -122,18 +123,10 @@ class FilePictureStore:
             )
 
     def _write(self, path: Path, jpeg: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._unfinished / f"{os.getpid()}-{next(self._number)}"
-        try:
-            with unfinished.open("xb") as file:
-                file.write(jpeg)
-                file.flush()
-                os.fsync(file.fileno())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.replace(path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-        _flush_directory(path.parent)
+        with atomic_file(path, unfinished=unfinished) as file:
+            file.write(jpeg)
 
     def _clear_unfinished(self) -> None:
         """Throw away what processes that are gone left half-written."""
@@ -243,16 +236,6 @@ def _disk_full_as_error(root: Path) -> Iterator[None]:
         if exc.errno in _FULL:
             raise PictureStoreFull(f"{root}: {exc.strerror}") from exc
         raise
-
-
-def _flush_directory(directory: Path) -> None:
-    """So that the name itself survives a power cut (some file systems cannot and say so)."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_process_alive(pid: int) -> bool:

@@ -99,7 +99,3 @@ class PictureStore(Protocol):
 
     def delete(self, sha256: Sha256) -> bool:
         """Remove it; False when there was none."""
-
-
-class ProcessBusy(Exception):
-    """Another process does it just now; says what it holds."""

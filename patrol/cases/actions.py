@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.domain import approval
+from patrol.domain.backoff import backoff
 from patrol.domain.case import (
     ApprovalKind,
     ApprovalRequest,
@@ -37,6 +38,7 @@ from patrol.store import UnitOfWork
 
 RECHECK_AFTER: Final = timedelta(minutes=5)  # doubled by each look that failed
 MAX_RECHECKS: Final = 6  # 5 + 10 + 20 + 40 + 80 minutes; then a person has to look
+LONGEST_RECHECK_WAIT: Final = timedelta(minutes=80)
 
 
 def apply_recheck(
@@ -130,7 +132,7 @@ def reschedule_recheck(
     noted = case.apply_event(CaseEvent.LOOK_FAILED, at=now, by=by, note=why)
     attempts = case.recheck_count + 1
     if attempts < MAX_RECHECKS:
-        wait = RECHECK_AFTER * 2 ** (attempts - 1)
+        wait = backoff(attempts, RECHECK_AFTER, LONGEST_RECHECK_WAIT)
         later = replace(noted, recheck_count=attempts, recheck_due_at=now + wait)
         uow.cases.put(later)
         return later

@@ -19,6 +19,7 @@ from patrol.cli.output import (
     site_of,
     store_of,
 )
+from patrol.files import write_atomically
 
 if TYPE_CHECKING:
     from patrol.reports.queries import ReportHeading, ReportPeriod
@@ -72,7 +73,6 @@ def report(
 ) -> None:
     """导出视频巡查台账与指标。 The patrol ledger and its figures, as a file."""
     from patrol.reports.queries import period_of  # noqa: PLC0415  with the rooms
-    from patrol.reports.writers import write_atomically  # noqa: PLC0415  with the rooms
 
     if sum(map(bool, (a_round, day, month))) != 1:
         bad_input("report: give one of --round ID, --day YYYY-MM-DD, --month YYYY-MM")

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.backoff import backoff
 from patrol.domain.case import Case
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, Sha256
@@ -127,7 +128,7 @@ class Account:
         failures = self.failures + 1
         if failures < MAX_LOGIN_FAILURES:
             return replace(self, failures=failures)
-        lockout = min(FIRST_LOCKOUT * 2 ** min(failures - MAX_LOGIN_FAILURES, 10), MAX_LOCKOUT)
+        lockout = backoff(failures - MAX_LOGIN_FAILURES + 1, FIRST_LOCKOUT, MAX_LOCKOUT)
         return replace(self, failures=failures, locked_until=now + lockout)
 
     def logged_in(self) -> "Account":

@@ -14,7 +14,6 @@ travels. Not here: the configuration directory, the weight files.
 import hashlib
 import io
 import json
-import os
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,9 +24,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from patrol.domain.timestamps import rfc3339
-from patrol.files import process_lock
+from patrol.files import (
+    PRIVATE_MODE,
+    ProcessBusy,
+    atomic_file,
+    process_lock,
+    unfinished_name,
+)
 from patrol.pictures import FilePictureStore, PictureDamaged
-from patrol.ports import ProcessBusy
 from patrol.store import check
 from patrol.store.copy import DatabaseCopy, check_restorable, copy_in, copy_out
 
@@ -67,7 +71,8 @@ def backup(
         raise BackupRefused(f"{out}: exists, name a new file")
     with (
         tempfile.TemporaryDirectory(prefix=".patrol-backup-", dir=out.parent) as folder,
-        _new_file(out) as (file, tar),
+        atomic_file(out, mode=PRIVATE_MODE, unfinished=unfinished_name(out)) as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         copied = copy_out(url, Path(folder))
         files = {path.name: _add_file(tar, path) for path in sorted(Path(folder).iterdir())}
@@ -85,27 +90,7 @@ def backup(
             damaged=tuple(damaged),
         )
         _write_manifest(tar, manifest)
-        tar.close()
-        file.flush()
-        os.fsync(file.fileno())
     return manifest
-
-
-@contextmanager
-def _new_file(out: Path) -> Iterator[tuple[io.BufferedRandom, tarfile.TarFile]]:
-    unfinished = out.with_name(f".{out.name}.part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with (
-            os.fdopen(descriptor, "w+b") as file,
-            tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            yield file, tar
-        unfinished.rename(out)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _add_file(tar: tarfile.TarFile, path: Path) -> str:

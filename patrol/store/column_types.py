@@ -9,7 +9,6 @@ takes no NUL, nobody takes half a surrogate, and no column ever holds a URL with
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,10 +19,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 from patrol.domain.access_log import utc_microseconds_text
-
-# To the last @ of the word: a password written without its percent signs may hold any of @ : /
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"']*@")
-
+from patrol.domain.url_credentials import hide_credentials
 
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -32,16 +28,10 @@ def clean_text(text: str) -> str:
     """The text without NUL, lone surrogates, and user:password@ in URLs."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
-    if "://" in text:
-        text = _CREDENTIALS.sub("…@", text)
+    text = hide_credentials(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
     return text
-
-
-def has_credentials(text: str) -> bool:
-    """Whether a URL in the text names a user (and perhaps a password)."""
-    return any(match.group() != "…@" for match in _CREDENTIALS.finditer(text))
 
 
 class UtcTime(TypeDecorator[datetime]):

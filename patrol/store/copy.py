@@ -8,11 +8,10 @@ on the machine that can reach the database; our own migrations make the tables, 
 revision, so nothing but data has to be carried. Rows and sequences return in one transaction.
 """
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
+from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
 from patrol.store.engine import (
     StoreFull,
     StoreUnavailable,
@@ -137,18 +137,16 @@ def _copy_sqlite_out(url: URL, target: Path, revision: str) -> DatabaseCopy:
 def _copy_sqlite_in(url: URL, source: Path) -> None:
     target = Path(str(url.database))
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.part")
+    unfinished = unfinished_name(target)
     try:
-        shutil.copyfile(source, unfinished)
-        unfinished.chmod(0o600)
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        for left in ("-wal", "-shm"):  # of a database that is gone; they would be taken for ours
-            with suppress(FileNotFoundError):
-                target.with_name(target.name + left).unlink()
-        unfinished.replace(target)
+        with (
+            source.open("rb") as rows,
+            atomic_file(target, mode=PRIVATE_MODE, unfinished=unfinished) as file,
+        ):
+            shutil.copyfileobj(rows, file)
+            for left in ("-wal", "-shm"):  # of a database that is gone; they would count as ours
+                target.with_name(target.name + left).unlink(missing_ok=True)
     except OSError as exc:
-        unfinished.unlink(missing_ok=True)
         raise StoreFull(f"{redacted_url(url)}: {exc.strerror}") from exc
 
 

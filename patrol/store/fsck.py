@@ -34,8 +34,9 @@ from patrol.domain.outbox import CANARY_TOPIC, DeliveryState
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
+from patrol.domain.url_credentials import has_credentials
 from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain, first_broken_line
-from patrol.store.column_types import CleanText, UtcTime, has_credentials
+from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.engine import StoreUnavailable
 from patrol.store.pictures import DELETION_CHAIN, deletion_fields
 from patrol.store.schema import (

@@ -184,7 +184,7 @@ def test_the_broker_comes_back_and_so_do_we(mosquitto: Mosquitto) -> None:
         assert phone.wait_up(WAIT_S)
         mosquitto.kill()
         assert _until(lambda: centre._client.current() is None)
-        assert _until(lambda: phone._link.current() is None)
+        assert _until(lambda: phone._client.current() is None)
         assert centre.problem
         mosquitto.start()
         assert centre.wait_up(WAIT_S)
