@@ -9,12 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, auto
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
-BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
+if TYPE_CHECKING:  # reading a site's settings needs StreamChoice, and no 100 ms of numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+    BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
+else:
+    BgrImage = Any
 
 
 class Codec(StrEnum):

@@ -320,7 +320,7 @@ def _send_gate(site: Site) -> SendGate:
     return SendGate(
         site=site.settings.site.id,
         registry=site.registry,
-        limits=site.settings.integrations.sending,
+        limits=site.settings.integrations.sending.limits,
         maintenance=site.settings.calendar.maintenance,
     )
 

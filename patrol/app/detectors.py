@@ -51,7 +51,8 @@ def open_detectors(settings: Settings) -> Detectors:
 
 def _open_model(settings: Settings, own: ModelSpec | None) -> tuple[Detector | None, str]:
     """A detector (`own`: None for ours), or why there is none."""
-    from patrol.inference import DetectorUnavailable, open_detector  # noqa: PLC0415  an optional extra
+    from patrol.inference.errors import DetectorUnavailable  # noqa: PLC0415  an optional extra
+    from patrol.inference.onnx_detector import open_detector  # noqa: PLC0415  an optional extra
 
     try:
         if own is None:

@@ -18,7 +18,8 @@ import numpy as np
 
 from patrol.domain.observation import Box
 from patrol.evaluation.footage import CLIPS, DOCS
-from patrol.inference import open_detector, open_face_plate_detector
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.onnx_detector import open_detector
 from patrol.vision.mask import limit_opencv_threads
 from patrol.vision.redaction import PrivacyDetectors, Watermark, redact
 from patrol.vision.redaction.find_private import PERSON_SCORE, CropBox, find_private

@@ -363,7 +363,7 @@ def _check_models(settings: "Settings") -> CheckResult:
     if not settings.objects:
         return CheckResult(name=name, ok=True, text="目标检测已关闭 objects are switched off")
     from patrol.app.detectors import open_detectors  # noqa: PLC0415  with the rooms
-    from patrol.inference import list_models  # noqa: PLC0415  onnxruntime
+    from patrol.inference.install import list_models  # noqa: PLC0415  onnxruntime
 
     detectors = open_detectors(settings)
     wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]

@@ -11,7 +11,7 @@ import typer
 from patrol.cli.output import FAILED, AsJson, Failure, console, options, print_err, print_json
 
 if TYPE_CHECKING:
-    from patrol.inference import Manifest, ModelSpec
+    from patrol.inference.manifest import Manifest, ModelSpec
     from patrol.settings import Settings
 
 
@@ -127,7 +127,7 @@ def models_directory(context: typer.Context, into: Path | None) -> Path:
 
 def models_manifest(context: typer.Context) -> "Manifest":
     """The product's own weight files, and the site's."""
-    from patrol.inference import shipped  # noqa: PLC0415  onnxruntime
+    from patrol.inference.manifest import shipped  # noqa: PLC0415  PyYAML
 
     return {**shipped(), **{model.name: model for model in own_models(context)}}
 
@@ -159,18 +159,20 @@ def install_models(
     as_json: AsJson = False,
 ) -> None:
     """安装权重文件,逐个核对 sha256。 Install weight files, each checked by its sha256."""
-    from patrol import inference  # noqa: PLC0415  onnxruntime
+    from patrol.inference.errors import InstallFailed  # noqa: PLC0415  PyYAML
+    from patrol.inference.install import install  # noqa: PLC0415  PyYAML
+    from patrol.inference.manifest import shipped  # noqa: PLC0415  PyYAML
 
     target = models_directory(context, into)
     try:
-        inference.install(target, source, print_err)
-    except inference.InstallFailed as exc:
+        install(target, source, print_err)
+    except InstallFailed as exc:
         # Each failure was said when it happened.
         if as_json:
-            print_json({"ok": False, "models": _model_states(target, inference.shipped())})
+            print_json({"ok": False, "models": _model_states(target, shipped())})
         raise Failure(f"models: not all are installed in {target}", code=FAILED) from exc
     if as_json:
-        print_json({"ok": True, "models": _model_states(target, inference.shipped())})
+        print_json({"ok": True, "models": _model_states(target, shipped())})
 
 
 def show_models(
@@ -196,7 +198,7 @@ def show_models(
 
 
 def _model_states(target: Path, entries: "Manifest") -> list[dict[str, str]]:
-    from patrol.inference import list_models  # noqa: PLC0415  onnxruntime
+    from patrol.inference.install import list_models  # noqa: PLC0415  PyYAML
 
     return [
         {

@@ -14,8 +14,9 @@ from patrol.evaluation.results import document
 from patrol.evaluation.results_page import html_page
 from patrol.evaluation.run import EvaluatedVisit, evaluate
 from patrol.evaluation.score import Scores, score_visits
-from patrol.inference import DetectorUnavailable, open_detector
+from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.inference.onnx_detector import open_detector
 from patrol.ports import Detector
 from patrol.vision.types import VisionThresholds
 

@@ -34,7 +34,7 @@ with open_store(url) as store:
             unit.commit()
         idle = 0 if taken else idle + 1
         with store.begin() as unit:
-            unit.outbox.mark([m.key for m in taken], DeliveryEvent.BROKER_TOOK_IT, now)
+            unit.outbox.apply_event([m.key for m in taken], DeliveryEvent.BROKER_TOOK_IT, now)
             unit.commit()
         for message in taken:
             print(f"{message.topic} {message.order} {message.key}", flush=True)
