@@ -60,7 +60,7 @@ class CameraMemory:
 
     @classmethod
     def from_bytes(cls, blob: bytes | None, light: Light) -> "CameraMemory":
-        """Read it back; what cannot be read is forgotten, with the reason kept."""
+        """Read it back; a part that cannot be read is left out, with the reason in the result."""
         empty = cls(history=QualityHistory(light=light))
         if not blob:
             return empty
@@ -72,13 +72,17 @@ class CameraMemory:
         ):
             return cls(history=empty.history, discarded_reason="memory of another version")
         middle = _HEAD.size + history_size
-        history = QualityHistory.from_bytes(blob[_HEAD.size : middle])
-        if scene_size == 0:
-            return cls(history=history)
-        try:
-            return cls(history=history, scene=SceneMemory.from_bytes(blob[middle:]))
-        except MemoryUnreadable as exc:
-            return cls(history=history, discarded_reason=str(exc))
+        history, problems = QualityHistory.from_bytes(blob[_HEAD.size : middle]), []
+        if history_size > len(empty.history.to_bytes()) and not history.hours:
+            history = empty.history
+            problems.append("picture history of another version")
+        scene = None
+        if scene_size:
+            try:
+                scene = SceneMemory.from_bytes(blob[middle:])
+            except MemoryUnreadable as exc:
+                problems.append(str(exc))
+        return cls(history=history, scene=scene, discarded_reason="; ".join(problems))
 
 
 def memory_with_reference(
