@@ -1,7 +1,7 @@
-"""Log lines: for a person on a terminal, one JSON object a line for whatever collects them.
+"""Log lines: readable ones on a terminal, one JSON object a line for a log collector.
 
-Wherever a line comes from — our rooms, a library's `logging` — it passes `without_secrets` last, so
-that a password that slips into an error's words does not get into a file that lives for years.
+Every line, our own or a library's `logging`, passes `without_secrets` last, so that a password that
+slips into an error's text does not get into a file that lives for years.
 """
 
 import logging
@@ -39,7 +39,7 @@ class LastReason:
 
 
 def without_secrets(_logger: object, _method: str, event: Event) -> Event:
-    """A structlog processor: no credentials in any field, by its name or by its look."""
+    """A structlog processor: hides credentials in any field, by its name or by its pattern."""
     for name, value in event.items():
         if _SECRET_NAMES.search(name):
             event[name] = HIDDEN
@@ -96,16 +96,16 @@ def without_secrets_but_exceptions(logger: object, method: str, event: Event) ->
 
 
 class _StdlibHandler(logging.StreamHandler[TextIO]):
-    """Ours, so that configuring twice does not say everything twice."""
+    """Our handler, so that configuring twice does not log everything twice."""
 
 
 def _route_stdlib_logging(out: TextIO, level: int, before: list[Any], last: list[Any]) -> None:
-    """What libraries and rooms say through `logging` comes out in the same shape."""
+    """Lines of the `logging` module come out in the same form."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _StdlibHandler)]:
         root.removeHandler(handler)
     handler = _StdlibHandler(out)
-    handler.setLevel(max(level, logging.WARNING))  # libraries tell more than anybody wants
+    handler.setLevel(max(level, logging.WARNING))  # libraries log too much below it
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,

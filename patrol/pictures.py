@@ -1,11 +1,10 @@
-"""Pictures named by their content: kept durably, found again verified, deleted provably.
+"""Picture files named by their content: kept durably, read back verified, deleted provably.
 
-A picture lies at `root/ab/cd/<sha256>.jpg`. Writing goes through a file of another name, so that a
-name in the tree always means a whole picture: write, flush to the disk, rename, flush the
-directory, and only then is the hash given out. Two flushes per picture (about a millisecond each on
-a solid-state disk, beside 60 ms of decoding and encoding) are the price for a row in the books
-never naming a picture that a power cut took; without them the flush of the database's own commit
-would vouch for bytes that are still in memory.
+A picture lies at `root/ab/cd/<sha256>.jpg`. It is written durably (patrol/files.py) before its hash
+is returned, so that a row in the store never names a picture that a power cut took; two flushes per
+picture (about a millisecond each on a solid-state disk, beside 60 ms of decoding and encoding) are
+the price. Without them the flush of the database's own commit would vouch for bytes that are still
+in memory. Retention deletes files first and records each deletion in the store's ledger.
 """
 
 import errno
@@ -44,7 +43,7 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class PictureDamaged(KeyError):
-    """The file is there and is not what its name says; for the reader there is no such picture."""
+    """The file does not match its name; for the reader there is no such picture."""
 
     @override
     def __str__(self) -> str:
@@ -52,7 +51,7 @@ class PictureDamaged(KeyError):
 
 
 class FilePictureStore:
-    """Fulfils ports.EvidenceStore on a directory; any number of threads and processes at once."""
+    """A ports.PictureStore in a directory; any number of threads and processes at once."""
 
     def __init__(
         self,
@@ -70,7 +69,7 @@ class FilePictureStore:
             self._clear_unfinished()
 
     def put(self, jpeg: bytes) -> Sha256:
-        """Keep it, durably; the same bytes twice are one file. Raises EvidenceFull."""
+        """Keep it, durably; the same bytes twice are one file. Raises PictureStoreFull."""
         sha256 = Sha256(hashlib.sha256(jpeg).hexdigest())
         path = self._path(sha256)
         if self._is_stored(path, jpeg):
@@ -102,7 +101,7 @@ class FilePictureStore:
 
     def _path(self, sha256: str) -> Path:
         if not _NAME.fullmatch(sha256):
-            raise KeyError(sha256)  # nothing else ever was a name here, `../..` least of all
+            raise KeyError(sha256)  # no other name is ever given out, `../..` least of all
         return self.root / sha256[:2] / sha256[2:4] / f"{sha256}.jpg"
 
     def _is_stored(self, path: Path, jpeg: bytes) -> bool:
@@ -129,7 +128,7 @@ class FilePictureStore:
             file.write(jpeg)
 
     def _clear_unfinished(self) -> None:
-        """Throw away what processes that are gone left half-written."""
+        """Delete what processes that are gone left half-written."""
         for leftover in self._unfinished.iterdir():
             pid = leftover.name.partition("-")[0]
             if not (pid.isdigit() and _is_process_alive(int(pid)) and int(pid) != os.getpid()):
@@ -188,12 +187,12 @@ class SweepResult:
 def sweep_pictures(
     store: Store, picture_store: PictureStore, now: datetime, *, most_bytes: int | None = None
 ) -> SweepResult:
-    """Delete every picture whose time has come, and write each deletion into the ledger.
+    """Delete every picture that is due by `now`, and record each deletion in the ledger.
 
-    With `most_bytes` the oldest samples' time comes early while more than that is stored.
+    With `most_bytes` the oldest samples fall due early while more than that is stored.
 
-    The file goes first and the ledger's line after it: a line always means that the picture is
-    gone. Killed in between, the next sweep finds the file missing and writes the line.
+    The file is deleted first and the ledger's line written after it: a line always means that the
+    picture is gone. Killed in between, the next sweep finds the file missing and writes the line.
     """
     if most_bytes is not None:
         _expire_oldest_samples(store, most_bytes, now)

@@ -77,7 +77,7 @@ class CaseRepository:
         if not self._db.add_if_new(cases, _case_row(case), "id"):
             raise ValueError(f"case {case.id} exists")
         self._append(case, 0)
-        self._db.tell(CaseChanged(None, case))
+        self._db.notify(CaseChanged(None, case))
 
     def get(self, case_id: CaseId) -> Case:
         """Locked for this unit of work where the database can. Raises KeyError."""
@@ -91,11 +91,11 @@ class CaseRepository:
 
         Raises ValueError when the stored history is not the beginning of this one.
         """
-        before = self.get(case.id) if self._db.on_news else None
+        before = self.get(case.id) if self._db.on_event else None
         if self._db.changed(_WRITE, {**_case_row(case), "this": case.id}) == 0:
             raise KeyError(case.id)
         self._append(case, self._stored_count(case))
-        self._db.tell(CaseChanged(before, case))
+        self._db.notify(CaseChanged(before, case))
 
     def _stored_count(self, case: Case) -> int:
         """How many entries of its history are stored; they must be its first ones."""

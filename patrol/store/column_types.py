@@ -1,10 +1,10 @@
-"""How values lie in the columns: the same meaning on SQLite and on PostgreSQL.
+"""Column types: the same values on SQLite and on PostgreSQL.
 
 Moments are aware and UTC. PostgreSQL has a type for that; SQLite gets fixed-width text
 (`2026-11-22T01:02:03.000004Z`), whose order is the order of time and which a person with the
 sqlite3 shell can read — integers would save 19 bytes a column and nobody could.
-Words from outside (a camera's banner, a leader's text) are cleaned on their way in: PostgreSQL
-takes no NUL, nobody takes half a surrogate, and no column ever holds a URL with a password.
+Text from outside (a camera's banner, a leader's reply) is cleaned when it is written: PostgreSQL
+takes no NUL, no driver takes half a surrogate, and no column ever holds a URL with a password.
 """
 
 import json
@@ -65,7 +65,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class CleanText(TypeDecorator[str]):
-    """Free text, cleaned."""
+    """Free text, cleaned by `clean_text` when it is written."""
 
     impl = Text
     cache_ok = True
@@ -91,7 +91,7 @@ class NullableFloat(TypeDecorator[float]):
 
 
 def dump_json(value: object) -> str:
-    """JSON that every database reads: numbers that JSON lacks become null, words are cleaned."""
+    """JSON that both databases read: NaN and infinities become null, text is cleaned."""
     try:
         text = _COMPACT.encode(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A consistent copy of the whole database while others write, and the way back into an empty one.
+"""Copy of the whole database while others write, and its restoration into an empty one.
 
 SQLite: the online backup API in one step. It reads one snapshot of the WAL, so writers go on; in
 several steps every commit of another process would make it start again.
@@ -77,7 +77,7 @@ def copy_out(url: str, folder: Path) -> DatabaseCopy:
 def copy_in(url: str, folder: Path, copied: DatabaseCopy) -> None:
     """Fill an empty database, whole or not at all, and bring it to this version.
 
-    Raises NotEmpty, OtherKind, StoreUnavailable, StoreFull.
+    Raises DatabaseNotEmpty, DatabaseKindMismatch, StoreUnavailable, StoreFull.
     """
     check_restorable(url, copied)
     parsed = parse_url(url)
@@ -90,7 +90,7 @@ def copy_in(url: str, folder: Path, copied: DatabaseCopy) -> None:
 
 
 def check_restorable(url: str, copied: DatabaseCopy) -> None:
-    """Whether `copy_in` could work at all. Raises NotEmpty, OtherKind, StoreUnavailable."""
+    """Check that `copy_in` can work. Raises what it would raise."""
     parsed = parse_url(url)
     if parsed.get_backend_name() != copied.engine:
         raise DatabaseKindMismatch(
@@ -152,7 +152,7 @@ def _copy_sqlite_in(url: URL, source: Path) -> None:
 
 @contextmanager
 def _postgres_connection(url: URL) -> Iterator[Connection]:
-    """A connection whose COPY errors are said in our words."""
+    """A connection whose COPY errors become StoreFull and StoreUnavailable."""
     engine = make_engine(url)
     import psycopg  # noqa: PLC0415  an optional extra; make_engine said so when it is missing
 
@@ -211,7 +211,7 @@ def _copy_postgres_in(connection: Connection, folder: Path, copied: DatabaseCopy
 
 
 def _cursor(connection: Connection) -> Any:
-    """The driver's own: COPY has no SQLAlchemy word."""
+    """The driver's own cursor: SQLAlchemy has no COPY."""
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101  the connection is open
     return driver.cursor()

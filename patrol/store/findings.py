@@ -123,7 +123,7 @@ class FindingRepository:
         """Append. Raises ValueError when the id exists."""
         if not self._db.add_if_new(findings, _finding_row(finding), "id"):
             raise ValueError(f"finding {finding.id} exists")
-        self._db.tell(FindingChanged(None, finding))
+        self._db.notify(FindingChanged(None, finding))
 
     def get(self, finding_id: FindingId) -> Finding:
         """Locked for this unit of work where the database can. Raises KeyError."""
@@ -134,10 +134,10 @@ class FindingRepository:
 
     def put(self, finding: Finding) -> None:
         """Write its changed fields. Raises KeyError."""
-        before = self.get(finding.id) if self._db.on_news else None
+        before = self.get(finding.id) if self._db.on_event else None
         if self._db.changed(_WRITE, {**_finding_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
-        self._db.tell(FindingChanged(before, finding))
+        self._db.notify(FindingChanged(before, finding))
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """A finding of the machine's, of this camera and category, that still waits."""

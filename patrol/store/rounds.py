@@ -93,7 +93,7 @@ class RoundRepository:
             for visit in planned
         ]
         self._db.add(visits, rows)
-        self._db.tell(RoundChanged(None, a_round))
+        self._db.notify(RoundChanged(None, a_round))
 
     def get(self, round_id: RoundId) -> Round:
         """Raises KeyError."""
@@ -104,11 +104,11 @@ class RoundRepository:
 
     def put(self, a_round: Round) -> None:
         """Write its changed fields. Raises KeyError."""
-        before = self.get(a_round.id) if self._db.on_news else None
+        before = self.get(a_round.id) if self._db.on_event else None
         statement = rounds.update().where(rounds.c.id == a_round.id).values(_ROUNDS.to_row(a_round))
         if self._db.changed(statement) == 0:
             raise KeyError(a_round.id)
-        self._db.tell(RoundChanged(before, a_round))
+        self._db.notify(RoundChanged(before, a_round))
 
     def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
         """Newest first."""
@@ -156,7 +156,7 @@ class RoundRepository:
         ]
         self._db.add(visit_pictures, rows)
         index_pictures(self._db, visit.pictures)
-        self._db.tell(VisitRecorded(visit))
+        self._db.notify(VisitRecorded(visit))
         return True
 
     def _add_unplanned(self, visit: Visit) -> int:
