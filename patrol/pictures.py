@@ -149,11 +149,6 @@ class JpegEncoder:
         return _jpeg(fitted, self.quality), (width, height)
 
 
-def encode_jpeg(bgr: BgrImage, quality: int = 82, max_width_px: int = 1280) -> bytes:
-    """A JPEG of the picture, at most `max_width_px` wide."""
-    return _jpeg(fit_width(bgr, max_width_px), quality)
-
-
 def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
     """Scaled down to the width where it is wider."""
     height, width = bgr.shape[:2]
