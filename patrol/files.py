@@ -12,11 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from patrol.domain.errors import Failed
+
 PRIVATE_MODE: Final = 0o600  # what only the product's own user may read
 SHARED_MODE: Final = 0o644
 
 
-class ProcessBusy(Exception):
+class ProcessBusy(Failed):
     """Another process does it just now; says what it holds."""
 
 

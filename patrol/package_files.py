@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from patrol.domain.errors import Failed
 from patrol.files import write_atomically
 
 Progress = Callable[[str], None]
@@ -24,7 +25,7 @@ DOWNLOAD_TIMEOUT_S: Final = 600.0  # the largest package is 40 MB, a county link
 LARGEST_FILE: Final = 512 * 1024 * 1024
 
 
-class PackageFileUnavailable(Exception):
+class PackageFileUnavailable(Failed):
     """A file could not be fetched, or has another hash than wanted; one line says why."""
 
 

@@ -7,7 +7,9 @@ by name and replaced by nothing: the rounds go on without and say so.
 from dataclasses import dataclass
 from typing import Final
 
+from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.inference.onnx_detector import open_detector
 from patrol.ports import Detector
 from patrol.settings import Settings
 
@@ -51,9 +53,6 @@ def open_detectors(settings: Settings) -> Detectors:
 
 def _open_model(settings: Settings, own: ModelSpec | None) -> tuple[Detector | None, str]:
     """A detector (`own`: None for ours), or why there is none."""
-    from patrol.inference.errors import DetectorUnavailable  # noqa: PLC0415  an optional extra
-    from patrol.inference.onnx_detector import open_detector  # noqa: PLC0415  an optional extra
-
     try:
         if own is None:
             return open_detector(settings.models), ""

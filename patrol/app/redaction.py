@@ -11,6 +11,10 @@ import threading
 import structlog
 
 from patrol.domain.observation import Box
+from patrol.inference.errors import DetectorUnavailable
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.install import list_models
+from patrol.inference.onnx_detector import open_detector
 from patrol.logs import LastReason
 from patrol.settings import Settings
 from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
@@ -24,8 +28,6 @@ FACES, PLATES, PERSONS = "centerface", "plates", "yolox_nano"  # a site's own ma
 
 def missing_models(settings: Settings) -> str:
     """Why pictures would leave coarse, in words; empty when they would not. Opens no model."""
-    from patrol.inference.install import list_models  # noqa: PLC0415  an optional extra
-
     wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
     missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
     text = f"{COARSE_NOTICE}: {missing}; run `patrol models install`"
@@ -57,10 +59,6 @@ class PictureRedactor:
 
 def _open_models(settings: Settings) -> tuple[PrivacyDetectors | None, str]:
     """The models, or why they are not there."""
-    from patrol.inference.errors import DetectorUnavailable  # noqa: PLC0415  an optional extra
-    from patrol.inference.face_plate_detectors import open_face_plate_detector  # noqa: PLC0415  an optional extra
-    from patrol.inference.onnx_detector import open_detector  # noqa: PLC0415  an optional extra
-
     models = settings.models
     try:
         return PrivacyDetectors(

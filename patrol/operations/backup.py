@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from patrol.domain.errors import BadInput
 from patrol.domain.timestamps import rfc3339
 from patrol.files import (
     PRIVATE_MODE,
@@ -40,11 +41,11 @@ MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
 
 
-class BackupDamaged(Exception):
+class BackupDamaged(BadInput):
     """The file is not the backup that was written; nothing was restored from it."""
 
 
-class BackupRefused(Exception):
+class BackupRefused(BadInput):
     """Refused: the backup is another site's, or a file would be overwritten."""
 
 

@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from typing_extensions import override
 
+from patrol.domain.errors import Failed
+
 SLOWEST_CLIENT_S: Final = 10.0
 Checks = Callable[[], Sequence["HealthCheck"]]
 
@@ -72,7 +74,7 @@ class Heartbeats:
             ]
 
 
-class MetricsFailed(Exception):
+class MetricsFailed(Failed):
     """The port cannot be opened; says why in one line."""
 
 

@@ -224,7 +224,7 @@ def _check_quality(file: _SiteFile, document: YamlDocument, notes: FileProblemLo
     """Thresholds are the gauges' own names."""
     if not file.quality:
         return
-    from patrol.vision.quality.thresholds import QualityThresholds  # noqa: PLC0415  numpy, when needed
+    from patrol.vision.quality.thresholds import QualityThresholds  # noqa: PLC0415  numpy, OpenCV
 
     known = [field.name for field in fields(QualityThresholds)]
     for name in file.quality:
