@@ -157,8 +157,8 @@ def reply_grid_of(account: Account, case: Case) -> GridCode | None:
 
 
 def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
-    """As the tree's `is_within`, for codes that may have left the tree."""
-    return ancestor is not None and code in tree.grids and tree.is_within(code, ancestor)
+    """As the tree's `is_within`; False for no ancestor."""
+    return ancestor is not None and tree.is_within(code, ancestor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

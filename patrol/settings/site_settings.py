@@ -33,7 +33,7 @@ from patrol.settings.yaml_types import (
     TilesUrl,
     ZoneName,
 )
-from streams.model import StreamChoice
+from streams.address import StreamChoice
 
 EMBEDDED: Final = "embedded"
 
