@@ -18,7 +18,8 @@ import numpy as np
 from patrol.bench.child_process import thread_cpu_ms
 from patrol.domain.observation import Box
 from patrol.evaluation.footage import CLIPS, DOCS
-from patrol.inference import open_detector, open_face_plate_detector
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.onnx_detector import open_detector
 from patrol.pixels import encode_jpeg
 from patrol.vision.geometry import PixelRect
 from patrol.vision.mask import limit_opencv_threads

@@ -16,8 +16,9 @@ from patrol.evaluation.results import document
 from patrol.evaluation.results_page import html_page
 from patrol.evaluation.score import Scores, score_visits
 from patrol.evaluation.simulated_town import run_town
-from patrol.inference import DetectorUnavailable, open_detector
+from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.inference.onnx_detector import open_detector
 from patrol.ports import Detector
 from patrol.vision.types import VisionThresholds
 

@@ -69,13 +69,17 @@ class CameraMemory:
         ):
             return cls(history=empty.history, discarded_reason="memory of another version")
         middle = _HEAD.size + history_size
-        history = QualityHistory.from_bytes(blob[_HEAD.size : middle])
-        if scene_size == 0:
-            return cls(history=history)
-        try:
-            return cls(history=history, scene=SceneMemory.from_bytes(blob[middle:]))
-        except MemoryUnreadable as exc:
-            return cls(history=history, discarded_reason=str(exc))
+        history, problems = QualityHistory.from_bytes(blob[_HEAD.size : middle]), []
+        if history_size > len(empty.history.to_bytes()) and not history.hours:
+            history = empty.history
+            problems.append("picture history of another version")
+        scene = None
+        if scene_size:
+            try:
+                scene = SceneMemory.from_bytes(blob[middle:])
+            except MemoryUnreadable as exc:
+                problems.append(str(exc))
+        return cls(history=history, scene=scene, discarded_reason="; ".join(problems))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -86,6 +86,7 @@ def judge_visit(
         memories={light: after.to_bytes()} if after is not memory else {},
         learned=after.history is not memory.history,
         best=seen[0] if seen else 0,
+        discarded_memory=memory.discarded_reason,
     )
 
 

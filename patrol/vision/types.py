@@ -86,6 +86,7 @@ class VisitJudgement:
     memories: Mapping[Light, bytes]  # only those that changed
     learned: bool  # this visit became part of the camera's normal
     best: int  # index of the picture that shows it
+    discarded_memory: str = ""  # why a stored memory of this light could not be read
 
     @property
     def usable(self) -> tuple[bool, ...]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from patrol.inference import InstallFailed, ModelSpec, install, list_models
-from patrol.inference.manifest import InputSpec, Layout
+from patrol.inference.errors import InstallFailed
+from patrol.inference.install import install, list_models
+from patrol.inference.manifest import InputSpec, Layout, ModelSpec
 from patrol.package_files import PackageMember
 
 WEIGHTS = b"weights " * 1000

@@ -2,8 +2,8 @@
 
 import pytest
 
-from patrol.inference import ManifestBroken, read_manifest, shipped
-from patrol.inference.manifest import COCO80
+from patrol.inference.errors import ManifestBroken
+from patrol.inference.manifest import COCO80, read_manifest, shipped
 
 GOOD = """
 models:

@@ -12,15 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.inference import (
-    ModelBroken,
-    ModelMissing,
-    ModelSpec,
-    ModelUnknown,
-    RuntimeMissing,
-    open_detector,
-)
-from patrol.inference.manifest import Layout, Resize
+from patrol.inference.errors import ModelBroken, ModelMissing, ModelUnknown, RuntimeMissing
+from patrol.inference.manifest import Layout, ModelSpec, Resize
+from patrol.inference.onnx_detector import open_detector
 
 pytest.importorskip("onnxruntime", reason="pip install 'patrol[objects]'")
 F32 = NDArray[np.float32]

@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.camera import Zone
-from patrol.inference import DetectorUnavailable, ModelBroken, OnnxDetector, open_detector
+from patrol.inference.errors import DetectorUnavailable, ModelBroken
 from patrol.inference.manifest import InputSpec
+from patrol.inference.onnx_detector import OnnxDetector, open_detector
 from patrol.vision.objects import detect_with_tiles
 
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")

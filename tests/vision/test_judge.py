@@ -250,3 +250,15 @@ def test_an_ignored_area_silences_objects_and_changes_alike(*, ignored: bool) ->
     )  # fmt: skip
     seen = judge_visit(visit_input, detector=Finder())
     assert bool([o for o in seen.observations if o.subject is Subject.SCENE]) is not ignored
+
+
+@pytest.mark.parametrize("part", ["all", "history", "scene"])
+def test_a_memory_that_cannot_be_read_says_so_once_and_is_learned_anew(
+    learned: Mapping[Light, bytes], part: str
+) -> None:
+    blob = bytearray(learned[Light.DAY])
+    spoiled = {"all": 0, "history": 14, "scene": 14 + int.from_bytes(blob[6:10], "little")}[part]
+    blob[spoiled : spoiled + 4] = b"????"
+    camera = known({Light.DAY: bytes(blob)})
+    assert camera.visit(yard(1), yard(2)).discarded_memory
+    assert not camera.visit(yard(3), yard(4)).discarded_memory

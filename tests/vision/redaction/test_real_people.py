@@ -15,7 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
-from patrol.inference import DetectorUnavailable, open_detector, open_face_plate_detector
+from patrol.inference.errors import DetectorUnavailable
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.onnx_detector import open_detector
 from patrol.vision.geometry import PixelRect
 from patrol.vision.redaction import PrivacyDetectors
 from patrol.vision.redaction.find_private import PERSON_SCORE, PrivateRegions, find_private
