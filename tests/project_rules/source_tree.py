@@ -72,6 +72,12 @@ def definitions(path: Path) -> tuple[Definition, ...]:
     return own, *inside
 
 
+def defined_names(tree: ast.Module) -> Iterator[str]:
+    """The identifiers that a module defines, as often as it does."""
+    for node in ast.walk(tree):
+        yield from _defined_by(node)
+
+
 def _defined_by(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
