@@ -70,9 +70,9 @@ def test_the_python_example_compiles_and_acknowledges(case_system: CaseSystem) -
         for message in case_system.payload_builder.case_messages(
             case_messages, case_system.clock.now()
         ):
-            names["told"](client, None, Message(message.topic, message.payload))
+            names["on_case"](client, None, Message(message.topic, message.payload))
     ((topic, payload),) = client.said
     case_system.receive(topic, payload.encode())
     assert case_system.case(case.id).state == "acknowledged"
-    names["told"](client, None, Message(topic.replace("reply", "case"), b""))
+    names["on_case"](client, None, Message(topic.replace("reply", "case"), b""))
     assert names["unconfirmed"] == {}
