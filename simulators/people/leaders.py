@@ -109,11 +109,6 @@ class ReplySimulator:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def pending_replies(self) -> int:
-        """How many replies are planned and not yet sent."""
-        with self._changed:
-            return len(self._due)
-
     def __enter__(self) -> Self:
         self.start()
         return self

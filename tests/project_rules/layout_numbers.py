@@ -83,9 +83,9 @@ def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
 
 
 def _points_elsewhere(node: ast.AST) -> bool:
-    documented = isinstance(node, ast.Module | ast.ClassDef | FUNCTIONS)
-    text = ast.get_docstring(node) if documented else None
-    return bool(text and ONLY_POINTS_ELSEWHERE.match(text))
+    if not isinstance(node, ast.Module | ast.ClassDef | FUNCTIONS):
+        return False
+    return bool(ONLY_POINTS_ELSEWHERE.match(ast.get_docstring(node) or ""))
 
 
 def count_revision(revision: str) -> dict[str, int]:
