@@ -12,6 +12,7 @@ from typing import Final
 from pwdlib import PasswordHash
 
 from patrol.domain.account import GRID_DUTIES, Account, Duty
+from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
 from patrol.store import Store
@@ -20,7 +21,7 @@ MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
 
 
-class WeakPassword(ValueError):
+class WeakPassword(BadInput, ValueError):
     """Says what is wrong with it, Chinese first."""
 
 
@@ -57,7 +58,7 @@ def placeholder_hash() -> str:
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
-class BadAccount(ValueError):
+class BadAccount(BadInput, ValueError):
     """Says what is wrong, and what would be right."""
 
 

@@ -22,6 +22,7 @@ from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler
 from patrol.cases.send_gate import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
+from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
 from patrol.domain.ids import CaseId, FindingId
 from patrol.domain.priority import Level
@@ -83,7 +84,7 @@ MAX_OPEN_CASES = 10_000  # open at a time: far more than a town can have
 SEND_TIMEOUT_S = 3.0  # for the messages of a round that just ended
 
 
-class UnknownPlan(Exception):
+class UnknownPlan(BadInput):
     """No such plan; says which there are."""
 
 

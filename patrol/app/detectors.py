@@ -7,6 +7,7 @@ by name and replaced by nothing: the rounds go on without and say so.
 from dataclasses import dataclass
 from typing import Final
 
+from patrol.inference import DetectorUnavailable, open_detector
 from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.ports import Detector
 from patrol.settings import Settings
@@ -51,8 +52,6 @@ def open_detectors(settings: Settings) -> Detectors:
 
 def _open_model(settings: Settings, own: ModelSpec | None) -> tuple[Detector | None, str]:
     """A detector (`own`: None for ours), or why there is none."""
-    from patrol.inference import DetectorUnavailable, open_detector  # noqa: PLC0415  an optional extra
-
     try:
         if own is None:
             return open_detector(settings.models), ""

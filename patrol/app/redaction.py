@@ -11,6 +11,12 @@ import threading
 import structlog
 
 from patrol.domain.observation import Box
+from patrol.inference import (
+    DetectorUnavailable,
+    list_models,
+    open_detector,
+    open_face_plate_detector,
+)
 from patrol.settings import Settings
 from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
 from patrol.vision.redaction.find_private import PERSON_SCORE
@@ -23,8 +29,6 @@ FACES, PLATES, PERSONS = "centerface", "plates", "yolox_nano"  # a site's own ma
 
 def missing_models(settings: Settings) -> str:
     """Why pictures would leave coarse, in words; empty when they would not. Opens no model."""
-    from patrol.inference import list_models  # noqa: PLC0415  an optional extra
-
     wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
     missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
     text = f"{COARSE_NOTICE}: {missing}; run `patrol models install`"
@@ -57,12 +61,6 @@ class PictureRedactor:
 
 def _open_models(settings: Settings) -> tuple[PrivacyDetectors | None, str]:
     """The models, or why they are not there."""
-    from patrol.inference import (  # noqa: PLC0415  an optional extra
-        DetectorUnavailable,
-        open_detector,
-        open_face_plate_detector,
-    )
-
     models = settings.models
     try:
         return PrivacyDetectors(

@@ -21,6 +21,7 @@ from patrol.app.integrations import Integrations, IntegrationsProblem
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.cases.escalator import Escalator
 from patrol.clock import SiteSun
+from patrol.domain.errors import Failed
 from patrol.files import process_lock
 from patrol.integrations.canary import Canary
 from patrol.integrations.delivery_worker import DeliveryWorker, SendDelivery
@@ -250,7 +251,7 @@ MAX_SUBSCRIBE_WAIT_S = 15.0  # the broker takes our words and refuses our ear: a
 SWEEP_AT = time(3, 30)  # local; nobody patrols then
 
 
-class ServiceFailed(Exception):
+class ServiceFailed(Failed):
     """A child of the service failed; says which and why."""
 
 

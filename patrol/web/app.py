@@ -30,6 +30,7 @@ from typing_extensions import override
 
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import IllegalCaseTransition
+from patrol.domain.errors import Failed
 from patrol.domain.finding import AlreadyDecided
 from patrol.domain.health import TroubleAlreadyTaken
 from patrol.domain.shift_handover import NotShiftOwner
@@ -180,7 +181,7 @@ START_WITHIN_S: Final = 20.0
 GRACEFUL_STOP_S: Final = 2  # whoever is still answered when we stop
 
 
-class ConsoleFailed(Exception):
+class ConsoleFailed(Failed):
     """It cannot be served; says why in one line."""
 
 

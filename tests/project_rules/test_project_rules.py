@@ -39,7 +39,7 @@ def test_only_the_demo_and_the_benches_meet_the_simulators() -> None:
     )
     measuring = ("patrol/bench/", "patrol/evaluation/")
     met = [name for name in map(relative, importers) if not name.startswith(measuring)]
-    assert met == ["patrol/cli/run.py", "patrol/demo.py"]
+    assert met == ["patrol/cli/demo.py", "patrol/demo.py"]
 
 
 def test_no_registry_host_and_no_machine_path_is_named() -> None:
