@@ -17,7 +17,7 @@ FORBIDDEN = re.compile(
     | \bwhoever\b | \bthe\ house('s)?\b             # name the person, name the application
     | \b(a|the|each|every|this|waiting|new)\ leads?\b(?!\ to)   # finding
     | \b(desks?|bell|lamps?|wish(es)?|couriers?|climbs?|outposts?|rota|parcels?|seats)\b
-    | \bthe\ (eye|ear|pulse|witness|shelf|wheel|books|glass)\b
+    | \bthe\ (eye|ear|pulse|witness|shelf|books|glass)\b
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -25,7 +25,7 @@ FORBIDDEN = re.compile(
 FORBIDDEN_IN_FIRST_LINE = re.compile(r"\b(somebody|anybody)\b(?!'s| else)", re.IGNORECASE)
 # Things in pictures: a lamp is a lamp there, and people sit on seats.
 PICTURES = ("patrol/vision/", "patrol/evaluation/", "simulators/scenes/")
-LITERAL = re.compile(r"\b(lamps?|glass|house|wheel)\b", re.IGNORECASE)
+LITERAL = re.compile(r"\b(lamps?|glass|house)\b", re.IGNORECASE)
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 FILES = modules(*CHECKED)
 

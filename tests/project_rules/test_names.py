@@ -39,6 +39,7 @@ RETIRED = frozenset(
 RETIRED_EXCEPTIONS = {
     "DUTY_LEAD": "the enum member of the public duty `duty_lead` (accounts, rights)",
     "duty_lead": "the same duty, where pages and tests name it",
+    "NOTHING_SAID": "the enum member of the public reason `nothing_said` of a dead letter",
     "first_desk": "a finished migration: its module name is in the list of revisions",
     "FIRST_DESK": "the same",
     "newcomer": "the public name of a kind in `patrol eval --json`",
