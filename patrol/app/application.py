@@ -154,13 +154,16 @@ class Application:
         level: Level | None = None,
         note: str = "",
         phoned: str = "",
+        holder: str = "",
     ) -> Case:
-        """Make the case, queue its message. Raises KeyError, AlreadyDecided, KnownPositive.
+        """Make the case, queue its message.
 
-        `phoned`: whom somebody reached by telephone first, and what was said (level I).
+        `phoned`: whom somebody reached by telephone first, and what was said (level I). `holder`:
+        the login that decides, if any (review.claims). Raises KeyError, AlreadyDecided,
+        KnownPositive, FindingClaimed.
         """
         now, registry = self.clock.now(), self.site.registry
-        with self._settling_known_positive(finding_id, by), self.store.begin() as uow:
+        with self._settling_known_positive(finding_id, by, holder), self.store.begin() as uow:
             case = confirm(
                 uow,
                 FindingId(finding_id),
@@ -173,6 +176,7 @@ class Application:
                 note=note,
                 zone=self.site.settings.site.tz,
                 send_gate=self.send_gate,
+                holder=holder,
             )
             if phoned.strip():
                 case = actions.record_phone_call(uow, case.id, by=by, now=now, note=phoned.strip())
@@ -201,19 +205,26 @@ class Application:
         self.wake_relays()
         return case
 
-    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
-        """What it teaches is held back from now on. Raises KeyError, AlreadyDecided, ValueError."""
+    def dismiss(self, finding_id: str, *, by: str, reason: str, holder: str = "") -> Finding:
+        """Dismiss, and suppress the same proposal for a while where the reason says so.
+
+        Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason).
+        """
         with self.store.begin() as uow:
             dismissed = dismiss_and_suppress(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason
-            )
+                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
+                holder=holder,
+            )  # fmt: skip
             uow.commit()
         return dismissed.finding
 
-    def unsure(self, finding_id: str, *, by: str, reason: str = "") -> Finding:
-        """Somebody else has to look. Raises KeyError, AlreadyDecided."""
+    def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
+        """Leave it to another person. Raises KeyError, AlreadyDecided, FindingClaimed."""
         with self.store.begin() as uow:
-            decided = unsure(uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason)
+            decided = unsure(
+                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
+                holder=holder,
+            )  # fmt: skip
             uow.commit()
         return decided
 
@@ -321,14 +332,16 @@ class Application:
         return max(one.length for one in plans)
 
     @contextmanager
-    def _settling_known_positive(self, finding_id: str, by: str) -> Iterator[None]:
+    def _settling_known_positive(self, finding_id: str, by: str, holder: str) -> Iterator[None]:
         """A known positive makes no case; that it was seen is written down all the same."""
         try:
             yield
         except KnownPositive:
             with self.store.begin() as uow:
                 now = self.clock.now()
-                decided = settle_known_positive(uow, FindingId(finding_id), by=by, now=now)
+                decided = settle_known_positive(
+                    uow, FindingId(finding_id), by=by, now=now, holder=holder
+                )
                 uow.commit()
             raise KnownPositive(decided) from None
 

@@ -93,19 +93,21 @@ class WebBackend:
         level: Level | None = None,
         note: str = "",
         phoned: str = "",
+        holder: str = "",
     ) -> Case:
         """See the door."""
         return self._app.confirm(
-            finding_id, by=by, category=category, level=level, note=note, phoned=phoned
-        )
+            finding_id, by=by, category=category, level=level, note=note, phoned=phoned,
+            holder=holder,
+        )  # fmt: skip
 
-    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
+    def dismiss(self, finding_id: str, *, by: str, reason: str, holder: str = "") -> Finding:
         """See the door."""
-        return self._app.dismiss(finding_id, by=by, reason=reason)
+        return self._app.dismiss(finding_id, by=by, reason=reason, holder=holder)
 
-    def unsure(self, finding_id: str, *, by: str, reason: str = "") -> Finding:
+    def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
         """See the door."""
-        return self._app.unsure(finding_id, by=by, reason=reason)
+        return self._app.unsure(finding_id, by=by, reason=reason, holder=holder)
 
     def start_round(self, plan: str, *, by: str) -> None:
         """See the door."""

@@ -52,14 +52,17 @@ class HouseDoor(Protocol):
         level: Level | None = None,
         note: str = "",
         phoned: str = "",
+        holder: str = "",
     ) -> Case:
-        """Make the case and queue its message. Raises KeyError, AlreadyDecided, ValueError.
+        """Make the case and queue its message.
 
-        `phoned`: whom somebody reached by telephone first, and what was said (level I).
+        Raises KeyError, AlreadyDecided, FindingClaimed, ValueError. `holder`: the login that
+        decides, if any (review.claims). `phoned`: whom somebody reached by telephone first, and
+        what was said (level I).
         """
 
-    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
-        """Raises KeyError, AlreadyDecided, ValueError."""
+    def dismiss(self, finding_id: str, *, by: str, reason: str, holder: str = "") -> Finding:
+        """Raises KeyError, AlreadyDecided, FindingClaimed, ValueError."""
 
 
 class ApiSite(Protocol):
@@ -157,8 +160,8 @@ class WebDeps(HouseDoor, Protocol):
     def check_store(self) -> Sequence[str]:
         """What the store's own fsck finds, in words; takes seconds. Raises StoreUnavailable."""
 
-    def unsure(self, finding_id: str, *, by: str, reason: str = "") -> Finding:
-        """Somebody else has to look. Raises KeyError, AlreadyDecided."""
+    def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
+        """Leave it to another person. Raises KeyError, AlreadyDecided, FindingClaimed."""
 
     def start_round(self, plan: str, *, by: str) -> None:
         """Begin one beside everything else, and return. Raises KeyError, ports.Busy."""

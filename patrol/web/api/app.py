@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from patrol import __version__
 from patrol.domain.account import API_SCOPES
 from patrol.domain.finding import AlreadyDecided
+from patrol.review.claims import FindingClaimed
 from patrol.store import StoreFull, StoreUnavailable
 from patrol.web.api.auth import NoKey, NoScope
 from patrol.web.api.documents import Problem
@@ -29,6 +30,7 @@ _FAILURES: Final = (
     (NoKey, 401, "需要有效的密钥 a valid key is needed"),
     (NoScope, 403, "密钥无此权限 the key has not the scope"),
     (ResourceNotFound, 404, "没有找到 not found"),
+    (FindingClaimed, 409, "他人正在研判 somebody is judging it just now"),
     (AlreadyDecided, 409, "已有人判定 somebody decided before"),
     (InvalidRequest, 422, "填写有误 cannot be so"),
     (StoreUnavailable, 503, "数据库暂不可用 the database is away"),

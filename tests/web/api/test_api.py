@@ -13,7 +13,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from patrol.cases import actions
-from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
+from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, FindingClaim, hash_api_secret
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.ids import FindingId, RoundId
@@ -208,6 +208,24 @@ def test_a_round_balances(fake_app: FakeApplication, client: Client) -> None:
     parts = ("pending", "seen", "not_viewable", "missed")
     assert sum(body[part] for part in parts) == body["planned"]
     assert body["failures"] == {"unreachable": 1}
+
+
+@pytest.mark.parametrize(("action", "body"), [("confirm", {}), ("dismiss", {"reason": "shadow"})])
+def test_what_a_person_is_judging_is_refused(
+    fake_app: FakeApplication, client: Client, action: str, body: dict[str, str]
+) -> None:
+    mine, finding = key(fake_app, "findings:read", "findings:decide"), small_site.finding().id
+    now = fake_app.clock.now()
+    with fake_app.store.begin() as uow:
+        until = now + timedelta(minutes=2)
+        uow.claims.acquire(FindingClaim(finding=finding, holder="li/abc", until=until), now)
+        uow.commit()
+    refused = client.post(f"/findings/{finding}/{action}", headers=mine, json=body)
+    assert refused.status_code == 409
+    assert "is being judged by li just now" in refused.json()["detail"]
+    fake_app.clock.sleep(121)
+    again = client.post(f"/findings/{finding}/{action}", headers=mine, json=body)
+    assert again.is_success, "the claim has run out"
 
 
 def test_a_finding_is_confirmed_once(fake_app: FakeApplication, client: Client) -> None:
