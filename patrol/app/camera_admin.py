@@ -248,12 +248,11 @@ class CameraAdmin:
         context = RegistryWriteContext(store=app.store, clock=app.clock, watcher=app.registry)
         self._areas, self._table = AreaEditor(context), CameraTable(context)
         self._live_view = LiveView(
-            store=app.store,
-            registry=app.registry,
-            visitor=guarded_visit.visitor,
+            gate=guarded_visit.gate,
+            client=guarded_visit.client,
+            stream=guarded_visit.stream,
             link_slots=guarded_visit.link_slots,
             encode=JpegEncoder(),
-            today=lambda: app.clock.now().astimezone(settings.site.tz).date(),
             limits=LiveLimits(
                 duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
             ),

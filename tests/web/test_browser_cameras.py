@@ -320,8 +320,8 @@ class Lens:
 def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
     enter: Enter, town: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = town.options.cameras._looks
-    monkeypatch.setattr(looks, "visitor", Lens(town.app.clock))
+    looks = town.options.cameras._live_view
+    monkeypatch.setattr(looks, "client", Lens(town.app.clock))
     monkeypatch.setattr(looks, "limits", LiveLimits(duration_s=4.0, max_viewers=2))
     page = enter("operator", **WIDE_SCREEN)
     page.goto(f"/cases/{town.case.id}")
