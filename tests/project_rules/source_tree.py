@@ -12,9 +12,9 @@ from typing_extensions import override
 ROOT = Path(__file__).parents[2]
 # Packages whose names and docstrings are held to the rules; the others follow one by one.
 CHECKED = (
-    "simulators", "tests/support", "tests/long", "tests/project_rules", "patrol/cases",
-    "patrol/evaluation", "patrol/messaging", "patrol/review", "patrol/clock.py", "patrol/files.py",
-    "patrol/logs.py", "patrol/package_files.py", "patrol/ports.py",
+    "simulators", "streams", "tests/support", "tests/long", "tests/project_rules", "patrol/cases",
+    "patrol/evaluation", "patrol/messaging", "patrol/review", "patrol/rounds", "patrol/clock.py",
+    "patrol/files.py", "patrol/logs.py", "patrol/package_files.py", "patrol/ports.py",
 )  # fmt: skip
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
