@@ -209,7 +209,7 @@ def _embedded_town(
 
 def _with_an_operator(site: Site, port: int) -> Site:
     """As a real site has it: a person says whether a handled case is done, at this console."""
-    console = replace(site.settings.console, port=port)
+    console = site.settings.console.model_copy(update={"port": port})
     changed = replace(site.settings, verification=Verifier.OPERATOR, console=console)
     return replace(site, settings=changed)
 

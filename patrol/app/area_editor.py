@@ -7,12 +7,11 @@ all, and puts the old ones back when what belongs to the change (its line in the
 """
 
 import json
-import os
-import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Final
 from patrol.app.camera_types import ActionRefused, ChangedMeanwhile, DrawnAreas
 from patrol.app.registry_watcher import RegistryWatcher
 from patrol.domain.ids import CameraId
+from patrol.files import SHARED_MODE, write_atomically
 from patrol.ports import Clock
 from patrol.settings import ConfigProblems, Site
 from patrol.settings.load import CONFIG_FILES
@@ -55,7 +55,7 @@ def replaced_files(folder: Path, contents: FileContents) -> Iterator[None]:
     before = {name: _read_if_present(folder / name) for name in contents}
     try:
         for name, data in contents.items():
-            _write_atomically(folder / name, data)
+            _replace_file(folder / name, data)
         yield
     except BaseException:
         for name, old in before.items():
@@ -74,27 +74,14 @@ def _restore(path: Path, old: bytes | None) -> None:
     if old is None:
         path.unlink(missing_ok=True)
     elif _read_if_present(path) != old:
-        _write_atomically(path, old)
+        _replace_file(path, old)
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Through a link to the file it means; readers see the old one or the new one."""
-    path = path.resolve()
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, unfinished)
-        else:
-            Path(unfinished).chmod(0o644)
-        Path(unfinished).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(unfinished).unlink()
-        raise
+def _replace_file(path: Path, data: bytes) -> None:
+    """Through a link to the file it means, whose mode stays."""
+    target = path.resolve()
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else SHARED_MODE
+    write_atomically(target, data, mode=mode)
 
 
 ZONES_FILE: Final = "zones.yaml"

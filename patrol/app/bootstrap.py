@@ -30,11 +30,13 @@ from patrol.app.registry_watcher import RegistryWatcher
 from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
+from patrol.domain.backoff import backoff
 from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
+from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
@@ -92,8 +94,8 @@ def _open_with_retry(
     stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None
 ) -> Store:
     deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
-    wait_s = FIRST_WAIT_S
-    last_problem = ""
+    failures = 0
+    last_problem = LastReason()
     while True:
         try:
             if needs_upgrade(url):
@@ -102,13 +104,13 @@ def _open_with_retry(
         except StoreOutdated:
             raise
         except StoreUnavailable as exc:
+            failures += 1
+            wait_s = backoff(failures, FIRST_WAIT_S, LONGEST_WAIT_S)
             left_s = deadline_s - clock.monotonic_s()
             if startup_wait is None or left_s <= 0 or startup_wait.stop.wait(min(wait_s, left_s)):
                 raise
-            if last_problem != str(exc):
+            if last_problem.changes_to(str(exc)):
                 log.warning("the database cannot be reached, trying again", reason=str(exc))
-                last_problem = str(exc)
-            wait_s = min(LONGEST_WAIT_S, wait_s * 2)
 
 
 KEY_BYTES = 32
@@ -326,7 +328,7 @@ def _send_gate(site: Site) -> SendGate:
     return SendGate(
         site=site.settings.site.id,
         registry=site.registry,
-        limits=site.settings.integrations.sending,
+        limits=site.settings.integrations.sending.limits,
         maintenance=site.settings.calendar.maintenance,
     )
 

@@ -7,8 +7,9 @@ by name and replaced by nothing: the rounds go on without and say so.
 from dataclasses import dataclass
 from typing import Final
 
-from patrol.inference import DetectorUnavailable, open_detector
+from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.inference.onnx_detector import open_detector
 from patrol.ports import Detector
 from patrol.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Levels and the clocks that they start (domain.md, defaults of the house)."""
+"""Levels of urgency, the time limits that they set (domain.md), the light beside a limit. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -81,7 +81,7 @@ def limits_at(level: Level, office: OfficeHours | None, start: datetime) -> Case
 
 
 def silence_of(level: Level, office: OfficeHours | None) -> timedelta:
-    """How long a rung may stay silent, in the time that counts for the level."""
+    """How long the person of a rung may stay silent, in the time that counts for the level."""
     if office is not None and level is Level.NOTE:
         return office.day_length
     return LIMITS_BY_LEVEL[level].acknowledge

@@ -34,7 +34,7 @@ from patrol.domain.errors import Failed
 from patrol.domain.finding import AlreadyDecided
 from patrol.domain.health import TroubleAlreadyTaken
 from patrol.domain.shift_handover import NotShiftOwner
-from patrol.ports import ProcessBusy
+from patrol.files import ProcessBusy
 from patrol.store import StoreFull, StoreUnavailable
 from patrol.web.auth import LANGUAGE_COOKIE, Forbidden, NotLoggedIn
 from patrol.web.context import WebContext

@@ -17,8 +17,9 @@ from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
+from patrol.files import ProcessBusy
 from patrol.messaging.payloads import PayloadBuilder
-from patrol.ports import Clock, PictureStore, ProcessBusy
+from patrol.ports import Clock, PictureStore
 from patrol.store import Store
 from patrol.web.api.app import create_api
 from patrol.web.app import ConsoleAddress, serve

@@ -12,14 +12,13 @@ new password takes its place — and then the signature fits no more. What is si
 `#` of the address: browsers send it to no server and write it into no log.
 """
 
-import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
 from patrol.domain.account import Account
+from patrol.domain.signed_token import is_signature_hex, sign_hex
 
 WINDOW_S: Final = 600  # an address lives one to two of these
 PICTURE_SIZES: Final = (
@@ -47,7 +46,7 @@ class SignedPictureUrl:
 
 def signature_of(secret: str, signed_url: SignedPictureUrl) -> str:
     """The signature of this session."""
-    return hmac.new(secret.encode(), signed_url.signed_text, sha256).hexdigest()[:40]
+    return sign_hex(secret.encode(), signed_url.signed_text, purpose="")
 
 
 def verify_signature(
@@ -56,7 +55,7 @@ def verify_signature(
     """Whether this session was given the ticket, and it still holds."""
     if signed_url.size not in PICTURE_SIZES or now.timestamp() > signed_url.until:
         return False
-    return hmac.compare_digest(signature_of(secret, signed_url), signature)
+    return is_signature_hex(signature, secret.encode(), signed_url.signed_text, purpose="")
 
 
 def signed_picture_url(secret: str, picture: str, size: str, viewed_for: str, now: datetime) -> str:
@@ -76,6 +75,7 @@ def expires_at(signed_url: SignedPictureUrl) -> datetime:
 
 
 INVITATION_VALID_FOR: Final = timedelta(days=3)
+INVITATION_PURPOSE: Final = "welcome"  # as in the invitations that are out
 
 
 class InvitationInvalid(Exception):
@@ -98,7 +98,10 @@ class Invitation:
 def invitation_token(account: Account, now: datetime) -> str:
     """What stands behind the `#`."""
     until = int((now + INVITATION_VALID_FOR).timestamp())
-    return f"{account.name}~{until}~{_invitation_signature(account, until)}"
+    signature = sign_hex(
+        account.password.encode(), f"{account.name}|{until}".encode(), purpose=INVITATION_PURPOSE
+    )
+    return f"{account.name}~{until}~{signature}"
 
 
 def read_invitation(text: str) -> tuple[Invitation, str]:
@@ -114,13 +117,8 @@ def check_invitation(
     account: Account, invitation: Invitation, signature: str, now: datetime
 ) -> None:
     """Raises NotWelcome."""
-    good = hmac.compare_digest(
-        _invitation_signature(account, invitation.until).encode(), signature.encode()
-    )
+    signed_text = f"{account.name}|{invitation.until}".encode()
+    key = account.password.encode()
+    good = is_signature_hex(signature, key, signed_text, purpose=INVITATION_PURPOSE)
     if not good or account.disabled_at is not None or now >= invitation.ends_at:
         raise InvitationInvalid
-
-
-def _invitation_signature(account: Account, until: int) -> str:
-    signed_text = f"welcome|{account.name}|{until}".encode()
-    return hmac.new(account.password.encode(), signed_text, sha256).hexdigest()[:40]

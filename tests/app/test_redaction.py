@@ -5,7 +5,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
@@ -27,11 +26,8 @@ ALL = (FACES, PLATES, PERSONS)
 
 
 def settings_of(folder: Path, **changed: Any) -> Settings:
-    site = SiteInfo(
-        id="small", name="小镇", code="", tz=ZoneInfo("Asia/Shanghai"), latitude=39.6,
-        longitude=98.75, language="zh",
-    )  # fmt: skip
-    mqtt = MqttSettings(url="embedded", host="127.0.0.1", port=0, tls=False, embedded=True)
+    site = SiteInfo(id="small", name="小镇", latitude=39.6, longitude=98.75)
+    mqtt = MqttSettings(url="embedded")
     return replace(Settings(site=site, mqtt=mqtt, plans={}, models=folder), **changed)
 
 
@@ -103,7 +99,7 @@ def test_where_links_lead(tmp_path: Path, console: ConsoleSettings, base: str) -
 def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
     store, elsewhere = new_store(), new_store()
     said = IntegrationSettings(links=PictureLinkSettings(base_url="https://p.example"))
-    settings = settings_of(tmp_path, outward=said)
+    settings = settings_of(tmp_path, integrations=said)
     first, again, other = (make_link_signer(settings, s) for s in (store, store, elsewhere))
     assert first is not None
     assert again is not None
