@@ -108,7 +108,18 @@ class Application:
     service_checks: Callable[[], Sequence[HealthCheck]] = (
         tuple  # the service's children, while it runs
     )
+    reply_handler: ReplyHandler = field(init=False)  # of MQTT and the phone page alike
     _relays: list[OutboxRelay] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reply_handler = ReplyHandler(
+            store=self.store,
+            payloads=self.payloads,
+            registry=self.site.registry,
+            site=self.site.settings.site.id,
+            zone=self.site.settings.site.tz,
+            on_queued=self.wake_relays,
+        )
 
     def plan(self, name: str) -> PatrolPlan:
         """Raises UnknownPlan."""
@@ -259,26 +270,16 @@ class Application:
         self._relays.append(relay)
         return relay
 
-    def new_reply_handler(
-        self, canary: Canary | None = None
-    ) -> tuple[ReplyHandler, ReplySubscriber]:
+    def new_reply_subscriber(self, canary: Canary | None = None) -> ReplySubscriber:
         """The service's ear: one a site, under its stable client id; it hears the canary, too."""
         site = self.site.settings.site
-        reply_handler = ReplyHandler(
-            store=self.store,
-            payloads=self.payloads,
-            registry=self.site.registry,
-            site=site.id,
-            zone=site.tz,
-            on_queued=self.wake_relays,
-        )
 
         def on_message(topic: str, payload: bytes) -> None:
             now = self.clock.now()
             if canary is None or not canary.handle_reply(topic, payload, now):
-                reply_handler.handle(topic, payload, now)
+                self.reply_handler.handle(topic, payload, now)
 
-        subscriber = ReplySubscriber(
+        return ReplySubscriber(
             self.broker,
             client_id=service_client_id(site.id),
             filters=[*inbox_filters(site.id), *(canary.filters if canary else ())],
@@ -287,7 +288,6 @@ class Application:
             online=lambda: self._status("online"),
             offline=lambda: self._status("offline"),
         )
-        return reply_handler, subscriber
 
     def new_escalator(self) -> Escalator:
         """Moves silent cases up."""

@@ -306,7 +306,7 @@ def _start_messaging(
     """Everything that speaks with the world outside cameras."""
     name = f"patrol-{app.site.settings.site.id}"
     publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
-    reply_handler, subscriber = app.new_reply_handler(side_services.canary)
+    subscriber = app.new_reply_subscriber(side_services.canary)
     stack.enter_context(subscriber)
     relay = app.new_relay(publisher)
     relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)
@@ -318,7 +318,7 @@ def _start_messaging(
     run("relay", run_relay)
     stack.callback(relay.wake)
     side_services.start(stack, stop, run)
-    side_services.export_counters(relay=relay.counters, inbox=reply_handler.counters)
+    side_services.export_counters(relay=relay.counters, inbox=app.reply_handler.counters)
 
 
 def _wait_until_subscribed(

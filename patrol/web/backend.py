@@ -12,7 +12,7 @@ from patrol.app.application import Application
 from patrol.app.camera_admin import CameraAdmin
 from patrol.app.redaction import PictureRedactor
 from patrol.app.status import DiskSpace, ServiceStatus
-from patrol.cases.reply_handler import ReplyHandler, ReplyResult
+from patrol.cases.reply_handler import ReplyResult
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.priority import Level
@@ -48,15 +48,6 @@ class WebBackend:
         self.cameras = CameraAdmin(app)
         self.shapes = app.site.shapes
         self.redact = PictureRedactor(settings)
-        self._reply_handler = ReplyHandler(
-            store=app.store,
-            payloads=app.payloads,
-            registry=app.site.registry,
-            site=settings.site.id,
-            zone=settings.site.tz,
-            on_queued=app.wake_relays,
-        )
-        self._one_at_a_time = threading.Lock()
 
     @property
     def store(self) -> Store:
@@ -120,8 +111,7 @@ class WebBackend:
 
     def handle_reply(self, topic: str, payload: bytes) -> ReplyResult:
         """See the door."""
-        with self._one_at_a_time:
-            return self._reply_handler.handle(topic, payload, self._app.clock.now())
+        return self._app.reply_handler.handle(topic, payload, self._app.clock.now())
 
     def wake_relays(self) -> None:
         """See the door."""

@@ -83,7 +83,7 @@ def test_it_waits_however_fast_it_was(app: Application) -> None:
     assert app.send_now(WAIT_S) == 0
     assert phone.answered.wait(WAIT_S)
     phone.hang_up()
-    _, subscriber = app.new_reply_handler()
+    subscriber = app.new_reply_subscriber()
     with subscriber:  # `patrol run`, for the first time, perhaps a day later
         for _ in range(int(WAIT_S / 0.05)):
             with app.store.begin_read() as uow:

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from patrol import __version__
-from patrol.domain.account import API_SCOPES
 from patrol.domain.finding import AlreadyDecided
+from patrol.domain.labels import API_SCOPES
 from patrol.review.claims import FindingClaimed
 from patrol.store import StoreFull, StoreUnavailable
 from patrol.web.api.auth import NoKey, NoScope
@@ -44,7 +44,7 @@ _SILENT: Final = (401, 503)  # nothing of ours is anybody's business there
 
 def create_api(deps: ApiDeps) -> FastAPI:
     """The application; mount it (`/api/v1`), or serve it alone."""
-    scopes = "\n".join(f"- `{scope}`: {text}" for scope, text in API_SCOPES.items())
+    scopes = "\n".join(f"- `{scope}`: {text}" for scope, (_, text) in API_SCOPES.items())
     api = FastAPI(
         title=f"视频巡查 patrol · {deps.site_profile.name}",
         version=__version__,

@@ -16,8 +16,8 @@ from patrol.reports.documents import (
     message_document,
     round_document,
 )
-from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
-from patrol.reports.report import compose_report, report_document
+from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
+from patrol.reports.report import load_report, report_document
 from patrol.web.api import documents
 from patrol.web.api.auth import BEARER, require_scope
 from patrol.web.options import ApiDeps
@@ -193,14 +193,9 @@ def report(deps: Deps, kind: Literal["round", "day", "month"], period: str) -> d
     )
     with deps.store.begin_read() as uow:
         try:
-            material = load_material(uow, site.plans, site.zone, wanted)
+            return report_document(load_report(uow, heading, site.plans, wanted))
         except KeyError:
             raise ResourceNotFound(f"round {period}") from None
-        last, year_ago = (
-            load_material(uow, site.plans, site.zone, one) if one else None
-            for one in wanted.earlier()
-        )
-    return report_document(compose_report(heading, material, last=last, year_ago=year_ago))
 
 
 def _period(kind: str, text: str) -> ReportPeriod:

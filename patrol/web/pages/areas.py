@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.app.camera_types import ActionRefused
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, Sha256
-from patrol.domain.labels import CATEGORY_BY_ID
+from patrol.domain.labels import LIGHTS
 from patrol.web.context import ContextDep, MayDrawAreas
 from patrol.web.pages.cameras import (
-    LIGHT_LABELS,
     json_or_reason,
     may_see_pictures,
     reference_rows,
@@ -112,7 +112,7 @@ def reference_page(context: ContextDep, user: MayDrawAreas, ident: str) -> Respo
         candidate=found,
         may_see_pictures=looked,
         picture=user.picture_url(found.picture, "full", viewed_for) if found else "",
-        light=t.pair(LIGHT_LABELS[found.light]) if found else "",
+        light=t.pair(LIGHTS[found.light]) if found else "",
     )
 
 

@@ -24,10 +24,10 @@ from patrol.app.camera_types import (
     ImportPlan,
     RegistryRejected,
 )
+from patrol.domain import labels
 from patrol.domain.account import Right
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, GridCode
-from patrol.domain.labels import ACCESS_ACTIONS, FAILURES, FAULT_LABELS, REFUSALS
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit
 from patrol.web.auth import CurrentUser
@@ -42,19 +42,6 @@ from patrol.web.i18n import (
 )
 
 NO_STORE = {"Cache-Control": "no-store"}
-_REFUSAL_TEXTS = {
-    "too_many": ("同时查看的人太多,请稍后再试", "too many live looks just now, try again soon"),
-    "newer_picture": (
-        "已有更新的画面,请刷新后先看再认可",
-        "a newer picture has come: load the page and look",
-    ),
-    "no_picture": ("最近的巡查里没有可用画面", "no usable picture of the last visits"),
-    "no_folder": (
-        "服务启动时没有指定配置目录",
-        "the service was started without a configuration directory",
-    ),
-    "time_up": ("时间到,已自动停止", "the time is up"),
-}
 
 
 def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
@@ -82,10 +69,10 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
 
 def refusal_text(code: str, t: Translator) -> str:
     """A refusal, a failure of the stream, or the words as they came."""
-    for known in (_REFUSAL_TEXTS, REFUSALS, FAILURES):
+    for known in (labels.ACTION_REFUSALS, labels.REFUSALS, labels.FAILURES):
         if code in known:
             return t.pair(known[code])
-    return kind_label(code, t) if code in FAULT_LABELS else code
+    return kind_label(code, t) if code in labels.PICTURE_FAULTS else code
 
 
 MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
@@ -176,27 +163,6 @@ CAMERAS_PER_PAGE: Final = 50
 VISITS_SHOWN: Final = 60  # a month of two rounds a day
 ACCESSES_SHOWN: Final = 20
 HEALTH_CHANGES_SHOWN: Final = 12  # changes of its health
-HEALTH_LABELS: Final = {
-    "online": ("在线", "online"),
-    "faulty": ("画面异常", "faulty picture"),
-    "offline": ("离线", "offline"),
-    "unknown": ("未巡查", "not visited yet"),
-}
-CONSENT_LABELS: Final = {
-    ConsentState.GRANTED: ("已同意", "granted"),
-    ConsentState.PENDING: ("待同意", "pending"),
-    ConsentState.WITHDRAWN: ("已撤回", "withdrawn"),
-}
-REFERENCE_STATE_LABELS: Final = {
-    "learning": ("学习中", "being learned"),
-    "ready": ("可用", "in use"),
-    "suspended": ("已暂停,待重新认可", "suspended until approved again"),
-}
-SUSPENSION_LABELS: Final = {
-    "visible_area": ("可视区已改", "the visible area was changed"),
-    "scene_shift": ("镜头被移动", "the camera was moved"),
-}
-LIGHT_LABELS: Final = {"day": ("日间", "day"), "infrared": ("红外", "infrared")}
 HealthById = Mapping[CameraId, tuple[str, datetime, str]]
 
 
@@ -231,7 +197,7 @@ def cameras_page(  # noqa: PLR0917  a filter's fields
             for camera in shown
         ],
         villages=sorted((code, grid_name(registry, GridCode(code))) for code in villages if code),
-        healths=[(key, t.pair(pair)) for key, pair in HEALTH_LABELS.items()],
+        healths=[(key, t.pair(pair)) for key, pair in labels.CAMERA_CONDITIONS.items()],
     )  # fmt: skip
 
 
@@ -256,11 +222,16 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
         camera=found,
         line=_camera_row(found, registry, health, t),
         accesses=[
-            (one, t.pair(ACCESS_ACTIONS.get(one.what, (one.what, one.what)))) for one in accesses
+            (one, t.pair(labels.label_of(labels.ACCESS_ACTIONS, one.what))) for one in accesses
         ],
         visits=[_visit_row(visit, t) for visit in visits],
         health_changes=[
-            (at, state, t.pair(HEALTH_LABELS.get(state, (state, state))), _kind_labels(why, t))
+            (
+                at,
+                state,
+                t.pair(labels.label_of(labels.CAMERA_CONDITIONS, state)),
+                _kind_labels(why, t),
+            )
             for state, at, why in health_changes
         ],
         refusal=_refusal_label(found, day, t),
@@ -290,11 +261,11 @@ def reference_rows(known: Sequence[CameraReference], t: Translator) -> list[dict
     """What the camera is compared with, in words."""
     return [
         {
-            "light": t.pair(LIGHT_LABELS.get(one.light, (one.light, one.light))),
+            "light": t.pair(labels.label_of(labels.LIGHTS, one.light)),
             "name": one.light,
             "state": one.state,
-            "label": t.pair(REFERENCE_STATE_LABELS[one.state]),
-            "why": t.pair(SUSPENSION_LABELS.get(one.why, (one.why, one.why))),
+            "label": t.pair(labels.REFERENCE_STATES[one.state]),
+            "why": t.pair(labels.label_of(labels.REFERENCE_SUSPENSIONS, one.why)),
             "since": t.full_datetime(one.since),
             "samples": one.samples,
         }
@@ -331,11 +302,12 @@ def _camera_row(
         "place": camera.place,
         "link": camera.link,
         "health": state,
-        "health_label": t.pair(HEALTH_LABELS.get(state, (state, state))),
+        "health_label": t.pair(labels.label_of(labels.CAMERA_CONDITIONS, state)),
         "since": t.short_datetime(since),
         "why": _kind_labels(why, t),
         "consent": camera.consent.state.value,
-        "consent_label": t.pair(CONSENT_LABELS[camera.consent.state]),
+        "priority_label": t.pair(labels.PRIORITIES[camera.priority]),
+        "consent_label": t.pair(labels.CONSENT_STATES[camera.consent.state]),
         "until": f"{camera.consent.until:%Y-%m-%d}" if camera.consent.until else "—",
     }
 
@@ -346,4 +318,4 @@ def _kind_labels(why: str, t: Translator) -> str:
 
 def _refusal_label(camera: Camera, day: date, t: Translator) -> str:
     refusal = camera.refusal_on(day)
-    return t.pair(REFUSALS[refusal]) if refusal else ""
+    return t.pair(labels.REFUSALS[refusal]) if refusal else ""

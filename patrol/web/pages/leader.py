@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
-from patrol.domain import labels as categories
 from patrol.domain.account import CasePhoto, may_see_case, reply_grid_of
 from patrol.domain.case import Case
+from patrol.domain.category import CATEGORIES, category_named
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import CASE_EVENTS
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
@@ -72,7 +72,7 @@ class GroundReportForm(BaseModel):
 def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
     """The page itself; it asks for its cases, and works from what it kept without a link."""
     grid = grid_name(context.deps.registry, user.account.grid or GridCode(""))
-    choices = [(one.id, user.t(one.zh, one.en)) for one in categories.CATEGORIES]
+    choices = [(one.id, user.t(one.zh, one.en)) for one in CATEGORIES]
     answer = context.renderer.render_page("leader.html", user, grid=grid, categories=choices)
     answer.headers["Cache-Control"] = "private, no-cache"  # the phone keeps it to open offline
     return answer
@@ -205,7 +205,7 @@ def _visible_case(context: WebContext, user: CurrentUser, ident: str) -> Case:
 def _case_document(
     context: WebContext, user: CurrentUser, case: Case, photos: int
 ) -> dict[str, Any]:
-    t, known = user.t, categories.category_named(case.category)
+    t, known = user.t, category_named(case.category)
     viewed_for = f"case:{case.id}"
     return {
         "id": case.id,

@@ -7,9 +7,10 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from patrol.domain.labels import SUBJECTS
 from patrol.reports.figures import Figure
-from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
-from patrol.reports.report import ComparedFigure, Report, compose_report
+from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
+from patrol.reports.report import ComparedFigure, Report, load_report
 from patrol.reports.writers import FORMATS
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewReports, WebContext
@@ -34,7 +35,6 @@ MAIN_FIGURES: Final = (
     "ack_in_time",
     "closure_on_time",
 )
-SUBJECT_LABELS: Final = {"scene": ("场景", "scene"), "equipment": ("设备", "equipment")}
 router = APIRouter()
 Format = Literal["html", "xlsx", "csv", "json"]
 
@@ -106,12 +106,7 @@ def _report_of(context: WebContext, user: CurrentUser, period: ReportPeriod) -> 
         made_at=user.now, registry=context.deps.registry,
     )  # fmt: skip
     with context.deps.store.begin_read() as uow, translate_errors():
-        material = load_material(uow, site.plans, site.zone, period)
-        last, year_ago = (
-            load_material(uow, site.plans, site.zone, one) if one else None
-            for one in period.earlier()
-        )
-    return compose_report(heading, material, last=last, year_ago=year_ago)
+        return load_report(uow, heading, site.plans, period)
 
 
 def _round_bars(context: WebContext, t: Translator) -> list[dict[str, Any]]:
@@ -179,7 +174,7 @@ def _camera_row(one: Mapping[str, Any], t: Translator) -> dict[str, Any]:
     return {
         "camera": one["camera"],
         "name": one["name"],
-        "subject": t.pair(SUBJECT_LABELS[one["subject"]]),
+        "subject": t.pair(SUBJECTS[one["subject"]]),
         "confirmed": one["confirmed"],
         "decided": one["decided"],
         "share": round(100 * one["precision"], 1),
