@@ -26,7 +26,7 @@ _CONVERTERS: Final[Mapping[Any, tuple[Convert | None, Convert | None]]] = {
 }
 
 
-class _Field(NamedTuple):
+class _MappedField(NamedTuple):
     name: str
     column: str
     to_column: Convert | None  # None: as it is
@@ -49,7 +49,7 @@ class RowMapper(Generic[T]):
         names = [field.name for field in fields(kind) if field.name not in without]  # type: ignore[arg-type]  # a dataclass
         self._kind = kind
         self._fields = [
-            _Field(name, columns.get(name, name), *_converters(hints[name], json_keys or {}))
+            _MappedField(name, columns.get(name, name), *_converters(hints[name], json_keys or {}))
             for name in names
         ]
 
