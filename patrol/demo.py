@@ -234,7 +234,7 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
 
 @contextmanager
 def _running_service(app: Application, stop: threading.Event) -> Iterator[None]:
-    """The service without its bell for rounds: the demonstration walks them itself."""
+    """Run the service in a thread without its scheduler: the demonstration runs the rounds."""
     stop_service, ready = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""The desk's half of revision 0001 (one file would be longer than one sitting)."""
+"""Tables of revision 0001, second part: messages, health, access log, memories, registry."""
 
 from typing import Any
 
