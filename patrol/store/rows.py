@@ -3,7 +3,7 @@
 A field lies in the column of its own name; `columns` names the exceptions. How a value lies there
 follows from the field's type: enums as their values, tuples and sets as JSON lists, mappings as
 JSON objects, a dataclass as a JSON object that pydantic writes and reads (`json_keys` names the
-keys that differ from its fields). Everything else is the column type's own affair.
+keys that differ from its fields). Every other type is left to its column type.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -82,7 +82,7 @@ def _converters(hint: Any, json_keys: Mapping[str, str]) -> tuple[Convert | None
 
 
 def _float_list(values: Collection[float]) -> list[float]:
-    """JSON knows no numbers of numpy's."""
+    """Plain floats: numpy's numbers are no JSON."""
     return [float(value) for value in values]
 
 

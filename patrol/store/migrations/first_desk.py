@@ -12,7 +12,7 @@ JSON = sa.JSON(none_as_null=True)
 
 
 def create_message_and_log_tables() -> None:
-    """Create them."""
+    """Create these tables, in revision 0001's transaction."""
     _messages()
     _health()
     _consent_and_access()
