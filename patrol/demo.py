@@ -1,4 +1,4 @@
-"""The demonstration: a whole town embedded, one real round, and everybody answers.
+"""The demonstration: a simulated town in one process, a real round, simulated people who answer.
 
 The one module that may import `simulators`. The cameras serve real RTSP from a process of their
 own, the broker is a real one, the store is a fresh SQLite file; operator and grid leaders are
@@ -87,7 +87,7 @@ def run_demo(
 
 @dataclass
 class _SimulatedStaff:
-    """What people do beside the machine, until nothing of the round is left open."""
+    """Simulated operator and grid leaders, who act until no finding or case is open."""
 
     app: Application
     control: FarmControl
@@ -101,7 +101,7 @@ class _SimulatedStaff:
         return summary
 
     def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
-        """What came of it, counted in the store."""
+        """The outcome of the round, counted in the store."""
         with self.app.store.begin_read() as uow:
             found = demo_outcome(uow)
         problems = check(self.app.site.settings.database)
@@ -141,7 +141,7 @@ class _SimulatedStaff:
         self.app.dismiss(finding.id, by=OPERATOR, reason=reason)
 
     def _verify(self) -> None:
-        """Before and after lie side by side; the operator knows what stands in the yard."""
+        """The operator verifies handled cases by the simulated town's true state of each yard."""
         for waits in self.app.to_verify():
             with self.app.store.begin_read() as uow:
                 case = uow.cases.get(waits.case)
@@ -152,7 +152,7 @@ class _SimulatedStaff:
         return bool(truth.get("visible_problem")) or truth.get("fault", "none") != "none"
 
     def _handle_returned(self, case: Case) -> None:
-        """The operator looks at the truth: sent to the village, or put away with its reason."""
+        """The operator reassigns a returned case to the village, or closes it with the reason."""
         real = self._is_real(case)
         parent = self.app.site.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
@@ -185,7 +185,7 @@ class _SimulatedStaff:
 def _embedded_town(
     cameras: int, seed: int, faults: str, port: int
 ) -> Iterator[tuple[Application, RunningFarm, ReplySimulator, FarmControl]]:
-    """Everything embedded, in a fresh directory; put away in reverse order."""
+    """Start cameras and broker of a town in a fresh directory; stop them in reverse order."""
     clock = SystemClock()
     with ExitStack() as stack:
         stack.enter_context(
@@ -208,7 +208,7 @@ def _embedded_town(
 
 
 def _with_an_operator(site: Site, port: int) -> Site:
-    """As a real site has it: a person says whether a handled case is done, at this console."""
+    """The site with an operator who verifies handled cases at the console."""
     console = site.settings.console.model_copy(update={"port": port})
     changed = replace(site.settings, verification=Verifier.OPERATOR, console=console)
     return replace(site, settings=changed)
