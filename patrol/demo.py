@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from patrol.administration.accounts import add_account
 from patrol.app import Application, build
-from patrol.app.accounts import add_account
 from patrol.app.service import run_service
 from patrol.cases import actions
 from patrol.clock import SystemClock
@@ -33,7 +33,7 @@ from patrol.reports.progress_bar import progress_display
 from patrol.reports.terminal import demo_outcome, render_demo, render_round, save_svg
 from patrol.settings import Site, load_site
 from patrol.store import check
-from patrol.web.backend import serve_web
+from patrol.web.server import serve
 from simulators.faults import mixture_problem as mixture_problem  # noqa: PLC0414  re-exported
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator
@@ -227,7 +227,7 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
         now=app.clock.now(),
         shown_as="演示值班长",
     )
-    with serve_web(app) as address:
+    with serve(app) as address:
         err.print(f"控制台 console {address.url}   demo / {password}")
         yield
 

@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 import cv2
 import numpy as np
 
-from patrol.app.camera_types import ActionRefused, LiveFrame, LiveLimits
-from patrol.app.registry_watcher import RegistryWatcher
+from patrol.administration.registry_files import ActionRefused
+from patrol.administration.registry_watcher import RegistryWatcher
 from patrol.domain.camera import Camera, visit_refusal
 from patrol.domain.ids import CameraId
 from patrol.ports import CameraClient
@@ -34,6 +34,22 @@ SPACING_S: Final = 0.9  # a camera that sends every picture as a key frame is no
 MOST_PICTURES: Final = 1000  # never reached: the time ends a look
 MAX_WIDTH_PX: Final = 1280
 Encode = Callable[[BgrImage], tuple[bytes, tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFrame:
+    """One picture of a live view, masked to the visible area."""
+
+    jpeg: bytes = field(repr=False)
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLimits:
+    """How long one live view lasts, and how many run at once."""
+
+    duration_s: float
+    max_viewers: int
 
 
 @dataclass

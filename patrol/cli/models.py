@@ -58,7 +58,7 @@ def install_assets(
 ) -> None:
     """安装脚本,逐个核对 sha256。 Install the scripts, each checked by its sha256."""
     from patrol.package_files import PackageFileUnavailable, install_files  # noqa: PLC0415  only here
-    from patrol.web.rendering import asset_manifest  # noqa: PLC0415  the console is an optional extra
+    from patrol.web.assets import asset_manifest  # noqa: PLC0415  the console is an optional extra
 
     target = assets_directory(context, into)
     package_files = [
@@ -88,7 +88,7 @@ def show_assets(
 
 
 def _asset_states(target: Path) -> list[dict[str, str]]:
-    from patrol.web.rendering import asset_manifest  # noqa: PLC0415  the console is an optional extra
+    from patrol.web.assets import asset_manifest  # noqa: PLC0415  the console is an optional extra
 
     return [
         {

@@ -37,7 +37,7 @@ def register(cli: typer.Typer) -> None:
 
 def run(context: typer.Context) -> None:
     """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
-    from patrol.app.redaction import missing_models  # noqa: PLC0415  numpy
+    from patrol.app.detectors import missing_models  # noqa: PLC0415  numpy
     from patrol.app.service import run_service  # noqa: PLC0415  everything concrete
     from patrol.reports.progress_bar import progress_display  # noqa: PLC0415  rich
 
@@ -67,14 +67,14 @@ def _web_console(app: "Application") -> Iterator[None]:
         yield
         return
     try:
-        from patrol.web.backend import serve_web  # noqa: PLC0415  an optional extra
+        from patrol.web.server import serve  # noqa: PLC0415  an optional extra
     except ModuleNotFoundError as exc:
         print_err(
             f"不开控制台 no console: {exc.name} is not installed, pip install 'patrol[console]'"
         )
         yield
         return
-    with serve_web(app) as address:
+    with serve(app) as address:
         print_err(f"控制台 console: {address.url}")
         yield
 

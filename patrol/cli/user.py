@@ -151,7 +151,7 @@ def add_user(
     as_json: AsJson = False,
 ) -> None:
     """新建账号。 A new account."""
-    from patrol.app.accounts import add_account  # noqa: PLC0415  argon2
+    from patrol.administration.accounts import add_account  # noqa: PLC0415  argon2
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
     from patrol.domain.account import Duty  # noqa: PLC0415  with the rooms
 
@@ -179,7 +179,7 @@ def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
     """改口令,已登录的全部退出。 A new password; every session of it ends."""
-    from patrol.app.accounts import change_password  # noqa: PLC0415  argon2
+    from patrol.administration.accounts import change_password  # noqa: PLC0415  argon2
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
 
     with store_of(site_of(context)) as store:
@@ -220,7 +220,7 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
-    from patrol.app.accounts import set_disabled  # noqa: PLC0415  argon2
+    from patrol.administration.accounts import set_disabled  # noqa: PLC0415  argon2
     from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
 
     with store_of(site_of(context)) as store:

@@ -126,6 +126,11 @@ class ConsoleSettings:
     tiles: str = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
     assets: Path = Path("var/assets")  # scripts of the map and the charts (`patrol assets install`)
 
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the console over https: by its own certificate or a proxy's."""
+        return self.behind_tls or self.tls_certificate is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

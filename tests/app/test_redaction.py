@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from patrol.app.bootstrap import console_base_url, make_link_signer
-from patrol.app.redaction import FACES, PERSONS, PLATES, PictureRedactor, missing_models
+from patrol.app.detectors import FACES, PERSONS, PLATES, PictureRedactor, missing_models
 from patrol.settings import Settings
 from patrol.settings.site_integrations import IntegrationSettings, PictureLinkSettings
 from patrol.settings.site_settings import ConsoleSettings, MqttSettings, SiteInfo
@@ -104,7 +104,7 @@ def test_where_links_lead(tmp_path: Path, console: ConsoleSettings, base: str) -
 def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
     store, elsewhere = new_store(), new_store()
     said = IntegrationSettings(links=PictureLinkSettings(base_url="https://p.example"))
-    settings = settings_of(tmp_path, outward=said)
+    settings = settings_of(tmp_path, integrations=said)
     first, again, other = (make_link_signer(settings, s) for s in (store, store, elsewhere))
     assert first is not None
     assert again is not None

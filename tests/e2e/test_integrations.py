@@ -19,9 +19,9 @@ from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.priority import Level
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import load_site
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.store import Store
-from patrol.web.backend import serve_web
-from patrol.web.options import ConsoleOptions
+from patrol.web.server import serve
 from simulators.mosquitto import Mosquitto, find_mosquitto, free_port
 from tests.support.http_receiver import HttpReceiver, running_receiver
 
@@ -176,7 +176,7 @@ def test_the_way_to_a_leader_is_watched(
             assert uow.inbox.dead_letters() == []
         assert ask(port, "/anything")[0] == 404
 
-        with serve_web(app, ConsoleOptions(port=0)) as console:
+        with serve(app, ConsoleSettings(port=0)) as console:
             assert ask(console.port, "/api/v1/openapi.json")[0] == 200
             code, refused = ask(console.port, "/api/v1/cases")
             assert (code, json.loads(refused)["error"]) == (401, 401)

@@ -18,8 +18,6 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Role
 from patrol.domain.verification import Verifier
 from patrol.settings import ConfigProblems, load_site
-from patrol.settings.site_settings import ConsoleSettings
-from patrol.web.options import ConsoleOptions
 from streams.model import StreamChoice
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -267,11 +265,3 @@ def test_a_proxy_is_named_and_never_everybody(town: Town) -> None:
     assert load_site(town.directory, {}).settings.console.trusted_proxies[1] == "10.7.0.0/24"
     assert "believes everybody" in said("['0.0.0.0/0']")[0]
     assert "is no address" in said("['*']")[0]
-
-
-def test_whatever_the_console_can_be_told_site_yaml_can_tell_it() -> None:
-    """Its options are the settings, but for what is no site's business."""
-    options = {one.name for one in dataclasses.fields(ConsoleOptions)}
-    told = {one.name for one in dataclasses.fields(ConsoleSettings)}
-    renamed = {"session", "phone_session"}
-    assert options - told == renamed

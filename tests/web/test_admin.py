@@ -11,10 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.web.api.app import create_api
-from patrol.web.app import serve
-from patrol.web.options import ConsoleOptions
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.pages.accounts import qr_code_rows
+from patrol.web.server import serve
 from patrol.web.signed_links import (
     INVITATION_VALID_FOR,
     InvitationInvalid,
@@ -48,13 +47,13 @@ WHO_MAY = [
 def test_who_may_open_what(
     log_in: LogIn, town: Any, path: str, allowed: set[str], who: str
 ) -> None:
-    camera = next(iter(town.options.registry.cameras))
+    camera = next(iter(town.app.registry.cameras))
     answer = log_in(who).get(path.format(camera=camera))
     assert answer.status_code == (200 if who in allowed else 403)
 
 
 def test_no_address_of_a_camera_is_on_any_page(log_in: LogIn, town: Any) -> None:
-    camera = next(iter(town.options.registry.cameras))
+    camera = next(iter(town.app.registry.cameras))
     for path in ("/cameras", f"/cameras/{camera}"):
         html = log_in("admin").get(path).text
         assert "rtsp://" not in html
@@ -82,7 +81,7 @@ def test_an_account_is_made_used_and_closed(
     log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
 ) -> None:
     admin = log_in("admin")
-    leader = next(p for p in town.options.registry.people.values() if p.role == "grid_leader")
+    leader = next(p for p in town.app.registry.people.values() if p.role == "grid_leader")
     asked = {"name": "new.leader", "duty": "grid_leader", "person": leader.id}
     made = admin.post("/api/accounts", json=asked)
     assert made.status_code == 201
@@ -186,7 +185,7 @@ def test_a_key_is_shown_once_opens_its_scopes_and_is_revoked(
     page = admin.get("/keys").text
     assert "大屏" in page
     assert secret not in page
-    with serve(town.options, ConsoleOptions(port=0), {"/api/v1": create_api(town.options)}) as at:
+    with serve(town.app, ConsoleSettings(port=0)) as at:
         program = httpx.Client(base_url=at.url, headers={"authorization": f"Bearer {secret}"})
         assert program.get("/api/v1/rounds").status_code == 200
         assert program.get("/api/v1/cases").status_code == 403
@@ -199,7 +198,7 @@ def test_a_key_is_shown_once_opens_its_scopes_and_is_revoked(
 
 def test_a_suppression_is_given_more_time_or_ended(log_in: LogIn, town: Any) -> None:
     now = town.app.clock.now()
-    camera = next(iter(town.options.registry.cameras))
+    camera = next(iter(town.app.registry.cameras))
     with town.store.begin() as uow:
         made = uow.suppressions.add(
             camera=camera, kind="scene_change", box=None, reason="shadow", owner="operator",

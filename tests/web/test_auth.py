@@ -10,10 +10,10 @@ import pytest
 from fastapi.routing import APIRoute
 
 from patrol.domain.account import MAX_LOGIN_FAILURES, RIGHTS, Duty, Right
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.auth import WebAuthenticator
 from patrol.web.context import RequireRight
-from patrol.web.options import ConsoleOptions
-from patrol.web.pages import ALL
+from patrol.web.pages import ROUTERS
 
 LogIn = Callable[[str], httpx.Client]
 Visitor = Callable[[], httpx.Client]
@@ -38,7 +38,7 @@ def guards(route: APIRoute) -> list[RequireRight]:
 
 
 def test_every_route_is_guarded_or_named_public() -> None:
-    routes = [route for router in ALL for route in router.routes if isinstance(route, APIRoute)]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     assert len(routes) > 10
     unguarded = {route.path for route in routes if not guards(route)}
     assert unguarded == PUBLIC
@@ -132,7 +132,7 @@ def test_a_change_needs_the_token_of_its_session(log_in: LogIn) -> None:
 
 
 def test_a_session_ends_by_itself_and_by_being_ended(town: Any) -> None:
-    gate = WebAuthenticator(town.options, ConsoleOptions())
+    gate = WebAuthenticator(town.app, ConsoleSettings())
     secret, session = gate.log_in("auditor", "correct-horse-9", device="x", origin="10.1.0.7")
     assert session.ends_at - session.begun_at == timedelta(hours=12)
     assert gate._session(secret) is not None

@@ -23,7 +23,7 @@ from patrol.domain.finding import FindingState
 from patrol.domain.priority import Level
 from patrol.domain.registry import Role
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
-from patrol.web.app import ConsoleAddress
+from patrol.web.server import ConsoleAddress
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -142,7 +142,7 @@ def test_review_by_keyboard_then_the_phone_then_closed(
 def refused_to_a_stranger(enter: Enter, town: Any, grid: str) -> None:
     """Whatever they all asked for is not for the leader of another grid."""
     asked = dict.fromkeys(enter.asked)  # type: ignore[attr-defined]
-    people = town.options.registry.people.values()
+    people = town.app.registry.people.values()
     other = next(p for p in people if p.role is Role.GRID_LEADER and p.grid != grid)
     with town.store.begin() as uow:
         known = uow.accounts.get("other_leader")

@@ -18,14 +18,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from patrol.app.camera_types import LiveLimits
+from patrol.app.live_view import LiveLimits
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.round import VisitOutcome
+from patrol.review.reference import camera_references
 from patrol.rounds.judge import VisitStart
 from patrol.settings.zones_editor import camera_areas
-from patrol.web.app import ConsoleAddress
+from patrol.web.server import ConsoleAddress
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -53,7 +54,7 @@ def camera(town: Any) -> Camera:
         newest = uow.rounds.of_plan("afternoon", limit=1)[0]
         gone = uow.consents.withdrawn()
         seen = [v for v in uow.rounds.visits(newest.id) if v.outcome is VisitOutcome.NORMAL]
-    cameras: dict[CameraId, Camera] = town.options.registry.cameras
+    cameras: dict[CameraId, Camera] = town.app.registry.cameras
     found = [cameras[v.camera] for v in seen if v.camera not in gone]
     return next(one for one in found if one.areas.visible is None and not one.areas.zones)
 
@@ -65,7 +66,7 @@ def as_it_was(town: Any) -> Iterator[None]:
     yield
     for name, data in before.items():
         (folder / name).write_bytes(data)
-    town.app.registry.refresh()
+    town.app.registry_watcher.refresh()
 
 
 def corner(page: Page, number: int) -> tuple[float, float]:
@@ -239,7 +240,8 @@ def test_a_picture_becomes_the_reference_where_somebody_looked_at_it(
     page.goto(f"/cameras/{camera.id}/reference")
     page.click("[data-post]")
     page.wait_for_selector("figcaption .ok:has-text('可用')")
-    (reference,) = town.options.cameras.references(camera)
+    with town.store.begin_read() as uow:
+        (reference,) = camera_references(uow, camera)
     assert (reference.light, reference.state) == (Light.DAY, "ready")
     now = town.app.clock.now()
     assert reference.since is not None
@@ -273,7 +275,7 @@ def test_the_table_goes_out_and_comes_back_changed(
     page.click(".takeover button")
     page.wait_for_url("**/cameras")
     assert "改了名的点位" in page.inner_text("#cameras")
-    cameras = town.options.registry.cameras
+    cameras = town.app.registry.cameras
     assert gone["camera_id"] not in cameras
     assert cameras[named["camera_id"]].name == "改了名的点位"
 
@@ -289,7 +291,7 @@ def test_the_map_shows_every_camera_with_its_state(
         assert "patrol assets install" in page.inner_text("main")
         pytest.skip("Leaflet is not installed: run `patrol assets install`")
     until(page, "document.getElementById('map').dataset.ready > 0")
-    placed = [one for one in town.options.registry.cameras.values() if one.longitude is not None]
+    placed = [one for one in town.app.registry.cameras.values() if one.longitude is not None]
     dots = "document.querySelectorAll('#map path.leaflet-interactive').length"
     assert page.evaluate(dots) == len(placed)
     page.locator("#map path.leaflet-interactive").last.click(force=True)
@@ -320,7 +322,7 @@ class Lens:
 def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
     enter: Enter, town: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = town.options.cameras._looks
+    looks = town.app.live_view
     monkeypatch.setattr(looks, "visitor", Lens(town.app.clock))
     monkeypatch.setattr(looks, "limits", LiveLimits(duration_s=4.0, max_viewers=2))
     page = enter("operator", **WIDE_SCREEN)

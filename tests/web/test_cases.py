@@ -139,7 +139,7 @@ def test_a_case_given_to_another_grid_is_seen_there(log_in: LogIn, town: Any) ->
             if c.state in (CaseState.DISPATCHED, CaseState.ACKNOWLEDGED, CaseState.ARRIVED)
             and c.id != town.case.id
         )
-    grids = town.options.registry.tree.grids
+    grids = town.app.registry.tree.grids
     to = next(code for code, grid in grids.items() if grid.parent == grids[case.grid].parent
               and code != case.grid)  # fmt: skip
     asked = {"move": "reassign", "note": "不在本组", "grid": to}

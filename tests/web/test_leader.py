@@ -71,7 +71,7 @@ def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(
     address = next(one["picture"] for one in mine if one["id"] == case)
     assert "/ground?" in address
     answer = log_in("leader").get(address)
-    kept = town.options.evidence.get(town.case.before)
+    kept = town.app.evidence.get(town.case.before)
     sent, whole = (
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         for data in (answer.content, kept)
@@ -109,7 +109,7 @@ def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
     assert (
         leader.post(f"/leader/api/photo/{case}/key-handled-1", content=a_photo()).status_code == 200
     )
-    kept = town.options.evidence.get(photos[0].sha256)
+    kept = town.app.evidence.get(photos[0].sha256)
     assert b"Exif" not in kept
     assert b"GPS" not in kept
     picture = cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_COLOR)

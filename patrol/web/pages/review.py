@@ -1,8 +1,7 @@
-"""Review (研判): one finding at a time, large; the next ones already in hand.
+"""Review (研判): one finding at a time on the screen, the next ones claimed and loaded behind it.
 
-A hand is a few findings claimed for one login: what is on the screen and what is loaded behind it.
-Nobody else gets them until they are decided, passed, or the claims run out. Whoever was unsure of
-a finding does not get it again: another pair of eyes must look.
+A batch of findings is claimed for one session; nobody else gets them until they are decided,
+passed, or the claims run out. A reviewer who was unsure of a finding does not get it again.
 """
 
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from patrol.review.queue import ranked_findings
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayReview, WebContext
+from patrol.web.errors import error_document, translate_errors
 from patrol.web.i18n import (
     Translator,
     camera_name,
@@ -34,10 +34,9 @@ from patrol.web.i18n import (
     category_label,
     grid_name,
     level_label,
-    translate_errors,
 )
 
-CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s by a page that somebody can see
+CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s while the page is visible
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
 DISMISS_REASON_LABELS: Final = {
@@ -54,7 +53,7 @@ router = APIRouter()
 
 
 class BatchForm(BaseModel):
-    """What the page has, what it passed, and what it wants first."""
+    """The findings that the page has, those it passed, and the one it wants first."""
 
     keep: list[str] = Field(default_factory=list, max_length=MAX_BATCH)
     passed: list[str] = Field(default_factory=list, max_length=500)
@@ -63,7 +62,7 @@ class BatchForm(BaseModel):
 
 
 class DecisionForm(BaseModel):
-    """One decision."""
+    """One decision about a finding."""
 
     id: str
     decision: Literal["confirm", "dismiss", "unsure"]
@@ -75,7 +74,7 @@ class DecisionForm(BaseModel):
 
 
 class ReleaseForm(BaseModel):
-    """What the page gives back."""
+    """The findings that the page gives back."""
 
     ids: list[str] = Field(max_length=MAX_BATCH)
 
@@ -84,7 +83,7 @@ class ReleaseForm(BaseModel):
 def review_page(
     context: ContextDep, user: MayReview, finding: str = "", subject: str = ""
 ) -> Response:
-    """The page; it asks for its hand itself."""
+    """The page; its script claims the first batch."""
     return context.renderer.render_page(
         "review.html", user, first=finding, subject=subject,
         reasons=[(str(key), user.t.pair(pair)) for key, pair in DISMISS_REASON_LABELS.items()],
@@ -93,12 +92,14 @@ def review_page(
 
 @router.post("/api/review/hand")
 def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Response:
-    """Renew what the page keeps, claim what it lacks."""
-    cameras = context.deps.registry.cameras
-    with context.deps.store.begin_read() as uow:  # weighing takes a while: in nobody's way
+    """Renew the claims that the page keeps, and claim the findings that it lacks."""
+    cameras = context.app.registry.cameras
+    with (
+        context.app.store.begin_read() as uow
+    ):  # ranking takes a while: outside the write transaction
         ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=cameras)
     positions = {one.finding.id: one.position for one in ranking}
-    with context.deps.store.begin() as uow:
+    with context.app.store.begin() as uow:
         found = uow.findings.queue()
         waiting = sorted(found, key=lambda one: positions.get(one.id, len(found)))
         chosen = _claim_findings(uow, _in_wanted_order(waiting, form, user), user, len(form.keep))
@@ -116,13 +117,13 @@ def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Respon
 
 @router.post("/api/review/decide")
 def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response:
-    """Confirm, dismiss, unsure; whoever was first wins, and the second is told who and when."""
+    """Confirm, dismiss or be unsure; the first decision counts, a later one gets 409."""
     ident, by = FindingId(form.id), user.account.name
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         claim = uow.claims.active(user.now).get(ident)
     if claim is not None and claim.holder != user.holder:
         message = user.t(f"正由 {_holder_name(claim)} 研判", f"{_holder_name(claim)} is judging it")
-        return JSONResponse({"error": 409, "words": message, "detail": ""}, 409)
+        return error_document(409, message, detail="")
     case: Case | None = None
     message = ""
     try:
@@ -130,7 +131,7 @@ def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response
             case = _apply_decision(context, form, by)
     except KnownPositive as exc:
         message = str(exc).partition(" / ")[0 if user.t.language == "zh" else 2]
-    with context.deps.store.begin() as uow:
+    with context.app.store.begin() as uow:
         uow.claims.drop(ident)
         uow.commit()
     outcome = {"case": case.id if case else None, "count": case.count if case else 0}
@@ -140,21 +141,21 @@ def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response
 def _apply_decision(context: WebContext, form: DecisionForm, by: str) -> Case | None:
     """Raises KeyError, ValueError, AlreadyDecided, KnownPositive."""
     if form.decision == "confirm":
-        return context.deps.confirm(
+        return context.app.confirm(
             form.id, by=by, category=form.category, level=form.level, note=form.note,
             phoned=form.phoned,
         )  # fmt: skip
     if form.decision == "dismiss":
-        context.deps.dismiss(form.id, by=by, reason=form.reason)
+        context.app.dismiss(form.id, by=by, reason=form.reason)
     else:
-        context.deps.unsure(form.id, by=by, reason=form.note)
+        context.app.unsure(form.id, by=by, reason=form.note)
     return None
 
 
 @router.post("/api/review/release")
 def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> Response:
-    """The page was closed, or passed on: others may have them."""
-    with context.deps.store.begin() as uow:
+    """Give claims back, when the page is closed or skips findings."""
+    with context.app.store.begin() as uow:
         mine = uow.claims.active(user.now)
         for ident in map(FindingId, form.ids):
             if ident in mine and mine[ident].holder == user.holder:
@@ -170,15 +171,15 @@ def _holder_name(claim: FindingClaim) -> str:
 def _in_wanted_order(
     waiting: Sequence[Finding], form: BatchForm, user: CurrentUser
 ) -> list[Finding]:
-    """In the order of the queue: kept ones first, passed ones last; own doubts not at all."""
+    """In queue order, kept ones first, passed ones last, without those this user was unsure of."""
     keep, passed = set(form.keep), set(form.passed)
     is_supervisor = user.account.duty is Duty.SHIFT_SUPERVISOR
 
     def fits(finding: Finding) -> bool:
         if form.subject and finding.subject is not Subject(form.subject):
             return finding.id in keep
-        doubted = finding.state is FindingState.UNSURE
-        return is_supervisor or not doubted or finding.decided_by != user.account.name
+        is_unsure = finding.state is FindingState.UNSURE
+        return is_supervisor or not is_unsure or finding.decided_by != user.account.name
 
     fitting = [finding for finding in waiting if fits(finding)]
     return sorted(fitting, key=lambda f: (f.id not in keep, f.id != form.first, f.id in passed))
@@ -187,11 +188,11 @@ def _in_wanted_order(
 def _claim_findings(
     uow: UnitOfWork, wanted: Sequence[Finding], user: CurrentUser, kept: int
 ) -> list[Finding]:
-    standing = uow.claims.active(user.now)
+    active = uow.claims.active(user.now)
     chosen: list[Finding] = []
     for finding in wanted:
-        held = standing.get(finding.id)
-        if held is not None and held.holder != user.holder:
+        claimed = active.get(finding.id)
+        if claimed is not None and claimed.holder != user.holder:
             continue
         claim = FindingClaim(finding=finding.id, holder=user.holder, until=user.now + CLAIM_LASTS)
         if uow.claims.acquire(claim, user.now):
@@ -210,7 +211,7 @@ def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:
 
 
 def _light_of(uow: UnitOfWork, finding: Finding) -> str:
-    """What the camera saw by when it was found."""
+    """The light (day, infrared) of the visit that found it."""
     visits = uow.rounds.latest_visits(finding.camera, limit=4)
     same = (visit.light for visit in visits if visit.round == finding.round and visit.light)
     return next(same, "day")
@@ -220,7 +221,7 @@ def _review_item(
     context: WebContext, user: CurrentUser, finding: Finding, details: FindingDetails
 ) -> dict[str, Any]:
     picture, running, light = details
-    registry, t = context.deps.registry, user.t
+    registry, t = context.app.registry, user.t
     viewed_for = f"finding:{finding.id}"
     camera = registry.cameras.get(finding.camera)
     html = context.renderer.render_fragment(
@@ -251,7 +252,7 @@ def _review_item(
 
 
 def _first_to_call(finding: Finding, registry: Registry) -> tuple[str, str] | None:
-    """(name, telephone) of whoever hears of it first."""
+    """(name, telephone) of the first recipient of its case."""
     if finding.grid not in registry.tree.grids:
         return None
     stops = route(registry, finding.grid, finding.subject).recipients

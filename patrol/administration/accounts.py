@@ -1,6 +1,7 @@
-"""Making and changing accounts: for the administration page and for `patrol user`.
+"""Add and change accounts and hash their passwords: for the accounts page and `patrol user`.
 
-Passwords: argon2id hashes, and what is no password at all. The only importer of pwdlib.
+Every change writes its entry into the access log in the same transaction. Passwords are argon2id
+hashes; this is the only importer of pwdlib.
 """
 
 import re
@@ -18,10 +19,15 @@ from patrol.store import Store
 
 MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
 class WeakPassword(ValueError):
-    """Says what is wrong with it, Chinese first."""
+    """The password is too short or easily guessed; the text says which, Chinese first."""
+
+
+class BadAccount(ValueError):
+    """The account cannot be made so; the text says what is wrong and what would be right."""
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +36,7 @@ def _argon2() -> PasswordHash:
 
 
 def hash_password(password: str, *, name: str = "") -> str:
-    """Raises WeakPassword."""
+    """The argon2id hash of a password. Raises WeakPassword."""
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise WeakPassword(
             f"密码至少 {MIN_PASSWORD_LENGTH} 位 "
@@ -42,7 +48,7 @@ def hash_password(password: str, *, name: str = "") -> str:
 
 
 def verify_password(password: str, hashed: str) -> bool:
-    """Takes some 50 ms on purpose, whatever the answer."""
+    """Whether the password has this hash; takes some 50 ms on purpose, right or wrong."""
     if len(password) > MAX_PASSWORD_LENGTH:
         return False
     return _argon2().verify(password, hashed)
@@ -50,15 +56,8 @@ def verify_password(password: str, hashed: str) -> bool:
 
 @lru_cache(maxsize=1)
 def placeholder_hash() -> str:
-    """Checked for names that do not exist, so that both take as long."""
+    """A hash to verify against for unknown names, so that both cases take equally long."""
     return _argon2().hash("nobody has this password")
-
-
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-
-
-class BadAccount(ValueError):
-    """Says what is wrong, and what would be right."""
 
 
 def add_account(
@@ -74,7 +73,7 @@ def add_account(
     person: str | None = None,
     by: str = "admin",
 ) -> Account:
-    """A new account. Raises BadAccount, WeakPassword."""
+    """Add an account. Raises BadAccount, WeakPassword."""
     account = Account(
         name=_checked_name(name),
         duty=duty,
@@ -96,7 +95,7 @@ def add_account(
 def change_password(
     store: Store, *, name: str, password: str, now: datetime, by: str = "admin"
 ) -> None:
-    """A new password; whoever is logged in under the name is logged out. Raises KeyError."""
+    """Set a password and end every session of the account. Raises KeyError, WeakPassword."""
     hashed = hash_password(password, name=name)
     with store.begin() as uow:
         account = uow.accounts.get(name)
@@ -116,7 +115,7 @@ def change_duty(
     person: str | None = None,
     by: str = "admin",
 ) -> None:
-    """Another duty; its old rights end with its sessions. Raises KeyError, BadAccount."""
+    """Set another duty and end every session of the account. Raises KeyError, BadAccount."""
     with store.begin() as uow:
         account = uow.accounts.get(name)
         who = _checked_person(person or account.person, registry)
@@ -131,7 +130,7 @@ def change_duty(
 def set_disabled(
     store: Store, *, name: str, disabled: bool, now: datetime, by: str = "admin"
 ) -> None:
-    """Close or reopen an account; closing logs it out everywhere. Raises KeyError."""
+    """Disable or enable an account; disabling ends its sessions. Raises KeyError."""
     with store.begin() as uow:
         account = uow.accounts.get(name)
         uow.accounts.put(replace(account, disabled_at=now if disabled else None))

@@ -1,0 +1,117 @@
+"""Replace files of the configuration directory while the service runs.
+
+The whole configuration is read with the new files first (`check_files`); then each file is
+replaced atomically, and the old ones are put back when the access log entry of the change cannot be
+committed (`replaced_files`). AreaEditor (zones.yaml) and CameraTable (cameras.csv) share one
+RegistryWriteContext, so that one change is made at a time.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.ports import Clock
+from patrol.settings import ConfigProblems, Site
+from patrol.settings.load import CONFIG_FILES
+from patrol.store import Store
+
+FileContents = Mapping[str, bytes]  # file name → its new content
+BOM: Final = b"\xef\xbb\xbf"
+
+
+class ActionRefused(Exception):
+    """Not possible here and now; its text is a code (`no_folder`, `too_many`…) or a sentence."""
+
+
+class ChangedMeanwhile(ActionRefused):
+    """The file changed after the version that the caller compared or edited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryWriteContext:
+    """Store, clock, watcher and the one lock of everything that writes the registry's files."""
+
+    store: Store
+    clock: Clock
+    watcher: RegistryWatcher
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def folder(self) -> Path:
+        """The configuration directory. Raises ActionRefused when the service was given none."""
+        if self.watcher.folder is None:
+            raise ActionRefused("no_folder")
+        return self.watcher.folder
+
+
+def check_files(folder: Path, contents: FileContents, load: Callable[[Path], Site]) -> Site:
+    """Read the configuration as it would be. Raises ConfigProblems with plain file names."""
+    with tempfile.TemporaryDirectory(prefix="patrol-check-") as scratch:
+        copies = Path(scratch)
+        for name in CONFIG_FILES:
+            if name in contents:
+                (copies / name).write_bytes(contents[name])
+            elif (folder / name).exists():
+                (copies / name).symlink_to((folder / name).resolve())
+        try:
+            site = load(copies)
+        except ConfigProblems as exc:
+            problems = [replace(problem, file=Path(problem.file).name) for problem in exc.problems]
+            raise ConfigProblems(problems) from None
+    notices = (replace(notice, file=Path(notice.file).name) for notice in site.notices)
+    return replace(site, notices=tuple(notices))
+
+
+@contextmanager
+def replaced_files(folder: Path, contents: FileContents) -> Iterator[None]:
+    """Replace the files for the block and after it; restore the old ones when the block raises."""
+    before = {name: _read_if_present(folder / name) for name in contents}
+    try:
+        for name, data in contents.items():
+            _write_atomically(folder / name, data)
+        yield
+    except BaseException:
+        for name, old in before.items():
+            _restore(folder / name, old)
+        raise
+
+
+def _read_if_present(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _restore(path: Path, old: bytes | None) -> None:
+    if old is None:
+        path.unlink(missing_ok=True)
+    elif _read_if_present(path) != old:
+        _write_atomically(path, old)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file behind a symbolic link, keeping its mode; readers see old or new."""
+    path = path.resolve()
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, unfinished)
+        else:
+            Path(unfinished).chmod(0o644)
+        Path(unfinished).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(unfinished).unlink()
+        raise
