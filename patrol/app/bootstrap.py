@@ -113,12 +113,7 @@ def build(
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
-            rechecks=Rechecks.create(
-                guarded_visit,
-                services.payloads,
-                verifier=site.settings.verification,
-                keep_evidence=timedelta(days=site.settings.retention.evidence_days),
-            ),
+            rechecks=_rechecks(services, guarded_visit),
             detectors=services.detectors,
             integrations=integrations,
             meters=meters,
@@ -284,6 +279,16 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         options=_visit_options(settings),
         stream=settings.sampling.stream,
         link_slots=services.link_slots,
+    )
+
+
+def _rechecks(services: _SharedServices, guarded_visit: GuardedVisit) -> Rechecks:
+    settings = services.site.settings
+    return Rechecks.create(
+        guarded_visit,
+        services.payloads,
+        verifier=settings.verification,
+        keep_evidence=timedelta(days=settings.retention.evidence_days),
     )
 
 

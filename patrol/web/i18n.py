@@ -22,6 +22,13 @@ from patrol.domain.round import Visit, VisitOutcome
 LANGUAGES: Final = ("zh", "en")
 Translate = Callable[[str, str], str]
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+LEVEL_LABELS_EN: Final = {"I": "urgent", "II": "pressing", "III": "ordinary", "IV": "note"}
+DUE_LIGHT_LABELS: Final = {
+    DueLight.GREEN: ("正常", "in time"),
+    DueLight.YELLOW: ("将超时", "soon due"),
+    DueLight.RED: ("已超时", "overdue"),
+}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +84,6 @@ class Translator:
         if until >= now:
             return self(f"还剩 {span_text}", f"{span_text} left")
         return self(f"已超 {span_text}", f"{span_text} over")
-
-
-LEVEL_LABELS_EN: Final = {"I": "urgent", "II": "pressing", "III": "ordinary", "IV": "note"}
-DUE_LIGHT_LABELS: Final = {
-    DueLight.GREEN: ("正常", "in time"),
-    DueLight.YELLOW: ("将超时", "soon due"),
-    DueLight.RED: ("已超时", "overdue"),
-}
-
-
-T = TypeVar("T")
 
 
 def paginate(found: Sequence[T], page: int, size: int) -> tuple[Sequence[T], dict[str, int]]:

@@ -113,7 +113,7 @@ def test_review_by_keyboard_then_the_phone_then_closed(
     assert phone.url.endswith("/leader")
     card = f".case[data-id='{case_id}']"
     phone.wait_for_selector(card)
-    phone.click(f"{card} [data-say=acknowledge]")
+    phone.click(f"{card} [data-reply=acknowledge]")
     _wait(town, case_id, CaseState.ACKNOWLEDGED)
     phone.screenshot(path=artifacts / "leader-zh.png")
     _speak_without_a_link(phone, card, tmp_path, artifacts)
@@ -208,7 +208,7 @@ def _speak_without_a_link(phone: Page, card: str, folder: Path, artifacts: Path)
     noise = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
     picture = folder / "photo.jpg"
     cv2.imwrite(str(picture), cv2.resize(noise, (1600, 1200)))
-    phone.wait_for_selector("body[data-shelved]")
+    phone.wait_for_selector("body[data-cached]")
     phone.context.set_offline(True)
     phone.click(f"{card} [data-open=handled]")
     phone.fill(f"{card} textarea", "已清理完毕")
@@ -298,12 +298,12 @@ def test_a_leader_scans_the_code_and_installs_the_page(
     phone.goto(address)
     assert phone.inner_text("#whose") == "scanner"
     assert "#" not in phone.url
-    phone.screenshot(path=artifacts / "welcome-zh.png")
+    phone.screenshot(path=artifacts / "invitation-zh.png")
     phone.fill("[name=password]", "my-own-words-5")
     phone.fill("[name=again]", "my-own-words-5")
     phone.click("button.strong")
     phone.wait_for_url(f"{console.url}/leader")
-    phone.wait_for_selector("body[data-shelved]")
+    phone.wait_for_selector("body[data-cached]")
     link = phone.get_attribute("link[rel=manifest]", "href")
     manifest = context.request.get(f"{console.url}{link}").json()
     assert (manifest["display"], manifest["start_url"]) == ("standalone", "/leader")

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -89,11 +90,16 @@ def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(
 def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
     log_in: LogIn, town: Any, case: CaseId
 ) -> None:
-    leader = log_in("leader")
+    leader, before = log_in("leader"), Counter(town.app.reply_counters)
     first = reply_as(leader, case, "key-acknowledge", type="acknowledge")
     assert first.status_code == 200
     again = reply_as(leader, case, "key-acknowledge", type="acknowledge")
     assert again.json()["outcome"] == "repeated"
+    counted = Counter(town.app.reply_counters)
+    counted.subtract(before)
+    assert +counted == {"moved": 1, "repeated": 1}, (
+        "the service's metrics count the phone page, too"
+    )
     photo = leader.post(f"/leader/api/photo/{case}/key-handled-1", content=a_photo())
     assert photo.status_code == 201
     said = reply_as(leader, case, "key-handled-1", type="feedback", result="handled", text="已清理")

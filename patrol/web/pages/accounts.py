@@ -38,6 +38,16 @@ API_SCOPE_LABELS: Final = {
     "cameras:read": "读取点位(不含地址与农户)",
     "reports:read": "读取报表",
 }
+DUTY_LABELS: Final = {
+    Duty.OPERATOR: ("值班员", "operator"),
+    Duty.SHIFT_SUPERVISOR: ("值班长", "duty lead"),
+    Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
+    Duty.GRID_LEADER: ("网格长", "grid leader"),
+    Duty.MAINTAINER: ("运维", "maintainer"),
+    Duty.AUDITOR: ("审计员", "auditor"),
+    Duty.ADMIN: ("管理员", "administrator"),
+}
+ACCOUNTS_PER_PAGE: Final = 50
 router = APIRouter()
 
 
@@ -46,6 +56,30 @@ class NewKeyForm(BaseModel):
 
     name: str = Field(max_length=64)
     scopes: list[str] = Field(max_length=20)
+
+
+class NewAccountForm(BaseModel):
+    """The account to make."""
+
+    name: str = Field(max_length=64)
+    duty: Duty
+    shown_as: str = Field(default="", max_length=64)
+    person: str = Field(default="", max_length=64)
+    grid: str = Field(default="", max_length=15)
+
+
+class ChangePasswordForm(BaseModel):
+    """A change of one's own password."""
+
+    old: str = Field(max_length=256)
+    new: str = Field(max_length=256)
+
+
+class ChangeDutyForm(BaseModel):
+    """Another duty, and the person of people.csv who has it."""
+
+    duty: Duty
+    person: str = Field(default="", max_length=64)
 
 
 @router.get("/keys")
@@ -84,35 +118,6 @@ def revoke_key(context: ContextDep, user: MayManageAccounts, key_id: str) -> Res
         uow.access.append(at=user.now, who=who, what="revoke_key", camera=None, why=key_id)
         uow.commit()
     return JSONResponse({"revoked": key_id})
-
-
-DUTY_LABELS: Final = {
-    Duty.OPERATOR: ("值班员", "operator"),
-    Duty.SHIFT_SUPERVISOR: ("值班长", "duty lead"),
-    Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
-    Duty.GRID_LEADER: ("网格长", "grid leader"),
-    Duty.MAINTAINER: ("运维", "maintainer"),
-    Duty.AUDITOR: ("审计员", "auditor"),
-    Duty.ADMIN: ("管理员", "administrator"),
-}
-ACCOUNTS_PER_PAGE: Final = 50
-
-
-class NewAccountForm(BaseModel):
-    """The account to make."""
-
-    name: str = Field(max_length=64)
-    duty: Duty
-    shown_as: str = Field(default="", max_length=64)
-    person: str = Field(default="", max_length=64)
-    grid: str = Field(default="", max_length=15)
-
-
-class ChangePasswordForm(BaseModel):
-    """A change of one's own password."""
-
-    old: str = Field(max_length=256)
-    new: str = Field(max_length=256)
 
 
 @router.get("/accounts")
@@ -165,13 +170,6 @@ def _new_login_document(
         "address": address,
         "qr": qr_code_rows(address),
     }
-
-
-class ChangeDutyForm(BaseModel):
-    """Another duty, and the person of people.csv who has it."""
-
-    duty: Duty
-    person: str = Field(default="", max_length=64)
 
 
 @router.post("/api/accounts/{name}/duty")

@@ -36,7 +36,42 @@ from patrol.web.i18n import Translator, camera_name, grid_name, kind_label, pagi
 from patrol.web.pages.review import DISMISS_REASON_LABELS
 
 AUDIT_PER_PAGE: Final = 100
+SUPPRESSIONS_PER_PAGE: Final = 50
+MAX_SUPPRESSIONS: Final = 5000
+LATE_OUTBOX: Final = timedelta(minutes=2)
+LATE_REVIEW: Final = timedelta(hours=4)
+LATE_LADDER: Final = timedelta(minutes=1)
+OLD_BACKUP: Final = timedelta(hours=30)  # one a night, and a morning to notice that it failed
+LITTLE_DISK: Final = 0.10
+SERVICE_LABELS: Final = {
+    "relay": ("消息发送", "sends messages"),
+    "ladder": ("升级督办", "escalates"),
+    "looks": ("复看核查", "looks again"),
+    "rounds": ("巡查调度", "keeps the rounds"),
+    "canary": ("推送自检发出", "sends the canary"),
+    "canary came back": ("推送自检返回", "the canary comes back"),
+}
+DISK_LABELS: Final = {
+    "database": ("数据库磁盘", "database disk"),
+    "evidence": ("画面磁盘", "picture disk"),
+}
 router = APIRouter()
+
+
+class ExtendSuppressionForm(BaseModel):
+    """How many days longer."""
+
+    days: int = Field(ge=1, le=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusLine:
+    """One line of the page: a fact, its value, and whether it needs attention (`ok` is False)."""
+
+    what: str
+    text: str
+    ok: bool = True
+    note: str = ""
 
 
 @router.get("/audit")
@@ -81,16 +116,6 @@ def check_audit_chain(context: ContextDep, _user: MayAudit) -> Response:
     with context.app.store.begin_read() as uow:
         broken = uow.access.first_broken()
     return JSONResponse({"holds": broken is None, "first_broken": broken})
-
-
-SUPPRESSIONS_PER_PAGE: Final = 50
-MAX_SUPPRESSIONS: Final = 5000
-
-
-class ExtendSuppressionForm(BaseModel):
-    """How many days longer."""
-
-    days: int = Field(ge=1, le=90)
 
 
 @router.get("/suppressions")
@@ -158,35 +183,6 @@ def _suppression_row(
         else "",
         "suppressed": count,
     }
-
-
-LATE_OUTBOX: Final = timedelta(minutes=2)
-LATE_REVIEW: Final = timedelta(hours=4)
-LATE_LADDER: Final = timedelta(minutes=1)
-OLD_BACKUP: Final = timedelta(hours=30)  # one a night, and a morning to notice that it failed
-LITTLE_DISK: Final = 0.10
-SERVICE_LABELS: Final = {
-    "relay": ("消息发送", "sends messages"),
-    "ladder": ("升级督办", "escalates"),
-    "looks": ("复看核查", "looks again"),
-    "rounds": ("巡查调度", "keeps the rounds"),
-    "canary": ("推送自检发出", "sends the canary"),
-    "canary came back": ("推送自检返回", "the canary comes back"),
-}
-DISK_LABELS: Final = {
-    "database": ("数据库磁盘", "database disk"),
-    "evidence": ("画面磁盘", "picture disk"),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusLine:
-    """One line of the page: a fact, its value, and whether it needs attention (`ok` is False)."""
-
-    what: str
-    text: str
-    ok: bool = True
-    note: str = ""
 
 
 @router.get("/system")

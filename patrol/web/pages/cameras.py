@@ -41,6 +41,36 @@ _REFUSAL_TEXTS = {
     ),
     "time_up": ("时间到,已自动停止", "the time is up"),
 }
+MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
+MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
+Upload = Annotated[UploadFile, File()]
+CAMERAS_PER_PAGE: Final = 50
+VISITS_SHOWN: Final = 60  # a month of two rounds a day
+ACCESSES_SHOWN: Final = 20
+HEALTH_CHANGES_SHOWN: Final = 12  # changes of its health
+HEALTH_LABELS: Final = {
+    "online": ("在线", "online"),
+    "faulty": ("画面异常", "faulty picture"),
+    "offline": ("离线", "offline"),
+    "unknown": ("未巡查", "not visited yet"),
+}
+CONSENT_LABELS: Final = {
+    ConsentState.GRANTED: ("已同意", "granted"),
+    ConsentState.PENDING: ("待同意", "pending"),
+    ConsentState.WITHDRAWN: ("已撤回", "withdrawn"),
+}
+REFERENCE_STATE_LABELS: Final = {
+    "learning": ("学习中", "being learned"),
+    "ready": ("可用", "in use"),
+    "suspended": ("已暂停,待重新认可", "suspended until approved again"),
+}
+SUSPENSION_LABELS: Final = {
+    "visible_area": ("可视区已改", "the visible area was changed"),
+    "scene_shift": ("镜头被移动", "the camera was moved"),
+}
+LIGHT_LABELS: Final = {"day": ("日间", "day"), "infrared": ("红外", "infrared")}
+HealthById = Mapping[CameraId, tuple[str, datetime, str]]
+router = APIRouter()
 
 
 def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
@@ -69,12 +99,6 @@ def refusal_text(code: str, t: Translator) -> str:
         if code in known:
             return t.pair(known[code])
     return kind_label(code, t) if code in FAULT_LABELS else code
-
-
-MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
-MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
-router = APIRouter()
-Upload = Annotated[UploadFile, File()]
 
 
 @router.get("/cameras.csv")
@@ -156,34 +180,6 @@ def _change_document(change: CameraChange) -> dict[str, Any]:
             for column, before, after in change.cells
         ],
     }
-
-
-CAMERAS_PER_PAGE: Final = 50
-VISITS_SHOWN: Final = 60  # a month of two rounds a day
-ACCESSES_SHOWN: Final = 20
-HEALTH_CHANGES_SHOWN: Final = 12  # changes of its health
-HEALTH_LABELS: Final = {
-    "online": ("在线", "online"),
-    "faulty": ("画面异常", "faulty picture"),
-    "offline": ("离线", "offline"),
-    "unknown": ("未巡查", "not visited yet"),
-}
-CONSENT_LABELS: Final = {
-    ConsentState.GRANTED: ("已同意", "granted"),
-    ConsentState.PENDING: ("待同意", "pending"),
-    ConsentState.WITHDRAWN: ("已撤回", "withdrawn"),
-}
-REFERENCE_STATE_LABELS: Final = {
-    "learning": ("学习中", "being learned"),
-    "ready": ("可用", "in use"),
-    "suspended": ("已暂停,待重新认可", "suspended until approved again"),
-}
-SUSPENSION_LABELS: Final = {
-    "visible_area": ("可视区已改", "the visible area was changed"),
-    "scene_shift": ("镜头被移动", "the camera was moved"),
-}
-LIGHT_LABELS: Final = {"day": ("日间", "day"), "infrared": ("红外", "infrared")}
-HealthById = Mapping[CameraId, tuple[str, datetime, str]]
 
 
 @router.get("/cameras")

@@ -42,7 +42,6 @@ DELIVERY_LABELS: Final = {
     DeliveryState.OVERDUE: ("超时未答", "no answer"),
     DeliveryState.EXPIRED: ("已失效", "expired"),
 }
-
 APPROVAL_LABELS: Final = {
     ApprovalKind.EXTENSION: ("延期", "more time"),
     ApprovalKind.SUSPENSION: ("挂起", "suspension"),

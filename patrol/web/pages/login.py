@@ -76,7 +76,7 @@ class AcceptInvitationForm(BaseModel):
 def invitation_page(context: ContextDep, request: Request) -> Response:
     """The page of an invitation's QR code; its script reads the token behind the `#`."""
     t = context.translator(request)
-    return context.renderer.render("welcome.html", t)
+    return context.renderer.render("invitation.html", t)
 
 
 @router.post("/api/welcome")

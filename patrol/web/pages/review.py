@@ -49,6 +49,7 @@ DISMISS_REASON_LABELS: Final = {
     DismissReason.NOT_A_PROBLEM: ("不算问题", "not a problem"),
     DismissReason.OTHER: ("其他", "other"),
 }
+FindingDetails = tuple[StoredPicture | None, Case | None, str]
 router = APIRouter()
 
 
@@ -200,9 +201,6 @@ def _claim_findings(
         if len(chosen) >= max(BATCH_SIZE, min(kept, MAX_BATCH)):
             break
     return chosen
-
-
-FindingDetails = tuple[StoredPicture | None, Case | None, str]
 
 
 def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:

@@ -42,8 +42,50 @@ from patrol.web.thumbnails import (
 
 ROUNDS_PER_PAGE: Final = 30
 MAX_ROUNDS_LISTED: Final = 400
-
+REFUSAL_LABELS: Final = {str(kind): pair for kind, pair in labels.REFUSALS.items()}
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallTile:
+    """One camera on the wall."""
+
+    camera: CameraId
+    name: str
+    grid: str
+    village: str  # code
+    outcome: VisitOutcome  # as it is shown
+    label: str  # what is wrong, or the outcome
+    picture: str  # address of the sheet, else of the thumbnail, or ""
+    position: TilePosition | None  # on the sheet
+    fault: str
+    finding: str  # "", candidate, unsure, confirmed, dismissed, merged
+    rank: tuple[int, str, float, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ThumbUrls:
+    """The addresses of tile pictures; a sheet's address is signed once for all its tiles."""
+
+    user: CurrentUser
+    viewed_for: str
+    on_sheets: Mapping[Sha256, TilePosition]
+    signed: Mapping[str, str]
+
+    @classmethod
+    def sign(
+        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[Sha256, TilePosition]
+    ) -> "_ThumbUrls":
+        viewed_for = f"round:{round_id}"
+        names = {position.sheet for position in on_sheets.values()}
+        signed = {name: user.picture_url(name, "sheet", viewed_for) for name in names}
+        return cls(user=user, viewed_for=viewed_for, on_sheets=on_sheets, signed=signed)
+
+    def url_and_position(self, picture: Sha256 | None) -> tuple[str, TilePosition | None]:
+        position = self.on_sheets.get(picture) if picture else None
+        if position is not None:
+            return self.signed[position.sheet], position
+        return (self.user.picture_url(picture, "thumb", self.viewed_for) if picture else ""), None
 
 
 @router.get("/rounds")
@@ -155,26 +197,6 @@ def _past_visit_row(visit: Visit, user: CurrentUser) -> tuple[str, str, str, dat
     )
 
 
-REFUSAL_LABELS: Final = {str(kind): pair for kind, pair in labels.REFUSALS.items()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WallTile:
-    """One camera on the wall."""
-
-    camera: CameraId
-    name: str
-    grid: str
-    village: str  # code
-    outcome: VisitOutcome  # as it is shown
-    label: str  # what is wrong, or the outcome
-    picture: str  # address of the sheet, else of the thumbnail, or ""
-    position: TilePosition | None  # on the sheet
-    fault: str
-    finding: str  # "", candidate, unsure, confirmed, dismissed, merged
-    rank: tuple[int, str, float, str]
-
-
 @router.get("/rounds/{round_id}")
 def wall_page(context: ContextDep, user: MayViewRounds, round_id: str) -> Response:
     """The wall of a round."""
@@ -239,31 +261,6 @@ def _worst_findings(findings: Sequence[Finding]) -> dict[CameraId, Finding]:
         if known is None or (finding.level, -finding.score) < (known.level, -known.score):
             worst[finding.camera] = finding
     return worst
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ThumbUrls:
-    """The addresses of tile pictures; a sheet's address is signed once for all its tiles."""
-
-    user: CurrentUser
-    viewed_for: str
-    on_sheets: Mapping[Sha256, TilePosition]
-    signed: Mapping[str, str]
-
-    @classmethod
-    def sign(
-        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[Sha256, TilePosition]
-    ) -> "_ThumbUrls":
-        viewed_for = f"round:{round_id}"
-        names = {position.sheet for position in on_sheets.values()}
-        signed = {name: user.picture_url(name, "sheet", viewed_for) for name in names}
-        return cls(user=user, viewed_for=viewed_for, on_sheets=on_sheets, signed=signed)
-
-    def url_and_position(self, picture: Sha256 | None) -> tuple[str, TilePosition | None]:
-        position = self.on_sheets.get(picture) if picture else None
-        if position is not None:
-            return self.signed[position.sheet], position
-        return (self.user.picture_url(picture, "thumb", self.viewed_for) if picture else ""), None
 
 
 def _wall_tile(

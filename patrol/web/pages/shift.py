@@ -53,6 +53,16 @@ STOPPAGE_SCOPE_LABELS: Final = {
     StoppageScope.LINK: ("链路", "link"),
     StoppageScope.GRID: ("网格", "grid"),
 }
+SIGNATURES_PER_PAGE: Final = 30
+MAX_SIGNATURES: Final = 3000  # some two years of two shifts a day
+TROUBLES_PER_PAGE: Final = 50
+MAX_TROUBLES: Final = 2000
+TROUBLE_STATE_LABELS: Final = {
+    "offline": ("离线", "offline"),
+    "faulty": ("画面异常", "faulty"),
+    "down": ("整体中断", "down"),
+}
+DUE_LIGHT_ORDER: Final = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
 router = APIRouter()
 
 
@@ -64,6 +74,56 @@ class StoppageForm(BaseModel):
     start: str = Field(default="", max_length=16)  # 2026-11-22T18:00 on the site's clock
     until: str = Field(default="", max_length=16)
     reason: str = Field(max_length=200)
+
+
+class HandoverForm(BaseModel):
+    """Who takes over, and a note; signs for the user who gives the shift."""
+
+    to: str = Field(max_length=64)
+    note: str = Field(default="", max_length=1000)
+
+
+class TakeoverForm(BaseModel):
+    """A note; signs for the user who takes the shift."""
+
+    note: str = Field(default="", max_length=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class _SheetReader:
+    """Turns the plain JSON of a sheet into labels."""
+
+    registry: Registry
+    t: Translator
+
+    def at(self, text: str | None) -> str:
+        return self.t.short_datetime(datetime.fromisoformat(text)) if text else "—"
+
+    def subject(self, scope: str, subject: str) -> str:
+        return subject_name(scope, subject, self.registry, self.t)
+
+    def cases(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+        return [
+            {
+                "id": one["case"],
+                "what": category_label(one["category"], self.t),
+                "where": grid_name(self.registry, GridCode(one["grid"])),
+                "level": level_label(Level(one["level"]), self.t),
+                "due": self.at(one["due"]),
+            }
+            for one in rows
+        ]
+
+    def stopped(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+        return [
+            {
+                "what": self.subject(one["scope"], one["subject"]),
+                "until": self.at(one["until"]),
+                "reason": one["reason"],
+                "by": one["by"],
+            }
+            for one in rows
+        ]
 
 
 @router.get("/stoppages")
@@ -200,23 +260,6 @@ def _local_time(text: str, user: CurrentUser, zone: Any) -> datetime | None:
         raise InvalidRequest(user.t("时间写作 2026-11-22 18:00", "write 2026-11-22 18:00")) from exc
 
 
-SIGNATURES_PER_PAGE: Final = 30
-MAX_SIGNATURES: Final = 3000  # some two years of two shifts a day
-
-
-class HandoverForm(BaseModel):
-    """Who takes over, and a note; signs for the user who gives the shift."""
-
-    to: str = Field(max_length=64)
-    note: str = Field(default="", max_length=1000)
-
-
-class TakeoverForm(BaseModel):
-    """A note; signs for the user who takes the shift."""
-
-    note: str = Field(default="", max_length=1000)
-
-
 @router.get("/shift")
 def shift_page(context: ContextDep, user: MaySignHandover, page: int = 1) -> Response:
     """The present sheet, who has to sign it, and the signatures so far."""
@@ -307,53 +350,6 @@ def _sheet_content(
         "stopped": reader.stopped([*sheet["paused"], *sheet["suspended"]]),
         "messages": sheet["messages_waiting"],
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _SheetReader:
-    """Turns the plain JSON of a sheet into labels."""
-
-    registry: Registry
-    t: Translator
-
-    def at(self, text: str | None) -> str:
-        return self.t.short_datetime(datetime.fromisoformat(text)) if text else "—"
-
-    def subject(self, scope: str, subject: str) -> str:
-        return subject_name(scope, subject, self.registry, self.t)
-
-    def cases(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-        return [
-            {
-                "id": one["case"],
-                "what": category_label(one["category"], self.t),
-                "where": grid_name(self.registry, GridCode(one["grid"])),
-                "level": level_label(Level(one["level"]), self.t),
-                "due": self.at(one["due"]),
-            }
-            for one in rows
-        ]
-
-    def stopped(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-        return [
-            {
-                "what": self.subject(one["scope"], one["subject"]),
-                "until": self.at(one["until"]),
-                "reason": one["reason"],
-                "by": one["by"],
-            }
-            for one in rows
-        ]
-
-
-TROUBLES_PER_PAGE: Final = 50
-MAX_TROUBLES: Final = 2000
-TROUBLE_STATE_LABELS: Final = {
-    "offline": ("离线", "offline"),
-    "faulty": ("画面异常", "faulty"),
-    "down": ("整体中断", "down"),
-}
-DUE_LIGHT_ORDER: Final = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
 
 
 @router.get("/troubles")
