@@ -1,4 +1,4 @@
-"""Log in, check sessions, and tell a route who its user is. Only a few routes are public.
+"""Log in, check sessions, and find the user of a request. Only a few routes are public.
 
 A session is a random secret in a cookie; the store has its hash. The CSRF token and the signatures
 of picture addresses are made from the secret, so they end with it. An unknown name takes as long as

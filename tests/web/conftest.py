@@ -19,7 +19,7 @@ from patrol.domain.case import Case
 from patrol.domain.registry import Role
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
-from patrol.store import Store, open_store
+from patrol.store import Store
 from patrol.web.auth import csrf_token
 from patrol.web.server import ConsoleAddress, serve
 from simulators.town.history import write_history
@@ -28,13 +28,6 @@ PASSWORD = "correct-horse-9"
 CHROMIUM = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
 BROWSERS = itertools.count()  # each at an address of its own: logins are counted per address
 WALL_SCREEN = {"viewport": {"width": 1920, "height": 1080}}
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def books(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """An empty store in each database."""
-    with open_store(request.getfixturevalue(f"{request.param}_database")) as opened:
-        yield opened
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,7 @@ def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]
 
 
 # Per module, not for the session: while Playwright runs, its event loop is this thread's, and no
-# other room's test could start one.
+# other folder's test could start one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():

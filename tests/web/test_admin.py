@@ -71,8 +71,8 @@ def test_the_auditor_reads_and_checks_and_changes_nothing(log_in: LogIn) -> None
     log_in("operator").get("/rounds")
     page = log_in("auditor").get("/audit?what=log_in").text
     assert "operator" in page
-    said = log_in("auditor").post("/api/audit/check", json={}).json()
-    assert said == {"holds": True, "first_broken": None}
+    result = log_in("auditor").post("/api/audit/check", json={}).json()
+    assert result == {"holds": True, "first_broken": None}
     for path in ("/api/accounts", "/api/rounds/morning/start", "/api/review/hand"):
         assert log_in("auditor").post(path, json={}).status_code == 403
 
@@ -86,14 +86,14 @@ def test_an_account_is_made_used_and_closed(
     made = admin.post("/api/accounts", json=asked)
     assert made.status_code == 201
     assert "/welcome#new.leader~" in made.json()["address"]
-    newcomer = visitor()
+    new_user = visitor()
     form = {"name": "new.leader", "password": made.json()["password"]}
-    assert newcomer.post("/login", data=form).status_code == 303
-    assert newcomer.get("/leader").status_code == 200
+    assert new_user.post("/login", data=form).status_code == 303
+    assert new_user.get("/leader").status_code == 200
     assert admin.post("/api/accounts", json=asked).status_code == 422
     assert admin.post("/api/accounts/new.leader/disable", json={}).status_code == 200
-    assert newcomer.get("/leader").status_code in (303, 401)
-    assert newcomer.post("/login", data=form).status_code == 401
+    assert new_user.get("/leader").status_code in (303, 401)
+    assert new_user.post("/login", data=form).status_code == 401
     assert admin.post("/api/accounts/admin/disable", json={}).status_code == 422
     assert admin.post("/api/accounts/nobody/disable", json={}).status_code == 404
 
@@ -237,8 +237,8 @@ def test_the_system_page_says_what_is_wrong_in_words(log_in: LogIn, town: Any) -
         )
         uow.commit()
     assert "patrol.tar" in log_in("maintainer").get("/system/part").text
-    said = log_in("maintainer").post("/api/system/check", json={})
-    assert said.json() == {"problems": []}
+    result = log_in("maintainer").post("/api/system/check", json={})
+    assert result.json() == {"problems": []}
     assert log_in("auditor").post("/api/system/check", json={}).status_code == 403
 
 

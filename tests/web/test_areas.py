@@ -1,4 +1,4 @@
-"""Areas are drawn by whoever may, checked by the house's own reader, used by the next visit."""
+"""Areas are drawn by whoever may, checked by the settings' own reader, used by the next visit."""
 
 import re
 from collections.abc import Callable
@@ -115,9 +115,9 @@ def test_two_who_draw_do_not_undo_each_other(log_in: LogIn, town: Any, camera: C
     assert put(client, camera, {"visible": SQUARE}, mark=mark).status_code == 200
     late = put(client, camera, {"ignore": [CORNER]}, mark=mark)
     assert late.status_code == 409
-    said = camera_areas(Path(town.config_dir) / "zones.yaml", camera)
-    assert said["visible"] == SQUARE
-    assert said.get("ignore") is None
+    saved = camera_areas(Path(town.config_dir) / "zones.yaml", camera)
+    assert saved["visible"] == SQUARE
+    assert saved.get("ignore") is None
 
 
 @pytest.mark.parametrize("who", ["operator", "maintainer", "auditor", "admin", "leader", "cadre"])

@@ -1,4 +1,4 @@
-"""Who gets in, who gets what, and what everybody's browser is told."""
+"""Who gets in, who gets what, and which headers every answer has."""
 
 import re
 from collections.abc import Callable
@@ -132,15 +132,17 @@ def test_a_change_needs_the_token_of_its_session(log_in: LogIn) -> None:
 
 
 def test_a_session_ends_by_itself_and_by_being_ended(town: Any) -> None:
-    gate = WebAuthenticator(town.app, ConsoleSettings())
-    secret, session = gate.log_in("auditor", "correct-horse-9", device="x", origin="10.1.0.7")
+    authenticator = WebAuthenticator(town.app, ConsoleSettings())
+    secret, session = authenticator.log_in(
+        "auditor", "correct-horse-9", device="x", origin="10.1.0.7"
+    )
     assert session.ends_at - session.begun_at == timedelta(hours=12)
-    assert gate._session(secret) is not None
+    assert authenticator._session(secret) is not None
     with town.store.begin() as uow:
         uow.sessions.end(session.id)
         uow.commit()
-    gate.clear_cache()
-    assert gate._session(secret) is None
+    authenticator.clear_cache()
+    assert authenticator._session(secret) is None
 
 
 def test_every_answer_carries_the_headers(log_in: LogIn) -> None:

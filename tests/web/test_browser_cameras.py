@@ -95,19 +95,19 @@ def drawn(town: Any, camera: Camera) -> Any:
     return camera_areas(Path(town.config_dir) / "zones.yaml", camera.id)
 
 
-def looked_through(town: Any, camera: CameraId) -> Any:
+def judge_white_picture(town: Any, camera: CameraId) -> Any:
     """The camera's verdict as the next visit of a round makes it; everything before is white."""
     white = np.full((360, 640, 3), 255, np.uint8)
-    jpeg = town.app.looks.cases.glass.judge.encode(white)[0]
+    jpeg = town.app.rechecks.cases.guarded_visit.judge.encode(white)[0]
     now = town.app.clock.now()
     frame = KeyFrame(codec=Codec.MJPEG, data=jpeg, taken_at=now, media_time_s=None, sha256="0")
     sample = Sample(
         key_frames=(frame,), facts=StreamFacts(transport="http", codec="mjpeg"),
         freshness=Freshness.STILL,
     )  # fmt: skip
-    live = town.app.conductor._house.cameras()[camera]
-    judge = town.app.looks.cases.glass.judge
-    return judge(live, VisitStart(round=None, at=now), sample).visit
+    registered = town.app.registry.cameras[camera]
+    judge = town.app.rechecks.cases.guarded_visit.judge
+    return judge(registered, VisitStart(round=None, at=now), sample).visit
 
 
 def test_a_visible_area_drawn_by_mouse_is_what_the_next_visit_sees(
@@ -139,15 +139,15 @@ def test_a_visible_area_drawn_by_mouse_is_what_the_next_visit_sees(
     points = np.array(drawn(town, camera)["visible"])
     assert points.shape == (5, 2)
     assert abs(points[:, 0].max() - 0.5) < 0.01
-    visit = looked_through(town, camera.id)
+    visit = judge_white_picture(town, camera.id)
     stored = visit.pictures[0]
     jpeg = np.frombuffer(town.app.evidence.get(stored.sha256), np.uint8)
     bgr = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert bgr[180, 200].min() > 200
     assert bgr[180, 400].max() < 20
     with town.store.begin_read() as uow:
-        said = uow.access.entries(camera=camera.id, what="change_areas", limit=1)[0]
-    assert (said.who, said.why.split("; ")[1]) == ("duty_lead", "与住户商定")
+        logged = uow.access.entries(camera=camera.id, what="change_areas", limit=1)[0]
+    assert (logged.who, logged.why.split("; ")[1]) == ("duty_lead", "与住户商定")
 
 
 def test_a_zone_is_drawn_and_saved_by_keyboard_alone(
@@ -303,7 +303,7 @@ def test_the_map_shows_every_camera_with_its_state(
     assert [url for url in elsewhere if not url.startswith(("data:", "blob:"))] == []
 
 
-class Lens:
+class WhiteCamera:
     """A camera of one white picture each 0.4 s."""
 
     def __init__(self, clock: Any) -> None:
@@ -322,9 +322,9 @@ class Lens:
 def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
     enter: Enter, town: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = town.app.live_view
-    monkeypatch.setattr(looks, "visitor", Lens(town.app.clock))
-    monkeypatch.setattr(looks, "limits", LiveLimits(duration_s=4.0, max_viewers=2))
+    live_view = town.app.live_view
+    monkeypatch.setattr(live_view, "visitor", WhiteCamera(town.app.clock))
+    monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=4.0, max_viewers=2))
     page = enter("operator", **WIDE_SCREEN)
     page.goto(f"/cases/{town.case.id}")
     page.click("a[href*='/live?for=case:']")
@@ -340,8 +340,8 @@ def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
     page.click("#stop")
     until(page, "document.getElementById('frame').hidden")
     with town.store.begin_read() as uow:
-        said = uow.access.entries(camera=town.case.camera, what="live_look", limit=2)
-    assert [entry.why for entry in said] == [f"case:{town.case.id} 确认处置结果"] * 2
+        logged = uow.access.entries(camera=town.case.camera, what="live_look", limit=2)
+    assert [entry.why for entry in logged] == [f"case:{town.case.id} 确认处置结果"] * 2
 
 
 PAGES = [

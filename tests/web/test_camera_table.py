@@ -114,9 +114,9 @@ def test_added_changed_retired_are_shown_and_then_taken_over(
     assert load_site(registry).registry.cameras.keys() == cameras.keys()
     assert "${PATROL_TEST_PW}" in (registry / "cameras.csv").read_text("utf-8-sig")
     with town.store.begin_read() as uow:
-        said = {e.what: e.camera for e in uow.access.entries(limit=10) if "import" in e.what}
-    assert said["import_retired"] == gone
-    assert said["import_added"] == new["camera_id"]
+        logged = {e.what: e.camera for e in uow.access.entries(limit=10) if "import" in e.what}
+    assert logged["import_retired"] == gone
+    assert logged["import_added"] == new["camera_id"]
 
 
 def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(

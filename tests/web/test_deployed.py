@@ -1,4 +1,4 @@
-"""As a real site runs it: behind https, and with its books in PostgreSQL."""
+"""As a real site runs it: behind https, and with its store in PostgreSQL."""
 
 import ssl
 import subprocess
@@ -90,7 +90,7 @@ def test_behind_a_proxy_that_speaks_https(town: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_pages_with_the_books_in_postgresql(
+def test_the_same_pages_with_the_store_in_postgresql(
     new_postgres_database: Callable[[], str], tmp_path: Path
 ) -> None:
     now = SystemClock().now()
@@ -137,8 +137,8 @@ def _every_page_opens(client: httpx.Client) -> None:
 
 def _two_never_get_the_same(one: httpx.Client, two: httpx.Client) -> None:
     with ThreadPoolExecutor(2) as both:
-        hands = list(both.map(lambda who: who.post("/api/review/hand", json={}), (one, two)))
-    first, second = (set(hand.json()["mine"]) for hand in hands)
+        batches = list(both.map(lambda who: who.post("/api/review/hand", json={}), (one, two)))
+    first, second = (set(batch.json()["mine"]) for batch in batches)
     assert first
     assert not first & second
 

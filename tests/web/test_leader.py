@@ -102,8 +102,8 @@ def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
     )
     photo = leader.post(f"/leader/api/photo/{case}/key-handled-1", content=a_photo())
     assert photo.status_code == 201
-    said = reply_as(leader, case, "key-handled-1", type="feedback", result="handled", text="已清理")
-    assert said.status_code == 200
+    response = reply_as(leader, case, "key-handled-1", type="feedback", result="handled", text="已清理")
+    assert response.status_code == 200
     with town.store.begin_read() as uow:
         moved = uow.cases.get(case)
         every = uow.case_photos.of_case(case)
@@ -142,10 +142,10 @@ def test_bad_photos_are_refused(log_in: LogIn, case: CaseId, content: bytes, sta
 
 def test_a_problem_seen_on_the_ground_becomes_a_case(log_in: LogIn, town: Any) -> None:
     body = {"key": "key-report-1", "category": "sewage", "place": "村口", "text": "井盖外溢"}
-    said = log_in("leader").post("/leader/api/report", json=body).json()
-    assert said["outcome"] == "reported"
+    response = log_in("leader").post("/leader/api/report", json=body).json()
+    assert response["outcome"] == "reported"
     with town.store.begin_read() as uow:
-        opened = uow.cases.get(said["case"])
+        opened = uow.cases.get(response["case"])
     assert (opened.category, opened.place, opened.camera) == ("sewage", "村口", None)
     assert opened.grid == town.case.grid
     assert log_in("leader").post("/leader/api/report", json=body).json()["outcome"] == "repeated"

@@ -1,4 +1,4 @@
-"""A live look: for a reason that the house can check, masked, on record, and soon over."""
+"""A live view: for a reason that can be checked, masked, logged, and limited in time."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ EVERY_S = 0.1
 
 
 @dataclass
-class Lens:
+class FakeCamera:
     """A camera of white pictures; knows how often it was opened, and when it was left."""
 
     clock: Any
@@ -59,12 +59,12 @@ class Lens:
 
 
 @pytest.fixture
-def lens(town: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lens]:
-    looks, fake_camera = town.app.live_view, Lens(town.app.clock)
-    monkeypatch.setattr(looks, "visitor", fake_camera)
-    monkeypatch.setattr(looks, "limits", LiveLimits(duration_s=30.0, max_viewers=2))
-    yield fake_camera
-    assert not fake_camera.opened or fake_camera.left.wait(5.0)
+def fake(town: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCamera]:
+    live_view, camera = town.app.live_view, FakeCamera(town.app.clock)
+    monkeypatch.setattr(live_view, "visitor", camera)
+    monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=30.0, max_viewers=2))
+    yield camera
+    assert not camera.opened or camera.left.wait(5.0)
 
 
 @pytest.fixture
@@ -105,21 +105,21 @@ def wait_for(town: Any, camera: str, text: str) -> None:
 
 
 def test_pictures_come_until_the_time_is_up_and_both_ends_are_on_record(
-    log_in: LogIn, town: Any, lens: Lens, open_case: Any
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
 ) -> None:
     town.app.live_view.limits = LiveLimits(duration_s=0.6, max_viewers=2)
     client = log_in("operator")
     answer = client.post(**ask(open_case.camera, f"case:{open_case.id}", "网格长求助"))
     assert answer.headers["content-type"] == f"multipart/x-mixed-replace; boundary={BOUNDARY}"
     assert answer.headers["cache-control"] == "no-store"
-    *pictures, (head, said) = parts(answer.content)
+    *pictures, (head, ending) = parts(answer.content)
     assert len(pictures) >= 2
     for kind, jpeg in pictures:
         assert "image/jpeg" in kind
         assert "X-Taken-At: 20" in kind
         assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (90, 160, 3)
     assert "application/json" in head
-    assert json.loads(said)["ended"] == "time_up"
+    assert json.loads(ending)["ended"] == "time_up"
     wait_for(town, open_case.camera, "time_up")
     end, begin = lines(town, open_case.camera)[:2]
     assert (begin.what, begin.who) == ("live_look", "operator")
@@ -129,7 +129,7 @@ def test_pictures_come_until_the_time_is_up_and_both_ends_are_on_record(
 
 
 def test_outside_the_visible_area_it_is_black_at_once(
-    log_in: LogIn, town: Any, lens: Lens, open_case: Any
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
 ) -> None:
     path = Path(town.config_dir) / "zones.yaml"
     before, town.app.live_view.limits = (
@@ -158,22 +158,22 @@ def test_outside_the_visible_area_it_is_black_at_once(
 
 
 def test_a_withdrawal_ends_it_within_a_second(
-    log_in: LogIn, town: Any, lens: Lens, open_case: Any
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
 ) -> None:
     camera, now, clock = CameraId(open_case.camera), town.app.clock.now(), town.app.clock
-    said: dict[str, float] = {}
+    withdrawn: dict[str, float] = {}
 
     def withdraw() -> None:
         with town.store.begin() as uow:
             uow.consents.withdraw(camera, by="household", now=now)
             uow.commit()
-        said["at"] = clock.monotonic_s()
+        withdrawn["at"] = clock.monotonic_s()
 
     later = threading.Timer(0.4, withdraw)
     later.start()
     try:
         answer = log_in("operator").post(**ask(camera, f"case:{open_case.id}"))
-        took_s = clock.monotonic_s() - said["at"]
+        took_s = clock.monotonic_s() - withdrawn["at"]
         refused = log_in("operator").post(**ask(camera, f"case:{open_case.id}"))
     finally:
         later.join()
@@ -185,22 +185,24 @@ def test_a_withdrawal_ends_it_within_a_second(
     assert took_s < 1.0
     assert refused.status_code == 409
     assert refused.json()["words"] == "已撤回同意"
-    assert lens.opened == 1
+    assert fake.opened == 1
 
 
 def test_it_stops_when_the_window_is_closed(
-    log_in: LogIn, town: Any, lens: Lens, open_case: Any
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
 ) -> None:
     request = ask(open_case.camera, f"case:{open_case.id}")
     with log_in("operator").stream("POST", **request) as answer:
         coming = answer.iter_raw()
         next(coming)
-        assert not lens.left.is_set()
-    assert lens.left.wait(3.0)
+        assert not fake.left.is_set()
+    assert fake.left.wait(3.0)
     wait_for(town, open_case.camera, "stopped")
 
 
-def test_only_a_few_look_at_once(log_in: LogIn, town: Any, lens: Lens, open_case: Any) -> None:
+def test_only_a_few_look_at_once(
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+) -> None:
     town.app.live_view.limits = LiveLimits(duration_s=30.0, max_viewers=1)
     request = ask(open_case.camera, f"case:{open_case.id}")
     with log_in("operator").stream("POST", **request) as answer:
@@ -212,40 +214,46 @@ def test_only_a_few_look_at_once(log_in: LogIn, town: Any, lens: Lens, open_case
 
 
 def test_it_takes_a_seat_of_its_link(
-    log_in: LogIn, town: Any, lens: Lens, open_case: Any, monkeypatch: pytest.MonkeyPatch
+    log_in: LogIn,
+    town: Any,
+    fake: FakeCamera,
+    open_case: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A round that fills the link is waited for; another look that fills it is not."""
-    looks, link = (
+    live_view, link = (
         town.app.live_view,
         town.app.registry.cameras[open_case.camera].link,
     )
-    monkeypatch.setattr(looks, "limits", LiveLimits(duration_s=0.3, max_viewers=2))
-    monkeypatch.setattr(looks, "link_slots", beside := SharedLinkSlots(per_link=1))
+    monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=0.3, max_viewers=2))
+    monkeypatch.setattr(live_view, "link_slots", slots := SharedLinkSlots(per_link=1))
     request, client = ask(open_case.camera, f"case:{open_case.id}"), log_in("operator")
-    beside.set_round_usage(link, 1)
-    leaves = threading.Timer(0.4, beside.set_round_usage, (link, 0))
+    slots.set_round_usage(link, 1)
+    leaves = threading.Timer(0.4, slots.set_round_usage, (link, 0))
     began_s = town.app.clock.monotonic_s()
     leaves.start()
     assert len(list(parts(client.post(**request).content))) > 1
     assert town.app.clock.monotonic_s() - began_s > 0.4
     leaves.join()
-    assert beside.reserved() == 0
-    assert beside.reserve(link)
+    assert slots.reserved() == 0
+    assert slots.reserve(link)
     refused = client.post(**request)
-    assert (refused.status_code, lens.opened) == (409, 1)
+    assert (refused.status_code, fake.opened) == (409, 1)
     assert "太多" in refused.json()["words"]
-    assert beside.reserved() == 1, "the other's seat is not given back"
+    assert slots.reserved() == 1, "the other's seat is not given back"
 
 
-def test_a_camera_that_fails_says_how(log_in: LogIn, town: Any, lens: Lens, open_case: Any) -> None:
-    lens.failure = Unreachable("nobody there")
+def test_a_camera_that_fails_says_how(
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+) -> None:
+    fake.failure = Unreachable("nobody there")
     answer = log_in("operator").post(**ask(open_case.camera, f"case:{open_case.id}"))
     assert (answer.status_code, answer.json()["words"]) == (409, "连接不上")
     wait_for(town, open_case.camera, "unreachable")
 
 
 def test_without_a_context_that_holds_nobody_looks(
-    log_in: LogIn, town: Any, lens: Lens, open_case: Any
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
 ) -> None:
     client, camera = log_in("operator"), open_case.camera
     with town.store.begin() as uow:
@@ -268,13 +276,13 @@ def test_without_a_context_that_holds_nobody_looks(
         status = client.get(f"/cameras/{camera}/live", params={"for": f"finding:{finding.id}"})
         assert (status.status_code == 200) == held
     assert client.post(**ask(camera, f"case:{open_case.id}", "")).status_code == 422
-    assert lens.opened == 0
+    assert fake.opened == 0
 
 
 @pytest.mark.parametrize("who", ["maintainer", "auditor", "admin", "leader", "cadre", ""])
 def test_who_has_no_desk_has_no_live_look(
-    log_in: LogIn, town: Any, lens: Lens, open_case: Any, who: str
+    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any, who: str
 ) -> None:
     answer = log_in(who).post(**ask(open_case.camera, f"case:{open_case.id}"))
     assert answer.status_code == (403 if who else 401)
-    assert lens.opened == 0
+    assert fake.opened == 0

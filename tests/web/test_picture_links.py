@@ -42,13 +42,13 @@ def case(town: Any) -> Iterator[Case]:
     with town.store.begin() as uow:
         known = uow.cases.get(town.case.id)
         fresh = replace(known, revision=known.revision + 10)
-        stands(town, uow, fresh)
+        store_and_announce(town, uow, fresh)
         uow.commit()
     return fresh
 
 
-def stands(town: Any, uow: UnitOfWork, case: Case) -> None:
-    """So it is in the books, and so the ground is told: others here run the store's own fsck."""
+def store_and_announce(town: Any, uow: UnitOfWork, case: Case) -> None:
+    """As a real change is made: other tests here run the store's consistency check."""
     uow.cases.put(case)
     for message in town.app.payloads.case_messages(case, town.app.clock.now()):
         uow.outbox.add(message)
@@ -152,7 +152,7 @@ def test_an_older_unopened_link_still_opens(visitor: Visitor, town: Any, case: C
     """The telephone was offline while the case went on."""
     older = link_of(town, case)
     with town.store.begin() as uow:
-        stands(town, uow, replace(case, revision=case.revision + 1))
+        store_and_announce(town, uow, replace(case, revision=case.revision + 1))
         uow.commit()
     assert visitor().get(older).status_code == 200
 
@@ -166,11 +166,11 @@ def test_it_expires(visitor: Visitor, town: Any, case: Case) -> None:
 
 def test_each_grid_that_was_told_has_its_own(town: Any, case: Case) -> None:
     raised = replace(case, rung=len(case.policy.ladder) - 1)
-    told = [
+    bodies = [
         json.loads(m.payload) for m in town.app.payloads.case_messages(raised, town.app.clock.now())
     ]
-    assert len(told) > 1
-    assert len({body["picture"]["link"] for body in told}) == len(told)
+    assert len(bodies) > 1
+    assert len({body["picture"]["link"] for body in bodies}) == len(bodies)
 
 
 def test_a_grid_that_was_never_told_has_none(visitor: Visitor, town: Any, case: Case) -> None:
@@ -228,7 +228,7 @@ def test_a_bent_link_is_404_and_another_sites_too(visitor: Visitor, town: Any, c
 def test_a_link_of_a_case_that_no_book_knows_is_404(
     visitor: Visitor, town: Any, case: Case
 ) -> None:
-    """The books are from before it: a backup came back."""
+    """The store is older than the link: a backup was restored."""
     unknown = replace(case, id=CaseId("C20200101-9999"))
     assert visitor().get(sealed(town, unknown)).status_code == 404
 
@@ -251,7 +251,7 @@ def test_a_case_that_ended_shows_nothing(visitor: Visitor, town: Any) -> None:
             CaseEvent.VOID, at=town.app.clock.now(), by="duty_lead", note="test"
         )
         ended = replace(void, revision=case.revision + 1)
-        stands(town, uow, ended)
+        store_and_announce(town, uow, ended)
         uow.commit()
     answer = visitor().get(address)
     assert answer.status_code == 410

@@ -49,7 +49,7 @@ def rounds(app: App, plan: str | None = None, limit: Limit = 20) -> list[JsonObj
 @router.get("/rounds/{round_id}", response_model=documents.Round,
             dependencies=[Depends(require_scope("rounds:read"))])  # fmt: skip
 def one_round(app: App, round_id: str) -> JsonObject:
-    """One round with its books: planned = pending + seen + not viewable + missed."""
+    """One round with its totals: planned = pending + seen + not viewable + missed."""
     with app.store.begin_read() as uow, translate_errors(f"round {round_id}"):
         found = uow.rounds.get(RoundId(round_id))
         return round_document(found, uow.rounds.totals(found.id))
@@ -62,7 +62,7 @@ def findings(
     round_id: Annotated[str | None, Query(alias="round")] = None,
     limit: Limit = 100,
 ) -> list[JsonObject]:
-    """What waits for a person, the worst first; or all of a round, decided or not."""
+    """Findings that wait for a person, the worst first; or all of a round, decided or not."""
     with app.store.begin_read() as uow:
         if round_id is None:
             return [finding_document(one) for one in uow.findings.queue(limit=limit)]
@@ -84,7 +84,7 @@ def confirm(
     form: documents.Confirm,
     key: Annotated[ApiKey, Depends(require_scope("findings:decide"))],
 ) -> JsonObject:
-    """Make a case of it; the grid leader is told. 409 when somebody decided before."""
+    """Confirm: open a case and notify the grid leader. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
         case = app.confirm(
             finding_id,
@@ -104,7 +104,7 @@ def dismiss(
     form: documents.Dismiss,
     key: Annotated[ApiKey, Depends(require_scope("findings:decide"))],
 ) -> JsonObject:
-    """It is none. 409 when somebody decided before."""
+    """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
         return finding_document(app.dismiss(finding_id, by=_decided_by(key), reason=form.reason))
 
@@ -124,7 +124,7 @@ def cases(
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,
             dependencies=[Depends(require_scope("cases:read"))])  # fmt: skip
 def one_case(app: App, case_id: str) -> JsonObject:
-    """One case, all that happened to it, and how far each message about it got."""
+    """One case with its history and its messages."""
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         found = uow.cases.get(CaseId(case_id))
         messages = [message_document(message) for message in uow.outbox.of_case(found.id)]

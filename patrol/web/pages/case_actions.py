@@ -250,7 +250,7 @@ def allowed_buttons(case: Case, user: CurrentUser) -> list[tuple[str, CaseButton
 
 
 def _is_for_user(name: str, case: Case, user: CurrentUser) -> bool:
-    """Whoever asked for approval may only withdraw it; granting and refusing is for others."""
+    """The user who asked for approval may only withdraw it; others grant or refuse it."""
     asker = case.request.by if case.request else ""
     if name == "withdraw":
         return asker == user.account.name
