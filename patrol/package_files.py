@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from patrol.domain.errors import Failed
+
 Progress = Callable[[str], None]
 DOWNLOAD_TIMEOUT_S: Final = 600.0  # the largest package is 40 MB, a county link may have 1 Mbit/s
 LARGEST_FILE: Final = 512 * 1024 * 1024
 
 
-class PackageFileUnavailable(Exception):
+class PackageFileUnavailable(Failed):
     """A file could not be got, or is not the one that was meant; one line says why."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from patrol.domain.errors import Failed
 from patrol.domain.ids import MessageKey, Sha256
 from patrol.domain.observation import Box
 from patrol.domain.outbox import OutboxMessage
@@ -65,7 +66,7 @@ class Detector(Protocol):
         """Objects in a BGR picture of any size, best first."""
 
 
-class NotConnected(Exception):
+class NotConnected(Failed):
     """The broker cannot be reached just now; the message stays in the outbox."""
 
 
@@ -84,7 +85,7 @@ class Publisher(Protocol):
         """Grows with every new connection: the broker behind it may have forgotten everything."""
 
 
-class PictureStoreFull(Exception):
+class PictureStoreFull(Failed):
     """The evidence store cannot take more (disk full, quota). Stops the round, which resumes."""
 
 
@@ -101,5 +102,5 @@ class PictureStore(Protocol):
         """Remove it; False when there was none."""
 
 
-class ProcessBusy(Exception):
+class ProcessBusy(Failed):
     """Another process does it just now; says what it holds."""

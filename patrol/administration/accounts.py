@@ -13,6 +13,7 @@ from typing import Final
 from pwdlib import PasswordHash
 
 from patrol.domain.account import GRID_DUTIES, Account, Duty
+from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
 from patrol.store import Store
@@ -22,11 +23,11 @@ MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
-class WeakPassword(ValueError):
+class WeakPassword(BadInput, ValueError):
     """The password is too short or easily guessed; the text says which, Chinese first."""
 
 
-class BadAccount(ValueError):
+class BadAccount(BadInput, ValueError):
     """The account cannot be made so; the text says what is wrong and what would be right."""
 
 

@@ -31,6 +31,7 @@ from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler, ReplyResult
 from patrol.cases.send_gate import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
+from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
 from patrol.domain.ids import CaseId, FindingId, Sha256
 from patrol.domain.priority import Level
@@ -67,7 +68,7 @@ MAX_OPEN_CASES: Final = 10_000  # open at a time: far more than a town can have
 SEND_TIMEOUT_S: Final = 3.0  # for the messages of a round that just ended
 
 
-class UnknownPlan(Exception):
+class UnknownPlan(BadInput):
     """The site has no plan of this name; the text lists those it has."""
 
 

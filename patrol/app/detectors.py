@@ -15,6 +15,12 @@ from typing import Final
 import structlog
 
 from patrol.domain.observation import Box
+from patrol.inference import (
+    DetectorUnavailable,
+    list_models,
+    open_detector,
+    open_face_plate_detector,
+)
 from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.ports import Detector
 from patrol.settings import Settings
@@ -89,8 +95,6 @@ def open_detectors(settings: Settings) -> Detectors:
 
 def missing_models(settings: Settings) -> str:
     """Why pictures would leave coarse; empty when they would not. Opens no model."""
-    from patrol.inference import list_models  # noqa: PLC0415  an optional extra
-
     wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
     missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
     text = f"{COARSE_NOTICE}: {missing}; run `patrol models install`"
@@ -99,8 +103,6 @@ def missing_models(settings: Settings) -> str:
 
 def _open_model(settings: Settings, own: ModelSpec | None) -> tuple[Detector | None, str]:
     """A detector (`own`: None for ours), or why there is none."""
-    from patrol.inference import DetectorUnavailable, open_detector  # noqa: PLC0415  an optional extra
-
     try:
         if own is None:
             return open_detector(settings.models), ""
@@ -111,12 +113,6 @@ def _open_model(settings: Settings, own: ModelSpec | None) -> tuple[Detector | N
 
 def _open_privacy_models(settings: Settings) -> tuple[PrivacyDetectors | None, str]:
     """The three models, or why one of them cannot be opened."""
-    from patrol.inference import (  # noqa: PLC0415  an optional extra
-        DetectorUnavailable,
-        open_detector,
-        open_face_plate_detector,
-    )
-
     models = settings.models
     try:
         return PrivacyDetectors(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from patrol.domain.errors import BadInput
 from patrol.integrations.notifications import (
     NotificationChannel,
     NotificationTarget,
@@ -15,7 +16,7 @@ from patrol.settings import Settings
 from patrol.store import StoreObserver
 
 
-class IntegrationsProblem(Exception):
+class IntegrationsProblem(BadInput):
     """A webhook or a channel cannot work as it is configured; one line."""
 
 

@@ -21,6 +21,7 @@ from patrol.app.integrations import Integrations, IntegrationsProblem
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.cases.escalator import Escalator
 from patrol.clock import SiteSun
+from patrol.domain.errors import Failed
 from patrol.files import process_lock
 from patrol.integrations.canary import Canary
 from patrol.integrations.delivery_worker import DeliveryWorker, SendDelivery
@@ -60,7 +61,7 @@ SWEEP_AT = time(3, 30)  # local; nobody patrols then
 PRUNE_AT = time(3, 40)  # local; after the pictures have been deleted
 
 
-class ServiceFailed(Exception):
+class ServiceFailed(Failed):
     """A part of the service failed; the text says which and why."""
 
 

@@ -1,30 +1,19 @@
 """`patrol backup` and `patrol restore`: the store and its pictures, in one checked file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from patrol.cli.output import (
-    FAILED,
-    AsJson,
-    bad_input,
-    console,
-    operator,
-    print_err,
-    print_json,
-    site_of,
-    store_of,
-)
-
-if TYPE_CHECKING:
-    from patrol.operations.backup import Manifest
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    cli.command("backup")(backup)
-    cli.command("restore")(restore)
+from patrol import __version__
+from patrol.cli.failures import FAILED, bad_input
+from patrol.cli.options import AsJson, operator
+from patrol.cli.output import console, print_err, print_json
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.operations import backup as backups
+from patrol.operations.backup import Manifest
+from patrol.store import StoreUnavailable
 
 
 def backup(
@@ -34,25 +23,17 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs."""
-    from patrol import __version__  # noqa: PLC0415  with the rooms
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.operations.backup import BackupRefused  # noqa: PLC0415  with the rooms
-    from patrol.operations.backup import backup as make  # noqa: PLC0415  with the rooms
-
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
     settings = site_of(context).settings
-    try:
-        manifest = make(
-            url=settings.database,
-            evidence=settings.evidence,
-            site=settings.site.id,
-            version=__version__,
-            out=out,
-            now=SystemClock().now(),
-        )
-    except BackupRefused as exc:
-        bad_input(str(exc))
+    manifest = backups.backup(
+        url=settings.database,
+        evidence=settings.evidence,
+        site=settings.site.id,
+        version=__version__,
+        out=out,
+        now=SystemClock().now(),
+    )
     _log_backup(context, out, len(manifest.pictures))
     _print_manifest(out, manifest, as_json=as_json, problems=())
     if manifest.damaged:
@@ -61,10 +42,7 @@ def backup(
 
 
 def _log_backup(context: typer.Context, out: Path, pictures: int) -> None:
-    """Somebody took everything along: a line of the access log, and the console's last backup."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.store import StoreUnavailable  # noqa: PLC0415  with the rooms
-
+    """Append the backup to the access log, from which the console reads the last one."""
     try:
         with store_of(site_of(context)) as store, store.begin() as uow:
             why = f"{out.name}: {pictures} pictures"
@@ -85,21 +63,15 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked."""
-    from patrol.operations.backup import BackupDamaged, BackupRefused, verify  # noqa: PLC0415  with the rooms
-    from patrol.operations.backup import restore as bring_back  # noqa: PLC0415  with the rooms
-
     if not file.is_file():
         bad_input(f"{file}: no such file")
     settings = site_of(context).settings
-    try:
-        if only_check:
-            _print_manifest(file, verify(file), as_json=as_json, problems=())
-            return
-        restored = bring_back(
-            url=settings.database, evidence=settings.evidence, site=settings.site.id, file=file
-        )
-    except (BackupDamaged, BackupRefused) as exc:
-        bad_input(str(exc))
+    if only_check:
+        _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
+        return
+    restored = backups.restore(
+        url=settings.database, evidence=settings.evidence, site=settings.site.id, file=file
+    )
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:
         print_err(problem)
@@ -108,7 +80,7 @@ def restore(
 
 
 def _print_manifest(
-    file: Path, manifest: "Manifest", *, as_json: bool, problems: tuple[str, ...]
+    file: Path, manifest: Manifest, *, as_json: bool, problems: tuple[str, ...]
 ) -> None:
     document: dict[str, Any] = {
         "file": str(file),

@@ -1,48 +1,54 @@
 """`patrol bench …`: measured against what a user would otherwise do, in the same run.
 
-Each bench is a module of `patrol.bench` with `run(tell=…)`, which answers with plain data.
+Each bench is a module of `patrol.bench` with `run(report=…)`, which answers with plain data. It is
+imported when it runs: some want packages that only a development installation has.
 """
 
-from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any
 
-import typer
-
-from patrol.cli.output import AsJson, Failure, console, print_err, print_json
-
-BENCHES: Final = {
-    "capture": "取一帧的代价,与其他做法同场比较。 One key frame, beside the alternatives.",
-    "round": "60/600/3000 路整轮。 Whole rounds at three sizes.",
-    "mqtt": "发件箱 10,000 条排空。 Draining the outbox.",
-    "alerts": "确认到网格长收到的时延。 From confirm to the leader's callback.",
-    "console": "控制台各页,在真实浏览器中。 The console's pages, in a real browser.",
-    "vision": "每个检测器的单张代价。 Each gauge's cost per picture.",
-}
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, print_err, print_json, render_document
+from patrol.domain.errors import Failed
 
 
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="性能测量。 Measurements.")
-    for name, help_text in BENCHES.items():
-        if find_spec(f"patrol.bench.{name}") is not None:
-            group.command(name, help=help_text)(_bench_command(name))
-    cli.add_typer(group, name="bench")
+def bench_capture(*, as_json: AsJson = False) -> None:
+    """取一帧的代价,与其他做法同场比较。 One key frame, beside the alternatives."""
+    _run_bench("capture", as_json=as_json)
 
 
-def _bench_command(name: str) -> Callable[..., None]:
-    def run(*, as_json: AsJson = False) -> None:
-        module = import_module(f"patrol.bench.{name}")
-        try:
-            result: dict[str, Any] = module.run(tell=print_err)
-        except RuntimeError as exc:
-            raise Failure(f"bench {name}: {exc}") from exc
-        if as_json:
-            print_json(result)
-            return
-        from patrol.cli.output import render_document  # noqa: PLC0415  rich
+def bench_round(*, as_json: AsJson = False) -> None:
+    """60/600/3000 路整轮。 Whole rounds at three sizes."""
+    _run_bench("round", as_json=as_json)
 
+
+def bench_mqtt(*, as_json: AsJson = False) -> None:
+    """发件箱 10,000 条排空。 Draining the outbox."""
+    _run_bench("mqtt", as_json=as_json)
+
+
+def bench_alerts(*, as_json: AsJson = False) -> None:
+    """确认到网格长收到的时延。 From confirm to the leader's callback."""
+    _run_bench("alerts", as_json=as_json)
+
+
+def bench_console(*, as_json: AsJson = False) -> None:
+    """控制台各页,在真实浏览器中。 The console's pages, in a real browser."""
+    _run_bench("console", as_json=as_json)
+
+
+def bench_vision(*, as_json: AsJson = False) -> None:
+    """每个检测器的单张代价。 Each gauge's cost per picture."""
+    _run_bench("vision", as_json=as_json)
+
+
+def _run_bench(name: str, *, as_json: bool) -> None:
+    module = import_module(f"patrol.bench.{name}")
+    try:
+        result: dict[str, Any] = module.run(report=print_err)
+    except RuntimeError as exc:
+        raise Failed(f"bench {name}: {exc}") from exc
+    if as_json:
+        print_json(result)
+    else:
         console().print(render_document(result))
-
-    return run

@@ -1,19 +1,16 @@
-"""The broker's own files against people.csv, for `patrol check`.
+"""`patrol check`: the files, the chain of people behind each camera, and what must be reachable.
 
-`mqtt.broker_files` of site.yaml names the directory that the broker reads: a difference there is a
-problem. Without it the files beside the configuration are looked at, and a difference is a notice:
-perhaps nobody uses them.
+Problems of the files and gaps in a chain that a camera depends on end with exit code 2; a database
+or broker that cannot be reached, or a full disk, with 1. What is legal and may be a mistake is a
+notice and changes no exit code. Five parts, in this order:
 
-The chain camera → grid → leader → substitute → village → town, as problems with their lines.
-
-A gap is a problem where a camera hangs on it, and a notice where none does.
-
-`patrol check`: every file, every chain from a camera to the town's desk, everything reachable.
-
-Problems of the files and gaps in a chain that a camera hangs on: exit code 2. Broker or database
-not reachable: 1. What is legal and worth a look is a notice and changes no exit code.
-
-What the house needs of the outside: database, broker, disk, weights — one clear line each.
+- the verb, its report and its printing;
+- the broker's account files against people.csv (`mqtt.broker_files` of site.yaml names the
+  directory that the broker reads; without it only the files beside the configuration are compared,
+  and a difference is a notice, because perhaps no broker reads them);
+- the chain camera → grid → leader → substitute → village → town, and the rows of people.csv;
+- consents that ran out or soon will;
+- dependencies: database, broker, disk, weight files.
 """
 
 import shutil
@@ -21,153 +18,62 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 import typer
 
-from patrol.cli.output import (
-    BAD_INPUT,
-    FAILED,
-    AsJson,
-    console,
-    options,
-    print_err,
-    print_json,
-    site_of,
-)
+from patrol.app.detectors import open_detectors
+from patrol.cli.failures import BAD_INPUT, FAILED
+from patrol.cli.options import AsJson, config_directory
+from patrol.cli.output import console, print_err, print_json
+from patrol.cli.site import site_of
+from patrol.clock import SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.registry import Role
 from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
-from patrol.settings import ConfigProblem
+from patrol.inference import list_models
+from patrol.mqtt import BrokerAddress, MqttPublisher
+from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
+from patrol.settings import ConfigProblem, ConfigProblems, Settings, Site
+from patrol.store import StoreOutdated, StoreUnavailable, current_revision, open_store
 
-if TYPE_CHECKING:
-    from patrol.settings import ConfigProblem, Settings, Site
-
-
-MAX_LINES: Final = 20  # lines; whoever has more makes the files anew
-DEFAULT_FOLDER: Final = "mosquitto"
-REMEDY: Final = "`patrol mosquitto write` makes them"
-
-
-def check_broker_files(
-    site: "Site", config: Path
-) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
-    """(problems, notices)."""
-    from patrol.mqtt.mosquitto_files import (  # noqa: PLC0415  with the rooms
-        ACL,
-        AccountsProblem,
-        file_differences,
-    )
-
-    named = site.settings.mqtt.broker_files
-    folder = named or config / DEFAULT_FOLDER
-    if named is None and not (folder / ACL).is_file():
-        return [], []
-    try:
-        found = file_differences(folder, site.settings.site.id, site.registry)
-    except AccountsProblem:
-        return [], []  # told as a row of people.csv (domain.posts)
-    problems = [ConfigProblem(str(one.file), one.line, "accounts", one.text) for one in found]
-    if named is not None:
-        more = [
-            ConfigProblem(
-                str(folder), 1, "accounts", f"and {len(problems) - MAX_LINES} more; {REMEDY}"
-            )
-        ]
-        return (problems if len(problems) <= MAX_LINES else [*problems[:MAX_LINES], *more]), []
-    problems = [
-        one for one in problems if one.file.endswith(ACL)
-    ]  # passwords lie where the broker is
-    if not problems:
-        return [], []
-    text = (
-        f"does not agree with people.csv ({len(problems)}, the first: {problems[0].text}); {REMEDY}"
-    )
-    return [], [ConfigProblem(str(folder / ACL), problems[0].line, "accounts", text)]
-
-
+MAX_BROKER_LINES: Final = 20  # differences listed one by one; beyond that `mosquitto write` is due
+DEFAULT_BROKER_FOLDER: Final = "mosquitto"
+BROKER_REMEDY: Final = "`patrol mosquitto write` makes them"
 LONGEST_CONSENT: Final = timedelta(days=366)  # twelve months, a leap day among them
 CONSENT_ENDS_SOON: Final = timedelta(days=14)
+BROKER_WITHIN_S: Final = 3.0
+DAY_OF_PICTURES_MB: Final = 400  # 624 cameras, two rounds, two pictures of about 150 kB
 
 
-def check_chains(site: "Site", config: Path) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
-    """(gaps that cameras hang on, gaps that none does)."""
-    grids, cameras = _line_numbers(config / "grids.csv"), _line_numbers(config / "cameras.csv")
-    hung_on = _grids_with_cameras(site)
-    problems: list[ConfigProblem] = []
-    notices: list[ConfigProblem] = []
-    for gap in routing_gaps(site.registry):
-        if gap.camera is not None:
-            problem = _chain_problem(config / "cameras.csv", cameras.get(gap.camera, 1), gap)
-        else:
-            problem = _chain_problem(config / "grids.csv", grids.get(gap.grid, 1), gap)
-        needed = gap.camera is not None or gap.grid in hung_on
-        (problems if needed and not _is_maintainer(gap) else notices).append(problem)
-    return problems, notices
+class FileProblems(NamedTuple):
+    """What one comparison of the files found."""
+
+    problems: list[ConfigProblem]
+    notices: list[ConfigProblem]
 
 
-def _grids_with_cameras(site: "Site") -> set[str]:
-    tree = site.registry.tree
-    codes = {camera.grid for camera in site.registry.cameras.values()}
-    return {str(grid.code) for code in codes for grid in tree.path_up(code)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One dependency: whether it is usable, and one line about it."""
 
+    name: str
+    ok: bool
+    text: str
+    needed: bool = True  # False: rounds go on without it
 
-def _is_maintainer(gap: RoutingGap) -> bool:
-    return str(Role.MAINTAINER) in gap.what
-
-
-def _chain_problem(path: Path, line: int, gap: RoutingGap) -> ConfigProblem:
-    who = f"grid {gap.grid}" if gap.camera is None else f"camera {gap.camera}"
-    return ConfigProblem(str(path), line, "chain", f"{who}: {gap.what}, add them to people.csv")
-
-
-def _line_numbers(path: Path) -> dict[str, int]:
-    """Where each first cell stands; codes hold no commas and no quotes."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return {
-            line.split(",", 1)[0].strip(' "'): number for number, line in enumerate(file, start=1)
-        }
-
-
-def check_staffing(site: "Site", config: Path) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
-    """(rows of people.csv by which a case does not reach who must have it, rows to look at)."""
-    path = config / "people.csv"
-    lines = _line_numbers(path)
-    problems: list[ConfigProblem] = []
-    notices: list[ConfigProblem] = []
-    for one in staffing_problems(site.registry):
-        text = f"person {one.person}: {one.what}"
-        problem = ConfigProblem(str(path), lines.get(one.person, 1), one.column, text)
-        (problems if one.grave else notices).append(problem)
-    return problems, notices
-
-
-def check_consents(site: "Site", today: date, config: Path) -> Iterator[ConfigProblem]:
-    """Consents that hold longer than they may, ran out, or soon will."""
-    path = config / "cameras.csv"
-    lines = _line_numbers(path)
-    for camera in site.registry.cameras.values():
-        until = camera.consent.until
-        if camera.consent.state is not ConsentState.GRANTED or until is None:
-            continue
-        if until < today:
-            text = f"ran out on {until}, ask the household again"
-        elif until > today + LONGEST_CONSENT:
-            text = f"{until} is over twelve months away, a consent holds for twelve at most"
-        elif until <= today + CONSENT_ENDS_SOON:
-            text = f"runs out on {until}, ask the household again"
-        else:
-            continue
-        yield ConfigProblem(str(path), lines.get(camera.id, 1), "consent_until", text)
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {"name": self.name, "ok": self.ok, "needed": self.needed, "text": self.text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """All that `check` found."""
+    """All that `patrol check` found."""
 
-    problems: "tuple[ConfigProblem, ...]" = ()
-    notices: "tuple[ConfigProblem, ...]" = ()
-    results: "tuple[CheckResult, ...]" = ()
+    problems: tuple[ConfigProblem, ...] = ()
+    notices: tuple[ConfigProblem, ...] = ()
+    results: tuple[CheckResult, ...] = ()
     counts: dict[str, int] | None = None
 
     @property
@@ -188,15 +94,8 @@ class CheckReport:
         }
 
 
-def register(cli: typer.Typer) -> None:
-    """Add the verb."""
-    cli.command("check")(check)
-
-
 def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     """检查全部配置、责任链、数据库与消息代理。 Every file, every chain, database and broker."""
-    from patrol.settings import ConfigProblems  # noqa: PLC0415  pydantic
-
     try:
         site = site_of(context)
     except ConfigProblems as exc:
@@ -212,16 +111,14 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
         raise typer.Exit(report.code)
 
 
-def _run_checks(context: typer.Context, site: "Site") -> CheckReport:
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
+def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     today = SystemClock().now().astimezone(site.settings.site.tz).date()
-    config = options(context).config
+    config = config_directory(context)
     found = [
         checker(site, config) for checker in (check_chains, check_staffing, check_broker_files)
     ]
-    gaps = [gap for problems, _ in found for gap in problems]
-    notes = [note for _, notices in found for note in notices]
+    gaps = [gap for one in found for gap in one.problems]
+    notes = [note for one in found for note in one.notices]
     notes.extend(check_consents(site, today, config))
     cameras = site.registry.cameras.values()
     return CheckReport(
@@ -263,26 +160,110 @@ def _print_results(report: CheckReport) -> None:
         out.print("[green]配置可用 ready[/]")
 
 
-BROKER_WITHIN_S: Final = 3.0
-DAY_OF_PICTURES_MB: Final = 400  # 624 cameras, two rounds, two pictures of about 150 kB
+def check_broker_files(site: Site, config: Path) -> FileProblems:
+    """Accounts and permissions of the broker's own files that differ from people.csv."""
+    named = site.settings.mqtt.broker_files
+    folder = named or config / DEFAULT_BROKER_FOLDER
+    if named is None and not (folder / ACL).is_file():
+        return FileProblems([], [])
+    try:
+        found = file_differences(folder, site.settings.site.id, site.registry)
+    except AccountsProblem:
+        return FileProblems([], [])  # a row of people.csv, which `check_staffing` reports
+    problems = [ConfigProblem(str(one.file), one.line, "accounts", one.text) for one in found]
+    if named is not None:
+        return FileProblems(_shortened(problems, folder), [])
+    problems = [one for one in problems if one.file.endswith(ACL)]  # passwords lie at the broker
+    if not problems:
+        return FileProblems([], [])
+    text = (
+        f"does not agree with people.csv ({len(problems)}, the first: {problems[0].text});"
+        f" {BROKER_REMEDY}"
+    )
+    return FileProblems([], [ConfigProblem(str(folder / ACL), problems[0].line, "accounts", text)])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
-    """One thing asked, and its answer in a line."""
-
-    name: str
-    ok: bool
-    text: str
-    needed: bool = True  # False: the house works without it, and says so
-
-    def as_json(self) -> dict[str, object]:
-        """For `--json`."""
-        return {"name": self.name, "ok": self.ok, "needed": self.needed, "text": self.text}
+def _shortened(problems: list[ConfigProblem], folder: Path) -> list[ConfigProblem]:
+    left_out = len(problems) - MAX_BROKER_LINES
+    if left_out <= 0:
+        return problems
+    more = ConfigProblem(str(folder), 1, "accounts", f"and {left_out} more; {BROKER_REMEDY}")
+    return [*problems[:MAX_BROKER_LINES], more]
 
 
-def check_dependencies(settings: "Settings") -> Iterator[CheckResult]:
-    """Ask each in turn."""
+def check_chains(site: Site, config: Path) -> FileProblems:
+    """Gaps in the chain of people: problems where a camera depends on it, else notices."""
+    grids, cameras = _line_numbers(config / "grids.csv"), _line_numbers(config / "cameras.csv")
+    depended_on = _grids_with_cameras(site)
+    problems: list[ConfigProblem] = []
+    notices: list[ConfigProblem] = []
+    for gap in routing_gaps(site.registry):
+        if gap.camera is not None:
+            problem = _chain_problem(config / "cameras.csv", cameras.get(gap.camera, 1), gap)
+        else:
+            problem = _chain_problem(config / "grids.csv", grids.get(gap.grid, 1), gap)
+        needed = gap.camera is not None or gap.grid in depended_on
+        (problems if needed and not _is_maintainer(gap) else notices).append(problem)
+    return FileProblems(problems, notices)
+
+
+def _grids_with_cameras(site: Site) -> set[str]:
+    tree = site.registry.tree
+    codes = {camera.grid for camera in site.registry.cameras.values()}
+    return {str(grid.code) for code in codes for grid in tree.path_up(code)}
+
+
+def _is_maintainer(gap: RoutingGap) -> bool:
+    return str(Role.MAINTAINER) in gap.what
+
+
+def _chain_problem(path: Path, line: int, gap: RoutingGap) -> ConfigProblem:
+    who = f"grid {gap.grid}" if gap.camera is None else f"camera {gap.camera}"
+    return ConfigProblem(str(path), line, "chain", f"{who}: {gap.what}, add them to people.csv")
+
+
+def check_staffing(site: Site, config: Path) -> FileProblems:
+    """Rows of people.csv: problems where a case would not reach its person, else notices."""
+    path = config / "people.csv"
+    lines = _line_numbers(path)
+    problems: list[ConfigProblem] = []
+    notices: list[ConfigProblem] = []
+    for one in staffing_problems(site.registry):
+        text = f"person {one.person}: {one.what}"
+        problem = ConfigProblem(str(path), lines.get(one.person, 1), one.column, text)
+        (problems if one.grave else notices).append(problem)
+    return FileProblems(problems, notices)
+
+
+def _line_numbers(path: Path) -> dict[str, int]:
+    """The line of each first cell; codes hold no commas and no quotes."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return {
+            line.split(",", 1)[0].strip(' "'): number for number, line in enumerate(file, start=1)
+        }
+
+
+def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProblem]:
+    """Consents that hold longer than they may, ran out, or soon will."""
+    path = config / "cameras.csv"
+    lines = _line_numbers(path)
+    for camera in site.registry.cameras.values():
+        until = camera.consent.until
+        if camera.consent.state is not ConsentState.GRANTED or until is None:
+            continue
+        if until < today:
+            text = f"ran out on {until}, ask the household again"
+        elif until > today + LONGEST_CONSENT:
+            text = f"{until} is over twelve months away, a consent holds for twelve at most"
+        elif until <= today + CONSENT_ENDS_SOON:
+            text = f"runs out on {until}, ask the household again"
+        else:
+            continue
+        yield ConfigProblem(str(path), lines.get(camera.id, 1), "consent_until", text)
+
+
+def check_dependencies(settings: Settings) -> Iterator[CheckResult]:
+    """Try database, broker, disk and weight files, one after the other."""
     yield _check_database(settings.database)
     yield _check_broker(settings)
     yield _check_disk(settings)
@@ -290,13 +271,6 @@ def check_dependencies(settings: "Settings") -> Iterator[CheckResult]:
 
 
 def _check_database(url: str) -> CheckResult:
-    from patrol.store import (  # noqa: PLC0415  sqlalchemy
-        StoreOutdated,
-        StoreUnavailable,
-        current_revision,
-        open_store,
-    )
-
     name = "数据库 database"
     try:
         if _is_new(url) or current_revision(url) is None:
@@ -319,9 +293,7 @@ def _is_new(url: str) -> bool:
     return path != url and not Path(path).exists() and _nearest_existing(Path(path)).is_dir()
 
 
-def _check_broker(settings: "Settings") -> CheckResult:
-    from patrol.mqtt import BrokerAddress, MqttPublisher  # noqa: PLC0415  paho
-
+def _check_broker(settings: Settings) -> CheckResult:
     name, mqtt = "消息代理 broker", settings.mqtt
     if mqtt.embedded:
         return CheckResult(name=name, ok=True, text="内置 embedded")
@@ -341,7 +313,7 @@ def _check_broker(settings: "Settings") -> CheckResult:
     return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {mqtt.url}: {why}")
 
 
-def _check_disk(settings: "Settings") -> CheckResult:
+def _check_disk(settings: Settings) -> CheckResult:
     free_mb = shutil.disk_usage(_nearest_existing(settings.evidence)).free // 1_000_000
     name, text = "磁盘 disk", f"空闲 free {free_mb / 1000:.1f} GB · {settings.evidence}"
     if free_mb < DAY_OF_PICTURES_MB:
@@ -358,12 +330,10 @@ def _nearest_existing(path: Path) -> Path:
     return path
 
 
-def _check_models(settings: "Settings") -> CheckResult:
+def _check_models(settings: Settings) -> CheckResult:
     name = "模型 models"
     if not settings.objects:
         return CheckResult(name=name, ok=True, text="目标检测已关闭 objects are switched off")
-    from patrol.app.detectors import open_detectors  # noqa: PLC0415  with the rooms
-    from patrol.inference import list_models  # noqa: PLC0415  onnxruntime
 
     detectors = open_detectors(settings)
     wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]

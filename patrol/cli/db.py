@@ -1,22 +1,16 @@
-"""`patrol db upgrade` and `db check`: migrations, and the store's own fsck."""
+"""`patrol db upgrade|check`: migrations, and the store's own consistency check."""
 
 import typer
 
-from patrol.cli.output import FAILED, AsJson, console, print_err, print_json, site_of
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="数据库。 The database.")
-    group.command("upgrade")(upgrade_database)
-    group.command("check")(check_database)
-    cli.add_typer(group, name="db")
+from patrol import store
+from patrol.cli.failures import FAILED
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, print_err, print_json
+from patrol.cli.site import site_of
 
 
 def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """升级数据库结构。 Bring the tables to this version; nothing happens when they are."""
-    from patrol import store  # noqa: PLC0415  sqlalchemy
-
     url = site_of(context).settings.database
     before = store.current_revision(url)
     store.upgrade(url)
@@ -31,8 +25,6 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
 
 def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """检查数据库自身的一致性。 Whether the books balance and refer to rows that exist."""
-    from patrol import store  # noqa: PLC0415  sqlalchemy
-
     wrong = [str(line) for line in store.check(site_of(context).settings.database)]
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})

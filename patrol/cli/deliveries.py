@@ -1,29 +1,20 @@
-"""`patrol deliveries`: what does not go out just now, and why; try again what was given up.
+"""`patrol deliveries list|retry`: what is held, unsent or was given up, with the reason."""
 
-Cases whose word the gate holds (domain.sending), webhooks and second channels that wait or died.
-"""
-
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from patrol.cli.output import AsJson, bad_input, console, print_json, site_of, store_of
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, print_json
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.case import Case
+from patrol.domain.outbox import Delivery
 from patrol.domain.timestamps import rfc3339_or_none
+from patrol.settings import Site
 
-if TYPE_CHECKING:
-    from patrol.domain.case import Case
-    from patrol.domain.outbox import Delivery
-    from patrol.settings import Site
-
-MOST_OPEN: Final = 10_000  # cases looked through: far more than a town can have open
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="待发与暂缓。 What waits, and why.")
-    group.command("list")(show_deliveries)
-    group.command("retry")(retry_delivery)
-    cli.add_typer(group, name="deliveries")
+MAX_OPEN_CASES: Final = 10_000  # that are read: far more than a town can have open
 
 
 def show_deliveries(
@@ -37,7 +28,7 @@ def show_deliveries(
     with store_of(site) as store, store.begin_read() as uow:
         waiting, dead = uow.deliveries.waiting(), uow.deliveries.dead(limit=limit)
         unsent = uow.outbox.unsent()
-        held = [case for case in uow.cases.list(open_only=True, limit=MOST_OPEN) if case.hold]
+        held = [case for case in uow.cases.list(open_only=True, limit=MAX_OPEN_CASES) if case.hold]
     if as_json:
         print_json(
             {
@@ -64,7 +55,7 @@ def show_deliveries(
         out.print("没有待送或放弃的通知。 Nothing waits, nothing was given up.")
 
 
-def _dead_document(one: "Delivery") -> dict[str, Any]:
+def _dead_document(one: Delivery) -> dict[str, Any]:
     return {
         "target": one.target,
         "key": one.key,
@@ -75,7 +66,7 @@ def _dead_document(one: "Delivery") -> dict[str, Any]:
     }
 
 
-def _held_document(case: "Case") -> dict[str, Any]:
+def _held_document(case: Case) -> dict[str, Any]:
     hold = case.hold
     return {
         "case": case.id,
@@ -87,7 +78,7 @@ def _held_document(case: "Case") -> dict[str, Any]:
     }
 
 
-def _print_held(case: "Case", site: "Site") -> None:
+def _print_held(case: Case, site: Site) -> None:
     if case.hold is None:
         return
     until = case.hold.until.astimezone(site.settings.site.tz)
@@ -104,8 +95,6 @@ def retry_delivery(
     key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")],
 ) -> None:
     """已放弃的重新投递。 Try one that was given up again, from the start."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     with store_of(site_of(context)) as store, store.begin() as uow:
         if not uow.deliveries.revive(target, key, SystemClock().now()):
             bad_input(f"{target} {key}: none such was given up, `patrol deliveries list` has them")

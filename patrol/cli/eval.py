@@ -1,17 +1,15 @@
-"""`patrol eval`: the machine's eye, measured against labelled pictures."""
+"""`patrol eval`: the detectors, measured against labelled pictures."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from patrol import evaluation
+from patrol.cli.failures import bad_input
 from patrol.cli.models import models_directory, own_models
-from patrol.cli.output import AsJson, bad_input, console, print_err, print_json
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verb."""
-    cli.command("eval")(evaluate)
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, print_err, print_json
 
 
 def evaluate(
@@ -30,8 +28,6 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """评测检出率与误报率。 Precision, recall and F1 per kind, with intervals."""
-    from patrol import evaluation  # noqa: PLC0415  cv2
-
     if out is not None and not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
     found = evaluation.run(

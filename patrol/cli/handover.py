@@ -1,38 +1,28 @@
-"""`patrol handover show|give|take|list`: a shift goes from one to the next, signed by both."""
+"""`patrol handover show|give|take|list`: a shift passes to the next person, signed by both."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from patrol.cli.output import AsJson, By, console, operator, print_json, site_of, store_of
+from patrol.cases import shift_handover
+from patrol.cli.options import AsJson, By, operator
+from patrol.cli.output import console, print_json
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.shift_handover import HandoverEntry
 from patrol.domain.timestamps import rfc3339
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from patrol.domain.shift_handover import HandoverEntry
 
 Note = Annotated[str, typer.Option("--note", help="交代的话。 What else to say.")]
 
 
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="交接班。 Hand-over, signed by both.")
-    group.command("show")(show_sheet)
-    group.command("give")(give_shift)
-    group.command("take")(take_shift)
-    group.command("list")(list_signatures)
-    cli.add_typer(group, name="handover")
-
-
 def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:
     """此刻的交接单。 The sheet as it would be signed now."""
-    from patrol.cases.shift_handover import handover_sheet  # noqa: PLC0415  with the rooms
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
-        sheet = handover_sheet(uow, SystemClock().now(), site.settings.calendar.maintenance)
+        sheet = shift_handover.handover_sheet(
+            uow, SystemClock().now(), site.settings.calendar.maintenance
+        )
     if as_json:
         print_json(sheet)
     else:
@@ -48,9 +38,6 @@ def give_shift(
     as_json: AsJson = False,
 ) -> None:
     """交班人签字。 The one who goes signs the sheet of now."""
-    from patrol.cases import shift_handover  # noqa: PLC0415  with the rooms
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin() as uow:
         sheet = shift_handover.handover_sheet(uow, now, site.settings.calendar.maintenance)
@@ -65,9 +52,6 @@ def take_shift(
     context: typer.Context, *, note: Note = "", by: By = "", as_json: AsJson = False
 ) -> None:
     """接班人签同一张单,班次归其所有。 The one who comes signs that sheet and owns the shift."""
-    from patrol.cases import shift_handover  # noqa: PLC0415  with the rooms
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     with store_of(site_of(context)) as store, store.begin() as uow:
         taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=SystemClock().now())
         uow.commit()
@@ -93,7 +77,7 @@ def list_signatures(
         console().print(f"{entry.number:>5}  {at}  {entry.who} {what}  {entry.note}", markup=False)
 
 
-def _print_signature(entry: "HandoverEntry", *, as_json: bool) -> None:
+def _print_signature(entry: HandoverEntry, *, as_json: bool) -> None:
     if as_json:
         print_json(_signature_document(entry))
         return
@@ -101,7 +85,7 @@ def _print_signature(entry: "HandoverEntry", *, as_json: bool) -> None:
     console().print(f"{entry.who}: {what} (#{entry.number}, {entry.digest[:12]})", markup=False)
 
 
-def _signature_document(entry: "HandoverEntry") -> dict[str, Any]:
+def _signature_document(entry: HandoverEntry) -> dict[str, Any]:
     return {
         "number": entry.number,
         "at": rfc3339(entry.at),
@@ -115,7 +99,7 @@ def _signature_document(entry: "HandoverEntry") -> dict[str, Any]:
     }
 
 
-def _print_sheet(sheet: "Mapping[str, Any]") -> None:
+def _print_sheet(sheet: Mapping[str, Any]) -> None:
     findings, cameras = sheet["findings"], sheet["cameras"]
     out = console()
     for line in (

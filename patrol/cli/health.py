@@ -1,35 +1,29 @@
-"""`patrol health [CAMERA]` and `patrol troubles`: rates, a camera's story, the queue."""
+"""`patrol health [CAMERA]`, `troubles`: rates of the fleet, one camera, the maintenance queue."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
-from patrol.cli.output import (
-    AsJson,
-    By,
-    bad_input,
-    console,
-    operator,
-    print_json,
-    site_of,
-    store_of,
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson, By, operator
+from patrol.cli.output import console, print_json, render_document
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.camera import Camera, visit_refusal
+from patrol.domain.health import (
+    INTACT_RATE_TARGET,
+    INTACT_RATE_TARGET_KEY,
+    FleetHealth,
+    Trouble,
+    fleet_health,
+    split_by_priority,
 )
+from patrol.domain.ids import CameraId
+from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of
 from patrol.domain.timestamps import rfc3339_or_none
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from patrol.domain.camera import Camera
-    from patrol.domain.health import FleetHealth, Trouble
-    from patrol.domain.ids import CameraId
-    from patrol.settings import Site
-    from patrol.store import UnitOfWork
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    cli.command("health")(show_health)
-    cli.command("troubles")(list_troubles)
+from patrol.settings import Site
+from patrol.store import UnitOfWork
 
 
 def show_health(
@@ -39,16 +33,12 @@ def show_health(
     as_json: AsJson = False,
 ) -> None:
     """在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's story."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         document = _camera_health(uow, site, camera) if camera else _fleet_document(uow, site, now)
     if as_json:
         print_json(document)
         return
-    from patrol.cli.output import render_document  # noqa: PLC0415  rich
-
     console().print(render_document(document))
 
 
@@ -60,8 +50,6 @@ def list_troubles(
     as_json: AsJson = False,
 ) -> None:
     """运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     now = SystemClock().now()
     with store_of(site_of(context)) as store:
         if take:
@@ -76,12 +64,10 @@ def list_troubles(
     if as_json:
         print_json(queue)
         return
-    from patrol.cli.output import render_document  # noqa: PLC0415  rich
-
     console().print(render_document({"运维队列 troubles": queue}) if queue else "无 none")
 
 
-def _camera_health(uow: "UnitOfWork", site: "Site", camera: str) -> dict[str, Any]:
+def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
     known = [c for c in site.registry.cameras if c == camera or c.endswith(camera)]
     if len(known) != 1:
         bad_input(f"camera {camera!r}: {len(known)} cameras end so, give its 20 digits")
@@ -102,14 +88,7 @@ def _camera_health(uow: "UnitOfWork", site: "Site", camera: str) -> dict[str, An
     }
 
 
-def _fleet_document(uow: "UnitOfWork", site: "Site", now: "datetime") -> dict[str, Any]:
-    from patrol.domain.health import (  # noqa: PLC0415  with the rooms
-        INTACT_RATE_TARGET,
-        INTACT_RATE_TARGET_KEY,
-        fleet_health,
-        split_by_priority,
-    )
-
+def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any]:
     cameras, health_by_id = site.registry.cameras, uow.health.current_by_camera()
     left_out = _left_out_reasons(uow, site, now)
     key, rest = split_by_priority(cameras.values())
@@ -130,15 +109,12 @@ def _fleet_document(uow: "UnitOfWork", site: "Site", now: "datetime") -> dict[st
     }
 
 
-def _left_out_reasons(uow: "UnitOfWork", site: "Site", now: "datetime") -> "dict[CameraId, str]":
-    from patrol.domain.camera import visit_refusal  # noqa: PLC0415  with the rooms
-    from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of  # noqa: PLC0415  with the rooms
-
+def _left_out_reasons(uow: UnitOfWork, site: Site, now: datetime) -> dict[CameraId, str]:
     today = now.astimezone(site.settings.site.tz).date()
     withdrawn = uow.consents.withdrawn()
     stoppages = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
 
-    def reason_for(camera: "Camera") -> str | None:
+    def reason_for(camera: Camera) -> str | None:
         refusal = visit_refusal(camera, today, withdrawn)
         if (
             refusal is None
@@ -151,7 +127,7 @@ def _left_out_reasons(uow: "UnitOfWork", site: "Site", now: "datetime") -> "dict
     return {ident: reason for ident, reason in reasons.items() if reason is not None}
 
 
-def _rates_document(fleet: "FleetHealth") -> dict[str, Any]:
+def _rates_document(fleet: FleetHealth) -> dict[str, Any]:
     return {
         "registered": fleet.registered,
         "counted": fleet.counted,
@@ -166,7 +142,7 @@ def _rates_document(fleet: "FleetHealth") -> dict[str, Any]:
     }
 
 
-def _trouble_document(one: "Trouble", now: "datetime") -> dict[str, Any]:
+def _trouble_document(one: Trouble, now: datetime) -> dict[str, Any]:
     return {
         "number": one.number,
         "kind": str(one.kind),

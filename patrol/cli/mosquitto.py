@@ -5,19 +5,11 @@ from typing import Annotated
 
 import typer
 
-from patrol.cli.output import AsJson, bad_input, console, print_json, site_of
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="消息代理账号与权限。 The broker's accounts.")
-    group.callback()(_group)
-    group.command("write")(write_broker_files)
-    cli.add_typer(group, name="mosquitto")
-
-
-def _group() -> None:
-    """Typer makes a group of one command only with this."""
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, print_json
+from patrol.cli.site import site_of
+from patrol.mqtt.mosquitto_files import write_mosquitto_files
 
 
 def write_broker_files(
@@ -30,16 +22,10 @@ def write_broker_files(
     as_json: AsJson = False,
 ) -> None:
     """按人员表生成口令与权限文件。 Password and ACL files for Mosquitto, one account a person."""
-    from patrol.mqtt.mosquitto_files import AccountsProblem  # noqa: PLC0415  with the rooms
-    from patrol.mqtt.mosquitto_files import write_mosquitto_files as write_files  # noqa: PLC0415  with the rooms
-
     site = site_of(context)
     if out.exists() and not out.is_dir():
         bad_input(f"--out: {out}: is a file, give a directory")
-    try:
-        written = write_files(out, site.settings.site.id, site.registry, rotate=rotate)
-    except AccountsProblem as exc:
-        bad_input(str(exc))
+    written = write_mosquitto_files(out, site.settings.site.id, site.registry, rotate=rotate)
     if as_json:
         print_json(
             {

@@ -1,27 +1,18 @@
 """`patrol pause|resume|maintenance`: what is deliberately not patrolled, by whom and why."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from patrol.cli.output import (
-    AsJson,
-    By,
-    EndAction,
-    bad_input,
-    console,
-    end_by_number,
-    operator,
-    print_json,
-    site_of,
-    store_of,
-)
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson, By, operator
+from patrol.cli.output import console, print_json
+from patrol.cli.site import EndAction, end_by_number, site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import rfc3339_or_none
-
-if TYPE_CHECKING:
-    from patrol.domain.schedule import Stoppage, StoppageScope
-    from patrol.settings import Site
+from patrol.settings import Site
 
 Reason = Annotated[str, typer.Option("--reason", help="原因,必填。 Why; needed.")]
 Until = Annotated[
@@ -37,19 +28,6 @@ MAINTENANCE_END: Final = EndAction(
 )
 
 
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    cli.command("pause")(pause)
-    cli.command("resume")(resume)
-    group = typer.Typer(
-        no_args_is_help=True, help="维护窗口。 Maintenance: not planned, not missed."
-    )
-    group.command("add")(add_maintenance)
-    group.command("end")(end_maintenance)
-    group.command("list")(show_stoppages)
-    cli.add_typer(group, name="maintenance")
-
-
 def pause(
     context: typer.Context,
     *,
@@ -59,8 +37,6 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """暂停全部巡查,进行中的一轮随即中断。 Pause all rounds; one under way is interrupted."""
-    from patrol.domain.schedule import StoppageScope  # noqa: PLC0415  with the rooms
-
     site = site_of(context)
     _print_stoppage(
         _add_stoppage(site, StoppageScope.ROUNDS, "", reason=reason, span=("", until), by=by),
@@ -70,9 +46,6 @@ def pause(
 
 def resume(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
     """恢复巡查,中断的一轮接着走。 End every pause; an interrupted round goes on."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.domain.schedule import StoppageScope  # noqa: PLC0415  with the rooms
-
     now, who = SystemClock().now(), operator(by)
     with store_of(site_of(context)) as store, store.begin() as uow:
         paused = [s for s in uow.stoppages.active(now) if s.scope is StoppageScope.ROUNDS]
@@ -101,8 +74,6 @@ def add_maintenance(
     as_json: AsJson = False,
 ) -> None:
     """登记维护:不计划、不计漏巡。 Put a camera, a link or a village into maintenance."""
-    from patrol.domain.schedule import StoppageScope  # noqa: PLC0415  with the rooms
-
     site = site_of(context)
     registry = site.registry
     known: dict[StoppageScope, tuple[str, set[str]]] = {
@@ -136,8 +107,6 @@ def end_maintenance(
 
 def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
     """现在与将来的暂停和维护。 What is stopped now or will be, site.yaml's windows too."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         known = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
@@ -158,16 +127,14 @@ def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _add_stoppage(
-    site: "Site",
-    scope: "StoppageScope",
+    site: Site,
+    scope: StoppageScope,
     subject: str,
     *,
     reason: str,
     span: tuple[str, str],
     by: str,
-) -> "Stoppage":
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
+) -> Stoppage:
     now = SystemClock().now()
     if not reason.strip():
         bad_input("--reason: is missing, say why")
@@ -189,7 +156,7 @@ def _add_stoppage(
     return added
 
 
-def _local_time(text: str, site: "Site") -> datetime | None:
+def _local_time(text: str, site: Site) -> datetime | None:
     if not text.strip():
         return None
     try:
@@ -201,7 +168,7 @@ def _local_time(text: str, site: "Site") -> datetime | None:
     )
 
 
-def _stoppage_document(one: "Stoppage") -> dict[str, Any]:
+def _stoppage_document(one: Stoppage) -> dict[str, Any]:
     return {
         "number": one.number,
         "scope": str(one.scope),
@@ -213,7 +180,7 @@ def _stoppage_document(one: "Stoppage") -> dict[str, Any]:
     }
 
 
-def _print_stoppage(added: "Stoppage", *, as_json: bool) -> None:
+def _print_stoppage(added: Stoppage, *, as_json: bool) -> None:
     if as_json:
         print_json(_stoppage_document(added))
         return

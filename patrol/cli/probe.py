@@ -1,29 +1,31 @@
-"""A kind of stream failure → whose move it is, and what to try next; Chinese first.
+"""`patrol probe URL`: visit one camera once and print all that was learned; nothing is stored.
 
-`patrol probe URL`: look through one camera once and say all that was learned.
-
-For a maintainer at the camera's side, with the household's word; nothing goes into the books.
-
-What a probe found, for a person at a terminal: one look tells good from bad.
+For a maintainer at the camera, with the household's consent. Of a failure it prints what was seen,
+whose move it is and what to try next (`ADVICE`), Chinese first.
 """
 
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
+import cv2
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.output import BAD_INPUT, FAILED, AsJson, Failure, console, console_err, print_json
+from patrol.cli.failures import BAD_INPUT, FAILED, bad_input
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, console_err, print_json
+from patrol.clock import SystemClock
+from patrol.domain.errors import Failed
 from patrol.domain.labels import FAULT_LABELS
-
-if TYPE_CHECKING:
-    from patrol.vision.quality import QualityReport
-    from streams.address import StreamAddress
-    from streams.errors import StreamError
-    from streams.model import Picture, Sample
+from patrol.vision.quality import QualityReport, diagnose
+from streams.address import StreamAddress
+from streams.capture import StreamCameraClient
+from streams.decode import decode
+from streams.errors import BadAddress, StreamError
+from streams.model import Freshness, Picture, Sample, VisitOptions
 
 
 class Advice(NamedTuple):
@@ -85,11 +87,8 @@ LIGHT: Final = {"day": ("日间彩色", "day"), "infrared": ("红外黑白", "in
 
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verb."""
-    cli.command("probe")(probe)
+SLOW_KEY_FRAME_S: Final = 8.0  # as the quality gauges judge it
+CLOCK_OFF_S: Final = 60.0
 
 
 def probe(
@@ -108,9 +107,6 @@ def probe(
     as_json: AsJson = False,
 ) -> None:
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
-    from streams.address import StreamAddress  # noqa: PLC0415  with numpy
-    from streams.errors import BadAddress, StreamError  # noqa: PLC0415  with numpy
-
     _check_save(save)
     try:
         address = StreamAddress.parse(url)
@@ -130,7 +126,6 @@ def probe(
     if as_json:
         print_json(document)
         return
-
     print_probe(document)
 
 
@@ -138,35 +133,23 @@ def _check_save(save: Path | None) -> None:
     if save is None:
         return
     if save.suffix.lower() not in PICTURES:
-        raise Failure(
-            f"--save: {save}: give a name that ends in {', '.join(PICTURES)}", code=BAD_INPUT
-        )
+        bad_input(f"--save: {save}: give a name that ends in {', '.join(PICTURES)}")
     if not save.parent.is_dir():
-        raise Failure(f"--save: {save.parent}: no such directory", code=BAD_INPUT)
+        bad_input(f"--save: {save.parent}: no such directory")
 
 
-def _check_file(address: "StreamAddress") -> None:
-    from streams.errors import BadAddress  # noqa: PLC0415  with numpy
-
+def _check_file(address: StreamAddress) -> None:
     if address.scheme == "file" and not Path(address.path).is_file():
         raise BadAddress(f"no such file: {address.path}; a camera's address begins with rtsp://")
 
 
-async def _visit(address: "StreamAddress", timeout_s: float) -> "tuple[Sample, list[Picture]]":
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from streams.capture import StreamCameraClient  # noqa: PLC0415  libav
-    from streams.decode import decode  # noqa: PLC0415  libav
-    from streams.model import VisitOptions  # noqa: PLC0415  numpy
-
+async def _visit(address: StreamAddress, timeout_s: float) -> tuple[Sample, list[Picture]]:
     options = VisitOptions(pictures=2, spacing_s=SPACING_S, visit_timeout_s=timeout_s)
     sample = await StreamCameraClient(now=SystemClock().now)(address, options)
     return sample, [decode(frame) for frame in sample.key_frames]
 
 
-def _quality_report(pictures: "list[Picture]", sample: "Sample") -> "QualityReport":
-    from patrol.vision.quality import diagnose  # noqa: PLC0415  cv2
-    from streams.model import Freshness  # noqa: PLC0415  numpy
-
+def _quality_report(pictures: list[Picture], sample: Sample) -> QualityReport:
     return diagnose(
         [picture.bgr for picture in pictures],
         freshness=sample.freshness,
@@ -175,17 +158,15 @@ def _quality_report(pictures: "list[Picture]", sample: "Sample") -> "QualityRepo
     )
 
 
-def _save(picture: "Picture", path: Path) -> None:
-    import cv2  # noqa: PLC0415  heavy
-
+def _save(picture: Picture, path: Path) -> None:
     done, data = cv2.imencode(path.suffix.lower(), picture.bgr)
     if not done:
-        raise Failure(f"--save: {path}: the picture cannot be written as {path.suffix}")
+        raise Failed(f"--save: {path}: the picture cannot be written as {path.suffix}")
     path.write_bytes(data.tobytes())
 
 
 def probe_document(
-    address: "StreamAddress", sample: "Sample", report: "QualityReport", saved: Path | None
+    address: StreamAddress, sample: Sample, report: QualityReport, saved: Path | None
 ) -> dict[str, Any]:
     """What was learned, as `--json` prints it."""
     facts = sample.facts
@@ -225,7 +206,7 @@ def probe_document(
     }
 
 
-def failure_document(address: str, exc: "StreamError") -> dict[str, Any]:
+def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
     advice = ADVICE.get(exc.kind, UNKNOWN)
     return {
@@ -240,11 +221,10 @@ def failure_document(address: str, exc: "StreamError") -> dict[str, Any]:
     }
 
 
-def _report_failure(address: str, exc: "StreamError", *, as_json: bool) -> None:
+def _report_failure(address: str, exc: StreamError, *, as_json: bool) -> None:
     if as_json:
         print_json(failure_document(address, exc))
         return
-
     print_probe_failure(address, exc)
 
 
@@ -252,12 +232,8 @@ def _round(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-SLOW_KEY_FRAME_S: Final = 8.0  # the gauges' own idea of slow
-CLOCK_OFF_S: Final = 60.0
-
-
 def print_probe(document: Mapping[str, Any]) -> None:
-    """A visit that brought pictures home."""
+    """Print a visit that brought pictures."""
     good = document["usable"] and not document["faults"]
     headline, colour = ("✓ 正常 good", "green") if good else ("! 有问题 look at it", "yellow")
     out = console()
@@ -270,8 +246,8 @@ def print_probe(document: Mapping[str, Any]) -> None:
     out.print(table)
 
 
-def print_probe_failure(address: str, exc: "StreamError") -> None:
-    """A visit that did not: what was seen, whose move it is, what to try."""
+def print_probe_failure(address: str, exc: StreamError) -> None:
+    """Print a visit that failed: what was seen, whose move it is, what to try."""
     advice = ADVICE.get(exc.kind, UNKNOWN)
     out = console_err()
     line = Text.assemble((f"✗ {advice.name_zh} {advice.name_en} ({exc.kind})", "bold red"))

@@ -1,30 +1,22 @@
 """`patrol report`: ledgers and rates of a round, a day or a month, as a file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum, auto
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from patrol.cli.output import (
-    BAD_INPUT,
-    AsJson,
-    Failure,
-    bad_input,
-    print_err,
-    print_json,
-    site_of,
-    store_of,
-)
-
-if TYPE_CHECKING:
-    from patrol.reports.queries import ReportHeading, ReportPeriod
-    from patrol.reports.report import Report
-    from patrol.settings import Site
-    from patrol.store import Store
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson
+from patrol.cli.output import print_err, print_json
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.reports import public_digest, writers
+from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
+from patrol.reports.report import Report, compose_report
+from patrol.settings import Site
+from patrol.store import Store
 
 
 class ReportFormat(StrEnum):
@@ -43,11 +35,6 @@ class ReportPart(StrEnum):
     FIGURES = auto()
     GRIDS = auto()
     CAMERAS = auto()
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verb."""
-    cli.command("report")(report)
 
 
 def report(
@@ -71,9 +58,6 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """导出视频巡查台账与指标。 The patrol ledger and its figures, as a file."""
-    from patrol.reports.queries import period_of  # noqa: PLC0415  with the rooms
-    from patrol.reports.writers import write_atomically  # noqa: PLC0415  with the rooms
-
     if sum(map(bool, (a_round, day, month))) != 1:
         bad_input("report: give one of --round ID, --day YYYY-MM-DD, --month YYYY-MM")
     if public and not month:
@@ -86,7 +70,7 @@ def report(
     with store_of(site) as store:
         make = _make_public_digest if public else _make_ledger
         title, rows, data = make(site, store, period, as_format, part)
-    write_atomically(out, data)
+    writers.write_atomically(out, data)
     if as_json:
         print_json({"out": str(out), "format": str(as_format), "rows": rows})
     else:
@@ -97,50 +81,32 @@ MadeReport = tuple[str, int, bytes]  # its title, how many rows, the file
 
 
 def _make_ledger(
-    site: "Site", store: "Store", period: "ReportPeriod", as_format: ReportFormat, part: ReportPart
+    site: Site, store: Store, period: ReportPeriod, as_format: ReportFormat, part: ReportPart
 ) -> MadeReport:
-    from patrol.reports.writers import FORMATS, to_csv  # noqa: PLC0415  with the rooms
-
     document = _report_of(site, store, period)
-    with _spreadsheets():
-        csv = as_format is ReportFormat.CSV
-        data = to_csv(document, part) if csv else FORMATS[as_format](document)
+    csv = as_format is ReportFormat.CSV
+    data = writers.to_csv(document, part) if csv else writers.FORMATS[as_format](document)
     return document.title, len(document.rows), data
 
 
 def _make_public_digest(
-    site: "Site", store: "Store", period: "ReportPeriod", as_format: ReportFormat, _part: ReportPart
+    site: Site, store: Store, period: ReportPeriod, as_format: ReportFormat, _part: ReportPart
 ) -> MadeReport:
-    from patrol.reports.public_digest import FORMATS, public_digest  # noqa: PLC0415  with the rooms
-    from patrol.reports.queries import load_material  # noqa: PLC0415  with the rooms
-
     heading = _heading(site, period)
     with store.begin_read() as uow:
         material = load_material(uow, site.settings.calendar.all_plans, heading.zone, period)
-    made = public_digest(heading, material)
-    with _spreadsheets():
-        return made.title, len(made.chapters), FORMATS[as_format](made)
-
-
-@contextmanager
-def _spreadsheets() -> Iterator[None]:
-    try:
-        yield
-    except ImportError as exc:
-        raise Failure("xlsx: xlsxwriter is missing, pip install 'patrol[reports]'") from exc
+    made = public_digest.public_digest(heading, material)
+    return made.title, len(made.chapters), public_digest.FORMATS[as_format](made)
 
 
 def _check_out(out: Path) -> None:
     if out.is_dir():
-        raise Failure(f"--out: {out}: is a directory, give a file's name", code=BAD_INPUT)
+        bad_input(f"--out: {out}: is a directory, give a file's name")
     if not out.parent.is_dir():
-        raise Failure(f"--out: {out.parent}: no such directory, make it first", code=BAD_INPUT)
+        bad_input(f"--out: {out.parent}: no such directory, make it first")
 
 
-def _heading(site: "Site", period: "ReportPeriod") -> "ReportHeading":
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.reports.queries import ReportHeading  # noqa: PLC0415  with the rooms
-
+def _heading(site: Site, period: ReportPeriod) -> ReportHeading:
     return ReportHeading(
         kind=period.kind,
         period=period.name,
@@ -151,10 +117,7 @@ def _heading(site: "Site", period: "ReportPeriod") -> "ReportHeading":
     )
 
 
-def _report_of(site: "Site", store: "Store", period: "ReportPeriod") -> "Report":
-    from patrol.reports.queries import load_material  # noqa: PLC0415  with the rooms
-    from patrol.reports.report import compose_report  # noqa: PLC0415  with the rooms
-
+def _report_of(site: Site, store: Store, period: ReportPeriod) -> Report:
     heading = _heading(site, period)
     plans, zone = site.settings.calendar.all_plans, heading.zone
     with store.begin_read() as uow:

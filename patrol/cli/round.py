@@ -1,38 +1,23 @@
 """`patrol round`: one round now, of a plan or over what is named, its progress on stderr."""
 
 import logging
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import typer
 
-from patrol.cli.consent import camera_named
-from patrol.cli.output import (
-    FAILED,
-    AsJson,
-    app_of,
-    bad_input,
-    console,
-    console_err,
-    logs_to_stderr,
-    print_err,
-    print_json,
-)
+from patrol.cli.application import app_of, until_signalled
+from patrol.cli.failures import FAILED, bad_input
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, console_err, print_err, print_json
+from patrol.cli.site import camera_named
+from patrol.cli.stderr_logging import logs_to_stderr
+from patrol.reports.progress_bar import progress_display
+from patrol.reports.terminal import render_round
+from patrol.rounds.planner import AdhocSelection
+from patrol.settings import Site
 
-if TYPE_CHECKING:
-    from patrol.rounds.planner import AdhocSelection
-    from patrol.settings import Site
-
-DATABASE_WITHIN_S = 60.0  # a person waits; the service waits for ever
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verb."""
-    cli.command("round")(run_round)
+DATABASE_WITHIN_S: Final = 60.0  # a person waits; the service waits for ever
 
 
 def run_round(
@@ -56,16 +41,13 @@ def run_round(
     as_json: AsJson = False,
 ) -> None:
     """立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named."""
-    from patrol.reports.progress_bar import progress_display  # noqa: PLC0415  rich
-    from patrol.reports.terminal import render_round  # noqa: PLC0415  rich
-
     if not (plan or grids or links or cameras):
         bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)
     with until_signalled() as stop, app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop) as app:
         zone = app.site.settings.site.tz
         if plan:
-            app.plan(plan)  # said before anything else
+            app.plan(plan)  # raises UnknownPlan before anything is opened
         selection = _adhoc_selection(app.site, grids or (), links or (), cameras or ())
         for lack in app.detectors.without:
             print_err(lack)
@@ -83,36 +65,9 @@ def run_round(
 
 
 def _adhoc_selection(
-    site: "Site", grids: Sequence[str], links: Sequence[str], cameras: Sequence[str]
-) -> "AdhocSelection | None":
-    from patrol.rounds.planner import AdhocSelection, NoCameraSelected  # noqa: PLC0415  with the rooms
-
+    site: Site, grids: Sequence[str], links: Sequence[str], cameras: Sequence[str]
+) -> AdhocSelection | None:
     if not (grids or links or cameras):
         return None
     named = [camera_named(site, text).id for text in cameras]
-    try:
-        return AdhocSelection.resolve(site.registry, grids=grids, links=links, cameras=named)
-    except NoCameraSelected as exc:
-        bad_input(f"round: {exc}")
-
-
-@contextmanager
-def until_signalled() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process at once."""
-    stop = threading.Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # a test's runner: only the main thread may take signals
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return AdhocSelection.resolve(site.registry, grids=grids, links=links, cameras=named)

@@ -1,125 +1,22 @@
-"""`patrol key add|list|revoke`: keys for programs that use the JSON API.
-
-`patrol user add|passwd|disable|enable|list`: console accounts, without the console.
+"""`patrol user add|passwd|disable|enable|list`: console accounts, without the console.
 
 A password is asked for twice on the terminal, or read from stdin's first line with
 `--password-stdin`; it is never an argument, where every user of the machine could read it.
 """
 
 import getpass
-import secrets
 import sys
-from enum import StrEnum, auto
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from patrol.cli.output import (
-    AsJson,
-    By,
-    bad_input,
-    console,
-    operator,
-    print_err,
-    print_json,
-    site_of,
-    store_of,
-)
-from patrol.domain.timestamps import rfc3339, rfc3339_or_none
-
-if TYPE_CHECKING:
-    from patrol.domain.account import Account
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="接口密钥。 Keys of the JSON API.")
-    group.command("add")(add_key)
-    group.command("list")(show_keys)
-    group.command("revoke")(revoke_key)
-    cli.add_typer(group, name="key")
-
-
-def add_key(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="给谁用。 Who uses it.")],
-    *,
-    scope: Annotated[
-        list[str], typer.Option("--scope", help="权限,可多次。 What it opens; repeatable.")
-    ],
-    by: By = "",
-    as_json: AsJson = False,
-) -> None:
-    """新建密钥,只显示这一次。 A new key; it is shown once and kept only as a hash."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.domain.account import API_KEY_PREFIX, issue_api_key  # noqa: PLC0415  with the rooms
-
-    secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    now = SystemClock().now()
-    try:
-        key = issue_api_key(name=name, scopes=scope, by=operator(by), now=now, secret=secret)
-    except ValueError as exc:
-        bad_input(f"--scope: {exc}")
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        uow.api_keys.add(key)
-        uow.commit()
-    if as_json:
-        print_json({"id": key.id, "name": name, "scopes": sorted(scope), "secret": secret})
-    else:
-        console().print(f"{key.id} · {name} · {' '.join(sorted(scope))}")
-        console().print(secret, soft_wrap=True)
-
-
-def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """全部密钥,不含密文。 All keys, without their secrets."""
-    with store_of(site_of(context)) as store, store.begin_read() as uow:
-        keys = uow.api_keys.all()
-    rows = [
-        {
-            "id": key.id,
-            "name": key.name,
-            "scopes": sorted(key.scopes),
-            "made_by": key.made_by,
-            "made_at": rfc3339(key.made_at),
-            "revoked_at": rfc3339_or_none(key.revoked_at),
-        }
-        for key in keys
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    for key in keys:
-        gone = " · 已撤销 revoked" if key.revoked_at else ""
-        console().print(f"{key.id} · {key.name} · {' '.join(sorted(key.scopes))}{gone}")
-    if not rows:
-        console().print("没有密钥。 There are no keys.")
-
-
-def revoke_key(
-    context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="ID", help="密钥编号。 The key's id.")],
-) -> None:
-    """撤销密钥,立即生效。 Revoke a key, at once."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
-    with store_of(site_of(context)) as store, store.begin() as uow:
-        if not uow.api_keys.revoke(key, SystemClock().now()):
-            bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
-        uow.commit()
-    console().print(f"已撤销 revoked: {key}")
-
-
-class DutyOption(StrEnum):
-    """What `--duty` takes (patrol.domain.account.Duty, without importing it for `--help`)."""
-
-    OPERATOR = auto()
-    DUTY_LEAD = auto()
-    VILLAGE_CADRE = auto()
-    GRID_LEADER = auto()
-    MAINTAINER = auto()
-    AUDITOR = auto()
-    ADMIN = auto()
-
+from patrol.administration.accounts import add_account, change_password, set_disabled
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson, By, operator
+from patrol.cli.output import console, print_err, print_json
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.account import Account, Duty
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
@@ -127,22 +24,11 @@ FromStdin = Annotated[
 ]
 
 
-def register_users(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    group = typer.Typer(no_args_is_help=True, help="控制台账号。 Console accounts.")
-    group.command("add")(add_user)
-    group.command("passwd")(set_password)
-    group.command("disable")(disable_user)
-    group.command("enable")(enable_user)
-    group.command("list")(show_users)
-    cli.add_typer(group, name="user")
-
-
 def add_user(
     context: typer.Context,
     name: Name,
     *,
-    duty: Annotated[DutyOption, typer.Option("--duty", help="职责。 What the account is for.")],
+    duty: Annotated[Duty, typer.Option("--duty", help="职责。 What the account is for.")],
     shown_as: Annotated[str, typer.Option("--shown-as", help="显示名。 What people see.")] = "",
     grid: Annotated[str, typer.Option("--grid", help="网格编码。 The grid answered for.")] = "",
     person: Annotated[str, typer.Option("--person", help="人员编号。 Who in people.csv.")] = "",
@@ -151,16 +37,12 @@ def add_user(
     as_json: AsJson = False,
 ) -> None:
     """新建账号。 A new account."""
-    from patrol.administration.accounts import add_account  # noqa: PLC0415  argon2
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.domain.account import Duty  # noqa: PLC0415  with the rooms
-
     site = site_of(context)
     with store_of(site) as store:
         account = add_account(
             store,
             name=name,
-            duty=Duty(duty.value),
+            duty=duty,
             password=_read_password(from_stdin=from_stdin),
             registry=site.registry,
             now=SystemClock().now(),
@@ -179,9 +61,6 @@ def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
     """改口令,已登录的全部退出。 A new password; every session of it ends."""
-    from patrol.administration.accounts import change_password  # noqa: PLC0415  argon2
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     with store_of(site_of(context)) as store:
         try:
             change_password(
@@ -220,9 +99,6 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
-    from patrol.administration.accounts import set_disabled  # noqa: PLC0415  argon2
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-
     with store_of(site_of(context)) as store:
         try:
             set_disabled(
@@ -248,7 +124,7 @@ def _no_account_text(name: str) -> str:
     return f"account {name!r}: there is none, `patrol user list` lists them"
 
 
-def _account_document(account: "Account") -> dict[str, object]:
+def _account_document(account: Account) -> dict[str, object]:
     return {
         "name": account.name,
         "duty": str(account.duty),

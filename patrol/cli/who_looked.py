@@ -1,20 +1,21 @@
-"""`patrol who-looked CAMERA|HOUSEHOLD`: what a household may see of who looked at its camera."""
+"""`patrol who-looked CAMERA|HOUSEHOLD`: the access log of a household's cameras."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Final
 
 import typer
 
-from patrol.cli.consent import camera_named
-from patrol.cli.output import AsJson, bad_input, console, print_json, site_of, store_of
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson
+from patrol.cli.output import console, print_json
+from patrol.cli.site import camera_named, site_of, store_of
+from patrol.domain.access_log import AccessEntry
 from patrol.domain.ids import CameraId, camera_id_problem
+from patrol.domain.labels import ACCESS_ACTIONS, bilingual
 from patrol.domain.timestamps import rfc3339_or_none
+from patrol.settings import Site
 
-if TYPE_CHECKING:
-    from patrol.domain.access_log import AccessEntry
-    from patrol.settings import Site
-
-MACHINE_USERS = ("patrol", "rules")
+MACHINE_USERS: Final = ("patrol", "rules")  # visits of rounds and of rules
 
 CameraOrHousehold = Annotated[
     str,
@@ -29,11 +30,6 @@ PeopleOnly = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="最多行数。 At most.")]
 
 
-def register(cli: typer.Typer) -> None:
-    """Add the verb."""
-    cli.command("who-looked")(who_looked)
-
-
 def who_looked(
     context: typer.Context,
     whose: CameraOrHousehold,
@@ -43,8 +39,6 @@ def who_looked(
     as_json: AsJson = False,
 ) -> None:
     """谁看过:某点位(或某农户全部点位)的调用登记,新的在前。 Who looked at a household's cameras."""
-    from patrol.domain.labels import ACCESS_ACTIONS, bilingual  # noqa: PLC0415  with the rooms
-
     site = site_of(context)
     cameras = _cameras_meant(site, whose)
     with store_of(site) as store, store.begin_read() as uow:
@@ -71,8 +65,8 @@ def who_looked(
     console().print(summary, markup=False, soft_wrap=True)
 
 
-def _cameras_meant(site: "Site", whose: str) -> Sequence[CameraId]:
-    """Those of the household, or the one that was meant; also one that left cameras.csv."""
+def _cameras_meant(site: Site, whose: str) -> Sequence[CameraId]:
+    """The cameras of a household, or the one camera named; also one that left cameras.csv."""
     registry = site.registry.cameras
     of_household = [c.id for c in registry.values() if whose and c.household_ref == whose]
     if of_household:
@@ -84,7 +78,7 @@ def _cameras_meant(site: "Site", whose: str) -> Sequence[CameraId]:
     return [camera_named(site, whose).id]
 
 
-def _access_document(entry: "AccessEntry") -> dict[str, object]:
+def _access_document(entry: AccessEntry) -> dict[str, object]:
     return {
         "number": entry.number,
         "at": rfc3339_or_none(entry.at),

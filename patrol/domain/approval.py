@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState, Suspension
+from patrol.domain.errors import BadInput
 from patrol.domain.priority import CaseLimits
 
 MAX_EXTENSION: Final = timedelta(days=30)  # of the time that counts; longer is a suspension
@@ -30,7 +31,7 @@ _KIND_ZH: Final = {
 }
 
 
-class ApprovalImpossible(Exception):
+class ApprovalImpossible(BadInput):
     """The wish cannot be asked for or granted just now; says why."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
+from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PersonId, Sha256
 from patrol.domain.observation import Box, Subject
 from patrol.domain.office_hours import OfficeHours, office_time_after, office_time_between
@@ -110,7 +111,7 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
 }  # fmt: skip
 
 
-class IllegalCaseTransition(Exception):
+class IllegalCaseTransition(Failed):
     """The table has no such move; says from where and what."""
 
     def __init__(self, case: "Case", event: CaseEvent) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
 
+from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, RoundId, Sha256
 from patrol.domain.observation import Box, Subject
 from patrol.domain.priority import Level
@@ -67,7 +68,7 @@ class DismissReason(StrEnum):
     OTHER = auto()
 
 
-class AlreadyDecided(Exception):
+class AlreadyDecided(Failed):
     """Someone was first; says who, what and when."""
 
     def __init__(self, finding: "Finding") -> None:

@@ -24,6 +24,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.camera import Camera, Priority
+from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId
 from patrol.domain.priority import LIMITS_BY_LEVEL, DueLight, Level, due_light
 from patrol.domain.round import Visit, VisitOutcome
@@ -234,7 +235,7 @@ class TroubleKind(StrEnum):
     VILLAGE = auto()
 
 
-class TroubleAlreadyTaken(Exception):
+class TroubleAlreadyTaken(Failed):
     """Somebody was first; says who and when."""
 
 

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, RoundId, Sha256
 
 ADHOC = "adhoc"  # the plan of rounds that a person asks for over some cameras; on no calendar
@@ -70,7 +71,7 @@ ROUND_TRANSITIONS: Mapping[tuple[RoundState, RoundEvent], RoundState] = {
 }
 
 
-class IllegalRoundTransition(Exception):
+class IllegalRoundTransition(Failed):
     """The table has no such move."""
 
 

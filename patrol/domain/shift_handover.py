@@ -12,6 +12,7 @@ from enum import StrEnum, auto
 from hashlib import sha256
 
 from patrol.domain.access_log import chain_hash, utc_microseconds_text
+from patrol.domain.errors import Failed
 
 
 class HandoverAction(StrEnum):
@@ -21,7 +22,7 @@ class HandoverAction(StrEnum):
     TAKE = auto()
 
 
-class NotShiftOwner(Exception):
+class NotShiftOwner(Failed):
     """Somebody else owns the shift, or the sheet was given to somebody else; says whom."""
 
 

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from patrol.domain.errors import Failed
 from patrol.evaluation.datasets import SETS
 from patrol.evaluation.labels import BadLabels, LabelledVisit, read_folder
 from patrol.evaluation.results import document
 from patrol.evaluation.results_page import html_page
 from patrol.evaluation.run import EvaluatedVisit, evaluate
 from patrol.evaluation.score import Scores, score_visits
+from patrol.evaluation.simulated_town import run_town
 from patrol.inference import DetectorUnavailable, open_detector
 from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.ports import Detector
@@ -26,7 +28,7 @@ TOWN = "town"
 ReportProgress = Callable[[str], None]
 
 
-class NoFootage(RuntimeError):
+class NoFootage(Failed, RuntimeError):
     """A built-in set has no clip here; says what to install."""
 
 
@@ -52,8 +54,6 @@ def run(
     notes = tuple(filter(None, (note, fire_note)))
     report("; ".join(notes))
     if what == TOWN:
-        from patrol.evaluation.simulated_town import run_town  # noqa: PLC0415  RTSP and settings, only here
-
         return run_town(detector=detector, policy=policy, report=report, note=note)
     names = list(SETS) if what == ALL else [what]
     found: dict[str, Any] = {}

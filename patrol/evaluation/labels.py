@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import cv2
 import numpy as np
 
+from patrol.domain.errors import BadInput
 from patrol.domain.observation import Light
 from patrol.vision.quality import PictureFault
 from streams.model import BgrImage
@@ -52,7 +53,7 @@ class LabelledVisit:
     freshness: str = "live"
 
 
-class BadLabels(Exception):
+class BadLabels(BadInput):
     """The file cannot be used; `problems` are complete lines for stderr."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -11,8 +11,10 @@ DetectorUnavailable
 
 from pathlib import Path
 
+from patrol.domain.errors import Failed
 
-class DetectorUnavailable(Exception):
+
+class DetectorUnavailable(Failed):
     """No detector; the message is one line that an operator can act on."""
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Person, Registry, Role
@@ -42,7 +43,7 @@ PASSWD, ACL, HANDOUT = "patrol.passwd", "patrol.acl", "accounts.csv"
 _COLUMNS: Final = ("mqtt_user", "password", "person_id", "name")
 
 
-class AccountsProblem(Exception):
+class AccountsProblem(BadInput):
     """The files cannot be made; says which row of people.csv and what would be right."""
 
 

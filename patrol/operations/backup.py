@@ -24,6 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from patrol.domain.errors import BadInput
 from patrol.domain.timestamps import rfc3339
 from patrol.files import process_lock
 from patrol.pictures import FilePictureStore, PictureDamaged
@@ -36,11 +37,11 @@ MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
 
 
-class BackupDamaged(Exception):
+class BackupDamaged(BadInput):
     """The file is not the backup that was written; nothing was restored from it."""
 
 
-class BackupRefused(Exception):
+class BackupRefused(BadInput):
     """It could be done and should not: another site's, or a file would be overwritten."""
 
 

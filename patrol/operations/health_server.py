@@ -17,6 +17,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from typing_extensions import override
 
+from patrol.domain.errors import Failed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
@@ -72,7 +74,7 @@ SLOWEST_CLIENT_S: Final = 10.0
 Checks = Callable[[], Sequence[HealthCheck]]
 
 
-class MetricsFailed(Exception):
+class MetricsFailed(Failed):
     """The port cannot be had; says why in one line."""
 
 

@@ -18,6 +18,7 @@ from patrol.domain.case import CaseState
 from patrol.domain.labels import CATEGORIES, CATEGORY_BY_ID
 from patrol.reports.figures import Figure, report_figures
 from patrol.reports.queries import ReportHeading, ReportMaterial
+from patrol.reports.writers import tables_workbook
 
 MIN_SHOWN: Final = 3
 HIDDEN: Final = "<3"
@@ -165,8 +166,6 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 
 def to_xlsx(made: PublicDigest) -> bytes:
     """A workbook. Raises ImportError without the `reports` extra."""
-    from patrol.reports.writers import tables_workbook  # noqa: PLC0415  an optional extra
-
     return tables_workbook(
         made.title,
         {

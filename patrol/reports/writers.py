@@ -19,8 +19,6 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-import xlsxwriter
-
 from patrol.reports.ledger import COLUMNS
 from patrol.reports.report import Report, Table, report_document
 
@@ -157,12 +155,19 @@ TINTS: Final = {"发现问题": "#FFF4E0", "无法查看": "#F1F3F5", "漏巡": 
 def report_workbook(report: Report) -> bytes:
     """The bytes of an .xlsx file."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
+    with _new_workbook(out) as xlsx:
         xlsx.set_properties({"title": report.title})
         _write_ledger(xlsx, report)
         for name in ("figures", "grids", "cameras"):
             _write_table(xlsx, SHEETS[name], *REPORT_TABLES[name](report))
     return out.getvalue()
+
+
+def _new_workbook(out: io.BytesIO) -> Any:
+    """Raises ModuleNotFoundError without the `reports` extra."""
+    from xlsxwriter import Workbook  # noqa: PLC0415  an optional extra
+
+    return Workbook(out, OPTIONS)
 
 
 def _write_ledger(xlsx: Any, report: Report) -> None:
@@ -197,7 +202,7 @@ def tables_workbook(
 ) -> bytes:
     """Plain tables, one a sheet, ready to be printed."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, OPTIONS) as xlsx:
+    with _new_workbook(out) as xlsx:
         xlsx.set_properties({"title": title})
         for name, (columns, lines) in sheets.items():
             _write_table(xlsx, name, columns, lines)

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from patrol.cases.send_gate import SendGate
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.case_opening import case_id, case_sequence, open_from_finding
+from patrol.domain.errors import BadInput
 from patrol.domain.finding import (
     AlreadyDecided,
     Decision,
@@ -41,7 +42,7 @@ SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # the town's; a site elsewhere pas
 BY_RULES: Final = "rules"  # who confirms what the site's rules name as urgent
 
 
-class UnknownCategory(ValueError):
+class UnknownCategory(BadInput, ValueError):
     """Not a category of the house, nor the one that the finding came with."""
 
     def __init__(self, category: str) -> None:

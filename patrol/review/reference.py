@@ -11,6 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, area_hash, visit_refusal
+from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, Sha256
 from patrol.domain.observation import Light
 from patrol.domain.round import AREA_HASH_FACT, StoredPicture
@@ -24,7 +25,7 @@ from patrol.vision.types import VisionThresholds
 MAX_VISITS_BACK = 10  # visits; five days. An older picture does not show how it looks now
 
 
-class ReferenceNotAccepted(Exception):
+class ReferenceNotAccepted(Failed):
     """No consent, or no picture to accept; the text says which, `code` is its short form."""
 
     def __init__(self, camera: CameraId, text: str, code: str) -> None:

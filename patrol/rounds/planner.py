@@ -31,6 +31,7 @@ from enum import StrEnum, auto
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Priority, visit_refusal
+from patrol.domain.errors import BadInput
 from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import (
@@ -47,7 +48,7 @@ from patrol.ports import ProcessBusy
 from patrol.store import UnitOfWork
 
 
-class NoCameraSelected(ValueError):
+class NoCameraSelected(BadInput, ValueError):
     """No camera is meant; says by which word."""
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from patrol.domain.errors import BadInput
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ConfigProblem:
@@ -30,7 +32,7 @@ class ConfigProblem:
         return {"file": self.file, "line": self.line, "field": self.field, "text": self.text}
 
 
-class ConfigProblems(Exception):
+class ConfigProblems(BadInput):
     """The configuration cannot be used; `problems` lists everything found, sorted."""
 
     def __init__(self, problems: list[ConfigProblem]) -> None:

@@ -46,6 +46,7 @@ from patrol.settings.yaml_types import (
     TilesUrl,
     ZoneName,
 )
+from patrol.vision.quality.thresholds import QualityThresholds
 from streams.model import StreamChoice
 
 WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -302,8 +303,6 @@ def _check_quality(file: _SiteFile, document: YamlDocument, notes: FileProblemLo
     """Thresholds are the gauges' own names."""
     if not file.quality:
         return
-    from patrol.vision.quality.thresholds import QualityThresholds  # noqa: PLC0415  numpy, when needed
-
     known = [field.name for field in fields(QualityThresholds)]
     for name in file.quality:
         if name not in known:

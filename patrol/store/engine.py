@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
+from patrol.domain.errors import Failed
 from patrol.store.column_types import dump_json
 
 _SQLITE_FULL: Final = frozenset(
@@ -41,11 +42,11 @@ _PG_FULL: Final = frozenset({"53100"})  # disk_full
 _NEARLY_FULL_BYTES: Final = 1 << 20  # less free than this: files cannot be opened either
 
 
-class StoreFull(Exception):
+class StoreFull(Failed):
     """The database cannot write (disk full). Stops the round, which resumes."""
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(Failed):
     """The database cannot be reached; retried with back-off."""
 
 

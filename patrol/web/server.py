@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from patrol.app import Application
+from patrol.domain.errors import Failed
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.app import create_app
 from patrol.web.context import WebContext
@@ -22,7 +23,7 @@ STARTUP_POLL_S: Final = 0.02
 GRACEFUL_STOP_S: Final = 2  # for requests that are being answered when the server stops
 
 
-class ConsoleFailed(Exception):
+class ConsoleFailed(Failed):
     """The console cannot be served; the text says why in one line."""
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from patrol.cases.actions import apply_recheck
 from patrol.cases.reply_handler import ReplyHandler
+from patrol.clock import SystemClock
 from patrol.domain.case import Case, CaseState
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, RoundId, Sha256
@@ -401,8 +402,6 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=624)
     parser.add_argument("--days", type=int, default=30)
     options = parser.parse_args()
-    from patrol.clock import SystemClock  # noqa: PLC0415  the command's own
-
     now = SystemClock().now()
     summary = write_history(options.out, cameras=options.cameras, days=options.days, now=now)
     print(json.dumps(asdict(summary), default=str))  # noqa: T201  its answer

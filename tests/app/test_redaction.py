@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
@@ -26,8 +27,6 @@ ALL = (FACES, PLATES, PERSONS)
 
 
 def settings_of(folder: Path, **changed: Any) -> Settings:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415
-
     site = SiteInfo(
         id="small", name="小镇", code="", tz=ZoneInfo("Asia/Shanghai"), latitude=39.6,
         longitude=98.75, language="zh",

@@ -95,7 +95,7 @@ class CliSite:
         return f"sqlite:///{self.home}/patrol.db"
 
     def seed_round(self, findings: int = 1) -> Round:
-        """A finished morning round: one camera seen, one not, so many leads."""
+        """A finished morning round: one camera seen, one not, so many findings."""
         shutil.copy(self.empty_database, self.home / "patrol.db")  # as `db upgrade` makes it
         planned = Round(
             id=RoundId("20261122-morning-1"), plan="morning", day=date(2026, 11, 22),

@@ -84,7 +84,7 @@ class TestBrokerFiles:
         self.write(cli_site, named=True)
         assert cli_site("check", "--json").document["problems"] == []
 
-    def test_each_difference_is_told_with_its_line(self, cli_site: CliSite) -> None:
+    def test_each_difference_is_reported_with_its_line(self, cli_site: CliSite) -> None:
         folder = self.write(cli_site, named=True)
         acl, passwords = folder / "patrol.acl", folder / "patrol.passwd"
         text = acl.read_text("utf-8").replace("user L2", "user L9")

@@ -50,7 +50,7 @@ def test_every_verb_of_the_contract_is_there(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         pytest.param(["nonsense"], "No such command 'nonsense'", id="verb"),
         pytest.param(["queue", "--jsn"], "No such option: --jsn", id="option"),
@@ -76,12 +76,12 @@ def test_every_verb_of_the_contract_is_there(
     ],
 )
 def test_bad_input_is_one_line_and_two(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1
 
 
@@ -156,21 +156,6 @@ def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("patrol.cli.queue.site_of", interrupted)
     ended = cli_site("queue")
     assert (ended.code, ended.err) == (1, "已中断 interrupted\n")
-
-
-def test_the_installed_command_answers_at_once() -> None:
-    """In a process of its own: no room is imported before it is needed."""
-    script = (
-        "import sys\nfrom patrol.cli.root import run\n"
-        "code = run(['--help'])\n"
-        "heavy = {'numpy', 'cv2', 'av', 'sqlalchemy', 'pydantic', 'paho', 'simulators'}\n"
-        "sys.exit(code or (3 if heavy & set(sys.modules) else 0))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "patrol" in done.stdout
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:

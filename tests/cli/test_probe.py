@@ -28,7 +28,7 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_clip_is_told_in_numbers_and_its_picture_kept(cli_site: CliSite, clip: Path) -> None:
+def test_a_clip_is_described_in_numbers_and_its_picture_kept(cli_site: CliSite, clip: Path) -> None:
     picture = cli_site.home / "seen.png"
     ended = cli_site("probe", str(clip), "--save", str(picture), "--json")
     assert ended.code == 0, ended.err
@@ -63,7 +63,7 @@ def test_nobody_there_is_one_and_says_whose_move_it_is(cli_site: CliSite, *, as_
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["ftp://u:s3cret@h/a"], "scheme 'ftp'"),
         (["rtsp://"], "no host"),
@@ -74,11 +74,11 @@ def test_nobody_there_is_one_and_says_whose_move_it_is(cli_site: CliSite, *, as_
     ],
 )
 def test_what_cannot_be_probed_is_bad_input(
-    cli_site: CliSite, arguments: list[str], said: str
+    cli_site: CliSite, arguments: list[str], message: str
 ) -> None:
     ended = cli_site("probe", *arguments)
     assert ended.code == 2
-    assert said in ended.err
+    assert message in ended.err
     assert "s3cret" not in ended.err
 
 

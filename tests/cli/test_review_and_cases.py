@@ -91,7 +91,7 @@ def test_who_decides_is_the_os_user_unless_said(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["confirm", "F9"], "finding 'F9': there is none"),
         (["dismiss", "F9", "--reason", "shadow"], "finding 'F9': there is none"),
@@ -113,14 +113,14 @@ def test_who_decides_is_the_os_user_unless_said(
         (["round", "morning", "--camera", "9"], "camera '9': not in cameras.csv"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(
-    cli_site: CliSite, arguments: list[str], said: str
+def test_what_cannot_be_done_is_bad_input_in_one_line(
+    cli_site: CliSite, arguments: list[str], message: str
 ) -> None:
     cli_site.seed_round()
     ended = cli_site(*arguments)
     assert ended.code == 2
     assert ended.out == ""
-    assert said in ended.err
+    assert message in ended.err
     assert len(ended.err.splitlines()) == 1
     assert cli_site("queue", "--json").document[0]["id"] == "F000001", "nothing changed"
 

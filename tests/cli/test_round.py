@@ -57,7 +57,7 @@ def test_a_round_that_stopped_half_way_says_how_to_go_on(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_service_starts_says_so_and_stops_when_told(
+def test_the_service_starts_and_stops_at_a_signal(
     cli_site: CliSite, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(

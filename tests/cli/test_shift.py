@@ -54,7 +54,7 @@ def test_a_link_in_maintenance_is_left_out_of_a_round(cli_site: CliSite) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         pytest.param(["pause"], "--reason: is missing", id="no reason"),
         pytest.param(["pause", "--reason", "x", "--until", "soon"], "not a time", id="no time"),
@@ -69,12 +69,12 @@ def test_a_link_in_maintenance_is_left_out_of_a_round(cli_site: CliSite) -> None
         pytest.param(["health", "999"], "give its 20 digits", id="no camera"),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(
-    cli_site: CliSite, arguments: list[str], said: str
+def test_what_cannot_be_is_bad_input_in_one_line(
+    cli_site: CliSite, arguments: list[str], message: str
 ) -> None:
     ended = cli_site(*arguments)
     assert ended.code == 2
-    assert said in ended.err
+    assert message in ended.err
     assert len(ended.err.splitlines()) == 1
 
 

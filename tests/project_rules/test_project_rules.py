@@ -68,7 +68,7 @@ def test_only_the_demo_and_the_benches_meet_the_simulators() -> None:
     )
     measuring = ("patrol/bench/", "patrol/evaluation/")
     met = [name for name in names(importers) if not name.startswith(measuring)]
-    assert met == ["patrol/cli/run.py", "patrol/demo.py"]
+    assert met == ["patrol/cli/demo.py", "patrol/demo.py"]
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])

@@ -127,7 +127,7 @@ def test_review_by_keyboard_then_the_phone_then_closed(
     until(operator_page, "document.body.innerText.includes('已清理完毕')")
     with town.store.begin() as uow:
         now = town.app.clock.now()
-        apply_recheck(uow, case_id, gone=True, by="patrol", now=now, payloads=town.app.wire,
+        apply_recheck(uow, case_id, gone=True, by="patrol", now=now, payloads=town.app.payloads,
                  after=case.before, note="复看已消失")  # fmt: skip
         uow.commit()
     until(operator_page, "document.body.innerText.includes('复看已消失')", 5.0)
@@ -255,7 +255,7 @@ def test_a_wish_is_asked_for_and_granted_by_clicking(enter: Enter, town: Any) ->
     finding.click("dialog [value=yes]")
     until(operator_page, "!document.querySelector('[data-move=withdraw]')", 5.0)
     with town.store.begin_read() as uow:
-        assert uow.cases.get(request.id).policy.clocks.close > request.policy.clocks.close
+        assert uow.cases.get(request.id).policy.limits.close > request.policy.limits.close
 
 
 def test_a_shift_is_handed_over_by_clicking(enter: Enter, town: Any) -> None:

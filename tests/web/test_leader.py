@@ -102,8 +102,8 @@ def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
     )
     photo = leader.post(f"/leader/api/photo/{case}/key-handled-1", content=a_photo())
     assert photo.status_code == 201
-    response = reply_as(leader, case, "key-handled-1", type="feedback", result="handled", text="已清理")
-    assert response.status_code == 200
+    sent = reply_as(leader, case, "key-handled-1", type="feedback", result="handled", text="已清理")
+    assert sent.status_code == 200
     with town.store.begin_read() as uow:
         moved = uow.cases.get(case)
         every = uow.case_photos.of_case(case)

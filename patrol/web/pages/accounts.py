@@ -22,7 +22,8 @@ from patrol.administration.accounts import (
     set_disabled,
     verify_password,
 )
-from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, Account, Duty, issue_api_key
+from patrol.administration.api_keys import add_api_key, revoke_api_key
+from patrol.domain.account import API_SCOPES, Account, Duty
 from patrol.web.auth import CurrentUser
 from patrol.web.context import AnyUser, ContextDep, MayManageAccounts
 from patrol.web.errors import NO_STORE, InvalidRequest, ResourceNotFound, translate_errors
@@ -96,13 +97,10 @@ def keys_page(context: ContextDep, user: MayManageAccounts, page: int = 1) -> Re
 @router.post("/api/keys")
 def add_key(context: ContextDep, user: MayManageAccounts, form: NewKeyForm) -> Response:
     """Make a key; its secret is in this answer and nowhere else."""
-    secret, by = API_KEY_PREFIX + secrets.token_urlsafe(32), user.account.name
-    with translate_errors():
-        key = issue_api_key(name=form.name, scopes=form.scopes, by=by, now=user.now, secret=secret)
-    with context.app.store.begin() as uow:
-        uow.api_keys.add(key)
-        why = f"{key.id} {key.name}: {' '.join(sorted(key.scopes))}"
-        uow.access.append(at=user.now, who=by, what="add_key", camera=None, why=why)
+    with translate_errors(), context.app.store.begin() as uow:
+        key, secret = add_api_key(
+            uow, name=form.name, scopes=form.scopes, by=user.account.name, now=user.now
+        )
         uow.commit()
     shown_once = {"id": key.id, "name": key.name, "secret": secret}
     return JSONResponse(shown_once, 201, headers=NO_STORE)
@@ -112,10 +110,8 @@ def add_key(context: ContextDep, user: MayManageAccounts, form: NewKeyForm) -> R
 def revoke_key(context: ContextDep, user: MayManageAccounts, key_id: str) -> Response:
     """Revoke a key; it opens nothing from now on."""
     with context.app.store.begin() as uow:
-        if not uow.api_keys.revoke(key_id, user.now):
+        if not revoke_api_key(uow, key_id, by=user.account.name, now=user.now):
             raise InvalidRequest(user.t("没有这个有效的密钥", "no such key stands"))
-        who = user.account.name
-        uow.access.append(at=user.now, who=who, what="revoke_key", camera=None, why=key_id)
         uow.commit()
     return JSONResponse({"revoked": key_id})
 

@@ -1,37 +1,35 @@
-"""The duty desk's moves on a case without a browser: reassign, ask, grant, go on, verify, end.
+"""Actions of the duty room on a case: `patrol reassign`, `extend`, `suspend`, `close` and more.
 
-`extend`, `suspend` and `void` only ask; somebody else has to `grant` or `refuse` it.
+`extend`, `suspend` and `void` only request approval; another person has to `grant` or `refuse` it.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
 import typer
 
-from patrol.cli.output import AsJson, By, app_of, bad_input, console, operator, print_json
-from patrol.cli.queue import RELAY_WITHIN_S, FindingArgument, finding_document, no_finding_text
+from patrol.app import Application
+from patrol.cases import actions
+from patrol.cli.application import RELAY_WITHIN_S, app_of
+from patrol.cli.cases import case_document, no_case_text, print_case
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson, By, CaseArgument, operator
+from patrol.cli.output import console, print_json
+from patrol.domain.case import (
+    ApprovalKind,
+    ApprovalRequest,
+    Case,
+    CaseEvent,
+    IllegalCaseTransition,
+)
+from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.timestamps import rfc3339_or_none
+from patrol.store import UnitOfWork
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from patrol.app import Application
-    from patrol.domain.case import ApprovalKind, Case
-    from patrol.store import UnitOfWork
-
-CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")]
 Reason = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]
 Note = Annotated[str, typer.Option("--note", help="说明。 Words for the history.")]
-CaseActionFunction = Callable[["Application", "UnitOfWork", "datetime"], "Case"]
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    for verb in (
-        reassign, extend, suspend, void, grant, refuse, unsuspend, verify, close, reopen, unsure,
-    ):  # fmt: skip
-        cli.command(verb.__name__)(verb)
+CaseActionFunction = Callable[[Application, UnitOfWork, datetime], Case]
 
 
 def reassign(
@@ -44,10 +42,8 @@ def reassign(
     as_json: AsJson = False,
 ) -> None:
     """转派到另一网格。 Give a case to another grid."""
-    from patrol.cases import actions  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId, GridCode  # noqa: PLC0415  with the rooms
 
-    def action(app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         if to not in app.site.registry.tree.grids:
             bad_input(f"--to: grid {to!r} is not in grids.csv")
         return actions.reassign_case(
@@ -74,8 +70,6 @@ def extend(
     as_json: AsJson = False,
 ) -> None:
     """申请延期,待值班长批准。 Ask for more time; somebody else grants it."""
-    from patrol.domain.case import ApprovalKind  # noqa: PLC0415  with the rooms
-
     _request_approval(
         context, case, ApprovalKind.EXTENSION, why, operator(by), hours=hours, as_json=as_json
     )
@@ -85,8 +79,6 @@ def suspend(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
     """申请挂起(停表),待值班长批准。 Ask for a pause in which no clock runs."""
-    from patrol.domain.case import ApprovalKind  # noqa: PLC0415  with the rooms
-
     _request_approval(context, case, ApprovalKind.SUSPENSION, why, operator(by), as_json=as_json)
 
 
@@ -94,8 +86,6 @@ def void(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
     """申请作废,待值班长批准。 Ask for a case to be voided."""
-    from patrol.domain.case import ApprovalKind  # noqa: PLC0415  with the rooms
-
     _request_approval(context, case, ApprovalKind.VOID, why, operator(by), as_json=as_json)
 
 
@@ -104,10 +94,8 @@ def grant(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """批准所申请的事项(不得由申请人本人)。 Grant what somebody else asked for."""
-    from patrol.cases import actions  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
 
-    def action(app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.approve(
             uow, CaseId(case), by=operator(by), now=now, payloads=app.payloads, note=note
         )
@@ -119,10 +107,8 @@ def refuse(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
     """不批准所申请的事项。 Refuse what was asked for; it stays as it is."""
-    from patrol.cases import actions  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
 
-    def action(_app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
+    def action(_app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.reject(uow, CaseId(case), by=operator(by), now=now, note=why)
 
     _run_action(context, case, action, as_json=as_json)
@@ -133,10 +119,8 @@ def unsuspend(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """恢复挂起的案件。 Let the clocks of a suspended case run again."""
-    from patrol.cases import actions  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
 
-    def action(app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.resume_case(
             uow, CaseId(case), by=operator(by), now=now, payloads=app.payloads, note=note
         )
@@ -156,11 +140,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """人工核查:已消除则结案,未消除则返工。 A person's word: closed, or back to the ground."""
-    from patrol.cases.actions import apply_person_decision  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
 
-    def action(app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
-        return apply_person_decision(
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
+        return actions.apply_person_decision(
             uow,
             CaseId(case),
             gone=gone,
@@ -177,11 +159,8 @@ def close(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
     """退回的案件结案。 Close a case that was returned."""
-    from patrol.cases import actions  # noqa: PLC0415  with the rooms
-    from patrol.domain.case import CaseEvent  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
 
-    def action(app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.end_case(
             uow,
             CaseId(case),
@@ -199,10 +178,8 @@ def reopen(
     context: typer.Context, case: CaseArgument, *, why: Reason, by: By = "", as_json: AsJson = False
 ) -> None:
     """重开已结案的案件。 Reopen a closed case: back to the ground."""
-    from patrol.cases import actions  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
 
-    def action(app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.reopen_case(
             uow, CaseId(case), by=operator(by), now=now, payloads=app.payloads, note=why
         )
@@ -210,42 +187,17 @@ def reopen(
     _run_action(context, case, action, as_json=as_json)
 
 
-def unsure(
-    context: typer.Context,
-    finding: FindingArgument,
-    *,
-    reason: Annotated[str, typer.Option("--reason", help="为何存疑。 Why.")] = "",
-    by: By = "",
-    as_json: AsJson = False,
-) -> None:
-    """线索存疑:一分钟内复看,留待他人判断。 Not sure: looked at again, others decide."""
-    with app_of(context) as app:
-        try:
-            decided = app.unsure(finding, by=operator(by), reason=reason)
-        except KeyError:
-            bad_input(no_finding_text(finding))
-    if as_json:
-        print_json({**finding_document(decided), "by": decided.decided_by})
-    else:
-        text = "存疑,服务在一分钟内复看 unsure; the service looks again within a minute"
-        console().print(f"{decided.id} {text}", markup=False)
-
-
 def _request_approval(
     context: typer.Context,
     case: str,
-    kind: "ApprovalKind",
+    kind: ApprovalKind,
     why: str,
     by: str,
     *,
     hours: float = 0.0,
     as_json: bool,
 ) -> None:
-    from patrol.cases import actions  # noqa: PLC0415  with the rooms
-    from patrol.domain.case import ApprovalRequest  # noqa: PLC0415  with the rooms
-    from patrol.domain.ids import CaseId  # noqa: PLC0415  with the rooms
-
-    def action(_app: "Application", uow: "UnitOfWork", now: "datetime") -> "Case":
+    def action(_app: Application, uow: UnitOfWork, now: datetime) -> Case:
         span_s = timedelta(hours=hours).total_seconds()
         request = ApprovalRequest(kind=kind, by=by, at=now, why=why, span_s=span_s)
         return actions.request_approval(uow, CaseId(case), request)
@@ -256,11 +208,7 @@ def _request_approval(
 def _run_action(
     context: typer.Context, case: str, action: CaseActionFunction, *, as_json: bool
 ) -> None:
-    """One move in one transaction; then what waits is sent, if the broker answers soon."""
-    from patrol.cli.case import case_document, print_case  # noqa: PLC0415  with the rooms
-    from patrol.domain.approval import ApprovalImpossible  # noqa: PLC0415  with the rooms
-    from patrol.domain.case import IllegalCaseTransition  # noqa: PLC0415  with the rooms
-
+    """Apply one action in one transaction, then send what waits if the broker answers soon."""
     with app_of(context) as app:
         now = app.clock.now()
         try:
@@ -268,8 +216,8 @@ def _run_action(
                 changed = action(app, uow, now)
                 uow.commit()
         except KeyError:
-            bad_input(f"case {case!r}: there is none, `patrol cases` lists them")
-        except (ApprovalImpossible, IllegalCaseTransition) as exc:
+            bad_input(no_case_text(case))
+        except IllegalCaseTransition as exc:
             bad_input(str(exc))
         app.send_now(RELAY_WITHIN_S)
     if as_json:
@@ -284,7 +232,7 @@ def _run_action(
         )
 
 
-def _request_document(case: "Case") -> dict[str, Any]:
+def _request_document(case: Case) -> dict[str, Any]:
     request = case.request
     document = request and {
         "wish": str(request.kind),

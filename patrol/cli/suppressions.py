@@ -1,24 +1,17 @@
-"""`patrol suppressions`, `patrol suppress revoke`: what is not proposed for a while, and why."""
+"""`patrol suppressions`, `suppress revoke`: findings not proposed for a while, and why."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from patrol.cli.output import (
-    AsJson,
-    By,
-    EndAction,
-    console,
-    end_by_number,
-    print_json,
-    site_of,
-    store_of,
-)
+from patrol.cli.options import AsJson, By
+from patrol.cli.output import console, print_json
+from patrol.cli.site import EndAction, end_by_number, site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.suppression import Suppression
 from patrol.domain.timestamps import rfc3339_or_none
-
-if TYPE_CHECKING:
-    from patrol.domain.suppression import Suppression
+from patrol.review.decisions import suppressed_count
 
 WithEnded = Annotated[
     bool, typer.Option("--all", help="也列已过期、已撤销的。 Ended ones, too.", show_default=False)
@@ -32,25 +25,14 @@ SUPPRESSION_END: Final = EndAction(
 )
 
 
-def register(cli: typer.Typer) -> None:
-    """Add the verbs."""
-    cli.command("suppressions")(show_suppressions)
-    group = typer.Typer(no_args_is_help=True, help="抑制。 What dismissals taught.")
-    group.command("revoke")(revoke_suppression)
-    cli.add_typer(group, name="suppress")
-
-
 def show_suppressions(
     context: typer.Context, *, everything: WithEnded = False, as_json: AsJson = False
 ) -> None:
     """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
-    from patrol.clock import SystemClock  # noqa: PLC0415  with the rooms
-    from patrol.review.decisions import suppressed_count as held_by  # noqa: PLC0415  with the rooms
-
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         wanted = uow.suppressions.list() if everything else uow.suppressions.active(now)
-        rows = [(one, held_by(uow, one)) for one in wanted]
+        rows = [(one, suppressed_count(uow, one)) for one in wanted]
     if as_json:
         print_json([{**_suppression_document(one, now), "held": held} for one, held in rows])
         return
@@ -79,7 +61,7 @@ def revoke_suppression(
     end_by_number(context, number, SUPPRESSION_END, by=by, as_json=as_json)
 
 
-def _suppression_document(one: "Suppression", now: datetime) -> dict[str, Any]:
+def _suppression_document(one: Suppression, now: datetime) -> dict[str, Any]:
     return {
         "id": one.number,
         "camera": one.camera,

@@ -1,4 +1,4 @@
-"""The duty desk's moves as a user meets them: asked by one, granted by another."""
+"""Actions on a case: one person requests, another one grants."""
 
 import json
 from typing import Any
@@ -67,9 +67,9 @@ def test_suspended_resumed_and_voided(cli_site: CliSite) -> None:
     assert json.loads(cli_site("grant", case, "--by", "wang", "--json").out)["state"] == "voided"
 
 
-def test_what_cannot_be_done_is_said_in_one_line(cli_site: CliSite) -> None:
+def test_what_cannot_be_done_is_bad_input_in_one_line(cli_site: CliSite) -> None:
     case = opened(cli_site)
-    for arguments, says in (
+    for arguments, message in (
         (("grant", case), "nothing was asked for"),
         (("unsuspend", case), "not suspended"),
         (("verify", case, "--gone"), "verify is not possible"),
@@ -80,4 +80,4 @@ def test_what_cannot_be_done_is_said_in_one_line(cli_site: CliSite) -> None:
     ):
         ended = cli_site(*arguments)
         assert (ended.code, len(ended.err.strip().splitlines())) == (2, 1), arguments
-        assert says in ended.err
+        assert message in ended.err

@@ -1,0 +1,245 @@
+"""`patrol cases`, `case ID`, `phoned`: cases on their way through the grid, without a browser."""
+
+from datetime import datetime, tzinfo
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from patrol.cases import actions
+from patrol.cli.failures import bad_input
+from patrol.cli.options import AsJson, By, CaseArgument, operator
+from patrol.cli.output import console, print_json
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
+from patrol.domain.ids import CaseId
+from patrol.domain.labels import CASE_EVENTS, CASE_STATES, CATEGORY_BY_ID, LEVELS, bilingual
+from patrol.domain.priority import Level
+from patrol.domain.timestamps import rfc3339_or_none
+from patrol.domain.verification import PendingVerification, pending_verifications
+from patrol.reports import documents
+from patrol.settings import Site
+
+DUE_LIGHT_LABELS: Final = {"green": "绿", "yellow": "黄", "red": "红"}
+RECEIPT_LABELS: Final = {  # of the stages in reports.documents.message_document
+    "queued": "入队 queued",
+    "published": "发出 published",
+    "broker_acked": "代理收到 broker has it",
+    "device_received": "手机收到 device has it",
+    "opened": "打开 opened",
+    "acknowledged": "签收 answered",
+}
+
+
+def list_cases(
+    context: typer.Context,
+    *,
+    open_only: Annotated[bool, typer.Option("--open", help="只看未办结。 Only open ones.")] = False,
+    to_verify: Annotated[
+        bool, typer.Option("--to-verify", help="只看待人工核查。 Waiting for a person's verdict.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="最多几条。 At most this many.")
+    ] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """案件列表,新的在前。 Cases, the newest first."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        found = list(uow.cases.list(open_only=open_only or to_verify, limit=limit))
+    if to_verify:
+        found = _awaiting_verification(found)
+    if as_json:
+        print_json([case_document(case) for case in found])
+    elif found:
+        _print_cases(found, site)
+    else:
+        console().print("没有案件。 There are no cases.")
+
+
+def show_case(
+    context: typer.Context,
+    case: CaseArgument,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """一个案件及其全部经过。 One case and all that happened to it."""
+    site = site_of(context)
+    with store_of(site) as store, store.begin_read() as uow:
+        try:
+            found = uow.cases.get(CaseId(case))
+        except KeyError:
+            bad_input(no_case_text(case))
+        messages = uow.outbox.of_case(found.id)
+    if as_json:
+        receipts = [documents.message_document(message) for message in messages]
+        print_json({**case_document(found), "messages": receipts})
+    else:
+        print_case(found, site)
+        _print_receipts([documents.message_document(message) for message in messages], site)
+
+
+def phoned(
+    context: typer.Context,
+    case: CaseArgument,
+    *,
+    note: Annotated[
+        str, typer.Option("--note", help="谁接的、怎么说。 Who answered, what was said.")
+    ],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """登记已电话通知。 Write down that somebody was told by telephone."""
+    if not note.strip():
+        bad_input("--note: is empty, say who answered and what was said")
+    site = site_of(context)
+    try:
+        with store_of(site) as store, store.begin() as uow:
+            changed = actions.record_phone_call(
+                uow, CaseId(case), by=operator(by), now=SystemClock().now(), note=note.strip()
+            )
+            uow.commit()
+    except KeyError:
+        bad_input(no_case_text(case))
+    except IllegalCaseTransition as exc:
+        bad_input(str(exc))
+    if as_json:
+        print_json(case_document(changed))
+    else:
+        print_case(changed, site)
+
+
+def case_document(case: Case) -> dict[str, Any]:
+    """A case as the API has it, the names of its pictures, and what waits for a verdict."""
+    pictures = {"before": case.before, "after": case.after}
+    return {**documents.case_document(case), **pictures, "verdict": _verification_document(case)}
+
+
+def print_case(case: Case, site: Site) -> None:
+    """Print one case for a person: its head, then its history."""
+    zone = site.settings.site.tz
+    category = CATEGORY_BY_ID.get(case.category)
+    text = f"{category.zh} {category.en}" if category else case.category
+    head = Table.grid(padding=(0, 2))
+    head.add_row("案件 case", Text(case.id, style="bold"))
+    head.add_row("状态 state", bilingual(CASE_STATES[case.state]))
+    head.add_row("级别 level", level_label(case.level))
+    head.add_row("类别 category", text)
+    head.add_row("网格 grid", Text(f"{_grid_name(site, case.grid)} {case.grid}"))
+    head.add_row("地点 place", Text(case.place))
+    if case.hold is not None and case.is_unannounced:
+        held = f"{case.hold.why}, 至 until {_local_time(case.hold.until, zone)}"
+        head.add_row("暂缓推送 held", Text(held, style="yellow"))
+    elif case.suspension is not None:
+        head.add_row("挂起 suspended", _local_time(case.suspension.since, zone))
+    elif case.is_open:
+        head.add_row("时限 due", _local_time(case.due_at, zone))
+    if waits := _verification_document(case):
+        text = f"{waits['machine']} · 前 before {waits['before']} · 后 after {waits['after']}"
+        head.add_row("待核查 verify", Text(text))
+    console().print(head)
+    for entry in case.entries:
+        console().print(_entry_line(entry, site, zone), markup=False)
+
+
+def level_label(level: Level) -> str:
+    """A level with its Chinese name: `II 紧急`."""
+    return f"{level} {LEVELS[level]}"
+
+
+def no_case_text(case: str) -> str:
+    """The message about an id that no case has."""
+    return f"case {case!r}: there is none, `patrol cases` lists them"
+
+
+def _awaiting_verification(cases: list[Case]) -> list[Case]:
+    """Those whose verdict waits for a person, the most pressing first."""
+    by_id = {case.id: case for case in cases}
+    return [by_id[one.case] for one in pending_verifications(cases, SystemClock().now())]
+
+
+def _pending_verification(case: Case) -> PendingVerification | None:
+    return next(iter(pending_verifications([case], SystemClock().now())), None)
+
+
+def _verification_document(case: Case) -> dict[str, Any] | None:
+    """Since when a person's verdict is due, until when, and the pictures to compare."""
+    waits = _pending_verification(case)
+    if waits is None:
+        return None
+    return {
+        "since": rfc3339_or_none(waits.since),
+        "due": rfc3339_or_none(waits.due),
+        "light": str(waits.due_light),
+        "before": waits.before,
+        "after": waits.after,
+        "machine": waits.machine,
+    }
+
+
+def _print_cases(found: list[Case], site: Site) -> None:
+    zone = site.settings.site.tz
+    table = Table(title=f"案件 cases · {len(found)}", title_justify="left")
+    for heading in (
+        "编号 id",
+        "状态 state",
+        "级别 level",
+        "类别 category",
+        "网格 grid",
+        "时限 due",
+    ):
+        table.add_column(heading, no_wrap=heading == "编号 id")  # to be typed: never cut
+    for case in found:
+        category = CATEGORY_BY_ID.get(case.category)
+        table.add_row(
+            case.id,
+            bilingual(CASE_STATES[case.state]),
+            level_label(case.level),
+            category.zh if category else case.category,
+            Text(_grid_name(site, case.grid)),
+            _due_text(case, zone),
+        )
+    console().print(table)
+
+
+def _due_text(case: Case, zone: tzinfo) -> str:
+    waits = _pending_verification(case)
+    if waits is not None:
+        return f"核查 verify {_local_time(waits.due, zone)} {DUE_LIGHT_LABELS[waits.due_light]}"
+    return _local_time(case.due_at, zone) if case.is_open else "—"
+
+
+def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
+    """How far each message got, stage by stage; stages not reached are left out."""
+    zone = site.settings.site.tz
+    if receipts:
+        console().print("推送回执 messages", style="italic")
+    for one in receipts:
+        stages = " → ".join(
+            f"{label} {datetime.fromisoformat(one[stage]).astimezone(zone):%H:%M:%S}"
+            for stage, label in RECEIPT_LABELS.items()
+            if one[stage]
+        )
+        clears = " (清除 clears)" if one["clears"] else ""
+        line = f"  {_grid_name(site, one['grid'])}{clears}: {stages}"
+        console().print(line, markup=False, soft_wrap=True)
+
+
+def _entry_line(entry: CaseEntry, site: Site, zone: tzinfo) -> str:
+    people = {str(person.id): person.name for person in site.registry.people.values()}
+    who = f"{people[entry.by]} ({entry.by})" if entry.by in people else entry.by
+    note = f" — {entry.note}" if entry.note else ""
+    return f"  {_local_time(entry.at, zone)}  {bilingual(CASE_EVENTS[entry.what])}  {who}{note}"
+
+
+def _local_time(at: datetime, zone: tzinfo) -> str:
+    """An instant on the site's wall clock."""
+    return f"{at.astimezone(zone):%m-%d %H:%M:%S}"
+
+
+def _grid_name(site: Site, code: Any) -> str:
+    """The grid's name; ? for a code that grids.csv has no more."""
+    grid = site.registry.tree.grids.get(code)
+    return grid.name if grid else "?"

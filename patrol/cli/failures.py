@@ -1,0 +1,139 @@
+"""How a command that failed ends: its text as lines on stderr, and its exit code.
+
+An exception says itself whose move it is (`patrol.domain.errors`, `streams.errors`); a command
+line that cannot be parsed is Typer's to explain. Anything else is a mistake of ours: one line for
+the person, and the traceback in a file for an engineer.
+"""
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NoReturn
+
+from patrol.cli.output import print_err
+from patrol.domain.errors import BadInput, Failed
+from streams.errors import BadAddress, StreamError
+
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+
+# What a server's socket meets; asyncio puts the address into its text.
+_LISTENING: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
+# A missing package and the optional extra that brings it (pyproject.toml).
+_EXTRAS: Final[Mapping[str, str]] = {
+    "apprise": "notify",
+    "fastapi": "console",
+    "iotcore": "embedded-broker",
+    "jinja2": "console",
+    "onnxruntime": "objects",
+    "psycopg": "postgres",
+    "pwdlib": "console",
+    "python_multipart": "console",
+    "starlette": "console",
+    "uvicorn": "console",
+    "xlsxwriter": "reports",
+}
+
+
+def bad_input(text: str) -> NoReturn:
+    """End the command with exit code 2; `text` says what would be right. Raises BadInput."""
+    raise BadInput(text)
+
+
+def exit_code(kind: type[BaseException]) -> int | None:
+    """The exit code of a foreseen exception class; None for any other."""
+    if issubclass(kind, BadInput | BadAddress):
+        return BAD_INPUT
+    if issubclass(kind, Failed | StreamError):
+        return FAILED
+    return None
+
+
+def report_failure(exc: BaseException) -> int:
+    """Print what went wrong on stderr; the exit code."""
+    if isinstance(exc, BrokenPipeError):
+        _detach_stdout()
+        return FAILED
+    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]  # the wrapping of a task group tells a person nothing
+    text, code = _foreseen(exc) or (_unexpected_text(exc), FAILED)
+    for line in text.splitlines():
+        print_err(line)
+    return code
+
+
+def _foreseen(exc: BaseException) -> tuple[str, int] | None:
+    """Text and exit code of a failure that we foresaw."""
+    if isinstance(exc, KeyboardInterrupt):
+        return "已中断 interrupted", FAILED
+    code = exit_code(type(exc))
+    if code is not None:
+        return str(exc) or type(exc).__name__, code
+    if (usage := _usage_problem(exc)) is not None:
+        return f"patrol: {usage}" if usage else "", BAD_INPUT  # empty: its help was shown
+    message = None
+    if isinstance(exc, OSError):
+        message = _os_error_text(exc)
+    elif isinstance(exc, ModuleNotFoundError):
+        message = _missing_extra_text(exc)
+    return None if message is None else (message, FAILED)
+
+
+def _usage_problem(exc: BaseException) -> str | None:
+    """The one-line message of a command line that cannot be parsed; None for anything else."""
+    message = getattr(exc, "format_message", None)
+    return " ".join(str(message()).split()) if callable(message) else None
+
+
+def _os_error_text(exc: OSError) -> str | None:
+    """What the system refused, where that is all there is to tell."""
+    if exc.filename is not None:
+        return f"{exc.filename}: {exc.strerror}"
+    if exc.errno in _LISTENING:
+        return f"patrol: {exc.strerror}, give another address or port"
+    return None
+
+
+def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
+    """Which optional extra a command wants; None where the missing module is in none."""
+    package = (exc.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    return None if extra is None else f"{package} is missing, pip install 'patrol[{extra}]'"
+
+
+def _unexpected_text(exc: BaseException) -> str:
+    where = _write_traceback(exc)
+    return f"patrol: 内部错误 internal error: {type(exc).__name__}: {_first_line(exc)} ({where})"
+
+
+def _first_line(exc: BaseException) -> str:
+    lines = str(exc).splitlines()
+    return lines[0][:200] if lines else ""
+
+
+def _write_traceback(exc: BaseException) -> str:
+    """Append the traceback to a file; the text names that file."""
+    text = "".join(traceback.format_exception(exc))
+    for directory in (Path("var"), Path(tempfile.gettempdir())):
+        path = directory / "patrol-error.log"
+        try:
+            directory.mkdir(exist_ok=True)
+            descriptor = os.open(
+                path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, 0o600
+            )
+            with os.fdopen(descriptor, "a", encoding="utf-8") as log:
+                log.write(text + "\n")
+        except OSError:
+            continue
+        return f"see {path}"
+    return "its traceback could not be written"
+
+
+def _detach_stdout() -> None:
+    """The reader closed the pipe (`| head`): print nothing more, not even at interpreter exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())

@@ -1,0 +1,57 @@
+"""Options and arguments that several verbs share, and the global ones that stand before the verb.
+
+Imported by the command tree itself, so it imports nothing heavy.
+"""
+
+import getpass
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+DEFAULT_CONFIG: Final = Path("config")
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="只输出一个 JSON 文档。 One JSON document on stdout.")
+]
+By = Annotated[
+    str,
+    typer.Option("--by", help="经办人,默认当前系统用户。 Who decides; the OS user if left out."),
+]
+CameraArgument = Annotated[
+    str,
+    typer.Argument(metavar="CAMERA", help="国标编码 20 位,或其末 6 位。 The id, or its last 6."),
+]
+CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")]
+FindingArgument = Annotated[str, typer.Argument(metavar="ID", help="线索编号。 A finding's id.")]
+FromDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="DIR", help="离线目录(气隙现场)。 A folder, on an air-gapped site."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """What stands before the verb."""
+
+    config: Path
+
+
+def config_directory(context: typer.Context) -> Path:
+    """The configuration directory that `-c` names."""
+    found = context.find_object(GlobalOptions)
+    return DEFAULT_CONFIG if found is None else found.config
+
+
+def operator(by: str) -> str:
+    """Who decides: the name given with `--by`, else the user of the operating system."""
+    name = by.strip()
+    if name:
+        return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"

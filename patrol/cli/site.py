@@ -1,0 +1,85 @@
+"""The site that a command works on: its configuration, and its store alone.
+
+Verbs that need the composed application take it from application.py.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import typer
+
+from patrol.cli.failures import bad_input
+from patrol.cli.options import config_directory, operator
+from patrol.cli.output import console, print_json
+from patrol.clock import SystemClock
+from patrol.domain.camera import Camera
+from patrol.settings import Settings, Site, load_site
+from patrol.store import Store, UnitOfWork, current_revision, open_store, upgrade
+
+SHORT_ID_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAction:
+    """How a numbered row of one kind (a maintenance, a suppression) is ended, and its texts."""
+
+    end: Callable[[UnitOfWork, int, str, datetime], bool]  # False: no such row is in force
+    done: str  # `ended`: the key of `--json`
+    done_zh: str
+    none: str  # printed behind a number that is in force nowhere
+
+
+def site_of(context: typer.Context) -> Site:
+    """Load the site that `-c` names. Raises ConfigProblems."""
+    return load_site(config_directory(context))
+
+
+def settings_if_any(context: typer.Context) -> Settings | None:
+    """The settings that `-c` names; None where there is no site.yaml yet. Raises ConfigProblems."""
+    if not (config_directory(context) / "site.yaml").exists():
+        return None
+    return site_of(context).settings
+
+
+@contextmanager
+def store_of(site: Site) -> Iterator[Store]:
+    """Open the store; make its tables in a database that has none. Raises StoreUnavailable."""
+    url = site.settings.database
+    if current_revision(url) is None:
+        upgrade(url)
+    with open_store(url) as store:
+        yield store
+
+
+def camera_named(site: Site, text: str) -> Camera:
+    """The one camera of this id, or with these last digits. Raises BadInput where it is not one."""
+    cameras = site.registry.cameras
+    found = [camera for id_, camera in cameras.items() if id_ == text]
+    if not found and len(text) == SHORT_ID_DIGITS:
+        found = [camera for id_, camera in cameras.items() if id_.endswith(text)]
+    if not found:
+        bad_input(
+            f"camera {text!r}: not in cameras.csv, give its 20 digits or the last {SHORT_ID_DIGITS}"
+        )
+    if len(found) > 1:
+        bad_input(f"camera {text!r}: {len(found)} cameras end so, give all 20 digits")
+    return found[0]
+
+
+def end_by_number(
+    context: typer.Context, number: int, action: EndAction, *, by: str, as_json: bool
+) -> None:
+    """End the row of this number in one transaction and print that. Raises BadInput without one."""
+    who = operator(by)
+    with store_of(site_of(context)) as store, store.begin() as uow:
+        ended = action.end(uow, number, who, SystemClock().now())
+        uow.commit()
+    if not ended:
+        bad_input(f"{number}: {action.none}")
+    if as_json:
+        print_json({action.done: number, "by": who})
+    else:
+        console().print(f"{number} {action.done_zh} {action.done}", markup=False)
