@@ -160,14 +160,16 @@ class Application:
         level: Level | None = None,
         note: str = "",
         phoned: str = "",
+        holder: str = "",
     ) -> Case:
         """Make the case and queue its message.
 
         `phoned`: a note about the telephone call that came first (level I).
-        Raises KeyError, AlreadyDecided, KnownPositive, ValueError.
+        `holder`: the session that decides, if any (review.claims).
+        Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError.
         """
         now, registry = self.clock.now(), self.site.registry
-        with self._settling_known_positive(finding_id, by), self.store.begin() as uow:
+        with self._settling_known_positive(finding_id, by, holder), self.store.begin() as uow:
             case = confirm(
                 uow,
                 FindingId(finding_id),
@@ -180,6 +182,7 @@ class Application:
                 note=note,
                 zone=self.site.settings.site.tz,
                 send_gate=self.send_gate,
+                holder=holder,
             )
             if phoned.strip():
                 case = actions.record_phone_call(uow, case.id, by=by, now=now, note=phoned.strip())
@@ -208,19 +211,26 @@ class Application:
         self.wake_relays()
         return case
 
-    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
-        """Dismiss a finding and suppress its like. Raises KeyError, AlreadyDecided, ValueError."""
+    def dismiss(self, finding_id: str, *, by: str, reason: str, holder: str = "") -> Finding:
+        """Dismiss, and suppress the same proposal for a while where the reason says so.
+
+        Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason).
+        """
         with self.store.begin() as uow:
             dismissed = dismiss_and_suppress(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason
-            )
+                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
+                holder=holder,
+            )  # fmt: skip
             uow.commit()
         return dismissed.finding
 
-    def unsure(self, finding_id: str, *, by: str, reason: str = "") -> Finding:
-        """Leave a finding to another reviewer. Raises KeyError, AlreadyDecided."""
+    def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
+        """Leave it to another reviewer. Raises KeyError, AlreadyDecided, FindingClaimed."""
         with self.store.begin() as uow:
-            decided = unsure(uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason)
+            decided = unsure(
+                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
+                holder=holder,
+            )  # fmt: skip
             uow.commit()
         return decided
 
@@ -354,14 +364,16 @@ class Application:
         return max(each.length for each in plans)
 
     @contextmanager
-    def _settling_known_positive(self, finding_id: str, by: str) -> Iterator[None]:
+    def _settling_known_positive(self, finding_id: str, by: str, holder: str) -> Iterator[None]:
         """Record the decision about a known positive, which makes no case, and raise again."""
         try:
             yield
         except KnownPositive:
             with self.store.begin() as uow:
                 now = self.clock.now()
-                decided = settle_known_positive(uow, FindingId(finding_id), by=by, now=now)
+                decided = settle_known_positive(
+                    uow, FindingId(finding_id), by=by, now=now, holder=holder
+                )
                 uow.commit()
             raise KnownPositive(decided) from None
 

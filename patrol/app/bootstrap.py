@@ -26,10 +26,11 @@ from patrol.app.application import Application
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
 from patrol.app.live_view import LiveLimits, LiveView
+from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
 from patrol.domain.ids import CameraId, FindingId
-from patrol.domain.labels import CATEGORY_BY_ID
+from patrol.domain.labels import CATEGORY_BY_ID, UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.messaging.payloads import PayloadBuilder
@@ -39,7 +40,7 @@ from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
 from patrol.review import BY_RULES, BlindSample, confirm
-from patrol.review.blind_sample import UNNAMED_CHANGE, ChangeHint
+from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import GuardedVisit
 from patrol.rounds.judge import Judge
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
@@ -381,7 +382,7 @@ def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) 
             zone=site.settings.site.tz,
             send_gate=send_gate,
         )
-        return len(payloads.case_messages(case, now))
+        return queued_message_count(case)
 
     return RecorderPolicy(
         rules=site.rules,
@@ -389,6 +390,7 @@ def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) 
             payloads=payloads, policy=site.settings.health, tree=site.registry.tree
         ),
         auto_confirm=auto_confirm,
+        send_gate=send_gate,
         keep_evidence=timedelta(days=site.settings.retention.evidence_days),
     )
 

@@ -1,7 +1,7 @@
-"""Ladder: polls the cases whose silence has run out and tells the next person up.
+"""Escalator: the service's task that moves cases up their ladder when a silence has run out.
 
-The due time is a column; no timer in memory is the only one who knows, so a restart loses nothing.
-The next telling is another outbox row: there is one way out of the house.
+The due time is a column of the store, not a timer in memory, so that a restart loses nothing. The
+next person is notified through the outbox like everybody before (domain/escalation.py decides).
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from datetime import datetime
 
 import structlog
 
+from patrol.cases.saving import save_case
 from patrol.domain.case import Case
 from patrol.domain.escalation import EscalationResult, current_rung, escalate_if_due
 from patrol.domain.ids import CaseId
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Escalator:
-    """Ticked by the bell; each case moves in a transaction of its own."""
+    """Runs the due escalations at each tick of the service; one transaction a case."""
 
     store: Store
     payloads: PayloadBuilder
@@ -31,14 +32,17 @@ class Escalator:
     counters: Counter[str] = field(default_factory=Counter)
 
     def run_due(self, now: datetime) -> Sequence[EscalationResult]:
-        """Move every due case one rung. Raises StoreUnavailable, StoreFull: try next tick."""
+        """Move every due case one rung; those that moved.
+
+        Raises StoreUnavailable, StoreFull: the rest moves at the next tick.
+        """
         with self.store.begin_read() as uow:
             due = [case.id for case in uow.cases.escalation_due(now)]
-        steps = [self._escalate(case_id, now) for case_id in due]
-        moved = [step for step in steps if step.moved]
-        for step in moved:
-            self.counters[step.reason] += 1
-            log.info("silence moved a case up", case=step.case.id, why=str(step.reason))
+        results = [self._escalate(case_id, now) for case_id in due]
+        moved = [result for result in results if result.moved]
+        for result in moved:
+            self.counters[result.reason] += 1
+            log.info("silence moved a case up", case=result.case.id, why=str(result.reason))
         if moved:
             self.on_queued()
         return moved
@@ -46,16 +50,13 @@ class Escalator:
     def _escalate(self, case_id: CaseId, now: datetime) -> EscalationResult:
         with self.store.begin() as uow:
             case = uow.cases.get(case_id)
-            step = escalate_if_due(
-                case, now
-            )  # decided again under the lock: an answer may have come
-            if step.moved:
+            # Decided again inside the transaction: an answer may have come meanwhile.
+            result = escalate_if_due(case, now)
+            if result.moved:
                 self._record_no_answer(uow, case, now)
-                uow.cases.put(step.case)
-                for message in self.payloads.case_messages(step.case, now):
-                    uow.outbox.add(message)
+                save_case(uow, case, result.case, self.payloads, now)
                 uow.commit()
-        return step
+        return result
 
     def _record_no_answer(self, uow: UnitOfWork, case: Case, now: datetime) -> None:
         topic_part = f"/grid/{current_rung(case).grid}/"

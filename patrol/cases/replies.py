@@ -1,135 +1,85 @@
-"""Answers: what each word from the ground does to a case. Pure: case and reply in, case out.
+"""Replies: which case events a reply from the ground amounts to. Pure: case and reply in, case out.
 
-A word that implies an earlier one carries it: whoever says "handled" has been there. Every answer
-that shows somebody at work stops the ladder; a call for help, or a place that cannot be reached,
-tells the next rung at once.
+A reply that implies an earlier step carries it: progress on a case that nobody acknowledged is an
+acknowledgement, too. What an event entails (timers, announcement) is in `CASE_EFFECTS`; a call for
+help, or a place that cannot be reached, notifies the next rung at once. reply_handler.py saves it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from patrol.domain.approval import DEFAULT_EXTENSION, resume_case
 from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
-from patrol.domain.escalation import escalate_now, stop_escalation
+from patrol.domain.escalation import escalate_now
 from patrol.domain.outbox import DeliveryEvent
 from patrol.messaging.reply_parser import FeedbackResult, Reply, ReplyType
 
-RETURN_REASONS: Final = {
-    FeedbackResult.FALSE_ALARM: "false_alarm",
-    FeedbackResult.NOT_MY_GRID: "not_my_grid",
+REPLY_EVENTS: Final[Mapping[ReplyType | FeedbackResult, tuple[CaseEvent, ...]]] = {
+    ReplyType.RECEIVED: (CaseEvent.RECEIVED,),
+    ReplyType.OPENED: (CaseEvent.OPENED,),
+    ReplyType.ACKNOWLEDGE: (CaseEvent.ACKNOWLEDGE,),
+    ReplyType.ARRIVE: (CaseEvent.ARRIVE,),
+    ReplyType.EXTEND: (CaseEvent.EXTEND,),
+    FeedbackResult.HANDLED: (CaseEvent.HANDLE, CaseEvent.FEED_BACK),
+    FeedbackResult.FALSE_ALARM: (CaseEvent.RETURN,),
+    FeedbackResult.NOT_MY_GRID: (CaseEvent.RETURN,),
+    FeedbackResult.NEED_HELP: (CaseEvent.NEED_HELP,),
+    FeedbackResult.CANNOT_REACH: (CaseEvent.CANNOT_REACH,),
+    FeedbackResult.IN_PROGRESS: (CaseEvent.PROGRESS,),
 }
-ENDS_SUSPENSION: Final = (
-    FeedbackResult.HANDLED,
-    *RETURN_REASONS,
-)  # the work is done: no reason to wait
+RETURN_REASONS: Final = (FeedbackResult.FALSE_ALARM, FeedbackResult.NOT_MY_GRID)
+ENDS_SUSPENSION: Final = (FeedbackResult.HANDLED, *RETURN_REASONS)  # no reason to wait is left
+IMPLIES_ACKNOWLEDGEMENT: Final = (ReplyType.EXTEND, FeedbackResult.IN_PROGRESS)
+CALLS_NEXT_RUNG: Final = (FeedbackResult.NEED_HELP, FeedbackResult.CANNOT_REACH)
 UNACKNOWLEDGED: Final = (CaseState.DISPATCHED, CaseState.REWORK)
 
 
 def apply_reply(case: Case, reply: Reply, *, by: str, now: datetime) -> Case:
-    """The case after this reply. Raises IllegalMove when its table has no such move."""
+    """The case after this reply. Raises IllegalCaseTransition."""
     key: ReplyType | FeedbackResult = reply.result or reply.type
     if case.suspension is not None and key in ENDS_SUSPENSION:
-        resumed = resume_case(case, by=by, now=now, note=key.value)
-        case = replace(resumed, revision=case.revision + 1)
-    return _EFFECTS[key](case, reply, by, now)
+        case = resume_case(case, by=by, now=now, note=key.value)
+    if key in IMPLIES_ACKNOWLEDGEMENT and case.state in UNACKNOWLEDGED:
+        case = case.apply_event(CaseEvent.ACKNOWLEDGE, at=now, by=by)
+    *implied, last = REPLY_EVENTS[key]
+    for event in implied:
+        case = case.apply_event(event, at=now, by=by)
+    case = case.apply_event(last, at=now, by=by, note=_entry_note(reply))
+    if key in CALLS_NEXT_RUNG:
+        return escalate_now(case, now, by=by, note=last.value)
+    return _with_extension_request(case, reply, by, now) if key is ReplyType.EXTEND else case
 
 
 def delivery_event_of(reply: Reply) -> DeliveryEvent:
-    """What a reply says about the delivery of the message that it answers."""
+    """What a reply proves about the delivery of the message that it answers."""
     return {
         ReplyType.RECEIVED: DeliveryEvent.DEVICE_HAS_IT,
         ReplyType.OPENED: DeliveryEvent.PERSON_OPENED,
     }.get(reply.type, DeliveryEvent.PERSON_ANSWERED)
 
 
-def _receipt_effect(event: CaseEvent) -> "ReplyEffect":
-    def noted(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-        return case.apply_event(event, at=now, by=by, note=_note(reply))
-
-    return noted
-
-
-def _acknowledge(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-    return stop_escalation(
-        case.apply_event(CaseEvent.ACKNOWLEDGE, at=now, by=by, note=_note(reply))
-    )
-
-
-def _arrive(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-    return stop_escalation(case.apply_event(CaseEvent.ARRIVE, at=now, by=by, note=_note(reply)))
-
-
-def _handle(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-    handled = case.apply_event(CaseEvent.HANDLE, at=now, by=by)
-    fed_back = handled.apply_event(CaseEvent.FEED_BACK, at=now, by=by, note=_note(reply))
-    return stop_escalation(_with_recheck_due(case, fed_back, now))
-
-
-def _with_recheck_due(before: Case, after: Case, now: datetime) -> Case:
-    """Looked at again through the same camera; a case from the ground is verified by a person."""
-    planned = before.state is CaseState.FED_BACK and before.recheck_due_at is not None
-    if planned or after.camera is None:
-        return after  # a second "handled" neither hurries nor undoes the look that is planned
-    return replace(after, recheck_due_at=now, recheck_count=0)
-
-
-def _return(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-    why = RETURN_REASONS[reply.result] + ": " if reply.result else ""
-    note = f"{why}{_note(reply)}".rstrip(": ")
-    return stop_escalation(case.apply_event(CaseEvent.RETURN, at=now, by=by, note=note))
-
-
-def _call_next_effect(event: CaseEvent) -> "ReplyEffect":
-    def called(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-        noted = case.apply_event(event, at=now, by=by, note=_note(reply))
-        return escalate_now(noted, now, by=by, note=event.value)
-
-    return called
-
-
-def _progress_effect(event: CaseEvent) -> "ReplyEffect":
-    def noted(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-        if case.state in UNACKNOWLEDGED:  # whoever is at work has the case in hand
-            case = case.apply_event(CaseEvent.ACKNOWLEDGE, at=now, by=by)
-        return stop_escalation(case.apply_event(event, at=now, by=by, note=_note(reply)))
-
-    return noted
-
-
-def _ask_extension(case: Case, reply: Reply, by: str, now: datetime) -> Case:
-    """Noted, and put before the duty lead unless another wish waits there."""
-    noted = _progress_effect(CaseEvent.EXTEND)(case, reply, by, now)
+def _with_extension_request(case: Case, reply: Reply, by: str, now: datetime) -> Case:
+    """The request put before the shift supervisor, unless another one waits there."""
     if case.request is not None:
-        return noted
+        return case
     office = case.policy.office
     span: timedelta = office.day_length if office else DEFAULT_EXTENSION
     request = ApprovalRequest(
         kind=ApprovalKind.EXTENSION,
         by=by,
         at=now,
-        why=_note(reply) or "asked for on the ground",
+        why=_text_of(reply) or "asked for on the ground",
         span_s=span.total_seconds(),
     )
-    return replace(noted, request=request)
+    return replace(case, request=request)
 
 
-def _note(reply: Reply) -> str:
+def _entry_note(reply: Reply) -> str:
+    reason = f"{reply.result.value}: " if reply.result in RETURN_REASONS else ""
+    return f"{reason}{_text_of(reply)}".rstrip(": ") if reason else _text_of(reply)
+
+
+def _text_of(reply: Reply) -> str:
     return "; ".join(part for part in (reply.text, reply.clock_note) if part)
-
-
-ReplyEffect = Callable[[Case, Reply, str, datetime], Case]
-_EFFECTS: Final[Mapping[ReplyType | FeedbackResult, ReplyEffect]] = {
-    ReplyType.RECEIVED: _receipt_effect(CaseEvent.RECEIVED),
-    ReplyType.OPENED: _receipt_effect(CaseEvent.OPENED),
-    ReplyType.ACKNOWLEDGE: _acknowledge,
-    ReplyType.ARRIVE: _arrive,
-    ReplyType.EXTEND: _ask_extension,
-    FeedbackResult.HANDLED: _handle,
-    FeedbackResult.FALSE_ALARM: _return,
-    FeedbackResult.NOT_MY_GRID: _return,
-    FeedbackResult.NEED_HELP: _call_next_effect(CaseEvent.NEED_HELP),
-    FeedbackResult.CANNOT_REACH: _call_next_effect(CaseEvent.CANNOT_REACH),
-    FeedbackResult.IN_PROGRESS: _progress_effect(CaseEvent.PROGRESS),
-}

@@ -1,17 +1,19 @@
-"""Inbox: what the ground says moves the case by its table. One transaction per message.
+"""Reply handler: applies each incoming message (a reply, a report from the ground) to its case.
 
-A repeat (same key on the same topic) changes nothing. A message that cannot be accepted goes to
-the dead letters with its reason and is counted; it never stops the inbox. The caller acknowledges
-to the broker after `handle` has returned; when it raises (the store is away), it must not.
+One transaction a message. A repeat (same key on the same topic) changes nothing. A message that
+cannot be accepted becomes a dead letter with its reason and is counted; it stops nothing. The MQTT
+subscriber acknowledges to the broker after `handle` has returned; when it raises (the store is
+unavailable), it must not. The leader's page in the web calls `handle`, too.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum, auto
 
 from patrol.cases.replies import apply_reply, delivery_event_of
+from patrol.cases.saving import add_case, save_case
 from patrol.domain import labels as categories
 from patrol.domain.case import Case, IllegalCaseTransition
 from patrol.domain.case_opening import case_id, case_sequence, open_from_report
@@ -34,10 +36,10 @@ MAX_PAYLOAD_KEPT_BYTES = 4096  # of a dead letter's payload
 
 
 class ReplyOutcome(StrEnum):
-    """What became of a message."""
+    """What became of an incoming message."""
 
-    MOVED = auto()  # the case looks different now; it was told again
-    NOTED = auto()  # written down; nothing that a leader sees has changed
+    MOVED = auto()  # leaders see the case anew: its messages are queued
+    NOTED = auto()  # in the history; nothing that a leader sees has changed
     REPORTED = auto()  # a new case from the ground
     REPEATED = auto()  # the key was seen before
     REFUSED = auto()  # a dead letter
@@ -45,7 +47,7 @@ class ReplyOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyResult:
-    """The answer of the inbox, with its reason."""
+    """What became of a message, of which case, and the reason of a refusal."""
 
     outcome: ReplyOutcome
     case: CaseId | None = None
@@ -54,7 +56,7 @@ class ReplyResult:
 
 @dataclass
 class ReplyHandler:
-    """Reads one message after another; any thread, one at a time."""
+    """Handles one message after another; called by any thread, one at a time."""
 
     store: Store
     payloads: PayloadBuilder
@@ -65,7 +67,10 @@ class ReplyHandler:
     counters: Counter[str] = field(default_factory=Counter)
 
     def handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
-        """One message, one transaction. Raises StoreUnavailable, StoreFull: do not acknowledge."""
+        """Apply one message in one transaction.
+
+        Raises StoreUnavailable, StoreFull: the caller must not acknowledge it to the broker.
+        """
         message = parse_message(self.site, topic, payload, received_at)
         try:
             result = self._accept(message, received_at)
@@ -109,15 +114,10 @@ class ReplyHandler:
             after = apply_reply(case, reply, by=self._actor(reply.person, reply.grid), now=now)
         except IllegalCaseTransition as exc:
             raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
-        is_changed = _is_changed(case, after)
-        if is_changed and after.revision == case.revision:
-            after = replace(after, revision=case.revision + 1)
-        if after is not case:
-            uow.cases.put(after)
-        if is_changed:
-            self._announce(uow, after, now)
+        saved = save_case(uow, case, after, self.payloads, now)
+        is_announced = saved.revision != case.revision
         return ReplyResult(
-            outcome=ReplyOutcome.MOVED if is_changed else ReplyOutcome.NOTED, case=case.id
+            outcome=ReplyOutcome.MOVED if is_announced else ReplyOutcome.NOTED, case=case.id
         )
 
     def _open_reported_case(
@@ -141,8 +141,7 @@ class ReplyHandler:
             place=report.place,
             text=f"{unknown if report.category else ''}{report.text}".strip(),
         )
-        uow.cases.add(case)
-        self._announce(uow, case, now)
+        add_case(uow, case, self.payloads, now)
         return ReplyResult(outcome=ReplyOutcome.REPORTED, case=case.id)
 
     def _record_receipts(self, uow: UnitOfWork, case: Case, reply: Reply, now: datetime) -> None:
@@ -151,9 +150,9 @@ class ReplyHandler:
             uow.outbox.apply_event(keys, delivery_event_of(reply), now)
 
     def _answered_messages(self, uow: UnitOfWork, case: Case, reply: Reply) -> Sequence[MessageKey]:
-        """Which messages the sender has in hand: the one it names, else all that went out.
+        """The message that the reply names, else all of its grid that were published.
 
-        A message that still waits must not be marked, or it would never be sent.
+        A message that is still queued must not be marked, or it would never be sent.
         """
         ours = [m for m in uow.outbox.of_case(case.id) if f"/grid/{reply.grid}/" in m.topic]
         named = [m.key for m in ours if m.key == reply.about]
@@ -161,10 +160,6 @@ class ReplyHandler:
 
     def _actor(self, person: str, grid: str) -> str:
         return person if person in self.registry.people else f"{person or 'somebody'}@{grid}"
-
-    def _announce(self, uow: UnitOfWork, case: Case, now: datetime) -> None:
-        for message in self.payloads.case_messages(case, now):
-            uow.outbox.add(message)
 
     def _add_dead_letter(
         self, topic: str, payload: bytes, refused: RefusedMessage, now: datetime
@@ -182,13 +177,8 @@ class ReplyHandler:
 
 
 class ReplyRejected(Exception):
-    """Leaves the transaction, so that a refused message changes nothing but the dead letters."""
+    """Rolls the transaction back, so that a refused message adds a dead letter and no more."""
 
     def __init__(self, refused: RefusedMessage) -> None:
         super().__init__(refused.text)
         self.refused = refused
-
-
-def _is_changed(before: Case, after: Case) -> bool:
-    visible = (before.state, before.rung, before.revision)
-    return visible != (after.state, after.rung, after.revision)

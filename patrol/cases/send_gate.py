@@ -1,19 +1,20 @@
-"""Sending: the gate that new cases and repeats pass, and letting go what was held there.
+"""Send gate: applies the send policy to new cases and repeats, and releases what it held.
 
-The policy is patrol.domain.send_policy; here are the facts that it asks for, from the store, and
-the bell that polls the column `hold_until`: no timer in memory is the only one who knows.
+The policy is domain/send_policy.py; here are the facts that it needs, from the store, the one way
+by which a finding is merged into an open case (review and rounds use it), and the service's task
+that polls the column `hold_until`, so that a restart loses nothing.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
-from patrol.cases.actions import announce_case
+from patrol.cases.saving import save_case
 from patrol.domain import send_policy
-from patrol.domain.case import Case
+from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import current_rung
 from patrol.domain.ids import CaseId
 from patrol.domain.observation import Subject
@@ -30,32 +31,34 @@ log = structlog.get_logger(__name__)
 
 @dataclass(kw_only=True)
 class SendGate:
-    """Decides whether a word goes now or waits (domain.sending); the caller writes the case."""
+    """Holds or sends by the policy of one site; the caller saves the case."""
 
     site: str
     registry: Registry
     limits: SendLimits = field(default_factory=SendLimits)
-    maintenance: Sequence[Stoppage] = ()  # maintenance that site.yaml knows of
+    maintenance: Sequence[Stoppage] = ()  # windows of site.yaml; the store has further ones
     counters: Counter[str] = field(default_factory=Counter)
 
     def hold_or_send_new(self, uow: UnitOfWork, case: Case, now: datetime) -> Case:
-        """A new case as it is to be written: told at once, or held with the reason."""
+        """A new case as it is to be added: sent at once, or held with the reason."""
         facts = self.send_facts(uow, case, now)
         return self._count_hold(case, send_policy.hold_or_send_new(case, facts, self.limits, now))
 
     def hold_or_send_repeat(self, case: Case, now: datetime) -> Case:
-        """A case into which something was counted: its next revision, or held."""
+        """A case after MERGE: with its next revision, or held with the reason."""
         return self._count_hold(case, send_policy.hold_or_send_repeat(case, self.limits, now))
 
     def send_facts(self, uow: UnitOfWork, case: Case, now: datetime) -> SendContext:
-        """What the stages ask for; nothing is read for a case that never waits."""
+        """Facts that the policy needs; nothing is read for a level that never waits."""
         if case.level not in OFFICE_HOURS_LEVELS:
             return SendContext()
         recently_sent = self._recently_sent(uow, case, now) if self.limits.new_per_hour else ()
-        return SendContext(new_cases_at=recently_sent, maintenance=self._upkeep(uow, case, now))
+        return SendContext(
+            new_cases_at=recently_sent, maintenance=self._maintenance(uow, case, now)
+        )
 
-    def _upkeep(self, uow: UnitOfWork, case: Case, now: datetime) -> Stoppage | None:
-        """Asked for a camera's own fault alone: what it saw does not wait for its repair."""
+    def _maintenance(self, uow: UnitOfWork, case: Case, now: datetime) -> Stoppage | None:
+        """Of the camera, for its own fault alone: what it saw does not wait for its repair."""
         camera = self.registry.cameras.get(case.camera) if case.camera else None
         if camera is None or case.subject is not Subject.EQUIPMENT:
             return None
@@ -73,9 +76,32 @@ class SendGate:
         return after
 
 
+def merge_into_case(
+    uow: UnitOfWork,
+    case: Case,
+    *,
+    by: str,
+    now: datetime,
+    note: str,
+    payloads: PayloadBuilder,
+    send_gate: SendGate | None,
+) -> Case:
+    """Count one more finding in an open case and announce it anew by the repeat rule, or hold it.
+
+    `send_gate` None: no repeat is held. The caller commits. Raises IllegalCaseTransition.
+    """
+    moved = case.apply_event(CaseEvent.MERGE, at=now, by=by, note=note)
+    counted = replace(moved, count=case.count + 1)
+    if send_gate is None:
+        merged = counted.announced_again()
+    else:
+        merged = send_gate.hold_or_send_repeat(counted, now)
+    return save_case(uow, case, merged, payloads, now)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCaseReleaser:
-    """Ticked by the bell; each case in a transaction of its own."""
+    """Releases what is due at each tick of the service; one transaction a case."""
 
     store: Store
     send_gate: SendGate
@@ -83,7 +109,10 @@ class HeldCaseReleaser:
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
 
     def run_due(self, now: datetime) -> int:
-        """Let go whatever is due; how many went. Raises StoreUnavailable, StoreFull."""
+        """Release or hold on every due case; how many were released.
+
+        Raises StoreUnavailable, StoreFull: the rest is due at the next tick.
+        """
         with self.store.begin_read() as uow:
             due = [case.id for case in uow.cases.hold_due(now)]
         released = sum(self._release_if_due(case_id, now) for case_id in due)
@@ -96,11 +125,10 @@ class HeldCaseReleaser:
         with self.store.begin() as uow:
             case = uow.cases.get(case_id)
             if case.hold is None:
-                return False  # the desk was faster
+                return False  # an operator was faster
             facts = self.send_gate.send_facts(uow, case, now)
             after = send_policy.release_if_due(case, facts, self.send_gate.limits, now)
-            uow.cases.put(after)
-            announce_case(uow, after, self.payloads, now)
+            save_case(uow, case, after, self.payloads, now)
             uow.commit()
         if after.hold is None:
             log.info("released", case=case_id, why=case.hold.why)

@@ -1,7 +1,7 @@
-"""The sheet of a hand-over, gathered from the books, and its two signatures.
+"""Shift handover (交接班): the sheet of what is open, gathered from the store, and two signatures.
 
-Everything that the next shift has to know is open: leads, cases, what is out of order upstream,
-what is stopped and by whom. The sheet is plain JSON and is stored as it was signed.
+Used by the shift page and `patrol handover`. The sheet lists findings, cases, outages upstream and
+stoppages; it is plain JSON and is stored as it was signed (rules: domain/shift_handover.py).
 """
 
 from collections import Counter
@@ -27,13 +27,13 @@ from patrol.domain.verification import awaits_person
 from patrol.store import UnitOfWork
 
 MAX_OPEN_CASES = 10_000
-SIGNATURES_READ = 50  # back to the last one who took over
+SIGNATURES_READ = 50  # enough to reach back to the last takeover
 
 
 def handover_sheet(
     uow: UnitOfWork, now: datetime, maintenance: Iterable[Stoppage] = ()
 ) -> dict[str, Any]:
-    """What is open just now; `maintenance`: the windows that site.yaml itself names."""
+    """What is open at `now`, as JSON; `maintenance`: the windows of site.yaml."""
     cases = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
     findings, troubles = uow.findings.queue(), uow.troubles.list_open()
     stoppages = [s for s in (*maintenance, *uow.stoppages.active(now)) if not s.has_ended(now)]
@@ -67,7 +67,7 @@ def handover_sheet(
 def give_shift(
     uow: UnitOfWork, *, who: str, to: str, note: str, sheet: Mapping[str, object], now: datetime
 ) -> HandoverEntry:
-    """The one who goes signs. Raises NotYours; the caller commits."""
+    """Append the signature of who leaves the shift. Raises NotShiftOwner; the caller commits."""
     refusal = handover_refusal(uow.handovers.entries(limit=SIGNATURES_READ), who, to)
     if refusal is not None:
         raise NotShiftOwner(refusal)
@@ -77,7 +77,10 @@ def give_shift(
 
 
 def take_shift(uow: UnitOfWork, *, who: str, note: str, now: datetime) -> HandoverEntry:
-    """The one who comes signs the very sheet that was given. Raises NotYours."""
+    """Append the signature of who takes the shift, under the sheet that was given.
+
+    Raises NotShiftOwner; the caller commits.
+    """
     entries = uow.handovers.entries(limit=SIGNATURES_READ)
     given, refusal = pending_sheet(entries), takeover_refusal(entries, who)
     if given is None or refusal is not None:

@@ -1,9 +1,9 @@
-"""Approvals: more time (延期), a pause (挂起), the end (作废): one asks, another grants.
+"""Approvals: requests for extension (延期), suspension (挂起), voiding (作废), granted by another.
 
-Pure. One wish at a time waits in the case; every step is a line of its history with who and why.
-Nobody grants a wish of one's own: the duty lead's word is a second pair of eyes. While a case is
-suspended none of its clocks run; when it goes on, each limit that was still ahead moves by the
-time that it had left, and the ladder's silence goes on where it stopped.
+Pure. One request at a time waits in the case; every step is an entry of its history with who and
+why. Nobody approves a request of one's own. While a case is suspended none of its timers runs; when
+it goes on, each limit that was still ahead moves by the time that it had left. The timers
+themselves are moved by `Case.apply_event`.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState, Suspension
+from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.priority import CaseLimits
 
-MAX_EXTENSION: Final = timedelta(days=30)  # of the time that counts; longer is a suspension
-DEFAULT_EXTENSION: Final = timedelta(
-    days=1
-)  # what a leader on the ground asks for without saying how long
+MAX_EXTENSION: Final = timedelta(days=30)  # of counted time; longer is a suspension
+DEFAULT_EXTENSION: Final = timedelta(days=1)  # of a leader's request that names no span
 SUSPENDABLE_STATES: Final = (
     CaseState.DISPATCHED, CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.HANDLED,
     CaseState.REWORK, CaseState.FED_BACK,
@@ -32,11 +30,14 @@ _KIND_ZH: Final = {
 
 
 class ApprovalImpossible(BadInput):
-    """The wish cannot be asked for or granted just now; says why."""
+    """The request cannot be made or approved just now; the text gives the reason."""
 
 
 def request_approval(case: Case, request: ApprovalRequest) -> Case:
-    """Note the wish; the clocks run on until somebody grants it. Raises NotPossible."""
+    """The case with the request; its timers run on until it is approved.
+
+    Raises ApprovalImpossible, IllegalCaseTransition.
+    """
     if case.request is not None:
         waiting = case.request
         raise ApprovalImpossible(
@@ -52,41 +53,43 @@ def request_approval(case: Case, request: ApprovalRequest) -> Case:
 
 
 def approve(case: Case, *, by: str, now: datetime, note: str = "") -> Case:
-    """Do what was asked for. Raises NotPossible: nothing was, or the asker would grant it."""
+    """The case with its request fulfilled.
+
+    Raises ApprovalImpossible: there is no request, or `by` made it; IllegalCaseTransition.
+    """
     request = _pending_request(case)
     if request.by == by:
         raise ApprovalImpossible(f"{by} asked for it, somebody else has to grant it")
     _check_possible(case, request)
-    noted = case.apply_event(
-        CaseEvent.GRANT, at=now, by=by, note=_with_note(describe_request(request), note)
-    )
-    return _APPROVED_BY_KIND[request.kind](replace(noted, request=None), request, by, now)
+    text = _with_note(describe_request(request), note)
+    noted = case.apply_event(CaseEvent.GRANT, at=now, by=by, note=text)
+    if request.kind is ApprovalKind.EXTENSION:
+        return _extended(noted, request, now)
+    event = CaseEvent.SUSPEND if request.kind is ApprovalKind.SUSPENSION else CaseEvent.VOID
+    return noted.apply_event(event, at=now, by=by, note=request.why)
 
 
 def reject_request(case: Case, *, by: str, now: datetime, note: str) -> Case:
-    """It stays as it is, and why; the asker may take a wish back this way, too."""
+    """The case without its request, nothing else changed; a requester may withdraw it this way.
+
+    Raises ApprovalImpossible: there is none.
+    """
     request = _pending_request(case)
-    noted = case.apply_event(
-        CaseEvent.REFUSE, at=now, by=by, note=_with_note(describe_request(request), note)
-    )
-    return replace(noted, request=None)
+    text = _with_note(describe_request(request), note)
+    return case.apply_event(CaseEvent.REFUSE, at=now, by=by, note=text)
 
 
 def resume_case(case: Case, *, by: str, now: datetime, note: str = "") -> Case:
-    """The clocks run again from where they stopped. Raises NotPossible: they do run."""
+    """The case with its timers running from where they stopped and its open limits moved.
+
+    Raises ApprovalImpossible: it is not suspended.
+    """
     suspension = case.suspension
     if suspension is None:
         raise ApprovalImpossible(f"case {case.id} is not suspended")
-    moved = case.apply_event(CaseEvent.RESUME, at=now, by=by, note=note)
-    left = suspension.ladder_left_s
-    policy = case.policy
-    return replace(
-        moved,
-        suspension=None,
-        policy=replace(policy, limits=_limits_after_suspension(case, suspension.since, now)),
-        ladder_due_at=None if left is None else policy.after(now, timedelta(seconds=left)),
-        recheck_due_at=now if suspension.recheck_planned else None,
-    )
+    limits = _limits_after_suspension(case, suspension.since, now)
+    moved = replace(case, policy=replace(case.policy, limits=limits))
+    return moved.apply_event(CaseEvent.RESUME, at=now, by=by, note=note)
 
 
 def describe_request(request: ApprovalRequest) -> str:
@@ -125,7 +128,7 @@ def _pending_request(case: Case) -> ApprovalRequest:
     return case.request
 
 
-def _extended(case: Case, request: ApprovalRequest, by: str, now: datetime) -> Case:  # noqa: ARG001  as its sisters
+def _extended(case: Case, request: ApprovalRequest, now: datetime) -> Case:
     """Limits that are still ahead move; what was missed before stays missed."""
     span = timedelta(seconds=request.span_s)
     at = case.suspension.since if case.suspension else now
@@ -139,21 +142,6 @@ def _extended(case: Case, request: ApprovalRequest, by: str, now: datetime) -> C
     if start + limits.close < at:  # nothing was ahead: counted from now, or it would grant nothing
         moved = replace(moved, close=policy.after(now, span) - start)
     return replace(case, policy=replace(policy, limits=moved))
-
-
-def _suspended(case: Case, request: ApprovalRequest, by: str, now: datetime) -> Case:
-    moved = case.apply_event(CaseEvent.SUSPEND, at=now, by=by, note=request.why)
-    due = case.ladder_due_at
-    suspension = Suspension(
-        since=now,
-        ladder_left_s=None if due is None else case.policy.between(now, due).total_seconds(),
-        recheck_planned=case.recheck_due_at is not None,
-    )
-    return replace(moved, suspension=suspension, ladder_due_at=None, recheck_due_at=None)
-
-
-def _voided(case: Case, request: ApprovalRequest, by: str, now: datetime) -> Case:
-    return case.apply_event(CaseEvent.VOID, at=now, by=by, note=request.why)
 
 
 def _limits_after_suspension(case: Case, since: datetime, now: datetime) -> CaseLimits:
@@ -179,12 +167,3 @@ def _map_limits(limits: CaseLimits, later: Callable[[timedelta], timedelta]) -> 
 
 def _with_note(first: str, note: str) -> str:
     return f"{first}; {note}" if note else first
-
-
-_APPROVED_BY_KIND: Final[
-    dict[ApprovalKind, Callable[[Case, ApprovalRequest, str, datetime], Case]]
-] = {
-    ApprovalKind.EXTENSION: _extended,
-    ApprovalKind.SUSPENSION: _suspended,
-    ApprovalKind.VOID: _voided,
-}

@@ -1,8 +1,13 @@
-"""Case: a confirmed finding on its way through the grid, by one state table.
+"""Case: a confirmed finding on its way through the grid; its table of moves and what each entails.
 
 accepted → dispatched → acknowledged → arrived → handled → fed back → verified → closed, with the
-side moves of the domain. An answer can outrun another one over MQTT, so later steps are legal from
+side moves of docs/domain.md. Replies can overtake each other on MQTT, so later steps are legal from
 earlier states, and an earlier step that arrives late is noted without moving the case back.
+
+`CASE_TRANSITIONS` says which event is legal in which state, `CASE_EFFECTS` what it entails for the
+escalation timer, the recheck, the approval request, the hold and the revision that leaders see.
+`Case.apply_event` alone applies both; callers set beforehand what an event carries (another grid,
+the next rung) and never touch timers or the revision themselves. Pure; all times are UTC.
 """
 
 from collections.abc import Mapping
@@ -10,30 +15,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
+from patrol.domain.case_timers import CasePolicy, SendHold, Suspension
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PersonId, Sha256
+from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, Sha256
 from patrol.domain.observation import Box, Subject
-from patrol.domain.office_hours import OfficeHours, office_time_after, office_time_between
-from patrol.domain.priority import YELLOW_FROM, CaseLimits, DueLight, Level
+from patrol.domain.priority import YELLOW_FROM, DueLight, Level
 
 
 class CaseState(StrEnum):
-    """Where a case stands (contracts.md)."""
+    """State of a case; the values are public (contracts.md)."""
 
     DISPATCHED = auto()
     ACKNOWLEDGED = auto()
     ARRIVED = auto()
-    HANDLED = auto()  # the person says so, the feedback's words are still to come
+    HANDLED = auto()  # dealt with on the ground, the feedback itself is still to come
     FED_BACK = auto()
-    VERIFIED = auto()  # looked again: it is gone
+    VERIFIED = auto()  # the recheck found it gone
     CLOSED = auto()
-    RETURNED = auto()  # false alarm, or not my grid: back on the operator's desk
-    REWORK = auto()  # looked again: it is still there
+    RETURNED = auto()  # false alarm, or not my grid: back with the operator
+    REWORK = auto()  # the recheck found it still there, or it was reopened
     VOIDED = auto()
 
 
 class CaseEvent(StrEnum):
-    """What can happen to a case."""
+    """What can happen to a case; each is one entry of its history."""
 
     DISPATCH = auto()
     RECEIVED = auto()  # receipts: the device has it, the person opened it
@@ -53,19 +58,19 @@ class CaseEvent(StrEnum):
     MERGE = auto()  # another finding of the same camera and category was counted here
     VERIFY = auto()
     NOT_VERIFIED = auto()
-    LOOKED = auto()  # the camera was looked through again: before and after wait for a person
-    LOOK_FAILED = auto()  # the camera could not be looked through again; will be tried later
+    LOOKED = auto()  # rechecked through the camera: before and after wait for a person
+    LOOK_FAILED = auto()  # the recheck's visit failed; tried later
     CLOSE = auto()
     REOPEN = auto()
     VOID = auto()
-    ASK = auto()  # for more time, a pause or the end: somebody else has to grant it
+    ASK = auto()  # for more time, a pause or the end; a second person approves (domain/approval.py)
     GRANT = auto()
     REFUSE = auto()
     SUSPEND = auto()
     RESUME = auto()
-    HOLD = auto()  # its word does not go out just now, and why (domain.sending)
-    RELEASE = auto()  # ... and when it did
-    PHONE = auto()  # somebody was told by telephone; an urgent case is phoned before it is sent
+    HOLD = auto()  # its message waits (domain/send_policy.py)
+    RELEASE = auto()  # ... and waits no longer
+    PHONE = auto()  # a person was telephoned; an urgent case is phoned before it is sent
 
 
 S, E = CaseState, CaseEvent
@@ -73,9 +78,7 @@ FIELD_STATES = (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED, S.HANDLED, S.REWORK)
 OPEN_STATES = (*FIELD_STATES, S.FED_BACK, S.VERIFIED, S.RETURNED)
 LATER_STATES = (S.ARRIVED, S.HANDLED, S.FED_BACK, S.VERIFIED, S.RETURNED)
 ENDED_STATES = (S.CLOSED, S.VOIDED)
-RESTARTING_EVENTS = frozenset(
-    {E.NOT_VERIFIED, E.REOPEN}
-)  # whoever goes there again has the time again
+RESTARTING_EVENTS = frozenset({E.NOT_VERIFIED, E.REOPEN})  # the limits for an answer start anew
 
 CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     (S.DISPATCHED, E.ACKNOWLEDGE): S.ACKNOWLEDGED,
@@ -93,7 +96,7 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
     **{(s, E.REASSIGN): S.DISPATCHED for s in (S.DISPATCHED, S.ACKNOWLEDGED, S.ARRIVED)},
     **{(s, E.VOID): S.VOIDED for s in (*FIELD_STATES, S.FED_BACK)},
     (S.CLOSED, E.REOPEN): S.REWORK,
-    # Noted on any open case, moving nothing: receipts, words from the road, the ladder's steps.
+    # Noted in any open state, moving nothing: receipts, progress, escalation, approvals, holds.
     **{
         (s, e): s
         for s in OPEN_STATES
@@ -111,8 +114,99 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
 }  # fmt: skip
 
 
+class EscalationEffect(StrEnum):
+    """What an event does to the escalation timer (`ladder_due_at`)."""
+
+    KEEP = auto()
+    START = auto()  # the silence of the present rung begins
+    STOP = auto()  # an answer came
+    STOP_ON_LAST_RUNG = auto()  # no rung is left to escalate to
+    START_IF_UNANNOUNCED = auto()  # its first message goes out: the silence begins with it
+    STOP_IF_UNANNOUNCED = auto()  # its first message waits: no silence runs
+
+
+class RecheckEffect(StrEnum):
+    """What an event does to the planned recheck (`recheck_due_at`, `recheck_count`)."""
+
+    KEEP = auto()
+    DUE = auto()  # at once, if there is a camera and none is planned yet; counted from 0
+    DONE = auto()  # one more was done; the next one is planned by the caller, if any
+
+
+class SuspensionEffect(StrEnum):
+    """What an event does to all timers together."""
+
+    KEEP = auto()
+    BEGIN = auto()  # both timers stop; what was left of them is kept in `suspension`
+    END = auto()  # they go on
+
+
+class AnnounceEffect(StrEnum):
+    """Whether the leaders see the case anew: its revision + 1, queued once for each grid."""
+
+    NEVER = auto()
+    ON_MOVE = auto()  # if the state changed; a late step changes nothing that they see
+    ALWAYS = auto()
+    IF_HELD_REPEAT = auto()  # a repeat was held and no other revision went out meanwhile
+    BY_SEND_POLICY = auto()  # domain/send_policy.py announces it or holds it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseEffect:
+    """What one event entails beside the new state; the defaults change nothing."""
+
+    escalation: EscalationEffect = EscalationEffect.KEEP
+    recheck: RecheckEffect = RecheckEffect.KEEP
+    suspension: SuspensionEffect = SuspensionEffect.KEEP
+    announce: AnnounceEffect = AnnounceEffect.NEVER
+    clears_request: bool = False
+    clears_hold: bool = False
+
+
+_START, _STOP = EscalationEffect.START, EscalationEffect.STOP
+_DONE, _ALWAYS, _ON_MOVE = RecheckEffect.DONE, AnnounceEffect.ALWAYS, AnnounceEffect.ON_MOVE
+# A move into an ended state clears timers, request, suspension and hold in any case.
+CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
+    E.DISPATCH: CaseEffect(escalation=_START),  # revision 0 is announced when the case is added
+    E.RECEIVED: CaseEffect(),
+    E.OPENED: CaseEffect(),
+    E.ACKNOWLEDGE: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
+    E.ARRIVE: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
+    E.PROGRESS: CaseEffect(escalation=_STOP),
+    E.NEED_HELP: CaseEffect(),  # the next rung is called: ESCALATE or SUPERVISE follows
+    E.CANNOT_REACH: CaseEffect(),
+    E.HANDLE: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
+    E.FEED_BACK: CaseEffect(escalation=_STOP, recheck=RecheckEffect.DUE, announce=_ON_MOVE),
+    E.RETURN: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
+    E.REASSIGN: CaseEffect(escalation=_START, announce=_ALWAYS, clears_hold=True),
+    E.ESCALATE: CaseEffect(escalation=_START, announce=_ALWAYS),
+    E.SUPERVISE: CaseEffect(escalation=EscalationEffect.STOP_ON_LAST_RUNG, announce=_ALWAYS),
+    E.EXTEND: CaseEffect(escalation=_STOP),
+    E.MERGE: CaseEffect(announce=AnnounceEffect.BY_SEND_POLICY),
+    E.VERIFY: CaseEffect(recheck=_DONE, announce=_ALWAYS),
+    E.NOT_VERIFIED: CaseEffect(escalation=_START, recheck=_DONE, announce=_ALWAYS),
+    E.LOOKED: CaseEffect(recheck=_DONE),
+    E.LOOK_FAILED: CaseEffect(recheck=_DONE),
+    E.CLOSE: CaseEffect(announce=_ALWAYS),
+    E.REOPEN: CaseEffect(escalation=_START, announce=_ALWAYS),
+    E.VOID: CaseEffect(announce=_ALWAYS),
+    E.ASK: CaseEffect(),
+    E.GRANT: CaseEffect(announce=_ALWAYS, clears_request=True),
+    E.REFUSE: CaseEffect(clears_request=True),
+    E.SUSPEND: CaseEffect(suspension=SuspensionEffect.BEGIN, announce=_ALWAYS),
+    E.RESUME: CaseEffect(suspension=SuspensionEffect.END, announce=_ALWAYS),
+    E.HOLD: CaseEffect(escalation=EscalationEffect.STOP_IF_UNANNOUNCED),
+    E.RELEASE: CaseEffect(
+        escalation=EscalationEffect.START_IF_UNANNOUNCED,
+        announce=AnnounceEffect.IF_HELD_REPEAT,
+        clears_hold=True,
+    ),
+    E.PHONE: CaseEffect(),
+}
+
+
 class IllegalCaseTransition(Failed):
-    """The table has no such move; says from where and what."""
+    """The transition table has no such move; names the state and the event."""
 
     def __init__(self, case: "Case", event: CaseEvent) -> None:
         super().__init__(f"case {case.id} is {case.state}: {event} is not possible")
@@ -122,7 +216,7 @@ class IllegalCaseTransition(Failed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseEntry:
-    """One line of a case's history; never changed, never deleted."""
+    """One entry of a case's history; appended by `apply_event`, never changed or deleted."""
 
     at: datetime
     by: str  # person id, operator account, or "system"
@@ -131,35 +225,8 @@ class CaseEntry:
     state: CaseState = CaseState.DISPATCHED  # after it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LadderRung:
-    """One rung: who is told, under which grid's topic, after how long a silence."""
-
-    grid: GridCode
-    person: PersonId
-    after_s: float  # silence counted from the previous rung
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CasePolicy:
-    """Copied into the case when it is dispatched, so that a later edit changes no running case."""
-
-    limits: CaseLimits
-    ladder: tuple[LadderRung, ...]  # rung 0 is the first person told, after 0 s
-    office: OfficeHours | None = None  # when its limits and silences run; None: always
-    silence: timedelta | None = None  # of the last rung; None: the acknowledgement limit
-
-    def after(self, start: datetime, span: timedelta) -> datetime:
-        """When `span` of the time that counts has passed."""
-        return office_time_after(self.office, start, span)
-
-    def between(self, start: datetime, end: datetime) -> timedelta:
-        """How much of the time that counts has passed."""
-        return office_time_between(self.office, start, end)
-
-
 class ApprovalKind(StrEnum):
-    """What somebody may ask for and somebody else has to grant."""
+    """What one person may request and another has to approve."""
 
     EXTENSION = auto()  # 延期
     SUSPENSION = auto()  # 挂起
@@ -168,38 +235,18 @@ class ApprovalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequest:
-    """A wish that waits for the duty lead."""
+    """A request that waits for the shift supervisor (domain/approval.py)."""
 
     kind: ApprovalKind
     by: str
     at: datetime
     why: str
-    span_s: float = 0.0  # of an extension, in the time that counts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspension:
-    """While it lasts no clock of the case runs; what goes on when it ends."""
-
-    since: datetime
-    ladder_left_s: float | None = None  # of the silence that was running
-    recheck_planned: bool = False  # a second look was planned
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendHold:
-    """A word that waits (domain.sending): since when, why, and when it is looked at again."""
-
-    since: datetime
-    why: str  # a sending.Why
-    until: datetime
-    revision: int  # of the case then: a higher one has carried the word out meanwhile
-    first: bool = False  # nobody was told of the case yet: no clock of it runs
+    span_s: float = 0.0  # of an extension, in counted time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A confirmed finding (or a grid leader's report) being dealt with."""
+    """A confirmed finding, or a problem reported on the ground, being dealt with."""
 
     id: CaseId
     finding: FindingId | None
@@ -213,17 +260,17 @@ class Case:
     dispatched_at: datetime
     policy: CasePolicy
     note: str = ""
-    kind: str = ""  # the finding's kind: what a second look looks for
+    kind: str = ""  # the finding's kind: what a recheck compares
     zone: str = ""
     box: Box | None = None
     before: Sha256 | None = None
     after: Sha256 | None = None
     state: CaseState = CaseState.DISPATCHED
-    rung: int = 0  # how far up the ladder it has gone
-    ladder_due_at: datetime | None = None  # None: an answer stopped the ladder
-    recheck_due_at: datetime | None = None  # when the camera is to be looked through again
+    rung: int = 0  # of the ladder that it has reached
+    ladder_due_at: datetime | None = None  # None: the escalation timer does not run
+    recheck_due_at: datetime | None = None  # when the camera is to be visited again
     recheck_count: int = 0
-    revision: int = 0  # of the case as the leader sees it; part of the message key
+    revision: int = 0  # of the case as the leaders see it; part of the message key
     count: int = 1  # findings merged into it
     request: ApprovalRequest | None = None
     suspension: Suspension | None = None
@@ -231,32 +278,52 @@ class Case:
     entries: tuple[CaseEntry, ...] = ()
 
     def apply_event(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":
-        """The case after `event`, its history one line longer. Raises IllegalMove."""
+        """The case after `event`: moved by the table, one history entry longer, effects applied.
+
+        Raises IllegalCaseTransition.
+        """
         target = CASE_TRANSITIONS.get((self.state, event))
         if target is None:
             raise IllegalCaseTransition(self, event)
         entry = CaseEntry(at=at, by=by, what=event, note=note, state=target)
-        changed = replace(self, state=target, entries=(*self.entries, entry))
-        return changed if target in OPEN_STATES else _without_pending_work(changed)
+        moved = replace(self, state=target, entries=(*self.entries, entry))
+        return _with_effect(self, moved, CASE_EFFECTS[event], at)
+
+    def dispatched(self, *, by: str, note: str) -> "Case":
+        """The new case with DISPATCH at `dispatched_at` as its first entry, escalation running."""
+        at = self.dispatched_at
+        entry = CaseEntry(at=at, by=by, what=CaseEvent.DISPATCH, note=note, state=self.state)
+        return _with_effect(
+            self, replace(self, entries=(entry,)), CASE_EFFECTS[CaseEvent.DISPATCH], at
+        )
+
+    def announced_again(self) -> "Case":
+        """The case with its next revision, which the leaders receive when it is saved."""
+        return replace(self, revision=self.revision + 1)
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody still has to do something."""
+        """Whether it is neither closed nor voided."""
         return self.state not in ENDED_STATES
 
     @property
     def is_unannounced(self) -> bool:
-        """Whether its very first word still waits."""
+        """Whether its first message is still held: no grid has received it."""
         return self.hold is not None and self.hold.first
 
     @property
+    def is_on_last_rung(self) -> bool:
+        """Whether no further rung is left to escalate to."""
+        return self.rung + 1 >= len(self.policy.ladder)
+
+    @property
     def last_sent_at(self) -> datetime:
-        """When it was last sent to the ground: at its dispatch, or when it came back."""
+        """When it was last sent to the ground: at its dispatch, or as a rework."""
         again = [entry.at for entry in self.entries if entry.what in RESTARTING_EVENTS]
         return again[-1] if again else self.dispatched_at
 
     def answer_due_at(self, limit: timedelta) -> datetime:
-        """When a limit for an answer runs out: that of its last sending (closing: of its first)."""
+        """When `limit`, counted from its last sending to the ground, runs out."""
         first, last = self.dispatched_at, self.last_sent_at
         if last == first:
             return first + limit
@@ -281,7 +348,7 @@ class Case:
         }.get(self.state)
 
     def due_light(self, now: datetime) -> DueLight:
-        """The light beside its next limit, in the time that counts; it rests while suspended."""
+        """Green, yellow or red for its next limit, in counted time; unchanged while suspended."""
         at = self.suspension.since if self.suspension else now
         if at > self.due_at:
             return DueLight.RED
@@ -289,6 +356,94 @@ class Case:
         whole = self.policy.between(start, self.due_at)
         used = self.policy.between(start, at)
         return DueLight.YELLOW if used >= whole * YELLOW_FROM else DueLight.GREEN
+
+
+def _with_effect(before: Case, moved: Case, effect: CaseEffect, now: datetime) -> Case:
+    changed = _with_escalation(moved, effect.escalation, now)
+    changed = _with_recheck(before, changed, effect.recheck, now)
+    if effect.suspension is SuspensionEffect.BEGIN:
+        changed = _suspended(changed, now)
+    elif effect.suspension is SuspensionEffect.END:
+        changed = _resumed(changed, now)
+    if _is_announced_again(before, moved, effect.announce):
+        changed = changed.announced_again()
+    if effect.clears_request:
+        changed = replace(changed, request=None)
+    if effect.clears_hold:
+        changed = replace(changed, hold=None)
+    return changed if changed.is_open else _without_pending_work(changed)
+
+
+def _with_escalation(case: Case, effect: EscalationEffect, now: datetime) -> Case:
+    starts = effect is EscalationEffect.START or (
+        effect is EscalationEffect.START_IF_UNANNOUNCED and case.is_unannounced
+    )
+    stops = (
+        effect is EscalationEffect.STOP
+        or (effect is EscalationEffect.STOP_ON_LAST_RUNG and case.is_on_last_rung)
+        or (effect is EscalationEffect.STOP_IF_UNANNOUNCED and case.is_unannounced)
+    )
+    if not (starts or stops):
+        return case
+    silence = _silence_of_rung(case) if starts else None
+    if case.suspension:  # what starts now starts when the suspension ends
+        left_s = None if silence is None else silence.total_seconds()
+        return replace(case, suspension=replace(case.suspension, ladder_left_s=left_s))
+    due = None if silence is None else case.policy.after(now, silence)
+    return replace(case, ladder_due_at=due)
+
+
+def _silence_of_rung(case: Case) -> timedelta:
+    if case.is_on_last_rung:
+        return case.policy.silence or case.policy.limits.acknowledge
+    return timedelta(seconds=case.policy.ladder[case.rung + 1].after_s)
+
+
+def _with_recheck(before: Case, changed: Case, effect: RecheckEffect, now: datetime) -> Case:
+    if effect is RecheckEffect.DONE:
+        suspension = changed.suspension and replace(changed.suspension, recheck_planned=False)
+        count = changed.recheck_count + 1
+        return replace(changed, recheck_due_at=None, recheck_count=count, suspension=suspension)
+    # A second "handled" neither hurries nor undoes the recheck that is planned; a case reported on
+    # the ground is verified by a person.
+    is_planned = before.state is CaseState.FED_BACK and before.recheck_due_at is not None
+    if effect is RecheckEffect.DUE and changed.camera is not None and not is_planned:
+        return replace(changed, recheck_due_at=now, recheck_count=0)
+    return changed
+
+
+def _suspended(case: Case, now: datetime) -> Case:
+    if case.suspension is not None:
+        return case
+    due = case.ladder_due_at
+    suspension = Suspension(
+        since=now,
+        ladder_left_s=None if due is None else case.policy.between(now, due).total_seconds(),
+        recheck_planned=case.recheck_due_at is not None,
+    )
+    return replace(case, suspension=suspension, ladder_due_at=None, recheck_due_at=None)
+
+
+def _resumed(case: Case, now: datetime) -> Case:
+    suspension = case.suspension
+    if suspension is None:
+        return case
+    left_s = suspension.ladder_left_s
+    return replace(
+        case,
+        suspension=None,
+        ladder_due_at=None if left_s is None else case.policy.after(now, timedelta(seconds=left_s)),
+        recheck_due_at=now if suspension.recheck_planned else None,
+    )
+
+
+def _is_announced_again(before: Case, moved: Case, effect: AnnounceEffect) -> bool:
+    if effect is AnnounceEffect.ON_MOVE:
+        return moved.state is not before.state
+    if effect is AnnounceEffect.IF_HELD_REPEAT:
+        hold = before.hold
+        return hold is not None and not hold.first and before.revision == hold.revision
+    return effect is AnnounceEffect.ALWAYS
 
 
 def _without_pending_work(case: Case) -> Case:

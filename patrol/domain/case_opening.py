@@ -1,11 +1,10 @@
-"""Opening a case: from a confirmed finding, or from what a leader reports on the ground. Pure."""
+"""Open a case: from a confirmed finding (review), or from a leader's report (cases). Pure."""
 
-from dataclasses import replace
 from datetime import date, datetime
 
 from patrol.domain import labels as categories
-from patrol.domain.case import Case, CaseEntry, CaseEvent
-from patrol.domain.escalation import policy_for, start_escalation
+from patrol.domain.case import Case
+from patrol.domain.escalation import policy_for
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.observation import Subject
@@ -15,7 +14,7 @@ from patrol.domain.routing import route
 
 
 def case_sequence(day: date) -> str:
-    """The store's sequence for the cases of one local day."""
+    """Name of the store's number sequence for the cases of one local day."""
     return f"case-{day:%Y%m%d}"
 
 
@@ -25,7 +24,7 @@ def case_id(day: date, number: int) -> CaseId:
 
 
 def subject_of(category: str, proposed: Subject) -> Subject:
-    """Whose it is, by the category a person chose: a covered lens may turn out to be a fire."""
+    """Scene or equipment, by the category that a person chose: a covered lens may be a fire."""
     chapter = categories.category_named(category).code
     if chapter == categories.UNNAMED_CHAPTER:
         return proposed
@@ -43,7 +42,7 @@ def open_from_finding(
     level: Level,
     note: str = "",
 ) -> Case:
-    """The case of a confirmed finding, dispatched along its camera's chain, ladder running."""
+    """The case of a confirmed finding, dispatched along its camera's route, escalation running."""
     camera = registry.cameras.get(finding.camera)
     subject = subject_of(category, finding.subject)
     text = note or finding.why
@@ -65,7 +64,7 @@ def open_from_finding(
         box=finding.box,
         before=finding.picture,
     )
-    return _dispatched_case(case, by=by, now=now, note=f"finding {finding.id}: {text}".rstrip(": "))
+    return case.dispatched(by=by, note=f"finding {finding.id}: {text}".rstrip(": "))
 
 
 def open_from_report(
@@ -80,7 +79,7 @@ def open_from_report(
     place: str,
     text: str,
 ) -> Case:
-    """The case of a problem that somebody of the grid saw first (accepted from the ground)."""
+    """The case of a problem that a person of the grid reported first."""
     case = Case(
         id=ident,
         finding=None,
@@ -96,9 +95,4 @@ def open_from_report(
         note=text,
         kind=category,
     )
-    return _dispatched_case(case, by=by, now=now, note="reported on the ground")
-
-
-def _dispatched_case(case: Case, *, by: str, now: datetime, note: str) -> Case:
-    entry = CaseEntry(at=now, by=by, what=CaseEvent.DISPATCH, note=note, state=case.state)
-    return start_escalation(replace(case, entries=(entry,)), now)
+    return case.dispatched(by=by, note="reported on the ground")

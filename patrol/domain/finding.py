@@ -1,9 +1,14 @@
-"""Finding (线索): a lead made from observations — machine-proposed, decided by a person."""
+"""Finding (线索): proposed from observations by the machine, decided by a person. Pure.
+
+Entered by rounds/recorder.py, rounds/weather.py and the blind sample; decided by
+review/decisions.py through `FINDING_TRANSITIONS`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
+from typing import Final
 
 from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, RoundId, Sha256
@@ -13,26 +18,29 @@ from patrol.domain.timestamps import rfc3339_or_none
 
 
 class FindingState(StrEnum):
-    """Where a lead stands."""
+    """State of a finding; the values are public (contracts.md)."""
 
     CANDIDATE = auto()
-    UNSURE = auto()  # a second look was asked for
+    UNSURE = auto()  # rechecked, then another person decides
     CONFIRMED = auto()
     DISMISSED = auto()
     MERGED = auto()  # same camera and category as an open case: counted there
     AGED = auto()  # nobody decided in time; a later round finds it anew if it is still there
 
 
+REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)  # a person found it real
+
+
 class Origin(StrEnum):
-    """Who proposed it; never shown before it is decided, or the blind sample were not blind."""
+    """Who proposed it; not shown before it is decided, or the blind sample would not be blind."""
 
     MACHINE = auto()
     SAMPLE = auto()  # drawn blindly from what the machine found normal
-    PROBE = auto()  # a known positive, shown again to keep eyes awake; in no statistics
+    PROBE = auto()  # a known positive (review/known_positives.py); in no statistics
 
 
 class Decision(StrEnum):
-    """What a person can do with a lead."""
+    """Decisions on a finding: of a person, of a merge, of expiry."""
 
     CONFIRM = auto()
     DISMISS = auto()
@@ -56,7 +64,7 @@ FINDING_TRANSITIONS: Mapping[tuple[FindingState, Decision], FindingState] = {
 
 
 class DismissReason(StrEnum):
-    """Why a lead was none; each teaches the machine something."""
+    """Why a finding was dismissed; the reason decides what is suppressed afterwards."""
 
     SHADOW = auto()
     ANIMAL = auto()
@@ -69,7 +77,7 @@ class DismissReason(StrEnum):
 
 
 class AlreadyDecided(Failed):
-    """Someone was first; says who, what and when."""
+    """The finding was decided before; the text names the state, who and when."""
 
     def __init__(self, finding: "Finding") -> None:
         super().__init__(
@@ -80,7 +88,7 @@ class AlreadyDecided(Failed):
 
 
 class KnownPositive(AlreadyDecided):
-    """It was a known positive: seen as it should be, and no case is made of it."""
+    """A known positive was confirmed: recognised as it should be, and no case is made of it."""
 
     def __init__(self, finding: "Finding") -> None:
         zh = f"{finding.id} 是已知阳性测试件,看得准;不另立案"
@@ -91,16 +99,16 @@ class KnownPositive(AlreadyDecided):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecheck:
-    """What a fresh visit showed after somebody's doubt; without a picture it could not look."""
+    """What a fresh visit showed after an "unsure"; without a picture the visit failed."""
 
     at: datetime  # UTC
-    why: str  # in words, Chinese first
+    why: str  # text, Chinese first
     picture: Sha256 | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One lead of the review queue."""
+    """One finding; immutable, `decide` gives the next state."""
 
     id: FindingId
     camera: CameraId
@@ -110,9 +118,9 @@ class Finding:
     kind: str
     score: float
     found_at: datetime  # UTC
-    why: str  # in words, Chinese first
+    why: str  # text, Chinese first
     level: Level
-    category: str  # the kind that goes out if nothing else is said
+    category: str  # of the case, unless the operator chooses another
     picture: Sha256 | None = None
     box: Box | None = None
     zone: str = ""
@@ -124,10 +132,10 @@ class Finding:
     reason: str = ""
     case: CaseId | None = None
     origin: Origin = Origin.MACHINE
-    recheck: FindingRecheck | None = None  # looked again after a doubt
+    recheck: FindingRecheck | None = None  # after an "unsure"
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
-        """Move by the table. Raises AlreadyDecided when a person was first."""
+        """The finding after `decision`, moved by the table. Raises AlreadyDecided."""
         target = FINDING_TRANSITIONS.get((self.state, decision))
         if target is None:
             raise AlreadyDecided(self)
@@ -135,5 +143,5 @@ class Finding:
 
     @property
     def is_open(self) -> bool:
-        """Whether it still waits for a person."""
+        """Whether it still waits for a decision."""
         return self.state in (FindingState.CANDIDATE, FindingState.UNSURE)

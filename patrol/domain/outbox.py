@@ -1,9 +1,9 @@
-"""Deliveries: what goes to other programs and second channels, over HTTP instead of MQTT. Pure.
+"""Outgoing messages and what came of them: the MQTT outbox, HTTP deliveries, dead letters. Pure.
 
-Queued in the transaction that made the news, under a key that is queued at most once per target;
-tried with growing pauses; dead after so many tries or when its time is over, with the reason.
-
-Messages that leave the house, and answers that come in: plain data and their life.
+An `OutboxMessage` is queued in the transaction of the change that it announces, under a key that is
+queued once, ever; messaging/outbox_relay.py publishes it, replies move its state by
+`MESSAGE_TRANSITIONS`. A `Delivery` is the same for one HTTP target (integrations/): tried with
+growing pauses, dead after MAX_TRIES or when its time is over, with the reason.
 """
 
 from collections.abc import Mapping
@@ -14,87 +14,29 @@ from typing import Final
 
 from patrol.domain.ids import CaseId, MessageKey
 
+# Topic suffix of the test leader, beside and not below the grids': its messages pass the whole
+# path, a subscriber of all grids does not receive them, and no statistics count them.
+CANARY_TOPIC: Final = "/canary/case"
+
 FIRST_RETRY_DELAY: Final = timedelta(seconds=10)
 MAX_RETRY_DELAY: Final = timedelta(hours=1)
 MAX_TRIES: Final = 12  # with these pauses about five hours: a server's update, a night's outage
 
 
-class DeliveryOutcome(StrEnum):
-    """What became of a delivery."""
-
-    WAITING = auto()
-    DELIVERED = auto()
-    DEAD = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One piece of news for one target, e.g. `webhook:county`, `notify:duty`."""
-
-    key: str  # what happened; (target, key) is queued once
-    target: str
-    event: str
-    payload: bytes
-    queued_at: datetime
-    due_at: datetime  # not tried before
-    expires_at: datetime | None = None
-    case: CaseId | None = None
-    tries: int = 0
-    outcome: DeliveryOutcome = DeliveryOutcome.WAITING
-    problem: str = ""  # of the last try
-    ended_at: datetime | None = None
-
-    def delivered(self, now: datetime) -> "Delivery":
-        """The other side took it."""
-        return replace(
-            self, outcome=DeliveryOutcome.DELIVERED, tries=self.tries + 1, problem="", ended_at=now
-        )
-
-    def refused(self, problem: str, now: datetime) -> "Delivery":
-        """The other side will never take it."""
-        return replace(
-            self, outcome=DeliveryOutcome.DEAD, tries=self.tries + 1, problem=problem, ended_at=now
-        )
-
-    def failed(self, problem: str, now: datetime, max_tries: int = MAX_TRIES) -> "Delivery":
-        """Not this time: later, or dead when that was the last time."""
-        tries = self.tries + 1
-        due_at = now + min(FIRST_RETRY_DELAY * 2 ** min(tries - 1, 16), MAX_RETRY_DELAY)
-        if tries >= max_tries:
-            return self.refused(f"{problem}; given up after {tries} tries", now)
-        if self.has_expired(due_at):
-            return self.refused(f"{problem}; its time is over before another try", now)
-        return replace(self, tries=tries, due_at=due_at, problem=problem)
-
-    def expired(self, now: datetime) -> "Delivery":
-        """No longer worth sending."""
-        problem = f"{self.problem}; its time is over".lstrip("; ")
-        return replace(self, outcome=DeliveryOutcome.DEAD, problem=problem, ended_at=now)
-
-    def has_expired(self, now: datetime) -> bool:
-        """Whether nobody wants it any more."""
-        return self.expires_at is not None and now >= self.expires_at
-
-
-# The end of the test leader's topic, beside and not below the grids': its messages walk the whole
-# way, whoever listens to all grids does not hear them, and no statistics count them.
-CANARY_TOPIC: Final = "/canary/case"
-
-
 class DeliveryState(StrEnum):
-    """What is known about one outgoing message."""
+    """State of an outgoing message; the values are public (contracts.md)."""
 
     QUEUED = auto()
     PUBLISHED = auto()  # the broker acknowledged it (PUBACK)
     RECEIVED = auto()  # the leader's device said so
     OPENED = auto()
     ACKNOWLEDGED = auto()
-    OVERDUE = auto()  # nobody answered in time; a new message went to the next person
+    OVERDUE = auto()  # no answer in time; another message went to the next person
     EXPIRED = auto()  # no longer worth sending
 
 
 class DeliveryEvent(StrEnum):
-    """What moves it."""
+    """What moves the state of an outgoing message."""
 
     BROKER_TOOK_IT = auto()
     DEVICE_HAS_IT = auto()
@@ -127,7 +69,7 @@ MESSAGE_TRANSITIONS: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState]
 }
 
 
-# When each was heard of first; a later repeat changes nothing.
+# Field for the time of the first such event; a repeat changes nothing.
 EVENT_TIME_FIELDS: Mapping[DeliveryEvent, str] = {
     _E.BROKER_TOOK_IT: "published_at",
     _E.DEVICE_HAS_IT: "received_at",
@@ -138,7 +80,7 @@ EVENT_TIME_FIELDS: Mapping[DeliveryEvent, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMessage:
-    """One MQTT message that must go out; `key` is queued at most once, ever."""
+    """One MQTT message to publish; `key` is queued at most once, ever."""
 
     key: MessageKey
     topic: str
@@ -148,7 +90,7 @@ class OutboxMessage:
     case: CaseId | None = None
     expires_at: datetime | None = None
     state: DeliveryState = DeliveryState.QUEUED
-    tried_at: datetime | None = None  # first taken in hand by a relay
+    tried_at: datetime | None = None  # first leased by a relay
     published_at: datetime | None = None  # the broker's PUBACK
     received_at: datetime | None = None
     opened_at: datetime | None = None
@@ -158,10 +100,67 @@ class OutboxMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An incoming message that was refused, with the reason; it never stops the inbox."""
+    """An incoming message that was refused, with the reason."""
 
     at: datetime
     topic: str
     reason: str
     payload: bytes  # the first 4 KiB
     size_bytes: int
+
+
+class DeliveryOutcome(StrEnum):
+    """Outcome of a delivery; the values are public (`patrol deliveries`)."""
+
+    WAITING = auto()
+    DELIVERED = auto()
+    DEAD = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event for one target, e.g. `webhook:county`, `notify:duty`."""
+
+    key: str  # of the event; (target, key) is queued once
+    target: str
+    event: str
+    payload: bytes
+    queued_at: datetime
+    due_at: datetime  # of the next try
+    expires_at: datetime | None = None
+    case: CaseId | None = None
+    tries: int = 0
+    outcome: DeliveryOutcome = DeliveryOutcome.WAITING
+    problem: str = ""  # of the last try
+    ended_at: datetime | None = None
+
+    def delivered(self, now: datetime) -> "Delivery":
+        """The delivery after the target accepted it."""
+        return replace(
+            self, outcome=DeliveryOutcome.DELIVERED, tries=self.tries + 1, problem="", ended_at=now
+        )
+
+    def refused(self, problem: str, now: datetime) -> "Delivery":
+        """The delivery after the target refused it for good: dead."""
+        return replace(
+            self, outcome=DeliveryOutcome.DEAD, tries=self.tries + 1, problem=problem, ended_at=now
+        )
+
+    def failed(self, problem: str, now: datetime, max_tries: int = MAX_TRIES) -> "Delivery":
+        """The delivery after a failed try: due later, or dead when that was the last one."""
+        tries = self.tries + 1
+        due_at = now + min(FIRST_RETRY_DELAY * 2 ** min(tries - 1, 16), MAX_RETRY_DELAY)
+        if tries >= max_tries:
+            return self.refused(f"{problem}; given up after {tries} tries", now)
+        if self.has_expired(due_at):
+            return self.refused(f"{problem}; its time is over before another try", now)
+        return replace(self, tries=tries, due_at=due_at, problem=problem)
+
+    def expired(self, now: datetime) -> "Delivery":
+        """The delivery after its time: dead."""
+        problem = f"{self.problem}; its time is over".lstrip("; ")
+        return replace(self, outcome=DeliveryOutcome.DEAD, problem=problem, ended_at=now)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and now >= self.expires_at

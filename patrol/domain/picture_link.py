@@ -1,9 +1,9 @@
-"""One-time links: how a case's picture is reached from outside the centre. Pure.
+"""One-time picture links: signed addresses of a case's picture, for leaders elsewhere. Pure.
 
-A link is words and a seal over them: which case, as told to which grid, at which revision of the
-case, until when. Nothing is written down when one is made, so that every process that can tell a
-case can make its link; what is written down is each opening. Whoever cannot make the seal learns
-nothing: a guess is refused before anything is looked up.
+A link is a payload (case, grid, revision of the case, end) with an HMAC-SHA256 signature. Nothing
+is stored when one is made, so that every process that queues case messages can make it; each
+opening is stored. A forged link is refused before anything is looked up. messaging/payloads.py
+puts links into case messages, web/pages/picture_link.py opens them.
 
 Rules: a link opens once. The browser that opened it may open it again for a minute (a reload, a
 lost connection); any other gets nothing. Opening a case's newer link ends its older ones. It ends
@@ -31,34 +31,34 @@ PICTURE_LINK_PATH: Final = "/p/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureLink:
-    """What the seal vouches for."""
+    """The signed payload of a link."""
 
     case: CaseId
-    grid: GridCode  # under whose topic it was told
+    grid: GridCode  # under whose topic the case was published
     revision: int
     until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkUse:
-    """A link that was opened, for the first time."""
+    """The first opening of a link."""
 
     case: CaseId
     grid: GridCode
     revision: int
     at: datetime
-    holder: str = field(repr=False)  # hash of what the opening browser was given
+    holder: str = field(repr=False)  # hash of the secret that the browser was given
 
 
 class LinkState(StrEnum):
-    """Whether it opens, or why not."""
+    """Whether a link opens, or why not."""
 
     OPENS = auto()
     OPENS_AGAIN = auto()  # the same browser, within the minute
     SPENT = auto()  # it was opened, or a newer one of this case was
     EXPIRED = auto()
     ENDED = auto()  # nothing is left to do: the case is closed
-    WITHDRAWN = auto()  # the case was taken from this grid
+    WITHDRAWN = auto()  # the case was reassigned from this grid
 
     @property
     def opens(self) -> bool:
@@ -69,7 +69,7 @@ class LinkState(StrEnum):
 def link_state(
     link: PictureLink, case: Case, uses: Iterable[LinkUse], holder: str, now: datetime
 ) -> LinkState:
-    """Of a link whose seal is right; `openings` are those of its case and grid."""
+    """State of a link whose signature is right; `uses` are those of its case and grid."""
     if not case.is_open:
         return LinkState.ENDED
     if link.grid not in announced_grids(case):
@@ -86,14 +86,14 @@ def link_state(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSigner:
-    """Makes the links of one site."""
+    """Makes the links of one site, with its key."""
 
-    base_url: str  # where the console is reached from outside
+    base_url: str  # where the web application is reached from outside
     key: bytes = field(repr=False)
     lasts: timedelta
 
     def link(self, case: Case, grid: GridCode, now: datetime) -> str | None:
-        """The address that stands in the case's message; None where there is nothing to show."""
+        """The address for a case message; None where there is no picture, or the case has ended."""
         if case.before is None or not case.is_open:
             return None
         until = (now + self.lasts).replace(microsecond=0)
@@ -102,13 +102,13 @@ class LinkSigner:
 
 
 def sign_token(link: PictureLink, key: bytes) -> str:
-    """The words and their seal, as they stand in the address."""
+    """Payload and signature as they stand in the address, base64url."""
     payload = f"{link.case}|{link.grid}|{link.revision}|{int(link.until.timestamp())}".encode()
     return f"{_encode_base64url(payload)}.{_encode_base64url(_sign(payload, key))}"
 
 
 def read_token(text: str, key: bytes) -> PictureLink | None:
-    """None for whatever we did not seal. Takes as long for a near miss as for nonsense."""
+    """The payload of a token; None unless `key` signed it. Compared in constant time."""
     payload_text, _, signature_text = text[:MAX_TOKEN_CHARS].partition(".")
     payload = _decode_base64url(payload_text)
     if not hmac.compare_digest(_sign(payload, key), _decode_base64url(signature_text)):
@@ -123,7 +123,7 @@ def read_token(text: str, key: bytes) -> PictureLink | None:
 
 
 def holder_hash(secret: str) -> str:
-    """How the books know the browser that was given the secret."""
+    """Hash under which the store knows the browser that was given the secret."""
     return sha256(secret.encode()).hexdigest()
 
 

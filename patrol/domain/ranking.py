@@ -1,9 +1,10 @@
-"""The order of the review queue, and why each lead stands where it stands, in words.
+"""Ranking: the order of the review queue, with the reasons of each position as text. Pure.
 
-People are the limit: the first lines of the queue must be worth their time. A lead's weight is a
-sum of parts, each a number that anybody can follow; the level comes first of all and is never
-outweighed. What the camera's earlier leads were worth counts, but cautiously: with few decisions it
-hardly moves the weight, so that no camera talks itself out of being looked at.
+The first findings of the queue must be worth an operator's time. A finding's weight is a sum of
+reasons, each a number that can be checked by hand; the level comes first and is never outweighed.
+How many earlier findings of the camera were real counts, but cautiously: with few decisions it
+hardly moves the weight, so that no camera ranks itself out of being looked at.
+review/queue.py reads the facts and calls `rank_findings`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,39 +19,40 @@ from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 
 LEVEL_ORDER: Final = {level: place for place, level in enumerate(Level)}
+TRACK_RECORD_WINDOW: Final = timedelta(days=365)  # a camera is judged by its last year
 PRIOR_DECISIONS: Final = 6.0  # a camera without a history counts as if half of these were right
 LONG_UNSEEN: Final = timedelta(days=2)  # four rounds
-MACHINE_ACTORS: Final = frozenset({"patrol", "rules"})  # their decisions say nothing about a camera
+MACHINE_ACTORS: Final = frozenset({"patrol", "rules"})  # their decisions are in no track record
 MAX_COUNTED_VISITS: Final = 6  # persistence beyond three days adds nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraTrackRecord:
-    """What a camera's leads of one subject were worth to the people who decided them."""
+    """How many of a camera's findings of one subject people found real."""
 
-    confirmed: int  # merged into an open case counts: it was real
-    decided: int  # confirmed, merged or dismissed; an aged lead is no verdict
+    confirmed: int  # or merged into an open case
+    decided: int  # confirmed, merged or dismissed; expired ones do not count
     last_at: datetime  # of the newest decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingInput:
-    """What is known beside the lead itself."""
+    """Facts for the ranking beside the finding itself."""
 
     priority: Priority = Priority.NORMAL
-    confirmed: int = 0  # of this camera's decided leads of this subject
+    confirmed: int = 0  # of this camera's decided findings of this subject
     decided: int = 0
     unseen: timedelta | None = None  # since a person last looked through this camera; None: never
 
     @property
     def precision(self) -> float:
-        """Of this camera so far, drawn to one half while little is known."""
+        """Share of its findings that were real, drawn to one half while few were decided."""
         return (self.confirmed + PRIOR_DECISIONS / 2) / (self.decided + PRIOR_DECISIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingReason:
-    """One reason: how much it adds, and its words (Chinese, English)."""
+    """One reason of a position: the weight that it adds, and its text (Chinese, English)."""
 
     weight: float
     zh: str
@@ -59,7 +61,7 @@ class RankingReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedFinding:
-    """A lead in its place."""
+    """A finding with its position in the queue and the reasons."""
 
     finding: Finding
     position: int  # from 1
@@ -68,7 +70,7 @@ class RankedFinding:
 
     @property
     def why(self) -> str:
-        """In words, Chinese first."""
+        """The reasons as one text, Chinese first."""
         shown = [reason for reason in self.reasons if reason.zh]
         return ";".join(part.zh for part in shown) + " / " + "; ".join(part.en for part in shown)
 
@@ -78,7 +80,7 @@ def last_viewed_by_person(
     records: Mapping[tuple[CameraId, Subject], CameraTrackRecord],
     before: datetime,
 ) -> dict[CameraId, datetime]:
-    """When a person last looked at each camera: opened its picture, or decided one of its leads."""
+    """When a person last saw each camera: opened its picture, or decided one of its findings."""
     newest = dict(viewed_at)
     for (camera, _), record in records.items():
         if record.last_at < before:
@@ -89,7 +91,7 @@ def last_viewed_by_person(
 def rank_findings(
     findings: Iterable[tuple[Finding, RankingInput]], now: datetime
 ) -> list[RankedFinding]:
-    """The queue, first line first. Equal weights: the older lead, then its number."""
+    """The findings in queue order. Equal weights: the older one, then the lower number."""
     weighed = [(finding, _reasons(finding, context, now)) for finding, context in findings]
     weighed.sort(key=lambda pair: _sort_key(*pair))
     return [
@@ -189,7 +191,7 @@ def _unseen_reason(context: RankingInput) -> list[RankingReason]:
 
 
 def _waiting_reason(finding: Finding, now: datetime) -> list[RankingReason]:
-    """A lead that waits grows a little, so that none waits for ever behind newer ones."""
+    """A waiting finding gains a little weight, so that none waits for ever behind newer ones."""
     hours = max(0.0, (now - finding.found_at) / timedelta(hours=1))
     weight = 0.2 * min(1.0, hours / 24)
     if hours < 1:

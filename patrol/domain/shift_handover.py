@@ -1,7 +1,8 @@
-"""Hand-over (交接班): what one shift leaves to the next, signed by both, never edited. Pure.
+"""Shift handover (交接班): who owns the shift, and the hash chain of signatures. Pure.
 
-The one who goes gives a sheet of what is open; the one who comes takes that very sheet (its
-digest is part of both signatures) and owns the shift from then on.
+The leaving operator signs a sheet of what is open (GIVE); the coming one signs the same sheet
+(TAKE; its digest is part of both signatures) and owns the shift from then on. Entries are never
+edited. cases/shift_handover.py gathers the sheet and appends the entries.
 """
 
 import json
@@ -16,19 +17,19 @@ from patrol.domain.errors import Failed
 
 
 class HandoverAction(StrEnum):
-    """Which of the two."""
+    """Give or take over a shift; the values are public."""
 
     GIVE = auto()
     TAKE = auto()
 
 
 class NotShiftOwner(Failed):
-    """Somebody else owns the shift, or the sheet was given to somebody else; says whom."""
+    """Another person owns the shift, or the sheet was given to another one; the text names who."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoverEntry:
-    """One signature; `sheet` is what it stands under."""
+    """One signature, under `sheet`; chained to the entry before by its hash."""
 
     number: int  # given by the store, without gaps
     at: datetime
@@ -42,12 +43,12 @@ class HandoverEntry:
     hash: str = ""
 
     def expected_hash(self) -> str:
-        """What `hash` must be."""
+        """The value that `hash` must have."""
         return chain_hash(self.previous, *signed_fields(self))
 
 
 def signed_fields(entry: HandoverEntry) -> tuple[str | int | None, ...]:
-    """What the hash of an entry covers; the sheet by its digest."""
+    """The fields that the hash of an entry covers; the sheet by its digest."""
     return (
         entry.number,
         utc_microseconds_text(entry.at),
@@ -60,18 +61,18 @@ def signed_fields(entry: HandoverEntry) -> tuple[str | int | None, ...]:
 
 
 def sheet_digest(sheet: Mapping[str, object]) -> str:
-    """The same sheet has the same digest, whatever order its keys are in."""
+    """SHA-256 of the sheet as canonical JSON (sorted keys), in hexadecimal."""
     text = json.dumps(sheet, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
 
 
 def shift_owner(entries: Sequence[HandoverEntry]) -> str:
-    """Who owns the shift, of entries newest first: whoever took last; empty before the first."""
+    """The person who took over last; empty before the first. `entries`: newest first."""
     return next((entry.who for entry in entries if entry.what is HandoverAction.TAKE), "")
 
 
 def pending_sheet(entries: Sequence[HandoverEntry]) -> HandoverEntry | None:
-    """The sheet that was given and not yet taken, of entries newest first."""
+    """The sheet that was given and not yet taken. `entries`: newest first."""
     newest = entries[0] if entries else None
     return newest if newest is not None and newest.what is HandoverAction.GIVE else None
 

@@ -1,31 +1,30 @@
-"""What a sample says of the whole: shares with Wilson's interval, and the machine's miss rate."""
+"""Shares of decided findings with Wilson's score interval (95 %). Pure; used by reports."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.finding import REAL_STATES, Finding, FindingState, Origin
 
 Z95: Final = 1.959964
-REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedShare:
-    """Of leads of one origin that people decided: how many were real."""
+    """How many of the decided findings of one origin were real."""
 
     real: int
     decided: int
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's, 95 %; everything is possible while nothing was decided."""
+        """Wilson's interval, 95 %; 0 to 1 while nothing was decided."""
         return wilson_interval(self.real, self.decided)
 
 
 def decided_share(findings: Iterable[Finding], origin: Origin) -> DecidedShare:
-    """What people said of the leads of one origin; what was doubted or aged is no verdict."""
+    """Decisions of people on findings of one origin; unsure and expired ones do not count."""
     mine = [finding for finding in findings if finding.origin is origin]
     real = sum(finding.state in REAL_STATES for finding in mine)
     none = sum(finding.state is FindingState.DISMISSED for finding in mine)
@@ -33,7 +32,7 @@ def decided_share(findings: Iterable[Finding], origin: Origin) -> DecidedShare:
 
 
 def wilson_interval(hits: int, trials: int, z: float = Z95) -> tuple[float, float]:
-    """The interval of a share that stays within 0..1 and is honest about small numbers."""
+    """Wilson's score interval of `hits` in `trials`, within 0..1, also for small numbers."""
     if trials == 0:
         return 0.0, 1.0
     share, z2 = hits / trials, z * z

@@ -1,13 +1,10 @@
-"""What a dismissal teaches: which proposals to hold back, where, and for how long.
+"""Suppression: a dismissed proposal is not made again, at that place, for a while. Pure.
 
-The reason decides. A shadow comes back tomorrow at the same place, weather is over by then; a known
-thing stays for a season; a camera fault is the maintainer's within days. A duplicate, or a reason
-that is not one of ours, teaches nothing: too little is known to keep silent about anything.
-
-Suppression: what a dismissal teaches — do not propose this again, here, until then.
-
-Always somebody's (an owner), always for a while (an expiry), always reversible; findings it holds
-back are still observed and counted.
+The reason of the dismissal decides (`SCOPE_BY_REASON`): a shadow comes back tomorrow at the same
+place, weather is over by then; a known object stays for a season; a camera fault is repaired within
+days. A duplicate, or a reason in free text, suppresses nothing. A suppression has an owner and an
+end and can be revoked; what it covers is still observed and counted. rounds/ asks `applies_to`,
+review/decisions.py makes and extends suppressions.
 """
 
 from collections.abc import Mapping
@@ -19,14 +16,38 @@ from patrol.domain.finding import DismissReason, Finding
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box
 
-BOX_MARGIN: Final = (
-    0.25  # of the box's sides, added around it: the next proposal is never the same box
-)
+BOX_MARGIN: Final = 0.25  # of the box's sides, added around it: boxes never repeat exactly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """A suppression of one kind in one area of one camera's picture."""
+
+    number: int  # given by the store
+    camera: CameraId
+    kind: str
+    box: Box | None  # None: the whole picture
+    reason: str  # a DismissReason, or free text
+    owner: str  # who answers for it
+    created_at: datetime
+    until: datetime
+    revoked_at: datetime | None = None
+    revoked_by: str = ""
+
+    def __post_init__(self) -> None:
+        if self.until <= self.created_at:
+            raise ValueError(f"a suppression ends after it began: {self!r}")
+
+    def applies_to(self, kind: str, box: Box | None, now: datetime) -> bool:
+        """Whether an observation of this camera at `box` is suppressed at `now`."""
+        if self.revoked_at is not None or now >= self.until or kind != self.kind:
+            return False
+        return self.box is None or (box is not None and _middle_within(box, self.box))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuppressionProposal:
-    """What to suppress, for the store to write with its owner."""
+    """What to suppress; review/decisions.py writes it with owner and end."""
 
     kind: str
     box: Box | None  # None: the whole picture
@@ -42,9 +63,8 @@ class _SuppressionScope:
 
 _R = DismissReason
 SCOPE_BY_REASON: Final[Mapping[DismissReason, _SuppressionScope]] = {
-    _R.SHADOW: _SuppressionScope(
-        lasts=timedelta(days=14), here_only=True
-    ),  # the sun moves on in weeks
+    # the sun moves on in weeks
+    _R.SHADOW: _SuppressionScope(lasts=timedelta(days=14), here_only=True),
     _R.ANIMAL: _SuppressionScope(lasts=timedelta(days=2), here_only=True),
     _R.KNOWN_OBJECT: _SuppressionScope(lasts=timedelta(days=180), here_only=True),
     _R.WEATHER: _SuppressionScope(lasts=timedelta(hours=18), here_only=False),
@@ -54,10 +74,10 @@ SCOPE_BY_REASON: Final[Mapping[DismissReason, _SuppressionScope]] = {
 
 
 def suppression_for(finding: Finding, reason: DismissReason) -> SuppressionProposal | None:
-    """The lesson of a dismissal, or None where it teaches nothing.
+    """What a dismissal suppresses, or None.
 
-    A place that is only known as "somewhere in the picture" is suppressed as a whole, and then no
-    longer than weather is: silence over a whole camera must be short.
+    A finding without a box is suppressed in the whole picture, and then no longer than weather is:
+    a whole camera must not be suppressed for long.
     """
     scope = SCOPE_BY_REASON.get(reason)
     if scope is None:
@@ -80,32 +100,6 @@ def _with_margin(box: Box) -> Box:
     right = min(1.0, x + (1 + BOX_MARGIN) * width)
     bottom = min(1.0, y + (1 + BOX_MARGIN) * height)
     return left, top, max(0.0, right - left), max(0.0, bottom - top)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suppression:
-    """One camera, one kind, one area of the picture."""
-
-    number: int  # given by the store
-    camera: CameraId
-    kind: str
-    box: Box | None  # None: the whole picture
-    reason: str  # DismissReason, or the owner's words
-    owner: str  # who answers for it
-    created_at: datetime
-    until: datetime
-    revoked_at: datetime | None = None
-    revoked_by: str = ""
-
-    def __post_init__(self) -> None:
-        if self.until <= self.created_at:
-            raise ValueError(f"a suppression ends after it began: {self!r}")
-
-    def applies_to(self, kind: str, box: Box | None, now: datetime) -> bool:
-        """Whether a finding of this camera at `box` is held back at `now`."""
-        if self.revoked_at is not None or now >= self.until or kind != self.kind:
-            return False
-        return self.box is None or (box is not None and _middle_within(box, self.box))
 
 
 def _middle_within(inner: Box, outer: Box) -> bool:

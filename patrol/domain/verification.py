@@ -1,10 +1,10 @@
-"""Verification (核查) that waits for a person: since when, until when, with which light. Pure.
+"""Verification (核查) by a person: which handled cases wait for it, since when, until when. Pure.
 
-After "handled" the camera is looked through again. Where the site lets the machine decide
-(`verification: machine`), that ends the case or sends it back; where a person decides, before and
-after stand side by side and the case waits. It also waits where nobody could look, and where the
-machine cannot tell: a case that came from a person's own eye, on which it saw nothing before.
-The clock runs from the look, in the time that counts for the case's level.
+After "handled" the camera is visited again (rounds/recheck.py). Where the site lets the machine
+decide (`verification: machine`), that closes the case or sends it back; where a person decides, the
+pictures before and after are shown and the case waits. It also waits where no recheck succeeded,
+and where the machine saw nothing in the first place (the blind sample). The limit runs from the
+recheck, in counted time of the case's level.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from patrol.domain.ids import CaseId, Sha256
 from patrol.domain.priority import YELLOW_FROM, DueLight, Level
 
 RECHECK_EVENTS: Final = (CaseEvent.LOOKED, CaseEvent.LOOK_FAILED, CaseEvent.FEED_BACK)
-# Defaults: a person sits beside the screen in office hours.
+# A person watches the screen in office hours.
 VERIFICATION_LIMITS: Final = {
     Level.URGENT: timedelta(minutes=15),
     Level.PRESSING: timedelta(hours=1),
@@ -28,7 +28,7 @@ VERIFICATION_LIMITS: Final = {
 
 
 class Verifier(StrEnum):
-    """Who decides whether a handled case is done (site.yaml, `verification`)."""
+    """Who decides whether a handled case is done: site.yaml's `verification`."""
 
     MACHINE = auto()
     OPERATOR = auto()
@@ -36,7 +36,7 @@ class Verifier(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingVerification:
-    """A case whose verdict waits for a person."""
+    """A handled case that waits for a person's decision."""
 
     case: CaseId
     level: Level
@@ -44,19 +44,19 @@ class PendingVerification:
     due: datetime
     due_light: DueLight
     before: Sha256 | None
-    after: Sha256 | None  # None: nobody could look
-    machine: str  # what the look showed, in words
+    after: Sha256 | None  # None: no recheck succeeded
+    machine: str  # what the recheck showed, as text
 
 
 def awaits_person(case: Case) -> bool:
-    """Whether a person has to say if it is done: fed back, and no look is planned any more."""
+    """Whether a person has to decide if it is done: fed back, and no recheck is planned."""
     return (
         case.state is CaseState.FED_BACK and case.recheck_due_at is None and case.suspension is None
     )
 
 
 def pending_verifications(cases: Iterable[Case], now: datetime) -> list[PendingVerification]:
-    """Those that wait, the most pressing first."""
+    """The cases that wait for a person, the most pressing first."""
     waiting = [_pending_verification(case, now) for case in cases if awaits_person(case)]
     order = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
     return sorted(waiting, key=lambda one: (order[one.due_light], one.level, one.due, one.case))

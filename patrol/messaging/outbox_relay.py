@@ -1,12 +1,12 @@
-"""Relay: the one way out of the house. Leases due rows, publishes, waits for PUBACK, marks.
+"""Outbox relay: publishes the outbox on MQTT. Leases due rows, publishes, waits for PUBACK, marks.
 
-Dying anywhere means a repeat, never a loss: a row is marked only after the broker's word, a lease
-runs out by itself, and a repeat carries the same key. Two messages of one topic never fly at the
-same time, so a lost acknowledgement can not put an older word on top of a newer one.
+A crash anywhere means a repeat, never a loss: a row is marked only after the broker's PUBACK, a
+lease expires by itself, and a repeat carries the same key. Two messages of one topic are never in
+flight together, so that a lost PUBACK cannot put an older message on top of a newer one.
 
-A broker that was killed may have forgotten what it had acknowledged: after every new connection
-`run` tells the newest word of each retained topic again, under its old key. The outbox is the
-memory; the broker is not.
+A broker that was killed may have lost what it had acknowledged: after every new connection `run`
+publishes the newest message of each retained topic again, under its old key. The service runs one
+relay for its lifetime; commands run one until the outbox is empty (`run_until_empty`).
 """
 
 import random
@@ -27,34 +27,32 @@ from patrol.store import Store, StoreFull, StoreUnavailable
 log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.25
-LONGEST_WAIT_S: Final = 30.0  # a broker that comes back is noticed within this time
+LONGEST_WAIT_S: Final = 30.0  # a broker that is back is noticed within this time
 _jitter = random.Random()  # noqa: S311  spreads retries, guards nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayOptions:
-    """How a relay works through the outbox."""
+    """Batch size and times of a relay."""
 
     batch: int = 500  # rows per lease: one transaction each to lease and to mark
-    lease_s: float = 20.0  # how long a killed relay's rows rest; outlasts what follows
+    lease_s: float = 20.0  # until a killed relay's rows are free; outlasts what follows
     publish_timeout_s: float = 5.0  # without any PUBACK for a wave; then the batch is given up
     poll_s: float = 2.0  # a row that another process queued waits no longer than this
-    republish_window: timedelta = timedelta(
-        days=90
-    )  # retained words older than this are not repeated
+    republish_window: timedelta = timedelta(days=90)  # older retained messages are not repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What one turn of the relay did."""
+    """Counts of one batch, and the problem that ended it early."""
 
     leased: int = 0
     published: int = 0
-    problem: str = ""  # why it could not go on, in words
+    problem: str = ""  # why it could not go on, as text
 
     @property
     def idle(self) -> bool:
-        """Nothing was waiting."""
+        """Whether nothing was waiting."""
         return not self.leased and not self.problem
 
 
@@ -67,7 +65,7 @@ class _BatchOutcome:
 
 @dataclass
 class OutboxRelay:
-    """Works the outbox off through a publisher. One thread uses it; any may `wake` it."""
+    """Publishes the outbox through a publisher. One thread runs it; any thread may `wake` it."""
 
     store: Store
     publisher: Publisher
@@ -75,28 +73,26 @@ class OutboxRelay:
     holder: str  # names the lease: another for every running relay, also after a restart
     options: RelayOptions = field(default_factory=RelayOptions)
     counters: Counter[str] = field(default_factory=Counter)
-    on_turn: Callable[[], None] = lambda: None  # it is not stuck
+    on_turn: Callable[[], None] = lambda: None  # heartbeat, once a batch
     _wake_event: threading.Event = field(default_factory=threading.Event)
     _last_problem: str = ""
-    _unsaved_outcome: "_BatchOutcome | None" = (
-        None  # published, and the store could not be told yet
-    )
-    _republished_connection: int = 0  # the publisher's session in which the broker was reminded
-    _republish_at_s: float | None = None  # and once more, for what another relay was holding then
+    _unsaved_outcome: "_BatchOutcome | None" = None  # published, not marked in the store yet
+    _republished_connection: int = 0  # the publisher's connection that was republished to
+    _republish_at_s: float | None = None  # once more then, for what another relay had leased
 
     def wake(self) -> None:
-        """Something was queued just now."""
+        """End the wait for the next poll: something was queued. Thread-safe."""
         self._wake_event.set()
 
     def run_batch(self) -> BatchResult:
-        """One batch: lease, publish, mark. Never raises for a broker or store that is away."""
+        """Lease, publish and mark one batch. Never raises for an unreachable broker or store."""
         try:
             return self._run_batch()
         except (StoreUnavailable, StoreFull) as exc:
             return BatchResult(problem=str(exc) or type(exc).__name__)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`: work whatever is queued, wait for news, back off while it cannot."""
+        """Publish batches until `stop`; wait for a wake or poll when idle, back off on problems."""
         failures = 0
         while not stop.is_set():
             self._wake_event.clear()
@@ -112,10 +108,9 @@ class OutboxRelay:
                 self._wait_for_wake(stop)
 
     def republish_retained(self) -> str:
-        """Tell a broker that may have forgotten it the newest word of each retained topic.
+        """Publish the newest message of each retained topic again; the problem, or empty.
 
-        Read again after publishing: a word that became the newest meanwhile goes on top. The
-        answer is the problem that stopped it, or empty.
+        Read again after publishing: a message that became the newest meanwhile follows.
         """
         republished: set[MessageKey] = set()
         while True:
@@ -131,9 +126,9 @@ class OutboxRelay:
             self.counters["reminded"] += len(taken)
 
     def run_until_empty(self, timeout_s: float) -> int:
-        """Work until nothing waits or the time is up (short-lived commands); how many still wait.
+        """Publish until nothing waits or `timeout_s` is over (for commands); how many still wait.
 
-        What still waits is safe in the outbox; the service's relay sends it.
+        What still waits is safe in the outbox; the service's relay publishes it.
         """
         deadline_s = self.clock.monotonic_s() + timeout_s
         failures = 0
@@ -199,7 +194,7 @@ class OutboxRelay:
         return taken, ""
 
     def _save_outcome(self) -> None:
-        """Before anything else is leased: or a newer word could overtake one that is unmarked."""
+        """Called before the next lease, or a newer message could overtake an unmarked one."""
         outcome = self._unsaved_outcome
         if outcome is None:
             return
@@ -219,7 +214,7 @@ class OutboxRelay:
             return uow.outbox.unsent()
 
     def _wait_for_wake(self, stop: threading.Event) -> None:
-        # Short naps, so that `stop` is heard although the news has an event of its own.
+        # Short waits, so that `stop` is noticed although waking has an event of its own.
         waited_s, nap_s = 0.0, 0.25
         while waited_s < self.options.poll_s and not stop.is_set():
             if self._wake_event.wait(nap_s):
@@ -237,7 +232,7 @@ class OutboxRelay:
 
 
 def waves(messages: Sequence[OutboxMessage]) -> list[list[OutboxMessage]]:
-    """Split a batch so that no wave has two messages of one topic; order is kept within a topic."""
+    """Split a batch so that no wave has two messages of one topic, in their order per topic."""
     out: list[list[OutboxMessage]] = []
     turn: Counter[str] = Counter()
     for message in messages:
@@ -250,7 +245,7 @@ def waves(messages: Sequence[OutboxMessage]) -> list[list[OutboxMessage]]:
 
 
 def backoff_s(failures: int, pick: Callable[[float, float], float] = _jitter.uniform) -> float:
-    """0.25 s, doubling to 30 s, each shortened by up to a half so that nobody marches in step."""
+    """Seconds to wait: 0.25, doubling to 30, each shortened by up to a half (jitter)."""
     longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(max(failures - 1, 0), 16))
     return pick(longest / 2, longest)
 

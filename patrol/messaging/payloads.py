@@ -1,8 +1,8 @@
-"""Wire: cases, health, rounds and the centre's own state as topics and payloads (schema v1).
+"""Payloads: cases, health, rounds and the centre's state as MQTT messages (docs/schemas, v1).
 
-What never goes on the wire: a picture, a household, a stream's address, a camera's full number in
-a leader's case. Free words are cleaned of all of them here, the last place before the outbox.
-The answers that come in are read in replies.py.
+Never published: a picture, a household, a stream's address, a camera's full number in a leader's
+case. Free text is cleaned of all of them here (`scrub`), the last place before the outbox.
+Incoming payloads are read in reply_parser.py.
 """
 
 import json
@@ -35,42 +35,42 @@ DISCLAIMER: Final = (
     "线索仅供现场核实,不是结论;视频巡查每日两次,不是报警系统,遇险情请立即拨打119或110。"
     " A lead to check on the ground, no verdict; a patrol, not an alarm."
 )
-MAX_NOTE_CHARACTERS: Final = 500  # characters: a leader reads it on a telephone
+MAX_NOTE_CHARACTERS: Final = 500  # a leader reads it on a telephone
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _DEVICE = re.compile(r"(?<![0-9])[0-9]{14}([0-9]{6})(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadBuilder:
-    """Puts news into words for one site's topics; the caller adds them to its outbox."""
+    """Builds the messages of one site; the caller adds them to the outbox."""
 
     site: str
     zone: tzinfo
     registry: Registry
     centre_phone: str = ""
     site_name: str = ""
-    link_signer: LinkSigner | None = None  # None: nobody serves pictures
+    link_signer: LinkSigner | None = None  # None: no picture links
     _households: frozenset[str] = field(init=False, repr=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        status_topic(self.site)  # a site that cannot be part of a topic is found out at once
+        status_topic(self.site)  # raises at once for a site that cannot be part of a topic
         refs = {c.household_ref for c in self.registry.cameras.values() if c.household_ref}
         object.__setattr__(self, "_households", frozenset(refs))
 
     def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
-        """The case as each grid told so far must see it now; cleared once it has ended."""
+        """The case for each grid that it was published to; empty (cleared) once it has ended."""
         return [self._case_message(case, grid, now) for grid in announced_grids(case)]
 
     def clear_messages(
         self, case: Case, grids: Sequence[GridCode], now: datetime
     ) -> list[OutboxMessage]:
-        """Clear the case from grids that no longer have it (it was reassigned elsewhere)."""
+        """Messages that clear the case from grids that no longer have it (it was reassigned)."""
         return [self._outbox_message(case, grid, b"", now) for grid in grids]
 
     def health_message(
         self, camera: CameraId, state: str, since: datetime, why: str, now: datetime
     ) -> OutboxMessage:
-        """A camera's change of health, for the maintainer."""
+        """A change of one camera's health, for the maintainer."""
         key = f"health-{camera}-{state}-{since:%Y%m%dT%H%M%S}"
         body = {
             **_header(key, now),
@@ -88,7 +88,7 @@ class PayloadBuilder:
         )
 
     def outage_message(self, outage: Outage, now: datetime) -> OutboxMessage:
-        """A link or a village went down as a whole, or is back."""
+        """One notice for a link or village that went down as a whole, or is back."""
         state = "offline" if outage.down else "online"
         key = f"health-{outage.group}-{outage.subject}-{state}-{now:%Y%m%dT%H%M%S}"
         body = {
@@ -115,7 +115,7 @@ class PayloadBuilder:
     def round_message(
         self, plan: str, key: str, payload: Mapping[str, object], now: datetime
     ) -> OutboxMessage:
-        """A round's progress or summary."""
+        """Progress or summary of a round, on the topic of its plan."""
         return OutboxMessage(
             key=MessageKey(key),
             topic=round_topic(self.site, plan),
@@ -131,7 +131,7 @@ class PayloadBuilder:
         return status_topic(self.site), encode_payload(body)
 
     def scrub(self, free_text: str) -> str:
-        """Free words without addresses, full camera numbers and household references."""
+        """Free text without addresses, full camera numbers and household references."""
         text = _DEVICE.sub(r"…\1", _URL.sub("[…]", free_text))
         for token in self._households:
             if token in text:
@@ -216,7 +216,7 @@ class PayloadBuilder:
 
 
 def case_key(case: Case, grid: GridCode) -> MessageKey:
-    """One per revision of the case and grid that is told: a repeat carries the same."""
+    """Message key: one per revision of the case and grid; a repeat carries the same."""
     return MessageKey(f"{case.id}-r{case.revision}-{grid}")
 
 

@@ -1,9 +1,10 @@
-"""What leaders may say, read strictly where it matters and kindly where it does not.
+"""Reply parser: reads incoming MQTT payloads (replies, reports from the ground) into plain values.
 
-Strict: version, key, type, result, size, UTF-8, a JSON object. Kind: unknown fields are ignored,
-`person`, `text`, `client_at` may be missing or odd. A phone's clock is never trusted: our time of
-receipt counts, theirs is noted; one that cannot be true is refused. Every refusal is one of
-`Reason`, which becomes the dead letter's reason and a counter's label.
+Strict about version, key, type, result, size, UTF-8 and a JSON object; lenient about the rest:
+unknown fields are ignored, `person`, `text`, `client_at` may be missing or odd. A phone's clock is
+never trusted: our time of receipt counts, theirs is noted; an impossible one is refused. Every
+refusal is a `DeadLetterReason`, which becomes the dead letter's reason and a counter's label.
+cases/reply_handler.py uses it.
 """
 
 import json
@@ -18,11 +19,11 @@ from patrol.messaging.topics import VERSION, ReplyTopic, ReportTopic
 
 LARGEST_BYTES: Final = 64 * 1024
 LONGEST_KEY: Final = 128
-LONGEST_TEXT: Final = 2000  # characters of a leader's own words
+LONGEST_TEXT: Final = 2000  # characters of a leader's free text
 LONGEST_NAME: Final = 64
 ODD_CLOCK: Final = timedelta(minutes=5)  # of difference; smaller ones are every phone's
-# A telephone that calls its local time UTC is 14 h ahead at most. One that was away says it late:
-# brokers keep a session for a week or a month.
+# A telephone that takes its local time for UTC is 14 h ahead at most. One that was offline replies
+# late: brokers keep a session for a week or a month.
 FUTURE: Final = timedelta(days=1)
 ANCIENT: Final = timedelta(days=35)
 
@@ -39,13 +40,13 @@ class DeadLetterReason(StrEnum):
     NOT_AN_OBJECT = auto()
     BAD_VERSION = auto()
     NO_KEY = auto()
-    ODD_CLOCK = auto()  # said to be pressed a day from now, or before any case that can be open
+    ODD_CLOCK = auto()  # sent a day from now, or before any case that can be open
     UNKNOWN_TYPE = auto()
     UNKNOWN_RESULT = auto()
-    NOTHING_SAID = auto()  # a report without a word of what it is about
+    NOTHING_SAID = auto()  # a report with neither category nor text
     UNKNOWN_GRID = auto()
     UNKNOWN_CASE = auto()
-    ANOTHER_GRID = auto()  # the case exists and was never told to this grid
+    ANOTHER_GRID = auto()  # the case exists and was never published to this grid
     NOT_POSSIBLE = auto()  # the case's table has no such move: it is closed
 
 
@@ -73,7 +74,7 @@ class FeedbackResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefusedMessage:
-    """Not accepted, and why; `detail` is for people."""
+    """A message that is not accepted, with the reason; `detail` is for people."""
 
     reason: DeadLetterReason
     detail: str = ""
@@ -116,7 +117,7 @@ class GroundReport:
 def parse_message(
     site: str, topic: str, payload: bytes, now: datetime
 ) -> Reply | GroundReport | RefusedMessage:
-    """Read whatever came in under the inbox's filters."""
+    """Read one incoming message of `topics.inbox_filters`; `now`: its time of receipt."""
     if (reply := ReplyTopic.read(topic)) is not None:
         ours = reply.site == site
         return (
@@ -135,7 +136,7 @@ def parse_message(
 
 
 def parse_reply(topic: str, payload: bytes, now: datetime) -> Reply | RefusedMessage:
-    """Read a reply about a case; `now` is our time of receipt."""
+    """Read a reply about a case; `now`: its time of receipt."""
     where = ReplyTopic.read(topic)
     if where is None:
         return RefusedMessage(DeadLetterReason.UNKNOWN_TOPIC)
@@ -171,7 +172,7 @@ def parse_reply(topic: str, payload: bytes, now: datetime) -> Reply | RefusedMes
 
 
 def parse_report(topic: str, payload: bytes, now: datetime) -> GroundReport | RefusedMessage:
-    """Read a problem that a leader saw first; it must say at least what, or where."""
+    """Read a report of a leader; it must have at least a category or a text."""
     where = ReportTopic.read(topic)
     if where is None:
         return RefusedMessage(DeadLetterReason.UNKNOWN_TOPIC)
@@ -228,7 +229,7 @@ def _json_object(payload: bytes) -> dict[str, Any] | RefusedMessage:
 
 
 def _clean_text(value: object, limit: int) -> str:
-    """Text that any store can keep: no control characters, no lone surrogates, not too long."""
+    """Text that any store can keep: no control characters, no lone surrogates, at most `limit`."""
     if not isinstance(value, str):
         return ""
     kept = (c for c in value if c.isprintable() or c in "\n\t ")
@@ -236,7 +237,7 @@ def _clean_text(value: object, limit: int) -> str:
 
 
 def _impossible_clock(client_at: object, now: datetime) -> RefusedMessage | None:
-    """A press of the button that cannot have been: garbage, or something from a drawer."""
+    """Refuse a `client_at` that cannot be true; None if it can."""
     try:
         lag = _clock_lag(client_at, now)
     except OverflowError:
@@ -250,7 +251,7 @@ def _impossible_clock(client_at: object, now: datetime) -> RefusedMessage | None
 
 
 def _clock_lag(client_at: object, now: datetime) -> timedelta:
-    """How far theirs is behind ours; 0 if none is said. Raises ValueError, OverflowError."""
+    """How far their clock is behind ours; 0 without one. Raises ValueError, OverflowError."""
     if client_at is None:
         return timedelta()
     theirs = datetime.fromisoformat(str(client_at))

@@ -1,8 +1,8 @@
-"""Upkeep of what was said: messages, remembered keys, dead letters and deliveries past their time.
+"""Retention: deletes old outbox messages, remembered reply keys, dead letters and deliveries.
 
-In small transactions, so that whoever confirms a case meanwhile waits for one of them at most. What
-still waits stays, and everything about a case that is open. Histories of cases and chained logs are
-not touched: they say what happened, these rows only how it was told.
+In small transactions, so that an operator who confirms meanwhile waits for one of them at most.
+What is unsent stays, and everything about a case that is open. Histories of cases and chained logs
+are never deleted. The service calls this beside its sweep of pictures.
 """
 
 import threading
@@ -13,13 +13,13 @@ from typing import Final
 from patrol.store import Store, UnitOfWork
 
 BATCH_ROWS: Final = 500  # rows a transaction: some milliseconds
-DELIVERIES_KEPT: Final = timedelta(days=30)  # for whoever asks what became of one
+DELIVERIES_KEPT: Final = timedelta(days=30)  # shown by `patrol deliveries`
 
 
 def prune_messages(store: Store, now: datetime, kept: timedelta, stop: threading.Event) -> int:
-    """Drop what was queued or came in longer ago than `kept`; how many rows.
+    """Delete what was queued or received longer ago than `kept`; how many rows.
 
-    Raises StoreUnavailable, StoreFull: the rest goes next time.
+    Raises StoreUnavailable, StoreFull: the rest is deleted next time.
     """
     before = now - kept
     prunings: tuple[Callable[[UnitOfWork], int], ...] = (

@@ -1,7 +1,7 @@
-"""Topics are types: every topic of the product is spelled here and nowhere else (contracts.md).
+"""MQTT topics: every topic of the product is built and read here and nowhere else (contracts.md).
 
-P = patrol/v1/{site}. Building one checks its parts, so a wildcard or a slash can never slip in.
-Reading one answers None for whatever is not that topic.
+All are below `patrol/v1/{site}`. Building one raises ValueError for a part with a wildcard, a slash
+or another character than letters, digits, `_`, `.`, `-`. `read` gives None for another topic.
 """
 
 import re
@@ -15,9 +15,8 @@ from patrol.domain.outbox import CANARY_TOPIC
 VERSION: Final = 1  # of the topics and of every payload's `v`
 _LEVEL = r"[A-Za-z0-9_.-]{1,64}"
 _SAFE_LEVEL: Final = re.compile(_LEVEL, re.ASCII)
-_UNSAFE_CHARACTER: Final = re.compile(
-    r"[^A-Za-z0-9_.-]"
-)  # a link may be named by a host, also by an IPv6 one
+# a link may be named by its host, also by an IPv6 address
+_UNSAFE_CHARACTER: Final = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def prefix(site: str) -> str:
@@ -89,7 +88,7 @@ def link_health_topic(site: str, link: str) -> str:
 
 
 def grid_health_topic(site: str, grid: GridCode) -> str:
-    """The same for a village whose cameras are all silent, a power cut for instance."""
+    """Centre → maintainer, retained, only on change: all cameras of a village are silent."""
     return f"{prefix(site)}/grid/{_topic_level(grid)}/health"
 
 
@@ -104,7 +103,7 @@ def status_topic(site: str) -> str:
 
 
 def canary_topics(site: str) -> tuple[str, str]:
-    """(what the test leader hears, where it answers): beside the grids, for nobody else."""
+    """Topics of the test leader (case, reply), beside and not below those of the grids."""
     return f"{prefix(site)}{CANARY_TOPIC}", f"{prefix(site)}/canary/reply"
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from patrol.domain.camera import Camera
-from patrol.domain.case import Case, CaseEntry, SendHold
+from patrol.domain.case import Case, CaseEntry
+from patrol.domain.case_timers import SendHold
 from patrol.domain.finding import Finding
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import Round, RoundTotals

@@ -1,8 +1,9 @@
-"""JUDGE: the queue of leads, and what a person decides about each."""
+"""Review (研判): the queue of findings, claims, decisions, the blind sample, references."""
 
-from patrol.review.blind_sample import BlindSample, settle_known_positive
+from patrol.review.blind_sample import BlindSample
 from patrol.review.decisions import BY_RULES, UnknownCategory, confirm, dismiss, unsure
 from patrol.review.expiry import EXPIRES_AFTER, expire_undecided
+from patrol.review.known_positives import settle_known_positive
 from patrol.review.queue import QueueLine, review_queue
 
 __all__ = [

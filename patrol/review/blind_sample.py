@@ -1,29 +1,22 @@
-"""Where a person should look first on a picture that was found normal, for the blind sample.
-
-Known positives: earlier leads that were real, shown again now and then to keep eyes awake.
-
-Off unless the site asks for them. A probe stands in the queue as the lead that it was; confirmed,
-it is counted to its old case and the operator is told, dismissed it was missed. In no statistics.
-
-The blind sample: a tenth of what the machine found normal is judged by a person all the same.
+"""Blind sample: a tenth of what the machine found normal is judged by a person all the same.
 
 Only it can tell what the machine misses. Which cameras are drawn is chosen when a round begins —
-those that no person has looked at for longest — and a lead is made in the moment in which such a
-camera is found normal, so that its number, its time and its place lie among the machine's. Until
-somebody decided, nothing shown tells it from a change that the machine could not name:
+those that no person has looked at for longest — and a finding is entered at the moment at which
+such a camera is found normal, so that its number, time and place lie among the machine's. Until it
+is decided, nothing shown tells it from a change that the machine could not name:
 
-* both ask the same question of the same two pictures (`domain.words.COMPARE`), and claim nothing;
+* both ask the same question of the same two pictures (`labels.COMPARE_PROMPT`), and claim nothing;
 * the box is where the picture differs most from its reference — over the limit or just below it;
-* the score, which orders the queue, is one that such a lead had lately, by lot.
+* the score, which orders the queue, is drawn among those that such findings had lately.
 
-It is no candidate of the machine's: it counts in no round's findings, in no precision, in no
-camera's track record, and its dismissal teaches nothing.
+It counts in no round's findings, no precision and no camera's track record, and its dismissal
+suppresses nothing. The round runner calls it: at the beginning, at each visit and at the end.
 """
 
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import cv2
@@ -31,24 +24,33 @@ import numpy as np
 import structlog
 
 from patrol.domain.camera import Camera
-from patrol.domain.finding import Decision, Finding, FindingState, Origin
+from patrol.domain.finding import Finding, Origin
 from patrol.domain.health import CameraCondition
 from patrol.domain.ids import CameraId, FindingId, RoundId
-from patrol.domain.labels import COMPARE_PROMPT
+from patrol.domain.labels import COMPARE_PROMPT, UNNAMED_CHANGE
 from patrol.domain.observation import Box, Light, Subject
 from patrol.domain.priority import Level
-from patrol.domain.ranking import last_viewed_by_person
+from patrol.domain.ranking import TRACK_RECORD_WINDOW, last_viewed_by_person
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.ports import PictureStore
+from patrol.review.known_positives import as_known_positive, choose_known_positives
+from patrol.review.queue import NO_LIMIT, CamerasById
 from patrol.store import Store, UnitOfWork
 from patrol.vision.change.most_changed import most_changed_box, reference_in
 
 log = structlog.get_logger(__name__)
 
+SHARE: Final = 0.10
+MIN_SCORE: Final = 0.5  # below it the machine proposes nothing
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+UNKNOWN_HEALTH: Final = (CameraCondition.ONLINE, NEVER, "")  # never visited: it may be seen well
+SEEN_BY_PERSON: Final = "值班员人工发现 (seen by the operator)"
+ChangeHintFinder = Callable[[Visit, Camera], Box | None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeHint:
-    """Reads the stored picture and what the camera remembers; outside of any transaction."""
+    """Finds where a stored picture differs most from its reference; call outside a transaction."""
 
     store: Store
     evidence: PictureStore
@@ -74,92 +76,9 @@ class ChangeHint:
         return most_changed_box(scene, picture, camera.areas)
 
 
-KNOWN_POSITIVE_WINDOW: Final = timedelta(days=90)  # an older picture shows another season
-NO_LIMIT: Final = 100_000
-
-
-def choose_known_positives(
-    uow: UnitOfWork,
-    cameras: Collection[CameraId],
-    share: float,
-    now: datetime,
-    rng: random.Random,
-) -> dict[CameraId, Finding]:
-    """Earlier leads that were real, of cameras where nothing is open now."""
-    count = int(len(cameras) * share + 1e-9)
-    if count == 0:
-        return {}
-    real = {
-        finding.camera: finding
-        for finding in uow.findings.confirmed_since(now - KNOWN_POSITIVE_WINDOW)
-        if finding.camera in cameras
-        and finding.subject is Subject.SCENE
-        and _has_picture(uow, finding)
-    }
-    return {camera: real[camera] for camera in rng.sample(sorted(real), min(len(real), count))}
-
-
-def as_known_positive(real: Finding, visit: Visit, ident: FindingId) -> Finding:
-    """The same lead, as if this visit had shown it."""
-    return replace(
-        real,
-        id=ident,
-        round=visit.round,
-        found_at=visit.pictures[-1].taken_at,
-        origin=Origin.PROBE,
-        state=FindingState.CANDIDATE,
-        count=1,
-        unreviewed_ok=False,
-        decided_by="",
-        decided_at=None,
-        reason="",
-        case=None,
-        recheck=None,
-    )
-
-
-def settle_known_positive(
-    uow: UnitOfWork, finding_id: FindingId, *, by: str, now: datetime
-) -> Finding:
-    """A known positive was confirmed: it is counted to the case that it was; the caller commits.
-
-    Raises KeyError, AlreadyDecided.
-    """
-    finding = uow.findings.get(finding_id)
-    earlier = uow.findings.confirmed_since(
-        finding.found_at - 2 * KNOWN_POSITIVE_WINDOW, limit=NO_LIMIT
-    )
-    mine = (one for one in earlier if _is_same(one, finding))
-    case = next((one.case for one in mine), None)
-    moved = finding.decide(Decision.MERGE, by=by, now=now, reason=f"known positive, {case}")
-    decided = replace(moved, case=case)
-    uow.findings.put(decided)
-    return decided
-
-
-def _is_same(real: Finding, shown: Finding) -> bool:
-    return (real.camera, real.picture) == (shown.camera, shown.picture)
-
-
-def _has_picture(uow: UnitOfWork, real: Finding) -> bool:
-    return real.picture is not None and uow.pictures.get(real.picture) is not None
-
-
-SHARE: Final = 0.10
-UNNAMED_CHANGE: Final = "scene_change"  # a change that has no name yet
-MIN_SCORE: Final = 0.5  # below it the machine proposes nothing
-# more than any queue holds
-TRACK_RECORD_WINDOW: Final = timedelta(days=365)
-NEVER: Final = datetime.min.replace(tzinfo=UTC)
-UNKNOWN_HEALTH: Final = (CameraCondition.ONLINE, NEVER, "")  # never visited: it may be seen well
-SEEN_BY_PERSON: Final = "值班员人工发现 (seen by the operator)"
-CamerasById = Mapping[CameraId, Camera]
-ChangeHintFinder = Callable[[Visit, Camera], Box | None]
-
-
 @dataclass(slots=True, kw_only=True)
 class BlindSample:
-    """Draws among what the machine finds normal; one of a site, used by one round at a time."""
+    """Draws among the cameras found normal; one object a site, used by one round at a time."""
 
     rng: random.Random
     share: float = SHARE
@@ -174,7 +93,7 @@ class BlindSample:
     _scores: list[float] = field(default_factory=list)
 
     def begin_round(self, uow: UnitOfWork, planned: Iterable[CameraId], now: datetime) -> None:
-        """Choose among the cameras that this round is still to visit; again after a restart."""
+        """Choose among the cameras that this round has still to visit; again after a restart."""
         busy, self._scores = _busy_cameras(uow)
         health, last = uow.health.all(), last_person_views(uow, now)
         last_views = {
@@ -189,12 +108,12 @@ class BlindSample:
         )
 
     def hint_box(self, visit: Visit, camera: Camera) -> Box | None:
-        """Where somebody should look first; asked outside of any transaction, for it takes time."""
+        """Where a person should look first; slow, so call it outside a transaction."""
         drawn = camera.id in self._drawn and visit.outcome is VisitOutcome.NORMAL
         return self.find_hint(visit, camera) if drawn else None
 
     def record_visit(self, uow: UnitOfWork, visit: Visit, camera: Camera, box: Box | None) -> None:
-        """Enter what was drawn, in the transaction that records the visit."""
+        """Enter the finding of a drawn camera, in the transaction that records the visit."""
         if visit.outcome is not VisitOutcome.NORMAL or not visit.pictures:
             return
         known_positive = self._known_positives.pop(camera.id, None)
@@ -207,7 +126,7 @@ class BlindSample:
     def end_round(
         self, uow: UnitOfWork, round_id: RoundId, cameras: CamerasById, now: datetime
     ) -> None:
-        """Draw what is missing to the share of what was normal, when the round's books close."""
+        """Draw what is missing to the share of what was normal, in the round's last transaction."""
         normal = {c for c, how, _ in uow.rounds.outcomes(round_id) if how is VisitOutcome.NORMAL}
         known = uow.findings.of_round(round_id)
         drawn = sum(finding.origin is Origin.SAMPLE for finding in known)
@@ -257,7 +176,7 @@ def last_person_views(uow: UnitOfWork, now: datetime) -> dict[CameraId, datetime
 def longest_unseen_first(
     last_views: Mapping[CameraId, datetime], rng: random.Random
 ) -> list[CameraId]:
-    """Whoever was looked at longest ago comes first; ties by lot."""
+    """Cameras in the order of their last view by a person, the oldest first; ties by lot."""
     lots = {camera: rng.random() for camera in sorted(last_views)}
     return sorted(lots, key=lambda camera: (last_views[camera], lots[camera]))
 
@@ -265,27 +184,27 @@ def longest_unseen_first(
 def draw(
     last_views: Mapping[CameraId, datetime], share: float, rng: random.Random
 ) -> list[CameraId]:
-    """The share of them, rounded down: a town of nine cameras has no tenth to spare."""
+    """The share of the cameras, rounded down, those longest unseen first."""
     return longest_unseen_first(last_views, rng)[: share_of(len(last_views), share)]
 
 
 def share_of(count: int, share: float) -> int:
-    """Rounded down; a hair is added, for 0.29 of 100 is 28.999… to a computer."""
+    """`share` of `count`, rounded down (with a margin: 0.29 of 100 is 28.999… in floats)."""
     return int(count * share + 1e-9)
 
 
 def next_finding_id(uow: UnitOfWork) -> FindingId:
-    """The next lead's number, whoever proposes it."""
+    """The next finding number of the site, e.g. F000042."""
     return FindingId(f"F{uow.next_number('finding'):06d}")
 
 
 def without_machine_claim(finding: Finding) -> Finding:
-    """Once it is confirmed: the machine saw nothing, so nothing may be said in its name."""
+    """A confirmed sample without the machine's reason: the machine saw nothing there."""
     return replace(finding, why=SEEN_BY_PERSON) if finding.origin is Origin.SAMPLE else finding
 
 
 def _judged_picture(visit: Visit) -> StoredPicture:
-    """The picture that the eye judged: the first one that was usable."""
+    """The picture that was judged: the first one that was usable."""
     return visit.pictures[-min(visit.usable_pictures, len(visit.pictures))]
 
 
@@ -294,4 +213,4 @@ def _busy_cameras(uow: UnitOfWork) -> tuple[set[CameraId | None], list[float]]:
     waiting = uow.findings.queue(limit=NO_LIMIT)
     open_cases = uow.cases.list(open_only=True, limit=NO_LIMIT)
     scores = [finding.score for finding in waiting if finding.kind == UNNAMED_CHANGE]
-    return {lead.camera for lead in waiting} | {case.camera for case in open_cases}, scores
+    return {one.camera for one in waiting} | {case.camera for case in open_cases}, scores

@@ -1,8 +1,8 @@
-"""Ageing: a lead that nobody decided for days is put away as aged, and says so.
+"""Expiry: a finding that nobody decided within three days leaves the queue in the state `aged`.
 
 Its picture is old by then; what is still there is found anew by the next round, with a fresh one.
-Urgent and pressing leads never age: they stay at the top of the queue until a person decides.
-An aged lead is no verdict: it counts neither as confirmed nor as dismissed.
+Urgent and pressing findings never expire. An expired finding counts neither as confirmed nor as
+dismissed. Called by the service when it sweeps old pictures.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from typing import Final
 from patrol.domain.finding import Decision, Finding
 from patrol.domain.ids import FindingId
 from patrol.domain.priority import Level
+from patrol.review.queue import NO_LIMIT
 from patrol.store import Store
 
 EXPIRES_AFTER: Final = timedelta(days=3)  # six rounds: whatever is still there was seen again
 EXPIRING_LEVELS: Final = frozenset({Level.ORDINARY, Level.NOTE})
-NO_LIMIT: Final = 100_000  # more than any queue holds: the last line ages like the first
 ACTOR: Final = "patrol"
 
 
 def expire_undecided(
     store: Store, now: datetime, *, after: timedelta = EXPIRES_AFTER
 ) -> Sequence[Finding]:
-    """Put away what has waited for so long; each in a transaction of its own."""
+    """Expire what has waited for `after`, one transaction a finding; those that expired."""
     with store.begin_read() as uow:
         old = [
             finding.id
@@ -35,7 +35,7 @@ def expire_undecided(
 
 
 def is_expired(finding: Finding, now: datetime, after: timedelta = EXPIRES_AFTER) -> bool:
-    """Whether it would be put away at `now`; somebody's doubt starts its time anew."""
+    """Whether it expires at `now`; an "unsure" starts its time anew."""
     since = finding.decided_at or finding.found_at
     return finding.is_open and finding.level in EXPIRING_LEVELS and now - since >= after
 

@@ -1,7 +1,8 @@
-"""The review queue: what waits for a person, the worst first, and why each stands where it stands.
+"""Review queue: the undecided findings in the order in which a person should judge them.
 
-The order is the domain's (ranking.py). What it needs to know beside the leads — what this camera's
-earlier leads were worth, when a person last decided one — is read here, in one query.
+Used by `patrol queue`, the review page and the overview. The order is domain/ranking.py; the facts
+that it needs beside the findings (how many earlier findings of the camera were real, when a person
+last decided one) are read here, in one query.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,23 +14,29 @@ from patrol.domain.camera import Camera, Priority
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Subject
-from patrol.domain.ranking import CameraTrackRecord, RankedFinding, RankingInput, rank_findings
+from patrol.domain.ranking import (
+    TRACK_RECORD_WINDOW,
+    CameraTrackRecord,
+    RankedFinding,
+    RankingInput,
+    rank_findings,
+)
 from patrol.store import UnitOfWork
 
-TRACK_RECORD_WINDOW: Final = timedelta(days=365)  # a camera is judged by its last year
+NO_LIMIT: Final = 100_000  # more than any queue holds, or than cases are open
 CamerasById = Mapping[CameraId, Camera]
 TrackRecords = Mapping[tuple[CameraId, Subject], CameraTrackRecord]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLine:
-    """One line of the queue as an operator needs it."""
+    """One finding of the queue, with what an operator sees beside it."""
 
     finding: Finding
     waiting: timedelta
-    second_look: bool  # somebody was unsure: another pair of eyes
+    second_look: bool  # a person was unsure: another one has to decide
     position: int  # from 1, of both subjects together
-    why: str  # it stands there; Chinese first
+    why: str  # reasons of its position; Chinese first
 
 
 def review_queue(
@@ -40,9 +47,9 @@ def review_queue(
     cameras: CamerasById | None = None,
     limit: int = 1000,
 ) -> Sequence[QueueLine]:
-    """All leads that wait, in the order in which they should be judged.
+    """The undecided findings in the order in which they should be judged.
 
-    `cameras`: the registry's, for the key sites; without it every camera is an ordinary one.
+    `cameras`: the registry's, for key sites; without it every camera is an ordinary one.
     """
     lines = (
         QueueLine(
@@ -64,7 +71,7 @@ def ranked_findings(
     *,
     cameras: CamerasById | None = None,
 ) -> Sequence[RankedFinding]:
-    """These leads in their order, each with what is known beside it."""
+    """These findings in queue order, each with the reasons of its position."""
     waiting = list(findings)
     records = uow.findings.track_records(now - TRACK_RECORD_WINDOW) if waiting else {}
     last_decided: dict[CameraId, datetime] = {}

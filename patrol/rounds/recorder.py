@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 
+from patrol.cases.saving import queued_message_count
+from patrol.cases.send_gate import SendGate, merge_into_case
 from patrol.domain import labels as categories
 from patrol.domain.camera import Camera
-from patrol.domain.case import Case, CaseEvent
+from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.health import (
     CameraCondition,
@@ -96,6 +98,7 @@ class RecorderPolicy:
     health: HealthNotifier
     auto_confirm: AutoConfirm  # for kinds that the site's rules let out unreviewed
     keep_evidence: timedelta  # a picture that a finding stands on outlives ordinary samples
+    send_gate: SendGate | None = None  # for what is merged into open cases; None: no repeat waits
 
 
 def record_visit(
@@ -120,10 +123,11 @@ def record_visit(
         observation for observation in proposed if observation.gauge != FRAME_WIDE_GAUGE
     ]  # the rest: grouping.py
     for candidate in _candidates_by_category(own, policy.rules):
-        finding = finding_from(uow, candidate, camera=camera, persists=persists)
-        if finding is not None:
-            findings += 1
-            messages += save_finding(uow, finding, policy, now)
+        proposal = propose_finding(
+            uow, candidate, camera=camera, persists=persists, policy=policy, now=now
+        )
+        findings += proposal.is_new
+        messages += proposal.messages
     return RecordedVisit(
         outcome=visit.outcome,
         findings=findings,
@@ -189,21 +193,58 @@ def _persistence_check(
     return persists
 
 
-def finding_from(
+@dataclass(frozen=True, slots=True)
+class ProposalResult:
+    """What became of a candidate: whether a finding was entered, how many messages were queued."""
+
+    is_new: bool = False
+    messages: int = 0
+
+
+def propose_finding(
     uow: UnitOfWork,
     candidate: CategoryCandidate,
     *,
     camera: Camera,
     persists: Callable[[Observation, int], bool],
-) -> Finding | None:
-    """A finding to enter, or None: not persistent yet, or counted where it is already known."""
+    policy: RecorderPolicy,
+    now: datetime,
+) -> ProposalResult:
+    """Enter a finding, unless it is not persistent yet or is counted where it is already known."""
     best, rule = candidate.best, candidate.rule
     zone = next((zone for zone in camera.areas.zones if zone.name == best.zone), None)
     min_visits = max(rule.min_visits, zone.min_visits if zone else 1)
     if not persists(best, min(min_visits, MAX_RULE_VISITS)):
-        return None
-    if _merge_into_open(uow, best, rule.category, camera.id):
-        return None
+        return ProposalResult()
+    case = uow.cases.open_like(camera.id, rule.category)
+    if case is not None:
+        return ProposalResult(messages=merge_observation(uow, case, best.kind, policy, now))
+    waiting = uow.findings.open_like(camera.id, rule.category)
+    if waiting is not None:
+        score = max(waiting.score, best.score)
+        uow.findings.put(replace(waiting, count=waiting.count + 1, score=score))
+        return ProposalResult()
+    finding = _new_finding(uow, best, rule, camera)
+    return ProposalResult(is_new=True, messages=save_finding(uow, finding, policy, now))
+
+
+def merge_observation(
+    uow: UnitOfWork, case: Case, note: str, policy: RecorderPolicy, now: datetime
+) -> int:
+    """Count what a round saw again in the open case (domain.md); how many messages that queued."""
+    merged = merge_into_case(
+        uow,
+        case,
+        by=ACTOR,
+        now=now,
+        note=note,
+        payloads=policy.health.payloads,
+        send_gate=policy.send_gate,
+    )
+    return queued_message_count(merged)
+
+
+def _new_finding(uow: UnitOfWork, best: Observation, rule: FindingRule, camera: Camera) -> Finding:
     return Finding(
         id=FindingId(f"F{uow.next_number('finding'):06d}"),
         camera=camera.id,
@@ -221,19 +262,3 @@ def finding_from(
         zone=best.zone,
         unreviewed_ok=rule.unreviewed,
     )
-
-
-def _merge_into_open(uow: UnitOfWork, best: Observation, category: str, camera: CameraId) -> bool:
-    """Same camera and category: an open case or a waiting finding takes it (domain.md)."""
-    case: Case | None = uow.cases.open_like(camera, category)
-    if case is not None:
-        merged = case.apply_event(CaseEvent.MERGE, at=best.at, by=ACTOR, note=best.kind)
-        uow.cases.put(replace(merged, count=case.count + 1))
-        return True
-    waiting = uow.findings.open_like(camera, category)
-    if waiting is not None:
-        uow.findings.put(
-            replace(waiting, count=waiting.count + 1, score=max(waiting.score, best.score))
-        )
-        return True
-    return False

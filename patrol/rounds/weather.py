@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Final
 
 from patrol.domain.camera import Camera
-from patrol.domain.case import CaseEvent
 from patrol.domain.finding import Finding, Origin
 from patrol.domain.ids import CameraId, FindingId, GridCode
 from patrol.domain.observation import FindingRule, Observation
@@ -21,10 +20,10 @@ from patrol.domain.priority import Level
 from patrol.domain.round import Round
 from patrol.domain.suppression import Suppression
 from patrol.rounds.recorder import (
-    ACTOR,
     CategoryCandidate,
     RecorderPolicy,
-    finding_from,
+    merge_observation,
+    propose_finding,
     save_finding,
 )
 from patrol.store import UnitOfWork
@@ -136,8 +135,7 @@ def _merge_shared_into_open(
     uow, members = context.uow, set(shared.cameras)
     for case in uow.cases.list(open_only=True, limit=NO_LIMIT):
         if case.camera in members and case.category == category:
-            merged = case.apply_event(CaseEvent.MERGE, at=context.now, by=ACTOR, note=shared.label)
-            uow.cases.put(replace(merged, count=case.count + 1))
+            merge_observation(uow, case, shared.label, context.policy, context.now)
             return True
     for finding in uow.findings.queue(limit=NO_LIMIT):
         by_machine = finding.origin is Origin.MACHINE
@@ -164,12 +162,14 @@ def _propose_own(context: _SharedFindingContext, observation: Observation) -> bo
             (seen.kind, seen.zone) in kinds for kinds in recent
         )
 
-    finding = finding_from(
-        uow, CategoryCandidate(observation, rule), camera=camera, persists=persists
-    )
-    if finding is not None:
-        save_finding(uow, finding, policy, context.now)
-    return finding is not None
+    return propose_finding(
+        uow,
+        CategoryCandidate(observation, rule),
+        camera=camera,
+        persists=persists,
+        policy=policy,
+        now=context.now,
+    ).is_new
 
 
 def _common_grid(

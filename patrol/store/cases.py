@@ -11,18 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Row, Select, bindparam, select, text
 
-from patrol.domain.case import (
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEntry,
-    CaseEvent,
-    CasePolicy,
-    CaseState,
-    LadderRung,
-    SendHold,
-    Suspension,
-)
+from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEntry, CaseEvent, CaseState
+from patrol.domain.case_timers import CasePolicy, LadderRung, SendHold, Suspension
 from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.observation import Subject
 from patrol.domain.office_hours import OfficeHours

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, select, text
 
-from patrol.domain.finding import Finding, FindingRecheck, FindingState, Origin
+from patrol.domain.finding import REAL_STATES, Finding, FindingRecheck, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.priority import Level
@@ -19,7 +19,7 @@ from patrol.store.transaction import Transaction
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 FINDING_WAITING = text(f"({WAITING_FINDING})")
 Kinds = frozenset[tuple[str, str]]
-REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)
+
 _CLOCK_STEP: Final = timedelta(
     hours=6
 )  # our own clock may have been set back between visit and picture

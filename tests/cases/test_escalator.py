@@ -33,8 +33,8 @@ def test_silence_tells_the_next_person_as_another_row_of_the_outbox(
     case_system.relay.run_until_empty(1.0)
     assert case_system.escalator.run_due(case_system.clock.now()) == []
     case_system.after(SILENCE)
-    (climbed,) = case_system.escalator.run_due(case_system.clock.now())
-    assert climbed.reason is EscalationReason.SILENCE
+    (escalated,) = case_system.escalator.run_due(case_system.clock.now())
+    assert escalated.reason is EscalationReason.SILENCE
     assert case_system.retained(case.id)["rung"]["person"] == "worker"
     assert case_system.messages(case.id)[0].state is DeliveryState.OVERDUE
     case_system.after(SILENCE)
@@ -46,10 +46,10 @@ def test_a_restart_loses_no_silence(case_system: CaseSystem) -> None:
     """The due time is in the store: a ladder made this moment finds it."""
     case = case_system.confirm()
     case_system.after(timedelta(days=3))
-    climbed = type(case_system.escalator)(case_system.store, case_system.payload_builder).run_due(
+    escalated = type(case_system.escalator)(case_system.store, case_system.payload_builder).run_due(
         case_system.clock.now()
     )
-    assert [step.case.id for step in climbed] == [case.id]
+    assert [step.case.id for step in escalated] == [case.id]
 
 
 def test_at_the_end_it_is_supervised_once_and_stays_visible(case_system: CaseSystem) -> None:
@@ -242,7 +242,7 @@ class TestApprovals:
         case = case_system.confirm()
         case_system.reply(case.id, "extend", text="等配件")
         request = case_system.case(case.id).request
-        assert (request.wish, request.why) == (ApprovalKind.EXTENSION, "等配件")
+        assert (request.kind, request.why) == (ApprovalKind.EXTENSION, "等配件")
         close_before = case_system.retained(case.id)["due"]["close"]
         with case_system.store.begin() as uow:
             actions.approve(

@@ -21,26 +21,26 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def gate(case_system: CaseSystem) -> SendGate:
+def send_gate(case_system: CaseSystem) -> SendGate:
     limits = SendLimits(new_per_hour=2, repeat_every=10 * MINUTE)
     return SendGate(site="shangba", registry=case_system.registry, limits=limits)
 
 
 @pytest.fixture
-def release(case_system: CaseSystem, gate: SendGate) -> HeldCaseReleaser:
+def release(case_system: CaseSystem, send_gate: SendGate) -> HeldCaseReleaser:
     return HeldCaseReleaser(
-        store=case_system.store, send_gate=gate, payloads=case_system.payload_builder
+        store=case_system.store, send_gate=send_gate, payloads=case_system.payload_builder
     )
 
 
-def confirmed(case_system: CaseSystem, gate: SendGate, number: int, **more: Any) -> Case:
+def confirmed(case_system: CaseSystem, send_gate: SendGate, number: int, **more: Any) -> Case:
     """A case of its own category a minute after the last one."""
     case_system.after(MINUTE)
     finding = small_site.finding(f"F{number}", category=f"kind_{number}", **more.pop("lead", {}))
     return case_system.confirm(finding, send_gate=send_gate, **more)
 
 
-def announced_case(case_system: CaseSystem, *cases: Case) -> list[str]:
+def announced_ids(case_system: CaseSystem, *cases: Case) -> list[str]:
     return [case.id for case in cases if case_system.messages(case.id)]
 
 
@@ -48,7 +48,7 @@ def test_a_burst_goes_out_as_the_first_few_and_one_bundle(
     case_system: CaseSystem, send_gate: SendGate, release: HeldCaseReleaser
 ) -> None:
     cases = [confirmed(case_system, send_gate, number) for number in range(6)]
-    assert announced_case(case_system, *cases) == [case.id for case in cases[:2]]
+    assert announced_ids(case_system, *cases) == [case.id for case in cases[:2]]
     held = [case_system.case(case.id).hold for case in cases[2:]]
     opens = small_site.NOON + 61 * MINUTE  # an hour after the first
     assert {hold.until for hold in held} == {opens}
@@ -56,31 +56,31 @@ def test_a_burst_goes_out_as_the_first_few_and_one_bundle(
     assert release.run_due(case_system.clock.now()) == 0
     case_system.clock.current = opens
     assert release.run_due(opens) == 4
-    assert announced_case(case_system, *cases) == [case.id for case in cases]
+    assert announced_ids(case_system, *cases) == [case.id for case in cases]
     assert release.run_due(opens) == 0
     assert case_system.retained(cases[5].id)["due"]["ack"] == "2026-11-22T07:01:00Z"
-    assert gate.counters == {"held:grid_busy": 4, "released": 4}
+    assert send_gate.counters == {"held:grid_busy": 4, "released": 4}
 
 
 def test_another_grid_urgent_ones_and_reports_from_the_ground_do_not_wait(
-    case_system: CaseSystem, gate: SendGate
+    case_system: CaseSystem, send_gate: SendGate
 ) -> None:
     for number in range(2):
-        confirmed(case_system, gate, number)
+        confirmed(case_system, send_gate, number)
     elsewhere = {"camera": small_site.SECOND_CAMERA, "grid": small_site.SECOND_GROUP}
-    assert confirmed(case_system, gate, 3, lead=elsewhere).hold is None
-    assert confirmed(case_system, gate, 4, level=Level.PRESSING).hold is None
-    assert confirmed(case_system, gate, 5).hold is not None
+    assert confirmed(case_system, send_gate, 3, lead=elsewhere).hold is None
+    assert confirmed(case_system, send_gate, 4, level=Level.PRESSING).hold is None
+    assert confirmed(case_system, send_gate, 5).hold is not None
     topic = f"patrol/v1/shangba/grid/{small_site.GROUP}/report"
-    said = case_system.receive(topic, {"v": 1, "key": "k", "text": "渠边有垃圾"})
-    assert said.outcome is ReplyOutcome.REPORTED
-    assert announced_case(case_system, case_system.case(said.case)) == [said.case]
+    reported = case_system.receive(topic, {"v": 1, "key": "k", "text": "渠边有垃圾"})
+    assert reported.outcome is ReplyOutcome.REPORTED
+    assert announced_ids(case_system, case_system.case(reported.case)) == [reported.case]
 
 
 def test_nobody_can_answer_what_nobody_was_told_and_no_silence_runs(
-    case_system: CaseSystem, gate: SendGate, release: HeldCaseReleaser
+    case_system: CaseSystem, send_gate: SendGate, release: HeldCaseReleaser
 ) -> None:
-    cases = [confirmed(case_system, gate, number) for number in range(3)]
+    cases = [confirmed(case_system, send_gate, number) for number in range(3)]
     waits = cases[2].id
     case_system.relay.run_until_empty(1.0)
     assert case_system.reply(waits, "acknowledge").reason == "another_grid"
@@ -91,20 +91,22 @@ def test_nobody_can_answer_what_nobody_was_told_and_no_silence_runs(
     )
     case_system.clock.current = small_site.NOON + 61 * MINUTE
     assert unheard.run_due(case_system.clock.now()) == 0
-    assert case_system.escalator.tick(case_system.clock.now()) == []
+    assert case_system.escalator.run_due(case_system.clock.now()) == []
     release.run_due(case_system.clock.now())
     sent_at = case_system.clock.now()
     case_system.relay.run_until_empty(1.0)
     case_system.after(timedelta(hours=2) - MINUTE)
-    climbed = [step.case.id for step in case_system.escalator.tick(case_system.clock.now())]
-    assert climbed == [cases[0].id, cases[1].id]
+    escalated = [step.case.id for step in case_system.escalator.run_due(case_system.clock.now())]
+    assert escalated == [cases[0].id, cases[1].id]
     case_system.after(MINUTE)
-    assert [step.case.id for step in case_system.escalator.tick(case_system.clock.now())] == [waits]
+    assert [step.case.id for step in case_system.escalator.run_due(case_system.clock.now())] == [
+        waits
+    ]
     assert case_system.case(waits).dispatched_at == sent_at
 
 
 def test_a_fault_is_not_told_while_somebody_repairs_it(
-    case_system: CaseSystem, gate: SendGate, release: HeldCaseReleaser
+    case_system: CaseSystem, send_gate: SendGate, release: HeldCaseReleaser
 ) -> None:
     now = case_system.clock.now()
     with case_system.store.begin() as uow:
@@ -138,12 +140,14 @@ def test_a_fault_is_not_told_while_somebody_repairs_it(
 
 
 def test_repeats_are_told_together(
-    case_system: CaseSystem, gate: SendGate, release: HeldCaseReleaser
+    case_system: CaseSystem, send_gate: SendGate, release: HeldCaseReleaser
 ) -> None:
     case = confirmed(case_system, send_gate, 1)
     for number in range(2, 6):
         case_system.after(MINUTE)
-        case_system.confirm(small_site.finding(f"F{number}", category="kind_1"), gate=gate)
+        case_system.confirm(
+            small_site.finding(f"F{number}", category="kind_1"), send_gate=send_gate
+        )
     assert case_system.retained(case.id)["count"] == 2
     assert case_system.case(case.id).count == 5
     case_system.after(10 * MINUTE)
@@ -152,7 +156,9 @@ def test_repeats_are_told_together(
     assert len(case_system.messages(case.id)) == 3
 
 
-def test_reassigned_while_it_waits_it_goes_at_once(case_system: CaseSystem, gate: SendGate) -> None:
+def test_reassigned_while_it_waits_it_goes_at_once(
+    case_system: CaseSystem, send_gate: SendGate
+) -> None:
     waits = [confirmed(case_system, send_gate, number) for number in range(3)][2]
     case_system.after(9 * MINUTE)
     with case_system.store.begin() as uow:
@@ -168,7 +174,7 @@ def test_reassigned_while_it_waits_it_goes_at_once(case_system: CaseSystem, gate
 
 
 def test_voided_while_it_waits_nobody_hears_of_it(
-    case_system: CaseSystem, gate: SendGate, release: HeldCaseReleaser
+    case_system: CaseSystem, send_gate: SendGate, release: HeldCaseReleaser
 ) -> None:
     waits = [confirmed(case_system, send_gate, number) for number in range(3)][2]
     for by in ("op", "lead"):

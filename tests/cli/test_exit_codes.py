@@ -17,7 +17,7 @@ BAD_INPUT_CLASSES = {
     "NoCameraSelected", "UnknownCategory", "UnknownPlan", "WeakPassword",
 }  # fmt: skip
 FAILED_CLASSES = {
-    "AlreadyDecided", "ConsoleFailed", "DatabaseKindMismatch", "DatabaseNotEmpty",
+    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DatabaseKindMismatch", "DatabaseNotEmpty",
     "DetectorUnavailable", "Failed", "IllegalCaseTransition", "IllegalRoundTransition",
     "InstallFailed", "KnownPositive", "ManifestBroken", "MetricsFailed", "ModelBroken",
     "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",

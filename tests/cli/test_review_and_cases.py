@@ -1,8 +1,13 @@
 """queue, confirm, dismiss, cases, case, consent, db, report: on a real SQLite store."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
+from patrol.domain.account import FindingClaim
+from patrol.domain.ids import FindingId
+from patrol.store import open_store
 
 CliSite = Any  # conftest's
 
@@ -78,6 +83,28 @@ def test_the_second_to_decide_hears_who_was_first(cli_site: CliSite) -> None:
     assert second.code == 1
     assert "already dismissed by 甲" in second.err
     assert len(second.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("confirm", "F000001"), ("dismiss", "F000001", "--reason", "shadow"), ("unsure", "F000001")],
+    ids=lambda command: command[0],
+)
+def test_what_another_person_is_judging_is_refused(
+    cli_site: CliSite, command: tuple[str, ...]
+) -> None:
+    cli_site.seed_round()
+    now = datetime.now(UTC)  # noqa: TID251  the command's own clock is the system's
+    with open_store(cli_site.database) as store, store.begin() as uow:
+        until = now + timedelta(minutes=2)
+        claim = FindingClaim(finding=FindingId("F000001"), holder="li/abc", until=until)
+        uow.claims.acquire(claim, now)
+        uow.commit()
+    ended = cli_site(*command, "--by", "wang")
+    assert ended.code == 1
+    assert ended.err.startswith("finding F000001 is being judged by li just now")
+    assert cli_site("queue", "--json").document[0]["id"] == "F000001"
+    assert cli_site(*command, "--by", "li").code == 0, "one's own claim is no obstacle"
 
 
 def test_who_decides_is_the_os_user_unless_said(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.case import Case, CaseEntry, CaseEvent, CasePolicy, LadderRung
+from patrol.domain.case import Case, CaseEntry, CaseEvent
+from patrol.domain.case_timers import CasePolicy, LadderRung
 from patrol.domain.finding import Finding
 from patrol.domain.ids import (
     CameraId,

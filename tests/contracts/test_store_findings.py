@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.case import CaseEvent, CaseState, SendHold
+from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.case_timers import SendHold
 from patrol.domain.finding import AlreadyDecided, Decision, FindingState
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level

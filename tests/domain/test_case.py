@@ -7,13 +7,19 @@ from datetime import timedelta
 import pytest
 
 from patrol.domain.case import (
+    CASE_EFFECTS,
     CASE_TRANSITIONS,
     ENDED_STATES,
     OPEN_STATES,
+    AnnounceEffect,
+    ApprovalKind,
+    ApprovalRequest,
     Case,
     CaseEvent,
     CaseState,
+    EscalationEffect,
     IllegalCaseTransition,
+    RecheckEffect,
 )
 from patrol.domain.case_opening import open_from_finding
 from patrol.domain.ids import CaseId
@@ -53,6 +59,65 @@ def test_every_pair_moves_by_the_table_or_is_refused(
     assert after.state is target
     assert after.entries[:-1] == before.entries, "history is only ever appended to"
     assert (after.entries[-1].what, after.entries[-1].state) == (event, target)
+
+
+def test_every_event_has_its_effect_and_every_move_is_seen_by_the_leaders() -> None:
+    assert set(CASE_EFFECTS) == set(CaseEvent)
+    for (state, event), target in CASE_TRANSITIONS.items():
+        if target is not state:
+            effect = CASE_EFFECTS[event].announce
+            assert effect in (AnnounceEffect.ON_MOVE, AnnounceEffect.ALWAYS), event
+
+
+@pytest.mark.parametrize(("state", "event"), CASE_TRANSITIONS)
+def test_every_move_applies_its_effect(case: Case, state: CaseState, event: CaseEvent) -> None:
+    planned_at, now = small_site.NOON + timedelta(hours=9), small_site.NOON + timedelta(hours=1)
+    request = ApprovalRequest(kind=ApprovalKind.VOID, by="op", at=now, why="x")
+    before = replace(
+        case, state=state, ladder_due_at=planned_at, recheck_due_at=planned_at, request=request
+    )
+    after, effect = before.apply_event(event, at=now, by="x"), CASE_EFFECTS[event]
+    announced = {AnnounceEffect.ALWAYS: 1, AnnounceEffect.ON_MOVE: int(after.state != state)}
+    assert after.revision - before.revision == announced.get(effect.announce, 0)
+    if not after.is_open:
+        pending = (after.ladder_due_at, after.recheck_due_at, after.request, after.hold)
+        assert pending == (None, None, None, None), "nothing is left to do"
+        return
+    assert after.request == (None if effect.clears_request else request)
+    if event is CaseEvent.SUSPEND:
+        assert after.suspension is not None
+        assert (after.suspension.recheck_planned, after.ladder_due_at) == (True, None)
+        return
+    expected = {
+        EscalationEffect.START: now + timedelta(hours=2),
+        EscalationEffect.STOP: None,
+    }
+    assert after.ladder_due_at == expected.get(effect.escalation, planned_at)
+    if effect.recheck is RecheckEffect.DUE:
+        assert after.recheck_due_at == (planned_at if state is S.FED_BACK else now)
+    else:
+        done = effect.recheck is RecheckEffect.DONE
+        assert after.recheck_due_at == (None if done else planned_at)
+        assert after.recheck_count == int(done)
+
+
+def test_suspended_timers_go_on_where_they_stopped(case: Case) -> None:
+    at, later = small_site.NOON + timedelta(minutes=30), small_site.NOON + timedelta(hours=5)
+    suspended = case.apply_event(E.SUSPEND, at=at, by="x")
+    assert suspended.ladder_due_at is None
+    assert suspended.apply_event(E.SUSPEND, at=later, by="x").suspension == suspended.suspension
+    resumed = suspended.apply_event(E.RESUME, at=later, by="x")
+    assert resumed.ladder_due_at == later + timedelta(hours=1, minutes=30)
+    assert resumed.apply_event(E.RESUME, at=later, by="x").ladder_due_at == resumed.ladder_due_at
+
+
+def test_a_recheck_that_was_done_is_not_planned_again_when_a_suspension_ends(case: Case) -> None:
+    fed_back = case.apply_event(E.FEED_BACK, at=small_site.NOON, by="leader")
+    suspended = fed_back.apply_event(E.SUSPEND, at=small_site.NOON, by="op")
+    rework = suspended.apply_event(E.NOT_VERIFIED, at=small_site.NOON, by="op")
+    resumed = rework.apply_event(E.RESUME, at=small_site.NOON, by="op")
+    assert resumed.recheck_due_at is None
+    assert resumed.ladder_due_at == small_site.NOON + timedelta(hours=2), "the rework's silence"
 
 
 def test_every_state_can_be_reached_from_dispatch() -> None:

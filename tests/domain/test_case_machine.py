@@ -25,8 +25,6 @@ from patrol.domain.escalation import (
     announced_grids,
     escalate_if_due,
     escalation_reason,
-    start_escalation,
-    stop_escalation,
 )
 from patrol.domain.ids import CaseId
 from patrol.domain.priority import Level
@@ -64,10 +62,15 @@ class CaseMachine(RuleBasedStateMachine):
         assert after.state is target
         assert after.entries[:-1] == before.entries
         assert (after.entries[-1].what, after.entries[-1].state) == (event, target)
-        starts = target is CaseState.REWORK and before.state is not CaseState.REWORK
         if event in ANSWERS or target in ENDED_STATES:
-            after = stop_escalation(after)
-        self.case = start_escalation(after, self.now) if starts else after
+            assert after.ladder_due_at is None
+        if (
+            target is CaseState.REWORK
+            and before.state is not CaseState.REWORK
+            and after.suspension is None
+        ):
+            assert after.ladder_due_at is not None
+        self.case = after
 
     @rule(minutes=st.integers(1, 5000))
     def time_passes(self, minutes: int) -> None:

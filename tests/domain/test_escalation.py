@@ -15,8 +15,6 @@ from patrol.domain.escalation import (
     escalate_now,
     escalation_reason,
     policy_for,
-    start_escalation,
-    stop_escalation,
 )
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CaseId
@@ -88,11 +86,9 @@ def test_every_step_is_another_revision() -> None:
 
 def test_an_answer_stops_it_whenever_it_comes() -> None:
     late = NOON + timedelta(days=1)
-    climbed = escalate_if_due(opened(), late).case
-    assert (
-        escalation_reason(stop_escalation(climbed), late + timedelta(days=9))
-        is EscalationReason.ANSWERED
-    )
+    escalated = escalate_if_due(opened(), late).case
+    answered = escalated.apply_event(CaseEvent.ACKNOWLEDGE, at=late, by="leader")
+    assert escalation_reason(answered, late + timedelta(days=9)) is EscalationReason.ANSWERED
 
 
 def test_an_ended_case_never_climbs() -> None:
@@ -169,7 +165,7 @@ def test_a_report_from_the_ground_runs_the_same_ladder() -> None:
         text="渠边有垃圾",
     )
     assert (case.camera, case.finding, case.place) == (None, None, "上坝村一组")
-    assert start_escalation(case, NOON).ladder_due_at == NOON + timedelta(minutes=10)
+    assert case.ladder_due_at == NOON + timedelta(minutes=10)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from patrol.domain.case import Case
 from patrol.domain.case_opening import case_id, open_from_finding
-from patrol.domain.escalation import escalate_if_due, is_last_rung
+from patrol.domain.escalation import escalate_if_due
 from patrol.domain.office_hours import OfficeHours
 from patrol.domain.priority import (
     LIMITS_BY_LEVEL,
@@ -150,7 +150,7 @@ def test_the_ladder_rests_at_night_and_climbs_in_the_morning() -> None:
     assert case.ladder_due_at == local("2026-11-23 09:30")
     assert not escalate_if_due(case, local("2026-11-22 12:00")).moved
     seen = []
-    while not is_last_rung(case):
+    while not case.is_on_last_rung:
         assert case.ladder_due_at is not None
         case = escalate_if_due(case, case.ladder_due_at).case
         seen.append(case.ladder_due_at)

@@ -56,10 +56,10 @@ def test_the_python_example_compiles_and_acknowledges(case_system: CaseSystem) -
 
     class Client:
         def __init__(self) -> None:
-            self.said: list[tuple[str, str]] = []
+            self.published: list[tuple[str, str]] = []
 
         def publish(self, topic: str, payload: str, qos: int) -> None:
-            self.said.append((topic, payload))
+            self.published.append((topic, payload))
 
     class Message:
         def __init__(self, topic: str, payload: bytes) -> None:
@@ -67,11 +67,9 @@ def test_the_python_example_compiles_and_acknowledges(case_system: CaseSystem) -
 
     client, case = Client(), case_system.confirm()
     for _ in range(2):  # a repeat is dropped
-        for message in case_system.payload_builder.case_messages(
-            case_messages, case_system.clock.now()
-        ):
+        for message in case_system.payload_builder.case_messages(case, case_system.clock.now()):
             names["told"](client, None, Message(message.topic, message.payload))
-    ((topic, payload),) = client.said
+    ((topic, payload),) = client.published
     case_system.receive(topic, payload.encode())
     assert case_system.case(case.id).state == "acknowledged"
     names["told"](client, None, Message(topic.replace("reply", "case"), b""))

@@ -17,9 +17,7 @@ MAKER = LinkSigner(base_url="https://p.example", key=b"a key", lasts=timedelta(h
 
 def links(case_system: CaseSystem, case: Any, now: Any) -> list[str]:
     wire = replace(case_system.payload_builder, link_signer=MAKER)
-    return [
-        json.loads(m.payload)["picture"]["link"] for m in wire.case_messages(case_messages, now)
-    ]
+    return [json.loads(m.payload)["picture"]["link"] for m in wire.case_messages(case, now)]
 
 
 def test_the_message_carries_the_link_and_no_more(
@@ -27,7 +25,7 @@ def test_the_message_carries_the_link_and_no_more(
 ) -> None:
     case = case_system.confirm(small_site.finding(picture=Sha256("a" * 64)))
     (message,) = replace(case_system.payload_builder, link_signer=MAKER).case_messages(
-        case_messages, small_site.NOON
+        case, small_site.NOON
     )
     body = matches_schema("case", message.payload)
     link = body["picture"]["link"]
@@ -43,8 +41,8 @@ def test_a_repeat_carries_the_same_and_each_grid_its_own(case_system: CaseSystem
     case = case_system.confirm(small_site.finding(picture=Sha256("a" * 64)))
     assert links(case_system, case, small_site.NOON) == links(case_system, case, small_site.NOON)
     raised = replace(case, rung=len(case.policy.ladder) - 1)
-    told = links(case_system, raised, small_site.NOON)
-    assert len(told) == len(set(told)) > 1
+    per_grid = links(case_system, raised, small_site.NOON)
+    assert len(per_grid) == len(set(per_grid)) > 1
 
 
 def test_without_a_picture_there_is_no_link(
@@ -52,6 +50,6 @@ def test_without_a_picture_there_is_no_link(
 ) -> None:
     case = case_system.confirm(small_site.finding())
     (message,) = replace(case_system.payload_builder, link_signer=MAKER).case_messages(
-        case_messages, small_site.NOON
+        case, small_site.NOON
     )
     assert matches_schema("case", message.payload)["picture"] == {"available": False, "link": None}

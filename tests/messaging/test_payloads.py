@@ -84,7 +84,7 @@ def test_a_case_tells_what_the_contract_lists(
 
 def test_a_rework_asks_to_go_again_and_names_no_limit_that_is_over(case_system: CaseSystem) -> None:
     case = replace(case_system.confirm(), state=CaseState.REWORK)
-    (message,) = case_system.payload_builder.case_messages(case_messages, NOON)
+    (message,) = case_system.payload_builder.case_messages(case, NOON)
     summary = json.loads(message.payload)["summary"]
     assert "请再到现场处置" in summary
     assert "前签收" not in summary
@@ -103,18 +103,18 @@ def test_every_state_level_and_subject_fits_the_schema(
     case = replace(
         case_system.confirm(small_site.finding(level=level, subject=subject)), state=state
     )
-    for message in case_system.payload_builder.case_messages(case_messages, NOON):
-        matches_schema("case_messages", message.payload)
+    for message in case_system.payload_builder.case_messages(case, NOON):
+        matches_schema("case", message.payload)
 
 
 def test_escalation_tells_the_village_and_says_whose_turn_it_is(case_system: CaseSystem) -> None:
-    case_messages = case_system.confirm()
+    case = case_system.confirm()
     for _ in range(2):
         case_system.after(timedelta(hours=2))
-        case_messages = escalate_if_due(case_messages, case_system.clock.now()).case_messages
+        case = escalate_if_due(case, case_system.clock.now()).case
     by_grid = {
         m.topic.split("/")[4]: json.loads(m.payload)
-        for m in case_system.payload_builder.case_messages(case_messages, NOON)
+        for m in case_system.payload_builder.case_messages(case, NOON)
     }
     assert set(by_grid) == {small_site.GROUP, small_site.VILLAGE}
     assert by_grid[small_site.VILLAGE]["grid"]["code"] == small_site.GROUP, (
@@ -127,7 +127,7 @@ def test_escalation_tells_the_village_and_says_whose_turn_it_is(case_system: Cas
 
 
 def test_an_ended_case_clears_every_grid_that_was_told(case_system: CaseSystem) -> None:
-    case_messages = case_system.confirm()
+    case = case_system.confirm()
     voided = replace(case.apply_event(CaseEvent.VOID, at=NOON, by="op", note="x"), rung=3)
     cleared = case_system.payload_builder.case_messages(voided, NOON)
     assert [m.payload for m in cleared] == [b"", b"", b""]
@@ -176,15 +176,15 @@ def test_cleaning_leaves_no_secret_whatever_stands_around_it(
 def test_health_and_status_fit_their_schemas(
     case_system: CaseSystem, matches_schema: Checker
 ) -> None:
-    health_message = case_system.payload_builder.health_message(
+    message = case_system.payload_builder.health_message(
         small_site.CAMERA, "offline", NOON, "no route", NOON
     )
-    assert matches_schema("health", health.payload)["why"] == "no route"
-    again = case_system.payload_builder.health(
+    assert matches_schema("health", message.payload)["why"] == "no route"
+    again = case_system.payload_builder.health_message(
         small_site.CAMERA, "offline", NOON, "no route", NOON + timedelta(1)
     )
-    assert health.key == again.key, "the same change is told once"
-    topic, payload = case_system.payload_builder.status("offline", "0.1.0", NOON)
+    assert message.key == again.key, "the same change is told once"
+    topic, payload = case_system.payload_builder.status_message("offline", "0.1.0", NOON)
     assert topic == status_topic("shangba")
     matches_schema("status", payload)
 
@@ -193,7 +193,9 @@ def test_a_round_keeps_its_facts_and_our_head(
     case_system: CaseSystem, matches_schema: Checker
 ) -> None:
     facts = {"round": "20261122-morning-1", "planned": 3, "key": "not this one", "failures": {}}
-    message = case_system.payload_builder.round_message("morning", "20261122-morning-1-done", facts, NOON)
+    message = case_system.payload_builder.round_message(
+        "morning", "20261122-morning-1-done", facts, NOON
+    )
     body = matches_schema("round", message.payload)
     assert body["key"] == message.key == "20261122-morning-1-done"
     assert body["planned"] == 3
@@ -236,7 +238,7 @@ def test_an_outage_is_told_on_a_topic_of_its_own(
         group=group, subject=subject, name="上坝村", down=down, silent=11, visited=12,
         why=f"{small_site.SECRET_URL} 中断",
     )  # fmt: skip
-    message = case_system.payload_builder.outage_message(outage_message, NOON)
+    message = case_system.payload_builder.outage_message(outage, NOON)
     assert message.topic == f"patrol/v1/shangba/{topic}/health"
     assert message.retain
     body = matches_schema("group_health", message.payload)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ KEPT = timedelta(days=400)
 
 
 @pytest.fixture
-def lasting(case_system: CaseSystem, sqlite_database: str) -> Iterator[Any]:
+def lasting(case_system: CaseSystem, sqlite_database: str) -> Iterator[CaseSystem]:
     """The same house over real books."""
     with open_store(sqlite_database) as store:
         case_system.store = case_system.relay.store = case_system.inbox.store = (
@@ -37,21 +36,21 @@ def health(number: int, case_system: CaseSystem) -> OutboxMessage:
 
 
 def test_years_later_only_what_is_needed_is_left(
-    lasting: Any, monkeypatch: pytest.MonkeyPatch
+    lasting: CaseSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH_ROWS", 3)
     ended = lasting.confirm()
     lasting.relay.run_until_empty(1.0)
     lasting.reply(ended.id, "feedback", result="false_alarm")
-    lasting.say("patrol/v1/shangba/grid/x/reply/y", b"rubbish")
+    lasting.receive("patrol/v1/shangba/grid/x/reply/y", b"rubbish")
     with lasting.store.begin() as uow:
         case = uow.cases.get(ended.id)
-        uow.cases.put(case.move(CaseEvent.CLOSE, at=lasting.clock.now(), by="op"))
+        uow.cases.put(case.apply_event(CaseEvent.CLOSE, at=lasting.clock.now(), by="op"))
         for number in range(10):
             uow.outbox.add(health(number, lasting))
         uow.commit()
     standing = lasting.confirm(small_site.finding("F9", category="dumping"))
-    lasting.relay.drain(1.0)
+    lasting.relay.run_until_empty(1.0)
     assert (
         retention.prune_messages(lasting.store, lasting.clock.now(), KEPT, threading.Event()) == 0
     )
@@ -73,8 +72,10 @@ def test_years_later_only_what_is_needed_is_left(
     with lasting.store.begin_read() as uow:
         assert uow.outbox.unsent() == 1
     assert check_store(lasting.store) == []
-    lasting.relay.drain(1.0)
+    lasting.relay.run_until_empty(1.0)
     with lasting.store.begin() as uow:
-        uow.outbox.mark(["h99"], DeliveryEvent.BROKER_TOOK_IT, lasting.clock.now())
+        uow.outbox.apply_event(
+            [MessageKey("h99")], DeliveryEvent.BROKER_TOOK_IT, lasting.clock.now()
+        )
         uow.commit()
     assert check_store(lasting.store) == []

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
-from patrol.domain.case import Case, CaseEvent, CasePolicy
+from patrol.domain.case import Case, CaseEvent
+from patrol.domain.case_timers import CasePolicy
 from patrol.domain.finding import Decision, Finding
 from patrol.domain.ids import (
     CameraId,

@@ -12,7 +12,7 @@ import pytest
 from patrol.domain.camera import Camera
 from patrol.domain.finding import Finding, FindingState, KnownPositive, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId, Sha256
-from patrol.domain.labels import COMPARE_PROMPT
+from patrol.domain.labels import COMPARE_PROMPT, UNNAMED_CHANGE
 from patrol.domain.observation import Box
 from patrol.domain.priority import Level
 from patrol.domain.round import PlannedVisit, Round, StoredPicture, Visit, VisitOutcome
@@ -27,7 +27,7 @@ from patrol.review import (
     review_queue,
     settle_known_positive,
 )
-from patrol.review.blind_sample import SEEN_BY_PERSON, UNNAMED_CHANGE, draw, share_of
+from patrol.review.blind_sample import SEEN_BY_PERSON, draw, share_of
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.store import Store
 from simulators import small_site

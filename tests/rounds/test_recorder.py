@@ -6,13 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from patrol.cases.send_gate import SendGate
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Zone
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
 from patrol.domain.observation import Box, FindingRule, FindingRules, Observation, Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
+from patrol.domain.send_policy import SendLimits
 from patrol.messaging.payloads import PayloadBuilder
+from patrol.review import confirm
 from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
@@ -249,3 +252,28 @@ def suppress(setup: RecorderSetup, kind: str, area: Box | None, until: datetime)
         )
         uow.commit()
     return added.number
+
+
+def test_an_open_case_takes_what_is_seen_again_under_the_repeat_rule() -> None:
+    setup = RecorderSetup()
+    payloads = setup.policy.health.payloads
+    gate = SendGate(
+        site="shangba",
+        registry=payloads.registry,
+        limits=SendLimits(repeat_every=timedelta(days=1)),
+    )
+    setup.policy = replace(setup.policy, send_gate=gate)
+    assert setup.visit(a_car()).findings == 1
+    with setup.store.begin() as uow:
+        case = confirm(
+            uow, FindingId("F000001"), by="op", now=setup.now(), registry=payloads.registry,
+            payloads=payloads, send_gate=gate,
+        )  # fmt: skip
+        uow.commit()
+    again, soon_after = setup.visit(a_car()), setup.visit(a_car())
+    assert [(one.findings, one.messages) for one in (again, soon_after)] == [(0, 1), (0, 0)]
+    with setup.store.begin_read() as uow:
+        merged = uow.cases.get(case.id)
+        assert len(uow.outbox.of_case(case.id)) == 2
+    assert (merged.count, merged.revision) == (3, 1)
+    assert merged.hold is not None

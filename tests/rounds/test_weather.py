@@ -187,6 +187,7 @@ def test_an_open_case_takes_it() -> None:
     assert town.waiting() == []
     with town.store.begin_read() as uow:
         assert uow.cases.get(case.id).count == 2
+        assert len(uow.outbox.of_case(case.id)) == 2, "announced anew"
 
 
 def test_dismissed_as_weather_it_is_held_back_and_comes_again_later() -> None:

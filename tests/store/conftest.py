@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from patrol.domain.case import Case, CaseEntry, CaseEvent, CasePolicy, LadderRung
+from patrol.domain.case import Case, CaseEntry, CaseEvent
+from patrol.domain.case_timers import CasePolicy, LadderRung
 from patrol.domain.finding import Decision, Finding
 from patrol.domain.ids import (
     CameraId,

@@ -1,4 +1,4 @@
-"""A whole dispatch in memory: store, wire, relay, inbox, ladder, broker, and a clock by hand."""
+"""CaseSystem: store, payloads, relay, reply handler, escalator, broker, and a manual clock."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 @dataclass
 class CaseSystem:
-    """Everything of `patrol run` that tells and listens."""
+    """The parts of `patrol run` that publish case messages and handle replies."""
 
     registry: Registry = field(default_factory=small_site.registry)
     clock: ManualClock = field(default_factory=lambda: ManualClock(small_site.NOON))

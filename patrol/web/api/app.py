@@ -18,6 +18,7 @@ from patrol import __version__
 from patrol.app import Application
 from patrol.domain.account import API_SCOPES
 from patrol.domain.finding import AlreadyDecided
+from patrol.review.claims import FindingClaimed
 from patrol.web.api.auth import NoKey, NoScope
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import router
@@ -26,6 +27,7 @@ from patrol.web.errors import INVALID_REQUEST, SHARED_FAILURES, error_document
 _FAILURES: Final = (
     (NoKey, 401, ("需要有效的密钥", "a valid key is needed")),
     (NoScope, 403, ("密钥无此权限", "the key has not the scope")),
+    (FindingClaimed, 409, ("他人正在研判", "somebody is judging it just now")),
     (AlreadyDecided, 409, ("已有人判定", "somebody decided before")),
     *SHARED_FAILURES,
 )

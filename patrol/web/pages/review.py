@@ -5,7 +5,6 @@ passed, or the claims run out. A reviewer who was unsure of a finding does not g
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
@@ -13,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.domain import labels as categories
-from patrol.domain.account import Duty, FindingClaim
+from patrol.domain.account import Duty
 from patrol.domain.case import Case
 from patrol.domain.finding import DismissReason, Finding, FindingState, KnownPositive
 from patrol.domain.ids import CameraId, FindingId
@@ -22,6 +21,7 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
 from patrol.domain.routing import route
+from patrol.review.claims import FindingClaimed, claim_findings, release_own_claims
 from patrol.review.queue import ranked_findings
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
@@ -36,7 +36,6 @@ from patrol.web.i18n import (
     level_label,
 )
 
-CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s while the page is visible
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
 DISMISS_REASON_LABELS: Final = {
@@ -103,7 +102,13 @@ def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Respon
     with context.app.store.begin() as uow:
         found = uow.findings.queue()
         waiting = sorted(found, key=lambda one: positions.get(one.id, len(found)))
-        chosen = _claim_findings(uow, _in_wanted_order(waiting, form, user), user, len(form.keep))
+        chosen = claim_findings(
+            uow,
+            _in_wanted_order(waiting, form, user),
+            holder=user.holder,
+            now=user.now,
+            limit=max(BATCH_SIZE, min(len(form.keep), MAX_BATCH)),
+        )
         new = [finding for finding in chosen if finding.id not in form.keep]
         details = [_finding_details(uow, finding) for finding in new]
         uow.commit()
@@ -119,37 +124,32 @@ def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Respon
 @router.post("/api/review/decide")
 def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response:
     """Confirm, dismiss or be unsure; the first decision counts, a later one gets 409."""
-    ident, by = FindingId(form.id), user.account.name
-    with context.app.store.begin_read() as uow:
-        claim = uow.claims.active(user.now).get(ident)
-    if claim is not None and claim.holder != user.holder:
-        message = user.t(f"正由 {_holder_name(claim)} 研判", f"{_holder_name(claim)} is judging it")
-        return error_document(409, message, detail="")
     case: Case | None = None
     message = ""
     try:
         with translate_errors():
-            case = _apply_decision(context, form, by)
+            case = _apply_decision(context, form, user)
+    except FindingClaimed as exc:
+        message = user.t(f"正由 {exc.account} 研判", f"{exc.account} is judging it")
+        return error_document(409, message, detail="")
     except KnownPositive as exc:
         message = str(exc).partition(" / ")[0 if user.t.language == "zh" else 2]
-    with context.app.store.begin() as uow:
-        uow.claims.drop(ident)
-        uow.commit()
     outcome = {"case": case.id if case else None, "count": case.count if case else 0}
     return JSONResponse({**outcome, "words": message})
 
 
-def _apply_decision(context: WebContext, form: DecisionForm, by: str) -> Case | None:
-    """Raises KeyError, ValueError, AlreadyDecided, KnownPositive."""
+def _apply_decision(context: WebContext, form: DecisionForm, user: CurrentUser) -> Case | None:
+    """Raises KeyError, ValueError, AlreadyDecided, FindingClaimed, KnownPositive."""
+    app, by, holder = context.app, user.account.name, user.holder
     if form.decision == "confirm":
-        return context.app.confirm(
+        return app.confirm(
             form.id, by=by, category=form.category, level=form.level, note=form.note,
-            phoned=form.phoned,
+            phoned=form.phoned, holder=holder,
         )  # fmt: skip
     if form.decision == "dismiss":
-        context.app.dismiss(form.id, by=by, reason=form.reason)
+        app.dismiss(form.id, by=by, reason=form.reason, holder=holder)
     else:
-        context.app.unsure(form.id, by=by, reason=form.note)
+        app.unsure(form.id, by=by, reason=form.note, holder=holder)
     return None
 
 
@@ -157,16 +157,10 @@ def _apply_decision(context: WebContext, form: DecisionForm, by: str) -> Case | 
 def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> Response:
     """Give claims back, when the page is closed or skips findings."""
     with context.app.store.begin() as uow:
-        mine = uow.claims.active(user.now)
-        for ident in map(FindingId, form.ids):
-            if ident in mine and mine[ident].holder == user.holder:
-                uow.claims.drop(ident)
+        mine = map(FindingId, form.ids)
+        release_own_claims(uow, mine, holder=user.holder, now=user.now)
         uow.commit()
     return Response(status_code=204)
-
-
-def _holder_name(claim: FindingClaim) -> str:
-    return claim.holder.partition("/")[0]
 
 
 def _in_wanted_order(
@@ -184,23 +178,6 @@ def _in_wanted_order(
 
     fitting = [finding for finding in waiting if fits(finding)]
     return sorted(fitting, key=lambda f: (f.id not in keep, f.id != form.first, f.id in passed))
-
-
-def _claim_findings(
-    uow: UnitOfWork, wanted: Sequence[Finding], user: CurrentUser, kept: int
-) -> list[Finding]:
-    active = uow.claims.active(user.now)
-    chosen: list[Finding] = []
-    for finding in wanted:
-        claimed = active.get(finding.id)
-        if claimed is not None and claimed.holder != user.holder:
-            continue
-        claim = FindingClaim(finding=finding.id, holder=user.holder, until=user.now + CLAIM_LASTS)
-        if uow.claims.acquire(claim, user.now):
-            chosen.append(finding)
-        if len(chosen) >= max(BATCH_SIZE, min(kept, MAX_BATCH)):
-            break
-    return chosen
 
 
 def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:

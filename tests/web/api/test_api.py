@@ -14,7 +14,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from patrol.app import Application, build
-from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
+from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, FindingClaim, hash_api_secret
 from patrol.domain.ids import RoundId
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
 from patrol.settings import load_site
@@ -175,6 +175,24 @@ def test_a_round_balances(app: Application, client: Client) -> None:
     parts = ("pending", "seen", "not_viewable", "missed")
     assert sum(body[part] for part in parts) == body["planned"]
     assert body["failures"] == {"unreachable": 1}
+
+
+@pytest.mark.parametrize(("action", "body"), [("confirm", {}), ("dismiss", {"reason": "shadow"})])
+def test_what_a_person_is_judging_is_refused(
+    app: Application, client: Client, action: str, body: dict[str, str]
+) -> None:
+    mine, finding = key(app, "findings:read", "findings:decide"), small_site.finding().id
+    now = app.clock.now()
+    with app.store.begin() as uow:
+        until = now + timedelta(minutes=2)
+        uow.claims.acquire(FindingClaim(finding=finding, holder="li/abc", until=until), now)
+        uow.commit()
+    refused = client.post(f"/findings/{finding}/{action}", headers=mine, json=body)
+    assert refused.status_code == 409
+    assert "is being judged by li just now" in refused.json()["detail"]
+    app.clock.sleep(121)
+    again = client.post(f"/findings/{finding}/{action}", headers=mine, json=body)
+    assert again.is_success, "the claim has run out"
 
 
 def test_a_finding_is_confirmed_once(app: Application, client: Client) -> None:
