@@ -1,6 +1,7 @@
-"""The system's clock: the one place that reads it (the manual one is in tests.support.clock).
+"""The real clock, the only reader of the system's time, and the sun's times at the site.
 
-Sunrise and sunset at the site, by astral (NOAA's algorithm).
+Sunrise and sunset are computed by astral (NOAA's algorithm). The manual clock of tests is in
+tests.support.clock.
 """
 
 import time
@@ -28,7 +29,7 @@ class SystemClock:
 
 
 class SiteSun:
-    """`SunTimes` of one place; where the sun does not rise or set that day, the clock decides."""
+    """`SunTimes` of one place; a day without sunrise or sunset counts as light throughout."""
 
     def __init__(self, latitude: float, longitude: float, zone: ZoneInfo) -> None:
         self._zone = zone  # the day is a local one: at 98.75° E a June sunrise is yesterday in UTC

@@ -1,4 +1,4 @@
-"""What the patrol needs of the outside world and tests play: time, cameras, detector, broker.
+"""Protocols for the outside world: clock, cameras, detector, broker, picture store.
 
 Each Protocol has a real implementation (patrol.clock, streams.capture, patrol.inference,
 patrol.mqtt, patrol.pictures) and a fake in `simulators` or tests; both pass the same contract tests
@@ -19,7 +19,7 @@ from streams.model import BgrImage, Sample, VisitOptions
 
 
 class Clock(Protocol):
-    """Where time comes from."""
+    """The wall clock and the monotonic clock."""
 
     def now(self) -> datetime:
         """Aware UTC wall-clock time."""
@@ -32,15 +32,15 @@ class Clock(Protocol):
 
 
 class CameraClient(Protocol):
-    """Takes the pictures of one visit to one camera."""
+    """Captures the key frames of one visit to one camera."""
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
-        """One visit. Raises StreamError, and only StreamError (cancellation apart)."""
+        """Make one visit. Raises StreamError, and only StreamError (cancellation apart)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """One object that a detector saw."""
+    """One object that a detector found in a picture."""
 
     label: str  # COCO name
     score: float  # 0..1
@@ -56,11 +56,11 @@ class Detector(Protocol):
 
     @property
     def min_score(self) -> float:
-        """The score from which it answers at all: the threshold of what it reads."""
+        """The lowest score that it returns, 0..1."""
 
     @property
     def input_px(self) -> tuple[int, int]:
-        """Width and height that pictures are brought to: what is small in them is not seen."""
+        """Width and height in pixels to which it scales pictures before it looks for objects."""
 
     def detect(self, bgr: BgrImage) -> Sequence[Detection]:
         """Objects in a BGR picture of any size, best first."""
@@ -86,14 +86,14 @@ class Publisher(Protocol):
 
 
 class PictureStoreFull(Failed):
-    """The evidence store cannot take more (disk full, quota). Stops the round, which resumes."""
+    """The picture store cannot take more (disk full, quota); the round stops, and resumes later."""
 
 
 class PictureStore(Protocol):
     """Pictures named by their content."""
 
     def put(self, jpeg: bytes) -> Sha256:
-        """Keep it, durably; the same bytes twice are one file. Raises EvidenceFull."""
+        """Store it durably; the same bytes twice are one file. Raises PictureStoreFull."""
 
     def get(self, sha256: Sha256) -> bytes:
         """The bytes, checked against their name. Raises KeyError when there is none."""
@@ -103,4 +103,4 @@ class PictureStore(Protocol):
 
 
 class ProcessBusy(Failed):
-    """Another process does it just now; says what it holds."""
+    """Another process is doing this now; the message names what it holds."""

@@ -15,6 +15,7 @@ from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Grid, GridLevel, GridTree, Person, Registry, Role
+from streams.address import StreamAddress
 
 NOON: Final = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)  # 12:00 in the town
 TOWN: Final = GridCode("620902104000000")
@@ -76,7 +77,7 @@ def camera(ident: CameraId, *, grid: GridCode = GROUP) -> Camera:
         name=f"{ident[-6:]}号",
         grid=grid,
         place="村口路边",
-        url=SECRET_URL,
+        main_stream=StreamAddress.parse(SECRET_URL),
         link=LinkId("v203"),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 6, 30)),
         placement=Placement.OUTDOOR,

@@ -1,10 +1,12 @@
-"""Stream addresses: parse, redact; a password never prints.
+"""Stream addresses: parse a URL once; user, password and query never print.
 
-Credentials inside a URL are what cameras' vendors print on their labels, so they are accepted —
-percent-decoded once here, and kept apart from everything that can reach a log.
+Credentials inside a URL are what cameras' vendors print on their labels, so they are accepted,
+percent-decoded once here, and kept apart from everything that can reach a log. `patrol.settings`
+parses the addresses of cameras.csv; everybody else gets a StreamAddress.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum, auto
 from typing import Final, Self
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -24,6 +26,13 @@ DEFAULT_PORTS: Final = {
 LOCAL_SCHEMES: Final = frozenset({"file"})
 
 
+class StreamChoice(StrEnum):
+    """Which of a camera's two streams to visit."""
+
+    MAIN = auto()
+    SUB = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamAddress:
     """Where a camera's stream is; prints without user, password and query.
@@ -41,7 +50,7 @@ class StreamAddress:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a URL or a file's path. Raises BadAddress, whose words never quote a password."""
+        """Read a URL or a file's path. Raises BadAddress, which never quotes a password."""
         if "://" not in text:
             if not text.strip():
                 raise BadAddress("the address is empty; give rtsp://host[:port]/path")
@@ -72,7 +81,7 @@ class StreamAddress:
 
     @property
     def request_uri(self) -> str:
-        """What goes on the wire: with the query, without credentials (RFC 7826 §10.2)."""
+        """The URL of requests: with the query, without credentials (RFC 7826 §10.2)."""
         if self.scheme == "file":
             return self.path
         query = f"?{self.query}" if self.query else ""
@@ -80,7 +89,7 @@ class StreamAddress:
 
     @property
     def with_credentials(self) -> str:
-        """The whole URL, password included: for libavformat's ears only, never for a log."""
+        """The whole URL, password included: for libavformat alone, never for a log."""
         if not self.user:
             return self.request_uri
         secret = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@"

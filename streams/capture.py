@@ -1,14 +1,13 @@
-"""Look through one camera: what rounds call (patrol.ports.Visitor).
+"""Capture the key frames of one camera: the real CameraClient of patrol.ports.
 
-Chooses the way by the address: RTSP over TCP in the event loop (tcp.py), HTTP pictures
-(snapshot.py), and libav in a worker thread for everything else (libav.py). Every wait is limited,
-and the whole visit by `visit_timeout_s`. Raises StreamError and nothing else.
+Chooses the transport by the address: RTSP over TCP in the event loop (rtsp_client.py), HTTP still
+pictures (http_snapshot.py), and libav in a thread for everything else (libav.py). Every wait is
+limited, and the whole visit by `visit_timeout_s`. Raises StreamError and nothing else.
 """
 
 import asyncio
 import dataclasses
 import ipaddress
-import os
 import socket
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Final
 
 from streams import http_snapshot, libav
 from streams.address import StreamAddress
-from streams.errors import BadAddress, Unreachable, Unreadable
+from streams.errors import BadAddress, Unreachable, Unreadable, os_error_text
 from streams.model import Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
@@ -29,13 +28,13 @@ MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
 
 
 class StreamCameraClient:
-    """Visits cameras; hundreds at once in one event loop. `now` says what time it is (UTC)."""
+    """Visits cameras, hundreds at once in one event loop; `now` is the UTC clock."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
-        """One visit. Raises StreamError, and only StreamError (cancellation apart)."""
+        """Make one visit. Raises StreamError, and only StreamError (cancellation apart)."""
         if address.scheme == "rtsp":
             return await self._rtsp(address, options)
         if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
@@ -86,7 +85,7 @@ class StreamCameraClient:
         )
         await capture.run()
         frames = tuple(capture.sampler.kept)
-        track, depacketizer = session.track, session.assembler
+        track, depacketizer = session.track, session.depacketizer
         size = None
         if depacketizer is not None:
             size = depacketizer.format.size_px(
@@ -111,7 +110,7 @@ class StreamCameraClient:
 
 
 def _redirected(address: StreamAddress, uri: str) -> StreamAddress:
-    """The new address; user and password go along (Basic stays home, see digest.py)."""
+    """The new address with the old user and password (as Basic to the first host alone)."""
     if not uri.strip():
         raise Unreadable("redirected without saying where to")
     if "://" not in uri:
@@ -129,7 +128,7 @@ def _redirected(address: StreamAddress, uri: str) -> StreamAddress:
 
 
 async def _connect(address: StreamAddress, timeout_s: float) -> socket.socket:
-    """A connected, non-blocking socket; each of the host's addresses is tried. Unreachable."""
+    """A connected, non-blocking socket; tries each address of the host. Raises Unreachable."""
     failure = "timed out"
     try:
         async with asyncio.timeout(timeout_s):
@@ -139,7 +138,7 @@ async def _connect(address: StreamAddress, timeout_s: float) -> socket.socket:
                 try:
                     await asyncio.get_running_loop().sock_connect(sock, target)
                 except OSError as exc:
-                    failure = os.strerror(exc.errno).lower() if exc.errno else type(exc).__name__
+                    failure = os_error_text(exc)
                     sock.close()
                 except BaseException:
                     sock.close()

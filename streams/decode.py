@@ -1,18 +1,14 @@
-"""Annex B byte streams (H.264, H.265): split, hash, complete with parameter sets.
+"""Decode a compressed key frame into a picture, on the calling thread.
 
-A compressed key frame into a picture, on whichever thread calls.
+Every thread keeps one decoder per codec and flushes it between two key frames, which come from
+different cameras. Each decoder works on the calling thread alone: the callers are parallel.
 
-Every thread keeps one decoder per codec, told to forget everything between two key frames, which
-come from different cameras. Each decodes on the calling thread alone: parallel is who calls.
-
-A damaged picture is still given, marked `corrupt`: libavcodec marks what it concealed in H.264; of
-other codecs it keeps silent, so there a first attempt stops at any error and a second conceals.
+A damaged picture is still returned, marked `corrupt`: libavcodec marks what it concealed in H.264;
+of other codecs it says nothing, so there a first attempt stops at any error and a second conceals.
 (H.265 has few illegal bits: damage in mid-picture may pass as a picture; see patrol.vision.) A
 decoder that met damage is thrown away: it would conceal a little in the next picture as well.
 """
 
-import hashlib
-import re
 import threading
 from collections.abc import Mapping
 from typing import Final, cast
@@ -27,48 +23,6 @@ from av.video.frame import VideoFrame
 
 from streams.errors import Unreadable
 from streams.model import BgrImage, Codec, KeyFrame, Picture
-from streams.rtsp import h264, h265
-from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
-
-_START: Final = re.compile(b"\x00{2,3}\x01")
-CODEC_FORMATS: Final[dict[Codec, CodecFormat]] = {Codec.H264: h264.FORMAT, Codec.H265: h265.FORMAT}
-
-
-def split_nals(data: bytes) -> list[bytes]:
-    """The NAL units between the start codes."""
-    return [nal for nal in (piece.rstrip(b"\x00") for piece in _START.split(data)[1:]) if nal]
-
-
-def is_key_picture(nals: list[bytes], a_format: CodecFormat) -> bool:
-    """Whether a picture begins here that needs no other."""
-    slices = (n for n in nals if a_format.role(n) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE})
-    first = next(slices, None)
-    return (
-        first is not None
-        and a_format.role(first) is NalRole.KEY_SLICE
-        and a_format.starts_picture(first)
-    )
-
-
-def slices_sha256(nals: list[bytes], a_format: CodecFormat) -> str:
-    """Of the slice data alone, so that equal pictures are found without decoding."""
-    digest = hashlib.sha256()
-    for nal in nals:
-        if a_format.role(nal) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE}:
-            digest.update(nal)
-    return digest.hexdigest()
-
-
-def with_parameter_sets(nals: list[bytes], extradata: bytes, a_format: CodecFormat) -> bytes:
-    """One Annex B picture; sets that it lacks are put in front, as far as `extradata` has them."""
-    present = {a_format.parameter_kind(nal) for nal in nals}
-    missing = [
-        nal
-        for nal in split_nals(extradata)
-        if a_format.role(nal) is NalRole.PARAMETERS and a_format.parameter_kind(nal) not in present
-    ]
-    return START_CODE + START_CODE.join([*missing, *nals])
-
 
 _CONCEALING: Final = {"flags": "+output_corrupt", "flags2": "+showall"}
 _STRICT: Final = {"err_detect": "explode"}
@@ -77,7 +31,7 @@ _thread = threading.local()
 
 
 def decode(key_frame: KeyFrame) -> Picture:
-    """The picture, width × height as coded. Raises Unreadable."""
+    """The picture, width × height in pixels as coded. Raises Unreadable."""
     attempts = [_STRICT, _CONCEALING]
     if key_frame.codec is Codec.H264:
         attempts = [_CONCEALING]
@@ -131,7 +85,7 @@ def _libav_name(key_frame: KeyFrame) -> str:
 
 
 def _decoder(key_frame: KeyFrame, options: Mapping[str, str]) -> VideoCodecContext:
-    """This thread's decoder for these options; a new one where it must be told things first."""
+    """This thread's decoder for these options; a new one where it depends on the key frame."""
     name = _libav_name(key_frame)
     if key_frame.codec is Codec.OTHER:
         return _make_decoder(name, options, key_frame)

@@ -1,7 +1,7 @@
-"""What can go wrong between us and a camera, and whose move it is.
+"""What can go wrong between the program and a camera, and who has to act.
 
 StreamError
-├── BadAddress     do not retry: the address itself is wrong        -> whoever wrote cameras.csv
+├── BadAddress     do not retry: the address itself is wrong        -> the author of cameras.csv
 ├── Unreachable    retry this round; counts against the network     -> maintainer, network
 ├── RefusedUs      do not retry: password, access list, 404         -> maintainer, credentials
 ├── WentSilent     retry once: it let us in, then stopped (or 5xx) -> maintainer, camera
@@ -10,11 +10,12 @@ StreamError
 No message ever carries a password: addresses print themselves redacted (see address.py).
 """
 
+import os
 from typing import ClassVar
 
 
 class StreamError(Exception):
-    """Base of everything that a visit may raise; `seen` says what was observed, in one line."""
+    """Base of everything that a visit may raise; `seen` is what was observed, in one line."""
 
     kind: ClassVar[str] = "stream_error"
     retry: ClassVar[bool] = False
@@ -31,20 +32,20 @@ class BadAddress(StreamError):
 
 
 class Unreachable(StreamError):
-    """No conversation came about: refused TCP, no route, DNS, no answer to the first request."""
+    """No connection or no first answer: TCP refused, no route, DNS, silence after a request."""
 
     kind = "unreachable"
     retry = True
 
 
 class RefusedUs(StreamError):
-    """The camera answered and said no: 401 after our answer, 403, 404, 453."""
+    """The camera refused: 401 after authentication, 403, 404, 453."""
 
     kind = "refused_us"
 
 
 class WentSilent(StreamError):
-    """It let us in, then stopped: no packets, no key frame in time, hung up in mid-picture."""
+    """The camera accepted, then stopped: no packets, no key frame, closed in mid-picture."""
 
     kind = "went_silent"
     retry = True
@@ -63,3 +64,8 @@ KINDS: tuple[type[StreamError], ...] = (
     WentSilent,
     Unreadable,
 )
+
+
+def os_error_text(exc: OSError) -> str:
+    """The operating system's text of an error, in lower case: `connection refused`."""
+    return os.strerror(exc.errno).lower() if exc.errno else type(exc).__name__

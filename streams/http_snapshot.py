@@ -1,12 +1,11 @@
-"""HTTP still pictures: a JPEG per request, the login answered, every wait limited.
+"""Capture HTTP still pictures: one JPEG a request, with authentication, every wait limited.
 
-What turns out to be a stream (FLV, HLS, multipart) is left to libav: `NotAPicture`.
+What turns out to be a stream (FLV, HLS, multipart) raises NotAPicture and is left to libav.
 """
 
 import asyncio
 import hashlib
 import http.client
-import os
 import ssl
 import time
 from collections.abc import Callable
@@ -18,7 +17,15 @@ from typing import Final
 from urllib.parse import urljoin
 
 from streams.address import StreamAddress
-from streams.errors import BadAddress, RefusedUs, StreamError, Unreachable, Unreadable, WentSilent
+from streams.errors import (
+    BadAddress,
+    RefusedUs,
+    StreamError,
+    Unreachable,
+    Unreadable,
+    WentSilent,
+    os_error_text,
+)
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.message import printable
@@ -34,7 +41,7 @@ _JPEG: Final = b"\xff\xd8\xff"
 
 
 class NotAPicture(Exception):
-    """The address answers with a stream."""
+    """The address answers with a stream, not with a still picture."""
 
 
 def is_stream(address: StreamAddress) -> bool:
@@ -48,7 +55,7 @@ def is_stream(address: StreamAddress) -> bool:
 async def fetch_snapshots(
     address: StreamAddress, options: VisitOptions, now: Callable[[], datetime]
 ) -> Sample:
-    """One visit. Raises StreamError, and NotAPicture."""
+    """Make one visit; `now` is the UTC clock. Raises StreamError, and NotAPicture."""
     loop = asyncio.get_running_loop()
     start_s = loop.time()
     deadline_s = start_s + options.visit_timeout_s
@@ -106,11 +113,11 @@ class _SnapshotClient:
         raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {at}")
 
     def _ask(self, at: StreamAddress, deadline_s: float) -> KeyFrame | str:
-        """A picture, or where it is said to be."""
+        """A picture, or the URL that a redirect names."""
         for _ in range(3):  # plain, with the login, with a fresh nonce
             with ExitStack() as stack:
                 connection = stack.enter_context(closing(self._connect(at, deadline_s)))
-                # Closed as well: it holds the socket open behind the connection's back.
+                # Closed as well: it holds the socket open after the connection was closed.
                 answer = stack.enter_context(closing(self._request(connection, at)))
                 if answer.status == HTTPStatus.UNAUTHORIZED and self.login.accept_challenges(
                     answer.headers.get_all("www-authenticate") or []
@@ -133,8 +140,7 @@ class _SnapshotClient:
         except TimeoutError:
             raise Unreachable(f"{at.authority}: no TCP connection in {timeout_s:.1f} s") from None
         except OSError as exc:
-            reason = os.strerror(exc.errno).lower() if exc.errno else type(exc).__name__
-            raise Unreachable(f"{at.authority}: {reason}") from None
+            raise Unreachable(f"{at.authority}: {os_error_text(exc)}") from None
         self.connect_s = self.connect_s or time.monotonic() - start_s
         return connection
 

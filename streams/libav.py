@@ -1,14 +1,12 @@
-"""Whatever is not plain RTSP over TCP, through libavformat: HLS, FLV, RTMP, RTSP over UDP, files.
+"""Capture through libavformat what is not RTSP over TCP: HLS, FLV, RTMP, RTSP over UDP, files.
 
-Each visit has a thread of its own; nothing is decoded in it. libav's words are never quoted, as
-they may hold the URL with its password: errors carry its error *code's* text alone, and libav's own
-log stays off (PyAV's default).
-
-libav's packets of one stream, turned into pictures as KeyFrame wants them; and its errors.
-
-One visit through libavformat, on its thread: open, take key pictures, say what went wrong.
+`capture_with_libav` makes one visit on a thread of its own: it opens the stream, turns libav's
+packets into key frames in Annex B with their parameter sets, and decodes nothing. libav's messages
+are never quoted, as they may hold the URL with its password: errors carry the text of its error
+*code* alone, and libav's own log stays off (PyAV's default).
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +23,6 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from streams import decode
 from streams.address import StreamAddress
 from streams.errors import (
     BadAddress,
@@ -36,81 +33,12 @@ from streams.errors import (
     WentSilent,
 )
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
+from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
+from streams.rtsp.session import CODEC_FORMATS
 from streams.sampling import SEGMENT_BURST_S, FrameSampler, freshness_of, key_frame_interval_s
 from streams.worker_thread import run_in_thread
 
 _TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
-
-
-class LibavEnded(Exception):
-    """libav gave up. Its own exception is not kept as the cause: it may quote the password."""
-
-    def __init__(self, code: type[Exception], message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class AnnexBWriter:
-    """Turns libav's packets of one stream into pictures as KeyFrame wants them."""
-
-    def __init__(self, codec: Codec, stream: VideoStream) -> None:
-        self.extradata = stream.codec_context.extradata or b""
-        self._format = decode.CODEC_FORMATS.get(codec)
-        self._filter: BitStreamFilterContext | None = None
-        # ISO 14496-15 records (MP4, FLV) begin with version 1; Annex B begins with zeros.
-        if self._format is not None and self.extradata[:1] == b"\x01":
-            self._filter = BitStreamFilterContext(_TO_ANNEX_B[codec], stream)
-
-    def picture(self, packets: "list[Packet[VideoStream]]") -> tuple[bytes, str] | None:
-        """(data, sha256 of the slices); None when its beginning is missing."""
-        a_format = self._format
-        if a_format is None:
-            data = b"".join(map(bytes, packets))
-            return data, sha256(data).hexdigest()
-        if self._filter is not None:
-            packets = [part for packet in packets for part in self._filter.filter(packet)]
-        nals = [nal for packet in packets for nal in decode.split_nals(bytes(packet))]
-        if not decode.is_key_picture(nals, a_format):
-            return None
-        data = decode.with_parameter_sets(nals, self.extradata, a_format)
-        return data, decode.slices_sha256(nals, a_format)
-
-    def size_px(self, data: bytes) -> tuple[int, int] | None:
-        """Width and height, from the sequence parameter set."""
-        if self._format is None:
-            return None
-        kind, a_format = self._format.size_kind, self._format
-        sets = (nal for nal in decode.split_nals(data) if a_format.parameter_kind(nal) == kind)
-        return next((a_format.size_px(nal) for nal in sets), None)
-
-
-def demux_packets(
-    container: InputContainer, stream: VideoStream
-) -> "Iterator[Packet[VideoStream]]":
-    """Until the stream ends. Raises Gone."""
-    demuxed = container.demux(stream)
-    ended: LibavEnded | None = None
-    while ended is None:
-        try:
-            packet = next(demuxed)
-        except StopIteration:
-            return
-        except (av.error.FFmpegError, OSError, ValueError) as exc:
-            ended = as_libav_ended(exc)
-        else:
-            if packet.size:
-                yield packet
-    raise ended
-
-
-def as_libav_ended(exc: Exception) -> LibavEnded:
-    """The code of an error in words; never its own words, which quote the URL."""
-    if isinstance(exc, av.error.ExitError):
-        return LibavEnded(type(exc), "no answer in time")
-    message = getattr(exc, "strerror", None) or type(exc).__name__
-    return LibavEnded(type(exc), str(message).lower())
-
-
 _RTSP: Final = frozenset({"rtsp", "rtsps", "rtspu"})
 # What cameras and platforms send. libav guesses from the bytes, and would find a picture in noise.
 _FORMATS: Final = (
@@ -130,11 +58,99 @@ _KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]]
     (OSError, Unreachable, WentSilent),
     (av.error.ExitError, Unreachable, WentSilent),  # the time limit of PyAV
 )
+_ANNEX_B_START: Final = re.compile(b"\x00{2,3}\x01")
+
+
+async def capture_with_libav(
+    address: StreamAddress,
+    options: VisitOptions,
+    now: Callable[[], datetime],
+    *,
+    over_udp: bool = False,
+) -> Sample:
+    """Make one visit; `now` is the UTC clock. Raises StreamError, and only StreamError."""
+    stop = threading.Event()
+    capture = LibavCapture(
+        address, options, now, stop, over_udp=over_udp or address.scheme == "rtspu"
+    )
+    try:
+        return await run_in_thread(capture.run, f"libav {address.host}")
+    finally:
+        stop.set()
+
+
+class LibavEnded(Exception):
+    """libav ended with an error; not chained to its own, which may quote the password."""
+
+    def __init__(self, code: type[Exception], message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AnnexBWriter:
+    """Turns libav's packets of one stream into pictures as KeyFrame wants them."""
+
+    def __init__(self, codec: Codec, stream: VideoStream) -> None:
+        self.extradata = stream.codec_context.extradata or b""
+        self._format = CODEC_FORMATS.get(codec)
+        self._filter: BitStreamFilterContext | None = None
+        # ISO 14496-15 records (MP4, FLV) begin with version 1; Annex B begins with zeros.
+        if self._format is not None and self.extradata[:1] == b"\x01":
+            self._filter = BitStreamFilterContext(_TO_ANNEX_B[codec], stream)
+
+    def picture(self, packets: "list[Packet[VideoStream]]") -> tuple[bytes, str] | None:
+        """(data, sha256 of the slices); None when its beginning is missing."""
+        a_format = self._format
+        if a_format is None:
+            data = b"".join(map(bytes, packets))
+            return data, sha256(data).hexdigest()
+        if self._filter is not None:
+            packets = [part for packet in packets for part in self._filter.filter(packet)]
+        nals = [nal for packet in packets for nal in split_nals(bytes(packet))]
+        if not is_key_picture(nals, a_format):
+            return None
+        data = with_parameter_sets(nals, self.extradata, a_format)
+        return data, slices_sha256(nals, a_format)
+
+    def size_px(self, data: bytes) -> tuple[int, int] | None:
+        """Width and height, from the sequence parameter set."""
+        if self._format is None:
+            return None
+        kind, a_format = self._format.size_kind, self._format
+        sets = (nal for nal in split_nals(data) if a_format.parameter_kind(nal) == kind)
+        return next((a_format.size_px(nal) for nal in sets), None)
+
+
+def demux_packets(
+    container: InputContainer, stream: VideoStream
+) -> "Iterator[Packet[VideoStream]]":
+    """The packets of one stream, until it ends. Raises LibavEnded."""
+    demuxed = container.demux(stream)
+    ended: LibavEnded | None = None
+    while ended is None:
+        try:
+            packet = next(demuxed)
+        except StopIteration:
+            return
+        except (av.error.FFmpegError, OSError, ValueError) as exc:
+            ended = as_libav_ended(exc)
+        else:
+            if packet.size:
+                yield packet
+    raise ended
+
+
+def as_libav_ended(exc: Exception) -> LibavEnded:
+    """The text of an error's code; never its own message, which quotes the URL."""
+    if isinstance(exc, av.error.ExitError):
+        return LibavEnded(type(exc), "no answer in time")
+    message = getattr(exc, "strerror", None) or type(exc).__name__
+    return LibavEnded(type(exc), str(message).lower())
 
 
 @dataclass(slots=True)
 class LibavCapture:
-    """One visit on its thread."""
+    """One visit through libavformat, on its thread: open, keep key frames, name the failure."""
 
     address: StreamAddress
     options: VisitOptions
@@ -159,7 +175,7 @@ class LibavCapture:
         self.sampler = FrameSampler(options.pictures, options.spacing_s, options.on_key_frame)
 
     def run(self) -> Sample:
-        """Blocks. Raises StreamError."""
+        """Capture until there are enough key frames; blocks. Raises StreamError."""
         ended: LibavEnded | None = None
         try:
             self._capture()
@@ -174,8 +190,6 @@ class LibavCapture:
     @property
     def _passed_s(self) -> float:
         return time.monotonic() - self.start_s
-
-    # -- looking ------------------------------------------------------------------------------
 
     def _capture(self) -> None:
         with closing(self._open()) as container:
@@ -263,10 +277,8 @@ class LibavCapture:
             self.first_after_s = self.first_after_s or self._passed_s
             self.size_px = self.size_px or writer.size_px(data)
 
-    # -- telling ------------------------------------------------------------------------------
-
     def _error(self, ended: LibavEnded | None) -> StreamError:
-        """The kind of a failure, with what was seen and without libav's own words."""
+        """The StreamError for how libav ended, with what was received until then."""
         if not self.opened_after_s:
             if ended is None:
                 return WentSilent("given up before the stream was open")
@@ -287,7 +299,7 @@ class LibavCapture:
             height_px=height_px,
             key_frame_interval_s=key_frame_interval_s(self.sampler.kept),
             frames_per_s=self.frames_per_s,
-            connect_s=self.opened_after_s,  # libav tells no smaller steps
+            connect_s=self.opened_after_s,  # libav reports no smaller steps
             describe_s=self.opened_after_s,
             first_key_frame_s=self.first_after_s,
             visit_s=self._passed_s,
@@ -324,19 +336,39 @@ def _transport(scheme: str, format_name: str, *, over_udp: bool) -> str:
     return format_name if format_name in {"hls", "flv"} else "http"
 
 
-async def capture_with_libav(
-    address: StreamAddress,
-    options: VisitOptions,
-    now: Callable[[], datetime],
-    *,
-    over_udp: bool = False,
-) -> Sample:
-    """One visit. Raises StreamError, and only StreamError."""
-    stop = threading.Event()
-    capture = LibavCapture(
-        address, options, now, stop, over_udp=over_udp or address.scheme == "rtspu"
+def split_nals(data: bytes) -> list[bytes]:
+    """The NAL units between the start codes."""
+    return [
+        nal for nal in (piece.rstrip(b"\x00") for piece in _ANNEX_B_START.split(data)[1:]) if nal
+    ]
+
+
+def is_key_picture(nals: list[bytes], a_format: CodecFormat) -> bool:
+    """Whether the NAL units begin a picture that can be decoded by itself."""
+    slices = (n for n in nals if a_format.role(n) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE})
+    first = next(slices, None)
+    return (
+        first is not None
+        and a_format.role(first) is NalRole.KEY_SLICE
+        and a_format.starts_picture(first)
     )
-    try:
-        return await run_in_thread(capture.run, f"libav {address.host}")
-    finally:
-        stop.set()
+
+
+def slices_sha256(nals: list[bytes], a_format: CodecFormat) -> str:
+    """SHA-256 of the slices alone, so that equal pictures are found without decoding."""
+    digest = sha256()
+    for nal in nals:
+        if a_format.role(nal) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE}:
+            digest.update(nal)
+    return digest.hexdigest()
+
+
+def with_parameter_sets(nals: list[bytes], extradata: bytes, a_format: CodecFormat) -> bytes:
+    """One Annex B picture; parameter sets that it lacks are taken from `extradata`, in front."""
+    present = {a_format.parameter_kind(nal) for nal in nals}
+    missing = [
+        nal
+        for nal in split_nals(extradata)
+        if a_format.role(nal) is NalRole.PARAMETERS and a_format.parameter_kind(nal) not in present
+    ]
+    return START_CODE + START_CODE.join([*missing, *nals])

@@ -1,4 +1,4 @@
-"""What a visit brings home: compressed key frames first, pictures when someone has a core free.
+"""The data of a visit: its options, the sample of compressed key frames, decoded pictures.
 
 A visit keeps *compressed* key frames (about 40 kB) instead of pictures (6 MB at 1080p), so that
 hundreds of visits fit in memory; `streams.decode` turns one into a Picture in a worker thread.
@@ -18,7 +18,7 @@ BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
 
 
 class Codec(StrEnum):
-    """What the compressed bytes are."""
+    """The format of a key frame's compressed bytes."""
 
     H264 = "h264"  # Annex B, parameter sets in front (ITU-T H.264 Annex B)
     H265 = "hevc"  # Annex B, parameter sets in front (ITU-T H.265 Annex B)
@@ -37,13 +37,6 @@ class Freshness(StrEnum):
     STILL = auto()  # a snapshot or file: not a stream at all
 
 
-class StreamChoice(StrEnum):
-    """Which of a camera's streams to pull."""
-
-    MAIN = auto()
-    SUB = auto()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFrame:
     """One compressed, independently decodable picture."""
@@ -55,7 +48,7 @@ class KeyFrame:
     sha256: str  # of the slice data alone, so that equal pictures are found without decoding
     codec_name: str = ""  # libav's name, for Codec.OTHER
     extradata: bytes = b""
-    size_px: tuple[int, int] | None = None  # for decoders that must be told, for Codec.OTHER
+    size_px: tuple[int, int] | None = None  # for decoders that need it, for Codec.OTHER
 
     @override
     def __repr__(self) -> str:
@@ -64,7 +57,7 @@ class KeyFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFacts:
-    """What was learned of the stream on the way; None where it was not seen."""
+    """What was learned of the stream during the visit; None where it was not seen."""
 
     transport: str  # "rtsp+tcp", "rtsp+udp", "hls", "flv", "rtmp", "file", "http"
     codec: str  # "h264", "hevc", "mjpeg", libav's name for others
@@ -83,7 +76,7 @@ class StreamFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The yield of one visit: at least one key frame."""
+    """The result of one visit: at least one key frame, and what was learned of the stream."""
 
     key_frames: tuple[KeyFrame, ...]
     facts: StreamFacts
@@ -112,7 +105,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitOptions:
-    """How patient one visit is."""
+    """How many key frames one visit takes, and its time limits."""
 
     pictures: int = 2
     spacing_s: float = 3.0  # at least this much between the kept key frames, by our clock
@@ -121,7 +114,7 @@ class VisitOptions:
     silence_timeout_s: float = 6.0  # longest wait without any media byte
     visit_timeout_s: float = 20.0  # wall clock, everything included, TEARDOWN apart (1 s more)
     max_key_frame_bytes: int = 8 * 1024 * 1024  # larger is not a camera's picture
-    # Somebody watches: told of each key frame that is kept, as it comes; from whichever thread.
+    # For live views: called with each key frame that is kept, as it comes, from any thread.
     on_key_frame: Callable[[KeyFrame], None] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,13 +1,9 @@
-"""One read buffer for all visits of a thread: an event loop handles one read at a time.
-
-What was seen of a stream that played and gave no key frame: the kind of error, and its words.
-
-One RTSP visit over one TCP socket in the event loop: feed the session, heed it, keep time.
+"""One RTSP visit over one TCP socket in the event loop: feeds the session, keeps its time limits.
 
 Hundreds of these wait at once, so each is a socket, a timer and a few numbers: no transport, no
-task of its own beyond the visitor's, and one read buffer for all of a thread's visits (a read is
-handled before the next one starts). Between the answers the callbacks alone do the work; the
-coroutine sleeps until there are enough key frames, or a reason to give up.
+task of its own beyond the caller's, and one read buffer for all visits of a thread (an event loop
+handles one read at a time). Between the answers the callbacks alone do the work; the coroutine
+sleeps until there are enough key frames, or a reason to give up.
 """
 
 import asyncio
@@ -31,14 +27,16 @@ from streams.rtsp.session import (
 )
 from streams.sampling import FrameSampler
 
-# Above what rtsp.wire may leave unread (MAX_UNREAD_BYTES), with room for one generous read.
+# Above what rtsp.interleaved may leave unread (MAX_UNREAD_BYTES), with room for one generous read.
 BUFFER_BYTES: Final = 512 * 1024
+TEARDOWN_TIMEOUT_S: Final = 1.0  # for the answer to TEARDOWN
+KEEP_ALIVE_FRACTION: Final = 0.4  # of the session's timeout: a lost one leaves time for another
 
 _thread = threading.local()
 
 
 def shared_buffer() -> tuple[bytearray, memoryview]:
-    """This thread's buffer, and a view of it."""
+    """This thread's read buffer, shared by all its visits, and a view of it."""
     if not hasattr(_thread, "buffer"):
         _thread.buffer = bytearray(BUFFER_BYTES)
         _thread.view = memoryview(_thread.buffer)
@@ -48,8 +46,8 @@ def shared_buffer() -> tuple[bytearray, memoryview]:
 
 
 def no_key_frame_error(what: str, session: RtspSession, bytes_received: int) -> StreamError:
-    """Silence and noise look alike from afar; the counts tell them apart."""
-    reader, depacketizer = session.reader, session.assembler
+    """The error of a stream that played and gave no key frame: silence or noise, by the counts."""
+    reader, depacketizer = session.reader, session.depacketizer
     seen = f"{what}: {bytes_received} bytes, {reader.media_packets} video packets"
     if reader.garbage_bytes:
         return Unreadable(f"{seen}, {reader.garbage_bytes} bytes of garbage")
@@ -60,12 +58,8 @@ def no_key_frame_error(what: str, session: RtspSession, bytes_received: int) -> 
     return WentSilent(seen)
 
 
-GOODBYE_S: Final = 1.0  # for the answer to TEARDOWN
-KEEP_ALIVE_FRACTION: Final = 0.4  # of the session's timeout: a lost one leaves time for another
-
-
 class UseOtherTransport(Exception):
-    """The stream is to be had in another way; not an error."""
+    """The stream is available at another URL or over another transport; not an error."""
 
     def __init__(self, event: Redirected | UnsupportedStream) -> None:
         super().__init__(type(event).__name__)
@@ -73,7 +67,7 @@ class UseOtherTransport(Exception):
 
 
 class RtspCapture:
-    """From a connected socket to enough key frames. `run` once."""
+    """Captures key frames over one connected socket; `run` is called once."""
 
     def __init__(
         self,
@@ -109,7 +103,10 @@ class RtspCapture:
         self._kept_alive_at_s = 0.0
 
     async def run(self) -> None:
-        """Until there are enough key frames. Raises StreamError, Elsewhere; always TEARDOWN."""
+        """Capture until there are enough key frames, then TEARDOWN.
+
+        Raises StreamError, UseOtherTransport; sends TEARDOWN also then.
+        """
         self._loop.add_reader(self._fd, self._readable)
         try:
             self._session.start()
@@ -207,7 +204,7 @@ class RtspCapture:
     # -- time ---------------------------------------------------------------------------------
 
     def _schedule_timer(self) -> None:
-        """Wake at the next moment at which something may be due; too early does no harm."""
+        """Set the timer to when something may be due next; too early does no harm."""
         due_s = self._next_due_s()
         if self._timer is not None:
             if self._timer.when() <= due_s:
@@ -278,14 +275,14 @@ class RtspCapture:
         if not self.bytes_received:
             self._fail(Unreachable(f"{reason} without an answer"))
         elif self._stage is SessionStage.PLAYING:
-            depacketizer = self._session.assembler
+            depacketizer = self._session.depacketizer
             inside = " in the middle of a picture" if depacketizer and depacketizer.busy else ""
             self._fail(self._no_key_frame(reason + inside))
         else:
             self._fail(WentSilent(f"{reason} while {self._stage.name.lower().replace('_', ' ')}"))
 
     def _fail(self, error: StreamError) -> None:
-        """End the visit; with at least one key frame in hand that is no failure."""
+        """End the visit; after at least one key frame that is no failure."""
         if self._done.done():
             return
         if self.sampler.kept:
@@ -305,7 +302,7 @@ class RtspCapture:
             self._writing = True
             return
         except OSError:
-            outgoing.clear()  # reading tells what happened
+            outgoing.clear()  # the next read reports what happened
         self._stop_writing()
 
     def _stop_writing(self) -> None:
@@ -314,14 +311,14 @@ class RtspCapture:
             self._writing = False
 
     async def _leave(self) -> None:
-        """TEARDOWN where a session is open, and a moment for its answer."""
+        """Send TEARDOWN where a session is open, and wait for its answer."""
         self._teardown_done = self._loop.create_future()
         self._session.leave()
         self._send()
         if self._session.stage is SessionStage.LEAVING and self._loop.remove_reader(self._fd):
             self._loop.add_reader(self._fd, self._readable)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_S):
+                async with asyncio.timeout(TEARDOWN_TIMEOUT_S):
                     await self._teardown_done
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""Choose which key frames of a passing stream to keep, and say what proves that they are live.
+"""Choose which key frames of a running stream to keep, and judge whether they prove it live.
 
 Pure: takes frames with the times they came at, returns decisions; opens nothing, reads no clock.
 Not here: decoding (decode.py), judging the picture (patrol.vision).
@@ -10,7 +10,7 @@ from typing import Final
 
 from streams.model import Freshness, KeyFrame
 
-# Servers hand the last group of pictures to whoever joins: media time may run ahead of ours once.
+# Servers send the last group of pictures to a new client: media time may run ahead of ours once.
 RTSP_BURST_S: Final = 15.0
 SEGMENT_BURST_S: Final = 60.0  # HLS, FLV: several segments of ten seconds at once
 SLOWEST: Final = 0.5  # media seconds for one of ours; below it, it hardly moved
@@ -31,16 +31,16 @@ class FrameSampler:
 
     @property
     def done(self) -> bool:
-        """Whether there are enough."""
+        """Whether enough key frames are kept."""
         return len(self.kept) >= self.pictures
 
     @property
     def next_wanted_s(self) -> float:
-        """From when on another key frame is of use."""
+        """From when on another key frame may be kept, in seconds of the same monotonic clock."""
         return self._last_at_s + self.spacing_s if self.kept else 0.0
 
     def accept(self, frame: KeyFrame, at_s: float) -> bool:
-        """Take or leave a frame that came at `at_s` of a monotonic clock; True when taken."""
+        """Keep or drop a frame that came at `at_s` of a monotonic clock; True when kept."""
         if self.kept and _same_picture(self.kept[-1], frame):
             self.kept[-1] = frame  # the rest of a picture whose end was marked too early
             self._report_kept(frame)
@@ -76,7 +76,7 @@ def key_frame_interval_s(frames: Sequence[KeyFrame]) -> float | None:
 
 
 def freshness_of(frames: Sequence[KeyFrame], burst_s: float) -> Freshness:
-    """What the frames of one visit prove."""
+    """What the frames of one visit prove; media time may run `burst_s` ahead of ours."""
     if len(frames) < 2:  # noqa: PLR2004  two to compare
         return Freshness.SINGLE
     first, last = frames[0], frames[-1]

@@ -1,7 +1,8 @@
-"""Blocking work for one visit on a thread of its own, abandoned when the visit is.
+"""Run a visit's blocking work on a thread of its own, abandoned when the visit is cancelled.
 
-The threads are daemons: libav cannot be interrupted inside a read, and a house that is being put
-away must not wait for a camera. Each ends by itself at the visit's own limits.
+The threads are daemons: libav cannot be interrupted inside a read, and a process that ends must not
+wait for a camera. Each thread ends by itself at the visit's own time limits. Used by libav.py and
+http_snapshot.py.
 """
 
 import asyncio

@@ -41,7 +41,7 @@ from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
 from patrol.review import BY_RULES, BlindSample, confirm
 from patrol.review.blind_sample import ChangeHint
-from patrol.rounds.guarded_visit import GuardedVisit
+from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
 from patrol.rounds.judge import Judge
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
 from patrol.rounds.recheck import Rechecks
@@ -235,9 +235,11 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             zone=settings.site.tz,
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
-            visitor=services.visitor,
+            client=services.visitor,
             judge=services.judge,
             policy=_recorder_policy(services.site, services.payloads, services.send_gate),
+            payloads=services.payloads,
+            tree=services.site.registry.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
             stream=settings.sampling.stream,
@@ -272,10 +274,14 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
     return GuardedVisit(
         store=services.store,
         clock=services.clock,
-        zone=settings.site.tz,
-        cameras=services.watcher.cameras,
-        refresh_cameras=services.watcher.refresh,
-        visitor=services.visitor,
+        gate=ConsentGate(
+            store=services.store,
+            clock=services.clock,
+            zone=settings.site.tz,
+            cameras=services.watcher.cameras,
+            refresh_cameras=services.watcher.refresh,
+        ),
+        client=services.visitor,
         judge=services.judge,
         options=_visit_options(settings),
         stream=settings.sampling.stream,
@@ -294,14 +300,13 @@ def _rechecks(services: _SharedServices, guarded_visit: GuardedVisit) -> Recheck
 
 
 def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveView:
-    settings, clock = services.site.settings, services.clock
+    settings = services.site.settings
     return LiveView(
-        store=services.store,
-        registry=services.watcher,
-        visitor=guarded_visit.visitor,
+        gate=guarded_visit.gate,
+        client=guarded_visit.client,
+        stream=guarded_visit.stream,
         link_slots=guarded_visit.link_slots,
         encode=JpegEncoder(),
-        today=lambda: clock.now().astimezone(settings.site.tz).date(),
         limits=LiveLimits(
             duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
         ),
@@ -386,9 +391,7 @@ def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) 
 
     return RecorderPolicy(
         rules=site.rules,
-        health=HealthNotifier(
-            payloads=payloads, policy=site.settings.health, tree=site.registry.tree
-        ),
+        health=HealthNotifier(payloads=payloads, policy=site.settings.health),
         auto_confirm=auto_confirm,
         send_gate=send_gate,
         keep_evidence=timedelta(days=site.settings.retention.evidence_days),

@@ -159,7 +159,7 @@ def reply_grid_of(account: Account, case: Case) -> GridCode | None:
 
 def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
     """Like the tree's own, for codes that may have left it."""
-    return ancestor is not None and code in tree.grids and tree.is_within(code, ancestor)
+    return ancestor is not None and tree.is_within(code, ancestor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,10 @@
-"""A line of burnt-in text → the moment that it shows, by the template's format.
+"""A camera of the registry (一机一档): its streams, its consent, the areas drawn in its picture.
 
-Only digits are read. Marks between them (`-`, `:`, `/`) are low and left out; a letter or a Chinese
-character of the format stands for any few glyphs. What has not exactly the digits of the format
-is not read.
-
-Areas of a camera's picture, in fractions of its width and height (0..1, origin top left).
-
-A camera of the registry (一机一档) and whether we may look through it at all.
+`visit_refusal` is the one rule that decides whether a camera may be connected to at all. Areas and
+boxes are in fractions of the picture's width and height (0..1, origin top left). `ClockPattern`
+turns a line of text burnt into the picture into the moment that it shows: only digits are read;
+low marks between them (`-`, `:`) are left out, a letter or a Chinese character of the format stands
+for any few glyphs, and a line without exactly the digits of the format is not read.
 """
 
 import json
@@ -20,6 +18,7 @@ from hashlib import sha256
 from typing import Final
 
 from patrol.domain.ids import CameraId, GridCode, LinkId
+from streams.address import StreamAddress, StreamChoice
 
 DEFAULT_CLOCK_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 CLOCK_FIELDS: Final = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%H": 2, "%I": 2, "%M": 2, "%S": 2}
@@ -38,13 +37,13 @@ class ClockTemplate:
 
 @dataclass(frozen=True)
 class ClockPattern:
-    """How a clock writes: `%Y-%m-%d %H:%M:%S`, and the like of it."""
+    """The format in which a camera writes its clock, as a parser of a line's glyphs."""
 
     format: str
 
     @staticmethod
     def format_problem(text: str) -> str | None:
-        """Why this is no format of a clock, or None."""
+        """Why `text` cannot be a clock's format; None when it can."""
         fields = [token for token in _FORMAT_TOKENS.findall(text) if token.startswith("%")]
         unknown = [field for field in fields if field not in CLOCK_FIELDS]
         if unknown:
@@ -69,7 +68,7 @@ class ClockPattern:
 
     @cached_property
     def shapes(self) -> tuple[re.Pattern[str], ...]:
-        """Over a line's glyphs, `d` for a digit and `x` for what is none."""
+        """Patterns over a line's glyphs, where `d` is a digit and `x` any other glyph."""
         ways = (True, False) if TALL_SEPARATOR in self.format else (False,)
         return tuple(self._shape(tall=tall) for tall in ways)
 
@@ -85,7 +84,10 @@ class ClockPattern:
         return re.compile("(?<!d)" + "".join(pieces) + "(?!d)")
 
     def to_datetime(self, digits: tuple[str, ...], near: datetime) -> datetime | None:
-        """The fields' digits as a wall clock's moment; what is not written is taken from `near`."""
+        """The wall-clock time that `digits` (one text a field) show; None when there is none such.
+
+        Fields that the format lacks are taken from `near`.
+        """
         written = dict(zip(self.fields, map(int, digits), strict=True))
         year = written.get("%Y", 2000 + written["%y"] if "%y" in written else near.year)
         hour = written.get("%H", written.get("%I", 0))
@@ -149,7 +151,7 @@ class PictureAreas:
 
     visible: Polygon | None = None  # None: the whole frame was agreed with the household
     zones: tuple[Zone, ...] = field(default=())
-    ignore: tuple[Polygon, ...] = ()  # what moves or changes there is nobody's business: a tree
+    ignore: tuple[Polygon, ...] = ()  # changes there are not looked for: a tree, a flag
     clock: ClockTemplate | None = None  # None: it is not read
 
     def __post_init__(self) -> None:
@@ -158,7 +160,7 @@ class PictureAreas:
 
 
 def area_hash(visible: Polygon | None) -> str:
-    """Short, and another one for another visible area: a reference holds for its own."""
+    """Twelve hex digits of a visible area, by which a stored reference is matched to its area."""
     text = json.dumps(visible and [[round(x, 4), round(y, 4)] for x, y in visible])
     return sha256(text.encode()).hexdigest()[:12]
 
@@ -175,7 +177,7 @@ def check_polygon(polygon: Sequence[tuple[float, float]]) -> None:
 
 
 class Placement(StrEnum):
-    """Where it hangs; only OUTDOOR is ever patrolled."""
+    """Where the camera is mounted; only OUTDOOR cameras are ever visited."""
 
     OUTDOOR = auto()
     INDOOR = auto()
@@ -183,7 +185,7 @@ class Placement(StrEnum):
 
 
 class ConsentState(StrEnum):
-    """What the household said."""
+    """What the household answered when it was asked for consent."""
 
     GRANTED = auto()
     PENDING = auto()
@@ -198,7 +200,7 @@ class Priority(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why a camera is not connected to. Counted beside the round, never inside it."""
+    """Why a camera is not connected to; such cameras are counted, but not planned."""
 
     CONSENT_PENDING = auto()
     CONSENT_WITHDRAWN = auto()
@@ -216,7 +218,7 @@ class Consent:
     until: date | None = None
 
     def refusal_on(self, today: date) -> Refusal | None:
-        """The reason not to look on the local day `today`, or None."""
+        """The reason not to visit on the local day `today`, or None."""
         if self.state is ConsentState.PENDING:
             return Refusal.CONSENT_PENDING
         if self.state is ConsentState.WITHDRAWN:
@@ -228,17 +230,17 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """One household camera. URLs are secrets: they never print and are never stored."""
+    """One household camera; its stream addresses are secrets: never printed, never stored."""
 
     id: CameraId
     name: str
     grid: GridCode
     place: str
-    url: str = field(repr=False)
+    main_stream: StreamAddress = field(repr=False)
     link: LinkId
     consent: Consent
     placement: Placement
-    sub_url: str = field(default="", repr=False)
+    sub_stream: StreamAddress | None = field(default=None, repr=False)
     household_ref: str = ""
     priority: Priority = Priority.NORMAL
     tags: frozenset[str] = frozenset()
@@ -246,8 +248,14 @@ class Camera:
     latitude: float | None = None
     areas: PictureAreas = field(default_factory=PictureAreas)
 
+    def stream(self, choice: StreamChoice) -> StreamAddress:
+        """The address of the stream to visit; the main one where the camera has no sub stream."""
+        return (
+            self.sub_stream if choice is StreamChoice.SUB and self.sub_stream else self.main_stream
+        )
+
     def refusal_on(self, today: date) -> Refusal | None:
-        """The reason not to connect on the local day `today`, or None when it may be patrolled."""
+        """The reason not to connect on the local day `today`, or None when it may be visited."""
         if self.placement is Placement.INDOOR:
             return Refusal.INDOOR
         if self.placement is Placement.UNKNOWN:
@@ -256,7 +264,10 @@ class Camera:
 
 
 def visit_refusal(camera: Camera, today: date, withdrawn: frozenset[CameraId]) -> Refusal | None:
-    """The reason not to connect: asked when planning, and again just before each visit."""
+    """The reason not to connect on the local day `today`; None when consent and placement allow it.
+
+    `withdrawn` are the cameras whose consent ended after cameras.csv was written.
+    """
     if camera.id in withdrawn:
         return Refusal.CONSENT_WITHDRAWN
     return camera.refusal_on(today)

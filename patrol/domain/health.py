@@ -1,19 +1,16 @@
-"""The fleet's rates: online, intact — each with its whole, and with what it leaves out. Pure.
+"""Camera health: each camera's state moved by visits, the fleet's rates, the maintenance queue.
 
-Left out and said: cameras without consent (paused, withdrawn, expired), indoor or of unknown
-placement, in maintenance, and those that no visit has reached yet. Retired ones are not in the
-registry; their stories are counted beside it.
+State (`CameraHealth`): one failed visit is no outage. A camera keeps its state until it has failed
+several visits in a row, or for long enough; one good visit brings it back. A camera without any
+good visit is offline at its first failure. Visits are twice a day.
 
-A camera's health as a story: what it is, since when, why — moved by visits, with hysteresis.
+Rates (`FleetHealth`): online and intact, each with the number of cameras counted and of those left
+out: without consent, indoor or of unknown placement, in maintenance, not visited yet. Retired
+cameras are not in the registry; the caller counts them.
 
-One failed visit is no outage: a camera that was seen stays what it was until it has failed several
-visits in a row, or for long enough. One good visit brings it back. A camera of which nothing good
-was ever seen has nothing to stay: it is offline at its first failure. Pure; visits are twice a day.
-
-Trouble: one item of the maintenance queue, on the clock of level IV (domain.md).
-
-A camera that is offline or faulty, or a whole link or village: then its cameras have none of their
-own. Troubles close by themselves when a round sees the thing well again; they are never deleted.
+Queue (`Trouble`): a camera that is offline or faulty, or a whole link or village, whose cameras
+then have none of their own. Its limits are those of level IV (domain.md). Troubles close by
+themselves when a round sees the thing well again; they are never deleted. Pure.
 """
 
 from collections import Counter
@@ -30,12 +27,16 @@ from patrol.domain.priority import LIMITS_BY_LEVEL, DueLight, Level, due_light
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.timestamps import rfc3339
 
-# Nobody answered at all: what a dead uplink, a power cut, a pulled plug look like from here.
+# No answer at all: what a dead uplink, a power cut, a pulled plug look like from the centre.
 NO_ANSWER_FAILURES: Final = frozenset({"unreachable", "went_silent"})
+NEVER_VISITED = "never_visited"
+INTACT_RATE_TARGET_KEY = 0.98  # public targets of the intact rate (domain.md): key areas, elsewhere
+INTACT_RATE_TARGET = 0.95
+NOTE_LIMITS = LIMITS_BY_LEVEL[Level.NOTE]
 
 
 class CameraCondition(StrEnum):
-    """What a camera is (retained on MQTT, contracts.md)."""
+    """A camera's state of health (retained on MQTT, contracts.md)."""
 
     ONLINE = auto()
     FAULTY = auto()  # it answers, its picture has a fault
@@ -43,7 +44,7 @@ class CameraCondition(StrEnum):
 
 
 class ConnectionGrade(StrEnum):
-    """How good its connection was at the last good visit."""
+    """The grade of a camera's connection at its last good visit."""
 
     GOOD = auto()
     FAIR = auto()
@@ -65,25 +66,25 @@ class HealthPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraHealth:
-    """What the books know of one camera."""
+    """One camera's health as stored: its state, since when, why."""
 
-    state: str  # a Condition
+    state: str  # a CameraCondition
     since: datetime
     why: str = ""
-    announced: str = ""  # the state that the maintainer heard last; empty: nothing yet
+    announced: str = ""  # the state last announced to the maintainer; empty: none yet
     failures: int = 0  # failed visits in a row
     failing_since: datetime | None = None
-    grade: str = ""  # a Grade; empty: never seen well
+    grade: str = ""  # a ConnectionGrade; empty: no good visit yet
 
     @property
     def is_suspect(self) -> bool:
-        """Failed lately, not yet called offline."""
+        """Whether its last visits failed and it is not offline yet."""
         return self.failures > 0 and self.state != CameraCondition.OFFLINE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSample:
-    """What one visit says about health."""
+    """What one visit shows about a camera's health."""
 
     at: datetime
     state: CameraCondition
@@ -92,7 +93,7 @@ class HealthSample:
 
 
 def health_sample(visit: Visit, policy: HealthPolicy) -> HealthSample | None:
-    """None when the visit says nothing: it was never made."""
+    """What the visit shows; None when it was not made."""
     if visit.outcome in (VisitOutcome.PENDING, VisitOutcome.MISSED):
         return None
     if visit.outcome is VisitOutcome.NOT_VIEWABLE and not visit.faults:
@@ -120,7 +121,7 @@ def connection_grade(
 def next_health(
     known: CameraHealth | None, sample: HealthSample, policy: HealthPolicy
 ) -> CameraHealth:
-    """The story after one more look; `told` is left to whoever tells it."""
+    """The health after one more visit; the caller sets `announced`."""
     if sample.state is CameraCondition.OFFLINE:
         return _after_failure(known, sample, policy)
     same = known is not None and known.state == sample.state
@@ -151,42 +152,37 @@ def _after_failure(
 
 
 def should_announce(health: CameraHealth) -> bool:
-    """Whether the maintainer has to hear it; a camera first seen healthy is no news."""
+    """Whether the state is to be announced; a camera first seen healthy is not."""
     return health.state != health.announced and not (
         health.announced == "" and health.state == CameraCondition.ONLINE
     )
 
 
-NEVER_VISITED = "never_visited"
-INTACT_RATE_TARGET_KEY = 0.98  # public targets of the intact rate (domain.md): key areas, elsewhere
-INTACT_RATE_TARGET = 0.95
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetHealth:
-    """Counted from the stories of the cameras that are to be seen at all."""
+    """The online and intact rates of some cameras, and which are left out of both."""
 
     registered: int
     left_out: Mapping[str, int]  # why → cameras
     online: int  # without a fault
     faulty: int  # online, with one
     offline: int
-    suspect: int  # of all three: failed lately, not yet called offline
-    grades: Mapping[str, int]  # connection, of those seen well
+    suspect: int  # of all three: see CameraHealth.is_suspect
+    grades: Mapping[str, int]  # ConnectionGrade → cameras with a good visit
 
     @property
     def counted(self) -> int:
-        """The whole of both rates."""
+        """The number of cameras that both rates are of."""
         return self.online + self.faulty + self.offline
 
     @property
     def online_rate(self) -> float | None:
-        """在线率; None of nothing."""
+        """在线率, 0..1; None where no camera counts."""
         return (self.online + self.faulty) / self.counted if self.counted else None
 
     @property
     def intact_rate(self) -> float | None:
-        """完好率: online and qualified; None of nothing."""
+        """完好率, 0..1: online without a fault; None where no camera counts."""
         return self.online / self.counted if self.counted else None
 
 
@@ -195,7 +191,7 @@ def fleet_health(
     health_by_camera: Mapping[CameraId, CameraHealth],
     left_out_reasons: Mapping[CameraId, str],
 ) -> FleetHealth:
-    """The fleet, or the part of it that `cameras` are."""
+    """The rates of `cameras`: of all, or of some."""
     all_cameras = list(cameras)
     left_out: Counter[str] = Counter()
     counted: list[CameraHealth] = []
@@ -205,30 +201,27 @@ def fleet_health(
             left_out[reason or NEVER_VISITED] += 1
         else:
             counted.append(health)
-    states = Counter(story.state for story in counted)
+    states = Counter(health.state for health in counted)
     return FleetHealth(
         registered=len(all_cameras),
         left_out=dict(sorted(left_out.items())),
         online=states[CameraCondition.ONLINE],
         faulty=states[CameraCondition.FAULTY],
         offline=states[CameraCondition.OFFLINE],
-        suspect=sum(story.is_suspect for story in counted),
-        grades=dict(sorted(Counter(story.grade for story in counted if story.grade).items())),
+        suspect=sum(health.is_suspect for health in counted),
+        grades=dict(sorted(Counter(health.grade for health in counted if health.grade).items())),
     )
 
 
 def split_by_priority(cameras: Iterable[Camera]) -> tuple[list[Camera], list[Camera]]:
-    """Key sites have a target of their own."""
+    """(key sites, the others): each has a target of its own."""
     all_cameras = list(cameras)
     key = [camera for camera in all_cameras if camera.priority is Priority.KEY]
     return key, [camera for camera in all_cameras if camera.priority is not Priority.KEY]
 
 
-NOTE_LIMITS = LIMITS_BY_LEVEL[Level.NOTE]
-
-
 class TroubleKind(StrEnum):
-    """What is in trouble."""
+    """The kinds of things that a trouble is about."""
 
     CAMERA = auto()
     LINK = auto()
@@ -236,12 +229,12 @@ class TroubleKind(StrEnum):
 
 
 class TroubleAlreadyTaken(Failed):
-    """Somebody was first; says who and when."""
+    """The trouble is closed, or was taken before; the message names by whom and when."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """From the round that found it to the round that saw it gone."""
+    """One item of the maintenance queue, from the round that found it to the one that did not."""
 
     kind: TroubleKind
     subject: str  # camera id, link, grid code of the village
@@ -249,7 +242,7 @@ class Trouble:
     since: datetime
     opened_at: datetime
     why: str
-    cameras: tuple[CameraId, ...]  # whom it concerns; the first speaks for a group on MQTT
+    cameras: tuple[CameraId, ...]  # the first stands for a group on MQTT
     number: int = 0  # given by the store
     taken_at: datetime | None = None
     taken_by: str = ""
@@ -258,11 +251,11 @@ class Trouble:
 
     @property
     def due_at(self) -> datetime:
-        """Until when it should be gone."""
+        """Until when the maintainer should have mended it."""
         return self.opened_at + NOTE_LIMITS.close
 
     def due_light(self, now: datetime) -> DueLight:
-        """The worse of the two limits that still run."""
+        """The worse light of the two limits, taking and closing, that still run."""
         if (
             self.taken_at is None
             and due_light(self.opened_at, NOTE_LIMITS.acknowledge, now) is DueLight.RED
@@ -271,7 +264,7 @@ class Trouble:
         return due_light(self.opened_at, NOTE_LIMITS.close, now)
 
     def take_over(self, *, by: str, now: datetime) -> "Trouble":
-        """A maintainer sees to it. Raises AlreadyTaken."""
+        """The trouble, taken by a maintainer. Raises TroubleAlreadyTaken."""
         if self.closed_at is not None:
             raise TroubleAlreadyTaken(f"trouble {self.number} is over: {self.closed_why}")
         if self.taken_at is not None:
@@ -281,5 +274,5 @@ class Trouble:
         return replace(self, taken_at=now, taken_by=by)
 
     def close(self, why: str, now: datetime) -> "Trouble":
-        """It is over."""
+        """The trouble, closed with its reason."""
         return replace(self, closed_at=now, closed_why=why)

@@ -1,6 +1,7 @@
-"""Observation: a measured fact about one sample. Not yet an opinion about what to do.
+"""Observations, and the site's rules for which of them become findings (rules.yaml).
 
-Rules of the site: which observations make findings, as what, and how urgent (rules.yaml).
+An observation is a measured fact about one sample; a rule gives its kind a category and a level.
+patrol.vision makes observations, patrol.rounds.recorder applies the rules.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ Box = tuple[float, float, float, float]  # x, y, width, height in fractions of t
 
 
 class Light(StrEnum):
-    """What the camera sees by; each has its own reference."""
+    """The light of a picture; a camera has a reference for each."""
 
     DAY = auto()
     INFRARED = auto()
@@ -33,11 +34,11 @@ class Observation:
     """A reading beyond its threshold, an object in a zone, a change against the reference."""
 
     camera: CameraId
-    round: RoundId | None  # None: a visit outside a round (a second look, a verification)
+    round: RoundId | None  # None: a visit outside a round, for a recheck
     at: datetime  # UTC, when the picture was taken
     subject: Subject
     kind: str  # picture fault or category identifier: black_screen, blocking_vehicle, …
-    score: float  # 0..1, how sure the gauge is
+    score: float  # 0..1, how certain the gauge is
     value: float  # what was measured
     threshold: float  # what it was measured against
     gauge: str  # which gauge, with its version: "luma/1", "yolox_nano/615e2661"
@@ -53,7 +54,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRule:
-    """What an observation of one kind becomes."""
+    """Which finding an observation of one kind becomes."""
 
     kind: str
     category: str
@@ -96,7 +97,7 @@ def _default_rules() -> dict[str, FindingRule]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRules:
-    """By kind; a scene kind that no rule names becomes an ordinary finding of its own category."""
+    """The rules by kind; a scene kind without one is an ordinary finding of its own category."""
 
     by_kind: Mapping[str, FindingRule] = field(default_factory=_default_rules)
 

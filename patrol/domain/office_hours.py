@@ -1,8 +1,9 @@
-"""Working time: how much office time lies between two moments, and when so much of it has passed.
+"""Office hours: how much office time lies between two moments, and when so much of it has passed.
 
-Pure. A limit of an ordinary case (level III) runs only while the office is open: not at night, not
-at the weekend, not on a public holiday, but on a weekend day that is worked instead (调休). Moments
-are UTC, opening hours are on the site's wall clock. Without office hours time runs round the clock.
+A limit of an ordinary case (level III) runs only while the office is open: not at night, not at the
+weekend, not on a public holiday, but on a weekend day that is worked instead (调休). Moments are
+UTC, opening hours are on the site's wall clock. Without office hours time runs round the clock.
+Pure.
 """
 
 from collections.abc import Iterator
@@ -38,11 +39,11 @@ class OfficeHours:
 
     @property
     def day_length(self) -> timedelta:
-        """One working day."""
+        """The office time of one working day."""
         return sum((_span_length(span) for span in self.spans), timedelta())
 
     def is_open_on(self, day: date) -> bool:
-        """Whether anybody works on that day."""
+        """Whether the office is open on that day."""
         if day in self.days_on:
             return True
         return day.weekday() in self.weekdays and day not in self.days_off
@@ -57,7 +58,7 @@ class OfficeHours:
         raise AssertionError("unreachable: the office opens again and again")
 
     def between(self, start: datetime, end: datetime) -> timedelta:
-        """How much office time lies between; zero when `end` is not later."""
+        """The office time between two moments; zero when `end` is not later."""
         passed = timedelta()
         for opens, closes in self._open_from(start):
             if opens >= end:
@@ -66,14 +67,14 @@ class OfficeHours:
         return passed
 
     def end_of_day(self, moment: datetime) -> datetime:
-        """When the office closes on that day; a day without work, or over, means the next one."""
+        """When the office next closes for the day: that day, or the next one that is worked."""
         day = self._local_day(moment)
         while not (spans := self._open_spans_on(day)) or spans[-1][1] < moment:
             day += timedelta(days=1)
         return spans[-1][1]
 
     def around(self, moment: datetime) -> "OfficeHours":
-        """The same, with only those special days that a case opened then can meet."""
+        """The same, with only the special days that matter to a case opened at `moment`."""
         first = (moment - timedelta(days=1)).date()
         last = (moment + KNOWN_AHEAD).date()
         return replace(
@@ -98,8 +99,8 @@ class OfficeHours:
         return [
             (_local_time_in_utc(day, opens, zone), _local_time_in_utc(day, closes, zone))
             for opens, closes in self.spans
-            if _local_time_in_utc(day, opens, zone)
-            < _local_time_in_utc(day, closes, zone)  # not swallowed by summer time
+            # A span that the change to summer time leaves out has no length.
+            if _local_time_in_utc(day, opens, zone) < _local_time_in_utc(day, closes, zone)
         ]
 
     def _local_day(self, moment: datetime) -> date:

@@ -2,7 +2,8 @@
 
 A link is down when most of its visited cameras gave no answer. A village is down when that is so
 of its cameras even without its worst link: a dead recorder is a link, a power cut is a village.
-Every camera is under one outage at most; what an outage covers is not told camera by camera.
+Every camera is under one outage at most; what an outage covers is not announced one by one.
+Used by `patrol.rounds.outages` at a round's end.
 """
 
 from collections import defaultdict
@@ -15,7 +16,7 @@ from patrol.domain.ids import CameraId
 
 
 class OutageGroup(StrEnum):
-    """What can go down as a whole."""
+    """The kinds of camera groups that can go down as a whole."""
 
     LINK = auto()
     VILLAGE = auto()
@@ -23,7 +24,7 @@ class OutageGroup(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraReachability:
-    """One visited camera, where it hangs, and whether nobody answered."""
+    """One visited camera, its link and village, and whether it did not answer."""
 
     camera: CameraId
     link: str
@@ -33,7 +34,7 @@ class CameraReachability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOutage:
-    """One group that is down, with the cameras that this explains."""
+    """One group that is down, with the cameras that did not answer for that reason."""
 
     group: OutageGroup
     subject: str
@@ -43,7 +44,7 @@ class GroupOutage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """What is told of a group: that it is down, or back."""
+    """The announcement about a group: that it is down, or back."""
 
     group: OutageGroup
     subject: str
@@ -64,18 +65,14 @@ def groups_down(cameras: Sequence[CameraReachability], policy: HealthPolicy) -> 
             found.append(_group_outage(OutageGroup.VILLAGE, name, members))
     covered = {camera for outage in found for camera in outage.cameras}
     for name, members in down_links.items():
-        left = [
-            camera_reachability
-            for camera_reachability in members
-            if camera_reachability.camera not in covered
-        ]
+        left = [one for one in members if one.camera not in covered]
         if _is_down(left, policy):
             found.append(_group_outage(OutageGroup.LINK, name, left))
     return sorted(found, key=lambda down: (-len(down.cameras), down.group, down.subject))
 
 
 def has_recovered(members: Sequence[CameraReachability], policy: HealthPolicy) -> bool:
-    """Whether a group that was down has recovered; unvisited, nobody can say so."""
+    """Whether a group that was down has recovered; False where none of it was visited."""
     return bool(members) and _failed_count(members) < policy.back_share * len(members)
 
 
@@ -87,7 +84,7 @@ def silent_count(members: Sequence[CameraReachability]) -> int:
 def members_of(
     cameras: Iterable[CameraReachability], group: OutageGroup, subject: str
 ) -> list[CameraReachability]:
-    """The probes of one link or village."""
+    """The visited cameras of one link or village."""
     return [camera for camera in cameras if _group_name(camera, group) == subject]
 
 
@@ -122,7 +119,7 @@ def _without_worst(
     for camera in members:
         failing[camera.link] += camera.failed and camera.link in down_links
     worst = max(failing, key=lambda link: (failing[link], link))
-    return [probe for probe in members if not failing[worst] or probe.link != worst]
+    return [one for one in members if not failing[worst] or one.link != worst]
 
 
 def _group_outage(

@@ -1,9 +1,9 @@
-"""The three-level grid (镇-村-组) and the people who answer for it.
+"""The registry as one frozen object: cameras, the three-level grid (镇-村-组), its people.
 
-The registry as one frozen object: cameras, grids, people — loaded whole or not at all.
+Built by `patrol.settings` from the files of a site's folder, as a whole or not at all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
@@ -44,7 +44,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Someone who can be told."""
+    """A person of people.csv who can be notified."""
 
     id: PersonId
     name: str
@@ -69,9 +69,21 @@ class GridTree:
             yield grid
             current = grid.parent
 
-    def is_within(self, code: GridCode, ancestor: GridCode) -> bool:
-        """Whether `code` is `ancestor` or lies below it."""
-        return any(grid.code == ancestor for grid in self.path_up(code))
+    def is_within(self, code: GridCode, ancestor: GridCode | str) -> bool:
+        """Whether `code` is `ancestor` or lies below it; False for a code not in the tree."""
+        return code in self.grids and any(grid.code == ancestor for grid in self.path_up(code))
+
+    def village_of(self, code: GridCode) -> GridCode | None:
+        """The village that `code` is or lies in; None for the town and for an unknown code."""
+        path = self.path_up(code) if code in self.grids else iter(())
+        return next((grid.code for grid in path if grid.level is GridLevel.VILLAGE), None)
+
+    def smallest_common(self, codes: Collection[GridCode]) -> GridCode | None:
+        """The lowest grid that holds all of `codes`; None when one of them is not in the tree."""
+        if not codes or not set(codes) <= self.grids.keys():
+            return None
+        first, *others = [[grid.code for grid in self.path_up(code)] for code in sorted(set(codes))]
+        return next((code for code in first if all(code in path for path in others)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +97,7 @@ class Registry:
 
 
 def camera_card(camera: Camera) -> dict[str, object]:
-    """What the books may keep of a camera (一机一档): names and places, never an address."""
+    """What the store may keep of a camera (一机一档): names and places, never a stream address."""
     return {
         "name": camera.name,
         "grid": camera.grid,

@@ -1,4 +1,4 @@
-"""The patrol round as an object: its plan, its life, its visits and its books.
+"""The patrol round: its plan, its states and transitions, its visits and their totals.
 
 A round's cameras are written down before the first is visited; from then on each is PENDING until
 exactly one visit is recorded. Planned = seen + not viewable + missed, always.
@@ -41,7 +41,7 @@ def _since_midnight(at: time) -> timedelta:
 
 
 class RoundState(StrEnum):
-    """A round's life."""
+    """The states of a round."""
 
     PLANNED = auto()
     RUNNING = auto()
@@ -51,7 +51,7 @@ class RoundState(StrEnum):
 
 
 class RoundEvent(StrEnum):
-    """What moves it."""
+    """What moves a round from state to state."""
 
     START = auto()
     INTERRUPT = auto()
@@ -59,25 +59,27 @@ class RoundEvent(StrEnum):
     MISS = auto()
 
 
+ENDED_STATES: Final = (RoundState.FINISHED, RoundState.MISSED)
+
 _S, _E = RoundState, RoundEvent
 ROUND_TRANSITIONS: Mapping[tuple[RoundState, RoundEvent], RoundState] = {
     (_S.PLANNED, _E.START): _S.RUNNING,
     (_S.PLANNED, _E.MISS): _S.MISSED,
-    (_S.RUNNING, _E.START): _S.RUNNING,  # taken up again after a kill
+    (_S.RUNNING, _E.START): _S.RUNNING,  # resumed after a kill
     (_S.RUNNING, _E.INTERRUPT): _S.INTERRUPTED,
     (_S.RUNNING, _E.FINISH): _S.FINISHED,
     (_S.INTERRUPTED, _E.START): _S.RUNNING,
-    (_S.INTERRUPTED, _E.FINISH): _S.FINISHED,  # its time ran out before it was taken up
+    (_S.INTERRUPTED, _E.FINISH): _S.FINISHED,  # its time ran out before it was resumed
 }
 
 
 class IllegalRoundTransition(Failed):
-    """The table has no such move."""
+    """ROUND_TRANSITIONS has no transition for the event in this state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One walk over all cameras of a plan."""
+    """One round over all cameras of a plan, with what it cost."""
 
     id: RoundId
     plan: str
@@ -97,18 +99,18 @@ class Round:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody still has to walk or close it."""
-        return self.state not in (RoundState.FINISHED, RoundState.MISSED)
+        """Whether it is still to be run or closed."""
+        return self.state not in ENDED_STATES
 
     def apply_event(self, event: RoundEvent, *, at: datetime, reason: str = "") -> "Round":
-        """The round after `event`. Raises IllegalRoundMove."""
+        """The round after `event`. Raises IllegalRoundTransition."""
         target = ROUND_TRANSITIONS.get((self.state, event))
         if target is None:
             raise IllegalRoundTransition(
                 f"round {self.id} is {self.state}: {event} is not possible"
             )
         started_at = self.started_at or (at if event is _E.START else None)
-        ended = target in (_S.FINISHED, _S.MISSED)
+        ended = target in ENDED_STATES
         return replace(
             self,
             state=target,
@@ -119,7 +121,7 @@ class Round:
 
 
 class VisitOutcome(StrEnum):
-    """What became of one camera in one round: 正常 / 发现问题 / 无法查看, and two beside them."""
+    """The outcome of a visit: 正常 / 发现问题 / 无法查看, not yet made, or missed."""
 
     PENDING = auto()
     NORMAL = auto()
@@ -130,30 +132,33 @@ class VisitOutcome(StrEnum):
     @property
     def is_seen(self) -> bool:
         """Whether at least one usable picture was got."""
-        return self in (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
+        return self in SEEN_OUTCOMES
+
+
+SEEN_OUTCOMES: Final = (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedVisit:
-    """A camera's place in a round, written before the walk begins."""
+    """A camera's place in a round, stored before the first visit."""
 
     round: RoundId
     camera: CameraId
     order: int
 
 
-# What a stored picture is for, where the name is asked for (StoredPicture.purpose).
 AREA_HASH_FACT: Final = (
     "visible_area"  # among a visit's facts: the hash of the area that could be seen
 )
-SAMPLE_PURPOSE: Final = "sample"  # a look that showed nothing
-FIELD_PHOTO_PURPOSE: Final = "ground"  # a photo that somebody at the place sent: no camera's
+# Purposes of stored pictures (StoredPicture.purpose).
+SAMPLE_PURPOSE: Final = "sample"  # of a visit that showed nothing
+FIELD_PHOTO_PURPOSE: Final = "ground"  # a photo sent by a person at the place: no camera's
 SPACE_NEEDED: Final = "sample, room was needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPicture:
-    """An evidence picture: named by its content, with what the ledger needs of it."""
+    """A picture of the picture store, named by the SHA-256 of its bytes, as a row of the ledger."""
 
     sha256: Sha256
     camera: CameraId
@@ -167,7 +172,7 @@ class StoredPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What one visit brought home, as it goes into the books."""
+    """One visit of one camera as it is stored: outcome, failure, measurements, pictures."""
 
     round: RoundId | None
     camera: CameraId
@@ -188,7 +193,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTotals:
-    """The books of a round, counted from its visits."""
+    """A round's totals, counted from its stored visits."""
 
     planned: int = 0
     pending: int = 0

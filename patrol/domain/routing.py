@@ -1,14 +1,10 @@
-"""Posts: whether the people of the registry can do together what their roles ask of them. Pure.
+"""Routing: which people are notified about a camera or a grid, and in which order.
 
-Routing says who is told in which order; here is what stands in the way although nobody is missing:
-a leader without an account, one account or telephone for two roles that exclude each other,
-substitutes who stand in for one another in a circle.
-
-Routing: who is told about a camera or a grid, and who is next when nobody answers.
-
-The rule of the house: the group spots the first sign, the village settles it, the town solves
-what is left. Camera faults go to a maintainer, never to the people who answer for the yards.
-A gap in the chain is an answer too: `Route.problems` says what is missing, in words.
+The local custom: the group spots the first sign, the village settles it, the town solves what is
+left. Camera faults go to a maintainer, never to the people responsible for the yards. A gap in the
+chain is an answer too: `Route.problems` names what is missing. `staffing_problems` checks what
+stands in the way although nobody is missing: a leader without an account, one account or telephone
+for two roles that exclude each other, substitutes who substitute one another in a cycle. Pure.
 """
 
 from collections import defaultdict
@@ -23,7 +19,7 @@ from patrol.domain.registry import Grid, GridLevel, Person, Registry, Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """One person on the way up, and the grid under whose topic that person listens."""
+    """One person of a route, and the grid whose topic that person subscribes to."""
 
     grid: GridCode
     person: Person
@@ -31,7 +27,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingGap:
-    """A gap between a camera and the town's duty desk: where it is and what is missing."""
+    """A gap between a camera and the town's duty officer: where it is and what is missing."""
 
     grid: GridCode
     what: str
@@ -40,7 +36,7 @@ class RoutingGap:
 
     @property
     def message(self) -> str:
-        """One line for a person."""
+        """The gap in one line, for a person."""
         of_camera = f"camera {self.camera}: " if self.camera else ""
         of_person = f"person {self.person}: " if self.person else ""
         return f"{of_camera}{of_person}grid {self.grid}: {self.what}"
@@ -48,7 +44,7 @@ class RoutingGap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The people of one grid's chain, nearest first; `problems` names every gap in it."""
+    """The people responsible for one grid, nearest first; `problems` names every gap."""
 
     grid: GridCode
     subject: Subject
@@ -58,7 +54,7 @@ class Route:
 
 
 def route(registry: Registry, grid: GridCode, subject: Subject) -> Route:
-    """Whom to tell about something in `grid`, nearest first. Raises KeyError: unknown grid."""
+    """The route of a finding of `subject` in `grid`. Raises KeyError for an unknown grid."""
     path = tuple(registry.tree.path_up(grid))
     if subject is Subject.EQUIPMENT:
         return _maintainer_route(registry, path)
@@ -78,7 +74,7 @@ def route(registry: Registry, grid: GridCode, subject: Subject) -> Route:
 
 
 def routing_gaps(registry: Registry) -> list[RoutingGap]:
-    """Every gap of every chain, each told once: grids, then cameras, then people."""
+    """Every gap of every route, each once: of grids, then of cameras, then of people."""
     found: dict[str, RoutingGap] = {}
     for code in registry.tree.grids:
         for subject in Subject:
@@ -97,7 +93,7 @@ def person_with_role(registry: Registry, grid: GridCode, role: Role) -> Person |
 
 
 def substitute_of(registry: Registry, leader: Person) -> Person | None:
-    """Who stands in for `leader`: whoever says so, else the grid's party-group leader."""
+    """The person whose substitute_for is `leader`, else the grid's party-group leader."""
     named = (who for who in registry.people.values() if who.substitute_for == leader.id)
     return next(named, None) or person_with_role(registry, leader.grid, Role.PARTY_GROUP_LEADER)
 
@@ -156,7 +152,7 @@ def _maintainer_route(registry: Registry, path: tuple[Grid, ...]) -> Route:
 
 
 def _no_maintainer_gap(path: tuple[Grid, ...]) -> RoutingGap:
-    # Told of the town, not of each of its grids: one cause, one notice.
+    # Reported for the town, not for each of its grids: one cause, one notice.
     return RoutingGap(
         grid=path[-1].code, what="no maintainer here or in a grid below: camera faults stay unheard"
     )
@@ -168,7 +164,9 @@ def _camera_gaps(registry: Registry) -> Iterator[RoutingGap]:
             yield RoutingGap(grid=camera.grid, camera=camera.id, what="no such grid")
         elif not route(registry, camera.grid, Subject.SCENE).recipients:
             yield RoutingGap(
-                grid=camera.grid, camera=camera.id, what="nobody between it and the town is told"
+                grid=camera.grid,
+                camera=camera.id,
+                what="nobody between it and the town is told",
             )
 
 
@@ -198,7 +196,7 @@ def _unique_recipients(recipients: list[Recipient]) -> tuple[Recipient, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffingProblem:
-    """What is wrong with a row; `grave` where a case would not reach who must have it."""
+    """A fault of a row of people.csv; `grave` where a case would not reach the person in charge."""
 
     person: PersonId
     column: str
@@ -207,7 +205,7 @@ class StaffingProblem:
 
 
 def staffing_problems(registry: Registry) -> list[StaffingProblem]:
-    """Everything, each said once."""
+    """Every staffing problem of the registry, each once."""
     found = (
         *_missing_accounts(registry),
         *_role_conflicts(registry),
@@ -217,7 +215,7 @@ def staffing_problems(registry: Registry) -> list[StaffingProblem]:
 
 
 def _missing_accounts(registry: Registry) -> Iterator[StaffingProblem]:
-    """Grave for the leader of a grid with a camera: the first who must hear, and cannot."""
+    """People of a route without an account; grave for the first one of a grid with cameras."""
     grids_with_cameras = {camera.grid for camera in registry.cameras.values()}
     first_in_line: dict[PersonId, bool] = {}
     for code in registry.tree.grids:
@@ -231,7 +229,7 @@ def _missing_accounts(registry: Registry) -> Iterator[StaffingProblem]:
 
 
 def _role_conflicts(registry: Registry) -> Iterator[StaffingProblem]:
-    """One account is one person; one telephone probably is, so that is only to be looked at."""
+    """People who share an account, or a telephone, in roles that exclude each other."""
     rungs = _pairs_on_one_ladder(registry)
     for column, key, grave in (
         ("mqtt_user", lambda who: who.mqtt_user, True),
@@ -257,7 +255,7 @@ def _conflict_between(
 
 
 def _pairs_on_one_ladder(registry: Registry) -> frozenset[frozenset[PersonId]]:
-    """Pairs who stand on one ladder."""
+    """Pairs of people who are on the same escalation ladder."""
     return frozenset(
         frozenset((one.person.id, other.person.id))
         for code in registry.tree.grids
@@ -281,7 +279,7 @@ def _digits(phone: str) -> str:
 
 
 def _substitute_cycles(registry: Registry) -> Iterator[StaffingProblem]:
-    """Two who stand in for each other are found when the file is read; here are longer rounds."""
+    """Cycles of three and more substitutes; pairs are found when people.csv is read."""
     done: set[PersonId] = set()
     for start in registry.people:
         path: list[PersonId] = []

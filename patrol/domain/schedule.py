@@ -1,12 +1,10 @@
-"""The calendar of rounds: which plans are walked on which local day, over which cameras. Pure.
+"""The calendar of rounds and the stoppages: what is patrolled on which local day, and what is not.
 
-Holidays take rounds away, key periods (重点时段) add some, perhaps over key sites alone. What is
-not planned on a day is not missed on it. Office hours of cases are working_time's, not ours.
-
-Stoppage: what is deliberately not patrolled for a while — all rounds, or some cameras' upkeep.
-
-Always somebody's, always with a reason, always listed; one that ended stays in the books. A camera
-that a stoppage holds is left out of a round and counted there with this reason, never as missed.
+Holidays take rounds away, key periods (重点时段) add some, perhaps over key sites alone; a round
+that is not planned for a day is not missed on it. A stoppage pauses all rounds, or takes some
+cameras out for maintenance, for a while: always with its author and reason, and kept when it has
+ended. A camera that a stoppage covers is left out of a round and counted there with this reason,
+never as missed. Pure. Office hours of cases are in office_hours.py.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +20,7 @@ IN_MAINTENANCE = "in_maintenance"  # counted beside a round with the refusals of
 
 
 class StoppageScope(StrEnum):
-    """What is stopped."""
+    """What a stoppage stops."""
 
     ROUNDS = auto()  # paused: no round begins, one under way is interrupted
     CAMERA = auto()  # in maintenance, as are the next two
@@ -32,7 +30,7 @@ class StoppageScope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stoppage:
-    """From `start` until before `until` (None: until somebody ends it)."""
+    """Rounds or cameras that are not patrolled from `start` until `until` (None: until ended)."""
 
     scope: StoppageScope
     start: datetime  # UTC
@@ -54,28 +52,27 @@ class Stoppage:
             raise ValueError("a stoppage of cameras names them, one of all rounds names none")
 
     def is_active_at(self, at: datetime) -> bool:
-        """Whether it is in force at `at`."""
+        """Whether the stoppage is in force at `at`."""
         return self.start <= at and not self.has_ended(at)
 
     def has_ended(self, at: datetime) -> bool:
-        """Whether its time has run out, or somebody ended it, by `at`."""
+        """Whether it ran out, or a person ended it, by `at`."""
         ends = [end for end in (self.until, self.ended_at) if end is not None]
         return bool(ends) and min(ends) <= at
 
     def covers(self, camera: Camera, tree: GridTree) -> bool:
-        """Whether this camera is meant; never true of a pause of all rounds."""
+        """Whether it stops this camera; False for a pause of all rounds."""
         if self.scope is StoppageScope.CAMERA:
             return camera.id == self.subject
         if self.scope is StoppageScope.LINK:
             return camera.link == self.subject
         if self.scope is StoppageScope.GRID:
-            known = camera.grid in tree.grids
-            return known and any(grid.code == self.subject for grid in tree.path_up(camera.grid))
+            return tree.is_within(camera.grid, self.subject)
         return False
 
     @property
     def description(self) -> str:
-        """For logs and the reason of a missed round."""
+        """Its scope, author and reason: for logs, and the reason of a missed round."""
         what = (
             "paused"
             if self.scope is StoppageScope.ROUNDS
@@ -99,7 +96,7 @@ def maintenance_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holiday:
-    """Local days, both ends included, on which some plans are not walked."""
+    """Local days, both ends included, on which some plans have no round."""
 
     name: str
     first: date
@@ -119,7 +116,7 @@ class KeyPeriod:
     last: date
     plans: Mapping[str, PatrolPlan]
     only_key: bool = False  # over key sites (重点部位) alone
-    tags: frozenset[str] = frozenset()  # over cameras with one of these; empty: whatever tags
+    tags: frozenset[str] = frozenset()  # over cameras with one of these; empty: over all
 
     def __post_init__(self) -> None:
         _check_order(self.name, self.first, self.last)
@@ -133,21 +130,21 @@ class KeyPeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """What site.yaml says of days; `maintenance` are its own windows, people's are in the store."""
+    """The calendar of site.yaml; stoppages that people enter are in the store instead."""
 
     plans: Mapping[str, PatrolPlan] = field(default_factory=dict)  # of every day
     holidays: tuple[Holiday, ...] = ()
     key_periods: tuple[KeyPeriod, ...] = ()
-    maintenance: tuple[Stoppage, ...] = ()
+    maintenance: tuple[Stoppage, ...] = ()  # windows written in site.yaml
 
     @property
     def all_plans(self) -> Mapping[str, PatrolPlan]:
-        """Those of every day, then those of key periods, whenever they are."""
+        """All plans by name: those of every day, then those of key periods."""
         extra = {n: plan for period in self.key_periods for n, plan in period.plans.items()}
         return {**self.plans, **extra}
 
     def plans_on(self, day: date) -> Mapping[str, PatrolPlan]:
-        """What is walked on that day, earliest first."""
+        """The plans with a round on that local day, earliest first."""
         named = dict(self.plans)
         for period in self.key_periods:
             if period.first <= day <= period.last:

@@ -28,7 +28,6 @@ from patrol.settings import load_site
 from patrol.vision.judge import judge_visit
 from patrol.vision.types import LearnMode, VisionThresholds, VisitInput, VisitJudgement
 from simulators.rtsp_farm.process import running_farm
-from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
 from streams.errors import StreamError
@@ -169,7 +168,7 @@ async def _visit_all(cameras: Sequence[Camera]) -> list[Sample | StreamError]:
     async def one(camera: Camera) -> Sample | StreamError:
         async with slots:
             try:
-                return await visitor(StreamAddress.parse(camera.url), OPTIONS)
+                return await visitor(camera.main_stream, OPTIONS)
             except StreamError as problem:
                 return problem
 

@@ -1,1 +1,1 @@
-"""Walk: which cameras, in which order, how many at once, until when — and into the books."""
+"""Patrol rounds: plan them, visit their cameras within limits, judge, record; recheck a camera."""

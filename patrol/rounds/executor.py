@@ -1,8 +1,9 @@
-"""The walk: visit cameras under caps, hand pictures to judges and verdicts to the one recorder.
+"""Execute a round: visit its pending cameras within the connection limits, judge, record.
 
-One event loop waits on hundreds of sockets; judging (decode, vision) runs in as many threads as
-there are cores; recording in one thread, one transaction a visit. Knows no database and no MQTT:
-what a sample means is in judge.py, what becomes of it is in record.py, both handed in.
+One event loop waits on hundreds of sockets; judging (decoding, vision) runs in as many threads as
+there are cores; recording in one thread, one transaction a visit. A visit's slot is held until it
+is recorded, so the limits bound the memory of a round too. Knows no MQTT and writes nothing itself:
+what a sample shows is judge.py's, what is written recorder.py's; the runner hands both in.
 """
 
 import asyncio
@@ -17,41 +18,37 @@ from enum import StrEnum, auto
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
-from patrol.ports import CameraClient, Clock, PictureStoreFull
+from patrol.ports import Clock, PictureStoreFull
+from patrol.rounds.guarded_visit import ConsentGuard
 from patrol.rounds.judge import JudgedVisit, VisitStart
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
 from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.store import StoreFull, StoreUnavailable
-from streams.address import StreamAddress
-from streams.errors import StreamError, WentSilent
-from streams.model import Sample, StreamChoice, VisitOptions
+from streams.errors import StreamError
+from streams.model import Sample, VisitOptions
 
-CONSENT_POLL_S = 0.4  # a withdrawal has effect within a second, on visits under way too
 PROGRESS_EVERY_S = 0.25
-GRACE_S = 1.5  # beyond a visit's own limit, for its TEARDOWN
-MAX_WAIT_S = 1.0  # the walk looks at the time at least this often
+MAX_WAIT_S = 1.0  # `finish_by` is compared with the clock at least this often
 
 
 class StopReason(StrEnum):
-    """Why a walk ended."""
+    """Why the execution of a round ended."""
 
     COMPLETE = auto()
     OUT_OF_TIME = auto()  # finish-by came; the rest is missed
     STOPPED = auto()  # asked to; resumes
-    FULL = auto()  # no room for evidence or books; resumes
+    FULL = auto()  # no space for pictures or rows, or no database; resumes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorDeps:
-    """What a walk needs of the house."""
+    """The services that a round's execution calls, and the threads that they run in."""
 
     clock: Clock
-    visitor: CameraClient
+    guard: ConsentGuard
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # in a judging thread
     fail: Callable[[Camera, VisitStart, StreamError | Refusal], JudgedVisit]  # pure
     record: Callable[[JudgedVisit], RecordedVisit]  # in the writer's thread
-    refusal_of: Callable[[Camera], Refusal | None]  # cheap, in the event loop
-    refresh_consent: Callable[[], None]  # reads the store; in the writer's thread
     judges: Executor
     writer: Executor
     rng: random.Random
@@ -59,7 +56,7 @@ class ExecutorDeps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorJob:
-    """What is to be walked."""
+    """The visits of one round that are still to be made, with their limits."""
 
     round: RoundId
     plan: str
@@ -69,12 +66,11 @@ class ExecutorJob:
     finish_by: datetime
     limits: ConnectionLimits
     options: VisitOptions
-    stream: StreamChoice = StreamChoice.MAIN
-    link_slots: SharedLinkSlots | None = None  # what second looks take of the caps meanwhile
+    link_slots: SharedLinkSlots | None = None  # what rechecks and live views use meanwhile
 
 
 class RoundExecutor:
-    """One walk over the pending visits of one round; used once."""
+    """Makes the pending visits of one round; used once."""
 
     def __init__(
         self,
@@ -94,7 +90,6 @@ class RoundExecutor:
             job.link_slots,
         )
         self._visits: set[asyncio.Task[None]] = set()
-        self._pulls: dict[CameraId, asyncio.Task[Sample]] = {}
         self._throughput = ThroughputEstimate(begun_s=deps.clock.monotonic_s())
         self._changed = asyncio.Event()
         self._stop_reason: StopReason | None = None
@@ -106,15 +101,13 @@ class RoundExecutor:
         self._finish(StopReason.STOPPED, reason)
 
     async def run(self) -> StopReason:
-        """Walk to an end. Cancelled, it puts every visit away and raises CancelledError."""
-        helpers = {
-            asyncio.create_task(self._watch_consent(), name="watch consent"),
-            asyncio.create_task(self._report_loop(), name="tell progress"),
-        }
-        try:
-            await self._start_visits()
-        finally:
-            await _cancel_all(helpers | self._visits)
+        """Visit until the end. Cancelled, it ends every visit and raises CancelledError."""
+        async with self._deps.guard:
+            reporting = asyncio.create_task(self._report_loop(), name="report progress")
+            try:
+                await self._start_visits()
+            finally:
+                await _cancel_all({reporting, *self._visits})
         if self._error is not None:
             raise self._error
         self._report_progress()
@@ -137,7 +130,7 @@ class RoundExecutor:
                 await self._wait_for_slot()
 
     def _stagger_s(self, started: int) -> float:
-        """The first wave is spread over `ramp_s`, jittered; later starts follow departures."""
+        """Seconds before the next start: the first wave is spread over `ramp_s`, with jitter."""
         if started >= self._limiter.capacity:
             return 0.0
         mean_s = self._job.limits.ramp_s / self._job.limits.connections
@@ -158,7 +151,7 @@ class RoundExecutor:
     def _on_visit_done(self, task: asyncio.Task[None]) -> None:
         self._visits.discard(task)
         if not task.cancelled() and (exc := task.exception()) is not None:
-            self._error = exc  # a bug: the walk ends, the round can be taken up again
+            self._error = exc  # a bug: the execution ends, the round can be resumed
             self._finish(StopReason.STOPPED, f"{type(exc).__name__}: {exc}")
         self._changed.set()
 
@@ -167,7 +160,7 @@ class RoundExecutor:
         start = VisitStart(round=self._job.round, at=self._deps.clock.now(), tries=pending.attempt)
         mbit_s: float | None = None
         try:
-            got = await self._pull(camera)
+            got = await self._deps.guard.visit(camera, self._job.options)
             if isinstance(got, Sample):
                 mbit_s = got.facts.bytes_received * 8e-6 / max(got.facts.visit_s, 0.1)
                 visited = await self._judge(camera, start, got)
@@ -181,41 +174,6 @@ class RoundExecutor:
         finally:
             self._limiter.release(pending, mbit_s=mbit_s)
 
-    async def _pull(self, camera: Camera) -> Sample | StreamError | Refusal:
-        """The sample, or the reason why there is none."""
-        refusal = self._deps.refusal_of(camera)
-        if refusal is not None:
-            return refusal
-        pull = asyncio.create_task(self._pull_bounded(camera), name=f"look {camera.id}")
-        self._pulls[camera.id] = pull
-        try:
-            await asyncio.wait({pull})
-        except asyncio.CancelledError:
-            pull.cancel()
-            await asyncio.wait({pull})  # its TEARDOWN is said before we go
-            raise
-        finally:
-            del self._pulls[camera.id]
-        refusal = self._deps.refusal_of(camera)
-        if pull.cancelled() or refusal is not None:
-            # Withdrawn while we looked: what was got is dropped unopened.
-            return refusal or Refusal.CONSENT_WITHDRAWN
-        problem = pull.exception()
-        return problem if isinstance(problem, StreamError) else pull.result()
-
-    async def _pull_bounded(self, camera: Camera) -> Sample:
-        limit_s = self._job.options.visit_timeout_s + GRACE_S
-        address = StreamAddress.parse(self._url(camera))
-        try:
-            async with asyncio.timeout(limit_s):
-                return await self._deps.visitor(address, self._job.options)
-        except TimeoutError:
-            raise WentSilent(f"the visit did not end within {limit_s:.0f} s") from None
-
-    def _url(self, camera: Camera) -> str:
-        wants_sub = self._job.stream is StreamChoice.SUB
-        return camera.sub_url if wants_sub and camera.sub_url else camera.url
-
     def _retry_later(self, pending: PendingVisit) -> bool:
         return self._limiter.retry_later(pending, self._deps.clock.monotonic_s())
 
@@ -226,24 +184,12 @@ class RoundExecutor:
         )
 
     async def _record(self, visited: JudgedVisit) -> None:
-        """Once handed to the writer it is finished, also while we are being stopped."""
+        """Write the visit; once the writer has it, also a stop lets it finish."""
         loop = asyncio.get_running_loop()
         writing = loop.run_in_executor(self._deps.writer, self._deps.record, visited)
         recorded = await asyncio.shield(writing)
         self._throughput.visit_finished(self._deps.clock.monotonic_s())
         self.counters.add(recorded)
-
-    async def _watch_consent(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(CONSENT_POLL_S)
-            try:
-                await loop.run_in_executor(self._deps.writer, self._deps.refresh_consent)
-            except (StoreFull, StoreUnavailable) as exc:
-                self._finish(StopReason.FULL, str(exc))
-            for camera_id, pull in list(self._pulls.items()):
-                if self._deps.refusal_of(self._job.cameras[camera_id]) is not None:
-                    pull.cancel()
 
     async def _report_loop(self) -> None:
         while True:
@@ -272,7 +218,7 @@ class RoundExecutor:
         )
 
     def _finish(self, stop_reason: StopReason, reason: str) -> None:
-        """The first reason to end is the reason."""
+        """End the execution; the first reason given is kept."""
         if self._stop_reason is None:
             self._stop_reason, self.reason = stop_reason, reason
         self._changed.set()

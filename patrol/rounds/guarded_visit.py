@@ -1,16 +1,18 @@
-"""One fresh look through one camera, outside any round: consent, caps and the judge as in a round.
+"""The consent-guarded visit: a camera is connected to with consent only, and only while it lasts.
 
-Consent is asked before the connection and while it lasts; a withdrawal ends it within a second, and
-what was got is dropped unopened.
-
-The gate: consent before every connection and after, and a pause of all rounds.
+`ConsentGate` holds which cameras may be visited now: the registry on disk, the withdrawals in the
+store, and a pause of all rounds. `ConsentGuard` makes every visit to a registered camera: the round
+executor's, the rechecks' (`GuardedVisit`), a person's live view. It asks the gate before it
+connects, reads the gate anew every `CONSENT_POLL_S` while visits are under way, ends a visit within
+a second of a withdrawal, and drops undecoded what it had received. Nothing here writes to the
+store.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date, datetime
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Refusal, visit_refusal
@@ -20,109 +22,157 @@ from patrol.ports import CameraClient, Clock
 from patrol.rounds.judge import Judge, JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.limiter import SLOT_POLL_S, SharedLinkSlots
 from patrol.store import Store
-from streams.address import StreamAddress
+from streams.address import StreamChoice
 from streams.errors import StreamError, WentSilent
-from streams.model import Sample, StreamChoice, VisitOptions
+from streams.model import Sample, VisitOptions
 
-CONSENT_POLL_S = 0.4  # as in a round: a withdrawal has effect within a second
-GRACE_S = 1.5  # beyond a visit's own limit, for its TEARDOWN
+CONSENT_POLL_S = 0.4  # twice this, and a store's answer, is less than the second that is promised
+GRACE_S = 1.5  # beyond a visit's own time limit, for its TEARDOWN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardedVisit:
-    """Looks; records nothing."""
+@dataclass(slots=True, kw_only=True)
+class ConsentGate:
+    """Which cameras may be visited now, as last read by `refresh`."""
 
     store: Store
     clock: Clock
     zone: ZoneInfo
-    cameras: Callable[[], Mapping[CameraId, Camera]]
-    refresh_cameras: Callable[[], None]  # looks whether the registry on disk changed
-    visitor: CameraClient
+    cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as last read
+    refresh_cameras: Callable[[], None]  # reads the registry again if its files changed
+    pause: Stoppage | None = None  # of all rounds
+    _withdrawn: frozenset[CameraId] = field(default_factory=frozenset)
+
+    def refresh(self) -> None:
+        """Read registry, withdrawals and pauses again; blocks. Raises what the store raises."""
+        self.refresh_cameras()
+        now = self.clock.now()
+        with self.store.begin_read() as uow:
+            self._withdrawn = uow.consents.withdrawn()
+            self.pause = pause_at(uow.stoppages.active(now), now)
+
+    def refusal_of(self, camera_id: CameraId) -> Refusal | None:
+        """The reason not to connect, or None; reads neither file nor store."""
+        camera = self.cameras().get(camera_id)
+        if camera is None:
+            return Refusal.CONSENT_WITHDRAWN  # it left the registry
+        today = self.clock.now().astimezone(self.zone).date()
+        return visit_refusal(camera, today, self._withdrawn)
+
+
+class ConsentGuard:
+    """Visits cameras while their consent lasts; an async context, for one event loop.
+
+    Inside the context one task reads the gate every `CONSENT_POLL_S`, however many visits run.
+    """
+
+    def __init__(
+        self,
+        gate: ConsentGate,
+        client: CameraClient,
+        stream: StreamChoice,
+        *,
+        executor: Executor | None = None,
+    ) -> None:
+        self.gate = gate
+        self._client = client
+        self._stream = stream
+        self._executor = executor  # in whose thread the gate is read; None: the loop's own
+        self._captures: dict[asyncio.Task[Sample | StreamError], CameraId] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.refresh()
+        self._polling = asyncio.create_task(self._poll(), name="poll consent")
+        return self
+
+    async def __aexit__(self, *_exc_info: object) -> None:
+        self._polling.cancel()
+        await asyncio.gather(self._polling, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read the gate now. Raises what the store raises."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self.gate.refresh)
+
+    async def visit(self, camera: Camera, options: VisitOptions) -> Sample | StreamError | Refusal:
+        """The sample of one visit, or why there is none.
+
+        When the gate cannot be read any more, it is unknown whether consent lasts: every visit
+        under way ends, and raises what the store raised. Cancelled, it waits for TEARDOWN.
+        """
+        self._check_polling()
+        refusal = self.gate.refusal_of(camera.id)
+        if refusal is not None:
+            return refusal
+        capture = asyncio.create_task(self._capture(camera, options), name=f"visit {camera.id}")
+        self._captures[capture] = camera.id
+        try:
+            ends = {capture, self._polling}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            capture.cancel()  # nothing happens to one that is done
+            await asyncio.wait({capture})
+            del self._captures[capture]
+        self._check_polling()
+        refusal = self.gate.refusal_of(camera.id)
+        if capture.cancelled() or refusal is not None:
+            return refusal or Refusal.CONSENT_WITHDRAWN
+        return capture.result()
+
+    async def _capture(self, camera: Camera, options: VisitOptions) -> Sample | StreamError:
+        limit_s = options.visit_timeout_s + GRACE_S
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._client(camera.stream(self._stream), options)
+        except StreamError as problem:
+            return problem
+        except TimeoutError:
+            return WentSilent(f"the visit did not end within {limit_s:.0f} s")
+
+    def _check_polling(self) -> None:
+        if self._polling.done():
+            self._polling.result()
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(CONSENT_POLL_S)
+            await self.refresh()
+            for capture, camera_id in list(self._captures.items()):
+                if self.gate.refusal_of(camera_id) is not None:
+                    capture.cancel()  # a second time: its TEARDOWN is cut short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedVisit:
+    """One judged visit outside any round, for a recheck; keeps to the rounds' limits per link."""
+
+    store: Store
+    clock: Clock
+    gate: ConsentGate
+    client: CameraClient
     judge: Judge
     options: VisitOptions
     stream: StreamChoice
     link_slots: SharedLinkSlots
 
     async def visit(self, camera_id: CameraId) -> JudgedVisit | Refusal:
-        """The verdict on a fresh visit, or why nobody may look."""
-        refusal = await self._refusal(camera_id)
-        camera = self.cameras().get(camera_id)
-        if camera is None or refusal is not None:
-            return refusal or Refusal.CONSENT_WITHDRAWN
-        while not self.link_slots.reserve(camera.link):  # noqa: ASYNC110  other threads give it back
-            await asyncio.sleep(SLOT_POLL_S)
-        async with self.link_slots.slot(camera.link):
-            start = VisitStart(round=None, at=self.clock.now())
-            got = await self._pull_while_consented(camera)
-        if isinstance(got, Sample):
-            return await asyncio.to_thread(self.judge, camera, start, got)
+        """Visit and judge once a slot of the camera's link is free; or why it may not be visited.
+
+        Raises PictureStoreFull, and what the store raises.
+        """
+        async with ConsentGuard(self.gate, self.client, self.stream) as guard:
+            camera, refusal = self.gate.cameras().get(camera_id), self.gate.refusal_of(camera_id)
+            if camera is None or refusal is not None:
+                return refusal or Refusal.CONSENT_WITHDRAWN
+            while not self.link_slots.reserve(camera.link):  # noqa: ASYNC110  other threads free it
+                await asyncio.sleep(SLOT_POLL_S)
+            async with self.link_slots.slot(camera.link):
+                start = VisitStart(round=None, at=self.clock.now())
+                got = await guard.visit(camera, self.options)
+            await guard.refresh()  # a withdrawal that came with the last picture
+        refusal = self.gate.refusal_of(camera_id)
+        if refusal is not None:
+            return refusal
+        if isinstance(got, Refusal):
+            return got
         if isinstance(got, StreamError):
             return failed_visit(camera, start, got, self.clock.now())
-        return got
-
-    async def _pull_while_consented(self, camera: Camera) -> Sample | StreamError | Refusal:
-        pull = asyncio.create_task(self._pull(camera), name=f"look again {camera.id}")
-        try:
-            while not pull.done():
-                await asyncio.wait({pull}, timeout=CONSENT_POLL_S)
-                refusal = await self._refusal(camera.id)
-                if refusal is not None:
-                    return refusal
-        finally:
-            pull.cancel()
-            with suppress(asyncio.CancelledError):
-                await pull  # its TEARDOWN is said before we go
-        return pull.result()
-
-    async def _pull(self, camera: Camera) -> Sample | StreamError:
-        url = camera.sub_url if self.stream is StreamChoice.SUB and camera.sub_url else camera.url
-        limit_s = self.options.visit_timeout_s + GRACE_S
-        try:
-            async with asyncio.timeout(limit_s):
-                return await self.visitor(StreamAddress.parse(url), self.options)
-        except StreamError as problem:
-            return problem
-        except TimeoutError:
-            return WentSilent(f"the visit did not end within {limit_s:.0f} s")
-
-    async def _refusal(self, camera_id: CameraId) -> Refusal | None:
-        """As the registry and the withdrawals stand now."""
-        withdrawn = await asyncio.to_thread(self._withdrawn)
-        camera = self.cameras().get(camera_id)
-        if camera is None:
-            return Refusal.CONSENT_WITHDRAWN  # it left the registry
-        return visit_refusal(camera, self.clock.now().astimezone(self.zone).date(), withdrawn)
-
-    def _withdrawn(self) -> frozenset[CameraId]:
-        self.refresh_cameras()
-        with self.store.begin_read() as uow:
-            return uow.consents.withdrawn()
-
-
-class ConsentGate:
-    """Keeps the set of withdrawn cameras fresh; answers without touching the store."""
-
-    def __init__(
-        self,
-        store: Store,
-        today: Callable[[], date],
-        current: Callable[[CameraId], Camera | None],
-    ) -> None:
-        self._store = store
-        self._today = today
-        self._current = current  # the registry as it stands on disk now
-        self._withdrawn: frozenset[CameraId] = frozenset()
-        self.pause: Stoppage | None = None  # as last read
-
-    def refresh(self, now: datetime) -> None:
-        """Read the withdrawals and pauses again."""
-        with self._store.begin_read() as uow:
-            self._withdrawn = uow.consents.withdrawn()
-            self.pause = pause_at(uow.stoppages.active(now), now)
-
-    def refusal_of(self, camera: Camera) -> Refusal | None:
-        """The reason not to connect just now, or None."""
-        current = self._current(camera.id)
-        if current is None:
-            return Refusal.CONSENT_WITHDRAWN  # it left the registry while the round was walked
-        return visit_refusal(current, self._today(), self._withdrawn)
+        return await asyncio.to_thread(self.judge, camera, start, got)

@@ -1,7 +1,7 @@
-"""Judge one sample: decode, look, store the pictures, and say what the visit was.
+"""Judge one sample: decode it, have patrol.vision judge it, store the pictures, make the visit.
 
-Runs in a judging thread; at most as many pictures are decoded at a time as there are judges. The
-visible area is applied by the eye right after decoding, before anything is measured or stored.
+Runs in a judging thread; at most as many pictures are decoded at a time as there are such threads.
+The visible area is applied right after decoding, before anything is measured or stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ MemoryBlobs = Mapping[Light, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitStart:
-    """What is known of a visit before it brings anything home."""
+    """What is known of a visit before its sample has arrived."""
 
     round: RoundId | None
     at: datetime
@@ -39,7 +39,7 @@ class VisitStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedVisit:
-    """A visit with everything that the recorder is to write."""
+    """A visit with its observations and the memories to store: all that the recorder writes."""
 
     visit: Visit
     observations: tuple[Observation, ...] = ()
@@ -48,7 +48,7 @@ class JudgedVisit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Callable from several threads at once."""
+    """Judges the sample of one visit; callable from several threads at once."""
 
     detector: Detector | None  # None: rounds go on without objects
     policy: VisionThresholds
@@ -58,13 +58,13 @@ class Judge:
     clock: Clock
     zone: ZoneInfo
     keep_for: timedelta  # how long an ordinary sample lives
-    fire_model: Detector | None = None  # a site's own, beside what flickers
+    fire_model: Detector | None = None  # a site's own, beside the built-in flame test
 
     def __call__(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
-        """The verdict; a picture that cannot be judged makes the visit not viewable.
+        """The judged visit; not viewable when no picture can be judged. Raises PictureStoreFull.
 
-        Raises EvidenceFull. Anything unforeseen in one picture must not end the round of all
-        others: it becomes this visit's failure, with its traceback in the log.
+        Anything unforeseen in one picture must not end the round of all others: it becomes this
+        visit's failure, with its traceback in the log.
         """
         try:
             return self._judge(camera, start, sample)

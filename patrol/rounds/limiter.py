@@ -1,12 +1,12 @@
-"""Seats beside a round under way: looks keep to the same caps as the walk that runs.
+"""Limit connections: how many visits run at once, in all, per network link, and in Mbit/s.
 
-A look reserves its seat first, which keeps the walk from filling it, and starts once the link has
-room. Thread-safe: the walk has its event loop, the looks have theirs.
+`ConnectionLimiter` gives the visits of one round their slots. A slot is held from the first packet
+until the visit is recorded, so the number of slots bounds the memory of a round too. State in,
+answers out; times are monotonic seconds that the caller gives.
 
-Seats: how many visits may be under way at once, in all, per network link, and in Mbit/s.
-
-State in, answers out; times are monotonic seconds that the caller gives. A seat is held from
-the first packet to the recorder's commit, so the number of seats bounds the memory of a round too.
+`SharedLinkSlots` lets rechecks and live views keep to the same limits beside a running round: each
+reserves a slot first, which keeps the round from filling it, and starts once the link has capacity.
+Thread-safe: the round has its event loop, the others have theirs.
 """
 
 import asyncio
@@ -19,11 +19,13 @@ from threading import Lock
 from patrol.domain.ids import CameraId, LinkId
 
 SLOT_POLL_S = 0.1
+INITIAL_ESTIMATE_MBIT_S = 2.0  # a 1080p household camera sends 1–2 Mbit/s (domain.md)
+LEARNING_RATE = 0.05  # a faulty camera's odd rate must not swing the estimate
 
 
 @dataclass(slots=True)
 class SharedLinkSlots:
-    """Connections of this process, counted by link."""
+    """Slots per network link that the running round shares with rechecks and live views."""
 
     per_link: int
     _lock: Lock = field(default_factory=Lock)
@@ -32,7 +34,7 @@ class SharedLinkSlots:
     _freed: set[LinkId] = field(default_factory=set)
 
     def reserve(self, link: LinkId) -> bool:
-        """Keep a seat for a look; False while looks alone fill the link."""
+        """Reserve a slot outside the round; False while such slots alone fill the link."""
         with self._lock:
             if self._reserved[link] >= self.per_link:
                 return False
@@ -40,45 +42,41 @@ class SharedLinkSlots:
             return True
 
     def may_start(self, link: LinkId) -> bool:
-        """Whether the walk has left the reserved seat."""
+        """Whether the round has left the reserved slot free."""
         with self._lock:
             return self._round_usage[link] + self._reserved[link] <= self.per_link
 
     @asynccontextmanager
     async def slot(self, link: LinkId) -> AsyncIterator[None]:
-        """The seat that was reserved: begins once the walk has left it, given back at the end."""
+        """The reserved slot, from when the round has left it free; released at the end."""
         try:
-            while not self.may_start(link):  # noqa: ASYNC110  the walk's thread says so
+            while not self.may_start(link):  # noqa: ASYNC110  the round's thread sets this
                 await asyncio.sleep(SLOT_POLL_S)
             yield
         finally:
             self.release(link)
 
     def release(self, link: LinkId) -> None:
-        """The look is over."""
+        """Give a reserved slot back."""
         with self._lock:
             self._reserved[link] -= 1
             self._freed.add(link)
 
     def reserved(self, link: LinkId | None = None) -> int:
-        """Seats that the walk must leave: on a link, or in all."""
+        """Slots that the round must leave free: on a link, or in all."""
         with self._lock:
             return self._reserved.total() if link is None else self._reserved[link]
 
     def set_round_usage(self, link: LinkId, in_use: int) -> None:
-        """The walk says how many visits it has under way on a link."""
+        """Set how many visits of the round are under way on a link."""
         with self._lock:
             self._round_usage[link] = in_use
 
     def pop_freed_links(self) -> set[LinkId]:
-        """Links on which a look ended since this was asked last."""
+        """Links on which a reserved slot was released since the last call."""
         with self._lock:
             links, self._freed = self._freed, set()
             return links
-
-
-INITIAL_ESTIMATE_MBIT_S = 2.0  # a 1080p household camera sends 1–2 Mbit/s (domain.md)
-LEARNING_RATE = 0.05  # a fault camera's odd rate must not swing the estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +94,7 @@ class ConnectionLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingVisit:
-    """A visit that wants a seat."""
+    """A visit of the round that waits for a slot."""
 
     camera: CameraId
     link: LinkId
@@ -105,7 +103,7 @@ class PendingVisit:
 
 
 class ConnectionLimiter:
-    """Gives out seats in the plan's order, skipping those whose link is full."""
+    """Gives slots to visits in the plan's order, passing over those whose link is full."""
 
     def __init__(
         self,
@@ -129,18 +127,18 @@ class ConnectionLimiter:
 
     @property
     def waiting(self) -> int:
-        """Visits that still want a seat."""
+        """Visits that still wait for a slot, retries included."""
         blocked = sum(len(queue) for queue in self._blocked.values())
         return len(self._pending) + blocked + len(self._retries)
 
     @property
     def capacity(self) -> int:
-        """Seats in all, with the bandwidth that a visit was seen to take."""
+        """Slots in all, at the bandwidth that a visit was measured to take."""
         by_bandwidth = int(self._limits.mbit_s / self._mbit_s_each)
         return max(1, min(self._limits.connections, by_bandwidth) - self._link_slots.reserved())
 
     def acquire(self, now_s: float) -> PendingVisit | None:
-        """The next visit that may start now, its seat taken; None when none may."""
+        """The next visit that may start now, its slot taken; None when none may."""
         self._freed_links.extend(
             link for link in self._link_slots.pop_freed_links() if self._blocked[link]
         )
@@ -152,7 +150,7 @@ class ConnectionLimiter:
         return visit
 
     def release(self, visit: PendingVisit, *, mbit_s: float | None = None) -> None:
-        """Give the seat back; `mbit_s` is what the visit was seen to take."""
+        """Give the slot back; `mbit_s` is the bandwidth that the visit was measured to take."""
         self._change_usage(visit.link, -1)
         if self._blocked[visit.link]:
             self._freed_links.append(visit.link)
@@ -160,7 +158,7 @@ class ConnectionLimiter:
             self._mbit_s_each += LEARNING_RATE * (mbit_s - self._mbit_s_each)
 
     def retry_later(self, visit: PendingVisit, now_s: float) -> bool:
-        """Queue a retry behind everyone else; False when its tries are used up."""
+        """Queue a retry behind all other visits; False when its attempts are used up."""
         if visit.attempt > self._limits.retries:
             return False
         self._retries.append(
@@ -174,7 +172,7 @@ class ConnectionLimiter:
         return True
 
     def next_retry_in_s(self, now_s: float) -> float | None:
-        """How long until the oldest retry may start; None when there is none."""
+        """Seconds until the oldest retry may start; None when there is none."""
         if not self._retries:
             return None
         return max(0.0, self._retries[0].not_before_s - now_s)
@@ -202,7 +200,7 @@ class ConnectionLimiter:
         return None
 
     def _from_retries(self, now_s: float) -> PendingVisit | None:
-        """Retries are in the order of their times; only the first can be ripe."""
+        """The oldest retry, if its time has come: they are in the order of their times."""
         if self._retries and self._retries[0].not_before_s <= now_s:
             visit = self._retries[0]
             if self._has_capacity(visit.link):

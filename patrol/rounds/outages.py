@@ -1,8 +1,9 @@
-"""A round's end for health: outages begin and end, the silent are told, the queue is put in order.
+"""Settle health at a round's end: outages begin and end, silent cameras are announced.
 
-One cause, one notice: a link or village that is down is told once, on a topic of its own, and is
-one lead for the maintainer; its cameras are not told one by one. When it is back, that is told
-once, and whoever is still silent then stands for itself.
+One cause, one notice: a link or village that is down is announced once, on a topic of its own, and
+is one finding for the maintainer; its cameras are not announced one by one. Its recovery is
+announced once too, and every camera that is still silent then is announced for itself. The
+maintenance queue (troubles) follows. Runs inside the transaction that closes the round.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from patrol.domain.health import (
     TroubleKind,
     should_announce,
 )
-from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
+from patrol.domain.ids import CameraId, GridCode, RoundId
 from patrol.domain.observation import Subject
 from patrol.domain.outage import (
     CameraReachability,
@@ -34,7 +35,9 @@ from patrol.domain.outage import (
     silent_count,
 )
 from patrol.domain.priority import Level
+from patrol.domain.registry import GridTree
 from patrol.domain.round import VisitOutcome
+from patrol.review.blind_sample import next_finding_id
 from patrol.rounds.recorder import HealthNotifier
 from patrol.store import UnitOfWork
 
@@ -53,12 +56,14 @@ def settle_health(
     uow: UnitOfWork,
     round_id: RoundId,
     cameras: Mapping[CameraId, Camera],
+    tree: GridTree,
+    *,
     notifier: HealthNotifier,
     now: datetime,
 ) -> int:
-    """Everything that a round's end says about health; how many messages that made."""
+    """Write what the round shows about health; how many messages that queued."""
     return _HealthSettlement(
-        uow=uow, round=round_id, cameras=cameras, notifier=notifier, now=now
+        uow=uow, round=round_id, cameras=cameras, tree=tree, notifier=notifier, now=now
     ).run()
 
 
@@ -69,6 +74,7 @@ class _HealthSettlement:
     uow: UnitOfWork
     round: RoundId
     cameras: Mapping[CameraId, Camera]
+    tree: GridTree
     notifier: HealthNotifier
     now: datetime
     messages: int = 0
@@ -98,7 +104,7 @@ class _HealthSettlement:
             CameraReachability(
                 camera=ident,
                 link=self.cameras[ident].link,
-                village=self.notifier.village_of(self.cameras[ident]),
+                village=self.tree.village_of(self.cameras[ident].grid) or "",
                 failed=outcome is VisitOutcome.NOT_VIEWABLE and failure in NO_ANSWER_FAILURES,
             )
             for ident, outcome, failure in self.uow.rounds.outcomes(self.round)
@@ -151,7 +157,7 @@ class _HealthSettlement:
             )
         )
         if opened is None:
-            return  # it stands since an earlier round: told once
+            return  # open since an earlier round, and announced then
         self.uow.findings.add(self._outage_finding(down, self.cameras[representative], why))
         self.messages += self.notifier.announce_outage(
             self.uow,
@@ -169,7 +175,7 @@ class _HealthSettlement:
         log.warning("outage", kind=str(down.group), subject=down.subject, cameras=count)
 
     def _representative(self, down: GroupOutage) -> CameraId:
-        """Whose lead stands for the group: a camera that has no open fault of its own."""
+        """The camera whose finding stands for the group: one that has no open fault of its own."""
         for camera in down.cameras:
             case = self.uow.cases.open_like(camera, EQUIPMENT)
             if case is None and self.uow.findings.open_like(camera, EQUIPMENT) is None:
@@ -177,9 +183,9 @@ class _HealthSettlement:
         return down.cameras[0]
 
     def _outage_finding(self, down: GroupOutage, camera: Camera, why: str) -> Finding:
-        """The one lead of an outage, on its way to the maintainer as any camera fault."""
+        """The one finding of an outage; it reaches the maintainer as any camera fault does."""
         return Finding(
-            id=FindingId(f"F{self.uow.next_number('finding'):06d}"),
+            id=next_finding_id(self.uow),
             camera=camera.id,
             grid=GridCode(down.subject) if down.group is OutageGroup.VILLAGE else camera.grid,
             round=self.round,
@@ -201,7 +207,7 @@ class _HealthSettlement:
             or health.why not in NO_ANSWER_FAILURES
         ):
             return False
-        village = self.notifier.village_of(camera)
+        village = self.tree.village_of(camera.grid) or ""
         return not outages.isdisjoint(
             {(TroubleKind.LINK, str(camera.link)), (TroubleKind.VILLAGE, village)}
         )
@@ -221,11 +227,11 @@ class _HealthSettlement:
             log.info("not told one by one", cameras=withheld, why=COVERED)
 
     def _update_camera_troubles(self, open_troubles: Mapping[str, Trouble]) -> None:
-        """A camera that is offline or faulty has one trouble, unless an outage has it."""
+        """One open trouble for each offline or faulty camera that no outage covers."""
         unhealthy = {
-            ident: story
-            for ident, story in self.health_by_camera.items()
-            if story.state != CameraCondition.ONLINE
+            ident: health
+            for ident, health in self.health_by_camera.items()
+            if health.state != CameraCondition.ONLINE
             and ident in self.cameras
             and ident not in self.covered
         }
@@ -255,6 +261,6 @@ class _HealthSettlement:
         return RECOVERED if camera in self.cameras else "left the registry"
 
     def _group_name(self, subject: str) -> str:
-        """A village by its name, a link by its identifier."""
-        grid = self.notifier.tree.grids.get(GridCode(subject))
+        """The name of a village; of a link its identifier."""
+        grid = self.tree.grids.get(GridCode(subject))
         return grid.name if grid is not None else subject

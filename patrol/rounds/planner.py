@@ -1,31 +1,23 @@
-"""An ad-hoc round (专项巡查): what somebody wants looked at now, beside the plans.
+"""Plan rounds: when a plan's round is due, which cameras it visits in which order, begin, close.
 
-Over villages, groups, links or single cameras; all that is named is visited. It is on no calendar:
-it is never due, never missed, and no plan's round is done by it. Consent, maintenance, caps and the
-rule that rounds never overlap are the same.
+The scheduler asks `due_round` every few seconds. A round is due from its start until its finish-by:
+a machine that was off runs it late while the window lasts; after that the round is recorded as
+missed, with the reason. `RoundPlanner` begins a round, takes up an unfinished one, or records a
+missed one, inside the caller's transaction: at most one round of a plan is unfinished at a time.
 
-Which round is due: wall clock, sun, and what has already been walked. Pure.
+Order of visits: cameras with an open case first, then key sites, then the rest; within each part
+the cameras of every network link are spread evenly, so that no village uplink and no recorder is
+asked for all its cameras at once.
 
-The bell only wakes us; this module decides. A round is due from its start until its finish-by. A
-machine that was off runs it late while the window lasts; after that the round is written down as
-missed, with the reason.
-
-Plan a round: who is visited, who is not and why, in which order. Pure.
-
-Order: cameras with an open case first, then key sites, then the rest; within a part the cameras of
-every network link are spread evenly over it, so that no village uplink and no recorder is asked for
-all its cameras at once.
-
-Begin a round, take it up again, or write it down as missed; every path inside a transaction.
-
-At most one round of a plan is unfinished at a time. One of another day is closed before a new one
-begins: what was still pending is missed, with the reason.
+An ad-hoc round (专项巡查) visits what a person names: villages, groups, links, single cameras. It
+is on no calendar, so it is never due or missed, and no plan's round is done by it. Consent,
+maintenance, connection limits and the rule that rounds never overlap hold for it as for others.
 """
 
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum, auto
 from zoneinfo import ZoneInfo
@@ -47,14 +39,25 @@ from patrol.domain.schedule import IN_MAINTENANCE, Calendar, Stoppage, maintenan
 from patrol.ports import ProcessBusy
 from patrol.store import UnitOfWork
 
+SunTimes = Callable[[date], tuple[datetime, datetime]]  # local day → (sunrise, sunset), UTC
+LATE_AFTER = timedelta(minutes=2)  # the scheduler asks every few seconds; later than this is "late"
+LONGEST_GAP = timedelta(days=31)  # of a machine that was off: each of these days is recorded
+MAX_OPEN_CASES = 10_000  # far more than a town can have open
+
+# Reasons of rounds that did not run, or not to their end.
+NOT_RUNNING = "the patrol was not running that day"
+NOT_IN_WINDOW = "not finished in its window"
+SUPERSEDED = "not finished when another was asked for"
+OUT_OF_TIME = "finish_by"
+
 
 class NoCameraSelected(BadInput, ValueError):
-    """No camera is meant; says by which word."""
+    """No camera fits a person's selection; the message names the part that fits none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdhocSelection:
-    """What is to be visited; a camera that fits any of it is."""
+    """The cameras of an ad-hoc round: those that fit any of the three sets."""
 
     grids: frozenset[GridCode] = frozenset()  # with all grids below them
     links: frozenset[LinkId] = frozenset()
@@ -69,12 +72,12 @@ class AdhocSelection:
         links: Iterable[str] = (),
         cameras: Iterable[str] = (),
     ) -> "AdhocSelection":
-        """Checked against the registry. Raises NothingThere."""
+        """The selection, checked against the registry. Raises NoCameraSelected."""
         known = registry.cameras.values()
         for code in grids:
             if code not in registry.tree.grids:
                 raise NoCameraSelected(f"grid {code!r} is not in grids.csv")
-            if not any(_is_within(camera, GridCode(code), registry.tree) for camera in known):
+            if not any(registry.tree.is_within(camera.grid, code) for camera in known):
                 raise NoCameraSelected(f"grid {code!r} has no camera")
         for link in links:
             if all(camera.link != link for camera in known):
@@ -90,33 +93,21 @@ class AdhocSelection:
 
     @property
     def scope(self) -> str:
-        """The same wish in the same words, whichever way it was said."""
+        """The selection as text; equal selections have equal texts."""
         named = (("grid", self.grids), ("link", self.links), ("camera", self.cameras))
         return "; ".join(f"{kind} {' '.join(sorted(codes))}" for kind, codes in named if codes)
 
     def includes(self, camera: Camera, tree: GridTree) -> bool:
-        """Whether it is to be visited."""
+        """Whether the round visits this camera."""
         return (
             camera.id in self.cameras
             or camera.link in self.links
-            or any(_is_within(camera, code, tree) for code in self.grids)
+            or any(tree.is_within(camera.grid, code) for code in self.grids)
         )
 
 
-def _is_within(camera: Camera, code: GridCode, tree: GridTree) -> bool:
-    if camera.grid not in tree.grids:
-        return camera.grid == code
-    return any(grid.code == code for grid in tree.path_up(camera.grid))
-
-
-SunTimes = Callable[[date], tuple[datetime, datetime]]  # local day → (sunrise, sunset), UTC
-LATE_AFTER = timedelta(minutes=2)  # the bell rings every few seconds; later than this is "late"
-LONGEST_GAP = timedelta(days=31)  # of a machine that was off: each day of it is written down
-NOT_RUNNING = "the patrol was not running that day"
-
-
 class Due(StrEnum):
-    """What to do about one plan now, and why."""
+    """What to do about one plan now."""
 
     NOT_YET = auto()
     START = auto()
@@ -124,12 +115,12 @@ class Due(StrEnum):
     RESUME = auto()
     CLOSE_UNFINISHED = auto()  # begun, and its time ran out
     MISSED = auto()  # never begun, and its time ran out
-    DONE = auto()  # finished, missed and written down, or another process has it
+    DONE = auto()  # finished, or recorded as missed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundWindow:
-    """When a plan's round runs on one local day; UTC."""
+    """When a plan's round may run on one local day, in UTC."""
 
     start: datetime
     finish_by: datetime
@@ -154,10 +145,10 @@ def window_of(plan: PatrolPlan, day: date, zone: ZoneInfo, sun: SunTimes) -> Rou
 
 
 def due_round(window: RoundWindow, today: Round | None, now: datetime) -> Due:
-    """What to do now about the plan whose round of the day is `today` (None: none was begun)."""
+    """What to do at `now` about a plan; `today` is its round of the day, None before it began."""
     if today is None:
         return _due_unbegun(window, now)
-    if today.state in (RoundState.FINISHED, RoundState.MISSED):
+    if not today.is_open:
         return Due.DONE
     return Due.RESUME if now < today.finish_by else Due.CLOSE_UNFINISHED
 
@@ -178,10 +169,11 @@ def unrun_rounds(
     last: date,
     today: date,
 ) -> list[tuple[date, PatrolPlan, str]]:
-    """Rounds that the calendar had from the `last` known day until before `today`, oldest first.
+    """(day, plan, reason) of the rounds since the `last` known day that never ran, oldest first.
 
-    (day, plan, why); at most a month back, and the first then says how many days are not listed.
-    A plan of every day that never was walked is new: it is not missed in days before it existed.
+    `known`: (plan, day) of the recorded rounds; `run_before`: plans with any round at all. A plan
+    of every day without one is new, and is not missed on days before it existed. At most
+    LONGEST_GAP back; the first reason then says how many days are not listed.
     """
     first = max(last, today - LONGEST_GAP)
     days = [first + timedelta(days=n) for n in range((today - first).days)]
@@ -200,7 +192,7 @@ def unrun_rounds(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRound:
-    """A round before its first step, with its visits and its refusals."""
+    """A new round with its visits in order and its refusals, not yet stored."""
 
     round: Round
     visits: tuple[PlannedVisit, ...]
@@ -209,15 +201,15 @@ class PlannedRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundSelection:
-    """Which cameras a round is about, beside consent, and which it visits first."""
+    """Which cameras a round visits, consent apart, and which of them first."""
 
-    includes: Callable[[Camera], bool] = lambda _: True  # others are not the plan's business
+    includes: Callable[[Camera], bool] = lambda _: True  # others are not counted at all
     in_maintenance: Callable[[Camera], bool] = lambda _: False
-    first: frozenset[CameraId] = frozenset()  # something is open there
+    first: frozenset[CameraId] = frozenset()  # with an open case
 
 
 def round_id(plan: str, day: date, number: int) -> RoundId:
-    """`20261122-morning-1`."""
+    """The identifier of the plan's round `number` (from 1) of that day: `20261122-morning-1`."""
     return RoundId(f"{day:%Y%m%d}-{plan}-{number}")
 
 
@@ -233,7 +225,7 @@ def plan_round(
     rng: random.Random,
     selection: RoundSelection | None = None,
 ) -> PlannedRound:
-    """Apply the consent gate, leave out what is in maintenance, put the rest in order."""
+    """The round over those cameras that may be visited, in order; the others with their reasons."""
     chosen = selection or RoundSelection()
     allowed: list[Camera] = []
     refused: dict[CameraId, str] = {}
@@ -264,7 +256,7 @@ def plan_round(
 def visit_order(
     cameras: Sequence[Camera], rng: random.Random, first: frozenset[CameraId] = frozenset()
 ) -> list[Camera]:
-    """Open cases first, then key sites, then the rest; each part interleaved by link."""
+    """Cameras with an open case first, then key sites, then the rest; each part mixed by link."""
     priority_groups: tuple[list[Camera], list[Camera], list[Camera]] = ([], [], [])
     for camera in cameras:
         is_key = camera.priority is Priority.KEY
@@ -285,109 +277,104 @@ def _interleave_links(cameras: Sequence[Camera], rng: random.Random) -> list[Cam
     return [camera for _, camera in sorted(placed, key=lambda pair: pair[0])]
 
 
-NOT_IN_WINDOW = "not finished in its window"
-SUPERSEDED = "not finished when another was asked for"
-OUT_OF_TIME = "finish_by"
-MAX_OPEN_CASES = 10_000  # far more than a town can have open
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRequest:
-    """When and over which cameras a plan's round is to be begun."""
+    """Which plan's round is asked for, for which day, and until when it may run."""
 
     plan: str
     day: date  # local
     now: datetime
     finish_by: datetime
-    cameras: Mapping[CameraId, Camera]
-    rng: random.Random
-    calendar: Calendar = field(default_factory=Calendar)
-    tree: GridTree = field(default_factory=lambda: GridTree(grids={}))
-    adhoc: AdhocSelection | None = None  # what somebody asked for; None: the plan's own cameras
+    adhoc: AdhocSelection | None = None  # what a person selected; None: the plan's own cameras
 
     @property
     def scope(self) -> str:
-        """What the round is over, where that is not its plan's to say."""
+        """The selection as text; empty for the plan's own cameras."""
         return self.adhoc.scope if self.adhoc else ""
-
-    def includes(self, camera: Camera) -> bool:
-        """Whether the round is about this camera."""
-        if self.adhoc is not None:
-            return self.adhoc.includes(camera, self.tree)
-        return self.calendar.plan_includes(self.plan, camera)
 
 
 class RoundsPaused(ProcessBusy):
-    """Somebody paused all rounds; says who and why."""
+    """All rounds are paused; the message names who paused them and why."""
 
     def __init__(self, pause: Stoppage) -> None:
         super().__init__(f"rounds are {pause.description}; `patrol resume` lets them go on")
 
 
-def begin_round(uow: UnitOfWork, request: RoundRequest, *, at_any_hour: bool) -> Round:
-    """Take up the plan's unfinished round of today, or write down a new one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundPlanner:
+    """Begins rounds over the registry's cameras; writes in the caller's transaction."""
 
-    `at_any_hour`: a person asked for it, so an unfinished round gets the occasion's finish-by.
-    Raises Paused.
-    """
-    pause = pause_at(uow.stoppages.active(request.now), request.now)
-    if pause is not None:
-        raise RoundsPaused(pause)
-    unfinished = uow.rounds.unfinished(request.plan)
-    if unfinished is None:
-        return plan_new_round(uow, request)
-    in_window = at_any_hour or request.now < unfinished.finish_by
-    same = unfinished.scope == request.scope
-    if unfinished.day != request.day or not in_window or not same:
-        reason = NOT_IN_WINDOW if same else SUPERSEDED
-        close_round(uow, unfinished, reason=reason, now=request.now)
-        return plan_new_round(uow, request)
-    if at_any_hour:
-        unfinished = replace(unfinished, finish_by=request.finish_by)
-        uow.rounds.put(unfinished)
-    return unfinished
+    cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as it stands now
+    tree: GridTree
+    calendar: Calendar
+    rng: random.Random
 
+    def begin_round(self, uow: UnitOfWork, request: RoundRequest, *, at_any_hour: bool) -> Round:
+        """The plan's unfinished round of that day, or a new one.
 
-def plan_new_round(uow: UnitOfWork, request: RoundRequest) -> Round:
-    """Write a round and its pending visits."""
-    known = uow.rounds.of_plan(request.plan, limit=1000)
-    number = 1 + sum(1 for other in known if other.day == request.day)
-    planned = plan_round(
-        request.cameras.values(),
-        ident=round_id(request.plan, request.day, number),
-        plan=request.plan,
-        day=request.day,
-        now=request.now,
-        finish_by=request.finish_by,
-        withdrawn=uow.consents.withdrawn(),
-        rng=request.rng,
-        selection=_round_selection(uow, request),
-    )
-    a_round = replace(planned.round, scope=request.scope)
-    uow.rounds.add(a_round, planned.visits)
-    return a_round
+        An unfinished round of another day, window or selection is closed first: what was pending is
+        missed, with the reason. `at_any_hour`: a person asked for it, so an unfinished round gets
+        the request's finish-by. Raises RoundsPaused.
+        """
+        pause = pause_at(uow.stoppages.active(request.now), request.now)
+        if pause is not None:
+            raise RoundsPaused(pause)
+        unfinished = uow.rounds.unfinished(request.plan)
+        if unfinished is None:
+            return self._plan_new_round(uow, request)
+        in_window = at_any_hour or request.now < unfinished.finish_by
+        same = unfinished.scope == request.scope
+        if unfinished.day != request.day or not in_window or not same:
+            reason = NOT_IN_WINDOW if same else SUPERSEDED
+            close_round(uow, unfinished, reason=reason, now=request.now)
+            return self._plan_new_round(uow, request)
+        if at_any_hour:
+            unfinished = replace(unfinished, finish_by=request.finish_by)
+            uow.rounds.put(unfinished)
+        return unfinished
 
+    def record_missed_round(
+        self, uow: UnitOfWork, request: RoundRequest, reason: str, now: datetime
+    ) -> Round:
+        """A round that never ran: all its cameras are missed, with the reason."""
+        planned = self._plan_new_round(uow, request)
+        return close_round(uow, planned, reason=reason, now=now)
 
-def _round_selection(uow: UnitOfWork, request: RoundRequest) -> RoundSelection:
-    """Open cases first; what is in maintenance at that time is left out."""
-    stoppages = [*request.calendar.maintenance, *uow.stoppages.list()]
-    in_force = [stoppage for stoppage in stoppages if stoppage.is_active_at(request.now)]
-    open_cases = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
-    return RoundSelection(
-        includes=request.includes,
-        in_maintenance=lambda camera: (
-            maintenance_of(camera, in_force, request.tree, request.now) is not None
-        ),
-        first=frozenset(case.camera for case in open_cases if case.camera is not None),
-    )
+    def _plan_new_round(self, uow: UnitOfWork, request: RoundRequest) -> Round:
+        known = uow.rounds.of_plan(request.plan, limit=1000)
+        number = 1 + sum(1 for other in known if other.day == request.day)
+        planned = plan_round(
+            self.cameras().values(),
+            ident=round_id(request.plan, request.day, number),
+            plan=request.plan,
+            day=request.day,
+            now=request.now,
+            finish_by=request.finish_by,
+            withdrawn=uow.consents.withdrawn(),
+            rng=self.rng,
+            selection=self._selection(uow, request),
+        )
+        a_round = replace(planned.round, scope=request.scope)
+        uow.rounds.add(a_round, planned.visits)
+        return a_round
 
+    def _selection(self, uow: UnitOfWork, request: RoundRequest) -> RoundSelection:
+        """Open cases first; what is in maintenance at that time is left out."""
+        stoppages = [*self.calendar.maintenance, *uow.stoppages.list()]
+        in_force = [stoppage for stoppage in stoppages if stoppage.is_active_at(request.now)]
+        open_cases = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
+        return RoundSelection(
+            includes=lambda camera: self._includes(request, camera),
+            in_maintenance=lambda camera: (
+                maintenance_of(camera, in_force, self.tree, request.now) is not None
+            ),
+            first=frozenset(case.camera for case in open_cases if case.camera is not None),
+        )
 
-def record_missed_round(
-    uow: UnitOfWork, request: RoundRequest, reason: str, now: datetime
-) -> Round:
-    """A round that never ran (misfire): all its cameras are missed, with the reason."""
-    planned = plan_new_round(uow, request)
-    return close_round(uow, planned, reason=reason, now=now)
+    def _includes(self, request: RoundRequest, camera: Camera) -> bool:
+        if request.adhoc is not None:
+            return request.adhoc.includes(camera, self.tree)
+        return self.calendar.plan_includes(request.plan, camera)
 
 
 def close_round(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) -> Round:
@@ -401,7 +388,7 @@ def close_round(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) 
 
 
 def missed_visit_of_removed_camera(visit: PlannedVisit, now: datetime) -> Visit:
-    """Planned, and gone from cameras.csv before anybody came."""
+    """The missed visit of a camera that left cameras.csv after the round was planned."""
     return Visit(
         round=visit.round,
         camera=visit.camera,

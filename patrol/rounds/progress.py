@@ -1,10 +1,8 @@
-"""What a round cost this process: CPU seconds and peak memory, as the kernel counts them.
+"""A round in numbers: counts and pace while it runs, its cost, and its summary documents.
 
-When the round will be done, at the pace seen so far. Pure.
-
-How far a walk is, in numbers that a person or a program can follow.
-
-A round in numbers: the shape of `patrol round --json` (contracts.md), from the books alone.
+`RoundCounters` and `ThroughputEstimate` live in the executor's memory and feed `RoundProgress`;
+`round_summary` and `progress_payload` are read from the store. The cost is CPU time and peak memory
+of this process, as the kernel counts them.
 """
 
 import resource
@@ -20,13 +18,14 @@ from patrol.domain.schedule import IN_MAINTENANCE
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.store import UnitOfWork
 
+THROUGHPUT_WINDOW_S = 20.0  # recent pace; long enough to hold several waves of visits
 KIB_PER_MB = 1000.0  # ru_maxrss is in KiB on Linux; 2 % off for decimal megabytes is below noise
 BYTES_PER_MB = 1e6
 
 
 @dataclass(slots=True)
 class ResourceMeter:
-    """Started when built; read in laps, so that what was written down is not counted again."""
+    """Measures time and CPU of this process from its construction, in laps."""
 
     wall_from_s: float = field(default_factory=time.monotonic)
     cpu_from_s: float = field(default_factory=time.process_time)
@@ -46,7 +45,7 @@ def peak_rss_mb() -> float:
 
 
 def add_round_cost(uow: UnitOfWork, a_round: Round, meter: ResourceMeter) -> None:
-    """What this process spent since the last time, onto what is in the round's books."""
+    """Add what this process spent since the meter's last lap to the stored round."""
     stored, (wall_s, cpu_s) = uow.rounds.get(a_round.id), meter.lap()
     uow.rounds.put(
         replace(
@@ -58,33 +57,30 @@ def add_round_cost(uow: UnitOfWork, a_round: Round, meter: ResourceMeter) -> Non
     )
 
 
-WINDOW_S = 20.0  # recent pace; long enough to hold several waves of visits
-
-
 @dataclass(slots=True)
 class ThroughputEstimate:
-    """Fed with each finished visit; times are monotonic seconds."""
+    """Visits a second over a recent window; times are monotonic seconds."""
 
     begun_s: float
     done: int = 0
     _recent: deque[float] = field(default_factory=deque)
 
     def visit_finished(self, at_s: float) -> None:
-        """One more visit is in the books."""
+        """Count one recorded visit."""
         self.done += 1
         self._recent.append(at_s)
-        while self._recent and at_s - self._recent[0] > WINDOW_S:
+        while self._recent and at_s - self._recent[0] > THROUGHPUT_WINDOW_S:
             self._recent.popleft()
 
     def per_s(self, now_s: float) -> float | None:
         """Visits a second over the recent window; None before the first."""
         if not self.done:
             return None
-        span_s = min(WINDOW_S, now_s - self.begun_s)
+        span_s = min(THROUGHPUT_WINDOW_S, now_s - self.begun_s)
         return len(self._recent) / span_s if span_s > 0.0 and self._recent else None
 
     def forecast(self, left: int, now_s: float, now: datetime) -> datetime | None:
-        """When `left` more visits will be done; None while that cannot be said."""
+        """When `left` more visits will be done; None before the first one."""
         pace = self.per_s(now_s)
         return now + timedelta(seconds=left / pace) if pace else None
 
@@ -101,7 +97,7 @@ class RecordedVisit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundProgress:
-    """How far the walk is; goes to the terminal, the console and MQTT."""
+    """How far the running round is; shown on the terminal and by the service."""
 
     round: str
     plan: str
@@ -119,7 +115,7 @@ class RoundProgress:
 
 @dataclass(slots=True, kw_only=True)
 class RoundCounters:
-    """Counts while we walk; the books in the store are the truth."""
+    """Counts of the running round in memory; the stored visits are the truth."""
 
     done: int = 0
     seen: int = 0
@@ -130,7 +126,7 @@ class RoundCounters:
 
     @classmethod
     def from_totals(cls, totals: RoundTotals) -> "RoundCounters":
-        """Where an earlier run of the round left off."""
+        """The counts that an earlier run of the round left."""
         return cls(
             done=totals.planned - totals.pending,
             seen=totals.seen,
@@ -140,7 +136,7 @@ class RoundCounters:
         )
 
     def add(self, recorded: RecordedVisit) -> None:
-        """One more visit."""
+        """Count one recorded visit."""
         self.done += 1
         self.findings += recorded.findings
         self.messages += recorded.messages
@@ -155,7 +151,10 @@ class RoundCounters:
 def round_summary(
     uow: UnitOfWork, a_round: Round, now: datetime, without: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The contract's document, keys in its order; `without`: what it went without, and why."""
+    """The document of `patrol round --json` (contracts.md), from the store, keys in its order.
+
+    `without`: what the round lacked, and why.
+    """
     totals = uow.rounds.totals(a_round.id)
     started = a_round.started_at or a_round.planned_at
     queued, published = uow.outbox.count_queued_and_published(started, a_round.finished_at or now)
@@ -188,7 +187,7 @@ def round_summary(
 
 
 def progress_payload(a_round: Round, totals: RoundTotals) -> dict[str, object]:
-    """What goes to `P/round/{plan}/latest` while the round is walked."""
+    """The payload of the MQTT topic `P/round/{plan}/latest` while the round runs."""
     return {
         "round": a_round.id,
         "plan": a_round.plan,

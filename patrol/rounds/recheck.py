@@ -1,25 +1,19 @@
-"""A doubt gets a fresh look: whoever was unsure of a lead has a new picture of it in a minute.
+"""Recheck: visit a camera again for a case that was reported handled, or a finding in doubt.
 
-The visit, its observations and its picture go into the books; the lead goes on waiting in the
-queue, marked as looked again. Where nobody could look it says so, and the duty lead decides.
+Within seconds, beside a round under way, not in the next one. The fresh visit is compared with what
+the case or finding is about; visit, observations and picture are recorded with it.
 
-Look again at what a case or a doubted lead was about, and tell whether it is still there.
-
-Pure judgement over a fresh visit; what follows from it is the dispatch and the review room's.
-
-Verification by looking again: cases that were reported handled get a fresh visit.
-
-Who decides on what it shows is the site's (domain.verdict): the machine, or a person to whom before
-and after are shown. A case that came from a person's eye alone is a person's to verify: on such a
-picture the machine saw nothing before, so its seeing nothing after says nothing.
-
-Second looks put together: one glass, and who looks through it — cases and doubted leads.
+A case: the site's `verification` names who decides, the machine or a person who is shown the
+pictures before and after. A case that came from a person's report or the blind sample is a person's
+to verify: the machine saw nothing before, so its seeing nothing after proves nothing. A finding
+that a reviewer was unsure of stays in the queue with the new picture; where the camera could not be
+visited it says so, and the duty lead decides.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
 import structlog
@@ -37,11 +31,17 @@ from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import Clock
 from patrol.rounds.guarded_visit import GuardedVisit
 from patrol.rounds.judge import JudgedVisit
+from patrol.rounds.recorder import ACTOR
 from patrol.store import Store, UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+MAX_AT_ONCE = 8
+NO_CAMERA_NOTE = "现场上报,无摄像头可看 (reported on the ground: no camera to look through)"
 
 
 class RecheckResult(StrEnum):
-    """What the second look showed."""
+    """What the fresh visit showed of a case or finding."""
 
     GONE = auto()
     STILL_THERE = auto()
@@ -50,21 +50,21 @@ class RecheckResult(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck:
-    """The answer, with the visit that gave it."""
+    """The result, with the visit that gave it."""
 
     result: RecheckResult
     visited: JudgedVisit
-    why: str
+    why: str  # the measured value, or why the camera could not be seen; empty when it is gone
     picture: Sha256 | None = None
 
 
 def compare_case(case: Case, visited: JudgedVisit) -> Recheck:
-    """Whether what the case is about is still there."""
+    """Whether the fresh visit still shows what the case is about."""
     return compare_kind(case.kind or case.category, case.zone, visited)
 
 
 def compare_kind(kind: str, zone: str, visited: JudgedVisit) -> Recheck:
-    """Still there when the fresh look makes the same kind of observation in the same zone."""
+    """STILL_THERE when the visit made an observation of the same kind in the same zone."""
     visit = visited.visit
     picture = visit.pictures[-1].sha256 if visit.pictures else None
     if visit.outcome is VisitOutcome.NOT_VIEWABLE and not visit.faults:
@@ -86,17 +86,17 @@ def compare_kind(kind: str, zone: str, visited: JudgedVisit) -> Recheck:
 
 
 def case_recheck_text(recheck: Recheck) -> str:
-    """What the machine saw, for the person who decides; Chinese first."""
+    """What the machine saw of a case, for the person who decides; Chinese first."""
     if recheck.result is RecheckResult.GONE:
         return "机器未再检出 (the machine sees it no more)"
     return f"机器仍检出:{recheck.why} (the machine still sees it: {recheck.why})"
 
 
 def finding_recheck_text(finding: Finding, recheck: Recheck) -> str:
-    """The same for a doubted lead.
+    """What the machine saw of a finding in doubt; Chinese first.
 
-    Of a change without a name nothing is said either way: it may be of the blind sample, on which
-    the machine saw nothing before.
+    Of a change without a name it states neither: that may be of the blind sample, on which the
+    machine saw nothing before.
     """
     if recheck.result is RecheckResult.NOT_VIEWABLE:
         return recheck_failed_text(recheck.why)
@@ -110,75 +110,13 @@ def finding_recheck_text(finding: Finding, recheck: Recheck) -> str:
 
 
 def recheck_failed_text(why: str) -> str:
-    """Nobody could look again."""
+    """That the camera could not be visited again, with the reason; Chinese first."""
     return f"未能复看:{why};请值班长判断 (could not look again: {why}; the duty lead decides)"
-
-
-def _kinds(observations: Sequence[Observation]) -> str:
-    return " ".join(sorted({one.kind for one in observations}))
-
-
-log = structlog.get_logger(__name__)
-
-MAX_AT_ONCE = 8
-ACTOR = "patrol"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingRechecker:
-    """Rung by the bell; each lead is written in a transaction of its own."""
-
-    store: Store
-    clock: Clock
-    guarded_visit: GuardedVisit
-    keep_evidence: timedelta
-
-    def run_due(self) -> int:
-        """Look again at what somebody doubts; at how many."""
-        with self.store.begin_read() as uow:
-            unsure = uow.findings.unsure_without_recheck(limit=MAX_AT_ONCE)
-        if unsure:
-            asyncio.run(self._recheck_all(unsure))
-        return len(unsure)
-
-    async def _recheck_all(self, unsure: Sequence[Finding]) -> None:
-        await asyncio.gather(*(self._recheck(finding) for finding in unsure))
-
-    async def _recheck(self, finding: Finding) -> None:
-        visited = await self.guarded_visit.visit(finding.camera)
-        await asyncio.to_thread(self._record, finding, visited)
-
-    def _record(self, unsure: Finding, visited: JudgedVisit | Refusal) -> None:
-        now = self.clock.now()
-        with self.store.begin() as uow:
-            finding = uow.findings.get(unsure.id)
-            again = FindingRecheck(at=now, why=recheck_failed_text(str(visited)))
-            if isinstance(visited, JudgedVisit):
-                recheck = compare_kind(finding.kind, finding.zone, visited)
-                again = replace(
-                    again, why=finding_recheck_text(finding, recheck), picture=recheck.picture
-                )
-                uow.rounds.record_visit(visited.visit)
-                uow.findings.add_observations(visited.observations)
-                why = f"look again at finding {finding.id}"
-                uow.access.append(at=now, who=ACTOR, what="visit", camera=finding.camera, why=why)
-            if again.picture is not None:
-                until = now + self.keep_evidence
-                uow.pictures.keep(again.picture, purpose="evidence", until=until)
-            if finding.state is FindingState.UNSURE:  # else a person was faster
-                uow.findings.put(replace(finding, recheck=again))
-            uow.commit()
-        log.info("looked again", finding=unsure.id, why=again.why)
-
-
-# looks beside a round under way; a case waits seconds, not a round
-
-NO_CAMERA_NOTE = "现场上报,无摄像头可看 (reported on the ground: no camera to look through)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRechecker:
-    """Rung by the bell; each case is decided in a transaction of its own."""
+    """Rechecks cases that were reported handled; each in a transaction of its own."""
 
     store: Store
     clock: Clock
@@ -188,7 +126,7 @@ class CaseRechecker:
     keep_evidence: timedelta
 
     def run_due(self) -> int:
-        """Look again wherever it is due; how many cases were looked at."""
+        """Recheck the cases that are due; how many. Blocks."""
         with self.store.begin_read() as uow:
             due = uow.cases.recheck_due(self.clock.now(), limit=MAX_AT_ONCE)
         if due:
@@ -223,11 +161,8 @@ class CaseRechecker:
             uow.commit()
 
     def _apply(self, uow: UnitOfWork, case: Case, recheck: Recheck) -> None:
-        now, visit = self.clock.now(), recheck.visited.visit
-        uow.rounds.record_visit(visit)
-        uow.findings.add_observations(recheck.visited.observations)
-        why = f"look again at case {case.id}"
-        uow.access.append(at=now, who=ACTOR, what="visit", camera=visit.camera, why=why)
+        now = self.clock.now()
+        _record_visit(uow, recheck, f"look again at case {case.id}", now)
         if recheck.picture is not None:
             until = now + self.keep_evidence
             uow.pictures.keep(recheck.picture, purpose="after", until=until)
@@ -254,8 +189,52 @@ class CaseRechecker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRechecker:
+    """Rechecks findings that a reviewer was unsure of; each in a transaction of its own."""
+
+    store: Store
+    clock: Clock
+    guarded_visit: GuardedVisit
+    keep_evidence: timedelta
+
+    def run_due(self) -> int:
+        """Recheck the findings in doubt that were not rechecked yet; how many. Blocks."""
+        with self.store.begin_read() as uow:
+            unsure = uow.findings.unsure_without_recheck(limit=MAX_AT_ONCE)
+        if unsure:
+            asyncio.run(self._recheck_all(unsure))
+        return len(unsure)
+
+    async def _recheck_all(self, unsure: Sequence[Finding]) -> None:
+        await asyncio.gather(*(self._recheck(finding) for finding in unsure))
+
+    async def _recheck(self, finding: Finding) -> None:
+        visited = await self.guarded_visit.visit(finding.camera)
+        await asyncio.to_thread(self._record, finding, visited)
+
+    def _record(self, unsure: Finding, visited: JudgedVisit | Refusal) -> None:
+        now = self.clock.now()
+        with self.store.begin() as uow:
+            finding = uow.findings.get(unsure.id)
+            again = FindingRecheck(at=now, why=recheck_failed_text(str(visited)))
+            if isinstance(visited, JudgedVisit):
+                recheck = compare_kind(finding.kind, finding.zone, visited)
+                again = replace(
+                    again, why=finding_recheck_text(finding, recheck), picture=recheck.picture
+                )
+                _record_visit(uow, recheck, f"look again at finding {finding.id}", now)
+                if recheck.picture is not None:
+                    until = now + self.keep_evidence
+                    uow.pictures.keep(recheck.picture, purpose="evidence", until=until)
+            if finding.state is FindingState.UNSURE:  # else a person decided meanwhile
+                uow.findings.put(replace(finding, recheck=again))
+            uow.commit()
+        log.info("looked again", finding=unsure.id, why=again.why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rechecks:
-    """Rung by the bell, each on its own."""
+    """Both recheckers; the service's scheduler runs each on its own."""
 
     cases: CaseRechecker
     findings: FindingRechecker
@@ -286,3 +265,14 @@ class Rechecks:
                 keep_evidence=keep_evidence,
             ),
         )
+
+
+def _record_visit(uow: UnitOfWork, recheck: Recheck, why: str, now: datetime) -> None:
+    visit = recheck.visited.visit
+    uow.rounds.record_visit(visit)
+    uow.findings.add_observations(recheck.visited.observations)
+    uow.access.append(at=now, who=ACTOR, what="visit", camera=visit.camera, why=why)
+
+
+def _kinds(observations: Sequence[Observation]) -> str:
+    return " ".join(sorted({one.kind for one in observations}))

@@ -1,12 +1,11 @@
-"""Health in the books: each visit moves its camera's story; a change that needs no company is told.
-
-A picture fault and a recovery are told at once. Who fell silent is told when the round ends
-(outages.py), because only then is it known whether the camera, its link or its village is down.
-
-Write one visit into the books: visit, observations, findings, health, messages — together.
+"""Record one judged visit: visit, observations, findings, camera health, messages — together.
 
 Everything here happens inside one unit of work that the caller opened and will commit. A visit
-that was recorded before (another run of the same round) changes nothing.
+that was recorded before (in another run of the same round) changes nothing.
+
+Each visit moves its camera's health. A picture fault and a recovery are announced at once; a camera
+that fell silent is announced when the round ends (outages.py), because only then is it known
+whether the camera, its link or its village is down.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -32,57 +31,13 @@ from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import finding_reason
 from patrol.domain.observation import FindingRule, FindingRules, Observation
 from patrol.domain.outage import Outage
-from patrol.domain.registry import GridLevel, GridTree
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.messaging.payloads import PayloadBuilder
+from patrol.review.blind_sample import next_finding_id
 from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
 from patrol.store import UnitOfWork
 from patrol.vision.observations import FRAME_WIDE_GAUGE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthNotifier:
-    """What telling health needs of the house."""
-
-    payloads: PayloadBuilder
-    policy: HealthPolicy = field(default_factory=HealthPolicy)
-    tree: GridTree = field(default_factory=lambda: GridTree(grids={}))
-
-    def village_of(self, camera: Camera) -> str:
-        """The village that it stands in; empty where the tree knows none."""
-        if camera.grid not in self.tree.grids:
-            return ""
-        path = self.tree.path_up(camera.grid)
-        return next((grid.code for grid in path if grid.level is GridLevel.VILLAGE), "")
-
-    def announce(
-        self, uow: UnitOfWork, camera: CameraId, health: CameraHealth, now: datetime
-    ) -> int:
-        """Queue the change; how many messages that made."""
-        message = self.payloads.health_message(camera, health.state, health.since, health.why, now)
-        return int(uow.outbox.add(message))
-
-    def announce_outage(self, uow: UnitOfWork, outage: Outage, now: datetime) -> int:
-        """Queue the one word for all cameras of a group; how many messages that made."""
-        return int(uow.outbox.add(self.payloads.outage_message(outage, now)))
-
-
-def record_health(uow: UnitOfWork, visit: Visit, notifier: HealthNotifier, now: datetime) -> int:
-    """Move the camera's story; how many messages that made. Silence waits for the round's end."""
-    sample = health_sample(visit, notifier.policy)
-    if sample is None:
-        return 0
-    known = uow.health.current(visit.camera)
-    health = next_health(known, sample, notifier.policy)
-    is_announced = health.state != CameraCondition.OFFLINE and should_announce(health)
-    if is_announced or health.state == CameraCondition.ONLINE:
-        health = replace(health, announced=health.state)
-    if health != known:
-        differs = known is None or (known.state, known.why) != (health.state, health.why)
-        uow.health.save(visit.camera, health, changed=differs)
-    return notifier.announce(uow, visit.camera, health, now) if is_announced else 0
-
 
 MAX_RULE_VISITS = 4  # visits; two days are as long as a rule can ask for
 ACTOR = "patrol"  # who acted, where no person did
@@ -91,12 +46,31 @@ AutoConfirm = Callable[[UnitOfWork, FindingId, datetime], int]  # → messages q
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthNotifier:
+    """Queues the messages about camera health and outages, by the site's policy."""
+
+    payloads: PayloadBuilder
+    policy: HealthPolicy = field(default_factory=HealthPolicy)
+
+    def announce(
+        self, uow: UnitOfWork, camera: CameraId, health: CameraHealth, now: datetime
+    ) -> int:
+        """Queue a camera's health as it is now; how many messages that made."""
+        message = self.payloads.health_message(camera, health.state, health.since, health.why, now)
+        return int(uow.outbox.add(message))
+
+    def announce_outage(self, uow: UnitOfWork, outage: Outage, now: datetime) -> int:
+        """Queue the one message about a whole link or village; how many messages that made."""
+        return int(uow.outbox.add(self.payloads.outage_message(outage, now)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderPolicy:
-    """What the recorder needs to know of the site."""
+    """The site's rules for what a visit leads to."""
 
     rules: FindingRules
     health: HealthNotifier
-    auto_confirm: AutoConfirm  # for kinds that the site's rules let out unreviewed
+    auto_confirm: AutoConfirm  # for kinds that the site's rules send out unreviewed
     keep_evidence: timedelta  # a picture that a finding stands on outlives ordinary samples
     send_gate: SendGate | None = None  # for what is merged into open cases; None: no repeat waits
 
@@ -104,7 +78,7 @@ class RecorderPolicy:
 def record_visit(
     uow: UnitOfWork, visited: JudgedVisit, *, camera: Camera, now: datetime, policy: RecorderPolicy
 ) -> RecordedVisit:
-    """Write it all; the caller commits. A repeat of a recorded visit is a no-op."""
+    """Write the visit and what follows from it; the caller commits. A repeat is a no-op."""
     visit = visited.visit
     persists = _persistence_check(uow, camera, visited.observations)
     if not uow.rounds.record_visit(visit):
@@ -119,9 +93,8 @@ def record_visit(
     messages = record_health(uow, visit, policy.health, now)
     proposed = _drop_suppressed(uow, visited.observations, camera.id, now)
     findings = 0
-    own = [
-        observation for observation in proposed if observation.gauge != FRAME_WIDE_GAUGE
-    ]  # the rest: grouping.py
+    # Frame-wide changes wait for the round's end (weather.py).
+    own = [observation for observation in proposed if observation.gauge != FRAME_WIDE_GAUGE]
     for candidate in _candidates_by_category(own, policy.rules):
         proposal = propose_finding(
             uow, candidate, camera=camera, persists=persists, policy=policy, now=now
@@ -136,10 +109,26 @@ def record_visit(
     )
 
 
+def record_health(uow: UnitOfWork, visit: Visit, notifier: HealthNotifier, now: datetime) -> int:
+    """Move the camera's health; how many messages that made. Silence waits for the round's end."""
+    sample = health_sample(visit, notifier.policy)
+    if sample is None:
+        return 0
+    known = uow.health.current(visit.camera)
+    health = next_health(known, sample, notifier.policy)
+    is_announced = health.state != CameraCondition.OFFLINE and should_announce(health)
+    if is_announced or health.state == CameraCondition.ONLINE:
+        health = replace(health, announced=health.state)
+    if health != known:
+        differs = known is None or (known.state, known.why) != (health.state, health.why)
+        uow.health.save(visit.camera, health, changed=differs)
+    return notifier.announce(uow, visit.camera, health, now) if is_announced else 0
+
+
 def _drop_suppressed(
     uow: UnitOfWork, observations: Sequence[Observation], camera: CameraId, now: datetime
 ) -> Sequence[Observation]:
-    """Those that no standing suppression covers; the covered are in the books and go no further."""
+    """The observations that no active suppression covers; the covered ones stay recorded."""
     suppressions = uow.suppressions.active(now, camera=camera) if observations else ()
     return [
         one
@@ -168,7 +157,7 @@ def save_finding(uow: UnitOfWork, finding: Finding, policy: RecorderPolicy, now:
 def _candidates_by_category(
     observations: Iterable[Observation], rules: FindingRules
 ) -> list[CategoryCandidate]:
-    """One lead a category: three cars in one zone are one lead."""
+    """The best observation of each category: three cars in one zone are one finding."""
     candidates: dict[str, CategoryCandidate] = {}
     for observation in sorted(observations, key=attrgetter("score"), reverse=True):
         rule = rules.rule_for(observation)
@@ -246,7 +235,7 @@ def merge_observation(
 
 def _new_finding(uow: UnitOfWork, best: Observation, rule: FindingRule, camera: Camera) -> Finding:
     return Finding(
-        id=FindingId(f"F{uow.next_number('finding'):06d}"),
+        id=next_finding_id(uow),
         camera=camera.id,
         grid=camera.grid,
         round=best.round,

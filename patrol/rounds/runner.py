@@ -1,7 +1,9 @@
-"""Conduct a round: begin it or take it up, walk it, close its books, sum it up.
+"""Run a round: begin it or take it up, execute its visits, close it, sum it up.
 
 The store is the round's memory: planned visits are written before the first connection, each visit
-in a transaction of its own, and whatever is still pending after a kill is walked by the next run.
+in a transaction of its own, and whatever is still pending after a kill is visited by the next run.
+Called by the scheduler for plans that are due and by `patrol round` for what a person asks for; the
+caller holds the round lock.
 """
 
 import asyncio
@@ -18,24 +20,25 @@ from zoneinfo import ZoneInfo
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.outbox import OutboxMessage
+from patrol.domain.registry import GridTree
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
 from patrol.domain.schedule import Calendar
+from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
 from patrol.review.blind_sample import BlindSample
 from patrol.rounds.executor import ExecutorDeps, ExecutorJob, RoundExecutor, StopReason
-from patrol.rounds.guarded_visit import ConsentGate
+from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
 from patrol.rounds.outages import settle_health
 from patrol.rounds.planner import (
     NOT_IN_WINDOW,
     AdhocSelection,
+    RoundPlanner,
     RoundRequest,
     RoundWindow,
-    begin_round,
     close_round,
     missed_visit_of_removed_camera,
-    record_missed_round,
 )
 from patrol.rounds.progress import (
     RecordedVisit,
@@ -49,24 +52,27 @@ from patrol.rounds.progress import (
 from patrol.rounds.recorder import RecorderPolicy, record_visit
 from patrol.rounds.weather import propose_shared_findings
 from patrol.store import Store, UnitOfWork
-from streams.model import Sample, StreamChoice, VisitOptions
+from streams.address import StreamChoice
+from streams.model import Sample, VisitOptions
 
-STOP_POLL_S = 0.1  # Ctrl-C must be felt at once, and costs nothing at this pace
+STOP_POLL_S = 0.1  # Ctrl-C takes effect at once, and polling costs nothing at this pace
 PROGRESS_MESSAGES_PER_ROUND = 10  # progress messages on MQTT, beside the first and the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerDeps:
-    """What rounds need of the house; handed in once."""
+    """The services, policies and limits of all rounds of a site."""
 
     store: Store
     clock: Clock
     zone: ZoneInfo
     cameras: Callable[[], Mapping[CameraId, Camera]]  # the registry as it stands now
-    refresh_cameras: Callable[[], None]  # looks whether the registry on disk changed
-    visitor: CameraClient
+    refresh_cameras: Callable[[], None]  # reads the registry again if its files changed
+    client: CameraClient
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # see judge.Judge
     policy: RecorderPolicy
+    payloads: PayloadBuilder
+    tree: GridTree
     limits: ConnectionLimits
     options: VisitOptions
     stream: StreamChoice
@@ -74,17 +80,24 @@ class RunnerDeps:
     calendar: Calendar = field(default_factory=Calendar)
     link_slots: SharedLinkSlots | None = None
     blind_sample: BlindSample | None = None  # None: nothing is drawn
-    without: tuple[str, ...] = ()  # what the rounds go without, and why: said in their summary
+    without: tuple[str, ...] = ()  # what the rounds lack, and why: stands in their summary
     cores: int = os.cpu_count() or 1
 
 
 class RoundRunner:
-    """Begins, walks and ends rounds. One at a time: the caller holds the round lock."""
+    """Begins, executes and ends rounds. One at a time: the caller holds the round lock."""
 
     def __init__(self, deps: RunnerDeps) -> None:
         self._deps = deps
+        self._planner = RoundPlanner(
+            cameras=deps.cameras, tree=deps.tree, calendar=deps.calendar, rng=deps.rng
+        )
         self._consent_gate = ConsentGate(
-            deps.store, self._today, lambda ident: deps.cameras().get(ident)
+            store=deps.store,
+            clock=deps.clock,
+            zone=deps.zone,
+            cameras=deps.cameras,
+            refresh_cameras=deps.refresh_cameras,
         )
 
     def begin_round(
@@ -95,24 +108,24 @@ class RoundRunner:
         at_any_hour: bool = False,
         adhoc: AdhocSelection | None = None,
     ) -> Round:
-        """Take up the plan's unfinished round of today, or write down a new one. Raises Paused."""
+        """Take up the plan's unfinished round of today, or plan a new one. Raises RoundsPaused."""
         request = replace(self._request(plan, finish_by), adhoc=adhoc)
         with self._deps.store.begin() as uow:
-            begun = begin_round(uow, request, at_any_hour=at_any_hour)
+            begun = self._planner.begin_round(uow, request, at_any_hour=at_any_hour)
             uow.commit()
             return begun
 
     def record_missed(self, plan: str, finish_by: datetime, reason: str) -> Round:
-        """A round of today that never ran, with the reason (misfire)."""
+        """Record a round of today that never ran (misfire), with the reason."""
         return self._record_missed(self._request(plan, finish_by), reason)
 
     def record_missed_day(self, plan: str, day: date, window: RoundWindow, reason: str) -> Round:
-        """A round of an earlier day that never ran; planned as it would have been then."""
+        """Record a round of an earlier day that never ran, planned as it would have been then."""
         today = self._request(plan, window.finish_by)
         return self._record_missed(replace(today, day=day, now=window.start), reason)
 
     def close_unfinished(self, plan: str, reason: str = NOT_IN_WINDOW) -> None:
-        """Its time ran out before anyone took it up: what is pending is missed."""
+        """Close the plan's unfinished round, if any: what is pending is missed, with the reason."""
         with self._deps.store.begin() as uow:
             unfinished = uow.rounds.unfinished(plan)
             if unfinished is not None:
@@ -122,7 +135,7 @@ class RoundRunner:
 
     def _record_missed(self, request: RoundRequest, reason: str) -> Round:
         with self._deps.store.begin() as uow:
-            missed = record_missed_round(uow, request, reason, self._deps.clock.now())
+            missed = self._planner.record_missed_round(uow, request, reason, self._deps.clock.now())
             uow.commit()
             return missed
 
@@ -133,11 +146,11 @@ class RoundRunner:
         on_progress: Callable[[RoundProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Round:
-        """Walk what is pending of the round, to its end or until `stop`; blocks."""
+        """Make the pending visits of the round, to its end or until `stop`; blocks."""
         return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
 
     def summary(self, a_round: Round) -> dict[str, object]:
-        """`patrol round --json` (contracts.md), from the books."""
+        """The document of `patrol round --json` (contracts.md), from the store."""
         with self._deps.store.begin_read() as uow:
             return round_summary(uow, a_round, self._deps.clock.now(), self._deps.without)
 
@@ -156,7 +169,7 @@ class RoundRunner:
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
             executor = RoundExecutor(
                 self._executor_job(started, visits),
-                self._executor_deps(started, judges, writer, _RoundTotals(counters, meter)),
+                self._executor_deps(started, judges, writer, _RunCounts(counters, meter)),
                 on_progress=on_progress,
                 counters=counters,
             )
@@ -171,7 +184,7 @@ class RoundRunner:
         return self._end(started, end, executor.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], RoundCounters]:
-        self._refresh()
+        self._consent_gate.refresh()
         now, cameras = self._deps.clock.now(), self._deps.cameras()
         with self._deps.store.begin() as uow:
             started = uow.rounds.get(a_round.id).apply_event(RoundEvent.START, at=now)
@@ -200,7 +213,6 @@ class RoundRunner:
             finish_by=a_round.finish_by,
             limits=self._deps.limits,
             options=self._deps.options,
-            stream=self._deps.stream,
             link_slots=self._deps.link_slots,
         )
 
@@ -209,7 +221,7 @@ class RoundRunner:
         a_round: Round,
         judges: ThreadPoolExecutor,
         writer: ThreadPoolExecutor,
-        totals: "_RoundTotals",
+        totals: "_RunCounts",
     ) -> ExecutorDeps:
         every, blind_sample = (
             max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND),
@@ -235,14 +247,14 @@ class RoundRunner:
 
         return ExecutorDeps(
             clock=self._deps.clock,
-            visitor=self._deps.visitor,
+            guard=ConsentGuard(
+                self._consent_gate, self._deps.client, self._deps.stream, executor=writer
+            ),
             judge=self._deps.judge,
             fail=lambda camera, start, why: failed_visit(
                 camera, start, why, self._deps.clock.now()
             ),
             record=record_visited,
-            refusal_of=self._consent_gate.refusal_of,
-            refresh_consent=self._refresh,
             judges=judges,
             writer=writer,
             rng=self._deps.rng,
@@ -254,7 +266,7 @@ class RoundRunner:
             uow.commit()
 
     def _blind_sample(self, a_round: Round) -> BlindSample | None:
-        """What somebody asked for is about something; only the plans' rounds draw."""
+        """The blind sample of a plan's round; an ad-hoc round is about something, and has none."""
         return None if a_round.plan == ADHOC else self._deps.blind_sample
 
     def _end(self, a_round: Round, stop_reason: StopReason, reason: str) -> Round:
@@ -272,11 +284,11 @@ class RoundRunner:
         return ended
 
     def _close(self, uow: UnitOfWork, a_round: Round, reason: str, now: datetime) -> Round:
-        """Close its books: what many cameras showed is one lead, what one link lost one notice."""
-        cameras, policy = self._deps.cameras(), self._deps.policy
+        """End the round: one finding for what many cameras show, one notice for an outage."""
+        cameras, policy, tree = self._deps.cameras(), self._deps.policy, self._deps.tree
         ended = close_round(uow, a_round, reason=reason, now=now)
-        propose_shared_findings(uow, ended, cameras, policy, now)
-        settle_health(uow, ended.id, cameras, policy.health, now)
+        propose_shared_findings(uow, ended, cameras, tree, policy=policy, now=now)
+        settle_health(uow, ended.id, cameras, tree, notifier=policy.health, now=now)
         sampler = self._blind_sample(ended)
         if sampler and ended.state is RoundState.FINISHED:
             sampler.end_round(uow, ended.id, cameras, now)
@@ -288,22 +300,12 @@ class RoundRunner:
             day=self._today(),
             now=self._deps.clock.now(),
             finish_by=finish_by,
-            cameras=self._deps.cameras(),
-            rng=self._deps.rng,
-            calendar=self._deps.calendar,
-            tree=self._deps.policy.health.tree,
         )
 
     def _progress_message(
         self, a_round: Round, payload: Mapping[str, object], key: str, now: datetime
     ) -> OutboxMessage:
-        return self._deps.policy.health.payloads.round_message(
-            a_round.plan, f"{a_round.id}/{key}", payload, now
-        )
-
-    def _refresh(self) -> None:
-        self._deps.refresh_cameras()
-        self._consent_gate.refresh(self._deps.clock.now())
+        return self._deps.payloads.round_message(a_round.plan, f"{a_round.id}/{key}", payload, now)
 
     async def _stop_when(self, stop: threading.Event, executor: RoundExecutor) -> None:
         while not stop.is_set() and self._consent_gate.pause is None:  # noqa: ASYNC110  threads set these
@@ -317,8 +319,8 @@ class RoundRunner:
 
 
 @dataclass(frozen=True, slots=True)
-class _RoundTotals:
-    """What is added up while a round is walked."""
+class _RunCounts:
+    """What is added up while a round is executed."""
 
     counters: RoundCounters
     meter: ResourceMeter

@@ -1,7 +1,8 @@
-"""Keep the rounds: asked by the bell every few seconds, does what is due about each plan.
+"""Keep the timetable of rounds: every few seconds, do what is due for each plan of the day.
 
-Once a day it also writes down what nobody could walk because nothing was running: every round of
-every day since the last one in the books is missed, with the reason — no day is simply absent.
+Once a day it also records the rounds that never ran because nothing was running: every round of
+every day since the last one in the store is missed, with the reason, so no day is simply absent.
+The service calls `run_due`; what is due is decided in planner.py.
 """
 
 import threading
@@ -32,15 +33,13 @@ from patrol.store import Store
 log = structlog.get_logger(__name__)
 
 MISSED_REASON = "the patrol was not running in its window"
-
-
-RETRY_WHILE_BUSY = timedelta(seconds=15)  # a round walked by hand ends by itself, a pause by word
-RETRY_AFTER_TROUBLE = timedelta(minutes=1)  # a full disk is looked at again after this
+RETRY_WHILE_BUSY = timedelta(seconds=15)  # another process runs a round, or rounds are paused
+RETRY_AFTER_TROUBLE = timedelta(minutes=1)  # after an interrupted round, for instance a full disk
 
 
 @dataclass(slots=True, kw_only=True)
 class RoundScheduler:
-    """Answers the bell. The caller holds the round lock, so no two rounds ever overlap."""
+    """Runs each plan's round when it is due, under the round lock, so that no two overlap."""
 
     calendar: Calendar
     zone: ZoneInfo
@@ -49,14 +48,14 @@ class RoundScheduler:
     store: Store
     runner: RoundRunner
     stop: threading.Event
-    round_lock: Callable[[], AbstractContextManager[None]]  # the round lock; raises Busy
+    round_lock: Callable[[], AbstractContextManager[None]]  # raises ProcessBusy
     on_progress: Callable[[RoundProgress], None] | None = None
     _paused_until: datetime | None = None
     _caught_up_on: date | None = None
-    _waiting_reason: str = ""  # why, as last said
+    _waiting_reason: str = ""  # as last logged
 
     def run_due(self) -> None:
-        """Look at every plan of the day; walk the first round that is due to its end."""
+        """Do what is due for each plan of the day; a round that is due runs to its end. Blocks."""
         if self._is_paused():
             return
         day = self._local_day(self.clock.now())
@@ -105,7 +104,7 @@ class RoundScheduler:
         return self.runner.run(begun, on_progress=self.on_progress, stop=self.stop)
 
     def _of_window(self, plan: PatrolPlan, window: RoundWindow) -> Round | None:
-        """The plan's round of this window; one walked by hand earlier in the day does not count."""
+        """The plan's round of this window; one that a person ran before it does not count."""
         with self.store.begin_read() as uow:
             rounds = uow.rounds.of_plan(plan.name, limit=10)
         day = self._local_day(window.start)
@@ -113,7 +112,7 @@ class RoundScheduler:
         return next((r for r in of_today if r.planned_at >= window.start or r.is_open), None)
 
     def _record_missed_days(self, today: date) -> None:
-        """Close what an earlier day left open, write down the rounds that never were."""
+        """Close what an earlier day left open, record the rounds that never ran."""
         plans = self.calendar.all_plans
         with self.store.begin_read() as uow:
             left_open = [uow.rounds.unfinished(plan) for plan in (*plans, ADHOC)]
@@ -129,7 +128,7 @@ class RoundScheduler:
         unrun = unrun_rounds(self.calendar, known, run_before, last=last, today=today)
         for day, plan, default_reason in unrun:
             if self.stop.is_set():
-                return  # the rest at the next start: what is written is known by then
+                return  # the rest at the next start
             window = window_of(plan, day, self.zone, self.sun)
             reason = self._missed_reason(window.finish_by, default_reason)
             self.runner.record_missed_day(plan.name, day, window, reason)
@@ -137,7 +136,7 @@ class RoundScheduler:
         self._caught_up_on = today
 
     def _missed_reason(self, at: datetime, default_reason: str) -> str:
-        """A pause that was in force when the window ended is the reason."""
+        """The pause that was in force when the window ended, or the default."""
         with self.store.begin_read() as uow:
             pause = pause_at(uow.stoppages.list(), at)
         return default_reason if pause is None else pause.description

@@ -1,10 +1,10 @@
-"""One cause, one lead: what a whole round's pictures have in common is proposed once.
+"""Propose one finding for what many cameras of a round show at once: snow, dust, fog, other light.
 
-A visit that finds the whole picture changed (snow, dust, fog, other light) proposes nothing by
-itself: only the round's end knows whether it is one camera's affair or the town's. Then each cause
-that enough cameras share becomes one finding, at the smallest grid that holds them all; what is not
-shared becomes the camera's own finding by the ordinary rules. Runs inside the transaction that
-closes the round, and costs one indexed query where no picture changed as a whole.
+A visit that finds the whole picture changed proposes nothing by itself: only at the round's end is
+it known whether that concerns one camera or the town. Then each cause that enough cameras share
+becomes one finding, at the smallest grid that holds them all; what is not shared becomes the
+camera's own finding by the ordinary rules. Runs inside the transaction that closes the round, and
+costs one indexed query where no picture changed as a whole.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,13 @@ from typing import Final
 
 from patrol.domain.camera import Camera
 from patrol.domain.finding import Finding, Origin
-from patrol.domain.ids import CameraId, FindingId, GridCode
+from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import FindingRule, Observation
 from patrol.domain.priority import Level
+from patrol.domain.registry import GridTree
 from patrol.domain.round import Round
 from patrol.domain.suppression import Suppression
+from patrol.review.blind_sample import next_finding_id
 from patrol.rounds.recorder import (
     CategoryCandidate,
     RecorderPolicy,
@@ -38,18 +40,19 @@ NO_LIMIT: Final = 100_000  # more than wait or are open in any town
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SharedFindingContext:
-    """What the rules below need of the round that ends."""
+    """The ended round and its transaction, for the functions below."""
 
     uow: UnitOfWork
     a_round: Round
     cameras: Mapping[CameraId, Camera]
+    tree: GridTree
     policy: RecorderPolicy
     now: datetime
     seen: Mapping[CameraId, Observation]
     suppressions: Sequence[Suppression]
 
     def is_suppressed(self, observation: Observation) -> bool:
-        """Whether a dismissal taught not to propose this."""
+        """Whether an active suppression covers the observation."""
         return any(
             known.camera == observation.camera
             and known.applies_to(observation.kind, observation.box, self.now)
@@ -61,6 +64,8 @@ def propose_shared_findings(
     uow: UnitOfWork,
     a_round: Round,
     cameras: Mapping[CameraId, Camera],
+    tree: GridTree,
+    *,
     policy: RecorderPolicy,
     now: datetime,
 ) -> int:
@@ -79,6 +84,7 @@ def propose_shared_findings(
         uow=uow,
         a_round=a_round,
         cameras=cameras,
+        tree=tree,
         policy=policy,
         now=now,
         seen=seen,
@@ -97,7 +103,7 @@ def _frame_wide_of(seen: Observation | None) -> FrameWide | None:
 def _propose_shared(context: _SharedFindingContext, shared: CauseGroup[CameraId]) -> bool:
     """One finding for all of them; False where it is known, dismissed or not wanted."""
     policy, members = context.policy, [context.seen[camera] for camera in shared.cameras]
-    # Without a rule of the site one camera's weather is no lead; the whole town's is.
+    # Without a rule of the site one camera's weather is no finding; the whole town's is.
     default_rule = FindingRule(
         kind=shared.kind, category=shared.kind, level=Level.ORDINARY, min_score=0.0
     )
@@ -110,7 +116,7 @@ def _propose_shared(context: _SharedFindingContext, shared: CauseGroup[CameraId]
         return False
     clearest = max(members, key=lambda one: (one.score, one.camera))
     finding = Finding(
-        id=FindingId(f"F{context.uow.next_number('finding'):06d}"),
+        id=next_finding_id(context.uow),
         camera=clearest.camera,
         grid=_common_grid(context, shared.cameras, clearest.camera),
         round=context.a_round.id,
@@ -131,7 +137,7 @@ def _propose_shared(context: _SharedFindingContext, shared: CauseGroup[CameraId]
 def _merge_shared_into_open(
     context: _SharedFindingContext, shared: CauseGroup[CameraId], category: str
 ) -> bool:
-    """An open case or a waiting lead of any of these cameras takes it: it goes on snowing."""
+    """Whether an open case or waiting finding of these cameras took it: it goes on snowing."""
     uow, members = context.uow, set(shared.cameras)
     for case in uow.cases.list(open_only=True, limit=NO_LIMIT):
         if case.camera in members and case.category == category:
@@ -150,7 +156,7 @@ def _merge_shared_into_open(
 
 
 def _propose_own(context: _SharedFindingContext, observation: Observation) -> bool:
-    """Nobody shares it: the camera's own affair, by the ordinary rules."""
+    """A change that no other camera shares: the camera's own finding, by the ordinary rules."""
     uow, policy = context.uow, context.policy
     camera, rule = context.cameras.get(observation.camera), policy.rules.rule_for(observation)
     if camera is None or rule is None or context.is_suppressed(observation):
@@ -175,11 +181,6 @@ def _propose_own(context: _SharedFindingContext, observation: Observation) -> bo
 def _common_grid(
     context: _SharedFindingContext, members: Sequence[CameraId], clearest: CameraId
 ) -> GridCode:
-    """The smallest grid that holds all of them: a village's weather, or the town's."""
-    tree, cameras = context.policy.health.tree, context.cameras
-    grid_codes = {cameras[one].grid for one in members}
-    if not grid_codes <= tree.grids.keys():
-        return cameras[clearest].grid
-    paths = [[grid.code for grid in tree.path_up(code)] for code in sorted(grid_codes)]
-    shared = (code for code in paths[0] if all(code in path for path in paths))
-    return next(shared, cameras[clearest].grid)
+    """The smallest grid that holds all of them, a village or the town; else the clearest's own."""
+    grids = {context.cameras[one].grid for one in members}
+    return context.tree.smallest_common(grids) or context.cameras[clearest].grid

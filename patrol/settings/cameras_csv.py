@@ -108,28 +108,28 @@ def _read_camera(
         row.add_problem("grid_code", reason)
     name = row.required_text("name", "the camera's name") and row.one_line_text("name")
     place = row.one_line_text("place")
-    address = _read_url(row, "url", references.env)
-    sub_address = _read_url(row, "sub_url", references.env)
+    address = _read_address(row, "url", references.env)
+    sub_address = _read_address(row, "sub_url", references.env)
     longitude, latitude = _read_position(row)
     placement = row.choice("outdoor", PLACEMENTS)
     consent = _read_consent(row)
     priority = row.choice("priority", PRIORITIES, Priority.NORMAL)
     household = _read_plain_id(row, "household_ref", ", a reference such as H-0001, never a name")
-    link = _read_plain_id(row, "link", "")
+    link = _read_plain_id(row, "link", "") or (_link_of_host(address) if address else "")
     if not row.ok or not (address and placement and consent and priority):
         return None
     return Camera(
         id=CameraId(ident), name=name, grid=GridCode(grid), place=place or name,
-        url=address[0], sub_url=sub_address[0] if sub_address else "",
-        link=LinkId(link or address[1]), household_ref=household, consent=consent,
+        main_stream=address, sub_stream=sub_address,
+        link=LinkId(link), household_ref=household, consent=consent,
         placement=placement, priority=priority, tags=_read_tags(row.text("tags")),
         longitude=longitude, latitude=latitude,
         areas=references.areas.get(ident) or PictureAreas(),
     )  # fmt: skip
 
 
-def _read_url(row: CsvRow, column: str, env: Mapping[str, str]) -> tuple[str, str] | None:
-    """(the URL, the link that cameras of its host share); None when empty or bad."""
+def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAddress | None:
+    """The address, its `${NAME}` filled in; None when empty or bad."""
     text = row.required_text(column, "rtsp://…") if column == "url" else row.text(column)
     if not text:
         return None
@@ -145,7 +145,12 @@ def _read_url(row: CsvRow, column: str, env: Mapping[str, str]) -> tuple[str, st
     if (reason := url_problem(url, address)) is not None:
         row.add_problem(column, reason)
         return None
-    return url, _NOT_IN_A_LINK.sub("-", address.host or "local")[:64]
+    return address
+
+
+def _link_of_host(address: StreamAddress) -> str:
+    """The link that cameras of one host share where the column names none."""
+    return _NOT_IN_A_LINK.sub("-", address.host or "local")[:64]
 
 
 def url_problem(url: str, address: StreamAddress) -> str | None:

@@ -26,7 +26,7 @@ from patrol.inference.manifest import ModelSpec
 from patrol.settings.problems import ConfigProblem
 from patrol.settings.site_integrations import IntegrationSettings
 from patrol.settings.yaml_types import SettingsSection
-from streams.model import StreamChoice
+from streams.address import StreamChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ from patrol.settings.yaml_types import (
     ZoneName,
 )
 from patrol.vision.quality.thresholds import QualityThresholds
-from streams.model import StreamChoice
+from streams.address import StreamChoice
 
 WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -16,7 +16,7 @@ from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.labels import FAULT_LABELS
 from patrol.domain.observation import Subject
 from patrol.domain.priority import DueLight, Level
-from patrol.domain.registry import GridLevel, Registry
+from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 
 LANGUAGES: Final = ("zh", "en")
@@ -141,10 +141,7 @@ def village_of(registry: Registry, code: GridCode) -> str:
     """The code of a grid's village; the town's own for the town; "" for a grid that was removed."""
     if code not in registry.tree.grids:
         return ""
-    for grid in registry.tree.path_up(code):
-        if grid.level is GridLevel.VILLAGE:
-            return grid.code
-    return code
+    return registry.tree.village_of(code) or code
 
 
 def grid_name(registry: Registry, code: GridCode) -> str:

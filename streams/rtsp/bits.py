@@ -20,7 +20,7 @@ class BitReader:
         self._value = int.from_bytes(rbsp, "big")
 
     def bits(self, count: int) -> int:
-        """The next `count` bits as a number. Raises NotThere."""
+        """The next `count` bits as a number. Raises BitstreamEnded."""
         if count > self._left:
             raise BitstreamEnded(f"{count} bits wanted, {self._left} left")
         self._left -= count
@@ -31,7 +31,7 @@ class BitReader:
         return self.bits(1) == 1
 
     def ue(self) -> int:
-        """An unsigned Exp-Golomb number. Raises NotThere."""
+        """An unsigned Exp-Golomb number. Raises BitstreamEnded."""
         zeros = 0
         while not self.bits(1):
             zeros += 1
@@ -40,6 +40,6 @@ class BitReader:
         return (1 << zeros) - 1 + self.bits(zeros)
 
     def se(self) -> int:
-        """A signed Exp-Golomb number. Raises NotThere."""
+        """A signed Exp-Golomb number. Raises BitstreamEnded."""
         code = self.ue()
         return (code + 1) // 2 if code & 1 else -(code // 2)

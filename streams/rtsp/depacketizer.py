@@ -1,13 +1,11 @@
-"""Put the packets of one key picture together, and let everything else go by.
+"""Assemble the RTP packets of one key picture into Annex B; packets of other pictures pass by.
 
 A picture ends at the marker bit, or at the first packet of another timestamp: the marker is not to
 be trusted (some cameras set it on every NAL unit, some never). A gap in the sequence numbers inside
 a key picture costs that picture; the next one is waited for.
 
-What H.264 and H.265 have in common for one who only wants key frames.
-
-A `Format` is a set of plain functions and tables; h264.py and h265.py fill one in. `peek` and
-`peek_third` let wire.py pass over a packet after looking at three bytes of its payload.
+`CodecFormat` is what H.264 and H.265 have in common here. Its tables `peek` and `peek_third` let
+interleaved.py pass over a packet after reading three bytes of its payload.
 """
 
 import hashlib
@@ -27,7 +25,7 @@ ASK_THIRD: Final = 2  # the third byte decides
 
 
 class NalRole(Enum):
-    """What a NAL unit is to a key frame."""
+    """The role of a NAL unit in a key frame."""
 
     PARAMETERS = auto()  # VPS, SPS, PPS
     HINT = auto()  # SEI: kept in front of the slices
@@ -46,7 +44,7 @@ class NalPiece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CodecFormat:
-    """How to take one codec's payload apart."""
+    """One codec's payload format as functions and tables; h264.py and h265.py fill it in."""
 
     unpack: Callable[[bytes], list[NalPiece]]  # an RTP payload into NAL units or parts
     role: Callable[[bytes], NalRole]
@@ -119,7 +117,7 @@ class ParameterSets:
 
 @dataclass(slots=True)
 class KeyFrameDepacketizer:
-    """Fed packets that may belong to a key picture; gives whole key pictures back."""
+    """Assembles packets that may belong to a key picture into whole key pictures."""
 
     format: CodecFormat
     max_bytes: int

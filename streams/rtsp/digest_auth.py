@@ -29,7 +29,7 @@ _HASHES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class AuthChallenge:
-    """One way in that a server offers."""
+    """One authentication scheme that a server offers, with its parameters."""
 
     scheme: str  # lower case
     parameters: Mapping[str, str]
@@ -84,7 +84,7 @@ def read_challenges(values: Sequence[str]) -> list[AuthChallenge]:
 
 
 def strongest(challenges: Sequence[AuthChallenge]) -> AuthChallenge | None:
-    """The best one that we can answer."""
+    """The strongest challenge that can be answered; None without one."""
     best = max(challenges, key=lambda challenge: challenge.strength, default=None)
     return best if best is not None and best.strength else None
 
@@ -110,7 +110,7 @@ class DigestAuthenticator:
         return self._challenge is not None
 
     def refusal_text(self) -> str:
-        """Why a 401 stands, in words."""
+        """Why a 401 stands, for a person."""
         if not self.user:
             return "a user and a password are wanted, the address has none"
         if self.answered:
@@ -118,7 +118,7 @@ class DigestAuthenticator:
         return "it asks for a way in that we do not have"
 
     def accept_challenges(self, values: Sequence[str]) -> bool:
-        """Take the challenges of a 401; False when answering it makes no sense (any more)."""
+        """Take the challenges of a 401; False when none can be answered (again)."""
         offers = [c for c in read_challenges(values) if self.basic_allowed or c.scheme != "basic"]
         challenge = strongest(offers)
         if challenge is None or not self.user:

@@ -46,7 +46,7 @@ _SKIP_ALL: Final = (bytes(65536), bytes(256))
 
 
 class InterleavedReceiver(Protocol):
-    """Who is told of what came."""
+    """Receives what the reader takes out of the stream; the session."""
 
     def media(self, packet: bytes) -> bool:
         """A packet of the video track that may matter; True while every packet matters."""
@@ -59,7 +59,7 @@ class InterleavedReceiver(Protocol):
 
 
 class InterleavedReader:
-    """Where one connection stands. Feed it bytes; it tells the receiver."""
+    """Parses one connection's bytes and calls the receiver for each packet and message."""
 
     def __init__(self, receiver: InterleavedReceiver) -> None:
         self._receiver = receiver
@@ -73,7 +73,7 @@ class InterleavedReader:
         self.garbage_bytes = 0
 
     def expect(self, media_channel: int, control_channel: int, a_format: CodecFormat) -> None:
-        """The server said on which channels the video track comes."""
+        """Set the channels of the video track, as the server named them, and its codec."""
         self._media = _DOLLAR << 8 | media_channel
         self._control = _DOLLAR << 8 | control_channel
         self._peek, self._peek_third = a_format.peek, a_format.peek_third
@@ -98,7 +98,7 @@ class InterleavedReader:
         return min(position, end)
 
     def _interleaved(self, data: bytes | bytearray, position: int, end: int) -> int:
-        """Read interleaved packets as far as they are whole; may end beyond the end (see _owed)."""
+        """Read packets as far as they are whole; may return more than `end` (_bytes_to_skip)."""
         while end - position >= _PEEK.size:
             if not self._busy:
                 position = self._skip_packets(data, position, end)
@@ -111,7 +111,7 @@ class InterleavedReader:
         return position
 
     def _skip_packets(self, data: bytes | bytearray, position: int, end: int) -> int:
-        """Hop over packets of the video track that do not matter; where the first other begins."""
+        """Pass over packets of the video track that do not matter; where the first other begins."""
         media, unpack, seen = self._media, _PEEK.unpack_from, 0
         peek, third = (self._peek, self._peek_third) if self.listening else _SKIP_ALL
         last = end - _PEEK.size

@@ -1,10 +1,9 @@
-"""RTSP messages: write requests, read answers and the requests that servers send.
+"""RTSP messages (RFC 2326, RFC 7826): write requests; read answers and requests of servers.
 
 Lenient in what is read, as cameras demand: LF alone ends a line, headers may be folded, names come
 in any case and any order, a reason phrase or a CSeq may be missing. Strict about size: nothing a
-camera sends may grow our memory.
-
-The Transport and Session headers of a SETUP answer (RFC 2326 §12.37, §12.39).
+camera sends may grow our memory. `read_granted` reads the Transport and Session headers of an
+answer to SETUP (RFC 2326 §12.37, §12.39).
 """
 
 import re
@@ -39,7 +38,7 @@ class RtspHeaders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtspResponse:
-    """What a server answers to a request of ours."""
+    """A server's answer to a request."""
 
     status: int
     reason: str
@@ -48,13 +47,13 @@ class RtspResponse:
 
     @property
     def cseq(self) -> int | None:
-        """Which request it answers; None where the server does not say, or says nonsense."""
+        """The number of the request that it answers; None where it is missing or no number."""
         text = self.headers.get("cseq").strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None  # noqa: PLR2004
 
     @property
     def is_ok(self) -> bool:
-        """A success (RFC 7826 §8.2)."""
+        """Whether it is a success (RFC 7826 §8.2)."""
         return 200 <= self.status < 300  # noqa: PLR2004
 
     @property
@@ -65,7 +64,7 @@ class RtspResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
-    """What a server asks of us in mid-session."""
+    """A request that a server sends during a session."""
 
     method: str
     uri: str
@@ -77,7 +76,7 @@ RtspMessage = RtspResponse | ServerRequest
 
 
 def printable(text: str, limit: int = 80) -> str:
-    """A stranger's words on one line, without control characters, not too long."""
+    """Text from a server as one line of at most `limit` characters, none a control character."""
     clean = "".join(c if c.isprintable() else "?" for c in text.strip())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
@@ -155,7 +154,7 @@ _CHANNELS: Final = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?")
 
 @dataclass(frozen=True, slots=True)
 class GrantedTransport:
-    """What the server set up for us."""
+    """The transport and session of an answer to SETUP."""
 
     over_tcp: bool
     media_channel: int
@@ -165,7 +164,7 @@ class GrantedTransport:
 
 
 def read_granted(headers: RtspHeaders) -> GrantedTransport:
-    """What a 200 to SETUP says; silence about the channels means those that we asked for: 0-1."""
+    """Read a 200 to SETUP; where it names no channels, those that were asked for: 0 and 1."""
     transport = headers.get("transport").split(",")[0]
     fields = [field.strip() for field in transport.split(";")]
     media, control = _channels(fields)

@@ -1,6 +1,6 @@
 """RTP packets, RTCP sender reports, and the stream's own timeline (RFC 3550).
 
-Only packets that may belong to a key frame come here; the rest is passed over in wire.py.
+Only packets that may belong to a key frame come here; the rest is passed over in interleaved.py.
 """
 
 import struct
@@ -28,7 +28,7 @@ class RtpPacket(NamedTuple):
 
 
 class SenderReport(NamedTuple):
-    """When, by the sender's clock, an RTP timestamp was."""
+    """The sender's wall-clock time of one RTP timestamp (RTCP)."""
 
     ssrc: int
     unix_s: float
@@ -36,7 +36,7 @@ class SenderReport(NamedTuple):
 
 
 def read_rtp(data: bytes) -> RtpPacket | None:
-    """None when it is not RTP version 2, or its own lengths do not fit."""
+    """Parse a packet; None when it is not RTP version 2, or its own lengths do not fit."""
     if len(data) < _HEADER.size:
         return None
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
@@ -80,7 +80,7 @@ def read_sender_report(data: bytes) -> SenderReport | None:
 
 
 def sequence_step(before: int, now: int) -> int:
-    """How far a 16-bit sequence number moved, -32768..32767."""
+    """The difference of two 16-bit sequence numbers, -32768..32767, across the wrap."""
     step = (now - before) % _WRAP_16
     return step - _WRAP_16 if step >= _WRAP_16 // 2 else step
 

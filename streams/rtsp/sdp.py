@@ -1,15 +1,13 @@
-"""Which URL to use for a track, and which for the whole presentation.
+"""Read a session description (SDP, RFC 8866) as far as one video track needs it, and its URLs.
+
+Cameras' descriptions are wrong in many ways that do not matter; only what matters is read, and
+only what matters can fail.
 
 RFC 2326 C.1.1 and RFC 7826 D.1.1 resolve a control attribute against Content-Base, else
 Content-Location, else the request URL. Servers were tested with live555 and ffmpeg, which *append*
 a relative control to the base instead of replacing its last segment, query or not. So every rule
 here answers with candidates: the common reading first, the strict one next, and the session tries
 the following one when a server does not know the URL.
-
-Read a session description (RFC 8866) as far as one video track needs it.
-
-Cameras' descriptions are wrong in many ways that do not matter; only what matters is read, and
-only what matters can fail.
 """
 
 import base64
@@ -26,7 +24,7 @@ from streams.rtsp.message import RtspHeaders
 
 
 def base_url(headers: RtspHeaders, request_uri: str) -> str:
-    """What relative control URLs are relative to."""
+    """The URL that relative control attributes are resolved against."""
     for name in ("content-base", "content-location"):
         value = headers.get(name).strip().strip('"<>')
         if value:
@@ -35,7 +33,7 @@ def base_url(headers: RtspHeaders, request_uri: str) -> str:
 
 
 def control_url_candidates(control: str, base: str, request_uri: str) -> Iterator[str]:
-    """The URLs that a control attribute may mean, the likeliest first; worked out as asked for."""
+    """The URLs that a control attribute may mean, the likeliest first, computed lazily."""
     given: set[str] = set()
     for make in (_common_reading, _strict_reading, _before_query, _at_our_host):
         url = make(control.strip(), base, request_uri)
@@ -114,7 +112,7 @@ class VideoTrack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionDescription:
-    """What a session description says that concerns us."""
+    """The video track of a session description, with the control URL of the whole."""
 
     video: VideoTrack
     control: str  # of the session; empty where it names none
@@ -143,7 +141,7 @@ class _Section:
 
 
 def read_description(body: bytes) -> SessionDescription:
-    """Raises Unreadable, saying what is missing."""
+    """Parse a session description. Raises Unreadable, which names what is missing."""
     sections = _sections(body)
     if not body.strip():
         raise Unreadable("the description (SDP) is empty")

@@ -1,9 +1,8 @@
-"""What a session tells the one who feeds it.
-
-One RTSP conversation: DESCRIBE, SETUP of the video track alone, PLAY, keep-alive, TEARDOWN.
+"""One RTSP conversation: DESCRIBE, SETUP of the video track alone, PLAY, keep-alive, TEARDOWN.
 
 Pure: bytes in (`feed`), events and bytes out (`events`, `outgoing`); it opens nothing and reads no
-clock. What it learned on the way stands in its attributes. It raises StreamError and nothing else.
+clock (rtsp_client.py does). What it learned of the stream stands in its attributes. It raises
+StreamError and nothing else.
 """
 
 from collections import deque
@@ -51,14 +50,14 @@ class KeyFrameReceived:
 
 @dataclass(frozen=True, slots=True)
 class SenderClockReported:
-    """The sender's wall clock, just now (RTCP)."""
+    """The sender's wall clock as of an RTCP sender report."""
 
     unix_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """The server sends us elsewhere."""
+    """The server names another URL for the stream."""
 
     uri: str
 
@@ -85,7 +84,7 @@ _ANSWERED_OK: Final = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "A
 
 
 class SessionStage(Enum):
-    """How far the conversation has come."""
+    """The state of the conversation: which answer is awaited, or that media comes."""
 
     DESCRIBING = auto()
     SETTING_UP = auto()
@@ -103,7 +102,7 @@ class _Pending:
 
 
 class RtspSession(InterleavedReceiver):
-    """Feed it what the server sends; send what it leaves in `outgoing`; heed its events."""
+    """The protocol of one RTSP visit: `feed` it bytes, send `outgoing`, act on `events`."""
 
     def __init__(
         self, uri: str, authenticator: DigestAuthenticator, max_key_frame_bytes: int
@@ -115,7 +114,7 @@ class RtspSession(InterleavedReceiver):
         self.server = ""
         self.timeout_s = DEFAULT_TIMEOUT_S
         self.track: VideoTrack | None = None
-        self.assembler: KeyFrameDepacketizer | None = None
+        self.depacketizer: KeyFrameDepacketizer | None = None
         self._uri = uri
         self._authenticator = authenticator
         self._max_key_frame_bytes = max_key_frame_bytes
@@ -137,7 +136,7 @@ class RtspSession(InterleavedReceiver):
         }
 
     def start(self) -> None:
-        """Ask for the description."""
+        """Request the description (DESCRIBE)."""
         self._ask("DESCRIBE", self._uri)
 
     def feed(self, data: bytes | bytearray, end: int) -> int:
@@ -145,12 +144,12 @@ class RtspSession(InterleavedReceiver):
         return self.reader.feed(data, end)
 
     def keep_alive(self) -> None:
-        """Tell the server that we still look."""
+        """Send the request that keeps the server's session from timing out."""
         method = "GET_PARAMETER" if self._public and "GET_PARAMETER" in self._public else "OPTIONS"
         self._ask(method, self._aggregate_uri)
 
     def leave(self) -> None:
-        """End it; where the server opened a session for us, say so (TEARDOWN)."""
+        """End the conversation; with TEARDOWN where the server opened a session."""
         if self.stage in {SessionStage.LEAVING, SessionStage.LEFT}:
             return
         self.reader.listening = False
@@ -160,18 +159,18 @@ class RtspSession(InterleavedReceiver):
         else:
             self.stage = SessionStage.LEFT
 
-    # -- what the wire tells ------------------------------------------------------------------
+    # -- received from the server -------------------------------------------------------------
 
     @override
     def media(self, packet: bytes) -> bool:
-        rtp, assembler, track = read_rtp(packet), self.assembler, self.track
-        if assembler is None or track is None:
+        rtp, depacketizer, track = read_rtp(packet), self.depacketizer, self.track
+        if depacketizer is None or track is None:
             return False
         if rtp is not None and rtp.payload_type == track.payload_type:
-            unit = assembler.push(rtp)
+            unit = depacketizer.push(rtp)
             if unit is not None:
                 self.events.append(KeyFrameReceived(unit, self._timeline.seconds(unit.timestamp)))
-        return assembler.busy
+        return depacketizer.busy
 
     @override
     def control(self, packet: bytes) -> None:
@@ -235,7 +234,7 @@ class RtspSession(InterleavedReceiver):
         _refuse_unless_ok("DESCRIBE", answer)
         description = read_description(answer.body)
         track = description.video
-        if track.codec not in _FORMATS:
+        if track.codec not in CODEC_FORMATS:
             self.events.append(
                 UnsupportedStream(f"{printable(track.encoding, 20)} over RTP", over_udp=False)
             )
@@ -253,7 +252,7 @@ class RtspSession(InterleavedReceiver):
         depacketizer = KeyFrameDepacketizer(_format_of(track), self._max_key_frame_bytes)
         for nal in track.parameter_sets:
             depacketizer.sets.add(depacketizer.format.parameter_kind(nal), nal, None)
-        self.assembler = depacketizer
+        self.depacketizer = depacketizer
 
     def _set_up_next(self, answer: RtspResponse) -> None:
         """SETUP with the next URL that the control attribute may mean."""
@@ -282,9 +281,9 @@ class RtspSession(InterleavedReceiver):
                 UnsupportedStream("RTP over UDP granted where TCP was asked", over_udp=True)
             )
             return
-        if self.assembler is not None:
+        if self.depacketizer is not None:
             channels = granted.media_channel, granted.control_channel
-            self.reader.expect(*channels, self.assembler.format)
+            self.reader.expect(*channels, self.depacketizer.format)
         if pending.uri not in self._play_uris:
             self._play_uris.append(pending.uri)
         self._ask("PLAY", self._play_uris.popleft())
@@ -318,7 +317,7 @@ class RtspSession(InterleavedReceiver):
         self.outgoing += write_request(method, uri, self._cseq, headers)
 
 
-_FORMATS: Final = {Codec.H264: h264.FORMAT, Codec.H265: h265.FORMAT}
+CODEC_FORMATS: Final = {Codec.H264: h264.FORMAT, Codec.H265: h265.FORMAT}
 _EXTRA_HEADERS: Final = {
     "DESCRIBE": (("Accept", "application/sdp"),),
     "SETUP": (("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"),),
@@ -329,7 +328,7 @@ _EXTRA_HEADERS: Final = {
 def _format_of(track: VideoTrack) -> CodecFormat:
     if track.codec is Codec.H265 and track.uses_don:
         return h265.FORMAT_WITH_DON
-    return _FORMATS[track.codec]
+    return CODEC_FORMATS[track.codec]
 
 
 _PERMANENT_STATUSES = frozenset(
@@ -343,7 +342,7 @@ def _refuse_unless_ok(method: str, answer: RtspResponse) -> None:
 
 
 def _refusal(method: str, answer: RtspResponse) -> RefusedUs | WentSilent:
-    """A no is a no; a server's own trouble (5xx: a busy recorder) may be over in a moment."""
+    """RefusedUs; WentSilent for a server's passing trouble (5xx: a busy recorder)."""
     own_trouble = 500 <= answer.status < 600 and answer.status not in _PERMANENT_STATUSES  # noqa: PLR2004
     kind = WentSilent if own_trouble else RefusedUs
     return kind(f"{method} refused: {answer.status_line}")

@@ -14,6 +14,7 @@ from patrol.domain.outbox import DeadLetter
 from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import SPACE_NEEDED
 from patrol.store import Store
+from streams.address import StreamAddress
 
 HOUR = timedelta(hours=1)
 
@@ -276,7 +277,7 @@ def test_the_registry_is_a_snapshot_with_a_history(store: Store, make: Any) -> N
         name="东口",
         grid=GridCode("620902104000000"),
         place="一组东口",
-        url="rtsp://admin:s3cret@10.0.0.1/1",
+        main_stream=StreamAddress.parse("rtsp://admin:s3cret@10.0.0.1/1"),
         link=LinkId("link-1"),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
         placement=Placement.OUTDOOR,
@@ -293,7 +294,10 @@ def test_the_registry_is_a_snapshot_with_a_history(store: Store, make: Any) -> N
 
     assert sync(make.now, camera, other) == 2
     assert sync(make.now, camera, other) == 0
-    assert sync(make.now, replace(camera, url="rtsp://elsewhere/"), other) == 0
+    assert (
+        sync(make.now, replace(camera, main_stream=StreamAddress.parse("rtsp://elsewhere/")), other)
+        == 0
+    )
     assert sync(make.now + HOUR, withdrawn, other) == 2  # consent and its end
     assert sync(make.now + HOUR, withdrawn) == 1  # the other one left
     assert sync(make.now + HOUR, withdrawn) == 0

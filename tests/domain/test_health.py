@@ -28,11 +28,11 @@ HALF_A_DAY = timedelta(hours=12)
 
 
 def healths_after(
-    looks: Sequence[CameraCondition], policy: HealthPolicy = POLICY
+    visits: Sequence[CameraCondition], policy: HealthPolicy = POLICY
 ) -> list[CameraHealth]:
     healths: list[CameraHealth] = []
     known: CameraHealth | None = None
-    for number, state in enumerate(looks):
+    for number, state in enumerate(visits):
         known = next_health(known, HealthSample(at=NOW + number * HALF_A_DAY, state=state), policy)
         healths.append(known)
     return healths
@@ -42,7 +42,7 @@ OK, BAD, OFF = CameraCondition.ONLINE, CameraCondition.FAULTY, CameraCondition.O
 
 
 @pytest.mark.parametrize(
-    ("looks", "states"),
+    ("visits", "states"),
     [
         pytest.param([OFF], [OFF], id="never seen well"),
         pytest.param([OK, OFF, OFF, OFF], [OK, OK, OK, OFF], id="the third in a row"),
@@ -51,13 +51,13 @@ OK, BAD, OFF = CameraCondition.ONLINE, CameraCondition.FAULTY, CameraCondition.O
         pytest.param([OFF, OK, OFF], [OFF, OK, OK], id="one good visit brings it back"),
     ],
 )
-def test_the_hysteresis(looks: list[CameraCondition], states: list[CameraCondition]) -> None:
-    assert [story.state for story in healths_after(looks)] == states
+def test_the_hysteresis(visits: list[CameraCondition], states: list[CameraCondition]) -> None:
+    assert [health.state for health in healths_after(visits)] == states
 
 
 def test_since_is_when_it_began_to_fail_not_when_we_were_sure() -> None:
-    story = healths_after([OK, OFF, OFF, OFF, OFF])[-1]
-    assert (story.since, story.failures) == (NOW + HALF_A_DAY, 4)
+    health = healths_after([OK, OFF, OFF, OFF, OFF])[-1]
+    assert (health.since, health.failures) == (NOW + HALF_A_DAY, 4)
 
 
 def test_long_enough_is_enough() -> None:
@@ -66,23 +66,23 @@ def test_long_enough_is_enough() -> None:
 
 
 @given(st.lists(st.sampled_from(CameraCondition), min_size=1, max_size=40), st.integers(1, 5))
-def test_whatever_happens(looks: list[CameraCondition], patience: int) -> None:
+def test_whatever_happens(visits: list[CameraCondition], patience: int) -> None:
     policy = HealthPolicy(offline_after_visits=patience, offline_after=timedelta(days=99))
-    stories = healths_after(looks, policy)
-    for number, (look, story) in enumerate(zip(looks, stories, strict=True)):
-        before = stories[number - 1] if number else None
-        if look is not OFF:  # a good visit is believed at once
-            assert (story.state, story.failures, story.failing_since) == (look, 0, None)
-        elif story.state == OFF and (before is None or before.state != OFF):
-            assert number == 0 or looks[number - patience + 1 : number + 1] == [OFF] * patience
-        assert story.since <= NOW + number * HALF_A_DAY
-        assert (story.failures > 0) == (look is OFF)
-        if before is not None and before.state == story.state:
-            assert before.since == story.since
+    healths = healths_after(visits, policy)
+    for number, (one_visit, health) in enumerate(zip(visits, healths, strict=True)):
+        before = healths[number - 1] if number else None
+        if one_visit is not OFF:  # a good visit is believed at once
+            assert (health.state, health.failures, health.failing_since) == (one_visit, 0, None)
+        elif health.state == OFF and (before is None or before.state != OFF):
+            assert number == 0 or visits[number - patience + 1 : number + 1] == [OFF] * patience
+        assert health.since <= NOW + number * HALF_A_DAY
+        assert (health.failures > 0) == (one_visit is OFF)
+        if before is not None and before.state == health.state:
+            assert before.since == health.since
 
 
 @pytest.mark.parametrize(
-    ("state", "was_told", "news"),
+    ("state", "already_announced", "announced"),
     [
         pytest.param("online", "", False, id="first seen healthy"),
         pytest.param("offline", "", True, id="first seen dead"),
@@ -90,8 +90,11 @@ def test_whatever_happens(looks: list[CameraCondition], patience: int) -> None:
         pytest.param("online", "offline", True, id="recovered"),
     ],
 )
-def test_news(state: str, was_told: str, *, news: bool) -> None:
-    assert should_announce(CameraHealth(state=state, since=NOW, announced=was_told)) is news
+def test_what_is_announced(state: str, already_announced: str, *, announced: bool) -> None:
+    assert (
+        should_announce(CameraHealth(state=state, since=NOW, announced=already_announced))
+        is announced
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def visit(**fields: Any) -> Visit:
     )
 
 
-def test_what_a_visit_says() -> None:
+def test_what_a_visit_shows() -> None:
     silent = health_sample(visit(failure="went_silent"), POLICY)
     assert silent == HealthSample(at=NOW + timedelta(seconds=9), state=OFF, why="went_silent")
     covered = health_sample(visit(failure="unusable_picture", faults=("occlusion",)), POLICY)

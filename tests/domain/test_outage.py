@@ -17,7 +17,7 @@ from patrol.domain.outage import (
 POLICY = HealthPolicy()
 
 
-def town(*rows: tuple[str, str, str]) -> list[CameraReachability]:
+def reachability_of(*rows: tuple[str, str, str]) -> list[CameraReachability]:
     """(village, link, a letter a camera: x failed, . answered)."""
     return [
         CameraReachability(
@@ -58,7 +58,7 @@ def town(*rows: tuple[str, str, str]) -> list[CameraReachability]:
     ],
 )  # fmt: skip
 def test_what_is_down(rows: list[tuple[str, str, str]], expected: list[str]) -> None:
-    found = groups_down(town(*rows), POLICY)
+    found = groups_down(reachability_of(*rows), POLICY)
     assert [f"{down.group} {down.subject} {len(down.cameras)}" for down in found] == expected
 
 
@@ -66,7 +66,7 @@ def test_what_is_down(rows: list[tuple[str, str, str]], expected: list[str]) -> 
     ("letters", "back"), [("x....", True), ("xx...", False), ("xxxxx", False), ("", False)]
 )
 def test_back_is_well_below_down(letters: str, *, back: bool) -> None:
-    members = members_of(town(("v", "a", letters)), OutageGroup.LINK, "a")
+    members = members_of(reachability_of(("v", "a", letters)), OutageGroup.LINK, "a")
     assert has_recovered(members, POLICY) is back
 
 
@@ -81,20 +81,20 @@ PROBES = st.lists(
 
 
 @given(PROBES)
-def test_of_every_town(probes: list[CameraReachability]) -> None:
-    found = groups_down(probes, POLICY)
+def test_of_every_town(cameras: list[CameraReachability]) -> None:
+    found = groups_down(cameras, POLICY)
     named = [camera for down in found for camera in down.cameras]
-    failed = {probe.camera for probe in probes if probe.failed}
+    failed = {one.camera for one in cameras if one.failed}
     assert len(named) == len(set(named))  # one notice a camera at most
     assert set(named) <= failed  # nobody who answers is part of an outage
     for down in found:
         assert len(down.cameras) >= POLICY.group_least
-        assert not has_recovered(members_of(probes, down.group, down.subject), POLICY) or (
+        assert not has_recovered(members_of(cameras, down.group, down.subject), POLICY) or (
             down.group is OutageGroup.LINK  # a village took the rest of it
         )
     for link in "abc":  # a link that is down is told, or its cameras are nearly all covered
-        members = members_of(probes, OutageGroup.LINK, link)
-        silent = [probe.camera for probe in members if probe.failed]
+        members = members_of(cameras, OutageGroup.LINK, link)
+        silent = [one.camera for one in members if one.failed]
         if len(silent) >= 3 and len(silent) >= 0.6 * len(members):
             left = [camera for camera in silent if camera not in named]
             rest = [p for p in members if p.camera not in named or p.camera in left]
@@ -102,5 +102,5 @@ def test_of_every_town(probes: list[CameraReachability]) -> None:
 
 
 @given(PROBES)
-def test_order_does_not_matter(probes: list[CameraReachability]) -> None:
-    assert groups_down(probes, POLICY) == groups_down(probes[::-1], POLICY)
+def test_order_does_not_matter(cameras: list[CameraReachability]) -> None:
+    assert groups_down(cameras, POLICY) == groups_down(cameras[::-1], POLICY)

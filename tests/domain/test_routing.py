@@ -35,7 +35,7 @@ def test_the_ladder_of_a_group(without: tuple[str, ...], expected: tuple[str, ..
     assert recipients(small_site.registry(*without), small_site.GROUP) == expected
 
 
-def test_each_rung_is_told_under_its_own_grid() -> None:
+def test_each_recipient_is_notified_under_its_own_grid() -> None:
     stops = route(small_site.registry(), small_site.GROUP, Subject.SCENE).recipients
     assert [stop.grid for stop in stops] == [
         small_site.GROUP,
@@ -81,7 +81,7 @@ def test_a_whole_chain_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("without", "grid", "words"),
+    ("without", "grid", "message"),
     [
         pytest.param(("leader",), small_site.GROUP, "grid_leader", id="leader"),
         pytest.param(("worker", "party"), small_site.GROUP, "substitute", id="substitute"),
@@ -91,9 +91,9 @@ def test_a_whole_chain_has_no_problem() -> None:
     ],
 )
 def test_a_gap_is_named_once_however_many_chains_it_breaks(
-    without: tuple[str, ...], grid: GridCode, words: str
+    without: tuple[str, ...], grid: GridCode, message: str
 ) -> None:
-    found = [p for p in routing_gaps(small_site.registry(*without)) if words in p.what]
+    found = [p for p in routing_gaps(small_site.registry(*without)) if message in p.what]
     assert [problem.grid for problem in found] == [grid]
     assert grid in found[0].message
 

@@ -25,6 +25,7 @@ from patrol.domain.priority import LIMITS_BY_LEVEL, Level
 from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import Round, RoundEvent, StoredPicture, Visit, VisitOutcome
 from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords
+from streams.address import StreamAddress
 
 NINE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -43,7 +44,7 @@ def camera_id(number: int) -> CameraId:
 
 def a_camera(number: int, name: str) -> Camera:
     return Camera(
-        id=camera_id(number), name=name, grid=GROUP, place="", url="rtsp://u:s3cret@h/a",
+        id=camera_id(number), name=name, grid=GROUP, place="", main_stream=StreamAddress.parse("rtsp://u:s3cret@h/a"),
         link=LinkId("v203"), placement=Placement.OUTDOOR,
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
     )  # fmt: skip

@@ -22,13 +22,15 @@ from patrol.vision.camera_memory import CameraMemory
 from patrol.vision.judge import judge_visit
 from patrol.vision.reference import SceneMemory, SceneState
 from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
+from streams.address import StreamAddress
 from tests.support.store import new_store
 
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
 HALF_A_DAY = timedelta(hours=12)
 CAMERA = Camera(
     id=CameraId("62090204011327000001"), name="村口", place="村口", link=LinkId("a"),
-    grid=GridCode("620902104203001"), url="rtsp://127.0.0.1/1", placement=Placement.OUTDOOR,
+    grid=GridCode("620902104203001"), placement=Placement.OUTDOOR,
+    main_stream=StreamAddress.parse("rtsp://127.0.0.1/1"),
     consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
 )  # fmt: skip
 Picture = NDArray[np.uint8]

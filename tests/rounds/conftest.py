@@ -1,4 +1,4 @@
-"""Doors for a walk without a network: visitors that answer as told, judges that say yes."""
+"""A round's execution without a network: scripted cameras, and a judge that finds all normal."""
 
 import asyncio
 import random
@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Refusal
 from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.round import PlannedVisit, Visit, VisitOutcome
 from patrol.rounds.executor import ExecutorDeps, ExecutorJob
+from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RecordedVisit
-from streams.address import StreamAddress
+from streams.address import StreamAddress, StreamChoice
 from streams.model import (
     Codec,
     Freshness,
@@ -37,7 +39,7 @@ def a_camera(number: int, link: str = "a") -> Camera:
         name=f"camera {number}",
         grid=GridCode("620902104203001"),
         place="村口",
-        url=f"rtsp://127.0.0.1/{number}",
+        main_stream=StreamAddress.parse(f"rtsp://127.0.0.1/{number}"),
         link=LinkId(link),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 6, 30)),
         placement=Placement.OUTDOOR,
@@ -106,11 +108,25 @@ def judge_all_normal(camera: Camera, start: VisitStart, sample: Sample) -> Judge
     )
 
 
+class ScriptedConsentGate(ConsentGate):
+    """Refuses what the test says."""
+
+    def __init__(self, refused: dict[CameraId, Refusal]) -> None:
+        self.refused = refused
+
+    @override
+    def refresh(self) -> None: ...
+
+    @override
+    def refusal_of(self, camera_id: CameraId) -> Refusal | None:
+        return self.refused.get(camera_id)
+
+
 @dataclass
 class ExecutorRig:
-    """Everything a walk needs, each part open to the test."""
+    """Everything that an execution needs, each part open to the test."""
 
-    visitor: ScriptedCameraClient
+    camera_client: ScriptedCameraClient
     recorder: VisitRecorder
     judges: ThreadPoolExecutor
     writer: ThreadPoolExecutor
@@ -118,15 +134,13 @@ class ExecutorRig:
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit] = judge_all_normal
 
     def deps(self) -> ExecutorDeps:
-        clock = SystemClock()
+        clock, gate = SystemClock(), ScriptedConsentGate(self.refused)
         return ExecutorDeps(
             clock=clock,
-            visitor=self.visitor,
+            guard=ConsentGuard(gate, self.camera_client, StreamChoice.MAIN, executor=self.writer),
             judge=self.judge,
             fail=lambda camera, start, why: failed_visit(camera, start, why, clock.now()),
             record=self.recorder.record,
-            refusal_of=lambda camera: self.refused.get(camera.id),
-            refresh_consent=lambda: None,
             judges=self.judges,
             writer=self.writer,
             rng=random.Random(1),
@@ -154,7 +168,10 @@ class ExecutorRig:
 def rig() -> Iterator[ExecutorRig]:
     with ThreadPoolExecutor(2) as judges, ThreadPoolExecutor(1) as writer:
         yield ExecutorRig(
-            visitor=ScriptedCameraClient(), recorder=VisitRecorder(), judges=judges, writer=writer
+            camera_client=ScriptedCameraClient(),
+            recorder=VisitRecorder(),
+            judges=judges,
+            writer=writer,
         )
 
 

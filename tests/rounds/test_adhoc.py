@@ -26,7 +26,8 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
 from patrol.rounds.scheduler import RoundScheduler
 from simulators import small_site
-from streams.model import StreamChoice, VisitOptions
+from streams.address import StreamAddress, StreamChoice
+from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -42,12 +43,12 @@ FOURTH = CameraId("62090204011327000004")
 
 @pytest.fixture
 def registry() -> Registry:
-    """Two groups of one village, one of another; the fourth camera's household said no."""
+    """Two groups of one village, one of another; the fourth camera's household refused."""
     plain = small_site.registry()
     other = replace(
         small_site.camera(THIRD, grid=small_site.OTHER_GROUP),
         link=LinkId("v204"),
-        url="rtsp://10.0.0.7/3",
+        main_stream=StreamAddress.parse("rtsp://10.0.0.7/3"),
     )
     refused = replace(other, id=FOURTH, consent=replace(other.consent, state=ConsentState.PENDING))
     return replace(plain, cameras={**plain.cameras, THIRD: other, FOURTH: refused})
@@ -55,21 +56,23 @@ def registry() -> Registry:
 
 @pytest.fixture
 def runner_deps(rig: Any, registry: Registry) -> RunnerDeps:
-    wire = PayloadBuilder(site="shangba", zone=ZONE, registry=registry)
+    payload_builder = PayloadBuilder(site="shangba", zone=ZONE, registry=registry)
     return RunnerDeps(
         store=new_store(),
         clock=ManualClock(NOON),
         zone=ZONE,
         cameras=lambda: registry.cameras,
         refresh_cameras=lambda: None,
-        visitor=rig.visitor,
+        client=rig.camera_client,
         judge=rig.judge,
         policy=RecorderPolicy(
             rules=FindingRules(),
-            health=HealthNotifier(payloads=wire, tree=registry.tree),
+            health=HealthNotifier(payloads=payload_builder),
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=1),
         ),
+        payloads=payload_builder,
+        tree=registry.tree,
         limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01),
         options=VisitOptions(),
         stream=StreamChoice.MAIN,
@@ -84,7 +87,7 @@ def visited(runner_deps: RunnerDeps, ident: RoundId) -> set[CameraId]:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected", "scope"),
+    ("selection_args", "expected", "scope"),
     [
         pytest.param(
             {"grids": [small_site.VILLAGE]}, {small_site.CAMERA, small_site.SECOND_CAMERA},
@@ -106,40 +109,46 @@ def visited(runner_deps: RunnerDeps, ident: RoundId) -> set[CameraId]:
     ],
 )  # fmt: skip
 def test_it_visits_what_is_named(
-    runner_deps: RunnerDeps, registry: Registry, said: Any, expected: set[CameraId], scope: str
+    runner_deps: RunnerDeps,
+    registry: Registry,
+    selection_args: Any,
+    expected: set[CameraId],
+    scope: str,
 ) -> None:
-    conductor = RoundRunner(runner_deps)
-    wanted = AdhocSelection.resolve(registry, **said)
-    ended = conductor.run(conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=wanted))
+    runner = RoundRunner(runner_deps)
+    selection = AdhocSelection.resolve(registry, **selection_args)
+    ended = runner.run(runner.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=selection))
     assert visited(runner_deps, ended.id) == expected
-    summary = conductor.summary(ended)
+    summary = runner.summary(ended)
     assert (summary["plan"], summary["scope"], summary["planned"]) == (ADHOC, scope, len(expected))
-    assert summary["refused"] == (1 if "links" in said else 0), "consent is asked all the same"
+    assert summary["refused"] == (1 if "links" in selection_args else 0), (
+        "consent is asked all the same"
+    )
 
 
 @pytest.mark.parametrize(
-    "said",
+    "selection_args",
     [
         pytest.param({"grids": ["620902104999000"]}, id="no such grid"),
         pytest.param({"links": ["v999"]}, id="no such link"),
         pytest.param({"cameras": ["x"]}, id="no such camera"),
     ],
 )
-def test_what_is_not_there_is_said(registry: Registry, said: Any) -> None:
-    with pytest.raises(NoCameraSelected, match=next(iter(said.values()))[0]):
-        AdhocSelection.resolve(registry, **said)
+def test_what_is_not_there_is_refused_by_name(registry: Registry, selection_args: Any) -> None:
+    with pytest.raises(NoCameraSelected, match=next(iter(selection_args.values()))[0]):
+        AdhocSelection.resolve(registry, **selection_args)
 
 
-def test_a_killed_one_is_taken_up_by_the_same_wish_and_closed_by_another(
+def test_a_killed_one_is_resumed_by_the_same_selection_and_closed_by_another(
     runner_deps: RunnerDeps, registry: Registry
 ) -> None:
-    conductor = RoundRunner(runner_deps)
+    runner = RoundRunner(runner_deps)
     village = AdhocSelection.resolve(registry, grids=[small_site.VILLAGE])
-    begun = conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=village)
-    again = conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=village)
+    begun = runner.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=village)
+    again = runner.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=village)
     assert again.id == begun.id
     other = AdhocSelection.resolve(registry, links=["v204"])
-    another = conductor.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=other)
+    another = runner.begin_round(ADHOC, NOON + HOUR, at_any_hour=True, adhoc=other)
     assert another.id != begun.id
     with runner_deps.store.begin_read() as uow:
         left = uow.rounds.get(begun.id)
@@ -151,19 +160,19 @@ def test_a_killed_one_is_taken_up_by_the_same_wish_and_closed_by_another(
 def test_no_plan_is_done_by_it_and_it_is_never_due(
     runner_deps: RunnerDeps, registry: Registry
 ) -> None:
-    """In the plan's window an ad-hoc round was walked: the plan's own is still walked."""
+    """In the plan's window an ad-hoc round ran: the plan's own still runs."""
     clock = ManualClock(datetime(2026, 11, 22, 1, 5, tzinfo=UTC))  # 09:05 there
-    conductor = RoundRunner(replace(runner_deps, clock=clock))
-    wanted = AdhocSelection.resolve(registry, links=["v204"])
-    begun = conductor.begin_round(ADHOC, clock.now() + HOUR, at_any_hour=True, adhoc=wanted)
-    keeper = make_scheduler(conductor, runner_deps, clock)
-    keeper.run_due()
+    runner = RoundRunner(replace(runner_deps, clock=clock))
+    selection = AdhocSelection.resolve(registry, links=["v204"])
+    begun = runner.begin_round(ADHOC, clock.now() + HOUR, at_any_hour=True, adhoc=selection)
+    scheduler = make_scheduler(runner, runner_deps, clock)
+    scheduler.run_due()
     with runner_deps.store.begin_read() as uow:
         (mornings,) = uow.rounds.of_plan("morning")
         assert mornings.state is RoundState.FINISHED
-        assert uow.rounds.get(begun.id).is_open, "the bell does not take it up"
+        assert uow.rounds.get(begun.id).is_open, "the scheduler does not resume it"
     clock.current += timedelta(days=1)
-    keeper.run_due()
+    scheduler.run_due()
     with runner_deps.store.begin_read() as uow:
         left = uow.rounds.get(begun.id)
         assert len(uow.rounds.of_plan(ADHOC)) == 1, "of no other day is one missed"
@@ -193,16 +202,16 @@ def test_only_the_plans_rounds_draw_the_blind_sample(
             sha256=Sha256(f"{int(camera.id):064x}"), camera=camera.id, taken_at=start.at,
             width_px=8, height_px=8, bytes=8, purpose="sample", delete_after=start.at + HOUR,
         )  # fmt: skip
-        judged: JudgedVisit = rig.judge(camera, start, sample)
-        return replace(judged, visit=replace(judged.visit, pictures=(taken,)))
+        judged_visit: JudgedVisit = rig.judge(camera, start, sample)
+        return replace(judged_visit, visit=replace(judged_visit.visit, pictures=(taken,)))
 
     sampler = BlindSample(rng=random.Random(2), share=1.0)
-    conductor = RoundRunner(replace(runner_deps, judge=judge, blind_sample=sampler))
-    wanted = AdhocSelection.resolve(registry, grids=[small_site.TOWN])
+    runner = RoundRunner(replace(runner_deps, judge=judge, blind_sample=sampler))
+    selection = AdhocSelection.resolve(registry, grids=[small_site.TOWN])
     drawn = {}
-    for plan, request in ((ADHOC, wanted), ("morning", None)):
-        begun = conductor.begin_round(plan, NOON + HOUR, at_any_hour=True, adhoc=request)
-        summary = conductor.summary(conductor.run(begun))
+    for plan, request in ((ADHOC, selection), ("morning", None)):
+        begun = runner.begin_round(plan, NOON + HOUR, at_any_hour=True, adhoc=request)
+        summary = runner.summary(runner.run(begun))
         assert (summary["seen"], summary["findings"]) == (3, 0), "never the machine's findings"
         with runner_deps.store.begin_read() as uow:
             drawn[plan] = [finding.origin for finding in uow.findings.of_round(begun.id)]

@@ -1,4 +1,4 @@
-"""When a round is due: clock, sun, lateness, and what was walked already."""
+"""When a round is due: clock, sun, lateness, and what ran already."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -57,7 +57,7 @@ def test_polar_night_leaves_the_clock() -> None:
     assert window.start.astimezone(oslo).time() == time(9, 0)
 
 
-def walked(state: RoundState, finish_by: datetime = WINDOW.finish_by) -> Round:
+def round_of_today(state: RoundState, finish_by: datetime = WINDOW.finish_by) -> Round:
     return Round(
         id="r",  # type: ignore[arg-type]  # any text will do
         plan="morning",
@@ -84,12 +84,12 @@ MINUTE = timedelta(minutes=1)
         pytest.param(RoundState.RUNNING, WINDOW.start + MINUTE, Due.RESUME, id="killed"),
         pytest.param(RoundState.INTERRUPTED, WINDOW.start + MINUTE, Due.RESUME, id="stopped"),
         pytest.param(RoundState.RUNNING, WINDOW.finish_by, Due.CLOSE_UNFINISHED, id="too late"),
-        pytest.param(RoundState.FINISHED, WINDOW.start + MINUTE, Due.DONE, id="walked"),
+        pytest.param(RoundState.FINISHED, WINDOW.start + MINUTE, Due.DONE, id="ran"),
         pytest.param(RoundState.MISSED, WINDOW.finish_by + MINUTE, Due.DONE, id="written missed"),
     ],
 )
 def test_due_round(today: RoundState | None, now: datetime, expected: Due) -> None:
-    known = None if today is None else walked(today)
+    known = None if today is None else round_of_today(today)
     assert due_round(WINDOW, known, now) is expected
 
 
@@ -162,7 +162,7 @@ def test_a_plan_that_is_new_was_not_missed_before_it_existed() -> None:
     assert [plan.name for _, plan, _ in rounds] == ["morning"]
 
 
-def test_a_gap_is_listed_for_a_month_and_says_what_it_leaves_out() -> None:
+def test_a_gap_is_listed_for_a_month_with_the_number_of_days_left_out() -> None:
     last, today = date(2026, 1, 1), date(2026, 12, 31)
     rounds = unrun_rounds(FESTIVAL, (), BOTH, last=last, today=today)
     assert len(rounds) == 2 * LONGEST_GAP.days

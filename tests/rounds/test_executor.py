@@ -1,7 +1,6 @@
-"""The walk: every camera exactly once, caps kept, retries, endings, consent in mid-visit."""
+"""The executor: every camera exactly once, limits kept, retries, endings, consent in mid-visit."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from patrol.rounds.executor import RoundExecutor, StopReason
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RoundProgress
 from patrol.store import StoreFull
-from streams.errors import RefusedUs, StreamError, Unreachable, WentSilent
+from streams.errors import BadAddress, RefusedUs, StreamError, Unreachable, WentSilent
 from streams.model import Sample
 
 ExecutorRig = Any  # conftest.Rig; test folders are no packages
@@ -22,15 +21,15 @@ ExecutorRig = Any  # conftest.Rig; test folders are no packages
 def run_executor(
     rig: ExecutorRig, town: list[Camera], **order: Any
 ) -> tuple[RoundExecutor, StopReason]:
-    one = RoundExecutor(rig.job(town, **order), rig.deps())
-    return one, asyncio.run(one.run())
+    executor = RoundExecutor(rig.job(town, **order), rig.deps())
+    return executor, asyncio.run(executor.run())
 
 
 def test_every_camera_once(rig: ExecutorRig, town: list[Camera]) -> None:
-    one, end = run_executor(rig, town)
+    executor, end = run_executor(rig, town)
     assert end is StopReason.COMPLETE
     assert set(rig.recorder.written) == {camera.id for camera in town}
-    assert (one.counters.done, one.counters.seen) == (12, 12)
+    assert (executor.counters.done, executor.counters.seen) == (12, 12)
 
 
 def test_nothing_to_do_is_complete(rig: ExecutorRig) -> None:
@@ -38,9 +37,9 @@ def test_nothing_to_do_is_complete(rig: ExecutorRig) -> None:
 
 
 def test_connections_are_never_exceeded(rig: ExecutorRig, town: list[Camera]) -> None:
-    rig.visitor.delay_s = 0.01
+    rig.camera_client.delay_s = 0.01
     run_executor(rig, town, caps=ConnectionLimits(connections=4, ramp_s=0.0))
-    assert rig.visitor.most_inside == 4
+    assert rig.camera_client.most_inside == 4
 
 
 @pytest.mark.parametrize(
@@ -54,9 +53,9 @@ def test_connections_are_never_exceeded(rig: ExecutorRig, town: list[Camera]) ->
 def test_retry_where_the_kind_allows(
     rig: ExecutorRig, town: list[Camera], problem: StreamError, tries: int
 ) -> None:
-    rig.visitor.script["/3"] = [problem]
+    rig.camera_client.script["/3"] = [problem]
     run_executor(rig, town)
-    assert rig.visitor.calls.count("/3") == tries
+    assert rig.camera_client.calls.count("/3") == tries
     visit = rig.recorder.written[town[3].id]
     assert (visit.outcome, visit.failure, visit.tries) == (
         VisitOutcome.NOT_VIEWABLE,
@@ -68,51 +67,51 @@ def test_retry_where_the_kind_allows(
 def test_a_retry_that_succeeds_is_seen(
     rig: ExecutorRig, town: list[Camera], sample: Sample
 ) -> None:
-    rig.visitor.script["/0"] = [Unreachable("flaky"), sample]
-    one, _ = run_executor(rig, town)
-    assert one.counters.seen == 12
+    rig.camera_client.script["/0"] = [Unreachable("flaky"), sample]
+    executor, _ = run_executor(rig, town)
+    assert executor.counters.seen == 12
 
 
 def test_a_bad_address_is_the_visits_failure(rig: ExecutorRig, town: list[Camera]) -> None:
-    town[5] = replace(town[5], url="gopher://x/")
+    rig.camera_client.script["/5"] = [BadAddress("no such file")]
     run_executor(rig, town)
     assert rig.recorder.written[town[5].id].failure == "bad_address"
 
 
-def test_finish_by_ends_the_walk_and_leaves_the_rest_pending(
+def test_finish_by_ends_the_execution_and_leaves_the_rest_pending(
     rig: ExecutorRig, town: list[Camera]
 ) -> None:
-    rig.visitor.delay_s = 30.0
-    one, end = run_executor(
+    rig.camera_client.delay_s = 30.0
+    executor, end = run_executor(
         rig, town, window_s=0.05, caps=ConnectionLimits(connections=3, ramp_s=0.0)
     )
-    assert (end, one.reason) == (StopReason.OUT_OF_TIME, "finish_by")
+    assert (end, executor.reason) == (StopReason.OUT_OF_TIME, "finish_by")
     assert not rig.recorder.written
-    assert rig.visitor.inside == 0
+    assert rig.camera_client.inside == 0
 
 
 @pytest.mark.parametrize("trouble", [PictureStoreFull("disk full"), StoreFull("disk full")])
-def test_a_full_disk_ends_the_walk_with_its_reason(
+def test_a_full_disk_ends_the_execution_with_its_reason(
     rig: ExecutorRig, town: list[Camera], trouble: Exception
 ) -> None:
     rig.recorder.error = trouble
-    one, end = run_executor(rig, town)
-    assert (end, one.reason) == (StopReason.FULL, "disk full")
+    executor, end = run_executor(rig, town)
+    assert (end, executor.reason) == (StopReason.FULL, "disk full")
 
 
-def test_stop_puts_visits_away_at_once(rig: ExecutorRig, town: list[Camera]) -> None:
-    rig.visitor.delay_s = 30.0
+def test_stop_ends_visits_at_once(rig: ExecutorRig, town: list[Camera]) -> None:
+    rig.camera_client.delay_s = 30.0
 
     async def stopped() -> StopReason:
-        one = RoundExecutor(rig.job(town), rig.deps())
-        asyncio.get_running_loop().call_later(0.05, one.stop, "asked to")
-        return await one.run()
+        executor = RoundExecutor(rig.job(town), rig.deps())
+        asyncio.get_running_loop().call_later(0.05, executor.stop, "asked to")
+        return await executor.run()
 
     assert asyncio.run(asyncio.wait_for(stopped(), 5.0)) is StopReason.STOPPED
-    assert rig.visitor.inside == 0
+    assert rig.camera_client.inside == 0
 
 
-def test_a_bug_ends_the_walk_loudly(rig: ExecutorRig, town: list[Camera]) -> None:
+def test_a_bug_ends_the_execution_and_is_raised(rig: ExecutorRig, town: list[Camera]) -> None:
     rig.recorder.error = RuntimeError("a bug")
     with pytest.raises(RuntimeError, match="a bug"):
         run_executor(rig, town)
@@ -121,7 +120,7 @@ def test_a_bug_ends_the_walk_loudly(rig: ExecutorRig, town: list[Camera]) -> Non
 def test_a_refused_camera_is_not_connected_to(rig: ExecutorRig, town: list[Camera]) -> None:
     rig.refused[town[4].id] = Refusal.CONSENT_WITHDRAWN
     run_executor(rig, town)
-    assert "/4" not in rig.visitor.calls
+    assert "/4" not in rig.camera_client.calls
     visit = rig.recorder.written[town[4].id]
     assert (visit.outcome, visit.failure) == (VisitOutcome.MISSED, "consent_withdrawn")
 
@@ -129,21 +128,21 @@ def test_a_refused_camera_is_not_connected_to(rig: ExecutorRig, town: list[Camer
 def test_withdrawal_ends_a_visit_under_way_within_a_second(
     rig: ExecutorRig, town: list[Camera]
 ) -> None:
-    rig.visitor.delay_s = 30.0
+    rig.camera_client.delay_s = 30.0
 
     async def withdrawn() -> StopReason:
-        one = RoundExecutor(rig.job(town[:1]), rig.deps())
+        executor = RoundExecutor(rig.job(town[:1]), rig.deps())
         asyncio.get_running_loop().call_later(
             0.05, rig.refused.update, {town[0].id: Refusal.CONSENT_WITHDRAWN}
         )
-        return await one.run()
+        return await executor.run()
 
     assert asyncio.run(asyncio.wait_for(withdrawn(), 1.0)) is StopReason.COMPLETE
     assert rig.recorder.written[town[0].id].failure == "consent_withdrawn"
 
 
 def test_progress_counts_up_to_the_plan(rig: ExecutorRig, town: list[Camera]) -> None:
-    told: list[RoundProgress] = []
-    asyncio.run(RoundExecutor(rig.job(town), rig.deps(), on_progress=told.append).run())
-    assert (told[0].done, told[-1].done, told[-1].planned) == (0, 12, 12)
-    assert told[-1].under_way == 0
+    reports: list[RoundProgress] = []
+    asyncio.run(RoundExecutor(rig.job(town), rig.deps(), on_progress=reports.append).run())
+    assert (reports[0].done, reports[-1].done, reports[-1].planned) == (0, 12, 12)
+    assert reports[-1].under_way == 0

@@ -1,4 +1,4 @@
-"""Health told in rounds: hysteresis, one notice for one cause, the maintenance queue in order."""
+"""Health announced in rounds: hysteresis, one notice for one cause, the maintenance queue."""
 
 import json
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.rounds.outages import COVERED, RECOVERED, settle_health
 from patrol.rounds.recorder import HealthNotifier, record_health
+from streams.address import StreamAddress
 from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -47,7 +48,7 @@ def a_camera(number: int, link: str, grid: GridCode = VILLAGE) -> Camera:
         name=f"camera {number}",
         grid=grid,
         place="村口",
-        url=f"rtsp://127.0.0.1/{number}",
+        main_stream=StreamAddress.parse(f"rtsp://127.0.0.1/{number}"),
         link=LinkId(link),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 6, 30)),
         placement=Placement.OUTDOOR,
@@ -55,7 +56,7 @@ def a_camera(number: int, link: str, grid: GridCode = VILLAGE) -> Camera:
 
 
 class HealthRounds:
-    """Rounds half a day apart over a few cameras; answers with what was told on MQTT."""
+    """Rounds half a day apart over a few cameras; answers with what was queued for MQTT."""
 
     def __init__(self, *cameras: Camera) -> None:
         self.store = new_store()
@@ -64,7 +65,7 @@ class HealthRounds:
         payload_builder = PayloadBuilder(
             site="shangba", zone=ZoneInfo("Asia/Shanghai"), registry=registry
         )
-        self.notifier = HealthNotifier(payloads=payload_builder, tree=TREE)
+        self.notifier = HealthNotifier(payloads=payload_builder)
         self.rounds = 0
 
     def round(self, how: str | Mapping[int, str]) -> list[tuple[int | str, str]]:
@@ -85,7 +86,14 @@ class HealthRounds:
                 )
                 uow.rounds.record_visit(visit)
                 record_health(uow, visit, self.notifier, at)
-            settle_health(uow, ident, self.cameras, self.notifier, at + timedelta(minutes=9))
+            settle_health(
+                uow,
+                ident,
+                self.cameras,
+                TREE,
+                notifier=self.notifier,
+                now=at + timedelta(minutes=9),
+            )
             uow.commit()
         return self.announced()
 
@@ -116,11 +124,11 @@ class HealthRounds:
 
 
 @pytest.mark.parametrize(
-    ("stories", "told"),
+    ("visits", "announced"),
     [
-        pytest.param(["ok", "ok"], [], id="healthy is no news"),
+        pytest.param(["ok", "ok"], [], id="healthy is not announced"),
         pytest.param(["ok", "off"], [], id="one failure is none"),
-        pytest.param(["ok", "off", "off", "off"], ["offline"], id="told once"),
+        pytest.param(["ok", "off", "off", "off"], ["offline"], id="announced once"),
         pytest.param(["ok", "off", "ok", "off", "ok"], [], id="it must fail in a row"),
         pytest.param(["off"], ["offline"], id="never seen well: no benefit of a doubt"),
         pytest.param(["off", "ok", "off", "off"], ["offline", "online", "offline"], id="changes"),
@@ -130,48 +138,50 @@ class HealthRounds:
         pytest.param(["ok", "off", "denied"], ["offline"], id="another reason is the same story"),
     ],
 )
-def test_a_camera_alone_is_told_on_change_only(stories: list[str], told: list[str]) -> None:
-    shift = HealthRounds(a_camera(1, "a"))
-    assert [state for story in stories for _, state in shift.round(story)] == told
+def test_a_camera_alone_is_announced_on_change_only(
+    visits: list[str], announced: list[str]
+) -> None:
+    health_rounds = HealthRounds(a_camera(1, "a"))
+    assert [state for visit in visits for _, state in health_rounds.round(visit)] == announced
 
 
 def test_failing_for_long_enough_is_offline_too() -> None:
-    shift = HealthRounds(a_camera(1, "a"))
+    health_rounds = HealthRounds(a_camera(1, "a"))
     policy = replace(
-        shift.notifier.policy, offline_after_visits=9, offline_after=timedelta(hours=13)
+        health_rounds.notifier.policy, offline_after_visits=9, offline_after=timedelta(hours=13)
     )
-    shift.notifier = replace(shift.notifier, policy=policy)
-    assert [shift.round(story) for story in ("ok", "off", "off", "off")] == [
+    health_rounds.notifier = replace(health_rounds.notifier, policy=policy)
+    assert [health_rounds.round(health) for health in ("ok", "off", "off", "off")] == [
         [], [], [], [(1, "offline")]
     ]  # fmt: skip
-    with shift.store.begin_read() as uow:
-        story = uow.health.current(CameraId(f"{1:020}"))
-    assert story is not None
-    assert (story.since, story.failures) == (NOW + timedelta(hours=24), 3)
+    with health_rounds.store.begin_read() as uow:
+        health = uow.health.current(CameraId(f"{1:020}"))
+    assert health is not None
+    assert (health.since, health.failures) == (NOW + timedelta(hours=24), 3)
 
 
 FIVE = [a_camera(n, "nvr1") for n in range(1, 6)]
 
 
-def test_a_link_that_is_down_is_told_once_and_its_recovery_once() -> None:
-    shift = HealthRounds(*FIVE, a_camera(9, "nvr2"))
-    shift.round("ok")
+def test_a_link_that_is_down_is_announced_once_and_its_recovery_once() -> None:
+    health_rounds = HealthRounds(*FIVE, a_camera(9, "nvr2"))
+    health_rounds.round("ok")
     dark = dict.fromkeys(range(1, 5), "off")
-    assert shift.round(dark) == [("nvr1", "offline")]
-    assert shift.queue() == [("link", "nvr1", "down")]
-    assert shift.round(dark) == []
-    assert shift.round(dict.fromkeys(range(1, 6), "off")) == []
-    assert shift.round("ok") == [("nvr1", "online")]
-    assert shift.round("ok") == []
-    assert shift.queue() == []
-    assert shift.closed() == [RECOVERED]
+    assert health_rounds.round(dark) == [("nvr1", "offline")]
+    assert health_rounds.queue() == [("link", "nvr1", "down")]
+    assert health_rounds.round(dark) == []
+    assert health_rounds.round(dict.fromkeys(range(1, 6), "off")) == []
+    assert health_rounds.round("ok") == [("nvr1", "online")]
+    assert health_rounds.round("ok") == []
+    assert health_rounds.queue() == []
+    assert health_rounds.closed() == [RECOVERED]
 
 
-def test_an_outage_is_one_lead_for_the_maintainer() -> None:
-    shift = HealthRounds(*FIVE)
-    shift.round("off")
-    shift.round("off")
-    with shift.store.begin_read() as uow:
+def test_an_outage_is_one_finding_for_the_maintainer() -> None:
+    health_rounds = HealthRounds(*FIVE)
+    health_rounds.round("off")
+    health_rounds.round("off")
+    with health_rounds.store.begin_read() as uow:
         (finding,) = uow.findings.queue()
     assert (finding.subject, finding.kind, finding.category, finding.level) == (
         "equipment", "link_down", "equipment", "IV"
@@ -181,47 +191,47 @@ def test_an_outage_is_one_lead_for_the_maintainer() -> None:
 
 
 def test_who_is_still_silent_when_the_link_is_back_stands_for_itself() -> None:
-    shift = HealthRounds(*FIVE)
-    shift.round("off")
-    assert shift.round({2: "off"}) == [("nvr1", "online"), (2, "offline")]
-    assert shift.queue() == [("camera", "2", "offline")]
-    assert shift.round("ok") == [(2, "online")]
+    health_rounds = HealthRounds(*FIVE)
+    health_rounds.round("off")
+    assert health_rounds.round({2: "off"}) == [("nvr1", "online"), (2, "offline")]
+    assert health_rounds.queue() == [("camera", "2", "offline")]
+    assert health_rounds.round("ok") == [(2, "online")]
 
 
 def test_between_down_and_back_an_outage_stays() -> None:
-    shift = HealthRounds(*FIVE)
-    shift.round("off")
-    assert shift.round({1: "off", 2: "off"}) == []  # 40 % still silent
-    assert shift.queue() == [("link", "nvr1", "down")]
+    health_rounds = HealthRounds(*FIVE)
+    health_rounds.round("off")
+    assert health_rounds.round({1: "off", 2: "off"}) == []  # 40 % still silent
+    assert health_rounds.queue() == [("link", "nvr1", "down")]
 
 
 def test_a_camera_that_was_offline_before_joins_the_outage() -> None:
-    shift = HealthRounds(*FIVE)
-    shift.round({3: "off"})
-    assert shift.queue() == [("camera", "3", "offline")]
-    shift.round("off")
-    assert shift.queue() == [("link", "nvr1", "down")]
-    assert shift.closed() == [COVERED]
+    health_rounds = HealthRounds(*FIVE)
+    health_rounds.round({3: "off"})
+    assert health_rounds.queue() == [("camera", "3", "offline")]
+    health_rounds.round("off")
+    assert health_rounds.queue() == [("link", "nvr1", "down")]
+    assert health_rounds.closed() == [COVERED]
 
 
 def test_two_cameras_are_two_cameras() -> None:
-    shift = HealthRounds(a_camera(1, "a"), a_camera(2, "a"))
-    assert shift.round("off") == [(1, "offline"), (2, "offline")]
+    health_rounds = HealthRounds(a_camera(1, "a"), a_camera(2, "a"))
+    assert health_rounds.round("off") == [(1, "offline"), (2, "offline")]
 
 
 def test_a_camera_that_refuses_us_is_no_part_of_an_outage() -> None:
-    shift = HealthRounds(*FIVE)
-    told = shift.round({1: "off", 2: "off", 3: "off", 4: "off", 5: "denied"})
-    assert told == [("nvr1", "offline"), (5, "offline")]
+    health_rounds = HealthRounds(*FIVE)
+    messages = health_rounds.round({1: "off", 2: "off", 3: "off", 4: "off", 5: "denied"})
+    assert messages == [("nvr1", "offline"), (5, "offline")]
 
 
 def test_a_village_without_power_is_one_notice_not_one_a_link() -> None:
     here = [a_camera(n, f"nvr{n % 3}") for n in range(1, 13)]
     there = [a_camera(n, "nvr9", OTHER) for n in range(20, 26)]
-    shift = HealthRounds(*here, *there)
-    shift.round("ok")
-    assert shift.round(dict.fromkeys(range(1, 12), "off")) == [(VILLAGE, "offline")]
-    with shift.store.begin_read() as uow:
+    health_rounds = HealthRounds(*here, *there)
+    health_rounds.round("ok")
+    assert health_rounds.round(dict.fromkeys(range(1, 12), "off")) == [(VILLAGE, "offline")]
+    with health_rounds.store.begin_read() as uow:
         (trouble,) = uow.troubles.list_open()
     assert (trouble.kind, trouble.subject) == (TroubleKind.VILLAGE, VILLAGE)
     assert "上坝村" in trouble.why
@@ -229,9 +239,9 @@ def test_a_village_without_power_is_one_notice_not_one_a_link() -> None:
 
 
 def test_a_camera_that_left_the_registry_leaves_the_queue() -> None:
-    shift = HealthRounds(a_camera(1, "a"), a_camera(2, "a"))
-    shift.round("off")
-    del shift.cameras[CameraId(f"{1:020}")]
-    assert shift.round("off") == []
-    assert shift.queue() == [("camera", "2", "offline")]
-    assert shift.closed() == ["left the registry"]
+    health_rounds = HealthRounds(a_camera(1, "a"), a_camera(2, "a"))
+    health_rounds.round("off")
+    del health_rounds.cameras[CameraId(f"{1:020}")]
+    assert health_rounds.round("off") == []
+    assert health_rounds.queue() == [("camera", "2", "offline")]
+    assert health_rounds.closed() == ["left the registry"]

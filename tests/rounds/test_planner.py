@@ -8,6 +8,7 @@ import pytest
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Priority, Refusal
 from patrol.domain.ids import CameraId, GridCode, LinkId
 from patrol.rounds.planner import PlannedRound, RoundSelection, plan_round, round_id, visit_order
+from streams.address import StreamAddress
 
 DAY = date(2026, 11, 22)
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -27,7 +28,7 @@ def camera(
         name=f"camera {number}",
         grid=GridCode("620902104203001"),
         place="村口",
-        url="rtsp://127.0.0.1/x",
+        main_stream=StreamAddress.parse("rtsp://127.0.0.1/x"),
         link=LinkId(link),
         consent=consent,
         placement=placement,
@@ -54,7 +55,7 @@ def plan(
 
 
 @pytest.mark.parametrize(
-    ("one", "why"),
+    ("one", "reason"),
     [
         pytest.param(camera(1), None, id="granted and outdoor"),
         pytest.param(
@@ -84,14 +85,14 @@ def plan(
         ),
     ],
 )
-def test_consent_gate(one: Camera, why: Refusal | None) -> None:
+def test_consent_gate(one: Camera, reason: Refusal | None) -> None:
     planned = plan(one)
-    assert planned.refused.get(one.id) == why
-    assert len(planned.visits) == (why is None)
+    assert planned.refused.get(one.id) == reason
+    assert len(planned.visits) == (reason is None)
     assert planned.round.planned == len(planned.visits)
 
 
-def test_a_withdrawal_said_later_counts() -> None:
+def test_a_withdrawal_recorded_later_counts() -> None:
     one = camera(1)
     planned = plan(one, withdrawn=frozenset({one.id}))
     assert planned.round.refused == {"consent_withdrawn": 1}

@@ -1,4 +1,4 @@
-"""Second looks: a doubt gets a fresh picture, a handled case gets one too, and who then decides."""
+"""Rechecks: of findings in doubt and of handled cases, and who decides on what they show."""
 
 import asyncio
 import threading
@@ -23,15 +23,15 @@ from patrol.domain.verification import Verifier, pending_verifications
 from patrol.messaging import PayloadBuilder
 from patrol.ports import PictureStoreFull
 from patrol.review import confirm, review_queue, unsure
-from patrol.rounds.guarded_visit import GuardedVisit
+from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
 from patrol.rounds.judge import JudgedVisit, VisitStart
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.rounds.recheck import CaseRechecker, FindingRechecker
 from patrol.store import Store
 from simulators import small_site
-from streams.address import StreamAddress
+from streams.address import StreamAddress, StreamChoice
 from streams.errors import Unreachable
-from streams.model import Sample, StreamChoice, VisitOptions
+from streams.model import Sample, VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -45,7 +45,7 @@ SAMPLE: Any = object.__new__(Sample)  # the judge below does not open it
 
 
 @dataclass
-class Yard:
+class FakeCamera:
     """What the camera shows just now, and whether it answers."""
 
     shows: tuple[tuple[str, str], ...] = ()  # (kind, zone)
@@ -58,7 +58,7 @@ class Yard:
         self.visits.append(address.path)
         self.before()
         try:
-            await asyncio.sleep(0.0 if self.before is Yard.before else 5.0)
+            await asyncio.sleep(0.0 if self.before is FakeCamera.before else 5.0)
         except asyncio.CancelledError:
             self.cancelled = True
             raise
@@ -88,7 +88,7 @@ class Yard:
 
 
 @dataclass
-class Overtaken(Yard):
+class CameraWithDecision(FakeCamera):
     """Somebody decides while the picture is judged."""
 
     decide: Callable[[], None] = lambda: None
@@ -97,7 +97,7 @@ class Overtaken(Yard):
     def judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
         """As any yard's, after that."""
         self.decide()
-        return Yard.judge(self, camera, start, sample)
+        return FakeCamera.judge(self, camera, start, sample)
 
 
 @dataclass
@@ -106,26 +106,35 @@ class RecheckSetup:
 
     store: Store = field(default_factory=new_store)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
-    yard: Yard = field(default_factory=Yard)
+    camera_shown: FakeCamera = field(default_factory=FakeCamera)
     shared_slots: SharedLinkSlots = field(default_factory=lambda: SharedLinkSlots(per_link=2))
     cameras: dict[CameraId, Camera] = field(default_factory=lambda: dict(REGISTRY.cameras))
 
     @property
     def guarded_visit(self) -> GuardedVisit:
-        judge: Any = self.yard.judge
-        return GuardedVisit(
+        judge: Any = self.camera_shown.judge
+        gate = ConsentGate(
             store=self.store, clock=self.clock, zone=ZONE, cameras=lambda: self.cameras,
-            refresh_cameras=lambda: None, visitor=self.yard.visit, judge=judge,
-            options=VisitOptions(), stream=StreamChoice.MAIN, link_slots=self.shared_slots,
+            refresh_cameras=lambda: None,
         )  # fmt: skip
+        return GuardedVisit(
+            store=self.store,
+            clock=self.clock,
+            gate=gate,
+            client=self.camera_shown.visit,
+            judge=judge,
+            options=VisitOptions(),
+            stream=StreamChoice.MAIN,
+            link_slots=self.shared_slots,
+        )
 
-    def finding_rechecker(self) -> int:
+    def recheck_findings(self) -> int:
         keep = timedelta(days=180)
         return FindingRechecker(
             store=self.store, clock=self.clock, guarded_visit=self.guarded_visit, keep_evidence=keep
         ).run_due()
 
-    def look(self, verifier: Verifier) -> int:
+    def recheck_cases(self, verifier: Verifier) -> int:
         return CaseRechecker(
             store=self.store,
             clock=self.clock,
@@ -157,52 +166,54 @@ def recheck_setup() -> RecheckSetup:
 
 
 @pytest.mark.parametrize(
-    ("yard", "document", "picture"),
+    ("camera_shown", "document", "picture"),
     [
         pytest.param(
-            Yard(shows=(("blocking_vehicle", "road"),)), "仍检出", AFTER, id="still there"
+            FakeCamera(shows=(("blocking_vehicle", "road"),)), "仍检出", AFTER, id="still there"
         ),
-        pytest.param(Yard(), "未再检出", AFTER, id="gone"),
-        pytest.param(Yard(shows=(("livestock", ""),)), "另见 livestock", AFTER, id="another thing"),
-        pytest.param(Yard(gone=True), "请值班长判断", None, id="nobody could look"),
+        pytest.param(FakeCamera(), "未再检出", AFTER, id="gone"),
+        pytest.param(
+            FakeCamera(shows=(("livestock", ""),)), "另见 livestock", AFTER, id="another thing"
+        ),
+        pytest.param(FakeCamera(gone=True), "请值班长判断", None, id="nobody could look"),
     ],
 )
-def test_a_doubt_gets_a_fresh_look(
-    recheck_setup: RecheckSetup, yard: Yard, document: str, picture: Sha256 | None
+def test_a_finding_in_doubt_gets_a_fresh_visit(
+    recheck_setup: RecheckSetup, camera_shown: FakeCamera, document: str, picture: Sha256 | None
 ) -> None:
-    recheck_setup.yard = yard
+    recheck_setup.camera_shown = camera_shown
     recheck_setup.clock.current += timedelta(seconds=2)
-    assert recheck_setup.finding_rechecker() == 1
+    assert recheck_setup.recheck_findings() == 1
     again = recheck_setup.finding().recheck
     assert again is not None
     assert document in again.why
     assert (again.picture, again.at - NOON) == (picture, timedelta(seconds=2))
     with recheck_setup.store.begin_read() as uow:
         (line,) = review_queue(uow, recheck_setup.clock.now())
-        looked = uow.access.entries(camera=small_site.CAMERA)[0]
+        log_lines = uow.access.entries(camera=small_site.CAMERA)[0]
         kept = uow.pictures.get(AFTER)
         observed = uow.findings.observed_since(small_site.CAMERA, "livestock", NOON)
     assert (line.finding.state, line.second_look) == (FindingState.UNSURE, True)
     assert "已复看" in line.why
-    assert looked.why == "look again at finding F000001"
+    assert log_lines.why == "look again at finding F000001"
     assert (kept is not None and kept.purpose) == (picture is not None and "evidence")
-    assert len(observed) == sum(kind == "livestock" for kind, _ in yard.shows)
-    assert recheck_setup.finding_rechecker() == 0, "once, whatever came of it"
+    assert len(observed) == sum(kind == "livestock" for kind, _ in camera_shown.shows)
+    assert recheck_setup.recheck_findings() == 0, "once, whatever came of it"
 
 
 def test_consent_is_asked_before_the_camera(recheck_setup: RecheckSetup) -> None:
     with recheck_setup.store.begin() as uow:
         uow.consents.withdraw(small_site.CAMERA, by="household", now=NOON)
         uow.commit()
-    assert recheck_setup.finding_rechecker() == 1
-    assert recheck_setup.yard.visits == [], "never connected to"
+    assert recheck_setup.recheck_findings() == 1
+    assert recheck_setup.camera_shown.visits == [], "never connected to"
     again = recheck_setup.finding().recheck
     assert again is not None
     assert "consent_withdrawn" in again.why
     assert "值班长" in again.why
 
 
-def test_a_withdrawal_under_way_ends_the_look_and_drops_what_it_got(
+def test_a_withdrawal_under_way_ends_the_visit_and_drops_what_it_received(
     recheck_setup: RecheckSetup,
 ) -> None:
     def withdraw() -> None:
@@ -210,9 +221,9 @@ def test_a_withdrawal_under_way_ends_the_look_and_drops_what_it_got(
             uow.consents.withdraw(small_site.CAMERA, by="household", now=NOON)
             uow.commit()
 
-    recheck_setup.yard = Yard(before=withdraw)
-    recheck_setup.finding_rechecker()
-    assert recheck_setup.yard.cancelled, "within a second, not at the end of the visit"
+    recheck_setup.camera_shown = FakeCamera(before=withdraw)
+    recheck_setup.recheck_findings()
+    assert recheck_setup.camera_shown.cancelled, "within a second, not at the end of the visit"
     with recheck_setup.store.begin_read() as uow:
         assert uow.pictures.get(AFTER) is None
         assert uow.rounds.latest_visits(small_site.CAMERA) == []
@@ -224,15 +235,15 @@ def test_a_person_who_was_faster_is_not_overruled(recheck_setup: RecheckSetup) -
             confirm(uow, F1, by="li", now=NOON, registry=REGISTRY, payloads=PAYLOAD_BUILDER)
             uow.commit()
 
-    recheck_setup.yard = Overtaken(decide=decide)
-    recheck_setup.finding_rechecker()
+    recheck_setup.camera_shown = CameraWithDecision(decide=decide)
+    recheck_setup.recheck_findings()
     finding = recheck_setup.finding()
     assert (finding.state, finding.decided_by, finding.recheck) == (
         FindingState.CONFIRMED, "li", None,
     )  # fmt: skip
 
 
-def test_of_a_change_without_a_name_it_says_neither_gone_nor_there(
+def test_of_a_change_without_a_name_it_states_neither_gone_nor_there(
     recheck_setup: RecheckSetup,
 ) -> None:
     """It may be of the blind sample, on which the machine never saw anything."""
@@ -244,28 +255,30 @@ def test_of_a_change_without_a_name_it_says_neither_gone_nor_there(
             uow.findings.add(finding)
             unsure(uow, ident, by="wang", now=NOON)
             uow.commit()
-        recheck_setup.yard.shows = shows
-        recheck_setup.finding_rechecker()
+        recheck_setup.camera_shown.shows = shows
+        recheck_setup.recheck_findings()
         again = recheck_setup.finding(ident).recheck
         assert again is not None
         texts.append(again.why)
     assert texts[0] == texts[1]
 
 
-def test_a_look_keeps_to_the_caps_of_the_round_under_way(recheck_setup: RecheckSetup) -> None:
-    """Its link is full: it waits for the seat that it reserved, and takes no more than that."""
+def test_a_recheck_keeps_to_the_limits_of_the_round_under_way(recheck_setup: RecheckSetup) -> None:
+    """Its link is full: it waits for the slot that it reserved, and takes no more than that."""
     link = REGISTRY.cameras[small_site.CAMERA].link
     recheck_setup.shared_slots.set_round_usage(link, 2)
-    looking = threading.Thread(target=recheck_setup.finding_rechecker)
-    looking.start()
+    rechecking = threading.Thread(target=recheck_setup.recheck_findings)
+    rechecking.start()
     try:
-        looking.join(0.5)
-        assert recheck_setup.shared_slots.reserved(link) == 1, "the walk sees that a seat is wanted"
-        assert recheck_setup.yard.visits == []
+        rechecking.join(0.5)
+        assert recheck_setup.shared_slots.reserved(link) == 1, (
+            "the round sees that a slot is wanted"
+        )
+        assert recheck_setup.camera_shown.visits == []
     finally:
         recheck_setup.shared_slots.set_round_usage(link, 1)
-        looking.join(5.0)
-    assert len(recheck_setup.yard.visits) == 1
+        rechecking.join(5.0)
+    assert len(recheck_setup.camera_shown.visits) == 1
     assert (
         recheck_setup.shared_slots.reserved(link),
         recheck_setup.shared_slots.pop_freed_links(),
@@ -273,7 +286,7 @@ def test_a_look_keeps_to_the_caps_of_the_round_under_way(recheck_setup: RecheckS
 
 
 def handled(recheck_setup: RecheckSetup, **fields: Any) -> Case:
-    """The case of a confirmed lead, reported as handled; its look is due."""
+    """The case of a confirmed finding, reported as handled; its recheck is due."""
     with recheck_setup.store.begin() as uow:
         uow.findings.put(replace(uow.findings.get(F1), **fields))
         case = confirm(uow, F1, by="op", now=NOON, registry=REGISTRY, payloads=PAYLOAD_BUILDER)
@@ -291,12 +304,12 @@ def handled(recheck_setup: RecheckSetup, **fields: Any) -> Case:
         pytest.param((("blocking_vehicle", "road"),), CaseState.REWORK, id="still there"),
     ],
 )
-def test_where_the_machine_verifies_the_look_decides(
+def test_where_the_machine_verifies_the_recheck_decides(
     recheck_setup: RecheckSetup, shows: Any, state: CaseState
 ) -> None:
     handled(recheck_setup)
-    recheck_setup.yard.shows = shows
-    recheck_setup.look(Verifier.MACHINE)
+    recheck_setup.camera_shown.shows = shows
+    recheck_setup.recheck_cases(Verifier.MACHINE)
     assert (recheck_setup.case().state, recheck_setup.case().after) == (state, AFTER)
 
 
@@ -316,9 +329,9 @@ def test_where_a_person_verifies_the_case_waits_with_both_pictures(
 ) -> None:
     before = Sha256("b" * 64)
     handled(recheck_setup, picture=before, **fields)
-    recheck_setup.yard.gone = not pending
+    recheck_setup.camera_shown.gone = not pending
     for _ in range(1 if pending else 6):
-        recheck_setup.look(verifier)
+        recheck_setup.recheck_cases(verifier)
         recheck_setup.clock.current += timedelta(hours=3)
     case = recheck_setup.case()
     assert (case.state, case.recheck_due_at) == (CaseState.FED_BACK, None)
@@ -326,7 +339,7 @@ def test_where_a_person_verifies_the_case_waits_with_both_pictures(
     assert (waiting.before, waiting.after) == (before, AFTER if pending else None)
     assert pending in waiting.machine
     assert waiting.due_light is DueLight.GREEN
-    assert recheck_setup.look(verifier) == 0, "nobody looks again by itself"
+    assert recheck_setup.recheck_cases(verifier) == 0, "nobody looks again by itself"
 
 
 @pytest.mark.parametrize(
@@ -341,20 +354,20 @@ def test_where_a_person_verifies_the_case_waits_with_both_pictures(
         pytest.param(Level.ORDINARY, timedelta(hours=5), DueLight.RED, id="III red"),
     ],
 )
-def test_a_verdict_that_waits_has_its_own_clock(
+def test_a_decision_that_waits_has_its_own_clock(
     recheck_setup: RecheckSetup, level: Level, after: timedelta, due_light: DueLight
 ) -> None:
     case = handled(recheck_setup, level=level)
-    recheck_setup.look(Verifier.OPERATOR)
-    looked_at = recheck_setup.case().entries[-1].at
-    assert looked_at > case.dispatched_at
-    (waiting,) = pending_verifications([recheck_setup.case()], looked_at + after)
+    recheck_setup.recheck_cases(Verifier.OPERATOR)
+    rechecked_at = recheck_setup.case().entries[-1].at
+    assert rechecked_at > case.dispatched_at
+    (waiting,) = pending_verifications([recheck_setup.case()], rechecked_at + after)
     assert waiting.due_light is due_light
 
 
-def test_the_most_pressing_verdict_comes_first(recheck_setup: RecheckSetup) -> None:
+def test_the_most_pressing_decision_comes_first(recheck_setup: RecheckSetup) -> None:
     case = handled(recheck_setup)
-    recheck_setup.look(Verifier.OPERATOR)
+    recheck_setup.recheck_cases(Verifier.OPERATOR)
     plain = recheck_setup.case()
     urgent = replace(plain, id=replace(case).id, level=Level.URGENT)
     now = plain.entries[-1].at + timedelta(minutes=20)
@@ -369,32 +382,32 @@ def test_one_reported_on_the_ground_waits_for_a_person_at_once(recheck_setup: Re
     with recheck_setup.store.begin() as uow:
         uow.cases.put(replace(case, camera=None, finding=None))
         uow.commit()
-    recheck_setup.look(Verifier.MACHINE)
+    recheck_setup.recheck_cases(Verifier.MACHINE)
     assert recheck_setup.case().entries[-1].what is CaseEvent.LOOKED
     assert len(pending_verifications([recheck_setup.case()], NOON)) == 1
-    assert recheck_setup.yard.visits == []
+    assert recheck_setup.camera_shown.visits == []
 
 
-def test_consent_that_ended_meanwhile_is_no_look(recheck_setup: RecheckSetup) -> None:
+def test_consent_that_ended_meanwhile_is_no_visit(recheck_setup: RecheckSetup) -> None:
     handled(recheck_setup)
     camera = recheck_setup.cameras[small_site.CAMERA]
     ended = replace(camera.consent, until=date(2026, 1, 1))
     recheck_setup.cameras[small_site.CAMERA] = replace(camera, consent=ended)
-    recheck_setup.look(Verifier.MACHINE)
+    recheck_setup.recheck_cases(Verifier.MACHINE)
     assert recheck_setup.case().entries[-1].what is CaseEvent.LOOK_FAILED
-    assert recheck_setup.yard.visits == []
+    assert recheck_setup.camera_shown.visits == []
 
 
-def test_a_full_disk_is_waited_for_and_then_looked_again(recheck_setup: RecheckSetup) -> None:
+def test_a_full_disk_is_waited_for_and_then_rechecked(recheck_setup: RecheckSetup) -> None:
     """The evidence store refuses the picture: nothing is written, and the next ring tries anew."""
 
     def full() -> None:
         raise PictureStoreFull("200 MB free, 256 MB are kept")
 
-    recheck_setup.yard = Overtaken(decide=full)
-    ring = _retry_while_store_away("doubts", recheck_setup.finding_rechecker)
-    ring()
+    recheck_setup.camera_shown = CameraWithDecision(decide=full)
+    recheck = _retry_while_store_away("doubts", recheck_setup.recheck_findings)
+    recheck()
     assert recheck_setup.finding().recheck is None
-    recheck_setup.yard = Yard()
-    ring()
+    recheck_setup.camera_shown = FakeCamera()
+    recheck()
     assert recheck_setup.finding().recheck is not None

@@ -20,6 +20,7 @@ from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
 from patrol.store import UnitOfWork
+from streams.address import StreamAddress
 from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -35,7 +36,7 @@ def a_camera(zone: Zone = GATE) -> Camera:
         name="大门口",
         grid=GROUP,
         place="村口",
-        url="rtsp://127.0.0.1/1",
+        main_stream=StreamAddress.parse("rtsp://127.0.0.1/1"),
         link=LinkId("a"),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
         placement=Placement.OUTDOOR,
@@ -105,10 +106,10 @@ class RecorderSetup:
         """Half a day between two rounds."""
         return NOW + timedelta(hours=12 * self.rounds)
 
-    def record(self, judged: JudgedVisit) -> RecordedVisit:
+    def record(self, judged_visit: JudgedVisit) -> RecordedVisit:
         with self.store.begin() as uow:
             recorded = record_visit(
-                uow, judged, camera=self.camera, now=self.now(), policy=self.policy
+                uow, judged_visit, camera=self.camera, now=self.now(), policy=self.policy
             )
             uow.commit()
         return recorded
@@ -130,10 +131,10 @@ def a_car(score: float = 0.9, kind: str = "blocking_vehicle") -> Observation:
     )
 
 
-def test_an_object_in_a_zone_is_a_lead_in_words() -> None:
-    desk = RecorderSetup()
-    assert desk.visit(a_car()).findings == 1
-    with desk.store.begin() as uow:
+def test_an_object_in_a_zone_is_a_finding_with_a_reason() -> None:
+    recorder_setup = RecorderSetup()
+    assert recorder_setup.visit(a_car()).findings == 1
+    with recorder_setup.store.begin() as uow:
         (finding,) = uow.findings.queue()
     assert (finding.id, finding.category, finding.level) == (
         "F000001",
@@ -145,30 +146,35 @@ def test_an_object_in_a_zone_is_a_lead_in_words() -> None:
 
 
 def test_the_same_again_is_counted_not_doubled() -> None:
-    desk = RecorderSetup()
-    desk.visit(a_car(0.6))
-    assert desk.visit(a_car(0.8)).findings == 0
-    with desk.store.begin() as uow:
+    recorder_setup = RecorderSetup()
+    recorder_setup.visit(a_car(0.6))
+    assert recorder_setup.visit(a_car(0.8)).findings == 0
+    with recorder_setup.store.begin() as uow:
         (finding,) = uow.findings.queue()
     assert (finding.count, finding.score) == (2, 0.8)
 
 
-def test_three_cars_are_one_lead() -> None:
+def test_three_cars_are_one_finding() -> None:
     assert RecorderSetup().visit(a_car(0.7), a_car(0.9), a_car(0.8)).findings == 1
 
 
-def test_weak_observations_make_no_lead() -> None:
+def test_weak_observations_make_no_finding() -> None:
     assert RecorderSetup().visit(a_car(0.4)).findings == 0
 
 
 def test_a_zone_may_ask_for_more_visits() -> None:
-    desk = RecorderSetup(zone=replace(GATE, min_visits=3))
-    assert [desk.visit(a_car()).findings for _ in range(3)] == [0, 0, 1]
+    recorder_setup = RecorderSetup(zone=replace(GATE, min_visits=3))
+    assert [recorder_setup.visit(a_car()).findings for _ in range(3)] == [0, 0, 1]
 
 
 def test_a_visit_without_it_begins_the_count_anew() -> None:
-    desk = RecorderSetup(zone=replace(GATE, min_visits=2))
-    seen = [desk.visit(a_car()), desk.visit(), desk.visit(a_car()), desk.visit(a_car())]
+    recorder_setup = RecorderSetup(zone=replace(GATE, min_visits=2))
+    seen = [
+        recorder_setup.visit(a_car()),
+        recorder_setup.visit(),
+        recorder_setup.visit(a_car()),
+        recorder_setup.visit(a_car()),
+    ]
     assert [one.findings for one in seen] == [0, 0, 0, 1]
 
 
@@ -176,14 +182,14 @@ def test_urgent_kinds_go_out_in_the_same_transaction() -> None:
     urgent = FindingRule(
         kind="blocking_vehicle", category="blocking_vehicle", level=Level.URGENT, unreviewed=True
     )
-    desk = RecorderSetup(rules=FindingRules(by_kind={"blocking_vehicle": urgent}))
-    assert desk.visit(a_car()).messages == 1
-    assert desk.urgent == ["F000001"]
+    recorder_setup = RecorderSetup(rules=FindingRules(by_kind={"blocking_vehicle": urgent}))
+    assert recorder_setup.visit(a_car()).messages == 1
+    assert recorder_setup.urgent == ["F000001"]
 
 
 def test_a_recorded_visit_is_not_recorded_again() -> None:
-    desk = RecorderSetup()
-    ident = desk.next_round()
+    recorder_setup = RecorderSetup()
+    ident = recorder_setup.next_round()
     visit = Visit(
         round=ident,
         camera=CAMERA,
@@ -191,9 +197,12 @@ def test_a_recorded_visit_is_not_recorded_again() -> None:
         started_at=NOW,
         finished_at=NOW,
     )
-    judged = JudgedVisit(visit=visit, observations=(replace(a_car(), round=ident),))
-    assert [desk.record(judged).findings, desk.record(judged).findings] == [1, 0]
-    with desk.store.begin() as uow:
+    judged_visit = JudgedVisit(visit=visit, observations=(replace(a_car(), round=ident),))
+    assert [
+        recorder_setup.record(judged_visit).findings,
+        recorder_setup.record(judged_visit).findings,
+    ] == [1, 0]
+    with recorder_setup.store.begin() as uow:
         assert uow.rounds.totals(ident).observations == 1
 
 
@@ -205,44 +214,44 @@ WEEK = timedelta(days=7)
 @pytest.mark.parametrize(("kind", "area", "lasts", "seen", "expected"), [
     pytest.param("blocking_vehicle", HERE, WEEK, HERE, (0, 1), id="here: held back"),
     pytest.param("blocking_vehicle", None, WEEK, THERE, (0, 1), id="all of the picture"),
-    pytest.param("blocking_vehicle", HERE, WEEK, THERE, (1, 0), id="elsewhere: a lead"),
-    pytest.param("blocking_vehicle", HERE, WEEK, None, (1, 0), id="no place said: a lead"),
-    pytest.param("livestock", None, WEEK, HERE, (1, 0), id="another kind: a lead"),
+    pytest.param("blocking_vehicle", HERE, WEEK, THERE, (1, 0), id="elsewhere: a finding"),
+    pytest.param("blocking_vehicle", HERE, WEEK, None, (1, 0), id="no place said: a finding"),
+    pytest.param("livestock", None, WEEK, HERE, (1, 0), id="another kind: a finding"),
     pytest.param("blocking_vehicle", HERE, timedelta(hours=12), HERE, (1, 0), id="it is over"),
 ])  # fmt: skip
-def test_a_suppression_holds_back_the_lead_not_the_observation(
+def test_a_suppression_holds_back_the_finding_not_the_observation(
     kind: str,
     area: Box | None,
     lasts: timedelta,
     seen: Box | None,
     expected: tuple[int, int],
 ) -> None:
-    desk = RecorderSetup()
-    suppress(desk, kind, area, NOW + lasts)
-    recorded = desk.visit(replace(a_car(), box=seen))
+    recorder_setup = RecorderSetup()
+    suppress(recorder_setup, kind, area, NOW + lasts)
+    recorded = recorder_setup.visit(replace(a_car(), box=seen))
     assert (recorded.findings, recorded.suppressed) == expected
-    with desk.store.begin_read() as uow:
+    with recorder_setup.store.begin_read() as uow:
         assert len(uow.findings.observed_since(CAMERA, "blocking_vehicle", NOW)) == 1
         assert len(uow.findings.queue()) == expected[0]
 
 
 def test_what_stands_elsewhere_is_still_proposed() -> None:
-    desk = RecorderSetup()
-    suppress(desk, "blocking_vehicle", HERE, NOW + WEEK)
-    recorded = desk.visit(replace(a_car(0.9), box=HERE), replace(a_car(0.6), box=THERE))
+    recorder_setup = RecorderSetup()
+    suppress(recorder_setup, "blocking_vehicle", HERE, NOW + WEEK)
+    recorded = recorder_setup.visit(replace(a_car(0.9), box=HERE), replace(a_car(0.6), box=THERE))
     assert (recorded.findings, recorded.suppressed) == (1, 1)
-    with desk.store.begin_read() as uow:
+    with recorder_setup.store.begin_read() as uow:
         assert [finding.score for finding in uow.findings.queue()] == [0.6]
 
 
 def test_a_revoked_suppression_holds_nothing() -> None:
-    desk = RecorderSetup()
-    number = suppress(desk, "blocking_vehicle", None, NOW + WEEK)
-    assert desk.visit(a_car()).findings == 0
-    with desk.store.begin() as uow:
-        assert uow.suppressions.revoke(number, by="wang", now=desk.now())
+    recorder_setup = RecorderSetup()
+    number = suppress(recorder_setup, "blocking_vehicle", None, NOW + WEEK)
+    assert recorder_setup.visit(a_car()).findings == 0
+    with recorder_setup.store.begin() as uow:
+        assert uow.suppressions.revoke(number, by="wang", now=recorder_setup.now())
         uow.commit()
-    assert desk.visit(a_car()).findings == 1
+    assert recorder_setup.visit(a_car()).findings == 1
 
 
 def suppress(setup: RecorderSetup, kind: str, area: Box | None, until: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Rounds as a whole: begun, killed, taken up, closed; equal books whatever happens."""
+"""Rounds as a whole: begun, killed, resumed, closed; equal totals whatever happens."""
 
 import random
 import threading
@@ -29,7 +29,8 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
 from patrol.rounds.scheduler import MISSED_REASON, RoundScheduler
 from patrol.store import Store
-from streams.model import StreamChoice, VisitOptions
+from streams.address import StreamChoice
+from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -59,9 +60,11 @@ def runner_deps(rig: Any, town: list[Camera]) -> RunnerDeps:
         zone=SHANGHAI,
         cameras=lambda: {camera.id: camera for camera in town},
         refresh_cameras=lambda: None,
-        visitor=rig.visitor,
+        client=rig.camera_client,
         judge=rig.judge,
         policy=policy,
+        payloads=make_payload_builder(town),
+        tree=GridTree(grids={}),
         limits=ConnectionLimits(ramp_s=0.0, retry_after_s=0.01, connections=4),
         options=VisitOptions(),
         stream=StreamChoice.MAIN,
@@ -80,13 +83,13 @@ def run_by_hand(runner: RoundRunner, stop: threading.Event | None = None) -> Any
 
 
 def test_a_round_to_its_end(runner_deps: RunnerDeps) -> None:
-    conductor = RoundRunner(runner_deps)
-    ended = run_by_hand(conductor)
-    summary = conductor.summary(ended)
+    runner = RoundRunner(runner_deps)
+    ended = run_by_hand(runner)
+    summary = runner.summary(ended)
     assert ended.state is RoundState.FINISHED
     assert (summary["planned"], summary["seen"], summary["missed"]) == (12, 12, 0)
     assert str(summary["round"]).endswith("-morning-1")
-    assert run_by_hand(conductor).id.endswith("-morning-2")
+    assert run_by_hand(runner).id.endswith("-morning-2")
 
 
 def test_weather_over_the_whole_town_is_one_finding_of_the_round(
@@ -100,8 +103,8 @@ def test_weather_over_the_whole_town_is_one_finding_of_the_round(
         )  # fmt: skip
         return replace(rig.judge(camera, start, sample), observations=(wide,))
 
-    conductor = RoundRunner(replace(runner_deps, judge=judge))
-    summary = conductor.summary(run_by_hand(conductor))
+    runner = RoundRunner(replace(runner_deps, judge=judge))
+    summary = runner.summary(run_by_hand(runner))
     assert (summary["seen"], summary["observations"], summary["findings"]) == (12, 12, 1)
 
 
@@ -117,18 +120,18 @@ def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
             stop.set()
         return rig.judge(camera, start, sample)
 
-    rig.visitor.delay_s = 0.05
+    rig.camera_client.delay_s = 0.05
     one_by_one = replace(runner_deps.limits, connections=1)
-    conductor = RoundRunner(replace(runner_deps, judge=judge, limits=one_by_one))
-    stopped = run_by_hand(conductor, stop)
+    runner = RoundRunner(replace(runner_deps, judge=judge, limits=one_by_one))
+    stopped = run_by_hand(runner, stop)
     assert (stopped.state, stopped.reason) == (RoundState.INTERRUPTED, "stopped")
     before = totals_of(runner_deps.store, stopped.id)
     assert before.is_balanced
     assert 0 < before.pending < 12
-    rig.visitor.calls.clear()
-    ended = run_by_hand(conductor)
+    rig.camera_client.calls.clear()
+    ended = run_by_hand(runner)
     assert (ended.id, ended.state) == (stopped.id, RoundState.FINISHED)
-    assert len(rig.visitor.calls) == before.pending
+    assert len(rig.camera_client.calls) == before.pending
     assert totals_of(runner_deps.store, ended.id).seen == 12
 
 
@@ -161,20 +164,20 @@ def test_a_full_disk_interrupts_with_its_reason_and_resumes(
             raise PictureStoreFull("var/evidence: 0 MB free")
         return rig.judge(camera, start, sample)
 
-    conductor = RoundRunner(replace(runner_deps, judge=judge))
-    stopped = run_by_hand(conductor)
+    runner = RoundRunner(replace(runner_deps, judge=judge))
+    stopped = run_by_hand(runner)
     assert (stopped.state, stopped.reason) == (RoundState.INTERRUPTED, "var/evidence: 0 MB free")
     full[0] = False
-    ended = run_by_hand(conductor)
+    ended = run_by_hand(runner)
     assert ended.state is RoundState.FINISHED
     assert totals_of(runner_deps.store, ended.id).seen == 12
 
 
-def test_finish_by_misses_the_rest_and_says_so(runner_deps: RunnerDeps, rig: Any) -> None:
-    rig.visitor.delay_s = 20.0
-    conductor = RoundRunner(runner_deps)
-    begun = conductor.begin_round("morning", SystemClock().now() + timedelta(seconds=0.1))
-    ended = conductor.run(begun)
+def test_finish_by_misses_the_rest_with_the_reason(runner_deps: RunnerDeps, rig: Any) -> None:
+    rig.camera_client.delay_s = 20.0
+    runner = RoundRunner(runner_deps)
+    begun = runner.begin_round("morning", SystemClock().now() + timedelta(seconds=0.1))
+    ended = runner.run(begun)
     counted = totals_of(runner_deps.store, ended.id)
     assert (ended.state, ended.reason) == (RoundState.FINISHED, "finish_by")
     assert (counted.missed, counted.pending, counted.is_balanced) == (12, 0, True)
@@ -183,10 +186,10 @@ def test_finish_by_misses_the_rest_and_says_so(runner_deps: RunnerDeps, rig: Any
 def test_a_camera_that_left_the_registry_is_missed(
     runner_deps: RunnerDeps, town: list[Camera]
 ) -> None:
-    conductor = RoundRunner(runner_deps)
-    begun = conductor.begin_round("morning", SystemClock().now() + HOUR)
+    runner = RoundRunner(runner_deps)
+    begun = runner.begin_round("morning", SystemClock().now() + HOUR)
     town.pop()
-    ended = conductor.run(begun)
+    ended = runner.run(begun)
     counted = totals_of(runner_deps.store, ended.id)
     assert (counted.seen, counted.missed) == (11, 1)
 
@@ -204,23 +207,23 @@ def test_consent_withdrawn_in_the_store_is_refused_in_the_plan(
 def test_consent_withdrawn_in_the_registry_after_planning_is_not_visited(
     runner_deps: RunnerDeps, town: list[Camera], rig: Any
 ) -> None:
-    conductor = RoundRunner(runner_deps)
-    begun = conductor.begin_round("morning", SystemClock().now() + HOUR)
+    runner = RoundRunner(runner_deps)
+    begun = runner.begin_round("morning", SystemClock().now() + HOUR)
     gone = replace(town[2].consent, state=ConsentState.WITHDRAWN)
     town[2] = replace(town[2], consent=gone)
-    ended = conductor.run(begun)
-    assert "/2" not in rig.visitor.calls
+    ended = runner.run(begun)
+    assert "/2" not in rig.camera_client.calls
     assert totals_of(runner_deps.store, ended.id).missed == 1
 
 
-# --- the keeper: what the bell starts -------------------------------------------------------
+# --- the scheduler ----------------------------------------------------------------------------
 
 PLAN = PatrolPlan(name="morning", start=time(9), finish_by=time(10, 30))
 NINE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)  # 09:00 in the town
 
 
 class SchedulerSetup:
-    """A keeper on a clock that the test moves."""
+    """A scheduler on a clock that the test moves."""
 
     def __init__(self, runner_deps: RunnerDeps, lock: Path) -> None:
         self.clock = ManualClock(NINE - timedelta(minutes=1))
@@ -255,17 +258,17 @@ def scheduler_setup(runner_deps: RunnerDeps, tmp_path: Path) -> SchedulerSetup:
     return SchedulerSetup(runner_deps, tmp_path / "round.lock")
 
 
-def test_the_bell_starts_a_round_once(scheduler_setup: SchedulerSetup) -> None:
+def test_the_scheduler_starts_a_round_once(scheduler_setup: SchedulerSetup) -> None:
     assert scheduler_setup.run_due_at(NINE - timedelta(seconds=1)) == []
     assert scheduler_setup.run_due_at(NINE) == [(RoundState.FINISHED, "")]
     assert scheduler_setup.run_due_at(NINE + HOUR) == [(RoundState.FINISHED, "")]
 
 
-def test_a_machine_that_came_up_late_walks_late(scheduler_setup: SchedulerSetup) -> None:
+def test_a_machine_that_came_up_late_runs_late(scheduler_setup: SchedulerSetup) -> None:
     assert scheduler_setup.run_due_at(NINE + HOUR) == [(RoundState.FINISHED, "")]
 
 
-def test_a_machine_that_came_up_too_late_writes_it_down(scheduler_setup: SchedulerSetup) -> None:
+def test_a_machine_that_came_up_too_late_records_it(scheduler_setup: SchedulerSetup) -> None:
     assert scheduler_setup.run_due_at(NINE + 2 * HOUR) == [(RoundState.MISSED, MISSED_REASON)]
     assert scheduler_setup.run_due_at(NINE + 3 * HOUR) == [(RoundState.MISSED, MISSED_REASON)]
 
@@ -292,7 +295,9 @@ def test_a_round_killed_and_found_too_late_is_closed(scheduler_setup: SchedulerS
     assert totals_of(scheduler_setup.deps.store, begun.id).missed == 12
 
 
-def test_while_another_process_walks_the_bell_waits(scheduler_setup: SchedulerSetup) -> None:
+def test_while_another_process_runs_a_round_the_scheduler_waits(
+    scheduler_setup: SchedulerSetup,
+) -> None:
     with process_lock(scheduler_setup.lock):
         assert scheduler_setup.run_due_at(NINE) == []
     assert (
@@ -301,7 +306,7 @@ def test_while_another_process_walks_the_bell_waits(scheduler_setup: SchedulerSe
     assert scheduler_setup.run_due_at(NINE + timedelta(seconds=20)) == [(RoundState.FINISHED, "")]
 
 
-def test_the_lock_says_who_has_it(tmp_path: Path) -> None:
+def test_the_lock_names_its_holder(tmp_path: Path) -> None:
     lock = tmp_path / "a"
     with (
         process_lock(lock),
@@ -364,7 +369,7 @@ def test_a_pause_interrupts_the_round_under_way_and_nobody_is_visited_twice(
             paused.append(stop_rounds(scheduler_setup, NINE))
         return rig.judge(camera, start, sample)
 
-    rig.visitor.delay_s = 0.1
+    rig.camera_client.delay_s = 0.1
     slow = replace(
         scheduler_setup.deps,
         judge=judge,
@@ -379,10 +384,10 @@ def test_a_pause_interrupts_the_round_under_way_and_nobody_is_visited_twice(
         (stopped,) = uow.rounds.of_plan("morning")
     pending = totals_of(scheduler_setup.deps.store, stopped.id).pending
     assert 0 < pending < 12
-    rig.visitor.delay_s = 0.0
-    rig.visitor.calls.clear()
+    rig.camera_client.delay_s = 0.0
+    rig.camera_client.calls.clear()
     assert scheduler_setup.run_due_at(NINE + timedelta(minutes=6)) == [(RoundState.FINISHED, "")]
-    assert len(rig.visitor.calls) == len(set(rig.visitor.calls)) == pending
+    assert len(rig.camera_client.calls) == len(set(rig.camera_client.calls)) == pending
     assert totals_of(scheduler_setup.deps.store, stopped.id).seen == 12
 
 
@@ -410,11 +415,11 @@ def test_a_link_in_maintenance_is_not_planned_and_not_missed(
 
 def test_what_a_round_goes_without_stands_in_its_summary(runner_deps: RunnerDeps) -> None:
     lacks = ("不做目标检测 no objects are looked for: model mine: no file",)
-    conductor = RoundRunner(replace(runner_deps, without=lacks))
-    assert conductor.summary(run_by_hand(conductor))["without"] == list(lacks)
+    runner = RoundRunner(replace(runner_deps, without=lacks))
+    assert runner.summary(run_by_hand(runner))["without"] == list(lacks)
 
 
-def test_days_without_a_machine_are_in_the_books(scheduler_setup: SchedulerSetup) -> None:
+def test_days_without_a_machine_are_recorded(scheduler_setup: SchedulerSetup) -> None:
     scheduler_setup.run_due_at(NINE)
     day = timedelta(days=1)
     states = scheduler_setup.run_due_at(NINE + 3 * day)

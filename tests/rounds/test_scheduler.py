@@ -21,7 +21,8 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import Store
-from streams.model import StreamChoice, VisitOptions
+from streams.address import StreamChoice
+from streams.model import VisitOptions
 from tests.support.clock import ManualClock
 from tests.support.store import new_store
 
@@ -53,7 +54,7 @@ CALENDAR = Calendar(
 EMPTY = Registry(cameras={}, tree=GridTree(grids={}), people={})
 
 
-def make_scheduler(store: Store, clock: ManualClock, visitor: Any) -> RoundScheduler:
+def make_scheduler(store: Store, clock: ManualClock, camera_client: Any) -> RoundScheduler:
     payload_builder = PayloadBuilder(site="shangba", zone=ZONE, registry=EMPTY)
     runner_deps = RunnerDeps(
         store=store,
@@ -61,14 +62,16 @@ def make_scheduler(store: Store, clock: ManualClock, visitor: Any) -> RoundSched
         zone=ZONE,
         cameras=dict,
         refresh_cameras=lambda: None,
-        visitor=visitor,
-        judge=visitor,
+        client=camera_client,
+        judge=camera_client,
         policy=RecorderPolicy(
             rules=FindingRules(),
             health=HealthNotifier(payloads=payload_builder),
             auto_confirm=lambda *_: 0,
             keep_evidence=HOUR,
         ),
+        payloads=payload_builder,
+        tree=EMPTY.tree,
         limits=ConnectionLimits(),
         options=VisitOptions(),
         stream=StreamChoice.MAIN,
@@ -100,12 +103,12 @@ DAY_STEPS = st.lists(
 @given(DAY_STEPS)
 def test_no_day_is_simply_absent(rig: Any, steps: list[tuple[str, int]]) -> None:
     store, clock = new_store(), ManualClock(START)
-    keeper = make_scheduler(store, clock, rig.visitor)
-    keeper.run_due()
+    scheduler = make_scheduler(store, clock, rig.camera_client)
+    scheduler.run_due()
     for what, hours in [*steps, ("restart", 24)]:
         clock.current += hours * HOUR
         if what == "restart":
-            keeper = make_scheduler(store, clock, rig.visitor)
+            scheduler = make_scheduler(store, clock, rig.camera_client)
         with store.begin() as uow:
             if what == "pause":
                 uow.stoppages.add(
@@ -117,8 +120,8 @@ def test_no_day_is_simply_absent(rig: Any, steps: list[tuple[str, int]]) -> None
                     uow.stoppages.end(one.number, by="甲", now=clock.current)
             uow.commit()
         if what in ("ring", "restart"):
-            for _ in range(4):  # a few rings, as the bell would, past any rest
-                keeper.run_due()
+            for _ in range(4):  # a few times, past any pause
+                scheduler.run_due()
                 clock.current += timedelta(seconds=20)
     today = clock.current.astimezone(ZONE).date()
     first = START.astimezone(ZONE).date()
@@ -130,6 +133,6 @@ def test_no_day_is_simply_absent(rig: Any, steps: list[tuple[str, int]]) -> None
     due = {(day, plan) for day in days for plan in CALENDAR.plans_on(day)}
     begun = {plan: min(day for day, name in counted if name == plan) for _, plan in counted}
     new = {(day, plan) for day, plan in due if plan != "noon" and day < begun.get(plan, today)}
-    assert due - new <= counted.keys()  # a plan may be new until it was walked or missed once
+    assert due - new <= counted.keys()  # a plan may be new until it ran or was missed once
     assert all(number == 1 for number in counted.values())
     assert all(a_round.state in (RoundState.FINISHED, RoundState.MISSED) for a_round in rounds)

@@ -1,4 +1,4 @@
-"""What a round's cameras have in common is one lead; what they do not is each camera's own."""
+"""What a round's cameras have in common is one finding; what they do not is each camera's own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +22,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
 from patrol.rounds.weather import propose_shared_findings
 from patrol.vision.change.types import Cause
 from patrol.vision.change.weather import CATEGORY_BY_CAUSE
+from streams.address import StreamAddress
 from tests.support.store import new_store
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -41,7 +42,7 @@ def camera(number: int) -> Camera:
     """Ten in the first village, the others in the second."""
     return Camera(
         id=CameraId(f"{number:020}"), name=f"{number}", place="村口", link=LinkId("a"),
-        grid=VILLAGE if number < 10 else OTHER_VILLAGE, url=f"rtsp://127.0.0.1/{number}",
+        grid=VILLAGE if number < 10 else OTHER_VILLAGE, main_stream=StreamAddress.parse(f"rtsp://127.0.0.1/{number}"),
         consent=Consent(state=ConsentState.GRANTED, until=date(2027, 1, 1)),
         placement=Placement.OUTDOOR,
     )  # fmt: skip
@@ -60,7 +61,7 @@ class WeatherTown:
             rules=FindingRules(
                 by_kind={**FindingRules().by_kind, **{rule.kind: rule for rule in rules}}
             ),
-            health=HealthNotifier(payloads=self.payload_builder, tree=TREE),
+            health=HealthNotifier(payloads=self.payload_builder),
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=180),
         )
@@ -87,7 +88,9 @@ class WeatherTown:
                 judged = self._judged(ident, one, number, cause)
                 recorded = record_visit(uow, judged, camera=one, now=self.now, policy=self.policy)
                 assert recorded.findings == 0, "a visit alone proposes no weather"
-            made = propose_shared_findings(uow, a_round, self.cameras, self.policy, self.now)
+            made = propose_shared_findings(
+                uow, a_round, self.cameras, TREE, policy=self.policy, now=self.now
+            )
             uow.commit()
         return made
 
@@ -121,25 +124,25 @@ def all_of(cause: Cause, cameras: Sequence[int]) -> Seen:
 
 @pytest.mark.parametrize(("seen", "rules", "found"), [
     pytest.param({}, [], [], id="a quiet round"),
-    pytest.param(all_of(SNOW, range(8)), [], ["road_condition"], id="snow: one lead"),
+    pytest.param(all_of(SNOW, range(8)), [], ["road_condition"], id="snow: one finding"),
     pytest.param(all_of(SNOW, range(4)), [], [], id="four of twenty: no town's affair"),
     pytest.param({**all_of(SNOW, range(6)), **all_of(DUST, range(6, 12))}, [],
-                 ["road_condition", "severe_weather"], id="two causes: two leads"),
+                 ["road_condition", "severe_weather"], id="two causes: two findings"),
     pytest.param({**all_of(SNOW, range(6)), 7: DUST}, [WEATHER],
                  ["road_condition", "severe_weather"], id="what is not shared is its own"),
-    pytest.param({7: DUST}, [], [], id="no rule of the site: one camera's weather is no lead"),
+    pytest.param({7: DUST}, [], [], id="no rule of the site: one camera's weather is no finding"),
     pytest.param({7: UNKNOWN}, [], [], id="one camera's other light must persist"),
     pytest.param(all_of(UNKNOWN, range(9)), [], ["scene_change"], id="all at once need not"),
     pytest.param(all_of(DUST, range(9)), [replace(WEATHER, enabled=False)], [], id="not wanted"),
     pytest.param(all_of(DUST, range(9)), [replace(WEATHER, min_score=0.9)], [], id="too weak"),
 ])  # fmt: skip
-def test_one_cause_one_lead(seen: Seen, rules: list[FindingRule], found: list[str]) -> None:
+def test_one_cause_one_finding(seen: Seen, rules: list[FindingRule], found: list[str]) -> None:
     town = WeatherTown(*rules)
     assert town.run_round(seen) == len(found)
     assert sorted(finding.kind for finding in town.waiting()) == found
 
 
-def test_the_lead_says_how_many_and_shows_the_clearest() -> None:
+def test_the_finding_counts_its_cameras_and_shows_the_clearest() -> None:
     town = WeatherTown(WEATHER)
     town.run_round(all_of(DUST, range(8)))
     (finding,) = town.waiting()

@@ -18,7 +18,7 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Role
 from patrol.domain.verification import Verifier
 from patrol.settings import ConfigProblems, load_site
-from streams.model import StreamChoice
+from streams.address import StreamChoice
 
 CONFIG = Path(__file__).parents[2] / "config"
 COMMENTED = re.compile(r"^# (?=\w+:\s)(.*(?:\n#   .*)*)", re.MULTILINE)
@@ -122,7 +122,8 @@ def test_excels_mark_crlf_blank_rows_and_capitals_are_fine(town: Town) -> None:
 def test_a_name_in_a_url_comes_from_the_environment(town: Town) -> None:
     town.spoil("cameras.csv", "rtsp://u:s3cret@192.0.2.1/a", "rtsp://u:${CAM_PW}@192.0.2.1/a$b")
     site = load_site(town.directory, {"CAM_PW": "p%40ss"})
-    assert site.registry.cameras[CameraId(CAMERA_1)].url == "rtsp://u:p%40ss@192.0.2.1/a$b"
+    address = site.registry.cameras[CameraId(CAMERA_1)].main_stream
+    assert address.with_credentials == "rtsp://u:p%40ss@192.0.2.1/a$b"
 
 
 def test_a_name_in_the_database_url_comes_from_the_environment(town: Town) -> None:

@@ -39,7 +39,7 @@ def test_a_picture_stays_after_the_next_was_decoded(h264: Any, encoder: Any) -> 
 
 
 @pytest.mark.parametrize("damage", ["end", "middle", "noise"])
-def test_damage_is_said(h264: Any, damage: str) -> None:
+def test_damage_is_marked(h264: Any, damage: str) -> None:
     data = bytearray(h264.data)
     middle = len(data) // 2
     if damage == "end":
@@ -52,7 +52,7 @@ def test_damage_is_said(h264: Any, damage: str) -> None:
     assert (picture.corrupt, picture.size_px) == (True, h264.size_px)
 
 
-def test_damage_of_h265_is_said_where_libavcodec_notices_it(h265: Any) -> None:
+def test_damage_of_h265_is_marked_where_libavcodec_notices_it(h265: Any) -> None:
     picture = decode(key(Codec.H265, h265.data[: len(h265.data) // 2]))
     assert (picture.corrupt, picture.size_px) == (True, h265.size_px)
     assert decode(key(Codec.H265, h265.data)).corrupt is False

@@ -81,10 +81,10 @@ def test_the_interval_is_media_time(
     assert key_frame_interval_s([frame(0, first), frame(9, second)]) == interval
 
 
-def test_somebody_who_watches_is_told_of_each_picture_that_is_kept() -> None:
-    told: list[bytes] = []
-    sampler = FrameSampler(9, 3.0, lambda kept: told.append(kept.data))
+def test_each_picture_that_is_kept_is_reported() -> None:
+    reported: list[bytes] = []
+    sampler = FrameSampler(9, 3.0, lambda kept: reported.append(kept.data))
     for at_s, bits in ((0, b"a"), (1, b"b"), (3, b"c"), (7, b"d")):
         sampler.accept(frame(at_s, float(at_s), bits), at_s)
     sampler.accept(frame(7.1, 7.0, b"d, whole"), 7.1)
-    assert told == [b"a", b"c", b"d", b"d, whole"]
+    assert reported == [b"a", b"c", b"d", b"d, whole"]

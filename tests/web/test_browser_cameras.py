@@ -187,7 +187,7 @@ def test_a_zone_is_drawn_and_saved_by_keyboard_alone(
         "name": "堆草垛处", "kind": "combustible_pile", "hours": ["22:00-06:00"],
         "classes": ["truck"], "min_visits": 2,
     }  # fmt: skip
-    areas = town.app.conductor._house.cameras()[camera.id].areas
+    areas = town.app.registry.cameras[camera.id].areas
     assert areas.zones[0].min_visits == 2
 
 
@@ -323,7 +323,7 @@ def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
     enter: Enter, town: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live_view = town.app.live_view
-    monkeypatch.setattr(live_view, "visitor", WhiteCamera(town.app.clock))
+    monkeypatch.setattr(live_view, "client", WhiteCamera(town.app.clock))
     monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=4.0, max_viewers=2))
     page = enter("operator", **WIDE_SCREEN)
     page.goto(f"/cases/{town.case.id}")

@@ -109,7 +109,10 @@ def test_added_changed_retired_are_shown_and_then_taken_over(
     cameras = town.app.registry.cameras
     assert gone not in cameras
     assert cameras[new["camera_id"]].name == "新装"
-    assert cameras[lines[0]["camera_id"]].url == "rtsp://viewer:s3cr3t@127.0.0.1:9/101"
+    assert (
+        cameras[lines[0]["camera_id"]].main_stream.with_credentials
+        == "rtsp://viewer:s3cr3t@127.0.0.1:9/101"
+    )
     assert camera_areas(registry / "zones.yaml", gone) == {}
     assert load_site(registry).registry.cameras.keys() == cameras.keys()
     assert "${PATROL_TEST_PW}" in (registry / "cameras.csv").read_text("utf-8-sig")

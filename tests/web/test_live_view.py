@@ -1,4 +1,4 @@
-"""A live view: for a reason that can be checked, masked, logged, and limited in time."""
+"""Live views: for a purpose that the program can check, masked, on record, and soon over."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from patrol.app.live_view import LiveLimits
 from patrol.domain.ids import CameraId
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.web.pages.live_view import BOUNDARY
-from streams.address import StreamAddress
+from streams.address import StreamAddress, StreamChoice
 from streams.errors import Unreachable
 from streams.model import Codec, KeyFrame, Sample, VisitOptions
 
@@ -33,11 +33,13 @@ class FakeCamera:
 
     clock: Any
     opened: int = 0
+    address: StreamAddress | None = None
     left: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
         self.opened += 1
+        self.address = address
         if self.failure is not None:
             self.left.set()
             raise self.failure
@@ -59,12 +61,12 @@ class FakeCamera:
 
 
 @pytest.fixture
-def fake(town: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCamera]:
-    live_view, camera = town.app.live_view, FakeCamera(town.app.clock)
-    monkeypatch.setattr(live_view, "visitor", camera)
+def fake_camera(town: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCamera]:
+    live_view, camera_client = town.app.live_view, FakeCamera(town.app.clock)
+    monkeypatch.setattr(live_view, "client", camera_client)
     monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=30.0, max_viewers=2))
-    yield camera
-    assert not camera.opened or camera.left.wait(5.0)
+    yield camera_client
+    assert not camera_client.opened or camera_client.left.wait(5.0)
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def ask(camera: str, context: str, reason: str = "核实") -> dict[str, Any]:
     return {"url": f"/api/cameras/{camera}/live", "json": {"for": context, "reason": reason}}
 
 
-def parts(body: bytes) -> Iterator[tuple[str, bytes]]:
+def multipart_parts(body: bytes) -> Iterator[tuple[str, bytes]]:
     """(head, body) of a multipart answer."""
     while match := re.search(rb"Content-Length: (\d+)", body):
         head, _, rest = body[match.start() :].partition(b"\r\n\r\n")
@@ -97,7 +99,7 @@ def lines(town: Any, camera: str) -> list[Any]:
 
 
 def wait_for(town: Any, camera: str, text: str) -> None:
-    """The end is written down behind the answer's back."""
+    """The end is recorded after the answer has ended."""
     ends_at = town.app.clock.monotonic_s() + 3.0
     while text not in lines(town, camera)[0].why:
         assert town.app.clock.monotonic_s() < ends_at
@@ -105,14 +107,14 @@ def wait_for(town: Any, camera: str, text: str) -> None:
 
 
 def test_pictures_come_until_the_time_is_up_and_both_ends_are_on_record(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
     town.app.live_view.limits = LiveLimits(duration_s=0.6, max_viewers=2)
     client = log_in("operator")
     answer = client.post(**ask(open_case.camera, f"case:{open_case.id}", "网格长求助"))
     assert answer.headers["content-type"] == f"multipart/x-mixed-replace; boundary={BOUNDARY}"
     assert answer.headers["cache-control"] == "no-store"
-    *pictures, (head, ending) = parts(answer.content)
+    *pictures, (head, ending) = multipart_parts(answer.content)
     assert len(pictures) >= 2
     for kind, jpeg in pictures:
         assert "image/jpeg" in kind
@@ -128,8 +130,27 @@ def test_pictures_come_until_the_time_is_up_and_both_ends_are_on_record(
     assert f"{len(pictures)} pictures, time_up" in end.why
 
 
+def test_it_shows_the_stream_that_the_site_visits(
+    log_in: LogIn,
+    town: Any,
+    fake_camera: FakeCamera,
+    open_case: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live_view = town.app.live_view
+    sub = StreamAddress.parse("rtsp://127.0.0.1/sub")
+    camera = replace(town.app.registry.cameras[open_case.camera], sub_stream=sub)
+    gate = replace(live_view.gate, cameras=lambda: {camera.id: camera})
+    monkeypatch.setattr(live_view, "gate", gate)
+    monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=0.2, max_viewers=2))
+    for choice in StreamChoice:
+        monkeypatch.setattr(live_view, "stream", choice)
+        log_in("operator").post(**ask(open_case.camera, f"case:{open_case.id}"))
+        assert fake_camera.address == camera.stream(choice)
+
+
 def test_outside_the_visible_area_it_is_black_at_once(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
     path = Path(town.config_dir) / "zones.yaml"
     before, town.app.live_view.limits = (
@@ -140,8 +161,8 @@ def test_outside_the_visible_area_it_is_black_at_once(
     editor = town.app.area_editor
 
     def draw() -> None:
-        mark = editor.load(open_case.camera).version
-        editor.save(open_case.camera, left, version=mark, by="x", why="x")
+        version = editor.load(open_case.camera).version
+        editor.save(open_case.camera, left, version=version, by="x", why="x")
 
     drawing = threading.Timer(0.5, draw)
     drawing.start()
@@ -151,57 +172,57 @@ def test_outside_the_visible_area_it_is_black_at_once(
     finally:
         path.write_bytes(before)
         town.app.registry_watcher.refresh()
-    *pictures, _ = parts(answer.content)
+    *pictures, _ = multipart_parts(answer.content)
     last = cv2.imdecode(np.frombuffer(pictures[-1][1], np.uint8), cv2.IMREAD_COLOR)
     assert last[:, :70].min() > 200
     assert last[:, 90:].max() < 20
 
 
 def test_a_withdrawal_ends_it_within_a_second(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
     camera, now, clock = CameraId(open_case.camera), town.app.clock.now(), town.app.clock
-    withdrawn: dict[str, float] = {}
+    ending: dict[str, float] = {}
 
     def withdraw() -> None:
         with town.store.begin() as uow:
             uow.consents.withdraw(camera, by="household", now=now)
             uow.commit()
-        withdrawn["at"] = clock.monotonic_s()
+        ending["at"] = clock.monotonic_s()
 
     later = threading.Timer(0.4, withdraw)
     later.start()
     try:
         answer = log_in("operator").post(**ask(camera, f"case:{open_case.id}"))
-        took_s = clock.monotonic_s() - withdrawn["at"]
+        took_s = clock.monotonic_s() - ending["at"]
         refused = log_in("operator").post(**ask(camera, f"case:{open_case.id}"))
     finally:
         later.join()
         with town.store.begin() as uow:
             uow.consents.restore(camera, by="household", now=now)
             uow.commit()
-    *_, (_, end) = parts(answer.content)
+    *_, (_, end) = multipart_parts(answer.content)
     assert json.loads(end) == {"ended": "consent_withdrawn", "words": "已撤回同意"}
     assert took_s < 1.0
     assert refused.status_code == 409
     assert refused.json()["words"] == "已撤回同意"
-    assert fake.opened == 1
+    assert fake_camera.opened == 1
 
 
 def test_it_stops_when_the_window_is_closed(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
     request = ask(open_case.camera, f"case:{open_case.id}")
     with log_in("operator").stream("POST", **request) as answer:
         coming = answer.iter_raw()
         next(coming)
-        assert not fake.left.is_set()
-    assert fake.left.wait(3.0)
+        assert not fake_camera.left.is_set()
+    assert fake_camera.left.wait(3.0)
     wait_for(town, open_case.camera, "stopped")
 
 
-def test_only_a_few_look_at_once(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+def test_only_a_few_view_at_once(
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
     town.app.live_view.limits = LiveLimits(duration_s=30.0, max_viewers=1)
     request = ask(open_case.camera, f"case:{open_case.id}")
@@ -213,10 +234,10 @@ def test_only_a_few_look_at_once(
     assert "太多" in other.json()["words"]
 
 
-def test_it_takes_a_seat_of_its_link(
+def test_it_takes_a_slot_of_its_link(
     log_in: LogIn,
     town: Any,
-    fake: FakeCamera,
+    fake_camera: FakeCamera,
     open_case: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -226,34 +247,34 @@ def test_it_takes_a_seat_of_its_link(
         town.app.registry.cameras[open_case.camera].link,
     )
     monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=0.3, max_viewers=2))
-    monkeypatch.setattr(live_view, "link_slots", slots := SharedLinkSlots(per_link=1))
+    monkeypatch.setattr(live_view, "link_slots", link_slots := SharedLinkSlots(per_link=1))
     request, client = ask(open_case.camera, f"case:{open_case.id}"), log_in("operator")
-    slots.set_round_usage(link, 1)
-    leaves = threading.Timer(0.4, slots.set_round_usage, (link, 0))
+    link_slots.set_round_usage(link, 1)
+    leaves = threading.Timer(0.4, link_slots.set_round_usage, (link, 0))
     began_s = town.app.clock.monotonic_s()
     leaves.start()
-    assert len(list(parts(client.post(**request).content))) > 1
+    assert len(list(multipart_parts(client.post(**request).content))) > 1
     assert town.app.clock.monotonic_s() - began_s > 0.4
     leaves.join()
-    assert slots.reserved() == 0
-    assert slots.reserve(link)
+    assert link_slots.reserved() == 0
+    assert link_slots.reserve(link)
     refused = client.post(**request)
-    assert (refused.status_code, fake.opened) == (409, 1)
+    assert (refused.status_code, fake_camera.opened) == (409, 1)
     assert "太多" in refused.json()["words"]
-    assert slots.reserved() == 1, "the other's seat is not given back"
+    assert link_slots.reserved() == 1, "the other's slot is not released"
 
 
-def test_a_camera_that_fails_says_how(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+def test_a_camera_that_fails_ends_it_with_the_kind(
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
-    fake.failure = Unreachable("nobody there")
+    fake_camera.failure = Unreachable("nobody there")
     answer = log_in("operator").post(**ask(open_case.camera, f"case:{open_case.id}"))
     assert (answer.status_code, answer.json()["words"]) == (409, "连接不上")
     wait_for(town, open_case.camera, "unreachable")
 
 
-def test_without_a_context_that_holds_nobody_looks(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any
+def test_without_a_purpose_that_holds_nobody_views(
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
     client, camera = log_in("operator"), open_case.camera
     with town.store.begin() as uow:
@@ -276,13 +297,13 @@ def test_without_a_context_that_holds_nobody_looks(
         status = client.get(f"/cameras/{camera}/live", params={"for": f"finding:{finding.id}"})
         assert (status.status_code == 200) == held
     assert client.post(**ask(camera, f"case:{open_case.id}", "")).status_code == 422
-    assert fake.opened == 0
+    assert fake_camera.opened == 0
 
 
 @pytest.mark.parametrize("who", ["maintainer", "auditor", "admin", "leader", "cadre", ""])
-def test_who_has_no_desk_has_no_live_look(
-    log_in: LogIn, town: Any, fake: FakeCamera, open_case: Any, who: str
+def test_who_has_no_such_right_has_no_live_view(
+    log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any, who: str
 ) -> None:
     answer = log_in(who).post(**ask(open_case.camera, f"case:{open_case.id}"))
     assert answer.status_code == (403 if who else 401)
-    assert fake.opened == 0
+    assert fake_camera.opened == 0

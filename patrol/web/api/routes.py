@@ -141,7 +141,7 @@ def cameras(app: App, grid: str | None = None) -> list[JsonObject]:
     return [
         camera_document(camera, known.get(camera.id))
         for camera in registry.cameras.values()
-        if grid is None or any(here.code == grid for here in registry.tree.path_up(camera.grid))
+        if grid is None or registry.tree.is_within(camera.grid, grid)
     ]
 
 

@@ -28,9 +28,10 @@ from patrol.clock import SiteSun
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Observation, Subject
-from patrol.domain.registry import Registry
+from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import Round, StoredPicture, Visit, VisitOutcome
 from patrol.domain.schedule import Calendar
+from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import PictureStore
 from patrol.rounds.executor import ExecutorDeps, StopReason
 from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
@@ -40,8 +41,9 @@ from patrol.rounds.recorder import RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import Store, UnitOfWork
+from streams.address import StreamChoice
 from streams.errors import Unreachable, WentSilent
-from streams.model import StreamChoice, VisitOptions
+from streams.model import VisitOptions
 from tests.long.year.town import FAULTS, SCENES, WEIGHTS, TownTruth
 from tests.support.clock import ManualClock
 
@@ -250,7 +252,7 @@ class FastRoundRunner(RoundRunner):
     def _visit(self, camera: Camera, a_round: Round, executor_deps: ExecutorDeps) -> Any:
         start = VisitStart(round=a_round.id, at=self._clock.now())
         self._clock.sleep(VISIT_S)
-        refusal = executor_deps.refusal_of(camera)
+        refusal = self._consent_gate.refusal_of(camera.id)
         if refusal is not None:
             return executor_deps.fail(camera, start, refusal)
         return self._visits.visit(camera, start, self._clock.now())
@@ -265,6 +267,8 @@ class RoundSetup:
     zone: ZoneInfo
     cameras: Callable[[], Mapping[CameraId, Camera]]
     policy: RecorderPolicy
+    payloads: PayloadBuilder
+    tree: GridTree
     visits: VisitSimulator
     rng: random.Random
     calendar: Calendar
@@ -279,9 +283,11 @@ class RoundSetup:
             zone=self.zone,
             cameras=self.cameras,
             refresh_cameras=lambda: None,
-            visitor=cast("Any", None),
+            client=cast("Any", None),
             judge=cast("Any", None),
             policy=self.policy,
+            payloads=self.payloads,
+            tree=self.tree,
             limits=ConnectionLimits(),
             options=VisitOptions(),
             stream=StreamChoice.MAIN,

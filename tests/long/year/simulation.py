@@ -233,9 +233,7 @@ class YearSimulation:
         self._has_unsent = True
 
     def _round_setup(self, site: Site) -> RoundSetup:
-        staff = HealthNotifier(
-            payloads=self.payload_builder, policy=site.settings.health, tree=site.registry.tree
-        )
+        staff = HealthNotifier(payloads=self.payload_builder, policy=site.settings.health)
         policy = RecorderPolicy(
             rules=site.rules,
             health=staff,
@@ -248,6 +246,8 @@ class YearSimulation:
             zone=ZONE,
             cameras=lambda: self.households.cameras,
             policy=policy,
+            payloads=self.payload_builder,
+            tree=site.registry.tree,
             visits=self.visits,
             rng=self.rng,
             calendar=site.settings.calendar,

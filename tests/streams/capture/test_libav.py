@@ -30,7 +30,7 @@ OPTIONS = VisitOptions(
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 
 
-def look(url: str, options: VisitOptions = OPTIONS) -> Sample:
+def capture(url: str, options: VisitOptions = OPTIONS) -> Sample:
     def now() -> datetime:
         return datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
@@ -85,7 +85,7 @@ def web(folder: Path) -> Iterator[str]:
 )
 def test_files(tmp_path: Path, name: str, codec: str, expected: Codec) -> None:
     path = write(tmp_path / name, codec)
-    sample = look(str(path))
+    sample = capture(str(path))
     assert [frame.codec for frame in sample.key_frames] == [expected] * 2
     assert sample.freshness is Freshness.STILL
     assert 1.0 <= (sample.facts.key_frame_interval_s or 0.0) < 2.0
@@ -93,13 +93,13 @@ def test_files(tmp_path: Path, name: str, codec: str, expected: Codec) -> None:
     pictures = [decode(frame) for frame in sample.key_frames]
     assert [(p.size_px, p.corrupt) for p in pictures] == [((160, 120), False)] * 2
     assert pictures[0].bgr.mean() < pictures[1].bgr.mean()  # the second is ten pictures later
-    assert look(f"file://{path}").key_frames == sample.key_frames
+    assert capture(f"file://{path}").key_frames == sample.key_frames
 
 
 def test_a_real_view() -> None:
     if not VTEST.exists():
         pytest.skip("Debian's opencv-doc is not installed")
-    picture = decode(look(str(VTEST)).key_frames[0])
+    picture = decode(capture(str(VTEST)).key_frames[0])
     assert (picture.size_px, picture.corrupt) == ((768, 576), False)
 
 
@@ -107,7 +107,7 @@ def test_a_real_view() -> None:
 def test_over_http(tmp_path: Path, name: str, transport: str) -> None:
     write(tmp_path / name, "libx264", hls_time="1", hls_list_size="0")
     with web(tmp_path) as at:
-        sample = look(f"http://{at}/{name}", VisitOptions(pictures=1, visit_timeout_s=6))
+        sample = capture(f"http://{at}/{name}", VisitOptions(pictures=1, visit_timeout_s=6))
     assert sample.facts.transport == transport
     assert decode(sample.key_frames[0]).size_px == (160, 120)
 
@@ -116,7 +116,7 @@ def test_an_unknown_type_over_http_is_tried(tmp_path: Path) -> None:
     """The address says nothing, the content type says video."""
     write(tmp_path / "x.flv", "libx264").rename(tmp_path / "stream")
     with web(tmp_path) as at:
-        assert look(f"http://{at}/stream").facts.transport == "flv"
+        assert capture(f"http://{at}/stream").facts.transport == "flv"
 
 
 def test_kinds_of_failure_and_not_a_word_of_the_password(
@@ -137,14 +137,14 @@ def test_kinds_of_failure_and_not_a_word_of_the_password(
         ]
         for url, kind in failures:
             with pytest.raises(StreamError) as caught:
-                look(url)
+                capture(url)
             assert type(caught.value) is kind, url
-            said = "".join(traceback.format_exception(caught.value, chain=True))
+            logged = "".join(traceback.format_exception(caught.value, chain=True))
             error: BaseException | None = caught.value
             while error is not None:  # suppressed contexts as well: a logger may walk them
                 assert "s3cret" not in repr(error)
                 error = error.__cause__ or error.__context__
-            assert "s3cret" not in said.replace(login, "")
+            assert "s3cret" not in logged.replace(login, "")
     out = capfd.readouterr()
     assert "s3cret" not in caplog.text + out.out + out.err
     assert not out.err
@@ -161,4 +161,4 @@ def test_an_audio_file_has_no_video(tmp_path: Path) -> None:
         frame.rate = 8000
         container.mux(stream.encode(frame))
     with pytest.raises(Unreadable, match="no video"):
-        look(str(path))
+        capture(str(path))

@@ -36,15 +36,15 @@ QUICK = VisitOptions(
 )
 
 
-class Wall:
+class WallClock:
     """A wall clock that runs with the loop's own."""
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(NOON.timestamp() + asyncio.get_running_loop().time(), UTC)
 
 
-async def look(url: str, options: VisitOptions = QUICK) -> Sample:
-    return await StreamCameraClient(Wall().now)(StreamAddress.parse(url), options)
+async def capture(url: str, options: VisitOptions = QUICK) -> Sample:
+    return await StreamCameraClient(WallClock().now)(StreamAddress.parse(url), options)
 
 
 def visit(
@@ -53,7 +53,7 @@ def visit(
     async def run() -> Sample:
         async with camera.running() as authority:
             try:
-                return await look(f"rtsp://{user}{authority}/live", options)
+                return await capture(f"rtsp://{user}{authority}/live", options)
             finally:
                 async with asyncio.timeout(2):
                     await camera.gone.wait()
@@ -112,7 +112,7 @@ def test_ipv6(playing: Any) -> None:
     async def run() -> Sample:
         try:
             async with playing.running("::1") as authority:
-                return await look(f"rtsp://{authority}/live")
+                return await capture(f"rtsp://{authority}/live")
         except OSError:
             pytest.skip("no IPv6 here")
 
@@ -164,13 +164,13 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "kind", "words"), FAULTS)
+@pytest.mark.parametrize(("changes", "kind", "message"), FAULTS)
 def test_every_fault_has_its_kind(
-    playing: Any, changes: dict[str, Any], kind: type[StreamError], words: str
+    playing: Any, changes: dict[str, Any], kind: type[StreamError], message: str
 ) -> None:
     for name, value in changes.items():
         setattr(playing, name, value)
-    with pytest.raises(StreamError, match=words) as caught:
+    with pytest.raises(StreamError, match=message) as caught:
         visit(playing)
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
@@ -178,12 +178,12 @@ def test_every_fault_has_its_kind(
 
 def test_a_refused_connection(dead_port: int) -> None:
     with pytest.raises(Unreachable, match="refused"):
-        asyncio.run(look(f"rtsp://127.0.0.1:{dead_port}/"))
+        asyncio.run(capture(f"rtsp://127.0.0.1:{dead_port}/"))
 
 
 def test_a_name_that_does_not_resolve() -> None:
     with pytest.raises(Unreachable, match="does not resolve"):
-        asyncio.run(look("rtsp://no-such-host.invalid/", VisitOptions()))
+        asyncio.run(capture("rtsp://no-such-host.invalid/", VisitOptions()))
 
 
 def test_pictures_without_a_key_frame(playing: Any, sender: Any, h264: Any) -> None:
@@ -225,7 +225,7 @@ def test_a_key_frame_with_a_hole_is_left_for_the_next(playing: Any, sender: Any,
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Digest"])
-def test_no_password_is_ever_said(
+def test_no_password_is_ever_printed(
     playing: Any, caplog: pytest.LogCaptureFixture, scheme: str
 ) -> None:
     challenge = f'{scheme} realm="r"' + (', nonce="n"' if scheme == "Digest" else "")
@@ -238,8 +238,8 @@ def test_no_password_is_ever_said(
     with pytest.raises(RefusedUs) as caught:
         visit(playing, user=LOGIN)
     assert playing.methods() == ["DESCRIBE", "DESCRIBE"]
-    said = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(caught.value)
-    assert not any(form in said for form in (PASSWORD, "p%C3%A4", "wörd"))
+    logged = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(caught.value)
+    assert not any(form in logged for form in (PASSWORD, "p%C3%A4", "wörd"))
 
 
 def test_redirected_to_another_camera(playing: Any, camera: Any) -> None:
@@ -253,7 +253,7 @@ def test_redirected_to_another_camera(playing: Any, camera: Any) -> None:
                 }
             )
             async with front.running() as entrance:
-                return await look(f"rtsp://{entrance}/front")
+                return await capture(f"rtsp://{entrance}/front")
 
     assert len(asyncio.run(run()).key_frames) == 2
 
@@ -267,12 +267,12 @@ def test_redirects_end(camera: Any) -> None:
         visit(server)
 
 
-def test_cancelling_a_visit_says_goodbye(playing: Any) -> None:
+def test_cancelling_a_visit_sends_teardown(playing: Any) -> None:
     playing.after_play = playing.after_play[1:2] * 1000
 
     async def run() -> None:
         async with playing.running() as authority:
-            task = asyncio.create_task(look(f"rtsp://{authority}/live", VisitOptions()))
+            task = asyncio.create_task(capture(f"rtsp://{authority}/live", VisitOptions()))
             await playing.played.wait()
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -291,7 +291,7 @@ def test_a_server_that_never_answers_teardown_holds_nobody(playing: Any) -> None
         loop = asyncio.get_running_loop()
         async with playing.running() as authority:
             start_s = loop.time()
-            await look(f"rtsp://{authority}/live", VisitOptions(pictures=1))
+            await capture(f"rtsp://{authority}/live", VisitOptions(pictures=1))
             return loop.time() - start_s
 
     assert 1.0 <= asyncio.run(run()) < 2.0
@@ -302,7 +302,7 @@ def test_a_hundred_at_once_share_one_loop(playing: Any) -> None:
         async with playing.running() as authority:
             url = f"rtsp://{authority}/live"
             options = VisitOptions(pictures=1)
-            return await asyncio.gather(*(look(url, options) for _ in range(100)))
+            return await asyncio.gather(*(capture(url, options) for _ in range(100)))
 
     samples = asyncio.run(run())
     assert len({sample.key_frames[0].sha256 for sample in samples}) == 1

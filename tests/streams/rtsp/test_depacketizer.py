@@ -18,18 +18,18 @@ def annexb(*groups: list[bytes]) -> bytes:
     return b"".join(START + nal for group in groups for nal in group)
 
 
-def push(assembler: KeyFrameDepacketizer, packets: list[bytes]) -> list[KeyAccessUnit]:
-    units = [assembler.push(rtp) for rtp in map(read_rtp, packets) if rtp is not None]
+def push(depacketizer: KeyFrameDepacketizer, packets: list[bytes]) -> list[KeyAccessUnit]:
+    units = [depacketizer.push(rtp) for rtp in map(read_rtp, packets) if rtp is not None]
     return [unit for unit in units if unit is not None]
 
 
 def assembler_of(
     clip: Any, a_format: Any = avc.FORMAT, *, sets: bool = True
 ) -> KeyFrameDepacketizer:
-    assembler = KeyFrameDepacketizer(a_format, 1 << 20)
+    depacketizer = KeyFrameDepacketizer(a_format, 1 << 20)
     for nal in clip.sets if sets else ():
-        assembler.sets.add(a_format.parameter_kind(nal), nal, None)
-    return assembler
+        depacketizer.sets.add(a_format.parameter_kind(nal), nal, None)
+    return depacketizer
 
 
 def test_sets_from_the_description(h264: Any, sender: Any) -> None:
@@ -38,24 +38,24 @@ def test_sets_from_the_description(h264: Any, sender: Any) -> None:
 
 
 def test_sets_in_band_replace_those_of_the_description(h264: Any, sender: Any) -> None:
-    assembler = assembler_of(h264, sets=False)
+    depacketizer = assembler_of(h264, sets=False)
     for kind in (7, 8):
-        assembler.sets.add(kind, bytes((kind, 1, 2)), None)
-    (unit,) = push(assembler, sender().picture([*h264.sets, *h264.key]))
+        depacketizer.sets.add(kind, bytes((kind, 1, 2)), None)
+    (unit,) = push(depacketizer, sender().picture([*h264.sets, *h264.key]))
     assert unit.data == h264.data
 
 
 def test_sets_of_an_earlier_picture_serve_a_later_one(h264: Any, sender: Any) -> None:
-    out, assembler = sender(), assembler_of(h264, sets=False)
-    assert not push(assembler, out.picture(h264.sets))
-    (unit,) = push(assembler, out.picture(h264.key))
+    out, depacketizer = sender(), assembler_of(h264, sets=False)
+    assert not push(depacketizer, out.picture(h264.sets))
+    (unit,) = push(depacketizer, out.picture(h264.key))
     assert unit.data == h264.data
 
 
 def test_no_sets_at_all(h264: Any, sender: Any) -> None:
-    assembler = assembler_of(h264, sets=False)
-    assert not push(assembler, sender().picture(h264.key))
-    assert assembler.undecodable == 1
+    depacketizer = assembler_of(h264, sets=False)
+    assert not push(depacketizer, sender().picture(h264.key))
+    assert depacketizer.undecodable == 1
 
 
 @pytest.mark.parametrize("mtu", [100, 700, 60_000])
@@ -67,48 +67,48 @@ def test_slices_belong_together(h264_slices: Any, sender: Any, mtu: int) -> None
 
 def test_a_stream_whose_markers_are_on_every_nal(h264_slices: Any, sender: Any) -> None:
     """The first sign is a marker on the parameter sets; then the next timestamp ends a picture."""
-    out, assembler = sender(mtu=60_000), assembler_of(h264_slices)
+    out, depacketizer = sender(mtu=60_000), assembler_of(h264_slices)
     stamp = out.timestamp
     packets = []
     for nal in [*h264_slices.sets, *h264_slices.key]:
         out.timestamp = stamp
         packets += out.picture([nal])
-    assert not push(assembler, packets)
-    (unit,) = push(assembler, out.picture(h264_slices.other))
+    assert not push(depacketizer, packets)
+    (unit,) = push(depacketizer, out.picture(h264_slices.other))
     assert unit.data == h264_slices.data
 
 
 def test_a_marker_that_came_too_early_is_made_good(h264_slices: Any, sender: Any) -> None:
-    out, assembler = sender(mtu=60_000), assembler_of(h264_slices)
+    out, depacketizer = sender(mtu=60_000), assembler_of(h264_slices)
     stamp, packets = out.timestamp, []
     for nal in h264_slices.key:
         out.timestamp = stamp
         packets += out.picture([nal])
-    short, whole = push(assembler, [*packets, *out.picture(h264_slices.other)])
+    short, whole = push(depacketizer, [*packets, *out.picture(h264_slices.other)])
     assert short.timestamp == whole.timestamp
     assert len(short.data) < len(whole.data) == len(h264_slices.data)
 
 
 def test_a_stream_without_markers(h264: Any, sender: Any) -> None:
-    out, assembler = sender(), assembler_of(h264)
-    assert not push(assembler, out.picture(h264.key, marker=False))
-    (unit,) = push(assembler, out.picture(h264.other, marker=False))
+    out, depacketizer = sender(), assembler_of(h264)
+    assert not push(depacketizer, out.picture(h264.key, marker=False))
+    (unit,) = push(depacketizer, out.picture(h264.other, marker=False))
     assert unit.data == h264.data
 
 
 @pytest.mark.parametrize("hole", [0, 1, 5, -1])
 def test_a_hole_costs_the_picture_and_no_more(h264: Any, sender: Any, hole: int) -> None:
-    out, assembler = sender(), assembler_of(h264)
+    out, depacketizer = sender(), assembler_of(h264)
     holed = out.picture(h264.key)
     del holed[hole]
-    (unit,) = push(assembler, [*holed, *out.picture(h264.other), *out.picture(h264.key)])
+    (unit,) = push(depacketizer, [*holed, *out.picture(h264.other), *out.picture(h264.key)])
     assert unit.data == h264.data
 
 
 def test_a_missing_first_slice(h264_slices: Any, sender: Any) -> None:
-    assembler = assembler_of(h264_slices)
-    assert not push(assembler, sender().picture(h264_slices.key[1:]))
-    assert not assembler.busy
+    depacketizer = assembler_of(h264_slices)
+    assert not push(depacketizer, sender().picture(h264_slices.key[1:]))
+    assert not depacketizer.busy
 
 
 def test_repeated_packets_count_once(h264: Any, sender: Any) -> None:
@@ -124,16 +124,16 @@ def test_a_new_sender_in_mid_picture(h264: Any, sender: Any) -> None:
 
 
 def test_too_large_a_picture(h264: Any, sender: Any) -> None:
-    assembler = assembler_of(h264)
-    assembler.max_bytes = 1000
+    depacketizer = assembler_of(h264)
+    depacketizer.max_bytes = 1000
     with pytest.raises(Unreadable, match="more than 1000 bytes"):
-        push(assembler, sender().picture(h264.key))
+        push(depacketizer, sender().picture(h264.key))
 
 
 def test_equal_slices_hash_alike_whatever_stands_before_them(h264: Any, sender: Any) -> None:
-    out, assembler = sender(), assembler_of(h264)
+    out, depacketizer = sender(), assembler_of(h264)
     sei = b"\x06\x05\x01\x00\x80"
-    one, two = push(assembler, [*out.picture(h264.key), *out.picture([sei, *h264.key])])
+    one, two = push(depacketizer, [*out.picture(h264.key), *out.picture([sei, *h264.key])])
     assert one.sha256 == two.sha256
     assert one.data != two.data
 
@@ -157,9 +157,9 @@ AGGREGATES: list[Any] = [
 
 @pytest.mark.parametrize("pack", AGGREGATES)
 def test_aggregates_of_h264(h264: Any, sender: Any, pack: Callable[[list[bytes]], bytes]) -> None:
-    out, assembler = sender(), assembler_of(h264, sets=False)
+    out, depacketizer = sender(), assembler_of(h264, sets=False)
     together = out.rtp(pack(h264.sets))
-    (unit,) = push(assembler, [together, *out.picture(h264.key)])
+    (unit,) = push(depacketizer, [together, *out.picture(h264.key)])
     assert unit.data == h264.data
 
 
@@ -198,13 +198,15 @@ def test_the_peek_lets_nothing_of_a_key_picture_by(
 ) -> None:
     for clip, a_format, is_265 in ((h264_slices, avc.FORMAT, False), (h265, hevc.FORMAT, True)):
         for payload in (p[12:] for p in sender(h265=is_265).picture([*clip.sets, *clip.key])):
-            look = a_format.peek[payload[0] << 8 | payload[1]]
-            assert look == TAKE or (look == ASK_THIRD and a_format.peek_third[payload[2]] == TAKE)
+            peeked = a_format.peek[payload[0] << 8 | payload[1]]
+            assert peeked == TAKE or (
+                peeked == ASK_THIRD and a_format.peek_third[payload[2]] == TAKE
+            )
         for payload in (p[12:] for p in sender(h265=is_265).picture(clip.other)):
             if len(payload) > 2 and not (payload[0] & 0x1F == 6 and not is_265):
-                look = a_format.peek[payload[0] << 8 | payload[1]]
+                peeked = a_format.peek[payload[0] << 8 | payload[1]]
                 third = a_format.peek_third[payload[2]]
-                assert look == SKIP or (look == ASK_THIRD and third == SKIP)
+                assert peeked == SKIP or (peeked == ASK_THIRD and third == SKIP)
 
 
 def test_sequence_numbers_and_timestamps_wrap() -> None:
@@ -235,7 +237,7 @@ def test_rtp_headers(packet: str, payload: str | None) -> None:
     assert (None if found is None else found.payload.hex()) == payload
 
 
-def test_rtcp_without_a_wall_clock_tells_no_time() -> None:
+def test_rtcp_without_a_wall_clock_gives_no_time() -> None:
     assert read_sender_report(bytes.fromhex("80c80006" + "00" * 24)) is None
     receiver_first = bytes.fromhex("80c9000100000001") + bytes.fromhex(
         "80c80006" + "00000001" + "83aa7e80" + "40000000" + "00" * 12

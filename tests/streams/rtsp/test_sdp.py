@@ -83,7 +83,7 @@ def test_which_codec(body: bytes, codec: Codec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         pytest.param(b"", "empty", id="nothing"),
         pytest.param(b"<html>404</html>", "no media line", id="a web page"),
@@ -93,8 +93,8 @@ def test_which_codec(body: bytes, codec: Codec) -> None:
         pytest.param(video(media="m=video 0 RTP/SAVP 96"), "encrypted", id="SRTP"),
     ],
 )
-def test_what_cannot_be_used(body: bytes, words: str) -> None:
-    with pytest.raises(Unreadable, match=words):
+def test_what_cannot_be_used(body: bytes, message: str) -> None:
+    with pytest.raises(Unreadable, match=message):
         read_description(body)
 
 

@@ -143,7 +143,7 @@ def test_only_the_video_track_is_set_up(h264: Any, sdp: Callable[..., str]) -> N
     assert asked(session)[0] == "PLAY"
 
 
-def test_channels_are_those_that_the_server_says(
+def test_channels_are_those_that_the_server_names(
     h264: Any, sdp: Callable[..., str], sender: Any
 ) -> None:
     session = new_session()
@@ -177,7 +177,7 @@ def test_a_401_is_answered_once_and_a_stale_nonce_once_more() -> None:
         response(session, "401 Unauthorized", WWW_Authenticate=stale.replace(", stale=true", ""))
 
 
-def test_a_401_without_a_password_says_what_is_wanted() -> None:
+def test_a_401_without_a_password_names_what_is_missing() -> None:
     session = new_session()
     with pytest.raises(RefusedUs, match="wanted"):
         response(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
@@ -287,7 +287,7 @@ def test_late_answers_and_100_continue_change_nothing(h264: Any, sdp: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", "no RTSP answer", id="a web server"),
         pytest.param(b"\x00\xff\x13garbage", "no RTSP answer", id="noise"),
@@ -298,7 +298,7 @@ def test_late_answers_and_100_continue_change_nothing(h264: Any, sdp: Callable[.
         pytest.param(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", "empty", id="no description"),
     ],
 )
-def test_what_is_no_rtsp_server(data: bytes, words: str) -> None:
+def test_what_is_no_rtsp_server(data: bytes, message: str) -> None:
     session = new_session()
-    with pytest.raises(Unreadable, match=words):
+    with pytest.raises(Unreadable, match=message):
         session.feed(data, len(data))
