@@ -1,16 +1,83 @@
-"""A lock between processes that dies with its holder (flock(2)): no stale lock after a kill -9."""
+"""Files that other processes read meanwhile: written whole or not at all; a lock on a file.
+
+A writer fills a file of another name in the same folder and renames it, so that a reader sees the
+old content or the new one, also after a kill -9; with `durable` also after a power cut.
+"""
 
 import fcntl
+import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, Final
 
-from patrol.ports import ProcessBusy
+from patrol.domain.errors import Failed
+
+PRIVATE_MODE: Final = 0o600  # what only the product's own user may read
+SHARED_MODE: Final = 0o644
+
+
+class ProcessBusy(Failed):
+    """Another process does it just now; says what it holds."""
+
+
+@contextmanager
+def atomic_file(
+    path: Path, *, mode: int = SHARED_MODE, durable: bool = True, unfinished: Path | None = None
+) -> Iterator[BinaryIO]:
+    """A new file, readable and writable, that takes the place of `path` when the block succeeds.
+
+    `durable`: content and name are on the disk when this returns (two flushes, about a millisecond
+    each on a solid-state disk). `unfinished`: the name to write under, on the same file system;
+    what a killed process left there is overwritten. Otherwise a random name beside `path`.
+    Raises OSError; the unfinished file is gone then.
+    """
+    descriptor, name = _open_unfinished(path, unfinished)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fchmod(descriptor, mode)
+            if durable:
+                os.fsync(descriptor)
+        name.replace(path)
+    except BaseException:
+        name.unlink(missing_ok=True)
+        raise
+    if durable:
+        flush_folder(path.parent)
+
+
+def write_atomically(
+    path: Path, data: bytes, *, mode: int = SHARED_MODE, durable: bool = True
+) -> None:
+    """Put `data` at `path`, whole or not at all, as `atomic_file` does. Raises OSError."""
+    with atomic_file(path, mode=mode, durable=durable) as file:
+        file.write(data)
+
+
+def flush_folder(folder: Path) -> None:
+    """Write a folder's names to the disk; file systems that cannot do so are left alone."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unfinished_name(path: Path) -> Path:
+    """A fixed name beside `path` to write under: the next try overwrites what a kill left."""
+    return path.with_name(f".{path.name}.part")
 
 
 @contextmanager
 def process_lock(path: Path) -> Iterator[None]:
-    """Hold the lock at `path` for the block. Raises Busy at once when another process has it."""
+    """Hold the lock at `path` for the block. Raises ProcessBusy at once when another has it.
+
+    flock(2): it ends with its process, however that ends, so no stale lock stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         try:
@@ -18,3 +85,12 @@ def process_lock(path: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ProcessBusy(f"another patrol process is at it (it holds {path})") from None
         yield
+
+
+def _open_unfinished(path: Path, unfinished: Path | None) -> tuple[int, Path]:
+    """(descriptor, name) of a new file that nobody else can read yet."""
+    if unfinished is None:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        return descriptor, Path(name)
+    unfinished.unlink(missing_ok=True)
+    return os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), unfinished

@@ -1,7 +1,7 @@
-"""Log lines: for a person on a terminal, one JSON object a line for whatever collects them.
+"""Log lines: readable ones on a terminal, one JSON object a line for a log collector.
 
-Wherever a line comes from — our rooms, a library's `logging` — it passes `without_secrets` last, so
-that a password that slips into an error's words does not get into a file that lives for years.
+Every line, our own or a library's `logging`, passes `without_secrets` last, so that a password that
+slips into an error's text does not get into a file that lives for years.
 """
 
 import logging
@@ -11,7 +11,8 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"'<>]*@")
+from patrol.domain.url_credentials import HIDDEN, hide_credentials
+
 _PARAMETERS: Final = re.compile(
     r"(?i)([?&;](?:[a-z_]*(?:token|secret|password|passwd|sign|key))=)[^&\s\"']+"
 )
@@ -19,12 +20,26 @@ _BEARER: Final = re.compile(
     r"(?i)\b(bearer|basic|digest)\s+[a-z0-9._~+/=-]{8,}|\bpatrol_[\w-]{20,}"
 )
 _SECRET_NAMES: Final = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie")
-HIDDEN: Final = "…"
 Event = MutableMapping[str, Any]
 
 
+class LastReason:
+    """The reason that was logged last: something that lasts is logged once, when it changes.
+
+    For one thread at a time; an empty reason means that nothing is wrong.
+    """
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    def changes_to(self, reason: str) -> bool:
+        """Keep the reason; whether it differs from the one before."""
+        is_changed, self._reason = reason != self._reason, reason
+        return is_changed
+
+
 def without_secrets(_logger: object, _method: str, event: Event) -> Event:
-    """A structlog processor: no credentials in any field, by its name or by its look."""
+    """A structlog processor: hides credentials in any field, by its name or by its pattern."""
     for name, value in event.items():
         if _SECRET_NAMES.search(name):
             event[name] = HIDDEN
@@ -35,8 +50,7 @@ def without_secrets(_logger: object, _method: str, event: Event) -> Event:
 
 def redact_text(text: str) -> str:
     """The text without user:password@, token parameters and authorization headers."""
-    if "://" in text:
-        text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
+    text = hide_credentials(text)
     if "=" in text:
         text = _PARAMETERS.sub(rf"\1{HIDDEN}", text)
     return _BEARER.sub(HIDDEN, text)
@@ -82,16 +96,16 @@ def without_secrets_but_exceptions(logger: object, method: str, event: Event) ->
 
 
 class _StdlibHandler(logging.StreamHandler[TextIO]):
-    """Ours, so that configuring twice does not say everything twice."""
+    """Our handler, so that configuring twice does not log everything twice."""
 
 
 def _route_stdlib_logging(out: TextIO, level: int, before: list[Any], last: list[Any]) -> None:
-    """What libraries and rooms say through `logging` comes out in the same shape."""
+    """Lines of the `logging` module come out in the same form."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _StdlibHandler)]:
         root.removeHandler(handler)
     handler = _StdlibHandler(out)
-    handler.setLevel(max(level, logging.WARNING))  # libraries tell more than anybody wants
+    handler.setLevel(max(level, logging.WARNING))  # libraries log too much below it
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,

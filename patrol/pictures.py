@@ -1,11 +1,10 @@
-"""Pictures named by their content: kept durably, found again verified, deleted provably.
+"""Picture files named by their content: kept durably, read back verified, deleted provably.
 
-A picture lies at `root/ab/cd/<sha256>.jpg`. Writing goes through a file of another name, so that a
-name in the tree always means a whole picture: write, flush to the disk, rename, flush the
-directory, and only then is the hash given out. Two flushes per picture (about a millisecond each on
-a solid-state disk, beside 60 ms of decoding and encoding) are the price for a row in the books
-never naming a picture that a power cut took; without them the flush of the database's own commit
-would vouch for bytes that are still in memory.
+A picture lies at `root/ab/cd/<sha256>.jpg`. It is written durably (patrol/files.py) before its hash
+is returned, so that a row in the store never names a picture that a power cut took; two flushes per
+picture (about a millisecond each on a solid-state disk, beside 60 ms of decoding and encoding) are
+the price. Without them the flush of the database's own commit would vouch for bytes that are still
+in memory. Retention deletes files first and records each deletion in the store's ledger.
 """
 
 import errno
@@ -16,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +26,8 @@ import numpy as np
 from typing_extensions import override
 
 from patrol.domain.ids import Sha256
+from patrol.files import atomic_file, flush_folder
+from patrol.pixels import encode_jpeg
 from patrol.ports import PictureStore, PictureStoreFull
 from patrol.store import Store
 from streams.model import BgrImage
@@ -43,7 +44,7 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class PictureDamaged(KeyError):
-    """The file is there and is not what its name says; for the reader there is no such picture."""
+    """The file does not match its name; for the reader there is no such picture."""
 
     @override
     def __str__(self) -> str:
@@ -51,7 +52,7 @@ class PictureDamaged(KeyError):
 
 
 class FilePictureStore:
-    """Fulfils ports.EvidenceStore on a directory; any number of threads and processes at once."""
+    """A ports.PictureStore in a directory; any number of threads and processes at once."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class FilePictureStore:
             self._clear_unfinished()
 
     def put(self, jpeg: bytes) -> Sha256:
-        """Keep it, durably; the same bytes twice are one file. Raises EvidenceFull."""
+        """Keep it, durably; the same bytes twice are one file. Raises PictureStoreFull."""
         sha256 = Sha256(hashlib.sha256(jpeg).hexdigest())
         path = self._path(sha256)
         if self._is_stored(path, jpeg):
@@ -96,12 +97,12 @@ class FilePictureStore:
             path.unlink()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        _flush_directory(path.parent)
+        flush_folder(path.parent)
         return True
 
     def _path(self, sha256: str) -> Path:
         if not _NAME.fullmatch(sha256):
-            raise KeyError(sha256)  # nothing else ever was a name here, `../..` least of all
+            raise KeyError(sha256)  # no other name is ever given out, `../..` least of all
         return self.root / sha256[:2] / sha256[2:4] / f"{sha256}.jpg"
 
     def _is_stored(self, path: Path, jpeg: bytes) -> bool:
@@ -122,21 +123,13 @@ class FilePictureStore:
             )
 
     def _write(self, path: Path, jpeg: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._unfinished / f"{os.getpid()}-{next(self._number)}"
-        try:
-            with unfinished.open("xb") as file:
-                file.write(jpeg)
-                file.flush()
-                os.fsync(file.fileno())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.replace(path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-        _flush_directory(path.parent)
+        with atomic_file(path, unfinished=unfinished) as file:
+            file.write(jpeg)
 
     def _clear_unfinished(self) -> None:
-        """Throw away what processes that are gone left half-written."""
+        """Delete what processes that are gone left half-written."""
         for leftover in self._unfinished.iterdir():
             pid = leftover.name.partition("-")[0]
             if not (pid.isdigit() and _is_process_alive(int(pid)) and int(pid) != os.getpid()):
@@ -154,12 +147,7 @@ class JpegEncoder:
         """(JPEG, (width, height))."""
         fitted = fit_width(bgr, self.max_width_px)
         height, width = fitted.shape[:2]
-        return _jpeg(fitted, self.quality), (width, height)
-
-
-def encode_jpeg(bgr: BgrImage, quality: int = 82, max_width_px: int = 1280) -> bytes:
-    """A JPEG of the picture, at most `max_width_px` wide."""
-    return _jpeg(fit_width(bgr, max_width_px), quality)
+        return encode_jpeg(fitted, self.quality), (width, height)
 
 
 def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
@@ -176,13 +164,6 @@ def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
     return np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _jpeg(bgr: BgrImage, quality: int) -> bytes:
-    done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise ValueError(f"not a picture: {bgr.shape} {bgr.dtype}")
-    return bytes(jpeg)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
     """What one sweep did."""
@@ -195,12 +176,12 @@ class SweepResult:
 def sweep_pictures(
     store: Store, picture_store: PictureStore, now: datetime, *, most_bytes: int | None = None
 ) -> SweepResult:
-    """Delete every picture whose time has come, and write each deletion into the ledger.
+    """Delete every picture that is due by `now`, and record each deletion in the ledger.
 
-    With `most_bytes` the oldest samples' time comes early while more than that is stored.
+    With `most_bytes` the oldest samples fall due early while more than that is stored.
 
-    The file goes first and the ledger's line after it: a line always means that the picture is
-    gone. Killed in between, the next sweep finds the file missing and writes the line.
+    The file is deleted first and the ledger's line written after it: a line always means that the
+    picture is gone. Killed in between, the next sweep finds the file missing and writes the line.
     """
     if most_bytes is not None:
         _expire_oldest_samples(store, most_bytes, now)
@@ -243,16 +224,6 @@ def _disk_full_as_error(root: Path) -> Iterator[None]:
         if exc.errno in _FULL:
             raise PictureStoreFull(f"{root}: {exc.strerror}") from exc
         raise
-
-
-def _flush_directory(directory: Path) -> None:
-    """So that the name itself survives a power cut (some file systems cannot and say so)."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_process_alive(pid: int) -> bool:

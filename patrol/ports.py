@@ -100,7 +100,3 @@ class PictureStore(Protocol):
 
     def delete(self, sha256: Sha256) -> bool:
         """Remove it; False when there was none."""
-
-
-class ProcessBusy(Failed):
-    """Another process is doing this now; the message names what it holds."""

@@ -6,17 +6,17 @@ committed (`replaced_files`). AreaEditor (zones.yaml) and CameraTable (cameras.c
 RegistryWriteContext, so that one change is made at a time.
 """
 
-import os
-import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.files import SHARED_MODE, write_atomically
 from patrol.ports import Clock
 from patrol.settings import ConfigProblems, Site
 from patrol.settings.load import CONFIG_FILES
@@ -75,7 +75,7 @@ def replaced_files(folder: Path, contents: FileContents) -> Iterator[None]:
     before = {name: _read_if_present(folder / name) for name in contents}
     try:
         for name, data in contents.items():
-            _write_atomically(folder / name, data)
+            _replace_file(folder / name, data)
         yield
     except BaseException:
         for name, old in before.items():
@@ -94,24 +94,11 @@ def _restore(path: Path, old: bytes | None) -> None:
     if old is None:
         path.unlink(missing_ok=True)
     elif _read_if_present(path) != old:
-        _write_atomically(path, old)
+        _replace_file(path, old)
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file behind a symbolic link, keeping its mode; readers see old or new."""
-    path = path.resolve()
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, unfinished)
-        else:
-            Path(unfinished).chmod(0o644)
-        Path(unfinished).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(unfinished).unlink()
-        raise
+def _replace_file(path: Path, data: bytes) -> None:
+    """Replace the file behind a symbolic link atomically, keeping its mode."""
+    target = path.resolve()
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else SHARED_MODE
+    write_atomically(target, data, mode=mode)

@@ -38,7 +38,7 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, Round
 from patrol.domain.verification import PendingVerification, pending_verifications
-from patrol.files import process_lock
+from patrol.files import ProcessBusy, process_lock
 from patrol.integrations.canary import Canary
 from patrol.messaging.outbox_relay import OutboxRelay
 from patrol.messaging.payloads import PayloadBuilder
@@ -48,7 +48,7 @@ from patrol.mqtt.subscriber import ensure_persistent_session
 from patrol.operations.health_server import HealthCheck
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
-from patrol.ports import Clock, ProcessBusy
+from patrol.ports import Clock
 from patrol.review import confirm, settle_known_positive, unsure
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.review.reference import AcceptedReference, ReferenceAcceptance

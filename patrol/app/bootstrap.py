@@ -29,10 +29,12 @@ from patrol.app.live_view import LiveLimits, LiveView
 from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
+from patrol.domain.backoff import backoff
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import CATEGORY_BY_ID, UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
+from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
@@ -169,8 +171,8 @@ def _open_with_retry(
 ) -> Store:
     """The store, its tables created or upgraded. Raises StoreUnavailable when the time is up."""
     deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
-    wait_s = FIRST_WAIT_S
-    last_problem = ""
+    failures = 0
+    last_problem = LastReason()
     while True:
         try:
             if needs_upgrade(url):
@@ -179,13 +181,13 @@ def _open_with_retry(
         except StoreOutdated:
             raise
         except StoreUnavailable as exc:
+            failures += 1
+            wait_s = backoff(failures, FIRST_WAIT_S, MAX_WAIT_S)
             left_s = deadline_s - clock.monotonic_s()
             if startup_wait is None or left_s <= 0 or startup_wait.stop.wait(min(wait_s, left_s)):
                 raise
-            if last_problem != str(exc):
+            if last_problem.changes_to(str(exc)):
                 log.warning("the database cannot be reached, trying again", reason=str(exc))
-                last_problem = str(exc)
-            wait_s = min(MAX_WAIT_S, wait_s * 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,7 +341,7 @@ def _send_gate(site: Site) -> SendGate:
     return SendGate(
         site=site.settings.site.id,
         registry=site.registry,
-        limits=site.settings.integrations.sending,
+        limits=site.settings.integrations.sending.limits,
         maintenance=site.settings.calendar.maintenance,
     )
 

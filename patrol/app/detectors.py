@@ -15,13 +15,12 @@ from typing import Final
 import structlog
 
 from patrol.domain.observation import Box
-from patrol.inference import (
-    DetectorUnavailable,
-    list_models,
-    open_detector,
-    open_face_plate_detector,
-)
+from patrol.inference.errors import DetectorUnavailable
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.install import list_models
 from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.inference.onnx_detector import open_detector
+from patrol.logs import LastReason
 from patrol.ports import Detector
 from patrol.settings import Settings
 from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
@@ -59,7 +58,7 @@ class PictureRedactor:
         self._settings = settings
         self._one_at_a_time = threading.Lock()
         self._detectors: PrivacyDetectors | None = None
-        self._last_problem = ""
+        self._last_problem = LastReason()
 
     def __call__(self, jpeg: bytes, box: Box | None, watermark: Watermark) -> Redacted:
         """The redacted picture (JPEG bytes in and out). Raises ValueError: not a picture."""
@@ -70,9 +69,8 @@ class PictureRedactor:
         """All three, or None: with one missing no picture can be called clean."""
         if self._detectors is None:
             self._detectors, why = _open_privacy_models(self._settings)
-            if why and why != self._last_problem:
+            if self._last_problem.changes_to(why) and why:
                 log.warning("pictures leave coarse", reason=why)
-            self._last_problem = why
         return self._detectors
 
 

@@ -27,6 +27,7 @@ from patrol.integrations.canary import Canary
 from patrol.integrations.delivery_worker import DeliveryWorker, SendDelivery
 from patrol.integrations.notifications import AppriseSender, ChannelUnusable, UnreachedNotifier
 from patrol.integrations.webhooks import WebhookSender
+from patrol.logs import LastReason
 from patrol.messaging.retention import prune_messages
 from patrol.messaging.topics import canary_topics
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
@@ -404,18 +405,16 @@ def make_round_scheduler(
 
 def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:
     """The work without its store errors: tried again at the next turn, logged when they change."""
-    last_problem = ""
+    last_problem = LastReason()
 
     def attempt() -> None:
-        nonlocal last_problem
         try:
             work()
         except (StoreUnavailable, StoreFull, PictureStoreFull) as exc:
-            if last_problem != str(exc):
+            if last_problem.changes_to(str(exc)):
                 log.warning("waiting for the stores", child=name, reason=str(exc))
-            last_problem = str(exc)
         else:
-            last_problem = ""
+            last_problem.changes_to("")
 
     return attempt
 

@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from patrol.bench.brokers import available_brokers, running_broker
+from patrol.bench.child_process import ReportProgress
 from patrol.bench.subscriber import running_subscriber
 from patrol.clock import SystemClock
 from patrol.domain.finding import Finding
@@ -35,8 +36,8 @@ FULL_PATH: Final = "patrol: confirm, commit, relay, publish"
 SITE: Final = "bench"
 
 
-def run(*, count: int = COUNT, report: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Measure on every broker that can be had. Raises RuntimeError when a way does not end."""
+def run(*, count: int = COUNT, report: ReportProgress = lambda _: None) -> dict[str, Any]:
+    """Measure on every broker that can be had. Raises RuntimeError when a way fails."""
     rows: list[dict[str, object]] = []
     for name in available_brokers(report):
         with running_broker(name) as address:

@@ -1,11 +1,12 @@
 """The brokers to measure on: Mosquitto where it is installed, and the embedded one."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from patrol.bench.child_process import ReportProgress
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from simulators.mosquitto import Mosquitto, find_mosquitto
@@ -14,8 +15,8 @@ EMBEDDED: Final = "iotcore (embedded)"
 MOSQUITTO: Final = "mosquitto"
 
 
-def available_brokers(report: Callable[[str], None]) -> list[str]:
-    """The names of those that can be had here."""
+def available_brokers(report: ReportProgress) -> list[str]:
+    """The names of the brokers that are installed here."""
     if find_mosquitto() is not None:
         return [MOSQUITTO, EMBEDDED]
     report("mosquitto is not installed, left out (Debian: apt install mosquitto)")

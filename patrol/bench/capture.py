@@ -4,26 +4,25 @@ The work: connect, get one 1080p H.264 key frame of a live camera, decode it to 
 The cameras are a process of their own, and so is every way; a way's processor time includes its
 children's. Below all stands the floor: the bare decode of the very key frames that we fetched, on
 one thread. Ours and the floor are taken in turns, and the middle of the ratios is the result,
-because machines change their mind between two minutes.
+because a machine's speed changes from minute to minute.
 """
 
-import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from patrol.bench import capture_others
+from patrol.bench.child_process import ReportProgress, json_from_process
 from simulators.rtsp_farm.process import running_farm
 
 CAMERAS: Final = 600
 REPEATS: Final = 3
-MAX_TIMES_FLOOR: Final = 1.3  # times the floor (issue: a patrol day)
+MAX_TIMES_FLOOR: Final = 1.3
 WAY_TIMEOUT_S: Final = 600
 # How many of each slow way are run: enough to see the cost per camera, few enough to wait for.
 OTHER_WAYS: Final = {
@@ -49,7 +48,7 @@ class WayCost:
 
     @property
     def cpu_ms_per_camera(self) -> float:
-        """Of those that gave a picture."""
+        """Milliseconds of CPU for each picture that was got."""
         return 1000.0 * self.cpu_s / max(1, self.got)
 
     def row(self, floor_ms: float) -> dict[str, object]:
@@ -70,9 +69,9 @@ def run(
     cameras: int = CAMERAS,
     repeats: int = REPEATS,
     slow_ways: bool = True,
-    report: Callable[[str], None] = lambda _: None,
+    report: ReportProgress = lambda _: None,
 ) -> dict[str, Any]:
-    """Measure. Raises RuntimeError when a way does not end well."""
+    """Measure every way on a simulated town. Raises RuntimeError when one of them fails."""
     pairs: list[tuple[WayCost, WayCost]] = []
     slow: list[WayCost] = []
     report(f"starting {cameras} cameras")
@@ -96,7 +95,7 @@ def run(
 def as_document(
     pairs: Sequence[tuple[WayCost, WayCost]], slow: Sequence[WayCost]
 ) -> dict[str, Any]:
-    """Rows from the dearest to the cheapest, and whether the promise holds."""
+    """Rows from the dearest way to the cheapest, and whether ours is within MAX_TIMES_FLOOR."""
     ratios = [ours.cpu_ms_per_camera / floor.cpu_ms_per_camera for ours, floor in pairs]
     middle = statistics.median_low(ratios)
     ours, floor = pairs[ratios.index(middle)]
@@ -113,17 +112,18 @@ def as_document(
 
 def measure_ours(urls: Sequence[str]) -> tuple[WayCost, WayCost]:
     """Ours for these cameras, and the bare decode of the key frames that it got."""
-    result = _run([sys.executable, "-m", "patrol.bench.capture_ours"], {"urls": list(urls)}, OURS)
+    ours = [sys.executable, "-m", "patrol.bench.capture_ours"]
+    result = _result_of(OURS, ours, {"urls": list(urls)})
     if result["got"] < len(urls):
         raise RuntimeError(f"{OURS}: {result['got']} of {len(urls)}; {result['failures']}")
-    frames = {"frames": result["frames"]}
-    bare = _run([sys.executable, "-c", capture_others.FLOOR], frames, FLOOR)
+    floor = [sys.executable, "-c", capture_others.FLOOR]
+    bare = _result_of(FLOOR, floor, {"frames": result["frames"]})
     return _cost(OURS, len(urls), result), _cost(FLOOR, 1, bare)
 
 
 def measure_other(how: str, program: str, urls: Sequence[str]) -> WayCost:
     """One of the other ways. Raises RuntimeError when it gets no picture at all."""
-    result = _run([sys.executable, "-c", program], {"urls": list(urls)}, how)
+    result = _result_of(how, [sys.executable, "-c", program], {"urls": list(urls)})
     if not result["got"]:
         raise RuntimeError(f"{how}: no picture of {len(urls)} cameras")
     return _cost(how, len(urls), result)
@@ -140,20 +140,5 @@ def _cost(how: str, cameras: int, result: dict[str, Any]) -> WayCost:
     )
 
 
-def _run(command: Sequence[str], request: dict[str, Any], how: str) -> dict[str, Any]:
-    # URLs go in by stdin: a command line is everybody's to read, and they hold passwords.
-    try:
-        done = subprocess.run(  # noqa: S603  our own programs
-            command,
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=WAY_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"{how}: not done in {WAY_TIMEOUT_S} s") from None
-    if done.returncode != 0:
-        raise RuntimeError(f"{how}: ended with {done.returncode}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+def _result_of(how: str, command: Sequence[str], request: dict[str, Any]) -> dict[str, Any]:
+    return json_from_process(command, name=how, timeout_s=WAY_TIMEOUT_S, request=request)

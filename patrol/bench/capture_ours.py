@@ -26,7 +26,7 @@ from streams.decode import decode
 from streams.errors import StreamError
 from streams.model import KeyFrame, VisitOptions
 
-# Everybody comes at once, on as few cores as there are: patience is not what is measured.
+# All cameras are visited at once, on as few cores as there are: waiting is not what is measured.
 OPTIONS = VisitOptions(
     pictures=1, connect_timeout_s=30.0, answer_timeout_s=30.0, visit_timeout_s=60.0
 )
@@ -59,7 +59,7 @@ def _decode(key_frame: KeyFrame) -> None:
 
 
 def main() -> None:
-    """One JSON document in, one out."""
+    """Read one JSON document from stdin, write one to stdout."""
     asked: dict[str, Any] = json.load(sys.stdin)
     start_s, cpu_s = time.monotonic(), _cpu_s()
     frames, failures = asyncio.run(capture(asked["urls"], SystemClock().now))

@@ -24,6 +24,7 @@ import psutil
 
 from patrol.administration.accounts import BadAccount, add_account
 from patrol.app import Application, build
+from patrol.bench.child_process import ReportProgress
 from patrol.domain.account import Duty
 from patrol.domain.case import CaseState
 from patrol.settings import load_site
@@ -56,7 +57,7 @@ class ConsoleFigure:
         return self.median <= self.limit
 
 
-def run(*, report: Callable[[str], None], config_dir: Path | None = None) -> dict[str, Any]:
+def run(*, report: ReportProgress, config_dir: Path | None = None) -> dict[str, Any]:
     """All figures beside their limits. Raises RuntimeError: no browser to measure in."""
     if find_spec("playwright") is None or not Path(CHROMIUM).exists():
         raise RuntimeError(f"needs playwright and a browser at {CHROMIUM} (PATROL_CHROMIUM)")
@@ -85,7 +86,7 @@ def main() -> int:
 
 
 def measure(config_dir: Path) -> list[ConsoleFigure]:
-    """All figures of this month's console."""
+    """All figures of the console of this configuration directory."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  a development dependency
 
     with build(load_site(config_dir)) as app:
@@ -164,7 +165,7 @@ class _BrowserBench:
         return _figure("next review item", [float(span) for span in spans], 100, "ms")
 
     def live(self) -> ConsoleFigure:
-        """From the leader's word at the inbox to the changed line on Today."""
+        """From the leader's reply at the inbox to the changed line on Today."""
         context = self._context()
         page = context.new_page()
         page.goto(f"{self._url}/")
@@ -194,7 +195,7 @@ class _BrowserBench:
         return _figure("live update visible", spans, 1.0, "s")
 
     def memory(self) -> ConsoleFigure:
-        """What one more open page costs the server: Today with its live line."""
+        """Server memory of one more open page: Today with its live updates."""
         process = psutil.Process()
         contexts: list[Any] = []
         for _ in range(2):  # warm
@@ -230,7 +231,7 @@ class _BrowserBench:
         return time.perf_counter() - began
 
     def _once_true(self, page: Any, expression: str) -> None:
-        """Not wait_for_function: it evaluates text in the page, which our policy forbids."""
+        """Not wait_for_function: it evaluates text in the page, which our CSP forbids."""
         for _ in range(int(WAIT_TIMEOUT_S * 1000 / POLL_MS)):
             if page.evaluate(expression):
                 return
@@ -271,7 +272,7 @@ def _town_dir(given: Path | None) -> Iterator[Path]:
 
 
 def _write_month(config_dir: Path) -> None:
-    """Written by the simulators in a process of their own: the patrol never imports them."""
+    """Written by the simulators in a process of their own, whose memory is not the console's."""
     if (config_dir / "site.yaml").exists():
         return
     command = [

@@ -17,6 +17,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from patrol.bench.brokers import EMBEDDED, MOSQUITTO, available_brokers, running_broker
+from patrol.bench.child_process import ReportProgress
 from patrol.bench.subscriber import running_subscriber
 from patrol.clock import SystemClock
 from patrol.domain.ids import MessageKey
@@ -35,7 +36,7 @@ FULL_PATH: Final = "patrol: leased from SQLite, published, marked"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainRate:
-    """How one way did on one broker."""
+    """How fast one way drained its messages on one broker."""
 
     broker: str
     how: str
@@ -60,8 +61,8 @@ class DrainRate:
         }
 
 
-def run(*, count: int = COUNT, report: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Measure on every broker that can be had. Raises RuntimeError when a way does not end."""
+def run(*, count: int = COUNT, report: ReportProgress = lambda _: None) -> dict[str, Any]:
+    """Measure on every broker that can be had. Raises RuntimeError when a way fails."""
     rates: list[DrainRate] = []
     for name in available_brokers(report):
         with running_broker(name) as address:

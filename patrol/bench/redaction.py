@@ -1,4 +1,4 @@
-"""What it costs that a picture leaves, and whether anybody in it could still be known.
+"""Measure redaction: CPU time per picture, and faces that a model still finds afterwards.
 
 `python -m patrol.bench.redaction [MODELS]`: pictures of 1280 × 720 made of real frames, redacted as
 the console does it, on one thread, beside one run of the object detector; and, frame by frame, the
@@ -8,7 +8,6 @@ faces that the face model finds before and after. CPU time, not wall time.
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,18 +15,23 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from patrol.bench.child_process import thread_cpu_ms
 from patrol.domain.observation import Box
 from patrol.evaluation.footage import CLIPS, DOCS
-from patrol.inference import open_detector, open_face_plate_detector
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.onnx_detector import open_detector
+from patrol.pixels import encode_jpeg
+from patrol.vision.geometry import PixelRect
 from patrol.vision.mask import limit_opencv_threads
 from patrol.vision.redaction import PrivacyDetectors, Watermark, redact
-from patrol.vision.redaction.find_private import PERSON_SCORE, CropBox, find_private
+from patrol.vision.redaction.find_private import PERSON_SCORE, find_private
 from patrol.vision.redaction.redact import pixelate_all
 from streams.model import BgrImage
 
 SIZE: Final = (1280, 720)
 FRAMES: Final = 12  # of each clip, evenly
 RUNS: Final = 7
+JPEG_QUALITY: Final = 95
 NEAR: Final[Box] = (0.4, 0.4, 0.1, 0.2)
 WATERMARK: Final = Watermark(
     site="上坝镇", case="C20261122-0007", at="2026-11-22 11:58", recipient="leader"
@@ -35,7 +39,7 @@ WATERMARK: Final = Watermark(
 
 
 def main() -> None:
-    """Measure, print one JSON document."""
+    """Measure, and print one JSON document."""
     limit_opencv_threads()
     models = Path(sys.argv[1] if len(sys.argv) > 1 else "var/models")
     detectors = PrivacyDetectors(
@@ -50,28 +54,23 @@ def main() -> None:
 
 
 def _costs(picture: BgrImage, detectors: PrivacyDetectors) -> dict[str, float]:
-    jpeg = bytes(cv2.imencode(".jpg", picture)[1])
+    jpeg = encode_jpeg(picture, JPEG_QUALITY)
     return {
-        "whole picture": _cpu_ms(lambda: redact(jpeg, None, WATERMARK, detectors)),
-        "around a box": _cpu_ms(lambda: redact(jpeg, NEAR, WATERMARK, detectors)),
-        "coarse, a model missing": _cpu_ms(lambda: redact(jpeg, None, WATERMARK, None)),
-        "detector alone": _cpu_ms(lambda: detectors.persons.detect(picture)),
+        "whole picture": _median_cpu_ms(lambda: redact(jpeg, None, WATERMARK, detectors)),
+        "around a box": _median_cpu_ms(lambda: redact(jpeg, NEAR, WATERMARK, detectors)),
+        "coarse, a model missing": _median_cpu_ms(lambda: redact(jpeg, None, WATERMARK, None)),
+        "detector alone": _median_cpu_ms(lambda: detectors.persons.detect(picture)),
     }
 
 
-def _cpu_ms(work: Callable[[], object]) -> float:
+def _median_cpu_ms(work: Callable[[], object]) -> float:
     work()
-    taken = []
-    for _ in range(RUNS):
-        begun = time.thread_time()
-        work()
-        taken.append(time.thread_time() - begun)
-    return round(1000 * statistics.median(taken), 1)
+    return round(statistics.median(thread_cpu_ms(work) for _ in range(RUNS)), 1)
 
 
 def _count_faces(path: Path, detectors: PrivacyDetectors) -> dict[str, Any]:
     before = hidden = after = 0
-    window = CropBox(0, 0, *SIZE)
+    window = PixelRect(0, 0, *SIZE)
     for picture in _frames(path):
         found = find_private(picture, window, detectors, sent_scale=1.0)
         before += len(found.faces)

@@ -5,21 +5,20 @@ memory are counted apart from the cameras'. Beside it stands what a user would o
 `cv2.VideoCapture` after the other, on a few cameras, scaled.
 """
 
-import json
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from patrol.bench.child_process import ReportProgress, json_from_process
 from simulators.rtsp_farm.process import running_farm
 
 SIZES = (60, 600, 3000)
 NAIVE_CAMERAS = 6  # about 4 s each, one after the other whatever the threads
-CEILING_WALL_S = 60.0  # at 600 cameras (issue: a patrol day)
+CEILING_WALL_S = 60.0  # at 600 cameras
 CEILING_RSS_MB = 400.0
 ROUND_TIMEOUT_S = 1800
 
@@ -37,7 +36,7 @@ class RoundCost:
 
     @property
     def cpu_ms_per_camera(self) -> float:
-        """What must not grow with the number of cameras."""
+        """CPU time per camera, which must not grow with their number."""
         return 1000.0 * self.cpu_s / max(1, self.cameras)
 
     def row(self) -> dict[str, object]:
@@ -58,9 +57,9 @@ def run(
     *,
     sizes: Sequence[int] = SIZES,
     naive_cameras: int = NAIVE_CAMERAS,
-    report: Callable[[str], None] = lambda _: None,
+    report: ReportProgress = lambda _: None,
 ) -> dict[str, Any]:
-    """Measure. Raises RuntimeError, with what the round said, when one does not end well."""
+    """Measure one round at every size. Raises RuntimeError when a round fails."""
     rounds: list[dict[str, object]] = []
     naive: dict[str, object] = {}
     for size in sizes:
@@ -68,7 +67,7 @@ def run(
         with tempfile.TemporaryDirectory(prefix="patrol-bench-") as folder:
             town = Path(folder) / "town"
             with running_farm(town, cameras=size, profile="bench") as farm:
-                report(f"{size} cameras: walking a round")
+                report(f"{size} cameras: running a round")
                 rounds.append(measure_round(town).row())
                 if not naive and naive_cameras:
                     report(f"{naive_cameras} cameras one after the other with cv2.VideoCapture")
@@ -83,13 +82,9 @@ def run(
 def measure_round(config_dir: Path) -> RoundCost:
     """`patrol round morning --json` in a process of its own."""
     command = [sys.executable, "-m", "patrol", "-c", str(config_dir), "round", "morning", "--json"]
-    done = subprocess.run(  # noqa: S603  our own program, our own arguments
-        command, capture_output=True, text=True, timeout=ROUND_TIMEOUT_S, check=False
+    summary = json_from_process(
+        command, name="the round", timeout_s=ROUND_TIMEOUT_S, quote_stderr=True
     )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise RuntimeError(f"the round ended with {done.returncode} and said: {last}")
-    summary = json.loads(done.stdout)
     return RoundCost(
         cameras=summary["planned"],
         seen=summary["seen"],
@@ -104,7 +99,8 @@ _NAIVE = """
 import json, os, sys, time
 os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "rtsp_transport;tcp"
 import cv2
-urls, pictures = json.loads(sys.argv[1]), int(sys.argv[2])
+asked = json.load(sys.stdin)
+urls, pictures = asked["urls"], asked["pictures"]
 start, cpu, got = time.monotonic(), time.process_time(), 0
 for url in urls:
     capture = cv2.VideoCapture(url)
@@ -119,14 +115,12 @@ print(json.dumps({"wall_s": wall_s, "cpu_s": cpu_s, "got": got}))
 def measure_naive(urls: Sequence[str], *, pictures: int) -> dict[str, object]:
     """The loop that everyone writes first: open, read, release; nothing judged, nothing stored."""
     began = time.monotonic()
-    done = subprocess.run(  # noqa: S603  our own program, our own arguments
-        [sys.executable, "-c", _NAIVE, json.dumps(list(urls)), str(pictures)],
-        capture_output=True,
-        text=True,
-        timeout=ROUND_TIMEOUT_S,
-        check=True,
+    cost = json_from_process(
+        [sys.executable, "-c", _NAIVE],
+        name="cv2.VideoCapture",
+        timeout_s=ROUND_TIMEOUT_S,
+        request={"urls": list(urls), "pictures": pictures},
     )
-    cost = json.loads(done.stdout.strip().splitlines()[-1])
     each_s = (time.monotonic() - began) / len(urls)
     return {
         "cameras": len(urls),

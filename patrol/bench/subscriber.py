@@ -25,7 +25,7 @@ WAIT_TIMEOUT_S: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessages:
-    """What the ear has to say."""
+    """The report of the subscriber process."""
 
     messages: int  # repeats included
     at_s: dict[str, float]  # topic → when it was called back first
@@ -38,7 +38,7 @@ class ReceivedMessages:
 
 @dataclass
 class SubscriberProcess:
-    """The subscriber's process, subscribed."""
+    """A running subscriber process that is subscribed already."""
 
     process: "subprocess.Popen[str]"
     out: IO[str]
@@ -47,7 +47,7 @@ class SubscriberProcess:
         """Wait for its report. Raises RuntimeError when it gave up."""
         line = self.out.readline()
         if not line:
-            raise RuntimeError("the subscriber ended without having heard everything")
+            raise RuntimeError("the subscriber ended before it had received everything")
         report: dict[str, Any] = json.loads(line)
         return ReceivedMessages(messages=report["messages"], at_s=report["at_s"])
 
@@ -77,7 +77,7 @@ def running_subscriber(
 
 
 def main(host: str, port: str, pattern: str, count: str) -> int:
-    """Listen and report."""
+    """Subscribe, wait for COUNT different topics, print the report; the exit code."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     at_s: dict[str, float] = {}
     total, done = [0], threading.Event()
@@ -91,7 +91,9 @@ def main(host: str, port: str, pattern: str, count: str) -> int:
 
     broker = BrokerAddress(host=host, port=int(port))
     with ReconnectingClient(
-        broker, ConnectOptions(client_id="ear", filters=[pattern]), on_message=on_message
+        broker,
+        ConnectOptions(client_id="bench-subscriber", filters=[pattern]),
+        on_message=on_message,
     ) as link:
         if not link.wait_up(10.0):
             return 1

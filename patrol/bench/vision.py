@@ -3,12 +3,11 @@
 The picture is drawn (seeded): a yard with walls, foliage, texture, sensor noise and burnt-in text,
 so that no clip is needed and the numbers can be compared between machines. Times are CPU seconds of
 this thread; a busy machine still doubles some of them by emptying the caches, so every row is also
-told as a multiple of one plain `cv2.resize` of the same picture to half its size, in the same run.
+given as a multiple of one plain `cv2.resize` of the same picture to half its size, in the same run.
 Beside ours stands the floor: OpenCV alone halving the picture twice and converting it. The detector
 is measured against bare onnxruntime, in the same run, where a weight file is installed.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -18,8 +17,10 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from patrol.inference import DetectorUnavailable, OnnxDetector, open_detector
+from patrol.bench.child_process import ReportProgress, thread_cpu_ms
+from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.letterbox import letterbox
+from patrol.inference.onnx_detector import OnnxDetector, open_detector
 from patrol.vision.change import compare
 from patrol.vision.mask import mask_visible
 from patrol.vision.quality import QualityHistory, QualityThresholds, diagnose
@@ -33,7 +34,6 @@ from patrol.vision.quality.stripes import measure_stripes
 from patrol.vision.reference import SceneMemory, learn_sample
 from streams.model import BgrImage
 
-ReportProgress = Callable[[str], None]
 BenchRow = dict[str, str | float]
 REFERENCE: Final = "reference: one resize to half the size"
 TIMES: Final = 40
@@ -47,7 +47,7 @@ POLYGON: Final = ((0.02, 0.05), (0.98, 0.02), (0.97, 0.97), (0.03, 0.98))
 def run(
     *, report: ReportProgress = lambda _: None, models: Path = Path("var/models")
 ) -> Mapping[str, Any]:
-    """Measure all; plain data."""
+    """Measure every gauge, change detection and the detector; plain data."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -88,7 +88,7 @@ def _with_ratios(rows: list[BenchRow]) -> list[BenchRow]:
 def _faults(picture: BgrImage, other: BgrImage) -> list[BenchRow]:
     seen = picture_view(picture, None)
     limits = QualityThresholds()
-    measures = measure_picture(seen)
+    features = measure_picture(seen)
     history = QualityHistory()
     for seed in range(3):
         history = history.learn(diagnose([drawn_yard(seed)]), accepted=True)
@@ -105,7 +105,7 @@ def _faults(picture: BgrImage, other: BgrImage) -> list[BenchRow]:
         _row("grain (blotches, colour speckle)", lambda: measure_noise(seen)),
     ]
     rows += [
-        _row(f"read {gauge.__name__}", partial(gauge, measures, baseline, limits))
+        _row(f"read {gauge.__name__}", partial(gauge, features, baseline, limits))
         for gauge in GAUGES
     ]
     rows += [
@@ -143,12 +143,12 @@ def _detector(picture: BgrImage, models: Path) -> Mapping[str, object]:
 
 
 def _pair(detector: OnnxDetector, picture: BgrImage) -> tuple[float, float]:
-    """Medians, taken in turns so that both meet the same weather on the machine."""
+    """Medians of both, measured in turns so that a busy machine disturbs both alike."""
     tensor = letterbox(picture, detector.spec.input).tensor
     alone, ours = [], []
     for _ in range(TIMES):
-        alone.append(_once(lambda: detector.infer(tensor)))
-        ours.append(_once(lambda: detector.detect(picture)))
+        alone.append(thread_cpu_ms(lambda: detector.infer(tensor)))
+        ours.append(thread_cpu_ms(lambda: detector.detect(picture)))
     return float(np.median(alone)), float(np.median(ours))
 
 
@@ -160,18 +160,12 @@ def _floor(picture: BgrImage) -> None:
 
 def _row(name: str, work: Callable[[], object]) -> BenchRow:
     work()
-    taken = [_once(work) for _ in range(TIMES)]
+    taken = [thread_cpu_ms(work) for _ in range(TIMES)]
     return {
         "what": name,
         "least_ms": round(min(taken), 3),
         "median_ms": round(float(np.median(taken)), 3),
     }
-
-
-def _once(work: Callable[[], object]) -> float:
-    start = time.thread_time()
-    work()
-    return (time.thread_time() - start) * 1e3
 
 
 def drawn_yard(seed: int) -> BgrImage:

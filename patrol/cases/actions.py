@@ -18,6 +18,7 @@ from typing import Final
 
 from patrol.cases.saving import save_case
 from patrol.domain import approval
+from patrol.domain.backoff import backoff
 from patrol.domain.case import (
     ApprovalKind,
     ApprovalRequest,
@@ -35,6 +36,7 @@ from patrol.store import UnitOfWork
 
 RECHECK_AFTER: Final = timedelta(minutes=5)  # doubled by each recheck that failed
 MAX_RECHECKS: Final = 6  # 5 + 10 + 20 + 40 + 80 minutes; then a person has to look
+LONGEST_RECHECK_WAIT: Final = timedelta(minutes=80)
 
 
 def apply_recheck(
@@ -113,7 +115,8 @@ def reschedule_recheck(
     noted = case.apply_event(CaseEvent.LOOK_FAILED, at=now, by=by, note=why)
     attempts = noted.recheck_count
     if attempts < MAX_RECHECKS:
-        changed = replace(noted, recheck_due_at=now + RECHECK_AFTER * 2 ** (attempts - 1))
+        wait = backoff(attempts, RECHECK_AFTER, LONGEST_RECHECK_WAIT)
+        changed = replace(noted, recheck_due_at=now + wait)
     else:
         note = f"looked {attempts} times in vain, a person has to look: {why}"
         changed = noted.apply_event(CaseEvent.SUPERVISE, at=now, by=by, note=note)

@@ -12,12 +12,13 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from patrol import inference
 from patrol.cli.options import AsJson, FromDirectory
 from patrol.cli.output import console, print_err, print_json
 from patrol.cli.site import settings_if_any
 from patrol.domain.errors import Failed
-from patrol.inference import InstallFailed, Manifest, ModelSpec
+from patrol.inference.errors import InstallFailed
+from patrol.inference.install import install, list_models
+from patrol.inference.manifest import Manifest, ModelSpec, shipped
 from patrol.package_files import PackageFileUnavailable
 
 DEFAULT_MODELS: Final = Path("var/models")
@@ -71,7 +72,7 @@ def install_models(
     as_json: AsJson = False,
 ) -> None:
     """安装权重文件,逐个核对 sha256。 Install weight files, each checked by its sha256."""
-    files = _models(models_directory(context, into), inference.shipped())
+    files = _models(models_directory(context, into), shipped())
     files.install_from(source, as_json=as_json)
 
 
@@ -80,7 +81,7 @@ def show_models(
 ) -> None:
     """清单里的权重及其状态。 What the manifest names, and the state of each file."""
     manifest = {
-        **inference.shipped(),
+        **shipped(),
         **{model.name: model for model in own_models(context)},
     }
     columns = {
@@ -118,12 +119,12 @@ def _models(folder: Path, manifest: Manifest) -> FileSet:
                 "sha256": model.sha256,
                 "path": str(model.path),
             }
-            for model in inference.list_models(folder, manifest)
+            for model in list_models(folder, manifest)
         ]
 
     return FileSet(
         noun="models",
         folder=folder,
-        install=lambda source: inference.install(folder, source, print_err),
+        install=lambda source: install(folder, source, print_err),
         states=states,
     )

@@ -39,14 +39,12 @@ class AccessEntry:
     previous: str = EMPTY_CHAIN_HASH
     hash: str = ""
 
+    @property
+    def signed_fields(self) -> tuple[str | int | None, ...]:
+        """What its hash covers, after the hash of the line before."""
+        at = utc_microseconds_text(self.at)
+        return (self.number, at, self.who, self.what, self.camera, self.why)
+
     def expected_hash(self) -> str:
-        """What `hash` is when nobody touched the line."""
-        return chain_hash(
-            self.previous,
-            self.number,
-            utc_microseconds_text(self.at),
-            self.who,
-            self.what,
-            self.camera,
-            self.why,
-        )
+        """The hash that belongs to its fields; `hash` differs where a row was changed by hand."""
+        return chain_hash(self.previous, *self.signed_fields)

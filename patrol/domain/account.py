@@ -1,12 +1,10 @@
-"""Accounts of the console: who may log in, as what, and for which grids. Pure.
+"""Accounts of the console and keys of the JSON API: who may log in, as what, for which grids. Pure.
 
-What a role may do is one table, asked by every page, picture and call. A right that is not in the
-table does not exist; administrators get no pictures, and auditors change nothing.
+What a duty may do is one table (RIGHTS), asked by every page, picture and call. A right that is not
+in the table does not exist; administrators get no pictures, and auditors change nothing.
 
-Keys of the JSON API: what is handed out once, what is kept of it, and what it opens. Pure.
-
-A key is `patrol_` and 256 random bits; the store has its SHA-256. A slow hash would guard nothing:
-nobody guesses 256 bits, and every request would pay for it.
+An API key is `patrol_` and 256 random bits; the store has its SHA-256. A slow hash would protect
+nothing: nobody guesses 256 bits, and every request would pay for it.
 """
 
 import hashlib
@@ -16,13 +14,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.backoff import backoff
 from patrol.domain.case import Case
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, Sha256
 from patrol.domain.observation import Subject
 from patrol.domain.registry import GridTree
 
-MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before the account rests
+MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before the account is locked
 FIRST_LOCKOUT: Final = timedelta(minutes=5)  # doubled by each further failure …
 MAX_LOCKOUT: Final = timedelta(hours=4)  # … up to this
 
@@ -47,22 +46,22 @@ class Right(StrEnum):
     START_ROUND = auto()
     REVIEW = auto()  # judge findings
     CASES = auto()  # read cases within the own scope
-    MOVE_CASES = auto()  # the desk's own moves: verify, reassign
-    SETTLE = auto()  # end a case without the ground, or reopen it
-    GROUND = auto()  # answer for a grid: the phone page
+    MOVE_CASES = auto()  # an operator's own moves: verify, reassign
+    SETTLE = auto()  # end a case without a reply, or reopen it
+    GROUND = auto()  # reply for a grid: the phone page
     SHIFT = auto()  # sign the hand-over, read what is stopped
-    STOP = auto()  # say what is not patrolled for a while
+    STOP = auto()  # enter what is not patrolled for a while
     TROUBLES = auto()  # the maintenance queue
     CAMERAS = auto()  # the registry
-    AREAS = auto()  # draw what may be seen, and say what is normal there
+    AREAS = auto()  # draw what may be seen, and accept what is normal there
     LIVE = auto()  # look through a camera now, for a finding, a case or a round
-    REGISTRY = auto()  # take cameras.csv along, and bring it back changed
+    REGISTRY = auto()  # download cameras.csv, and upload it changed
     GRID = auto()
     REPORTS = auto()
     AUDIT = auto()  # the access log
-    SUPPRESSIONS = auto()  # what dismissals taught
-    SYSTEM = auto()  # how the house itself does
-    ACCOUNTS = auto()  # who may log in, which programs may ask
+    SUPPRESSIONS = auto()  # what is not proposed again, after dismissals
+    SYSTEM = auto()  # the state of the application itself
+    ACCOUNTS = auto()  # who may log in, which programs have a key
 
 
 _D, _R = Duty, Right
@@ -96,7 +95,7 @@ GRID_DUTIES: Final = (Duty.VILLAGE_CADRE, Duty.GRID_LEADER)  # these need a grid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Somebody who may log in. `password` is a hash and does not print."""
+    """A login of the console. `password` is a hash and does not print."""
 
     name: str
     duty: Duty
@@ -115,31 +114,31 @@ class Account:
             raise ValueError(f"account {self.name!r}: a {self.duty} answers for a grid, give one")
 
     def has_right(self, right: Right) -> bool:
-        """Whether its duty has the right."""
+        """Whether it is not disabled and its duty has the right."""
         return self.disabled_at is None and right in RIGHTS[self.duty]
 
     def is_locked(self, now: datetime) -> bool:
-        """Whether it rests after wrong passwords."""
+        """Whether it is locked after wrong passwords."""
         return self.locked_until is not None and now < self.locked_until
 
     def login_failed(self, now: datetime) -> "Account":
-        """After one more wrong password."""
+        """The account after one more wrong password."""
         failures = self.failures + 1
         if failures < MAX_LOGIN_FAILURES:
             return replace(self, failures=failures)
-        lockout = min(FIRST_LOCKOUT * 2 ** min(failures - MAX_LOGIN_FAILURES, 10), MAX_LOCKOUT)
+        lockout = backoff(failures - MAX_LOGIN_FAILURES + 1, FIRST_LOCKOUT, MAX_LOCKOUT)
         return replace(self, failures=failures, locked_until=now + lockout)
 
     def logged_in(self) -> "Account":
-        """After the right one."""
+        """The account after the right password."""
         return replace(self, failures=0, locked_until=None)
 
 
 def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
     """Whether the case lies within the account's scope.
 
-    A leader sees what the own grid was told; a cadre the village and its groups; a maintainer
-    camera faults only. Those who answer for the yards see a fault only when they were told of it.
+    A leader sees cases announced to the own grid; a cadre those of the village and its groups; a
+    maintainer camera faults only. Leaders and cadres see a fault only if it was announced to them.
     """
     if account.duty is Duty.MAINTAINER:
         return case.subject is Subject.EQUIPMENT
@@ -153,12 +152,12 @@ def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
 
 
 def reply_grid_of(account: Account, case: Case) -> GridCode | None:
-    """Under which grid's topic the account answers for the case; None when it cannot."""
+    """Under which grid's topic the account replies to the case; None when it cannot."""
     return account.grid if account.grid in announced_grids(case) else None
 
 
 def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
-    """Like the tree's own, for codes that may have left it."""
+    """As the tree's `is_within`; False for no ancestor."""
     return ancestor is not None and tree.is_within(code, ancestor)
 
 
@@ -180,7 +179,7 @@ class LoginSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingClaim:
-    """Who has a finding before him just now, and until when nobody else gets it."""
+    """Who decides a finding just now, and until when nobody else gets it."""
 
     finding: FindingId
     holder: str  # session and account
@@ -189,7 +188,7 @@ class FindingClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A program's way in, known by the hash of its secret."""
+    """A program's key to the JSON API, known by the hash of its secret."""
 
     id: str
     name: str
@@ -202,9 +201,9 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CasePhoto:
-    """A picture from the ground, kept with the words that it came with."""
+    """A photo that came with a reply from the ground."""
 
-    key: MessageKey  # the phone's: a repeat is dropped
+    key: MessageKey  # given by the phone: a repeat is dropped
     case: CaseId
     sha256: Sha256
     by: str
@@ -225,7 +224,7 @@ API_SCOPES: Final = {
 def issue_api_key(
     *, name: str, scopes: Iterable[str], by: str, now: datetime, secret: str
 ) -> ApiKey:
-    """The key that `secret` (PREFIX and 256 random bits) opens. Raises ValueError."""
+    """A new key for `secret` (API_KEY_PREFIX and 256 random bits). Raises ValueError."""
     wanted = frozenset(scopes)
     unknown = sorted(wanted - API_SCOPES.keys())
     if unknown:
@@ -242,5 +241,5 @@ def issue_api_key(
 
 
 def hash_api_secret(secret: str) -> str:
-    """What is kept of it."""
+    """The hash that the store keeps of a key's secret."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
+from patrol.domain.backoff import backoff
 from patrol.domain.ids import CaseId, MessageKey
 
 # Topic suffix of the test leader, beside and not below the grids': its messages pass the whole
@@ -149,7 +150,7 @@ class Delivery:
     def failed(self, problem: str, now: datetime, max_tries: int = MAX_TRIES) -> "Delivery":
         """The delivery after a failed try: due later, or dead when that was the last one."""
         tries = self.tries + 1
-        due_at = now + min(FIRST_RETRY_DELAY * 2 ** min(tries - 1, 16), MAX_RETRY_DELAY)
+        due_at = now + backoff(tries, FIRST_RETRY_DELAY, MAX_RETRY_DELAY)
         if tries >= max_tries:
             return self.refused(f"{problem}; given up after {tries} tries", now)
         if self.has_expired(due_at):

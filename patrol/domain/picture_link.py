@@ -23,10 +23,12 @@ from typing import Final
 from patrol.domain.case import Case
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode
+from patrol.domain.signed_token import is_signature, sign
 
 REOPEN_WITHIN: Final = timedelta(seconds=60)  # the same browser: a reload, a picture half loaded
 MAX_TOKEN_CHARS: Final = 240  # characters; ours have some 110
 PICTURE_LINK_PATH: Final = "/p/"
+PURPOSE: Final = "picture-link"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +106,14 @@ class LinkSigner:
 def sign_token(link: PictureLink, key: bytes) -> str:
     """Payload and signature as they stand in the address, base64url."""
     payload = f"{link.case}|{link.grid}|{link.revision}|{int(link.until.timestamp())}".encode()
-    return f"{_encode_base64url(payload)}.{_encode_base64url(_sign(payload, key))}"
+    return f"{_encode_base64url(payload)}.{_encode_base64url(sign(key, payload, purpose=PURPOSE))}"
 
 
 def read_token(text: str, key: bytes) -> PictureLink | None:
     """The payload of a token; None unless `key` signed it. Compared in constant time."""
     payload_text, _, signature_text = text[:MAX_TOKEN_CHARS].partition(".")
     payload = _decode_base64url(payload_text)
-    if not hmac.compare_digest(_sign(payload, key), _decode_base64url(signature_text)):
+    if not is_signature(_decode_base64url(signature_text), key, payload, purpose=PURPOSE):
         return None
     case, grid, revision, until = payload.decode().split("|")
     return PictureLink(
@@ -125,10 +127,6 @@ def read_token(text: str, key: bytes) -> PictureLink | None:
 def holder_hash(secret: str) -> str:
     """Hash under which the store knows the browser that was given the secret."""
     return sha256(secret.encode()).hexdigest()
-
-
-def _sign(payload: bytes, key: bytes) -> bytes:
-    return hmac.new(key, b"picture-link|" + payload, sha256).digest()
 
 
 def _encode_base64url(data: bytes) -> str:

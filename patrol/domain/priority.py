@@ -1,4 +1,4 @@
-"""Levels and the clocks that they start (domain.md, defaults of the house)."""
+"""Levels of urgency, the time limits that they set (domain.md), the light beside a limit. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
     @property
     def zh(self) -> str:
-        """As an operator and a leader read it."""
+        """Its Chinese label."""
         return {"I": "特急", "II": "紧急", "III": "一般", "IV": "提示"}[self.value]
 
 
@@ -86,7 +86,7 @@ def limits_at(level: Level, office: OfficeHours | None, start: datetime) -> Case
 
 
 def silence_of(level: Level, office: OfficeHours | None) -> timedelta:
-    """How long a rung may stay silent, in the time that counts for the level."""
+    """How long the person of a rung may stay silent, in the time that counts for the level."""
     if office is not None and level is Level.NOTE:
         return office.day_length
     return LIMITS_BY_LEVEL[level].acknowledge

@@ -1,4 +1,4 @@
-"""Moments as text for people's programs: RFC 3339, UTC, to the second."""
+"""Moments as text in documents and messages: RFC 3339, UTC, to the second. Pure."""
 
 from datetime import UTC, datetime
 

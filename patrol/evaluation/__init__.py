@@ -1,4 +1,4 @@
-"""Measure the machine's eye on labelled pictures: the same judging code as the service runs.
+"""Measure the detectors on labelled pictures, with the same judging code that a round runs.
 
 Usage:
     found = run("faults" | "newcomers" | "flames" | "all" | "town" | "DIR", out=Path("page.html"))

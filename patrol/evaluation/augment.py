@@ -1,4 +1,4 @@
-"""Changed light, a nudged camera, sensor noise: what a real picture goes through between visits.
+"""Vary a picture as between two visits: exposure, white balance, a nudge, sensor noise, JPEG.
 
 Written for the evaluation alone and shares no code with the gauges that it measures. Works at the
 picture's own size; every call takes its random generator, so a set is the same every time.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from patrol.pixels import decode_jpeg, encode_jpeg
 from streams.model import BgrImage
 
 Rng = np.random.Generator
@@ -28,7 +29,7 @@ class Conditions:
 
 
 def draw_conditions(rng: Rng, *, infrared: bool = False) -> Conditions:
-    """The issue's ranges: exposure ±40 %, shift up to 8 px at 1080p."""
+    """Random conditions: exposure ±40 %, shift up to 8 px at 1080p."""
     angle, distance_px = rng.uniform(0, 2 * np.pi), rng.uniform(0, 8.0)
     return Conditions(
         exposure=float(rng.uniform(0.6, 1.4)),
@@ -42,7 +43,7 @@ def draw_conditions(rng: Rng, *, infrared: bool = False) -> Conditions:
 
 
 def _as_infrared(picture: BgrImage) -> BgrImage:
-    """Grey, brighter in the middle of the lamp's cone, as a night-vision camera sees it."""
+    """Grey, brighter in the middle of the illuminator's cone, as a night-vision camera sees it."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)
     height, width = grey.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -76,12 +77,15 @@ def apply_conditions(picture: BgrImage, how: Conditions, rng: Rng) -> BgrImage:
     shape = seen.shape[:2] if how.infrared else seen.shape
     noise = rng.normal(0, how.noise, shape).astype(np.float32)
     noisy = seen.astype(np.float32) + (noise[..., None] if how.infrared else noise)
-    ok, jpeg = cv2.imencode(
-        ".jpg", np.clip(noisy, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, how.quality]
-    )
-    if not ok:
-        raise ValueError("the picture could not be encoded")
-    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
+    return through_jpeg(np.clip(noisy, 0, 255).astype(np.uint8), how.quality)
+
+
+def through_jpeg(picture: BgrImage, quality: int) -> BgrImage:
+    """The picture as JPEG of this quality leaves it. Raises ValueError: not a picture."""
+    decoded = decode_jpeg(encode_jpeg(picture, quality))
+    if decoded is None:
+        raise ValueError("the picture could not be decoded again")
+    return decoded
 
 
 def cast_shadow(picture: BgrImage, rng: Rng, *, depth: float | None = None) -> BgrImage:

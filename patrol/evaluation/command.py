@@ -1,7 +1,7 @@
-"""`patrol eval`: what the command line calls, without the command line.
+"""`run`, which `patrol eval` calls: judge a folder or a set, score it, return a plain document.
 
-`run` judges a folder with `visits.csv`, a built-in set by name, or all of them, and answers with a
-plain document. It raises BadLabels and NoFootage, whose words are for the user.
+A folder has a `visits.csv` (labels.py); a set is built in (datasets.py), or `town`, the simulated
+one (simulated_town.py). The messages of BadLabels and NoFootage are for the user.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,14 +10,15 @@ from typing import Any
 
 from patrol.domain.errors import Failed
 from patrol.evaluation.datasets import SETS
+from patrol.evaluation.evaluate import EvaluatedVisit, evaluate
 from patrol.evaluation.labels import BadLabels, LabelledVisit, read_folder
 from patrol.evaluation.results import document
 from patrol.evaluation.results_page import html_page
-from patrol.evaluation.run import EvaluatedVisit, evaluate
 from patrol.evaluation.score import Scores, score_visits
 from patrol.evaluation.simulated_town import run_town
-from patrol.inference import DetectorUnavailable, open_detector
+from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.inference.onnx_detector import open_detector
 from patrol.ports import Detector
 from patrol.vision.types import VisionThresholds
 
@@ -29,7 +30,7 @@ ReportProgress = Callable[[str], None]
 
 
 class NoFootage(Failed, RuntimeError):
-    """A built-in set has no clip here; says what to install."""
+    """No clip of a built-in set is installed; the message says which package has them."""
 
 
 def run(
@@ -46,11 +47,11 @@ def run(
 
     Raises BadLabels when the folder cannot be used, NoFootage when a set's clips are not there.
     """
-    mine = {model.purpose: model for model in own}
-    detector, note = _detector(models, mine.get(Purpose.OBJECTS))
+    own_by_purpose = {model.purpose: model for model in own}
+    detector, note = _detector(models, own_by_purpose.get(Purpose.OBJECTS))
     fire_model, fire_note = None, ""
-    if Purpose.FIRE in mine:
-        fire_model, fire_note = _detector(models, mine[Purpose.FIRE])
+    if Purpose.FIRE in own_by_purpose:
+        fire_model, fire_note = _detector(models, own_by_purpose[Purpose.FIRE])
     notes = tuple(filter(None, (note, fire_note)))
     report("; ".join(notes))
     if what == TOWN:
@@ -72,7 +73,7 @@ def run(
 
 
 def _detector(models: Path, own: ModelSpec | None) -> tuple[Detector | None, str]:
-    """A model (`own`: None for the house's detector), and a note on it."""
+    """A model (`own`: None for the shipped detector), and a note on it."""
     try:
         if own is None:
             detector = open_detector(models)

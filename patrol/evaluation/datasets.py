@@ -1,16 +1,18 @@
-"""The built-in sets: real frames, with faults, newcomers and changed light put on them.
+"""The built-in sets of `patrol eval`: real frames with faults, new objects, shadows, fire or smoke.
 
-Each set is a stream of labelled visits, the same every time: whatever is drawn is drawn from a
-generator seeded by the visit's own name. A camera is a clip in one light; its first visits are
-accepted, so that references are learned as in service.
+Each set yields labelled visits, the same every time: everything random is drawn from a generator
+seeded by the visit's own name. A camera is a clip in one light; its first visits are accepted, so
+that references are learned as in service. The frames come from footage.py.
 """
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
 
 import numpy as np
+from typing_extensions import Unpack
 
 from patrol.domain.observation import Light
 from patrol.evaluation.augment import (
@@ -31,8 +33,8 @@ from patrol.evaluation.footage import (
     load_footage,
     photographs,
 )
-from patrol.evaluation.insert_objects import BoxPx as WholeBox
 from patrol.evaluation.insert_objects import (
+    ObjectBoxPx,
     ObjectMaker,
     choose_box,
     crate,
@@ -41,7 +43,7 @@ from patrol.evaluation.insert_objects import (
     paste_object,
     vehicle,
 )
-from patrol.evaluation.labels import LabelledVisit
+from patrol.evaluation.labels import BoxPx, LabelledVisit
 from patrol.evaluation.synthesize_faults import FAULT_MAKERS, FREEZE, SEVERITIES, apply_fault
 from patrol.evaluation.synthesize_smoke import Plume, draw_plume, plume_box, with_plume
 from streams.model import BgrImage
@@ -49,12 +51,12 @@ from streams.model import BgrImage
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)  # ten in the morning, Shanghai
 EVERY = timedelta(hours=12)
 LEARNED = 9  # accepted visits before anything is judged
-PER_CLIP = 60  # judged visits of a newcomer camera: a third with one, two thirds clean
+PER_CLIP = 60  # judged visits of a camera of new objects: a third with one, two thirds clean
 SMOKY = 40  # visits of a clip, half of them under a plume
 SHADOWED = 24  # visits of a clip with a cast shadow
 CROPS = 4  # cameras made of one clip: parts of its view, every other one mirrored
 CROPPED = 0.7  # of either side
-FIRST_DAYS = 4  # visits until such a camera knows itself; as clean as the later ones, and counted
+FIRST_DAYS = 4  # visits until such a camera has a reference; clean and counted like the others
 LATER_DAYS = 6
 PAIRS_OF_A_CROP = 40
 UNBURNT = 1.15  # exposure: more of it burns out the skies of these views, and that is a fault
@@ -72,7 +74,7 @@ class VisitRecipe:
     mild: bool
     seed: str
     brightest: float = 1.4  # most exposure, where it is not mild
-    put_on: tuple[WholeBox, ObjectMaker] | None = None
+    put_on: tuple[ObjectBoxPx, ObjectMaker] | None = None
     shadow: bool = False
     plume: Plume | None = None
     fault: str = ""
@@ -102,7 +104,7 @@ class VisitRecipe:
 
 
 def seeded_rng(*names: object) -> Rng:
-    """A generator that depends on these words alone."""
+    """A generator that depends on these names alone."""
     return np.random.default_rng(zlib.crc32("/".join(map(str, names)).encode()))
 
 
@@ -116,23 +118,35 @@ def mild_conditions(rng: Rng, *, infrared: bool) -> Conditions:
     )
 
 
-def installed(half: str) -> list[VideoClip]:
-    """The clips of a half that are there."""
+def installed_clips(half: str) -> list[VideoClip]:
+    """The clips of a half (`training` or `judging`) that are installed."""
     return [clip for clip in HALVES[half] if clip.is_installed]
 
 
 def object_makers() -> list[ObjectMaker]:
-    """What can be put into a scene."""
+    """The kinds of objects that can be pasted into a frame."""
     cut = photographs()
     return [heap, crate, vehicle, *([cutting(cut)] if cut else [])]
 
 
-def _visit(camera: str, turn: int, recipe: VisitRecipe, **labels: object) -> LabelledVisit:
-    light = Light.INFRARED if recipe.infrared else Light.DAY
+class Labels(TypedDict, total=False):
+    """The fields of LabelledVisit that say what is truly in a visit."""
+
+    faults: frozenset[str]
+    new_objects: tuple[BoxPx, ...]
+    smoke: tuple[BoxPx, ...]
+    accept: bool
+
+
+def _visit(camera: str, turn: int, recipe: VisitRecipe, **labels: Unpack[Labels]) -> LabelledVisit:
     return LabelledVisit(
-        camera=camera, at=START + turn * EVERY, pictures=recipe.pictures, light=light,
-        source=f"{recipe.clip.name} {turn}", **labels,  # type: ignore[arg-type]  # spelled at the call
-    )  # fmt: skip
+        camera=camera,
+        at=START + turn * EVERY,
+        pictures=recipe.pictures,
+        light=Light.INFRARED if recipe.infrared else Light.DAY,
+        source=f"{recipe.clip.name} {turn}",
+        **labels,
+    )
 
 
 def _learning_visits(camera: str, clip: Footage, *, infrared: bool) -> Iterator[LabelledVisit]:
@@ -142,8 +156,8 @@ def _learning_visits(camera: str, clip: Footage, *, infrared: bool) -> Iterator[
 
 
 def new_object_set(half: str) -> Iterator[LabelledVisit]:
-    """Clean visits and visits with one thing, under ±40 % exposure, 8 px shift, in both lights."""
-    for clip in installed(half):
+    """Clean visits and visits with one object, under ±40 % exposure, 8 px shift, in both lights."""
+    for clip in installed_clips(half):
         for infrared in (False, True):
             yield from _new_object_visits(load_footage(clip), infrared=infrared)
 
@@ -155,32 +169,32 @@ def _new_object_visits(clip: Footage, *, infrared: bool) -> Iterator[LabelledVis
     kinds = object_makers()
     for turn in range(LEARNED, LEARNED + PER_CLIP):
         seed = f"{camera}/{turn}"
-        box, thing = None, turn % 3 == 0
-        if thing:
+        box = None
+        if turn % 3 == 0:
             rng = seeded_rng(seed, "place")
             box = choose_box((width, height), rng)
         recipe = VisitRecipe(
             clip=clip, infrared=infrared, mild=False, seed=seed,
             put_on=(box, kinds[turn // 3 % len(kinds)]) if box else None,
         )  # fmt: skip
-        yield _visit(camera, turn, recipe, newcomers=(box,) if box else ())
+        yield _visit(camera, turn, recipe, new_objects=(box,) if box else ())
 
 
 def shadow_set(half: str) -> Iterator[LabelledVisit]:
     """Nothing new, but a hard shadow over a part of every picture, in the same changing light."""
-    for clip in (load_footage(clip) for clip in installed(half)):
+    for clip in (load_footage(clip) for clip in installed_clips(half)):
         camera = f"shadows-{clip.name}"
         yield from _learning_visits(camera, clip, infrared=False)
         for turn in range(LEARNED, LEARNED + SHADOWED):
             recipe = VisitRecipe(
                 clip=clip, infrared=False, mild=False, seed=f"{camera}/{turn}", shadow=True
             )
-            yield _visit(camera, turn, recipe, newcomers=(), smoke=())
+            yield _visit(camera, turn, recipe, new_objects=(), smoke=())
 
 
 def fault_set(half: str, severities: Sequence[int] = (1,)) -> Iterator[LabelledVisit]:
     """Every fault on every clip, day and infrared, with clean visits between."""
-    for clip in installed(half):
+    for clip in installed_clips(half):
         for infrared in (False, True):
             for severity in severities:
                 yield from _fault_visits(load_footage(clip), severity, infrared=infrared)
@@ -251,7 +265,7 @@ def flame_set(_half: str) -> Iterator[LabelledVisit]:
 
 def smoke_set(half: str) -> Iterator[LabelledVisit]:
     """Every other visit under a plume, the rest as clear as ever, in the same changing light."""
-    for clip in (load_footage(clip) for clip in installed(half)):
+    for clip in (load_footage(clip) for clip in installed_clips(half)):
         camera = f"smoke-{clip.name}"
         yield from _learning_visits(camera, clip, infrared=False)
         height, width = clip.pairs[0][0].shape[:2]

@@ -1,4 +1,4 @@
-"""Visits to the clip whose flames are labelled frame by frame, and to clips without a fire.
+"""The flames set: a clip whose flames are labelled frame by frame, and clips without a fire.
 
 The boxes come from the FURG data set's own XML (frame numbers from 0, `x y w h` in pixels). Nothing
 is accepted, as nobody accepts a fire: the camera has no reference, the hardest case.
@@ -39,7 +39,7 @@ def flame_boxes(path: Path) -> dict[int, tuple[BoxPx, ...]]:
 
 
 def flame_visits(start: datetime) -> Iterator[LabelledVisit]:
-    """All clips that are there."""
+    """The visits of all clips that are installed, from `start` on."""
     if FIRE.is_file() and BOXES.is_file():
         yield from _clip_visits(FIRE, flame_boxes(BOXES), start)
     for clip in FLAMELESS:

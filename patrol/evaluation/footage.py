@@ -1,7 +1,7 @@
-"""Real frames to put things into: Debian's `opencv-doc`, and clips handed over beside the project.
+"""Real frames for the built-in sets: Debian's `opencv-doc`, and clips kept beside the project.
 
 Clips are split by name: thresholds were chosen on TRAINING, the figures of docs/eval.md come from
-JUDGING. A clip that is not there is left out, and said.
+JUDGING. Clips that are not installed are left out; `patrol eval` fails when a set has none.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class VideoClip:
 
     name: str
     path: Path
-    spans: tuple[tuple[float, float], ...] = ((0.0, 1.0),)  # shares of the clip without a visitor
+    spans: tuple[tuple[float, float], ...] = ((0.0, 1.0),)  # shares of the clip without a person
     seconds_apart: float = 3.0  # between the pictures of a visit
 
     @property
@@ -65,7 +65,7 @@ PHOTOGRAPHS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Footage:
-    """Pairs of frames, as a visit would bring them home."""
+    """Pairs of frames of one clip, as the pictures of a visit."""
 
     name: str
     pairs: Sequence[tuple[BgrImage, BgrImage]]

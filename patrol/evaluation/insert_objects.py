@@ -1,8 +1,8 @@
-"""Things put into real frames: a heap of rubbish, crates, a parked van, pieces of photographs.
+"""Paste objects into real frames: a heap of rubbish, crates, a parked van, cut-out photographs.
 
-Composed for the evaluation by code that shares nothing with the gauges. Each thing takes the
-frame's own sharpness and noise with it, stands on a soft contact shadow, and is pasted before the
-light of the visit is applied.
+Written for the evaluation alone; shares no code with the gauges. Each object takes the frame's own
+sharpness and noise, stands on a soft contact shadow, and is pasted before the light of the visit is
+applied.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from patrol.evaluation.augment import Rng
 from streams.model import BgrImage
 
-BoxPx = tuple[int, int, int, int]
+ObjectBoxPx = tuple[int, int, int, int]  # x, y, width, height in whole pixels
 CompositeObject = tuple[BgrImage, NDArray[np.float32]]  # colours and how opaque, same size
-
-
 ObjectMaker = Callable[[tuple[int, int], Rng], CompositeObject]
-HORIZON = 0.25  # of the height; things stand below it
+HORIZON = 0.25  # of the height; objects stand below it
 
 
 def _colour(rng: Rng) -> NDArray[np.float32]:
-    """A muted colour, as real things have."""
+    """A muted colour, as real objects have."""
     base = rng.uniform(25, 215)
     return np.clip(base + rng.uniform(-45, 45, 3), 5, 250).astype(np.float32)
 
@@ -115,8 +113,8 @@ def cutting(photographs: Sequence[BgrImage]) -> ObjectMaker:
 
 def choose_box(
     size_px: tuple[int, int], rng: Rng, *, share: tuple[float, float] = (0.02, 0.08)
-) -> BoxPx:
-    """Where a thing shall stand: a box of this share of the picture, below the horizon."""
+) -> ObjectBoxPx:
+    """A random box for an object: of this share of the picture, below the horizon; pixels."""
     width, height = size_px
     area = float(rng.uniform(*share)) * width * height
     aspect = float(rng.uniform(0.7, 1.9))
@@ -125,8 +123,8 @@ def choose_box(
     return int(rng.integers(0, width - w + 1)), int(rng.integers(top, height - h + 1)), w, h
 
 
-def paste_object(picture: BgrImage, box: BoxPx, kind: ObjectMaker, rng: Rng) -> BgrImage:
-    """The picture with a thing standing in the box."""
+def paste_object(picture: BgrImage, box: ObjectBoxPx, kind: ObjectMaker, rng: Rng) -> BgrImage:
+    """The picture with an object of this kind in the box."""
     x, y, w, h = box
     colours, alpha = kind((w, h), rng)
     return _paste(picture, colours, alpha, (x, y), rng)

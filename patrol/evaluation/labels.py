@@ -1,7 +1,7 @@
-"""A labelled visit, and the reader of `visits.csv` (docs/eval.md).
+"""A labelled visit, and the reader of a folder's `visits.csv` (docs/eval.md).
 
 A column that is absent is not labelled, and not scored; an empty cell in a present column means
-none. All mistakes of a file are told at once, each with its line.
+none. All mistakes of a file are reported at once, each with its line.
 """
 
 import csv
@@ -156,7 +156,7 @@ class _LabelRow:
 
 
 def read_pictures(paths: Sequence[Path]) -> list[BgrImage]:
-    """The pictures, 8-bit BGR whatever they were."""
+    """The pictures as 8-bit BGR; those that cannot be read are left out."""
     pictures = [cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths]
     return [np.asarray(picture, np.uint8) for picture in pictures if picture is not None]
 

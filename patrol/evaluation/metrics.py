@@ -1,22 +1,15 @@
-"""Counting right and wrong: precision, recall, F1, each with its 95 % interval."""
+"""Precision, recall and F1 of counted hits and misses, each with its 95 % interval."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Z = 1.959964  # 95 %, two-sided
+from patrol.domain.statistics import wilson_interval
 
 
-def wilson_or_none(hits: float, trials: float) -> tuple[float, float] | None:
-    """Wilson's score interval of a proportion; None where nothing was tried."""
-    if trials <= 0:
-        return None
-    share = hits / trials
-    middle = share + Z * Z / (2 * trials)
-    half_width = Z * math.sqrt(share * (1 - share) / trials + Z * Z / (4 * trials * trials))
-    scale = 1 + Z * Z / trials
-    return max(0.0, (middle - half_width) / scale), min(1.0, (middle + half_width) / scale)
+def wilson_or_none(hits: int, trials: int) -> tuple[float, float] | None:
+    """Wilson's score interval of a proportion, 95 %; None where nothing was tried."""
+    return wilson_interval(hits, trials) if trials > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +25,17 @@ class Counts:
 
     @property
     def precision(self) -> float | None:
-        """Of what was told, what was there."""
+        """The share of proposals that were right; None without any."""
         return self.tp / (self.tp + self.fp) if self.tp + self.fp else None
 
     @property
     def recall(self) -> float | None:
-        """Of what was there, what was told."""
+        """The share of what was there that was proposed; None where nothing was."""
         return self.tp / (self.tp + self.fn) if self.tp + self.fn else None
 
     @property
     def f1(self) -> float | None:
-        """None where the kind neither was there nor was told."""
+        """None where the kind neither was there nor was proposed."""
         total = 2 * self.tp + self.fp + self.fn
         return 2 * self.tp / total if total else None
 

@@ -72,7 +72,7 @@ def _confusion(scores: Scores) -> dict[str, dict[str, int]]:
 
 
 def render(found: Mapping[str, Any]) -> RenderableType:
-    """A document for a person at a terminal; one of several sets as one after the other."""
+    """A document as tables for a terminal; several sets one after the other."""
     if "sets" in found:
         return Group(*(render(one) for one in found["sets"].values()))
     parts: list[RenderableType] = []
@@ -86,7 +86,7 @@ def render(found: Mapping[str, Any]) -> RenderableType:
 
 
 def _seeded(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """What was put into the simulated town, and what was said of it."""
+    """What was put into the simulated town, and what was proposed of it."""
     table = Table(title="布设的问题 seeded problems", title_justify="left")
     for column in rows[0]:
         table.add_column(column)

@@ -1,6 +1,6 @@
-"""One HTML file without outside parts: the figures, the confusion matrix, the worst mistakes shown.
+"""The page of `patrol eval --out`: figures, confusion matrix and the worst mistakes as pictures.
 
-On the pictures what is truly there is framed green, what was told red.
+One HTML file without outside parts. What is truly there is framed green, what was proposed red.
 """
 
 import base64
@@ -9,16 +9,19 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 import cv2
+import numpy as np
 
-from patrol.domain.observation import Box
 from patrol.evaluation.metrics import Counts, wilson_or_none
 from patrol.evaluation.results import macro_f1, share, span
 from patrol.evaluation.score import OK, Mistake, Scores
+from patrol.pixels import encode_jpeg
 from patrol.vision.fire import FireKind
+from patrol.vision.geometry import box_in_pixels
 from streams.model import BgrImage
 
 PER_KIND = 6  # worst mistakes shown of each kind and sort
 WIDTH_PX = 480
+THUMBNAIL_QUALITY = 72
 GREEN, RED = (60, 180, 40), (40, 40, 220)
 STYLE = """
 body{font:15px/1.5 system-ui,"Noto Sans CJK SC",sans-serif;color:#222}
@@ -33,13 +36,13 @@ figure{margin:0}img{width:100%;border-radius:4px}figcaption{font-size:.85rem;col
 
 
 def html_page(sets: Sequence[tuple[str, Scores]], notes: Sequence[str] = ()) -> str:
-    """The whole document: each set by its title."""
+    """The whole document: each set under its title."""
     parts = ["<h1>判读评测 Evaluation</h1>", *(f"<p>{escape(note)}</p>" for note in notes)]
     for title, scores in sets:
         parts += [
             f"<h2>{escape(title)}</h2>",
             f"<p>{scores.visits} 次巡查 visits · {len(scores.cameras)} 路 cameras</p>",
-            _figures(scores), _kinds(scores), _matrix(scores), _wall(scores.mistakes),
+            _figures(scores), _kinds(scores), _matrix(scores), _mistake_gallery(scores.mistakes),
         ]  # fmt: skip
     return (
         '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
@@ -122,7 +125,7 @@ def worst_mistakes(mistakes: Iterable[Mistake], per_kind: int = PER_KIND) -> lis
     return [mistake for key in sorted(by_kind) for mistake in by_kind[key]]
 
 
-def _wall(mistakes: Sequence[Mistake]) -> str:
+def _mistake_gallery(mistakes: Sequence[Mistake]) -> str:
     shown = "".join(_mistake_figure(mistake) for mistake in worst_mistakes(mistakes))
     return f'<h3>最差的错误 Worst mistakes</h3><div class="wall">{shown or "—"}</div>'
 
@@ -145,14 +148,6 @@ def _thumbnail(picture: BgrImage, mistake: Mistake) -> str:
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     for boxes, colour in ((mistake.truth, GREEN), (mistake.proposed, RED)):
         for box in boxes:
-            cv2.rectangle(small, *_corners(box, size), colour, 2)
-    _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 72])
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()
-
-
-def _corners(box: Box, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    x, y, w, h = box
-    return (
-        (round(x * size[0]), round(y * size[1])),
-        (round((x + w) * size[0]), round((y + h) * size[1])),
-    )
+            cv2.rectangle(small, *box_in_pixels(box, size), colour, 2)
+    jpeg = encode_jpeg(np.asarray(small, np.uint8), THUMBNAIL_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

@@ -1,8 +1,8 @@
-"""What was told against what was there.
+"""Count proposals against labels, visit by visit.
 
 * A picture fault counts per visit and kind.
 * A region matches a labelled box from IoU 0.3; a second region on the same box is no mistake.
-  Labelled newcomers below 2 % of the picture are counted apart (`newcomer_small`).
+  Labelled new objects below 2 % of the picture are counted apart (`newcomer_small`).
 * Flames and smoke count per visit: right when at least one proposed place lies on a labelled one;
   the boxes one by one are counted as `flame_box` and `smoke_box`.
 * Objects count per class from IoU 0.5, for the classes that the camera's labels name.
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from patrol.domain.observation import Box
+from patrol.evaluation.evaluate import EvaluatedVisit
 from patrol.evaluation.labels import BoxPx, LabelledVisit
 from patrol.evaluation.metrics import Counts
-from patrol.evaluation.run import EvaluatedVisit
-from patrol.vision.change.regions import intersection, iou, overlap
 from patrol.vision.fire import FireKind
+from patrol.vision.geometry import intersection_area, iou, share_inside
 
 REGION_IOU = 0.3
 OBJECT_IOU = 0.5
@@ -30,7 +30,7 @@ FIRE_NAMES = {FireKind.OPEN_FLAME: "flame", FireKind.SMOKE: "smoke"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """A visit where something was wrong. Holds no picture: the page has the visit read again."""
+    """A wrong answer on one visit. Holds no picture: the page reads the visit again."""
 
     visit: LabelledVisit
     kind: str
@@ -43,7 +43,7 @@ class Mistake:
 
 @dataclass(slots=True, kw_only=True)
 class Scores:
-    """Everything counted. Filled visit by visit."""
+    """All counts of a set; filled by `score_visits`."""
 
     visits: int = 0
     cameras: set[str] = field(default_factory=set)
@@ -52,7 +52,7 @@ class Scores:
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
     ok_visits: int = 0
     ok_flagged: int = 0
-    clean_visits: int = 0  # labelled, and without a newcomer
+    clean_visits: int = 0  # labelled, and without a new object
     false_regions: int = 0  # in them
     fireless: dict[FireKind, tuple[int, int]] = field(
         default_factory=lambda: dict.fromkeys(FireKind, (0, 0))
@@ -60,7 +60,7 @@ class Scores:
     mistakes: list[Mistake] = field(default_factory=list)
 
     def count(self, group: str, kind: str, counts: Counts) -> None:
-        """Add to a kind."""
+        """Add to the counts of a kind."""
         self.tallies[kind] += counts
         self.groups[kind] = group
 
@@ -81,7 +81,7 @@ def score_visits(evaluated: Iterable[EvaluatedVisit], *, detects: bool) -> Score
 
 
 def fractions(box: BoxPx, size_px: tuple[int, int]) -> Box:
-    """Pixels → fractions of the picture."""
+    """A box in pixels as fractions of the picture (width, height)."""
     width, height = size_px
     return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
@@ -153,7 +153,7 @@ def _score_new_objects(scores: Scores, one: EvaluatedVisit) -> None:
 
 
 def _hits_box(region: Box, truth: Box) -> bool:
-    return iou(region, truth) >= REGION_IOU or overlap(region, truth) >= ON_IT
+    return iou(region, truth) >= REGION_IOU or share_inside(region, truth) >= ON_IT
 
 
 def _score_fire(scores: Scores, one: EvaluatedVisit, kind: FireKind) -> None:
@@ -187,7 +187,7 @@ def _on_fire(region: Box, truth: Box) -> bool:
     """IoU 0.2, or the region's middle in the box: neither has a sharp edge."""
     x, y = region[0] + region[2] / 2, region[1] + region[3] / 2
     middle = truth[0] <= x <= truth[0] + truth[2] and truth[1] <= y <= truth[1] + truth[3]
-    return (middle and intersection(region, truth) > 0) or iou(region, truth) >= 0.2  # noqa: PLR2004  argued above
+    return (middle and intersection_area(region, truth) > 0) or iou(region, truth) >= 0.2  # noqa: PLR2004  argued above
 
 
 def _score_objects(scores: Scores, one: EvaluatedVisit) -> None:
@@ -202,7 +202,7 @@ def _score_objects(scores: Scores, one: EvaluatedVisit) -> None:
 
 
 def match_boxes(truth: Sequence[Box], proposed: Sequence[Box], least: float) -> Counts:
-    """Greedy one-to-one matching; `told` comes best first."""
+    """Greedy one-to-one matching; `proposed` comes best first."""
     left = list(truth)
     right = 0
     for box in proposed:

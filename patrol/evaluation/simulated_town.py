@@ -1,9 +1,9 @@
-"""`patrol eval town`: a day of the simulated town, held against what was seeded.
+"""`patrol eval town`: two rounds of the simulated town, scored against what was seeded in it.
 
-The town runs in a process of its own and is met over RTSP, as cameras are. First every camera shows
-its ordinary scene, round after round, until references are learned; then the town's own faults and
-problems are let in and two rounds are walked. Said afterwards: which seeded problems were proposed
-and which were missed, and how many views an operator has to take for it.
+The town runs in a process of its own and is visited over RTSP, as cameras are. First every camera
+shows its ordinary scene, round after round, until references are learned; then the seeded faults
+and problems are switched on and two rounds are judged. The document says which seeded problems were
+proposed and which were missed, and how many views an operator has to review.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from streams.decode import decode
 from streams.errors import StreamError
 from streams.model import Sample, VisitOptions
 
-CAMERAS = 48  # a ladle of the town: every scene kind, a handful of problems and faults
+CAMERAS = 48  # a part of the town: every scene kind, a handful of problems and faults
 LEARNING_ROUNDS = 8
 ROUNDS = 2  # morning and afternoon: what a change needs to become a finding
 AT_ONCE = 24  # connections
@@ -47,8 +47,7 @@ FAULTS: Mapping[str, str] = {
     "dark": "too_dark", "bright": "too_bright", "covered": "occlusion", "shifted": "scene_shift",
     "corrupt_bitstream": "artifacts", "clock_skew": "clock_skew",
 }  # fmt: skip
-ReportTownProgress = Callable[[str], None]
-Ask = Callable[[Mapping[str, str]], Mapping[str, Any]]
+SendCommand = Callable[[Mapping[str, str]], Mapping[str, Any]]
 
 
 @dataclass(slots=True)
@@ -62,7 +61,7 @@ class _SeededCamera:
 
     @property
     def proposals(self) -> list[Observation]:
-        """What an operator would be shown of the scene after the last round."""
+        """The scene observations after the last round, as an operator would review them."""
         if not self.seen:
             return []
         return [o for o in self.seen[-1].observations if o.subject is Subject.SCENE]
@@ -72,30 +71,30 @@ def run_town(
     *,
     detector: Detector | None,
     policy: VisionThresholds | None,
-    report: ReportTownProgress,
+    report: Callable[[str], None],
     note: str,
     cameras: int = CAMERAS,
     seed: int = 11,
 ) -> Mapping[str, Any]:
-    """Walk the day and count."""
+    """Learn, judge the rounds, and count. Raises RuntimeError: the town refused a request."""
     with tempfile.TemporaryDirectory(prefix="patrol-eval-") as folder:
         directory = Path(folder)
         with (
             running_farm(directory, cameras=cameras, faults="town", seed=seed) as farm,
-            _control(farm.control_port) as ask,
+            _control(farm.control_port) as send_command,
         ):
-            truths: Mapping[str, Mapping[str, Any]] = ask({"do": "truth"})["cameras"]
+            truths: Mapping[str, Mapping[str, Any]] = send_command({"do": "truth"})["cameras"]
             registry = load_site(directory).registry
             seeded_cameras = [
                 _SeededCamera(camera)
                 for camera in registry.cameras.values()
                 if truths[camera.id]["patrolled"]
             ]
-            _apply_stage(ask, seeded_cameras, truths, clean=True)
+            _apply_stage(send_command, seeded_cameras, truths, clean=True)
             for turn in range(LEARNING_ROUNDS):
                 report(f"town: learning round {turn + 1}/{LEARNING_ROUNDS}")
                 _run_round(seeded_cameras, turn, LearnMode.YES, detector, policy)
-            _apply_stage(ask, seeded_cameras, truths, clean=False)
+            _apply_stage(send_command, seeded_cameras, truths, clean=False)
             for turn in range(ROUNDS):
                 report(f"town: round {turn + 1}/{ROUNDS}")
                 _run_round(seeded_cameras, LEARNING_ROUNDS + turn, LearnMode.NO, detector, policy)
@@ -103,39 +102,39 @@ def run_town(
 
 
 @contextmanager
-def _control(port: int) -> Iterator[Ask]:
+def _control(port: int) -> Iterator[SendCommand]:
     """The town's control channel: one JSON line each way."""
     with (
         socket.create_connection(("127.0.0.1", port), CONTROL_TIMEOUT_S) as link,
         link.makefile("rb") as lines,  # closed as well, or the socket stays open
     ):
 
-        def ask(request: Mapping[str, str]) -> Mapping[str, Any]:
+        def send_command(request: Mapping[str, str]) -> Mapping[str, Any]:
             link.sendall(json.dumps(request).encode() + b"\n")
             answer: dict[str, Any] = json.loads(lines.readline() or b'{"ok": false}')
             if not answer.get("ok"):
                 raise RuntimeError(f"the simulated town refused {request}: {answer.get('error')}")
             return answer
 
-        yield ask
+        yield send_command
 
 
 def _apply_stage(
-    ask: Ask,
+    send_command: SendCommand,
     seeded_cameras: Sequence[_SeededCamera],
     truths: Mapping[str, Mapping[str, Any]],
     *,
     clean: bool,
 ) -> None:
-    """Every camera its ordinary scene without a fault, or what was seeded."""
+    """Switch every camera to its ordinary scene without a fault, or to what was seeded."""
     for one in seeded_cameras:
         camera, truth = one.camera.id, truths[one.camera.id]
         if truth["fault"] != "none":
             fault = "none" if clean else str(truth["fault"])
-            ask({"do": "fault", "camera": camera, "fault": fault})
+            send_command({"do": "fault", "camera": camera, "fault": fault})
         if truth["scene"] != truth["clean"]:
             scene = "clean" if clean else str(truth["scene"])
-            ask({"do": "scene", "camera": camera, "scene": scene})
+            send_command({"do": "scene", "camera": camera, "scene": scene})
 
 
 def _run_round(
@@ -243,7 +242,7 @@ def _town_document(
 
 
 def _fault_counts(one: _SeededCamera, seeded: str) -> dict[str, Counts]:
-    """Per fault kind, of the last round; a camera that was not seen tells nothing."""
+    """Per fault kind, of the last round; a camera that was not seen counts nowhere."""
     if not one.seen:
         return {}
     truth = frozenset({FAULTS[seeded]} if seeded in FAULTS else ())

@@ -1,4 +1,4 @@
-"""Picture faults put onto real frames at stated severities, by code that is not the gauges'.
+"""Put picture faults onto real frames at stated severities; shares no code with the gauges.
 
 What each severity means is in `SEVERITIES`: light is what an attentive person notices, moderate
 what anybody would report, strong what makes the picture useless. The numbers are of the 8-bit

@@ -1,4 +1,4 @@
-"""Plumes put over real frames: grey or white, soft, half transparent, rising and growing.
+"""Draw smoke plumes over real frames: grey or white, soft, half transparent, rising and growing.
 
 Shares no code with the gauge. A plume is a column of round puffs that widen and thin as they rise
 with the wind; between the two pictures of a visit it drifts, changes and grows. Its box is where it
@@ -23,7 +23,7 @@ LEAST_SHARE: Final = 0.01  # of the picture; a smaller remnant is no plume
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plume:
-    """One visit's smoke; shares of the picture."""
+    """The plume of one visit; lengths are shares of the picture."""
 
     foot: tuple[float, float]
     tall: float
@@ -35,7 +35,7 @@ class Plume:
 
 
 def draw_plume(rng: Rng) -> Plume:
-    """Campfire to burning field: grey to white, thin to thick."""
+    """A random plume, from a campfire's to a burning field's."""
     level = float(rng.uniform(130, 225))
     return Plume(
         foot=(float(rng.uniform(0.2, 0.8)), float(rng.uniform(0.65, 0.95))),
@@ -55,7 +55,7 @@ def with_plume(picture: BgrImage, plume: Plume, later: float) -> BgrImage:
 
 
 def plume_box(size_px: tuple[int, int], plume: Plume) -> BoxPx | None:
-    """Where the first picture (width, height) is smoky; None where hardly."""
+    """The box around the visible part of the plume, in pixels; None where it is too small."""
     width, height = size_px
     seen = (_smoke_density(height, width, plume, 0.0) >= VISIBLE).astype(np.uint8)
     if float(seen.mean()) < LEAST_SHARE:

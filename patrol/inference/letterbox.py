@@ -1,4 +1,4 @@
-"""Bring a picture to a model's input, and its boxes back. Pure."""
+"""Letterboxing: scale and pad a picture to a model's input, and map its boxes back. Pure."""
 
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
 from patrol.inference.manifest import InputSpec, Resize
+from patrol.pixels import half_size
 from streams.model import BgrImage
 
 
@@ -29,7 +30,7 @@ class Letterboxed(NamedTuple):
 
 
 def letterbox(bgr: BgrImage, spec: InputSpec) -> Letterboxed:
-    """Scaled, padded, ordered and normalised as the model was taught."""
+    """The picture scaled, padded, ordered and normalised as the model was trained."""
     target = (spec.width_px, spec.height_px)
     height, width = bgr.shape[:2]
     scale = min(target[0] / width, target[1] / height)
@@ -52,12 +53,10 @@ def letterbox(bgr: BgrImage, spec: InputSpec) -> Letterboxed:
 
 
 def resize_down(bgr: BgrImage, size_px: tuple[int, int]) -> BgrImage:
-    """Resized; large pictures by exact halvings first, which neither alias nor cost much."""
+    """The picture at this (width, height); large ones by exact halvings first."""
     image = bgr
     while image.shape[1] >= 2 * size_px[0] and image.shape[0] >= 2 * size_px[1]:
-        half = (image.shape[1] // 2, image.shape[0] // 2)
-        even = image[: half[1] * 2, : half[0] * 2]
-        image = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_LINEAR), np.uint8)
+        image = half_size(image)
     if (image.shape[1], image.shape[0]) == size_px:
         return image
     return np.asarray(cv2.resize(image, size_px, interpolation=cv2.INTER_LINEAR), np.uint8)

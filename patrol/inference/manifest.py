@@ -1,8 +1,8 @@
-"""What is known of a weight file: its hash and licence, what it eats, how its answer is read.
+"""The manifest of weight files: hash, licence, input, output layout and labels of each model.
 
-One vocabulary for both manifests: the product's own (models.yaml in this package) and a site's
-(`models.yaml` beside site.yaml). `read_entry` understands an entry of either, or says of every
-field what is wrong with it; `read_manifest` reads a whole file.
+One format for both manifests: the product's own (models.yaml in this package) and a site's
+(`models.yaml` beside site.yaml). `read_entry` reads an entry of either, or raises with what is
+wrong with every field; `read_manifest` reads a whole file.
 """
 
 import math
@@ -44,7 +44,7 @@ FIRE_LABELS: Final = {
 
 
 class Layout(StrEnum):
-    """How a model's output is to be read (models.yaml says it in words)."""
+    """The layout of a model's output (described in models.yaml)."""
 
     YOLOX = auto()
     YOLOV8 = auto()
@@ -73,7 +73,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """What the model eats."""
+    """The input of a model: size, channel order, normalisation."""
 
     width_px: int
     height_px: int
@@ -87,7 +87,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """One weight file."""
+    """One entry of a manifest: a weight file and how to use it."""
 
     name: str
     purpose: str
@@ -99,7 +99,7 @@ class ModelSpec:
     credit: str = ""
     source: PackageMember | None = None  # None: the site brings the file itself
     own: Path | None = None  # where the site put it; None: in the models directory, by name
-    min_score: float | None = None  # None: the house's
+    min_score: float | None = None  # None: the detector's own default
 
     @property
     def gauge(self) -> str:
@@ -108,11 +108,11 @@ class ModelSpec:
 
     @property
     def file(self) -> str:
-        """Its file, below the models directory or at a place of its own."""
+        """Its file name below the models directory, or the site's absolute path."""
         return f"{self.name}.onnx" if self.own is None else str(self.own.absolute())
 
     def path(self, models_dir: Path) -> Path:
-        """Where its file lies."""
+        """The path of its file."""
         return models_dir / self.file
 
 
@@ -163,7 +163,7 @@ def read_manifest(text: str, where: str) -> Manifest:
 
 
 def find(name: str, manifest: Manifest | None = None) -> ModelSpec:
-    """The entry. Raises ModelUnknown."""
+    """The entry of this name, of the shipped manifest by default. Raises ModelUnknown."""
     known = shipped() if manifest is None else manifest
     if name not in known:
         raise ModelUnknown(f"model {name!r} is not in the manifest, which has {', '.join(known)}")

@@ -1,7 +1,8 @@
-"""A detector: one onnxruntime session behind ports.Detector.
+"""The object detector: one onnxruntime session behind ports.Detector, opened by manifest entry.
 
 The session is shared: onnxruntime's `run` may be called from several threads at once, and with one
 thread inside each run the judging threads, as many as there are cores, fill the machine exactly.
+`open_session` also serves face_plate_detectors.py. The only module that imports onnxruntime.
 """
 
 import hashlib
@@ -13,7 +14,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.inference.errors import ModelBroken, ModelMissing, RuntimeMissing
+from patrol.inference.errors import (
+    ModelBroken,
+    ModelMissing,
+    RuntimeMissing,
+    runtime_errors_as_model_broken,
+)
 from patrol.inference.letterbox import letterbox
 from patrol.inference.manifest import Manifest, ModelSpec, find
 from patrol.inference.onnx_shapes import with_free_sizes
@@ -27,7 +33,7 @@ SAME_ABOVE: Final = 0.5  # intersection over union from which two boxes of a lab
 
 
 class OnnxDetector:
-    """Fulfils ports.Detector."""
+    """Detects objects with one ONNX model; fulfils ports.Detector, callable from any thread."""
 
     def __init__(self, session: Any, spec: ModelSpec, *, min_score: float) -> None:
         first = session.get_inputs()[0]
@@ -39,12 +45,12 @@ class OnnxDetector:
 
     @property
     def gauge(self) -> str:
-        """Name and version of the weights."""
+        """Name and version of the weights, as readings carry it."""
         return self.spec.gauge
 
     @property
     def min_score(self) -> float:
-        """The score from which it answers."""
+        """The least score of its detections, 0..1."""
         return self._min_score
 
     @property
@@ -72,18 +78,13 @@ class OnnxDetector:
         answer = self._session.run(None, {self._input: given})
         return [np.asarray(output, np.float32) for output in answer]
 
-    def _run_self_test(self) -> None:
-        """One empty picture through it. Raises ModelBroken when the answer has another shape."""
+    def check_outputs(self) -> None:
+        """Run one empty picture. Raises ModelBroken where the outputs are not of the layout."""
         size = self.spec.input
         blank = np.zeros((1, 3, size.height_px, size.width_px), np.float32)
-        try:
+        doing = f"does not take 1 × 3 × {size.height_px} × {size.width_px}"
+        with runtime_errors_as_model_broken(self.spec.name, doing):
             outputs = self.infer(blank)
-        except Exception as exc:  # onnxruntime's errors share no public base but this
-            first_line = str(exc).splitlines()[0]
-            raise ModelBroken(
-                self.spec.name,
-                f"does not take 1 × 3 × {size.height_px} × {size.width_px}: {first_line}",
-            ) from exc
         problem = output_problem(outputs, self.spec)
         if problem:
             raise ModelBroken(self.spec.name, problem)
@@ -97,7 +98,7 @@ def open_detector(
     manifest: Manifest | None = None,
     min_score: float | None = None,
 ) -> OnnxDetector:
-    """Open a model by its manifest entry; everything that can be wrong with it is found here.
+    """Open a model by its manifest entry and check it with one empty picture.
 
     Raises DetectorUnavailable: ModelUnknown, RuntimeMissing, ModelMissing, ModelBroken.
     """
@@ -106,7 +107,7 @@ def open_detector(
     session = open_session(spec, Path(models_dir), threads, prepare=prepare)
     least = next((s for s in (min_score, spec.min_score) if s is not None), MIN_SCORE)
     detector = OnnxDetector(session, spec, min_score=least)
-    detector._run_self_test()  # noqa: SLF001  same module: a detector is handed out proven
+    detector.check_outputs()
     return detector
 
 
@@ -117,7 +118,10 @@ def open_session(
     *,
     prepare: Callable[[bytes], bytes] = bytes,
 ) -> Any:
-    """A session for a weight file whose hash is right; `prepare` may then change the bytes."""
+    """An onnxruntime session for a weight file whose hash is right.
+
+    `prepare` may change the bytes after that. Raises RuntimeMissing, ModelMissing, ModelBroken.
+    """
     runtime = _import_onnxruntime()
     weights = _weights(spec, models_dir)
     options = runtime.SessionOptions()
@@ -125,12 +129,10 @@ def open_session(
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
+    with runtime_errors_as_model_broken(spec.name, "onnxruntime cannot read it"):
         return runtime.InferenceSession(
             prepare(weights), options, providers=["CPUExecutionProvider"]
         )
-    except Exception as exc:  # onnxruntime's errors share no public base but this
-        raise ModelBroken(spec.name, f"onnxruntime cannot read it: {_first_line(exc)}") from exc
 
 
 def _weights(spec: ModelSpec, models_dir: Path) -> bytes:
@@ -156,7 +158,3 @@ def _import_onnxruntime() -> Any:
         raise RuntimeMissing(
             "onnxruntime is not installed; run `pip install 'patrol[objects]'`"
         ) from exc
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0]

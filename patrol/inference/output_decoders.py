@@ -1,8 +1,8 @@
-"""Read a detector's output: the common layouts, all to boxes in input pixels. Pure numpy.
+"""Decode the outputs of detectors of the common layouts to boxes in input pixels. Pure numpy.
 
-Each reader takes the session's outputs and answers Raw: left, top, right, bottom in pixels of the
-model's input, a score and a label number per box, already cut at `min_score`. `check` says in words
-why outputs cannot be of a layout; it is asked once, when the model is opened.
+Each decoder takes the session's outputs and returns RawBoxes: left, top, right, bottom in pixels of
+the model's input, a score and a label number per box, from `min_score` on. `output_problem` says
+why outputs cannot be of a layout; it is called once, when the model is opened.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +86,11 @@ def without_overlaps(raw: RawBoxes, same_above: float) -> RawBoxes:
     return RawBoxes(raw.boxes[kept], raw.scores[kept], raw.labels[kept])
 
 
+def corners_from_centre(centre: F32, size: F32) -> F32:
+    """Left, top, right, bottom (N × 4) of boxes given by centre and size (N × 2 each)."""
+    return np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype(np.float32)
+
+
 def _yolox(outputs: Outputs, spec: ModelSpec, min_score: float) -> RawBoxes:
     rows = outputs[0][0]
     likely = np.flatnonzero(rows[:, 4] >= min_score)  # score = objectness × class, both ≤ 1
@@ -94,7 +99,7 @@ def _yolox(outputs: Outputs, spec: ModelSpec, min_score: float) -> RawBoxes:
     stride = grid[:, 2:]
     centre = (rows[:, :2] + grid[:, :2]) * stride
     size = np.exp(np.minimum(rows[:, 2:4], 20.0)) * stride
-    return _above_score(_corners(centre, size), rows[:, 5:] * rows[:, 4:5], min_score)
+    return _above_score(corners_from_centre(centre, size), rows[:, 5:] * rows[:, 4:5], min_score)
 
 
 def _yolov8(outputs: Outputs, spec: ModelSpec, min_score: float) -> RawBoxes:
@@ -102,7 +107,9 @@ def _yolov8(outputs: Outputs, spec: ModelSpec, min_score: float) -> RawBoxes:
     if rows.shape[1] != 4 + len(spec.labels) or rows.shape[0] == 4 + len(spec.labels):
         rows = rows.T
     likely = rows[rows[:, 4:].max(axis=1) >= min_score]
-    return _above_score(_corners(likely[:, :2], likely[:, 2:4]), likely[:, 4:], min_score)
+    return _above_score(
+        corners_from_centre(likely[:, :2], likely[:, 2:4]), likely[:, 4:], min_score
+    )
 
 
 def _end_to_end(outputs: Outputs, _spec: ModelSpec, min_score: float) -> RawBoxes:
@@ -120,7 +127,9 @@ def _detr(outputs: Outputs, spec: ModelSpec, min_score: float) -> RawBoxes:
     if len(outputs) == 1:
         rows = outputs[0][0]
         return _above_score(
-            _corners(rows[:, :2] * size_px, rows[:, 2:4] * size_px), rows[:, 4:], min_score
+            corners_from_centre(rows[:, :2] * size_px, rows[:, 2:4] * size_px),
+            rows[:, 4:],
+            min_score,
         )
     boxes = next(o for o in outputs if o.shape[-1] == 4)[0]  # noqa: PLR2004
     logits = next(o for o in outputs if o.shape[-1] in _widths(len(spec.labels)))[0]
@@ -129,7 +138,9 @@ def _detr(outputs: Outputs, spec: ModelSpec, min_score: float) -> RawBoxes:
         scores = (odds / odds.sum(axis=1, keepdims=True))[:, :-1]
     else:
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
-    return _above_score(_corners(boxes[:, :2] * size_px, boxes[:, 2:] * size_px), scores, min_score)
+    return _above_score(
+        corners_from_centre(boxes[:, :2] * size_px, boxes[:, 2:] * size_px), scores, min_score
+    )
 
 
 def _detr_problem(shapes: Sequence[tuple[int, ...]], count: int) -> str | None:
@@ -157,10 +168,6 @@ def _above_score(boxes: F32, scores: F32, min_score: float) -> RawBoxes:
     best = np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
     good = best >= min_score
     return RawBoxes(boxes[good], best[good], labels[good])
-
-
-def _corners(centre: F32, size: F32) -> F32:
-    return np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype(np.float32)
 
 
 def _shapes_text(shapes: Sequence[tuple[int, ...]]) -> str:

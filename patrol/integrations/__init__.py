@@ -1,1 +1,1 @@
-"""Ways out beside MQTT to grid leaders: webhooks, notifications, canary, delivery worker."""
+"""Integrations beside MQTT: webhooks, notifications over Apprise, canary, delivery worker."""

@@ -1,9 +1,10 @@
-"""Canary: an hourly case to a test leader, by the whole way that real cases go.
+"""Canary: an hourly case to a test leader, over the whole path that real cases take.
 
 Outbox → relay → broker → the test leader's own connection → its answer on a reply topic → our inbox
-→ the receipt in the store. When it does not come back in time something on that way is dead,
-whatever each part says of itself: an alarm in the log, in the metrics, in /healthz, on the second
-channel. Its topics lie beside the grids' and it has no row among the cases: nothing counts it.
+→ the receipt in the store. When it does not come back in time, some part of that path is dead,
+whatever each part reports of itself: an alarm in the log, in the metrics, in /healthz, on the
+second channel. Its topics lie beside the grids' and it has no row among the cases: nothing counts
+it.
 """
 
 import json
@@ -45,7 +46,7 @@ class _CanaryInFlight:
 
 @dataclass
 class Canary:
-    """Ticked by the bell; `hears` is called by the inbox's thread."""
+    """Sends canaries and judges them; ticked by the scheduler, fed with replies by the inbox."""
 
     store: Store
     site: str
@@ -53,7 +54,7 @@ class Canary:
     within: timedelta = timedelta(seconds=60)
     targets: Sequence[NotificationTarget] = ()
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
-    failing: str = ""  # why, in words; empty while it lives
+    failing: str = ""  # why the last one did not come back; empty while they do
     last_return: datetime | None = None
     round_trip_s: float | None = None
     sent: int = 0
@@ -63,11 +64,11 @@ class Canary:
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """What the inbox subscribes to for it."""
+        """The topics that the inbox subscribes to for it."""
         return (canary_topics(self.site)[1],)
 
     def tick(self, now: datetime) -> None:
-        """Send when it is time, judge the one under way. Raises StoreUnavailable, StoreFull."""
+        """Send when it is due, judge the one in flight. Raises StoreUnavailable, StoreFull."""
         flight = self._flight
         if flight is None:
             self._send(now)

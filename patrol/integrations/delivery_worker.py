@@ -1,8 +1,8 @@
-"""Courier: takes one target's deliveries out of the store to whoever it is for, one after another.
+"""Delivery worker: sends one target's queued deliveries (webhook, notification) one after another.
 
-As the relay does for MQTT: lease, try, settle. A courier that dies leaves a lease that runs out, so
-a delivery may come twice under one key and never gets lost. Each target has a courier and a thread
-of its own: a server that hangs delays nobody else's news.
+As the relay does for MQTT: lease, try, save the result. A worker that dies leaves a lease that runs
+out, so a delivery may be sent twice under one key and is never lost. Each target has a worker and a
+thread of its own: a server that hangs delays no other target.
 """
 
 import threading
@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from patrol.domain.outbox import MAX_TRIES, Delivery
+from patrol.logs import LastReason
 from patrol.ports import Clock
 from patrol.store import Store, StoreFull, StoreUnavailable
 
@@ -46,7 +47,7 @@ SendDelivery = Callable[[Delivery], SendResult]  # never raises for what the oth
 
 @dataclass
 class DeliveryWorker:
-    """One target's. `step` from one thread; `run` until stopped."""
+    """Sends one target's deliveries. `run_batch` from one thread; `run` until stopped."""
 
     target: str
     store: Store
@@ -55,8 +56,8 @@ class DeliveryWorker:
     holder: str
     most_tries: int = MAX_TRIES
     counters: Counter[str] = field(default_factory=Counter)
-    on_turn: Callable[[], None] = lambda: None  # it is not stuck
-    _last_problem: str = ""
+    on_turn: Callable[[], None] = lambda: None  # its heartbeat
+    _last_problem: LastReason = field(default_factory=LastReason)
 
     def run_batch(self) -> int:
         """One batch; how many were tried. Raises StoreUnavailable, StoreFull."""
@@ -75,7 +76,7 @@ class DeliveryWorker:
         return len(leased)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`; a database that is away is waited for."""
+        """Work until `stop` is set; a database that is away is tried again."""
         while not stop.is_set():
             self.on_turn()
             try:
@@ -104,10 +105,9 @@ class DeliveryWorker:
         return settled
 
     def _log_change(self, problem: str) -> None:
-        """One line when the story changes."""
-        if problem != self._last_problem:
-            if problem:
-                log.warning("deliveries wait", target=self.target, reason=problem)
-            else:
-                log.info("deliveries flow again", target=self.target)
-        self._last_problem = problem
+        if not self._last_problem.changes_to(problem):
+            return
+        if problem:
+            log.warning("deliveries wait", target=self.target, reason=problem)
+        else:
+            log.info("deliveries flow again", target=self.target)

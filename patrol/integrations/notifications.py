@@ -1,19 +1,14 @@
-"""Notices for second channels (a text message, WeCom, DingTalk, mail): who has not been reached.
+"""Notifications on second channels (a text message, WeCom, DingTalk, mail): who was not reached.
 
-A notice goes out when the acknowledgement clock of a case ran out and not even the device of the
-one who was told has said that it has the message: silence of a person is the ladder's affair,
-silence of a telephone is ours. And when the canary dies. Words only: no picture, no household.
+One is queued when the acknowledgement limit of a case ran out and not even the device of the person
+concerned has confirmed the message: a person's silence is the escalation's affair, a telephone's
+silence is this module's. And when the canary fails. Text only: no picture, no household.
 
-One address of a second channel, and handing it a notice.
-
-Addresses are Apprise's URLs; they hold tokens and passwords, live in a file of their own and never
-print. `{phone}` and `{person}` in one are filled with whom the notice is about, so that a gateway
-for text messages reaches the leader; without such a mark it is a fixed group or mailbox.
-
-The second channel: a text message, WeCom, DingTalk, mail — whatever Apprise can reach.
-
-An optional extra (`pip install 'patrol[notify]'`). What goes out and when is dispatch.notices'
-affair; here a queued notice is handed to one address. The only importer of apprise.
+`AppriseSender` hands queued notifications to one address (an optional extra, `pip install
+'patrol[notify]'`; the only importer of apprise). Addresses are Apprise's URLs; they hold tokens and
+passwords, live in a file of their own and never print. `{phone}` and `{person}` in one are filled
+with the person concerned, so that a gateway for text messages reaches the leader; without such a
+placeholder it is a fixed group or mailbox.
 """
 
 import json
@@ -44,12 +39,13 @@ log = structlog.get_logger(__name__)
 UNREACHED, ALARM = "unheard", "alarm"
 NOTIFICATION_EVENTS: Final = (UNREACHED, ALARM)
 NOTIFICATION_LIFETIME: Final = timedelta(hours=24)
+_PLACEHOLDERS: Final = ("phone", "person")
 _UNRECEIVED_STATES: Final = (DeliveryState.QUEUED, DeliveryState.PUBLISHED, DeliveryState.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """What is said, and about whom: a channel may need the telephone number."""
+    """One notification and the person concerned, whose telephone number a channel may need."""
 
     key: str
     event: str
@@ -62,7 +58,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class NotificationTarget:
-    """A channel among the deliveries, and what it wants to hear."""
+    """A channel's name among the deliveries, and the events that it gets."""
 
     name: str
     events: frozenset[str]
@@ -74,7 +70,7 @@ def queue_notification(
     targets: Sequence[NotificationTarget],
     now: datetime,
 ) -> int:
-    """Add it for everybody who wants it, within the caller's transaction; for how many."""
+    """Queue it for every target that gets its event, in the caller's transaction; how many."""
     body = {
         "title": notification.title,
         "body": notification.body,
@@ -101,14 +97,14 @@ def queue_notification(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreachedNotifier:
-    """Rung right before the ladder, which then moves the same cases up."""
+    """Finds cases that no device received. Runs right before the escalator moves them up."""
 
     store: Store
     registry: Registry
     targets: Sequence[NotificationTarget]
 
     def run_due(self, now: datetime) -> int:
-        """Queue a notice for every case nobody's device has; how many. Raises StoreUnavailable."""
+        """Queue one per due case that was not received; how many. Raises StoreUnavailable."""
         with self.store.begin_read() as uow:
             due = [case.id for case in uow.cases.escalation_due(now)] if self.targets else []
         return sum(self._notify_if_unreached(case_id, now) for case_id in due)
@@ -144,16 +140,13 @@ class UnreachedNotifier:
         )
 
 
-_PLACEHOLDERS: Final = ("phone", "person")
-
-
 class ChannelUnusable(Exception):
-    """It can never work as it is configured; says what to change, without the address."""
+    """The channel cannot work as it is configured; says what to change, without the address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationChannel:
-    """One address; `name` is that of its section and its line."""
+    """One address; `name` is its section's, with its number where there are several."""
 
     name: str
     address: str = field(repr=False)
@@ -172,7 +165,7 @@ def read_addresses(path: Path) -> list[str]:
 
 
 class AppriseSender:
-    """Carries deliveries to one channel. Raises ChannelUnusable when it is made."""
+    """Sends notifications to one channel. Raises ChannelUnusable when it is made."""
 
     def __init__(self, channel: NotificationChannel) -> None:
         self._channel = channel
@@ -181,10 +174,10 @@ class AppriseSender:
         self._opened(_fill_placeholders(channel.address, {"phone": "13800000000", "person": "x"}))
 
     def send(self, delivery: Delivery) -> SendResult:
-        """Fulfils courier.Carry."""
+        """Hand one notification to the channel; a SendDelivery of the delivery worker."""
         notice = json.loads(delivery.payload)
         values = {placeholder: str(notice.get(placeholder, "")) for placeholder in _PLACEHOLDERS}
-        missing = [mark for mark in _placeholders_in(self._channel.address) if not values[mark]]
+        missing = [name for name in _placeholders_in(self._channel.address) if not values[name]]
         if missing:
             return SendResult(
                 SendOutcome.NEVER, f"people.csv: no {missing[0]} for {values['person'] or '?'}"
@@ -213,6 +206,3 @@ def _fill_placeholders(address: str, values: dict[str, str]) -> str:
     for placeholder, value in values.items():
         address = address.replace(f"{{{placeholder}}}", quote(value, safe=""))
     return address
-
-
-__all__ = ["AppriseSender", "ChannelUnusable", "NotificationChannel", "read_addresses"]

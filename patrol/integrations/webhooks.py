@@ -1,13 +1,8 @@
-"""Webhooks out: other programs hear of rounds, findings and cases, signed, at least once.
+"""Webhooks: rounds, findings and cases as signed HTTP POSTs to other programs, at least once.
 
-Queued by `Hooks.observe` in the transaction of the news (patrol.store), carried by `post` and
-a dispatch.Courier. Signed as Standard Webhooks have it, so receivers verify with ready-made code.
-
-Which news is for which hook, as deliveries in the transaction that makes it.
-
-One delivery as a signed HTTP POST, and what its answer means.
-
-Signed as Standard Webhooks 1.0 have it: `webhook-id` (the key: a repeat carries the same),
+`WebhookQueue.observe` queues a delivery per hook in the transaction of the change (patrol.store),
+`WebhookSender` sends it for a delivery worker. Signed as Standard Webhooks 1.0 have it, so that
+receivers verify with ready-made code: `webhook-id` (the key: a repeat carries the same),
 `webhook-timestamp` (seconds, of this try), `webhook-signature: v1,BASE64(HMAC-SHA256(secret,
 id.timestamp.body))`. 2xx: taken. 410 and what no repeat can cure: never. Everything else: later.
 """
@@ -46,7 +41,13 @@ WEBHOOK_EVENT_NAMES: Final = (
     "case.opened",
     "case.moved",
 )
-MAX_DELIVERY_AGE: Final = timedelta(days=3)  # older news is no news; the API has the state
+MAX_DELIVERY_AGE: Final = timedelta(days=3)  # older ones are dropped; the API has the state
+WEBHOOK_TIMEOUT_S: Final = 10.0
+MAX_PROBLEM_CHARS: Final = 120
+_HEADERS: Final = {"content-type": "application/json; charset=utf-8", "user-agent": "patrol"}
+# 408, 425, 429 mean "later" themselves; 401, 403, 404 are a person's mistake, cured within hours.
+_PERMANENT_STATUSES: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 501})
+_REPEATED_STATES: Final = (RoundState.RUNNING, RoundState.INTERRUPTED)  # a round stops and resumes
 _ROUND_EVENTS: Final = {
     RoundState.RUNNING: "round.started",
     RoundState.FINISHED: "round.finished",
@@ -79,14 +80,14 @@ class _WebhookEvent:
 
 
 class WebhookQueue:
-    """Observes the books (patrol.store) and queues what each hook wants to hear."""
+    """Observes the store and queues a delivery for each hook that gets the event."""
 
     def __init__(self, hooks: Sequence[Webhook], now: Callable[[], datetime]) -> None:
         self._hooks = hooks
         self._now = now
 
     def observe(self, uow: UnitOfWork, store_event: StoreEvent) -> None:
-        """Fulfils observed.Observer."""
+        """Queue the change's deliveries in its transaction; a store.StoreObserver."""
         webhook_events = list(_webhook_events(store_event))
         if not webhook_events:
             return
@@ -148,17 +149,8 @@ def _round_events(change: RoundChanged) -> Iterator[_WebhookEvent]:
     before = change.before.state if change.before else None
     event = _ROUND_EVENTS.get(a_round.state)
     if event is not None and a_round.state is not before:
-        runs = f"-{a_round.wall_s:.0f}" if a_round.state in _REPEATED else ""
+        runs = f"-{a_round.wall_s:.0f}" if a_round.state in _REPEATED_STATES else ""
         yield _WebhookEvent(event, f"{a_round.id}-{a_round.state}{runs}", round_document(a_round))
-
-
-_REPEATED: Final = (RoundState.RUNNING, RoundState.INTERRUPTED)  # a round may stop and go on
-
-
-WEBHOOK_TIMEOUT_S: Final = 10.0
-MAX_PROBLEM_CHARS: Final = 120
-# 408, 425, 429 say "later" themselves; 401, 403, 404 are somebody's mistake, cured within hours.
-_PERMANENT_STATUSES: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 501})
 
 
 def sign_webhook(secret: bytes, key: str, timestamp: int, body: bytes) -> str:
@@ -168,19 +160,19 @@ def sign_webhook(secret: bytes, key: str, timestamp: int, body: bytes) -> str:
 
 
 class WebhookSender:
-    """Carries deliveries to one hook; a connection is kept while there is news."""
+    """Sends deliveries to one hook; the connection is kept between them."""
 
     def __init__(self, hook: Webhook, now: Callable[[], datetime]) -> None:
         self._hook = hook
         self._now = now
         # No redirects: the signature is for the address in site.yaml. No proxies or passwords
-        # out of the environment either: where news goes is written in one place.
+        # out of the environment either: site.yaml alone says where deliveries go.
         self._client = httpx.Client(
             timeout=WEBHOOK_TIMEOUT_S, follow_redirects=False, trust_env=False, headers=_HEADERS
         )
 
     def send(self, delivery: Delivery) -> SendResult:
-        """Fulfils courier.Carry."""
+        """POST one delivery; a SendDelivery of the delivery worker."""
         timestamp = int(self._now().timestamp())
         key = f"{self._hook.name}-{delivery.key}"
         headers = {
@@ -197,7 +189,7 @@ class WebhookSender:
             return SendResult(SendOutcome.LATER, self._clean(exc))
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -211,15 +203,9 @@ class WebhookSender:
         return text.replace(self._hook.url, "…")[:MAX_PROBLEM_CHARS]
 
 
-_HEADERS: Final = {"content-type": "application/json; charset=utf-8", "user-agent": "patrol"}
-
-
 def _result_of(status: int) -> SendResult:
     if httpx.codes.is_success(status):
         return SendResult(SendOutcome.TAKEN)
     return SendResult(
         SendOutcome.NEVER if status in _PERMANENT_STATUSES else SendOutcome.LATER, f"HTTP {status}"
     )
-
-
-__all__ = ["WEBHOOK_EVENT_NAMES", "Webhook", "WebhookQueue", "WebhookSender", "sign_webhook"]

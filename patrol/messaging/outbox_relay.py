@@ -19,8 +19,10 @@ from typing import Final
 
 import structlog
 
+from patrol.domain.backoff import jittered_backoff_s
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import DeliveryEvent, OutboxMessage
+from patrol.logs import LastReason
 from patrol.ports import Clock, NotConnected, Publisher
 from patrol.store import Store, StoreFull, StoreUnavailable
 
@@ -75,7 +77,7 @@ class OutboxRelay:
     counters: Counter[str] = field(default_factory=Counter)
     on_turn: Callable[[], None] = lambda: None  # heartbeat, once a batch
     _wake_event: threading.Event = field(default_factory=threading.Event)
-    _last_problem: str = ""
+    _last_problem: LastReason = field(default_factory=LastReason)
     _unsaved_outcome: "_BatchOutcome | None" = None  # published, not marked in the store yet
     _republished_connection: int = 0  # the publisher's connection that was republished to
     _republish_at_s: float | None = None  # once more then, for what another relay had leased
@@ -100,10 +102,10 @@ class OutboxRelay:
             result = self.run_batch()
             if not result.problem and (problem := self._republish_if_reconnected()):
                 result = BatchResult(problem=problem)
-            self._log_change(result)
+            self._log_change(result.problem)
             failures = failures + 1 if result.problem else 0
             if result.problem:
-                stop.wait(backoff_s(failures))
+                stop.wait(_retry_wait_s(failures))
             elif result.idle:
                 self._wait_for_wake(stop)
 
@@ -140,7 +142,7 @@ class OutboxRelay:
                 return waiting
             failures = failures + 1 if result.problem else 0
             if result.problem or result.idle:  # away, or leased by another relay just now
-                self.clock.sleep(min(backoff_s(failures), left_s))
+                self.clock.sleep(min(_retry_wait_s(failures), left_s))
 
     def _republish_if_reconnected(self) -> str:
         connection, now_s = self.publisher.connection_count, self.clock.monotonic_s()
@@ -221,14 +223,13 @@ class OutboxRelay:
                 return
             waited_s += nap_s
 
-    def _log_change(self, result: BatchResult) -> None:
-        if result.problem == self._last_problem:
+    def _log_change(self, problem: str) -> None:
+        if not self._last_problem.changes_to(problem):
             return
-        if result.problem:
-            log.warning("messages wait in the outbox", reason=result.problem)
+        if problem:
+            log.warning("messages wait in the outbox", reason=problem)
         else:
             log.info("messages flow again")
-        self._last_problem = result.problem
 
 
 def waves(messages: Sequence[OutboxMessage]) -> list[list[OutboxMessage]]:
@@ -244,10 +245,8 @@ def waves(messages: Sequence[OutboxMessage]) -> list[list[OutboxMessage]]:
     return out
 
 
-def backoff_s(failures: int, pick: Callable[[float, float], float] = _jitter.uniform) -> float:
-    """Seconds to wait: 0.25, doubling to 30, each shortened by up to a half (jitter)."""
-    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(max(failures - 1, 0), 16))
-    return pick(longest / 2, longest)
+def _retry_wait_s(failures: int) -> float:
+    return jittered_backoff_s(failures, FIRST_WAIT_S, LONGEST_WAIT_S, _jitter.uniform)
 
 
 def _split_expired(

@@ -1,4 +1,4 @@
-"""The broker's border: paho behind Publisher and the inbox, and a broker of our own to embed."""
+"""MQTT: the publisher and the reply subscriber over paho, an embedded broker, Mosquitto's files."""
 
 from patrol.mqtt.address import BrokerAddress
 from patrol.mqtt.client import MqttPublisher, ReconnectingClient

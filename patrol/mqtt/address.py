@@ -1,4 +1,4 @@
-"""Where the broker is and how we show who we are; a password never prints."""
+"""The broker's address and our credentials for it; a password never prints."""
 
 import ssl
 from dataclasses import dataclass, field

@@ -1,10 +1,8 @@
-"""Link: keeps one connection to the broker alive, one after another, with jittered back-off.
+"""MQTT clients that reconnect: a supervised connection, and the outbox's publisher on top of it.
 
-MQTT 5 first; a broker that hangs up on it or says it does not know it is asked in 3.1.1. Both keep
-what is persistent: the session of a stable client id lives in the broker, the messages in the
-outbox, nothing here.
-
-Publisher over MQTT: a client of its own, with a random name, for as long as it is needed.
+A thread opens one connection (connection.py) after another, with jittered back-off between them.
+MQTT 5 first; a broker that hangs up on it or answers that it does not know it is asked in 3.1.1.
+Nothing is kept here: the session of a stable client id lives in the broker, messages in the outbox.
 """
 
 import random
@@ -17,8 +15,10 @@ import structlog
 from paho.mqtt.enums import MQTTProtocolVersion
 from typing_extensions import override
 
+from patrol.domain.backoff import jittered_backoff_s
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import OutboxMessage
+from patrol.logs import LastReason
 from patrol.mqtt.address import BrokerAddress, Protocol
 from patrol.mqtt.connection import Connection, ConnectOptions, OnMessage
 from patrol.ports import NotConnected, Publisher
@@ -35,30 +35,32 @@ VERSIONS: Final = {
     Protocol.V5: (_V5,),
     Protocol.V311: (_V311,),
 }
+BATCH: Final = 2000  # messages in paho's memory at once; the outbox has the rest
 _jitter = random.Random()  # noqa: S311  spreads reconnects, guards nothing
 
 
-def _acknowledge_only(_topic: str, _payload: bytes, acknowledge: Callable[[], None]) -> None:
-    acknowledge()
-
-
 class ReconnectingClient:
-    """A supervised connection. `start`, use `current`, `stop`; or as a context manager."""
+    """Keeps one connection to the broker up. `start`, use `current`, `stop`; or a context manager.
+
+    `on_message` is called by the network thread with (topic, payload, acknowledge), `on_up` with
+    each new connection once its subscriptions stand.
+    """
 
     def __init__(
         self,
         broker: BrokerAddress,
         options: ConnectOptions,
         *,
-        on_message: OnMessage = _acknowledge_only,
+        on_message: OnMessage = lambda _topic, _payload, acknowledge: acknowledge(),
         on_up: Callable[[Connection], None] = lambda _connection: None,
     ) -> None:
         self.broker = broker
-        self.problem = "not started"
-        self.connection_count = 0  # connections so far
+        self.problem = "not started"  # why it is not connected; empty while it is
+        self.connection_count = 0  # so far
         self._options = options
         self._on_message, self._on_up = on_message, on_up
         self._versions = list(VERSIONS[broker.protocol])
+        self._last_reason = LastReason()
         self._change = threading.Condition()
         self._current: Connection | None = None
         self._latest: Connection | None = None
@@ -73,7 +75,7 @@ class ReconnectingClient:
         self._thread.start()
 
     def stop(self) -> None:
-        """Disconnect with a goodbye and wait, briefly, for the thread."""
+        """Send DISCONNECT (no last will) and wait up to a second for the thread."""
         self._stopping.set()
         with self._change:
             latest = self._latest
@@ -90,7 +92,7 @@ class ReconnectingClient:
             return self._current
 
     def wait_up(self, timeout_s: float) -> bool:
-        """Whether it came up within the time."""
+        """Whether it is connected within the time."""
         with self._change:
             return self._change.wait_for(lambda: self._current is not None, timeout_s)
 
@@ -116,7 +118,7 @@ class ReconnectingClient:
                     continue
             failures += 1
             self._log_change(connection.reason)
-            self._stopping.wait(backoff_s(failures))
+            self._stopping.wait(reconnect_wait_s(failures))
 
     def _connect_once(self) -> Connection:
         """One connection, from its first packet to its end."""
@@ -151,74 +153,71 @@ class ReconnectingClient:
             self._current = connection
             self.connection_count += 1
             self.problem = ""
+            self._last_reason.changes_to("")
             self._change.notify_all()
         log.info("broker connected", broker=str(self.broker), client=self._options.client_id)
         try:
             self._on_up(connection)
         except Exception:
-            # It would end paho's thread without a word; so: this connection ends, with one.
-            log.exception("greeting failed", broker=str(self.broker))
+            # Raised into paho it would end the network thread silently: end the connection instead.
+            log.exception("first message after connecting failed", broker=str(self.broker))
             connection.close()
 
     def _log_change(self, reason: str) -> None:
-        """One line when the story changes; repeats stay quiet."""
         with self._change:
-            is_changed = reason != self.problem
             self.problem = reason
+            is_changed = self._last_reason.changes_to(reason)
         if is_changed:
             log.warning("broker not connected", broker=str(self.broker), reason=reason)
 
 
-def backoff_s(failures: int, pick: Callable[[float, float], float] = _jitter.uniform) -> float:
-    """0.1 s, doubling to 10 s, each shortened by up to a half."""
-    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(max(failures - 1, 0), 16))
-    return pick(longest / 2, longest)
+def reconnect_wait_s(failures: int) -> float:
+    """The pause after so many failures in a row: 0.1 s, doubling to 10 s, jittered."""
+    return jittered_backoff_s(failures, FIRST_WAIT_S, LONGEST_WAIT_S, _jitter.uniform)
 
 
 def _error_text(exc: Exception) -> str:
     return str(getattr(exc, "strerror", None) or str(exc) or type(exc).__name__)
 
 
-BATCH: Final = 2000  # messages in paho's memory at once; the outbox has the rest
-
-
 class MqttPublisher(Publisher):
-    """Fulfils ports.Publisher. Connects in the background from `start` on."""
+    """Publishes outbox messages at QoS 1; connects in the background from `start` on.
+
+    Its client id is random: it has no session, and two processes can publish at once.
+    """
 
     def __init__(self, broker: BrokerAddress, *, name: str = "patrol") -> None:
-        self._link = ReconnectingClient(
+        self._client = ReconnectingClient(
             broker, ConnectOptions(client_id=f"{name}-{secrets.token_hex(6)}")
         )
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        self._link.start()
+        self._client.start()
 
     def stop(self) -> None:
         """Disconnect; a `publish` under way returns with what was acknowledged so far."""
-        self._link.stop()
+        self._client.stop()
 
     def wait_up(self, timeout_s: float) -> bool:
         """Whether the broker is reached within the time (short-lived commands, `check`)."""
-        return self._link.wait_up(timeout_s)
+        return self._client.wait_up(timeout_s)
 
     @property
     def problem(self) -> str:
         """Why it is not connected; empty when it is."""
-        return self._link.problem
+        return self._client.problem
 
     @property
     @override
     def connection_count(self) -> int:
-        """Connections so far."""
-        return self._link.connection_count
+        return self._client.connection_count
 
     @override
     def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
-        """Send all; the keys that the broker acknowledged within the time."""
-        connection = self._link.current()
+        connection = self._client.current()
         if connection is None:
-            raise NotConnected(f"{self._link.broker}: {self._link.problem or 'connecting'}")
+            raise NotConnected(f"{self._client.broker}: {self._client.problem or 'connecting'}")
         taken: list[MessageKey] = []
         for start in range(0, len(messages), BATCH):
             part = messages[start : start + BATCH]

@@ -1,8 +1,8 @@
-"""One connection to a broker, from CONNECT to its end. A new one is a new paho client.
+"""One connection to a broker, from CONNECT to its end, over a paho client of its own.
 
 paho keeps unacknowledged messages in its memory and sends them again after it reconnects, perhaps
-hours late and on top of newer words. So no client of ours ever reconnects: what was not
-acknowledged is forgotten here and remembered by the outbox.
+hours late and on top of newer ones. So no client of ours ever reconnects (client.py opens a new
+connection): what was not acknowledged is dropped here and stays queued in the outbox.
 """
 
 import socket
@@ -26,7 +26,7 @@ KEEPALIVE_S: Final = 30  # a dead network is noticed after one and a half of the
 SESSION_S: Final = 7 * 24 * 3600  # the broker keeps our inbox over a week of holidays
 IN_FLIGHT: Final = 1000  # unacknowledged at once, unless the broker allows fewer
 RECEIVE_MAX: Final = 100  # unhandled replies that the broker may have on their way to us
-CONNECT_TIMEOUT_S: Final = 5.0  # to connect
+CONNECT_TIMEOUT_S: Final = 5.0
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 OnMessage = Callable[[str, bytes, Callable[[], None]], None]  # topic, payload, acknowledge
@@ -34,12 +34,12 @@ OnMessage = Callable[[str, bytes, Callable[[], None]], None]  # topic, payload, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectOptions:
-    """How we introduce ourselves to the broker."""
+    """What CONNECT and SUBSCRIBE say of a client."""
 
     client_id: str
     persistent: bool = False
     filters: Sequence[str] = ()
-    will: tuple[str, bytes] | None = None  # retained, QoS 1
+    will: tuple[str, bytes] | None = None  # topic, payload; retained, QoS 1
 
 
 class Connection:
@@ -85,17 +85,20 @@ class Connection:
         self.client.loop_start()
 
     def close(self) -> None:
-        """Say goodbye (no last will)."""
+        """Send DISCONNECT: the broker does not publish the last will."""
         self.client.disconnect()
 
     def detach(self) -> None:
-        """After its end: untie it from paho's client, whose sockets then close at once."""
+        """After its end: drop paho's references to this object, so its sockets close at once."""
         client = self.client
         client.on_connect = client.on_disconnect = client.on_subscribe = None
         client.on_message = client.on_publish = None
 
     def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> list[MessageKey]:
-        """Send all, wait for the PUBACKs; the keys that the broker took."""
+        """Send all at QoS 1 and wait for the PUBACKs; the keys that the broker acknowledged.
+
+        `timeout_s`: longest time without progress, not of the whole.
+        """
         sent: dict[int, MessageKey] = {}
         with self._publishing:
             with self._acked:
@@ -137,7 +140,7 @@ class Connection:
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        client.max_inflight_messages_set(0)  # `_room` keeps the bound; paho would need it now
+        client.max_inflight_messages_set(0)  # `_wait_for_window` bounds it
         if self._broker.username:
             client.username_pw_set(self._broker.username, self._broker.password or None)
         if (context := self._broker.tls_context()) is not None:

@@ -1,9 +1,9 @@
-"""A broker inside the house (iotcore: rumqttd in a wheel), on loopback only.
+"""An embedded MQTT broker (rumqttd, from the wheel `iotcore`), on loopback only.
 
 rumqttd speaks one protocol version per port: the main port speaks MQTT 3.1.1, which every client
 knows, `port_v5` speaks MQTT 5; both share topics and retained messages. It keeps everything in
-memory: killed, it forgets, and the outbox tells it again. It has no way to stop, so it lives in a
-child process that ends when we do, however we end.
+memory: after a kill it is empty, and the relay publishes the retained messages again. It has no way
+to stop, so it lives in a child process that ends when ours does, however that ends.
 """
 
 import logging
@@ -43,7 +43,7 @@ dynamic_filters = true
 
 
 class EmbeddedBroker:
-    """`start`, `stop`, or as a context manager; port 0 takes a free one."""
+    """The broker's process. `start`, `stop`, or as a context manager; port 0 takes a free one."""
 
     def __init__(self, port: int = 0, *, port_v5: int = 0) -> None:
         self.port = port or free_port()
@@ -52,17 +52,17 @@ class EmbeddedBroker:
 
     @property
     def address(self) -> BrokerAddress:
-        """For our own clients."""
+        """For our own clients (MQTT 3.1.1)."""
         return BrokerAddress(host=HOST, port=self.port, protocol=Protocol.V311)
 
     @property
     def url(self) -> str:
-        """For everybody else."""
+        """For other programs."""
         return f"mqtt://{HOST}:{self.port}"
 
     @property
     def pid(self) -> int | None:
-        """Of the child, while it runs."""
+        """Of the child process, while it runs."""
         return self._process.pid if self._process else None
 
     def start(self, timeout_s: float = 15.0) -> None:
@@ -91,7 +91,7 @@ class EmbeddedBroker:
         raise RuntimeError(f"the embedded broker did not listen within {timeout_s:g} s")
 
     def stop(self) -> None:
-        """End the child; twice is once."""
+        """End the child process; nothing happens when it is ended already."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -109,7 +109,7 @@ class EmbeddedBroker:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has just now."""
+    """A port of loopback that is free just now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -117,7 +117,7 @@ def free_port() -> int:
 
 
 def in_use(port: int) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether a server accepts connections on this port of loopback."""
     try:
         with socket.create_connection((HOST, port), timeout=0.2):
             return True

@@ -1,23 +1,20 @@
-"""Mosquitto's password and ACL files, made from people.csv: who may read and write which topics.
+"""Mosquitto's password and ACL files, made from people.csv and compared with what is installed.
 
-Least privilege: whoever is on a ladder reads the cases told under that grid's topic and answers
-there; everybody on the ground may report from the own grid; a maintainer reads the cameras' health
-and no case, because a grid's topic also carries what was found in people's yards. Nobody writes as
-somebody else's grid, nobody reads another grid.
-Not here: talking to a broker. Passwords are random and never print.
+Who may read and write which topics, by least privilege: a person on an escalation ladder reads the
+cases announced under that grid's topic and replies there; everybody on the ground may report from
+the own grid; a maintainer reads the cameras' health and no case, because a grid's topic also
+carries what was found in people's yards. Nobody writes under another grid, nobody reads another
+grid. Passwords are random and never print.
 
-Do the broker's installed files agree with people.csv? Read-only; says each difference in words.
-
-What `accounts.write` would make is compared with what lies in the broker's directory, account by
-account and right by right: the order of lines and comments count for nothing. A right too many is
-as much a difference as one too few.
+The comparison (`patrol check`) only reads: account by account and right by right, the order of
+lines and comments count for nothing; a right too many is as much a difference as one too few.
+Not here: talking to a broker.
 """
 
 import base64
 import csv
 import hashlib
 import io
-import os
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -30,16 +27,23 @@ from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.observation import Subject
 from patrol.domain.registry import Person, Registry, Role
 from patrol.domain.routing import route
+from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
 
 CENTRE: Final = "centre"
 TEST_LEADER: Final = "canary"
-# Mosquitto hashes on its one thread at every CONNECT. The passwords are random, 120 bits: what
-# guards them is their length, not the rounds (which 600 phones after a restart would wait for).
+# Mosquitto hashes on its one thread at every CONNECT. The passwords are random, 120 bits: their
+# length protects them, not the rounds (which 600 phones after a restart would wait for).
 ROUNDS: Final = 101
 SALT_BYTES: Final = 12
 PASSWORD_CHARACTERS: Final = 20
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none alike
 PASSWD, ACL, HANDOUT = "patrol.passwd", "patrol.acl", "accounts.csv"
+ANONYMOUS: Final = ""  # the ACL's lines before any user
+AclRight = tuple[str, str]  # read or write, topic
+_READ, _WRITE = "read", "write"
+_GIVES: Final = {
+    "read": (_READ,), "write": (_WRITE,), "readwrite": (_READ, _WRITE), "deny": ("deny",),
+}  # fmt: skip
 _COLUMNS: Final = ("mqtt_user", "password", "person_id", "name")
 
 
@@ -82,7 +86,7 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
 
 
 def _grids_read(registry: Registry) -> Mapping[PersonId, tuple[GridCode, ...]]:
-    """Under which grids' topics each person is told of what was found."""
+    """Under which grids' topics each person gets cases."""
     grids_read: dict[PersonId, dict[GridCode, None]] = {}
     for code in registry.tree.grids:
         for recipient in route(registry, code, Subject.SCENE).recipients:
@@ -95,7 +99,7 @@ def _grids_read(registry: Registry) -> Mapping[PersonId, tuple[GridCode, ...]]:
 def _shared_grids(
     grids_read: Mapping[PersonId, Mapping[GridCode, None]], registry: Registry, who: Person
 ) -> Mapping[GridCode, None]:
-    """What somebody reads with whom: the other shift of the same post, whom one stands in for."""
+    """Grids of a person, of everybody of the same role and grid (shifts), and of the principal."""
     others = (o for o in registry.people.values() if (o.role, o.grid) == (who.role, who.grid))
     names = [who.id, who.substitute_for, *(other.id for other in others)]
     return {
@@ -172,11 +176,11 @@ def password_line(user: str, password: str, salt: bytes) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenFiles:
-    """What `write` did."""
+    """What `write_mosquitto_files` did."""
 
     files: tuple[Path, ...]
     accounts: int
-    new: tuple[str, ...]  # users whose password has to be handed out
+    new: tuple[str, ...]  # users whose new password has to be handed out
     gone: tuple[str, ...]  # users who can no longer connect
 
 
@@ -188,9 +192,10 @@ def write_mosquitto_files(
     rotate: bool = False,
     draw: Callable[[str], str] = secrets.choice,
 ) -> WrittenFiles:
-    """The broker's files and, for the centre alone, the passwords to hand out.
+    """Write the broker's files and, for the centre alone, the passwords to hand out; mode 0600.
 
-    Whoever has a password keeps it, unless `rotate`. Raises AccountsProblem, OSError.
+    Existing passwords stay, unless `rotate`. `draw` picks a character of the alphabet. Raises
+    AccountsProblem, OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = _handed_out_passwords(folder / HANDOUT)
@@ -208,7 +213,9 @@ def write_mosquitto_files(
         f"{TEST_LEADER}.password": passwords[TEST_LEADER] + "\n",
     }
     for name, text in texts.items():
-        _write_private(folder / name, text)
+        path = folder / name
+        with atomic_file(path, mode=PRIVATE_MODE, unfinished=unfinished_name(path)) as file:
+            file.write(text.encode())
     return WrittenFiles(
         files=tuple(folder / name for name in texts),
         accounts=len(found),
@@ -245,29 +252,9 @@ def _handout(found: list[MqttAccount], passwords: Mapping[str, str]) -> str:
     return out.getvalue()
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and for its owner's eyes: nobody else ever could read it."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-
-
-ANONYMOUS: Final = ""
-AclRight = tuple[str, str]  # read or write, topic
-_READ, _WRITE = "read", "write"
-_GIVES: Final = {
-    "read": (_READ,), "write": (_WRITE,), "readwrite": (_READ, _WRITE), "deny": ("deny",),
-}  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class FileDifference:
-    """One account of one file."""
+    """One difference between an installed file and people.csv."""
 
     file: Path
     line: int  # 1: the file as a whole
@@ -275,7 +262,7 @@ class FileDifference:
 
 
 def file_differences(folder: Path, site: str, registry: Registry) -> list[FileDifference]:
-    """All of them, in the files' order. Raises AccountsProblem: people.csv makes no accounts."""
+    """Compare the installed files with people.csv. Raises AccountsProblem."""
     made = broker_accounts(site, registry)
     found: list[FileDifference] = []
     for name, compare in ((ACL, _acl_differences), (PASSWD, _password_differences)):

@@ -1,18 +1,11 @@
-"""The test leader: a connection of its own that answers every canary, as a telephone would.
+"""Clients that read from the broker: the service's reply subscriber and the canary's test leader.
 
-The service's own connection: its inbox and its last will, under a stable client id.
-
-The broker keeps the session, so a reply sent while we are away waits for us. Each message is
-acknowledged only after the handler has returned, that is after the commit; while the handler
-cannot work (the store is away) the message stays unacknowledged and is tried again. The network
-thread never waits for the database: it hands over to one worker.
-
-The service's session at the broker, made before the service ever ran.
-
-A broker keeps replies only for a session that it knows. A command that tells a leader of a case
-before the first `patrol run` would lose an answer given within the second: so the session is made,
-under the service's own client id and with its subscriptions, and left again. Nothing is read:
-what waits there stays unacknowledged and waits for the service.
+`ReplySubscriber` has a persistent session under a stable client id, so the broker queues replies
+that are sent while it is away. A message is acknowledged only after its handler has returned, that
+is after the commit; while the store is away it stays unacknowledged and is tried again. The network
+thread never waits for the database: it hands messages to one worker thread.
+`ensure_persistent_session` creates that session before `patrol run` was ever started, so that an
+answer to a command's message is queued, too.
 """
 
 import json
@@ -26,52 +19,14 @@ from typing import Final, Self
 import structlog
 
 from patrol.mqtt.address import BrokerAddress
-from patrol.mqtt.client import ReconnectingClient, backoff_s
+from patrol.mqtt.client import ReconnectingClient, reconnect_wait_s
 from patrol.mqtt.connection import RECEIVE_MAX, Connection, ConnectOptions
 from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-
-class CanaryLeader:
-    """Listens on one topic, answers on another; as a context manager."""
-
-    def __init__(
-        self, broker: BrokerAddress, *, listens_on: str, answers_on: str, name: str
-    ) -> None:
-        self._answers_on = answers_on
-        client_id = f"{name}-{secrets.token_hex(4)}"
-        options = ConnectOptions(client_id=client_id, filters=(listens_on,))
-        self._client = ReconnectingClient(broker, options, on_message=self._on_message)
-
-    @property
-    def problem(self) -> str:
-        """Why it is not connected; empty when it is."""
-        return self._client.problem
-
-    def __enter__(self) -> Self:
-        self._client.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._client.stop()
-
-    def _on_message(self, _topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
-        acknowledge()
-        connection = self._client.current()
-        try:
-            about = str(json.loads(payload)["key"])
-        except (ValueError, KeyError, TypeError):
-            return  # an emptied topic, or somebody else's words
-        if connection is not None:
-            answer = {"v": 1, "key": f"ack-{about}", "type": "acknowledge", "about": about}
-            connection.client.publish(self._answers_on, json.dumps(answer), qos=1)
-
-
-LARGE_BYTES: Final = 1 << 20  # nobody of ours says so much: one such at a time in our memory
-MAX_QUEUED: Final = (
-    10 * RECEIVE_MAX
-)  # replies handed over and not yet handled; more block the socket
+LARGE_BYTES: Final = 1 << 20  # far above our own limit for a reply: one such at a time in memory
+MAX_QUEUED: Final = 10 * RECEIVE_MAX  # received and not yet handled; more block the socket
 MessageHandler = Callable[[str, bytes], None]
 StatusMessage = tuple[str, bytes]  # topic, payload; retained
 
@@ -85,7 +40,12 @@ class _ReceivedMessage:
 
 
 class ReplySubscriber:
-    """`start`, `stop`; `handler(topic, payload)` runs on one thread, one message after another."""
+    """Reads replies under a persistent session; also publishes the service's online status.
+
+    `start`, `stop`, or a context manager. `handler(topic, payload)` runs on one thread, one message
+    after another; StoreUnavailable and StoreFull make it run again later. `will`, `online` and
+    `offline` are retained status messages.
+    """
 
     def __init__(
         self,
@@ -109,12 +69,12 @@ class ReplySubscriber:
         self._worker = threading.Thread(target=self._handle_queue, name="mqtt inbox", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect and to handle."""
+        """Begin to connect and to handle; returns at once."""
         self._worker.start()
         self._client.start()
 
     def stop(self) -> None:
-        """Say offline, disconnect; what was not handled stays with the broker."""
+        """Publish `offline` and disconnect; what was not handled stays queued at the broker."""
         self._stopping.set()
         connection = self._client.current()
         if connection is not None and self._offline is not None:
@@ -176,21 +136,72 @@ class ReplySubscriber:
                 failures += 1
                 if failures == 1:
                     log.warning("replies wait with the broker", reason=str(exc))
-                self._stopping.wait(backoff_s(failures))
+                self._stopping.wait(reconnect_wait_s(failures))
                 continue
             except Exception:
-                # Nothing may stop the inbox. Unacknowledged: the broker brings it again.
+                # Nothing may stop the inbox. Unacknowledged: the broker delivers it again.
                 log.exception("a reply could not be handled", topic=received.topic)
                 return False
             return True
         return False
 
 
+def ensure_persistent_session(
+    broker: BrokerAddress, *, client_id: str, filters: Sequence[str], timeout_s: float
+) -> bool:
+    """Create the session that queues messages for `client_id`; whether the broker was reached.
+
+    Not while the service is connected: the broker would end its connection. What already waits
+    stays unacknowledged, for the service.
+    """
+    options = ConnectOptions(client_id=client_id, persistent=True, filters=filters)
+    with ReconnectingClient(broker, options, on_message=_leave_unacknowledged) as client:
+        return client.wait_up(timeout_s)
+
+
+class CanaryLeader:
+    """The canary's test leader: acknowledges every case on one topic, as a leader's phone would.
+
+    A connection of its own; as a context manager.
+    """
+
+    def __init__(
+        self, broker: BrokerAddress, *, listens_on: str, answers_on: str, name: str
+    ) -> None:
+        self._answers_on = answers_on
+        client_id = f"{name}-{secrets.token_hex(4)}"
+        options = ConnectOptions(client_id=client_id, filters=(listens_on,))
+        self._client = ReconnectingClient(broker, options, on_message=self._on_message)
+
+    @property
+    def problem(self) -> str:
+        """Why it is not connected; empty when it is."""
+        return self._client.problem
+
+    def __enter__(self) -> Self:
+        self._client.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._client.stop()
+
+    def _on_message(self, _topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
+        acknowledge()
+        connection = self._client.current()
+        try:
+            about = str(json.loads(payload)["key"])
+        except (ValueError, KeyError, TypeError):
+            return  # a cleared topic, or not one of our messages
+        if connection is not None:
+            answer = {"v": 1, "key": f"ack-{about}", "type": "acknowledge", "about": about}
+            connection.client.publish(self._answers_on, json.dumps(answer), qos=1)
+
+
 def _wait_published(wait_for_publish: Callable[[float], None]) -> None:
     try:
         wait_for_publish(1.0)
     except (RuntimeError, ValueError):
-        log.info("the broker was gone before we could say goodbye")
+        log.info("the broker was gone before the offline status could be sent")
 
 
 def _wake_worker(received: "queue.Queue[_ReceivedMessage | None]") -> None:
@@ -200,14 +211,5 @@ def _wake_worker(received: "queue.Queue[_ReceivedMessage | None]") -> None:
         log.info("replies not handled stay with the broker", count=received.qsize())
 
 
-def ensure_persistent_session(
-    broker: BrokerAddress, *, client_id: str, filters: Sequence[str], timeout_s: float
-) -> bool:
-    """Whether the broker now keeps what is said to us. Not while the service is connected."""
-    options = ConnectOptions(client_id=client_id, persistent=True, filters=filters)
-    with ReconnectingClient(broker, options, on_message=_leave_unacknowledged) as client:
-        return client.wait_up(timeout_s)
-
-
 def _leave_unacknowledged(_topic: str, _payload: bytes, _acknowledge: Callable[[], None]) -> None:
-    """Unacknowledged, it comes again to whoever comes next under this name."""
+    """Do nothing: the broker delivers it again to the next client of this session."""

@@ -1,9 +1,9 @@
 """Backup and restore of the store and its pictures: one file, checked by hash before it is used.
 
-While the service runs: first the database as of one moment, then the pictures that its rows speak
-of. A picture is durable before its row is committed, so every row of the copy has its file; those
-that the retention sweep deletes in between are counted as `gone`, and no picture that the copy does
-not know is taken along — nobody would ever delete it again.
+While the service runs: first the database as of one moment, then the pictures that its rows name. A
+picture is durable before its row is committed, so every row of the copy has its file; those that
+the retention sweep deletes in between are counted as `gone`, and no picture that the copy does not
+name is included — nothing would ever delete it again.
 
 The file is a plain tar: `store/…`, `evidence/<sha256>`, and last `manifest.json` with the hash of
 everything, then the manifest's own. Nothing of it is unpacked by name, so a forged archive cannot
@@ -14,7 +14,6 @@ travels. Not here: the configuration directory, the weight files.
 import hashlib
 import io
 import json
-import os
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,9 +25,14 @@ from typing import Any, Final
 
 from patrol.domain.errors import BadInput
 from patrol.domain.timestamps import rfc3339
-from patrol.files import process_lock
+from patrol.files import (
+    PRIVATE_MODE,
+    ProcessBusy,
+    atomic_file,
+    process_lock,
+    unfinished_name,
+)
 from patrol.pictures import FilePictureStore, PictureDamaged
-from patrol.ports import ProcessBusy
 from patrol.store import check
 from patrol.store.copy import DatabaseCopy, check_restorable, copy_in, copy_out
 
@@ -42,18 +46,18 @@ class BackupDamaged(BadInput):
 
 
 class BackupRefused(BadInput):
-    """It could be done and should not: another site's, or a file would be overwritten."""
+    """Refused: the backup is another site's, or a file would be overwritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a backup says of itself."""
+    """The contents of a backup, as its manifest.json lists them."""
 
     format: int
     site: str
     made_at: str
     version: str
-    store: Mapping[str, Any]  # store.copying.Copied without its pictures
+    store: Mapping[str, Any]  # store.copy.DatabaseCopy without its pictures
     files: Mapping[str, str]  # store/NAME → sha256
     pictures: tuple[str, ...]
     gone: int = 0  # deleted on schedule while we copied
@@ -68,7 +72,8 @@ def backup(
         raise BackupRefused(f"{out}: exists, name a new file")
     with (
         tempfile.TemporaryDirectory(prefix=".patrol-backup-", dir=out.parent) as folder,
-        _new_file(out) as (file, tar),
+        atomic_file(out, mode=PRIVATE_MODE, unfinished=unfinished_name(out)) as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         copied = copy_out(url, Path(folder))
         files = {path.name: _add_file(tar, path) for path in sorted(Path(folder).iterdir())}
@@ -86,27 +91,7 @@ def backup(
             damaged=tuple(damaged),
         )
         _write_manifest(tar, manifest)
-        tar.close()
-        file.flush()
-        os.fsync(file.fileno())
     return manifest
-
-
-@contextmanager
-def _new_file(out: Path) -> Iterator[tuple[io.BufferedRandom, tarfile.TarFile]]:
-    unfinished = out.with_name(f".{out.name}.part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with (
-            os.fdopen(descriptor, "w+b") as file,
-            tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            yield file, tar
-        unfinished.rename(out)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _add_file(tar: tarfile.TarFile, path: Path) -> str:
@@ -151,7 +136,7 @@ def _tar_entry(name: str, size: int) -> tarfile.TarInfo:
 
 
 def verify(file: Path) -> Manifest:
-    """Read all of it and hold every byte against the manifest. Raises BackupDamaged, OSError."""
+    """Read all of it and compare every hash with the manifest. Raises BackupDamaged, OSError."""
     try:
         return _verified(file)
     except (tarfile.TarError, EOFError) as exc:
@@ -205,17 +190,18 @@ def _read_manifest(file: Path, last: Mapping[str, bytes]) -> Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What `restore` brought back, and what the store's own fsck says of it."""
+    """What `restore` wrote, and the problems that the store's check found in it."""
 
     manifest: Manifest
     problems: tuple[str, ...]
 
 
 def restore(*, url: str, evidence: Path, site: str, file: Path) -> Restored:
-    """Into an empty database, after every byte was checked; nothing is ever overwritten.
+    """Restore into an empty database, after every byte was checked; overwrites nothing.
 
     Pictures first and the database last: an interrupted restore is simply done again.
-    Raises BackupDamaged, BackupRefused, Busy (the service runs), StoreUnavailable, EvidenceFull.
+    Raises BackupDamaged, BackupRefused, ProcessBusy (the service runs), StoreUnavailable,
+    PictureStoreFull.
     """
     with _lock_service_and_rounds(evidence):
         manifest = verify(file)

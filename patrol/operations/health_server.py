@@ -1,6 +1,7 @@
-"""Health: which child of the house was last heard of when, and who is stuck.
+"""Heartbeats of the service's threads, and the HTTP server of /metrics and /healthz.
 
-A small HTTP server for /metrics and /healthz; nothing else is answered.
+A thread that has not called its heartbeat within the agreed time is stuck, and /healthz answers
+503. Nothing else is served.
 """
 
 import json
@@ -19,15 +20,18 @@ from typing_extensions import override
 
 from patrol.domain.errors import Failed
 
+SLOWEST_CLIENT_S: Final = 10.0
+Checks = Callable[[], Sequence["HealthCheck"]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """One question of /healthz and its answer."""
+    """One check of /healthz and its result."""
 
     name: str
     ok: bool
     message: str
-    ago_s: float | None = None  # when it was last heard of; None: never, or nobody counts
+    ago_s: float | None = None  # since its last heartbeat; None: it has none
 
 
 @dataclass(slots=True)
@@ -37,52 +41,48 @@ class _ExpectedHeartbeat:
 
 
 class Heartbeats:
-    """Children say that they go on; whoever has not for longer than agreed is stuck."""
+    """Keeps the last heartbeat of each thread. Safe to call from any of them."""
 
     def __init__(self, monotonic_s: Callable[[], float]) -> None:
         self._now_s = monotonic_s
-        self._children: dict[str, _ExpectedHeartbeat] = {}
+        self._threads: dict[str, _ExpectedHeartbeat] = {}
         self._lock = threading.Lock()
 
     def expect(self, name: str, max_silence_s: float) -> Callable[[], None]:
-        """From now on; what the child calls."""
+        """Expect one at least every `max_silence_s`; returns what the thread calls."""
         with self._lock:
-            self._children[name] = _ExpectedHeartbeat(max_silence_s, self._now_s())
+            self._threads[name] = _ExpectedHeartbeat(max_silence_s, self._now_s())
         return lambda: self.beat(name)
 
     def beat(self, name: str) -> None:
-        """It goes on."""
+        """The thread is alive."""
         with self._lock:
-            self._children[name].last_s = self._now_s()
+            self._threads[name].last_s = self._now_s()
 
     def checks(self) -> list[HealthCheck]:
-        """One per child."""
+        """One check per thread."""
         now_s = self._now_s()
         with self._lock:
             return [
                 HealthCheck(
                     name=name,
-                    ok=now_s - child.last_s <= child.within_s,
-                    message=f"{now_s - child.last_s:.0f} s ago, {child.within_s:.0f} s are allowed",
-                    ago_s=now_s - child.last_s,
+                    ok=now_s - beat.last_s <= beat.within_s,
+                    message=f"{now_s - beat.last_s:.0f} s ago, {beat.within_s:.0f} s are allowed",
+                    ago_s=now_s - beat.last_s,
                 )
-                for name, child in self._children.items()
+                for name, beat in self._threads.items()
             ]
 
 
-SLOWEST_CLIENT_S: Final = 10.0
-Checks = Callable[[], Sequence[HealthCheck]]
-
-
 class MetricsFailed(Failed):
-    """The port cannot be had; says why in one line."""
+    """The port cannot be opened; says why in one line."""
 
 
 @contextmanager
 def serve_metrics(
     host: str, port: int, registry: CollectorRegistry, checks: Checks
 ) -> Iterator[int]:
-    """Answer until the block is left; the port. Raises MetricsFailed."""
+    """Serve until the block is left; yields the port. Raises MetricsFailed."""
     try:
         server = _MetricsServer(host, port, registry, checks)
     except OSError as exc:
@@ -112,7 +112,7 @@ class _MetricsHandler(BaseHTTPRequestHandler):
     server_version, sys_version = "patrol", ""
 
     def do_GET(self) -> None:
-        """Prometheus, or whoever watches."""
+        """Answer /metrics and /healthz."""
         path = self.path.partition("?")[0]
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("accept", ""))
@@ -143,4 +143,4 @@ class _MetricsHandler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Scrapes are no news."""
+        pass  # scrapes are not worth a log line

@@ -1,12 +1,9 @@
-"""What a machine may ask of the house: Prometheus numbers and one word on its health.
+"""Prometheus metrics: counters fed by the store's events, gauges read from it at each scrape.
 
-On loopback only by default: numbers tell when a town sleeps. No name, no camera, no address is ever
-a label. The only importer of prometheus_client.
-
-The numbers: counted as the books change (patrol.store), or read when they are asked for.
-
-What waits — outbox, deliveries, review queue, ladder — is read from the store at each scrape, from
-partial indexes, so that it is right after a restart and whichever process queued it.
+What waits — outbox, deliveries, review queue, escalations — is read from partial indexes of the
+store, so that it is right after a restart and whichever process queued it. On loopback only by
+default: the numbers show when a town sleeps. No name, no camera, no address is ever a label. The
+only importer of prometheus_client beside health_server.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +16,6 @@ from typing_extensions import override
 
 from patrol.domain.round import Visit
 from patrol.integrations.canary import Canary
-from patrol.operations.health_server import HealthCheck, Heartbeats, MetricsFailed, serve_metrics
 from patrol.ports import Clock
 from patrol.store import (
     AfterCommit,
@@ -33,13 +29,13 @@ from patrol.store import (
     VisitRecorded,
 )
 
-# A visit of two pictures 3 s apart takes some 5 s; the wall is at 20 s by default.
+# A visit of two pictures 3 s apart takes some 5 s; the limit is 20 s by default.
 VISIT_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60)
 LONG_QUEUE = 1000  # findings counted at most: beyond it is just "long"
 
 
 class Meters:
-    """One per house. `observe` is an observed.Observer; `registry` is what is scraped."""
+    """The counters of one application; `observe` is a StoreObserver, `registry` is scraped."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -88,19 +84,19 @@ class Meters:
             counter.labels(label).inc()
 
     def export_store(self, store: Store, clock: Clock) -> None:
-        """What waits in the books."""
+        """Export what waits in the store."""
         self.registry.register(_StoreCollector(store, clock))
 
     def export_counters(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """Counters that a part keeps itself, by what they count."""
+        """Export counters that a component keeps itself, by what they count."""
         self.registry.register(_CounterCollector(f"patrol_{name}", read))
 
     def export_deliveries(self, target: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """What became of a target's deliveries."""
+        """Export the outcomes of a target's deliveries."""
         self._deliveries.counts_by_target[target] = read
 
     def export_canary(self, canary: Canary) -> None:
-        """Whether the way to a leader is open."""
+        """Export whether canaries come back."""
         self.registry.register(_CanaryCollector(canary))
 
 
@@ -202,6 +198,3 @@ class _CanaryCollector(Collector):
 
 def _gauge_metric(name: str, help_text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, help_text, value=value)
-
-
-__all__ = ["HealthCheck", "Heartbeats", "Meters", "MetricsFailed", "serve_metrics"]

@@ -1,4 +1,4 @@
-"""A report as bytes: csv, json, html; and the atomic way to put bytes into a file.
+"""A report as bytes: csv, json, html.
 
 A cell that a spreadsheet would take for a formula is disarmed, wherever it came from.
 
@@ -10,12 +10,9 @@ Every cell is written as text or number, never as a formula: codes keep their 20
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
-from pathlib import Path
 from string import Template
 from typing import Any, Final
 
@@ -122,21 +119,6 @@ def to_xlsx(report: Report) -> bytes:
 FORMATS: Final[Mapping[str, Callable[[Report], bytes]]] = {
     "html": to_html, "xlsx": to_xlsx, "csv": to_csv, "json": to_json,
 }  # fmt: skip
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` whole or not at all. Raises OSError."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 A3: Final = 8  # paper sizes are numbered in the format

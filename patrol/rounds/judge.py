@@ -59,6 +59,7 @@ class Judge:
     zone: ZoneInfo
     keep_for: timedelta  # how long an ordinary sample lives
     fire_model: Detector | None = None  # a site's own, beside the built-in flame test
+    _logged: set[tuple[CameraId, Light, str]] = field(default_factory=set, init=False)
 
     def __call__(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
         """The judged visit; not viewable when no picture can be judged. Raises PictureStoreFull.
@@ -94,6 +95,7 @@ class Judge:
         judgement = judge_visit(
             visit_input, detector=self.detector, fire_model=self.fire_model, policy=self.policy
         )
+        self._log_discarded(camera.id, judgement)
         shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, judgement.pictures, strict=True)]
         stored = tuple(self._store_one(camera, picture) for picture in shown)
         best_picture = stored[judgement.best].sha256
@@ -103,6 +105,18 @@ class Judge:
             observations=observations,
             memories=judgement.memories,
         )
+
+    def _log_discarded(self, camera: CameraId, judgement: VisitJudgement) -> None:
+        """A memory that cannot be read is learned anew: one line per camera, light and reason."""
+        discarded = camera, judgement.light, judgement.discarded_memory
+        if judgement.discarded_memory and discarded not in self._logged:
+            self._logged.add(discarded)
+            log.warning(
+                "camera memory discarded",
+                camera=camera,
+                light=str(judgement.light),
+                reason=judgement.discarded_memory,
+            )
 
     def _store_one(self, camera: Camera, picture: Picture) -> StoredPicture:
         jpeg, (width_px, height_px) = self.encode(picture.bgr)

@@ -36,7 +36,7 @@ from patrol.domain.round import (
     VisitOutcome,
 )
 from patrol.domain.schedule import IN_MAINTENANCE, Calendar, Stoppage, maintenance_of, pause_at
-from patrol.ports import ProcessBusy
+from patrol.files import ProcessBusy
 from patrol.store import UnitOfWork
 
 SunTimes = Callable[[date], tuple[datetime, datetime]]  # local day → (sunrise, sunset), UTC

@@ -8,7 +8,7 @@ The service calls `run_due`; what is due is decided in planner.py.
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,9 @@ import structlog
 
 from patrol.domain.round import ADHOC, PatrolPlan, Round, RoundState
 from patrol.domain.schedule import Calendar, pause_at
-from patrol.ports import Clock, ProcessBusy
+from patrol.files import ProcessBusy
+from patrol.logs import LastReason
+from patrol.ports import Clock
 from patrol.rounds.planner import (
     NOT_IN_WINDOW,
     Due,
@@ -52,7 +54,7 @@ class RoundScheduler:
     on_progress: Callable[[RoundProgress], None] | None = None
     _paused_until: datetime | None = None
     _caught_up_on: date | None = None
-    _waiting_reason: str = ""  # as last logged
+    _waiting_reason: LastReason = field(default_factory=LastReason)
 
     def run_due(self) -> None:
         """Do what is due for each plan of the day; a round that is due runs to its end. Blocks."""
@@ -88,12 +90,11 @@ class RoundScheduler:
             with self.round_lock():
                 ended = self._run_under_lock(plan, window, due)
         except ProcessBusy as exc:
-            if self._waiting_reason != str(exc):
+            if self._waiting_reason.changes_to(str(exc)):
                 log.info("round waits", plan=plan.name, why=str(exc))
-            self._waiting_reason = str(exc)
             self._paused_until = self.clock.now() + RETRY_WHILE_BUSY
             return
-        self._waiting_reason = ""
+        self._waiting_reason.changes_to("")
         if ended.state is RoundState.INTERRUPTED:
             self._paused_until = self.clock.now() + RETRY_AFTER_TROUBLE
         log.info("round ends", round=ended.id, state=str(ended.state), why=ended.reason)

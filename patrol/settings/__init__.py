@@ -1,7 +1,7 @@
-"""The site's own files → small policies and a registry, or every problem of every file at once.
+"""A site's own files → Site: settings and registry, or every problem of every file at once.
 
-`load_site` reads a configuration directory (contracts.md, "Files"); nothing is half-loaded. Only
-`app` and `cli` use this room. Not here: reaching the broker or the database (`patrol check`).
+`load_site` reads a configuration directory (contracts.md, "Files"), whole or not at all. Not here:
+reaching the broker or the database (`patrol check`).
 """
 
 from patrol.settings.load import load_site

@@ -1,9 +1,8 @@
-"""Camera addresses as people may see them in a file that travels: passwords masked. Pure.
+"""cameras.csv → the cameras of the registry (一机一档); their addresses, masked for people.
 
-`rtsp://admin:***@192.0.2.7/1`. What stands as `${NAME}` is no secret and stays. A masked address
-that comes back means the one that it was made from, also after its host or path was corrected.
-
-cameras.csv → the cameras of the registry (一机一档).
+A masked address (`rtsp://admin:***@192.0.2.7/1`) stands in the table that people edit; what is
+written as `${NAME}` is no secret and stays. A masked address that comes back means the one that it
+was made from, also after its host or path was corrected.
 """
 
 import re
@@ -30,36 +29,6 @@ _SECRET_PARAMETER: Final = re.compile(
     re.IGNORECASE,
 )
 _ENV_REFERENCE: Final = re.compile(r"\$\{[A-Za-z_]\w*\}", re.ASCII)
-
-
-class MaskedSecretUnknown(ValueError):
-    """A mask whose secret nobody knows."""
-
-
-def mask_url(url: str) -> str:
-    """The address without what is secret in it."""
-    hidden = _USERINFO.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}{m['rest']}", url)
-    return _SECRET_PARAMETER.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}", hidden)
-
-
-def unmask_url(url: str, known: str) -> str:
-    """The address that was meant, where `known` is the present one. Raises Unknowable."""
-    if MASK not in url:
-        return url
-    if url == mask_url(known):
-        return known
-    new, old = _USERINFO.match(url), _USERINFO.match(known)
-    if new and old and new["secret"] == MASK and new["head"] == old["head"]:
-        url = f"{new['head']}{old['secret']}{new['rest']}"
-    if MASK in url:
-        raise MaskedSecretUnknown(f"holds {MASK} in the place of a secret, write the whole address")
-    return url
-
-
-def _masked_secret(secret: str) -> str:
-    return secret if not secret or _ENV_REFERENCE.fullmatch(secret) else MASK
-
-
 CAMERA_REQUIRED = ("camera_id", "name", "grid_code", "url", "outdoor", "consent")
 CAMERA_OPTIONAL = (
     "place", "sub_url", "link", "household_ref", "consent_until", "priority", "tags", "lon", "lat",
@@ -68,14 +37,19 @@ PLACEMENTS = {"yes": Placement.OUTDOOR, "no": Placement.INDOOR, "unknown": Place
 CONSENTS = {state.value: state for state in ConsentState}
 PRIORITIES = {priority.value: priority for priority in Priority}
 _NOT_IN_A_LINK = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
+_ESCAPE = "the user or the password seems to hold '/', '?' or '#', write %2F, %3F, %23"
 _NOT_IN_A_URL = re.compile(r"[\s\x00-\x20\x7f]")
 
 Cameras = dict[CameraId, Camera]
 
 
+class MaskedSecretUnknown(ValueError):
+    """An address with a mask that does not fit the present address."""
+
+
 @dataclass(frozen=True, slots=True)
 class CrossReferences:
-    """What the rows refer to; None where that file could not be read."""
+    """What the rows refer to; grids are None where that file could not be read."""
 
     grids: LoadedGrids | None
     areas: Mapping[str, PictureAreas]
@@ -154,7 +128,7 @@ def _link_of_host(address: StreamAddress) -> str:
 
 
 def url_problem(url: str, address: StreamAddress) -> str | None:
-    """What parsing accepts and no camera has; never quotes the URL."""
+    """What is wrong with a URL that parses and no camera has, or None. Never quotes it."""
     if "://" not in url:
         return "no scheme, give rtsp://host[:port]/path (file:///… for a file)"
     if _NOT_IN_A_URL.search(url):
@@ -162,9 +136,6 @@ def url_problem(url: str, address: StreamAddress) -> str | None:
     if "@" in address.path and not address.user:
         return _ESCAPE
     return None
-
-
-_ESCAPE = "the user or the password seems to hold '/', '?' or '#', write %2F, %3F, %23"
 
 
 def _escape_hint(text: str) -> str:
@@ -199,3 +170,27 @@ def _read_plain_id(row: CsvRow, column: str, example: str) -> str:
 
 def _read_tags(text: str) -> frozenset[str]:
     return frozenset(tag.strip() for tag in text.split(";") if tag.strip())
+
+
+def mask_url(url: str) -> str:
+    """The address with `***` for its password and for secret query parameters."""
+    hidden = _USERINFO.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}{m['rest']}", url)
+    return _SECRET_PARAMETER.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}", hidden)
+
+
+def unmask_url(url: str, known: str) -> str:
+    """The address that was meant, where `known` is the present one. Raises MaskedSecretUnknown."""
+    if MASK not in url:
+        return url
+    if url == mask_url(known):
+        return known
+    new, old = _USERINFO.match(url), _USERINFO.match(known)
+    if new and old and new["secret"] == MASK and new["head"] == old["head"]:
+        url = f"{new['head']}{old['secret']}{new['rest']}"
+    if MASK in url:
+        raise MaskedSecretUnknown(f"holds {MASK} in the place of a secret, write the whole address")
+    return url
+
+
+def _masked_secret(secret: str) -> str:
+    return secret if not secret or _ENV_REFERENCE.fullmatch(secret) else MASK

@@ -1,11 +1,8 @@
-"""The cells of one row → values, each problem noted under its column.
+"""A CSV file → rows that know their physical line, and cells → values; every problem is noted.
 
-Every method answers with the value, or with None (or the stated default) after a problem was
-noted; `ok` tells whether the row may be used. Nothing is half-loaded.
-
-A CSV file → rows that know their physical line, every structural problem noted on the way.
-
-Structure only: encoding, delimiter, header, ragged rows. What a cell means is `cells.py`.
+`read_table` judges the structure: encoding, delimiter, header, ragged rows. `CsvRow` reads cells:
+every method returns the value, or None (or the stated default) after a problem was noted under its
+column; `ok` says whether the row may be used.
 """
 
 import csv
@@ -21,6 +18,11 @@ from typing import TypeVar
 from patrol.settings.problems import FileProblemLog, did_you_mean
 from patrol.settings.text_file import read_text
 
+T = TypeVar("T")
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_OTHER_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
+_NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+", re.ASCII)
 OTHER_DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'", "，": "a Chinese comma"}
 
 
@@ -45,7 +47,7 @@ def read_table(
         return None
     line, header = first
     if not _check_header(header, line, (tuple(required), tuple(optional)), notes):
-        for _record in records:  # broken quoting further down is told in the same go
+        for _record in records:  # so that broken quoting further down is noted, too
             pass
         return None
     absent = dict.fromkeys((column for column in optional if column not in header), "")
@@ -123,15 +125,8 @@ def _read_rows(
         yield CsvRecord(line, absent | dict(zip(header, cells, strict=True)))
 
 
-T = TypeVar("T")
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
-_OTHER_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
-_NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+", re.ASCII)
-
-
 class CsvRow:
-    """Reads one row."""
+    """Reads the cells of one record."""
 
     def __init__(self, row: CsvRecord, notes: FileProblemLog) -> None:
         self.record = row
@@ -144,7 +139,7 @@ class CsvRow:
         self._notes.add_problem(self.record.line, column, text)
 
     def add_notice(self, column: str, text: str) -> None:
-        """Note something legal and worth a look."""
+        """Note something legal that a person should know."""
         self._notes.add_notice(self.record.line, column, text)
 
     def text(self, column: str) -> str:
@@ -152,7 +147,7 @@ class CsvRow:
         return self.record.cells[column]
 
     def one_line_text(self, column: str) -> str:
-        """Free words on one line: they stand in lists, in messages and on pictures."""
+        """Free text on one line: it stands in lists, in messages and on pictures."""
         text = self.record.cells[column]
         if _NOT_ON_A_LINE.search(text):
             self.add_problem(

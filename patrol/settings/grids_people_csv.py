@@ -1,7 +1,4 @@
-"""grids.csv → the three-level tree (镇-村-组).
-
-people.csv → who can be told, and who stands in for whom.
-"""
+"""grids.csv → the three-level tree of grids (镇-村-组); people.csv → who gets messages."""
 
 import re
 from collections.abc import Iterable
@@ -16,6 +13,18 @@ from patrol.settings.problems import FileProblemLog
 GRID_REQUIRED = ("grid_code", "name", "level", "parent")
 GRID_LEVELS = {level.value: level for level in GridLevel}
 PARENT_OF = {GridLevel.VILLAGE: GridLevel.TOWN, GridLevel.GROUP: GridLevel.VILLAGE}
+
+PERSON_REQUIRED = ("person_id", "name", "role", "grid_code")
+PERSON_OPTIONAL = ("mqtt_user", "phone", "substitute_for")
+ROLES = {role.value: role for role in Role}
+# Where these belong; any grid may have the others (a village's own grid is led, too).
+LEVELS_OF_ROLE = {
+    Role.TOWN_DUTY: (GridLevel.TOWN,),
+    Role.VILLAGE_CADRE: (GridLevel.VILLAGE, GridLevel.GROUP),
+}
+_PHONE = re.compile(r"[+0-9][0-9 ()-]{1,24}", re.ASCII)
+
+People = dict[PersonId, Person]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ def _check_parent(
     parent = grids.get(grid.parent)
     wanted = PARENT_OF[grid.level]
     if parent is None:
-        if grid.parent not in unique_codes:  # a row that has a problem of its own is not told twice
+        if grid.parent not in unique_codes:  # a row that has a problem of its own is noted once
             row.add_problem("parent", f"grid {grid.parent!r} is not in this file, add it")
     elif parent.level is not wanted:
         row.add_problem(
@@ -104,19 +113,6 @@ def _check_cycles(
             path.append(code)
             code = grids[code].parent
         done.update(path)
-
-
-PERSON_REQUIRED = ("person_id", "name", "role", "grid_code")
-PERSON_OPTIONAL = ("mqtt_user", "phone", "substitute_for")
-ROLES = {role.value: role for role in Role}
-# Where these belong; any grid may have the others (a village's own grid is led, too).
-LEVELS_OF_ROLE = {
-    Role.TOWN_DUTY: (GridLevel.TOWN,),
-    Role.VILLAGE_CADRE: (GridLevel.VILLAGE, GridLevel.GROUP),
-}
-_PHONE = re.compile(r"[+0-9][0-9 ()-]{1,24}", re.ASCII)
-
-People = dict[PersonId, Person]
 
 
 def load_people(path: Path, grids: LoadedGrids | None, notes: FileProblemLog) -> People | None:

@@ -36,7 +36,7 @@ def load_site(config_dir: Path, env: Mapping[str, str] | None = None) -> Site:
 
 @contextmanager
 def _gc_disabled() -> Iterator[None]:
-    """Zones of 10,000 cameras are 400,000 nodes, none of them garbage: 1.9 s instead of 4.5 s."""
+    """Zones of 10,000 cameras are 400,000 live nodes: 1.9 s without collection, 4.5 s with."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,8 +1,8 @@
-"""What is wrong with a site's files: collected while reading, told all at once.
+"""Problems of a site's files: collected while reading, reported all at once.
 
-A *problem* stops the house from starting (exit code 2); a *notice* is legal and worth a look
-(`patrol check` lists both). Each is one line: `FILE:LINE: field: what is wrong, what would be
-right`. The words never quote a URL: a password could be in it.
+A *problem* stops the application from starting (exit code 2); a *notice* is legal, and `patrol
+check` lists it, too. Each is one line: `FILE:LINE: field: what is wrong, what would be right`. The
+texts never quote a URL: a password could be in it.
 """
 
 from dataclasses import dataclass, field
@@ -42,29 +42,29 @@ class ConfigProblems(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class ProblemLog:
-    """Takes down problems and notices while the files are read."""
+    """Collects problems and notices while the files are read."""
 
     problems: list[ConfigProblem] = field(default_factory=list)
     notices: list[ConfigProblem] = field(default_factory=list)
 
     def for_file(self, path: Path) -> "FileProblemLog":
-        """The same notes, for one file."""
+        """This log, for one file."""
         return FileProblemLog(str(path), self)
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblemLog:
-    """Notes about one file."""
+    """The log of one file."""
 
     file: str
     notes: ProblemLog
 
     def add_problem(self, line: int, name: str, text: str) -> None:
-        """Something that has to be put right."""
+        """Note something that has to be corrected."""
         self.notes.problems.append(ConfigProblem(self.file, line, name, text))
 
     def add_notice(self, line: int, name: str, text: str) -> None:
-        """Something legal and worth a look."""
+        """Note something legal that a person should know."""
         self.notes.notices.append(ConfigProblem(self.file, line, name, text))
 
 

@@ -1,18 +1,15 @@
-"""models.yaml → the site's own weight files, each with what it is to be used for.
+"""rules.yaml, models.yaml and grids.geojson, each optional: finding rules, weight files, outlines.
 
-Only what is written is judged here. Whether the file is there, hashes right and answers as its
-entry says is found out when the house is built; a model that does not is refused by name, and the
-rounds go on without it.
+rules.yaml: which observations make findings, as what, how urgent, and which are announced
+unreviewed. Written by kind; what the file does not name keeps the product's rule, and `KIND: off`
+makes no findings.
 
-rules.yaml → which observations make findings, as what, how urgent, and which go out unreviewed.
+models.yaml: the site's own weight files, each with its purpose. Only what is written is checked
+here. Whether the file is there, hashes right and answers as its entry says is found out when it is
+opened (app/detectors.py): a model that does not is refused by name, and rounds run without it.
 
-Written by kind; what the file does not name keeps the house's own rule, and `KIND: off` makes no
-findings at all.
-
-grids.geojson (optional) → the outline of each grid for the map, by its code.
-
-A FeatureCollection in WGS-84 whose features say `grid_code` in their properties; nothing else of
-them is used. It is read at start, like grids.csv.
+grids.geojson: the outline of each grid for the map, a FeatureCollection in WGS-84 whose features
+have `grid_code` in their properties; nothing else of them is used.
 """
 
 import json
@@ -32,6 +29,15 @@ from patrol.settings.text_file import read_text
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import SettingsSection
 
+RULE_KINDS = tuple(
+    dict.fromkeys([*FAULT_FINDING_KINDS, "clock_skew", "slow_keyframe", *CATEGORY_BY_ID])
+)
+RULE_LEVELS = {level.value: level for level in Level} | {
+    level.name.lower(): level for level in Level
+}
+GridShapes = Mapping[str, Mapping[str, Any]]
+COORDINATE_DEPTHS: Final = {"Polygon": 2, "MultiPolygon": 3}  # lists around a point
+LONGEST_LONGITUDE, LONGEST_LATITUDE = 180, 90
 SITE_PURPOSES: Final = (Purpose.OBJECTS, Purpose.FIRE)
 NON_DETECTOR_LAYOUTS: Final = (Layout.CENTERFACE, Layout.RETINAFACE)
 
@@ -105,14 +111,6 @@ def _site_model_problems(model: ModelSpec) -> list[tuple[str, str]]:
     return wrong
 
 
-RULE_KINDS = tuple(
-    dict.fromkeys([*FAULT_FINDING_KINDS, "clock_skew", "slow_keyframe", *CATEGORY_BY_ID])
-)
-RULE_LEVELS = {level.value: level for level in Level} | {
-    level.name.lower(): level for level in Level
-}
-
-
 def _check_rule_kind(kind: str) -> str:
     if kind not in RULE_KINDS:
         raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, list(RULE_KINDS))}")
@@ -155,7 +153,7 @@ _RulesFile = dict[_RuleKind, Annotated[_RuleOrOffSection, BeforeValidator(_off_a
 
 
 def load_rules(path: Path, notes: FileProblemLog) -> FindingRules:
-    """The site's rules over the house's; the house's alone when there is no file."""
+    """The site's rules over the product's; the product's alone when there is no file."""
     default_rules = FindingRules()
     if not path.exists():
         return default_rules
@@ -187,11 +185,6 @@ def _merged_rule(kind: str, section: _RuleOrOffSection, default_rules: FindingRu
         unreviewed=section.unreviewed,
         enabled=not section.off,
     )
-
-
-GridShapes = Mapping[str, Mapping[str, Any]]
-COORDINATE_DEPTHS: Final = {"Polygon": 2, "MultiPolygon": 3}  # lists around a point
-LONGEST_LONGITUDE, LONGEST_LATITUDE = 180, 90
 
 
 def load_shapes(path: Path, grids: LoadedGrids | None, notes: FileProblemLog) -> GridShapes:
@@ -240,7 +233,7 @@ def _add_shape(
 
 
 def _geometry_problem(geometry: Any) -> str | None:
-    """Why it is no outline."""
+    """Why it is no outline; None when it is one."""
     kind = geometry.get("type") if isinstance(geometry, dict) else None
     if kind not in COORDINATE_DEPTHS:
         return f"{kind!r} is no outline, give a Polygon or a MultiPolygon"

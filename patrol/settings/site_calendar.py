@@ -1,4 +1,4 @@
-"""`calendar:` and `health:` of site.yaml → the calendar of rounds, the hysteresis of health."""
+"""`calendar:`, `plans:` and `health:` of site.yaml → the calendar of rounds, health policy."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +17,7 @@ from patrol.settings.problems import ProblemLog
 from patrol.settings.yaml_file import read_yaml
 from patrol.settings.yaml_types import ClockTime, PlainId, SettingsSection
 
-DEFAULT_ACTOR = "site.yaml"  # who said it, where no person is named
+DEFAULT_ACTOR = "site.yaml"  # by whom, where no person is named
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -147,7 +147,7 @@ class CalendarSection(SettingsSection):
     maintenance: tuple[_MaintenanceSection, ...] = ()
 
     def policy(self, plans: Mapping[str, PatrolPlan], zone: ZoneInfo) -> Calendar:
-        """Raises ValueError: a name that stands twice, or for nothing."""
+        """The domain's calendar. Raises ValueError: a plan's name is used twice, or unknown."""
         periods = tuple(section.policy() for section in self.key_periods)
         names = [*plans, *(name for period in periods for name in period.plans)]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -189,7 +189,7 @@ def _minutes(value: int | None) -> timedelta | None:
 def note_unknown_maintenance(
     calendar: Calendar, registry: Registry, path: Path, notes: ProblemLog
 ) -> None:
-    """Maintenance of what is in no file holds nothing back: legal (it may have left), said."""
+    """Note maintenance of what is in no file: legal, as it may have been removed."""
     known: Mapping[StoppageScope, Collection[str]] = {
         StoppageScope.CAMERA: registry.cameras,
         StoppageScope.LINK: {camera.link for camera in registry.cameras.values()},

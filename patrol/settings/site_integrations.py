@@ -1,15 +1,19 @@
-"""What goes out, as site.yaml writes it: metrics, canary, webhooks, second channels, limits."""
+"""`metrics:`, `canary:`, `webhooks:`, `notify:`, `sending:` and `links:` of site.yaml.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+Each section is checked by pydantic and is, frozen, what the application gets. Names end in the
+unit that the file writes; properties give durations. No error quotes an address or a secret.
+"""
+
+from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field
 
+from patrol.domain.outbox import MAX_TRIES
 from patrol.domain.send_policy import SendLimits
 from patrol.settings.yaml_types import PlainId, SettingsSection
 
@@ -18,76 +22,13 @@ WEBHOOK_EVENTS = Literal[
     "finding.opened", "finding.decided", "case.opened", "case.moved",
 ]  # fmt: skip
 NOTIFY_EVENTS = Literal["unheard", "alarm"]
-MIN_SECRET_CHARS: Final = 24  # characters: fewer could be guessed from one signed message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricsSettings:
-    """Prometheus and /healthz; on loopback, because both tell much and ask nobody's name."""
-
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = 9624
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CanarySettings:
-    """The hourly test of the whole way to a leader."""
-
-    enabled: bool = True
-    every: timedelta = timedelta(hours=1)
-    within: timedelta = timedelta(seconds=60)  # relay and inbox are done in well under one
-    username: str = ""  # the test leader's own account; empty: the centre's
-    password_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings:
-    """One receiver."""
-
-    url: str = field(repr=False)
-    secret_file: Path
-    events: frozenset[str] = frozenset()  # empty: all
-    tries: int = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifySettings:
-    """One second channel; its file has an Apprise address on each line."""
-
-    url_file: Path
-    events: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureLinkSettings:
-    """One-time links to pictures, as they stand in a case's message."""
-
-    base_url: str = ""  # how a telephone reaches the console; empty: as it is served
-    lasts: timedelta = timedelta(hours=72)  # a weekend: an ordinary case may wait for Monday
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrationSettings:
-    """All of it."""
-
-    metrics: MetricsSettings = MetricsSettings()
-    canary: CanarySettings = CanarySettings()
-    webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
-    notify: Mapping[str, NotifySettings] = field(default_factory=dict)
-    sending: SendLimits = field(default_factory=SendLimits)
-    links: PictureLinkSettings = PictureLinkSettings()
+MIN_SECRET_CHARS: Final = 24  # fewer could be guessed from one signed message
+FileProblem = tuple[tuple[str, ...], str]  # where in the file, what is wrong
 
 
 def webhook_url(value: str) -> str:
-    """An https address; http only within this machine. The words never quote it."""
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError("the host or the port cannot be read, write https://HOST/PATH") from None
-    if parts.scheme not in ("https", "http") or not host:
-        raise ValueError("not an address, write https://HOST/PATH")
+    """An https address; http only within this machine. Raises ValueError, never quoting it."""
+    parts, host = _split_url(value, "https://HOST/PATH")
     if parts.username is not None:
         raise ValueError("holds credentials, use secret_file: the receiver checks the signature")
     if parts.scheme == "http" and not is_loopback(host):
@@ -99,13 +40,7 @@ def console_base_url(value: str) -> str:
     """Where telephones reach the console: no credentials, no query; without the last slash."""
     if not value:
         return value
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError("the host or the port cannot be read, write https://HOST[:PORT]") from None
-    if parts.scheme not in ("https", "http") or not host:
-        raise ValueError("not an address, write https://HOST[:PORT]")
+    parts, _ = _split_url(value, "https://HOST[:PORT]")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("holds more than host, port and path, write https://HOST[:PORT]")
     return value.rstrip("/")
@@ -119,127 +54,115 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class MetricsSection(SettingsSection):
-    """`metrics:`."""
+class MetricsSettings(SettingsSection):
+    """Prometheus and /healthz; on loopback, because both tell much and ask nobody's name."""
 
     enabled: bool = True
-    host: str = MetricsSettings().host
-    port: int = Field(default=MetricsSettings().port, ge=0, le=65535)
-
-    def policy(self) -> MetricsSettings:
-        """For the house."""
-        return MetricsSettings(**self.model_dump())
+    host: str = "127.0.0.1"
+    port: int = Field(default=9624, ge=0, le=65535)
 
 
-class CanarySection(SettingsSection):
-    """`canary:`."""
+class CanarySettings(SettingsSection):
+    """The hourly test of the whole path to a leader."""
 
     enabled: bool = True
     every_min: float = Field(default=60, gt=0, le=1440)
-    within_s: float = Field(default=60, ge=1, le=600)
-    username: str = ""
+    within_s: float = Field(default=60, ge=1, le=600)  # relay and inbox take well under one second
+    username: str = ""  # the test leader's own account; empty: the centre's
     password_file: Path | None = None
 
-    def policy(self) -> CanarySettings:
-        """For the house."""
-        return CanarySettings(
-            enabled=self.enabled,
-            every=timedelta(minutes=self.every_min),
-            within=timedelta(seconds=self.within_s),
-            username=self.username,
-            password_file=self.password_file,
-        )
+    @property
+    def every(self) -> timedelta:
+        """From one canary to the next."""
+        return timedelta(minutes=self.every_min)
+
+    @property
+    def within(self) -> timedelta:
+        """How long one may be under way."""
+        return timedelta(seconds=self.within_s)
 
 
-class WebhookSection(SettingsSection):
-    """One of `webhooks:`."""
+class WebhookSettings(SettingsSection):
+    """One receiver of `webhooks:`."""
 
-    url: Annotated[str, AfterValidator(webhook_url)]
+    url: Annotated[str, AfterValidator(webhook_url)] = Field(repr=False)
     secret_file: Path
-    events: tuple[WEBHOOK_EVENTS, ...] = ()
-    tries: int = Field(default=12, ge=1, le=100)
-
-    def policy(self) -> WebhookSettings:
-        """For the house."""
-        return WebhookSettings(
-            url=self.url,
-            secret_file=self.secret_file,
-            events=frozenset(self.events),
-            tries=self.tries,
-        )
+    events: frozenset[WEBHOOK_EVENTS] = frozenset()  # empty: all
+    tries: int = Field(default=MAX_TRIES, ge=1, le=100)
 
 
-class NotifySection(SettingsSection):
-    """One of `notify:`."""
+class NotifySettings(SettingsSection):
+    """One second channel of `notify:`; its file has an Apprise address on each line."""
 
     url_file: Path
-    events: tuple[NOTIFY_EVENTS, ...] = ("unheard", "alarm")
-
-    def policy(self) -> NotifySettings:
-        """For the house."""
-        return NotifySettings(url_file=self.url_file, events=frozenset(self.events))
+    events: frozenset[NOTIFY_EVENTS] = frozenset(("unheard", "alarm"))
 
 
-class SendingSection(SettingsSection):
-    """`sending:`."""
+class SendingSettings(SettingsSection):
+    """How much is sent to one grid at once."""
 
     new_per_hour: int = Field(default=SendLimits().new_per_hour, ge=0, le=100_000)
     repeat_every_min: float = Field(
         default=SendLimits().repeat_every / timedelta(minutes=1), ge=0, le=1440
     )
 
-    def policy(self) -> SendLimits:
-        """For the house."""
+    @property
+    def limits(self) -> SendLimits:
+        """The same for the send gate."""
         every = timedelta(minutes=self.repeat_every_min)
         return SendLimits(new_per_hour=self.new_per_hour, repeat_every=every)
 
 
-class LinksSection(SettingsSection):
-    """`links:`."""
+class PictureLinkSettings(SettingsSection):
+    """One-time links to pictures, as they stand in a case's message."""
 
+    # How a telephone reaches the console; empty: as it is served.
     base_url: Annotated[str, AfterValidator(console_base_url)] = ""
-    hours: float = Field(default=PictureLinkSettings().lasts / timedelta(hours=1), gt=0, le=720)
+    hours: float = Field(default=72, gt=0, le=720)  # a weekend: an ordinary case waits for Monday
 
-    def policy(self) -> PictureLinkSettings:
-        """For the house."""
-        return PictureLinkSettings(base_url=self.base_url, lasts=timedelta(hours=self.hours))
+    @property
+    def lasts(self) -> timedelta:
+        """How long a link can be opened."""
+        return timedelta(hours=self.hours)
 
 
-class IntegrationSections(SettingsSection):
-    """What the site's file has of all of it; mixed into its model."""
+class IntegrationSettings(SettingsSection):
+    """All of them."""
 
-    metrics: MetricsSection = MetricsSection()
-    canary: CanarySection = CanarySection()
-    webhooks: dict[PlainId, WebhookSection] = Field(default_factory=dict)
-    notify: dict[PlainId, NotifySection] = Field(default_factory=dict)
-    sending: SendingSection = SendingSection()
-    links: LinksSection = LinksSection()
+    metrics: MetricsSettings = MetricsSettings()
+    canary: CanarySettings = CanarySettings()
+    webhooks: dict[PlainId, WebhookSettings] = Field(default_factory=dict)
+    notify: dict[PlainId, NotifySettings] = Field(default_factory=dict)
+    sending: SendingSettings = SendingSettings()
+    links: PictureLinkSettings = PictureLinkSettings()
 
-    def integrations(self) -> IntegrationSettings:
-        """For the house."""
-        return IntegrationSettings(
-            metrics=self.metrics.policy(),
-            canary=self.canary.policy(),
-            webhooks={name: hook.policy() for name, hook in self.webhooks.items()},
-            notify={name: channel.policy() for name, channel in self.notify.items()},
-            sending=self.sending.policy(),
-            links=self.links.policy(),
-        )
-
-    def integration_file_problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """(where, what) is wrong with the files that are named; their content is never quoted."""
+    def integration_file_problems(self) -> Iterator[FileProblem]:
+        """What is wrong with the files that are named; their content is never quoted."""
         if self.canary.password_file is not None:
-            yield from _missing_file(("canary", "password_file"), self.canary.password_file)
+            yield from missing_file(("canary", "password_file"), self.canary.password_file)
         for name, channel in self.notify.items():
-            yield from _missing_file(("notify", name, "url_file"), channel.url_file)
+            yield from missing_file(("notify", name, "url_file"), channel.url_file)
         for name, hook in self.webhooks.items():
             where = ("webhooks", name, "secret_file")
-            missing = list(_missing_file(where, hook.secret_file))
+            missing = list(missing_file(where, hook.secret_file))
             yield from missing
             if not missing and len(hook.secret_file.read_text("utf-8").strip()) < MIN_SECRET_CHARS:
                 yield where, f"is too short, put {MIN_SECRET_CHARS} random characters in it or more"
 
 
-def _missing_file(where: tuple[str, ...], path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+def missing_file(where: tuple[str, ...], path: Path) -> Iterator[FileProblem]:
+    """A problem when there is no such file."""
     if not path.is_file():
         yield where, f"no such file: {path}, create it"
+
+
+def _split_url(value: str, example: str) -> tuple[SplitResult, str]:
+    """(parts, host) of an http address. Raises ValueError."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(f"the host or the port cannot be read, write {example}") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise ValueError(f"not an address, write {example}")
+    return parts, host

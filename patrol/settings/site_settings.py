@@ -1,19 +1,18 @@
-"""What the rooms get of the settings: small frozen policies, checked once, then the files vanish.
+"""The settings of a site: frozen sections of site.yaml, each default beside its reason and range.
 
-Times of day are local to the site; durations end in `_s`, days in `_days`. Defaults stand here,
-beside the reason for each number; `site_file.py` only reads.
-
-How people judge, as site.yaml writes it: the blind sample, and who verifies a handled case.
+A section is checked by pydantic when site.yaml is read (site_yaml.py), and is itself what the
+application gets. Times of day are local to the site; names end in their unit (`_s`, `_h`, `_days`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from patrol.domain.health import HealthPolicy
 from patrol.domain.observation import FindingRules
@@ -25,106 +24,114 @@ from patrol.domain.verification import Verifier
 from patrol.inference.manifest import ModelSpec
 from patrol.settings.problems import ConfigProblem
 from patrol.settings.site_integrations import IntegrationSettings
-from patrol.settings.yaml_types import SettingsSection
+from patrol.settings.yaml_types import (
+    BrokerUrl,
+    Division,
+    PlainId,
+    Proxy,
+    SettingsSection,
+    TilesUrl,
+    ZoneName,
+)
 from streams.address import StreamChoice
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewSettings:
-    """What stands in the review queue beside the machine's leads."""
-
-    # Of a round's normal views, rounded down: a town of nine cameras gets none (domain.md: 10 %).
-    blind_sample: float = 0.1
-    known_positives: float = 0.0  # of what a round plans: earlier real leads, shown again
+EMBEDDED: Final = "embedded"
 
 
-class ReviewSection(SettingsSection):
-    """`review:`."""
-
-    blind_sample: float = Field(default=ReviewSettings().blind_sample, ge=0, le=1)
-    known_positives: float = Field(default=ReviewSettings().known_positives, ge=0, le=0.1)
-
-    def policy(self) -> ReviewSettings:
-        """As the rooms get it."""
-        return ReviewSettings(**self.model_dump())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteInfo:
+class SiteInfo(SettingsSection):
     """Which town this is, and where the sun stands over it."""
 
-    id: str  # part of every MQTT topic
-    name: str
-    code: str  # administrative division, 9 digits for a township
-    tz: ZoneInfo
-    latitude: float
-    longitude: float
-    language: str  # "zh" or "en": what comes first on screen and paper
+    id: PlainId  # part of every MQTT topic
+    name: Annotated[str, Field(min_length=1)]
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    code: Division = ""  # administrative division, 9 digits for a township
+    timezone: ZoneName = "Asia/Shanghai"
+    language: Literal["zh", "en"] = "zh"  # what comes first on screen and paper
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """Its time zone."""
+        return ZoneInfo(self.timezone)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MqttSettings:
+class MqttSettings(SettingsSection):
     """How to reach the broker; `embedded` means: run one inside this process, on loopback."""
 
-    url: str  # mqtt://host:port, mqtts://host:port; never with a password
-    host: str
-    port: int
-    tls: bool
+    url: BrokerUrl = "mqtt://127.0.0.1:1883"  # never with a password
     embedded: bool = False
     username: str = ""
     password_file: Path | None = None  # its first line
     ca_file: Path | None = None  # None: the system's own authorities
     broker_files: Path | None = None  # where the broker's accounts lie, for `patrol check`
 
+    @model_validator(mode="before")
+    @classmethod
+    def _embedded_in_either_spelling(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (data.get("embedded") is True or data.get("url") == EMBEDDED):
+            return {**data, "url": EMBEDDED, "embedded": True}
+        return data
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingSettings:
-    """What one visit takes home."""
+    @property
+    def host(self) -> str:
+        """The broker's host."""
+        return "127.0.0.1" if self.embedded else urlsplit(self.url).hostname or ""
 
-    pictures: int = 2  # two prove that the stream lives
-    spacing_s: float = 3.0
+
+class SamplingSettings(SettingsSection):
+    """What one visit takes."""
+
+    pictures: int = Field(default=2, ge=1, le=10)  # two prove that the stream is live
+    spacing_s: float = Field(default=3.0, ge=0, le=60)
     stream: StreamChoice = StreamChoice.MAIN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundLimits:
-    """Caps of a round."""
+class RoundLimits(SettingsSection):
+    """Upper limits of a round."""
 
-    connections: int = 200  # sockets at once
-    per_link: int = 32  # at once behind one village uplink or NVR
-    mbit_s: float = 400.0  # received, all together
-    visit_s: float = 20.0  # wall clock of one visit
-    retries: int = 1  # where the kind of failure allows one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionSettings:
-    """How long pictures live; the deletion is written down. And how long messages do."""
-
-    sample_days: int = 7  # an ordinary look that showed nothing
-    evidence_days: int = 180  # what a finding or a case stands on
-    evidence_mb: int | None = None  # of all pictures; beyond it the oldest samples go early
-    # Reports look back a year for when a case was pushed. Never less than what the relay tells a
-    # broker again that forgot everything (90 days).
-    message_days: int = 400
+    connections: int = Field(default=200, ge=1, le=10_000)  # sockets at once
+    per_link: int = Field(default=32, ge=1, le=10_000)  # at once behind one village uplink or NVR
+    mbit_s: float = Field(default=400.0, gt=0, le=100_000)  # received, all together
+    visit_s: float = Field(default=20.0, gt=0, le=600)  # wall clock of one visit
+    retries: int = Field(default=1, ge=0, le=5)  # where the kind of failure allows one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsoleSettings:
-    """The command centre's pages; loopback unless told otherwise."""
+class RetentionSettings(SettingsSection):
+    """How long pictures are kept (their deletion is recorded), and how long messages are."""
+
+    sample_days: int = Field(default=7, ge=1, le=365)  # an ordinary visit that showed nothing
+    evidence_days: int = Field(default=180, ge=1, le=3650)  # what a finding or a case stands on
+    # Of all pictures; beyond it the oldest samples are deleted early.
+    evidence_mb: int | None = Field(default=None, ge=100, le=100_000_000)
+    # Reports look back a year for when a case was pushed. Never less than what the relay publishes
+    # again to a broker that lost everything (90 days).
+    message_days: int = Field(default=400, ge=100, le=3650)
+
+
+class ReviewSettings(SettingsSection):
+    """What stands in the review queue beside the machine's findings."""
+
+    # Of a round's normal views, rounded down: a town of nine cameras gets none (domain.md: 10 %).
+    blind_sample: float = Field(default=0.1, ge=0, le=1)
+    # Of what a round plans: earlier confirmed findings, shown again.
+    known_positives: float = Field(default=0.0, ge=0, le=0.1)
+
+
+class ConsoleSettings(SettingsSection):
+    """The command centre's pages; on loopback unless the site says otherwise."""
 
     enabled: bool = True  # served by `patrol run` when the extra `console` is installed
-    host: str = "127.0.0.1"
-    port: int = 8624
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8624, ge=0, le=65535)
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     behind_tls: bool = False  # a proxy in front speaks https
-    trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For is believed
-    session_h: float = 12.0  # a shift and its hand-over
-    live_s: float = 60.0  # a live look ends by itself
-    live_at_once: int = 3  # of the whole house: two operators and a duty lead
-    tiles: str = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
-    assets: Path = Path("var/assets")  # scripts of the map and the charts (`patrol assets install`)
+    trusted_proxies: tuple[Proxy, ...] = ()  # whose X-Forwarded-For is believed
+    session_h: float = Field(default=12.0, gt=0, le=168)  # a shift and its hand-over
+    live_s: float = Field(default=60.0, ge=5, le=300)  # a live view ends by itself
+    live_at_once: int = Field(default=3, ge=1, le=20)  # two operators and a shift supervisor
+    tiles: TilesUrl = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
+    assets: Path = Path("var/assets")  # scripts of the map and charts (`patrol assets install`)
 
     @property
     def is_https(self) -> bool:
@@ -144,15 +151,13 @@ class Settings:
     models: Path = Path("var/models")
     objects: bool = True  # look for objects when their weights are installed
     own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
-    sampling: SamplingSettings = SamplingSettings()
-    limits: RoundLimits = RoundLimits()
-    retention: RetentionSettings = RetentionSettings()
-    quality: Mapping[str, float] = field(
-        default_factory=dict
-    )  # thresholds that differ from the house's
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    limits: RoundLimits = field(default_factory=RoundLimits)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    quality: Mapping[str, float] = field(default_factory=dict)  # the site's own thresholds
     centre_phone: str = ""  # printed on every case
     integrations: IntegrationSettings = field(default_factory=IntegrationSettings)
-    console: ConsoleSettings = ConsoleSettings()
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     office: OfficeHours | None = field(default_factory=OfficeHours)  # None: round the clock
     calendar: Calendar = field(default_factory=Calendar)
     health: HealthPolicy = field(default_factory=HealthPolicy)

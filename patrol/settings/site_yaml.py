@@ -1,16 +1,14 @@
-"""`office:` of site.yaml → the town's office hours, in which limits of levels III and IV run.
+"""site.yaml → Settings: which sections it may have, how they fit together, and its `office:` hours.
 
-site.yaml → Settings.
-
-The models name what may be written; `policies.py` has the defaults and says what they mean.
+The sections themselves, with their defaults, are in site_settings.py, site_integrations.py and
+site_calendar.py; `office:` becomes the office hours in which limits of levels III and IV run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -21,12 +19,17 @@ from patrol.domain.schedule import Calendar, Holiday
 from patrol.domain.verification import Verifier
 from patrol.settings.problems import FileProblemLog, did_you_mean
 from patrol.settings.site_calendar import CalendarSection, HealthSection, LocalDay, PlanSection
-from patrol.settings.site_integrations import IntegrationSections, is_loopback
+from patrol.settings.site_integrations import (
+    FileProblem,
+    IntegrationSettings,
+    is_loopback,
+    missing_file,
+)
 from patrol.settings.site_settings import (
     ConsoleSettings,
     MqttSettings,
     RetentionSettings,
-    ReviewSection,
+    ReviewSettings,
     RoundLimits,
     SamplingSettings,
     Settings,
@@ -36,24 +39,17 @@ from patrol.settings.site_settings import (
 from patrol.settings.text_file import BadEnvReference, expand_env
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
-    BrokerUrl,
     DailyHoursList,
     DatabaseUrl,
-    Division,
     PlainId,
-    Proxy,
     SettingsSection,
-    TilesUrl,
-    ZoneName,
 )
-from patrol.vision.quality.thresholds import QualityThresholds
-from streams.address import StreamChoice
 
 WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class OfficeSection(SettingsSection):
-    """What may be written; a site that writes nothing has a township's usual hours."""
+    """`office:`; a site that writes nothing has a township's usual hours."""
 
     hours: DailyHoursList = ()
     weekdays: tuple[str, ...] = tuple(WEEKDAY_NAMES[day] for day in sorted(MONDAY_TO_FRIDAY))
@@ -62,7 +58,10 @@ class OfficeSection(SettingsSection):
     always: bool = False  # limits run round the clock
 
     def policy(self, zone: str, holidays: Iterable[Holiday] = ()) -> OfficeHours | None:
-        """`holidays`: the calendar's; offices are closed, too. Raises ValueError: what is wrong."""
+        """The office hours; None: always. `holidays`: the calendar's, offices are closed then, too.
+
+        Raises ValueError: what is wrong.
+        """
         if self.always:
             return None
         unknown = [day for day in self.weekdays if day.lower() not in WEEKDAY_NAMES]
@@ -86,100 +85,28 @@ def _holiday_dates(holidays: Iterable[Holiday]) -> Iterator[date]:
             yield holiday.first + timedelta(days=number)
 
 
-BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883}
-
-
-class _SiteSection(SettingsSection):
-    id: PlainId
-    name: Annotated[str, Field(min_length=1)]
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
-    code: Division = ""
-    timezone: ZoneName = "Asia/Shanghai"
-    language: Literal["zh", "en"] = "zh"
-
-
-class _MqttSection(SettingsSection):
-    url: BrokerUrl = "mqtt://127.0.0.1:1883"
-    embedded: bool = False
-    username: str = ""
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    broker_files: Path | None = None
-
-    def policy(self) -> MqttSettings:
-        if self.embedded or self.url == "embedded":
-            return MqttSettings(
-                url="embedded", host="127.0.0.1", port=0, tls=False, embedded=True,
-                broker_files=self.broker_files,
-            )  # fmt: skip
-        parts = urlsplit(self.url)
-        return MqttSettings(
-            url=self.url, host=parts.hostname or "", port=parts.port or BROKER_PORTS[parts.scheme],
-            tls=parts.scheme == "mqtts", username=self.username,
-            password_file=self.password_file, ca_file=self.ca_file,
-            broker_files=self.broker_files,
-        )  # fmt: skip
-
-
-class _SamplingSection(SettingsSection):
-    pictures: int = Field(default=SamplingSettings().pictures, ge=1, le=10)
-    spacing_s: float = Field(default=SamplingSettings().spacing_s, ge=0, le=60)
-    stream: StreamChoice = StreamChoice.MAIN
-
-
-class _LimitsSection(SettingsSection):
-    connections: int = Field(default=RoundLimits().connections, ge=1, le=10_000)
-    per_link: int = Field(default=RoundLimits().per_link, ge=1, le=10_000)
-    mbit_s: float = Field(default=RoundLimits().mbit_s, gt=0, le=100_000)
-    visit_s: float = Field(default=RoundLimits().visit_s, gt=0, le=600)
-    retries: int = Field(default=RoundLimits().retries, ge=0, le=5)
-
-
-class _RetentionSection(SettingsSection):
-    sample_days: int = Field(default=RetentionSettings().sample_days, ge=1, le=365)
-    evidence_days: int = Field(default=RetentionSettings().evidence_days, ge=1, le=3650)
-    evidence_mb: int | None = Field(default=None, ge=100, le=100_000_000)
-    message_days: int = Field(default=RetentionSettings().message_days, ge=100, le=3650)
-
-
 class _CentreSection(SettingsSection):
     phone: str = Field(default="", max_length=32)
 
 
-class _ConsoleSection(SettingsSection):
-    enabled: bool = True
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: int = Field(default=ConsoleSettings().port, ge=0, le=65535)
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    behind_tls: bool = False
-    trusted_proxies: tuple[Proxy, ...] = ()
-    session_h: float = Field(default=ConsoleSettings().session_h, gt=0, le=168)
-    live_s: float = Field(default=ConsoleSettings().live_s, ge=5, le=300)
-    live_at_once: int = Field(default=ConsoleSettings().live_at_once, ge=1, le=20)
-    tiles: TilesUrl = ""
-    assets: Path = ConsoleSettings().assets
-
-
-class _SiteFile(IntegrationSections):
-    site: _SiteSection
+class _SiteFile(IntegrationSettings):
+    site: SiteInfo
     database: DatabaseUrl = "sqlite:///var/patrol.db"
     evidence: Path = Path("var/evidence")
     models: Path = Path("var/models")
     objects: bool = True
-    mqtt: _MqttSection = _MqttSection()
+    mqtt: MqttSettings = MqttSettings()
     plans: dict[PlainId, PlanSection] | None = Field(default=None, min_length=1)
-    sampling: _SamplingSection = _SamplingSection()
-    limits: _LimitsSection = _LimitsSection()
-    retention: _RetentionSection = _RetentionSection()
+    sampling: SamplingSettings = SamplingSettings()
+    limits: RoundLimits = RoundLimits()
+    retention: RetentionSettings = RetentionSettings()
     quality: dict[PlainId, float] = Field(default_factory=dict)
     centre: _CentreSection = _CentreSection()
-    console: _ConsoleSection = _ConsoleSection()
+    console: ConsoleSettings = ConsoleSettings()
     office: OfficeSection = OfficeSection()
     calendar: CalendarSection = CalendarSection()
     health: HealthSection = HealthSection()
-    review: ReviewSection = ReviewSection()
+    review: ReviewSettings = ReviewSettings()
     verification: Verifier = Verifier.MACHINE
 
     @model_validator(mode="after")
@@ -197,19 +124,12 @@ class _SiteFile(IntegrationSections):
         written = {n: plan.policy(n) for n, plan in (self.plans or {}).items()}
         return self.calendar.policy(written or default_plans(), ZoneInfo(self.site.timezone))
 
-    def policy(self) -> Settings:
-        site, calendar = self.site, self._calendar()
+    def settings(self) -> Settings:
+        """What the application gets."""
+        calendar = self._calendar()
         return Settings(
-            site=SiteInfo(
-                id=site.id,
-                name=site.name,
-                code=site.code,
-                tz=ZoneInfo(site.timezone),
-                latitude=site.latitude,
-                longitude=site.longitude,
-                language=site.language,
-            ),
-            mqtt=self.mqtt.policy(),
+            site=self.site,
+            mqtt=self.mqtt,
             database=self.database,
             evidence=self.evidence,
             models=self.models,
@@ -217,15 +137,17 @@ class _SiteFile(IntegrationSections):
             plans=calendar.plans,
             calendar=calendar,
             health=self.health.policy(),
-            sampling=SamplingSettings(**self.sampling.model_dump()),
-            limits=RoundLimits(**self.limits.model_dump()),
-            retention=RetentionSettings(**self.retention.model_dump()),
-            quality=dict(self.quality),
+            sampling=self.sampling,
+            limits=self.limits,
+            retention=self.retention,
+            quality=self.quality,
             centre_phone=self.centre.phone,
-            console=ConsoleSettings(**self.console.model_dump()),
-            office=self.office.policy(site.timezone, calendar.holidays),
-            integrations=self.integrations(),
-            review=self.review.policy(),
+            console=self.console,
+            office=self.office.policy(self.site.timezone, calendar.holidays),
+            integrations=IntegrationSettings(
+                **{name: getattr(self, name) for name in IntegrationSettings.model_fields}
+            ),
+            review=self.review,
             verification=self.verification,
         )
 
@@ -240,11 +162,10 @@ def load_site_file(path: Path, env: Mapping[str, str], notes: FileProblemLog) ->
     file: _SiteFile | None = validate(_SiteFile, document, notes)
     if file is None:
         return None
-    _check_files(file, document, notes)
-    for where, wrong in file.integration_file_problems():
+    for where, wrong in _file_problems(file):
         notes.add_problem(document.line(where), ".".join(where), wrong)
     _check_quality(file, document, notes)
-    settings = file.policy()
+    settings = file.settings()
     _check_links(settings, document, notes)
     return settings
 
@@ -281,13 +202,13 @@ def _expand(
         notes.add_problem(document.line(where), ".".join(where), str(exc))
 
 
-def _check_files(file: _SiteFile, document: YamlDocument, notes: FileProblemLog) -> None:
+def _file_problems(file: _SiteFile) -> Iterator[FileProblem]:
+    """What is wrong with the files that site.yaml names."""
     for name in ("password_file", "ca_file"):
         path: Path | None = getattr(file.mqtt, name)
-        if path is not None and not path.is_file():
-            notes.add_problem(
-                document.line(("mqtt", name)), f"mqtt.{name}", f"no such file: {path}, create it"
-            )
+        if path is not None:
+            yield from missing_file(("mqtt", name), path)
+    yield from file.integration_file_problems()
 
 
 def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:
@@ -303,6 +224,8 @@ def _check_quality(file: _SiteFile, document: YamlDocument, notes: FileProblemLo
     """Thresholds are the gauges' own names."""
     if not file.quality:
         return
+    from patrol.vision.quality.thresholds import QualityThresholds  # noqa: PLC0415  numpy, OpenCV
+
     known = [field.name for field in fields(QualityThresholds)]
     for name in file.quality:
         if name not in known:

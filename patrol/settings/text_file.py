@@ -1,11 +1,8 @@
-"""`${NAME}` in a URL is taken from the environment, so that no password need stand in a file.
-
-Only the braced form is replaced; any other `$` is an ordinary character of a URL.
-
-Bytes of a configuration file → text, or the reason why not in words that name the fix.
+"""Bytes of a configuration file → text, and `${NAME}` of a URL from the environment.
 
 UTF-8 with or without Excel's byte-order mark. What Excel and Notepad save instead on a Chinese
-Windows (GBK, UTF-16, a workbook under the name of a CSV) is recognised and named.
+Windows (GBK, UTF-16, a workbook under the name of a CSV) is recognised and named. `${NAME}` keeps
+passwords out of files; any other `$` is an ordinary character of a URL.
 """
 
 import re
@@ -14,16 +11,17 @@ from pathlib import Path
 
 from patrol.settings.problems import FileProblemLog
 
+SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class BadEnvReference(Exception):
-    """A reference that cannot be replaced; the words name the variable, never a value."""
+    """A reference that cannot be replaced; the text names the variable, never a value."""
 
 
 def expand_env(text: str, env: Mapping[str, str]) -> str:
-    """`text` with every `${NAME}` replaced. Raises BadReference."""
+    """`text` with every `${NAME}` replaced. Raises BadEnvReference."""
     if "${" not in text:
         return text
 
@@ -38,9 +36,6 @@ def expand_env(text: str, env: Mapping[str, str]) -> str:
         return env[name]
 
     return _REFERENCE.sub(value, text)
-
-
-SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
 
 
 def read_text(path: Path, notes: FileProblemLog) -> str | None:

@@ -1,13 +1,11 @@
-"""A pydantic model over a YAML document: every error noted under the line where it stands.
-
-A YAML file → plain data that still knows its lines.
+"""A YAML file → plain data that knows its lines, and a pydantic model over it; problems are noted.
 
 YAML 1.2's core schema instead of PyYAML's 1.1: `10:30` is text and not 630, `off` is text and not
 False, a code with a leading zero keeps it. A key that stands twice is a problem, not the last one
 silently winning. Aliases work; a document that grows without bounds through them does not.
 
-Of PyYAML's errors only the place is used: its words change with its releases, and with whether it
-was built on libyaml.
+Of PyYAML's errors only the place is used: their text changes with its releases, and with whether it
+was built on libyaml. `validate` notes every error of pydantic under the line where it stands.
 """
 
 import re
@@ -24,6 +22,7 @@ from patrol.settings.problems import FileProblemLog
 from patrol.settings.text_file import read_text
 from patrol.settings.yaml_types import error_message
 
+T = TypeVar("T")
 MAX_NODES: Final = 2_000_000  # zones for 10,000 cameras are a tenth of this
 MAX_DEPTH: Final = 64  # the deepest of our files goes seven levels down
 _TOO_DEEP: Final = f"nested more than {MAX_DEPTH} deep, write it flatter"
@@ -34,8 +33,8 @@ _NULL, _BOOL, _INT, _FLOAT = (
 _CONTROL: Final = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DEEP: Final = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH}}}[\[{{]")
 _OPENING: Final = ("[", "{", "'", '"')
-_LOOK: Final = "look at the indentation and the quotes here and just above"
-_CLOSE: Final = "look for what is missing between there and here"
+_LOOK_HERE: Final = "look at the indentation and the quotes here and just above"
+_LOOK_BETWEEN: Final = "look for what is missing between there and here"
 
 
 def core_schema_loader(base: Any) -> Any:
@@ -111,7 +110,7 @@ def read_yaml(path: Path, notes: FileProblemLog) -> YamlDocument | None:
 def _check_depth(text: str) -> None:
     """Look at the document's events before a tree is made of them, which recurses in C.
 
-    Raises _Unbounded, YAMLError.
+    Raises _UnboundedDocument, YAMLError.
     """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
@@ -124,7 +123,7 @@ def _check_depth(text: str) -> None:
 
 
 def _syntax_problem(text: str, exc: yaml.YAMLError) -> tuple[int, str]:
-    """The line that PyYAML stopped at, and what stands there in our words."""
+    """The line that PyYAML stopped at, and what stands there, as a sentence."""
     control = _CONTROL.search(text)
     if control is not None:
         line = text.count("\n", 0, control.start()) + 1
@@ -134,7 +133,7 @@ def _syntax_problem(text: str, exc: yaml.YAMLError) -> tuple[int, str]:
         return text.count("\n", 0, deep.end()) + 1, _TOO_DEEP
     mark = getattr(exc, "problem_mark", None)
     if mark is None:
-        return 1, f"is not YAML, {_LOOK}"
+        return 1, f"is not YAML, {_LOOK_HERE}"
     line = mark.line + 1
     if isinstance(exc, ComposerError):
         return line, _reference_problem(text[mark.index : mark.index + 1])
@@ -142,7 +141,7 @@ def _syntax_problem(text: str, exc: yaml.YAMLError) -> tuple[int, str]:
     if opened is not None and text[opened.index : opened.index + 1] in _OPENING:
         what = f"what {text[opened.index]} opens on line {opened.line + 1} is not closed"
         rest = "" if text[mark.index :].strip() else ", the file ends before"
-        return line, f"{what}{rest}, {_CLOSE}"
+        return line, f"{what}{rest}, {_LOOK_BETWEEN}"
     return line, _stray_problem(text[mark.index : mark.index + 1])
 
 
@@ -162,7 +161,7 @@ def _stray_problem(at: str) -> str:
         return f"a value cannot start with {at}, put it in quotes"
     if at == ":":
         return "a colon too many, put a text that holds `: ` in quotes and look at the indentation"
-    return f"cannot be understood, {_LOOK}"
+    return f"cannot be understood, {_LOOK_HERE}"
 
 
 def _line(node: yaml.Node | yaml.Event) -> int:
@@ -201,7 +200,7 @@ class _NodeReader:
         self._count = 0
 
     def value(self, node: yaml.Node) -> Any:
-        """The data of `node`. Raises _Unbounded."""
+        """The data of `node`. Raises _UnboundedDocument."""
         self._count += 1
         if id(node) in self._open:
             raise _UnboundedDocument("an alias holds itself, write it out", _line(node))
@@ -249,9 +248,6 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     return float(text) if node.tag == _FLOAT else text
 
 
-T = TypeVar("T")
-
-
 def validate(kind: type[T] | Any, document: YamlDocument, notes: FileProblemLog) -> T | None:
     """The document as `kind`, or None after problems were noted."""
     try:
@@ -266,7 +262,7 @@ def validate(kind: type[T] | Any, document: YamlDocument, notes: FileProblemLog)
 
 
 def _without_markers(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Without the marks that pydantic adds for keys and unions."""
+    """Without the markers that pydantic adds for keys and unions."""
     return tuple(part for part in location if not (isinstance(part, str) and _is_marker(part)))
 
 

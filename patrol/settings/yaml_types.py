@@ -1,6 +1,6 @@
-"""The kinds of value that the YAML files hold, as pydantic types whose errors name the fix.
+"""The types of values in the YAML files, as pydantic types whose errors name the fix. Pure.
 
-Pure: no file is opened here. `said(error)` turns pydantic's own errors into the house's words.
+`error_message` turns pydantic's own errors into the product's text.
 """
 
 import re
@@ -42,7 +42,7 @@ class SettingsSection(BaseModel):
     def _reject_boolean_as_number(
         cls, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Any:
-        """Python takes True for 1; whoever writes `connections: true` meant something else."""
+        """Python takes True for 1; `connections: true` is a mistake."""
         wanted = cls.model_fields[str(info.field_name)].annotation
         found = (
             _boolean_problem(value) if _has_number(wanted) and not _mentions(wanted, bool) else None
@@ -120,7 +120,7 @@ def division_code(value: str) -> str:
 
 
 def database_url(value: str) -> str:
-    """A URL that the store understands; the words never quote it."""
+    """A URL that the store understands; errors never quote it."""
     scheme, separator, rest = value.partition("://")
     if scheme in ("postgres", "postgresql"):
         raise ValueError(f"scheme {scheme!r} does not name the driver, write postgresql+psycopg://")
@@ -197,7 +197,7 @@ _BOUND: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def error_message(error: ErrorDetails, known: list[str]) -> str:
-    """One of pydantic's errors in the house's words; `known` are the settings beside it."""
+    """One of pydantic's errors as the product's text; `known` are the settings beside it."""
     kind, given, context = error["type"], _short(error["input"]), error.get("ctx", {})
     if kind == "extra_forbidden":
         return f"unknown setting{did_you_mean(str(error['loc'][-1]), known)}"

@@ -1,8 +1,8 @@
-"""zones.yaml as a text that people keep: one camera's part is written anew, the rest stays.
+"""Edits zones.yaml as a text: one camera's part is written anew, every other line stays.
 
 Other cameras, comments and the order of things are kept line by line; of the camera itself only the
 keys that change are written anew, with the comments that stood in them put above. Pure: text in,
-text out. Whoever calls has the result read by `load_site` before it replaces anything.
+text out. The caller has the result read by `load_site` before it replaces anything.
 """
 
 import json
@@ -23,7 +23,7 @@ _BLANK_OR_COMMENT: Final = re.compile(r"\s*(#.*)?")  # a blank line, or nothing 
 
 
 class NotEditable(Exception):
-    """The file is written in a way that only a person can change; says which."""
+    """The file is written in a way that only a person can edit; says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _YamlEntry:
 
 
 def camera_areas(path: Path, camera: str) -> PlainAreas:
-    """What the file says of the camera, as it is written there; empty when nothing."""
+    """The camera's entry as plain data; empty when there is none."""
     document = _read_zones(path)
     found = document.data.get(camera) if document is not None else None
     return {key: found[key] for key in found if found[key]} if isinstance(found, dict) else {}
@@ -144,7 +144,7 @@ def _rewrite_entry(
 
 
 def _comments_only(lines: Sequence[str], indent: str) -> list[str]:
-    """The comments of lines that go."""
+    """The comments of lines that are removed."""
     found = [_comment(line) for line in lines]
     return [f"{indent}{comment}" for comment in found if comment]
 

@@ -1,4 +1,4 @@
-"""zones.yaml → what was agreed and drawn for each camera: visible area and zones."""
+"""zones.yaml → what was agreed and drawn for each camera: visible area, zones, on-screen clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -9,20 +9,20 @@ The smaller books: messages that came in, withdrawals, who looked, memories, num
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Executable, Row, bindparam, func, select, text
+from sqlalchemy import Executable, bindparam, func, select, text
 
 from patrol.domain.access_log import (
     EMPTY_CHAIN_HASH,
     AccessEntry,
     chain_hash,
-    utc_microseconds_text,
 )
 from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.observation import Light
 from patrol.domain.outbox import DeadLetter
 from patrol.store.column_types import clean_text
+from patrol.store.rows import RowMapper
 from patrol.store.schema_people import (
     BY_A_PERSON,
     access_log,
@@ -35,6 +35,14 @@ from patrol.store.schema_people import (
 )
 from patrol.store.transaction import Insert, Transaction
 
+ACCESS_CHAIN = "access_log"
+VIEWED_BY_PERSON = text(f"({BY_A_PERSON})")  # written out: the partial index answers it
+_MEMORY = select(memories.c.blob).where(
+    memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
+)
+DEAD_LETTER_BYTES = 4096  # of a refused message
+_ENTRIES: Final = RowMapper(AccessEntry)
+_DEAD_LETTERS: Final = RowMapper(DeadLetter)
 _EMPTY: Final = (0, EMPTY_CHAIN_HASH)
 _HEAD: Final = select(chains).where(chains.c.name == bindparam("this"))
 Fields = tuple[str | int | None, ...]
@@ -88,14 +96,6 @@ def first_broken_line(
     return None if (number, last) == head else number + 1
 
 
-ACCESS_CHAIN = "access_log"
-VIEWED_BY_PERSON = text(f"({BY_A_PERSON})")  # written out: the partial index answers it
-_MEMORY = select(memories.c.blob).where(
-    memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
-)
-DEAD_LETTER_BYTES = 4096  # of a refused message (ports: the first 4 KiB)
-
-
 class InboxRepository:
     """What came in."""
 
@@ -108,28 +108,13 @@ class InboxRepository:
 
     def add_dead_letter(self, letter: DeadLetter) -> None:
         """Keep a refused message."""
-        row = {
-            "at": letter.at,
-            "topic": letter.topic,
-            "reason": letter.reason,
-            "payload": letter.payload[:DEAD_LETTER_BYTES],
-            "size_bytes": letter.size_bytes,
-        }
+        row = {**_DEAD_LETTERS.to_row(letter), "payload": letter.payload[:DEAD_LETTER_BYTES]}
         self._db.add(dead_letters, [row])
 
     def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
         """Newest first."""
         newest = select(dead_letters).order_by(dead_letters.c.number.desc()).limit(limit)
-        return [
-            DeadLetter(
-                at=row.at,
-                topic=row.topic,
-                reason=row.reason,
-                payload=bytes(row.payload),
-                size_bytes=row.size_bytes,
-            )
-            for row in self._db.all(newest)
-        ]
+        return [_DEAD_LETTERS.from_row(row) for row in self._db.all(newest)]
 
     def prune(self, before: datetime, *, limit: int) -> int:
         """Forget at most `limit` keys and as many dead letters of before then; how many."""
@@ -181,16 +166,17 @@ class AccessLogRepository:
         """One line, chained."""
         chain = HashChain(self._db, ACCESS_CHAIN)
         number, previous = chain.head()
-        line = {
-            "number": number + 1,
-            "at": at,
-            "who": clean_text(who),
-            "what": clean_text(what),
-            "camera": camera,
-            "why": clean_text(why),
-        }
-        link = chain.extend(number + 1, previous, *access_log_fields(line))
-        self._db.add(access_log, [{**line, "previous": previous, "hash": link}])
+        entry = AccessEntry(
+            number=number + 1,
+            at=at,
+            who=clean_text(who),
+            what=clean_text(what),
+            camera=camera,
+            why=clean_text(why),
+            previous=previous,
+        )
+        link = chain.extend(entry.number, previous, *entry.signed_fields)
+        self._db.add(access_log, [{**_ENTRIES.to_row(entry), "hash": link}])
 
     def last_viewed(self, before: datetime) -> Mapping[CameraId, datetime]:
         """When a person (not the patrol itself) last looked at each camera, before then."""
@@ -204,8 +190,8 @@ class AccessLogRepository:
         """The number of the first row whose chain does not hold, or None."""
         in_order = self._db.run(select(access_log).order_by(access_log.c.number))
         lines = (
-            (row.number, row.previous, row.hash, access_log_fields(row._asdict()))
-            for row in in_order.yield_per(1000)
+            (entry.number, entry.previous, entry.hash, entry.signed_fields)
+            for entry in map(_ENTRIES.from_row, in_order.yield_per(1000))
         )
         return first_broken_line(lines, HashChain(self._db, ACCESS_CHAIN).read_head())
 
@@ -231,32 +217,7 @@ class AccessLogRepository:
         if before is not None:
             wanted = wanted.where(access_log.c.number < before)
         newest = wanted.order_by(access_log.c.number.desc()).limit(limit)
-        return [_access_entry(row) for row in self._db.all(newest)]
-
-
-def access_log_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:
-    """What the hash of a line covers (domain.access says the same)."""
-    return (
-        line["number"],
-        utc_microseconds_text(line["at"]),
-        line["who"],
-        line["what"],
-        line["camera"],
-        line["why"],
-    )
-
-
-def _access_entry(row: Row[Any]) -> AccessEntry:
-    return AccessEntry(
-        number=row.number,
-        at=row.at,
-        who=row.who,
-        what=row.what,
-        camera=row.camera,
-        why=row.why,
-        previous=row.previous,
-        hash=row.hash,
-    )
+        return [_ENTRIES.from_row(row) for row in self._db.all(newest)]
 
 
 class CameraMemoryRepository:

@@ -1,4 +1,4 @@
-"""One short mark per topic that differs when the topic's rows do: what a live page polls.
+"""Change tokens: a short text per topic that differs when its rows do; live pages poll them.
 
 Every query here is answered from an index or from the few rows that are open; together they take
 about a millisecond on a year of data, because they are asked twice a second.
@@ -38,13 +38,13 @@ _MESSAGES = select(func.max(outbox.c.number), func.max(outbox.c.published_at))
 
 
 class ChangeTokens:
-    """What a live page polls."""
+    """Reads the tokens."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def read(self) -> Mapping[str, str]:
-        """One per topic (rounds, queue, cases, health, messages, shift); as its rows are."""
+        """One token per topic: rounds, queue, cases, health, messages, shift."""
         return {
             "rounds": self._token(_OPEN_ROUNDS, _ENDED_ROUNDS) + self._pending_visits(),
             "queue": self._token(_QUEUE, _NEWEST_FINDING),

@@ -1,15 +1,14 @@
-"""How values lie in the columns: the same meaning on SQLite and on PostgreSQL.
+"""Column types: the same values on SQLite and on PostgreSQL.
 
 Moments are aware and UTC. PostgreSQL has a type for that; SQLite gets fixed-width text
 (`2026-11-22T01:02:03.000004Z`), whose order is the order of time and which a person with the
 sqlite3 shell can read — integers would save 19 bytes a column and nobody could.
-Words from outside (a camera's banner, a leader's text) are cleaned on their way in: PostgreSQL
-takes no NUL, nobody takes half a surrogate, and no column ever holds a URL with a password.
+Text from outside (a camera's banner, a leader's reply) is cleaned when it is written: PostgreSQL
+takes no NUL, no driver takes half a surrogate, and no column ever holds a URL with a password.
 """
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,10 +19,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 from patrol.domain.access_log import utc_microseconds_text
-
-# To the last @ of the word: a password written without its percent signs may hold any of @ : /
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"']*@")
-
+from patrol.domain.url_credentials import hide_credentials
 
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -32,16 +28,10 @@ def clean_text(text: str) -> str:
     """The text without NUL, lone surrogates, and user:password@ in URLs."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
-    if "://" in text:
-        text = _CREDENTIALS.sub("…@", text)
+    text = hide_credentials(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
     return text
-
-
-def has_credentials(text: str) -> bool:
-    """Whether a URL in the text names a user (and perhaps a password)."""
-    return any(match.group() != "…@" for match in _CREDENTIALS.finditer(text))
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -75,7 +65,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class CleanText(TypeDecorator[str]):
-    """Free text, cleaned."""
+    """Free text, cleaned by `clean_text` when it is written."""
 
     impl = Text
     cache_ok = True
@@ -101,7 +91,7 @@ class NullableFloat(TypeDecorator[float]):
 
 
 def dump_json(value: object) -> str:
-    """JSON that every database reads: numbers that JSON lacks become null, words are cleaned."""
+    """JSON that both databases read: NaN and infinities become null, text is cleaned."""
     try:
         text = _COMPACT.encode(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A consistent copy of the whole database while others write, and the way back into an empty one.
+"""Copy of the whole database while others write, and its restoration into an empty one.
 
 SQLite: the online backup API in one step. It reads one snapshot of the WAL, so writers go on; in
 several steps every commit of another process would make it start again.
@@ -8,11 +8,10 @@ on the machine that can reach the database; our own migrations make the tables, 
 revision, so nothing but data has to be carried. Rows and sequences return in one transaction.
 """
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
+from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
 from patrol.store.engine import (
     StoreFull,
     StoreUnavailable,
@@ -77,7 +77,7 @@ def copy_out(url: str, folder: Path) -> DatabaseCopy:
 def copy_in(url: str, folder: Path, copied: DatabaseCopy) -> None:
     """Fill an empty database, whole or not at all, and bring it to this version.
 
-    Raises NotEmpty, OtherKind, StoreUnavailable, StoreFull.
+    Raises DatabaseNotEmpty, DatabaseKindMismatch, StoreUnavailable, StoreFull.
     """
     check_restorable(url, copied)
     parsed = parse_url(url)
@@ -90,7 +90,7 @@ def copy_in(url: str, folder: Path, copied: DatabaseCopy) -> None:
 
 
 def check_restorable(url: str, copied: DatabaseCopy) -> None:
-    """Whether `copy_in` could work at all. Raises NotEmpty, OtherKind, StoreUnavailable."""
+    """Check that `copy_in` can work. Raises what it would raise."""
     parsed = parse_url(url)
     if parsed.get_backend_name() != copied.engine:
         raise DatabaseKindMismatch(
@@ -137,24 +137,22 @@ def _copy_sqlite_out(url: URL, target: Path, revision: str) -> DatabaseCopy:
 def _copy_sqlite_in(url: URL, source: Path) -> None:
     target = Path(str(url.database))
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.part")
+    unfinished = unfinished_name(target)
     try:
-        shutil.copyfile(source, unfinished)
-        unfinished.chmod(0o600)
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        for left in ("-wal", "-shm"):  # of a database that is gone; they would be taken for ours
-            with suppress(FileNotFoundError):
-                target.with_name(target.name + left).unlink()
-        unfinished.replace(target)
+        with (
+            source.open("rb") as rows,
+            atomic_file(target, mode=PRIVATE_MODE, unfinished=unfinished) as file,
+        ):
+            shutil.copyfileobj(rows, file)
+            for left in ("-wal", "-shm"):  # of a database that is gone; they would count as ours
+                target.with_name(target.name + left).unlink(missing_ok=True)
     except OSError as exc:
-        unfinished.unlink(missing_ok=True)
         raise StoreFull(f"{redacted_url(url)}: {exc.strerror}") from exc
 
 
 @contextmanager
 def _postgres_connection(url: URL) -> Iterator[Connection]:
-    """A connection whose COPY errors are said in our words."""
+    """A connection whose COPY errors become StoreFull and StoreUnavailable."""
     engine = make_engine(url)
     import psycopg  # noqa: PLC0415  an optional extra; make_engine said so when it is missing
 
@@ -213,7 +211,7 @@ def _copy_postgres_in(connection: Connection, folder: Path, copied: DatabaseCopy
 
 
 def _cursor(connection: Connection) -> Any:
-    """The driver's own: COPY has no SQLAlchemy word."""
+    """The driver's own cursor: SQLAlchemy has no COPY."""
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101  the connection is open
     return driver.cursor()

@@ -1,17 +1,18 @@
-"""Deliveries as rows. See patrol.domain.outbox for what they mean.
+"""Deliveries (webhooks, notifications) in the store. See patrol.domain.outbox for what they mean.
 
 Two leasers never get the same row: SQLite has one writer, PostgreSQL skips locked rows.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, Row, Table, Text, func, or_, select
+from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, func, or_, select
 from sqlalchemy import text as sql_text
 
 from patrol.domain.outbox import Delivery, DeliveryOutcome
 from patrol.store.column_types import CleanText, UtcTime
+from patrol.store.rows import RowMapper
 from patrol.store.schema import metadata, numbered, where
 from patrol.store.transaction import Transaction
 
@@ -39,24 +40,25 @@ deliveries = Table(
     Index(None, "ended_at"),
     sqlite_autoincrement=True,
 )
+_DELIVERIES: Final = RowMapper(Delivery, columns={"outcome": "fate"})
 _IS_WAITING = sql_text(f"(deliveries.{_WAITING})")
 _FREE: Final = {"lease_holder": None, "lease_until": None}
 
 
 class DeliveryRepository:
-    """Queued in the transaction that made the news; leased, tried, settled afterwards."""
+    """Reads and writes deliveries; a worker leases them, tries, and saves the result."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, delivery: Delivery) -> bool:
         """Queue it; False when this target has the key already."""
-        return self._db.add_if_new(deliveries, _delivery_row(delivery), "target", "key")
+        return self._db.add_if_new(deliveries, _DELIVERIES.to_row(delivery), "target", "key")
 
     def lease(
         self, target: str, *, holder: str, now: datetime, lease_s: float, limit: int
     ) -> Sequence[Delivery]:
-        """Take what is due for the target, oldest first; nobody else gets it until then."""
+        """Lease what is due for the target, oldest first; no other holder gets it meanwhile."""
         c = deliveries.c
         free = or_(c.lease_until.is_(None), c.lease_until <= now, c.lease_holder == holder)
         due = select(deliveries).where(_IS_WAITING, c.target == target, c.due_at <= now, free)
@@ -65,10 +67,10 @@ class DeliveryRepository:
         mine = deliveries.update().where(c.number.in_([row.number for row in rows]))
         until = now + timedelta(seconds=lease_s)
         self._db.run(mine.values(lease_holder=holder, lease_until=until))
-        return [_delivery(row) for row in rows]
+        return [_DELIVERIES.from_row(row) for row in rows]
 
     def save_result(self, delivery: Delivery) -> None:
-        """Write what became of it, and give the lease back."""
+        """Write the outcome of a try, and end the lease."""
         one = deliveries.update().where(
             deliveries.c.target == delivery.target, deliveries.c.key == delivery.key
         )
@@ -94,7 +96,7 @@ class DeliveryRepository:
         """Those given up, newest first."""
         given_up = select(deliveries).where(deliveries.c.fate == DeliveryOutcome.DEAD)
         newest = given_up.order_by(deliveries.c.ended_at.desc(), deliveries.c.number.desc())
-        return [_delivery(row) for row in self._db.all(newest.limit(limit))]
+        return [_DELIVERIES.from_row(row) for row in self._db.all(newest.limit(limit))]
 
     def revive(self, target: str, key: str, now: datetime) -> bool:
         """Try a dead one again from the start; False when there is none."""
@@ -116,17 +118,3 @@ class DeliveryRepository:
     def prune(self, before: datetime) -> int:
         """Drop what ended before then; how many."""
         return self._db.changed(deliveries.delete().where(deliveries.c.ended_at < before))
-
-
-def _delivery_row(delivery: Delivery) -> Mapping[str, Any]:
-    fields = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__}
-    fields["fate"] = fields.pop("outcome")  # the column's name of old
-    return fields
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    fields = {
-        name: getattr(row, name) for name in Delivery.__dataclass_fields__ if name != "outcome"
-    }
-    outcome = DeliveryOutcome(row.fate)
-    return Delivery(**{**fields, "payload": bytes(row.payload), "outcome": outcome})

@@ -1,15 +1,15 @@
-"""Engines, each set up for its database. Nothing here knows a table.
+"""SQLAlchemy engines, set up for each database, and the translation of their errors.
 
 SQLite: WAL, so that readers and the one writer never wait for each other; writers start with BEGIN
-IMMEDIATE, so that two processes (`patrol run`, `patrol confirm`) queue at the door instead of
-failing at the first write; `synchronous=FULL`, so that what was committed survives a power cut — a
-confirmed decision must, and one fsync per visit is what that costs (docs/adr, store).
+IMMEDIATE, so that two processes (`patrol run`, `patrol confirm`) queue instead of failing at the
+first write; `synchronous=FULL`, so that what was committed survives a power cut — a confirmed
+decision must, and one fsync per visit is what that costs (docs/adr, store).
 PostgreSQL: psycopg 3, UTC sessions, every wait limited.
 
-Strangers' errors become ours, once, in one redacted line, with whose move it is.
+Errors of drivers become ours, in one redacted line, and say who has to act:
 
 StoreFull          -> free some disk; the round resumes
-StoreUnavailable   -> the database's keeper; we retry with back-off
+StoreUnavailable   -> the database's administrator; we retry with back-off
 └── StoreOutdated  -> run `patrol db upgrade`; no retry helps
 ValueError, RuntimeError -> a mistake in our own code
 """
@@ -27,6 +27,15 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from patrol.domain.errors import Failed
 from patrol.store.column_types import dump_json
 
+READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last set
+_COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
+BUSY_TIMEOUT_S: Final = 10.0  # how long a writer queues before the database counts as busy
+CONNECT_TIMEOUT_S: Final = 5
+# A round's recorder, relay, inbox, ladder, console: each a thread, each at most one unit at a time.
+POOL_SIZE: Final = 5
+POOL_OVERFLOW: Final = 15
+_LIMIT_WAL_BYTES: Final = 64 * 1024 * 1024  # a reader that stayed long leaves no huge file behind
+_CACHE_KIB: Final = 8 * 1024
 _SQLITE_FULL: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -52,71 +61,6 @@ class StoreUnavailable(Failed):
 
 class StoreOutdated(StoreUnavailable):
     """The database's tables are not the ones this version knows."""
-
-
-def redacted_url(url: URL) -> str:
-    """The database as logs may name it: no password, no query (both can hold secrets)."""
-    if url.get_backend_name() == "sqlite":
-        return f"sqlite:///{url.database or ''}"
-    user = f"{url.username}@" if url.username else ""
-    port = f":{url.port}" if url.port else ""
-    return f"{url.get_backend_name()}://{user}{url.host or ''}{port}/{url.database or ''}"
-
-
-def translate_error(error: exc.SQLAlchemyError | OSError, url: URL) -> Exception:
-    """Our error for theirs; the caller raises it `from` the original."""
-    original = getattr(error, "orig", None) or error
-    line = _one_line(original, url)
-    if _is_full(original, url):
-        return StoreFull(f"{redacted_url(url)}: no space left to write: {line}")
-    if isinstance(error, exc.IntegrityError):
-        return ValueError(f"the books would not hold: {line}")
-    if _is_read_only_unit(original):
-        return RuntimeError(f"this unit of work only reads: {line}")
-    if isinstance(original, ValueError):  # a value that its column refuses
-        return ValueError(line)
-    if isinstance(error, _USAGE_ERRORS) or not isinstance(error, _DRIVER_ERRORS):
-        return RuntimeError(f"{redacted_url(url)}: {line}")
-    return StoreUnavailable(f"{redacted_url(url)}: {line}")
-
-
-def _one_line(error: BaseException, url: URL) -> str:
-    line = " ".join(str(error).split()) or type(error).__name__
-    secrets = [url.password, *(v for v in url.query.values() if isinstance(v, str))]
-    for secret in filter(None, secrets):
-        line = line.replace(str(secret), "…")
-    return line
-
-
-def _is_full(error: BaseException, url: URL) -> bool:
-    if getattr(error, "sqlstate", None) in _PG_FULL:
-        return True
-    code = getattr(error, "sqlite_errorcode", None)
-    if code in _SQLITE_FULL:
-        return True
-    if code is None or code & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
-        return False
-    folder = Path(url.database or ".").resolve().parent
-    return folder.is_dir() and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES
-
-
-def _is_read_only_unit(error: BaseException) -> bool:
-    """Our own begin_read, not a read-only file: that one says so on opening (engine.py)."""
-    if getattr(error, "sqlstate", None) == "25006":  # read_only_sql_transaction
-        return True
-    code = getattr(error, "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_READONLY
-
-
-READ_ONLY: Final = "patrol_read_only"  # what a pooled SQLite connection was last told
-_COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
-BUSY_TIMEOUT_S: Final = 10.0  # how long a writer queues before it says that the database is busy
-CONNECT_TIMEOUT_S: Final = 5
-# A round's recorder, relay, inbox, ladder, console: each a thread, each at most one unit at a time.
-POOL_SIZE: Final = 5
-POOL_OVERFLOW: Final = 15
-_LIMIT_WAL_BYTES: Final = 64 * 1024 * 1024  # a reader that stayed long leaves no huge file behind
-_CACHE_KIB: Final = 8 * 1024
 
 
 def parse_url(text: str) -> URL:
@@ -147,9 +91,9 @@ def make_engine(url: URL, *, durable: bool = True) -> Engine:
 
 
 def _translate(url: URL, context: ExceptionContext) -> BaseException | None:
-    """Whatever fails while executing, fetching or committing becomes one of our errors.
+    """Called by SQLAlchemy for errors of executing, fetching and committing; returns ours.
 
-    Not the pool's own question whether a connection still lives: a dead one it replaces by itself.
+    Not for the pool's own ping: a dead connection it replaces by itself.
     """
     theirs = context.sqlalchemy_exception or context.original_exception
     if isinstance(theirs, SQLAlchemyError | OSError) and not context.is_pre_ping:
@@ -191,7 +135,7 @@ def _configure_sqlite(synchronous: str, connection: sqlite3.Connection, _record:
 
 
 def _begin_sqlite(connection: Connection, *, read_only: bool) -> None:
-    """Straight to the driver: asked a thousand times an hour, and it answers with no rows."""
+    """Begin on the driver itself: cheaper than through SQLAlchemy, and there is no result."""
     driver = connection.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine
     if connection.info.get(READ_ONLY, False) != read_only:
@@ -246,3 +190,57 @@ def connect(engine: Engine, *, read_only: bool = False) -> Connection:
             raise translate_error(error, engine.url) from error
         raise
     return connection
+
+
+def redacted_url(url: URL) -> str:
+    """The database's URL for logs: no password, no query (both can hold secrets)."""
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{url.database or ''}"
+    user = f"{url.username}@" if url.username else ""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.get_backend_name()}://{user}{url.host or ''}{port}/{url.database or ''}"
+
+
+def translate_error(error: exc.SQLAlchemyError | OSError, url: URL) -> Exception:
+    """Our error for theirs; the caller raises it `from` the original."""
+    original = getattr(error, "orig", None) or error
+    line = _one_line(original, url)
+    if _is_full(original, url):
+        return StoreFull(f"{redacted_url(url)}: no space left to write: {line}")
+    if isinstance(error, exc.IntegrityError):
+        return ValueError(f"the books would not hold: {line}")
+    if _is_read_only_unit(original):
+        return RuntimeError(f"this unit of work only reads: {line}")
+    if isinstance(original, ValueError):  # a value that its column refuses
+        return ValueError(line)
+    if isinstance(error, _USAGE_ERRORS) or not isinstance(error, _DRIVER_ERRORS):
+        return RuntimeError(f"{redacted_url(url)}: {line}")
+    return StoreUnavailable(f"{redacted_url(url)}: {line}")
+
+
+def _one_line(error: BaseException, url: URL) -> str:
+    line = " ".join(str(error).split()) or type(error).__name__
+    secrets = [url.password, *(v for v in url.query.values() if isinstance(v, str))]
+    for secret in filter(None, secrets):
+        line = line.replace(str(secret), "…")
+    return line
+
+
+def _is_full(error: BaseException, url: URL) -> bool:
+    if getattr(error, "sqlstate", None) in _PG_FULL:
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in _SQLITE_FULL:
+        return True
+    if code is None or code & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+        return False
+    folder = Path(url.database or ".").resolve().parent
+    return folder.is_dir() and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES
+
+
+def _is_read_only_unit(error: BaseException) -> bool:
+    """A write within `begin_read`; a read-only file fails when it is opened."""
+    if getattr(error, "sqlstate", None) == "25006":  # read_only_sql_transaction
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_READONLY

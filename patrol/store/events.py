@@ -1,6 +1,6 @@
 """Events of the store: the rows that a transaction wrote, as they were and as they are now.
 
-Observers are called with them inside that transaction (transaction.py), so that a webhook is queued
+Observers are called with them inside that transaction (store.py), so that a webhook is queued
 together with the change that it reports.
 """
 
@@ -37,7 +37,7 @@ class RoundChanged:
 
 @dataclass(frozen=True, slots=True)
 class VisitRecorded:
-    """A visit that was written down."""
+    """A visit that was recorded."""
 
     visit: Visit
 

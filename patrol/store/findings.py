@@ -1,4 +1,4 @@
-"""The findings book: what was measured, and the leads made of it."""
+"""Observations and findings in the store: what was measured, and what is proposed to a person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,21 +8,19 @@ from sqlalchemy import Row, bindparam, case, func, select, text
 
 from patrol.domain.finding import REAL_STATES, Finding, FindingRecheck, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId
-from patrol.domain.observation import Box, Observation, Subject
-from patrol.domain.priority import Level
+from patrol.domain.observation import Observation, Subject
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import VisitOutcome
 from patrol.store.events import FindingChanged
+from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
 from patrol.store.transaction import Transaction
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 FINDING_WAITING = text(f"({WAITING_FINDING})")
 Kinds = frozenset[tuple[str, str]]
-
-_CLOCK_STEP: Final = timedelta(
-    hours=6
-)  # our own clock may have been set back between visit and picture
+# Our own clock may have been set back between visit and picture.
+_CLOCK_STEP: Final = timedelta(hours=6)
 _LAST_VISITS: Final = (
     select(visits.c.round, visits.c.started_at)
     .where(
@@ -36,6 +34,8 @@ _SEEN_SINCE: Final = select(
     observations.c.kind, observations.c.zone, observations.c.at, observations.c.round
 ).where(observations.c.camera == bindparam("of_camera"), observations.c.at >= bindparam("since"))
 
+_OBSERVATIONS: Final = RowMapper(Observation)
+_FINDINGS: Final = RowMapper(Finding, columns={"count": "times"}, without=("recheck",))
 _WRITE: Final = findings.update().where(findings.c.id == bindparam("this"))
 _ONE: Final = select(findings).where(findings.c.id == bindparam("this"))
 _OPEN_LIKE: Final = (
@@ -52,17 +52,17 @@ _OPEN_LIKE: Final = (
 
 
 class FindingRepository:
-    """Observations and the findings made of them."""
+    """Reads and writes observations and the findings made of them."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add_observations(self, new_observations: Iterable[Observation]) -> None:
         """Append."""
-        self._db.add(observations, [_observation_row(one) for one in new_observations])
+        self._db.add(observations, [_OBSERVATIONS.to_row(one) for one in new_observations])
 
     def recent_kinds(self, camera: CameraId, *, visits: int) -> Sequence[Kinds]:
-        """(kind, zone) seen at each of the camera's last `visits` recorded visits, newest first."""
+        """The (kind, zone) pairs of each of the camera's last `visits` visits, newest first."""
         last_visits = self._db.run(_LAST_VISITS, {"of_camera": camera, "how_many": visits}).all()
         if not last_visits:
             return []
@@ -76,24 +76,24 @@ class FindingRepository:
         return [frozenset(kind) for kind in kinds]
 
     def observed(self, round_id: RoundId, *, gauge: str) -> Sequence[Observation]:
-        """What one gauge saw in a round, in the order in which it was written."""
+        """One gauge's observations of a round, in the order in which they were written."""
         o = observations.c
         mine = select(observations).where(o.round == round_id, o.gauge == gauge)
-        return [_observation(row) for row in self._db.all(mine.order_by(o.number))]
+        return [_OBSERVATIONS.from_row(row) for row in self._db.all(mine.order_by(o.number))]
 
     def observed_since(self, camera: CameraId, kind: str, since: datetime) -> Sequence[Observation]:
-        """What a camera showed of one kind from `since` on, oldest first."""
+        """A camera's observations of one kind from `since` on, oldest first."""
         o = observations.c
         mine = select(observations).where(o.camera == camera, o.at >= since, o.kind == kind)
-        return [_observation(row) for row in self._db.all(mine.order_by(o.at, o.number))]
+        return [_OBSERVATIONS.from_row(row) for row in self._db.all(mine.order_by(o.at, o.number))]
 
     def track_records(
         self, since: datetime
     ) -> Mapping[tuple[CameraId, Subject], CameraTrackRecord]:
-        """How people decided each camera's leads found from `since` on; machines' do not count.
+        """How people decided each camera's findings from `since` on; machines' do not count.
 
-        Leads that the machine did not propose (Origin) say nothing about it: they count as a look
-        (`last_at`), and neither as confirmed nor as decided.
+        Findings that the machine did not propose (Origin) say nothing about it: they count for
+        `last_at`, and neither as confirmed nor as decided.
         """
         f = findings.c
         machines = f.origin == Origin.MACHINE
@@ -119,29 +119,29 @@ class FindingRepository:
         }
 
     def add(self, finding: Finding) -> None:
-        """Append."""
+        """Append. Raises ValueError when the id exists."""
         if not self._db.add_if_new(findings, _finding_row(finding), "id"):
             raise ValueError(f"finding {finding.id} exists")
-        self._db.tell(FindingChanged(None, finding))
+        self._db.notify(FindingChanged(None, finding))
 
     def get(self, finding_id: FindingId) -> Finding:
         """Locked for this unit of work where the database can. Raises KeyError."""
         row = self._db.first(self._db.locked(_ONE), {"this": finding_id})
         if row is None:
             raise KeyError(finding_id)
-        return finding_from_row(row)
+        return _finding_from_row(row)
 
     def put(self, finding: Finding) -> None:
-        """Write its changed fields."""
-        before = self.get(finding.id) if self._db.on_news else None
+        """Write its changed fields. Raises KeyError."""
+        before = self.get(finding.id) if self._db.on_event else None
         if self._db.changed(_WRITE, {**_finding_row(finding), "this": finding.id}) == 0:
             raise KeyError(finding.id)
-        self._db.tell(FindingChanged(before, finding))
+        self._db.notify(FindingChanged(before, finding))
 
     def open_like(self, camera: CameraId, category: str) -> Finding | None:
         """A finding of the machine's, of this camera and category, that still waits."""
         row = self._db.first(self._db.locked(_OPEN_LIKE), {"on": camera, "like": category})
-        return None if row is None else finding_from_row(row)
+        return None if row is None else _finding_from_row(row)
 
     def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
         """All that wait for a person, worst first: level, score, oldest."""
@@ -152,20 +152,20 @@ class FindingRepository:
             findings.c.id,
         )
         waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first).limit(limit)
-        return [finding_from_row(row) for row in self._db.all(waiting)]
+        return [_finding_from_row(row) for row in self._db.all(waiting)]
 
     def of_round(self, round_id: RoundId) -> Sequence[Finding]:
         """All, decided or not."""
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
-        return [finding_from_row(row) for row in rows]
+        return [_finding_from_row(row) for row in rows]
 
     def unsure_without_recheck(self, *, limit: int = 100) -> Sequence[Finding]:
-        """Somebody was unsure of them, and nobody looked again yet; the oldest doubt first."""
+        """Those marked unsure whose camera was not visited again yet; oldest decision first."""
         f = findings.c
         unseen = f.state == FindingState.UNSURE, f.again_at.is_(None), FINDING_WAITING
         oldest = select(findings).where(*unseen).order_by(f.decided_at, f.id).limit(limit)
-        return [finding_from_row(row) for row in self._db.all(oldest)]
+        return [_finding_from_row(row) for row in self._db.all(oldest)]
 
     def confirmed_since(self, since: datetime, *, limit: int = 1000) -> Sequence[Finding]:
         """The machine's, confirmed by a person from `since` on; newest first."""
@@ -173,11 +173,11 @@ class FindingRepository:
         real = f.state == FindingState.CONFIRMED, f.origin == Origin.MACHINE
         people = f.found_at >= since, f.decided_by.not_in(sorted(MACHINE_ACTORS))
         newest = select(findings).where(*real, *people).order_by(f.found_at.desc(), f.id)
-        return [finding_from_row(row) for row in self._db.all(newest.limit(limit))]
+        return [_finding_from_row(row) for row in self._db.all(newest.limit(limit))]
 
 
 def _visit_index(observation: Row[Any], last_visits: Sequence[Row[Any]]) -> int | None:
-    """Which of the looks, newest first, made the observation: by round, else by the time of it."""
+    """Which visit (newest first) made the observation: by its round, outside rounds by its time."""
     for index, visit in enumerate(last_visits):
         if observation.round != visit.round:
             continue
@@ -186,115 +186,18 @@ def _visit_index(observation: Row[Any], last_visits: Sequence[Row[Any]]) -> int 
     return None
 
 
-def _observation_row(one: Observation) -> Mapping[str, Any]:
-    return {
-        "camera": one.camera,
-        "round": one.round,
-        "at": one.at,
-        "subject": one.subject,
-        "kind": one.kind,
-        "score": one.score,
-        "value": one.value,
-        "threshold": one.threshold,
-        "gauge": one.gauge,
-        "box": box_json(one.box),
-        "zone": one.zone,
-        "label": one.label,
-        "picture": one.picture,
-    }
-
-
-def _observation(row: Row[Any]) -> Observation:
-    return Observation(
-        camera=row.camera,
-        round=row.round,
-        at=row.at,
-        subject=Subject(row.subject),
-        kind=row.kind,
-        score=row.score,
-        value=row.value,
-        threshold=row.threshold,
-        gauge=row.gauge,
-        box=box_of(row.box),
-        zone=row.zone,
-        label=row.label,
-        picture=row.picture,
-    )
-
-
-def box_json(box: Box | None) -> list[float] | None:
-    """A box as it lies in a column."""
-    return None if box is None else [float(side) for side in box]
-
-
-def box_of(value: Sequence[float] | None) -> Box | None:
-    """And back."""
-    if value is None:
-        return None
-    x, y, width, height = value
-    return (x, y, width, height)
-
-
 def _finding_row(finding: Finding) -> Mapping[str, Any]:
+    recheck = finding.recheck
     return {
-        "id": finding.id,
-        "camera": finding.camera,
-        "grid": finding.grid,
-        "round": finding.round,
-        "subject": finding.subject,
-        "kind": finding.kind,
-        "score": finding.score,
-        "found_at": finding.found_at,
-        "why": finding.why,
-        "level": finding.level,
-        "category": finding.category,
-        "picture": finding.picture,
-        "box": box_json(finding.box),
-        "zone": finding.zone,
-        "times": finding.count,
-        "unreviewed_ok": finding.unreviewed_ok,
-        "state": finding.state,
-        "decided_by": finding.decided_by,
-        "decided_at": finding.decided_at,
-        "reason": finding.reason,
-        "case": finding.case,
-        "origin": finding.origin,
-        "again_at": finding.recheck and finding.recheck.at,
-        "again_why": finding.recheck.why if finding.recheck else "",
-        "again_picture": finding.recheck and finding.recheck.picture,
+        **_FINDINGS.to_row(finding),
+        "again_at": recheck and recheck.at,
+        "again_why": recheck.why if recheck else "",
+        "again_picture": recheck and recheck.picture,
     }
 
 
-def finding_from_row(row: Row[Any]) -> Finding:
-    """A row as the noun."""
-    return Finding(
-        id=row.id,
-        camera=row.camera,
-        grid=row.grid,
-        round=row.round,
-        subject=Subject(row.subject),
-        kind=row.kind,
-        score=row.score,
-        found_at=row.found_at,
-        why=row.why,
-        level=Level(row.level),
-        category=row.category,
-        picture=row.picture,
-        box=box_of(row.box),
-        zone=row.zone,
-        count=row.times,
-        unreviewed_ok=row.unreviewed_ok,
-        state=FindingState(row.state),
-        decided_by=row.decided_by,
-        decided_at=row.decided_at,
-        reason=row.reason,
-        case=row.case,
-        origin=Origin(row.origin),
-        recheck=_recheck_from_row(row),
-    )
-
-
-def _recheck_from_row(row: Row[Any]) -> FindingRecheck | None:
-    if row.again_at is None:
-        return None
-    return FindingRecheck(at=row.again_at, why=row.again_why, picture=row.again_picture)
+def _finding_from_row(row: Row[Any]) -> Finding:
+    recheck = None
+    if row.again_at is not None:
+        recheck = FindingRecheck(at=row.again_at, why=row.again_why, picture=row.again_picture)
+    return _FINDINGS.from_row(row, recheck=recheck)

@@ -1,20 +1,11 @@
-"""The store's own fsck: the books balance, every history leads to where its case stands.
+"""The store's consistency check (`patrol db check`): what its rows must keep, by functions.
 
-Reads raw rows, not nouns: a row that no noun can hold must be named, not raised. A clean store
-after any kill is the promise; what is found here broke it.
-
-What the store's own fsck reports: where, what, and whose move it is, in one line.
-
-fsck of the desk's books: messages, chained logs, and that no secret slipped into a column.
-
-fsck of the shift's books: stoppages end after they begin, troubles close, signatures hold.
-
-fsck of what the ground was told: the newest word of each topic says where its case stands.
-
-Whoever connects now reads those words. So an ended case must be cleared everywhere, an open one
-shown somewhere as it is, and one that nobody has to hurry on must not wait for a clock.
-
-fsck of the walk's books: rounds balance, histories lead where their cases stand.
+Reads raw rows, not domain classes: a row that no class can hold must be named, not raised. A store
+is consistent after any kill; what is found here broke that promise. Checked: rounds balance,
+findings and cases point to each other, histories replay through the state table to where their case
+stands, pictures are indexed or in the deletion ledger, messages and their leases are legal, the
+newest message of each topic shows its case as it stands, chained logs hold, and no column holds a
+URL with credentials. Each problem says who has to act.
 """
 
 import json
@@ -34,8 +25,9 @@ from patrol.domain.outbox import CANARY_TOPIC, DeliveryState
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
+from patrol.domain.url_credentials import has_credentials
 from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain, first_broken_line
-from patrol.store.column_types import CleanText, UtcTime, has_credentials
+from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.engine import StoreUnavailable
 from patrol.store.pictures import DELETION_CHAIN, deletion_fields
 from patrol.store.schema import (
@@ -56,9 +48,19 @@ from patrol.store.shift import HANDOVER_CHAIN, HandoverRepository
 from patrol.store.store import Store
 from patrol.store.transaction import Transaction
 
-DATABASE_ADMIN: Final = "the database's keeper: restore the last backup"
+DATABASE_ADMIN: Final = "the database's administrator: restore the last backup"
 SOFTWARE_MAINTAINER: Final = "the maintainer: report it with this line"
 AUDITOR: Final = "the auditor: someone changed rows by hand"
+
+
+_STUCK: Final = timedelta(hours=1)  # the relay has sent later messages all that time
+_PER_TABLE: Final = 20  # lines of one kind: enough to see what it is
+_SEEN_OUTCOMES: Final = (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
+_NEWEST_PER_TOPIC: Final = (
+    select(func.max(outbox.c.number))
+    .where(outbox.c.case.is_not(None), outbox.c.topic.not_like(f"%{CANARY_TOPIC}"))
+    .group_by(outbox.c.case, outbox.c.topic)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,131 @@ class StoreProblem:
         return f"{self.where}: {self.what} -> {self.whose}"
 
 
-_STUCK: Final = timedelta(hours=1)  # the relay has sent later messages all that time
-_PER_TABLE: Final = 20  # lines of one kind: enough to see what it is
+def check_store(store: Store) -> list[StoreProblem]:
+    """Every problem of an open store, from one consistent reading of it."""
+    with store.begin_read() as unit:
+        try:
+            broken = list(_check_database_file(unit.db))
+        except StoreUnavailable as error:
+            broken = [StoreProblem(where="database file", what=str(error), whose=DATABASE_ADMIN)]
+        if broken:
+            return broken  # what a damaged file says about its rows is worth nothing
+        return [problem for one in CHECKS for problem in one(unit.db)]
+
+
+def check_rounds(db: Transaction) -> Iterator[StoreProblem]:
+    """Planned = pending + seen + not viewable + missed, and what is finished has none pending."""
+    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    by_outcome = select(visits.c.round, visits.c.outcome, func.count().label("rows"))
+    known = visits.c.round.is_not(None)
+    for row in db.all(by_outcome.where(known).group_by(visits.c.round, visits.c.outcome)):
+        counts[row.round][row.outcome] = row.rows
+    for row in db.all(select(rounds.c.id, rounds.c.planned, rounds.c.state)):
+        yield from _check_round(row, counts[row.id])
+    empty_handed = select(visits.c.number, visits.c.camera).where(
+        visits.c.outcome.in_(_SEEN_OUTCOMES), visits.c.usable_pictures < 1
+    )
+    for row in db.all(empty_handed):
+        yield StoreProblem(
+            where=f"visit {row.number} of camera {row.camera}",
+            what="counted as seen without a usable picture",
+        )
+
+
+def _check_round(row: Row[Any], counts: dict[str, int]) -> Iterator[StoreProblem]:
+    where = f"round {row.id}"
+    if row.state not in list(RoundState):
+        yield StoreProblem(where=where, what=f"{row.state!r} is no state of a round")
+    for outcome in counts.keys() - set(VisitOutcome):
+        yield StoreProblem(where=where, what=f"{outcome!r} is no outcome of a visit")
+    written = sum(counts.values())
+    if written != row.planned:
+        yield StoreProblem(
+            where=where, what=f"{row.planned} cameras planned, {written} written down"
+        )
+    pending = counts.get(VisitOutcome.PENDING, 0)
+    if pending and row.state in (RoundState.FINISHED, RoundState.MISSED):
+        yield StoreProblem(where=where, what=f"{row.state}, but {pending} visits are still pending")
+
+
+def check_findings(db: Transaction) -> Iterator[StoreProblem]:
+    """Every decided finding points to its case, and the case back to it."""
+    columns = findings.c.id, findings.c.state, findings.c.case, findings.c.decided_by
+    with_case = (FindingState.CONFIRMED, FindingState.MERGED)
+    its_case = cases.c.id.label("its_case"), cases.c.finding.label("back")
+    joined = findings.outerjoin(cases, cases.c.id == findings.c.case)
+    for row in db.all(select(*columns, *its_case).select_from(joined)):
+        where = f"finding {row.id}"
+        if row.state not in list(FindingState):
+            yield StoreProblem(where=where, what=f"{row.state!r} is no state of a finding")
+        if row.state in with_case and row.its_case is None:
+            yield StoreProblem(
+                where=where, what=f"{row.state}, but its case {row.case!r} is not there"
+            )
+        if row.state == FindingState.CONFIRMED and row.its_case and row.back != row.id:
+            yield StoreProblem(where=where, what=f"its case {row.case} is of finding {row.back}")
+
+
+def check_cases(db: Transaction) -> Iterator[StoreProblem]:
+    """Each history replays through the state table to where the case stands."""
+    histories: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for entry in db.all(select(case_entries).order_by(case_entries.c.case, case_entries.c.place)):
+        histories[entry.case].append(entry)
+    for row in db.all(select(cases.c.id, cases.c.state)):
+        wrong = _replay_problem(histories[row.id], row.state)
+        if wrong:
+            yield StoreProblem(where=f"case {row.id}", what=wrong)
+    # One whose first message is held is announced later; those of ended cases are pruned.
+    unannounced = ~exists().where(outbox.c.case == cases.c.id)
+    waits = cases.c.hold_until.is_not(None)
+    for row in db.all(select(cases.c.id).where(text(OPEN_CASE), ~waits, unannounced)):
+        yield StoreProblem(
+            where=f"case {row.id}", what="nobody was ever told: no message in the outbox"
+        )
+
+
+def _replay_problem(history: Sequence[Row[Any]], stands: str) -> str | None:
+    """What is wrong with the history, or None."""
+    state: CaseState | None = CaseState.DISPATCHED
+    for place, entry in enumerate(history):
+        if entry.place != place:
+            return f"line {place} of its history is missing"
+        if not (place == 0 and entry.what == CaseEvent.DISPATCH):
+            state = _state_after(state, entry.what)
+        if state is None or entry.state != state:
+            return f"line {place} of its history, {entry.what} to {entry.state}, is no legal move"
+    return None if state == stands else f"it is {stands}, its history leads to {state}"
+
+
+def _state_after(state: CaseState | None, event: str) -> CaseState | None:
+    if state is None or event not in list(CaseEvent):
+        return None
+    return CASE_TRANSITIONS.get((state, CaseEvent(event)))
+
+
+def check_pictures(db: Transaction) -> Iterator[StoreProblem]:
+    """Every picture that was taken is still indexed, or its deletion is in the ledger."""
+    taken = visit_pictures.c.sha256
+    there = exists().where(pictures.c.sha256 == taken)
+    gone = exists().where(deletions.c.sha256 == taken)
+    for row in db.all(select(taken).where(~there, ~gone).distinct()):
+        yield StoreProblem(
+            where=f"picture {row.sha256}",
+            what="neither indexed nor in the deletion ledger",
+            whose=AUDITOR,
+        )
+    too_early = and_(deletions.c.deleted_at < deletions.c.due_at)
+    nameless = or_(pictures.c.purpose == "", pictures.c.bytes < 1)
+    for row in db.all(select(deletions.c.sha256).where(too_early)):
+        yield StoreProblem(
+            where=f"picture {row.sha256}", what="deleted before its time", whose=AUDITOR
+        )
+    for row in db.all(select(pictures.c.sha256).where(nameless)):
+        yield StoreProblem(where=f"picture {row.sha256}", what="indexed without purpose or size")
 
 
 def check_messages(db: Transaction) -> Iterator[StoreProblem]:
-    """States are legal, leases end, every message's case is there."""
+    """Messages have legal states, leases end, every message's case is there."""
     states = select(outbox.c.key, outbox.c.state).where(outbox.c.state.not_in(list(DeliveryState)))
     for row in db.all(states.limit(_PER_TABLE)):
         yield StoreProblem(
@@ -188,13 +309,6 @@ def _check_handovers(db: Transaction) -> Iterator[StoreProblem]:
         )
 
 
-_NEWEST_PER_TOPIC: Final = (
-    select(func.max(outbox.c.number))
-    .where(outbox.c.case.is_not(None), outbox.c.topic.not_like(f"%{CANARY_TOPIC}"))
-    .group_by(outbox.c.case, outbox.c.topic)
-)
-
-
 def check_announced(db: Transaction) -> Iterator[StoreProblem]:
     """Ended cases have no clock and are shown nowhere; open ones are shown as they stand."""
     clocks = or_(
@@ -220,12 +334,12 @@ def check_announced(db: Transaction) -> Iterator[StoreProblem]:
 
 
 def _announcement_problem(case: Row[Any], newest: list[bytes]) -> str:
-    """What is wrong with the newest words of its topics; empty when nothing is."""
+    """What is wrong with the newest messages of its topics; empty when nothing is."""
     payloads = [payload for payload in newest if payload]
     if case.state in ENDED_STATES:
         return "it has ended, and is still shown to somebody" if payloads else ""
     if not newest or case.hold_until is not None:
-        return ""  # never told: said elsewhere; or its newest word is held back for now
+        return ""  # never announced (see check_cases), or its newest message is held for now
     announced_revisions = {_payload_revision(payload) for payload in payloads} - {None}
     if announced_revisions and case.revision not in announced_revisions:
         return f"it stands at revision {case.revision}, which nobody was told"
@@ -238,132 +352,6 @@ def _payload_revision(payload: bytes) -> int | None:
     except ValueError:
         return None
     return body.get("revision") if isinstance(body, dict) else None
-
-
-_SEEN_OUTCOMES: Final = (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
-
-
-def check_rounds(db: Transaction) -> Iterator[StoreProblem]:
-    """Planned = pending + seen + not viewable + missed, and what is finished has none pending."""
-    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    by_outcome = select(visits.c.round, visits.c.outcome, func.count().label("rows"))
-    known = visits.c.round.is_not(None)
-    for row in db.all(by_outcome.where(known).group_by(visits.c.round, visits.c.outcome)):
-        counts[row.round][row.outcome] = row.rows
-    for row in db.all(select(rounds.c.id, rounds.c.planned, rounds.c.state)):
-        yield from _check_round(row, counts[row.id])
-    empty_handed = select(visits.c.number, visits.c.camera).where(
-        visits.c.outcome.in_(_SEEN_OUTCOMES), visits.c.usable_pictures < 1
-    )
-    for row in db.all(empty_handed):
-        yield StoreProblem(
-            where=f"visit {row.number} of camera {row.camera}",
-            what="counted as seen without a usable picture",
-        )
-
-
-def _check_round(row: Row[Any], counts: dict[str, int]) -> Iterator[StoreProblem]:
-    where = f"round {row.id}"
-    if row.state not in list(RoundState):
-        yield StoreProblem(where=where, what=f"{row.state!r} is no state of a round")
-    for outcome in counts.keys() - set(VisitOutcome):
-        yield StoreProblem(where=where, what=f"{outcome!r} is no outcome of a visit")
-    written = sum(counts.values())
-    if written != row.planned:
-        yield StoreProblem(
-            where=where, what=f"{row.planned} cameras planned, {written} written down"
-        )
-    pending = counts.get(VisitOutcome.PENDING, 0)
-    if pending and row.state in (RoundState.FINISHED, RoundState.MISSED):
-        yield StoreProblem(where=where, what=f"{row.state}, but {pending} visits are still pending")
-
-
-def check_findings(db: Transaction) -> Iterator[StoreProblem]:
-    """Every decided finding points to its case, and the case back to it."""
-    columns = findings.c.id, findings.c.state, findings.c.case, findings.c.decided_by
-    with_case = (FindingState.CONFIRMED, FindingState.MERGED)
-    its_case = cases.c.id.label("its_case"), cases.c.finding.label("back")
-    joined = findings.outerjoin(cases, cases.c.id == findings.c.case)
-    for row in db.all(select(*columns, *its_case).select_from(joined)):
-        where = f"finding {row.id}"
-        if row.state not in list(FindingState):
-            yield StoreProblem(where=where, what=f"{row.state!r} is no state of a finding")
-        if row.state in with_case and row.its_case is None:
-            yield StoreProblem(
-                where=where, what=f"{row.state}, but its case {row.case!r} is not there"
-            )
-        if row.state == FindingState.CONFIRMED and row.its_case and row.back != row.id:
-            yield StoreProblem(where=where, what=f"its case {row.case} is of finding {row.back}")
-
-
-def check_cases(db: Transaction) -> Iterator[StoreProblem]:
-    """Each history replays through the state table to where the case stands."""
-    histories: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    for entry in db.all(select(case_entries).order_by(case_entries.c.case, case_entries.c.place)):
-        histories[entry.case].append(entry)
-    for row in db.all(select(cases.c.id, cases.c.state)):
-        wrong = _replay_problem(histories[row.id], row.state)
-        if wrong:
-            yield StoreProblem(where=f"case {row.id}", what=wrong)
-    # One whose first word is held is told later; messages of ended ones are pruned in the end.
-    unannounced = ~exists().where(outbox.c.case == cases.c.id)
-    waits = cases.c.hold_until.is_not(None)
-    for row in db.all(select(cases.c.id).where(text(OPEN_CASE), ~waits, unannounced)):
-        yield StoreProblem(
-            where=f"case {row.id}", what="nobody was ever told: no message in the outbox"
-        )
-
-
-def _replay_problem(history: Sequence[Row[Any]], stands: str) -> str | None:
-    """What is wrong with the history, or None."""
-    state: CaseState | None = CaseState.DISPATCHED
-    for place, entry in enumerate(history):
-        if entry.place != place:
-            return f"line {place} of its history is missing"
-        if not (place == 0 and entry.what == CaseEvent.DISPATCH):
-            state = _state_after(state, entry.what)
-        if state is None or entry.state != state:
-            return f"line {place} of its history, {entry.what} to {entry.state}, is no legal move"
-    return None if state == stands else f"it is {stands}, its history leads to {state}"
-
-
-def _state_after(state: CaseState | None, event: str) -> CaseState | None:
-    if state is None or event not in list(CaseEvent):
-        return None
-    return CASE_TRANSITIONS.get((state, CaseEvent(event)))
-
-
-def check_pictures(db: Transaction) -> Iterator[StoreProblem]:
-    """Every picture that was taken is still indexed, or its deletion is in the ledger."""
-    taken = visit_pictures.c.sha256
-    there = exists().where(pictures.c.sha256 == taken)
-    gone = exists().where(deletions.c.sha256 == taken)
-    for row in db.all(select(taken).where(~there, ~gone).distinct()):
-        yield StoreProblem(
-            where=f"picture {row.sha256}",
-            what="neither indexed nor in the deletion ledger",
-            whose=AUDITOR,
-        )
-    too_early = and_(deletions.c.deleted_at < deletions.c.due_at)
-    nameless = or_(pictures.c.purpose == "", pictures.c.bytes < 1)
-    for row in db.all(select(deletions.c.sha256).where(too_early)):
-        yield StoreProblem(
-            where=f"picture {row.sha256}", what="deleted before its time", whose=AUDITOR
-        )
-    for row in db.all(select(pictures.c.sha256).where(nameless)):
-        yield StoreProblem(where=f"picture {row.sha256}", what="indexed without purpose or size")
-
-
-def check_store(store: Store) -> list[StoreProblem]:
-    """Every problem of an open store, from one consistent reading of it."""
-    with store.begin_read() as unit:
-        try:
-            broken = list(_check_database_file(unit.db))
-        except StoreUnavailable as error:
-            broken = [StoreProblem(where="database file", what=str(error), whose=DATABASE_ADMIN)]
-        if broken:
-            return broken  # what a damaged file says about its rows is worth nothing
-        return [problem for one in CHECKS for problem in one(unit.db)]
 
 
 def _check_database_file(db: Transaction) -> Iterator[StoreProblem]:

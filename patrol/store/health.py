@@ -1,21 +1,22 @@
-"""The health book: each camera's story, and every change of it."""
+"""Camera health in the store: each camera's present state, and every change of it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from patrol.domain.health import CameraHealth
 from patrol.domain.ids import CameraId
+from patrol.store.rows import RowMapper
 from patrol.store.schema_people import health, health_changes
 from patrol.store.transaction import Transaction
 
+_HEALTH = RowMapper(CameraHealth, columns={"announced": "told"})
 _OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
 
 
 class HealthRepository:
-    """What is known of each camera, for change-only notices."""
+    """Reads and writes the health of cameras."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
@@ -26,58 +27,35 @@ class HealthRepository:
         return None if current is None else (current.state, current.since, current.why)
 
     def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
-        """Replace, as told; the change is kept in the camera's history."""
+        """Replace, as announced; the change is kept in the camera's history."""
         self.save(
             camera, CameraHealth(state=state, since=since, why=why, announced=state), changed=True
         )
 
     def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
-        """What `get` answers, for every camera that has one."""
+        """`get` of every camera that has one."""
         return {camera: (s.state, s.since, s.why) for camera, s in self.current_by_camera().items()}
 
     def current(self, camera: CameraId) -> CameraHealth | None:
         """All that is known, or None before the first visit."""
         row = self._db.first(_OF_CAMERA, {"this": camera})
-        return None if row is None else _camera_health(row)
+        return None if row is None else _HEALTH.from_row(row)
 
     def save(self, camera: CameraId, current: CameraHealth, *, changed: bool) -> None:
         """Replace; `changed`: state or reason differ, which is kept in the camera's history."""
-        brief = {
-            "camera": camera,
-            "state": current.state,
-            "since": current.since,
-            "why": current.why,
-        }
-        row = {
-            **brief,
-            "told": current.announced,
-            "failures": current.failures,
-            "failing_since": current.failing_since,
-            "grade": current.grade,
-        }
+        row = {"camera": camera, **_HEALTH.to_row(current)}
         self._db.put(health, row, "camera")
         if changed:
+            brief = {name: row[name] for name in ("camera", "state", "since", "why")}
             self._db.add(health_changes, [brief])
 
     def current_by_camera(self) -> Mapping[CameraId, CameraHealth]:
-        """What `story` answers, for every camera that has one."""
+        """`current` of every camera that has one."""
         rows = self._db.all(select(health).order_by(health.c.camera))
-        return {row.camera: _camera_health(row) for row in rows}
+        return {row.camera: _HEALTH.from_row(row) for row in rows}
 
     def history(self, camera: CameraId, *, limit: int = 20) -> Sequence[tuple[str, datetime, str]]:
         """(state, since, why) of its changes, newest first."""
         mine = select(health_changes).where(health_changes.c.camera == camera)
         newest = self._db.all(mine.order_by(health_changes.c.number.desc()).limit(limit))
         return [(row.state, row.since, row.why) for row in newest]
-
-
-def _camera_health(row: Row[Any]) -> CameraHealth:
-    return CameraHealth(
-        state=row.state,
-        since=row.since,
-        why=row.why,
-        announced=row.told,
-        failures=row.failures,
-        failing_since=row.failing_since,
-        grade=row.grade,
-    )

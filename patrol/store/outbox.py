@@ -1,11 +1,12 @@
-"""The outbox: leased in order, marked in bulk, so that thousands of rows cost a few statements.
+"""The outbox in the store: leased in order and marked in bulk, a few statements a batch.
 
 Two leasers never work at the same moment (SQLite's one writer, an advisory lock on PostgreSQL):
-only so can a lease see that an earlier message of the same topic is in other hands. Rows that
-somebody marks just now are skipped, together with everything later of their topic.
+only so can a lease see that an earlier message of the same topic is leased by another. Rows that
+another transaction is marking are skipped, together with everything later of their topic.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ from patrol.domain.outbox import (
 )
 from patrol.domain.priority import OFFICE_HOURS_LEVELS
 from patrol.store.column_types import UtcTime
+from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, cases
 from patrol.store.schema_people import UNSENT, outbox
 from patrol.store.transaction import Transaction, in_batches
@@ -47,7 +49,7 @@ _MAX_LEASE: Final = timedelta(minutes=10)  # no lease of ours is longer
 _earlier = outbox.alias("earlier")
 _EARLIER_QUEUED = text(f"(earlier.{UNSENT})")
 _FREE = {"lease_holder": None, "lease_until": None}
-_TIMES: Final = ("tried_at", *EVENT_TIME_FIELDS.values())
+_MESSAGES: Final = RowMapper(OutboxMessage, without=("order",))
 _THESE: Final[BindParameter[Any]] = bindparam("these", expanding=True)
 _NOW: Final = bindparam("now", type_=UtcTime)
 _UNSENT: Final = select(func.count()).select_from(outbox).where(QUEUED)
@@ -65,7 +67,7 @@ _RELEASE: Final = outbox.update().where(outbox.c.key.in_(_THESE), QUEUED).values
 
 
 def _free_rows() -> Select[Any]:
-    """What nobody holds, unless an earlier message of its topic is in other hands."""
+    """Rows without a lease, unless an earlier message of their topic is leased by another."""
     far, until = bindparam("far", type_=UtcTime), outbox.c.lease_until
     leased_by_other = exists().where(
         _earlier.c.topic == outbox.c.topic,
@@ -97,14 +99,14 @@ _APPLY_EVENT: Final = {event: _event_update(event) for event in DeliveryEvent}
 
 
 class OutboxRepository:
-    """Messages that must go out. The relay leases, publishes, marks."""
+    """Reads and writes MQTT messages that must go out. The relay leases, publishes, marks."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, message: OutboxMessage) -> bool:
         """Queue it; False when the key was queued before (then nothing changes)."""
-        return self._db.add_if_new(outbox, _message_row(message), "key")
+        return self._db.add_if_new(outbox, _MESSAGES.to_row(message), "key")
 
     def lease(
         self, *, holder: str, now: datetime, lease_s: float, limit: int
@@ -126,7 +128,7 @@ class OutboxRepository:
         values = {"holder": holder, "until": now + timedelta(seconds=lease_s), "now": now}
         for batch in in_batches(row.number for row in rows):
             self._db.run(_LEASE, {"these": batch, **values})
-        return [message_from_row(row, row.tried_at or now) for row in rows]
+        return [replace(_message(row), tried_at=row.tried_at or now) for row in rows]
 
     def _candidates(
         self, holder: str, now: datetime, far: datetime, limit: int
@@ -138,7 +140,7 @@ class OutboxRepository:
     def _without_overtaking(
         self, rows: Sequence[Row[Any]], holder: str, now: datetime
     ) -> Sequence[Row[Any]]:
-        """Those before which nothing of their topic was skipped."""
+        """The rows before which nothing of their topic was skipped."""
         if not rows:
             return rows
         chosen = {row.number for row in rows}
@@ -155,16 +157,16 @@ class OutboxRepository:
         return [row for row in rows if row.number < first_skipped.get(row.topic, row.number + 1)]
 
     def apply_event(self, keys: Sequence[MessageKey], event: DeliveryEvent, now: datetime) -> None:
-        """Move each by the delivery table; a move that the table lacks is ignored.
+        """Move each by MESSAGE_TRANSITIONS; a move that the table lacks is ignored.
 
-        Whoever leaves QUEUED leaves its lease; BROKER_TOOK_IT sets `published_at` once, also when
-        an answer was faster.
+        A message that leaves QUEUED loses its lease; BROKER_TOOK_IT sets `published_at` once, also
+        when an answer was faster.
         """
         for batch in in_batches(keys):
             self._db.run(_APPLY_EVENT[event], {"these": batch, "now": now})
 
     def release(self, keys: Sequence[MessageKey]) -> None:
-        """Give leases back: the broker did not take them."""
+        """Drop the leases: the broker did not take these messages."""
         for batch in in_batches(keys):
             self._db.run(_RELEASE, {"these": batch})
 
@@ -180,7 +182,7 @@ class OutboxRepository:
 
     def of_case(self, case_id: CaseId) -> Sequence[OutboxMessage]:
         """All messages about a case, in order."""
-        return [message_from_row(row) for row in self._db.all(_OF_CASE, {"this": case_id})]
+        return [_message(row) for row in self._db.all(_OF_CASE, {"this": case_id})]
 
     def first_published_at(self, cases: Iterable[CaseId]) -> Mapping[CaseId, datetime]:
         """When the broker took the first message about each; cases without one are left out."""
@@ -194,8 +196,8 @@ class OutboxRepository:
     def latest_retained(self, since: datetime) -> Sequence[OutboxMessage]:
         """The newest retained message of each topic queued since then, in order, if it went out.
 
-        What a broker that forgot everything has to be told again; of a topic on which a message
-        still waits nothing is given.
+        The relay publishes them again to a broker that lost its retained messages. Topics on
+        which a message still waits are left out.
         """
         newest = (
             select(func.max(outbox.c.number))
@@ -204,7 +206,7 @@ class OutboxRepository:
         )
         out = outbox.c.state.not_in([DeliveryState.QUEUED, DeliveryState.EXPIRED])
         went_out = select(outbox).where(outbox.c.number.in_(newest), out)
-        return [message_from_row(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
+        return [_message(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
 
     def count_queued_and_published(self, start: datetime, end: datetime) -> tuple[int, int]:
         """(how many were queued in that time, how many of those the broker has taken by now).
@@ -244,33 +246,5 @@ class OutboxRepository:
         return self._db.changed(outbox.delete().where(outbox.c.number.in_(oldest)))
 
 
-def _message_row(message: OutboxMessage) -> Mapping[str, Any]:
-    return {
-        "key": message.key,
-        "topic": message.topic,
-        "payload": message.payload,
-        "queued_at": message.queued_at,
-        "retain": message.retain,
-        "case": message.case,
-        "expires_at": message.expires_at,
-        "state": message.state,
-        **{name: getattr(message, name) for name in _TIMES},
-    }
-
-
-def message_from_row(row: Row[Any], tried_at: datetime | None = None) -> OutboxMessage:
-    """A row as the noun."""
-    times = {name: getattr(row, name) for name in EVENT_TIME_FIELDS.values()}
-    return OutboxMessage(
-        key=row.key,
-        topic=row.topic,
-        payload=bytes(row.payload),
-        queued_at=row.queued_at,
-        retain=row.retain,
-        case=row.case,
-        expires_at=row.expires_at,
-        state=DeliveryState(row.state),
-        order=row.number,
-        tried_at=tried_at or row.tried_at,
-        **times,
-    )
+def _message(row: Row[Any]) -> OutboxMessage:
+    return _MESSAGES.from_row(row, order=row.number)

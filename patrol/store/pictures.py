@@ -1,9 +1,8 @@
-"""One-time links: the key that seals them, and each opening.
+"""Pictures in the store: the index of stored ones, the ledger of their deletion, one-time links.
 
-The picture index, and the ledger that proves what was deleted and when.
-
-A picture is named by its content, so the same bytes can come home twice (a black camera, a frozen
-one): the index keeps one row, which lives as long as the longer-lived of the two.
+A picture is named by its content, so the same bytes can arrive twice (a black camera, a frozen
+one): the index keeps one row, which lives as long as the longer-lived of the two. The ledger proves
+what was deleted and when; links are signed with a key that the site makes once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, case, func, select
+from sqlalchemy import Executable, bindparam, case, func, select
 
 from patrol.domain.access_log import utc_microseconds_text
 from patrol.domain.ids import CaseId, GridCode, Sha256
@@ -19,50 +18,15 @@ from patrol.domain.picture_link import LinkUse
 from patrol.domain.round import SAMPLE_PURPOSE, SPACE_NEEDED, StoredPicture
 from patrol.store.access_log import HashChain
 from patrol.store.column_types import UtcTime
+from patrol.store.rows import RowMapper
 from patrol.store.schema import deletions, pictures
 from patrol.store.schema_people import picture_openings, site_keys
 from patrol.store.transaction import Insert, Transaction
 
 PICTURE_LINK_KEY = "picture_links"
-
-
-class PictureLinkRepository:
-    """One-time links to the pictures of cases: the key that seals them, and who opened which."""
-
-    def __init__(self, db: Transaction) -> None:
-        self._db = db
-
-    def signing_key(self, fresh: bytes) -> bytes:
-        """The site's own; `fresh` becomes it where there is none yet.
-
-        Of two processes that begin at once, the second waits and gets the same.
-        """
-        stored = select(site_keys.c.secret).where(site_keys.c.name == PICTURE_LINK_KEY)
-        known = self._db.scalar(stored)
-        if known is None:
-            self._db.add_if_new(site_keys, {"name": PICTURE_LINK_KEY, "secret": fresh}, "name")
-            known = self._db.scalar(stored)
-        return bytes(known)
-
-    def record_use(self, use: LinkUse) -> bool:
-        """Write down that it was opened; False when that link was opened before."""
-        row = {
-            "case": use.case,
-            "grid": use.grid,
-            "revision": use.revision,
-            "at": use.at,
-            "holder": use.holder,
-        }
-        return self._db.add_if_new(picture_openings, row, "case", "grid", "revision")
-
-    def uses(self, case_id: CaseId, grid: GridCode) -> Sequence[LinkUse]:
-        """Of this case as told to this grid."""
-        mine = picture_openings.c.case == case_id, picture_openings.c.grid == grid
-        in_order = select(picture_openings).where(*mine).order_by(picture_openings.c.revision)
-        return [LinkUse(**row._asdict()) for row in self._db.all(in_order)]
-
-
 DELETION_CHAIN = "deletions"
+STORED_PICTURES = RowMapper(StoredPicture)  # in `pictures` and in `visit_pictures`
+_LINK_USES = RowMapper(LinkUse)
 _ONE = select(pictures).where(pictures.c.sha256 == bindparam("this"))
 _UNTIL = bindparam("until", type_=UtcTime)
 _KEEP = (
@@ -78,39 +42,41 @@ _KEEP = (
 _DELETE = pictures.delete().where(pictures.c.sha256 == bindparam("this"))
 
 
-def picture_row(picture: StoredPicture) -> dict[str, Any]:
-    """As it lies in `pictures` and in `visit_pictures`."""
-    return {
-        "sha256": picture.sha256,
-        "camera": picture.camera,
-        "taken_at": picture.taken_at,
-        "width_px": picture.width_px,
-        "height_px": picture.height_px,
-        "bytes": picture.bytes,
-        "purpose": picture.purpose,
-        "delete_after": picture.delete_after,
-    }
+class PictureLinkRepository:
+    """One-time links to the pictures of cases: the key that signs them, and which were opened."""
 
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
 
-def picture_from_row(row: Row[Any]) -> StoredPicture:
-    """Back from either table."""
-    return StoredPicture(
-        sha256=row.sha256,
-        camera=row.camera,
-        taken_at=row.taken_at,
-        width_px=row.width_px,
-        height_px=row.height_px,
-        bytes=row.bytes,
-        purpose=row.purpose,
-        delete_after=row.delete_after,
-    )
+    def signing_key(self, fresh: bytes) -> bytes:
+        """The site's signing key; `fresh` becomes it where there is none yet.
+
+        Of two processes that begin at once, the second waits and gets the same.
+        """
+        stored = select(site_keys.c.secret).where(site_keys.c.name == PICTURE_LINK_KEY)
+        known = self._db.scalar(stored)
+        if known is None:
+            self._db.add_if_new(site_keys, {"name": PICTURE_LINK_KEY, "secret": fresh}, "name")
+            known = self._db.scalar(stored)
+        return bytes(known)
+
+    def record_use(self, use: LinkUse) -> bool:
+        """Record that it was opened; False when that link was opened before."""
+        row = _LINK_USES.to_row(use)
+        return self._db.add_if_new(picture_openings, row, "case", "grid", "revision")
+
+    def uses(self, case_id: CaseId, grid: GridCode) -> Sequence[LinkUse]:
+        """The openings of this case's links for this grid."""
+        mine = picture_openings.c.case == case_id, picture_openings.c.grid == grid
+        in_order = select(picture_openings).where(*mine).order_by(picture_openings.c.revision)
+        return [_LINK_USES.from_row(row) for row in self._db.all(in_order)]
 
 
 def index_pictures(db: Transaction, stored: Sequence[StoredPicture]) -> None:
     """Into the index; of the same content twice, the longer life counts, with its purpose."""
     if not stored:
         return
-    db.run(_indexing(db.insert), [picture_row(picture) for picture in stored])
+    db.run(_indexing(db.insert), [STORED_PICTURES.to_row(picture) for picture in stored])
 
 
 @cache  # one for each dialect
@@ -136,7 +102,7 @@ class PictureRepository:
     def get(self, sha256: Sha256) -> StoredPicture | None:
         """None when it was never stored, or is deleted."""
         row = self._db.first(_ONE, {"this": sha256})
-        return None if row is None else picture_from_row(row)
+        return None if row is None else STORED_PICTURES.from_row(row)
 
     def add(self, picture: StoredPicture) -> None:
         """Index a picture that belongs to no visit; the same content twice lives the longer."""
@@ -153,8 +119,8 @@ class PictureRepository:
     def expire_oldest_samples(self, *, most_bytes: int, now: datetime) -> int:
         """Where more than that is stored, the oldest samples fall due now; how many.
 
-        Only looks that showed nothing (purpose "sample"): never what a finding or a case stands
-        on. The ledger tells them by their purpose, ROOM_NEEDED.
+        Only pictures that showed nothing (purpose "sample"): never what a finding or a case stands
+        on. In the ledger their purpose is SPACE_NEEDED.
         """
         living = pictures.c.delete_after > now
         over = (self._db.scalar(select(func.sum(pictures.c.bytes)).where(living)) or 0) - most_bytes
@@ -173,10 +139,10 @@ class PictureRepository:
         return len(going)
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
-        """Whose time has come."""
+        """Those to be deleted by now, the longest due first."""
         due = select(pictures).where(pictures.c.delete_after <= now)
         oldest = due.order_by(pictures.c.delete_after, pictures.c.sha256).limit(limit)
-        return [picture_from_row(row) for row in self._db.all(oldest)]
+        return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
 
     def record_deletion(self, sha256: Sha256, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""

@@ -1,4 +1,4 @@
-"""The registry's snapshot: what reports need to name a camera, with a history of every change.
+"""The registry's snapshot in the store: what reports need to name a camera, and every change of it.
 
 Never an address: `cameras.csv` is the only place that has those. Consent and placement changes are
 the ones an auditor asks for; they are kept like all others, field by field.
@@ -17,7 +17,7 @@ from patrol.store.transaction import Transaction
 
 
 class RegistryRepository:
-    """What the store knows of the registry: names and places for reports, never an address."""
+    """Writes the snapshot of cameras and grids."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db

@@ -1,10 +1,11 @@
-"""The rounds book: planned visits become rows, pending ones become recorded ones, exactly once.
+"""Rounds and visits in the store: planned visits become rows, each pending one is recorded once.
 
-Visits between rows and nouns; pictures are fetched for many visits at once.
+The pictures of visits are fetched for many visits at once.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from math import nan
 from typing import Any, Final
@@ -23,74 +24,19 @@ from patrol.domain.round import (
     VisitOutcome,
 )
 from patrol.store.events import RoundChanged, VisitRecorded
-from patrol.store.pictures import index_pictures, picture_from_row, picture_row
+from patrol.store.pictures import STORED_PICTURES, index_pictures
+from patrol.store.rows import RowMapper
 from patrol.store.schema import findings, observations, rounds, visit_pictures, visits
 from patrol.store.transaction import Transaction, in_batches
 
+_ROUNDS: Final = RowMapper(Round)
+_VISITS: Final = RowMapper(Visit, without=("pictures",))  # the place in the plan stays as it was
 _PICTURES: Final = (
     select(visit_pictures, visits.c.camera)
     .join(visits)
     .where(visit_pictures.c.visit.in_(bindparam("these", expanding=True)))
     .order_by(visit_pictures.c.visit, visit_pictures.c.place)
 )
-
-
-def visit_row(visit: Visit) -> Mapping[str, Any]:
-    """What `record` writes; the place in the plan stays as it was planned."""
-    return {
-        "round": visit.round,
-        "camera": visit.camera,
-        "outcome": visit.outcome,
-        "started_at": visit.started_at,
-        "finished_at": visit.finished_at,
-        "tries": visit.tries,
-        "failure": visit.failure,
-        "seen": visit.seen,
-        "usable_pictures": visit.usable_pictures,
-        "faults": list(visit.faults),
-        "readings": None if visit.readings is None else dict(visit.readings),
-        "facts": None if visit.facts is None else dict(visit.facts),
-        "freshness": visit.freshness,
-        "light": visit.light,
-    }
-
-
-def read_visits(db: Transaction, statement: Select[Any]) -> list[Visit]:
-    """The visits that `statement` selects, in its order, with the pictures they took."""
-    rows = db.all(statement)
-    taken: defaultdict[int, list[StoredPicture]] = defaultdict(list)
-    for batch in in_batches(row.number for row in rows):
-        for picture in db.all(_PICTURES, {"these": batch}):
-            taken[picture.visit].append(picture_from_row(picture))
-    return [_visit_from_row(row, tuple(taken[row.number])) for row in rows]
-
-
-def _visit_from_row(row: Row[Any], pictures: tuple[StoredPicture, ...]) -> Visit:
-    return Visit(
-        round=row.round,
-        camera=row.camera,
-        outcome=VisitOutcome(row.outcome),
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        tries=row.tries,
-        failure=row.failure,
-        seen=row.seen,
-        usable_pictures=row.usable_pictures,
-        faults=tuple(row.faults),
-        readings=_numbers(row.readings),
-        facts=row.facts,
-        freshness=row.freshness,
-        light=row.light,
-        pictures=pictures,
-    )
-
-
-def _numbers(readings: Mapping[str, float | None] | None) -> Mapping[str, float] | None:
-    if readings is None:
-        return None
-    return {name: nan if value is None else value for name, value in readings.items()}
-
-
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
 PENDING = visits.c.outcome == literal_column("'pending'")
 UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
@@ -133,47 +79,47 @@ _PENDING_VISIT = {
 
 
 class RoundRepository:
-    """Rounds and their visits."""
+    """Reads and writes rounds and their visits."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, a_round: Round, planned: Iterable[PlannedVisit]) -> None:
         """Write a round and its pending visits. Raises ValueError when the id exists."""
-        if not self._db.add_if_new(rounds, _round_row(a_round), "id"):
+        if not self._db.add_if_new(rounds, _ROUNDS.to_row(a_round), "id"):
             raise ValueError(f"round {a_round.id} exists")
         rows = [
             {"round": a_round.id, "camera": visit.camera, "place": visit.order, **_PENDING_VISIT}
             for visit in planned
         ]
         self._db.add(visits, rows)
-        self._db.tell(RoundChanged(None, a_round))
+        self._db.notify(RoundChanged(None, a_round))
 
     def get(self, round_id: RoundId) -> Round:
         """Raises KeyError."""
         row = self._db.first(_ONE, {"of_round": round_id})
         if row is None:
             raise KeyError(round_id)
-        return _round_from_row(row)
+        return _ROUNDS.from_row(row)
 
     def put(self, a_round: Round) -> None:
-        """Write its changed fields."""
-        before = self.get(a_round.id) if self._db.on_news else None
-        statement = rounds.update().where(rounds.c.id == a_round.id).values(_round_row(a_round))
+        """Write its changed fields. Raises KeyError."""
+        before = self.get(a_round.id) if self._db.on_event else None
+        statement = rounds.update().where(rounds.c.id == a_round.id).values(_ROUNDS.to_row(a_round))
         if self._db.changed(statement) == 0:
             raise KeyError(a_round.id)
-        self._db.tell(RoundChanged(before, a_round))
+        self._db.notify(RoundChanged(before, a_round))
 
     def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
         """Newest first."""
         rows = self._db.all(_OF_PLAN, {"of_plan": plan, "most": limit})
-        return [_round_from_row(row) for row in rows]
+        return [_ROUNDS.from_row(row) for row in rows]
 
     def of_days(self, start: date, end: date) -> Sequence[Round]:
         """All plans' rounds of the local days from `start` until before `end`, oldest first."""
         found = select(rounds).where(rounds.c.day >= start, rounds.c.day < end)
         rows = self._db.all(found.order_by(rounds.c.planned_at, rounds.c.id))
-        return [_round_from_row(row) for row in rows]
+        return [_ROUNDS.from_row(row) for row in rows]
 
     def unfinished(self, plan: str) -> Round | None:
         """The newest round of the plan that is PLANNED, RUNNING or INTERRUPTED."""
@@ -183,7 +129,7 @@ class RoundRepository:
             .order_by(rounds.c.planned_at.desc(), rounds.c.id.desc())
             .limit(1)
         )
-        return None if row is None else _round_from_row(row)
+        return None if row is None else _ROUNDS.from_row(row)
 
     def pending(self, round_id: RoundId) -> Sequence[PlannedVisit]:
         """Planned and not yet visited, in order."""
@@ -210,18 +156,18 @@ class RoundRepository:
         ]
         self._db.add(visit_pictures, rows)
         index_pictures(self._db, visit.pictures)
-        self._db.tell(VisitRecorded(visit))
+        self._db.notify(VisitRecorded(visit))
         return True
 
     def _add_unplanned(self, visit: Visit) -> int:
-        result = self._db.run(visits.insert(), visit_row(visit))
+        result = self._db.run(visits.insert(), _VISITS.to_row(visit))
         (number,) = result.inserted_primary_key or (None,)
         assert isinstance(number, int)  # noqa: S101  the table counts up by itself
         return number
 
     def _record_planned(self, visit: Visit) -> int | None:
         key = {"of_round": visit.round, "of_camera": visit.camera}
-        number = self._db.run(_FILL_IN, {**key, **visit_row(visit)}).scalar()
+        number = self._db.run(_FILL_IN, {**key, **_VISITS.to_row(visit)}).scalar()
         if number is not None:
             return int(number)
         if self._db.run(_VISIT_NUMBER, key).first() is None:
@@ -238,7 +184,7 @@ class RoundRepository:
         return self._db.changed(missed)
 
     def totals(self, round_id: RoundId) -> RoundTotals:
-        """Counted from the rows, not from memory."""
+        """The round's totals, counted from its rows. Raises KeyError."""
         mine = {"of_round": round_id}
         planned = self._db.scalar(_PLANNED, mine)
         if planned is None:
@@ -272,9 +218,9 @@ class RoundRepository:
     def visits(self, round_id: RoundId) -> Sequence[Visit]:
         """All that are no longer pending, in the order of the plan.
 
-        Pictures are listed as they were taken; `Pictures.get` says which still exist.
+        Pictures are listed as they were taken; `PictureRepository.get` says which still exist.
         """
-        return read_visits(
+        return _read_visits(
             self._db,
             select(visits)
             .where(visits.c.round == round_id, visits.c.outcome != VisitOutcome.PENDING)
@@ -282,7 +228,7 @@ class RoundRepository:
         )
 
     def last_seen(self, before: datetime) -> Mapping[CameraId, datetime]:
-        """When each camera last gave a usable picture, of all that was visited before then."""
+        """When each camera last gave a usable picture before then."""
         v, seen = visits.c, (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
         newest = select(v.camera, func.max(v.finished_at).label("at")).where(
             v.outcome.in_(seen), v.finished_at < before
@@ -290,54 +236,34 @@ class RoundRepository:
         return {row.camera: row.at for row in self._db.all(newest.group_by(v.camera))}
 
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
-        """Newest first, rounds and second looks alike; a missed visit is none."""
+        """Of rounds, rechecks and live views, newest first; without missed ones."""
         newest = visits.c.finished_at.desc(), visits.c.number.desc()
         visited = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
         found = select(visits).where(visits.c.camera == camera, visited)
-        return read_visits(self._db, found.order_by(*newest).limit(limit))
+        return _read_visits(self._db, found.order_by(*newest).limit(limit))
 
 
 def _without_camera(picture: StoredPicture) -> Mapping[str, Any]:
-    row = picture_row(picture)
+    row = STORED_PICTURES.to_row(picture)
     del row["camera"]  # the visit's own
     return row
 
 
-def _round_row(a_round: Round) -> Mapping[str, Any]:
-    return {
-        "id": a_round.id,
-        "plan": a_round.plan,
-        "day": a_round.day,
-        "planned_at": a_round.planned_at,
-        "finish_by": a_round.finish_by,
-        "planned": a_round.planned,
-        "refused": dict(a_round.refused),
-        "state": a_round.state,
-        "started_at": a_round.started_at,
-        "finished_at": a_round.finished_at,
-        "reason": a_round.reason,
-        "scope": a_round.scope,
-        "wall_s": a_round.wall_s,
-        "cpu_s": a_round.cpu_s,
-        "peak_rss_mb": a_round.peak_rss_mb,
-    }
+def _read_visits(db: Transaction, statement: Select[Any]) -> list[Visit]:
+    """The visits that `statement` selects, in its order, with the pictures they took."""
+    rows = db.all(statement)
+    taken: defaultdict[int, list[StoredPicture]] = defaultdict(list)
+    for batch in in_batches(row.number for row in rows):
+        for picture in db.all(_PICTURES, {"these": batch}):
+            taken[picture.visit].append(STORED_PICTURES.from_row(picture))
+    return [_visit_from_row(row, tuple(taken[row.number])) for row in rows]
 
 
-def _round_from_row(row: Row[Any]) -> Round:
-    return Round(
-        id=row.id,
-        plan=row.plan,
-        day=row.day,
-        planned_at=row.planned_at,
-        finish_by=row.finish_by,
-        planned=row.planned,
-        refused=row.refused,
-        state=RoundState(row.state),
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        reason=row.reason,
-        scope=row.scope,
-        wall_s=row.wall_s,
-        cpu_s=row.cpu_s,
-        peak_rss_mb=row.peak_rss_mb,
-    )
+def _visit_from_row(row: Row[Any], pictures: tuple[StoredPicture, ...]) -> Visit:
+    visit = _VISITS.from_row(row, pictures=pictures)
+    return visit if visit.readings is None else replace(visit, readings=_numbers(visit.readings))
+
+
+def _numbers(readings: Mapping[str, float | None]) -> Mapping[str, float]:
+    """JSON has no NaN: it lies there as null."""
+    return {name: nan if value is None else value for name, value in readings.items()}

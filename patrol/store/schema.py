@@ -1,8 +1,8 @@
-"""The tables. What a row means is said by the nouns of `patrol.domain`; here is only how it lies.
+"""The tables of rounds, pictures, findings and cases; what a row means is defined in patrol.domain.
 
-References are checked at commit (deferred), so that a unit of work may write in any order.
-Partial indexes carry the lists that are polled — what waits, what is due — and stay as small as
-those lists are. Levels are the Roman numerals I to IV, whose text order is the order of urgency.
+References are checked at commit (deferred), so that a unit of work may write in any order. Partial
+indexes carry the lists that are polled — what waits, what is due — and stay as small as those lists
+are. Levels are the Roman numerals I to IV, whose text order is the order of urgency.
 """
 
 from typing import Any

@@ -1,14 +1,8 @@
-"""The tables of the console: who may log in, who is logged in, who has which finding in hand.
+"""The tables of the console, of messages, of cameras and of the shift; one metadata with schema.py.
 
-Same rules as `patrol.store.schema`, same metadata. People's secrets lie here only as hashes.
-
-The tables around the walk: messages, people's decisions, what is known of cameras, sequences.
-
-Same rules as `patrol.store.schema`, same metadata.
-
-The tables of a shift: what is stopped, what is in trouble, who handed over to whom.
-
-Same rules as `patrol.store.schema`, same metadata.
+Console: accounts, sessions, claims, API keys, photos. Messages: outbox, inbox, dead letters.
+Cameras: health, consent withdrawals, the registry's snapshot, memories. Shift: stoppages, the
+maintenance queue, hand-overs. People's secrets lie here only as hashes.
 """
 
 from sqlalchemy import (

@@ -1,9 +1,8 @@
-"""What observers of a store are told: rows that were written, as they were and as they are now.
+"""The store and its unit of work: one transaction with a repository for each table family.
 
-Observers hear of news inside the transaction that makes it (sql.Observer): a webhook is queued with
-the news that it tells, wherever that news is made, and no caller has to remember to.
-
-The store itself: hands out units of work, one thread each, on either database.
+`Store` hands out units of work on either database, each used by one thread. Observers get the
+events of a unit (events.py) inside its transaction: a webhook is queued together with the change
+that it reports, wherever that change is made, and no caller has to remember to.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,29 +41,30 @@ from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRe
 from patrol.store.suppressions import SuppressionRepository
 from patrol.store.transaction import Transaction
 
-B = TypeVar("B")
+R = TypeVar("R")
 
 
-class _LazyRepository(Generic[B]):
-    """A book that is opened when it is first asked for: a unit uses two or three of them."""
+class _LazyRepository(Generic[R]):
+    """A repository that is made at its first use: a unit of work uses two or three of them."""
 
-    def __init__(self, make: Callable[[Transaction], B]) -> None:
+    def __init__(self, make: Callable[[Transaction], R]) -> None:
         self._make = make
 
     def __set_name__(self, _unit: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, unit: "UnitOfWork", _class: type) -> B:
+    def __get__(self, unit: "UnitOfWork", _class: type) -> R:
         repository = self._make(unit.db)
         unit.__dict__[self._name] = repository  # found there from now on
         return repository
 
 
 class UnitOfWork:
-    """One transaction and its books. Leaving without `commit` rolls back.
+    """One transaction and its repositories. Leaving without `commit` rolls back.
 
-    Observers hear of changed cases, findings and rounds inside it; what one returns is run after
-    the commit, and only then (counters). An observed change reads its row once more.
+    Observers are called with each changed case, finding, round and recorded visit inside it; what
+    one returns is run after the commit, and only then (counters). An observed change reads its row
+    once more.
     """
 
     rounds = _LazyRepository(RoundRepository)
@@ -96,14 +96,14 @@ class UnitOfWork:
         self._observers = observers
         self._after: list[AfterCommit] = []
         if observers:
-            db.on_news = self._notify_observers
+            db.on_event = self._notify_observers
 
     def next_number(self, sequence: str) -> int:
         """1, 2, 3 … per named sequence; gapless, as it is part of the transaction."""
         return next_number(self.db, sequence)
 
     def commit(self) -> None:
-        """Make it durable, and end it.
+        """Make it durable, and end it; then run what the observers returned.
 
         Raises StoreFull when the disk is, ValueError when rows refer to rows that do not exist.
         """
@@ -112,9 +112,9 @@ class UnitOfWork:
             work()
         self._after.clear()
 
-    def _notify_observers(self, news: StoreEvent) -> None:
+    def _notify_observers(self, event: StoreEvent) -> None:
         for observer in self._observers:
-            later = observer(self, news)
+            later = observer(self, event)
             if later is not None:
                 self._after.append(later)
 
@@ -137,12 +137,12 @@ class Store:
         self._one_writer = Lock() if engine.dialect.name == "sqlite" else None
 
     def add_observers(self, observers: Sequence[StoreObserver]) -> None:
-        """Tell these, too, of what is written in transactions that begin from now on."""
+        """Call these, too, in transactions that begin from now on."""
         self._observers += tuple(observers)
 
     @property
     def name(self) -> str:
-        """The database as logs may name it."""
+        """The database's URL without its password, for logs."""
         return redacted_url(self._engine.url)
 
     @contextmanager
@@ -153,7 +153,7 @@ class Store:
 
     @contextmanager
     def begin_read(self) -> Iterator[UnitOfWork]:
-        """One consistent picture of all books, in nobody's way; writing raises RuntimeError."""
+        """A read-only transaction on one snapshot; blocks no writer. Raises StoreUnavailable."""
         with self._unit(read_only=True) as unit:
             yield unit
 

@@ -1,18 +1,19 @@
-"""The suppressions book."""
+"""Suppressions in the store: what is not proposed again for a while, for one camera and kind."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box
 from patrol.domain.suppression import Suppression
-from patrol.store.findings import box_json, box_of
+from patrol.store.rows import RowMapper
 from patrol.store.schema_people import suppressions
 from patrol.store.transaction import Transaction
 
+_SUPPRESSIONS: Final = RowMapper(Suppression)
 _ACTIVE: Final = (
     select(suppressions)
     .where(suppressions.c.until > bindparam("now"), suppressions.c.revoked_at.is_(None))
@@ -22,7 +23,7 @@ _ACTIVE_ON_CAMERA: Final = _ACTIVE.where(suppressions.c.camera == bindparam("her
 
 
 class SuppressionRepository:
-    """What is not proposed again for a while; listed, reversible."""
+    """Reads and writes suppressions; each can be listed and revoked."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
@@ -38,13 +39,13 @@ class SuppressionRepository:
         now: datetime,
         until: datetime,
     ) -> Suppression:
-        """Write it; answers it with its number. Raises ValueError when it would never hold."""
+        """Write one; returns it with its number. Raises ValueError when `until` is not later."""
         if until <= now:
             raise ValueError(f"a suppression until {until} would never hold")
         row = {
             "camera": camera,
             "kind": kind,
-            "box": box_json(box),
+            "box": box and list(map(float, box)),
             "reason": reason,
             "owner": owner,
             "created_at": now,
@@ -52,10 +53,10 @@ class SuppressionRepository:
             "revoked_by": "",
         }
         added = self._db.run(suppressions.insert().returning(suppressions), row)
-        return _suppression(added.one())
+        return _SUPPRESSIONS.from_row(added.one())
 
     def revoke(self, number: int, *, by: str, now: datetime) -> bool:
-        """Take it back; False when it is not standing."""
+        """End it; False when it is over, revoked or unknown."""
         not_revoked = (
             suppressions.c.number == number,
             suppressions.c.revoked_at.is_(None),
@@ -69,24 +70,9 @@ class SuppressionRepository:
         everywhere = camera is None
         values = {"now": now} if everywhere else {"now": now, "here": camera}
         rows = self._db.all(_ACTIVE if everywhere else _ACTIVE_ON_CAMERA, values)
-        return [_suppression(row) for row in rows]
+        return [_SUPPRESSIONS.from_row(row) for row in rows]
 
     def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
         """All that ever were, newest first."""
         newest = select(suppressions).order_by(suppressions.c.number.desc()).limit(limit)
-        return [_suppression(row) for row in self._db.all(newest)]
-
-
-def _suppression(row: Row[Any]) -> Suppression:
-    return Suppression(
-        number=row.number,
-        camera=row.camera,
-        kind=row.kind,
-        box=box_of(row.box),
-        reason=row.reason,
-        owner=row.owner,
-        created_at=row.created_at,
-        until=row.until,
-        revoked_at=row.revoked_at,
-        revoked_by=row.revoked_by,
-    )
+        return [_SUPPRESSIONS.from_row(row) for row in self._db.all(newest)]

@@ -1,10 +1,10 @@
-"""One open transaction, spoken to in a few verbs; the only place where SQL is executed.
+"""One open transaction, used by all repositories; the only place where SQL is executed.
 
-Every book gets this object. It hides the two dialects' ways of INSERT … ON CONFLICT and adds FOR
-UPDATE where the database has it. Errors come out as ours (engine.py listens, errors.py says which).
+It hides the two dialects' ways of INSERT … ON CONFLICT and adds FOR UPDATE where the database has
+it. Errors come out as ours (engine.py translates them).
 
-Building a statement costs three times what running it does. So the books build theirs once, with
-`bindparam`s, and hand in the values; what is built here is kept as well.
+Building a statement costs three times what running it does. So repositories build theirs once, with
+`bindparam`s, and pass the values; what is built here is cached as well.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,9 +29,7 @@ class Transaction:
         self._writes = writes
         self._over = False
         self.heads: dict[str, tuple[int, str]] = {}  # of the chained logs that this unit holds
-        self.on_news: Callable[[StoreEvent], None] | None = (
-            None  # of a transaction that is observed
-        )
+        self.on_event: Callable[[StoreEvent], None] | None = None  # set where there are observers
         self.is_postgres = connection.dialect.name == "postgresql"
         self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert
 
@@ -82,21 +80,21 @@ class Transaction:
         """Insert or replace by key."""
         self.run(_upsert(self.insert, table, tuple(row), key), row)
 
-    def tell(self, news: StoreEvent) -> None:
-        """Let the observers know, if there are any."""
-        if self.on_news is not None:
-            self.on_news(news)
+    def notify(self, event: StoreEvent) -> None:
+        """Pass the event to the observers, if there are any."""
+        if self.on_event is not None:
+            self.on_event(event)
 
     def locked(
         self, statement: Select[Any], *, skip_locked: bool = False, of: Table | None = None
     ) -> Select[Any]:
-        """FOR UPDATE where there is such a thing and this unit writes at all."""
+        """With FOR UPDATE where the database has it and this transaction writes."""
         if not (self.is_postgres and self._writes):
             return statement
         return _for_update(statement, skip_locked, of)
 
     def commit(self) -> None:
-        """End it durably; nothing can be executed after."""
+        """Commit. Raises RuntimeError at the second time; nothing can be executed after it."""
         if self._over:
             raise RuntimeError("this unit of work is committed; begin another")
         self._over = True

@@ -1,4 +1,4 @@
-"""The database's shape over time: Alembic's migrations, run without any alembic.ini.
+"""Upgrades of the database's tables: Alembic's migrations, run without any alembic.ini.
 
 Migrations lie inside the package (`migrations/versions`), so a wheel carries them. An upgrade is
 one transaction on both databases, and two processes that start at once upgrade one after the other.

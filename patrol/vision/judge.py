@@ -14,8 +14,8 @@ from patrol.domain.observation import Light, Observation
 from patrol.ports import Detection, Detector
 from patrol.vision.camera_memory import CameraMemory, LearningVisit, update_memory
 from patrol.vision.change import ChangeReport, compare, explain_by_objects
-from patrol.vision.change.regions import overlap
 from patrol.vision.fire import FireRegion, detect_fire
+from patrol.vision.geometry import share_inside
 from patrol.vision.mask import mask_visible
 from patrol.vision.objects import detect_with_tiles, is_ignored, zone_hits, zones_for_objects
 from patrol.vision.observations import (
@@ -27,14 +27,13 @@ from patrol.vision.observations import (
     zone_observations,
 )
 from patrol.vision.osd_clock import burnt_in_skew
-from patrol.vision.quality import PictureFault, QualityReport
-from patrol.vision.quality import diagnose as judge_quality
+from patrol.vision.quality import PictureFault, QualityReport, diagnose
 from patrol.vision.reference import SceneMemory
 from patrol.vision.types import LearnMode, SceneResult, VisionThresholds, VisitInput, VisitJudgement
 from streams.model import BgrImage
 
 EXPLAINING_CLASSES = frozenset({"person", "car", "motorcycle", "bus", "truck", "bicycle", "train"})
-MIN_COVERED_SHARE = 0.6  # of a warm place lies in a person or a vehicle: a jacket, a lamp, no fire
+MIN_COVERED_SHARE = 0.6  # of a suspected fire lies in a person or a vehicle: a jacket, a headlight
 MIN_DETECTION_SCORE = 0.5  # of a detection; a doubtful one must not explain a fire away
 COLOUR_STEP = 8  # px; a grid is enough to see whether there is colour
 GREY_LEVELS = 12  # largest difference between channels that a grey picture's noise makes
@@ -56,7 +55,10 @@ def judge_visit(
     fire_model: Detector | None = None,
     policy: VisionThresholds | None = None,
 ) -> VisitJudgement:
-    """The verdict on one visit. Never raises for what a picture may contain."""
+    """Judge one visit; without `detector` no objects, without `policy` the default thresholds.
+
+    Never raises for what a picture may contain.
+    """
     thresholds = policy or VisionThresholds()
     masked = tuple(mask_visible(picture, visit.areas.visible) for picture in visit.pictures)
     quality, memory = _quality(visit, masked, thresholds)
@@ -84,11 +86,12 @@ def judge_visit(
         memories={light: after.to_bytes()} if after is not memory else {},
         learned=after.history is not memory.history,
         best=seen[0] if seen else 0,
+        discarded_memory=memory.discarded_reason,
     )
 
 
 def probable_light(picture: NDArray[np.generic]) -> Light:
-    """Colour or none, at a glance: which memory to try first."""
+    """Guess DAY or INFRARED by a coarse grid of pixels: which memory to try first."""
     if picture.ndim != 3 or picture.shape[2] < 3:  # noqa: PLR2004  a grey picture
         return Light.INFRARED
     thin = picture[::COLOUR_STEP, ::COLOUR_STEP, :3].astype(np.int16)
@@ -114,7 +117,7 @@ def _quality(
 def _faults(
     visit: VisitInput, pictures: Sequence[BgrImage], memory: CameraMemory, rules: VisionThresholds
 ) -> QualityReport:
-    return judge_quality(
+    return diagnose(
         pictures,
         visible=visit.areas.visible,
         history=memory.history,
@@ -130,7 +133,7 @@ def _faults(
 
 @dataclass(frozen=True, slots=True)
 class _SceneDetectors:
-    """Who looks, and by which rules."""
+    """The detectors that a visit is judged with, and the thresholds."""
 
     objects: Detector | None
     fire: Detector | None
@@ -171,7 +174,7 @@ def _scene(
 
 
 def _needs_detector(visit: VisitInput, change: ChangeReport, fire: Sequence[FireRegion]) -> bool:
-    """The detector is the dearest gauge: run where a zone asks, or something wants explaining."""
+    """The detector is the most expensive gauge: run for zones, new objects and suspected fire."""
     wanted = zones_for_objects(visit.areas.zones, visit.local.time())
     return bool(wanted or change.new_objects or fire)
 
@@ -180,7 +183,7 @@ def _explained_by_person_or_vehicle(region: FireRegion, detections: Sequence[Det
     return any(
         seen.label in EXPLAINING_CLASSES
         and seen.score >= MIN_DETECTION_SCORE
-        and overlap(region.box, seen.box) >= MIN_COVERED_SHARE
+        and share_inside(region.box, seen.box) >= MIN_COVERED_SHARE
         for seen in detections
     )
 

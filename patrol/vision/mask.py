@@ -1,9 +1,9 @@
-"""The visible area (可视区): pixels outside it are zeroed before anything else looks at them.
+"""The visible area (可视区): pixels outside the agreed polygon are zeroed before anything else.
 
-Pure over arrays. A mask is drawn once per (polygon, size) and kept: 624 cameras have a few hundred
-polygons in a handful of sizes, and drawing one costs more than using it.
-
-How many threads OpenCV may use for one call: one, because calls run side by side.
+Called by the judge, the live view, thumbnails and redaction on every picture that was decoded. A
+mask is drawn once per (polygon, size) and kept: 624 cameras have a few hundred polygons in a
+handful of sizes, and drawing one costs more than using it. `limit_opencv_threads` stands here
+because every process that masks pictures runs several judging threads side by side.
 """
 
 from functools import lru_cache
@@ -22,7 +22,7 @@ MASKS_KEPT: Final = 2048
 
 
 def mask_visible(bgr: BgrImage, polygon: Polygon | None) -> BgrImage:
-    """Zero all pixels outside `polygon` (in fractions); None: the whole frame was agreed.
+    """Zero all pixels outside `polygon` (fractions of the picture); None: all of it was agreed.
 
     Works in place when the array may be written, else on a copy; returns the masked picture.
     """
@@ -38,22 +38,24 @@ def mask_visible(bgr: BgrImage, polygon: Polygon | None) -> BgrImage:
     return picture
 
 
-def visible_mask(polygon: Polygon | None, size_px: tuple[int, int]) -> NDArray[np.uint8]:
-    """255 inside the polygon, 0 outside, for a picture of `size_px` (width, height)."""
+def exact_visible_mask(polygon: Polygon | None, size_px: tuple[int, int]) -> NDArray[np.uint8]:
+    """255 inside the polygon, 0 outside, for a picture of `size_px` (width, height).
+
+    Exact to the pixel; what gauges compare away from its edge is `inner_visible_mask`.
+    """
     width, height = size_px
     if polygon is None:
         return np.full((height, width), 255, np.uint8)
     return _mask(polygon, width, height)
 
 
-def visible_fraction(polygon: Polygon | None) -> float:
-    """The share of the frame that may be seen, 0..1 (exact for a simple polygon)."""
-    if polygon is None:
-        return 1.0
-    x = np.array([point[0] for point in polygon])
-    y = np.array([point[1] for point in polygon])
-    area = abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
-    return min(1.0, area)
+def limit_opencv_threads() -> None:
+    """One OpenCV thread for the whole process: there are as many judging threads as cores.
+
+    With its own pool OpenCV would wake every core for a millisecond's work, in every judging thread
+    at once.
+    """
+    cv2.setNumThreads(1)
 
 
 def _mask(polygon: Polygon, width: int, height: int) -> NDArray[np.uint8]:
@@ -79,11 +81,3 @@ def _packed_mask(polygon: Polygon, width: int, height: int) -> NDArray[np.uint8]
             first = np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)
             turns[crossed, first] ^= 1
     return np.packbits(np.bitwise_xor.accumulate(turns[:, :width], axis=1))
-
-
-def limit_opencv_threads() -> None:
-    """For the whole process: there are as many judges as cores, and each looks by itself.
-
-    With its own pool OpenCV would wake every core for a millisecond's work, in every judge at once.
-    """
-    cv2.setNumThreads(1)

@@ -1,6 +1,7 @@
-"""Readings and zone hits as the domain's observations. Pure.
+"""Convert what the gauges found on a visit into the domain's observations. Pure.
 
-Changes against the reference, moved cameras and suspected fire as the domain's observations.
+Picture faults, objects in zones, changes against the reference, moved cameras and suspected fire.
+Called by vision/judge.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,13 +22,20 @@ from patrol.vision.change import (
 )
 from patrol.vision.change.weather import CATEGORY_BY_CAUSE
 from patrol.vision.fire import FireRegion
-from patrol.vision.objects.zones import ZoneHit, inside
+from patrol.vision.geometry import clipped_box, is_point_in_polygon
+from patrol.vision.objects.zones import ZoneHit
 from patrol.vision.quality.report import QualityReport
+
+SCENE_CHANGE = "scene_change"
+SCENE_SHIFT = "scene_shift"
+FRAME_WIDE_GAUGE = "frame_wide/1"
+CHANGE_THRESHOLD = 1.0  # differences, in units of what starts to mean something
+FRAME_WIDE_THRESHOLD = 0.38
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitRef:
-    """Whose picture, of which round, when."""
+    """Which camera's visit an observation is of: camera, round, time, stored picture."""
 
     camera: CameraId
     round: RoundId | None
@@ -79,24 +87,10 @@ def zone_observations(
     )
 
 
-def clipped_box(box: Box) -> Box:
-    """The part of the box that lies in the picture."""
-    x, y = min(1.0, max(0.0, box[0])), min(1.0, max(0.0, box[1]))
-    right, bottom = min(1.0, box[0] + box[2]), min(1.0, box[1] + box[3])
-    return (x, y, max(0.0, right - x), max(0.0, bottom - y))
-
-
-SCENE_CHANGE = "scene_change"
-SCENE_SHIFT = "scene_shift"
-FRAME_WIDE_GAUGE = "frame_wide/1"
-CHANGE_THRESHOLD = 1.0  # differences, in units of what starts to mean something
-FRAME_WIDE_THRESHOLD = 0.38
-
-
 def change_observations(
     report: ChangeReport, zones: Sequence[Zone], local: time, visit_ref: VisitRef
 ) -> tuple[Observation, ...]:
-    """A moved camera, the weather, or newcomers — in this order, and only the first that holds."""
+    """A moved camera, weather, or new objects: only the first of these that there is."""
     if report.shift is not None and report.shift.moved:
         return (_shift_observation(report.shift, visit_ref),)
     if report.frame_wide is not None:
@@ -109,7 +103,7 @@ def change_observations(
 def fire_observations(
     regions: Sequence[FireRegion], visit_ref: VisitRef
 ) -> tuple[Observation, ...]:
-    """Suspected flame and smoke, each with its place."""
+    """One observation per suspected flame or smoke region."""
     return tuple(
         _scene_observation(
             visit_ref, kind=region.kind.value, score=region.score, value=region.score,
@@ -120,13 +114,13 @@ def fire_observations(
 
 
 def change_zone(box: Box, zones: Sequence[Zone], local: time) -> Zone | None:
-    """The zone that waits for any change where this box stands (its foot, or its middle)."""
+    """The zone for any change that holds the foot or the middle of this box; None: no such zone."""
     x, y, width, height = box
     points = ((x + width / 2, y + height * 0.999), (x + width / 2, y + height / 2))
     for zone in zones:
         if zone.classes or not zone.active_at(local) or height < zone.min_height:
             continue
-        if any(inside(point, zone.polygon) for point in points):
+        if any(is_point_in_polygon(point, zone.polygon) for point in points):
             return zone
     return None
 
@@ -142,7 +136,7 @@ def _shift_observation(shift: ShiftReading, visit_ref: VisitRef) -> Observation:
 def _frame_wide_observations(wide: FrameWide, visit_ref: VisitRef) -> list[Observation]:
     kind = CATEGORY_BY_CAUSE[wide.cause]
     if not kind:
-        return []  # dusk: to be known, not to be dealt with
+        return []  # dusk: nothing has to be done
     return [
         _scene_observation(
             visit_ref, kind=kind, score=wide.score, value=wide.changed,

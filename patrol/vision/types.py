@@ -1,4 +1,4 @@
-"""What goes into a judgement and what comes out of it."""
+"""Input and result of judging one visit, and the thresholds of all gauges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class VisionThresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VisitInput:
-    """One camera's pictures of one visit, with what is remembered of it."""
+    """One camera's pictures of one visit, with its memories, areas and stream facts."""
 
     camera: CameraId
     round: RoundId | None
@@ -54,7 +54,7 @@ class VisitInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneResult:
-    """What the usable pictures show."""
+    """What the usable pictures show of the scene: changes, fire, objects in zones."""
 
     change: ChangeReport
     fire: tuple[FireRegion, ...] = ()
@@ -63,18 +63,18 @@ class SceneResult:
 
     @property
     def moved(self) -> bool:
-        """Whether the camera no longer looks where its reference does."""
+        """Whether the camera's view is no longer that of its reference."""
         return self.change.shift is not None and self.change.shift.moved
 
     @property
     def is_clear(self) -> bool:
-        """Nothing here that a person should look at before it becomes normal."""
+        """Whether nothing was found that a person should review before it is learned."""
         return not (self.moved or self.fire or self.change.new_objects or self.change.frame_wide)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VisitJudgement:
-    """Everything that one visit showed."""
+    """The result of judging one visit."""
 
     pictures: tuple[BgrImage, ...]  # zero outside the visible area
     quality: QualityReport
@@ -86,6 +86,7 @@ class VisitJudgement:
     memories: Mapping[Light, bytes]  # only those that changed
     learned: bool  # this visit became part of the camera's normal
     best: int  # index of the picture that shows it
+    discarded_memory: str = ""  # why a stored memory of this light could not be read
 
     @property
     def usable(self) -> tuple[bool, ...]:

@@ -22,7 +22,7 @@ from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided
 from patrol.domain.health import TroubleAlreadyTaken
 from patrol.domain.shift_handover import NotShiftOwner
-from patrol.ports import ProcessBusy
+from patrol.files import ProcessBusy
 from patrol.web.api.app import create_api
 from patrol.web.assets import ASSETS_PATH
 from patrol.web.auth import Forbidden, NotLoggedIn

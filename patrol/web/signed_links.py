@@ -9,17 +9,17 @@ the first login replaces, so nothing is stored for it. The token stands behind t
 address: browsers send that part to no server and write it into no log.
 """
 
-import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
 from patrol.domain.account import Account
+from patrol.domain.signed_token import is_signature_hex, sign_hex
 
 WINDOW_S: Final = 600  # an address lives one to two of these
 INVITATION_VALID_FOR: Final = timedelta(days=3)
+INVITATION_PURPOSE: Final = "welcome"  # as in the invitations that are out
 PICTURE_SIZES: Final = ("thumb", "sheet", "full", "ground")  # ground: redacted, outside the centre
 
 
@@ -57,7 +57,7 @@ class Invitation:
 
 def signature_of(secret: str, signed_url: SignedPictureUrl) -> str:
     """The signature of the address with the secret of a session, 40 hexadecimal digits."""
-    return hmac.new(secret.encode(), signed_url.signed_text, sha256).hexdigest()[:40]
+    return sign_hex(secret.encode(), signed_url.signed_text, purpose="")
 
 
 def verify_signature(
@@ -66,7 +66,7 @@ def verify_signature(
     """Whether the session signed this address, and it has not ended."""
     if signed_url.size not in PICTURE_SIZES or now.timestamp() > signed_url.until:
         return False
-    return hmac.compare_digest(signature_of(secret, signed_url), signature)
+    return is_signature_hex(signature, secret.encode(), signed_url.signed_text, purpose="")
 
 
 def signed_picture_url(secret: str, picture: str, size: str, viewed_for: str, now: datetime) -> str:
@@ -83,7 +83,10 @@ def signed_picture_url(secret: str, picture: str, size: str, viewed_for: str, no
 def invitation_token(account: Account, now: datetime) -> str:
     """The token of an account's invitation from now on."""
     until = int((now + INVITATION_VALID_FOR).timestamp())
-    return f"{account.name}~{until}~{_invitation_signature(account, until)}"
+    signature = sign_hex(
+        account.password.encode(), f"{account.name}|{until}".encode(), purpose=INVITATION_PURPOSE
+    )
+    return f"{account.name}~{until}~{signature}"
 
 
 def read_invitation(text: str) -> tuple[Invitation, str]:
@@ -99,13 +102,8 @@ def check_invitation(
     account: Account, invitation: Invitation, signature: str, now: datetime
 ) -> None:
     """Check signature, account and time. Raises InvitationInvalid."""
-    good = hmac.compare_digest(
-        _invitation_signature(account, invitation.until).encode(), signature.encode()
-    )
+    signed_text = f"{account.name}|{invitation.until}".encode()
+    key = account.password.encode()
+    good = is_signature_hex(signature, key, signed_text, purpose=INVITATION_PURPOSE)
     if not good or account.disabled_at is not None or now >= invitation.ends_at:
         raise InvitationInvalid
-
-
-def _invitation_signature(account: Account, until: int) -> str:
-    signed_text = f"welcome|{account.name}|{until}".encode()
-    return hmac.new(account.password.encode(), signed_text, sha256).hexdigest()[:40]

@@ -5,7 +5,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
@@ -27,11 +26,8 @@ ALL = (FACES, PLATES, PERSONS)
 
 
 def settings_of(folder: Path, **changed: Any) -> Settings:
-    site = SiteInfo(
-        id="small", name="小镇", code="", tz=ZoneInfo("Asia/Shanghai"), latitude=39.6,
-        longitude=98.75, language="zh",
-    )  # fmt: skip
-    mqtt = MqttSettings(url="embedded", host="127.0.0.1", port=0, tls=False, embedded=True)
+    site = SiteInfo(id="small", name="小镇", latitude=39.6, longitude=98.75)
+    mqtt = MqttSettings(url="embedded")
     return replace(Settings(site=site, mqtt=mqtt, plans={}, models=folder), **changed)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from patrol.domain.ids import CameraId
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
-from patrol.pictures import FilePictureStore, encode_jpeg
+from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.store import open_store
 
 CliSite = Any  # conftest's
@@ -70,7 +70,8 @@ def test_a_stored_picture_is_accepted_where_there_is_one_and_consent(cli_site: C
 def add_visit(cli_site: CliSite) -> None:
     rng = np.random.default_rng(1)
     yard = cv2.resize(rng.normal(110, 35, (36, 64, 3)).astype(np.float32), (640, 360))
-    jpeg = encode_jpeg((yard + rng.normal(0, 2, yard.shape)).clip(0, 255).astype(np.uint8))
+    noisy = (yard + rng.normal(0, 2, yard.shape)).clip(0, 255).astype(np.uint8)
+    jpeg, _ = JpegEncoder()(noisy)
     at = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
     camera = CameraId("62090204011327000001")
     stored = StoredPicture(

@@ -120,12 +120,12 @@ def messages(count: int, *, retain: bool = False, prefix: str = "t") -> list[Out
 def test_what_the_broker_took_is_said_by_key_and_arrives_in_order(
     publisher_under_test: PublisherUnderTest,
 ) -> None:
-    ear = RecordingSubscriber()
-    publisher_under_test.listen("t/+", ear.receive)
+    subscriber = RecordingSubscriber()
+    publisher_under_test.listen("t/+", subscriber.receive)
     batch = messages(250)
     taken: Sequence[MessageKey] = publisher_under_test.publisher.publish(batch, WAIT_S)
     assert list(taken) == [message.key for message in batch]
-    assert ear.until(250) == [(m.topic, m.payload) for m in batch]
+    assert subscriber.until(250) == [(m.topic, m.payload) for m in batch]
 
 
 def test_nothing_to_send_is_nothing_taken(publisher_under_test: PublisherUnderTest) -> None:
@@ -141,20 +141,20 @@ def test_retained_messages_wait_for_whoever_comes_later_and_empty_ones_clear(
         key=MessageKey("clear"), topic="r/0", payload=b"", queued_at=NOW, retain=True
     )
     publisher_under_test.publisher.publish([cleared], WAIT_S)
-    ear = RecordingSubscriber()
-    publisher_under_test.listen("r/+", ear.receive)
+    subscriber = RecordingSubscriber()
+    publisher_under_test.listen("r/+", subscriber.receive)
     publisher_under_test.publisher.publish(
         messages(1, prefix="r/after"), WAIT_S
     )  # not for this filter
-    assert ear.until(1) == [("r/1", kept[1].payload)]
+    assert subscriber.until(1) == [("r/1", kept[1].payload)]
 
 
 def test_what_is_not_retained_is_gone(publisher_under_test: PublisherUnderTest) -> None:
     publisher_under_test.publisher.publish(messages(1, prefix="n"), WAIT_S)
-    ear = RecordingSubscriber()
-    publisher_under_test.listen("n/+", ear.receive)
+    subscriber = RecordingSubscriber()
+    publisher_under_test.listen("n/+", subscriber.receive)
     publisher_under_test.publisher.publish(messages(2, prefix="n")[1:], WAIT_S)
-    assert [topic for topic, _ in ear.until(1)] == ["n/1"]
+    assert [topic for topic, _ in subscriber.until(1)] == ["n/1"]
 
 
 def test_without_a_broker_it_says_so_and_why(publisher_under_test: PublisherUnderTest) -> None:

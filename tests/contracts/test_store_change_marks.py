@@ -18,7 +18,7 @@ SOON = timedelta(minutes=5)
 Change = Callable[[UnitOfWork, Any], object]
 
 
-def marks(store: Store) -> Mapping[str, str]:
+def tokens(store: Store) -> Mapping[str, str]:
     with store.begin_read() as unit:
         return unit.change_tokens.read()
 
@@ -74,10 +74,10 @@ def acknowledge(unit: UnitOfWork, make: Any) -> None:
 )
 def test_a_mark_moves_with_its_rows(store: Store, make: Any, topic: str, change: Change) -> None:
     commit(store, make, before_all)
-    before = marks(store)
-    assert marks(store) == before, "nothing happened"
+    before = tokens(store)
+    assert tokens(store) == before, "nothing happened"
     commit(store, make, change)
-    after = marks(store)
+    after = tokens(store)
     assert after[topic] != before[topic]
     moved = {name for name in before if before[name] != after[name]}
     assert moved == {topic}
@@ -85,10 +85,10 @@ def test_a_mark_moves_with_its_rows(store: Store, make: Any, topic: str, change:
 
 def test_what_was_not_committed_moves_no_mark(store: Store, make: Any) -> None:
     commit(store, make, before_all)
-    before = marks(store)
+    before = tokens(store)
     with store.begin() as unit:
         unit.findings.add(make.finding(2))
-    assert marks(store) == before
+    assert tokens(store) == before
 
 
 def claim(finding: str, holder: str, until: Any) -> FindingClaim:

@@ -30,7 +30,7 @@ def lease(store: Store, now: datetime, holder: str = "h", target: str = "webhook
     return [one.key for one in got]
 
 
-def settle(store: Store, one: Delivery) -> None:
+def attempt(store: Store, one: Delivery) -> None:
     with store.begin() as uow:
         uow.deliveries.save_result(one)
         uow.commit()
@@ -70,10 +70,10 @@ def test_leases_are_one_holders_until_they_run_out(store: Store, make: Any) -> N
 def test_not_before_it_is_due_and_not_after_it_ended(store: Store, make: Any) -> None:
     now, one = make.now, delivery(make.now)
     queue(store, one)
-    settle(store, one.failed("HTTP 503", now))
+    attempt(store, one.failed("HTTP 503", now))
     assert lease(store, now + 9 * S) == []
     assert lease(store, now + 10 * S) == ["k"]
-    settle(store, one.delivered(now))
+    attempt(store, one.delivered(now))
     assert lease(store, now + timedelta(days=1)) == []
     with store.begin_read() as uow:
         assert uow.deliveries.waiting() == {}
@@ -91,8 +91,8 @@ def test_the_dead_are_kept_with_their_reason_and_can_be_revived(store: Store, ma
     now = make.now
     first, second = delivery(now, "k1"), delivery(now, "k2", expires_at=now + S)
     queue(store, first, second)
-    settle(store, first.refused("HTTP 410", now))
-    settle(store, second.expired(now + S))
+    attempt(store, first.refused("HTTP 410", now))
+    attempt(store, second.expired(now + S))
     with store.begin() as uow:
         assert [(d.key, d.problem, d.outcome) for d in uow.deliveries.dead()] == [
             ("k2", "its time is over", DeliveryOutcome.DEAD),
@@ -110,7 +110,7 @@ def test_the_ended_are_dropped_after_a_while(store: Store, make: Any) -> None:
     now = make.now
     ended, waiting = delivery(now, "k1"), delivery(now, "k2")
     queue(store, ended, waiting)
-    settle(store, ended.delivered(now))
+    attempt(store, ended.delivered(now))
     with store.begin() as uow:
         assert uow.deliveries.prune(now) == 0
         assert uow.deliveries.prune(now + S) == 1

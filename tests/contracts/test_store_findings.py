@@ -173,7 +173,7 @@ def test_two_operators_decide_at_once_the_first_wins(store: Store, make: Any) ->
             unit.findings.add(make.finding(number))
         unit.commit()
     won: list[tuple[int, str]] = []
-    told: list[str] = []
+    results: list[str] = []
 
     def decide_all(who: str) -> None:
         for number in range(20):
@@ -185,7 +185,7 @@ def test_two_operators_decide_at_once_the_first_wins(store: Store, make: Any) ->
                     unit.commit()
                 won.append((number, who))
             except AlreadyDecided as too_late:
-                told.append(str(too_late))
+                results.append(str(too_late))
 
     threads = [Thread(target=decide_all, args=(who,)) for who in ("王", "李")]
     for thread in threads:
@@ -193,7 +193,7 @@ def test_two_operators_decide_at_once_the_first_wins(store: Store, make: Any) ->
     for thread in threads:
         thread.join()
     assert sorted(number for number, _ in won) == list(range(20))
-    assert len(told) == 20
+    assert len(results) == 20
     with store.begin_read() as unit:
         for number, who in won:
             assert unit.findings.get(make.finding(number).id).decided_by == who

@@ -15,15 +15,15 @@ from patrol.store import (
 )
 
 
-class Watcher:
+class RecordingObserver:
     def __init__(self) -> None:
-        self.heard: list[StoreEvent] = []
+        self.events: list[StoreEvent] = []
         self.counted = 0
 
-    def observe(self, uow: UnitOfWork, news: StoreEvent) -> AfterCommit:
-        self.heard.append(news)
-        if isinstance(news, CaseChanged):
-            assert uow.cases.get(news.after.id) == news.after
+    def observe(self, uow: UnitOfWork, changes: StoreEvent) -> AfterCommit:
+        self.events.append(changes)
+        if isinstance(changes, CaseChanged):
+            assert uow.cases.get(changes.after.id) == changes.after
         return self._count
 
     def _count(self) -> None:
@@ -31,41 +31,43 @@ class Watcher:
 
 
 @pytest.fixture
-def watcher(store: Store) -> Watcher:
-    watcher = Watcher()
-    store.add_observers([watcher.observe])
-    return watcher
+def observer(store: Store) -> RecordingObserver:
+    observer = RecordingObserver()
+    store.add_observers([observer.observe])
+    return observer
 
 
 def test_what_is_new_and_what_changed_is_told_with_what_was_before(
-    store: Store, watcher: Watcher, make: Any
+    store: Store, observer: RecordingObserver, make: Any
 ) -> None:
     first, second = make.finding(), make.finding(score=0.9)
     with store.begin() as uow:
         uow.findings.add(first)
         uow.findings.put(second)
         uow.commit()
-    assert watcher.heard == [FindingChanged(None, first), FindingChanged(first, second)]
+    assert observer.events == [FindingChanged(None, first), FindingChanged(first, second)]
 
 
 def test_an_observer_reads_what_it_is_told_and_counts_after_the_commit(
-    store: Store, watcher: Watcher, make: Any
+    store: Store, observer: RecordingObserver, make: Any
 ) -> None:
     with store.begin() as uow:
         uow.cases.add(make.case())
-        assert (len(watcher.heard), watcher.counted) == (1, 0)
+        assert (len(observer.events), observer.counted) == (1, 0)
         uow.commit()
-    assert watcher.counted == 1
+    assert observer.counted == 1
 
 
-def test_what_is_rolled_back_is_not_counted(store: Store, watcher: Watcher, make: Any) -> None:
+def test_what_is_rolled_back_is_not_counted(
+    store: Store, observer: RecordingObserver, make: Any
+) -> None:
     with store.begin() as uow:
         uow.cases.add(make.case())
-    assert watcher.counted == 0
+    assert observer.counted == 0
 
 
 def test_a_visit_that_was_recorded_before_is_no_news(
-    store: Store, watcher: Watcher, make: Any
+    store: Store, observer: RecordingObserver, make: Any
 ) -> None:
     a_round = make.round()
     with store.begin() as uow:
@@ -73,6 +75,6 @@ def test_a_visit_that_was_recorded_before_is_no_news(
         assert uow.rounds.record_visit(make.visit(a_round.id))
         assert not uow.rounds.record_visit(make.visit(a_round.id))
         uow.commit()
-    assert [news for news in watcher.heard if isinstance(news, VisitRecorded)] == [
+    assert [changes for changes in observer.events if isinstance(changes, VisitRecorded)] == [
         VisitRecorded(make.visit(a_round.id))
     ]

@@ -223,8 +223,8 @@ def test_what_is_left_is_missed_with_the_reason(store: Store, make: Any) -> None
     assert missed == 2
     with store.begin_read() as unit:
         assert unit.rounds.pending(a_round.id) == []
-        books = unit.rounds.totals(a_round.id)
-        assert (books.normal, books.missed, books.is_balanced) == (1, 2, True)
+        database = unit.rounds.totals(a_round.id)
+        assert (database.normal, database.missed, database.is_balanced) == (1, 2, True)
         by_camera = {visit.camera: visit for visit in unit.rounds.visits(a_round.id)}
         visit = by_camera[make.camera(2)]
         assert (visit.outcome, visit.seen, visit.tries) == (VisitOutcome.MISSED, "时间已到", 0)

@@ -57,20 +57,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_figures_of_a_folder(folder: Path, tmp_path: Path) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     page = tmp_path / "page.html"
-    found = run(str(folder), out=page, report=told.append, models=tmp_path)
+    found = run(str(folder), out=page, report=reported.append, models=tmp_path)
     json.dumps(found)
     assert (found["visits"], found["cameras"]) == (22, 1)
-    newcomer = found["kinds"]["newcomer"]
-    assert newcomer["tp"] + newcomer["fn"] == 6
-    assert newcomer["tp"] >= 5
-    assert newcomer["fp"] == 0
+    counts = found["kinds"]["newcomer"]
+    assert counts["tp"] + counts["fn"] == 6
+    assert counts["tp"] >= 5
+    assert counts["fp"] == 0
     assert found["summary"]["false_regions_per_100_clean_visits"]["of"] == 16
     assert found["kinds"]["blur"]["tp"] == 1
     assert found["confusion"]["blur"] == {"blur": 1}
-    assert newcomer["recall_interval"][0] < newcomer["recall"] <= newcomer["recall_interval"][1]
-    assert any("objects are not judged" in line for line in told)
+    assert counts["recall_interval"][0] < counts["recall"] <= counts["recall_interval"][1]
+    assert any("objects are not judged" in line for line in reported)
     html = page.read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert "newcomer" in html

@@ -1,4 +1,4 @@
-"""visits.csv: read whole, every problem told with its line."""
+"""visits.csv: read whole, every problem reported with its line."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,15 +69,15 @@ def test_visits_come_in_time_order_within_a_camera(tmp_path: Path) -> None:
 def test_a_wrong_cell_is_told_with_its_line(
     tmp_path: Path, cells: str, where: int, what: str
 ) -> None:
-    with pytest.raises(BadLabels) as told:
+    with pytest.raises(BadLabels) as raised:
         read_folder(folder(tmp_path, FULL, cells))
-    assert f"visits.csv:{where}: {what}" in told.value.problems[0]
+    assert f"visits.csv:{where}: {what}" in raised.value.problems[0]
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
-    with pytest.raises(BadLabels) as told:
+    with pytest.raises(BadLabels) as raised:
         read_folder(folder(tmp_path, FULL, "c,never,a.jpg,,noon,,,,,", "c,2026-06-01,x.jpg,,,,,,,"))
-    assert len(told.value.problems) == 3
+    assert len(raised.value.problems) == 3
 
 
 @pytest.mark.parametrize(

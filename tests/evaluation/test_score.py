@@ -55,7 +55,7 @@ def test_shares(
 
 
 @pytest.mark.parametrize(
-    ("truth", "told", "expected"),
+    ("truth", "proposed", "expected"),
     [
         ([(0.1, 0.1, 0.2, 0.2)], [(0.12, 0.1, 0.2, 0.2)], Counts(tp=1)),
         ([(0.1, 0.1, 0.2, 0.2)], [(0.1, 0.1, 0.2, 0.2)] * 2, Counts(tp=1, fp=1)),
@@ -65,7 +65,7 @@ def test_shares(
 )
 def test_one_box_matches_once(
     truth: list[tuple[float, float, float, float]],
-    told: list[tuple[float, float, float, float]],
+    proposed: list[tuple[float, float, float, float]],
     expected: Counts,
 ) -> None:
-    assert match_boxes(truth, told, 0.5) == expected
+    assert match_boxes(truth, proposed, 0.5) == expected

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.inference import ModelSpec
-from patrol.inference.manifest import InputSpec, Layout
+from patrol.inference.manifest import InputSpec, Layout, ModelSpec
 
 F32 = NDArray[np.float32]
 FLOAT = 1  # onnx.TensorProto.FLOAT

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.inference import ModelBroken, ModelMissing, ModelSpec, open_face_plate_detector
-from patrol.inference.manifest import Layout
+from patrol.inference.errors import ModelBroken, ModelMissing
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.manifest import Layout, ModelSpec
 from patrol.inference.onnx_shapes import with_free_sizes
 
 F32 = NDArray[np.float32]

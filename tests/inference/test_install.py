@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from patrol.inference import InstallFailed, ModelSpec, install, list_models
-from patrol.inference.manifest import InputSpec, Layout
+from patrol.inference.errors import InstallFailed
+from patrol.inference.install import install, list_models
+from patrol.inference.manifest import InputSpec, Layout, ModelSpec
 from patrol.package_files import PackageMember
 
 WEIGHTS = b"weights " * 1000
@@ -59,14 +60,14 @@ def plain(folder: Path) -> Path:
 
 @pytest.mark.parametrize("source", [wheel, sdist, plain])
 def test_from_a_folder(source: object, tmp_path: Path) -> None:
-    shelf, models = tmp_path / "shelf", tmp_path / "models"
-    shelf.mkdir()
-    source(shelf)  # type: ignore[operator]  # one of the three
-    said: list[str] = []
-    (path,) = install(models, shelf, said.append, manifest=MANIFEST)
+    package_dir, models = tmp_path / "package_dir", tmp_path / "models"
+    package_dir.mkdir()
+    source(package_dir)  # type: ignore[operator]  # one of the three
+    reported: list[str] = []
+    (path,) = install(models, package_dir, reported.append, manifest=MANIFEST)
     assert path.read_bytes() == WEIGHTS
     assert [state.state for state in list_models(models, MANIFEST)] == ["ready"]
-    assert any("sha256" in line for line in said)
+    assert any("sha256" in line for line in reported)
     assert [p.name for p in models.iterdir()] == ["tiny.onnx"]
 
 
@@ -86,13 +87,13 @@ def test_another_file_in_the_package_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_broken_file_is_replaced(tmp_path: Path) -> None:
-    models, shelf = tmp_path / "models", tmp_path / "shelf"
+    models, package_dir = tmp_path / "models", tmp_path / "package_dir"
     models.mkdir()
-    shelf.mkdir()
+    package_dir.mkdir()
     (models / "tiny.onnx").write_bytes(b"half of it")
     assert list_models(models, MANIFEST)[0].state == "broken"
-    wheel(shelf)
-    install(models, shelf, manifest=MANIFEST)
+    wheel(package_dir)
+    install(models, package_dir, manifest=MANIFEST)
     assert list_models(models, MANIFEST)[0].state == "ready"
 
 
@@ -131,8 +132,8 @@ def test_an_index_that_serves_something_else(
 
 
 def test_an_index_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = "WARNING: retrying\nERROR: No matching distribution found for weighty==1.0\n"
-    monkeypatch.setattr(subprocess, "run", pip(tmp_path, code=1, output=words))
+    message = "WARNING: retrying\nERROR: No matching distribution found for weighty==1.0\n"
+    monkeypatch.setattr(subprocess, "run", pip(tmp_path, code=1, output=message))
     with pytest.raises(InstallFailed, match="No matching distribution") as refused:
         install(tmp_path / "models", manifest=MANIFEST)
     assert "\n" not in str(refused.value)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from patrol.inference import ManifestBroken, read_manifest, shipped
-from patrol.inference.manifest import COCO80
+from patrol.inference.errors import ManifestBroken
+from patrol.inference.manifest import COCO80, read_manifest, shipped
 
 GOOD = """
 models:
@@ -46,7 +46,7 @@ def test_labels_are_spelled_as_zones_spell_them() -> None:
     assert mine.labels == ("farm tractor", "person")
 
 
-@pytest.mark.parametrize(("good", "bad", "words"), [
+@pytest.mark.parametrize(("good", "bad", "message"), [
     ("a" * 64, "a" * 63, "sha256: is 64"),
     ("yolov8", "yolov12x", "yolov12x"),
     ("licence: MIT", "license: MIT", "licence: is missing"),
@@ -63,8 +63,8 @@ def test_labels_are_spelled_as_zones_spell_them() -> None:
     ("models:", "model:", "no `models:`"),
     ("[640, 384]", "[640", r"^models\.yaml:\d+: not YAML$"),
 ])  # fmt: skip
-def test_what_is_wrong_is_named(good: str, bad: str, words: str) -> None:
-    with pytest.raises(ManifestBroken, match=words):
+def test_what_is_wrong_is_named(good: str, bad: str, message: str) -> None:
+    with pytest.raises(ManifestBroken, match=message):
         read_manifest(GOOD.replace(good, bad), "models.yaml")
 
 

@@ -12,15 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.inference import (
-    ModelBroken,
-    ModelMissing,
-    ModelSpec,
-    ModelUnknown,
-    RuntimeMissing,
-    open_detector,
-)
-from patrol.inference.manifest import Layout, Resize
+from patrol.inference.errors import ModelBroken, ModelMissing, ModelUnknown, RuntimeMissing
+from patrol.inference.manifest import Layout, ModelSpec, Resize
+from patrol.inference.onnx_detector import open_detector
 
 pytest.importorskip("onnxruntime", reason="pip install 'patrol[objects]'")
 F32 = NDArray[np.float32]
@@ -151,7 +145,7 @@ def test_another_file_under_its_name(place: Place, tmp_path: Path) -> None:
         open_detector(tmp_path, "tiny", manifest={"tiny": spec})
 
 
-@pytest.mark.parametrize(("change", "words"), [
+@pytest.mark.parametrize(("change", "message"), [
     pytest.param({"labels": ("person", "car", "dog")}, "3 labels", id="labels"),
     pytest.param({"layout": Layout.YOLOV8}, "layout yolov8", id="layout"),
     pytest.param({"layout": Layout.DETR}, "layout detr", id="one output instead of two"),
@@ -159,13 +153,13 @@ def test_another_file_under_its_name(place: Place, tmp_path: Path) -> None:
     pytest.param({"size": 96}, "1 × 3 × 96 × 96", id="input size"),
 ])  # fmt: skip
 def test_a_manifest_that_does_not_fit_the_file(
-    change: dict[str, Any], words: str, place: Place, tmp_path: Path
+    change: dict[str, Any], message: str, place: Place, tmp_path: Path
 ) -> None:
     spec = place(Layout.YOLOX, [yolox_answer()], labels=LABELS)
     if size := change.pop("size", None):
         change["input"] = dataclasses.replace(spec.input, width_px=size, height_px=size)
     wrong = dataclasses.replace(spec, **change)
-    with pytest.raises(ModelBroken, match=words):
+    with pytest.raises(ModelBroken, match=message):
         open_detector(tmp_path, "tiny", manifest={"tiny": wrong})
 
 

@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.camera import Zone
-from patrol.inference import DetectorUnavailable, ModelBroken, OnnxDetector, open_detector
+from patrol.inference.errors import DetectorUnavailable, ModelBroken
 from patrol.inference.manifest import InputSpec
+from patrol.inference.onnx_detector import OnnxDetector, open_detector
 from patrol.vision.objects import detect_with_tiles
 
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
@@ -83,22 +84,22 @@ def test_a_larger_input_where_the_file_says_416(
     detector = open_detector(MODELS, "wide", manifest={"wide": wide})
     assert detector.input_px == (640, 384)
     far = np.vstack([np.hstack(street[:2]), np.hstack(street[2:])])[200:1000, :1420]
-    few, many = (sum(s.score >= 0.5 for s in eye.detect(far)) for eye in (yolox, detector))
+    few, many = (sum(s.score >= 0.5 for s in model.detect(far)) for model in (yolox, detector))
     assert many > few
 
 
-@pytest.mark.parametrize(("changed", "words"), [
+@pytest.mark.parametrize(("changed", "message"), [
     ({"free": False}, "does not take 1 × 3 × 384 × 640"),
     ({"height_px": 380}, "model wide: "),  # no multiple of the strides
 ])  # fmt: skip
 def test_an_input_that_does_not_fit_is_refused(
-    changed: dict[str, int], words: str, yolox: OnnxDetector
+    changed: dict[str, int], message: str, yolox: OnnxDetector
 ) -> None:
     larger = dataclasses.replace(InputSpec(width_px=640, height_px=384, free=True), **changed)
     wide = dataclasses.replace(
         yolox.spec, name="wide", input=larger, own=MODELS / "yolox_nano.onnx"
     )
-    with pytest.raises(ModelBroken, match=words):
+    with pytest.raises(ModelBroken, match=message):
         open_detector(MODELS, "wide", manifest={"wide": wide})
 
 

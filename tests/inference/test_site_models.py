@@ -98,15 +98,15 @@ def site(tmp_path: Path, make_onnx: Any) -> Any:
 @pytest.mark.parametrize("layout", list(ANSWERS))
 def test_any_layout_comes_in_by_manifest(layout: str, site: Any) -> None:
     here = site(ANSWERS[layout])
-    eyes = here.write({"own": here.entry(layout=layout)}).open()
-    assert eyes.without == ()
-    assert eyes.objects is not None
-    (seen,) = eyes.objects.detect(np.zeros((64, 64, 3), np.uint8))
+    detector = here.write({"own": here.entry(layout=layout)}).open()
+    assert detector.without == ()
+    assert detector.objects is not None
+    (seen,) = detector.objects.detect(np.zeros((64, 64, 3), np.uint8))
     assert (seen.label, seen.box) == ("tractor", pytest.approx(BOX, abs=1e-5))
-    assert eyes.objects.gauge.startswith("own/")
+    assert detector.objects.gauge.startswith("own/")
 
 
-@pytest.mark.parametrize(("changed", "words"), [
+@pytest.mark.parametrize(("changed", "message"), [
     pytest.param({"sha256": "0" * 64}, "has sha256", id="hash"),
     pytest.param({"labels": ["person", "tractor", "sheep"]}, "with 3 labels", id="too many labels"),
     pytest.param({"labels": "coco80"}, "with 80 labels", id="another list of labels"),
@@ -116,35 +116,39 @@ def test_any_layout_comes_in_by_manifest(layout: str, site: Any) -> None:
     pytest.param({"path": "/"}, "cannot be read", id="a folder"),
 ])  # fmt: skip
 def test_a_file_that_is_not_as_its_entry_says_is_refused_by_name(
-    changed: dict[str, Any], words: str, site: Any
+    changed: dict[str, Any], message: str, site: Any
 ) -> None:
     here = site(yolox())
-    eyes = here.write({"own": here.entry(**changed)}).open()
-    assert eyes.objects is None
-    (lack,) = eyes.without
+    detector = here.write({"own": here.entry(**changed)}).open()
+    assert detector.objects is None
+    (lack,) = detector.without
     assert "model own:" in lack
-    assert words in lack
+    assert message in lack
     assert "\n" not in lack
 
 
 def test_a_fire_model_has_a_slot_of_its_own(site: Any) -> None:
     here = site(end_to_end())
     fire = here.entry(purpose="fire", layout="end_to_end", labels=["smoke", "Fire"], min_score=0.6)
-    eyes = here.write({"licensed": fire, "own": here.entry(layout="end_to_end")}).open()
-    assert eyes.without == ()
-    assert eyes.fire is not None
-    assert eyes.fire.min_score == 0.6
-    assert [seen.label for seen in eyes.fire.detect(np.zeros((64, 64, 3), np.uint8))] == ["fire"]
-    assert (eyes.objects.gauge if eyes.objects else "").startswith("own/")
+    detector = here.write({"licensed": fire, "own": here.entry(layout="end_to_end")}).open()
+    assert detector.without == ()
+    assert detector.fire is not None
+    assert detector.fire.min_score == 0.6
+    assert [seen.label for seen in detector.fire.detect(np.zeros((64, 64, 3), np.uint8))] == [
+        "fire"
+    ]
+    assert (detector.objects.gauge if detector.objects else "").startswith("own/")
 
 
 def test_a_broken_fire_model_does_not_cost_the_objects(site: Any) -> None:
     here = site(yolox())
     broken = here.entry(purpose="fire", labels=["fire"], sha256="1" * 64)
-    eyes = here.write({"licensed": broken, "own": here.entry()}).open()
-    assert eyes.objects is not None
-    assert eyes.fire is None
-    assert [lack.split(":")[0] for lack in eyes.without] == ["不用火情模型 no fire model is used"]
+    detector = here.write({"licensed": broken, "own": here.entry()}).open()
+    assert detector.objects is not None
+    assert detector.fire is None
+    assert [lack.split(":")[0] for lack in detector.without] == [
+        "不用火情模型 no fire model is used"
+    ]
 
 
 @pytest.mark.parametrize(("changed", "complaint"), [
@@ -160,20 +164,20 @@ def test_what_is_written_wrong_is_told_with_its_line(
     changed: dict[str, Any], complaint: str, site: Any
 ) -> None:
     here = site(yolox())
-    told = here.write({"own": here.entry(**changed)}).complaints()
-    assert any(complaint in line and line.startswith("models.yaml:") for line in told), told
+    noted = here.write({"own": here.entry(**changed)}).complaints()
+    assert any(complaint in line and line.startswith("models.yaml:") for line in noted), noted
 
 
 def test_the_line_is_the_fields_own(site: Any) -> None:
     here = site(yolox())
-    (told,) = here.write({"own": here.entry(layout="yolov99")}).complaints()
-    assert told.startswith("models.yaml:7: models.own.layout: ")
+    (noted,) = here.write({"own": here.entry(layout="yolov99")}).complaints()
+    assert noted.startswith("models.yaml:7: models.own.layout: ")
 
 
 def test_two_models_for_one_purpose(site: Any) -> None:
     here = site(yolox())
-    (told,) = here.write({"own": here.entry(), "other": here.entry()}).complaints()
-    assert "other: own is for objects already" in told
+    (noted,) = here.write({"own": here.entry(), "other": here.entry()}).complaints()
+    assert "other: own is for objects already" in noted
 
 
 def test_zones_may_name_what_the_sites_model_sees(site: Any) -> None:

@@ -12,10 +12,8 @@ import pytest
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import OutboxMessage
 from patrol.messaging.outbox_relay import (
-    LONGEST_WAIT_S,
     OutboxRelay,
     RelayOptions,
-    backoff_s,
     waves,
 )
 from patrol.ports import NotConnected
@@ -200,14 +198,6 @@ def test_waves_have_each_topic_once_and_keep_the_order() -> None:
     batch = [message(1, "a"), message(2, "b"), message(3, "a"), message(4, "a"), message(5, "b")]
     split = [[m.payload for m in wave] for wave in waves(batch)]
     assert split == [[b"1", b"2"], [b"3", b"5"], [b"4"]]
-
-
-@pytest.mark.parametrize(
-    ("failures", "at_most_s"), [(0, 0.25), (1, 0.25), (2, 0.5), (5, 4.0), (99, LONGEST_WAIT_S)]
-)
-def test_back_off_grows_to_a_limit_and_is_jittered(failures: int, at_most_s: float) -> None:
-    assert backoff_s(failures, lambda _low, high: high) == at_most_s
-    assert backoff_s(failures, lambda low, _high: low) == at_most_s / 2
 
 
 def test_running_it_wakes_for_news_and_stops_when_asked(relay_setup: RelaySetup) -> None:

@@ -148,7 +148,7 @@ def _watch(address: BrokerAddress) -> tuple[Client, Handler]:
 
 def test_online_offline_and_the_last_will(mosquitto: Mosquitto) -> None:
     address = BrokerAddress.parse(mosquitto.url)
-    watcher, seen = _watch(address)
+    observer, seen = _watch(address)
     states = lambda h: [json.loads(payload)["state"] for _, payload in h.got]  # noqa: E731  a view
     options = {
         "will": _status("died")(),
@@ -173,8 +173,8 @@ def test_online_offline_and_the_last_will(mosquitto: Mosquitto) -> None:
         seen.until(lambda h: states(h)[-1] == "died")
         cut.stop()
     finally:
-        watcher.disconnect()
-        watcher.loop_stop()
+        observer.disconnect()
+        observer.loop_stop()
 
 
 def test_the_broker_comes_back_and_so_do_we(mosquitto: Mosquitto) -> None:
@@ -184,7 +184,7 @@ def test_the_broker_comes_back_and_so_do_we(mosquitto: Mosquitto) -> None:
         assert phone.wait_up(WAIT_S)
         mosquitto.kill()
         assert _until(lambda: centre._client.current() is None)
-        assert _until(lambda: phone._link.current() is None)
+        assert _until(lambda: phone._client.current() is None)
         assert centre.problem
         mosquitto.start()
         assert centre.wait_up(WAIT_S)

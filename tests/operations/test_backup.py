@@ -17,10 +17,9 @@ from patrol.domain.case_opening import open_from_report
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import StoredPicture
-from patrol.files import process_lock
+from patrol.files import ProcessBusy, process_lock
 from patrol.operations.backup import BackupDamaged, BackupRefused, Manifest, backup, restore, verify
 from patrol.pictures import FilePictureStore
-from patrol.ports import ProcessBusy
 from patrol.store import Store, StoreUnavailable, check, open_store
 from simulators import small_site
 
@@ -270,7 +269,7 @@ def test_the_disk_is_full_and_no_half_file_stays(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "x")
 
-    monkeypatch.setattr("patrol.operations.backup.os.fsync", full)
+    monkeypatch.setattr("patrol.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         made.backup(tmp_path / "second.tar")
     assert not list(tmp_path.glob("*second*")) + list(tmp_path.glob(".patrol-backup-*"))

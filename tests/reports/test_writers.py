@@ -21,7 +21,6 @@ from patrol.reports.writers import (
     to_csv,
     to_html,
     to_json,
-    write_atomically,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -133,17 +132,3 @@ def test_no_address_and_no_password_reaches_a_report(report: Report) -> None:
         data = make(report)
         assert b"s3cret" not in data
         assert b"rtsp://" not in data
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.csv"
-    write_atomically(path, b"old")
-    path.chmod(0o644)
-    with pytest.raises(TypeError):
-        write_atomically(path, "not bytes")  # type: ignore[arg-type]  # what is tested
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    with pytest.raises(FileNotFoundError):
-        write_atomically(tmp_path / "nowhere" / "x", b"")

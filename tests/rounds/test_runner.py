@@ -19,9 +19,9 @@ from patrol.domain.observation import FindingRules, Observation, Subject
 from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import PatrolPlan, RoundState, RoundTotals
 from patrol.domain.schedule import Calendar, StoppageScope
-from patrol.files import process_lock
+from patrol.files import ProcessBusy, process_lock
 from patrol.messaging.payloads import PayloadBuilder
-from patrol.ports import PictureStoreFull, ProcessBusy
+from patrol.ports import PictureStoreFull
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.planner import NOT_IN_WINDOW, NOT_RUNNING, RoundsPaused
 from patrol.rounds.progress import round_summary

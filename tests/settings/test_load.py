@@ -3,6 +3,8 @@
 import dataclasses
 import re
 import shutil
+import subprocess
+import sys
 import time
 from datetime import date, timedelta
 from datetime import time as local_time
@@ -17,6 +19,7 @@ from patrol.domain.ids import CameraId, GridCode, PersonId
 from patrol.domain.priority import Level
 from patrol.domain.registry import Role
 from patrol.domain.verification import Verifier
+from patrol.mqtt import BrokerAddress
 from patrol.settings import ConfigProblems, load_site
 from streams.address import StreamChoice
 
@@ -104,7 +107,8 @@ def test_the_embedded_broker_in_three_spellings(town: Town, text: str) -> None:
 def test_a_broker_with_tls_has_its_own_port(town: Town) -> None:
     town.spoil("site.yaml", "mqtt://127.0.0.1:1883", "mqtts://broker.example")
     mqtt = load_site(town.directory, {}).settings.mqtt
-    assert (mqtt.host, mqtt.port, mqtt.tls) == ("broker.example", 8883, True)
+    assert mqtt.host == "broker.example"
+    assert str(BrokerAddress.parse(mqtt.url)) == "mqtts://broker.example:8883"
 
 
 def test_unquoted_times_are_times_and_not_sexagesimal_numbers(town: Town) -> None:
@@ -202,8 +206,8 @@ def test_review_and_verification_have_defaults(town: Town) -> None:
 
 def test_no_plan_takes_the_name_of_rounds_by_hand(town: Town) -> None:
     town.spoil("site.yaml", "  morning:", "  adhoc:")
-    (said,) = town.complaints()
-    assert "a plan cannot be named 'adhoc'" in said
+    (reported,) = town.complaints()
+    assert "a plan cannot be named 'adhoc'" in reported
 
 
 def test_consent_without_a_last_day_is_legal_and_noticed(town: Town) -> None:
@@ -257,12 +261,22 @@ def test_the_zones_in_the_readme_of_config_are_good(town: Town) -> None:
 def test_a_proxy_is_named_and_never_everybody(town: Town) -> None:
     site = (town.directory / "site.yaml").read_text("utf-8")
 
-    def said(proxies: str) -> list[str]:
+    def reported(proxies: str) -> list[str]:
         town.write("site.yaml", f"{site}console: {{trusted_proxies: {proxies}}}\n")
         complaints: list[str] = town.complaints()
         return complaints
 
-    assert said("[127.0.0.1, '10.7.0.0/24', '::1']") == []
+    assert reported("[127.0.0.1, '10.7.0.0/24', '::1']") == []
     assert load_site(town.directory, {}).settings.console.trusted_proxies[1] == "10.7.0.0/24"
-    assert "believes everybody" in said("['0.0.0.0/0']")[0]
-    assert "is no address" in said("['*']")[0]
+    assert "believes everybody" in reported("['0.0.0.0/0']")[0]
+    assert "is no address" in reported("['*']")[0]
+
+
+def test_reading_a_sites_files_needs_no_picture_libraries() -> None:
+    code = (
+        "import sys; from pathlib import Path; from patrol.settings import load_site\n"
+        f"load_site(Path({str(CONFIG)!r}), {{}})\n"
+        "print([name for name in ('numpy', 'cv2', 'av', 'onnxruntime') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

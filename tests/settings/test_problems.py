@@ -213,14 +213,14 @@ def test_a_spoilt_file_is_told_with_its_line(
     town: Town, name: str, old: str, new: str, expected: list[str]
 ) -> None:
     town.spoil(name, old, new)
-    said = town.complaints()
-    assert said == expected
-    assert not any("s3cret" in line or "cret@" in line for line in said)
+    reported = town.complaints()
+    assert reported == expected
+    assert not any("s3cret" in line or "cret@" in line for line in reported)
 
 
 @pytest.mark.parametrize("name", ["cameras.csv", "grids.csv", "people.csv", "site.yaml"])
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reported"),
     [
         pytest.param(b"", "1: file: is empty, write at least its header", id="empty"),
         pytest.param(b"\xef\xbb\xbf\r\n", "1: file: is empty, write at least its header", id="bom"),
@@ -254,9 +254,9 @@ def test_a_spoilt_file_is_told_with_its_line(
         ),
     ],
 )
-def test_what_is_no_text_is_named(town: Town, name: str, content: bytes, said: str) -> None:
+def test_what_is_no_text_is_named(town: Town, name: str, content: bytes, reported: str) -> None:
     town.write(name, content)
-    assert f"{name}:{said}" in town.complaints()
+    assert f"{name}:{reported}" in town.complaints()
     assert len(town.complaints()) == 1, "nothing is said of what refers to it"
 
 
@@ -277,19 +277,19 @@ def test_a_header_alone_is_not_a_registry(town: Town) -> None:
 def test_missing_files_are_all_named(town: Town) -> None:
     for name in ("site.yaml", "grids.csv", "people.csv", "cameras.csv"):
         (town.directory / name).unlink()
-    said = town.complaints()
-    assert [line.split(":")[0] for line in said] == [
+    reported = town.complaints()
+    assert [line.split(":")[0] for line in reported] == [
         "cameras.csv", "grids.csv", "people.csv", "site.yaml",
     ]  # fmt: skip
-    assert all("does not exist, create it" in line for line in said)
+    assert all("does not exist, create it" in line for line in reported)
 
 
 def test_lines_are_physical_lines(town: Town) -> None:
     """A quoted cell may hold line breaks; an editor counts them."""
     town.spoil("cameras.csv", "村口", '"村口\n第二行\n第三行"')
     town.spoil("cameras.csv", "二号,620902104203001", "二号,620902104203777")
-    said = [line.split(": ")[:2] for line in town.complaints()]
-    assert said == [["cameras.csv:2", "place"], ["cameras.csv:5", "grid_code"]]
+    reported = [line.split(": ")[:2] for line in town.complaints()]
+    assert reported == [["cameras.csv:2", "place"], ["cameras.csv:5", "grid_code"]]
 
 
 def test_every_problem_of_every_file_in_one_go(town: Town) -> None:
@@ -312,7 +312,7 @@ def test_every_problem_of_every_file_in_one_go(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("12: {}", ["1: 12: '12' is not a GB/T 28181 device code, give 20 digits"]),
         ("{c}:\n  visible: [[0, 0], [1, 1]]",
@@ -341,14 +341,14 @@ def test_every_problem_of_every_file_in_one_go(town: Town) -> None:
         ("{c}: &x\n  visible: *x", ["1: yaml: an alias holds itself, write it out"]),
     ],
 )  # fmt: skip
-def test_zones(town: Town, text: str, said: list[str]) -> None:
+def test_zones(town: Town, text: str, reported: list[str]) -> None:
     camera = "62090204011327000001"
     town.write("zones.yaml", text.replace("{c}", camera).replace("ZONE", ZONE) + "\n")
-    assert town.complaints() == [f"zones.yaml:{line}".replace("{c}", camera) for line in said]
+    assert town.complaints() == [f"zones.yaml:{line}".replace("{c}", camera) for line in reported]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("open_flam: {level: I}",
          "open_flam: unknown kind 'open_flam', did you mean 'open_flame'?"),
@@ -361,9 +361,9 @@ def test_zones(town: Town, text: str, said: list[str]) -> None:
         ("blur: on", "blur: 'on' is not a mapping `name: value`"),
     ],
 )  # fmt: skip
-def test_rules(town: Town, text: str, said: str) -> None:
+def test_rules(town: Town, text: str, reported: str) -> None:
     town.write("rules.yaml", f"# a comment\n{text}\n")
-    assert town.complaints() == [f"rules.yaml:2: {said}"]
+    assert town.complaints() == [f"rules.yaml:2: {reported}"]
 
 
 @pytest.fixture(params=["libyaml", "pure"])
@@ -390,7 +390,7 @@ BETWEEN = "look for what is missing between there and here"
 
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("a:\n\tb: 1", "2: a tab cannot indent, use spaces"),
         ("a:\n  b: @x", "2: a value cannot start with @, put it in quotes"),
@@ -411,9 +411,9 @@ BETWEEN = "look for what is missing between there and here"
         ("a: &x &y b", f"1: cannot be understood, {LOOK}"),
     ],
 )  # fmt: skip
-def test_what_is_no_yaml_is_told_in_our_words(town: Town, text: str, said: str) -> None:
+def test_what_is_no_yaml_is_told_in_our_words(town: Town, text: str, reported: str) -> None:
     town.write("rules.yaml", text)
-    line, what = said.split(": ", 1)
+    line, what = reported.split(": ", 1)
     assert town.complaints() == [f"rules.yaml:{line}: yaml: {what}"]
 
 

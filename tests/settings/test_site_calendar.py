@@ -65,7 +65,7 @@ def test_the_hysteresis_is_the_site_s(planned: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "reported"),
     [
         pytest.param(
             "from: 2027-02-06", "from: 6.2.2027", "'6.2.2027' is not a day, write 2027-02-06",
@@ -89,10 +89,10 @@ def test_the_hysteresis_is_the_site_s(planned: Town) -> None:
                      id="a slip"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said(planned: Town, old: str, new: str, said: str) -> None:
+def test_what_is_wrong_is_said(planned: Town, old: str, new: str, reported: str) -> None:
     planned.spoil("site.yaml", old, new)
     (complaint,) = planned.complaints()
-    assert said in complaint
+    assert reported in complaint
 
 
 def test_maintenance_of_what_is_in_no_file_is_noticed(planned: Town) -> None:

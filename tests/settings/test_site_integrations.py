@@ -46,7 +46,7 @@ def test_everything_written(town: Any, secret: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("webhooks: {a: {url: 'http://example.org/', secret_file: SECRET}}", "unencrypted"),
         ("webhooks: {a: {url: 'ftp://example.org/', secret_file: SECRET}}", "https://HOST/PATH"),
@@ -62,7 +62,7 @@ def test_everything_written(town: Any, secret: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_said_with_its_line(
-    town: Any, secret: Path, tmp_path: Path, text: str, said: str
+    town: Any, secret: Path, tmp_path: Path, text: str, reported: str
 ) -> None:
     short = tmp_path / "short"
     short.write_text("s3cret")
@@ -71,7 +71,7 @@ def test_what_cannot_be_is_said_with_its_line(
     text = text.replace("SECRET", str(secret)).replace("SHORT", str(short))
     town.write("site.yaml", f"{before}{text}\n")
     (problem,) = town.complaints()
-    assert said in problem
+    assert reported in problem
     assert f"site.yaml:{line}: " in problem
     assert "s3cret" not in problem
 

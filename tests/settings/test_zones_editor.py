@@ -93,7 +93,7 @@ def test_the_others_stay_and_the_one_is_as_asked(
 
 def test_many_edits_in_a_row_are_what_the_last_ones_said(tmp_path: Path) -> None:
     path, dice = write(tmp_path, KEPT), random.Random(4)
-    said: dict[str, Any] = {
+    reported: dict[str, Any] = {
         camera: dict(camera_areas(path, camera)) for camera in (ONE, TWO, THREE)
     }
     for _ in range(120):
@@ -102,9 +102,9 @@ def test_many_edits_in_a_row_are_what_the_last_ones_said(tmp_path: Path) -> None
         value: Any = dice.choice((SQUARE, OTHER)) if key == "visible" else []
         if key != "visible" and dice.random() < 0.7:
             value = [SQUARE] if key == "ignore" else [{"name": "z", "kind": "dumping"}]
-        said[camera] = {**said[camera], key: value}
-        write(tmp_path, replace_camera(path, camera, said[camera]))
-        for one, wanted in said.items():
+        reported[camera] = {**reported[camera], key: value}
+        write(tmp_path, replace_camera(path, camera, reported[camera]))
+        for one, wanted in reported.items():
             assert camera_areas(path, one) == {key: wanted[key] for key in wanted if wanted[key]}
 
 

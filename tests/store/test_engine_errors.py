@@ -48,7 +48,7 @@ def test_a_wrong_password_is_not_repeated(postgres_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "reported"),
     [
         pytest.param("not a url at all: s3cret", "cannot be read", id="no URL"),
         pytest.param("mysql://u:s3cret@h/db", "database 'mysql' is not known", id="MySQL"),
@@ -60,10 +60,10 @@ def test_a_wrong_password_is_not_repeated(postgres_url: str) -> None:
         pytest.param("sqlite:////dev", "", id="a directory"),
     ],
 )
-def test_urls_that_lead_nowhere(url: str, said: str) -> None:
+def test_urls_that_lead_nowhere(url: str, reported: str) -> None:
     with pytest.raises(StoreUnavailable) as caught, open_store(url):
         pass
-    assert said in str(caught.value)
+    assert reported in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
 

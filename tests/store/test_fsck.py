@@ -22,7 +22,7 @@ def test_a_sound_store_has_no_problem(furnished: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "reported"),
     [
         pytest.param(
             "UPDATE rounds SET planned = 7",
@@ -118,12 +118,12 @@ def test_a_sound_store_has_no_problem(furnished: Store) -> None:
         ),
     ],
 )
-def test_what_somebody_broke_is_named(furnished: Store, damage: str, said: str) -> None:
+def test_what_somebody_broke_is_named(furnished: Store, damage: str, reported: str) -> None:
     with furnished.begin() as unit:
         unit.db.run(text(damage))
         unit.commit()
     problems = [str(problem) for problem in check(furnished)]
-    assert any(said in problem for problem in problems), problems
+    assert any(reported in problem for problem in problems), problems
     assert all("\n" not in problem and " -> " in problem for problem in problems)
     assert not any("s3cret" in problem for problem in problems)
 
@@ -200,7 +200,7 @@ def sign(furnished: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "reported"),
     [
         pytest.param("UPDATE health SET told = told", "", id="sound"),
         pytest.param(
@@ -221,11 +221,11 @@ def sign(furnished: Store) -> None:
         pytest.param("UPDATE troubles SET kind = 'x'", "no trouble can be", id="trouble"),
     ],
 )  # fmt: skip
-def test_the_shift_s_books(furnished: Store, damage: str, said: str) -> None:
+def test_the_shift_s_books(furnished: Store, damage: str, reported: str) -> None:
     sign(furnished)
     with furnished.begin() as unit:
         unit.db.run(text(damage.replace(":", "\\:")))
         unit.commit()
     problems = [str(problem) for problem in check(furnished)]
-    assert (said == "") == (problems == [])
-    assert not said or any(said in problem for problem in problems)
+    assert (reported == "") == (problems == [])
+    assert not reported or any(reported in problem for problem in problems)

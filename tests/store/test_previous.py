@@ -54,12 +54,13 @@ def documents(home: Path, *line: str) -> Any:
 
 
 def counted(home: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(home / "patrol.db")) as books:
+    with closing(sqlite3.connect(home / "patrol.db")) as database:
         tables = [
-            name for (name,) in books.execute("SELECT name FROM sqlite_schema WHERE type='table'")
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type='table'")
         ]
         count = "SELECT count(*) FROM "
-        return {name: books.execute(count + name).fetchone()[0] for name in tables}
+        return {name: database.execute(count + name).fetchone()[0] for name in tables}
 
 
 def test_it_upgrades_and_stays_whole(home: Path) -> None:
@@ -85,8 +86,8 @@ def test_it_upgrades_and_stays_whole(home: Path) -> None:
 
 def test_a_camera_still_remembers(home: Path) -> None:
     """Memories are binary and written by the code itself; an unreadable one says so in `forgot`."""
-    with closing(sqlite3.connect(home / "patrol.db")) as books:
-        memories = books.execute("SELECT light, blob FROM memories").fetchall()
+    with closing(sqlite3.connect(home / "patrol.db")) as database:
+        memories = database.execute("SELECT light, blob FROM memories").fetchall()
     assert len(memories) == 3
     for light, blob in memories:
         assert not CameraMemory.from_bytes(blob, Light(light)).discarded_reason

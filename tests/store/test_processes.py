@@ -34,7 +34,7 @@ with open_store(url) as store:
             unit.commit()
         idle = 0 if taken else idle + 1
         with store.begin() as unit:
-            unit.outbox.mark([m.key for m in taken], DeliveryEvent.BROKER_TOOK_IT, now)
+            unit.outbox.apply_event([m.key for m in taken], DeliveryEvent.BROKER_TOOK_IT, now)
             unit.commit()
         for message in taken:
             print(f"{message.topic} {message.order} {message.key}", flush=True)
@@ -86,10 +86,10 @@ def test_two_relays_none_doubled_none_lost_none_overtaken(database: str) -> None
     for relay in relays:
         assert relay.stdout is not None
         assert relay.stdout.readline() == "ready\n"
-    said = [_finish(relay, "go\n") for relay in relays]
-    given = [line.split() for lines in said for line in lines]
+    reported = [_finish(relay, "go\n") for relay in relays]
+    given = [line.split() for lines in reported for line in lines]
     assert Counter(key for _, _, key in given) == Counter(f"key-{n}" for n in range(MESSAGES))
-    for lines in said:
+    for lines in reported:
         orders: dict[str, int] = {}
         for topic, order, _ in (line.split() for line in lines):
             assert int(order) > orders.get(topic, 0)

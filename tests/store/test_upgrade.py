@@ -146,6 +146,6 @@ def test_two_processes_upgrade_at_once(empty: str) -> None:
         subprocess.Popen([sys.executable, "-c", code, empty], stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=60)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    reported = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], reported
     assert not needs_upgrade(empty)

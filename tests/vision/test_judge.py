@@ -195,10 +195,10 @@ def test_the_detector_is_asked_only_where_something_wants_explaining(
 
     def look(*pictures: Picture) -> VisitJudgement:
         at = START + timedelta(days=6)
-        sight = VisitInput(
+        visit_input = VisitInput(
             camera=CAMERA, round=None, pictures=pictures, at=at, local=at, memories=learned
         )
-        return judge_visit(sight, detector=detector)
+        return judge_visit(visit_input, detector=detector)
 
     look(yard(80), yard(81))
     assert detector.calls == 0
@@ -244,9 +244,21 @@ def test_an_ignored_area_silences_objects_and_changes_alike(*, ignored: bool) ->
     camera = Camera(PictureAreas(zones=(zone,), ignore=(around,) if ignored else ()))
     for turn in range(8):
         camera.visit(yard(turn), yard(turn + 50))
-    sight = VisitInput(
+    visit_input = VisitInput(
         camera=CAMERA, round=None, pictures=[heap(yard(90)), heap(yard(91))], areas=camera.areas,
         at=START + 9 * timedelta(hours=12), local=START, memories=camera.memories, freshness="live",
     )  # fmt: skip
-    seen = judge_visit(sight, detector=Finder())
+    seen = judge_visit(visit_input, detector=Finder())
     assert bool([o for o in seen.observations if o.subject is Subject.SCENE]) is not ignored
+
+
+@pytest.mark.parametrize("part", ["all", "history", "scene"])
+def test_a_memory_that_cannot_be_read_says_so_once_and_is_learned_anew(
+    learned: Mapping[Light, bytes], part: str
+) -> None:
+    blob = bytearray(learned[Light.DAY])
+    spoiled = {"all": 0, "history": 14, "scene": 14 + int.from_bytes(blob[6:10], "little")}[part]
+    blob[spoiled : spoiled + 4] = b"????"
+    camera = known({Light.DAY: bytes(blob)})
+    assert camera.visit(yard(1), yard(2)).discarded_memory
+    assert not camera.visit(yard(3), yard(4)).discarded_memory

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patrol.vision.mask import mask_visible, visible_fraction, visible_mask
-from patrol.vision.objects.zones import inside
+from patrol.vision.geometry import is_point_in_polygon, polygon_area
+from patrol.vision.mask import exact_visible_mask, mask_visible
 
 YARD = ((0.1, 0.2), (0.9, 0.1), (0.8, 0.9), (0.5, 0.5), (0.2, 0.8))
 point = st.tuples(st.floats(0, 1), st.floats(0, 1))
@@ -18,7 +18,7 @@ def test_outside_is_zero_and_inside_untouched() -> None:
     masked = mask_visible(picture, YARD)
     for y in range(0, 90, 3):
         for x in range(0, 160, 3):
-            seen = inside(((x + 0.5) / 160, (y + 0.5) / 90), YARD)
+            seen = is_point_in_polygon(((x + 0.5) / 160, (y + 0.5) / 90), YARD)
             assert (masked[y, x] == (before[y, x] if seen else 0)).all()
 
 
@@ -59,15 +59,14 @@ def test_the_whole_frame_as_a_polygon_hides_nothing() -> None:
 def test_any_polygon_agrees_with_point_in_polygon(
     corners: list[tuple[float, float]], width: int, height: int
 ) -> None:
-    mask = visible_mask(tuple(corners), (width, height))
+    mask = exact_visible_mask(tuple(corners), (width, height))
     for y in range(0, height, 5):
         for x in range(0, width, 5):
             scaled = [(cx * width, cy * height) for cx, cy in corners]
-            assert bool(mask[y, x]) == inside((x + 0.5, y + 0.5), scaled)
+            assert bool(mask[y, x]) == is_point_in_polygon((x + 0.5, y + 0.5), scaled)
 
 
-def test_the_fraction_is_the_area() -> None:
-    assert visible_fraction(((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5))) == pytest.approx(0.5)
-    assert visible_fraction(None) == 1.0
-    seen = visible_mask(YARD, (1000, 1000)).mean() / 255
-    assert visible_fraction(YARD) == pytest.approx(seen, abs=0.002)
+def test_the_mask_is_as_large_as_the_polygon() -> None:
+    seen = exact_visible_mask(YARD, (1000, 1000)).mean() / 255
+    assert polygon_area(YARD) == pytest.approx(seen, abs=0.002)
+    assert exact_visible_mask(None, (4, 3)).min() == 255

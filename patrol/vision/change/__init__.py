@@ -1,4 +1,4 @@
-"""Change against the reference: moved cameras, newcomers, weather over the whole picture."""
+"""Change against the reference: moved cameras, new objects, weather over the whole picture."""
 
 from patrol.vision.change.compare import compare, explain_by_objects
 from patrol.vision.change.types import (

@@ -1,10 +1,9 @@
-"""Compare the pictures of one visit with the camera's reference.
+"""Compare the pictures of one visit with the camera's reference, and follow what changed.
 
-Changed places that a detector can name: people and passing vehicles are no news.
-
-A vehicle that stays for visits on end is: it is told again, with its name.
-
-Changed places followed from visit to visit: what persists is no passer-by.
+`compare` aligns the pictures, measures whether the camera moved, finds changed regions and tracks
+them from visit to visit: what persists is no passer-by. `explain_by_objects` then removes regions
+that the detector names: people and passing vehicles are no new objects, but a vehicle that stays
+for visits on end is reported again, with its name. Both are called by vision/judge.py.
 """
 
 from collections.abc import Sequence
@@ -23,12 +22,11 @@ from patrol.vision.change.regions import (
     changed_mask,
     classify_blob,
     find_blobs,
-    iou,
-    overlap,
 )
 from patrol.vision.change.shadow import LightChange
 from patrol.vision.change.types import ChangedRegion, ChangeReport, Explanation, ShiftReading
 from patrol.vision.change.weather import frame_wide
+from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference import RegionTrack
 from patrol.vision.reference.difference import Differences, compute_differences
 from patrol.vision.reference.learning import suspend_reference
@@ -38,89 +36,28 @@ from patrol.vision.reference.small_picture import (
     Float,
     Mask,
     SmallPicture,
+    inner_visible_mask,
     small_picture,
-    visible_mask,
 )
 
+SHIFT_THRESHOLD = 0.02  # of the width: 38 px of 1920; wind and warmth stay below
+LOST = 0.12  # share of corner points found again, below which it is another view
+MOST_PICTURES = 2  # of a visit: the second shows what moves
+LOST_TEXTURE = 0.5  # … provided that the picture has as many corners as this share
+AREA_CHANGED = "visible_area"  # why a reference is suspended
+SAME_REGION_IOU = 0.35  # intersection over union
+DROP_AFTER_VISITS = 2  # visits in a row that did not show it
+PROMOTE_AFTER = 2  # visits that a small region needs
+LASTING = (Explanation.NOTHING, Explanation.SMALL)
 PASSING_CLASSES = frozenset({
     "person", "bird", "cat", "dog", "horse", "sheep", "cow", "bear", "elephant", "zebra",
 })  # fmt: skip
 PARKING_CLASSES = frozenset({"bicycle", "car", "motorcycle", "bus", "train", "truck", "boat"})
-MOSTLY = 0.5  # of the place lies in the object's box
-MUCH = 0.3  # of the object's box is the place: a large box round everything explains nothing
-MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a find away
-STILL = 0.03  # of a place's pixels changed within the visit: nothing alive stands so still
+MOSTLY = 0.5  # of the region lies in the object's box
+MUCH = 0.3  # of the object's box is the region: a large box round everything explains nothing
+MIN_OBJECT_SCORE = 0.45  # of a detection; a doubtful one must not explain a region away
+STILL = 0.03  # of a region's pixels changed within the visit: nothing alive stands so still
 PARKED_VISITS = 3  # in a row, about a day
-
-
-def explain_by_objects(report: ChangeReport, detections: Sequence[Detection]) -> ChangeReport:
-    """The report with every place explained that a detected object covers."""
-    sure = [seen for seen in detections if seen.score >= MIN_OBJECT_SCORE]
-    return replace(report, regions=tuple(_explained(region, sure) for region in report.regions))
-
-
-def _explained(region: ChangedRegion, detections: Sequence[Detection]) -> ChangedRegion:
-    named = [seen for seen in detections if _covers(seen, region) and _may_be(seen.label, region)]
-    if not named or not region.proposed:
-        return region
-    best = max(named, key=lambda seen: seen.score)
-    if best.label in PARKING_CLASSES and region.visits >= PARKED_VISITS:
-        return replace(region, label=best.label)
-    return replace(region, explained_by=Explanation.OBJECT, label=best.label)
-
-
-def _covers(seen: Detection, region: ChangedRegion) -> bool:
-    return overlap(region.box, seen.box) >= MOSTLY and overlap(seen.box, region.box) >= MUCH
-
-
-def _may_be(label: str, region: ChangedRegion) -> bool:
-    """A living thing moves a little within seconds; a vehicle need not."""
-    if label in PARKING_CLASSES:
-        return True
-    return label in PASSING_CLASSES and (region.motion is None or region.motion >= STILL)
-
-
-SAME_REGION_IOU = 0.35  # intersection over union
-DROP_AFTER_VISITS = 2  # visits in a row that did not show it
-PROMOTE_AFTER = 2  # visits that a small place needs
-LASTING = (Explanation.NOTHING, Explanation.SMALL)
-
-
-def track_regions(
-    tracks: Sequence[RegionTrack], regions: Sequence[ChangedRegion], at: datetime
-) -> tuple[tuple[RegionTrack, ...], tuple[ChangedRegion, ...]]:
-    """Bring the tracks up to date; the regions with how many visits each was seen."""
-    left = list(tracks)
-    now: list[RegionTrack] = []
-    tracked: list[ChangedRegion] = []
-    for region in regions:
-        if region.explained_by not in LASTING:
-            tracked.append(region)
-            continue
-        track = max(left, key=lambda t: iou(t.box, region.box), default=None)
-        if track is not None and iou(track.box, region.box) >= SAME_REGION_IOU:
-            left.remove(track)
-            track = replace(track, box=region.box, last_seen=at, visits=track.visits + 1, missed=0)
-        else:
-            track = RegionTrack(box=region.box, first_seen=at, last_seen=at)
-        now.append(track)
-        tracked.append(_with_visit_count(region, track.visits))
-    waiting = [replace(t, missed=t.missed + 1) for t in left if t.missed + 1 < DROP_AFTER_VISITS]
-    return (*now, *waiting), tuple(tracked)
-
-
-def _with_visit_count(region: ChangedRegion, visits: int) -> ChangedRegion:
-    small = region.area < AT_ONCE_AREA and visits < PROMOTE_AFTER
-    explanation = Explanation.SMALL if small else Explanation.NOTHING
-    score = 1 - (1 - region.score) * 0.7 ** (visits - 1)
-    return replace(region, explained_by=explanation, visits=visits, score=score)
-
-
-SHIFT_THRESHOLD = 0.02  # of the width: 38 px of 1920; wind and warmth stay below
-LOST = 0.12  # share of corner points found again, below which it is another view
-MOST_PICTURES = 2  # of a visit: the second tells what moves
-LOST_TEXTURE = 0.5  # … provided that the picture has as many corners as this share
-AREA_CHANGED = "visible_area"  # why a reference is suspended
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,11 +78,11 @@ def compare(
     *,
     areas: PictureAreas | None = None,
 ) -> ChangeReport:
-    """Measure what differs. The first picture is described, the second tells what moves.
+    """Measure what differs in the first picture; the second shows what moves within the visit.
 
-    A suspended camera is still watched: it is told as moved at every visit, and once it looks again
-    exactly where its reference was approved, scene findings go on. A reference that was made in
-    another visible area is suspended, too: a person approves the new one.
+    A suspended reference is still compared: the camera is reported as moved at every visit, and
+    once its view is again exactly that of the reference, scene findings go on. A reference that was
+    made in another visible area is suspended, too, until a person approves a new one.
     """
     areas = areas or PictureAreas()
     if memory is None:
@@ -171,12 +108,41 @@ def compare(
     return _change_report(memory, model, [first, *others], shift, at=at)
 
 
+def explain_by_objects(report: ChangeReport, detections: Sequence[Detection]) -> ChangeReport:
+    """The report with every region explained that a detected object covers."""
+    sure = [seen for seen in detections if seen.score >= MIN_OBJECT_SCORE]
+    return replace(report, regions=tuple(_explained(region, sure) for region in report.regions))
+
+
+def track_regions(
+    tracks: Sequence[RegionTrack], regions: Sequence[ChangedRegion], at: datetime
+) -> tuple[tuple[RegionTrack, ...], tuple[ChangedRegion, ...]]:
+    """The tracks brought up to date, and the regions with the number of visits that showed each."""
+    left = list(tracks)
+    now: list[RegionTrack] = []
+    tracked: list[ChangedRegion] = []
+    for region in regions:
+        if region.explained_by not in LASTING:
+            tracked.append(region)
+            continue
+        track = max(left, key=lambda t: iou(t.box, region.box), default=None)
+        if track is not None and iou(track.box, region.box) >= SAME_REGION_IOU:
+            left.remove(track)
+            track = replace(track, box=region.box, last_seen=at, visits=track.visits + 1, missed=0)
+        else:
+            track = RegionTrack(box=region.box, first_seen=at, last_seen=at)
+        now.append(track)
+        tracked.append(_with_visit_count(region, track.visits))
+    waiting = [replace(t, missed=t.missed + 1) for t in left if t.missed + 1 < DROP_AFTER_VISITS]
+    return (*now, *waiting), tuple(tracked)
+
+
 def compare_picture(
     picture: SmallPicture, model: ReferenceModel, areas: PictureAreas, light: Light
 ) -> ComparedPicture:
     """Bring it onto the reference and compare, inside the visible area and outside the ignored."""
     alignment = align(model.picture, picture, model.points)
-    where = visible_mask(picture.size, areas.visible, areas.ignore)
+    where = inner_visible_mask(picture.size, areas.visible, areas.ignore)
     inside = np.ones(picture.grey.shape, bool)
     if alignment.is_reliable:
         picture, inside = onto_reference(picture, alignment)
@@ -188,7 +154,7 @@ def compare_picture(
 def measure_shift(
     alignment: Alignment, model: ReferenceModel, picture: SmallPicture
 ) -> ShiftReading:
-    """The verdict on the camera's own position."""
+    """How far the camera itself moved, from the alignment with its reference."""
     width, height = picture.size
     if not alignment.is_reliable:
         lost = len(model.points) >= 2 * MIN_POINTS and alignment.refound < LOST
@@ -208,6 +174,36 @@ def measure_shift(
         rotation_deg=alignment.rotation_deg,
         zoom=alignment.zoom,
     )
+
+
+def _explained(region: ChangedRegion, detections: Sequence[Detection]) -> ChangedRegion:
+    named = [seen for seen in detections if _covers(seen, region) and _may_be(seen.label, region)]
+    if not named or not region.proposed:
+        return region
+    best = max(named, key=lambda seen: seen.score)
+    if best.label in PARKING_CLASSES and region.visits >= PARKED_VISITS:
+        return replace(region, label=best.label)
+    return replace(region, explained_by=Explanation.OBJECT, label=best.label)
+
+
+def _covers(seen: Detection, region: ChangedRegion) -> bool:
+    return (
+        share_inside(region.box, seen.box) >= MOSTLY and share_inside(seen.box, region.box) >= MUCH
+    )
+
+
+def _may_be(label: str, region: ChangedRegion) -> bool:
+    """A living thing moves a little within seconds; a vehicle need not."""
+    if label in PARKING_CLASSES:
+        return True
+    return label in PASSING_CLASSES and (region.motion is None or region.motion >= STILL)
+
+
+def _with_visit_count(region: ChangedRegion, visits: int) -> ChangedRegion:
+    small = region.area < AT_ONCE_AREA and visits < PROMOTE_AFTER
+    explanation = Explanation.SMALL if small else Explanation.NOTHING
+    score = 1 - (1 - region.score) * 0.7 ** (visits - 1)
+    return replace(region, explained_by=explanation, visits=visits, score=score)
 
 
 def _textured(picture: SmallPicture, model: ReferenceModel) -> bool:

@@ -1,7 +1,7 @@
-"""Point at where a picture differs most from its reference, over the limit or below it.
+"""Find the box where a picture differs most from its reference, over the threshold or below it.
 
-For a picture that was found normal and is shown to a person all the same: the place that came
-nearest to being proposed. Pure; about as dear as one comparison.
+For a picture without findings that is shown to a person all the same (review/blind_sample.py): the
+region that came nearest to being proposed. Pure; costs about as much as one comparison.
 """
 
 from typing import Final
@@ -17,13 +17,16 @@ from patrol.vision.change.compare import compare_picture
 from patrol.vision.reference import SceneMemory
 from patrol.vision.reference.small_picture import Float, as_float, small_picture
 
-BLUR_PX: Final = 15  # one odd pixel is no place
-PEAK_SHARE: Final = 0.6  # what belongs to the place
-LEAST_SIDE: Final = 0.06  # of the picture: a smaller box would be no newcomer's
+BLUR_PX: Final = 15  # one odd pixel is no region
+PEAK_SHARE: Final = 0.6  # of the peak: what belongs to the region
+LEAST_SIDE: Final = 0.06  # of the picture: a smaller box would be no new object's
 
 
 def reference_in(blob: bytes | None, light: Light, areas: PictureAreas) -> SceneMemory | None:
-    """What the camera is compared with in this light; None while it learns, or is suspended."""
+    """The scene memory with a reference for this light and area; None while there is none.
+
+    `blob`: the camera memory as stored.
+    """
     scene = CameraMemory.from_bytes(blob, light).scene
     usable = scene is not None and scene.model is not None and scene.holds_for(areas.visible)
     return scene if usable else None
@@ -32,7 +35,7 @@ def reference_in(blob: bytes | None, light: Light, areas: PictureAreas) -> Scene
 def most_changed_box(
     scene: SceneMemory, picture: NDArray[np.generic], areas: PictureAreas
 ) -> Box | None:
-    """The box of that place, as fractions; None where the picture is of another shape."""
+    """The box, in fractions; None where the picture has another shape than the reference."""
     small = small_picture(picture)
     if scene.model is None or small.size != scene.size:
         return None

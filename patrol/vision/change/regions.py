@@ -1,4 +1,4 @@
-"""From maps of differences to changed places, and what each place is."""
+"""From maps of differences to changed regions, and what explains each. Used by compare.py."""
 
 import math
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from patrol.vision.reference.small_picture import Float, Mask
 START = 1.0  # difference at which a pixel counts as changed …
 ABOVE_BASELINE = 0.55  # … and by how much it must exceed what is usual here
 SKY_DISCOUNT = 0.4  # only strong structure counts in the sky
-MIN_AREA = 0.0025  # of the picture; smaller places are not looked at
-AT_ONCE_AREA = 0.011  # from here on a place is proposed at its first visit
+MIN_AREA = 0.0025  # of the picture; smaller ones are left out
+AT_ONCE_AREA = 0.011  # from here on a region is proposed at its first visit
 SHRINK_PX = 3  # windows blur outwards by this much
-JOIN_PX = 9  # parts of one thing lie this close together
-MOVING_SHARE = 0.4  # of a place's pixels differ between the pictures of one visit
-MOSTLY_SKY = 0.7  # of a place's pixels
+JOIN_PX = 9  # parts of one object lie this close together
+MOVING_SHARE = 0.4  # of a region's pixels differ between the pictures of one visit
+MOSTLY_SKY = 0.7  # of a region's pixels
 OVERLAY_HEIGHT = 0.08
 OVERLAY_STRIP = 0.14  # of the height, at the upper and lower edge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RegionEvidence:
-    """Everything that a changed place is judged by."""
+    """The maps and models by which a changed region is explained."""
 
     found: Differences
     light_change: LightChange
@@ -40,13 +40,13 @@ class RegionEvidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChangeBlob:
-    """A connected changed place: its box, and which of the box's pixels are its own."""
+    """A connected group of changed pixels: its box, and which of the box's pixels belong to it."""
 
     box_px: tuple[int, int, int, int]
     inside: Mask
 
     def values_inside(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The place's own pixels of a map."""
+        """The values of a map at the blob's own pixels."""
         x, y, w, h = self.box_px
         return values[y : y + h, x : x + w][self.inside]
 
@@ -67,7 +67,7 @@ def changed_mask(found: Differences, model: ReferenceModel, where: Mask) -> Mask
 
 
 def find_blobs(changed: Mask) -> list[ChangeBlob]:
-    """Connected places that are large enough to look at."""
+    """The connected groups of changed pixels of at least MIN_AREA."""
     if not changed.any():
         return []
     count, labels, stats, _ = cv2.connectedComponentsWithStats(changed.astype(np.uint8))
@@ -80,6 +80,24 @@ def find_blobs(changed: Mask) -> list[ChangeBlob]:
     return found
 
 
+def classify_blob(blob: ChangeBlob, evidence: RegionEvidence) -> ChangedRegion:
+    """Measure one blob: its box, differences, score and explanation."""
+    box = _trimmed_box(blob, evidence.model.picture.size)
+    area = int(blob.inside.sum()) / evidence.found.structure.size
+    structure, colour, light = (
+        float(blob.values_inside(m).mean())
+        for m in (evidence.found.structure, evidence.found.colour, evidence.found.light)
+    )
+    explanation = _explanation_of(blob, box, evidence)
+    strength = max(structure, colour, light)
+    score = (1 - math.exp(-strength)) * (1 - math.exp(-1.2 * area / AT_ONCE_AREA))
+    return ChangedRegion(
+        box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=explanation,
+        motion=_blob_motion(blob, evidence),
+        structure=structure, colour=colour, light=light,
+    )  # fmt: skip
+
+
 def _trimmed_box(blob: ChangeBlob, size: tuple[int, int]) -> Box:
     width, height = size
     x, y, w, h = blob.box_px
@@ -89,24 +107,6 @@ def _trimmed_box(blob: ChangeBlob, size: tuple[int, int]) -> Box:
         (x + trim_x) / width, (y + trim_y) / height,
         (w - 2 * trim_x) / width, (h - 2 * trim_y) / height,
     )  # fmt: skip
-
-
-def overlap(inner: Box, outer: Box) -> float:
-    """The share of `inner` that lies in `outer`."""
-    return intersection(inner, outer) / max(inner[2] * inner[3], 1e-9)
-
-
-def intersection(a: Box, b: Box) -> float:
-    """Common area."""
-    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return max(wide, 0.0) * max(high, 0.0)
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    common = intersection(a, b)
-    return common / max(a[2] * a[3] + b[2] * b[3] - common, 1e-9)
 
 
 def _is_overlay(box: Box) -> bool:
@@ -133,21 +133,3 @@ def _blob_motion(blob: ChangeBlob, evidence: RegionEvidence) -> float | None:
         if evidence.motion is None
         else float((blob.values_inside(evidence.motion) > 1.0).mean())
     )
-
-
-def classify_blob(blob: ChangeBlob, evidence: RegionEvidence) -> ChangedRegion:
-    """Measure one place and say what it is."""
-    box = _trimmed_box(blob, evidence.model.picture.size)
-    area = int(blob.inside.sum()) / evidence.found.structure.size
-    structure, colour, light = (
-        float(blob.values_inside(m).mean())
-        for m in (evidence.found.structure, evidence.found.colour, evidence.found.light)
-    )
-    explanation = _explanation_of(blob, box, evidence)
-    strength = max(structure, colour, light)
-    score = (1 - math.exp(-strength)) * (1 - math.exp(-1.2 * area / AT_ONCE_AREA))
-    return ChangedRegion(
-        box=box, area=area, score=min(max(score, 0.0), 1.0), explained_by=explanation,
-        motion=_blob_motion(blob, evidence),
-        structure=structure, colour=colour, light=light,
-    )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Whether a changed place is only lit differently: a shadow that came, or one that went.
+"""Whether a changed region is only lit differently: a shadow that came, or one that went.
 
-The light over a place is what a median over nine pixels leaves of the logarithm of seen ÷ expected
+The light over a region is what a median over nine pixels leaves of the logarithm of seen ÷ expected
 — it keeps a shadow's sharp edge, and drops patterns. With that light put on the expected picture, a
 shadow leaves nothing; a thing leaves its own pattern *and* misses the ground's.
 """
@@ -29,18 +29,18 @@ ONE_WAY = 0.85  # of the differently lit pixels are darker, or brighter, togethe
 EVEN = 0.13  # deviation of the light over a plain ground under one shadow
 TINT = (0.4, 0.25)  # of the logarithm, red to blue and red to green: skylight is bluer than sun
 TINT_SPREAD = 0.22  # between the quartiles: one light tints all that it falls on alike
-BLIND = 248.0  # from this level on a channel says nothing
+BLIND = 248.0  # from this level on a channel is saturated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LightChange:
-    """The light of one comparison, place by place."""
+    """Explains changed regions of one comparison by light alone; used by regions.py."""
 
     found: Differences
-    is_infrared: bool = False  # infrared: the lamp moves with the camera, so nothing casts a shadow
+    is_infrared: bool = False  # then the camera carries its light, and nothing casts a shadow
 
     def explains(self, box_px: tuple[int, int, int, int], inside: Mask) -> bool:
-        """Whether light alone makes this place.
+        """Whether light alone makes this region.
 
         On patterned ground the pattern decides: the same one shines through, or another is there.
         Where little is left, exposure and tint must fit a shadow as well; on plain ground they and
@@ -63,7 +63,7 @@ class LightChange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _LightPatch:
-    """A place with a margin around it, so that windows and medians see over its edge."""
+    """A region with a margin around it, so that windows and medians reach over its edge."""
 
     seen: SmallPicture
     expected: SmallPicture
@@ -77,7 +77,7 @@ class _LightPatch:
     def cut(
         cls, found: Differences, box_px: tuple[int, int, int, int], inside: Mask
     ) -> "_LightPatch":
-        """Only this part of the comparison is worked on."""
+        """The part of the comparison around a region."""
         x, y, w, h = box_px
         height, width = found.structure.shape
         left, top = min(x, MARGIN), min(y, MARGIN)
@@ -116,7 +116,7 @@ class _LightPatch:
         return as_float(lit) if max(darker, 1 - darker) >= ONE_WAY else None
 
     def has_one_tint(self) -> bool:
-        """Whether the place's colours all moved the same, short way."""
+        """Whether the region's colours all shifted alike, and only a little."""
         seen, expected = self.seen.smooth[self.inside], self.expected.smooth[self.inside]
         fair = (seen.max(axis=1) < BLIND) & (expected.max(axis=1) < BLIND)
         if fair.sum() < LIT_SHARE * fair.size:

@@ -1,4 +1,4 @@
-"""What a comparison with the reference answers."""
+"""The results of a comparison with the reference: shift, changed regions, frame-wide change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ SHIFT_GAUGE = "scene_shift/1"
 
 
 class Explanation(StrEnum):
-    """What a changed place turned out to be, other than a newcomer."""
+    """What explains a changed region, so that it is no new object."""
 
     NOTHING = ""
     OBJECT = auto()  # the detector names it
@@ -20,11 +20,11 @@ class Explanation(StrEnum):
     SHADOW = auto()  # the ground's own pattern shines through
     SKY = auto()
     OVERLAY = auto()  # a line of burnt-in text
-    SMALL = auto()  # too small to say so at the first sight
+    SMALL = auto()  # too small to be proposed at the first visit
 
 
 class Cause(StrEnum):
-    """What may change a whole picture, and a whole town at once."""
+    """The causes that change a whole picture, often of many cameras at once."""
 
     SNOW = auto()
     DUST = auto()
@@ -50,7 +50,7 @@ class ShiftReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedRegion:
-    """One changed place."""
+    """One changed region of the picture."""
 
     box: Box
     area: float  # share of the picture that changed, not the box's
@@ -65,13 +65,13 @@ class ChangedRegion:
 
     @property
     def proposed(self) -> bool:
-        """Whether it is a newcomer for a person to judge."""
+        """Whether nothing explains it, so that a person reviews it as a new object."""
         return not self.explained_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameWide:
-    """The whole picture changed: one cause, not many regions."""
+    """A change of the whole picture with its one probable cause."""
 
     cause: Cause
     changed: float  # share of the picture
@@ -80,7 +80,7 @@ class FrameWide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeReport:
-    """One visit against the reference."""
+    """One visit compared with the reference."""
 
     state: SceneState  # of the memory it was measured against
     memory: SceneMemory | None  # with the tracks brought up to date

@@ -1,9 +1,8 @@
-"""The whole picture changed: snow, dust, fog, rain, dusk — weather, not four hundred findings.
+"""Weather over the town: a change of the whole picture is one cause, not four hundred findings.
 
-One cause, one notice: what a whole round has in common is told once.
-
-Pure, over the answers of a round: when many cameras at once report the same frame-wide cause it is
-weather over the town (or over one village), and becomes one grouped item instead of hundreds.
+`frame_wide` names the cause of one camera's picture (snow, dust, fog, rain, dusk); `group_by_cause`
+joins the cameras of a round that report the same cause into one observation. Pure; used by
+compare.py and by patrol/rounds/weather.py.
 """
 
 from collections import Counter, defaultdict
@@ -17,25 +16,43 @@ import numpy as np
 from patrol.vision.change.types import Cause, FrameWide
 from patrol.vision.reference.small_picture import Mask, SmallPicture
 
-WIDE = 0.38  # of the visible picture
+WIDE = 0.38  # of the visible picture: from here on the whole picture changed
+MIN_CAMERAS = 5
+MIN_SHARE = 0.2  # of the cameras that could be compared
+
+Key = TypeVar("Key", bound=Hashable)
+CATEGORY_BY_CAUSE: Mapping[Cause, str] = {
+    Cause.SNOW: "road_condition", Cause.DUST: "severe_weather", Cause.FOG: "severe_weather",
+    Cause.RAIN: "severe_weather", Cause.DUSK: "", Cause.UNKNOWN: "scene_change",
+}  # fmt: skip
+CAUSE_LABELS: Mapping[Cause, str] = {
+    Cause.SNOW: "疑似降雪 suspected snow", Cause.DUST: "疑似沙尘 suspected dust",
+    Cause.FOG: "疑似大雾 suspected fog", Cause.RAIN: "疑似降雨 suspected rain",
+    Cause.DUSK: "天色已暗 dusk", Cause.UNKNOWN: "画面普遍变化 pictures changed as a whole",
+}  # fmt: skip
 
 
-def _colour_statistics(picture: SmallPicture, where: Mask) -> tuple[float, float, float, float]:
-    """Mean level, saturation 0..1, warmth (red − blue) and contrast of detail."""
-    bgr = picture.bgr[where].astype(np.float32)
-    top, low = bgr.max(axis=1), bgr.min(axis=1)
-    saturation = float(((top - low) / (top + 20.0)).mean())
-    detail = picture.grey - cv2.blur(picture.grey, (9, 9))
-    return (
-        float(bgr.mean()), saturation, float((bgr[:, 2] - bgr[:, 0]).mean()),
-        float(detail[where].std()),
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseGroup(Generic[Key]):
+    """One cause that many cameras of a round share."""
+
+    cause: Cause
+    kind: str  # category identifier; empty: nothing has to be done
+    cameras: tuple[Key, ...]
+    compared: int  # cameras that had a reference to compare with
+    score: float
+
+    @property
+    def label(self) -> str:
+        """The text for the review queue, Chinese first."""
+        share = round(100 * len(self.cameras) / self.compared)
+        return f"{CAUSE_LABELS[self.cause]}:{len(self.cameras)}/{self.compared} 路 ({share}%)"
 
 
 def frame_wide(
     picture: SmallPicture, reference: SmallPicture, where: Mask, changed: float
 ) -> FrameWide | None:
-    """The cause that fits best, or None when the change is no larger than a part."""
+    """The cause that fits best; None when less than WIDE of the picture changed."""
     if changed < WIDE:
         return None
     level, saturation, warmth, detail = _colour_statistics(picture, where)
@@ -55,38 +72,6 @@ def frame_wide(
     return FrameWide(cause=cause, changed=changed, score=min(1.0, changed / (2 * WIDE) + 0.3))
 
 
-MIN_CAMERAS = 5
-MIN_SHARE = 0.2  # of the cameras that could be compared
-
-Key = TypeVar("Key", bound=Hashable)
-CATEGORY_BY_CAUSE: Mapping[Cause, str] = {
-    Cause.SNOW: "road_condition", Cause.DUST: "severe_weather", Cause.FOG: "severe_weather",
-    Cause.RAIN: "severe_weather", Cause.DUSK: "", Cause.UNKNOWN: "scene_change",
-}  # fmt: skip
-CAUSE_LABELS: Mapping[Cause, str] = {
-    Cause.SNOW: "疑似降雪 suspected snow", Cause.DUST: "疑似沙尘 suspected dust",
-    Cause.FOG: "疑似大雾 suspected fog", Cause.RAIN: "疑似降雨 suspected rain",
-    Cause.DUSK: "天色已暗 dusk", Cause.UNKNOWN: "画面普遍变化 pictures changed as a whole",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CauseGroup(Generic[Key]):
-    """One grouped observation."""
-
-    cause: Cause
-    kind: str  # category identifier; empty: nothing to do but to know it
-    cameras: tuple[Key, ...]
-    compared: int  # cameras that had a reference to compare with
-    score: float
-
-    @property
-    def label(self) -> str:
-        """For the queue, Chinese first."""
-        share = round(100 * len(self.cameras) / self.compared)
-        return f"{CAUSE_LABELS[self.cause]}:{len(self.cameras)}/{self.compared} 路 ({share}%)"
-
-
 def group_by_cause(
     answers: Iterable[tuple[Key, FrameWide | None]],
     *,
@@ -95,8 +80,8 @@ def group_by_cause(
 ) -> Sequence[CauseGroup[Key]]:
     """The causes that a round's cameras share, most cameras first.
 
-    `answers`: every camera that was compared, with what it saw. A camera whose cause is not shared
-    by enough others is in no group: its change is its own, and stays its own observation.
+    `answers`: every camera that was compared, with its frame-wide change or None. A camera whose
+    cause is not shared by enough others is in no group and keeps its own observation.
     """
     by_cause: dict[Cause, list[Key]] = defaultdict(list)
     scores: Counter[Cause] = Counter()
@@ -116,3 +101,15 @@ def group_by_cause(
         if len(cameras) >= enough
     ]  # fmt: skip
     return sorted(groups, key=lambda g: -len(g.cameras))
+
+
+def _colour_statistics(picture: SmallPicture, where: Mask) -> tuple[float, float, float, float]:
+    """Mean level, saturation 0..1, warmth (red − blue) and contrast of detail."""
+    bgr = picture.bgr[where].astype(np.float32)
+    top, low = bgr.max(axis=1), bgr.min(axis=1)
+    saturation = float(((top - low) / (top + 20.0)).mean())
+    detail = picture.grey - cv2.blur(picture.grey, (9, 9))
+    return (
+        float(bgr.mean()), saturation, float((bgr[:, 2] - bgr[:, 0]).mean()),
+        float(detail[where].std()),
+    )  # fmt: skip

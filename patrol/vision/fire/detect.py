@@ -1,17 +1,14 @@
-"""Propose places that may burn, from two or more pictures of one visit.
+"""Suspected fire and smoke of one visit, from its pictures and from a site's own fire model.
 
-A flame is its own light: bright, warm, rough inside, and it dances — in the pictures of one visit
+A flame is its own light: bright, warm, rough inside, and it flickers — in the pictures of one visit
 (about three seconds apart) it is in the same place with another shape. A red jacket walks on, a
 lantern is found again as it was, an orange wall stands still, a lamp is in the reference. Smoke
 veils what lies behind it: the pattern of the reference fades, grey and without edges, and is not
 still either. Never on infrared: everything warm-looking is white there.
 
-All pictures are compared at one small size; boxes are fractions of the picture.
-
-A site's own fire model beside the flicker: one place, one proposal, whoever saw it.
-
-What both saw is surer than what either did. A lamp that the reference knows stays a lamp, whatever
-a model says; where the reference knows none, the model speaks for itself.
+A region that the pictures and the model both show is one proposal, surer than either. A lamp that
+the reference knows stays a lamp, whatever a model answers; where the reference knows none, the
+model's score counts alone. Boxes are fractions of the picture. Called by vision/judge.py.
 """
 
 from collections.abc import Sequence
@@ -25,22 +22,52 @@ from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light
 from patrol.inference.manifest import FIRE_LABELS
 from patrol.ports import Detection, Detector
-from patrol.vision.change.regions import iou, overlap
-from patrol.vision.fire.flame import KNOWN_DISCOUNT, find_flames, light_source_share
+from patrol.vision.fire.flame import discount_known_light, find_flames, light_source_share
 from patrol.vision.fire.smoke import find_smoke
 from patrol.vision.fire.types import DEFAULT_FIRE_OPTIONS, FireKind, FireOptions, FireRegion
+from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory
-from patrol.vision.reference.small_picture import as_bgr
+from patrol.vision.reference.small_picture import bgr_by_dtype
 from streams.model import BgrImage
 
 SAME_IOU: Final = 0.2  # flames have no sharp edge
-INSIDE: Final = 0.6  # of one box lies in the other
+MIN_SHARE_INSIDE: Final = 0.6  # of one box lies in the other
+MAX_FIRE_REGIONS = 8  # of one visit; more is a sunset
+
+
+def detect_fire(
+    pictures: Sequence[NDArray[np.generic]],
+    memory: SceneMemory | None,
+    *,
+    light: Light,
+    visible: Polygon | None = None,
+    options: FireOptions = DEFAULT_FIRE_OPTIONS,
+    model: Detector | None = None,
+) -> tuple[FireRegion, ...]:
+    """Suspected flames and smoke, highest score first; none on infrared.
+
+    Flicker takes two pictures, `model` (a site's own) only one.
+    """
+    if light is Light.INFRARED or not pictures:
+        return ()
+    reference = memory.model if memory is not None else None
+    likely: list[FireRegion] = []
+    if len(pictures) > 1:
+        found = [
+            *find_flames(pictures, reference, visible, options),
+            *find_smoke(pictures, memory, visible, options),
+        ]
+        likely = [replace(r, score=min(r.score, 1)) for r in found if r.score >= options.min_score]
+    named: tuple[FireRegion, ...] = ()
+    if model is not None:
+        named = detect_with_model(model, bgr_by_dtype(pictures[-1]), reference)
+    return merge_regions(likely, named)[:MAX_FIRE_REGIONS]
 
 
 def detect_with_model(
     model: Detector, picture: BgrImage, reference: ReferenceModel | None
 ) -> tuple[FireRegion, ...]:
-    """What the model calls fire or smoke, as proposals of its own."""
+    """The model's detections of fire and smoke as regions, from its own minimum score on."""
     found = []
     for seen in model.detect(picture):
         name = FIRE_LABELS.get(seen.label)
@@ -50,7 +77,7 @@ def detect_with_model(
         known = (
             light_source_share(reference, region.box) if region.kind is FireKind.OPEN_FLAME else 0.0
         )
-        score = region.score * (1 - KNOWN_DISCOUNT * known)
+        score = discount_known_light(region.score, known)
         if score >= model.min_score:
             found.append(replace(region, score=score))
     return tuple(found)
@@ -59,7 +86,7 @@ def detect_with_model(
 def merge_regions(
     flickering: Sequence[FireRegion], seen: Sequence[FireRegion]
 ) -> tuple[FireRegion, ...]:
-    """Every place once, surest first."""
+    """Every region once, highest score first; where both lists have it, the model's box."""
     left = list(flickering)
     merged: list[FireRegion] = []
     for region in seen:
@@ -78,13 +105,13 @@ def _model_region(seen: Detection, kind: FireKind, model: Detector) -> FireRegio
 
 def _is_same_region(one: FireRegion, other: FireRegion) -> bool:
     near = iou(one.box, other.box) >= SAME_IOU or max(
-        overlap(one.box, other.box), overlap(other.box, one.box)
-    ) >= INSIDE  # fmt: skip
+        share_inside(one.box, other.box), share_inside(other.box, one.box)
+    ) >= MIN_SHARE_INSIDE  # fmt: skip
     return one.kind is other.kind and near
 
 
 def _merged_region(region: FireRegion, same: Sequence[FireRegion]) -> FireRegion:
-    """The model's box, both gauges' word: wrong only if every one of them is."""
+    """The model's box with the joint score: wrong only if every gauge is."""
     if not same:
         return region
     miss_probability = 1 - region.score
@@ -95,33 +122,3 @@ def _merged_region(region: FireRegion, same: Sequence[FireRegion]) -> FireRegion
         region, score=1 - miss_probability, flicker=best.flicker, growth=best.growth,
         gauge=f"{region.gauge}+{best.gauge}", threshold=min(region.threshold, best.threshold),
     )  # fmt: skip
-
-
-MAX_FIRE_REGIONS = 8  # regions of one visit; more is a sunset
-
-
-def detect_fire(
-    pictures: Sequence[NDArray[np.generic]],
-    memory: SceneMemory | None,
-    *,
-    light: Light,
-    visible: Polygon | None = None,
-    options: FireOptions = DEFAULT_FIRE_OPTIONS,
-    model: Detector | None = None,
-) -> tuple[FireRegion, ...]:
-    """Suspected flames and smoke, surest first; on infrared, nothing.
-
-    What flickers takes two pictures; a site's own model is content with one.
-    """
-    if light is Light.INFRARED or not pictures:
-        return ()
-    reference = memory.model if memory is not None else None
-    likely: list[FireRegion] = []
-    if len(pictures) > 1:
-        found = [
-            *find_flames(pictures, reference, visible, options),
-            *find_smoke(pictures, memory, visible, options),
-        ]
-        likely = [replace(r, score=min(r.score, 1)) for r in found if r.score >= options.min_score]
-    seen = detect_with_model(model, as_bgr(pictures[-1]), reference) if model is not None else ()
-    return merge_regions(likely, seen)[:MAX_FIRE_REGIONS]

@@ -1,9 +1,8 @@
-"""Which pixels have the colour of a flame, and which of them the reference knows as lamps.
+"""Find suspected open flames in two pictures of a visit: flame colour, flicker, shape.
 
-Suspected open flame: colour, dance, shape — and not what the reference knows.
-
-Candidates are places where something flame-coloured moved between the pictures of a visit; what
-they are is decided by their shape in both (shape.py).
+Candidates are regions where flame-coloured pixels changed between the pictures; how like a flame
+each is follows from its features in both (flame_features.py). Flame-coloured pixels that the
+reference shows too are light sources, and lower the score. Used by detect.py.
 """
 
 from collections.abc import Sequence
@@ -14,44 +13,18 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon
 from patrol.domain.observation import Box
+from patrol.pixels import half_size
 from patrol.vision.fire.flame_features import PicturePair, PixelWindow, flame_like, measure_flame
 from patrol.vision.fire.types import DEFAULT_FIRE_OPTIONS, FireKind, FireOptions, FireRegion
 from patrol.vision.reference.scene_memory import ReferenceModel
-from patrol.vision.reference.small_picture import Mask, as_bgr, as_float, as_u8, visible_mask
+from patrol.vision.reference.small_picture import (
+    Mask,
+    as_float,
+    as_u8,
+    bgr_by_dtype,
+    inner_visible_mask,
+)
 from streams.model import BgrImage
-
-STEADY = 1.0  # usual differences; a lamp is the same at every visit, a fire that was learned is not
-KNOWN_DISCOUNT = 0.8  # of the score, where the reference has a lamp
-BELOW_GREEN, BELOW_BLUE = 4, 14  # grey levels that noise and JPEG may turn the order round by
-
-
-def flame_coloured(bgr: BgrImage, options: FireOptions = DEFAULT_FIRE_OPTIONS) -> Mask:
-    """Red over green over blue, and shining."""
-    blue, green, red = (bgr[:, :, channel].astype(np.int16) for channel in range(3))
-    shines = (red >= options.hot_red) & (red - blue >= options.warmth)
-    ordered = (red >= green - BELOW_GREEN) & (green >= blue - BELOW_BLUE)
-    return np.asarray(shines & ordered, np.bool_)
-
-
-def known_light_sources(
-    reference: ReferenceModel, size: tuple[int, int], options: FireOptions = DEFAULT_FIRE_OPTIONS
-) -> Mask:
-    """Where the reference is flame-coloured and steady, at this (width, height)."""
-    steady = as_float(cv2.resize(reference.baseline_differences, size)) < STEADY
-    return flame_coloured(as_u8(cv2.resize(reference.picture.bgr, size)), options) & steady
-
-
-def light_source_share(reference: ReferenceModel | None, box: Box) -> float:
-    """The share of a place that is a known lamp."""
-    if reference is None:
-        return 0.0
-    width, height = reference.picture.size
-    left, top = int(box[0] * width), int(box[1] * height)
-    right = max(left + 1, int((box[0] + box[2]) * width))
-    bottom = max(top + 1, int((box[1] + box[3]) * height))
-    known = known_light_sources(reference, (width, height))[top:bottom, left:right]
-    return float(known.mean()) if known.size else 0.0
-
 
 LONGER_SIDE_PX = 560
 LEAST_SIDE_PX = 8
@@ -59,6 +32,9 @@ CHANGED = 24.0  # grey levels: the seed of a region moved between the pictures
 JOIN_KERNEL = np.ones((7, 7), np.uint8)  # tongues of one fire lie this close together
 JOIN_PX = 3
 SCORE_POWER = 0.75  # likeness 0.4, five numbers out of nine a sixth short of a flame's, scores 0.5
+STEADY = 1.0  # baseline differences; a lamp looks the same at every visit, a learned fire does not
+KNOWN_DISCOUNT = 0.8  # of the score, where the reference has a light source
+BELOW_GREEN, BELOW_BLUE = 4, 14  # grey levels that noise and JPEG may turn the order round by
 
 
 def find_flames(
@@ -67,7 +43,7 @@ def find_flames(
     visible: Polygon | None,
     options: FireOptions,
 ) -> list[FireRegion]:
-    """Places that may be aflame, whatever their score."""
+    """Regions that may be aflame, whatever their score; none where the pictures differ in shape."""
     pair = _pair(pictures, visible, options)
     if pair is None:
         return []
@@ -88,6 +64,39 @@ def find_flames(
     return found
 
 
+def flame_coloured(bgr: BgrImage, options: FireOptions = DEFAULT_FIRE_OPTIONS) -> Mask:
+    """Pixels whose red is over green and green over blue, and bright."""
+    blue, green, red = (bgr[:, :, channel].astype(np.int16) for channel in range(3))
+    shines = (red >= options.hot_red) & (red - blue >= options.warmth)
+    ordered = (red >= green - BELOW_GREEN) & (green >= blue - BELOW_BLUE)
+    return np.asarray(shines & ordered, np.bool_)
+
+
+def known_light_sources(
+    reference: ReferenceModel, size: tuple[int, int], options: FireOptions = DEFAULT_FIRE_OPTIONS
+) -> Mask:
+    """Where the reference is flame-coloured and steady, at this (width, height)."""
+    steady = as_float(cv2.resize(reference.baseline_differences, size)) < STEADY
+    return flame_coloured(as_u8(cv2.resize(reference.picture.bgr, size)), options) & steady
+
+
+def discount_known_light(score: float, known_share: float) -> float:
+    """The score of a region of which this share is a light source of the reference."""
+    return score * (1 - KNOWN_DISCOUNT * known_share)
+
+
+def light_source_share(reference: ReferenceModel | None, box: Box) -> float:
+    """The share of a box that the reference shows as a light source, 0..1."""
+    if reference is None:
+        return 0.0
+    width, height = reference.picture.size
+    left, top = int(box[0] * width), int(box[1] * height)
+    right = max(left + 1, int((box[0] + box[2]) * width))
+    bottom = max(top + 1, int((box[1] + box[3]) * height))
+    known = known_light_sources(reference, (width, height))[top:bottom, left:right]
+    return float(known.mean()) if known.size else 0.0
+
+
 def _pair(
     pictures: Sequence[NDArray[np.generic]], visible: Polygon | None, options: FireOptions
 ) -> PicturePair | None:
@@ -95,7 +104,7 @@ def _pair(
     if first.shape != last.shape:
         return None
     likes = [flame_coloured(picture, options) for picture in (first, last)]
-    where = visible_mask((first.shape[1], first.shape[0]), visible)
+    where = inner_visible_mask((first.shape[1], first.shape[0]), visible)
     if where is not None:
         likes = [like & where for like in likes]
     _, green, red = cv2.split(cv2.absdiff(first, last))
@@ -104,13 +113,11 @@ def _pair(
 
 
 def _flame_size(picture: NDArray[np.generic]) -> BgrImage:
-    bgr = as_bgr(picture)
-    while max(bgr.shape[:2]) >= 2 * LONGER_SIDE_PX:  # exact halvings cost a tenth of any other
-        height, width = bgr.shape[0] // 2, bgr.shape[1] // 2
-        if min(height, width) < LEAST_SIDE_PX:
+    bgr = bgr_by_dtype(picture)
+    while max(bgr.shape[:2]) >= 2 * LONGER_SIDE_PX:
+        if min(bgr.shape[:2]) // 2 < LEAST_SIDE_PX:
             break
-        even = bgr[: 2 * height, : 2 * width]
-        bgr = as_u8(cv2.resize(even, (width, height), interpolation=cv2.INTER_LINEAR))
+        bgr = half_size(bgr)
     height, width = bgr.shape[:2]
     scale = LONGER_SIDE_PX / max(height, width)
     size = (max(LEAST_SIDE_PX, round(width * scale)), max(LEAST_SIDE_PX, round(height * scale)))
@@ -128,7 +135,7 @@ def _flame_region(
         known = float((light_sources[window] & (first | last)).sum()) / max(
             int((first | last).sum()), 1
         )
-        score *= 1 - KNOWN_DISCOUNT * known
+        score = discount_known_light(score, known)
     return FireRegion(
         kind=FireKind.OPEN_FLAME,
         box=_window_box(window, pair.change.shape),

@@ -1,9 +1,9 @@
-"""What tells a flame from other warm things: eight numbers of one place in two pictures.
+"""Measure nine features of one region in two pictures that distinguish flames from other light.
 
 dance     how much the pixels that are aflame in *both* pictures changed (grey levels). A person who
           walks before a warm wall uncovers and covers it, but what stays visible of it is still.
 texture   how steep it is inside (grey levels per pixel): tongues, not cloth, paint or evening sky
-match     how well the place is found again, moved as a whole: a lantern, a lorry, a jacket is
+match     how well the region is found again, moved as a whole: a lantern, a lorry, a jacket is
 overlap   of the two shapes: a lamp keeps its shape, what passes leaves it, a flame does neither
 presence  the smaller of its two areas over the larger: a lamp that blinks is there once
 filled    of its bounding box: a crate, a flag and a round lamp fill it
@@ -32,7 +32,7 @@ STRAYS: Final = 0.6  # of its size: as far as a thing is looked for that moved a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlameFeatures:
-    """The numbers of one place, in the order of BANDS."""
+    """The features of one region, in the order of BANDS."""
 
     dance: float
     texture: float
@@ -55,7 +55,7 @@ BANDS: Final[tuple[FeatureBand, ...]] = (
 
 
 def flame_like(shape: FlameFeatures) -> float:
-    """1 where every number is as a flame's; nothing makes up for one that is not."""
+    """How well all features fit a flame, 0..1: a product, so one that does not fit is decisive."""
     fits = (_band_fit(value, band) for value, band in zip(astuple(shape), BANDS, strict=True))
     return float(np.prod(list(fits)))
 
@@ -79,7 +79,7 @@ class PicturePair:
 
 
 def measure_flame(pair: PicturePair, window: PixelWindow, inside: Mask) -> FlameFeatures:
-    """The numbers of the place `inside` a window."""
+    """Measure the region `inside` a window of the two pictures."""
     first, last = pair.like_first[window] & inside, pair.like_last[window] & inside
     common, ever = first & last, max(int((first | last).sum()), 1)
     dance = float(np.median(pair.change[window][common])) if common.sum() >= MIN_COMMON_PX else 0.0

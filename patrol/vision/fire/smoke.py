@@ -1,8 +1,8 @@
-"""Suspected smoke: a grey veil that hides what the reference knows, and moves.
+"""Find suspected smoke: a grey veil that hides the pattern of the reference, and drifts.
 
-Needs a ready reference. In a place under smoke the pattern of the ground is weaker than usual, the
+Needs a ready reference. In a region under smoke the pattern of the ground is weaker than usual, the
 colour greyer, nothing has sharp edges, and the pictures of the visit differ a little. Over most of
-the picture the same is fog or dust, which is told once for the whole town (change/causes.py).
+the picture the same is fog or dust, which is reported once for the whole town (change/weather.py).
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from patrol.vision.reference.small_picture import (
     SmallPicture,
     as_float,
     as_u8,
+    inner_visible_mask,
     small_picture,
-    visible_mask,
 )
 
 WINDOW = (11, 11)
@@ -39,13 +39,13 @@ def find_smoke(
     pictures: Sequence[NDArray[np.generic]], memory: SceneMemory | None, visible: Polygon | None,
     options: FireOptions,
 ) -> list[FireRegion]:  # fmt: skip
-    """Veiled places that drift."""
+    """Veiled regions that drift; none without a ready reference or an aligned picture."""
     if memory is None or memory.model is None or memory.state is not SceneState.READY:
         return []
     aligned = _aligned(pictures, memory.model)
     if aligned is None:
         return []
-    where = visible_mask(memory.size, visible)
+    where = inner_visible_mask(memory.size, visible)
     veils = [_veil(picture, memory.model, where) for picture in aligned]
     both = (veils[0] | veils[-1]) & (
         as_u8(cv2.dilate(veils[0].astype(np.uint8), np.ones((3, 3), np.uint8))) > 0

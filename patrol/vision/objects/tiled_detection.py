@@ -1,11 +1,11 @@
-"""Look closer where a zone is far: the detector on overlapping tiles of the picture.
+"""Run the detector on overlapping tiles of the picture where a zone holds small objects.
 
-A detector shrinks every picture to its input; what is a few pixels high in there it does not see.
-A tile is shrunk less, or not at all. Its boxes are put back into the picture and merged with those
-of the whole: the same thing seen twice stays once, and what a tile's border cut in two stays out
-where the whole thing was seen as well.
+A detector shrinks every picture to its input, and misses what is a few pixels high in there. A tile
+is shrunk less, or not at all. Its boxes are put back into the picture and merged with those of the
+whole: an object found twice stays once, and what a tile's border cut in two is left out where the
+whole object was found as well.
 
-Each tile costs one run more; MOST bounds what one visit may cost, and larger zones get larger
+Each tile costs one run more; MAX_TILES bounds what one visit may cost, and larger zones get larger
 tiles.
 """
 
@@ -13,77 +13,68 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import time
-from typing import Final, NamedTuple
+from typing import Final
 
 from patrol.domain.camera import Polygon, Zone
 from patrol.domain.observation import Box
 from patrol.ports import Detection, Detector
-from patrol.vision.change.regions import iou, overlap
+from patrol.vision.geometry import PixelRect, evenly_spaced_starts, iou, share_inside
 from patrol.vision.objects.zones import zones_for_objects
 from streams.model import BgrImage
 
 MAX_TILES: Final = 8  # tiles of one visit
-SEEN_PX: Final = 32  # in the input, from which small things are found reliably
-LOST_PX: Final = 20  # below which they mostly are not: tiles without being asked
+SEEN_PX: Final = 32  # in the input, from which small objects are found reliably
+LOST_PX: Final = 20  # below which they mostly are not: tiles although no zone asks for them
 LAP: Final = 0.2  # of a tile lies in its neighbour
 HEADROOM: Final = 0.12  # of the picture above a zone: feet stand in it, heads above
 BORDER_PX: Final = 2  # a box this close to a tile's inner border is cut
-SAME_IOU: Final = 0.5  # intersection over union: one thing seen twice
-CLEARLY: Final = 1.5  # times as large
+SAME_IOU: Final = 0.5  # one object found twice
+CLEARLY_LARGER: Final = 1.5  # times as large
 PIECE_SHARE: Final = 0.7  # of a box lies in another of its label: a piece of it
-
-
-class DetectionTile(NamedTuple):
-    """A part of the picture in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 def detect_with_tiles(
     detector: Detector, picture: BgrImage, zones: Sequence[Zone], local: time
 ) -> tuple[Detection, ...]:
-    """Everything in the picture, and small things in the zones that ask for it; best first."""
-    whole = list(detector.detect(picture))
-    height, width = picture.shape[:2]
-    windows = tiles_for(zones_for_objects(zones, local), (width, height), detector.input_px)
-    if not windows:
-        return tuple(whole)
-    for window in windows:
-        rows = slice(window.top, window.top + window.height)
-        columns = slice(window.left, window.left + window.width)
-        found = detector.detect(picture[rows, columns])
-        whole += [
-            replace(seen, box=_box_in_picture(seen.box, window, (width, height)))
-            for seen in found
-            if not _is_cut_by_border(seen.box, window, (width, height))
+    """All objects in the picture, small ones in the zones that ask for tiles too; best first."""
+    found = list(detector.detect(picture))
+    size_px = (picture.shape[1], picture.shape[0])
+    tiles = tiles_for(zones_for_objects(zones, local), size_px, detector.input_px)
+    if not tiles:
+        return tuple(found)
+    for tile in tiles:
+        found += [
+            replace(seen, box=tile.box_in_picture(seen.box, size_px))
+            for seen in detector.detect(tile.cut(picture))
+            if not _is_cut_by_border(seen.box, tile, size_px)
         ]
-    return merge_detections(whole)
+    return merge_detections(found)
 
 
 def tiles_for(
     zones: Sequence[Zone], size_px: tuple[int, int], input_px: tuple[int, int]
-) -> tuple[DetectionTile, ...]:
-    """Where to look closer: at most MOST windows over all zones that ask for it."""
-    wanted = [zone for zone in zones if _asks(zone, size_px, input_px)]
-    if not wanted or not all(size_px):
+) -> tuple[PixelRect, ...]:
+    """The tiles of a picture of `size_px`: at most MAX_TILES over all zones that ask for them.
+
+    `input_px`: width and height of the detector's input.
+    """
+    small = [zone for zone in zones if _needs_tiles(zone, size_px, input_px)]
+    if not small or not all(size_px):
         return ()
     shrink = max(size_px[0] / input_px[0], size_px[1] / input_px[1])
-    scale = min(_scale(zone, size_px[1], shrink) for zone in wanted)
-    area = _around([zone.polygon for zone in wanted], size_px)
+    scale = min(_tile_scale(zone, size_px[1], shrink) for zone in small)
+    area = _area_around([zone.polygon for zone in small], size_px)
     while scale < shrink:
-        side = (round(input_px[0] * scale), round(input_px[1] * scale))
-        windows = _grid(area, side, size_px)
-        if len(windows) <= MAX_TILES:
-            return windows
+        tile_px = (round(input_px[0] * scale), round(input_px[1] * scale))
+        tiles = _tile_grid(area, tile_px, size_px)
+        if len(tiles) <= MAX_TILES:
+            return tiles
         scale *= 1.1
     return ()  # so large that the whole picture is as good
 
 
 def merge_detections(detections: Sequence[Detection]) -> tuple[Detection, ...]:
-    """Each thing once, best first; of two boxes of a label, one inside the other, the larger."""
+    """Each object once, best first; of two boxes of a label, one inside the other, the larger."""
     kept: list[Detection] = []
     by_score = sorted(detections, key=lambda seen: -seen.score)
     whole = [seen for seen in by_score if not any(_is_piece_of(seen, other) for other in by_score)]
@@ -93,78 +84,67 @@ def merge_detections(detections: Sequence[Detection]) -> tuple[Detection, ...]:
     return tuple(kept)
 
 
-def _asks(zone: Zone, size_px: tuple[int, int], input_px: tuple[int, int]) -> bool:
+def _needs_tiles(zone: Zone, size_px: tuple[int, int], input_px: tuple[int, int]) -> bool:
     if zone.tiles is not None:
         return zone.tiles
     shrink = max(size_px[0] / input_px[0], size_px[1] / input_px[1])
     return 0 < zone.min_height * size_px[1] / shrink < LOST_PX
 
 
-def _scale(zone: Zone, height_px: int, shrink: float) -> float:
-    """Pixels of the picture for one of the input: as few runs as the smallest thing allows."""
+def _tile_scale(zone: Zone, height_px: int, shrink: float) -> float:
+    """Pixels of the picture for one of the input: as few runs as the smallest object allows."""
     if zone.min_height <= 0:
         return min(1.0, shrink)
     return min(max(zone.min_height * height_px / SEEN_PX, 0.5), shrink)
 
 
-def _around(polygons: Sequence[Polygon], size_px: tuple[int, int]) -> DetectionTile:
+def _area_around(polygons: Sequence[Polygon], size_px: tuple[int, int]) -> PixelRect:
     """The zones' bounding box, with room for what stands in them."""
     xs = [x for polygon in polygons for x, _ in polygon]
     ys = [y for polygon in polygons for _, y in polygon]
     left, right = max(0.0, min(xs) - HEADROOM / 2), min(1.0, max(xs) + HEADROOM / 2)
     top, bottom = max(0.0, min(ys) - HEADROOM), min(1.0, max(ys) + HEADROOM / 4)
     width, height = size_px
-    return DetectionTile(
-        int(left * width), int(top * height), math.ceil((right - left) * width),
-        math.ceil((bottom - top) * height),
+    left_px, top_px = int(left * width), int(top * height)
+    return PixelRect(
+        left_px, top_px, left_px + math.ceil((right - left) * width),
+        top_px + math.ceil((bottom - top) * height),
     )  # fmt: skip
 
 
-def _grid(
-    area: DetectionTile, side: tuple[int, int], size_px: tuple[int, int]
-) -> tuple[DetectionTile, ...]:
-    """Windows of `side` that cover the area, evenly, each reaching into its neighbours."""
-    columns = _starts(area.left, area.width, side[0], size_px[0])
-    rows = _starts(area.top, area.height, side[1], size_px[1])
-    return tuple(
-        DetectionTile(x, y, min(side[0], size_px[0]), min(side[1], size_px[1]))
-        for y in rows
-        for x in columns
-    )
+def _tile_grid(
+    area: PixelRect, tile_px: tuple[int, int], size_px: tuple[int, int]
+) -> tuple[PixelRect, ...]:
+    """Tiles of `tile_px` that cover the area evenly, each reaching into its neighbours."""
+    wide, high = min(tile_px[0], size_px[0]), min(tile_px[1], size_px[1])
+    columns = _tile_starts(area.left, area.width, tile_px[0], size_px[0])
+    rows = _tile_starts(area.top, area.height, tile_px[1], size_px[1])
+    return tuple(PixelRect(x, y, x + wide, y + high) for y in rows for x in columns)
 
 
-def _starts(start: int, length: int, side: int, limit: int) -> list[int]:
+def _tile_starts(start: int, length: int, side: int, limit: int) -> list[int]:
     if length <= side:
         middle = start + (length - side) // 2
         return [min(max(0, middle), max(0, limit - side))]
     count = 1 + math.ceil((length - side) / (side * (1 - LAP)))
-    step = (length - side) / (count - 1)
-    return [min(start + round(n * step), max(0, limit - side)) for n in range(count)]
+    starts = evenly_spaced_starts(start, length, side, count)
+    return [min(one, max(0, limit - side)) for one in starts]
 
 
-def _box_in_picture(box: Box, window: DetectionTile, size_px: tuple[int, int]) -> Box:
-    width, height = size_px
-    return (
-        (window.left + box[0] * window.width) / width,
-        (window.top + box[1] * window.height) / height,
-        box[2] * window.width / width, box[3] * window.height / height,
-    )  # fmt: skip
-
-
-def _is_cut_by_border(box: Box, window: DetectionTile, size_px: tuple[int, int]) -> bool:
+def _is_cut_by_border(box: Box, tile: PixelRect, size_px: tuple[int, int]) -> bool:
     """Whether it ends at a border of the tile that is none of the picture."""
-    near_x, near_y = BORDER_PX / window.width, BORDER_PX / window.height
+    near_x, near_y = BORDER_PX / tile.width, BORDER_PX / tile.height
     return (
-        (window.left > 0 and box[0] <= near_x)
-        or (window.top > 0 and box[1] <= near_y)
-        or (window.left + window.width < size_px[0] and box[0] + box[2] >= 1 - near_x)
-        or (window.top + window.height < size_px[1] and box[1] + box[3] >= 1 - near_y)
+        (tile.left > 0 and box[0] <= near_x)
+        or (tile.top > 0 and box[1] <= near_y)
+        or (tile.right < size_px[0] and box[0] + box[2] >= 1 - near_x)
+        or (tile.bottom < size_px[1] and box[1] + box[3] >= 1 - near_y)
     )
 
 
 def _is_piece_of(seen: Detection, other: Detection) -> bool:
-    """A part of a larger thing of the same name."""
+    """Whether it is a part of a larger object of the same label."""
     if seen is other or seen.label != other.label:
         return False
     area, larger = seen.box[2] * seen.box[3], other.box[2] * other.box[3]
-    return larger > CLEARLY * area and overlap(seen.box, other.box) >= PIECE_SHARE
+    return larger > CLEARLY_LARGER * area and share_inside(seen.box, other.box) >= PIECE_SHARE

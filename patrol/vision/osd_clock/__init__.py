@@ -1,4 +1,4 @@
-"""The burnt-in clock, read where a template says that one stands; unreadable is no reading."""
+"""Read the burnt-in clock at the place that the camera's template gives; None where unreadable."""
 
 from patrol.vision.osd_clock.read import burnt_in_skew, read_clock
 

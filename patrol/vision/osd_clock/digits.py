@@ -1,8 +1,8 @@
-"""Digits by shape: a glyph of any size is brought to one raster and held against known shapes.
+"""Recognise digits by shape: a glyph is scaled to one raster and compared with known digits.
 
 `digits.png` is a sheet of digits, a row for each font: sans, serif, typewriter, and the dot
 matrices that recorders and cameras draw with. A shape counts only if it has as many holes as its
-digit: that alone tells an 8 from a 0 or a 3 where a few pixels are smeared.
+digit: that alone distinguishes an 8 from a 0 or a 3 where a few pixels are smeared.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def read_digit(glyph: Bitmap) -> Digit:
 
 
 def to_raster(glyph: Bitmap) -> Raster:
-    """One raster for every size; without mean, of length one: products are likenesses."""
+    """A glyph of any size as raster without mean, of length one: products are correlations."""
     height, width = glyph.shape
     stretched = WIDE if width >= NARROW * height else max(2, round(width * HIGH / height))
     how = cv2.INTER_AREA if height > HIGH else cv2.INTER_LINEAR
@@ -63,7 +63,7 @@ def to_raster(glyph: Bitmap) -> Raster:
 
 
 def count_holes(glyph: Bitmap) -> int:
-    """Enclosed parts of the ground."""
+    """The number of enclosed parts of the background."""
     background = cv2.copyMakeBorder(
         (glyph == 0).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1
     )

@@ -1,4 +1,4 @@
-"""How far a burnt-in clock is off ours, where it can be read for certain.
+"""Measure how far a burnt-in clock is off ours, where it can be read for certain.
 
 The box is cut out, enlarged, and parted into ink and ground at several levels, light on dark and
 dark on light; each parting gives glyphs, each glyph a digit. A level either reads the whole format
@@ -23,7 +23,7 @@ HIGH_PX: Final = 160  # of the enlarged box
 LEVELS: Final = (0.45, 0.55, 0.65, 0.75, 0.85)  # between the box's darkest and lightest
 MIN_LIKENESS: Final = 0.72  # of every digit with its shape
 MIN_MARGIN: Final = 0.06  # above any other digit's
-MIN_MARGIN_ALONE: Final = 0.1  # where one picture has to speak for itself
+MIN_MARGIN_ALONE: Final = 0.1  # where only one picture could be read
 LEAST_HIGH: Final = 0.14  # of the box is text
 SAME_HIGH: Final = 0.22  # digits of a line differ by this share at most
 FLAT: Final = 40  # grey levels between ink and ground, or there is no text
@@ -33,7 +33,7 @@ HALF_DAY: Final = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """What one picture's clock says."""
+    """The time read from one picture."""
 
     at: datetime
     sure: float  # of the least certain digit
@@ -64,7 +64,10 @@ def burnt_in_skew(
 
 
 def read_clock(picture: BgrImage, template: ClockTemplate, near: datetime) -> ClockReading | None:
-    """The clock of one picture, or None."""
+    """The clock of one picture; None where it is not read for certain.
+
+    `near`: our local time, which completes what the clock does not show.
+    """
     pattern = ClockPattern(template.format)
     found: list[ClockReading] = []
     for ink in _binarized(picture, template.box):
@@ -77,7 +80,7 @@ def read_clock(picture: BgrImage, template: ClockTemplate, near: datetime) -> Cl
 
 
 def _clock_difference(first: datetime, second: datetime, template: ClockTemplate) -> timedelta:
-    """From first to second; around the clock's face where no day is written."""
+    """From first to second; modulo a day, or half a day, where no date is written."""
     apart = second.replace(tzinfo=None) - first.replace(tzinfo=None)
     if ClockPattern(template.format).has_date:
         return apart

@@ -1,7 +1,7 @@
 """Picture faults (视频质量诊断): every reading with its number, its threshold and its gauge.
 
 Usage:
-    report = judge(pictures, history=history, freshness=sample.freshness, facts=sample.facts)
+    report = diagnose(pictures, history=history, freshness=sample.freshness, timings=sample.facts)
     report.faults, report.usable, report.light
     history = history.learn(report)
 """

@@ -1,8 +1,8 @@
-"""What is usual at one camera in one light: the last accepted samples and their medians.
+"""The quality history of one camera in one light: the last accepted samples, and their medians.
 
-Small (about 8 kB), pure (`learn` answers a new history), kept as bytes in the store. Bytes of
-another version, or broken ones, read as an empty history: it relearns within a week of rounds, and
-nothing else depends on it.
+The medians are the baseline that the gauges compare with. About 8 kB, kept as bytes in the camera
+memory; `learn` returns a new history. Bytes of another version, or broken ones, read as an empty
+history: it relearns within a week of rounds, and nothing else depends on it.
 """
 
 import struct
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.vision.quality.features import PictureFeatures
+from patrol.vision.quality.features import PictureFeatures, column_medians
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
 from patrol.vision.quality.report import QualityReport
 
@@ -25,22 +25,22 @@ NO_HOUR: Final = 255
 _HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbers per sample / 8
 
 SCALARS: Final[Mapping[str, Callable[[PictureFeatures], float]]] = {
-    "mean": lambda m: m.tone.mean,
-    "p5": lambda m: m.tone.p5,
-    "p95": lambda m: m.tone.p95,
-    "span": lambda m: m.tone.span,
-    "clipped": lambda m: m.tone.clipped,
-    "cr": lambda m: m.tone.cr,
-    "cb": lambda m: m.tone.cb,
-    "spread": lambda m: m.tone.chroma_spread,
+    "mean": lambda m: m.levels.mean,
+    "p5": lambda m: m.levels.p5,
+    "p95": lambda m: m.levels.p95,
+    "span": lambda m: m.levels.span,
+    "clipped": lambda m: m.levels.clipped,
+    "cr": lambda m: m.levels.cr,
+    "cb": lambda m: m.levels.cb,
+    "spread": lambda m: m.levels.chroma_spread,
     "noise": lambda m: m.detail.noise,
     "sharp": lambda m: m.detail.sharp,
     "bars": lambda m: m.stripes.bars,
     "wave": lambda m: m.stripes.wave,
-    "mosaic": lambda m: m.blocks.mosaic,
-    "grey": lambda m: m.blocks.grey,
-    "green": lambda m: m.blocks.green,
-    "smear": lambda m: m.blocks.smear,
+    "mosaic": lambda m: m.artifacts.mosaic,
+    "grey": lambda m: m.artifacts.grey,
+    "green": lambda m: m.artifacts.green,
+    "smear": lambda m: m.artifacts.smear,
     "coarse": lambda m: m.noise.coarse,
     "speckle": lambda m: m.noise.speckle,
 }
@@ -52,7 +52,7 @@ F16 = NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Baseline:
-    """Medians over the kept samples; NaN where nothing was ever measured."""
+    """Medians over the kept samples, what is usual at a camera; NaN where never measured."""
 
     samples: int
     scalar: dict[str, float]
@@ -72,12 +72,12 @@ class QualityHistory:
     hours: bytes = b""  # local hour of each sample, NO_HOUR where unknown
 
     def learn(self, report: QualityReport, *, accepted: bool = False) -> "QualityHistory":
-        """With one sample more. A faulty report teaches nothing unless a person accepted it."""
-        if not report.measures or (not accepted and (report.faults or not report.any_usable)):
+        """The history with one sample more; a faulty report is learned only if it was accepted."""
+        if not report.features or (not accepted and (report.faults or not report.any_usable)):
             return self
         if report.light is not self.light:
             return QualityHistory(light=report.light).learn(report, accepted=accepted)
-        row = _row(report.measures[0])
+        row = _row(report.features[0])
         hour = report.local.hour if report.local else NO_HOUR
         rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT_SAMPLES:]
         return replace(self, rows=rows, hours=(self.hours + bytes([hour]))[-KEPT_SAMPLES:])
@@ -86,7 +86,7 @@ class QualityHistory:
         """The medians, or None before the first sample."""
         if len(self.rows) == 0:
             return None
-        median = _medians(self.rows.astype(np.float32))
+        median = column_medians(self.rows.astype(np.float32))
         cells = median[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS]
         grids = cells.reshape(len(GRIDS), CELL_ROWS, CELL_COLUMNS)
         return Baseline(
@@ -100,14 +100,14 @@ class QualityHistory:
         return any(from_hour <= hour < to_hour for hour in self.hours)
 
     def to_bytes(self) -> bytes:
-        """For the store."""
+        """Versioned bytes for the camera memory."""
         light = list(Light).index(self.light)
         head = _HEAD.pack(HISTORY_MAGIC, HISTORY_VERSION, light, len(self.rows), ROW_WIDTH // 8)
         return head + self.hours + self.rows.astype("<f2").tobytes()
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> "QualityHistory":
-        """Read back; anything unknown is an empty history."""
+        """Read the bytes; an empty history where they are unknown."""
         if len(blob) < _HEAD.size:
             return cls()
         magic, version, light, samples, width = _HEAD.unpack_from(blob)
@@ -129,21 +129,10 @@ class QualityHistory:
         )
 
 
-def _medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each column, NaN left out (np.nanmedian does it forty times slower)."""
-    ordered = np.sort(rows, axis=0)  # NaN goes last
-    there = np.count_nonzero(np.isfinite(rows), axis=0)
-    columns = np.arange(rows.shape[1])
-    low, high = np.maximum(there - 1, 0) // 2, there // 2
-    middle = (ordered[low, columns] + ordered[np.minimum(high, len(rows) - 1), columns]) / 2
-    medians: NDArray[np.float32] = np.where(there > 0, middle, np.float32(np.nan))
-    return medians
-
-
-def _row(measures: PictureFeatures) -> F16:
-    tone, detail = measures.tone, measures.detail
-    grids = (detail.contrast, detail.sharpness, tone.cell_luma, tone.cell_cr, tone.cell_cb)
-    numbers = np.array([read_scalar(measures) for read_scalar in SCALARS.values()])
+def _row(features: PictureFeatures) -> F16:
+    levels, detail = features.levels, features.detail
+    grids = (detail.contrast, detail.sharpness, levels.cell_luma, levels.cell_cr, levels.cell_cb)
+    numbers = np.array([read_scalar(features) for read_scalar in SCALARS.values()])
     row = np.zeros(ROW_WIDTH, np.float16)
     row[: len(SCALARS)] = numbers
     row[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS] = np.stack(grids).ravel()

@@ -1,4 +1,4 @@
-"""Broken decoding: mosaic blocks, and fills in a decoder's own colours.
+"""Measure decoding artifacts: mosaic blocks, displaced macroblocks, smears, a decoder's fills.
 
 Mosaic: in a tile of full resolution the differences between neighbours gather on a lattice, in both
 directions at once, with little in between. Seams: over all tiles, sudden straight steps prefer the
@@ -40,11 +40,11 @@ CHANCE: Final = 4.0  # deviations of counting
 GREY_HALF_WIDTH: Final = 1  # luma around 128
 GREY_CHROMA: Final = 2
 GREEN: Final[tuple[Bgr, Bgr]] = ((0, 60, 0), (50, 255, 50))  # YUV(0,0,0) is 0, 135, 0
-DEAD_STEP: Final = 0.1  # luma: no sensor looked here
+DEAD_STEP: Final = 0.1  # luma: less noise than any sensor has
 SMEAR_STILL: Final = 0.25  # luma, mean difference of neighbours down a smear
 SMEAR_RATIO: Final = 0.07
 SMEAR_LIVELY: Final = 1.5  # ... and across them
-MIN_FILL_SHARE: Final = 0.01  # share of such colours, before anyone asks whether they are flat
+MIN_FILL_SHARE: Final = 0.01  # share of such colours, before it is tested whether they are flat
 FLAT_PX: Final = 3  # of the small picture
 FLAT_RELIEF: Final = 1  # luma, brightest minus darkest around
 
@@ -61,12 +61,12 @@ class ArtifactFeatures:
 
     @property
     def worst(self) -> float:
-        """The largest."""
+        """The largest of the shares."""
         return max(self.mosaic, self.seams, self.green, self.grey, self.smear)
 
 
 def measure_artifacts(view: PictureView) -> ArtifactFeatures:
-    """All of them."""
+    """All artifact shares of one picture."""
     across, down = _steps(view)
     broken = _mosaic(across, down) & view.cells
     smeared = _smeared(across, down) & view.cells
@@ -112,7 +112,7 @@ def _mosaic(across: F32, down: F32) -> NDArray[np.bool_]:
     for mesh in LATTICES:
         candidates = suspect & ~found
         candidates[candidates] = _on_lattice(x_steps[candidates], mesh)
-        if candidates.any():  # rare in a sound picture, so the second look costs little
+        if candidates.any():  # rare in a sound picture, so the second test costs little
             found[candidates] = _on_lattice(y_steps[candidates], mesh)
     return found
 

@@ -1,7 +1,8 @@
-"""Judge one visit: measure every picture, read every gauge, name the causes.
+"""Diagnose picture faults: measure every picture of a visit, read every gauge, keep the causes.
 
-One fault looks like several: a black picture is dark, flat and without edges as well. `EXPLAINS`
-says which reading explains which; what is explained stays a reading and is no fault.
+One fault shows in several gauges: a black picture is dark, flat and without edges as well.
+`EXPLAINS` says which reading explains which; a reading that is explained is reported and is no
+fault. Called by vision/judge.py and `patrol probe`. Pure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from patrol.domain.observation import Light
 from patrol.vision.quality import exposure_checks, lens_checks, stream_checks
 from patrol.vision.quality.baseline import Baseline, QualityHistory
 from patrol.vision.quality.features import PictureFeatures, measure_picture
-from patrol.vision.quality.image_views import MIN_SIDE_PX, as_bgr, picture_view
+from patrol.vision.quality.image_views import MIN_SIDE_PX, bgr_by_peak, picture_view
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -55,8 +56,8 @@ EXPLAINS: Final[Mapping[PictureFault, tuple[PictureFault, ...]]] = {
     F.COLOR_CAST: (F.OCCLUSION,),
 }
 
-# Either looks like the other at its edges; the surer reading is the cause, or else the second. What
-# a decoder drew itself is no rival: nothing else looks like it.
+# Either resembles the other at its edges; the one with the higher score is the cause, or else the
+# second. What a decoder drew itself is no rival: nothing else resembles it.
 RIVALS: Final = ((F.ARTIFACTS, F.STRIPES),)
 
 # A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
@@ -80,19 +81,19 @@ def diagnose(
     light: Light | None = None,
     burnt_in_s: float | None = None,
 ) -> QualityReport:
-    """The verdict on the pictures of one visit (already masked; `visible` says where to look).
+    """Diagnose the pictures of one visit (already masked; `visible` says which pixels count).
 
-    `light`: what the caller knows better than the pictures can tell; None: they tell.
-    `burnt_in_s`: how far the burnt-in clock is ahead of ours; None: there is none that can be read.
-    Never raises for what a picture holds: what is no picture is not usable.
+    `light`: what the caller knows better than the pictures show. `burnt_in_s`: seconds by which the
+    burnt-in clock is ahead of ours. Never raises for what a picture holds: an array that is no
+    picture is not usable.
     """
     rules = limits or QualityThresholds()
-    plain = [as_bgr(picture) for picture in pictures]
+    plain = [bgr_by_peak(picture) for picture in pictures]
     measured = [_measured(picture, visible) for picture in plain]
     light = light or _light([m for m in measured if m is not None], history)
     baseline = _baseline_for(history, light, rules)
-    per_picture = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
-    causes = [_causes(readings) for readings in per_picture]
+    readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
+    causes = [_causes(of_picture) for of_picture in readings]
     of_visit = [
         stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
         stream_checks.check_slow_keyframe(timings, rules),
@@ -100,26 +101,22 @@ def diagnose(
         stream_checks.check_infrared_stuck(light, history, now_local, rules),
     ]
     agreed = _agreed(causes)
-    visit_readings = _of_the_visit(of_visit, agreed)
+    visit_readings = _readings_of_visit(of_visit, agreed)
     return QualityReport(
-        readings=(*_merged(per_picture, agreed), *visit_readings),
-        faults=(
-            *(k.value for k in PictureFault if k in agreed),
-            *(r.kind.value for r in visit_readings if r.over),
-        ),
+        readings=(*_merged(readings, agreed), *visit_readings),
+        faults=_fault_names(agreed, visit_readings),
         usable=tuple(
-            m is not None and _is_usable(m, baseline, kinds, rules)
-            for m, kinds in zip(measured, causes, strict=True)
+            _is_usable(m, baseline, kinds, rules) for m, kinds in zip(measured, causes, strict=True)
         ),
         light=light,
-        measures=tuple(m for m in measured if m is not None),
+        features=tuple(m for m in measured if m is not None),
         local=now_local,
     )
 
 
 def detect_light(pictures: Sequence[BgrImage], *, visible: Polygon | None = None) -> Light:
-    """DAY or INFRARED, to fetch the right memory before judging."""
-    measured = (_measured(as_bgr(picture), visible) for picture in pictures)
+    """DAY or INFRARED, from the pictures alone; the whole picture where `visible` is None."""
+    measured = (_measured(bgr_by_peak(picture), visible) for picture in pictures)
     return _light([m for m in measured if m is not None], None)
 
 
@@ -146,23 +143,23 @@ def _baseline_for(
 
 
 def _read_gauges(
-    measures: PictureFeatures | None,
+    features: PictureFeatures | None,
     baseline: Baseline | None,
     limits: QualityThresholds,
     *,
     corrupt: bool,
 ) -> tuple[GaugeReading, ...]:
     """Every gauge on one picture; what is too small to be one reads as a single colour."""
-    if measures is None:
+    if features is None:
         return (
             make_reading(F.SOLID_COLOR, 0, limits.solid_range, "size/1", over=True, below=True),
         )
-    readings = tuple(gauge(measures, baseline, limits) for gauge in GAUGES)
+    readings = tuple(gauge(features, baseline, limits) for gauge in GAUGES)
     return tuple(_concealed(r) if corrupt and r.kind is F.ARTIFACTS else r for r in readings)
 
 
 def _concealed(reading: GaugeReading) -> GaugeReading:
-    """The decoder itself says that it had to make parts up."""
+    """The reading where the decoder itself reports that it concealed parts."""
     return replace(reading, over=True, score=max(reading.score, 0.8), gauge="decoder/1")
 
 
@@ -178,7 +175,7 @@ def _causes(readings: Sequence[GaugeReading]) -> frozenset[PictureFault]:
     return frozenset(over) - explained
 
 
-def _of_the_visit(
+def _readings_of_visit(
     visit: Sequence[GaugeReading | None], agreed: frozenset[PictureFault]
 ) -> tuple[GaugeReading, ...]:
     """The readings that could be taken; a black or empty picture stands still by itself."""
@@ -196,10 +193,19 @@ def _agreed(causes: Sequence[frozenset[PictureFault]]) -> frozenset[PictureFault
     return everywhere | (anywhere - IN_EVERY_PICTURE)
 
 
+def _fault_names(
+    agreed: frozenset[PictureFault], visit_readings: Sequence[GaugeReading]
+) -> tuple[str, ...]:
+    return (
+        *(kind.value for kind in PictureFault if kind in agreed),
+        *(reading.kind.value for reading in visit_readings if reading.over),
+    )
+
+
 def _merged(
     per_picture: Sequence[Sequence[GaugeReading]], agreed: frozenset[PictureFault]
 ) -> tuple[GaugeReading, ...]:
-    """One reading per kind: of an agreed fault the surest, else the least sure."""
+    """One reading per kind: of an agreed fault the highest score, else the lowest."""
     merged: dict[PictureFault, GaugeReading] = {}
     for index, readings in enumerate(per_picture):
         for reading in readings:
@@ -211,28 +217,28 @@ def _merged(
 
 
 def _is_usable(
-    measures: PictureFeatures,
+    features: PictureFeatures | None,
     baseline: Baseline | None,
     kinds: frozenset[PictureFault],
     limits: QualityThresholds,
 ) -> bool:
     """Whether anything can be judged from this picture."""
-    if kinds & {F.BLACK_SCREEN, F.SOLID_COLOR}:
+    if features is None or kinds & {F.BLACK_SCREEN, F.SOLID_COLOR}:
         return False
-    if F.ARTIFACTS in kinds and measures.blocks.worst >= limits.unusable_artifacts:
+    if F.ARTIFACTS in kinds and features.artifacts.worst >= limits.unusable_artifacts:
         return False
-    if F.NOISE in kinds and measures.detail.noise >= limits.unusable_noise:
+    if F.NOISE in kinds and features.detail.noise >= limits.unusable_noise:
         return False
     if F.OCCLUSION in kinds:
-        covered = lens_checks.check_occlusion(measures, baseline, limits).value
+        covered = lens_checks.check_occlusion(features, baseline, limits).value
         if covered >= limits.unusable_occluded:
             return False
-    return not (F.BLUR in kinds and _hopeless_blur(measures, baseline, limits))
+    return not (F.BLUR in kinds and _hopeless_blur(features, baseline, limits))
 
 
 def _hopeless_blur(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> bool:
     if baseline is None:
-        return measures.detail.sharp < limits.blur_hopeless
-    return measures.sharpness_ratio(baseline.grid["sharpness"]) < limits.unusable_blur_ratio
+        return features.detail.sharp < limits.blur_hopeless
+    return features.sharpness_ratio(baseline.grid["sharpness"]) < limits.unusable_blur_ratio

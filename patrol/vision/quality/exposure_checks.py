@@ -1,7 +1,7 @@
-"""Gauges of light and colour: what a picture's levels say, alone and against the camera's usual.
+"""Gauges of light and colour: a picture's levels alone, and against the camera's baseline.
 
-A gauge is a function (measures, usual, limits) → Reading; it never looks at another gauge. Which of
-several faults is the cause is decided in judge.py.
+A gauge is a function (features, baseline, limits) → GaugeReading and uses no other gauge. Which of
+several faults is the cause is decided in diagnose.py.
 """
 
 import math
@@ -24,38 +24,38 @@ COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured bur
 INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
 
 
-def is_grey(measures: PictureFeatures, remembered: Light | None) -> bool:
+def is_grey(features: PictureFeatures, remembered: Light | None) -> bool:
     """Whether the picture is black and white.
 
-    A picture without any colour is, always. Where the camera's memory says infrared, a coloured
-    cover or a green fill over less than half of it does not make it day; where it says day, fog and
-    snow, which leave little colour, do not make it night. Without a memory a constant tint is no
-    colour either.
+    A picture without any colour is, always. Where the camera's memory is of infrared, a coloured
+    cover or a green fill over less than half of it does not make it day; where it is of day, fog
+    and snow, which leave little colour, do not make it night. Without a memory a constant tint is
+    no colour either.
     """
-    tone = measures.tone
-    if tone.colourless >= COLOURLESS:
+    levels = features.levels
+    if levels.colourless >= COLOURLESS:
         return True
     if remembered is Light.INFRARED:
-        return tone.colourless >= 0.5  # noqa: PLR2004  argued above
+        return levels.colourless >= 0.5  # noqa: PLR2004  argued above
     if remembered is Light.DAY:
         return False
-    return tone.chroma_range <= INFRARED_RANGE
+    return levels.chroma_range <= INFRARED_RANGE
 
 
 def check_black_screen(
-    measures: PictureFeatures, _baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, _baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
-    """Nothing there: dark, and without the structure or lamps that a dark scene has."""
-    tone = measures.tone
-    structureless = tone.span <= limits.black_range
+    """No picture: dark, and without the structure or lights that a dark scene has."""
+    levels = features.levels
+    structureless = levels.span <= limits.black_range
     over = (
-        tone.luma_high <= limits.black_luma
+        levels.luma_high <= limits.black_luma
         and structureless
-        and tone.brightest <= 2 * limits.black_luma + limits.black_range
+        and levels.brightest <= 2 * limits.black_luma + limits.black_range
     )
     return make_reading(
         PictureFault.BLACK_SCREEN,
-        tone.luma_high,
+        levels.luma_high,
         limits.black_luma,
         "black/1",
         over=over,
@@ -64,74 +64,74 @@ def check_black_screen(
 
 
 def check_solid_color(
-    measures: PictureFeatures, _baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, _baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """One colour and nothing else (blue screen, whole lens covered)."""
-    tone = measures.tone
-    span = max(tone.span, tone.chroma_range)
-    burnt = tone.luma_low >= limits.burnt_luma  # white everywhere: too bright, not a colour
-    over = span <= limits.solid_range and tone.luma_high > limits.black_luma and not burnt
+    levels = features.levels
+    span = max(levels.span, levels.chroma_range)
+    burnt = levels.luma_low >= limits.burnt_luma  # white everywhere: too bright, not a colour
+    over = span <= limits.solid_range and levels.luma_high > limits.black_luma and not burnt
     return make_reading(
         PictureFault.SOLID_COLOR, span, limits.solid_range, "solid/1", over=over, below=True
     )
 
 
 def check_too_dark(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """Too little light to see by; a dark street under lamps is not, nor is a usual night."""
-    tone = measures.tone
+    levels = features.levels
     if baseline is None:
-        over = tone.mean < limits.dark_luma and tone.p95 < limits.dark_highlight
+        over = levels.mean < limits.dark_luma and levels.p95 < limits.dark_highlight
         return make_reading(
-            PictureFault.TOO_DARK, tone.mean, limits.dark_luma, "dark/1", over=over, below=True
+            PictureFault.TOO_DARK, levels.mean, limits.dark_luma, "dark/1", over=over, below=True
         )
     own = baseline.scalar["mean"]
     threshold = min(limits.dark_own_luma, max(limits.dark_luma, limits.dark_ratio * own))
-    dim = tone.p95 < max(limits.dark_highlight, 0.65 * baseline.scalar["p95"])
-    over = dim and tone.mean < threshold and tone.mean < limits.dark_unusual * own
+    dim = levels.p95 < max(limits.dark_highlight, 0.65 * baseline.scalar["p95"])
+    over = dim and levels.mean < threshold and levels.mean < limits.dark_unusual * own
     return make_reading(
-        PictureFault.TOO_DARK, tone.mean, threshold, "dark/1", over=over, below=True
+        PictureFault.TOO_DARK, levels.mean, threshold, "dark/1", over=over, below=True
     )
 
 
 def check_too_bright(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """Burnt out: highlights lost, and either much of them or no shadow left.
 
     Snow is bright and keeps its shadows; fog lifts the shadows and burns nothing; a bright sky
     leaves the ground as it is.
     """
-    tone = measures.tone
+    levels = features.levels
     threshold, clipped, lifted = limits.bright_luma, limits.bright_clipped, limits.bright_shadow
     if baseline is not None:
         above = max(limits.bright_own_luma, baseline.scalar["mean"] + 45)
         threshold = min(limits.bright_most_luma, above)
         clipped = max(limits.bright_own_clipped, baseline.scalar["clipped"] + 0.2)
         lifted = min(lifted, max(60.0, baseline.scalar["p5"] + 40))
-    burnt = tone.p95 >= limits.burnt_luma and (tone.clipped >= clipped or tone.p5 >= lifted)
-    over = burnt and tone.mean >= threshold
-    return make_reading(PictureFault.TOO_BRIGHT, tone.mean, threshold, "bright/1", over=over)
+    burnt = levels.p95 >= limits.burnt_luma and (levels.clipped >= clipped or levels.p5 >= lifted)
+    over = burnt and levels.mean >= threshold
+    return make_reading(PictureFault.TOO_BRIGHT, levels.mean, threshold, "bright/1", over=over)
 
 
 def check_low_contrast(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """The whole picture squeezed into few levels.
 
     Fog takes contrast by distance and leaves it to what stands near; a failing lens, sensor or
-    cable takes it from all cells alike. What is merely dark is told by its own gauge.
+    cable takes it from all cells alike. What is merely dark has its own gauge.
     """
-    tone = measures.tone
-    span = tone.span
+    levels = features.levels
+    span = levels.span
     if baseline is None:
-        lit = limits.contrast_dark < tone.mean < limits.contrast_bright
-        least = limits.contrast_span * min(1.0, tone.mean / ORDINARY_LUMA)
-        near = percentile(measures.detail.contrast[-NEAR_ROWS:], 75)  # what fog leaves
-        structure = np.fmax(measures.detail.structure, near)
+        lit = limits.contrast_dark < levels.mean < limits.contrast_bright
+        least = limits.contrast_span * min(1.0, levels.mean / ORDINARY_LUMA)
+        near = percentile(features.detail.contrast[-NEAR_ROWS:], 75)  # what fog leaves
+        structure = np.fmax(features.detail.structure, near)
         weak = span < least and structure < limits.contrast_structure
-        covered = measures.flat_share >= limits.occluded_absolute
+        covered = features.flat_share >= limits.occluded_absolute
         return make_reading(
             PictureFault.LOW_CONTRAST,
             span,
@@ -140,10 +140,11 @@ def check_low_contrast(
             over=lit and weak and not covered,
             below=True,
         )
-    dimmer = min(1.0, tone.mean / max(1.0, baseline.scalar["mean"]))  # takes contrast in proportion
+    # Less light takes contrast in proportion.
+    dimmer = min(1.0, levels.mean / max(1.0, baseline.scalar["mean"]))
     least = limits.contrast_ratio * dimmer
     threshold = least * baseline.scalar["span"]
-    ratios = measures.contrast_ratios(baseline.grid["contrast"])
+    ratios = features.contrast_ratios(baseline.grid["contrast"])
     everywhere = max(percentile(ratios, 75), percentile(ratios[-NEAR_ROWS:], 75))
     over = span < threshold and everywhere < least
     return make_reading(
@@ -152,51 +153,52 @@ def check_low_contrast(
 
 
 def check_color_cast(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """All colours shifted one way, white things included.
 
     Against the own usual: every part of the picture shifted alike. Snow takes the colour of the
     ground and not of the walls, fog of what is far.
     """
-    tone = measures.tone
+    levels = features.levels
     if baseline is not None:
-        drift, alike = _drift(measures, baseline)
+        drift, alike = _drift(features, baseline)
         over = (
             drift >= limits.cast_drift
             and alike >= CAST_ALIKE
-            and not _all_colours_paler(measures, baseline)
+            and not _all_colours_paler(features, baseline)
         )
         return make_reading(PictureFault.COLOR_CAST, drift, limits.cast_drift, "cast/1", over=over)
-    value = math.hypot(tone.cr, tone.cb)
-    together = value > 1.1 * tone.chroma_spread and tone.neutral < 0.05  # noqa: PLR2004  argued in its name
-    over = value >= limits.cast_chroma and together and tone.highlight >= limits.cast_chroma
+    value = math.hypot(levels.cr, levels.cb)
+    together = value > 1.1 * levels.chroma_spread and levels.neutral < 0.05  # noqa: PLR2004  argued in its name
+    over = value >= limits.cast_chroma and together and levels.highlight >= limits.cast_chroma
     return make_reading(PictureFault.COLOR_CAST, value, limits.cast_chroma, "cast/1", over=over)
 
 
-def _all_colours_paler(measures: PictureFeatures, baseline: Baseline) -> bool:
+def _all_colours_paler(features: PictureFeatures, baseline: Baseline) -> bool:
     """Whether all colours went paler, as in fog and haze: closer to grey and to each other."""
-    tone, scalar = measures.tone, baseline.scalar
-    now, before = max(1.0, tone.mean), max(1.0, scalar["mean"])
-    closer = math.hypot(tone.cr, tone.cb) / now < math.hypot(scalar["cr"], scalar["cb"]) / before
-    return closer and tone.chroma_spread / now < FADED * scalar["spread"] / before
+    levels, scalar = features.levels, baseline.scalar
+    now, before = max(1.0, levels.mean), max(1.0, scalar["mean"])
+    chroma, usual = math.hypot(levels.cr, levels.cb), math.hypot(scalar["cr"], scalar["cb"])
+    closer = chroma / now < usual / before
+    return closer and levels.chroma_spread / now < FADED * scalar["spread"] / before
 
 
-def _drift(measures: PictureFeatures, baseline: Baseline) -> tuple[float, float]:
+def _drift(features: PictureFeatures, baseline: Baseline) -> tuple[float, float]:
     """How far the cells' colours moved, in the middle; and which share of it even the laggards did.
 
-    Chroma grows with exposure, so each cell's is taken per luma and told at the mean luma.
+    Chroma grows with exposure, so each cell's is taken per luma and given at the mean luma.
     """
-    tone, grid = measures.tone, baseline.grid
+    levels, grid = features.levels, baseline.grid
     with np.errstate(invalid="ignore"):
-        fair = (np.minimum(tone.cell_luma, grid["luma"]) >= DARK_CELL) & (
-            tone.cell_luma <= PALE_CELL
+        fair = (np.minimum(levels.cell_luma, grid["luma"]) >= DARK_CELL) & (
+            levels.cell_luma <= PALE_CELL
         )
     if not fair.any():
         return 0.0, 0.0
-    now, before = tone.cell_luma[fair], grid["luma"][fair]
-    red = (tone.cell_cr[fair] / now - grid["cell_cr"][fair] / before) * tone.mean
-    blue = (tone.cell_cb[fair] / now - grid["cell_cb"][fair] / before) * tone.mean
+    now, before = levels.cell_luma[fair], grid["luma"][fair]
+    red = (levels.cell_cr[fair] / now - grid["cell_cr"][fair] / before) * levels.mean
+    blue = (levels.cell_cb[fair] / now - grid["cell_cb"][fair] / before) * levels.mean
     middle = percentile(red, 50), percentile(blue, 50)
     drift = math.hypot(*middle)
     along = (red * middle[0] + blue * middle[1]) / max(drift, TINY)

@@ -1,4 +1,4 @@
-"""One picture, cut once into what all gauges share.
+"""The views of one picture that all quality gauges share, cut once.
 
 The picture is read twice: once for its luma, once, thinly, for its colours. `luma` is a small copy
 (400 to 800 px on its longer side, made by exact halvings, so that noise averages out the same way
@@ -7,7 +7,7 @@ full resolution, one tile from each of 6 × 8 cells, because blur, noise and blo
 pixels; `rows` and `columns` are thin full-length bands, because a stripe runs through the whole
 picture. After the first reading an 8K picture costs as much as a 1080p one.
 
-Nothing is judged here. Pixels outside the visible area count nowhere.
+Measures nothing. Pixels outside the visible area count nowhere.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon
-from patrol.vision.mask import visible_mask
+from patrol.pixels import half_size
+from patrol.vision.mask import exact_visible_mask
 from streams.model import BgrImage
 
 CELL_ROWS: Final = 6
@@ -38,12 +39,13 @@ STRIPED_CELLS: Final = (2, 3)  # rows, columns: a smaller part tells no stripe f
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+Cells = F32  # CELL_ROWS × CELL_COLUMNS, NaN where a cell is not visible
 Span = tuple[int, int, int, int]  # top, bottom, left, right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PictureView:
-    """What the gauges look at. All luma is 0..255; masks are 0/255."""
+    """The views of one picture that the gauges measure. Luma is 0..255; masks are 0 or 255."""
 
     size_px: tuple[int, int]  # width, height of the whole picture
     luma: U8
@@ -71,11 +73,11 @@ def picture_view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
     height, width = bgr.shape[:2]
     full = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
     luma = halved(full)
-    mini = _half(luma)
+    mini = half_size(luma)
     mini_px = (mini.shape[1], mini.shape[0])
     mini_bgr = np.asarray(cv2.resize(bgr, mini_px), np.uint8)
     _, cr, cb = cv2.split(cv2.cvtColor(mini_bgr, cv2.COLOR_BGR2YCrCb))
-    seen = visible_mask(visible, (luma.shape[1], luma.shape[0]))
+    seen = exact_visible_mask(visible, (luma.shape[1], luma.shape[0]))
     share = cell_means(seen) / np.float32(255)
     tile_px = (_tile(TILE_W_PX, width // CELL_COLUMNS), _tile(TILE_H_PX, height // CELL_ROWS))
     sheet = _sheet(full, tile_px)
@@ -90,7 +92,7 @@ def picture_view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
         mini_cb=np.asarray(cb, np.uint8),
         mini_luma=mini,
         mini_smooth=np.asarray(cv2.medianBlur(mini, 3), np.uint8),
-        mini_seen=visible_mask(visible, mini_px),
+        mini_seen=exact_visible_mask(visible, mini_px),
         sheet=sheet,
         across=np.asarray(cv2.absdiff(sheet[:, 1:], sheet[:, :-1]), np.uint8),
         down=np.asarray(cv2.absdiff(sheet[1:], sheet[:-1]), np.uint8),
@@ -104,11 +106,11 @@ def picture_view(bgr: BgrImage, visible: Polygon | None) -> PictureView:
     )
 
 
-def as_bgr(picture: NDArray[np.generic]) -> BgrImage | None:
-    """What came, as 8-bit BGR; None when it is no picture at all.
+def bgr_by_peak(picture: NDArray[np.generic]) -> BgrImage | None:
+    """Any array as 8-bit BGR; None when it is no picture at all.
 
     Grey is spread over three channels, alpha dropped, 10-bit and 16-bit depths scaled down by the
-    brightest value that they hold.
+    brightest value that they hold. (The reference scales by the type alone: `bgr_by_dtype`.)
     """
     if picture.ndim not in (2, 3) or picture.size == 0:
         return None
@@ -142,7 +144,7 @@ def halved(luma: U8, until_px: int = SMALL_FROM_PX) -> U8:
     """Halve (mean of 2 × 2) while the longer side is at least `until_px`."""
     image = luma
     while max(image.shape[:2]) >= until_px and min(image.shape[:2]) >= 2 * MIN_SIDE_PX:
-        image = _half(image)
+        image = half_size(image)
     return image
 
 
@@ -161,14 +163,6 @@ def _weights(length: int, cells: int) -> F32:
     inside = np.minimum(pixels + 1, edges[1:, None]) - np.maximum(pixels, edges[:-1, None])
     weights: F32 = (np.clip(inside, 0, 1) * (cells / length)).astype(np.float32)
     return weights
-
-
-def _half(image: U8) -> U8:
-    height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
-    size = (width // 2, height // 2)
-    return np.asarray(
-        cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_LINEAR), np.uint8
-    )
 
 
 def _sheet(full: U8, tile_px: tuple[int, int]) -> U8:

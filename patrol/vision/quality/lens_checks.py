@@ -1,6 +1,6 @@
-"""Gauges of what stands between the scene and us: defocus, noise, stripes, blocks, covers.
+"""Gauges of lens, sensor and transmission: defocus, noise, stripes, decoding artifacts, covers.
 
-Same shape as gauges.py: (measures, usual, limits) → Reading.
+Each is a function (features, baseline, limits) → GaugeReading, as in exposure_checks.py.
 """
 
 import math
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from patrol.vision.quality.baseline import Baseline
 from patrol.vision.quality.exposure_checks import COLOURLESS
 from patrol.vision.quality.features import STRUCTURED, PictureFeatures, percentile
-from patrol.vision.quality.image_views import BAND_PX
+from patrol.vision.quality.image_views import BAND_PX, Cells
 from patrol.vision.quality.report import GaugeReading, PictureFault, make_reading
 from patrol.vision.quality.thresholds import QualityThresholds
 
-CONCEALED_GAUGE = "concealed/1"  # a decoder's own work: nothing else looks like it
-Cells = NDArray[np.float32]
+CONCEALED_GAUGE = "concealed/1"  # drawn by the decoder: nothing else resembles it
 NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
 VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
 SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp
@@ -43,17 +42,17 @@ CHANGED_CHROMA = 14.0
 
 
 def check_blur(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """Out of focus: fine structure gone where contrast is left."""
     if baseline is not None:
-        ratio = measures.sharpness_ratio(baseline.grid["sharpness"])
+        ratio = features.sharpness_ratio(baseline.grid["sharpness"])
         if math.isfinite(ratio):
             over = ratio < limits.blur_ratio
             return make_reading(
                 PictureFault.BLUR, ratio, limits.blur_ratio, "blur/2", over=over, below=True
             )
-    value = percentile(_without_text(measures.detail.sharpness), 85)
+    value = percentile(_without_text(features.detail.sharpness), 85)
     over = value < limits.blur_absolute  # False when NaN: nothing to be sharp
     shown = value if math.isfinite(value) else 1.0
     return make_reading(
@@ -68,19 +67,19 @@ def _without_text(sharpness: Cells) -> Cells:
 
 
 def check_noise(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """Grain even where the scene is calm: in single pixels, in blotches, or in the colours."""
     candidates = [
-        (measures.detail.noise, limits.noise_sigma),
-        (measures.noise.speckle, limits.noise_colour_sigma),
+        (features.detail.noise, limits.noise_sigma),
+        (features.noise.speckle, limits.noise_colour_sigma),
     ]
     if baseline is not None:  # without a memory blotches may be leaves
         own = baseline.scalar
         candidates = [
-            (measures.detail.noise, _above(own["noise"], limits.noise_own_sigma, limits)),
-            (measures.noise.speckle, _above(own["speckle"], limits.noise_colour_sigma, limits)),
-            (measures.noise.coarse, _above(own["coarse"], limits.noise_coarse_sigma, limits)),
+            (features.detail.noise, _above(own["noise"], limits.noise_own_sigma, limits)),
+            (features.noise.speckle, _above(own["speckle"], limits.noise_colour_sigma, limits)),
+            (features.noise.coarse, _above(own["coarse"], limits.noise_coarse_sigma, limits)),
         ]
     value, threshold = max(candidates, key=lambda look: look[0] / look[1])
     return make_reading(PictureFault.NOISE, value, threshold, "noise/2", over=value >= threshold)
@@ -91,17 +90,17 @@ def _above(own: float, floor: float, limits: QualityThresholds) -> float:
 
 
 def check_stripes(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """Bars or lines through the whole picture that are not always there.
 
     Without a memory bars must be strong: a roller shutter or a ploughed field is barred by nature.
     """
-    by_chance = measures.detail.noise**2 * NOISE_IN_BARS
-    bars = math.sqrt(max(0.0, measures.stripes.bars**2 - by_chance))
-    wave = measures.stripes.wave
+    by_chance = features.detail.noise**2 * NOISE_IN_BARS
+    bars = math.sqrt(max(0.0, features.stripes.bars**2 - by_chance))
+    wave = features.stripes.wave
     if baseline is None:
-        wave *= measures.stripes.everywhere >= limits.wave_everywhere
+        wave *= features.stripes.everywhere >= limits.wave_everywhere
         bars_limit = limits.stripes_alone * limits.stripes_sigma
         wave_limit = limits.wave_alone * limits.wave_sigma
     else:
@@ -114,22 +113,22 @@ def check_stripes(
 
 
 def check_artifacts(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """Broken into blocks, or filled with a decoder's own colours."""
-    blocks, share = measures.blocks, limits.artifact_share
+    artifacts, share = features.artifacts, limits.artifact_share
     shares = {
-        "mosaic": blocks.mosaic,
-        "seams": blocks.seams * share / limits.artifact_seams,  # on the shares' scale
-        "smear": blocks.smear * share / limits.artifact_smear,
-        "green": blocks.green,
-        "grey": blocks.grey,
+        "mosaic": artifacts.mosaic,
+        "seams": artifacts.seams * share / limits.artifact_seams,  # on the shares' scale
+        "smear": artifacts.smear * share / limits.artifact_smear,
+        "green": artifacts.green,
+        "grey": artifacts.grey,
     }
     if baseline is not None:
         shares = {
             n: area_share - _finite(baseline.scalar.get(n, 0.0)) for n, area_share in shares.items()
         }
-    if measures.tone.span < limits.contrast_span:
+    if features.levels.span < limits.contrast_span:
         shares["grey"] = 0.0  # a pale picture lies around middle grey by itself
     worst = max(shares, key=shares.__getitem__)
     value = max(0.0, shares[worst])
@@ -142,16 +141,16 @@ def _finite(number: float) -> float:
 
 
 def check_occlusion(
-    measures: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
 ) -> GaugeReading:
     """Something close to the lens: detail that this camera always has is gone from a part."""
     if baseline is None:
-        value = measures.flat_share
+        value = features.flat_share
         over = value >= limits.occluded_absolute
         return make_reading(
             PictureFault.OCCLUSION, value, limits.occluded_absolute, "cover/2", over=over
         )
-    value = _share(covered_cells(measures, baseline), measures)
+    value = _share(covered_cells(features, baseline), features)
     return make_reading(
         PictureFault.OCCLUSION,
         value,
@@ -161,79 +160,79 @@ def check_occlusion(
     )
 
 
-def covered_cells(measures: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
+def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
     """Cells that something hides: detail gone or smeared, and not the way fog or snow take it."""
-    detail = measures.detail
+    detail = features.detail
     contrast, sharpness = baseline.grid["contrast"], baseline.grid["sharpness"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        dim = np.clip(measures.tone.cell_luma / np.maximum(baseline.grid["luma"], 1), SHADE, 1)
+        dim = np.clip(features.levels.cell_luma / np.maximum(baseline.grid["luma"], 1), SHADE, 1)
         expected = contrast * dim  # a shadow takes contrast with the light, and hides nothing
         ratio = np.where(contrast >= STRUCTURED, detail.contrast / expected, np.float32(np.nan))
-        paled = _faded_cells(measures, ratio, baseline)
+        paled = _faded_cells(features, ratio, baseline)
         vanished = (ratio < VANISHED) & ~paled
-        other = _other_colour(measures, baseline)
+        other = _other_colour(features, baseline)
         flat = detail.contrast < STRUCTURED * dim
         crisp = detail.sharpness > STILL_SHARP * baseline.scalar["sharp"]
         gained = (contrast < STRUCTURED) & (detail.contrast > 2 * STRUCTURED) & crisp
     if vanished.sum() < PROOF_CELLS:  # a flat cell in another light is a shadow on a wall
         flat &= np.isfinite(ratio)
     hidden = vanished | (
-        ((flat & other) | _smeared_cells(measures, other, ratio, sharpness)) & ~paled
+        ((flat & other) | _smeared_cells(features, other, ratio, sharpness)) & ~paled
     )
     # What only hides adds no detail elsewhere; where it came and went, the scene is another one.
     return np.asarray(hidden & (int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())), np.bool_)
 
 
 def _smeared_cells(
-    measures: PictureFeatures, other: NDArray[np.bool_], ratio: Cells, before: Cells
+    features: PictureFeatures, other: NDArray[np.bool_], ratio: Cells, before: Cells
 ) -> NDArray[np.bool_]:
     """Cells behind grease, a drop, something too near: out of focus while the lens is in focus."""
     with np.errstate(invalid="ignore"):
-        smeared = measures.detail.sharpness < SMEARED * before
-        smeared |= (ratio < WEAKENED) & ~np.isfinite(measures.detail.sharpness)
-        sharp = measures.detail.sharpness > FULLY_SHARP * before
+        smeared = features.detail.sharpness < SMEARED * before
+        smeared |= (ratio < WEAKENED) & ~np.isfinite(features.detail.sharpness)
+        sharp = features.detail.sharpness > FULLY_SHARP * before
     least = MIN_CELL_SHARE * int(np.isfinite(before).sum())
     if smeared.sum() >= least and sharp.sum() >= least:
         return np.asarray(smeared, np.bool_)
-    in_focus = measures.sharpness_ratio(before) >= STILL_SHARP
+    in_focus = features.sharpness_ratio(before) >= STILL_SHARP
     return np.asarray(smeared & other & in_focus, np.bool_)
 
 
-def _other_colour(measures: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
+def _other_colour(features: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
     """Cells whose luma or chroma moved otherwise than most of the picture did.
 
     Exposure multiplies all cells, a cast shifts all in proportion to their luma; the medians are
     what most cells did, as long as less than half of the picture is covered.
     """
-    tone, grid = measures.tone, baseline.grid
+    levels, grid = features.levels, baseline.grid
     with np.errstate(invalid="ignore", divide="ignore"):
-        now, before = np.maximum(tone.cell_luma, 1), np.maximum(grid["luma"], 1)
+        now, before = np.maximum(levels.cell_luma, 1), np.maximum(grid["luma"], 1)
         gain = percentile(now / before, 50)
         luma = np.abs(np.minimum(now, 250) - np.minimum(before * gain, 250)) > CHANGED_LUMA
-        red = tone.cell_cr / now - grid["cell_cr"] / before
-        blue = tone.cell_cb / now - grid["cell_cb"] / before
+        red = levels.cell_cr / now - grid["cell_cr"] / before
+        blue = levels.cell_cb / now - grid["cell_cb"] / before
         apart = np.hypot(red - percentile(red, 50), blue - percentile(blue, 50)) * before * gain
     return np.asarray(luma | (apart > CHANGED_CHROMA), np.bool_)
 
 
 def _faded_cells(
-    measures: PictureFeatures, ratio: NDArray[np.floating], baseline: Baseline
+    features: PictureFeatures, ratio: NDArray[np.floating], baseline: Baseline
 ) -> NDArray[np.bool_]:
     """Cells as fog and snow leave them: pale, and greyer than they were.
 
     Snow is the brightest. Fog takes detail by degrees, more with distance: between what is gone and
     what is untouched lie cells that are half gone, and most are gone a little. A cover has an edge.
     """
-    tone = measures.tone
+    levels = features.levels
     with np.errstate(invalid="ignore"):
-        chroma = np.hypot(tone.cell_cr, tone.cell_cb)
+        chroma = np.hypot(levels.cell_cr, levels.cell_cb)
         before = np.hypot(baseline.grid["cell_cr"], baseline.grid["cell_cb"])
         greyer = (chroma <= PALE_CHROMA) | (chroma < FADED * before)
         floor = FOG_LUMA if _by_degrees(ratio) else SNOW_LUMA
         # Burnt out by the sun is not covered; by the camera's own lamps, it is a web before them.
-        lit = tone.colourless >= COLOURLESS
-        burnt = tone.cell_luma >= BURNT_LUMA
-        pale = greyer & (tone.cell_luma >= floor) & ~burnt
+        lit = levels.colourless >= COLOURLESS
+        burnt = levels.cell_luma >= BURNT_LUMA
+        pale = greyer & (levels.cell_luma >= floor) & ~burnt
         if floor == SNOW_LUMA and (pale & (ratio < VANISHED))[:TOP_ROWS].sum() >= TOP_CELLS:
             pale &= False
     return np.asarray(pale | (greyer & burnt & (not lit)), np.bool_)
@@ -252,6 +251,6 @@ def _by_degrees(ratio: NDArray[np.floating]) -> bool:
     return half > HALF_GONE or untouched < LEFT_ALONE
 
 
-def _share(cells: NDArray[np.bool_], measures: PictureFeatures) -> float:
-    visible = np.isfinite(measures.detail.contrast)
+def _share(cells: NDArray[np.bool_], features: PictureFeatures) -> float:
+    visible = np.isfinite(features.detail.contrast)
     return float((cells & visible).sum()) / max(1, int(visible.sum()))

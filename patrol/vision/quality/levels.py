@@ -1,6 +1,6 @@
-"""Light and colour of a picture, from its small copies: levels, clipping, neutral point.
+"""Measure light and colour of a picture on its small copies: levels, clipping, neutral point.
 
-Robust against burnt-in text: ranges come from `mini_calm`, in which thin strokes are gone.
+Robust against burnt-in text: ranges come from `mini_smooth`, in which thin strokes are gone.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patrol.vision.quality.image_views import CELL_SEEN, U8, PictureView, cell_means, within
+from patrol.vision.quality.image_views import CELL_SEEN, U8, Cells, PictureView, cell_means, within
 
 NEUTRAL = 128.0
 CLIPPED_LUMA = 250
@@ -39,9 +39,9 @@ class LevelFeatures:
     chroma_range: float  # 3rd to 97th percentile, the wider of Cr and Cb
     neutral: float  # share of the lit pixels that are nearly grey: a cast leaves none
     colourless: float  # share that is exactly grey, up to rounding
-    cell_luma: NDArray[np.float32]
-    cell_cr: NDArray[np.float32]
-    cell_cb: NDArray[np.float32]
+    cell_luma: Cells
+    cell_cr: Cells
+    cell_cb: Cells
 
     @property
     def span(self) -> float:
@@ -100,7 +100,7 @@ def levels(counts: NDArray[np.float64], percents: tuple[int, ...]) -> tuple[floa
     return tuple(float(level) for level in np.searchsorted(running, wanted))
 
 
-def _of_cells(plane: U8, masked: float, view: PictureView) -> NDArray[np.float32]:
+def _of_cells(plane: U8, masked: float, view: PictureView) -> Cells:
     """What each cell's visible part has above `masked`, the level of what is not visible."""
     means = (cell_means(plane) - np.float32(masked)) / np.maximum(view.cells_seen, CELL_SEEN)
     return np.where(view.cells, means, np.float32(np.nan))

@@ -1,4 +1,4 @@
-"""What the gauges answer: readings with their thresholds, and the verdict made of them."""
+"""Readings of the gauges with their thresholds, and the quality report of a visit made of them."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from patrol.vision.quality.features import PictureFeatures
 
 
 class PictureFault(StrEnum):
-    """The picture faults (VQD) that a picture or its stream can show, by name."""
+    """The kinds of picture faults (VQD); the value is the public name."""
 
     BLACK_SCREEN = auto()
     SOLID_COLOR = auto()
@@ -32,7 +32,7 @@ class PictureFault(StrEnum):
 
 
 class StreamTimings(Protocol):
-    """What the stream itself told; `streams.model.StreamFacts` fits."""
+    """Timings measured on the stream; `streams.model.StreamFacts` fulfils it."""
 
     @property
     def key_frame_interval_s(self) -> float | None:
@@ -45,7 +45,7 @@ class StreamTimings(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaugeReading:
-    """One number of one gauge against its threshold."""
+    """What one gauge measured, against its threshold."""
 
     kind: PictureFault
     value: float
@@ -62,13 +62,13 @@ class GaugeReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
-    """The verdict on one visit's pictures."""
+    """The picture faults of one visit, with every reading behind them."""
 
     readings: tuple[GaugeReading, ...]  # every gauge of every kind, over its threshold or not
     faults: tuple[str, ...]  # what is wrong, causes only: a black picture is not also blurred
     usable: tuple[bool, ...]  # per picture: can anything be judged from it
     light: Light
-    measures: tuple[
+    features: tuple[
         PictureFeatures, ...
     ]  # per picture that could be measured; what histories learn
     local: time | None = None  # of the site, when the pictures were taken

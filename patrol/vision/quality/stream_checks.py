@@ -1,4 +1,8 @@
-"""Gauges of the visit as a whole: what two pictures, or the stream, tell beyond one picture."""
+"""Gauges of the visit as a whole: frozen picture, rare key frames, wrong clock, stuck infrared.
+
+They compare the pictures of a visit, or read the stream's timings; each returns None where it
+cannot measure.
+"""
 
 import math
 from collections.abc import Sequence
@@ -27,9 +31,9 @@ TEXT_LINE = 16  # ... or is a line of at most this part of the height
 def check_freeze(
     pictures: Sequence[BgrImage], freshness: str, limits: QualityThresholds
 ) -> GaugeReading | None:
-    """Time advances and the picture does not. A quiet yard is no freeze: a living sensor has noise.
+    """Time advances and the picture does not. A quiet yard is no freeze: a live sensor has noise.
 
-    None where nothing tells: a single picture of a stream that was not watched longer.
+    None for a single picture of a stream that was not watched longer.
     """
     for proof, gauge in PROVEN.items():
         if freshness == proof:
@@ -48,15 +52,15 @@ def check_freeze(
 def changed_share(first: BgrImage, second: BgrImage) -> float:
     """The share of values that differ at all, away from where a clock is burnt in.
 
-    That is the top and the bottom of the picture, and one line of text anywhere else. A living
-    picture shows itself in a few rows; only where those hardly differ are all compared.
+    That is the top and the bottom of the picture, and one line of text anywhere else. A live
+    picture differs in a few rows already; only where those hardly differ are all compared.
     """
     height = first.shape[0]
     margin = height // CLOCK_BAND if height >= 2 * CLOCK_BAND else 0
     few = slice(margin, height - margin, FEW_ROWS)
-    glance = float(_differing(first[few], second[few]).mean())
-    if glance > LIVELY:
-        return glance
+    sampled = float(_differing(first[few], second[few]).mean())
+    if sampled > LIVELY:
+        return sampled
     rows = _differing(first[margin : height - margin], second[margin : height - margin])
     line = max(1, height // TEXT_LINE)
     running = np.concatenate([[0.0], np.cumsum(rows)])
@@ -82,7 +86,7 @@ def _freeze_reading(
 def check_slow_keyframe(
     timings: StreamTimings | None, limits: QualityThresholds
 ) -> GaugeReading | None:
-    """Key frames so rare that a visit waits for them."""
+    """Key frames so rare that a visit has to wait for them."""
     if timings is None or timings.key_frame_interval_s is None:
         return None
     value = timings.key_frame_interval_s
@@ -98,7 +102,7 @@ def check_clock_skew(
     """The camera's clock is off ours: its burnt-in time is no evidence.
 
     `burnt_in_s`: how far the clock in the picture is ahead, where it could be read. It is what
-    people will see and quote, so it goes before what the stream's own clock says.
+    people will see and quote, so it takes precedence over the stream's own clock.
     """
     if burnt_in_s is not None:
         value = abs(burnt_in_s)
@@ -120,9 +124,9 @@ def check_clock_skew(
 def check_infrared_stuck(
     light: Light, history: QualityHistory | None, local: time | None, limits: QualityThresholds
 ) -> GaugeReading | None:
-    """Black and white in hours of daylight, at a camera that is not so by habit.
+    """Black and white in hours of daylight, at a camera that usually has colour then.
 
-    Without a memory of the camera nothing is said: some cameras have no colour at all.
+    None without a history of the camera: some cameras have no colour at all.
     """
     if local is None or history is None or len(history.rows) < limits.min_history:
         return None

@@ -1,6 +1,6 @@
-"""Stripes: interference bars, dropped lines, rolling bands; what runs through the whole picture.
+"""Measure stripes through the whole picture: interference bars, dropped lines, rolling bands.
 
-Two looks. Along rows and along columns: what all BANDS thin bands across the picture have in
+Two measurements. Along rows and along columns: what all BANDS thin bands across the picture have in
 common, in most of its segments; a horizon or a roof ridge is common to all bands too, but only in
 one place. And slanted: one spatial frequency that stands far above its neighbours in the spectrum
 of the small luma, wherever it lies; a fence or a tiled roof is periodic too, but not over the whole
@@ -23,7 +23,7 @@ SEGMENT_RANK: Final = 2  # of SEGMENTS, from the weakest: six of eight must show
 LONGEST_PERIOD: Final = 8  # periods up to an eighth of the length
 SPECTRUM_PX: Final = 192
 LOWEST_CYCLES: Final = 9  # per SPECTRUM_PX; below, everything has structure
-FAINT: Final = 0.5  # luma: no wave that anybody would see
+FAINT: Final = 0.5  # luma: a weaker wave is invisible
 RING_WIDTH: Final = 2  # cycles
 PROMINENCE: Final = 12.0  # peak over the median of its ring of frequencies
 
@@ -38,7 +38,7 @@ class Stripes:
 
 
 def measure_stripes(view: PictureView) -> Stripes:
-    """Both looks, at the largest upright part that no mask cuts: its edges would be stripes."""
+    """Measure on the largest upright part that no mask cuts: its edges would be stripes."""
     if min(view.barred.shape) < SEGMENTS:
         return Stripes(bars=0.0, wave=0.0, everywhere=0.0)
     wave, everywhere = _slanted(view.barred)

@@ -1,4 +1,4 @@
-"""The thresholds of the picture gauges: one frozen policy, set from the site's settings.
+"""The thresholds of the quality gauges: one frozen policy, set from the site's settings.
 
 Luma and chroma are 0..255, shares and ratios 0..1. Where a fault is relative to the camera itself
 there is a ratio to the camera's own median, and beside it an absolute limit so extreme that it
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityThresholds:
-    """What counts as a fault."""
+    """The values from which a reading is a fault."""
 
     min_history: int = 3  # accepted samples before a camera is compared with itself
 
@@ -25,7 +25,7 @@ class QualityThresholds:
     burnt_luma: float = 250.0  # highlights at the end of the scale
     bright_luma: float = 200.0  # mean luma
     bright_own_luma: float = 165.0  # ... or this, and 45 above the own median
-    bright_most_luma: float = 228.0  # ... at a camera that is bright by habit, at most this
+    bright_most_luma: float = 228.0  # ... at a camera that is usually bright, at most this
     bright_clipped: float = 0.33  # share of pixels burnt out
     bright_own_clipped: float = 0.25  # ... or this, and 0.2 above the own median
     bright_shadow: float = 90.0  # luma of the darkest twentieth: no shadow is left

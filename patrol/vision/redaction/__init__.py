@@ -1,10 +1,9 @@
 """Redaction (脱敏): what a picture must lose before it leaves the centre.
 
-In goes a stored picture, the box of what was found, and whose it will be; out comes a JPEG that is
+`redact` takes a stored picture, the box of the finding and the receiver, and returns a JPEG that is
 cropped around the box, with every face, every head and every number plate made unrecognisable for
 good, marked with case, time and receiver, without metadata. Where one of the three models is
-missing nothing is trusted to be clean: the whole picture is made so coarse that nobody can be
-known.
+missing the whole picture is made so coarse that nobody can be recognised.
 
 The models say where a face or a plate *is*, and only so that it can be hidden. Nothing here reads
 a plate, compares two faces or keeps what was found.

@@ -1,7 +1,7 @@
-"""The mark on a picture that leaves: whose it is, which case, when, and what for.
+"""Mark a picture that leaves the centre: site, case, time, receiver and purpose.
 
-Readable below the picture, and faintly all over it, so that cutting the foot off does not free the
-picture of its receiver. The glyphs are OpenCV's own (its `uni` font has Chinese).
+Readable below the picture, and faintly all over it, so that the receiver can still be read when
+the foot is cut off. The glyphs are OpenCV's own (its `uni` font has Chinese).
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ COARSE_NOTE: Final = "未装人脸车牌检测,已整体粗化 · coarse: no fac
 LETTERS_PX: Final = 15
 LINE_PX: Final = 22
 MARGIN_PX: Final = 8
-FAINT: Final = 0.16  # of white over the picture: seen on any ground, in nobody's way
+FAINT: Final = 0.16  # of white over the picture: visible on any ground, hides nothing
 FAINT_STEP_PX: Final = 150
 SLANT_DEG: Final = 24.0
 INK: Final = (235, 235, 235)
@@ -26,22 +26,22 @@ FOOT: Final = (28, 28, 28)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermark:
-    """What is written on it."""
+    """The texts of the mark."""
 
     site: str
     case: str
-    at: str  # local time of the site, in words
-    recipient: str = ""  # account, person or grid; empty where nobody knows
+    at: str  # local time of the site, as text
+    recipient: str = ""  # account, person or grid; empty where unknown
 
     @property
     def lines(self) -> tuple[str, str]:
-        """As they stand below the picture."""
+        """The two lines below the picture."""
         to = f" · {self.recipient}" if self.recipient else ""
         return f"{self.site} · {self.case} · {self.at}", f"{PURPOSE}{to}"
 
 
 def watermarked(bgr: BgrImage, watermark: Watermark, *, coarse: bool) -> BgrImage:
-    """The picture with its mark; a little taller than it came."""
+    """The picture with its mark, taller by the lines of the foot."""
     lines = (*watermark.lines, COARSE_NOTE) if coarse else watermark.lines
     faint = _overlaid(bgr, f"{watermark.case}  {watermark.recipient or watermark.site}")
     width = bgr.shape[1]
@@ -67,7 +67,7 @@ def _overlaid(bgr: BgrImage, text: str) -> BgrImage:
 
 
 def _fitting(text: str, width: int) -> str:
-    """Cut to the width; a narrow picture says less of it, never outside it."""
+    """The text cut to the width of the picture, with an ellipsis."""
     most = max(8, int((width - 2 * MARGIN_PX) / (LETTERS_PX * 0.62)))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 

@@ -1,4 +1,4 @@
-"""References: per camera and light, what the scene looks like when nothing is wrong."""
+"""The reference of a camera in one light: learned from accepted samples, kept in its memory."""
 
 from patrol.vision.reference.learning import (
     DEFAULT_LEARNING_POLICY,

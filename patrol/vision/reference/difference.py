@@ -1,19 +1,18 @@
-"""How unlike two aligned pictures are, pixel by pixel: structure, colour, light.
+"""Maps of differences between an aligned picture and its reference: structure, colour, light.
 
-Each map is scaled so that 1.0 is where a difference starts to mean something; none of them knows
-yet what is usual at this camera (learning.py) or what is a region (patrol.vision.change).
+Each map is scaled so that 1.0 is where a difference starts to mean something; what is usual at this
+camera (learning.py) and what is a region (vision/change) is decided later.
 
 * structure: local correlation of the grey levels. A shadow or a haze scales and lifts a patch but
   keeps its pattern, so it is no difference; a thing put there brings its own pattern.
 * colour: the share of red, green and blue, which a shadow hardly changes.
 * light: brighter or much darker than the predicted exposure. Weak evidence by itself.
 
-What the reference would look like under today's exposure.
-
-A monotone curve per channel is fitted robustly over aligned pixels, so that a brighter aperture,
-another white balance or a contrast setting is explained before anything counts as change —
-clipping included, because the *reference* is taken through the curve, not the new picture back.
-A newcomer over less than half of the pixels of a brightness does not bend the curve.
+Before that the reference is brought to today's exposure: a monotone curve per channel is fitted
+robustly over aligned pixels, so that a brighter aperture, another white balance or a contrast
+setting is no change — clipping included, because the *reference* is taken through the curve, not
+the new picture back. A new object over less than half of the pixels of a brightness does not bend
+the curve.
 """
 
 from dataclasses import dataclass
@@ -35,10 +34,19 @@ from streams.model import BgrImage
 THIN = 3  # every third pixel both ways: 6,400 are plenty for 24 bins
 BINS = 24
 STEP = 256 / BINS
-MIN_SHARE = 0.004  # of the pixels, for a bin to have a say
+MIN_SHARE = 0.004  # of the pixels, for a bin to count
 CLIPPED = (4.0, 250.0)  # outside, the sensor was blind
 PRIOR = 60.0  # grey levels² in favour of an unchanged slope, for scenes of one level
 MAX_BEND = 14.0  # grey levels by which the curve may leave the straight line
+WINDOW = 9  # px
+NOISE_VARIANCE = 6.0  # grey levels², of a downscaled picture
+ENERGY = 45.0  # grey levels²: a pattern this strong is half believed
+STRUCTURE_UNIT = 0.45
+COLOUR_UNIT = 0.055
+BRIGHTER_UNIT = 0.42  # natural log: ×1.5
+DARKER_UNIT = 1.05  # natural log: ÷2.9, deeper than a common shadow
+TO_LUMA = np.array([[0.114, 0.587, 0.299]], np.float32)
+DARK_FLOOR = 40.0  # grey levels added before shares are taken: dark pixels have no colour
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +59,57 @@ class ExposureFit:
     def apply(self, reference: BgrImage) -> BgrImage:
         """The reference as it would look now."""
         return as_u8(cv2.LUT(reference, self.table))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Differences:
+    """The three maps of one comparison, and the two pictures that were compared."""
+
+    structure: Float
+    colour: Float
+    light: Float
+    picture: SmallPicture  # aligned
+    predicted: SmallPicture  # the reference in today's exposure
+
+    @property
+    def strongest(self) -> Float:
+        """The largest of the three differences of each pixel."""
+        return np.maximum(np.maximum(self.structure, self.colour), self.light)
+
+
+def compute_differences(
+    picture: SmallPicture, reference: SmallPicture, where: Mask | None, *, colourless: bool
+) -> Differences:
+    """Compare an aligned picture with the reference; `where` limits what the exposure is fit on."""
+    exposure = fit_exposure(reference.bgr, picture.bgr, where, grey=colourless)
+    predicted = SmallPicture(exposure.apply(reference.bgr))
+    structure = _structure(picture.grey, predicted.grey, exposure.gain)
+    return Differences(
+        structure=structure,
+        colour=np.zeros_like(structure) if colourless else _colour(picture, predicted),
+        light=_light(picture.grey, predicted.grey),
+        picture=picture,
+        predicted=predicted,
+    )
+
+
+def fit_exposure(
+    reference: BgrImage, current: BgrImage, where: Mask | None, *, grey: bool
+) -> ExposureFit:
+    """Fit today's exposure. `grey`: one curve for all channels (infrared)."""
+    thin = (slice(None, None, THIN), slice(None, None, THIN))
+    ref, cur = reference[thin].reshape(-1, CHANNELS), current[thin].reshape(-1, CHANNELS)
+    if where is not None:
+        keep = np.flatnonzero(where[thin])
+        ref, cur = ref[keep], cur[keep]
+    if len(ref) < 4 * BINS:
+        return ExposureFit(np.dstack([np.arange(256, dtype=np.uint8)[None, :]] * CHANNELS), 1.0)
+    if grey:
+        curves = [_curve(ref[:, 1], cur[:, 1])] * CHANNELS
+    else:
+        curves = [_curve(ref[:, c], cur[:, c]) for c in range(CHANNELS)]
+    table = np.dstack([curve[None, :] for curve, _ in curves]).round().astype(np.uint8)
+    return ExposureFit(table, sorted(slope for _, slope in curves)[1])
 
 
 def _line(centres: Float, levels: Float, weights: Float) -> tuple[float, float]:
@@ -73,7 +132,7 @@ def _line(centres: Float, levels: Float, weights: Float) -> tuple[float, float]:
     return slope, offset
 
 
-def _medians(reference: NDArray[np.uint8], current: NDArray[np.uint8]) -> tuple[Float, Float]:
+def _bin_medians(reference: NDArray[np.uint8], current: NDArray[np.uint8]) -> tuple[Float, Float]:
     """The median level now of each bin of reference levels, and how many pixels it has."""
     which = (np.arange(256) * BINS // 256)[reference]
     table = np.bincount(which * 256 + current, minlength=BINS * 256).reshape(BINS, 256)
@@ -87,7 +146,7 @@ def _medians(reference: NDArray[np.uint8], current: NDArray[np.uint8]) -> tuple[
 def _curve(reference: NDArray[np.uint8], current: NDArray[np.uint8]) -> tuple[Float, float]:
     """256 levels and the slope, of one channel."""
     centres = as_float((np.arange(BINS) + 0.5) * STEP)
-    levels, weights = _medians(reference, current)
+    levels, weights = _bin_medians(reference, current)
     slope, offset = _line(centres, levels, weights)
     bend = np.where(weights > 0, levels - np.clip(slope * centres + offset, 0, 255), 0.0)
     bend = np.clip(bend, -MAX_BEND, MAX_BEND)
@@ -96,53 +155,7 @@ def _curve(reference: NDArray[np.uint8], current: NDArray[np.uint8]) -> tuple[Fl
     return as_float(np.maximum.accumulate(np.clip(curve, 0, 255))), slope
 
 
-def fit_exposure(
-    reference: BgrImage, current: BgrImage, where: Mask | None, *, grey: bool
-) -> ExposureFit:
-    """Fit today's exposure. `grey`: one curve for all channels (infrared)."""
-    thin = (slice(None, None, THIN), slice(None, None, THIN))
-    ref, cur = reference[thin].reshape(-1, CHANNELS), current[thin].reshape(-1, CHANNELS)
-    if where is not None:
-        keep = np.flatnonzero(where[thin])
-        ref, cur = ref[keep], cur[keep]
-    if len(ref) < 4 * BINS:
-        return ExposureFit(np.dstack([np.arange(256, dtype=np.uint8)[None, :]] * CHANNELS), 1.0)
-    if grey:
-        curves = [_curve(ref[:, 1], cur[:, 1])] * CHANNELS
-    else:
-        curves = [_curve(ref[:, c], cur[:, c]) for c in range(CHANNELS)]
-    table = np.dstack([curve[None, :] for curve, _ in curves]).round().astype(np.uint8)
-    return ExposureFit(table, sorted(slope for _, slope in curves)[1])
-
-
-WINDOW = 9  # px
-NOISE_VARIANCE = 6.0  # grey levels², of a downscaled picture
-ENERGY = 45.0  # grey levels²: a pattern this strong is half believed
-STRUCTURE_UNIT = 0.45
-COLOUR_UNIT = 0.055
-BRIGHTER_UNIT = 0.42  # natural log: ×1.5
-DARKER_UNIT = 1.05  # natural log: ÷2.9, deeper than a common shadow
-TO_LUMA = np.array([[0.114, 0.587, 0.299]], np.float32)
-DARK_FLOOR = 40.0  # grey levels added before shares are taken: dark pixels have no colour
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Differences:
-    """The three maps, and what they were made of."""
-
-    structure: Float
-    colour: Float
-    light: Float
-    picture: SmallPicture  # aligned
-    predicted: SmallPicture  # the reference in today's exposure
-
-    @property
-    def strongest(self) -> Float:
-        """The largest of the three."""
-        return np.maximum(np.maximum(self.structure, self.colour), self.light)
-
-
-def _box(values: Float, side: int = WINDOW) -> Float:
+def _box_mean(values: Float, side: int = WINDOW) -> Float:
     return as_float(cv2.blur(values, (side, side)))
 
 
@@ -169,10 +182,10 @@ def _colour(picture: SmallPicture, predicted: SmallPicture) -> Float:
 
 
 def _structure(seen: Float, expected: Float, gain: float) -> Float:
-    mean_a, mean_b = _box(seen), _box(expected)
+    mean_a, mean_b = _box_mean(seen), _box_mean(expected)
     var_a = _variance(seen, mean_a)
     var_b = _variance(expected, mean_b)
-    common = _box(seen * expected)
+    common = _box_mean(seen * expected)
     common -= mean_a * mean_b
     scale = (var_a + np.float32(NOISE_VARIANCE)) * (var_b + np.float32(NOISE_VARIANCE))
     unlike = 1 - common / np.sqrt(scale)
@@ -185,27 +198,11 @@ def _structure(seen: Float, expected: Float, gain: float) -> Float:
 
 def _variance(values: Float, mean: Float) -> Float:
     """Over the window; rounding may take it a hair below zero."""
-    squares = _box(values * values)
+    squares = _box_mean(values * values)
     squares -= mean * mean
     return np.maximum(squares, 0, out=squares)
 
 
 def _light(seen: Float, expected: Float) -> Float:
-    darker = np.log((_box(expected, 5) + 12.0) / (_box(seen, 5) + 12.0))
+    darker = np.log((_box_mean(expected, 5) + 12.0) / (_box_mean(seen, 5) + 12.0))
     return as_float(np.where(darker > 0, darker / DARKER_UNIT, -darker / BRIGHTER_UNIT))
-
-
-def compute_differences(
-    picture: SmallPicture, reference: SmallPicture, where: Mask | None, *, colourless: bool
-) -> Differences:
-    """Compare an aligned picture with the reference; `where` limits what the exposure is fit on."""
-    exposure = fit_exposure(reference.bgr, picture.bgr, where, grey=colourless)
-    predicted = SmallPicture(exposure.apply(reference.bgr))
-    structure = _structure(picture.grey, predicted.grey, exposure.gain)
-    return Differences(
-        structure=structure,
-        colour=np.zeros_like(structure) if colourless else _colour(picture, predicted),
-        light=_light(picture.grey, predicted.grey),
-        picture=picture,
-        predicted=predicted,
-    )

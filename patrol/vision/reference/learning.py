@@ -1,9 +1,9 @@
-"""Learn what a camera's scene looks like when nothing is wrong.
+"""Learn the reference of a camera's scene from accepted samples.
 
 The reference is the per-pixel median of at least seven accepted samples, aligned with one another
 and brought to one exposure: a person who walked through one or two of them leaves no trace. What
 differs from the median in a quarter of the samples all the same (leaves, clouds, the burnt-in
-clock) is remembered as *usual* and must be exceeded before it counts as change.
+clock) is remembered as the baseline and must be exceeded before it counts as change.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon, area_hash
 from patrol.domain.observation import Light
+from patrol.pixels import encode_jpeg
 from patrol.vision.reference.difference import compute_differences, fit_exposure
 from patrol.vision.reference.registration import align, corner_points, onto_reference
 from patrol.vision.reference.scene_memory import (
@@ -23,16 +24,15 @@ from patrol.vision.reference.scene_memory import (
     ReferenceModel,
     SceneMemory,
     SceneState,
-    decode,
-    encode,
+    decode_sample,
 )
 from patrol.vision.reference.small_picture import (
     Float,
     Mask,
     SmallPicture,
     as_float,
+    inner_visible_mask,
     small_picture,
-    visible_mask,
 )
 from streams.model import BgrImage
 
@@ -74,7 +74,7 @@ def learn_sample(
         memory = new
     if memory.state is SceneState.LEARNING and memory.area not in {"", new.area}:
         memory = new  # half of its samples would be black where the others are not
-    samples = (*memory.samples, encode(sample.bgr, SAMPLE_QUALITY))[-policy.keep_samples :]
+    samples = (*memory.samples, encode_jpeg(sample.bgr, SAMPLE_QUALITY))[-policy.keep_samples :]
     updated = replace(
         memory, samples=samples, accepted=memory.accepted + 1, sampled_at=at, area=new.area
     )
@@ -105,9 +105,12 @@ def accept_as_reference(
     light: Light = Light.DAY,
     policy: LearningPolicy = DEFAULT_LEARNING_POLICY,
 ) -> SceneMemory:
-    """A person said: so it looks from now on. Ready at once; later samples refine it."""
+    """The memory with this picture as its reference, as a person accepted it.
+
+    Ready at once; later samples refine it.
+    """
     sample = small_picture(picture)
-    samples = (encode(sample.bgr, SAMPLE_QUALITY),)
+    samples = (encode_jpeg(sample.bgr, SAMPLE_QUALITY),)
     return SceneMemory(
         light=light, size=sample.size, state=SceneState.READY, samples=samples,
         accepted=1, learned_at=at, sampled_at=at, expires_at=at + policy.lives,
@@ -128,14 +131,14 @@ def make_model(
     base: ReferenceModel | None,
 ) -> ReferenceModel:
     """The reference of these samples, in the raster of `base` where there is one."""
-    pictures = [decode(jpeg) for jpeg in samples]
-    where = visible_mask(pictures[0].size, visible)
+    pictures = [decode_sample(jpeg) for jpeg in samples]
+    where = inner_visible_mask(pictures[0].size, visible)
     colourless = light is Light.INFRARED
     aligned = _aligned(pictures, where, base)
     anchor = aligned[len(aligned) // 2]
     even = [fit_exposure(p.bgr, anchor.bgr, where, grey=colourless).apply(p.bgr) for p in aligned]
-    jpeg = encode(_median(even), REFERENCE_QUALITY)
-    middle = decode(jpeg)
+    jpeg = encode_jpeg(_median(even), REFERENCE_QUALITY)
+    middle = decode_sample(jpeg)
     return ReferenceModel(
         jpeg=jpeg,
         picture=middle,

@@ -1,4 +1,4 @@
-"""Where the reference lies in today's picture: translation, small rotation, zoom.
+"""Align a picture with the reference: translation, small rotation, zoom.
 
 The reference's own corner points are followed by Lucas–Kanade over light-free texture, and a
 similarity is fitted through those that agree. Where few are found again, phase correlation says
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from patrol.vision.reference.small_picture import Float, Mask, SmallPicture, as_float, as_u8
 
-MIN_POINTS = 12  # fewer corner points than this say nothing (fog, a blank wall)
+MIN_POINTS = 12  # fewer corner points than this prove nothing (fog, a blank wall)
 ENOUGH = 0.35  # of the points found again, consistently: it is the same view
 WHOLE = 255
 ORB_ENOUGH = 14  # consistent matches
-PLAINLY = 0.55  # of the points: no need to look for a better start
+PLAINLY = 0.55  # of the points: no need to search for a better start
 MAX_POINTS = 110
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -35,12 +35,12 @@ class Alignment:
 
     @property
     def rotation_deg(self) -> float:
-        """Turned by, clockwise in the picture."""
+        """The rotation in degrees, clockwise in the picture."""
         return math.degrees(math.atan2(self.matrix[1, 0], self.matrix[0, 0]))
 
     @property
     def zoom(self) -> float:
-        """1.0: unchanged."""
+        """The zoom factor; 1.0: unchanged."""
         return math.hypot(self.matrix[0, 0], self.matrix[1, 0])
 
     def displacement(self, size: tuple[int, int]) -> float:
@@ -54,12 +54,40 @@ class Alignment:
 
 
 def corner_points(picture: SmallPicture, where: Mask | None) -> Float:
-    """Points that can be followed, N×2."""
+    """Corner points that optical flow can follow, N × 2 in pixels."""
     mask = None if where is None else where.astype(np.uint8)
     found = cv2.goodFeaturesToTrack(picture.texture, MAX_POINTS, 0.02, 6.0, mask=mask, blockSize=5)
     if found is None:
         return np.zeros((0, 2), np.float32)
     return found.reshape(-1, 2).astype(np.float32)
+
+
+def align(reference: SmallPicture, picture: SmallPicture, points: Float) -> Alignment:
+    """Find the reference in the picture; `points` are the reference's corner points."""
+    if len(points) < MIN_POINTS:
+        return Alignment(IDENTITY, 1.0, is_reliable=False)
+    followed = _align_by_flow(reference, picture, points, (0.0, 0.0))
+    if followed.refound >= PLAINLY:
+        return followed
+    jumped = _align_by_flow(reference, picture, points, _translation(reference, picture))
+    best = max(followed, jumped, key=lambda found: found.refound)
+    return best if best.is_reliable else _align_by_features(reference, picture) or best
+
+
+def onto_reference(picture: SmallPicture, alignment: Alignment) -> tuple[SmallPicture, Mask]:
+    """The picture as the reference would see it, and where it has pixels."""
+    width, height = picture.size
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    bgr = cv2.warpAffine(
+        picture.bgr, alignment.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+    back = cv2.invertAffineTransform(alignment.matrix)
+    outline = corners @ back[:, :2].T + back[:, 2]
+    inside = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(inside, outline.round().astype(np.int32), 255)
+    solid = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=255)
+    return SmallPicture(as_u8(bgr)), as_u8(solid) == WHOLE
 
 
 def _translation(reference: SmallPicture, picture: SmallPicture) -> tuple[float, float]:
@@ -124,31 +152,3 @@ def _align_by_features(reference: SmallPicture, picture: SmallPicture) -> Alignm
     if fit.refound * len(matches) < ORB_ENOUGH or not 0.4 < fit.zoom < 2.5:  # noqa: PLR2004
         return None
     return Alignment(fit.matrix, fit.refound, is_reliable=True)
-
-
-def align(reference: SmallPicture, picture: SmallPicture, points: Float) -> Alignment:
-    """Find the reference in the picture; `points` are the reference's corner points."""
-    if len(points) < MIN_POINTS:
-        return Alignment(IDENTITY, 1.0, is_reliable=False)
-    followed = _align_by_flow(reference, picture, points, (0.0, 0.0))
-    if followed.refound >= PLAINLY:
-        return followed
-    jumped = _align_by_flow(reference, picture, points, _translation(reference, picture))
-    best = max(followed, jumped, key=lambda found: found.refound)
-    return best if best.is_reliable else _align_by_features(reference, picture) or best
-
-
-def onto_reference(picture: SmallPicture, alignment: Alignment) -> tuple[SmallPicture, Mask]:
-    """The picture as the reference would see it, and where it has pixels."""
-    width, height = picture.size
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    bgr = cv2.warpAffine(
-        picture.bgr, alignment.matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
-    back = cv2.invertAffineTransform(alignment.matrix)
-    outline = corners @ back[:, :2].T + back[:, 2]
-    inside = np.zeros((height, width), np.uint8)
-    cv2.fillConvexPoly(inside, outline.round().astype(np.int32), 255)
-    solid = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=255)
-    return SmallPicture(as_u8(bgr)), as_u8(solid) == WHOLE

@@ -1,8 +1,8 @@
-"""What is remembered of one camera's scene in one light, as plain bytes with a version.
+"""The scene memory of one camera in one light: samples, reference and tracks as versioned bytes.
 
 A few accepted samples (small JPEGs), the reference made of them, what usually differs at this
-camera, and the changes that are being followed from visit to visit. About 100 kB. Bytes that
-cannot be read are refused with MemoryUnreadable: the caller starts learning anew.
+camera, and the changes that are followed from visit to visit. About 100 kB. Bytes that cannot be
+read are refused with MemoryUnreadable: the caller (camera_memory.py) starts learning anew.
 """
 
 import json
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon, area_hash
 from patrol.domain.observation import Box, Light
+from patrol.pixels import decode_jpeg
 from patrol.vision.reference.small_picture import Float, Mask, SmallPicture
-from streams.model import BgrImage
 
 SCENE_MEMORY_MAGIC = b"PSCN"
 SCENE_MEMORY_VERSION = 1
@@ -35,7 +35,7 @@ class MemoryUnreadable(Exception):
 
 
 class SceneState(StrEnum):
-    """Whether the reference may be believed."""
+    """Whether pictures may be compared with the reference."""
 
     LEARNING = auto()  # too few accepted samples
     READY = auto()
@@ -66,7 +66,7 @@ class RegionTrack:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneMemory:
-    """Frozen; every change is a new one."""
+    """The samples, the reference and the tracks of one camera; frozen, every change is a copy."""
 
     light: Light
     size: tuple[int, int]  # working (width, height)
@@ -124,20 +124,12 @@ class SceneMemory:
             ) from exc
 
 
-def encode(bgr: BgrImage, quality: int) -> bytes:
-    """JPEG bytes."""
-    ok, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not ok:
-        raise ValueError("the picture could not be encoded")
-    return data.tobytes()
-
-
-def decode(jpeg: bytes) -> SmallPicture:
-    """A stored sample."""
-    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+def decode_sample(jpeg: bytes) -> SmallPicture:
+    """A stored sample or reference. Raises ValueError: no JPEG."""
+    bgr = decode_jpeg(jpeg)
     if bgr is None:
         raise ValueError("a stored sample is no JPEG")
-    return SmallPicture(bgr.astype(np.uint8, copy=False))
+    return SmallPicture(bgr)
 
 
 def _iso_text(moment: datetime | None) -> str | None:
@@ -184,7 +176,7 @@ def _array(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _model_from_bytes(parts: list[bytes], size: tuple[int, int], points: int) -> ReferenceModel:
-    picture = decode(parts[0])
+    picture = decode_sample(parts[0])
     width, height = size
     if picture.size != size:
         raise ValueError(f"the reference is {picture.size}, its memory says {size}")

@@ -1,7 +1,7 @@
 """The small picture in which scenes are remembered and compared.
 
 Every picture is brought to about 57,600 pixels (320×180 at 16:9), whatever its size, so that a
-main and a sub stream of one camera meet in the same raster. At that size a newcomer of 2 % of the
+main and a sub stream of one camera have the same raster. At that size a new object of 2 % of the
 frame is still 34 pixels square, sensor noise is averaged away (36 pixels of 1080p into one), and
 an 8-pixel shift of the camera is a little over one pixel.
 """
@@ -20,7 +20,7 @@ from streams.model import BgrImage
 
 SMALL_PIXELS = 320 * 180
 PLENTY = 4  # rows of the picture for one of the working picture
-MAX_ASPECT = 4.0  # stranger shapes are squeezed to it; the boxes are fractions, so they survive
+MAX_ASPECT = 4.0  # more extreme shapes are squeezed to it; the boxes are fractions, so they survive
 CHANNELS = 3
 ANY_DEPTH = {np.dtype(np.uint16): 1 / 257.0, np.dtype(np.bool_): 255.0}
 NORMAL_WINDOW = 15  # px; light that varies more slowly than this is taken out
@@ -31,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class SmallPicture:
-    """A picture at working size. Not frozen in its cache: grey and texture are made once."""
+    """A picture at working size, with what is derived from it computed once."""
 
     bgr: BgrImage
 
@@ -78,8 +78,12 @@ def as_float(array: object) -> Float:
     return np.asarray(array, np.float32)
 
 
-def as_bgr(picture: NDArray[np.generic]) -> BgrImage:
-    """Any picture (grey, with alpha, 10/16 bit, float) as 8-bit BGR."""
+def bgr_by_dtype(picture: NDArray[np.generic]) -> BgrImage:
+    """Any picture (grey, with alpha, 16 bit, float 0..255) as 8-bit BGR, scaled by its type alone.
+
+    Raises ValueError: not a picture. (The quality gauges scale by the brightest value:
+    `bgr_by_peak`.)
+    """
     array = np.asarray(picture)
     if array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"not a picture: shape {array.shape}")
@@ -100,7 +104,7 @@ def small_picture_size(width: int, height: int) -> tuple[int, int]:
 
 def small_picture(picture: NDArray[np.generic]) -> SmallPicture:
     """Bring a picture to working size. Raises ValueError when it is none."""
-    bgr = as_bgr(picture)
+    bgr = bgr_by_dtype(picture)
     height, width = bgr.shape[:2]
     size = small_picture_size(width, height)
     shrink = width >= size[0] and height >= size[1]
@@ -110,22 +114,22 @@ def small_picture(picture: NDArray[np.generic]) -> SmallPicture:
     return SmallPicture(as_u8(cv2.resize(bgr, size, interpolation=how)))
 
 
-def visible_mask(
+def inner_visible_mask(
     size: tuple[int, int], visible: Polygon | None, ignore: Sequence[Polygon] = ()
 ) -> Mask | None:
-    """Where to look, a little inside the visible area's border; None: everywhere."""
+    """Pixels to compare, a little inside the visible area's border; None: all of them."""
     if visible is None and not ignore:
         return None
     width, height = size
     mask = np.full((height, width), 255 if visible is None else 0, np.uint8)
     if visible is not None:
-        cv2.fillPoly(mask, [_corners(visible, size)], 255)
+        cv2.fillPoly(mask, [_corners_px(visible, size)], 255)
         mask = as_u8(cv2.erode(mask, np.ones((7, 7), np.uint8)))
     for polygon in ignore:
-        cv2.fillPoly(mask, [_corners(polygon, size)], 0)
+        cv2.fillPoly(mask, [_corners_px(polygon, size)], 0)
     return mask > 0
 
 
-def _corners(polygon: Polygon, size: tuple[int, int]) -> NDArray[np.int32]:
+def _corners_px(polygon: Polygon, size: tuple[int, int]) -> NDArray[np.int32]:
     width, height = size
     return np.array([(x * width, y * height) for x, y in polygon]).round().astype(np.int32)

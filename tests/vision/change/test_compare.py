@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from patrol.domain.camera import PictureAreas, area_hash
 from patrol.ports import Detection
 from patrol.vision.change import Cause, Explanation, compare, explain_by_objects
-from patrol.vision.change.regions import iou
+from patrol.vision.geometry import iou
 from patrol.vision.reference import SceneMemory, SceneState, accept_as_reference, learn_sample
 
 Picture = NDArray[np.uint8]
@@ -87,7 +87,7 @@ def test_a_detected_person_is_no_news_but_a_car_that_stays_is(
 
 
 @pytest.mark.parametrize(
-    ("seen", "news"),
+    ("seen", "is_new"),
     [
         pytest.param(Detection(label="person", score=0.9, box=FRACTIONS), True,
                      id="nobody stands still to the pixel"),
@@ -100,11 +100,11 @@ def test_a_detected_person_is_no_news_but_a_car_that_stays_is(
 )  # fmt: skip
 def test_what_a_detection_explains_of_a_still_thing(
     yard: Picture, yard_memory: SceneMemory, shoot: Shoot, put_heap: Shoot, later: datetime,
-    seen: Detection, *, news: bool,
+    seen: Detection, *, is_new: bool,
 ) -> None:  # fmt: skip
     pictures = [shoot(put_heap(yard, BOX), seed) for seed in (1, 2)]
     report = explain_by_objects(compare(yard_memory, pictures, later), [seen])
-    assert bool(report.new_objects) is news
+    assert bool(report.new_objects) is is_new
 
 
 def test_a_small_thing_is_told_when_it_persists(

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 from patrol.domain.camera import DailyHours, Polygon, Zone
 from patrol.ports import Detection
 from patrol.vision.objects import detect_with_tiles
-from patrol.vision.objects.tiled_detection import (
-    MAX_TILES,
-    DetectionTile,
-    merge_detections,
-    tiles_for,
-)
+from patrol.vision.objects.tiled_detection import MAX_TILES, merge_detections, tiles_for
 
 NOON = time(12)
 INPUT = (416, 416)
@@ -107,21 +102,19 @@ def test_a_zone_that_sleeps_asks_for_nothing() -> None:
 
 @pytest.mark.parametrize("size", [(1920, 1080), (3840, 2160), (768, 576), (2000, 500), (417, 9000)])
 @pytest.mark.parametrize("polygon", [WHOLE, FAR])
-def test_windows_lie_in_the_picture_cover_the_zone_and_are_few(
+def test_tiles_lie_in_the_picture_cover_the_zone_and_are_few(
     size: tuple[int, int], polygon: Polygon
 ) -> None:
-    windows = tiles_for([zone(polygon)], size, INPUT)
-    assert len(windows) <= MAX_TILES
-    for window in windows:
-        assert window.left >= 0
-        assert window.top >= 0
-        assert window.left + window.width <= size[0]
-        assert window.top + window.height <= size[1]
-    if windows:
+    tiles = tiles_for([zone(polygon)], size, INPUT)
+    assert len(tiles) <= MAX_TILES
+    for tile in tiles:
+        assert 0 <= tile.left < tile.right <= size[0]
+        assert 0 <= tile.top < tile.bottom <= size[1]
+    if tiles:
         covered = np.zeros((100, 100), np.bool_)
-        for x, y, w, h in windows:
-            rows = slice(int(y / size[1] * 100), -int(-(y + h) / size[1] * 100 // 1))
-            columns = slice(int(x / size[0] * 100), -int(-(x + w) / size[0] * 100 // 1))
+        for left, top, right, bottom in tiles:
+            rows = slice(int(top / size[1] * 100), -int(-bottom / size[1] * 100 // 1))
+            columns = slice(int(left / size[0] * 100), -int(-right / size[0] * 100 // 1))
             covered[rows, columns] = True
         xs, ys = [x for x, _ in polygon], [y for _, y in polygon]
         part = covered[
@@ -140,6 +133,6 @@ def test_merging(boxes: list[tuple[float, float, float, float]], left: int) -> N
     assert len(found) == left
 
 
-def test_a_window_is_plain() -> None:
+def test_a_picture_no_larger_than_the_input_needs_no_tiles() -> None:
     assert tiles_for([zone(FAR)], (416, 416), INPUT) == ()
-    assert isinstance(tiles_for([zone(FAR)], (1920, 1080), INPUT)[0], DetectionTile)
+    assert tiles_for([zone(FAR)], (1920, 1080), INPUT)

@@ -8,8 +8,8 @@ from patrol.domain.camera import DailyHours, Zone
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Box, Subject
 from patrol.ports import Detection
+from patrol.vision.geometry import polygon_area, share_in_polygon
 from patrol.vision.objects import is_ignored, zone_hits, zones_for_objects
-from patrol.vision.objects.zones import covered_share, polygon_area
 from patrol.vision.observations import VisitRef, zone_observations
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
@@ -78,15 +78,17 @@ def test_only_zones_with_classes_need_a_detector() -> None:
 def test_areas_of_overlap() -> None:
     triangle = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
     assert polygon_area(triangle) == pytest.approx(0.5)
-    assert covered_share((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
-    assert covered_share((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
-    assert covered_share((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
+    assert share_in_polygon((0.0, 0.0, 1.0, 1.0), triangle) == pytest.approx(0.5)
+    assert share_in_polygon((0.0, 0.0, 0.5, 0.5), triangle) == pytest.approx(1.0)
+    assert share_in_polygon((0.6, 0.6, 0.2, 0.2), triangle) == 0.0
 
 
 def test_a_concave_zone_is_measured_exactly() -> None:
     horseshoe = ((0, 0), (1, 0), (1, 1), (0.7, 1), (0.7, 0.3), (0.3, 0.3), (0.3, 1), (0, 1))
-    assert covered_share((0.3, 0.3, 0.4, 0.7), horseshoe) == pytest.approx(0.0)
-    assert covered_share((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(polygon_area(horseshoe))
+    assert share_in_polygon((0.3, 0.3, 0.4, 0.7), horseshoe) == pytest.approx(0.0)
+    assert share_in_polygon((0.0, 0.0, 1.0, 1.0), horseshoe) == pytest.approx(
+        polygon_area(horseshoe)
+    )
 
 
 class Seeing:
@@ -102,10 +104,10 @@ class Seeing:
 
 def test_a_hit_becomes_an_observation_of_the_zones_kind() -> None:
     hits = zone_hits([seen((-0.1, 0.7, 0.2, 0.5))], [zone()], NOON, SIZE)
-    occasion = VisitRef(
+    visit_ref = VisitRef(
         camera=CameraId("62090204011327000001"), round=None, at=datetime(2026, 6, 1, tzinfo=UTC)
     )
-    (made,) = zone_observations(hits, Seeing(), occasion)
+    (made,) = zone_observations(hits, Seeing(), visit_ref)
     assert (made.subject, made.kind, made.zone) == (Subject.SCENE, "blocking_vehicle", "门前")
     assert (made.label, made.score, made.gauge) == ("car", 0.8, "yolox_nano/615e2661")
     assert made.threshold == 0.4

@@ -59,8 +59,8 @@ def test_an_overcast_sky_of_middle_grey_is_no_fill(street: list[Picture]) -> Non
 def test_an_edge_on_the_grid_of_macroblocks_is_no_seam(street: list[Picture]) -> None:
     boxed = np.asarray(cv2.resize(street[25], (1280, 720)), np.uint8)
     boxed[:, :256] = 30
-    blocks = diagnose([boxed]).measures[0].blocks
-    assert blocks.seams == 0.0
+    artifacts = diagnose([boxed]).features[0].artifacts
+    assert artifacts.seams == 0.0
 
 
 def speckled(frame: Picture, rng: np.random.Generator) -> Picture:

@@ -15,9 +15,12 @@ import pytest
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
-from patrol.inference import DetectorUnavailable, open_detector, open_face_plate_detector
+from patrol.inference.errors import DetectorUnavailable
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.onnx_detector import open_detector
+from patrol.vision.geometry import PixelRect
 from patrol.vision.redaction import PrivacyDetectors
-from patrol.vision.redaction.find_private import PERSON_SCORE, CropBox, PrivateRegions, find_private
+from patrol.vision.redaction.find_private import PERSON_SCORE, PrivateRegions, find_private
 from patrol.vision.redaction.redact import pixelate_all
 
 U8 = NDArray[np.uint8]
@@ -54,8 +57,8 @@ def frame(clip: Path, number: int) -> U8:
     return np.asarray(video.read()[1], np.uint8)
 
 
-def whole(picture: U8) -> CropBox:
-    return CropBox(0, 0, picture.shape[1], picture.shape[0])
+def whole(picture: U8) -> PixelRect:
+    return PixelRect(0, 0, picture.shape[1], picture.shape[0])
 
 
 def detail(picture: U8, box: Box) -> float:

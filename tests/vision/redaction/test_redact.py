@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Box
 from patrol.ports import Detection
+from patrol.vision.geometry import PixelRect
 from patrol.vision.redaction import PrivacyDetectors, RedactionMode, Watermark, redact
 from patrol.vision.redaction.find_private import (
-    CropBox,
     crop_around,
     crop_tiles,
     find_private,
-    grown_crop,
+    searched_around,
 )
 from patrol.vision.redaction.redact import FACE_CELLS, PLATE_CELLS, pixelate
 
@@ -131,15 +131,15 @@ def test_the_window(box: Box | None, expected: tuple[int, int, int, int]) -> Non
 
 
 def test_tiles_cover_the_window_and_overlap() -> None:
-    window = CropBox(100, 50, 1380, 770)
+    window = PixelRect(100, 50, 1380, 770)
     pieces = crop_tiles(window, 640)
     covered = np.zeros((900, 1500), int)
     for piece in pieces:
-        covered[piece.top : piece.low, piece.left : piece.right] += 1
+        covered[piece.top : piece.bottom, piece.left : piece.right] += 1
     assert covered[50:770, 100:1380].min() == 1
     assert covered.sum() > 1280 * 720 * 1.3
     assert covered[:50].sum() == covered[:, :100].sum() == covered[:, 1380:].sum() == 0
-    assert grown_crop(window, 1400, 800) == CropBox(0, 0, 1400, 800)
+    assert searched_around(window, 1400, 800) == PixelRect(0, 0, 1400, 800)
 
 
 def test_faces_are_looked_for_at_two_scales_and_beyond_the_cut() -> None:
@@ -158,7 +158,7 @@ PERSONS = [
 
 @pytest.mark.parametrize(("person", "head"), PERSONS)
 def test_of_every_person_the_head_is_hidden_without_any_face_found(person: Box, head: Box) -> None:
-    whole = CropBox(0, 0, 320, 640)  # boxes are fractions: the picture's own shape counts
+    whole = PixelRect(0, 0, 320, 640)  # boxes are fractions: the picture's own shape counts
     found = find_private(
         noise(320, 640), whole, finders(persons=Fixed("person", person)), sent_scale=1.0
     )
@@ -178,7 +178,7 @@ def test_of_every_person_the_head_is_hidden_without_any_face_found(person: Box, 
 )
 def test_which_persons_could_be_known(persons: Fixed, heads: int) -> None:
     found = find_private(
-        noise(500, 500), CropBox(0, 0, 500, 500), finders(persons=persons), sent_scale=1.0
+        noise(500, 500), PixelRect(0, 0, 500, 500), finders(persons=persons), sent_scale=1.0
     )
     assert len(found.heads) == heads
 

@@ -1,7 +1,8 @@
-"""Walk through labelled visits as the service would: camera by camera, in time order.
+"""Judge labelled visits as a round does: camera by camera, in time order.
 
-References are learned on the way, by the same judging function that a round uses. At cameras where
-some visits say `accept=yes`, those alone teach; elsewhere every visit may, as in service.
+References are learned from the visits, by the same function that a round uses. At cameras where
+some visits are labelled `accept=yes`, only those are learned from; elsewhere every visit may be, as
+in service.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ WHOLE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EvaluatedVisit:
-    """A labelled visit and what was made of it."""
+    """A labelled visit and its judgement."""
 
     visit: LabelledVisit
     judgement: VisitJudgement
@@ -38,7 +39,7 @@ def evaluate(
     fire_model: Detector | None = None,
     policy: VisionThresholds | None = None,
 ) -> Iterator[EvaluatedVisit]:
-    """Judge all; `visits` come sorted by camera and time. Holds one visit's pictures at a time."""
+    """Judge all visits, sorted by camera and time; holds the pictures of one visit at a time."""
     judge = partial(judge_visit, detector=detector, fire_model=fire_model, policy=policy)
     for _, of_camera in groupby(visits, key=attrgetter("camera")):
         yield from _evaluate_camera(list(of_camera), judge, detects=detector is not None)
