@@ -31,6 +31,8 @@ fmt: $(VENV)/.installed-dev
 	$(BIN)/ruff format patrol streams simulators tests
 	$(BIN)/ruff check --fix patrol streams simulators tests
 
+# The simulated year and two hundred seeds of chaos; one of them by hand:
+#   python -m tests.long.year.run_year --seed 7      python -m tests.long.chaos.run_seeds --seed 12 --out DIR
 soak: $(VENV)/.installed-dev $(MODELS)/.installed
 	tests/real-parts.sh
 	$(BIN)/pytest -m soak -q -s --timeout 3600

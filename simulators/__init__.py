@@ -1,1 +1,1 @@
-"""Worlds to patrol without a camera or a leader: the town, its streams, its people, its faults."""
+"""Simulated worlds for `patrol demo`, benchmarks and tests: town, RTSP cameras, scenes, people."""

@@ -1,8 +1,8 @@
-"""Faults of simulated cameras, by name, and mixtures of them, by name.
+"""Faults of simulated cameras by name, and mixtures that give each fault its share of the cameras.
 
-A fault is either on the wire (what the RTSP server does) or in the picture (what the lens sees);
-a camera has one at most. Mixtures give each fault its share of all cameras; the shares of `town`
-are the domain's numbers: 90 % online, 4 % of pulls fail once, and so on.
+A fault is either in the transmission (what the RTSP server does) or in the picture (what the lens
+sees); a camera has one at most. The shares of `town` are those of a real township: 90 % online,
+4 % of pulls fail once, and so on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,11 @@ from typing import Final
 
 import numpy as np
 
+POWER_CUT_SHARE: Final = 0.6
+
 
 class CameraFault(StrEnum):
-    """What is wrong with one camera."""
+    """What is wrong with one simulated camera."""
 
     NONE = auto()
     # the wire
@@ -115,11 +117,9 @@ MIXTURES: Final[Mapping[str, Shares]] = MappingProxyType(
 )
 """`power_cut` is `town` plus one village of which 60 % is down; `each` walks through all faults."""
 
-POWER_CUT_SHARE: Final = 0.6
-
 
 def mixture_problem(name: str) -> str | None:
-    """Why `name` is neither a mixture nor a single fault (which then befalls every camera)."""
+    """Why `name` is neither a mixture nor a fault (a fault befalls every camera); else None."""
     if name in MIXTURES or name in set(CameraFault):
         return None
     return f"{name!r} is no mixture, give one of {', '.join(MIXTURES)} or a fault's name"
@@ -128,7 +128,7 @@ def mixture_problem(name: str) -> str | None:
 def assign_faults(
     name: str, villages: Sequence[str], rng: np.random.Generator
 ) -> list[CameraFault]:
-    """One fault per camera by the mixture `name`; `villages` says where each camera stands.
+    """Assign one fault to each camera by the mixture `name`; camera i stands in `villages[i]`.
 
     Shares are dealt out exactly (largest remainder), so that 624 cameras always have their 57 to
     63 offline ones, and only *which* cameras is left to chance.

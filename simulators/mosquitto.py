@@ -1,7 +1,7 @@
-"""A real Mosquitto on a free port of loopback, to be killed and started again.
+"""Run a real Mosquitto on a free port of loopback, to be killed and started again.
 
-Uses Debian's `mosquitto`; `find` answers None where it is not installed. With a folder it keeps
-sessions and retained messages on disk, as a site's broker does.
+Uses Debian's `mosquitto`; `find_mosquitto` returns None where it is not installed. Its folder
+keeps sessions and retained messages on disk, as a site's broker does. For tests and benchmarks.
 """
 
 import shutil
@@ -18,12 +18,12 @@ READY_S: Final = 10.0
 
 
 def find_mosquitto() -> str | None:
-    """The program's path."""
+    """The path of the `mosquitto` program, or None."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has just now."""
+    """A TCP port of loopback that was free just now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 @dataclass
 class Mosquitto:
-    """`start`, `kill` (as a power cut does), `stop`; the port stays the same over restarts."""
+    """A broker process: `start`, `kill` (as a power cut does), `stop`; a restart keeps its port."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -41,12 +41,12 @@ class Mosquitto:
 
     @property
     def url(self) -> str:
-        """For any client."""
+        """The `mqtt://` address for clients."""
         return f"mqtt://{HOST}:{self.port}"
 
     @property
     def pid(self) -> int | None:
-        """Of the running program."""
+        """The process id, or None while it does not run."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
@@ -75,11 +75,11 @@ class Mosquitto:
             self._process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
-        """SIGKILL: what it had only in memory is gone."""
+        """SIGKILL: what it had only in memory is lost."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """SIGTERM: it saves first."""
+        """SIGTERM: it saves its state first."""
         self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> None:

@@ -1,7 +1,6 @@
-"""The smallest place in which everything can happen: for tests and examples.
+"""A site of a few rows for tests and examples: one town, two villages, three groups, two cameras.
 
-A town, two villages, three groups, their people, two cameras. The town of 624 cameras is
-simulators.town.
+The town of 624 cameras is simulators.town.
 """
 
 from collections.abc import Mapping
@@ -53,7 +52,7 @@ _PEOPLE: Final = (
 
 
 def registry(*without: str) -> Registry:
-    """The hamlet, without the people named."""
+    """The registry of the small site, without the people named."""
     people = {
         PersonId(ident): Person(
             id=PersonId(ident),
@@ -71,7 +70,7 @@ def registry(*without: str) -> Registry:
 
 
 def camera(ident: CameraId, *, grid: GridCode = GROUP) -> Camera:
-    """A camera that may be patrolled."""
+    """A camera that consent and placement allow to be visited."""
     return Camera(
         id=ident,
         name=f"{ident[-6:]}号",
@@ -86,7 +85,7 @@ def camera(ident: CameraId, *, grid: GridCode = GROUP) -> Camera:
 
 
 def finding(ident: str = "F000001", **changed: Any) -> Finding:
-    """A lead that waits for a person: a vehicle in the road, level III."""
+    """An undecided finding of level III: a vehicle in the road."""
     plain: Mapping[str, Any] = {
         "id": FindingId(ident),
         "camera": CAMERA,

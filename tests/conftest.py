@@ -1,7 +1,7 @@
-"""Fixtures that every room may use: a private PostgreSQL, and databases in it.
+"""Fixtures for all packages: a private PostgreSQL, databases in it, a SQLite file, closed stores.
 
-The server is the machine's own PostgreSQL (see tests.support.postgres), started once for the whole
-run. Missing: those tests skip, or fail where CI=true.
+The server is the machine's own PostgreSQL (tests.support.postgres), started once for the whole
+run. Where it is missing, those tests skip, or fail with CI=true.
 """
 
 import os
@@ -22,7 +22,7 @@ pytest_plugins = ["tests.support.case_system"]
 
 
 def missing_part(what: str) -> NoReturn:
-    """Skip — or fail, where everything must be there."""
+    """Skip the test, or fail it with CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(what)
     pytest.skip(what)
@@ -76,6 +76,6 @@ def sqlite_database(tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _close_stores() -> Iterator[None]:
-    """Whatever a test took with `new_store` ends with it."""
+    """Close and delete the stores that a test made with `new_store`."""
     yield
     close_stores()

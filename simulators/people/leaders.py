@@ -1,10 +1,10 @@
 """Simulated grid leaders over real MQTT: `python -m simulators.people.leaders -c DIR`.
 
-It knows only what docs/mqtt.md tells anybody: topics, payloads, keys. One connection speaks for
-all telephones of the town. Its session is persistent, and after every new connection it says again,
-under the old keys, what it said about cases that are still open: so the broker and the centre may
-be killed at any time. What a leader handles is really removed from the scene, through the farm's
-control channel, where there is one.
+They know only what docs/mqtt.md documents: topics, payloads, keys. One connection serves all
+phones of the town. Its session is persistent, and after every new connection it repeats, under
+the old keys, its replies about cases that are still open; so broker and centre may be killed at
+any time. What a leader handles is really removed from the scene through the farm's control
+channel, where there is one. Used by `patrol demo` and the end-to-end tests.
 """
 
 import argparse
@@ -40,13 +40,13 @@ from simulators.rtsp_farm.control import ControlError, FarmControl
 
 log = logging.getLogger(__name__)
 
-ProblemRemover = Callable[[Mapping[str, Any]], None]  # a case as told → the problem is gone
+ProblemRemover = Callable[[Mapping[str, Any]], None]  # a case message → the problem is gone
 MAX_WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplySimulatorOptions:
-    """Where the crowd connects and how fast its time runs."""
+    """Where the simulated leaders connect, and how many times faster than ours their time runs."""
 
     host: str
     port: int
@@ -68,7 +68,7 @@ class _DueReply:
 
 
 class ReplySimulator:
-    """`start`, `stop`; `said` counts what was replied, `heard` what was told."""
+    """MQTT client that replies for all leaders; `received` and `sent` count messages by kind."""
 
     def __init__(
         self,
@@ -95,24 +95,19 @@ class ReplySimulator:
         self._thread = threading.Thread(target=self._send_loop, name="leaders", daemon=True)
 
     def start(self) -> None:
-        """Connect in the background, again and again if need be."""
+        """Connect in the background and reconnect until `stop`."""
         self._client.connect_async(self._options.host, self._options.port, keepalive=30)
         self._client.loop_start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Hang up; whatever was planned is not said."""
+        """Disconnect; replies that were planned and not sent are dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join(5)
         self._client.disconnect()
         self._client.loop_stop()
-
-    def pending_replies(self) -> int:
-        """Replies that are still to be sent."""
-        with self._changed:
-            return len(self._due)
 
     def __enter__(self) -> Self:
         self.start()
@@ -122,7 +117,7 @@ class ReplySimulator:
         self.stop()
 
     def handle_message(self, topic: str, payload: bytes) -> None:
-        """One message on a case topic."""
+        """Take one message of a case topic and plan the replies that it calls for."""
         if not payload:
             self._latest.pop(topic, None)
             self._sent_replies.pop(topic, None)
@@ -133,7 +128,7 @@ class ReplySimulator:
             self.received["repeated"] += 1
             return
         self._keys.add(case["key"])
-        self.received["told"] += 1
+        self.received["case"] += 1
         self._latest[topic] = case
         if awaits_reply(case):
             self._plan_replies(topic, case)
@@ -223,7 +218,7 @@ class SceneClearer:
         self._by_last6 = {(grid, camera[-6:]): camera for camera, grid in rows}
 
     def __call__(self, case: Mapping[str, Any]) -> None:
-        """A leader knows the last six digits and the grid; that names one camera."""
+        """Find the camera by its grid and last six digits; clear its scene or its fault."""
         camera = self._by_last6.get((case["grid"]["code"], case.get("camera_last6") or ""))
         if camera is None:
             return
@@ -252,7 +247,7 @@ def load_options(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the crowd until SIGINT or SIGTERM."""
+    """Run the simulated leaders until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(
         prog="simulators.people.leaders", description="simulated leaders"
     )
@@ -273,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     simulator = ReplySimulator(options, clock.now, clock.monotonic_s, clear)
     with simulator:
         stop.wait()
-    log.info("heard %s, said %s", dict(simulator.received), dict(simulator.sent))
+    log.info("received %s, sent %s", dict(simulator.received), dict(simulator.sent))
     return 0
 
 

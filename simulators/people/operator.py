@@ -1,8 +1,8 @@
-"""A simulated operator: works the review queue with the truth of the town at hand.
+"""Simulated operator who decides the review queue by the ground truth of the simulated town.
 
 Decides as a careful person would who stands in front of the yard: what is there is confirmed under
-its right name, the rest is dismissed with a reason. Knows no store: confirm and dismiss are handed
-in, by whoever has them (the demo, a test, a command line).
+its right category, the rest is dismissed with a reason. Knows no store: the caller (the demo, a
+test) hands in `confirm` and `dismiss`.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ class OperatorDecision:
 
 
 def decide_finding(finding: Finding, truth: Mapping[str, Any]) -> OperatorDecision:
-    """`truth` is the camera's row of truth.json (or the farm's own word of it just now)."""
+    """Decide by `truth`: the camera's row of truth.json, or the farm's answer just now."""
     if finding.subject is Subject.EQUIPMENT:
         broken = truth.get("fault", NO_FAULT) not in ("", NO_FAULT, None)
         return _decision(finding.category if broken else "", DismissReason.NOT_A_PROBLEM)
@@ -47,7 +47,7 @@ def _decision(category: str, otherwise: DismissReason) -> OperatorDecision:
 
 @dataclass
 class SimulatedOperator:
-    """Works a queue from the top; `decided` counts what was done."""
+    """Decides a queue of findings in its order; `decided` counts confirmed and dismissed."""
 
     truth_of: Callable[[str], Mapping[str, Any]]  # camera id → its truth
     confirm: Callable[[Finding, str], None]  # the finding and its right category
@@ -55,7 +55,7 @@ class SimulatedOperator:
     decided: Counter[str] = field(default_factory=Counter)
 
     def decide_all(self, queue: Iterable[Finding]) -> int:
-        """Decide on all of them; how many."""
+        """Decide every finding of the queue; return how many."""
         count = 0
         for finding in queue:
             decision = decide_finding(finding, self.truth_of(finding.camera))

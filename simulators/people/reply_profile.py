@@ -1,7 +1,7 @@
-"""How a simulated grid leader answers: the numbers of domain.md, seeded, as a plan of replies.
+"""How a simulated grid leader replies to a case: shares and delays, seeded, as a plan of replies.
 
-Pure: a case as it was seen on the wire goes in, the replies with their delays come out. The same
-seed, case and rung give the same plan, in whatever order the messages arrive.
+Pure: a case message goes in, the replies with their delays come out. The same seed, case and rung
+give the same plan, in whatever order the messages arrive. Shares as a township reports them.
 """
 
 import random
@@ -18,7 +18,7 @@ EQUIPMENT: Final = "09"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyProfile:
-    """Shares of all cases told to one person; the rest is handled well."""
+    """Shares of all cases sent to one person; the rest is acknowledged, visited and handled."""
 
     ack_in_10_min: float = 0.70
     ack_in_an_hour: float = 0.90
@@ -44,7 +44,7 @@ OBEDIENT: Final = ReplyProfile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedReply:
-    """One reply, so many seconds after the case was seen."""
+    """One reply, due `after_s` seconds after the case message arrived."""
 
     after_s: float
     body: Mapping[str, Any]  # without v and at, which the sender adds
@@ -53,13 +53,13 @@ class PlannedReply:
 
 
 def awaits_reply(case: Mapping[str, Any]) -> bool:
-    """Whether the case as told waits for the person of this grid's rung."""
+    """Whether the case message asks the person of this grid's rung to act."""
     rung = case.get("rung") or {}
     return case.get("state") in STATES_AWAITING_REPLY and bool(rung.get("current", True))
 
 
 def plan_replies(case: Mapping[str, Any], profile: ReplyProfile, seed: int) -> list[PlannedReply]:
-    """Everything that the person will say about the case as it stands now."""
+    """All replies that the person will send about the case as it stands now."""
     rung = case.get("rung") or {}
     turn = case.get("revision", 0) if case.get("state") == "rework" else 0
     name = f"{case['case']}/{rung.get('number', 0)}/{turn}"

@@ -15,7 +15,7 @@ EXIT_BAD_INPUT = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 stopped as asked, 1 a port is taken, 2 bad options."""
+    """Serve; exit code 0 when stopped by a signal, 1 when a port is taken, 2 for bad options."""
     options = _options(arguments)
     try:
         asyncio.run(_run(options))

@@ -1,7 +1,7 @@
-"""How cameras ask for a password, and whether an answer is right (RFC 7617, RFC 2617, RFC 7616).
+"""RTSP authentication of simulated cameras: challenges, and checks of answers.
 
-Schemes: none, basic, digest-md5 (the old kind, without qop), digest-md5-qop,
-digest-sha256, digest-sha256-md5 (both offered, the better first), basic+digest.
+Schemes (RFC 7617, RFC 2617, RFC 7616): none, basic, digest-md5 (the old kind, without qop),
+digest-md5-qop, digest-sha256, digest-sha256-md5 (both offered, the better first), basic+digest.
 """
 
 import hashlib

@@ -1,11 +1,8 @@
-"""From the town to cameras that can be served: which loops are needed, which reel each plays.
-
-The farm's time: frames since it started, and the wall clock that belongs to each.
+"""Simulated cameras at run time: their timeline, what each shows, and what is wrong with it.
 
 All cameras run at 15 frames a second, each ahead by its own phase. A frame is divided into ticks,
-and every camera belongs to one of them, so that the work is spread evenly over time.
-
-One simulated camera at run time: what it shows now, what is wrong with it now, who watches.
+and every camera belongs to one of them, so that the work is spread evenly over time. `loops_needed`
+and `farm_cameras` turn a town into what the farm serves.
 """
 
 from collections.abc import Iterable
@@ -26,11 +23,16 @@ TICKS_PER_S: Final = FRAMES_PER_S * TICKS_PER_FRAME
 VIDEO_CLOCK_HZ: Final = 90_000
 AUDIO_CLOCK_HZ: Final = 8_000
 _NTP_EPOCH_S: Final = 2_208_988_800  # 1900 → 1970
+SKEW: Final = timedelta(minutes=-7)  # of a camera whose clock is off
+_WITHHELD_FRAMES: Final = 30 * FRAMES_PER_S
+_RARE_KEY_FRAMES: Final = 10 * FRAMES_PER_S
+_LOCKED: Final = Login(scheme="digest-md5-qop", user="admin", password="\0")  # noqa: S106 nobody's
+"""Nobody has this password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmTimeline:
-    """Counts from the moment in which the farm began."""
+    """Frame and tick numbers since the farm began, and the wall clock that belongs to each."""
 
     began_s: float  # on the event loop's clock
     began_at: datetime  # UTC
@@ -53,16 +55,9 @@ def ntp_time(at: datetime) -> int:
     return int((at.timestamp() + _NTP_EPOCH_S) * (1 << 32))
 
 
-SKEW: Final = timedelta(minutes=-7)  # of a camera whose clock is off
-_WITHHELD_FRAMES: Final = 30 * FRAMES_PER_S
-_RARE_KEY_FRAMES: Final = 10 * FRAMES_PER_S
-_LOCKED: Final = Login(scheme="digest-md5-qop", user="admin", password="\0")  # noqa: S106 nobody's
-"""Nobody has this password."""
-
-
 @dataclass(slots=True, eq=False)
 class FarmCamera:
-    """Mutable: the control channel changes `reel`, `shows` and `fault` while it serves."""
+    """One camera; the control channel changes `loops`, `shows` and `fault` while it serves."""
 
     town_camera: TownCamera
     scene: Scene
@@ -75,17 +70,17 @@ class FarmCamera:
 
     @property
     def vendor(self) -> Vendor:
-        """Its maker."""
+        """The dialect of its maker."""
         return VENDORS[self.scene.vendor]
 
     @property
     def login(self) -> Login:
-        """What it asks for; nobody's password when it is broken in that way."""
+        """The login that it asks for; one that nobody has while its fault is a refused password."""
         return _LOCKED if self.fault is CameraFault.UNAUTHORIZED_401 else self.town_camera.login
 
     @property
     def slot(self) -> int:
-        """Its tick within each frame."""
+        """The tick within each frame at which its viewers are served."""
         return self.number % TICKS_PER_FRAME
 
     @property
@@ -94,7 +89,7 @@ class FarmCamera:
         return SKEW if self.fault is CameraFault.CLOCK_SKEW else timedelta()
 
     def loop(self, *, sub: bool) -> PacketLoop:
-        """What the stream repeats."""
+        """The frames that the main or the sub stream repeats."""
         return self.loops.sub if sub else self.loops.main
 
     def fails_this_pull(self) -> bool:
@@ -124,13 +119,13 @@ def frame_of(loop: PacketLoop, fault: CameraFault, index: int, played: int) -> i
 
 
 def loop_spec(profile: str, scene: str, light: SceneLight, fault: CameraFault) -> LoopSpec:
-    """The loop that a camera plays: wire faults are made of a sound one."""
+    """The loop that a camera plays; faults of the transmission are made out of a sound loop."""
     shown = fault if fault in SHOWN_IN_PICTURE else CameraFault.NONE
     return LoopSpec(profile=profile, scene=scene, light=light, fault=shown)
 
 
 def loops_needed(town: Town, profile: str, light: SceneLight) -> list[LoopSpec]:
-    """Each once: what the cameras show, and the clean twin of each problem."""
+    """The loops that a town plays, each once, with the clean twin of each problem."""
     specs: dict[LoopSpec, None] = {}
     for camera in town.cameras:
         specs[loop_spec(profile, camera.scene, light, camera.fault)] = None
@@ -142,7 +137,7 @@ def loops_needed(town: Town, profile: str, light: SceneLight) -> list[LoopSpec]:
 def farm_cameras(
     town: Town, profile: str, light: SceneLight, packet_cache: PacketCache
 ) -> Iterable[FarmCamera]:
-    """Every camera with its reel."""
+    """Every camera of the town with its loops."""
     scenes = by_name(catalogue(profile))
     for number, town_camera in enumerate(town.cameras):
         scene = scenes[clean_name(town_camera.clean)]

@@ -1,8 +1,8 @@
-"""The answer to each RTSP method, once the client has proved that it may ask.
+"""RTSP connections of the farm: requests in, responses and interleaved packets out.
 
-From a request's URL to the camera, the stream and the track that it means. Pure.
-
-One TCP connection to the farm: RTSP requests in, responses and interleaved packets out.
+`find_route` finds the camera, stream and track that a URL means; `answer_request` answers each
+method once the client is authenticated; `RtspConnection` is the asyncio protocol around both and
+plays the faults that end or silence a connection.
 """
 
 import asyncio
@@ -32,10 +32,14 @@ from simulators.rtsp_farm.rtsp_messages import (
 from simulators.rtsp_farm.server_state import FarmSession, ServerState
 from simulators.rtsp_farm.vendors import Vendor
 
+_OWN_CHANNELS_FROM: Final = 4
+_NOT_SDP: Final = "<html><body><h1>It works!</h1></body></html>\r\n"
+DEAD: Final = frozenset({CameraFault.REFUSES_CONNECTION})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraRoute:
-    """Where a URL leads."""
+    """The camera, stream and track that a URL means."""
 
     camera: FarmCamera
     sub: bool | None  # None: the URL does not say
@@ -43,7 +47,7 @@ class CameraRoute:
 
 
 def find_route(url: str, cameras: Mapping[str, FarmCamera]) -> CameraRoute | None:
-    """None when there is no such camera; a path that it lacks leads to no stream and no track."""
+    """The route of a URL, or None without such a camera; a path that it lacks has no stream."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -71,13 +75,9 @@ def _stream(vendor: Vendor, path: str) -> bool | None:
     return None
 
 
-_OWN_CHANNELS_FROM: Final = 4
-_NOT_SDP: Final = "<html><body><h1>It works!</h1></body></html>\r\n"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtspReply:
-    """What goes back, and what is done once it is on its way."""
+    """A response, and what is done once it has been sent."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -87,7 +87,7 @@ class RtspReply:
 
 @dataclass(slots=True)
 class ClientState:
-    """What one connection has said so far."""
+    """What one connection has described and set up so far."""
 
     server: ServerState
     transport: Transport
@@ -95,18 +95,18 @@ class ClientState:
     described: dict[str, bool] = field(default_factory=dict)  # camera id → it was the sub stream
 
     def note_activity(self, now_s: float) -> None:
-        """Any byte on the connection is a sign of life for its sessions."""
+        """Keep the connection's sessions alive: any byte from the client counts."""
         for session in self.sessions.values():
             session.last_active_s = now_s
 
     def close_sessions(self) -> None:
-        """Interleaved sessions end with their connection."""
+        """Close the interleaved sessions, which end with their connection."""
         for session in self.sessions.values():
             if not session.over_udp:
                 self.server.close(session)
 
     def session(self, request: RtspRequest) -> FarmSession | None:
-        """The one that the request names."""
+        """The session that the request names, or None."""
         name = (request.header("session") or "").partition(";")[0].strip()
         return self.server.sessions.get(name)
 
@@ -120,7 +120,7 @@ class _MethodHandler(Protocol):
 def answer_request(
     client: ClientState, request: RtspRequest, route: CameraRoute, now_s: float
 ) -> RtspReply:
-    """By method."""
+    """Answer by method; 501 for one that cameras lack."""
     handler = _METHOD_HANDLERS.get(request.method)
     if handler is None:
         return RtspReply(status=501, headers=(("Allow", METHODS),))
@@ -249,7 +249,7 @@ def _teardown(
 def _parameter(
     client: ClientState, request: RtspRequest, _route: CameraRoute, now_s: float
 ) -> RtspReply:
-    """Keep-alive; there is no parameter to get or set."""
+    """Keep the session alive; there is no parameter to get or set."""
     session = client.session(request)
     if session is None:
         return RtspReply(status=454 if request.header("session") else 200)
@@ -268,11 +268,8 @@ _METHOD_HANDLERS: Final[Mapping[str, _MethodHandler]] = {
 }
 
 
-DEAD: Final = frozenset({CameraFault.REFUSES_CONNECTION})
-
-
 class RtspConnection(asyncio.Protocol):
-    """Does what the camera that is asked for would do, its faults included."""
+    """Plays the camera that is asked for, its faults included."""
 
     def __init__(self, server: ServerState, clock_s: Callable[[], float]) -> None:
         self._server = server
@@ -329,7 +326,7 @@ class RtspConnection(asyncio.Protocol):
             reply.then()
 
     def _apply_connection_fault(self, route: CameraRoute, transport: asyncio.Transport) -> bool:
-        """Faults that leave nothing to answer."""
+        """Play a fault that leaves nothing to answer; True if there was one."""
         camera = route.camera
         if camera.fault is CameraFault.NEVER_ANSWERS:
             self._is_silent = True
@@ -356,7 +353,7 @@ class RtspConnection(asyncio.Protocol):
 
 
 class RtcpReceiver(asyncio.DatagramProtocol):
-    """The farm's RTCP port (and its RTP port, which clients only punch holes to)."""
+    """Receives the farm's RTCP (and what clients send to its RTP port to open a firewall)."""
 
     def __init__(self, on_datagram: Callable[[tuple[str, int]], None]) -> None:
         self._on_datagram = on_datagram

@@ -1,12 +1,11 @@
-"""The control channel: JSON lines over loopback TCP, one request and one answer per line.
+"""The farm's control channel: JSON lines over loopback TCP, one request and one answer per line.
 
     {"do": "scene", "camera": ID, "scene": "clean" | NAME}   what it shows; a bare variant too
     {"do": "fault", "camera": ID, "fault": NAME | "none"}
     {"do": "truth", "camera": ID}                            of one camera, or of all without it
     {"do": "stats"}
-Answers: {"ok": true, …} or {"ok": false, "error": "…"}.
-
-The running farm: what the control channel may do to it.
+Answers: {"ok": true, …} or {"ok": false, "error": "…"}. `FarmControl` is the client, used by
+simulated leaders and tests; `FarmController` carries out the requests.
 """
 
 import asyncio
@@ -30,11 +29,11 @@ _MOST_BYTES: Final = 4096
 
 
 class ControlError(Exception):
-    """The farm could not do what was asked; the words say why."""
+    """The farm could not do what was asked; the text says why."""
 
 
 async def serve_control(host: str, port: int, handler: Handler) -> asyncio.Server:
-    """Listen; `handler` raises ControlError for what it cannot do."""
+    """Listen for requests; `handler` raises ControlError for what it cannot do."""
 
     async def handle_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -60,7 +59,7 @@ async def _answer(line: bytes, handler: Handler) -> dict[str, Any]:
 
 
 class FarmControl:
-    """A blocking client, for simulated leaders and for tests."""
+    """A blocking client of the control channel."""
 
     def __init__(self, port: int, host: str = "127.0.0.1", timeout_s: float = 60.0) -> None:
         self._socket = socket.create_connection((host, port), timeout=timeout_s)
@@ -73,7 +72,7 @@ class FarmControl:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._lines.close()
         self._socket.close()
 
@@ -82,21 +81,21 @@ class FarmControl:
         self._ask({"do": "scene", "camera": camera, "scene": scene})
 
     def fault(self, camera: str, fault: str = "none") -> None:
-        """Break or mend it."""
+        """Give the camera a fault, or mend it."""
         self._ask({"do": "fault", "camera": camera, "fault": fault})
 
     def truth(self, camera: str) -> dict[str, Any]:
-        """What it shows just now."""
+        """The ground truth of one camera just now."""
         truth: dict[str, Any] = self._ask({"do": "truth", "camera": camera})["truth"]
         return truth
 
     def all_truth(self) -> dict[str, dict[str, Any]]:
-        """Of every camera, by id."""
+        """The ground truth of every camera, by id."""
         cameras: dict[str, dict[str, Any]] = self._ask({"do": "truth"})["cameras"]
         return cameras
 
     def stats(self) -> dict[str, Any]:
-        """Connections, sessions, bytes: see farm.desk.Counts."""
+        """The fields of `ServerCounts`, and sockets, sessions, CPU and memory in use."""
         return self._ask({"do": "stats"})
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +111,7 @@ class FarmControl:
 
 @dataclass(slots=True)
 class FarmController:
-    """Town, desk and shelf together."""
+    """Carries out control requests on the running farm."""
 
     town: Town
     server: ServerState
@@ -122,7 +121,7 @@ class FarmController:
     wake_dead_port: Callable[[], None]
 
     async def handle_request(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One request of the control channel. Raises ControlError."""
+        """Answer one request. Raises ControlError."""
         match request.get("do"):
             case "scene":
                 return await self._set_scene(self._camera(request), str(request.get("scene")))
@@ -167,7 +166,7 @@ class FarmController:
         return {"fault": fault}
 
     async def _show(self, camera: FarmCamera, name: str, fault: CameraFault) -> None:
-        """A loop that is not on the shelf is drawn and encoded first, beside the serving."""
+        """Switch the loop; one that is not cached is drawn and encoded in a thread first."""
         spec = loop_spec(self.profile, name, self.light, fault)
         camera.loops = await asyncio.to_thread(self.packet_cache.loops_for, spec, camera.vendor)
         camera.shows, camera.fault = name, fault

@@ -1,11 +1,9 @@
-"""One viewer of one camera: which frame is due, and how it leaves.
+"""Playback to one viewer of one camera: which frame is due, and how it is sent.
 
 A client that does not keep up is treated as cameras treat it: frames are dropped until the next
-key frame finds room; nothing is queued without bound.
-
-Sender reports: they tie the stream's clock to the wall clock (RFC 3550 §6.4.1). Pure.
-
-One timer for all viewers: eight slots per frame, each viewer in the slot of its camera.
+key frame finds room; nothing is queued without bound. Sender reports tie the stream's clock to the
+wall clock (RFC 3550 §6.4.1). `TimerQueue` is the one timer of all viewers: eight slots a frame,
+each viewer in the slot of its camera.
 """
 
 import asyncio
@@ -16,6 +14,7 @@ from struct import pack
 from typing import Final, Protocol
 
 import numpy as np
+from typing_extensions import override
 
 from simulators.faults import CameraFault
 from simulators.rtsp_farm.camera import (
@@ -38,18 +37,26 @@ from simulators.rtsp_farm.rtp_packets import (
 )
 
 _NAME = b"camera"
+MOST_UNSENT_BYTES: Final = 1 << 20  # a camera's send buffer, generously
+REPORT_FRAMES: Final = 5 * FRAMES_PER_S
+_RTP_TICKS_PER_FRAME: Final = VIDEO_CLOCK_HZ // FRAMES_PER_S
+_UNREPORTED: Final = frozenset({CameraFault.NO_PACKETS, CameraFault.GARBAGE_BYTES})
+_AUDIO_FRAMES: Final = 3  # audio leaves every third frame: 200 ms, in two packets
+_AUDIO_BYTES: Final = AUDIO_CLOCK_HZ * _AUDIO_FRAMES // FRAMES_PER_S // 2
+_SILENCE: Final = packet_frame([b"\xd5" * _AUDIO_BYTES], payload_type=AUDIO_TYPE, key=True)
+MOST_BEHIND: Final = 2 * TICKS_PER_S  # after a longer stall time is skipped, as in a reboot
 
 
 @dataclass(slots=True)
 class SentCounts:
-    """What a track has sent so far."""
+    """Packets and octets that a track has sent."""
 
     packets: int = 0
     octets: int = 0
 
 
 def sender_report(ssrc: int, at: datetime, rtp_time: int, counted: SentCounts) -> bytes:
-    """SR and SDES (CNAME), one compound packet."""
+    """An RTCP SR and SDES (CNAME) as one compound packet."""
     report = pack(
         ">BBHIQIII",
         0x80,
@@ -67,65 +74,56 @@ def sender_report(ssrc: int, at: datetime, rtp_time: int, counted: SentCounts) -
 
 
 def goodbye(ssrc: int) -> bytes:
-    """BYE."""
+    """An RTCP BYE."""
     return pack(">BBHI", 0x81, 203, 1, ssrc)
 
 
-MOST_UNSENT_BYTES: Final = 1 << 20  # a camera's send buffer, generously
-REPORT_FRAMES: Final = 5 * FRAMES_PER_S
-_TICKS_PER_FRAME: Final = VIDEO_CLOCK_HZ // FRAMES_PER_S
-_UNREPORTED: Final = frozenset({CameraFault.NO_PACKETS, CameraFault.GARBAGE_BYTES})
-_AUDIO_FRAMES: Final = 3  # audio leaves every third frame: 200 ms, in two packets
-_AUDIO_BYTES: Final = AUDIO_CLOCK_HZ * _AUDIO_FRAMES // FRAMES_PER_S // 2
-_SILENCE: Final = packet_frame([b"\xd5" * _AUDIO_BYTES], payload_type=AUDIO_TYPE, key=True)
-
-
 class PacketSink(Protocol):
-    """Where a track's packets go."""
+    """Where a track's packets go: TCP interleaved, or UDP."""
 
     channel: int
 
     def can_send(self) -> bool:
-        """Whether the client keeps up."""
+        """Whether the client keeps up with the stream."""
 
     def send(self, frame: PacketFrame, stamped: Bytes) -> None:
-        """RTP packets of one frame."""
+        """Send the RTP packets of one frame."""
 
     def report(self, data: bytes) -> None:
-        """One RTCP packet."""
+        """Send one RTCP packet."""
 
     def close(self, rest: bytes = b"") -> None:
-        """Send these last bytes and close."""
+        """Send these last bytes and close the client's connection."""
 
 
 @dataclass(slots=True)
-class TcpSink:
+class TcpSink(PacketSink):
     """Interleaved on the RTSP connection."""
 
     transport: Transport
     channel: int
 
+    @override
     def can_send(self) -> bool:
-        """Bounded by what the socket has not taken yet."""
         return self.transport.get_write_buffer_size() < MOST_UNSENT_BYTES
 
+    @override
     def send(self, frame: PacketFrame, stamped: Bytes) -> None:
-        """One write, whatever the number of packets."""
         del frame
         self.transport.write(stamped.data)
 
+    @override
     def report(self, data: bytes) -> None:
-        """On the odd channel."""
         self.transport.write(pack(">cBH", b"$", self.channel + 1, len(data)) + data)
 
+    @override
     def close(self, rest: bytes = b"") -> None:
-        """Close as a camera that reboots does: FIN behind the last bytes."""
         self.transport.write(rest)
         self.transport.close()
 
 
 @dataclass(slots=True)
-class UdpSink:
+class UdpSink(PacketSink):
     """Datagrams from the farm's port pair."""
 
     rtp: DatagramTransport
@@ -135,21 +133,21 @@ class UdpSink:
     connection: Transport
     channel: int = 0
 
+    @override
     def can_send(self) -> bool:
-        """UDP always has."""
         return not self.rtp.is_closing()
 
+    @override
     def send(self, frame: PacketFrame, stamped: Bytes) -> None:
-        """A datagram per packet."""
         for datagram in frame.datagrams(stamped):
             self.rtp.sendto(datagram, (self.host, self.port))
 
+    @override
     def report(self, data: bytes) -> None:
-        """To the next port."""
         self.rtcp.sendto(data, (self.host, self.port + 1))
 
+    @override
     def close(self, rest: bytes = b"") -> None:
-        """Whatever is left never arrives."""
         del rest
         self.connection.close()
 
@@ -164,13 +162,13 @@ class MediaTrack:
     counted: SentCounts = field(default_factory=SentCounts)
 
     def send(self, frame: PacketFrame, timestamp: int) -> None:
-        """Stamp and send."""
+        """Stamp the frame's packets and send them."""
         stamped = frame.stamped(self.sequence, timestamp, self.ssrc, self.sink.channel)
         self.sink.send(frame, stamped)
         self.count_sent(frame)
 
     def count_sent(self, frame: PacketFrame) -> None:
-        """Count a frame that was sent, or that left in pieces."""
+        """Count a frame that was sent whole or in pieces."""
         self.sequence = (self.sequence + frame.count) % (1 << 16)
         self.counted.packets += frame.count
         self.counted.octets += len(frame.data) - 16 * frame.count
@@ -178,7 +176,7 @@ class MediaTrack:
 
 @dataclass(slots=True, eq=False)
 class Playback:
-    """Ticked by the wheel once per frame while it plays."""
+    """One playing session; the timer queue ticks it once per frame."""
 
     camera: FarmCamera
     sub: bool
@@ -203,8 +201,8 @@ class Playback:
         self.played += 1
 
     def video_time(self, index: int) -> int:
-        """RTP time of a frame: the camera's, the same for whoever watches."""
-        return (self.camera.number * 7_919 + index) * _TICKS_PER_FRAME
+        """The RTP time of a frame; it is the camera's own, the same for every viewer."""
+        return (self.camera.number * 7_919 + index) * _RTP_TICKS_PER_FRAME
 
     def _tick_video(self, track: MediaTrack, index: int) -> None:
         loop = self._loop_at(index)
@@ -299,12 +297,9 @@ _FAULT_SENDERS: Final = {
 }
 
 
-MOST_BEHIND: Final = 2 * TICKS_PER_S  # after a longer stall time is skipped, as in a reboot
-
-
 @dataclass(slots=True)
 class TimerQueue:
-    """Turns until cancelled."""
+    """Ticks every viewer once per frame, until cancelled."""
 
     timeline: FarmTimeline
     skipped: int = 0
@@ -313,11 +308,11 @@ class TimerQueue:
     )
 
     def add(self, playback: Playback) -> None:
-        """From now on it is ticked."""
+        """Tick this viewer from now on."""
         self._slots[playback.camera.slot][playback] = None
 
     def remove(self, playback: Playback) -> None:
-        """It may have gone already."""
+        """Tick it no more; unknown viewers are ignored."""
         self._slots[playback.camera.slot].pop(playback, None)
 
     def playing(self) -> int:

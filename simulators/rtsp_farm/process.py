@@ -1,6 +1,6 @@
-"""A simulated town in a process of its own, for benchmarks and the demo: started, ready, ended.
+"""Run the camera farm as a child process, for benchmarks and the demo.
 
-The patrol never imports the simulators here: it meets them over RTSP, as it meets cameras.
+They meet its cameras over RTSP, as they meet real ones.
 """
 
 import csv
@@ -19,7 +19,7 @@ END_WITHIN_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningFarm:
-    """A town that serves."""
+    """A farm that serves: its configuration directory, ports and process id."""
 
     config_dir: Path
     port: int
@@ -27,7 +27,7 @@ class RunningFarm:
     pid: int
 
     def urls(self) -> list[str]:
-        """Main streams, in the order of the registry; credentials included."""
+        """Main stream URLs in the order of the registry, credentials included."""
         with (self.config_dir / "cameras.csv").open(encoding="utf-8-sig", newline="") as handle:
             return [os.path.expandvars(row["url"]) for row in csv.DictReader(handle)]
 

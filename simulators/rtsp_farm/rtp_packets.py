@@ -1,14 +1,10 @@
-"""RTP payloads → one buffer per frame, ready but for sequence number, timestamp and SSRC.
+"""RTP packets of a loop: access units → payloads → one buffer per frame, shared by all viewers.
 
-A buffer holds every packet of the frame as it goes over TCP (RFC 2326 §10.12): `$`, channel,
-length, RTP header, payload. Stamping is a copy and one scattered assignment, whatever the number
-of packets; this is what lets one core serve hundreds of viewers.
-
-Access units → RTP payloads: H.264 by RFC 6184, H.265 by RFC 7798. Pure.
-
-Payloads come without RTP headers; the last one of an access unit carries the marker bit.
-
-Loops cut into packets, each once per way of packing, shared by all cameras that play it.
+Payloads follow RFC 6184 (H.264) and RFC 7798 (H.265); the last one of an access unit carries the
+marker bit. A buffer holds every packet of the frame as it goes over TCP (RFC 2326 §10.12): `$`,
+channel, length, RTP header, payload. Stamping sequence number, timestamp and SSRC is a copy and
+one scattered assignment, whatever the number of packets; this lets one core serve hundreds of
+viewers. `PacketCache` cuts each loop once per way of packing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,11 +29,18 @@ _SEQUENCES: Final = 1 << 16
 _STAMPS: Final = 1 << 32
 
 Bytes = NDArray[np.uint8]
+MTU_PAYLOAD: Final = 1400  # what cameras use on Ethernet, headers and VPNs allowed for
+_START: Final = b"\x00\x00\x01"
+_STAP_A, _FU_A = 24, 28
+_AP, _FU = 48, 49
+H264_SETS: Final = frozenset({7, 8})  # SPS, PPS
+H265_SETS: Final = frozenset({32, 33, 34})  # VPS, SPS, PPS
+_SEI: Final = {"h264": frozenset({6}), "hevc": frozenset({39, 40})}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PacketFrame:
-    """All packets of one frame."""
+    """The packets of one frame in one buffer."""
 
     data: Bytes
     starts: NDArray[np.intp]  # of each packet's `$`
@@ -47,11 +50,11 @@ class PacketFrame:
 
     @property
     def count(self) -> int:
-        """How many packets."""
+        """The number of packets."""
         return len(self.order)
 
     def stamped(self, sequence: int, timestamp: int, ssrc: int, channel: int = 0) -> Bytes:
-        """A copy that a viewer can be sent."""
+        """A copy with these numbers in its RTP headers, ready to be sent to one viewer."""
         out = self.data.copy()
         head = np.empty((len(self.order), 10), np.uint8)
         numbers = ((self.order + sequence) % _SEQUENCES).astype(">u2")
@@ -97,15 +100,6 @@ def packet_frame(payloads: Sequence[bytes], *, payload_type: int, key: bool) -> 
     )
 
 
-MTU_PAYLOAD: Final = 1400  # what cameras use on Ethernet, headers and VPNs allowed for
-_START: Final = b"\x00\x00\x01"
-_STAP_A, _FU_A = 24, 28
-_AP, _FU = 48, 49
-H264_SETS: Final = frozenset({7, 8})  # SPS, PPS
-H265_SETS: Final = frozenset({32, 33, 34})  # VPS, SPS, PPS
-_SEI: Final = {"h264": frozenset({6}), "hevc": frozenset({39, 40})}
-
-
 def split_annexb(data: bytes) -> list[bytes]:
     """The NAL units of an Annex B byte stream, without start codes and trailing zeros."""
     units = data.split(_START)[1:]
@@ -118,17 +112,17 @@ def nal_type(codec: str, unit: bytes) -> int:
 
 
 def is_parameter_set(codec: str, unit: bytes) -> bool:
-    """SPS, PPS or VPS."""
+    """Whether the unit is an SPS, PPS or VPS."""
     return nal_type(codec, unit) in (H264_SETS if codec == "h264" else H265_SETS)
 
 
 def is_sei(codec: str, unit: bytes) -> bool:
-    """Supplemental information: the encoder's banner, mostly."""
+    """Whether the unit is supplemental information; mostly the encoder's banner."""
     return nal_type(codec, unit) in _SEI[codec]
 
 
 def payloads(codec: str, units: Sequence[bytes], *, aggregate: bool) -> list[bytes]:
-    """RTP payloads of one access unit; `aggregate` puts neighbouring small units together."""
+    """The RTP payloads of one access unit; `aggregate` puts neighbouring small units together."""
     out: list[bytes] = []
     small: list[bytes] = []
     for unit in units:
@@ -157,7 +151,7 @@ def _flush(codec: str, units: list[bytes]) -> list[bytes]:
 
 
 def _fragments(codec: str, unit: bytes) -> Iterator[bytes]:
-    """FU-A or FU: the unit's header moves into the fragment headers."""
+    """Cut a unit into FU-A or FU fragments; its header moves into theirs."""
     kind = nal_type(codec, unit)
     if codec == "h264":
         indicator, body = bytes([(unit[0] & 0xE0) | _FU_A]), unit[1:]
@@ -181,7 +175,7 @@ class PacketLoop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraLoops:
-    """What one camera shows: main and sub stream."""
+    """The main and the sub stream of one camera."""
 
     main: PacketLoop
     sub: PacketLoop
@@ -189,13 +183,13 @@ class CameraLoops:
 
 @dataclass(slots=True)
 class PacketCache:
-    """Reels by what they show; the vendor follows from the scene, so it is no part of the key."""
+    """Packetized loops by specification, which also fixes the vendor."""
 
     library: LoopLibrary
     _loops: dict[LoopSpec, CameraLoops] = field(default_factory=dict)
 
     def loops_for(self, spec: LoopSpec, vendor: Vendor) -> CameraLoops:
-        """Cut it on first use."""
+        """The packetized loops; cut on first use."""
         loops = self._loops.get(spec)
         if loops is None:
             pair = self.library.load(spec)
@@ -205,7 +199,7 @@ class PacketCache:
 
 
 def packetize(loop: EncodedLoop, vendor: Vendor) -> PacketLoop:
-    """Access units → packets, the vendor's way."""
+    """Cut an encoded loop into packets, packed as the vendor's cameras do."""
     codec = loop.format.codec
     frames, sets = [], dict[bytes, None]()
     for index, data in enumerate(loop.units):
@@ -218,7 +212,7 @@ def packetize(loop: EncodedLoop, vendor: Vendor) -> PacketLoop:
 
 
 def _is_sent(codec: str, unit: bytes, vendor: Vendor) -> bool:
-    """Everything but the encoder's banner, and the sets where they stand in the SDP alone."""
+    """Whether a unit is sent: not the encoder's banner, nor sets that stand in the SDP alone."""
     if is_parameter_set(codec, unit):
         return vendor.sets_in_band
     return not is_sei(codec, unit)

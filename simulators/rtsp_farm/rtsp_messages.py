@@ -29,6 +29,7 @@ REASONS: Final = {
 }
 METHODS: Final = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 _MOST_BYTES: Final = 65_536  # of one request; nobody sends more and means well
+_PORTS: Final = re.compile(r"(interleaved|client_port)=(\d+)(?:-(\d+))?")
 
 
 class BadRequest(Exception):
@@ -162,9 +163,6 @@ def _audio(control: str) -> list[str]:
         f"a=rtpmap:{AUDIO_TYPE} PCMA/8000",
         f"a=control:{control}",
     ]
-
-
-_PORTS: Final = re.compile(r"(interleaved|client_port)=(\d+)(?:-(\d+))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

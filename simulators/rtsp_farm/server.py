@@ -1,7 +1,4 @@
-"""What a farm is asked to serve, and what it says once it does.
-
-Build the town, encode what is missing, write the configuration, serve until told to stop.
-"""
+"""The whole camera farm: build the town, encode what is missing, write the configuration, serve."""
 
 import asyncio
 import os
@@ -41,10 +38,14 @@ from simulators.town.config_files import SiteAddresses, credentials, write_confi
 from simulators.town.ground_truth import town_truth, write_truth
 from simulators.town.model import Town, TownCamera
 
+SITE_TIME: Final = timezone(timedelta(hours=8), "CST")
+_ENV_EVERY: Final = 10  # with `password_env`, every tenth camera's password comes from there
+_DAY_HOURS: Final = (7, 19)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmOptions:
-    """The whole request; `light` is auto or one of the scene lights."""
+    """What a farm is asked to serve; `light` is auto or one of the scene lights."""
 
     count: int
     out: Path  # the configuration directory to write
@@ -64,7 +65,7 @@ class FarmOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmInfo:
-    """Where it listens."""
+    """Where a farm listens, as it prints when it is ready."""
 
     port: int
     control_port: int
@@ -72,11 +73,6 @@ class FarmInfo:
     pid: int
     config: Path
     light: str
-
-
-SITE_TIME: Final = timezone(timedelta(hours=8), "CST")
-_ENV_EVERY: Final = 10  # with `password_env`, every tenth camera's password comes from there
-_DAY_HOURS: Final = (7, 19)
 
 
 async def serve(
@@ -93,15 +89,7 @@ async def serve(
     clock = clock or SystemClock()
     now = clock.now()
     light = choose_light(options.light, now)
-    today = now.astimezone(SITE_TIME).date()
-    town = build_town(
-        count=options.count,
-        seed=options.seed,
-        today=today,
-        faults=options.faults,
-        profile=options.profile,
-    )
-    town = _with_env_passwords(town, options.password_env)
+    town = _build_town(options, now)
     library = LoopLibrary(options.cache)
     needed = loops_needed(town, options.profile, light)
     try:
@@ -139,8 +127,19 @@ def _check_options(options: FarmOptions) -> None:
         raise ValueError(problem)
 
 
+def _build_town(options: FarmOptions, now: datetime) -> Town:
+    town = build_town(
+        count=options.count,
+        seed=options.seed,
+        today=now.astimezone(SITE_TIME).date(),
+        faults=options.faults,
+        profile=options.profile,
+    )
+    return _with_env_passwords(town, options.password_env)
+
+
 def choose_light(wanted: str, now: datetime) -> SceneLight:
-    """`auto`: what a camera in Jiuquan sees by at this hour, roughly."""
+    """The light of a scene; `auto` takes what a camera in Jiuquan sees by at this hour."""
     if wanted != "auto":
         return SceneLight(wanted)
     hour = now.astimezone(SITE_TIME).hour
@@ -171,7 +170,7 @@ def _from_env(number: int) -> bool:
 async def _listening(
     options: FarmOptions, state: ServerState
 ) -> AsyncIterator[tuple[asyncio.Server, DeadPort]]:
-    """RTSP, RTP, RTCP, the wheel and the sweep; all put away at the end."""
+    """Open RTSP, RTP and RTCP, run timer and sweep; all are closed at the end."""
     allow_many_files()
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
@@ -188,7 +187,7 @@ async def _listening(
         stack.callback(server.close)
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(state.timer_queue.run(), name="wheel"),
+                tasks.create_task(state.timer_queue.run(), name="timer queue"),
                 tasks.create_task(_sweep_loop(state), name="sweep"),
             ]
             try:
@@ -217,7 +216,7 @@ def _write_files(options: FarmOptions, town: Town, light: SceneLight, port: int,
     scenes = by_name(catalogue(options.profile))
     from_env = {c.id for n, c in enumerate(town.cameras) if options.password_env and _from_env(n)}
 
-    def url(camera: TownCamera, sub: bool) -> str:  # noqa: FBT001 as Place asks for it
+    def url(camera: TownCamera, sub: bool) -> str:  # noqa: FBT001 as SiteAddresses asks for it
         vendor = VENDORS[scenes[camera.clean].vendor]
         secret = credentials(camera, options.password_env if camera.id in from_env else "")
         at = dead if camera.fault is CameraFault.REFUSES_CONNECTION else port

@@ -1,4 +1,4 @@
-"""What all connections share: the cameras by id, the sessions by number, time-outs, UDP ports."""
+"""What all connections of the farm share: cameras by id, sessions, time-outs, UDP ports."""
 
 import secrets
 from asyncio import DatagramTransport, Transport
@@ -17,7 +17,7 @@ SWEEP_S: Final = 1.0
 
 @dataclass(slots=True, eq=False)
 class FarmSession:
-    """An RTSP session: tracks set up, perhaps playing."""
+    """An RTSP session: tracks that were set up, perhaps playing."""
 
     id: str
     owner: Transport
@@ -28,18 +28,18 @@ class FarmSession:
 
     @property
     def camera(self) -> FarmCamera:
-        """Whose it is."""
+        """The camera that it plays."""
         return self.playback.camera
 
     @property
     def over_udp(self) -> bool:
-        """Such a session outlives its connection."""
+        """Whether it uses UDP; such a session outlives its connection."""
         return bool(self.udp_peers)
 
 
 @dataclass(slots=True)
 class ServerCounts:
-    """What `stats` on the control channel tells."""
+    """Counters since the start, as `stats` on the control channel gives them."""
 
     connections: int = 0  # ever
     described: int = 0
@@ -50,7 +50,7 @@ class ServerCounts:
 
 @dataclass(slots=True)
 class ServerState:
-    """Lives as long as the farm."""
+    """State of one farm, from its start to its end."""
 
     cameras: Mapping[str, FarmCamera]  # by id
     timeline: FarmTimeline
@@ -66,7 +66,7 @@ class ServerState:
     _peers: dict[tuple[str, int], FarmSession] = field(default_factory=dict)
 
     def open(self, camera: FarmCamera, owner: Transport, now_s: float, *, sub: bool) -> FarmSession:
-        """A session without tracks."""
+        """Open a session without tracks."""
         noise = np.random.default_rng([self.seed, camera.number, camera.pulls])
         playback = Playback(camera, sub, self.timeline, noise)
         session = FarmSession(secrets.token_hex(4).upper(), owner, playback, now_s)
@@ -79,13 +79,13 @@ class ServerState:
         self._peers[peer] = session
 
     def note_datagram(self, peer: tuple[str, int], now_s: float) -> None:
-        """A datagram came in."""
+        """Keep the session of this UDP peer alive."""
         session = self._peers.get(peer)
         if session is not None:
             session.last_active_s = now_s
 
     def play(self, session: FarmSession) -> bool:
-        """Start it; False when the camera has one viewer and stands no second."""
+        """Start sending; False when the camera has a viewer and admits no second."""
         if session.playing:
             return True
         if session.camera.fault is CameraFault.CLOSES_SECOND_SESSION and session.camera.viewers:
@@ -105,7 +105,7 @@ class ServerState:
             self.timer_queue.remove(session.playback)
 
     def close(self, session: FarmSession) -> None:
-        """Forget it."""
+        """End the session and drop its peers."""
         self.pause(session)
         self.sessions.pop(session.id, None)
         for peer in session.udp_peers:

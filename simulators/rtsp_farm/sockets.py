@@ -1,4 +1,4 @@
-"""The sockets of a farm: where it listens, where nobody does, the RTP port pair."""
+"""The sockets of a farm: the listening one, the port that refuses, the RTP port pair."""
 
 import asyncio
 import resource
@@ -15,7 +15,7 @@ _SEND_BYTES: Final = 4 << 20
 
 
 def allow_many_files() -> None:
-    """As many open sockets as the system lets us have."""
+    """Raise the limit of open files to what the system permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -23,7 +23,7 @@ def allow_many_files() -> None:
 
 @dataclass(slots=True)
 class DeadPort:
-    """A port that refuses: bound, so that nobody else takes it, but not listening until woken."""
+    """A port that refuses connections: bound, so that it stays ours, but not listening."""
 
     sock: socket.socket
     make_connection: Callable[[], asyncio.Protocol]
@@ -31,11 +31,11 @@ class DeadPort:
 
     @property
     def port(self) -> int:
-        """Its number."""
+        """The port's number."""
         return int(self.sock.getsockname()[1])
 
     def start_listening(self) -> None:
-        """Listen from now on: a camera behind it was mended."""
+        """Accept connections from now on, because a camera behind the port was mended."""
         if self._waking is None:
             loop = asyncio.get_running_loop()
             starting = loop.create_server(self.make_connection, sock=self.sock, backlog=BACKLOG)
@@ -49,7 +49,7 @@ class DeadPort:
 
 
 def open_dead_port(host: str, make_connection: Callable[[], asyncio.Protocol]) -> DeadPort:
-    """Take any free port."""
+    """Bind any free port without listening on it."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.bind((host, 0))
     return DeadPort(sock, make_connection)
@@ -64,13 +64,13 @@ class UdpPair:
     port: int
 
     def close(self) -> None:
-        """Both."""
+        """Close both sockets."""
         self.rtp.close()
         self.rtcp.close()
 
 
 async def open_udp_pair(host: str, on_datagram: Callable[[tuple[str, int]], None]) -> UdpPair:
-    """Find a free pair."""
+    """Bind a free pair of ports. Raises OSError when there is none."""
     loop = asyncio.get_running_loop()
     for _ in range(_UDP_TRIES):
         pair = _bind_pair(host)

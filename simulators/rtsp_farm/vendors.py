@@ -1,6 +1,6 @@
-"""The habits of five camera makers, as their cameras show them on the wire.
+"""The RTSP dialects of five camera makers.
 
-None is wrong by RFC 2326; clients that were tried against one maker only stumble over the others.
+None is wrong by RFC 2326; clients that were tried against one maker only fail with the others.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """One maker's habits."""
+    """One maker's dialect."""
 
     server: str  # the Server header
     main: str  # path of the main stream, after the camera's own segment

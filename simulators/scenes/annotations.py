@@ -1,4 +1,4 @@
-"""What a scene's picture holds, in fractions of it: zones, staged objects, the agreed part."""
+"""What a scene's picture holds, in fractions of it: zones, staged objects, the visible area."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,12 +20,12 @@ class StagedObject:
 
 
 def zones_of(scene: Scene) -> tuple[Zone, ...]:
-    """Zones as an installer would draw them on the clean picture."""
+    """The zones as an installer would draw them on the clean picture."""
     return layout_of(scene).zones
 
 
 def objects_of(scene: Scene, name: str) -> tuple[StagedObject, ...]:
-    """Boxes of what is staged, and of what always stands there."""
+    """The boxes of what is staged, and of what always stands there."""
     layout = layout_of(scene)
     variant = scene.variant(name)
     staged = layout.stages[variant.name] if variant is not None else ()
@@ -36,7 +36,7 @@ def objects_of(scene: Scene, name: str) -> tuple[StagedObject, ...]:
 
 
 def visible_of(scene: Scene) -> Polygon:
-    """The part that a careful household agrees to: the neighbour's corner is left out."""
+    """The visible area that a careful household agrees to: the neighbour's corner is left out."""
     del scene
     return _ALL_BUT_A_CORNER
 

@@ -1,18 +1,12 @@
-"""A picture being painted: colour and depth, one plane patch after the other.
+"""The canvas that scenes are painted on: a pinhole view, plane patches with depth, surfaces.
+
+World: metres, x to the right, y away from the camera, z up, the camera above the origin. Positions
+in the picture are fractions of its width and height, origin top left, as in zones.yaml.
 
 Every flat thing — the ground, a wall, a roof — is a patch of a plane; for each pixel the viewing
 ray is cut with the plane and the surface's colour looked up in metres. The depth decides what
-hides what, so patches may be painted in any order.
-
-A pinhole camera on a pole: world metres ↔ picture fractions and viewing rays. Pure.
-
-World: x to the right, y away from the camera, z up, the camera above the origin. Positions in the
-picture are fractions of its width and height, origin top left, as in zones.yaml.
-
-Surfaces: functions from positions in metres to colour. All from value noise; no photographs.
-
-Colours are BGR, 0..1. A surface takes two arrays of positions and answers with an array of the
-same shape and three channels.
+hides what, so patches may be painted in any order. A surface takes two arrays of positions and
+returns BGR colours, 0..1, made of value noise; no photographs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,11 +23,16 @@ Floats = NDArray[np.float32]
 Point = tuple[float, float, float]
 ASPECT = 16 / 9
 NEAREST_M = 0.2
+Surface = Callable[[Floats, Floats], Floats]
+Colour = tuple[float, float, float]
+_TILE: Final = 256
+FAR_M: Final = 1e6
+_EDGE_ON: Final = 1e-6  # a plane seen edge on is met at no useful distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinholeView:
-    """How it hangs."""
+    """How the camera hangs: height, tilt, turn and field of view."""
 
     height_m: float = 3.6
     down_deg: float = 20.0
@@ -42,11 +41,11 @@ class PinholeView:
 
     @property
     def focal(self) -> float:
-        """In picture widths."""
+        """The focal length in picture widths."""
         return 0.5 / tan(radians(self.across_deg) / 2)
 
     def axes(self) -> Floats:
-        """Rows: right, up, forward, as unit vectors of the world."""
+        """Unit vectors of the world as rows: right, up, forward."""
         down, turned = radians(self.down_deg), radians(self.turned_deg)
         flat = np.array([sin(turned), cos(turned), 0.0])
         right = np.array([cos(turned), -sin(turned), 0.0])
@@ -63,7 +62,7 @@ class PinholeView:
         return np.asarray(rays / length, dtype=np.float32)
 
     def project(self, point: Sequence[float]) -> tuple[float, float]:
-        """Where a point of the world appears; it may lie outside 0..1."""
+        """The picture position of a point of the world; it may lie outside 0..1."""
         offset = np.array([point[0], point[1], point[2] - self.height_m])
         right, up, forward = self.axes() @ offset
         depth = max(float(forward), NEAREST_M)
@@ -83,11 +82,6 @@ class PinholeView:
         """A polygon on the ground as a polygon in the picture, cut at its edge."""
         seen = (self.project((x, y, 0.0)) for x, y in corners)
         return tuple((min(1.0, max(0.0, x)), min(1.0, max(0.0, y))) for x, y in seen)
-
-
-Surface = Callable[[Floats, Floats], Floats]
-Colour = tuple[float, float, float]
-_TILE: Final = 256
 
 
 @cache
@@ -128,7 +122,7 @@ def layers(x: Floats, y: Floats, grain_m: float, seed: int = 0, octaves: int = 4
 
 
 def soft_step(edge: Floats, soft: float) -> Floats:
-    """0 below −soft, 1 above soft, smooth between."""
+    """0 below -soft, 1 above soft, smooth between."""
     t = np.clip(edge / (2 * soft) + 0.5, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
@@ -139,7 +133,7 @@ def tinted(colour: Colour, light: Floats) -> Floats:
 
 
 def mix(low: Floats, high: Floats, share: Floats) -> Floats:
-    """`high` where share is 1."""
+    """Blend from `low` (share 0) to `high` (share 1)."""
     return np.asarray(low + (high - low) * share[..., None], dtype=np.float32)
 
 
@@ -216,13 +210,9 @@ def window_panes(frame: Colour, width_m: float, height_m: float) -> Surface:
     return surface
 
 
-FAR_M: Final = 1e6
-_EDGE_ON: Final = 1e-6  # a plane seen edge on is met at no useful distance
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A rectangle in the world: corner, two edges, what is on it."""
+    """A rectangle in the world: corner, two edges, the surface on it."""
 
     corner: Point
     along: Point  # from the corner to the end of the lower edge
@@ -238,7 +228,7 @@ class Patch:
         return along, up, np.cross(along, up).astype(np.float32), width, height
 
     def corners(self) -> list[Point]:
-        """All four."""
+        """The four corners in the world."""
         c, a, u = (np.array(v) for v in (self.corner, self.along, self.up))
         points = (c, c + a, c + u, c + a + u)
         return [(float(p[0]), float(p[1]), float(p[2])) for p in points]
@@ -246,7 +236,7 @@ class Patch:
 
 @dataclass(slots=True)
 class Canvas:
-    """Painted on; `bgr` is 0..1, `depth` in metres from the camera."""
+    """A picture being painted: `bgr` 0..1, `depth` in metres from the camera."""
 
     view: PinholeView
     rays: Floats
@@ -255,7 +245,7 @@ class Canvas:
 
     @classmethod
     def blank(cls, view: PinholeView, width: int, height: int) -> "Canvas":
-        """Nothing but distance."""
+        """A canvas with nothing on it, everything at FAR_M."""
         return cls(
             view,
             view.rays(width, height),
@@ -265,7 +255,7 @@ class Canvas:
 
     @property
     def camera_position(self) -> Floats:
-        """Where the camera is."""
+        """The camera's position in the world."""
         return np.array([0, 0, self.view.height_m], np.float32)
 
     def pixel_window(self, points: list[Point], margin: float = 0.004) -> tuple[slice, slice]:
@@ -281,7 +271,7 @@ class Canvas:
         return rows, columns
 
     def paint(self, patch: Patch, shade: float = 1.0) -> None:
-        """One patch, hidden by what is nearer."""
+        """Paint one patch where nothing nearer hides it."""
         along, up, normal, width, height = patch.frame()
         rows, columns = self.pixel_window(patch.corners())
         rays = self.rays[rows, columns]
@@ -301,7 +291,7 @@ class Canvas:
     def blend(
         self, rows: slice, columns: slice, colour: Floats, cover: Floats, distance: Floats
     ) -> None:
-        """Lay colour over what is there."""
+        """Lay colour over what was painted before, and take over its depth."""
         below = self.bgr[rows, columns]
         below += (colour - below) * cover[..., None]
         depth = self.depth[rows, columns]

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Final
 
+VENDORS: Final = 5
+PROFILES: Final = ("town", "bench", "tiny")
+
 
 class SceneKind(StrEnum):
     """What the camera looks at."""
@@ -20,7 +23,7 @@ class SceneKind(StrEnum):
 
 
 class SceneLight(StrEnum):
-    """When it looks."""
+    """The light at the hour of the visit."""
 
     MORNING = auto()
     AFTERNOON = auto()
@@ -29,7 +32,7 @@ class SceneLight(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFormat:
-    """How a camera compresses."""
+    """How a camera compresses its stream."""
 
     codec: str  # "h264" or "hevc"
     width: int
@@ -52,7 +55,7 @@ class StreamFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """Something staged in a scene."""
+    """A problem or a harmless object staged in a scene."""
 
     name: str
     problem: str | None  # the category that it truly is; None: harmless, a false alarm if told
@@ -153,8 +156,6 @@ _TINY: Final[tuple[_Row, ...]] = (
     (_R, _TINY_H264, (LIVESTOCK,)),
     (_C, _TINY_HEVC, (NEAR_WATER,)),
 )
-VENDORS: Final = 5
-PROFILES: Final = ("town", "bench", "tiny")
 
 
 def catalogue(profile: str) -> tuple[Scene, ...]:
@@ -180,7 +181,7 @@ def catalogue(profile: str) -> tuple[Scene, ...]:
 
 
 def _sub_of(main: StreamFormat) -> StreamFormat:
-    """H.264 whatever the main stream is, as most makers have it."""
+    """The format of the sub stream: H.264 whatever the main stream is, as most makers have it."""
     width, height, kbit_s = (640, 360, 384) if main.width > 640 else (160, 96, 64)  # noqa: PLR2004 narrower than any sub stream
     return StreamFormat(
         codec="h264",
@@ -193,10 +194,10 @@ def _sub_of(main: StreamFormat) -> StreamFormat:
 
 
 def by_name(scenes: tuple[Scene, ...]) -> dict[str, Scene]:
-    """Scenes by their clean name."""
+    """The scenes by their clean name."""
     return {scene.name: scene for scene in scenes}
 
 
 def clean_name(scene_name: str) -> str:
-    """The scene without what is staged in it."""
+    """The name of the scene without what is staged in it."""
     return scene_name.partition("+")[0]

@@ -1,4 +1,4 @@
-"""`python -m simulators.scenes.contact_sheet FILE`: draws scenes, lights and faults."""
+"""Draw scenes, lights and faults on one sheet: `python -m simulators.scenes.contact_sheet FILE`."""
 
 import sys
 from typing import Final
@@ -32,7 +32,7 @@ _SIZE: Final = (320, 180)
 
 
 def render_contact_sheet() -> NDArray[np.uint8]:
-    """All of them, four across."""
+    """All pictures on one sheet, four across."""
     scenes = by_name(catalogue("town"))
     small = []
     for name, light, fault in _PICTURES:

@@ -1,11 +1,9 @@
-"""A moving picture of a scene: the still, wind in the leaves, sensor noise, a running clock.
+"""The frames of a loop: a still, wind in the leaves, sensor noise, picture faults, a running clock.
 
 Frames are made in planar 4:2:0 as the encoders want it. Only luma moves: the wind shifts the
-leaves by a pixel or two, the noise is a window into one large field, the clock is the last thing
-written. The burnt-in time runs through the loop's seconds and then starts again; what is true
-beyond the loop is the RTCP clock.
-
-Picture faults: what dirt, darkness, storms and a knocked camera do to a still. Pure.
+leaves by a pixel or two, the noise is a window into one large field, the clock is written last.
+The burnt-in time runs through the loop's seconds and then starts again; the true time beyond the
+loop is the RTCP clock.
 """
 
 from collections.abc import Iterator
@@ -24,15 +22,28 @@ from simulators.scenes.rendering import RenderedScene, render_scene
 
 SHIFT_DEG: Final = 34.0  # a knocked camera looks elsewhere
 _COVERED_SHARE: Final = 0.86
+_NOISE_SPREAD: Final = {
+    SceneLight.MORNING: 1.1,
+    SceneLight.AFTERNOON: 1.0,
+    SceneLight.INFRARED: 2.2,
+}
+_SLACK: Final = 64  # the noise field is larger than the picture by this much
+_SWAY_PX: Final = 0.0016  # of the picture's width
+_SWAY_PHASES: Final = 6
+_CLOCK: Final = {
+    SceneLight.MORNING: (9, 12),
+    SceneLight.AFTERNOON: (15, 40),
+    SceneLight.INFRARED: (22, 5),
+}
 
 
 def turned_by(fault: CameraFault) -> float:
-    """Degrees by which the camera looks to the side."""
+    """Degrees by which the fault turns the camera to the side."""
     return SHIFT_DEG if fault is CameraFault.SHIFTED else 0.0
 
 
 def with_picture_fault(bgr: Floats, fault: CameraFault, seed: int) -> Floats:
-    """The still with one fault; unchanged for those that are not in the picture."""
+    """The still with one fault; unchanged for faults of the transmission."""
     out: NDArray[Any]
     match fault:
         case CameraFault.BLACK:
@@ -76,21 +87,6 @@ def _dusty(bgr: Floats, seed: int) -> Floats:
     dust = np.array([0.36, 0.52, 0.64], np.float32)
     soft = cv2.GaussianBlur(bgr, (0, 0), bgr.shape[1] / 900)
     return np.asarray(soft + (dust - soft) * thick[..., None], dtype=np.float32)
-
-
-_NOISE_SPREAD: Final = {
-    SceneLight.MORNING: 1.1,
-    SceneLight.AFTERNOON: 1.0,
-    SceneLight.INFRARED: 2.2,
-}
-_SLACK: Final = 64  # the noise field is larger than the picture by this much
-_SWAY_PX: Final = 0.0016  # of the picture's width
-_SWAY_PHASES: Final = 6
-_CLOCK: Final = {
-    SceneLight.MORNING: (9, 12),
-    SceneLight.AFTERNOON: (15, 40),
-    SceneLight.INFRARED: (22, 5),
-}
 
 
 def render_frames(

@@ -1,12 +1,9 @@
-"""What a scene's layout is made of, in metres: walls, trees, strips of road and water, stages.
+"""Layouts of the four kinds of scenes (yard, gate, road, canal), in metres.
 
-The parts that plots are built from: walls, farmhouses, rows of poplars, zones.
-
-The four kinds of plots: where things stand in a yard, at a gate, along a road and a canal.
-
-Drawn from the scene's kind and number: no two are alike, each is always the same. This module says
-where things are; `ground` and `still` paint them. Where problems are staged was tuned with the
-detector's weights, so that vehicles, cattle and people are recognised in all three lights.
+Drawn from the scene's kind and serial number: no two are alike, each is always the same. A layout
+says where walls, trees, strips of road and water, zones and staged objects are; `canvas`,
+`solids` and `rendering` paint them. Where problems are staged was tuned with the detector's
+weights, so that vehicles, cattle and people are recognised in all three lights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +30,27 @@ from simulators.scenes.catalogue import Scene, SceneKind
 from simulators.scenes.solids import Placed
 
 Corner = tuple[float, float]
+WALL_COLOURS: Final[tuple[Colour, ...]] = (
+    (0.52, 0.62, 0.70),
+    (0.66, 0.70, 0.72),
+    (0.38, 0.45, 0.62),
+    (0.48, 0.58, 0.66),
+)
+GATE_COLOURS: Final[tuple[Colour, ...]] = (
+    (0.18, 0.16, 0.55),
+    (0.42, 0.30, 0.16),
+    (0.20, 0.36, 0.20),
+    (0.30, 0.30, 0.32),
+)
+CAR_COLOURS: Final[tuple[Colour, ...]] = (
+    (0.78, 0.78, 0.78),
+    (0.10, 0.10, 0.45),
+    (0.55, 0.56, 0.57),
+    (0.40, 0.22, 0.10),
+)
+VEHICLES: Final = frozenset({"car", "truck", "bus", "motorcycle"})
+ANIMALS: Final = frozenset({"cow", "sheep", "horse", "dog"})
+PERSON: Final = frozenset({"person"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +88,7 @@ class Strip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneLayout:
-    """One scene, clean."""
+    """What stands in one clean scene, and what each variant adds."""
 
     seed: int
     view: PinholeView
@@ -84,38 +102,18 @@ class SceneLayout:
     stages: Mapping[str, tuple[Placed, ...]] = field(default_factory=dict)  # by variant
 
 
-WALL_COLOURS: Final[tuple[Colour, ...]] = (
-    (0.52, 0.62, 0.70),
-    (0.66, 0.70, 0.72),
-    (0.38, 0.45, 0.62),
-    (0.48, 0.58, 0.66),
-)
-GATE_COLOURS: Final[tuple[Colour, ...]] = (
-    (0.18, 0.16, 0.55),
-    (0.42, 0.30, 0.16),
-    (0.20, 0.36, 0.20),
-    (0.30, 0.30, 0.32),
-)
-CAR_COLOURS: Final[tuple[Colour, ...]] = (
-    (0.78, 0.78, 0.78),
-    (0.10, 0.10, 0.45),
-    (0.55, 0.56, 0.57),
-    (0.40, 0.22, 0.10),
-)
-
-
 def rng_of(scene: Scene) -> np.random.Generator:
-    """The scene's own dice."""
+    """The random generator of this scene."""
     return np.random.default_rng([list(SceneKind).index(scene.kind), scene.serial, 11])
 
 
 def pick(options: Sequence[Colour], scene: Scene, shift: int = 0) -> Colour:
-    """One of a few, by the scene's number."""
+    """One of the choices, by the scene's number."""
     return options[(scene.serial + shift) % len(options)]
 
 
 def wall(start: Corner, end: Corner, high: float, surface: Surface) -> Patch:
-    """Upright, along a line on the ground."""
+    """An upright wall along a line on the ground."""
     return Patch(
         corner=(*start, 0),
         along=(end[0] - start[0], end[1] - start[1], 0),
@@ -125,7 +123,7 @@ def wall(start: Corner, end: Corner, high: float, surface: Surface) -> Patch:
 
 
 def on_wall(at: Point, size: tuple[float, float], surface: Surface) -> Patch:
-    """Something flat on a wall that faces the camera, from its lower left corner."""
+    """A flat rectangle on a wall that faces the camera, from its lower left corner."""
     return Patch(
         corner=(at[0], at[1] - 0.05, at[2]),
         along=(size[0], 0, 0),
@@ -162,7 +160,7 @@ def farmhouse(x0: float, x1: float, y: float, scene: Scene, seed: int) -> list[P
 
 
 def poplars(rng: np.random.Generator, x: float, y0: float, y1: float, gap: float) -> list[Tree]:
-    """A row away from the camera."""
+    """A row of poplars away from the camera."""
     return [
         Tree(
             x=x + float(rng.normal(0, 0.3)),
@@ -173,11 +171,6 @@ def poplars(rng: np.random.Generator, x: float, y0: float, y1: float, gap: float
         )
         for y in np.arange(y0, y1, gap)
     ]
-
-
-VEHICLES: Final = frozenset({"car", "truck", "bus", "motorcycle"})
-ANIMALS: Final = frozenset({"cow", "sheep", "horse", "dog"})
-PERSON: Final = frozenset({"person"})
 
 
 def layout_of(scene: Scene) -> SceneLayout:

@@ -1,7 +1,7 @@
-"""The cache of encoded loops: what is missing is drawn and encoded in parallel, once.
+"""The cache of encoded loops: missing ones are drawn and encoded in parallel, once.
 
-A loop is known by what it shows and how it is compressed; the cache's key also holds the version
-of the drawings, so that a changed picture is never served from an old cache.
+A loop is identified by what it shows and how it is compressed; the cache's key also holds the
+version of the drawings, so that a changed picture is never served from an old cache.
 """
 
 import hashlib
@@ -39,12 +39,12 @@ ProgressCallback = Callable[[int, int], None]  # loops done, loops to do
 
 
 class EncodingCancelled(Exception):
-    """Somebody asked to stop before all loops were made."""
+    """`cancelled` said so before all loops were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopSpec:
-    """What a loop shows."""
+    """What a loop shows: profile, scene, light, picture fault."""
 
     profile: str
     scene: str  # full name, with its variant
@@ -52,7 +52,7 @@ class LoopSpec:
     fault: CameraFault = CameraFault.NONE  # one of SHOWN_IN_PICTURE, or none
 
     def find_scene(self) -> Scene:
-        """Its entry in the catalogue. KeyError when there is none."""
+        """Its entry in the catalogue. Raises KeyError when there is none."""
         scene = by_name(catalogue(self.profile))[clean_name(self.scene)]
         scene.variant(self.scene)
         return scene
@@ -130,7 +130,7 @@ class LoopLibrary:
 
 
 def _cost(spec: LoopSpec) -> int:
-    """Rough, to start the longest first."""
+    """A rough cost in pixels, to start the longest work first."""
     main = spec.find_scene().main
     return main.loop_frames * main.width * main.height * (4 if main.codec == "hevc" else 1)
 
@@ -144,14 +144,14 @@ def _by_scene(specs: list[LoopSpec]) -> list[list[LoopSpec]]:
 
 
 def _leave_signals() -> None:
-    """Ctrl-C and a stopped service reach the whole group; the parent alone decides."""
+    """Ignore SIGINT and SIGTERM in a worker: they reach the whole group, and the parent decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def _follow_parent() -> None:
-    """A parent that was killed outright asks nobody any more."""
+    """End the worker when its parent was killed."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -159,7 +159,7 @@ def _follow_parent() -> None:
 
 
 def _end(workers: Iterable[BaseProcess]) -> None:
-    """At once: each file is put in its place whole, so nothing half-made is left."""
+    """End the workers at once; files are renamed into place whole, so nothing half-made is left."""
     for worker in workers:
         worker.kill()
 
@@ -169,7 +169,7 @@ def _cores() -> int:
 
 
 def _make_all(specs: list[LoopSpec], cache: Path) -> int:
-    """Runs in a worker process."""
+    """Draw and encode specifications of one scene; runs in a worker process."""
     cv2.setNumThreads(1)
     for spec in specs:
         _make(spec, cache)

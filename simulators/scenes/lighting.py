@@ -11,7 +11,7 @@ from simulators.scenes.catalogue import SceneLight
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sun:
-    """`direction` points to the light."""
+    """The light source; `direction` points to it."""
 
     direction: Floats
     colour: Floats
@@ -23,7 +23,7 @@ class Sun:
 
 
 def _towards(east_deg: float, up_deg: float) -> Floats:
-    """East of straight ahead, above the horizon."""
+    """The unit vector to a point east of straight ahead and above the horizon, in degrees."""
     e, u = radians(east_deg), radians(up_deg)
     return np.array([sin(e) * cos(u), cos(e) * cos(u), sin(u)], np.float32)
 
@@ -33,7 +33,7 @@ def _bgr(b: float, g: float, r: float) -> Floats:
 
 
 def sun_at(light: SceneLight) -> Sun:
-    """By name. The infrared lamp sits at the camera itself."""
+    """The light source of a scene light. The infrared lamp sits at the camera itself."""
     if light is SceneLight.MORNING:
         return Sun(
             direction=_towards(118, 30),

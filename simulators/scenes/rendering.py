@@ -1,7 +1,4 @@
-"""Ground, sky and trees: what fills most of a picture.
-
-One still picture of a scene: everything painted, lit, as the lens would give it.
-"""
+"""Render one still picture of a scene: sky, ground, trees, walls, figures, lens and sensor."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -35,6 +32,12 @@ _GRASS: Final[Colour] = (0.26, 0.42, 0.40)
 _CONCRETE: Final[Colour] = (0.57, 0.60, 0.61)
 _ASPHALT: Final[Colour] = (0.40, 0.41, 0.41)
 _WATER: Final[Colour] = (0.42, 0.40, 0.30)
+BgrImage = NDArray[np.uint8]
+PAINT_WIDTH: Final = 1440  # painted once at this size, scaled to what the stream wants
+_NARROWEST: Final = 640
+_SHARPEN: Final = 0.5
+_SAGS_DEG: Final = 9.0  # a camera that was knocked aside also hangs lower
+_BACKGROUND_M: Final = 12.0  # trees beyond are painted before the walls
 
 
 def paint_sky(canvas: Canvas, sun: Sun, seed: int) -> None:
@@ -231,14 +234,6 @@ def add_haze(canvas: Canvas, sun: Sun) -> None:
     )
 
 
-BgrImage = NDArray[np.uint8]
-PAINT_WIDTH: Final = 1440  # painted once at this size, scaled to what the stream wants
-_NARROWEST: Final = 640
-_SHARPEN: Final = 0.5
-_SAGS_DEG: Final = 9.0  # a camera that was knocked aside also hangs lower
-_BACKGROUND_M: Final = 12.0  # trees beyond are painted before the walls
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderedScene:
     """A picture and where the wind moves it."""
@@ -285,7 +280,7 @@ def render_scene(
     turned_deg: float = 0.0,
     widest: int = PAINT_WIDTH,
 ) -> RenderedScene:
-    """Paint it, not larger than its stream."""
+    """Render a scene, not wider than its stream."""
     width = min(widest, max(scene.main.width, _NARROWEST))
     base, leaves = _clean(scene, light, turned_deg, width)
     canvas = Canvas(base.view, base.rays, base.bgr.copy(), base.depth.copy())
@@ -298,7 +293,7 @@ def render_scene(
 
 
 def _developed(canvas: Canvas, sun: Sun) -> Floats:
-    """Lens and sensor: fall-off to the corners, a tone curve, a vendor's sharpening."""
+    """Apply lens and sensor: fall-off to the corners, a tone curve, a vendor's sharpening."""
     height, width = canvas.depth.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     corners = 1 - (0.34 if sun.infrared else 0.16) * np.clip(x * x * 0.6 + y * y * 0.4, 0, 1)

@@ -1,4 +1,4 @@
-"""A small ray marcher for round things: cars, people, animals, heaps.
+"""Figures of round solids, painted by a small ray marcher: cars, people, animals, heaps.
 
 A figure is a set of parts, each a signed distance function with a colour. Rays of the pixels in
 the figure's window are marched until they touch it; normals come from the same function. Local
@@ -24,7 +24,7 @@ _EPSILON_M = 0.012
 
 @dataclass(frozen=True, slots=True)
 class SolidPart:
-    """Some of a figure that has one kind of surface."""
+    """A part of a figure with one kind of surface."""
 
     distance: Distance
     paint: Paint
@@ -33,7 +33,7 @@ class SolidPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolidFigure:
-    """A thing that can be staged; `size` is length, width, height."""
+    """An object that can be staged; `size` is length, width, height in metres."""
 
     label: str
     size: tuple[float, float, float]
@@ -42,7 +42,7 @@ class SolidFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A figure at its place in the world."""
+    """A figure at its position in the world."""
 
     figure: SolidFigure
     x: float
@@ -50,12 +50,12 @@ class Placed:
     heading_deg: float = 0.0  # of its x axis, anticlockwise from the world's x axis
 
     def turn(self) -> Floats:
-        """Rows: the local axes in the world."""
+        """The local axes in the world, as rows."""
         c, s = cos(radians(self.heading_deg)), sin(radians(self.heading_deg))
         return np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
 
     def corners(self) -> list[Point]:
-        """Of its bounding box, in the world."""
+        """The corners of its bounding box, in the world."""
         length, width, height = self.figure.size
         local = [
             (dx * length / 2, dy * width / 2, z)
@@ -71,7 +71,7 @@ class Placed:
         return view.box_around(self.corners())
 
     def to_local(self, points: Floats) -> Floats:
-        """World → local."""
+        """World coordinates → local ones."""
         offset = points - np.array([self.x, self.y, 0], np.float32)
         return np.asarray(offset @ self.turn().T, dtype=np.float32)
 
@@ -89,7 +89,7 @@ def box(centre: Point, half: Point, round_m: float = 0.05) -> Distance:
 
 
 def ellipsoid(centre: Point, radii: Point) -> Distance:
-    """A stretched ball."""
+    """An ellipsoid."""
     c, r = np.array(centre, np.float32), np.array(radii, np.float32)
 
     def distance(p: Floats) -> Floats:
@@ -128,7 +128,7 @@ def tyre(x: float, y: float, radius: float, width: float) -> Distance:
 
 
 def joined(shapes: Sequence[Distance], soft_m: float = 0.04) -> Distance:
-    """Their smooth union."""
+    """The smooth union of shapes."""
 
     def distance(p: Floats) -> Floats:
         total = shapes[0](p)
@@ -142,7 +142,7 @@ def joined(shapes: Sequence[Distance], soft_m: float = 0.04) -> Distance:
 
 
 def tapered(shape: Distance, *, above: float, length: float, width: float) -> Distance:
-    """Lean inwards above a height: windscreens, cabins. Shares per metre."""
+    """A shape that leans inwards above a height: windscreens, cabins. Shares per metre."""
 
     def distance(p: Floats) -> Floats:
         up = np.maximum(p[:, 2] - above, 0)
@@ -155,7 +155,7 @@ def tapered(shape: Distance, *, above: float, length: float, width: float) -> Di
 
 
 def paint_figure(canvas: Canvas, placed: Placed, sun: Sun) -> None:
-    """March, shade, lay over the canvas; throws its shadow on the ground first."""
+    """Paint a figure and its shadow on the ground."""
     rows, columns = canvas.pixel_window(placed.corners(), margin=0.01)
     _throw_shadow(canvas, placed, sun)
     rays = canvas.rays[rows, columns]
@@ -245,7 +245,7 @@ def _shade(
 
 
 def _unshadowed(figure: SolidFigure, points: Floats, towards: Floats) -> Floats:
-    """1 where the sun is seen past the figure itself; soft."""
+    """How much of the sun reaches each point past the figure itself: 0..1, soft."""
     reach = np.full(len(points), 0.05, np.float32)
     light = np.ones(len(points), np.float32)
     for _ in range(14):
@@ -256,7 +256,7 @@ def _unshadowed(figure: SolidFigure, points: Floats, towards: Floats) -> Floats:
 
 
 def _throw_shadow(canvas: Canvas, placed: Placed, sun: Sun) -> None:
-    """On the ground: marched towards the sun at a third of the resolution, then softened."""
+    """Darken the ground: marched towards the sun at a third of the resolution, then softened."""
     corners = placed.corners()
     drop = -sun.direction / max(float(sun.direction[2]), 0.05)
     foot = [tuple(np.array(c) + drop * c[2]) for c in corners]

@@ -1,1 +1,1 @@
-"""Shangba Town, from the domain's numbers: 68 grids, their people, 624 cameras — or any number."""
+"""The simulated township Shangba: 68 grids, their people, 624 cameras or any other number."""

@@ -1,6 +1,7 @@
-"""One seed, one day, one number of cameras: one town, always the same.
+"""Build the simulated town from a seed, a day and a number of cameras, always the same.
 
-The cameras of the town: where they hang, who allowed what, what they see, what is broken.
+Cameras get a position, a link, a consent, a login, a scene and perhaps a fault; some scenes get a
+staged problem or a harmless look-alike. Shares are those of a real township.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ _SIGNS: Final = "!@#%&+/:?"  # each must be percent-encoded inside a URL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraMix:
-    """What differs between profiles."""
+    """What differs between the profiles."""
 
     scenes: tuple[Scene, ...]
     faults: str  # a mixture's name
@@ -75,7 +76,7 @@ def all_cameras(
 
 @dataclass(frozen=True, slots=True)
 class _CameraHome:
-    """Where one camera hangs; `nth` counts the village's cameras from 0."""
+    """The group in which one camera hangs; `nth` counts the village's cameras from 0."""
 
     village: str
     village_name: str
@@ -84,7 +85,7 @@ class _CameraHome:
 
 
 def _homes(count: int) -> list[_CameraHome]:
-    """The home of each camera, village by village, group by group."""
+    """The village and group of each camera, in the order of the registry."""
     groups = [
         (village, name, group, CENTRE_WEIGHT if village == CENTRE_VILLAGE else 1.0)
         for village, name, many in VILLAGES
@@ -151,7 +152,7 @@ def _scene_for(fault: CameraFault, scenes: Sequence[Scene], rng: np.random.Gener
 
 
 def fault_host(fault: CameraFault, scenes: Sequence[Scene], turn: int = 0) -> Scene:
-    """The scene whose loop shows this picture fault: few, as each is a loop to be encoded."""
+    """The scene whose loop shows this picture fault; few, as each is a loop to be encoded."""
     hosts = [scene for scene in scenes if scene.main.codec == "h264"]
     at = list(CameraFault).index(fault) + (turn if fault is CameraFault.DUSTY else 0)
     return hosts[at % len(hosts)]
@@ -181,7 +182,7 @@ def _in_days(today: date, days: int) -> date:
 
 
 def _position(village: str, group: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Villages on a ring around the centre, groups around their village, about 100 m apart."""
+    """Longitude and latitude: villages around the centre, groups around theirs, 100 m apart."""
     around = 2 * np.pi * group / GROUP_SECTORS
     east, north = village_centre(village)
     east += 0.008 * float(np.cos(around)) + 0.0012 * float(rng.standard_normal())
@@ -190,7 +191,7 @@ def _position(village: str, group: int, rng: np.random.Generator) -> tuple[float
 
 
 def village_centre(village: str) -> tuple[float, float]:
-    """Longitude and latitude of its middle."""
+    """Longitude and latitude of a village's middle."""
     turn = 2 * np.pi * (int(village) - 200) / len(VILLAGES)
     reach = 0.0 if village == CENTRE_VILLAGE else 0.045
     east, north = reach * float(np.cos(turn)), 0.8 * reach * float(np.sin(turn))
@@ -198,7 +199,7 @@ def village_centre(village: str) -> tuple[float, float]:
 
 
 def _login(number: int, *, simple: bool, rng: np.random.Generator) -> Login:
-    """The password has a character that a URL must encode in every second camera."""
+    """A login whose password, in every second camera, has a character that a URL must encode."""
     names, shares = zip(*LOGINS, strict=True)
     scheme = "digest-md5" if simple else str(rng.choice(names, p=np.array(shares)))
     letters = "".join(str(c) for c in rng.choice(list("abcdefghkmnpqrstuvwxyz23456789"), size=8))
@@ -211,7 +212,7 @@ def _login(number: int, *, simple: bool, rng: np.random.Generator) -> Login:
 def _stage(
     cameras: list[TownCamera], scenes: Sequence[Scene], today: date, rng: np.random.Generator
 ) -> None:
-    """Put problems and harmless look-alikes before cameras that a round will really see."""
+    """Put problems and harmless look-alikes before cameras that a round may really visit."""
     by_name = {scene.name: scene for scene in scenes}
     patrolled = [
         i
@@ -233,7 +234,7 @@ def _stage(
 def _first_suited(
     order: list[int], cameras: list[TownCamera], by_name: dict[str, Scene], *, real: bool
 ) -> list[int]:
-    """Cameras whose scene has such a variant, one of each scene in turn so that kinds mix."""
+    """Indices of cameras with such a variant, one of each scene in turn so that kinds mix."""
     turns: dict[str, int] = {}
     ranked = []
     for i in order:

@@ -1,7 +1,4 @@
-"""The town written down as the configuration that `patrol` reads (contracts.md, "Files").
-
-The town's grids as areas on the map: each village a round of eighths, one for each group.
-"""
+"""Write a town as the configuration that `patrol` reads: site.yaml, CSV files, zones, outlines."""
 
 import csv
 import json
@@ -24,10 +21,32 @@ GROUP_RADIUS_DEG = (0.0125, 0.0098)  # degrees east and north: just beyond the c
 ARC_PIECES = 6  # straight pieces of an eighth's arc
 
 LinearRing = list[list[float]]
+SITE_ID: Final = "shangba"
+_EVERY_NTH_MASKED: Final = 6  # every sixth household agrees to part of the picture only
+_OUTDOOR: Final = {
+    Placement.OUTDOOR: "yes",
+    Placement.INDOOR: "no",
+    Placement.UNKNOWN: "unknown",
+}
+_SITE: Final = """\
+# Written by the simulated town; a real site's file looks the same.
+site: {{id: {site}, name: {name}, code: "620902104", timezone: Asia/Shanghai, \
+latitude: 39.6, longitude: 98.75, language: zh}}
+database: {database}
+evidence: {evidence}
+mqtt: {{url: {mqtt}}}
+plans:
+  morning:   {{start: "09:00", finish_by: "10:30", after_sunrise_min: 30}}
+  afternoon: {{start: "15:00", finish_by: "17:30", before_sunset_min: 30}}
+sampling: {{pictures: 2, spacing_s: 3.0, stream: main}}
+limits: {{connections: 200, per_link: 32, mbit_s: 400, visit_s: 20, retries: 1}}
+# Simulated people live some hundred times faster than an hour of ours: nothing is held for them.
+sending: {{new_per_hour: 0, repeat_every_min: 0}}
+"""
 
 
 def outlines() -> dict[str, Any]:
-    """A GeoJSON document, grid by grid."""
+    """A GeoJSON document with one polygon a grid: villages are discs, groups sectors of them."""
     features = []
     for village, _, groups in VILLAGES:
         turns = [2 * np.pi * (group + 0.5) / GROUP_SECTORS for group in range(groups + 1)]
@@ -59,33 +78,9 @@ def _sector(village: str, start: float, end: float) -> LinearRing:
     return [*ring, ring[0]]
 
 
-SITE_ID: Final = "shangba"
-_EVERY_NTH_MASKED: Final = 6  # every sixth household agrees to part of the picture only
-_OUTDOOR: Final = {
-    Placement.OUTDOOR: "yes",
-    Placement.INDOOR: "no",
-    Placement.UNKNOWN: "unknown",
-}
-_SITE: Final = """\
-# Written by the simulated town; a real site's file looks the same.
-site: {{id: {site}, name: {name}, code: "620902104", timezone: Asia/Shanghai, \
-latitude: 39.6, longitude: 98.75, language: zh}}
-database: {database}
-evidence: {evidence}
-mqtt: {{url: {mqtt}}}
-plans:
-  morning:   {{start: "09:00", finish_by: "10:30", after_sunrise_min: 30}}
-  afternoon: {{start: "15:00", finish_by: "17:30", before_sunset_min: 30}}
-sampling: {{pictures: 2, spacing_s: 3.0, stream: main}}
-limits: {{connections: 200, per_link: 32, mbit_s: 400, visit_s: 20, retries: 1}}
-# Simulated people live some hundred times faster than an hour of ours: nothing is held for them.
-sending: {{new_per_hour: 0, repeat_every_min: 0}}
-"""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteAddresses:
-    """Where the streams of this town can be had."""
+    """The addresses that go into a town's configuration."""
 
     url: Callable[[TownCamera, bool], str]  # camera, sub stream? → address with its credentials
     mqtt_url: str
@@ -94,7 +89,7 @@ class SiteAddresses:
 
 
 def write_config(directory: Path, town: Town, addresses: SiteAddresses) -> None:
-    """site.yaml, grids.csv and .geojson, people.csv, cameras.csv, zones.yaml."""
+    """Write site.yaml, grids.csv and .geojson, people.csv, cameras.csv, zones.yaml."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "site.yaml").write_text(_site(directory.resolve(), addresses), encoding="utf-8")
     _write_csv(directory / "grids.csv", _grid_rows(town))

@@ -33,27 +33,27 @@ _NUMERALS: Final = "一二三四五六七八九十"
 
 
 def town_code() -> GridCode:
-    """The root of the tree."""
+    """The code of the town's grid, the root of the tree."""
     return GridCode(f"{TOWN_CODE}000000")
 
 
 def village_code(village: str) -> GridCode:
-    """A village's grid."""
+    """The code of a village's grid."""
     return GridCode(f"{TOWN_CODE}{village}000")
 
 
 def group_code(village: str, group: int) -> GridCode:
-    """A group's grid, counted from 1."""
+    """The code of a group's grid; groups count from 1."""
     return GridCode(f"{TOWN_CODE}{village}{group:03d}")
 
 
 def group_name(village_name: str, group: int) -> str:
-    """上坝村三组."""
+    """The name of a group, e.g. 上坝村三组."""
     return f"{village_name}{_NUMERALS[group - 1]}组"
 
 
 def all_grids() -> tuple[Grid, ...]:
-    """Town, villages, groups: parents before children."""
+    """Town, villages and groups, parents before children."""
     return tuple(_grids())
 
 
@@ -72,7 +72,7 @@ def _grids() -> Iterator[Grid]:
 
 
 def all_people(rng: np.random.Generator) -> tuple[Person, ...]:
-    """The team of every grid, from the group's leader to the town's duty desk."""
+    """The people of every grid, from the group's leader to the town's duty officers."""
     return tuple(_Register(rng).everyone())
 
 

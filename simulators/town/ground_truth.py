@@ -1,4 +1,4 @@
-"""The truth behind every simulated camera: what it shows, what is broken, what should be found."""
+"""Ground truth of every simulated camera: what it shows, what is broken, what is to be found."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ FILE_NAME: Final = "truth.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundTruth:
-    """About one camera. A round of which `patrolled` is false must never connect to it."""
+    """The truth about one camera. A round must never connect to it unless `patrolled`."""
 
     camera: str
     kind: str  # yard, gate, road, canal
@@ -65,7 +65,7 @@ def truth_of(
 
 
 def town_truth(town: Town, profile: str, light: SceneLight) -> dict[str, GroundTruth]:
-    """By camera id, as the town was built."""
+    """The truth about each camera as the town was built, by id."""
     scenes = by_name(catalogue(profile))
     return {
         camera.id: truth_of(
@@ -83,7 +83,7 @@ def town_truth(town: Town, profile: str, light: SceneLight) -> dict[str, GroundT
 def write_truth(
     directory: Path, truths: Mapping[str, GroundTruth], *, about: Mapping[str, object]
 ) -> None:
-    """truth.json: `about` (seed, count, mixture, light) and `cameras`, one line each."""
+    """Write truth.json: `about` (seed, count, mixture, light) and `cameras`, one line each."""
     rows = ",\n".join(
         f"{json.dumps(ident)}: {json.dumps(asdict(truth), ensure_ascii=False)}"
         for ident, truth in truths.items()

@@ -1,14 +1,12 @@
-"""A month of a town's life, written straight into its store: for the console's tests and figures.
+"""Write a month of a town's history straight into its store, for console tests and benchmarks.
 
     python -m simulators.town.history --out DIR --cameras 624 --days 30
 
-writes a configuration DIR (nothing serves its cameras) and fills store and evidence: two rounds a
-day, findings and their decisions, cases in every state, a queue that waits. Only the newest two
-rounds have pictures; older ones were deleted on schedule, as in life.
-
-How a month's cases went on the ground: words at the inbox, looks that found it gone.
-
-Still pictures for the console's tests: cheap, plausible, each camera its own. No video.
+writes a configuration DIR (nothing serves its cameras) and fills store and pictures: two rounds a
+day, findings and their decisions, cases in every state, an undecided queue. Replies go through the
+product's own reply handler, rechecks through its case actions. Only the newest two rounds have
+pictures (cheap stills, each camera its own); older ones were deleted on schedule. Numbers are
+drawn from the store's sequences, so a service may go on with this store.
 """
 
 import argparse
@@ -55,12 +53,24 @@ REPLY_KINDS: Final = ("acknowledge", "arrive", "handled")
 REPLY_INTERVAL: Final = timedelta(minutes=8)
 RECHECK_AFTER: Final = timedelta(minutes=30)
 VERIFIED_AFTER: Final = timedelta(hours=8)  # cases of this age are verified and closed
+Picture = NDArray[np.uint8]
+WIDTH, HEIGHT = 1280, 720
+PLANS: Final = (("morning", time(9)), ("afternoon", time(15)))
+ROUND_DURATION: Final = timedelta(minutes=4)
+ROUNDS_WITH_PICTURES: Final = 2  # the newest
+FAULTS: Final = ("blur", "occlusion", "too_dark", "freeze", "artifacts")
+FINDING_KINDS: Final = (
+    ("blocking_vehicle", Level.ORDINARY), ("scene_change", Level.ORDINARY),
+    ("livestock", Level.ORDINARY), ("dumping", Level.ORDINARY), ("smoke", Level.PRESSING),
+    ("person_near_water", Level.PRESSING), ("open_flame", Level.URGENT),
+)  # fmt: skip
+FINDINGS_PER_ROUND: Final = 8
 
 
 def play_replies(
     case: Case, at: datetime, *, reply_count: int, now: datetime, inbox: ReplyHandler
 ) -> None:
-    """The first `steps` words of its leader; an old handled one is looked at and closed."""
+    """Send the first `reply_count` replies of the leader; verify and close an old handled case."""
     leader = case.policy.ladder[0].person
     for number, reply_kind in enumerate(REPLY_KINDS[:reply_count], start=1):
         received_at = min(at + REPLY_INTERVAL * number, now)
@@ -86,12 +96,8 @@ def _verify_case(case: Case, at: datetime, inbox: ReplyHandler) -> None:
             uow.commit()
 
 
-Picture = NDArray[np.uint8]
-WIDTH, HEIGHT = 1280, 720
-
-
 class PlaceholderPictures:
-    """Draws once per kind of scene, then only the stamp and what is staged."""
+    """Draws stills: one background per kind of scene, the time and what is staged on top."""
 
     def __init__(self, kinds: int = 16) -> None:
         self._scenes = [_scene(kind) for kind in range(kinds)]
@@ -104,7 +110,7 @@ class PlaceholderPictures:
         *,
         width: int = WIDTH,
     ) -> bytes:
-        """What this camera sees; something stands in `box`; stamped with the time."""
+        """A JPEG of this camera at `at`, with an object in `box` (picture fractions) if given."""
         number = int(camera[-6:])
         picture = self._scenes[number % len(self._scenes)].copy()
         if box is not None:
@@ -149,21 +155,9 @@ def _scene(kind: int) -> Picture:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.1), np.uint8)
 
 
-PLANS: Final = (("morning", time(9)), ("afternoon", time(15)))
-ROUND_DURATION: Final = timedelta(minutes=4)
-ROUNDS_WITH_PICTURES: Final = 2  # with pictures
-FAULTS: Final = ("blur", "occlusion", "too_dark", "freeze", "artifacts")
-FINDING_KINDS: Final = (
-    ("blocking_vehicle", Level.ORDINARY), ("scene_change", Level.ORDINARY),
-    ("livestock", Level.ORDINARY), ("dumping", Level.ORDINARY), ("smoke", Level.PRESSING),
-    ("person_near_water", Level.PRESSING), ("open_flame", Level.URGENT),
-)  # fmt: skip
-FINDINGS_PER_ROUND: Final = 8
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistorySummary:
-    """What was written."""
+    """Counts of what was written."""
 
     config_dir: Path
     rounds: int
@@ -183,7 +177,7 @@ def write_history(
     profile: str = "bench",
     database: str = "",
 ) -> HistorySummary:
-    """Fill `out`; the last round ended an hour before `now`. `database`: not SQLite beside it."""
+    """Fill `out`; the last round ended an hour before `now`. No `database`: SQLite in `out`."""
     town = build_town(count=cameras, seed=seed, today=now.date(), profile=profile)
     addresses = SiteAddresses(
         url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none", mqtt_url="mqtt://127.0.0.1:9",
@@ -226,7 +220,7 @@ class _HistoryWriter:
             for camera in site.registry.cameras.values()
             if camera.refusal_on(now.date()) is None
         ]
-        self._numbers = iter(range(1, 1_000_000))
+        self._findings = 0
 
     def write(self, out: Path, days: int) -> HistorySummary:
         rounds = list(self._rounds(days))
@@ -239,14 +233,14 @@ class _HistoryWriter:
         return HistorySummary(
             config_dir=out,
             rounds=len(rounds),
-            findings=next(self._numbers) - 1,
+            findings=self._findings,
             waiting=len(waiting),
             cases=len(cases),
             open_cases=sum(case.is_open for case in cases),
         )
 
     def _rounds(self, days: int) -> Iterator[tuple[RoundId, str, date, datetime]]:
-        """The last one ends an hour ago, whatever the plan's hour: its name counts."""
+        """Id, plan, day and start of each round; the newest ended an hour before now."""
         zone = self._site.settings.site.tz
         last = self._now - timedelta(hours=1) - ROUND_DURATION
         today = self._now.astimezone(zone).date()
@@ -275,9 +269,9 @@ class _HistoryWriter:
             uow.rounds.add(a_round, planned)
             found = [
                 finding
-                for place, camera in enumerate(order)
+                for position, camera in enumerate(order)
                 for finding in self._write_visit(
-                    uow, a_round, camera.id, begun + ROUND_DURATION * (place / len(order)),
+                    uow, a_round, camera.id, begun + ROUND_DURATION * (position / len(order)),
                     has_finding=camera.id in with_finding, pictures=pictures,
                 )
             ]  # fmt: skip
@@ -352,7 +346,8 @@ class _HistoryWriter:
     ) -> Finding:  # fmt: skip
         kind, level = self._rng.choice(FINDING_KINDS)
         grid = self._site.registry.cameras[camera].grid
-        number = next(self._numbers)
+        self._findings += 1
+        number = uow.next_number("finding")  # a service that goes on with this store draws the next
         finding = Finding(
             id=FindingId(f"F{number:06d}"), camera=camera, grid=grid, round=a_round.id,
             subject=Subject.SCENE, kind=kind, score=round(self._rng.uniform(0.5, 0.97), 2),
@@ -376,7 +371,7 @@ class _HistoryWriter:
         )  # fmt: skip
 
     def _decide(self, found: Sequence[Finding], ended: datetime, *, newest: bool) -> None:
-        """Old ones are all decided; of the newest rounds half still wait."""
+        """Decide all findings of older rounds, and every second one of the newest."""
         for number, finding in enumerate(found):
             if newest and number % 2:
                 continue

@@ -1,4 +1,4 @@
-"""The town as plain facts: grids, people, cameras, each with what only the simulator knows."""
+"""The town as plain data: grids, people, cameras, each with what only the simulator knows."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +20,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TownCamera:
-    """One camera of the registry, with the truth behind it."""
+    """One camera of the registry, with the truth about it."""
 
     id: CameraId
     name: str
@@ -54,7 +54,7 @@ class TownCamera:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Town:
-    """Everything that the configuration and the farm are made from."""
+    """The data that the configuration and the farm are made from."""
 
     seed: int
     today: date

@@ -122,7 +122,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
 
 
 def eventually(question: Callable[[], Any]) -> Any:
-    """Ask until the answer is true; the answer."""
+    """Poll until the answer is true; return it."""
     pause = threading.Event()
     for _ in range(int(WAIT_S / 0.1)):
         if answer := question():
@@ -131,14 +131,14 @@ def eventually(question: Callable[[], Any]) -> Any:
     pytest.fail("it never came")
 
 
-def tally(store: Store, app: Application) -> tuple[int, int]:
+def queued_and_published(store: Store, app: Application) -> tuple[int, int]:
     with store.begin_read() as uow:
         from_start = app.clock.now().replace(year=2020)
         return uow.outbox.count_queued_and_published(from_start, app.clock.now())
 
 
 def open_case(app: Application) -> None:
-    """As the inbox does with a report from the ground."""
+    """Open a case as the reply handler does with a leader's report."""
     case = open_from_report(
         CaseId("C20261122-0001"), app.site.registry, grid=GridCode("620902104203001"), by="x",
         now=app.clock.now(), category="other", level=Level.ORDINARY, place="一组东口", text="水",
@@ -149,7 +149,7 @@ def open_case(app: Application) -> None:
 
 
 @pytest.mark.slow
-def test_the_way_to_a_leader_is_watched(
+def test_the_canary_notices_what_no_other_check_does(
     tmp_path: Path, broker: Mosquitto, http_receiver: HttpReceiver
 ) -> None:
     pytest.importorskip("apprise")
@@ -170,7 +170,7 @@ def test_the_way_to_a_leader_is_watched(
         assert {"relay", "ladder", "looks", "canary", "canary came back"} <= set(
             json.loads(health)["checks"]
         )
-        assert tally(app.store, app) == (0, 0)  # a canary is in no statistics
+        assert queued_and_published(app.store, app) == (0, 0)  # a canary is in no statistics
         with app.store.begin_read() as uow:
             assert uow.cases.list() == []  # nor among the cases
             assert uow.inbox.dead_letters() == []
@@ -189,8 +189,8 @@ def test_the_way_to_a_leader_is_watched(
             lambda: 'fate="delivered",target="webhook:county"} 1.0' in ask(port, "/metrics")[1]
         )
 
-        # The telephone's account loses its rights, as after a careless edit of the ACL: every
-        # part still says that it is well; the canary alone finds out.
+        # The test leader's account loses its rights, as after a careless edit of the ACL: every
+        # other check stays green.
         acl = tmp_path / "accounts" / "patrol.acl"
         acl.write_text(acl.read_text("utf-8").replace("/canary/reply", "/canary/nowhere"), "utf-8")
         broker.kill()

@@ -1,4 +1,4 @@
-"""kill -9 in mid-round: of the patrol, of the broker, of the cameras; equal books each time."""
+"""kill -9 in mid-round: of the patrol, of the broker, of the cameras; equal totals each time."""
 
 import os
 import signal
@@ -8,8 +8,7 @@ import pytest
 
 from simulators.mosquitto import Mosquitto
 from simulators.rtsp_farm.process import RunningFarm, running_farm
-
-PatrolSite = Any  # conftest.House; test folders are no packages
+from tests.e2e.site import PatrolSite, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -22,26 +21,27 @@ def slow_round(patrol_site: PatrolSite, farm: RunningFarm) -> PatrolSite:
 
 
 def under_way(patrol_site: PatrolSite) -> bool:
-    totals = patrol_site.books()
+    totals = patrol_site.round_totals()
     return totals is not None and totals.seen > 2 and totals.pending > 5
 
 
 def check_totals(patrol_site: PatrolSite, summary: dict[str, Any]) -> None:
     assert summary["state"] == "finished"
     assert summary["planned"] == summary["seen"] + summary["not_viewable"] + summary["missed"]
-    totals = patrol_site.books()
+    totals = patrol_site.round_totals()
     assert totals is not None
-    assert totals.balanced
+    assert totals.is_balanced
     assert (totals.pending, totals.planned) == (0, summary["planned"])
     assert patrol_site.patrol("db", "check").returncode == 0
 
 
-def test_the_patrol_is_killed_and_the_round_taken_up(slow_round: PatrolSite, wait_for: Any) -> None:
-    walking = slow_round.start("round", "morning")
+def test_the_patrol_is_killed_and_the_round_taken_up(slow_round: PatrolSite) -> None:
+    command = slow_round.start("round", "morning")
     wait_for("a round under way", lambda: under_way(slow_round))
-    walking.send_signal(signal.SIGKILL)
-    walking.wait(10)
-    before = slow_round.books()
+    command.send_signal(signal.SIGKILL)
+    command.wait(10)
+    before = slow_round.round_totals()
+    assert before is not None
     assert before.pending > 0
     summary = slow_round.json("round", "morning")
     check_totals(slow_round, summary)
@@ -50,15 +50,16 @@ def test_the_patrol_is_killed_and_the_round_taken_up(slow_round: PatrolSite, wai
 
 
 def test_the_cameras_die_in_mid_round_and_come_back(
-    slow_round: PatrolSite, farm: RunningFarm, broker: Mosquitto, wait_for: Any
+    slow_round: PatrolSite, farm: RunningFarm, broker: Mosquitto
 ) -> None:
-    walking = slow_round.start("round", "morning")
+    command = slow_round.start("round", "morning")
     wait_for("a round under way", lambda: under_way(slow_round))
     os.kill(farm.pid, signal.SIGKILL)
-    assert walking.wait(120) == 0
-    books = slow_round.books()
-    assert books.balanced
-    assert (books.pending, books.not_viewable > 0) == (0, True)
+    assert command.wait(120) == 0
+    totals = slow_round.round_totals()
+    assert totals is not None
+    assert totals.is_balanced
+    assert (totals.pending, totals.not_viewable > 0) == (0, True)
     with running_farm(
         slow_round.folder,
         cameras=40,
@@ -74,24 +75,22 @@ def test_the_cameras_die_in_mid_round_and_come_back(
 
 
 def test_the_broker_dies_in_mid_round_and_messages_wait(
-    slow_round: PatrolSite, broker: Mosquitto, wait_for: Any
+    slow_round: PatrolSite, broker: Mosquitto
 ) -> None:
-    walking = slow_round.start("round", "morning")
+    command = slow_round.start("round", "morning")
     wait_for("a round under way", lambda: under_way(slow_round))
     broker.kill()
-    assert walking.wait(120) == 0
+    assert command.wait(120) == 0
     broker.start()
     summary = slow_round.json("round", "morning")
     check_totals(slow_round, summary)
     assert summary["messages"]["queued"] == summary["messages"]["published"] > 0
 
 
-def test_ctrl_c_puts_everything_away_within_five_seconds(
-    slow_round: PatrolSite, wait_for: Any
-) -> None:
-    walking = slow_round.start("round", "morning")
+def test_ctrl_c_ends_everything_within_five_seconds(slow_round: PatrolSite) -> None:
+    command = slow_round.start("round", "morning")
     wait_for("a round under way", lambda: under_way(slow_round))
-    walking.send_signal(signal.SIGINT)
-    walking.wait(5)
+    command.send_signal(signal.SIGINT)
+    command.wait(5)
     assert slow_round.patrol("db", "check").returncode == 0
     check_totals(slow_round, slow_round.json("round", "morning"))

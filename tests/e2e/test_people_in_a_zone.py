@@ -1,6 +1,6 @@
-"""vtest.avi over GStreamer's RTSP server: people in a zone → a lead → a leader's phone → closed.
+"""vtest.avi over GStreamer's RTSP server: people in a zone → a finding → a leader's phone → closed.
 
-No server, broker or clip here is ours. While people walk through the zone the second look sends
+No server, broker or clip here is ours. While people walk through the zone the recheck sends
 the case back for rework; when the clip shows an empty place, it closes.
 """
 
@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from simulators.mosquitto import Mosquitto
-
-PatrolSite = Phone = Gstreamer = Any  # see conftest.py; test folders are no packages
+from tests.e2e.site import Gstreamer, PatrolSite, Phone, need, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -102,12 +101,12 @@ def test_people_in_a_zone_to_a_closed_case(
     broker: Mosquitto,
     phone: Phone,
     gstreamer: Gstreamer,
-    need: Any,
-    wait_for: Any,
     tmp_path: Path,
 ) -> None:
     people, empty = clip("vtest.avi", tmp_path), clip("tree.avi", tmp_path)
     need("opencv-doc (vtest.avi, tree.avi)", people and empty)
+    assert people is not None
+    assert empty is not None
     need("the weight file (patrol models install)", (MODELS / "yolox_nano.onnx").exists())
     port = gstreamer.show(people)
     write_site(patrol_site, broker, f"rtsp://127.0.0.1:{port}/clip")
@@ -136,7 +135,7 @@ def test_people_in_a_zone_to_a_closed_case(
     phone.reply(topic, "k2", "arrive", person="p1")
     phone.wait("arrived")
     phone.reply(topic, "k3", "feedback", result="handled", text="已劝离", person="p1")
-    phone.wait("rework")  # they are still there: the camera says so
+    phone.wait("rework")  # they are still there, as the camera shows
 
     gstreamer.show(empty, port)
     phone.reply(topic, "k4", "feedback", result="handled", text="已劝离", person="p1")

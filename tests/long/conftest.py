@@ -1,4 +1,4 @@
-"""What must be there, or the test skips (fails where CI=true)."""
+"""Fixture that skips a test whose programs are missing (fails with CI=true)."""
 
 import os
 from collections.abc import Callable

@@ -68,9 +68,9 @@ def test_the_python_example_compiles_and_acknowledges(case_system: CaseSystem) -
     client, case = Client(), case_system.confirm()
     for _ in range(2):  # a repeat is dropped
         for message in case_system.payload_builder.case_messages(case, case_system.clock.now()):
-            names["told"](client, None, Message(message.topic, message.payload))
+            names["on_case"](client, None, Message(message.topic, message.payload))
     ((topic, payload),) = client.published
     case_system.receive(topic, payload.encode())
     assert case_system.case(case.id).state == "acknowledged"
-    names["told"](client, None, Message(topic.replace("reply", "case"), b""))
+    names["on_case"](client, None, Message(topic.replace("reply", "case"), b""))
     assert names["unconfirmed"] == {}

@@ -19,7 +19,7 @@ def locked(name: str) -> dict[str, Requirement]:
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     assert [line for line in lines if "--hash=sha256:" not in line] == []
     requirements = [Requirement(line.split(" --hash")[0]) for line in lines]
-    by_name = {canonicalize_name(one.name): one for one in requirements}
+    by_name: dict[str, Requirement] = {canonicalize_name(one.name): one for one in requirements}
     assert len(by_name) == len(requirements)
     return by_name
 

@@ -1,4 +1,4 @@
-"""A small farm with every fault in it, served from a thread of the test process."""
+"""A small camera farm with every fault in it, served from a thread of the test process."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ START_S = 120
 
 @dataclass
 class RunningFarm:
-    """What the tests know of it."""
+    """A farm that serves: its options, where it listens, its ground truth."""
 
     info: FarmInfo
     control: FarmControl
@@ -33,13 +33,13 @@ class RunningFarm:
     truth: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def with_fault(self, fault: CameraFault) -> str:
-        """The id of a camera that has it."""
+        """The id of a camera that has the fault."""
         return next(i for i, truth in self.truth.items() if truth["fault"] == fault)
 
 
 @contextmanager
 def running(options: FarmOptions) -> Iterator[FarmInfo]:
-    """Serve in a thread until the block ends; whatever broke it is raised here."""
+    """Serve in a thread while the block runs; re-raise here what broke it."""
     ready = threading.Event()
     infos: list[FarmInfo] = []
     stops: list[Callable[[], None]] = []
@@ -82,13 +82,13 @@ def running(options: FarmOptions) -> Iterator[FarmInfo]:
 
 @pytest.fixture(scope="session")
 def stream_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Encoded once for all tests."""
+    """A cache directory of encoded loops for all tests."""
     return tmp_path_factory.mktemp("streams")
 
 
 @pytest.fixture(scope="session")
 def farm(tmp_path_factory: pytest.TempPathFactory, stream_cache: Path) -> Iterator[RunningFarm]:
-    """Three cameras of every fault, and as many without."""
+    """A farm with three cameras of every fault, and as many without."""
     out = tmp_path_factory.mktemp("town")
     options = FarmOptions(
         count=3 * len(CameraFault),
@@ -112,7 +112,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory, stream_cache: Path) -> Iterat
 
 
 class RtspTestClient:
-    """A bare RTSP client: says what it is told to, keeps what it hears."""
+    """A bare RTSP client: sends what the test asks for, keeps what it receives."""
 
     def __init__(self, url: str, timeout_s: float = 8.0) -> None:
         parts = urlsplit(url)
@@ -134,7 +134,7 @@ class RtspTestClient:
         self.socket.close()
 
     def ask(self, method: str, url: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
-        """One request, answered for the password if need be; status, headers, body."""
+        """Send one request, authenticated if challenged; return status, headers, body."""
         url = url or self.url
         status, headers_in, body = self._once(method, url, headers)
         if status == 401 and not self.challenge:
@@ -192,13 +192,13 @@ class RtspTestClient:
         )
 
     def control(self, sdp: str, media: str = "video") -> str:
-        """The control URL of a track."""
+        """The control URL of a track in the SDP."""
         found = re.search(rf"m={media}.*?a=control:(\S+)", sdp, re.DOTALL)
         assert found is not None, sdp
         return found[1] if "://" in found[1] else f"{self.base}/{found[1]}"
 
     def start(self, transport: str = "RTP/AVP/TCP;unicast;interleaved=0-1") -> dict[str, str]:
-        """DESCRIBE, SETUP of the video, PLAY; the SETUP's headers."""
+        """DESCRIBE, SETUP of the video, PLAY; return the SETUP's headers."""
         status, headers_in, sdp = self.ask("DESCRIBE")
         assert status == 200, status
         self.base = headers_in.get("content-base", self.url).rstrip("/")
@@ -219,12 +219,12 @@ class RtspTestClient:
         return head[1], data
 
     def until_hung_up(self, packets: int = 1000) -> None:
-        """Read on; raises ConnectionError when the camera hangs up."""
+        """Read on; raises ConnectionError when the camera closes the connection."""
         for _ in range(packets):
             self.packet()
 
 
 @pytest.fixture(scope="session")
 def talk() -> type[RtspTestClient]:
-    """The client, for tests (which import nothing from each other)."""
+    """The client's class."""
     return RtspTestClient

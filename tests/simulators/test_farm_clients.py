@@ -10,8 +10,6 @@ import pytest
 from simulators.faults import CameraFault
 from simulators.rtsp_farm.vendors import VENDORS
 
-SHA256_ONLY = "digest-sha256"
-
 
 def first_frames(url: str, transport: str, wanted: int = 3) -> list[av.VideoFrame]:
     options = {"rtsp_transport": transport, "analyzeduration": "400000"}

@@ -72,7 +72,7 @@ def test_a_session_plays_pauses_and_is_torn_down(farm: Any, talk: Any) -> None:
 
 
 def test_packets_of_the_moment_come_before_the_first_key_frame(farm: Any, talk: Any) -> None:
-    """Whoever joins is in mid-stream: over several joins some packets precede a key frame."""
+    """A client that joins is in mid-stream: over several joins some packets precede a key frame."""
     starts = set()
     for _ in range(4):
         with talk(farm.urls[sound(farm)]) as client:

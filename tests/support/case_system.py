@@ -1,4 +1,8 @@
-"""CaseSystem: store, payloads, relay, reply handler, escalator, broker, and a manual clock."""
+"""The case system for tests: a real store, a broker in memory, a clock moved by hand.
+
+`CaseSystem` holds what `patrol run` uses to send cases and take replies: payload builder, outbox
+relay, reply handler, escalator. The fixtures `case_system` and `matches_schema` are for all tests.
+"""
 
 import json
 from collections.abc import Callable
@@ -33,7 +37,7 @@ SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 @dataclass
 class CaseSystem:
-    """The parts of `patrol run` that publish case messages and handle replies."""
+    """Confirms findings, relays messages, takes replies; tests advance its clock."""
 
     registry: Registry = field(default_factory=small_site.registry)
     clock: ManualClock = field(default_factory=lambda: ManualClock(small_site.NOON))
@@ -71,7 +75,7 @@ class CaseSystem:
     def reply(
         self, case: str, kind: str, *, grid: str = small_site.GROUP, key: str = "", **more: Any
     ) -> ReplyResult:
-        """One reply as a leader would send it; a key of its own unless one is given."""
+        """Handle one reply as a leader sends it; it gets its own key unless `key` is given."""
         body = {"v": 1, "key": key or f"{kind}-{more.get('result', '')}", "type": kind, **more}
         return self.receive(f"patrol/v1/{SITE}/grid/{grid}/reply/{case}", body)
 
@@ -92,7 +96,7 @@ class CaseSystem:
             return list(uow.inbox.dead_letters())
 
     def retained(self, case_id: str, grid: GridCode = small_site.GROUP) -> dict[str, Any] | None:
-        """The case as a leader who connects now finds it."""
+        """The retained case message that a leader who connects now receives."""
         self.relay.run_until_empty(1.0)
         payload = self.broker.retained.get(f"patrol/v1/{SITE}/grid/{grid}/case/{case_id}")
         return None if payload is None else json.loads(payload)
@@ -108,7 +112,7 @@ def case_system() -> CaseSystem:
 
 @pytest.fixture(scope="session")
 def matches_schema() -> Callable[[str, bytes], dict[str, Any]]:
-    """Check a payload against docs/schemas; the object it holds."""
+    """A function that checks a payload against docs/schemas and returns its object."""
 
     def check(name: str, payload: bytes) -> dict[str, Any]:
         schema = json.loads((SCHEMAS / f"{name}.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""A clock that moves only when told to."""
+"""A clock for tests that only `sleep` advances."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 @dataclass
 class ManualClock:
-    """Fulfils ports.Clock; a test never waits."""
+    """A `patrol.ports.Clock` whose `sleep` returns at once and advances both times."""
 
     current: datetime
     monotonic: float = 0.0
 
     def now(self) -> datetime:
-        """Aware UTC, as last set."""
+        """The present moment, aware UTC."""
         return self.current
 
     def monotonic_s(self) -> float:
@@ -20,6 +20,6 @@ class ManualClock:
         return self.monotonic
 
     def sleep(self, seconds: float) -> None:
-        """Advance both."""
+        """Advance both times by `seconds`."""
         self.current += timedelta(seconds=seconds)
         self.monotonic += seconds

@@ -1,4 +1,4 @@
-"""Somebody else's HTTP server: keeps what was posted to it and answers as it is told."""
+"""An HTTP server on loopback for tests: keeps what was posted and answers with set statuses."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ class ReceivedRequest(NamedTuple):
 
 
 class HttpReceiver(ThreadingHTTPServer):
-    """On loopback, any free port; `answers` first, then `status`."""
+    """Answers with `next_statuses` first, then always with `status`; `requests` keeps all."""
 
     daemon_threads = True
 
@@ -32,7 +32,7 @@ class HttpReceiver(ThreadingHTTPServer):
     def wait_for(
         self, wanted: Callable[[ReceivedRequest], bool], timeout_s: float = 30.0
     ) -> ReceivedRequest:
-        """The first that is wanted, once it came. Raises TimeoutError."""
+        """Return the first request that `wanted` accepts, once it came. Raises TimeoutError."""
 
         def found() -> ReceivedRequest | None:
             return next((one for one in self.requests if wanted(one)), None)
@@ -46,7 +46,7 @@ class HttpReceiver(ThreadingHTTPServer):
 
 @contextmanager
 def running_receiver(status: int = 204) -> Iterator[HttpReceiver]:
-    """One that listens for as long as the block lasts."""
+    """A receiver that listens while the block runs."""
     server = HttpReceiver(status)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -62,7 +62,7 @@ class _PostHandler(BaseHTTPRequestHandler):
     server: HttpReceiver
 
     def do_POST(self) -> None:
-        """Keep it, answer."""
+        """Keep the request and answer it."""
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.server.arrived:
@@ -81,4 +81,4 @@ class _PostHandler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """A test reads `got`."""
+        pass

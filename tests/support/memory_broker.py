@@ -1,7 +1,7 @@
-"""A broker in memory: fulfils ports.Publisher, keeps retained messages, delivers to subscribers.
+"""An MQTT broker in memory for tests: keeps retained messages, delivers to subscribers.
 
 It can be taken down, and it can take messages without acknowledging them, as a broker does whose
-PUBACK is lost on the way back.
+PUBACK is lost on the way back. Passes the same contract tests as the real publisher.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ Subscriber = Callable[[str, bytes], None]
 
 
 def matches(pattern: str, topic: str) -> bool:
-    """Whether an MQTT topic filter takes this topic."""
+    """Whether an MQTT topic filter matches this topic."""
     wanted, given = pattern.split("/"), topic.split("/")
     for index, level in enumerate(wanted):
         if level == "#":
@@ -27,7 +27,7 @@ def matches(pattern: str, topic: str) -> bool:
 
 @dataclass
 class MemoryBroker:
-    """One broker; `publish` on the calling thread, subscribers called in order."""
+    """A `patrol.ports.Publisher` and its broker; subscribers run on the calling thread."""
 
     is_up: bool = True
     retained: dict[str, bytes] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class MemoryBroker:
         messages: Sequence[OutboxMessage],
         timeout_s: float,
     ) -> Sequence[MessageKey]:
-        """See ports.Publisher; nothing here takes time."""
+        """Publish the messages; return the keys of those acknowledged. Raises NotConnected."""
         if not self.is_up:
             raise NotConnected("the broker in memory is down")
         taken: list[MessageKey] = []
@@ -60,14 +60,14 @@ class MemoryBroker:
         return taken
 
     def restart(self, *, loses_retained: bool) -> None:
-        """Up again after a kill, perhaps with nothing in its memory; subscribers come back."""
+        """Come up again after a kill, perhaps without retained messages; subscribers stay."""
         self.is_up, self.refuse_after = True, None
         self.connection_count += 1
         if loses_retained:
             self.retained.clear()
 
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """What any client would publish."""
+        """Publish one message as any client would."""
         self.published.append((topic, payload))
         if retain:
             self.retained[topic] = payload
@@ -78,7 +78,7 @@ class MemoryBroker:
                 subscriber(topic, payload)
 
     def subscribe(self, pattern: str, subscriber: Subscriber) -> None:
-        """Hear retained messages at once, others as they come."""
+        """Deliver retained messages that match at once, later ones as they come."""
         self._subscribers.append((pattern, subscriber))
         for topic, payload in list(self.retained.items()):
             if matches(pattern, topic):

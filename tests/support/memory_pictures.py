@@ -1,4 +1,4 @@
-"""Evidence in memory: passes the same contract tests as patrol.pictures.FileEvidence."""
+"""A picture store in memory for tests; passes the contract tests of FilePictureStore."""
 
 import hashlib
 from threading import Lock
@@ -8,7 +8,7 @@ from patrol.ports import PictureStoreFull
 
 
 class MemoryPictureStore:
-    """Fulfils ports.EvidenceStore; `capacity_bytes` makes it full."""
+    """A `patrol.ports.PictureStore`; `capacity_bytes` makes it full."""
 
     def __init__(self, capacity_bytes: int | None = None) -> None:
         self.capacity_bytes = capacity_bytes
@@ -16,7 +16,7 @@ class MemoryPictureStore:
         self._lock = Lock()
 
     def put(self, jpeg: bytes) -> Sha256:
-        """Keep it. Raises EvidenceFull."""
+        """Keep the picture under its hash. Raises PictureStoreFull."""
         sha256 = Sha256(hashlib.sha256(jpeg).hexdigest())
         with self._lock:
             if sha256 not in self._pictures:
@@ -27,12 +27,12 @@ class MemoryPictureStore:
         return sha256
 
     def get(self, sha256: Sha256) -> bytes:
-        """The bytes. Raises KeyError."""
+        """The picture's bytes. Raises KeyError."""
         with self._lock:
             return self._pictures[sha256]
 
     def delete(self, sha256: Sha256) -> bool:
-        """Remove it; False when there was none."""
+        """Remove the picture; False when there was none."""
         with self._lock:
             return self._pictures.pop(sha256, None) is not None
 

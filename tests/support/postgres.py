@@ -1,7 +1,7 @@
-"""A private PostgreSQL: the machine's own programs, a temporary directory, a free port of loopback.
+"""A private PostgreSQL for tests: the machine's own programs, a temporary directory, a free port.
 
-Runs as the `postgres` user where we are root (PostgreSQL refuses root). No fsync: the machine
-survives what is done to it here; the order of writes is what PostgreSQL promises all the same.
+Runs as the `postgres` user where we are root (PostgreSQL refuses root), on loopback only. Without
+fsync: the machine survives what tests do, and PostgreSQL keeps the order of writes all the same.
 """
 
 import os
@@ -27,7 +27,7 @@ PASSWORD: Final = "s3cret/@pg"
 
 
 def find_postgres() -> Path | None:
-    """The newest installed server's directory of programs."""
+    """The directory of the newest installed server's programs, or None."""
     folders = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     newest = sorted(folders, key=lambda file: float(file.parts[-3]))
     on_path = shutil.which("initdb")
@@ -37,7 +37,7 @@ def find_postgres() -> Path | None:
 
 
 def server_user() -> str | None:
-    """Whom the server runs as: somebody else when we are root."""
+    """The user that the server runs as: another one when we are root, else None."""
     if os.geteuid() != 0:
         return None
     with suppress(KeyError):
@@ -53,17 +53,17 @@ class PostgresServer:
     _numbers: "count[int]"
 
     def new_database(self, options: str = "") -> str:
-        """An empty database, or as the options of CREATE DATABASE say; its name."""
+        """Create an empty database, or as the options say; return its name."""
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} {options}")
         return name
 
     def url_of(self, name: str) -> str:
-        """SQLAlchemy URL of one of its databases."""
+        """The SQLAlchemy URL of one of its databases."""
         return self.url.removesuffix("/postgres") + f"/{name}"
 
     def drop(self, name: str) -> None:
-        """Give a database's files back; needs a checkpoint, which another's full disk holds up."""
+        """Drop a database; retried while the checkpoint fails on another's full disk."""
         for _ in range(TRIES):
             with suppress(psycopg.InternalError):
                 self.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -77,14 +77,14 @@ class PostgresServer:
         self.execute(f"{ending} {others}")
 
     def execute(self, statement: str) -> None:
-        """As the superuser, outside of any transaction."""
+        """Run one statement as the superuser, outside of any transaction."""
         with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(statement.encode())
 
 
 @contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
-    """Starts one and ends it with the block. Raises RuntimeError with the programs' own words."""
+    """A server that runs while the block does. Raises RuntimeError with its own output."""
     program_folder = find_postgres()
     if program_folder is None:
         raise RuntimeError("PostgreSQL is not installed (Debian: postgresql)")

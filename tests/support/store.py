@@ -1,7 +1,7 @@
-"""Stores for tests: real SQLite files, each a copy of one that was migrated once for this process.
+"""Stores for tests: real SQLite files, copied from one that is migrated once per process.
 
-A copy and its engine cost some milliseconds. tests/conftest.py closes and deletes after each test
-what it took.
+A copy and its engine cost some milliseconds. tests/conftest.py closes and deletes them after each
+test.
 """
 
 import atexit
@@ -20,7 +20,7 @@ _OPEN: list[tuple[Store, Path]] = []
 
 
 def new_store(observers: Sequence[StoreObserver] = ()) -> Store:
-    """An empty store; what is committed there survives no power cut, and no test."""
+    """An empty store without durable commits; it lasts until the end of the test."""
     file = _folder() / f"{next(_NUMBERS)}.db"
     copy_template(file)
     store = Store(make_engine(parse_url(f"sqlite:///{file}"), durable=False), observers)
@@ -38,7 +38,7 @@ def close_stores() -> None:
 
 
 def copy_template(file: Path) -> None:
-    """Write a migrated database without rows there."""
+    """Write a migrated database without rows to `file`."""
     shutil.copyfile(_template(), file)
 
 

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can be cut: the network between a client and its broker."""
+"""A TCP proxy on loopback that tests can cut: the network between a client and its broker."""
 
 import contextlib
 import socket
@@ -11,7 +11,7 @@ CHUNK = 65536
 
 @dataclass
 class TcpProxy:
-    """`start`, `cut` (every connection dies, new ones are refused), `heal`, `stop`."""
+    """`start`, `cut` (connections end, new ones are refused), `heal`, `stop`; the port stays."""
 
     target: int
     port: int = 0
@@ -20,13 +20,13 @@ class TcpProxy:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
-        """Listen; the port stays the same."""
+        """Listen and forward to the target port."""
         self._listener = socket.create_server((HOST, self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
 
     def cut(self) -> int:
-        """The cable is pulled: what was under way is lost; how many connections that ended."""
+        """End all connections and refuse new ones; return how many were open."""
         with self._lock:
             self._is_up = False
             pairs, self._pairs = self._pairs, []
@@ -37,17 +37,17 @@ class TcpProxy:
 
     @property
     def connections(self) -> int:
-        """Of a client and its broker, just now."""
+        """How many connections are open just now."""
         with self._lock:
             return _count_open_pairs(self._pairs)
 
     def heal(self) -> None:
-        """Plugged in again."""
+        """Accept connections again."""
         with self._lock:
             self._is_up = True
 
     def stop(self) -> None:
-        """For good."""
+        """Cut, and stop listening for good."""
         self.cut()
         _close_socket(self._listener)
 

@@ -1,8 +1,8 @@
-"""What must hold after chaos: read from the store and from what the leaders heard.
+"""Check the store against what the chaos run did and what the leaders' phones show.
 
-No loss: every word of a leader is in a case's history or among the dead letters, every message went
-out, every phone shows what stands. No double effect: no word twice, no key with two meanings. No
-illegal state: the store's own fsck finds nothing.
+No loss: every reply is in a case's history or among the dead letters, every message was sent,
+every phone shows the present state. No double effect: no reply twice, no key with two meanings.
+No illegal state: the store's own consistency check finds nothing.
 """
 
 from collections import Counter
@@ -15,16 +15,16 @@ from patrol.store import Store, check
 from tests.long.chaos.people import ChaosLeaders
 
 MANY = 100_000
-EVENTS_WITH_TEXT = {  # one reply may be two lines (handled and fed back): the words stand in one
+EVENTS_WITH_TEXT = {  # one reply may be two lines (handled and fed back): the text stands in one
     CaseEvent.RECEIVED, CaseEvent.OPENED, CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE,
     CaseEvent.PROGRESS, CaseEvent.FEED_BACK, CaseEvent.RETURN, CaseEvent.EXTEND,
 }  # fmt: skip
 
 
 def find_problems(store: Store, leaders: ChaosLeaders, confirmed: int) -> list[str]:
-    """Every line that does not hold just now; `confirmed`: leads, by the operator's own count."""
+    """What does not hold just now; `confirmed` is the operator's count of findings."""
     if leaders.unsent:
-        return [f"{leaders.unsent} words are still to be said"]
+        return [f"{leaders.unsent} replies are still to be sent"]
     with store.begin_read() as uow:
         waiting = uow.outbox.unsent()
         cases = list(uow.cases.list(limit=MANY))
@@ -35,7 +35,7 @@ def find_problems(store: Store, leaders: ChaosLeaders, confirmed: int) -> list[s
     wrong += _wrongly_shown_cases(leaders, cases)
     counted = sum(case.count for case in cases)
     if counted != confirmed:
-        wrong.append(f"{confirmed} leads confirmed, {counted} counted in cases")
+        wrong.append(f"{confirmed} findings confirmed, {counted} counted in cases")
     # The fsck last: while something is still on its way it is only read again and again.
     return wrong or [f"{problem.where}: {problem.what}" for problem in check(store)]
 
@@ -43,7 +43,7 @@ def find_problems(store: Store, leaders: ChaosLeaders, confirmed: int) -> list[s
 def _misplaced_replies(
     leaders: ChaosLeaders, cases: list[Case], dead_letters: list[DeadLetter]
 ) -> Iterator[str]:
-    """Each token once in a history, or refused."""
+    """Replies whose token is not exactly once in a history, nor refused."""
     lines = [e.note for case in cases for e in case.entries if e.what in EVENTS_WITH_TEXT]
     noted = Counter(token for line in lines for token in _tokens(line))
     refused = {
@@ -55,7 +55,7 @@ def _misplaced_replies(
         if noted[token] > 1:
             yield f"{token} had effect {noted[token]} times"
         if not noted[token] and token not in refused:
-            yield f"{token} was said and is nowhere"
+            yield f"{token} was sent and is nowhere"
 
 
 def _tokens(text: str) -> set[str]:
@@ -63,7 +63,7 @@ def _tokens(text: str) -> set[str]:
 
 
 def _wrongly_shown_cases(leaders: ChaosLeaders, cases: list[Case]) -> Iterator[str]:
-    """Every phone shows each open case as it stands, and no other."""
+    """Cases that a phone shows otherwise than they stand."""
     prefix = "patrol/v1/shangba/grid"
     expected = {
         f"{prefix}/{grid}/case/{case.id}": case.revision

@@ -1,7 +1,7 @@
-"""Where a run of chaos keeps its books: SQLite or PostgreSQL, on a disk that can be filled.
+"""Databases of chaos runs: SQLite or PostgreSQL, on a disk that can be filled.
 
 SQLite's disk is full for the service alone: its files may not grow any further. PostgreSQL's is a
-small file system of its own for that database, really filled; only root can have that, and without
+small file system of its own for that database, really filled; only root can mount it, and without
 it the disk of PostgreSQL never fills (the run says so by not counting it).
 """
 
@@ -28,25 +28,25 @@ CHUNK: Final = b"\0" * (1 << 16)
 
 
 class ChaosDatabase(Protocol):
-    """A database to play on."""
+    """The database of one run."""
 
     @property
     def url(self) -> str:
-        """For any client."""
+        """The SQLAlchemy URL for any client."""
 
     def fill_disk(self, service: ServiceProcess) -> None:
-        """No more room."""
+        """Leave no room for writes."""
 
     def free_disk(self, service: ServiceProcess) -> None:
-        """Room again."""
+        """Make room again."""
 
     def drop_connections(self) -> bool:
-        """End every connection, as a database does that is restarted; False where none can be."""
+        """End every connection, as a restart does; False where none can be ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteChaosDatabase(ChaosDatabase):
-    """A file in the run's folder."""
+    """A SQLite file in the run's folder."""
 
     file: Path
 
@@ -72,7 +72,7 @@ class SqliteChaosDatabase(ChaosDatabase):
 
 @dataclass(frozen=True, slots=True)
 class PostgresChaosDatabase(ChaosDatabase):
-    """A database, perhaps on a disk of its own."""
+    """A PostgreSQL database, on its own small disk where possible."""
 
     server: PostgresServer
     name: str
@@ -103,7 +103,7 @@ class PostgresChaosDatabase(ChaosDatabase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChaosEnvironment:
-    """Where many runs play; the tables are made once, because Alembic has one thread at a time."""
+    """Migrated templates for many runs, made once because Alembic has one thread at a time."""
 
     template: Path
     server: PostgresServer | None = None
@@ -111,7 +111,7 @@ class ChaosEnvironment:
 
     @contextmanager
     def open_database(self, folder: Path, *, on_postgres: bool) -> Iterator[ChaosDatabase]:
-        """With the store's tables, all of them empty."""
+        """A database with the store's tables, all of them empty."""
         if on_postgres and self.server is not None:
             with _postgres_database(self.server, self.postgres_template) as database:
                 yield database
@@ -121,7 +121,7 @@ class ChaosEnvironment:
 
 
 def prepare_environment(folder: Path, server: PostgresServer | None) -> ChaosEnvironment:
-    """The templates, migrated; `server`: None where only SQLite is played on."""
+    """Migrate the templates; `server` is None where only SQLite is used."""
     template = folder / "template.db"
     upgrade(f"sqlite:///{template}")
     if server is None:

@@ -1,9 +1,9 @@
-"""The people around a house in chaos: an operator at the store, leaders at the broker.
+"""The people of a chaos run: an operator at the store, leaders at the broker.
 
-Leaders say things twice, out of order, late, to the wrong grid, and nonsense; what a broker may
-have forgotten they say again (docs/mqtt.md asks it of them). Every word carries a token, so that
-afterwards each can be looked for: written down once, or refused with its reason. What is said of a
-token depends on the seed and on nothing else.
+Leaders send replies twice, out of order, late, to the wrong grid, and nonsense; what a broker may
+have lost they send again, as docs/mqtt.md asks. Every reply carries a token, so that afterwards
+each can be looked for: written down once, or refused with its reason. The content of a reply
+depends on the seed and on nothing else.
 """
 
 import json
@@ -34,7 +34,7 @@ REPLY_KINDS: Final = (
     ("feedback", "in_progress"), ("feedback", "handled"), ("extend", None),
 )  # fmt: skip
 SENT_TWICE_SHARE: Final = 0.3
-SENT_LATE_SHARE: Final = 0.15  # said only after everything else
+SENT_LATE_SHARE: Final = 0.15  # sent only after everything else
 NONSENSE_SHARE: Final = 0.1
 FALSE_ALARM_SHARE: Final = 0.15
 VERIFIED_SHARE: Final = 0.8
@@ -48,13 +48,13 @@ UNKNOWN_CASE_REPLY: Final = b'{"v":1,"key":"k","type":"arrive"}'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChaosReply:
-    """One reply that somebody is going to send."""
+    """One reply that a leader is going to send."""
 
     token: str  # empty: nonsense, which need not be found again
     topic: str
     payload: bytes
-    position: int  # in the order in which a careful person would say it
-    order: float  # in which it is said
+    position: int  # in the order in which a careful person would send it
+    order: float  # in which it is sent
     twice: bool
     late: bool
 
@@ -63,7 +63,7 @@ class ChaosLeaders:
     """All leaders on one connection with a persistent session."""
 
     def __init__(self, port: int, site: str, seed: int, counts: Counter[str]) -> None:
-        self.topic_by_token: dict[str, str] = {}  # token → topic, of every word planned
+        self.topic_by_token: dict[str, str] = {}  # token → topic, of every reply planned
         self.shown: dict[str, int] = {}  # topic → revision
         self.conflicting_messages: list[str] = []
         self.pending: list[ChaosReply] = []
@@ -73,7 +73,7 @@ class ChaosLeaders:
         self._status = f"patrol/v1/{site}/centre/status"
         self._lock, self._clock = threading.Lock(), SystemClock()
         self._log: list[tuple[float, ChaosReply]] = []
-        self._furthest: dict[str, int] = {}  # topic → place of the furthest word said
+        self._furthest: dict[str, int] = {}  # topic → furthest position sent
         self._sent = self._acknowledged = 0
         self._client = Client(CallbackAPIVersion.VERSION2, "chaos-leaders", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
@@ -85,30 +85,33 @@ class ChaosLeaders:
 
     @property
     def unsent(self) -> int:
-        """Words that are still to be said, or that the broker has not taken yet."""
+        """Replies that are still to be sent, or that the broker has not acknowledged yet."""
         return len(self.pending) + self._sent - self._acknowledged
 
     def send_replies(self, count: int, *, late: bool = False) -> None:
-        """Say some of what is planned; the `late` words only when asked for."""
+        """Send `count` of the planned replies; the late ones only with `late`."""
         with self._lock:
-            ready = sorted((w for w in self.pending if late or not w.late), key=lambda w: w.order)
+            ready = sorted(
+                (reply for reply in self.pending if late or not reply.late),
+                key=lambda reply: reply.order,
+            )
             now = ready[:count]
-            self.pending = [word for word in self.pending if word not in now]
+            self.pending = [reply for reply in self.pending if reply not in now]
         for reply in now:
             self._count(reply)
             for _ in range(2 if reply.twice else 1):
                 self._publish(reply)
 
     def _resend_recent(self) -> None:
-        """Broker or centre was away, and may have forgotten: what was said lately is said again."""
+        """Send recent replies again: broker or centre was away and may have lost them."""
         since_s = self._clock.monotonic_s() - RESEND_WINDOW_S
-        again = {word.payload: word for sent_s, word in self._log if sent_s >= since_s}
-        self.counts["words said again after a break"] += len(again)
+        again = {reply.payload: reply for sent_s, reply in self._log if sent_s >= since_s}
+        self.counts["replies sent again after a break"] += len(again)
         for reply in again.values():
             self._publish(reply)
 
     def disconnect(self) -> None:
-        """For good."""
+        """Disconnect for good."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -127,10 +130,10 @@ class ChaosLeaders:
     def _count(self, reply: ChaosReply) -> None:
         furthest = self._furthest.get(reply.topic, -1)
         self._furthest[reply.topic] = max(furthest, reply.position)
-        self.counts["words said"] += 1
-        self.counts["words said twice"] += reply.twice
-        self.counts["words out of order"] += reply.position < furthest
-        self.counts["words late"] += reply.late
+        self.counts["replies sent"] += 1
+        self.counts["replies sent twice"] += reply.twice
+        self.counts["replies out of order"] += reply.position < furthest
+        self.counts["replies late"] += reply.late
         self.counts["nonsense"] += not reply.token
 
     def _on_message(self, message: MQTTMessage) -> None:
@@ -145,9 +148,9 @@ class ChaosLeaders:
         case: Mapping[str, Any] = json.loads(payload)
         known = self._keys.setdefault((topic, case["key"]), payload)
         if known != payload:
-            self.conflicting_messages.append(f"{topic}: two words under the key {case['key']}")
+            self.conflicting_messages.append(f"{topic}: two messages under the key {case['key']}")
         if case["revision"] < self.shown.get(topic, -1):
-            return  # a repeat of an older word: its key is known
+            return  # a repeat of an older message: its key is known
         self.shown[topic] = case["revision"]
         if case["state"] in ("dispatched", "rework") and case["rung"]["current"]:
             self._plan_replies(topic.replace("/case/", "/reply/"), case)
@@ -189,7 +192,7 @@ def _make_reply(
 
 
 class ChaosOperator:
-    """Confirms leads and verifies by eye, beside the service, through the same store."""
+    """Confirms findings and verifies cases through the store that the service uses."""
 
     def __init__(
         self,
@@ -211,7 +214,7 @@ class ChaosOperator:
         self._numbers = 0
 
     def confirm_one(self) -> None:
-        """A new lead, and its case; both or neither."""
+        """Add a finding and confirm it in one transaction."""
         self._numbers += 1
         camera, kind = self._dice.choice(self.cameras), self._dice.choice(KINDS)
         finding = Finding(
@@ -231,12 +234,12 @@ class ChaosOperator:
         self.confirm_postponed()
 
     def confirm_postponed(self) -> None:
-        """Confirm what waits for it, as far as there is room."""
+        """Confirm the findings that waited, as far as the disk has room."""
         while self.postponed and self._try("confirmed", self._confirm, self.postponed[0]):
             self.postponed.pop(0)
 
     def verify_all(self) -> None:
-        """Whatever was fed back, a person looks at."""
+        """Verify every case that was fed back."""
         try:
             with self.store.begin_read() as uow:
                 open_ones = uow.cases.list(open_only=True)
@@ -267,7 +270,7 @@ class ChaosOperator:
             uow.commit()
 
     def _try(self, what: str, work: Callable[[Any], None], on: object) -> bool:
-        """Whether it is written; a store that is full or away is met again later."""
+        """Do the work; False when the store is full or away, to be tried again later."""
         try:
             work(on)
         except (StoreFull, StoreUnavailable) as exc:

@@ -1,7 +1,7 @@
-"""What one run of chaos does, and when: drawn from the seed alone, before anything is started.
+"""The plan of a chaos run, drawn from its seed before anything is started.
 
-Pure: the same seed is the same list of deeds, whatever the machine makes of it. Every run has every
-kind of disturbance; the seed decides the order, the pauses and what meets what.
+Pure: the same seed gives the same steps. Every run has every kind of disturbance; the seed decides
+the order, the pauses and what meets what.
 """
 
 import random
@@ -19,7 +19,7 @@ UNAWAITED_SHARE: Final = (
 
 
 class ChaosAction(StrEnum):
-    """One thing that happens."""
+    """A disturbance, or a piece of people's work."""
 
     CONFIRM = auto()
     SPEAK = auto()
@@ -36,10 +36,10 @@ class ChaosAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChaosStep:
-    """A deed, what it needs to know, and the pause after it."""
+    """An action with its number and the pause after it."""
 
     action: ChaosAction
-    number: int = 0  # words to say; seconds that the clock is wrong by
+    number: int = 0  # replies to send; seconds that the clock is wrong by
     waits: bool = False  # until the service listens, so that it is met at work
     pause_s: float = 0.0
 
@@ -65,7 +65,7 @@ SPANS: Final = (  # what begins and, some steps later, ends
 
 
 def plan_steps(seed: int) -> tuple[ChaosStep, ...]:
-    """Everything that the seed does."""
+    """The steps of this seed, in order."""
     dice = random.Random(f"chaos/{seed}")
     steps = list(SINGLE)
     dice.shuffle(steps)
@@ -73,7 +73,7 @@ def plan_steps(seed: int) -> tuple[ChaosStep, ...]:
         position = dice.randrange(len(steps))
         steps.insert(position, ChaosStep(action=begins))
         steps.insert(position + dice.randint(2, LONGEST_SPAN), ChaosStep(action=ends))
-    # Somebody is at work from the start, and the disk is never full for nobody.
+    # There is a case from the start, and while the disk is full there is something to write.
     steps.insert(0, ChaosStep(action=ChaosAction.CONFIRM))
     return tuple(_timed(_with_work(steps), dice))
 

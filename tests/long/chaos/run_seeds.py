@@ -1,8 +1,8 @@
-"""Chaos runs, replayable by seed: `python -m tests.long.chaos.run_seeds --seeds 1-200`.
+"""Run chaos for many seeds: `python -m tests.long.chaos.run_seeds --seeds 1-200`.
 
-Many seeds, several at a time, with a bar. Odd seeds play on SQLite, even ones on PostgreSQL.
-A run mostly waits — for leases that run out, for brokers that come back — so four of them share a
-core well. Exit code 1 when a promise was broken or a run had not the disturbances it should have.
+Several at a time, with a progress bar; `--seed N` replays one. Odd seeds run on SQLite, even ones
+on PostgreSQL. A run mostly waits — for leases that run out, for brokers that come back — so four
+of them share a core well. Exit code 1 when a promise was broken or a run lacked a disturbance.
 """
 
 import argparse
@@ -64,14 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def on_postgres(seed: int, database: str) -> bool:
-    """Where a seed plays: on both means even ones on PostgreSQL."""
+    """Whether a seed runs on PostgreSQL; with `both` the even ones do."""
     return seed % 2 == 0 if database == BOTH else database == "postgresql"
 
 
 def run_seeds(
     seeds: Iterable[int], database: str, environment: ChaosEnvironment, folder: Path, jobs: int
 ) -> dict[str, object]:
-    """Play them all; the sum of what happened, and every run that failed."""
+    """Run all seeds; return what happened in all, and every run that failed."""
     clock = SystemClock()
     started_s, cpu_before_s = clock.monotonic_s(), time.process_time()
     todo, done = list(seeds), list[SeedOutcome]()
@@ -108,7 +108,7 @@ def _run_seed(database: str, environment: ChaosEnvironment, folder: Path, seed: 
 
 
 def _summarize(done: Sequence[SeedOutcome]) -> dict[str, dict[str, int]]:
-    """Of each thing: how often in all, and in how many runs."""
+    """How often each thing happened in all, and in how many runs."""
     times: Counter[str] = Counter()
     runs: Counter[str] = Counter()
     for outcome in done:

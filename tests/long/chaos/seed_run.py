@@ -1,10 +1,10 @@
-"""One run of chaos: everything that goes wrong in it, and what must hold in the end.
+"""One chaos run: a real service, store and Mosquitto, disturbed by plan, then audited.
 
-A real service, store and Mosquitto; between service and broker a cable that can be pulled. Service
-and broker are killed with SIGKILL, the database hangs up, its disk fills up, the wall clock steps
-by an hour, people say things twice, late and out of order. In the end everything is healed, and:
-nothing was lost, nothing had effect twice, no state is illegal. What really happened is counted: a
-kill that came after the end is no test.
+Between service and broker is a proxy that can be cut. Service and broker are killed with SIGKILL,
+the database drops its connections, its disk fills up, the wall clock steps by an hour, people send
+replies twice, late and out of order. In the end everything is healed, and: nothing was lost,
+nothing had effect twice, no state is illegal. What really happened is counted: a kill that came
+after the end is no test.
 """
 
 import tempfile
@@ -41,14 +41,14 @@ CONNECTED_WITHIN_S: Final = 3.0  # to cut a cable that nobody uses is no disturb
 DISK_FULL_TEXT: Final = "no space left"  # patrol.store.engine says so, whatever the database
 ALL_REPLIES: Final = 100_000
 REQUIRED_DISTURBANCES: Final = (  # in every run, or the run was no test
-    "service killed at work", "broker killed", "connections cut", "clock set", "words said twice",
-    "words out of order", "words late", "confirmed",
+    "service killed at work", "broker killed", "connections cut", "clock set", "replies sent twice",
+    "replies out of order", "replies late", "confirmed",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedOutcome:
-    """What a run prints; `problems` is empty when every promise held."""
+    """The result of a run; `problems` is empty when every promise held."""
 
     seed: int
     database: str
@@ -59,13 +59,13 @@ class SeedOutcome:
 
     @property
     def lacking(self) -> list[str]:
-        """Disturbances that this run should have had and had not."""
+        """Required disturbances that did not happen."""
         return [what for what in REQUIRED_DISTURBANCES if not self.happened.get(what)]
 
 
 @dataclass(kw_only=True)
 class ChaosRun:
-    """One seed's play: `wreak`, then `heal`."""
+    """Carries out one seed's plan: `run_steps`, then `heal`."""
 
     service: ServiceProcess
     broker: Mosquitto
@@ -79,7 +79,7 @@ class ChaosRun:
     _clock: SystemClock = field(default_factory=SystemClock)
 
     def run_steps(self, steps: tuple[ChaosStep, ...]) -> None:
-        """Everything that the seed planned."""
+        """Carry out the steps in order."""
         handlers: dict[ChaosAction, Callable[[ChaosStep], None]] = {
             ChaosAction.CONFIRM: lambda _: self.operator.confirm_one(),
             ChaosAction.SPEAK: lambda step: self.leaders.send_replies(step.number),
@@ -101,7 +101,7 @@ class ChaosRun:
             self._clock.sleep(step.pause_s)
 
     def heal(self) -> list[str]:
-        """Everything works again; answers what is wrong once it is quiet, or still is not."""
+        """Mend everything and wait until it is quiet; return what is still wrong."""
         self.proxy.heal()
         self.database.free_disk(self.service)
         begun_s = moved_s = self._clock.monotonic_s()
@@ -200,7 +200,7 @@ def _set_up(seed: int, folder: Path, database: ChaosDatabase) -> Iterator[ChaosR
 
 
 def _site(folder: Path, database: str, port: int, seed: int) -> Registry:
-    """A small town whose broker is behind the cable."""
+    """Write the configuration of a small town whose broker is behind the proxy."""
     addresses = SiteAddresses(
         url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none",
         mqtt_url=f"mqtt://127.0.0.1:{port}",
@@ -217,13 +217,13 @@ def _site(folder: Path, database: str, port: int, seed: int) -> Registry:
 
 
 def outcome_document(outcome: SeedOutcome) -> dict[str, object]:
-    """For JSON."""
+    """The outcome as a JSON object."""
     return {**asdict(outcome), "lacking": outcome.lacking}
 
 
 @contextmanager
 def folder_for(given: Path | None) -> Iterator[Path]:
-    """The folder to look into afterwards, or one that is gone then."""
+    """The given folder, or a temporary one that is deleted at the end."""
     if given is not None:
         given.mkdir(parents=True, exist_ok=True)
         yield given

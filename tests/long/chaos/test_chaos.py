@@ -23,7 +23,7 @@ def _mosquitto(missing_part: Callable[[str], None]) -> None:
         missing_part("mosquitto is not installed (Debian: mosquitto)")
 
 
-def test_every_seed_has_every_deed_and_is_the_same_again() -> None:
+def test_every_seed_has_every_action_and_is_the_same_again() -> None:
     for seed in SEEDS:
         assert {step.action for step in plan_steps(seed)} == set(ChaosAction)
         assert plan_steps(seed) == plan_steps(seed)

@@ -1,9 +1,9 @@
-"""Do the books of a simulated year balance? Reads the store as it stands; no memory of the run.
+"""Audit of a simulated year: reads the store as it stands, remembers nothing of the run.
 
-Every round has an end and every planned camera an outcome; every finding is decided, aged or young
-enough to wait; every case is at an end or on somebody's desk; every message was delivered, and
-whoever stayed silent was followed by somebody else; who is ill is on the maintainer's list; a
-picture is gone when its time came; the months' reports add up to all that.
+Every round has an end and every planned camera an outcome; every finding is decided, expired or
+young enough to wait; every case is closed or has somebody responsible; every message was
+delivered, and silence was escalated; a camera that is ill is in the maintenance queue; a picture
+is deleted when its time came; the months' reports add up to all that.
 """
 
 from collections import Counter
@@ -24,14 +24,14 @@ from patrol.store import Store, UnitOfWork
 from tests.long.year.town import ReportArchive
 
 LATEST: Final = timedelta(hours=1)  # after the moment at which something fell due
-A_DAY: Final = timedelta(days=1)  # ageing is a nightly work
+A_DAY: Final = timedelta(days=1)  # expiry runs at night
 MANY: Final = 1_000_000
 LEADER_STATES: Final = frozenset({CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.HANDLED})
 
 
 @dataclass
 class YearAudit:
-    """What was counted, and every line that does not balance."""
+    """Counts of everything in the store, and every problem found."""
 
     rounds: Counter[str] = field(default_factory=Counter)
     visits: Counter[str] = field(default_factory=Counter)
@@ -44,7 +44,7 @@ class YearAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YearOutcome:
-    """What `main` prints."""
+    """The result of a run, as `main` prints it."""
 
     seed: int
     days: int
@@ -62,14 +62,14 @@ class YearOutcome:
 
     @property
     def total_cases(self) -> int:
-        """Of all states."""
+        """The number of cases in all states."""
         return sum(self.cases.values())
 
 
 def audit_year(
     store: Store, retained: Mapping[str, bytes], reports: ReportArchive, now: datetime
 ) -> YearAudit:
-    """The whole year's; `retained`: the broker's memory, `paper`: what was reported."""
+    """Audit the store; `retained` are the broker's messages, `reports` the months' reports."""
     audit, last = YearAudit(), _last_finding(store)
     with store.begin_read() as uow:
         numbers = range(1, last + 1)
@@ -85,7 +85,7 @@ def audit_year(
 
 
 def _rounds(audit: YearAudit, uow: UnitOfWork) -> Iterator[str]:
-    """Every planned camera was seen, was not viewable, or was missed with the reason."""
+    """Rounds without an end, and totals that do not balance."""
     for a_round in uow.rounds.of_days(date.min, date.max):
         sums = uow.rounds.totals(a_round.id)
         audit.rounds[a_round.state] += 1
@@ -107,7 +107,7 @@ def _last_finding(store: Store) -> int:
 
 
 def _health(uow: UnitOfWork) -> Iterator[str]:
-    """Who is silent or ill is on the maintainer's list, alone or behind an outage; nobody else."""
+    """Cameras that are silent or ill and in nobody's queue, and the other way round."""
     open_troubles = uow.troubles.list_open()
     listed = {camera for trouble in open_troubles for camera in trouble.cameras}
     alone = {trouble.subject for trouble in open_troubles if trouble.kind is TroubleKind.CAMERA}
@@ -131,7 +131,7 @@ def _pictures(uow: UnitOfWork, now: datetime) -> Iterator[str]:
 
 
 def _reported(audit: YearAudit, reports: ReportArchive) -> Iterator[str]:
-    """The months' reports add up to the year."""
+    """Differences between the months' reports and the year."""
     for name, of_report in (
         ("planned", sum(report.totals.planned for report in reports.reports)),
         ("seen", sum(report.totals.seen for report in reports.reports)),
@@ -149,14 +149,14 @@ def _cases(
     retained: Mapping[str, bytes],
     now: datetime,
 ) -> Iterator[str]:
-    """Each at an end or on a desk, moved when it fell due, told to whom it concerns."""
+    """Cases with nobody responsible, overdue ones, and messages that do not fit."""
     kept = {topic for topic in retained if "/case/" in topic}
     for case in cases:
         audit.cases[case.state] += 1
         responsible = responsible_for(case)
         audit.responsible[responsible or "end"] += 1
         if responsible == "nobody":
-            yield f"case {case.id} is {case.state} on nobody's desk"
+            yield f"case {case.id} is {case.state} with nobody responsible"
         due = [at for at in (case.ladder_due_at, case.recheck_due_at) if at is not None]
         if due and min(due) < now - LATEST:
             yield f"case {case.id}: due at {min(due)}, and nobody moved it"
@@ -167,7 +167,7 @@ def _cases(
 
 
 def responsible_for(case: Case) -> str | None:
-    """Who has to do something next; None at an end, `nobody` where the product forgot it."""
+    """Who has to act next; None for a closed case, `nobody` where that is a fault."""
     if not case.is_open:
         return None
     if case.request is not None or case.suspension is not None:
@@ -175,9 +175,9 @@ def responsible_for(case: Case) -> str | None:
     if case.state is CaseState.RETURNED:
         return "operator"
     if case.ladder_due_at is not None:
-        return "ladder"
+        return "escalator"
     if case.recheck_due_at is not None:
-        return "second look"
+        return "recheck"
     return _responsible_person(case)
 
 
@@ -188,7 +188,7 @@ def _responsible_person(case: Case) -> str:
     if supervised or (case.state is CaseState.FED_BACK and case.camera is None):
         return "operator"
     if case.state is CaseState.FED_BACK:
-        return "nobody"  # a look was due, and nobody planned it
+        return "nobody"  # a recheck was due, and nobody planned it
     answered = {CaseEvent.ACKNOWLEDGE, CaseEvent.PROGRESS, CaseEvent.EXTEND}
     spoke = any(entry.what in answered for entry in case.entries)
     return "leader" if spoke else "nobody"
@@ -200,7 +200,7 @@ def _findings(
     audit.findings.update(finding.state for finding in findings)
     for finding in findings:
         if is_expired(finding, now - A_DAY):
-            yield f"finding {finding.id} waits since {finding.found_at}, neither decided nor aged"
+            yield f"finding {finding.id} is neither decided nor expired since {finding.found_at}"
         if not finding.is_open and (not finding.decided_by or finding.decided_at is None):
             yield f"finding {finding.id} is {finding.state}, and nobody knows by whom"
     of_findings = [case for case in cases if case.finding is not None]
@@ -214,22 +214,22 @@ def _findings(
 
 
 def _seen_again(case: Case) -> int:
-    """How often a round saw it while it was open."""
+    """How many rounds saw the problem again while the case was open."""
     return sum(e.what is CaseEvent.MERGE and e.by == ACTOR for e in case.entries)
 
 
 def _delivery_problems(
     case: Case, states: Sequence[DeliveryState], kept: set[str]
 ) -> Iterator[str]:
-    """Takes what it explains out of `kept`."""
+    """Problems of one case's messages; removes its topics from `kept`."""
     if not states or DeliveryState.QUEUED in states:
         yield f"case {case.id}: {states.count(DeliveryState.QUEUED)} of {len(states)} unsent"
     escalations = {CaseEvent.ESCALATE, CaseEvent.SUPERVISE}
     if DeliveryState.OVERDUE in states and not any(e.what in escalations for e in case.entries):
-        yield f"case {case.id}: nobody answered, and nobody else was told"
+        yield f"case {case.id}: nobody answered, and nobody else got a message"
     mine = {topic for topic in kept if topic.endswith(f"/case/{case.id}")}
     kept -= mine
     shown = {topic.split("/grid/")[1].split("/")[0] for topic in mine}
     due = set(announced_grids(case)) if case.is_open else set()
     if shown != due:
-        yield f"case {case.id} is {case.state}: shown to {sorted(shown)}, told to {sorted(due)}"
+        yield f"case {case.id} is {case.state}: shown to {sorted(shown)}, due {sorted(due)}"

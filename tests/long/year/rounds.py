@@ -1,15 +1,11 @@
-"""What a visit through each camera brings home in a simulated year: pictures are not drawn.
+"""Rounds of a simulated year: the product's scheduler, runner and recorder, with made-up visits.
 
-Cameras fall silent and come back, a village loses its power now and then, a lens gets dirty, and
-where something is really wrong the eye mostly sees it — and sometimes what is not there. From one
-seed; the rest of the way (recorder, leads, health, outages) is the product's own.
-
-Rounds of a simulated year: the product's own keeper, conductor and recorder, without the walk.
-
-Sockets, seats, threads and decoding have their own tests and benches. Here every planned camera is
-visited at once, and everything after the picture is real: consent just before the look, the books,
-observations, leads, health, outages, evidence, the round's end. What a power cut does to a visit's
-transaction is the chaos suite's subject; so here many visits share one.
+Pictures are not drawn. Cameras fall silent and come back, a village loses its power now and then,
+a lens gets dirty, and a real problem is mostly observed, sometimes one that is not there; all from
+one seed. Sockets, connection limits, threads and decoding have their own tests and benchmarks.
+Everything after the picture is real: consent just before the visit, totals, observations,
+findings, health, outages, pictures, the round's end. What a power cut does to a visit's
+transaction is the subject of tests/long/chaos; so here many visits share one.
 """
 
 import random
@@ -56,11 +52,16 @@ MISSED_SHARE: Final = 0.08
 FALSE_ALARM_SHARE: Final = 0.11  # of the visits
 KEEP: Final = timedelta(days=7)
 NO_ANSWER: Final = (Unreachable("no answer"), WentSilent("no key frame"))
+VISIT_S: Final = 0.5  # of the clock by hand: some four minutes a round
+VISITS_TOGETHER: Final = 50
+BREAKS_OFF: Final = 0.01  # of the rounds are killed in the middle, and taken up again
+LATITUDE: Final = 39.6
+LONGITUDE: Final = 98.75
 
 
 @dataclass
 class VisitSimulator:
-    """`begin_round`, then a `look` for every visit."""
+    """Makes up the result of each visit; call `start_round` before each round."""
 
     truth: TownTruth
     registry: Registry
@@ -71,12 +72,12 @@ class VisitSimulator:
     _without_power: set[str] = field(default_factory=set)
 
     def start_round(self) -> None:
-        """Which villages are dark while it is walked."""
+        """Draw the villages that have no power during this round."""
         villages = sorted({_village(camera) for camera in self.registry.cameras.values()})
         self._without_power = {one for one in villages if self.rng.random() < POWER_CUTS}
 
     def visit(self, camera: Camera, start: VisitStart, now: datetime) -> JudgedVisit:
-        """As a judge answers: the visit with what was measured."""
+        """The judged visit of one camera, as the product's judge returns it."""
         self.visit_count += 1
         if self._is_silent(camera):
             return failed_visit(camera, start, self.rng.choice(NO_ANSWER), now)
@@ -154,23 +155,16 @@ def _village(camera: Camera) -> str:
     return camera.grid[:12]
 
 
-VISIT_S: Final = 0.5  # of the clock by hand: some four minutes a round
-VISITS_TOGETHER: Final = 50
-BREAKS_OFF: Final = 0.01  # of the rounds are killed in the middle, and taken up again
-LATITUDE: Final = 39.6
-LONGITUDE: Final = 98.75
-
-
 @dataclass
 class BatchedStore:
-    """A store whose units of work are one transaction for as long as `hold` lasts."""
+    """A store whose units of work share one transaction while `hold` lasts."""
 
     store: Store
     _held: UnitOfWork | None = None
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """All or nothing of what is committed inside."""
+        """Commit everything inside the block at once, or nothing."""
         with self.store.begin() as uow:
             self._held = uow
             try:
@@ -181,7 +175,7 @@ class BatchedStore:
 
     @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
-        """A transaction of its own, or a part of the held one."""
+        """A unit of work of its own, or inside the held one."""
         if self._held is None:
             with self.store.begin() as uow:
                 yield uow
@@ -190,7 +184,7 @@ class BatchedStore:
 
     @contextmanager
     def begin_read(self) -> Iterator[UnitOfWork]:
-        """What is held may be read, too."""
+        """A unit of work that reads, the held one included."""
         if self._held is None:
             with self.store.begin_read() as uow:
                 yield uow
@@ -199,7 +193,7 @@ class BatchedStore:
 
 
 class _NestedUnitOfWork:
-    """A unit of work inside another one, which commits for it."""
+    """A unit of work inside another one, whose commit is left to that one."""
 
     def __init__(self, whole: UnitOfWork) -> None:
         self._whole = whole
@@ -208,11 +202,11 @@ class _NestedUnitOfWork:
         return getattr(self._whole, name)
 
     def commit(self) -> None:
-        """With the whole."""
+        """Leave it to the outer unit of work."""
 
 
 class FastRoundRunner(RoundRunner):
-    """Walks a round in the time that its books take."""
+    """A round runner that visits through `VisitSimulator`, in the time the store takes."""
 
     def __init__(
         self,
@@ -260,7 +254,7 @@ class FastRoundRunner(RoundRunner):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundSetup:
-    """Who walks the rounds of a simulated year, and what they share."""
+    """What the rounds of a simulated year share."""
 
     store: Store
     clock: ManualClock
@@ -274,7 +268,7 @@ class RoundSetup:
     calendar: Calendar
 
     def make_scheduler(self) -> RoundScheduler:
-        """Rung every hour, as the bell rings it every few seconds."""
+        """A round scheduler for the simulation, which calls it every hour."""
         batched_store = BatchedStore(self.store)
         store = cast("Store", batched_store)  # the two methods that are called
         deps = RunnerDeps(

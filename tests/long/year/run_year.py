@@ -1,10 +1,10 @@
 """Simulate a year of the town: `python -m tests.long.year.run_year --seed S [--days 365]`.
 
-The real rounds, review, dispatch, upkeep and reports on a real store; a clock by hand that jumps to
-the next moment at which something is due, a broker in memory that breaks down now and then, leaders
-with the habits of the domain, operators and a duty lead with theirs. Prints one JSON document; exit
-code 1 when the books do not balance. The same seed is the same year. Power cuts are not its subject
-(chaos is): it does not wait for the disk at every commit.
+Real rounds, review, cases, messages, retention and reports on a real store; a clock that jumps to
+the next moment at which something is due, a broker in memory that breaks down now and then,
+leaders, operators and a duty lead who act by the shares of a real township. Prints one JSON
+document; exit code 1 when the audit finds a problem. The same seed is the same year. Power cuts
+are the subject of tests/long/chaos: commits here do not wait for the disk.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def run_year(
     days: int,
     on_day: Callable[[int], None] = lambda _: None,
 ) -> YearOutcome:
-    """One run with its books; the store's own fsck is the caller's. `tell`: days gone by."""
+    """Simulate and audit; `on_day` gets the number of days gone by. The caller checks the store."""
     clock = SystemClock()
     started_s, cpu_before_s = clock.monotonic_s(), time.process_time()
     year = YearSimulation(store, site, seed, on_day)
@@ -60,7 +60,7 @@ def run_year(
         responsible=_plain(audit.responsible),
         messages=_plain(audit.messages),
         inbox=_plain(year.replies),
-        leader_counts=_plain(year.leaders.counts + year.desk.done),
+        leader_counts=_plain(year.leaders.counts + year.staff.done),
         wall_s=round(clock.monotonic_s() - started_s, 1),
         cpu_s=round(time.process_time() - cpu_before_s, 1),
         problems=audit.problems,
@@ -68,7 +68,7 @@ def run_year(
 
 
 def make_site(folder: Path, seed: int, cameras: int = CAMERAS) -> Site:
-    """All its villages, groups and people, with office hours and the year's public holidays."""
+    """Write and load a town's configuration, with office hours and the year's public holidays."""
     addresses = SiteAddresses(
         url=lambda _camera, _sub: "rtsp://127.0.0.1:9/none",
         mqtt_url="mqtt://127.0.0.1:9",
@@ -94,7 +94,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """One year on SQLite."""
+    """Simulate one year on SQLite, or on the database given."""
     parser = argparse.ArgumentParser(
         prog="tests.long.year.run_year", description="a year in minutes"
     )
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _bar(days: int) -> Callable[[int], None]:
-    """Progress on stderr: in place on a terminal, a line a month elsewhere."""
+    """A function that shows progress on stderr: in place on a terminal, else a line a month."""
     here = sys.stderr.isatty()
 
     def show_day(day: int) -> None:

@@ -1,7 +1,8 @@
-"""The course of a simulated year: what happens when, in the order of a clock moved by hand.
+"""The course of a simulated year: what happens when, on a clock moved by hand.
 
-The clock jumps to the next moment at which something is due; nothing is polled in between but an
-hourly bell, because the year itself tells when a case will have to ring.
+The clock jumps to the next moment at which something is due. Escalations and rechecks are not
+polled: `ObservedPayloadBuilder` notes every case message that is built, and the simulation
+schedules a tick for the moment at which that case falls due.
 """
 
 import heapq
@@ -42,18 +43,18 @@ NEW_PROBLEMS: Final = (4, 9)  # go wrong between two rounds: with reports some 5
 MACHINE_OFF_SHARE: Final = (
     0.01  # the centre's machine is off: both rounds are missed, with the reason
 )
-TICK: Final = timedelta(hours=1)  # besides one at the moment of every silence and every look
+TICK: Final = timedelta(hours=1)  # besides one when an escalation or a recheck falls due
 OUTAGES_A_YEAR: Final = 24
 LONGEST_OUTAGE_H: Final = 8
 ROUND_HOURS: Final = range(9, 19)  # o'clock: before and after no plan of the site is due
-STAFF_HOURS: Final = (8, 12, 17)  # o'clock: the desk is cleared
+STAFF_HOURS: Final = (8, 12, 17)  # o'clock: waiting cases are handled
 REPORTS_A_DAY: Final = 1
 SITE: Final = "shangba"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedPayloadBuilder(PayloadBuilder):
-    """Tells the year when something falls due, so that the bell need not ring every second."""
+    """Payload builder that reports every case it is asked for, so that ticks are scheduled."""
 
     on_case: Callable[[Case], None]
 
@@ -64,7 +65,7 @@ class ObservedPayloadBuilder(PayloadBuilder):
 
 
 class YearSimulation:
-    """`pass_days`, then `books`."""
+    """`pass_days` simulates, `audit` checks the result."""
 
     def __init__(
         self, store: Store, site: Site, seed: int, on_day: Callable[[int], None] = lambda _: None
@@ -84,7 +85,7 @@ class YearSimulation:
         self.leaders = YearLeaders(
             self.truth, ReplyProfile(), seed, self.rng, self.clock.now, self.at, self._receive_reply
         )
-        self.desk = Staff(
+        self.staff = Staff(
             store, self.payload_builder, registry, self.truth, self.leaders.case_subjects, self.rng
         )
         self.broker.subscribe(f"patrol/v1/{SITE}/grid/+/case/+", self.leaders.handle_message)
@@ -100,11 +101,11 @@ class YearSimulation:
         self._new_relay()
 
     def at(self, when: datetime, work: Callable[[], None]) -> None:
-        """Do it then; what is due at the same moment keeps its order."""
+        """Schedule work for a moment; works of the same moment keep their order."""
         heapq.heappush(self._due, (when, next(self._order), work))
 
     def pass_days(self, days: int) -> None:
-        """Rounds, work, answers and silences, in the order of the clock."""
+        """Simulate so many days: rounds, work, replies and silences by the clock."""
         start = self.clock.now()
         end = start + timedelta(days=days)
         for day in range(days):
@@ -129,7 +130,7 @@ class YearSimulation:
             self.at(midnight + timedelta(hours=8.5), self._switch_machine_off)
 
     def audit(self) -> YearAudit:
-        """As they stand now."""
+        """Audit the store as it stands now."""
         return audit_year(self.store, self.broker.retained, self.reports, self.clock.now())
 
     def _next(self) -> None:
@@ -149,7 +150,7 @@ class YearSimulation:
                 return
 
     def _midnight(self) -> None:
-        """Households change their minds; the first of a month brings the report of the last."""
+        """Let consents change; on the first of a month write the last month's report."""
         now = self.clock.now()
         self._days += 1
         self._on_day(self._days)
@@ -161,7 +162,7 @@ class YearSimulation:
         self._off_until = self.clock.now() + timedelta(hours=9.5)
 
     def _run_due_rounds(self, now: datetime) -> None:
-        """Rounds as the keeper decides; who reviews them comes a while later."""
+        """Run rounds that are due; the review follows minutes later."""
         if now < self._off_until:
             return
         visits_before = self.visits.visit_count
@@ -173,7 +174,7 @@ class YearSimulation:
             self.at(now + timedelta(minutes=self.rng.uniform(5, 60)), self._review)
 
     def _review(self) -> None:
-        self.desk.review(self.clock.now())
+        self.staff.review(self.clock.now())
 
     def _upkeep(self) -> None:
         now = self.clock.now()
@@ -188,7 +189,7 @@ class YearSimulation:
         self._receive_reply(f"patrol/v1/{SITE}/grid/{grid}/report", json.dumps(body).encode())
 
     def _receive_reply(self, topic: str, payload: bytes) -> None:
-        """The way back: while the broker is down a reply waits in the leader's telephone."""
+        """Handle a reply; while the broker is down it waits in the leader's phone."""
         if not self.broker.is_up:
             later = self.clock.now() + timedelta(hours=self.rng.uniform(1, LONGEST_OUTAGE_H))
             self.at(later, lambda: self._receive_reply(topic, payload))
@@ -204,13 +205,13 @@ class YearSimulation:
         if local.hour in ROUND_HOURS:
             self._run_due_rounds(now)
         self.escalator.run_due(now)
-        for case in self.desk.recheck_due(now):
-            self._case_seen(case)  # a look that failed is told to nobody
+        for case in self.staff.recheck_due(now):
+            self._case_seen(case)  # a recheck that failed sends no message
         if local.hour in STAFF_HOURS and local.minute == 0:
-            self.desk.handle_waiting_cases(now)
+            self.staff.handle_waiting_cases(now)
 
     def _case_seen(self, case: Case) -> None:
-        """It will be told; and the bell has to ring when it falls due."""
+        """Note that a message is unsent, and schedule ticks for when the case falls due."""
         self._has_unsent = True
         for due in (case.ladder_due_at, case.recheck_due_at):
             if due is not None and due >= self.clock.now() and due not in self._ticks:
@@ -218,7 +219,7 @@ class YearSimulation:
                 self.at(due, self._tick)
 
     def _stop_broker(self) -> None:
-        """In the middle of a batch, perhaps with words taken and never acknowledged."""
+        """Stop the broker in the middle of a batch, perhaps with lost acknowledgements."""
         self.broker.lose_acks = self.rng.randint(0, 3)
         self.broker.is_up = False
         back = self.clock.now() + timedelta(hours=self.rng.uniform(0.1, LONGEST_OUTAGE_H))
@@ -227,16 +228,16 @@ class YearSimulation:
 
     def _start_broker(self, *, forgets: bool) -> None:
         self.broker.restart(loses_retained=forgets)
-        self._new_relay()  # the old one was killed; its leases run out by themselves
+        self._new_relay()  # the old one was killed; its leases run out
         self.clock.sleep(60.0)
         self.relay.republish_retained()
         self._has_unsent = True
 
     def _round_setup(self, site: Site) -> RoundSetup:
-        staff = HealthNotifier(payloads=self.payload_builder, policy=site.settings.health)
+        health_notifier = HealthNotifier(payloads=self.payload_builder, policy=site.settings.health)
         policy = RecorderPolicy(
             rules=site.rules,
-            health=staff,
+            health=health_notifier,
             auto_confirm=lambda *_: 0,  # no rule of this site lets anything out unreviewed
             keep_evidence=timedelta(days=site.settings.retention.evidence_days),
         )

@@ -1,7 +1,7 @@
 """The command centre's people in a simulated year: operators and the duty lead.
 
-They use the same review and dispatch functions as the console. Now and then they are unsure, leave
-a lead lying, decide at the same moment, or ask for a pause.
+They use the same review and case functions as the console. Now and then they are unsure, leave a
+finding undecided, decide at the same moment, or ask for a pause.
 """
 
 import random
@@ -37,19 +37,19 @@ T = TypeVar("T")
 OPERATOR: Final = "zhang"
 SECOND: Final = "li"
 SUPERVISOR: Final = "wang"
-LEFT_UNDECIDED_SHARE: Final = 0.05  # of the queue at each sitting; level I and II never
-OVERLOOKED_SHARE: Final = 0.005  # never decided by anybody: they age
+LEFT_UNDECIDED_SHARE: Final = 0.05  # of the queue at each review; level I and II never
+OVERLOOKED_SHARE: Final = 0.005  # never decided by anybody: they expire
 UNSURE_SHARE: Final = 0.03
 DECIDED_TWICE: Final = 0.01  # somebody else pressed the key a moment later
-RECHECK_FAILS_SHARE: Final = 0.04  # of the second looks: the camera does not answer
-PAUSED: Final = 0.01  # of the open cases at each sitting
+RECHECK_FAILS_SHARE: Final = 0.04  # of the rechecks: the camera does not answer
+PAUSED: Final = 0.01  # of the open cases each time
 VOIDED: Final = 0.004
 MAX_PER_SESSION: Final = 200
 
 
 @dataclass
 class Staff:
-    """`review`, `look_again`, `clear_desk`: each as often as life does it."""
+    """Decides findings and cases by the town's truth; the simulation calls it at its hours."""
 
     store: Store
     payload_builder: PayloadBuilder
@@ -60,7 +60,7 @@ class Staff:
     done: Counter[str] = field(default_factory=Counter)
 
     def review(self, now: datetime) -> None:
-        """The queue from its top."""
+        """Decide the review queue in its order."""
         with self.store.begin_read() as uow:
             waiting = [line.finding for line in review_queue(uow, now)]
         for finding in waiting[:MAX_PER_SESSION]:
@@ -77,13 +77,13 @@ class Staff:
                 self._decide_too_late(finding, now)
 
     def recheck_due(self, now: datetime) -> list[Case]:
-        """Through the same camera, wherever it is due."""
+        """Recheck the cases that are due, through the same camera."""
         with self.store.begin_read() as uow:
             due = uow.cases.recheck_due(now)
         return [self._recheck(case, now) for case in due]
 
     def handle_waiting_cases(self, now: datetime) -> None:
-        """What waits for the centre: returns, wishes, pauses, silence, verification."""
+        """Act on cases that wait for the centre: returns, approvals, pauses, verification."""
         with self.store.begin_read() as uow:
             waiting = uow.cases.list(open_only=True, limit=10_000)
         for case in waiting:
@@ -120,7 +120,7 @@ class Staff:
         try:
             self._decide(finding, now, SECOND)
         except AlreadyDecided as exc:
-            self.done["heard who was first"] += OPERATOR in str(exc)
+            self.done["told who was first"] += OPERATOR in str(exc)
         else:
             raise AssertionError(f"{finding.id} was decided twice")
 
@@ -190,7 +190,7 @@ class Staff:
         self._end(uow, case, CaseEvent.CLOSE, now)
 
     def _settle_by_person(self, uow: UnitOfWork, case: Case, now: datetime) -> None:
-        """A person looks (nobody else can), or phones whoever has it and was silent for days."""
+        """Verify by eye where no camera can, or phone a person who was silent for days."""
         if case.state is CaseState.FED_BACK:
             gone = self.rng.random() < 0.9
             apply_recheck(

@@ -1,9 +1,7 @@
-"""The paper of a simulated year: households' consent forms, and the reports of its months.
+"""The town of a simulated year: problems, consents, leaders who reply, monthly reports.
 
-The town in which a simulated year passes: what is really wrong where, and who answers.
-
-Leaders know only what the wire tells them (simulators.people.reply_profile); what they handle is
-gone from the town's truth. Everything draws from one seed. No store, no clock of its own.
+Leaders know only what case messages say (simulators.people.reply_profile); what they handle is
+gone from the town's truth. Everything draws from one seed and takes `now` as an argument.
 """
 
 import json
@@ -29,11 +27,24 @@ RENEWED_FOR: Final = timedelta(days=360)
 LAPSES: Final = 0.02  # of those: nobody is at home, and the camera is not visited any more
 WITHDRAWS: Final = 0.02  # of the days: some household withdraws
 COMES_BACK_AFTER: Final = timedelta(days=30)
+SCENES: Final = (
+    "blocking_vehicle", "dumping", "livestock", "obstruction", "scene_change", "smoke",
+    "open_flame",
+)  # fmt: skip
+WEIGHTS: Final = (30, 20, 14, 14, 18, 3, 1)
+FAULTS: Final = ("blur", "occlusion", "freeze", "artifacts")
+EQUIPMENT: Final = "equipment"  # the category of every camera fault
+FAULT_SHARE: Final = 0.08  # of what goes wrong
+OUT_OF_ORDER: Final = 0.03  # of replies: the network holds one back
+HELD_BACK_MIN: Final = (5, 240)
+ASKS_FOR_TIME: Final = 0.02
+Schedule = Callable[[datetime, Callable[[], None]], None]  # schedules work
+SendReply = Callable[[str, bytes], None]
 
 
 @dataclass
 class Households:
-    """Whose cameras may be visited; `pass_day` once a day."""
+    """Consents of the town's cameras; `pass_day` once a day changes some."""
 
     store: Store
     registry: Registry
@@ -45,12 +56,12 @@ class Households:
         self.cameras = dict(self.registry.cameras)
 
     def visited(self, now: datetime) -> Sequence[CameraId]:
-        """Those that a round may look through."""
+        """Ids of the cameras that a round may visit."""
         today = now.date()
         return [one for one, camera in self.cameras.items() if camera.refusal_on(today) is None]
 
     def pass_day(self, now: datetime) -> None:
-        """Consents are renewed or lapse; somebody withdraws, somebody thinks better of it."""
+        """Renew or lapse consents that run out; withdraw one now and then, restore it later."""
         today = now.date()
         for camera in list(self.cameras.values()):
             self._renew(camera, today)
@@ -74,7 +85,7 @@ class Households:
 
 @dataclass
 class ReportArchive:
-    """`write` at the end of each month, and of the play."""
+    """Writes the report of each month as the command line would, and keeps it."""
 
     store: Store
     registry: Registry
@@ -85,7 +96,7 @@ class ReportArchive:
     _last: ReportMaterial | None = None
 
     def write_month(self, now: datetime) -> None:
-        """The month that was yesterday's, as the command line would."""
+        """Write the report of the month that ended yesterday."""
         day = now.astimezone(self.zone).date() - timedelta(days=1)
         period = period_of(a_round="", day=None, month=day)
         with self.store.begin_read() as uow:
@@ -105,24 +116,9 @@ class ReportArchive:
         self._last = material
 
 
-SCENES: Final = (
-    "blocking_vehicle", "dumping", "livestock", "obstruction", "scene_change", "smoke",
-    "open_flame",
-)  # fmt: skip
-WEIGHTS: Final = (30, 20, 14, 14, 18, 3, 1)
-FAULTS: Final = ("blur", "occlusion", "freeze", "artifacts")
-EQUIPMENT: Final = "equipment"  # the category of every camera fault
-FAULT_SHARE: Final = 0.08  # of what goes wrong
-OUT_OF_ORDER: Final = 0.03  # of replies: the network holds one back
-HELD_BACK_MIN: Final = (5, 240)
-ASKS_FOR_TIME: Final = 0.02
-Schedule = Callable[[datetime, Callable[[], None]], None]  # schedules work
-SendReply = Callable[[str, bytes], None]
-
-
 @dataclass
 class TownTruth:
-    """What is wrong in the town just now."""
+    """The problems that are in the town just now, by camera and category."""
 
     rng: random.Random
     _present: defaultdict[CameraId, dict[str, str]] = field(
@@ -130,34 +126,34 @@ class TownTruth:
     )  # camera → category → kind
 
     def add_problems(self, cameras: Sequence[CameraId], count: int) -> None:
-        """Something new at some of the cameras; a lens now and then, mostly what it looks at."""
+        """Add new problems at some of the cameras, mostly in the scene, some of the lens."""
         for camera in self.rng.choices(cameras, k=count):
             is_fault = self.rng.random() < FAULT_SHARE
             kind = self.rng.choice(FAULTS) if is_fault else self.rng.choices(SCENES, WEIGHTS)[0]
             self._present[camera][EQUIPMENT if is_fault else kind] = kind
 
     def kinds_at(self, camera: CameraId) -> Iterable[str]:
-        """The kinds that there are to be seen at a camera."""
+        """The kinds of problems that a camera could show."""
         there = self._present.get(camera)
         return there.values() if there else ()
 
     def is_true(self, finding: Finding) -> bool:
-        """Whether a careful person who stands there would see it."""
+        """Whether a careful person on the spot would confirm the finding."""
         outage = finding.kind.endswith("_down")
         return outage or self.is_present(finding.camera, finding.category)
 
     def is_present(self, camera: CameraId, category: str) -> bool:
-        """What a second look shows."""
+        """Whether a recheck would still see the category."""
         return category in self._present[camera]
 
     def clear(self, camera: CameraId, category: str) -> None:
-        """Somebody really removed it."""
+        """Remove the problem."""
         self._present[camera].pop(category, None)
 
 
 @dataclass
 class YearLeaders:
-    """Everybody's telephone: hears the wire, plans replies, sends them when their time comes."""
+    """All leaders' phones: take case messages, plan replies, send them when they are due."""
 
     truth: TownTruth
     profile: ReplyProfile
@@ -173,7 +169,7 @@ class YearLeaders:
     _planned: set[tuple[str, int, int]] = field(default_factory=set)
 
     def handle_message(self, topic: str, payload: bytes) -> None:
-        """One message of the broker; repeats by key are dropped."""
+        """Take one message of the broker; repeats by key are dropped."""
         if not payload:
             self.shown.pop(topic, None)
             return
@@ -182,7 +178,7 @@ class YearLeaders:
             self.counts["repeated"] += 1
             return
         self._keys.add(case["key"])
-        self.counts["told"] += 1
+        self.counts["received"] += 1
         self.shown[topic] = case
         rung = int((case.get("rung") or {}).get("number", 0))
         turn = case["revision"] if case["state"] == "rework" else 0

@@ -1,0 +1,48 @@
+"""Sizes: a module holds one whole thought, a function is seen at once."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.project_rules.source_tree import ROOT, modules, relative, tree_of
+
+MODULES = modules("patrol", "streams", "simulators")
+LONGEST_MODULE = 450
+SHORTEST_MODULE = 40
+LONGEST_FUNCTION = 45  # formatted lines; a docstring counts
+# A module of fewer lines, and why it stands alone. (`__init__.py` may be as short as it likes.)
+SHORT_MODULES = {
+    "patrol/domain/timestamps.py": "the one RFC 3339 helper, used by most packages",
+    "patrol/domain/errors.py": "the one exception whose text is in both languages",
+    "patrol/app/api_keys.py": "the rule that the accounts page and `patrol key` share",
+    "patrol/cli/db.py": "a verb's module bears the verb's name",
+    "patrol/cli/stderr_logging.py": "log set-up of commands, imported before anything heavy",
+    "patrol/files.py": "the process lock and the atomic write, used by most packages",
+    "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
+    "patrol/bench/brokers.py": "the brokers that three benchmarks start",
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_module_introduces_itself_and_is_not_too_long(path: Path) -> None:
+    assert ast.get_docstring(tree_of(path)), "a module says what it is"
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_MODULE
+    long = [
+        f"{node.name}: {length}"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
+    ]
+    assert not long
+
+
+def test_few_modules_are_slivers() -> None:
+    short = {
+        relative(path)
+        for path in MODULES
+        if path.stem not in {"__init__", "__main__"}
+        and len(path.read_text("utf-8").splitlines()) < SHORTEST_MODULE
+    }
+    assert sorted(short - SHORT_MODULES.keys()) == []
+    assert [place for place in SHORT_MODULES if not (ROOT / place).exists()] == []
