@@ -1,10 +1,12 @@
-"""Add and change accounts and hash their passwords: for the accounts page and `patrol user`.
+"""Accounts with their passwords, and API keys: for the accounts page, `patrol user`, `patrol key`.
 
 Every change writes its entry into the access log in the same transaction. Passwords are argon2id
 hashes; this is the only importer of pwdlib.
 """
 
 import re
+import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -12,11 +14,18 @@ from typing import Final
 
 from pwdlib import PasswordHash
 
-from patrol.domain.account import GRID_DUTIES, Account, Duty
+from patrol.domain.account import (
+    API_KEY_PREFIX,
+    GRID_DUTIES,
+    Account,
+    ApiKey,
+    Duty,
+    issue_api_key,
+)
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
-from patrol.store import Store
+from patrol.store import Store, UnitOfWork
 
 MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
@@ -149,6 +158,26 @@ def log_out_everywhere(store: Store, *, name: str, now: datetime, by: str) -> No
         why = f"{name}, {ended} sessions"
         uow.access.append(at=now, who=by, what="end_session", camera=None, why=why)
         uow.commit()
+
+
+def add_api_key(
+    uow: UnitOfWork, *, name: str, scopes: Iterable[str], by: str, now: datetime
+) -> tuple[ApiKey, str]:
+    """A new key and its secret, of which only a hash is kept. Raises ValueError."""
+    secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    key = issue_api_key(name=name, scopes=scopes, by=by, now=now, secret=secret)
+    uow.api_keys.add(key)
+    why = f"{key.id} {key.name}: {' '.join(sorted(key.scopes))}"
+    uow.access.append(at=now, who=by, what="add_key", camera=None, why=why)
+    return key, secret
+
+
+def revoke_api_key(uow: UnitOfWork, key_id: str, *, by: str, now: datetime) -> bool:
+    """End a key at once; False when no such key is in force."""
+    if not uow.api_keys.revoke(key_id, now):
+        return False
+    uow.access.append(at=now, who=by, what="revoke_key", camera=None, why=key_id)
+    return True
 
 
 def _checked_name(name: str) -> str:

@@ -7,12 +7,10 @@ workers that `patrol.app.service` runs.
 
 import secrets
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -94,8 +92,8 @@ class Application:
     live_view: LiveView
     detectors: Detectors = field(default_factory=Detectors)
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
+    reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
-    _one_reply: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def registry(self) -> Registry:
@@ -104,6 +102,16 @@ class Application:
         at_start = self.site.registry
         return Registry(
             cameras=self.registry_watcher.cameras(), tree=at_start.tree, people=at_start.people
+        )
+
+    def __post_init__(self) -> None:
+        self.reply_handler = ReplyHandler(
+            store=self.store,
+            payloads=self.payloads,
+            registry=self.site.registry,
+            site=self.site.settings.site.id,
+            zone=self.site.settings.site.tz,
+            on_queued=self.wake_relays,
         )
 
     def plan(self, name: str) -> PatrolPlan:
@@ -277,13 +285,7 @@ class Application:
 
         Raises StoreUnavailable, StoreFull: the message must not be acknowledged.
         """
-        with self._one_reply:
-            return self._reply_handler.handle(topic, payload, self.clock.now())
-
-    @property
-    def reply_counters(self) -> Counter[str]:
-        """Replies by outcome since the start, whichever way they came."""
-        return self._reply_handler.counters
+        return self.reply_handler.handle(topic, payload, self.clock.now())
 
     def new_reply_subscriber(self, canary: Canary | None = None) -> ReplySubscriber:
         """The subscriber to the site's replies, under its stable client id; the canary's, too."""
@@ -313,18 +315,6 @@ class Application:
             store=self.store,
             send_gate=self.send_gate,
             payloads=self.payloads,
-            on_queued=self.wake_relays,
-        )
-
-    @cached_property
-    def _reply_handler(self) -> ReplyHandler:
-        site = self.site.settings.site
-        return ReplyHandler(
-            store=self.store,
-            payloads=self.payloads,
-            registry=self.site.registry,
-            site=site.id,
-            zone=site.tz,
             on_queued=self.wake_relays,
         )
 

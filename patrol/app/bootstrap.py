@@ -30,8 +30,9 @@ from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
 from patrol.domain.backoff import backoff
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
-from patrol.domain.labels import CATEGORY_BY_ID, UNNAMED_CHANGE
+from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.logs import LastReason

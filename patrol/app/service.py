@@ -315,7 +315,7 @@ def _start_messaging(
     run("relay", run_relay)
     stack.callback(relay.wake)
     side_services.start(stack, stop, run)
-    side_services.export_counters(relay=relay.counters, inbox=app.reply_counters)
+    side_services.export_counters(relay=relay.counters, inbox=app.reply_handler.counters)
 
 
 def _wait_until_subscribed(

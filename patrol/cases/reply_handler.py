@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum, auto
+from threading import Lock
 
 from patrol.cases.replies import apply_reply, delivery_event_of
 from patrol.cases.saving import add_case, save_case
-from patrol.domain import labels as categories
 from patrol.domain.case import Case, IllegalCaseTransition
 from patrol.domain.case_opening import case_id, case_sequence, open_from_report
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.outbox import DeadLetter, DeliveryState
@@ -56,7 +57,7 @@ class ReplyResult:
 
 @dataclass
 class ReplyHandler:
-    """Handles one message after another; called by any thread, one at a time."""
+    """Handles the messages of the MQTT connection and of the phone page, one at a time (a lock)."""
 
     store: Store
     payloads: PayloadBuilder
@@ -65,12 +66,17 @@ class ReplyHandler:
     zone: tzinfo
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
     counters: Counter[str] = field(default_factory=Counter)
+    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
         """Apply one message in one transaction.
 
         Raises StoreUnavailable, StoreFull: the caller must not acknowledge it to the broker.
         """
+        with self._one_at_a_time:
+            return self._handle(topic, payload, received_at)
+
+    def _handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
         message = parse_message(self.site, topic, payload, received_at)
         try:
             result = self._accept(message, received_at)
@@ -128,7 +134,7 @@ class ReplyHandler:
         if not uow.inbox.remember_key(report.key, now):
             return ReplyResult(outcome=ReplyOutcome.REPEATED)
         day = now.astimezone(self.zone).date()
-        category = report.category if report.category in categories.CATEGORY_BY_ID else "other"
+        category = report.category if report.category in CATEGORY_BY_ID else "other"
         unknown = f"[{report.category}] " if category != report.category else ""
         case = open_from_report(
             case_id(day, uow.next_number(case_sequence(day))),

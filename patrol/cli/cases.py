@@ -1,7 +1,7 @@
 """`patrol cases`, `case ID`, `phoned`: cases on their way through the grid, without a browser."""
 
 from datetime import datetime, tzinfo
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,23 +14,21 @@ from patrol.cli.output import console, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
-from patrol.domain.labels import CASE_EVENTS, CASE_STATES, CATEGORY_BY_ID, LEVELS, bilingual
+from patrol.domain.labels import (
+    CASE_EVENTS,
+    CASE_STATES,
+    DUE_LIGHTS,
+    LEVELS,
+    RECEIPTS,
+    bilingual,
+)
 from patrol.domain.priority import Level
 from patrol.domain.timestamps import rfc3339_or_none
 from patrol.domain.verification import PendingVerification, pending_verifications
 from patrol.reports import documents
 from patrol.settings import Site
-
-DUE_LIGHT_LABELS: Final = {"green": "绿", "yellow": "黄", "red": "红"}
-RECEIPT_LABELS: Final = {  # of the stages in reports.documents.message_document
-    "queued": "入队 queued",
-    "published": "发出 published",
-    "broker_acked": "代理收到 broker has it",
-    "device_received": "手机收到 device has it",
-    "opened": "打开 opened",
-    "acknowledged": "签收 answered",
-}
 
 
 def list_cases(
@@ -146,7 +144,7 @@ def print_case(case: Case, site: Site) -> None:
 
 def level_label(level: Level) -> str:
     """A level with its Chinese name: `II 紧急`."""
-    return f"{level} {LEVELS[level]}"
+    return f"{level} {LEVELS[level][0]}"
 
 
 def no_case_text(case: str) -> str:
@@ -207,7 +205,8 @@ def _print_cases(found: list[Case], site: Site) -> None:
 def _due_text(case: Case, zone: tzinfo) -> str:
     waits = _pending_verification(case)
     if waits is not None:
-        return f"核查 verify {_local_time(waits.due, zone)} {DUE_LIGHT_LABELS[waits.due_light]}"
+        light = bilingual(DUE_LIGHTS[waits.due_light])
+        return f"核查 verify {_local_time(waits.due, zone)} {light}"
     return _local_time(case.due_at, zone) if case.is_open else "—"
 
 
@@ -218,8 +217,8 @@ def _print_receipts(receipts: list[dict[str, Any]], site: Site) -> None:
         console().print("推送回执 messages", style="italic")
     for one in receipts:
         stages = " → ".join(
-            f"{label} {datetime.fromisoformat(one[stage]).astimezone(zone):%H:%M:%S}"
-            for stage, label in RECEIPT_LABELS.items()
+            f"{bilingual(label)} {datetime.fromisoformat(one[stage]).astimezone(zone):%H:%M:%S}"
+            for stage, label in RECEIPTS.items()
             if one[stage]
         )
         clears = " (清除 clears)" if one["clears"] else ""

@@ -10,6 +10,7 @@ from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
+from patrol.domain.labels import HANDOVER_LISTS, bilingual
 from patrol.domain.shift_handover import HandoverEntry
 from patrol.domain.timestamps import rfc3339
 
@@ -111,17 +112,8 @@ def _print_sheet(sheet: Mapping[str, Any]) -> None:
         f"待发消息 messages waiting: {sheet['messages_waiting']}",
     ):
         out.print(line, markup=False)
-    titles = {
-        "unacknowledged": "未签收 unacknowledged",
-        "overdue": "超时 overdue",
-        "to_verify": "待人工核查 to verify",
-        "returned": "退回待处理 returned",
-        "upstream": "上游故障 faults upstream",
-        "paused": "暂停 paused",
-        "suspended": "维护中 suspended",
-    }
-    for key, title in titles.items():
+    for key, title in HANDOVER_LISTS.items():
         rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
-        out.print(f"{title}: {len(rows)}", markup=False)
+        out.print(f"{bilingual(title)}: {len(rows)}", markup=False)
         for row in rows:
             out.print("    " + "  ".join(str(v) for v in row.values() if v), markup=False)

@@ -19,7 +19,14 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import console, console_err, print_json
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
-from patrol.domain.labels import FAULT_LABELS
+from patrol.domain.labels import (
+    FRESHNESS,
+    LIGHTS,
+    PICTURE_FAULTS,
+    bilingual,
+    failure_label,
+    label_of,
+)
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
@@ -31,8 +38,6 @@ from streams.model import Freshness, Picture, Sample, VisitOptions
 class Advice(NamedTuple):
     """What a person can do about a failure."""
 
-    name_zh: str
-    name_en: str
     whose_zh: str
     whose_en: str
     next_zh: str
@@ -41,49 +46,32 @@ class Advice(NamedTuple):
 
 ADVICE: Final = {
     "bad_address": Advice(
-        "地址有误", "bad address",
         "登记人员", "whoever wrote the address",
         "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ 写成 %2F %3F %23 %40",
         "write rtsp://user:password@host[:port]/path; in a password / ? # @ are %2F %3F %23 %40",
     ),
     "unreachable": Advice(
-        "连接不上", "unreachable",
         "网络/运维", "network, maintainer",
         "查电源、网线、IP 与端口;从本机 ping 该主机;看防火墙是否放行端口",
         "check power, cable, address and port; ping the host from here; look at the firewall",
     ),
     "refused_us": Advice(
-        "拒绝访问", "refused us",
         "运维(账号)", "maintainer, credentials",
         "核对用户名、口令与通道路径;看摄像机的白名单和并发路数限制",
         "check user, password and channel path; look at the camera's access list and session limit",
     ),
     "went_silent": Advice(
-        "连上后无响应", "went silent",
         "运维(摄像机)", "maintainer, camera",
         "重启摄像机;把 I 帧间隔调到 2–4 秒;试子码流;看上行带宽是否占满",
         "restart the camera; set key frames every 2–4 s; try the sub stream; look at the uplink",
     ),
     "unreadable": Advice(
-        "码流无法解读", "unreadable",
         "运维(摄像机)", "maintainer, camera",
         "确认路径指向视频流;编码设为 H.264 或 H.265;升级固件",
         "make sure the path is a video stream; set H.264 or H.265; update the firmware",
     ),
 }  # fmt: skip
-UNKNOWN: Final = Advice(
-    "失败", "failed", "运维", "maintainer", "查看日志", "look at the log"
-)  # fmt: skip
-
-FRESHNESS: Final = {
-    "live": ("实时", "live"),
-    "single": ("只有一帧,无法判断", "one picture only, cannot be told"),
-    "media_clock_stood_still": ("流时间停住", "the stream's clock stood still"),
-    "repeated_bits": ("画面比特完全重复", "bit-identical pictures"),
-    "still": ("静态图片或文件", "a still picture or a file"),
-}
-LIGHT: Final = {"day": ("日间彩色", "day"), "infrared": ("红外黑白", "infrared")}
-
+UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
 
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -250,7 +238,7 @@ def print_probe_failure(address: str, exc: StreamError) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
     advice = ADVICE.get(exc.kind, UNKNOWN)
     out = console_err()
-    line = Text.assemble((f"✗ {advice.name_zh} {advice.name_en} ({exc.kind})", "bold red"))
+    line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
     for label, text in (
         ("看到 seen", exc.seen),
@@ -270,7 +258,7 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
         ("首帧用时 first picture", _first_picture(document)),
         ("新鲜度 freshness", _freshness(document["freshness"])),
         ("时钟偏差 clock", _clock_offset(document["clock_offset_s"])),
-        ("光线 light", Text(" ".join(LIGHT.get(document["light"], (document["light"],))))),
+        ("光线 light", Text(bilingual(label_of(LIGHTS, document["light"])))),
         ("画面 picture", _fault_labels(document)),
         ("服务端 server", Text(document["server"] or "—")),
     ]
@@ -296,9 +284,9 @@ def _first_picture(document: Mapping[str, Any]) -> Text:
 
 
 def _freshness(freshness: str) -> Text:
-    zh, en = FRESHNESS.get(freshness, (freshness, ""))
+    text = bilingual(label_of(FRESHNESS, freshness))
     fine = freshness in ("live", "single", "still")
-    return Text(f"{zh} {en}", style="green" if freshness == "live" else "" if fine else "red")
+    return Text(text, style="green" if freshness == "live" else "" if fine else "red")
 
 
 def _clock_offset(offset_s: float | None) -> Text:
@@ -314,6 +302,6 @@ def _clock_offset(offset_s: float | None) -> Text:
 def _fault_labels(document: Mapping[str, Any]) -> Text:
     if not document["faults"]:
         return Text("合格 no fault", style="green")
-    labels = [" ".join(FAULT_LABELS.get(kind, (kind,))) for kind in document["faults"]]
+    labels = [bilingual(label_of(PICTURE_FAULTS, kind)) for kind in document["faults"]]
     unusable = "" if document["usable"] else "  无法查看 not viewable"
     return Text("、".join(labels) + unusable, style="yellow")

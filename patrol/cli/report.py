@@ -15,7 +15,7 @@ from patrol.clock import SystemClock
 from patrol.files import write_atomically
 from patrol.reports import public_digest, writers
 from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
-from patrol.reports.report import Report, compose_report
+from patrol.reports.report import Report, load_report
 from patrol.settings import Site
 from patrol.store import Store
 
@@ -119,17 +119,12 @@ def _heading(site: Site, period: ReportPeriod) -> ReportHeading:
 
 
 def _report_of(site: Site, store: Store, period: ReportPeriod) -> Report:
-    heading = _heading(site, period)
-    plans, zone = site.settings.calendar.all_plans, heading.zone
+    plans = site.settings.calendar.all_plans
     with store.begin_read() as uow:
         try:
-            material = load_material(uow, plans, zone, period)
+            return load_report(uow, _heading(site, period), plans, period)
         except KeyError:
             bad_input(f"--round: there is no round {period.name!r}")
-        last, year_ago = (
-            load_material(uow, plans, zone, p) if p else None for p in period.earlier()
-        )
-    return compose_report(heading, material, last=last, year_ago=year_ago)
 
 
 def _parse_day(text: str) -> date | None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
+from patrol.domain.labels import APPROVAL_KINDS
 from patrol.domain.priority import CaseLimits
 
 MAX_EXTENSION: Final = timedelta(days=30)  # of counted time; longer is a suspension
@@ -21,12 +22,6 @@ SUSPENDABLE_STATES: Final = (
     CaseState.DISPATCHED, CaseState.ACKNOWLEDGED, CaseState.ARRIVED, CaseState.HANDLED,
     CaseState.REWORK, CaseState.FED_BACK,
 )  # fmt: skip
-
-_KIND_ZH: Final = {
-    ApprovalKind.EXTENSION: "延期",
-    ApprovalKind.SUSPENSION: "挂起",
-    ApprovalKind.VOID: "作废",
-}
 
 
 class ApprovalImpossible(BadInput):
@@ -96,7 +91,7 @@ def describe_request(request: ApprovalRequest) -> str:
     """`延期 24 小时 (extension of 24 h): why`, as the history has it."""
     hours = f"{request.span_s / 3600:g}"
     zh, en = (f" {hours} 小时", f" of {hours} h") if request.span_s else ("", "")
-    return f"{_KIND_ZH[request.kind]}{zh} ({request.kind}{en}): {request.why}"
+    return f"{APPROVAL_KINDS[request.kind][0]}{zh} ({request.kind}{en}): {request.why}"
 
 
 def _check_possible(case: Case, request: ApprovalRequest) -> None:

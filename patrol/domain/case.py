@@ -228,9 +228,9 @@ class CaseEntry:
 class ApprovalKind(StrEnum):
     """What one person may request and another has to approve."""
 
-    EXTENSION = auto()  # 延期
-    SUSPENSION = auto()  # 挂起
-    VOID = auto()  # 作废
+    EXTENSION = auto()
+    SUSPENSION = auto()
+    VOID = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from datetime import date, datetime
 
-from patrol.domain import labels as categories
 from patrol.domain.case import Case
+from patrol.domain.category import EQUIPMENT_CHAPTER, UNNAMED_CHAPTER, category_named
 from patrol.domain.escalation import policy_for
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CaseId, GridCode
@@ -25,10 +25,10 @@ def case_id(day: date, number: int) -> CaseId:
 
 def subject_of(category: str, proposed: Subject) -> Subject:
     """Scene or equipment, by the category that a person chose: a covered lens may be a fire."""
-    chapter = categories.category_named(category).code
-    if chapter == categories.UNNAMED_CHAPTER:
+    chapter = category_named(category).code
+    if chapter == UNNAMED_CHAPTER:
         return proposed
-    return Subject.EQUIPMENT if chapter == categories.EQUIPMENT_CHAPTER else Subject.SCENE
+    return Subject.EQUIPMENT if chapter == EQUIPMENT_CHAPTER else Subject.SCENE
 
 
 def open_from_finding(

@@ -1,97 +1,133 @@
-"""The categories of findings: identifier, Chinese words, code (house defaults).
+"""Every label that people read for a value of the program, in Chinese and English.
 
-Words for what gauges and detectors say: Chinese first, English beside.
-
-Codes of the books → the words that people read, Chinese first, English beside.
-
-Why a lead was made, in words: Chinese first, English beside.
+Tables keyed by an enum's members or by the identifiers that the database, MQTT and the API carry;
+each value is a pair (Chinese, English). Pages take one language of a pair, the command line both
+(`bilingual`), the ledger and the messages to leaders the Chinese. Enums of packages above this one
+are keyed by their values. No other module holds such a table (tests/domain/test_labels.py); the
+categories of findings, which a site's rules may add to, are in category.py.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
-from patrol.domain.camera import Refusal
-from patrol.domain.case import CaseEvent, CaseState
-from patrol.domain.observation import Observation
-from patrol.domain.round import ADHOC, VisitOutcome
-from patrol.domain.schedule import IN_MAINTENANCE
+from patrol.domain.account import Duty
+from patrol.domain.camera import ConsentState, Priority, Refusal
+from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
+from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import DismissReason
+from patrol.domain.health import CameraCondition, TroubleKind
+from patrol.domain.observation import Light, Observation, Subject
+from patrol.domain.outage import OutageGroup
+from patrol.domain.outbox import DeliveryState
+from patrol.domain.picture_link import LinkState
+from patrol.domain.priority import DueLight, Level
+from patrol.domain.registry import Role
+from patrol.domain.round import ADHOC, RoundState, VisitOutcome
+from patrol.domain.schedule import IN_MAINTENANCE, StoppageScope
 
+Label = tuple[str, str]  # (Chinese, English)
+Labels = Mapping[str, Label]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Category:
-    """A kind of problem as people on the ground know it."""
+CHAPTERS: Final[Labels] = {  # of the categories' codes
+    "01": ("消防", "fire"),
+    "02": ("环境", "environment"),
+    "03": ("道路", "roads"),
+    "04": ("涉水", "water"),
+    "05": ("铁路护路", "railway protection"),
+    "06": ("房屋设施", "structures"),
+    "07": ("秩序", "order"),
+    "08": ("灾害天气", "severe weather"),
+    "09": ("前端设备", "cameras"),
+    "99": ("其他", "other"),
+}
+LEVELS: Final[Labels] = {
+    Level.URGENT: ("特急", "urgent"),
+    Level.PRESSING: ("紧急", "pressing"),
+    Level.ORDINARY: ("一般", "ordinary"),
+    Level.NOTE: ("提示", "note"),
+}
+DUE_LIGHTS: Final[Labels] = {
+    DueLight.GREEN: ("正常", "in time"),
+    DueLight.YELLOW: ("将超时", "soon due"),
+    DueLight.RED: ("已超时", "overdue"),
+}
 
-    id: str
-    code: str  # two digits of the chapter
-    zh: str
-    en: str
-    check: str  # what to check on the ground, in Chinese
-
-
-def _category(code: str, ident: str, zh: str, en: str, check: str) -> Category:
-    return Category(id=ident, code=code, zh=zh, en=en, check=check)
-
-
-EQUIPMENT_CHAPTER: Final = "09"
-UNNAMED_CHAPTER: Final = "99"
-CATEGORIES: Final[tuple[Category, ...]] = (
-    _category(
-        "01", "open_flame", "疑似明火", "suspected open flame", "到场查看是否有明火,确认后先报警"
-    ),
-    _category("01", "smoke", "疑似烟雾", "suspected smoke", "查看烟雾来源"),
-    _category(
-        "01",
-        "straw_burning",
-        "疑似焚烧秸秆",
-        "suspected straw burning",
-        "查看是否焚烧秸秆,劝止并扑灭",
-    ),
-    _category(
-        "01", "combustible_pile", "可燃物堆放", "combustible pile", "查看柴草等可燃物堆放,督促清理"
-    ),
-    _category("02", "clutter", "乱堆乱放", "clutter", "查看乱堆乱放,督促清理"),
-    _category("02", "dumping", "垃圾倾倒", "dumping", "查看倾倒垃圾,联系清运"),
-    _category("02", "sewage", "污水", "sewage", "查看污水来源"),
-    _category("02", "film_waste", "废旧地膜", "film waste", "查看废旧地膜,督促回收"),
-    _category("03", "obstruction", "道路障碍", "road obstruction", "查看道路障碍物,恢复通行"),
-    _category(
-        "03", "blocking_vehicle", "车辆占道", "blocking vehicle", "查看车辆占道,联系车主挪车"
-    ),
-    _category(
-        "03", "grain_drying", "占道晒粮", "grain drying on the road", "查看占道晒粮,劝导收起"
-    ),
-    _category("03", "livestock", "牲畜上路", "livestock on the road", "查看牲畜,联系农户赶回"),
-    _category(
-        "03", "road_condition", "路面积水结冰积雪", "water, ice or snow", "查看路面,设置警示"
-    ),
-    _category("03", "road_damage", "道路损坏", "road damage", "查看路面损坏,设置警示"),
-    _category("04", "canal_level", "渠道水位异常", "canal level", "查看渠道水位"),
-    _category("04", "person_near_water", "水边有人", "person near water", "到水边查看,劝离"),
-    _category("04", "blocked_canal", "渠道堵塞", "blocked canal", "查看渠道堵塞,组织清理"),
-    _category(
-        "05", "railway_protection", "铁路护路", "railway protection", "查看铁路沿线,联系护路队"
-    ),
-    _category("06", "structure", "房屋设施", "structure", "查看房屋设施险情"),
-    _category(
-        "07", "night_activity", "夜间异常活动", "night activity at a key site", "查看重点部位"
-    ),
-    _category("07", "gate_open", "大门未关", "gate left open", "查看大门是否关闭"),
-    _category("08", "severe_weather", "灾害天气", "severe weather", "查看受灾情况"),
-    _category("09", "equipment", "前端设备故障", "camera fault", "检查摄像机供电、网络和镜头"),
-    _category("99", "scene_change", "画面变化待核", "change not yet named", "到场核实画面中的变化"),
-    _category("99", "other", "其他", "other", "到场核实"),
-)
-CATEGORY_BY_ID: Final[dict[str, Category]] = {category.id: category for category in CATEGORIES}
-
-
-def category_named(ident: str) -> Category:
-    """The category of that identifier; one that a site's rules made up is an 其他 of its name."""
-    return CATEGORY_BY_ID.get(ident) or _category(
-        "99", ident, ident, ident.replace("_", " "), "到场核实"
-    )
-
-
-FAULT_LABELS: Final = {
+# Cameras and their visits.
+PLANS: Final[Labels] = {
+    "morning": ("上午", "morning"),
+    "afternoon": ("下午", "afternoon"),
+    ADHOC: ("专项", "ad hoc"),
+}
+ROUND_STATES: Final[Labels] = {
+    RoundState.PLANNED: ("待开始", "planned"),
+    RoundState.RUNNING: ("巡查中", "running"),
+    RoundState.INTERRUPTED: ("已中断", "interrupted"),
+    RoundState.FINISHED: ("已完成", "finished"),
+    RoundState.MISSED: ("漏巡", "missed"),
+}
+OUTCOMES: Final[Labels] = {
+    VisitOutcome.PENDING: ("待查", "pending"),
+    VisitOutcome.NORMAL: ("正常", "normal"),
+    VisitOutcome.PROBLEM: ("发现问题", "problem found"),
+    VisitOutcome.NOT_VIEWABLE: ("无法查看", "not viewable"),
+    VisitOutcome.MISSED: ("漏巡", "missed"),
+}
+FAILURES: Final[Labels] = {  # StreamError.kind
+    "bad_address": ("地址有误", "bad address"),
+    "unreachable": ("连接不上", "unreachable"),
+    "refused_us": ("拒绝访问", "refused us"),
+    "went_silent": ("连上后无响应", "went silent"),
+    "unreadable": ("码流解码失败", "unreadable"),
+    "unusable_picture": ("画面不可用", "unusable picture"),
+}
+REFUSALS: Final[Labels] = {
+    Refusal.CONSENT_PENDING: ("待同意", "consent pending"),
+    Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
+    Refusal.CONSENT_EXPIRED: ("同意已过期", "consent expired"),
+    Refusal.CONSENT_UNDATED: ("同意无期限", "consent without a last day"),
+    Refusal.INDOOR: ("室内", "indoor"),
+    Refusal.PLACEMENT_UNKNOWN: ("位置不明", "placement unknown"),
+    IN_MAINTENANCE: ("维护中", "in maintenance"),
+}
+CONSENT_STATES: Final[Labels] = {
+    ConsentState.GRANTED: ("已同意", "granted"),
+    ConsentState.PENDING: ("待同意", "pending"),
+    ConsentState.WITHDRAWN: ("已撤回", "withdrawn"),
+}
+PRIORITIES: Final[Labels] = {Priority.NORMAL: ("一般", "normal"), Priority.KEY: ("重点", "key")}
+LIGHTS: Final[Labels] = {Light.DAY: ("日间", "day"), Light.INFRARED: ("红外", "infrared")}
+SUBJECTS: Final[Labels] = {
+    Subject.SCENE: ("场景", "scene"),
+    Subject.EQUIPMENT: ("设备", "equipment"),
+}
+CAMERA_CONDITIONS: Final[Labels] = {
+    CameraCondition.ONLINE: ("在线", "online"),
+    CameraCondition.FAULTY: ("画面异常", "faulty picture"),
+    CameraCondition.OFFLINE: ("离线", "offline"),
+    "unknown": ("未巡查", "not visited yet"),
+}
+TROUBLE_STATES: Final[Labels] = {**CAMERA_CONDITIONS, "down": ("整体中断", "down")}
+OUTAGE_GROUPS: Final[Labels] = {
+    OutageGroup.LINK: ("链路", "link"),
+    OutageGroup.VILLAGE: ("全村", "village"),
+}
+STOPPAGE_SCOPES: Final[Labels] = {
+    StoppageScope.ROUNDS: ("全部巡查", "all rounds"),
+    StoppageScope.CAMERA: ("点位", "camera"),
+    StoppageScope.LINK: ("链路", "link"),
+    StoppageScope.GRID: ("网格", "grid"),
+}
+# What a stoppage or a trouble is about; the two share their first kinds.
+SUBJECT_KINDS: Final[Labels] = {**STOPPAGE_SCOPES, TroubleKind.VILLAGE: ("村", "village")}
+FRESHNESS: Final[Labels] = {  # streams.model.Freshness
+    "live": ("实时", "live"),
+    "single": ("只有一帧，无法判断", "one picture only, cannot be told"),
+    "media_clock_stood_still": ("流时间停住", "the stream's clock stood still"),
+    "media_clock_astray": ("流时间与时钟不符", "the stream's clock disagrees with ours"),
+    "repeated_bits": ("画面比特完全重复", "bit-identical pictures"),
+    "still": ("静态图片或文件", "a still picture or a file"),
+}
+PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera that moved
     "black_screen": ("黑屏", "black screen"),
     "solid_color": ("纯色画面", "solid colour"),
     "too_dark": ("画面过暗", "too dark"),
@@ -106,58 +142,77 @@ FAULT_LABELS: Final = {
     "scene_shift": ("画面移位", "camera moved"),
     "artifacts": ("花屏马赛克", "mosaic or smear"),
     "clock_skew": ("时钟偏差", "clock off"),
-    "slow_keyframe": ("关键帧间隔过长", "slow key frames"),
+    "slow_keyframe": ("码流异常（关键帧间隔过长）", "slow key frames"),
     "infrared_stuck": ("红外未切换", "infrared stuck"),
 }
-OBJECT_LABELS: Final = {
-    "person": "人", "bicycle": "自行车", "car": "汽车", "motorcycle": "摩托车", "bus": "客车",
-    "truck": "货车", "dog": "狗", "horse": "马", "sheep": "羊", "cow": "牛",
+REFERENCE_STATES: Final[Labels] = {  # vision.reference's SceneState
+    "learning": ("学习中", "being learned"),
+    "ready": ("可用", "in use"),
+    "suspended": ("已暂停，待重新确认", "suspended until approved again"),
+}
+REFERENCE_SUSPENSIONS: Final[Labels] = {
+    "visible_area": ("可视区已改", "the visible area was changed"),
+    "scene_shift": ("镜头被移动", "the camera was moved"),
+}
+TOWN_WIDE_CAUSES: Final[Labels] = {  # vision.change's Cause
+    "snow": ("疑似降雪", "suspected snow"),
+    "dust": ("疑似沙尘", "suspected dust"),
+    "fog": ("疑似大雾", "suspected fog"),
+    "rain": ("疑似降雨", "suspected rain"),
+    "dusk": ("天色已暗", "dusk"),
+    "unknown": ("画面普遍变化", "pictures changed as a whole"),
+}
+# The classes of the object detector: COCO's 80, named in English as its annotations name them.
+OBJECT_CLASSES: Final[Labels] = {
+    name: (zh, name)
+    for name, zh in {
+        "person": "人", "bicycle": "自行车", "car": "汽车", "motorcycle": "摩托车",
+        "airplane": "飞机", "bus": "客车", "train": "火车", "truck": "货车", "boat": "船",
+        "traffic light": "红绿灯", "fire hydrant": "消火栓", "stop sign": "停车标志",
+        "parking meter": "停车计费器", "bench": "长椅", "bird": "鸟", "cat": "猫", "dog": "狗",
+        "horse": "马", "sheep": "羊", "cow": "牛", "elephant": "大象", "bear": "熊",
+        "zebra": "斑马", "giraffe": "长颈鹿", "backpack": "背包", "umbrella": "雨伞",
+        "handbag": "手提包", "tie": "领带", "suitcase": "行李箱", "frisbee": "飞盘",
+        "skis": "滑雪板（双板）", "snowboard": "滑雪板（单板）", "sports ball": "球",
+        "kite": "风筝", "baseball bat": "棒球棒", "baseball glove": "棒球手套",
+        "skateboard": "滑板", "surfboard": "冲浪板", "tennis racket": "网球拍",
+        "bottle": "瓶子", "wine glass": "酒杯", "cup": "杯子", "fork": "叉子", "knife": "刀",
+        "spoon": "勺子", "bowl": "碗", "banana": "香蕉", "apple": "苹果", "sandwich": "三明治",
+        "orange": "橙子", "broccoli": "西兰花", "carrot": "胡萝卜", "hot dog": "热狗",
+        "pizza": "比萨", "donut": "甜甜圈", "cake": "蛋糕", "chair": "椅子", "couch": "沙发",
+        "potted plant": "盆栽", "bed": "床", "dining table": "餐桌", "toilet": "坐便器",
+        "tv": "电视", "laptop": "笔记本电脑", "mouse": "鼠标", "remote": "遥控器",
+        "keyboard": "键盘", "cell phone": "手机", "microwave": "微波炉", "oven": "烤箱",
+        "toaster": "烤面包机", "sink": "水槽", "refrigerator": "冰箱", "book": "书",
+        "clock": "时钟", "vase": "花瓶", "scissors": "剪刀", "teddy bear": "毛绒玩具",
+        "hair drier": "吹风机", "toothbrush": "牙刷",
+    }.items()
 }  # fmt: skip
-# A question, not a claim: a change that the machine could not name and a picture of the blind
-# sample are judged by the same words, so that nobody knows which of them lies before him.
-COMPARE_PROMPT: Final = (
-    "请与本机参考画面对照,看有无需要处置的变化"
-    " (compare with this camera's reference: does anything here need somebody?)"
-)
 
-
-FAILURES: Final = {
-    "bad_address": ("地址有误", "bad address"),
-    "unreachable": ("连接不上", "unreachable"),
-    "refused_us": ("拒绝访问", "refused us"),
-    "went_silent": ("连上后无响应", "went silent"),
-    "unreadable": ("码流无法解读", "unreadable"),
-    "unusable_picture": ("画面不可用", "unusable picture"),
+# Findings, cases and their messages.
+DISMISS_REASONS: Final[Labels] = {
+    DismissReason.SHADOW: ("光影变化", "shadow or light"),
+    DismissReason.ANIMAL: ("动物", "animal"),
+    DismissReason.KNOWN_OBJECT: ("固有物体（长期停放）", "known object"),
+    DismissReason.WEATHER: ("天气", "weather"),
+    DismissReason.CAMERA_FAULT: ("设备故障", "camera fault"),
+    DismissReason.DUPLICATE: ("重复", "duplicate"),
+    DismissReason.NOT_A_PROBLEM: ("不构成问题", "not a problem"),
+    DismissReason.OTHER: ("其他", "other"),
 }
-REFUSALS: Final[dict[str, tuple[str, str]]] = {
-    Refusal.CONSENT_PENDING: ("待同意", "consent pending"),
-    Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
-    Refusal.CONSENT_EXPIRED: ("同意已过期", "consent expired"),
-    Refusal.CONSENT_UNDATED: ("同意无期限", "consent without a last day"),
-    Refusal.INDOOR: ("室内", "indoor"),
-    Refusal.PLACEMENT_UNKNOWN: ("位置不明", "placement unknown"),
-    IN_MAINTENANCE: ("维护中", "in maintenance"),
-}
-OUTCOMES: Final = {
-    VisitOutcome.PENDING: ("待查", "pending"),
-    VisitOutcome.NORMAL: ("正常", "normal"),
-    VisitOutcome.PROBLEM: ("发现问题", "problem found"),
-    VisitOutcome.NOT_VIEWABLE: ("无法查看", "not viewable"),
-    VisitOutcome.MISSED: ("漏巡", "missed"),
-}
-CASE_STATES: Final = {
+CASE_STATES: Final[Labels] = {
     CaseState.DISPATCHED: ("已分派", "dispatched"),
     CaseState.ACKNOWLEDGED: ("已签收", "acknowledged"),
     CaseState.ARRIVED: ("已到场", "arrived"),
     CaseState.HANDLED: ("已处置", "handled"),
     CaseState.FED_BACK: ("已反馈", "fed back"),
     CaseState.VERIFIED: ("已核查", "verified"),
-    CaseState.CLOSED: ("已结案", "closed"),
+    CaseState.CLOSED: ("已办结", "closed"),
     CaseState.RETURNED: ("已退回", "returned"),
-    CaseState.REWORK: ("返工", "rework"),
+    CaseState.REWORK: ("退回重办", "rework"),
     CaseState.VOIDED: ("已作废", "voided"),
 }
-CASE_EVENTS: Final = {
+CASE_EVENTS: Final[Labels] = {
     CaseEvent.DISPATCH: ("分派", "dispatched"),
     CaseEvent.RECEIVED: ("送达", "received"),
     CaseEvent.OPENED: ("打开", "opened"),
@@ -172,13 +227,13 @@ CASE_EVENTS: Final = {
     CaseEvent.REASSIGN: ("转派", "reassigned"),
     CaseEvent.ESCALATE: ("升级", "escalated"),
     CaseEvent.SUPERVISE: ("督办", "supervised"),
-    CaseEvent.EXTEND: ("申请延期", "asks for more time"),  # granted is GRANT
+    CaseEvent.EXTEND: ("申请延期", "asks for more time"),
     CaseEvent.MERGE: ("并案", "merged"),
     CaseEvent.VERIFY: ("核查通过", "verified"),
     CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
     CaseEvent.LOOKED: ("已复看,待人工核查", "looked again, awaits a verdict"),
     CaseEvent.LOOK_FAILED: ("核查时无法查看", "look failed"),
-    CaseEvent.CLOSE: ("结案", "closed"),
+    CaseEvent.CLOSE: ("办结", "closed"),
     CaseEvent.REOPEN: ("重开", "reopened"),
     CaseEvent.VOID: ("作废", "voided"),
     CaseEvent.ASK: ("申请", "asked for"),
@@ -190,18 +245,113 @@ CASE_EVENTS: Final = {
     CaseEvent.RELEASE: ("放行", "released"),
     CaseEvent.PHONE: ("电话通知", "phoned"),
 }
-DISMISSALS: Final = {
-    "shadow": "光影", "animal": "动物", "known_object": "固有物体", "weather": "天气",
-    "camera_fault": "设备故障", "duplicate": "重复", "not_a_problem": "不构成问题", "other": "其他",
-}  # fmt: skip
-PLANS: Final = {
-    "morning": ("上午", "morning"),
-    "afternoon": ("下午", "afternoon"),
-    ADHOC: ("专项", "ad hoc"),
+APPROVAL_KINDS: Final[Labels] = {
+    ApprovalKind.EXTENSION: ("延期", "more time"),
+    ApprovalKind.SUSPENSION: ("挂起", "suspension"),
+    ApprovalKind.VOID: ("作废", "voiding"),
 }
-LEVELS: Final = {"I": "特急", "II": "紧急", "III": "一般", "IV": "提示"}
+DELIVERY_STATES: Final[Labels] = {
+    DeliveryState.QUEUED: ("待发", "queued"),
+    DeliveryState.PUBLISHED: ("已发出", "published"),
+    DeliveryState.RECEIVED: ("已送达", "received"),
+    DeliveryState.OPENED: ("已打开", "opened"),
+    DeliveryState.ACKNOWLEDGED: ("已签收", "acknowledged"),
+    DeliveryState.OVERDUE: ("超时未答", "no answer"),
+    DeliveryState.EXPIRED: ("已失效", "expired"),
+}
+RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, in their order
+    "queued": ("入队", "queued"),
+    "published": ("发出", "published"),
+    "broker_acked": ("代理收到", "broker has it"),
+    "device_received": ("手机收到", "device has it"),
+    "opened": ("打开", "opened"),
+    "acknowledged": ("签收", "answered"),
+}
+LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
+    LinkState.SPENT: ("此链接只能打开一次，已经用过", "this link opens once, and was opened"),
+    LinkState.EXPIRED: ("此链接已过期", "this link has expired"),
+    LinkState.ENDED: ("案件已结束，画面不再提供", "the case has ended, its picture is not shown"),
+    LinkState.WITHDRAWN: ("案件已转其他网格", "the case went to another grid"),
+}
 
-ACCESS_ACTIONS: Final = {  # of the access log
+# People, and what they may do.
+DUTIES: Final[Labels] = {
+    Duty.OPERATOR: ("值班员", "operator"),
+    Duty.SHIFT_SUPERVISOR: ("值班长", "duty lead"),
+    Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
+    Duty.GRID_LEADER: ("网格长", "grid leader"),
+    Duty.MAINTAINER: ("运维", "maintainer"),
+    Duty.AUDITOR: ("审计员", "auditor"),
+    Duty.ADMIN: ("管理员", "administrator"),
+}
+ROLES: Final[Labels] = {
+    Role.TOWN_DUTY: ("镇值班", "town duty"),
+    Role.VILLAGE_CADRE: ("村班子", "village cadre"),
+    Role.GRID_LEADER: ("网格长", "grid leader"),
+    Role.PARTY_GROUP_LEADER: ("党小组长", "party-group leader"),
+    Role.GRID_WORKER: ("网格员", "grid worker"),
+    Role.RESPECTED_VILLAGER: ("乡贤", "respected villager"),
+    Role.MAINTAINER: ("运维", "maintainer"),
+}
+API_SCOPES: Final[Labels] = {
+    "rounds:read": ("读取巡查轮次", "Rounds and their books."),
+    "findings:read": ("读取线索", "Findings, waiting and decided."),
+    "findings:decide": ("确认、排除线索", "Confirm and dismiss findings."),
+    "cases:read": ("读取案件", "Cases with their histories."),
+    "cameras:read": (
+        "读取点位（不含地址与农户）",
+        "Cameras and their health, without addresses and households.",
+    ),
+    "reports:read": ("读取报表", "Reports with all figures."),
+}
+ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
+    "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
+    "newer_picture": (
+        "已有更新的画面，请刷新后先看再确认",
+        "a newer picture has come: load the page and look",
+    ),
+    "no_picture": ("最近的巡查里没有可用画面", "no usable picture of the last visits"),
+    "no_folder": (
+        "服务启动时没有指定配置目录",
+        "the service was started without a configuration directory",
+    ),
+    "time_up": ("时间到，已自动停止", "the time is up"),
+}
+HANDOVER_LISTS: Final[Labels] = {  # of a hand-over's sheet
+    "unacknowledged": ("未签收", "not acknowledged"),
+    "overdue": ("已超时", "overdue"),
+    "to_verify": ("待人工核查", "to verify"),
+    "returned": ("已退回", "returned"),
+    "upstream": ("链路（整村）中断", "faults upstream"),
+    "paused": ("暂停", "paused"),
+    "suspended": ("维护中", "in maintenance"),
+}
+
+# The service itself, and its reports.
+SERVICE_PARTS: Final[Labels] = {
+    "relay": ("消息发送", "sends messages"),
+    "ladder": ("升级督办", "escalates"),
+    "looks": ("复看核查", "looks again"),
+    "rounds": ("巡查调度", "keeps the rounds"),
+    "canary": ("推送自检发出", "sends the canary"),
+    "canary came back": ("推送自检返回", "the canary comes back"),
+}
+DISKS: Final[Labels] = {
+    "database": ("数据库磁盘", "database disk"),
+    "evidence": ("画面磁盘", "picture disk"),
+}
+REPORT_KINDS: Final[Labels] = {
+    "round": ("轮次", "round"),
+    "day": ("日报", "day"),
+    "month": ("月报", "month"),
+}
+REPORT_TABLES: Final[Labels] = {
+    "ledger": ("台账", "ledger"),
+    "figures": ("指标", "figures"),
+    "grids": ("网格响应", "response of the grids"),
+    "cameras": ("点位准确率", "precision of the cameras"),
+}
+ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "view_picture": ("查看画面", "viewed a picture"),
     "view_thumbnail": ("查看缩略图", "viewed a thumbnail"),
     "view_reference": ("查看参考画面", "viewed the reference"),
@@ -233,37 +383,48 @@ ACCESS_ACTIONS: Final = {  # of the access log
 }
 
 
-def bilingual(pair: tuple[str, str]) -> str:
-    """`漏巡 missed`."""
-    return f"{pair[0]} {pair[1]}"
+def label_of(table: Labels, key: str) -> Label:
+    """The label of `key`; of one that the table lacks (an older or newer database) the key."""
+    return table.get(key, (key, key))
+
+
+def bilingual(label: Label) -> str:
+    """`漏巡 missed`; a key without a label once."""
+    zh, en = label
+    return zh if zh == en else f"{zh} {en}"
 
 
 def failure_label(kind: str) -> str:
-    """Why a camera could not be viewed."""
-    return bilingual(FAILURES[kind]) if kind in FAILURES else kind
+    """Why a camera could not be viewed, in both languages."""
+    return bilingual(label_of(FAILURES, kind))
 
 
 def refusal_label(kind: str) -> str:
-    """Why a camera was not connected to."""
-    known = REFUSALS.get(kind)
-    return kind if known is None else bilingual(known)
+    """Why a camera was not connected to, in both languages."""
+    return bilingual(label_of(REFUSALS, kind))
 
 
 def plan_label(name: str) -> str:
-    """What people call a round of this plan."""
-    return bilingual(PLANS[name]) if name in PLANS else name
+    """What people call a round of this plan, in both languages."""
+    return bilingual(label_of(PLANS, name))
 
 
-UNNAMED_CHANGE = "scene_change"  # a change against the reference that no zone gives a name
+# A question, not a claim: a change that the machine could not name and a picture of the blind
+# sample carry the same text, so that a reviewer cannot tell which of them is shown.
+COMPARE_PROMPT: Final = (
+    "请与本机参考画面对照,看有无需要处置的变化"
+    " (compare with this camera's reference: does anything here need somebody?)"
+)
+UNNAMED_CHANGE: Final = "scene_change"  # a change against the reference that no zone gives a name
 
 
 def finding_reason(observation: Observation) -> str:
-    """What was seen where, and how surely; or the gauge's number beside its limit.
+    """What was seen where, with its score; of a picture fault the reading beside its limit.
 
-    A change without a name is a question: as such the blind sample stands beside it unmarked.
+    A change without a name is a question, the same as that of the blind sample.
     """
-    if observation.kind in FAULT_LABELS:
-        zh, en = FAULT_LABELS[observation.kind]
+    if observation.kind in PICTURE_FAULTS:
+        zh, en = PICTURE_FAULTS[observation.kind]
         return (
             f"{zh}:实测 {observation.value:.3g},界限 {observation.threshold:.3g}"
             f" ({en}: measured {observation.value:.3g}, limit {observation.threshold:.3g})"
@@ -272,7 +433,7 @@ def finding_reason(observation: Observation) -> str:
         return COMPARE_PROMPT
     category = CATEGORY_BY_ID.get(observation.kind, CATEGORY_BY_ID["other"])
     if observation.label:
-        what = OBJECT_LABELS.get(observation.label, observation.label)
+        what, _ = label_of(OBJECT_CLASSES, observation.label)
         return (
             f"区域「{observation.zone}」内发现{what},{category.zh}"
             f" ({observation.label} in zone {observation.zone}: {category.en},"

@@ -10,15 +10,10 @@ from patrol.domain.office_hours import OfficeHours
 class Level(StrEnum):
     """How urgent a case is."""
 
-    URGENT = "I"  # 特急: the operator phones first, then sends
-    PRESSING = "II"  # 紧急
-    ORDINARY = "III"  # 一般, office hours
-    NOTE = "IV"  # 提示: camera faults, to the maintainer
-
-    @property
-    def zh(self) -> str:
-        """Its Chinese label."""
-        return {"I": "特急", "II": "紧急", "III": "一般", "IV": "提示"}[self.value]
+    URGENT = "I"  # the operator phones first, then sends
+    PRESSING = "II"
+    ORDINARY = "III"  # office hours
+    NOTE = "IV"  # camera faults, to the maintainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Final
 from patrol.domain.camera import Priority
 from patrol.domain.finding import Finding, FindingState
 from patrol.domain.ids import CameraId
+from patrol.domain.labels import LEVELS
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 
@@ -131,12 +132,8 @@ def _reasons(finding: Finding, context: RankingInput, now: datetime) -> list[Ran
 
 
 def _level_reason(finding: Finding) -> RankingReason:
-    names = {
-        Level.URGENT: "特急", Level.PRESSING: "紧急", Level.ORDINARY: "一般", Level.NOTE: "提示",
-    }  # fmt: skip
-    return RankingReason(
-        weight=0.0, zh=f"{names[finding.level]}", en=f"level {finding.level.value}"
-    )
+    zh, _ = LEVELS[finding.level]
+    return RankingReason(weight=0.0, zh=zh, en=f"level {finding.level.value}")
 
 
 def _score_reason(finding: Finding) -> RankingReason:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from patrol.domain import labels as categories
+from patrol.domain import labels
 from patrol.domain.case import Case, CaseState
+from patrol.domain.category import category_named
 from patrol.domain.escalation import announced_grids, current_rung
 from patrol.domain.ids import CameraId, GridCode, MessageKey
 from patrol.domain.outage import Outage, OutageGroup
@@ -155,7 +156,7 @@ class PayloadBuilder:
         )
 
     def _case_body(self, case: Case, grid: GridCode, now: datetime) -> dict[str, object]:
-        what = categories.category_named(case.category)
+        what = category_named(case.category)
         where = self.registry.tree.grids.get(case.grid)
         grid_name = where.name if where else case.grid
         return {
@@ -164,7 +165,7 @@ class PayloadBuilder:
             "revision": case.revision,
             "state": case.state.value,
             "level": case.level.value,
-            "level_zh": case.level.zh,
+            "level_zh": labels.LEVELS[case.level][0],
             "category": {"code": what.code, "zh": what.zh, "en": what.en, "id": what.id},
             "grid": {"code": case.grid, "name": grid_name},
             "place": self.scrub(case.place),
@@ -201,7 +202,7 @@ class PayloadBuilder:
 
     def _summary(self, case: Case, grid_name: str) -> str:
         """One line of Chinese, local time, for a notification or a text message."""
-        what = categories.category_named(case.category).zh
+        what = category_named(case.category).zh
         found, due = (t.astimezone(self.zone) for t in (case.found_at, _acknowledge_due_at(case)))
         where = f"{grid_name} {self.scrub(case.place)}".strip()
         request = (
@@ -210,7 +211,7 @@ class PayloadBuilder:
             else f"请于{due:%m月%d日%H:%M}前签收"
         )
         return (
-            f"【巡查线索·{case.level.zh}】{self.site_name}{where}:{what},"
+            f"【巡查线索·{labels.LEVELS[case.level][0]}】{self.site_name}{where}:{what},"
             f"{found:%m月%d日%H:%M}发现,{request}。"
         )
 

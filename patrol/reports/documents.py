@@ -1,7 +1,7 @@
-"""Rounds, findings, cases and cameras as documents for other programs (API, webhooks).
+"""Rounds, findings, cases and cameras as JSON documents for the API, webhooks and `--json`.
 
-The shapes of contracts.md and of `--json`, in one place. Never in them: a picture, a household, a
-stream's address. A picture's name is its hash; only the console shows it, to a person, and logs it.
+No document carries a picture, a household or a stream's address; a picture is named by its hash,
+and only the web pages show it, to a person, with an entry in the access log.
 """
 
 import re
@@ -22,7 +22,7 @@ CASE_TOPIC_GRID: Final = re.compile(r"/grid/([^/]+)/case/")
 
 
 def case_document(case: Case) -> JsonObject:
-    """A case as the contract has it, and what else a program may want."""
+    """A case with its history; shape: docs/mqtt.md and the API's schema."""
     return {
         "id": case.id,
         "grid": case.grid,
@@ -45,7 +45,7 @@ def case_document(case: Case) -> JsonObject:
 
 
 def message_document(message: OutboxMessage) -> JsonObject:
-    """The receipt ladder of one message: when each rung was reached, None: not yet."""
+    """The receipts of one message: when each step was reached, None: not yet."""
     topic_match = CASE_TOPIC_GRID.search(message.topic)
     return {
         "key": message.key,
@@ -83,7 +83,7 @@ def entry_document(entry: CaseEntry) -> JsonObject:
 
 
 def finding_document(finding: Finding) -> JsonObject:
-    """A finding as the contract has it, with what was decided."""
+    """A finding with its decision."""
     return {
         "id": finding.id,
         "camera": finding.camera,
@@ -108,7 +108,7 @@ def finding_document(finding: Finding) -> JsonObject:
 
 
 def round_document(a_round: Round, totals: RoundTotals | None = None) -> JsonObject:
-    """A round; with its books, also what became of its visits."""
+    """A round; with `totals`, also the outcomes of its visits."""
     document: JsonObject = {
         "round": a_round.id,
         "plan": a_round.plan,
@@ -158,5 +158,5 @@ def camera_document(camera: Camera, health: tuple[str, datetime, str] | None) ->
 
 
 def envelope(event: str, at: datetime, key: str, data: Mapping[str, Any]) -> JsonObject:
-    """A piece of news: version, what happened, when, under which key, the thing itself."""
+    """The body of a webhook: version, event type, key, time and the document."""
     return {"v": 1, "type": event, "key": key, "timestamp": rfc3339_or_none(at), "data": dict(data)}

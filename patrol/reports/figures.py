@@ -1,29 +1,20 @@
-"""One number of a report: its part, its whole, what the whole leaves out, and how it changed.
+"""The figures of a report: each with its part, its whole, and what the whole leaves out.
 
-The figures of looking: coverage, online and intact rates, and how long nobody saw a camera.
-
-Rounds that somebody asked for (专项) are in the ledger and not in these: they cover what was asked.
-
-The figures of judging: how much people looked at, what leads were worth, what was missed.
-
-Three kinds of leads, never mixed: the machine's own (precision), the blind sample's (miss rate),
-and known positives, which are in no other figure.
-
-The numbers of a report, each with its part, its whole and what the whole leaves out.
-
-Looking is looked.py's, judging reviewed.py's; here is what became of cases.
-No league table of findings per grid: it makes people hide problems.
+Three groups: coverage (what the rounds of the plans saw, without 专项), review (what people decided
+of the findings) and cases (what became of them). The three origins of findings are never mixed:
+the machine's give the precision, the blind sample the miss rate, known positives a figure of their
+own. No figure ranks grids by findings: that would make people hide problems.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, FindingState, Origin
-from patrol.domain.ids import CameraId
+from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.ranking import MACHINE_ACTORS
 from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import decided_share
@@ -86,14 +77,23 @@ def quantile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-TARGETS = "目标:重点部位 98 %,其他 95 %"
-DAY = timedelta(days=1)
+TARGETS: Final = "目标:重点部位 98 %,其他 95 %"
+DAY: Final = timedelta(days=1)
+
+
+def report_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
+    """All figures, in the order of a report; `now` decides which limits have passed."""
+    return [
+        *coverage_figures(material, now),
+        *review_figures(material),
+        *case_figures(material, now),
+    ]
 
 
 def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
-    """What the rounds of the plans saw."""
+    """What the rounds of the plans saw, and for how long no camera was seen at all."""
     totals = ledger_totals(material)
-    visits = [visit for sheet in material.planned_sheets for visit in sheet.visits]
+    visits = [visit for records in material.planned_rounds for visit in records.visits]
     visited = [v for v in visits if v.outcome not in (VisitOutcome.MISSED, VisitOutcome.PENDING)]
     seen = [v for v in visited if v.outcome.is_seen]
     online = sum(v.failure not in OFFLINE for v in visited)
@@ -138,7 +138,7 @@ def _unseen_figures(
 def _longest_unseen(
     last: Mapping[CameraId, datetime], cameras: set[CameraId], at: datetime
 ) -> dict[str, Any]:
-    """Of the cameras that the period planned; those never seen have no days, and are counted."""
+    """`part` and `note`: the longest of the planned cameras in days, and how many were never."""
     spans = [at - last[camera] for camera in cameras if camera in last]
     never = len(cameras) - len(spans)
     longest = max(spans, default=None)
@@ -149,8 +149,8 @@ def _longest_unseen(
 
 
 def review_figures(material: ReportMaterial) -> list[Figure]:
-    """What people made of the leads of the period."""
-    findings = [finding for sheet in material.sheets for finding in sheet.findings]
+    """What people decided of the period's findings."""
+    findings = [finding for records in material.rounds for finding in records.findings]
     by_machine = [finding for finding in findings if finding.origin is Origin.MACHINE]
     decided = [f for f in by_machine if not f.is_open and f.state is not FindingState.AGED]
     merged = sum(f.state is FindingState.MERGED for f in decided)
@@ -169,12 +169,12 @@ def review_figures(material: ReportMaterial) -> list[Figure]:
 
 
 def _human_review_figure(material: ReportMaterial) -> Figure:
-    """Of what the rounds saw: how much a person judged, leads and blind sample together."""
-    seen = sum(v.outcome.is_seen for sheet in material.planned_sheets for v in sheet.visits)
+    """Of what the rounds saw: how much a person judged, findings and blind sample together."""
+    seen = sum(v.outcome.is_seen for records in material.planned_rounds for v in records.visits)
     judged_visits = {
         (finding.round, finding.camera)
-        for sheet in material.planned_sheets
-        for finding in sheet.findings
+        for records in material.planned_rounds
+        for finding in records.findings
         if finding.origin is not Origin.PROBE
         and finding.decided_by
         and finding.decided_by not in MACHINE_ACTORS
@@ -191,11 +191,8 @@ def _human_review_figure(material: ReportMaterial) -> Figure:
 
 def _miss_rate_figure(findings: list[Finding]) -> Figure:
     """From the blind sample alone: of what the machine called normal, how much was not."""
-    share, drawn = (
-        decided_share(findings, Origin.SAMPLE),
-        [f for f in findings if f.origin is Origin.SAMPLE],
-    )
-    undecided = len(drawn) - share.decided
+    share = decided_share(findings, Origin.SAMPLE)
+    undecided = sum(finding.origin is Origin.SAMPLE for finding in findings) - share.decided
     return Figure(
         id="miss_rate", zh="漏检率(盲抽)", en="miss rate, blind sample", part=share.real,
         whole=share.decided, interval=share.interval if share.decided else None,
@@ -213,94 +210,61 @@ def _known_positive_figures(findings: list[Finding]) -> list[Figure]:
     ]  # fmt: skip
 
 
-__all__ = [
-    "ACK",
-    "CLOSURE",
-    "FEEDBACK",
-    "Figure",
-    "change_text",
-    "in_time_figure",
-    "minutes_until",
-    "quantile",
-    "report_figures",
-]
-
-
-def report_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
-    """All of them, in the order of a report."""
-    return [
-        *coverage_figures(material, now),
-        *review_figures(material),
-        *_case_figures(material, now),
-    ]
-
-
-def _case_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
+def case_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
+    """What became of the cases that were accepted in the period, voided ones left out."""
     cases = material.cases
     counted = [case for case in cases if case.state is not CaseState.VOIDED]
     note = f"不含作废 {len(cases) - len(counted)} 件"
-    closed = sum(case.state is CaseState.CLOSED for case in counted)
-    pushed = [case for case in counted if case.id in material.pushed_at]
-    returned = [first_entry(case, CaseEvent.RETURN) for case in pushed]
-    false = sum(entry is not None and entry.note.startswith("false_alarm") for entry in returned)
     reopened = sum(first_entry(case, CaseEvent.REOPEN) is not None for case in counted)
-    acked = minutes_until(counted, CaseEvent.ACKNOWLEDGE)
-    ended = minutes_until(counted, CaseEvent.CLOSE)
     return [
         Figure(id="accepted", zh="受理", en="accepted", part=len(counted), note=note),
-        Figure(
-            id="closure", zh="办结率", en="closure rate", part=closed, whole=len(counted), note=note
-        ),
-        in_time_figure(counted, now, CLOSURE),
-        in_time_figure(counted, now, ACK),
-        in_time_figure(counted, now, FEEDBACK),
-        Figure(
-            id="false_alarm",
-            zh="误报率",
-            en="false-alarm rate",
-            part=false,
-            whole=len(pushed),
-            note=f"{note};只计已推送",
-        ),
+        closure_figure(counted, note),
+        *(in_time_figure(counted, now, deadline) for deadline in (CLOSURE, ACK, FEEDBACK)),
+        _false_alarm_figure(counted, material.pushed_at, note),
         Figure(id="reopened", zh="重开", en="reopened", part=reopened),
-        Figure(
-            id="ack_median",
-            zh="签收用时中位",
-            en="median to acknowledge",
-            part=quantile(acked, 0.5),
-            whole=len(acked),
-            minutes=True,
-        ),
-        Figure(
-            id="ack_p90",
-            zh="签收用时 P90",
-            en="P90 to acknowledge",
-            part=quantile(acked, 0.9),
-            whole=len(acked),
-            minutes=True,
-        ),
-        Figure(
-            id="close_median",
-            zh="办结用时中位",
-            en="median to close",
-            part=quantile(ended, 0.5),
-            whole=len(ended),
-            minutes=True,
-        ),
-        Figure(
-            id="close_p90",
-            zh="办结用时 P90",
-            en="P90 to close",
-            part=quantile(ended, 0.9),
-            whole=len(ended),
-            minutes=True,
-        ),
+        *_duration_figures(counted),
     ]
+
+
+def closure_figure(cases: Sequence[Case], note: str = "") -> Figure:
+    """How many of them are closed."""
+    closed = sum(case.state is CaseState.CLOSED for case in cases)
+    return Figure(
+        id="closure", zh="办结率", en="closure rate", part=closed, whole=len(cases), note=note
+    )
+
+
+def _false_alarm_figure(
+    cases: Iterable[Case], pushed_at: Mapping[CaseId, datetime], note: str
+) -> Figure:
+    pushed = [case for case in cases if case.id in pushed_at]
+    returned = [first_entry(case, CaseEvent.RETURN) for case in pushed]
+    false = sum(entry is not None and entry.note.startswith("false_alarm") for entry in returned)
+    return Figure(
+        id="false_alarm", zh="误报率", en="false-alarm rate", part=false, whole=len(pushed),
+        note=f"{note};只计已推送",
+    )  # fmt: skip
+
+
+def _duration_figures(cases: Sequence[Case]) -> Iterator[Figure]:
+    """Median and 90th percentile of the minutes until the acknowledgement and the closure."""
+    for name, zh, en, event in (
+        ("ack", "签收用时", "to acknowledge", CaseEvent.ACKNOWLEDGE),
+        ("close", "办结用时", "to close", CaseEvent.CLOSE),
+    ):
+        took = minutes_until(cases, event)
+        for suffix, zh_rank, en_rank, share in (
+            ("median", "中位", "median", 0.5), ("p90", " P90", "P90", 0.9),
+        ):  # fmt: skip
+            yield Figure(
+                id=f"{name}_{suffix}", zh=f"{zh}{zh_rank}", en=f"{en_rank} {en}",
+                part=quantile(took, share), whole=len(took), minutes=True,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlineFigure:
-    """A step that has a time to be done in."""
+    """The figure of a step of cases that has a limit."""
 
     id: str
     zh: str
@@ -324,7 +288,7 @@ FEEDBACK = DeadlineFigure(
 
 
 def in_time_figure(cases: Iterable[Case], now: datetime, deadline: DeadlineFigure) -> Figure:
-    """Due: done, or its limit has passed; overdue and still open counts as late."""
+    """How many did the step within its limit, of those that did it or whose limit has passed."""
     done = due = not_yet = 0
     for case in cases:
         limit = deadline.limit(case)

@@ -1,7 +1,7 @@
-"""The patrol ledger (视频巡查台账): a row for each camera of a round, more where it has more leads.
+"""The patrol ledger (视频巡查台账): a row for each camera of a round and each of its findings.
 
-Corrected by annotation only: what a row says is what the books say, and no row is left out.
-Columns and their order are the domain's.
+The columns and their order are the trade's. A row repeats what is stored and none is left out, so
+that the ledger is corrected by annotation only.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ from typing import Final
 from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import Finding, FindingState, Origin
 from patrol.domain.ids import CaseId
-from patrol.domain.labels import CATEGORY_BY_ID, FAULT_LABELS
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import Round, Visit, VisitOutcome
 from patrol.domain.schedule import IN_MAINTENANCE
@@ -48,12 +48,12 @@ class LedgerTotals:
 
 def ledger_totals(material: ReportMaterial) -> LedgerTotals:
     """Counted from the visits themselves, of the plans' rounds."""
-    sheets = material.planned_sheets
-    refused = [sheet.round.refused for sheet in sheets]
+    rounds = material.planned_rounds
+    refused = [records.round.refused for records in rounds]
     in_maintenance = sum(one.get(IN_MAINTENANCE, 0) for one in refused)
-    visits = [visit for sheet in sheets for visit in sheet.visits]
+    visits = [visit for records in rounds for visit in records.visits]
     return LedgerTotals(
-        planned=sum(sheet.round.planned for sheet in sheets),
+        planned=sum(records.round.planned for records in rounds),
         seen=sum(visit.outcome.is_seen for visit in visits),
         offline=sum(visit.failure in OFFLINE for visit in visits),
         refused=sum(sum(r.values()) for r in refused) - in_maintenance,
@@ -62,14 +62,14 @@ def ledger_totals(material: ReportMaterial) -> LedgerTotals:
 
 
 def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
-    """Every row, in the order of the rounds and of the walk."""
+    """Every row, in the order of the rounds and of their plans."""
     cases = material.case_by_id
-    for number, sheet in enumerate(material.sheets, start=1):
+    for number, records in enumerate(material.rounds, start=1):
         by_camera: dict[str, list[Finding]] = {}
-        for finding in filter(_is_listed, sheet.findings):
+        for finding in filter(_is_listed, records.findings):
             by_camera.setdefault(finding.camera, []).append(finding)
-        for visit in sheet.visits:
-            start = _round_columns(sheet.round, number, heading) | _visit_columns(visit, heading)
+        for visit in records.visits:
+            start = _round_columns(records.round, number, heading) | _visit_columns(visit, heading)
             found = by_camera.get(visit.camera, [])
             if not found:
                 yield _all_columns(start)
@@ -83,7 +83,7 @@ def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[Le
 
 
 def _is_listed(finding: Finding) -> bool:
-    """Of the blind sample only what somebody decided: before that nobody may know it for one."""
+    """Of the blind sample only decided findings: an open one must not be recognisable as such."""
     if finding.origin is Origin.SAMPLE:
         return not finding.is_open and finding.state is not FindingState.AGED
     return finding.origin is not Origin.PROBE
@@ -97,7 +97,7 @@ def _round_columns(a_round: Round, number: int, heading: ReportHeading) -> Ledge
     started, finished = a_round.started_at, a_round.finished_at
     return {
         "日期": a_round.day.isoformat(),
-        "时段": labels.PLANS.get(a_round.plan, (a_round.plan, ""))[0],
+        "时段": labels.label_of(labels.PLANS, a_round.plan)[0],
         "轮次": str(number) if heading.kind != "round" else a_round.id,
         "巡查员": MACHINE,
         "起止": f"{clock_text(started, heading.zone)}–{clock_text(finished, heading.zone)}",
@@ -131,21 +131,21 @@ def _online_text(visit: Visit) -> str:
 
 
 def quality_text(visit: Visit) -> str:
-    """The picture in one word, or its faults."""
+    """合格, — without a picture, or the faults of the picture."""
     if visit.faults:
-        return "、".join(FAULT_LABELS.get(fault, (fault, ""))[0] for fault in visit.faults)
+        return "、".join(labels.label_of(labels.PICTURE_FAULTS, fault)[0] for fault in visit.faults)
     return "合格" if visit.outcome.is_seen else "—"
 
 
 def _failure_text(visit: Visit) -> str:
     if not visit.failure:
         return visit.seen if visit.outcome is VisitOutcome.MISSED else ""
-    name = labels.FAILURES.get(visit.failure, (visit.failure, ""))[0]
+    name = labels.label_of(labels.FAILURES, visit.failure)[0]
     return f"{name}:{visit.seen}" if visit.seen else name
 
 
 def _grid_columns(registry: Registry, camera: Camera | None) -> tuple[str, str]:
-    """(grid code, village/group in words)."""
+    """(grid code, names of the village and the group)."""
     if camera is None or camera.grid not in registry.tree.grids:
         return "", ""
     path = [g for g in registry.tree.path_up(camera.grid) if g.level is not GridLevel.TOWN]
@@ -166,7 +166,7 @@ def _finding_columns(finding: Finding) -> LedgerRow:
         "查看方式": f"人工复核({decided})" if decided else "机器初筛,待复核",
         "类别": category.zh if category else finding.category,
         "描述": finding.why,
-        "级别": f"{finding.level} {labels.LEVELS[finding.level]}",
+        "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
         "备注": _decision_text(finding),
     }
 
@@ -181,13 +181,13 @@ def _blind_sample_columns(finding: Finding) -> LedgerRow:
         "结果": labels.OUTCOMES[VisitOutcome.PROBLEM][0],
         "类别": category.zh if category else finding.category,
         "描述": finding.why,
-        "级别": f"{finding.level} {labels.LEVELS[finding.level]}",
+        "级别": f"{finding.level} {labels.LEVELS[finding.level][0]}",
     }
 
 
 def _decision_text(finding: Finding) -> str:
     if finding.state is FindingState.DISMISSED:
-        reason = labels.DISMISSALS.get(finding.reason, finding.reason)
+        reason, _ = labels.label_of(labels.DISMISS_REASONS, finding.reason)
         return f"{finding.id} 排除:{reason}"
     if finding.state is FindingState.MERGED:
         return f"{finding.id} 并案 {finding.case or ''}".rstrip()
@@ -219,24 +219,24 @@ def _case_columns(
 
 
 def is_late(case: Case, now: datetime) -> bool:
-    """Whether any limit of its policy was passed, by an answer or by silence."""
-    clocks = case.policy.limits
-    limits = (
-        (CaseEvent.ACKNOWLEDGE, clocks.acknowledge), (CaseEvent.ARRIVE, clocks.arrive),
-        (CaseEvent.FEED_BACK, clocks.feedback), (CaseEvent.CLOSE, clocks.close),
+    """Whether any limit of its policy passed before its step was done (or until now)."""
+    limits = case.policy.limits
+    limit_by_event = (
+        (CaseEvent.ACKNOWLEDGE, limits.acknowledge), (CaseEvent.ARRIVE, limits.arrive),
+        (CaseEvent.FEED_BACK, limits.feedback), (CaseEvent.CLOSE, limits.close),
     )  # fmt: skip
-    for event, limit in limits:
+    for event, limit in limit_by_event:
         if limit is None:
             continue
-        entry = first_entry(case, event) or _implied(case, event)
+        entry = first_entry(case, event) or _implied_by(case, event)
         at = entry.at if entry else _ended_at(case) or now
         if at > case.dispatched_at + limit:
             return True
     return False
 
 
-def _implied(case: Case, event: CaseEvent) -> CaseEntry | None:
-    """A later word carries an earlier one: whoever handled it has been there."""
+def _implied_by(case: Case, event: CaseEvent) -> CaseEntry | None:
+    """The entry that implies the event: a later step of the ground includes the earlier ones."""
     order = (CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE, CaseEvent.FEED_BACK)
     if event not in order:
         return None

@@ -1,6 +1,6 @@
-"""A walk while it goes: a live bar where there is a terminal, plain lines where there is none.
+"""The progress of a round on stderr: a live bar on a terminal, a line every tenth otherwise.
 
-Fed with the runner's progress from any thread; draws on stderr only, so stdout stays a document.
+Fed with `RoundProgress` by the round's runner from any thread; stdout stays free for a document.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ from typing_extensions import override
 from patrol.domain import labels
 from patrol.rounds.progress import RoundProgress
 
-PLAIN_EVERY: Final = 0.1  # of the cameras: eleven lines tell a whole round in a log
+PLAIN_EVERY: Final = 0.1  # of the cameras: eleven lines of a log for a whole round
 
 
 def progress_line(progress: RoundProgress, zone: tzinfo) -> str:
-    """One line: where the walk is."""
+    """One line: visited, seen, not viewable, left, pace, findings, forecast."""
     left = progress.planned - progress.done
     pace = f"{progress.per_s:.1f}/s" if progress.per_s else "…"
     return (
@@ -40,7 +40,7 @@ def _forecast_text(progress: RoundProgress, zone: tzinfo) -> str:
 
 @contextmanager
 def progress_display(console: Console, zone: tzinfo) -> Iterator[Callable[[RoundProgress], None]]:
-    """Give a function to feed with progress; whatever it draws is gone or done at the end."""
+    """Give a function that takes each RoundProgress; a bar is removed at the end."""
     if not console.is_terminal:
         yield _PlainLines(console, zone)
         return
@@ -63,7 +63,7 @@ def progress_display(console: Console, zone: tzinfo) -> Iterator[Callable[[Round
 
 
 class _PlainLines:
-    """A line each tenth of the way."""
+    """Prints a line each tenth of the planned cameras, and the last one."""
 
     def __init__(self, console: Console, zone: tzinfo) -> None:
         self._console = console
@@ -74,7 +74,7 @@ class _PlainLines:
         if progress.done < self._next and progress.done != progress.planned:
             return
         if progress.done == progress.planned and self._next > progress.planned:
-            return  # the last one was told
+            return  # the last line is printed
         self._next = progress.done + max(1, round(progress.planned * PLAIN_EVERY))
         if progress.done == progress.planned:
             self._next = progress.planned + 1
@@ -82,9 +82,10 @@ class _PlainLines:
 
 
 class _CountsColumn(ProgressColumn):
+    """Visited of planned, then seen, not viewable and findings."""
+
     @override
     def render(self, task: Task) -> Text:
-        """Three outcomes and what is left."""
         progress: RoundProgress | None = task.fields["state"]
         if progress is None:
             return Text("准备中 preparing", style="dim")
@@ -97,9 +98,10 @@ class _CountsColumn(ProgressColumn):
 
 
 class _ForecastColumn(ProgressColumn):
+    """The pace, and the forecast against finish-by; red when too late."""
+
     @override
     def render(self, task: Task) -> Text:
-        """The pace, and the forecast against finish-by."""
         progress: RoundProgress | None = task.fields["state"]
         if progress is None:
             return Text()

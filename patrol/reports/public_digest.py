@@ -1,8 +1,8 @@
-"""The public monthly digest (一晒一督): a town's month in the open, without a picture or a name.
+"""The public monthly digest (一晒一督): a town's month for the public, without a picture or a name.
 
-No camera, no person, no grid is in it. A number of cases under 3 could point at one household: it
-is not shown, and neither is another from which it could be reckoned (the next smallest of its
-column, until what is hidden adds up to 3 or more). Shares of which such a number is a part say so.
+It names no camera, person or grid. A number of cases under 3 could identify a household: it is
+hidden, and so are the next smallest of its column until the hidden ones add up to 3 or more, so
+that none can be computed from the rest. Shares with such a part are hidden, too.
 """
 
 import csv
@@ -15,14 +15,15 @@ from html import escape
 from typing import Any, Final
 
 from patrol.domain.case import CaseState
-from patrol.domain.labels import CATEGORIES, CATEGORY_BY_ID
+from patrol.domain.category import CATEGORIES, CATEGORY_BY_ID
+from patrol.domain.labels import CHAPTERS
 from patrol.reports.figures import Figure, report_figures
 from patrol.reports.queries import ReportHeading, ReportMaterial
 from patrol.reports.writers import tables_workbook
 
 MIN_SHOWN: Final = 3
 HIDDEN: Final = "<3"
-# Counts of looks are of thousands and of no household; what cases amount to is hidden when small.
+# Counts of visits are in the thousands and of no household; small counts of cases are hidden.
 COVERAGE_FIGURES: Final = (
     "planned",
     "seen",
@@ -33,10 +34,6 @@ COVERAGE_FIGURES: Final = (
     "qualified",
 )
 CASE_FIGURES: Final = ("accepted", "closure", "closure_on_time", "ack_in_time", "feedback_in_time")
-CHAPTERS: Final = {
-    "01": "消防", "02": "环境", "03": "道路", "04": "涉水", "05": "铁路护路", "06": "房屋设施",
-    "07": "秩序", "08": "灾害天气", "09": "前端设备", "99": "其他",
-}  # fmt: skip
 CHAPTER_COLUMNS: Final = ("类别", "受理", "办结")
 FIGURE_COLUMNS: Final = ("指标", "本月")
 Cell = int | None  # None: hidden
@@ -49,12 +46,12 @@ class PublicDigest:
     title: str
     made: str
     month: str
-    figures: tuple[tuple[str, str, str], ...]  # id, words, value
-    chapters: tuple[tuple[str, str, Cell, Cell], ...]  # code, words, accepted, closed
+    figures: tuple[tuple[str, str, str], ...]  # id, label, value
+    chapters: tuple[tuple[str, str, Cell, Cell], ...]  # code, label, accepted, closed
 
 
 def public_digest(heading: ReportHeading, material: ReportMaterial) -> PublicDigest:
-    """What may be hung on the notice board."""
+    """The digest of a month's material."""
     found = {figure.id: figure for figure in report_figures(material, heading.made_at)}
     shown = [(found[name], _coverage_text(found[name])) for name in COVERAGE_FIGURES]
     shown += [(found[name], _case_rate_text(found[name])) for name in CASE_FIGURES]
@@ -69,7 +66,7 @@ def public_digest(heading: ReportHeading, material: ReportMaterial) -> PublicDig
         month=heading.period,
         figures=tuple((figure.id, figure.zh, value) for figure, value in shown),
         chapters=tuple(
-            (code, name, accepted_of[code], closed_of[code]) for code, name in CHAPTERS.items()
+            (code, name, accepted_of[code], closed_of[code]) for code, (name, _) in CHAPTERS.items()
         ),
     )
 
@@ -116,7 +113,7 @@ def _cell_text(cell: Cell) -> str:
 
 
 def to_csv(made: PublicDigest) -> bytes:
-    """Two tables, one below the other."""
+    """Figures, then categories, in one file."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(FIGURE_COLUMNS)
@@ -128,7 +125,7 @@ def to_csv(made: PublicDigest) -> bytes:
 
 
 def to_json(made: PublicDigest) -> bytes:
-    """The same for programs; a hidden number is null."""
+    """For programs; a hidden number is null."""
     document: dict[str, Any] = {
         "digest": "month", "month": made.month, "title": made.title, "made": made.made,
         "figures": [{"id": i, "zh": name, "value": value} for i, name, value in made.figures],
@@ -142,7 +139,7 @@ def to_json(made: PublicDigest) -> bytes:
 
 
 def to_html(made: PublicDigest) -> bytes:
-    """One page for the notice board."""
+    """One page, to be printed for the notice board."""
     text = _PAGE.format(
         title=escape(made.title),
         made=escape(made.made),

@@ -1,18 +1,17 @@
-"""The rows of a round, a day or a month, out of the store's doors and into the report's hands.
+"""The rows that a report is made of: what it needs of a round, a day or a month, and their reading.
 
-What a report is made of: plain rows of one round, one day or one month, gathered by the caller.
-
-Nothing here reads a store; `cli.reports` gathers, `ledger` and `rates` reckon, `files/` write.
+Read from the repositories by `load_material`, so that a report costs what its period holds and not
+what the store holds. ledger.py, figures.py and report.py compute from a `ReportMaterial` and read
+no store.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, CaseId, RoundId
-from patrol.domain.ranking import last_viewed_by_person
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, Round, Visit
 from patrol.store import UnitOfWork
@@ -20,7 +19,7 @@ from patrol.store import UnitOfWork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecords:
-    """One round with everything written down in it."""
+    """One round with its visits and findings as stored."""
 
     round: Round
     visits: Sequence[Visit] = ()  # in the order of the plan; pending ones are absent
@@ -31,19 +30,21 @@ class RoundRecords:
 class ReportMaterial:
     """The rows of a period."""
 
-    sheets: Sequence[RoundRecords] = ()
+    rounds: Sequence[RoundRecords] = ()
     cases: Sequence[Case] = ()  # accepted in the period
     older_cases: Sequence[Case] = ()  # accepted before it; findings of the period count in them
-    pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)  # the broker took it
+    # When the broker acknowledged the first message of each case.
+    pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)
     until: datetime | None = None  # the period's end, where it has one
-    # Of each camera before that end: its last usable picture, a person's last look.
+    # Before that end, of each camera that was planned: its last usable picture, …
     last_seen: Mapping[CameraId, datetime] = field(default_factory=dict)
+    # … and when a person last opened its picture or decided a finding of it.
     last_person_views: Mapping[CameraId, datetime] = field(default_factory=dict)
 
     @property
-    def planned_sheets(self) -> Sequence[RoundRecords]:
-        """Without the rounds that somebody asked for: they cover what was asked."""
-        return [sheet for sheet in self.sheets if sheet.round.plan != ADHOC]
+    def planned_rounds(self) -> Sequence[RoundRecords]:
+        """Without the rounds that a person asked for (专项): they cover what was asked."""
+        return [records for records in self.rounds if records.round.plan != ADHOC]
 
     @property
     def case_by_id(self) -> Mapping[CaseId, Case]:
@@ -53,24 +54,22 @@ class ReportMaterial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHeading:
-    """Which report this is."""
+    """What a report is of, for whom and when it was made."""
 
     kind: str  # round, day, month
     period: str  # 20261122-morning-1, 2026-11-22, 2026-11
-    site: str  # what people call it
+    site: str  # the site's name
     zone: tzinfo
     made_at: datetime  # UTC
     registry: Registry
 
 
+LAST_DECIDED_WINDOW = timedelta(days=365)  # a decision about an older finding is not searched for
+
+
 def first_entry(case: Case, event: CaseEvent) -> CaseEntry | None:
-    """The first time that `event` happened to the case."""
+    """The first entry of that event in the case's history, or None."""
     return next((entry for entry in case.entries if entry.what is event), None)
-
-
-ROUNDS_BACK = 2000  # of one plan: nearly three years of two a day, so that last year is there
-CASES_BACK = 100_000
-TRACK_RECORD_WINDOW = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,7 @@ class ReportPeriod:
 
 
 def period_of(*, a_round: str, day: date | None, month: date | None) -> ReportPeriod:
-    """The period that the options name."""
+    """The period that one of the three names; `month` is any day of it."""
     if day is not None:
         return _one_day(day)
     return _one_month(month) if month is not None else ReportPeriod(kind="round", name=a_round)
@@ -121,60 +120,52 @@ def load_material(
     uow: UnitOfWork, plans: Iterable[str], zone: tzinfo, period: ReportPeriod
 ) -> ReportMaterial:
     """Everything of the period, rounds of these plans. Raises KeyError: there is no such round."""
-    sheets = [
+    rounds = [
         RoundRecords(round=r, visits=uow.rounds.visits(r.id), findings=uow.findings.of_round(r.id))
         for r in _rounds(uow, plans, period)
     ]
-    named = {finding.case for sheet in sheets for finding in sheet.findings if finding.case}
+    named = {finding.case for records in rounds for finding in records.findings if finding.case}
     cases = _accepted_cases(uow, zone, period, named)
-    known = {case.id for case in cases}
-    older = [uow.cases.get(ident) for ident in sorted(named - known)]
-    until = _period_end(sheets, zone, period)
-    records = uow.findings.track_records(until - TRACK_RECORD_WINDOW)
+    older = uow.cases.with_ids(named - {case.id for case in cases})
+    until = _period_end(rounds, zone, period)
     return ReportMaterial(
-        sheets=sheets,
+        rounds=rounds,
         cases=cases,
         older_cases=older,
-        pushed_at=dict(_pushed_times(uow, [*cases, *older])),
+        pushed_at=uow.outbox.first_published_at(case.id for case in (*cases, *older)),
         until=until,
-        last_seen=uow.rounds.last_seen(until),
-        last_person_views=last_viewed_by_person(uow.access.last_viewed(until), records, until),
+        last_seen=uow.rounds.last_seen((records.round.id for records in rounds), until),
+        last_person_views=_last_person_views(uow, until) if rounds else {},
     )
-
-
-def _period_end(sheets: list[RoundRecords], zone: tzinfo, period: ReportPeriod) -> datetime:
-    if period.kind != "round":
-        return datetime.combine(period.end, time(), zone)
-    (sheet,) = sheets
-    return sheet.round.finished_at or sheet.round.finish_by
 
 
 def _rounds(uow: UnitOfWork, plans: Iterable[str], period: ReportPeriod) -> list[Round]:
     if period.kind == "round":
         return [uow.rounds.get(RoundId(period.name))]
-    found = [
-        a_round
-        for plan in (*plans, ADHOC)
-        for a_round in uow.rounds.of_plan(plan, limit=ROUNDS_BACK)
-        if period.start <= a_round.day < period.end
-    ]
-    return sorted(found, key=lambda a_round: (a_round.planned_at, a_round.id))
+    counted = {*plans, ADHOC}
+    return [one for one in uow.rounds.of_days(period.start, period.end) if one.plan in counted]
 
 
 def _accepted_cases(
     uow: UnitOfWork, zone: tzinfo, period: ReportPeriod, named: set[CaseId]
-) -> list[Case]:
-    """Cases of the round's findings, or those dispatched within the days."""
+) -> Sequence[Case]:
+    """Cases of the round's findings, or those dispatched within the days, by id."""
     if period.kind == "round":
-        return [uow.cases.get(ident) for ident in sorted(named)]
+        return uow.cases.with_ids(named)
     start, end = (datetime.combine(day, time(), zone) for day in (period.start, period.end))
-    found = uow.cases.list(limit=CASES_BACK)
-    return sorted((c for c in found if start <= c.dispatched_at < end), key=lambda c: c.id)
+    return sorted(uow.cases.dispatched_between(start, end), key=lambda case: case.id)
 
 
-def _pushed_times(uow: UnitOfWork, cases: list[Case]) -> Iterator[tuple[CaseId, datetime]]:
-    """When the broker took the first message about each case."""
-    for case in cases:
-        times = [m.published_at for m in uow.outbox.of_case(case.id) if m.published_at]
-        if times:
-            yield case.id, min(times)
+def _period_end(rounds: Sequence[RoundRecords], zone: tzinfo, period: ReportPeriod) -> datetime:
+    if period.kind != "round":
+        return datetime.combine(period.end, time(), zone)
+    (records,) = rounds
+    return records.round.finished_at or records.round.finish_by
+
+
+def _last_person_views(uow: UnitOfWork, until: datetime) -> dict[CameraId, datetime]:
+    """When a person last opened each camera's picture, or decided one of its findings."""
+    newest = dict(uow.access.last_viewed(until))
+    for camera, at in uow.findings.last_decided(until - LAST_DECIDED_WINDOW, until).items():
+        newest[camera] = max(at, newest.get(camera, at))
+    return newest

@@ -1,9 +1,7 @@
-"""Material → Report: the one document that every format writes.
+"""A Report: heading, totals, figures, ledger rows and two tables, composed once for all formats.
 
-The smaller tables of a report: how each grid answers, what each camera's leads were worth.
-
-In the order of their codes, never of their numbers. A grid's lines say how soon it answered what it
-was sent; how much was found there is nobody's merit and nobody's fault.
+The tables say how soon each grid answered what it was sent, and how precise the machine's findings
+were on each camera; both in the order of codes, never of numbers.
 """
 
 from collections import defaultdict
@@ -12,30 +10,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from patrol.domain import labels
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, Origin
-from patrol.domain.ids import CameraId
+from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.round import Round
 from patrol.domain.statistics import decided_share
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
-from patrol.reports import figures as rates
-from patrol.reports import ledger
+from patrol.reports import figures, ledger
 from patrol.reports.figures import Figure, quantile
 from patrol.reports.ledger import COLUMNS, LedgerRow, LedgerTotals
-from patrol.reports.queries import ReportHeading, ReportMaterial
+from patrol.reports.queries import ReportHeading, ReportMaterial, ReportPeriod, load_material
+from patrol.store import UnitOfWork
 
 GRID_COLUMNS: Final = (
     "网格", "名称", "推送", "签收及时率", "反馈及时率", "办结率", "按时办结率", "签收用时中位",
 )  # fmt: skip
 CAMERA_COLUMNS: Final = ("点位编码", "点位名称", "类型", "属实", "已判", "准确率", "95 % 区间")
-SUBJECT_LABELS: Final = {Subject.SCENE: "场景", Subject.EQUIPMENT: "设备"}
 RETIRED_LABEL: Final = "(已销户)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The cells of a line are words for people, `documents` the same as numbers."""
+    """A table as cells of text for people (`lines`) and as plain numbers (`documents`)."""
 
     columns: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
@@ -43,29 +41,28 @@ class Table:
 
 
 def grid_table(material: ReportMaterial, heading: ReportHeading) -> Table:
-    """How each grid answered what the period sent it."""
-    sent: dict[str, list[Case]] = defaultdict(list)
+    """How soon each grid answered the cases that the period sent it."""
+    sent: dict[GridCode, list[Case]] = defaultdict(list)
     for case in material.cases:
         if case.state is not CaseState.VOIDED:
             sent[case.grid].append(case)
     known = heading.registry.tree.grids
     lines, documents = [], []
     for code, cases in sorted(sent.items()):
-        name = next((grid.name for grid in known.values() if grid.code == code), RETIRED_LABEL)
-        figures = list(_response_figures(cases, heading.made_at))
-        lines.append((code, name, str(len(cases)), *(figure.text for figure in figures)))
-        plain = {figure.id: _figure_value(figure) for figure in figures}
+        name = known[code].name if code in known else RETIRED_LABEL
+        answered = list(_response_figures(cases, heading.made_at))
+        lines.append((code, name, str(len(cases)), *(figure.text for figure in answered)))
+        plain = {figure.id: _figure_value(figure) for figure in answered}
         documents.append({"grid": code, "name": name, "sent": len(cases), **plain})
     return Table(columns=GRID_COLUMNS, lines=tuple(lines), documents=tuple(documents))
 
 
 def _response_figures(cases: list[Case], now: datetime) -> Iterator[Figure]:
-    yield rates.in_time_figure(cases, now, rates.ACK)
-    yield rates.in_time_figure(cases, now, rates.FEEDBACK)
-    closed = sum(case.state is CaseState.CLOSED for case in cases)
-    yield Figure(id="closure", zh="办结率", en="closure rate", part=closed, whole=len(cases))
-    yield rates.in_time_figure(cases, now, rates.CLOSURE)
-    acked = rates.minutes_until(cases, CaseEvent.ACKNOWLEDGE)
+    yield figures.in_time_figure(cases, now, figures.ACK)
+    yield figures.in_time_figure(cases, now, figures.FEEDBACK)
+    yield figures.closure_figure(cases)
+    yield figures.in_time_figure(cases, now, figures.CLOSURE)
+    acked = figures.minutes_until(cases, CaseEvent.ACKNOWLEDGE)
     yield Figure(
         id="ack_median", zh="签收用时中位", en="median to acknowledge",
         part=quantile(acked, 0.5), whole=len(acked), minutes=True,
@@ -73,7 +70,7 @@ def _response_figures(cases: list[Case], now: datetime) -> Iterator[Figure]:
 
 
 def camera_table(material: ReportMaterial, heading: ReportHeading) -> Table:
-    """Pre-screen precision of each camera, from people's verdicts on the machine's leads."""
+    """Pre-screen precision of each camera, from people's decisions on the machine's findings."""
     by_camera: dict[tuple[CameraId, Subject], list[Finding]] = defaultdict(list)
     for finding in _findings(material):
         by_camera[finding.camera, finding.subject].append(finding)
@@ -86,7 +83,7 @@ def camera_table(material: ReportMaterial, heading: ReportHeading) -> Table:
         name, share = camera.name if camera else RETIRED_LABEL, decided.real / decided.decided
         lines.append(
             (
-                ident, name, SUBJECT_LABELS[subject], str(decided.real), str(decided.decided),
+                ident, name, labels.SUBJECTS[subject][0], str(decided.real), str(decided.decided),
                 f"{100 * share:.1f} %", f"{100 * low:.0f}–{100 * high:.0f} %",
             )
         )  # fmt: skip
@@ -101,15 +98,12 @@ def camera_table(material: ReportMaterial, heading: ReportHeading) -> Table:
 
 
 def _findings(material: ReportMaterial) -> Iterable[Finding]:
-    return (finding for sheet in material.sheets for finding in sheet.findings)
+    return (finding for records in material.rounds for finding in records.findings)
 
 
 def _figure_value(figure: Figure) -> dict[str, Any]:
     value = figure.value
     return {"value": None if value is None else round(value, 4), "n": figure.whole}
-
-
-KINDS = {"round": "轮次", "day": "日报", "month": "月报"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +131,7 @@ class Report:
     def title(self) -> str:
         """`上坝镇视频巡查台账 日报 2026-11-22`."""
         heading = self.heading
-        return f"{heading.site}视频巡查台账 {KINDS[heading.kind]} {heading.period}"
+        return f"{heading.site}视频巡查台账 {labels.REPORT_KINDS[heading.kind][0]} {heading.period}"
 
     @property
     def head(self) -> tuple[tuple[str, str], ...]:
@@ -154,7 +148,7 @@ class Report:
 
     @property
     def made(self) -> str:
-        """When, on the site's wall clock."""
+        """When it was made, on the site's clock."""
         return f"{self.heading.made_at.astimezone(self.heading.zone):%Y-%m-%d %H:%M}"
 
 
@@ -165,7 +159,7 @@ def compose_report(
     last: ReportMaterial | None = None,
     year_ago: ReportMaterial | None = None,
 ) -> Report:
-    """Reckon everything once."""
+    """Compute everything once; `last` and `year_ago` are what the figures are compared with."""
     now = heading.made_at
     old, older = _figures_by_id(last, now), _figures_by_id(year_ago, now)
     return Report(
@@ -173,15 +167,31 @@ def compose_report(
         totals=ledger.ledger_totals(material),
         figures=tuple(
             ComparedFigure(
-                f, rates.change_text(f, old.get(f.id)), rates.change_text(f, older.get(f.id))
+                f, figures.change_text(f, old.get(f.id)), figures.change_text(f, older.get(f.id))
             )
-            for f in rates.report_figures(material, now)
+            for f in figures.report_figures(material, now)
         ),
-        rounds=tuple(_round_document(sheet.round) for sheet in material.sheets),
+        rounds=tuple(_round_document(records.round) for records in material.rounds),
         rows=tuple(ledger.ledger_rows(material, heading)),
         grids=grid_table(material, heading),
         cameras=camera_table(material, heading),
     )
+
+
+def load_report(
+    uow: UnitOfWork, heading: ReportHeading, plans: Iterable[str], period: ReportPeriod
+) -> Report:
+    """Read the period and the two that it is compared with, and compose their report.
+
+    `plans`: the calendar's, whose rounds count. Raises KeyError: there is no such round.
+    """
+    plans = tuple(plans)
+    material = load_material(uow, plans, heading.zone, period)
+    last, year_ago = (
+        None if one is None else load_material(uow, plans, heading.zone, one)
+        for one in period.earlier()
+    )
+    return compose_report(heading, material, last=last, year_ago=year_ago)
 
 
 def report_document(report: Report) -> dict[str, Any]:
@@ -226,9 +236,9 @@ def _figure_document(compared: ComparedFigure) -> dict[str, Any]:
 
 
 def _figures_by_id(material: ReportMaterial | None, now: datetime) -> dict[str, Figure]:
-    if material is None or not (material.sheets or material.cases):
+    if material is None or not (material.rounds or material.cases):
         return {}
-    return {figure.id: figure for figure in rates.report_figures(material, now)}
+    return {figure.id: figure for figure in figures.report_figures(material, now)}
 
 
 def _round_document(a_round: Round) -> dict[str, Any]:

@@ -1,16 +1,13 @@
-"""The end of a demonstration, as a person enjoys reading it. Pure: numbers in, rich out.
+"""Rounds and the demonstration for a terminal: JSON documents to rich renderables, or to an SVG.
 
-What a terminal shows, as a picture (SVG) for a page or a notice board; no font from anywhere.
-
-A round as a person likes to read it in a terminal. Pure: numbers in, rich renderables out.
-
-`render_round` takes the document of `patrol round --json`; nothing here reads a store or a clock.
+`render_round` takes the document of `patrol round --json`, `render_demo` that of `demo_outcome`,
+which alone reads the store. `save_svg` draws renderables as a picture that fetches no font.
 """
 
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -21,18 +18,19 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.domain import labels
-from patrol.domain import labels as categories
 from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import Finding, Origin
+from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import decided_share
 from patrol.store import UnitOfWork
 
 MAX_DEMO_ROWS = 14
-RECEIPT_EVENTS = frozenset({"received", "opened"})  # the telephone's, not the person's
+RECEIPT_EVENTS = frozenset({"received", "opened"})  # sent by the telephone, not by the person
 
 
 def render_demo(result: Mapping[str, Any]) -> RenderableType:
-    """Cases from dispatch to their end, and whether the books are equal."""
+    """Cases from dispatch to their end, and whether the store is consistent."""
     cases = result["case_list"]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("案件 case", "类别 category", "级别", "状态 state", "经过 steps"):
@@ -42,9 +40,9 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
     if len(cases) > MAX_DEMO_ROWS:
         table.add_row("…", f"还有 {len(cases) - MAX_DEMO_ROWS} 件 more")
     problems = result["store_problems"]
-    sound = Text("账目平衡,无一丢失 the books are equal, nothing is lost", style="green")
+    verdict = Text("账目平衡,无一丢失 the books are equal, nothing is lost", style="green")
     if problems:
-        sound = Text("\n".join(problems), style="red")
+        verdict = Text("\n".join(problems), style="red")
     counts = "  ".join(f"{_state_label(s)} {s} {n}" for s, n in sorted(result["cases"].items()))
     sample = result["blind_sample"]
     drawn = Text(
@@ -53,7 +51,7 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
     )
     title = f" 发现 → 预警 → 上报 → 处理 → 反馈   {len(cases)} 件案件 cases "
     return Panel(
-        Group(table, Text(), Text(counts), drawn, sound),
+        Group(table, Text(), Text(counts), drawn, verdict),
         title=title,
         title_align="left",
         border_style="green" if not problems else "red",
@@ -63,7 +61,7 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
 
 
 def demo_outcome(uow: UnitOfWork) -> dict[str, Any]:
-    """What came of the demonstration so far, counted in the store."""
+    """The state of the demonstration: its cases, findings, messages and blind sample."""
     cases = uow.cases.list()
     rounds = uow.rounds.of_plan("morning")
     findings = [finding for one in rounds for finding in uow.findings.of_round(one.id)]
@@ -77,7 +75,7 @@ def demo_outcome(uow: UnitOfWork) -> dict[str, Any]:
 
 
 def _case_document(case: Case) -> dict[str, object]:
-    """One case of the demonstration's document."""
+    """One case of the document of `demo_outcome`."""
     return {
         "id": case.id,
         "camera": case.camera,
@@ -90,7 +88,7 @@ def _case_document(case: Case) -> dict[str, object]:
 
 
 def _blind_sample_document(findings: Iterable[Finding]) -> dict[str, object]:
-    """What the blind sample said of the machine."""
+    """The blind sample: judged, missed, and the interval of the miss rate."""
     found = decided_share(findings, Origin.SAMPLE)
     low, high = found.interval
     return {
@@ -101,7 +99,7 @@ def _blind_sample_document(findings: Iterable[Finding]) -> dict[str, object]:
 
 
 def _case_cells(case: Mapping[str, Any]) -> tuple[RenderableType, ...]:
-    category = categories.CATEGORY_BY_ID.get(case["category"], categories.CATEGORY_BY_ID["other"])
+    category = CATEGORY_BY_ID.get(case["category"], CATEGORY_BY_ID["other"])
     done = case["state"] in ("closed", "voided")
     state = Text(_state_label(case["state"]), style="green" if done else "yellow")
     steps = " → ".join(
@@ -116,12 +114,12 @@ def _state_label(state: str) -> str:
     return labels.CASE_STATES[CaseState(state)][0]
 
 
-SVG_COLUMNS: Final = 100  # columns
+SVG_COLUMNS: Final = 100  # characters wide
 _WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 
 def save_svg(renderables: Sequence[RenderableType], path: Path, *, title: str) -> None:
-    """Draw the parts one below the other. Raises OSError."""
+    """Draw the renderables one below the other. Raises OSError."""
     console = Console(record=True, width=SVG_COLUMNS, file=io.StringIO(), highlight=False)
     for renderable in renderables:
         console.print(renderable)
@@ -133,14 +131,14 @@ def save_svg(renderables: Sequence[RenderableType], path: Path, *, title: str) -
 BAR_CELLS: Final = 44
 SHOWN_OUTCOMES: Final = (
     ("seen", "实巡 seen", "green"),
-    ("not_viewable", "无法查看 not viewable", "yellow"),
-    ("missed", "漏巡 missed", "red"),
-    ("pending", "待查 pending", "bright_black"),
+    ("not_viewable", labels.bilingual(labels.OUTCOMES[VisitOutcome.NOT_VIEWABLE]), "yellow"),
+    ("missed", labels.bilingual(labels.OUTCOMES[VisitOutcome.MISSED]), "red"),
+    ("pending", labels.bilingual(labels.OUTCOMES[VisitOutcome.PENDING]), "bright_black"),
 )
 
 
 def render_round(summary: Mapping[str, Any], *, zone: tzinfo = UTC) -> RenderableType:
-    """The summary of a round: who was looked at, who could not be, and what came of it."""
+    """The summary of a round: coverage, failures, findings, messages and cost."""
     renderables: list[RenderableType] = [
         coverage_bar(summary),
         Text(),
@@ -171,7 +169,7 @@ def render_round(summary: Mapping[str, Any], *, zone: tzinfo = UTC) -> Renderabl
 
 
 def coverage_bar(summary: Mapping[str, Any], cells: int = BAR_CELLS) -> Text:
-    """The planned cameras as one line of coloured cells; what happened once still shows."""
+    """The planned cameras as a line of coloured cells, at least one for each outcome."""
     planned = max(1, int(summary["planned"]))
     counts = [int(summary.get(key, 0)) for key, _, _ in SHOWN_OUTCOMES]
     widths = [max(1, count * cells // planned) if count else 0 for count in counts]
@@ -211,11 +209,8 @@ def _numbers_table(summary: Mapping[str, Any]) -> Table:
         count = int(summary.get(key, 0))
         if key == "pending" and not count:
             continue
-        why = (
-            _counts_text(summary.get("failures", {}), labels.failure_label)
-            if key == "not_viewable"
-            else ""
-        )
+        failures = summary.get("failures", {}) if key == "not_viewable" else {}
+        why = _counts_text(failures, labels.failure_label)
         number = Text(str(count), style=colour if count else "")
         table.add_row(label, number, percent_text(count, planned), why)
     refusals = _counts_text(summary.get("refusals", {}), labels.refusal_label)
@@ -236,7 +231,7 @@ def _add_result_rows(table: Table, summary: Mapping[str, Any]) -> None:
     table.add_row("消息 messages", f"{published}/{queued}", "", waiting)
 
 
-def _counts_text(counts: Mapping[str, int], name: Any) -> str:
+def _counts_text(counts: Mapping[str, int], name: Callable[[str], str]) -> str:
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     return "\n".join(f"{count} {name(kind)}" for kind, count in ordered if count)
 

@@ -1,10 +1,7 @@
-"""A report as bytes: csv, json, html.
+"""A Report as bytes: csv, json, html, xlsx.
 
-A cell that a spreadsheet would take for a formula is disarmed, wherever it came from.
-
-A report as a workbook for Excel and WPS: frozen header, print layout, signature lines.
-
-Every cell is written as text or number, never as a formula: codes keep their 20 digits.
+csv disarms cells that a spreadsheet would take for a formula. In a workbook every cell is text, so
+that codes keep their 20 digits; header frozen, A3 landscape, signature lines.
 """
 
 import csv
@@ -16,12 +13,20 @@ from importlib import resources
 from string import Template
 from typing import Any, Final
 
+from patrol.domain.labels import OUTCOMES
+from patrol.domain.labels import REPORT_TABLES as SHEET_NAMES
+from patrol.domain.round import VisitOutcome
 from patrol.reports.ledger import COLUMNS
 from patrol.reports.report import Report, Table, report_document
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 FIGURE_COLUMNS: Final = ("指标", "Figure", "本期", "环比", "同比", "口径")
 ReportTable = tuple[Sequence[str], Iterable[Sequence[str]]]
+ROW_CLASSES: Final = {  # of the HTML page, by what the ledger's 结果 says
+    OUTCOMES[VisitOutcome.PROBLEM][0]: "problem",
+    OUTCOMES[VisitOutcome.NOT_VIEWABLE][0]: "unseen",
+    OUTCOMES[VisitOutcome.MISSED][0]: "missed",
+}
 SIGNATURES: Final = ("巡查员", "值班长", "分管领导", "日期")
 
 
@@ -31,7 +36,7 @@ def escape_formula(text: str) -> str:
 
 
 def to_csv(report: Report, table: str = "ledger") -> bytes:
-    """One table of it: UTF-8 with the mark that makes Excel read it as such, CRLF."""
+    """One table (a key of REPORT_TABLES): UTF-8 with a byte-order mark for Excel, CRLF."""
     columns, lines = REPORT_TABLES[table](report)
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -61,13 +66,13 @@ REPORT_TABLES: Final[Mapping[str, Callable[[Report], ReportTable]]] = {
 
 
 def to_json(report: Report) -> bytes:
-    """Everything, for programs."""
+    """The whole report for programs (`report_document`)."""
     text = json.dumps(report_document(report), ensure_ascii=False, indent=2, allow_nan=False)
     return f"{text}\n".encode()
 
 
 def to_html(report: Report) -> bytes:
-    """One page that needs nothing beside it; prints on A3 landscape with signature lines."""
+    """One page without external files; prints on A3 landscape with signature lines."""
     page = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
     text = page.substitute(
         title=escape(report.title),
@@ -106,9 +111,8 @@ def _cells(tag: str, texts: Iterable[str]) -> str:
 
 
 def _ledger_row(row: Mapping[str, str]) -> str:
-    kind = {"正常": "", "发现问题": "problem", "无法查看": "unseen", "漏巡": "missed"}
     cells = "".join(f"<td>{escape(row[column])}</td>" for column in COLUMNS)
-    return f'<tr class="{kind.get(row["结果"], "")}">{cells}</tr>\n'
+    return f'<tr class="{ROW_CLASSES.get(row["结果"], "")}">{cells}</tr>\n'
 
 
 def to_xlsx(report: Report) -> bytes:
@@ -122,7 +126,7 @@ FORMATS: Final[Mapping[str, Callable[[Report], bytes]]] = {
 
 
 A3: Final = 8  # paper sizes are numbered in the format
-HEADER_ROW: Final = 3  # title, made at, tallies, then the columns
+HEADER_ROW: Final = 3  # below the title, the time and the totals
 WIDTHS: Final = {
     "点位编码": 22, "点位名称": 18, "描述": 40, "截图号": 44, "网格": 17, "村/组": 18, "起止": 18,
     "备注": 24, "轮次": 20, "查看方式": 16, "类别": 14, "图像质量": 14,
@@ -130,18 +134,21 @@ WIDTHS: Final = {
     "推送时间": 15, "签收": 15, "到场": 15, "反馈": 15, "处置": 15, "核查": 15, "办结": 15,
 }  # fmt: skip
 OPTIONS: Final = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-SHEETS: Final = {"figures": "指标", "grids": "网格响应", "cameras": "点位准确率"}
-TINTS: Final = {"发现问题": "#FFF4E0", "无法查看": "#F1F3F5", "漏巡": "#FDE8E8"}
+TINTS: Final = {
+    OUTCOMES[VisitOutcome.PROBLEM][0]: "#FFF4E0",
+    OUTCOMES[VisitOutcome.NOT_VIEWABLE][0]: "#F1F3F5",
+    OUTCOMES[VisitOutcome.MISSED][0]: "#FDE8E8",
+}
 
 
 def report_workbook(report: Report) -> bytes:
-    """The bytes of an .xlsx file."""
+    """The bytes of an .xlsx file: the ledger, then a sheet for each other table."""
     out = io.BytesIO()
     with _new_workbook(out) as xlsx:
         xlsx.set_properties({"title": report.title})
         _write_ledger(xlsx, report)
         for name in ("figures", "grids", "cameras"):
-            _write_table(xlsx, SHEETS[name], *REPORT_TABLES[name](report))
+            _write_table(xlsx, SHEET_NAMES[name][0], *REPORT_TABLES[name](report))
     return out.getvalue()
 
 
@@ -153,7 +160,7 @@ def _new_workbook(out: io.BytesIO) -> Any:
 
 
 def _write_ledger(xlsx: Any, report: Report) -> None:
-    sheet = xlsx.add_worksheet("台账")
+    sheet = xlsx.add_worksheet(SHEET_NAMES["ledger"][0])
     title, header = xlsx.add_format({"bold": True, "font_size": 16}), _header_format(xlsx)
     sheet.write_string(0, 0, report.title, title)
     sheet.write_string(1, 0, f"制表 {report.made}")
@@ -182,7 +189,7 @@ def _write_ledger(xlsx: Any, report: Report) -> None:
 def tables_workbook(
     title: str, sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str]]]]
 ) -> bytes:
-    """Plain tables, one a sheet, ready to be printed."""
+    """Plain tables, one a sheet, with the print layout of a report."""
     out = io.BytesIO()
     with _new_workbook(out) as xlsx:
         xlsx.set_properties({"title": title})

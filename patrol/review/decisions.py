@@ -17,6 +17,7 @@ from patrol.cases.saving import add_case
 from patrol.cases.send_gate import SendGate, merge_into_case
 from patrol.domain.case import Case
 from patrol.domain.case_opening import case_id, case_sequence, open_from_finding
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import (
     AlreadyDecided,
@@ -27,7 +28,6 @@ from patrol.domain.finding import (
     Origin,
 )
 from patrol.domain.ids import FindingId
-from patrol.domain.labels import CATEGORY_BY_ID
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.suppression import Suppression, suppression_for
@@ -43,7 +43,7 @@ DISMISS_REASONS: Final = {str(reason): reason for reason in DismissReason}
 
 
 class UnknownCategory(BadInput, ValueError):
-    """Neither a category of labels.CATEGORIES nor the one that the finding came with."""
+    """Neither a category of CATEGORIES nor the one that the finding came with."""
 
     def __init__(self, category: str) -> None:
         known = ", ".join(CATEGORY_BY_ID)

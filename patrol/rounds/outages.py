@@ -23,6 +23,7 @@ from patrol.domain.health import (
     should_announce,
 )
 from patrol.domain.ids import CameraId, GridCode, RoundId
+from patrol.domain.labels import OUTAGE_GROUPS
 from patrol.domain.observation import Subject
 from patrol.domain.outage import (
     CameraReachability,
@@ -48,7 +49,6 @@ COVERED = "part of an outage"
 DOWN = "down"
 EQUIPMENT = "equipment"  # the category of every camera fault
 GROUPS = {TroubleKind.LINK: OutageGroup.LINK, TroubleKind.VILLAGE: OutageGroup.VILLAGE}
-GROUP_NAMES = {OutageGroup.LINK: ("链路", "link"), OutageGroup.VILLAGE: ("全村", "village")}
 UNVISITED = (VisitOutcome.PENDING, VisitOutcome.MISSED)
 
 
@@ -119,7 +119,7 @@ class _HealthSettlement:
         if not has_recovered(members, self.notifier.policy):
             return
         self.uow.troubles.put(trouble.close(RECOVERED, self.now))
-        zh, en = GROUP_NAMES[group]
+        zh, en = OUTAGE_GROUPS[group]
         name = self._group_name(trouble.subject)
         why = f"{zh}「{name}」已恢复 ({en} {trouble.subject} is back)"
         self.messages += self.notifier.announce_outage(
@@ -138,7 +138,7 @@ class _HealthSettlement:
         log.info("outage over", kind=str(group), subject=trouble.subject)
 
     def _begin_outage(self, down: GroupOutage) -> None:
-        representative, (zh, en) = self._representative(down), GROUP_NAMES[down.group]
+        representative, (zh, en) = self._representative(down), OUTAGE_GROUPS[down.group]
         count = f"{len(down.cameras)}/{down.visited}"
         why = (
             f"{zh}「{self._group_name(down.subject)}」中断:{count} 路无应答,不再逐路通知"

@@ -15,9 +15,9 @@ from operator import attrgetter
 
 from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate, merge_into_case
-from patrol.domain import labels as categories
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import Finding
 from patrol.domain.health import (
     CameraCondition,
@@ -245,7 +245,7 @@ def _new_finding(uow: UnitOfWork, best: Observation, rule: FindingRule, camera: 
         found_at=best.at,
         why=finding_reason(best),
         level=rule.level,
-        category=rule.category if rule.category in categories.CATEGORY_BY_ID else "other",
+        category=rule.category if rule.category in CATEGORY_BY_ID else "other",
         picture=best.picture,
         box=best.box,
         zone=best.zone,

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from patrol.domain.labels import CATEGORY_BY_ID
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.observation import FAULT_FINDING_KINDS, FindingRule, FindingRules
 from patrol.domain.priority import Level
 from patrol.inference.manifest import EntryBroken, Layout, ModelSpec, Purpose, read_entry

@@ -4,7 +4,7 @@ The case's policy, approval request, suspension and hold lie in one JSON column 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ _LAST_ENTRY: Final = (
     .limit(1)
 )
 _ONE: Final = select(cases).where(cases.c.id == bindparam("this"))
+_THESE: Final = select(cases).where(cases.c.id.in_(bindparam("these", expanding=True)))
 _OPEN_LIKE: Final = (
     select(cases)
     .where(cases.c.camera == bindparam("on"), cases.c.category == bindparam("like"), CASE_OPEN)
@@ -130,6 +131,15 @@ class CaseRepository:
         then = cases.c.dispatched_at >= start, cases.c.dispatched_at < end
         oldest = select(cases).where(*then).order_by(cases.c.dispatched_at, cases.c.id)
         return _read_cases(self._db, oldest)
+
+    def with_ids(self, ids: Iterable[CaseId]) -> Sequence[Case]:
+        """Those of these cases that exist, by id; not locked."""
+        found = [
+            case
+            for batch in in_batches(ids)
+            for case in _read_cases(self._db, _THESE, {"these": batch})
+        ]
+        return sorted(found, key=lambda case: case.id)
 
     def escalation_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose `ladder_due_at` has come, oldest first.

@@ -118,6 +118,18 @@ class FindingRepository:
             for row in self._db.all(grouped)
         }
 
+    def last_decided(self, since: datetime, before: datetime) -> Mapping[CameraId, datetime]:
+        """When a person last decided, before then, a finding of each camera found since `since`."""
+        f = findings.c
+        newest = select(f.camera, func.max(f.decided_at).label("last_at")).where(
+            f.found_at >= since,
+            f.found_at < before,
+            f.decided_at < before,
+            f.state.in_((*REAL_STATES, FindingState.DISMISSED)),
+            f.decided_by.not_in(sorted(MACHINE_ACTORS)),
+        )
+        return {row.camera: row.last_at for row in self._db.all(newest.group_by(f.camera))}
+
     def add(self, finding: Finding) -> None:
         """Append. Raises ValueError when the id exists."""
         if not self._db.add_if_new(findings, _finding_row(finding), "id"):

@@ -23,6 +23,7 @@ from patrol.domain.round import (
     Visit,
     VisitOutcome,
 )
+from patrol.store.column_types import UtcTime
 from patrol.store.events import RoundChanged, VisitRecorded
 from patrol.store.pictures import STORED_PICTURES, index_pictures
 from patrol.store.rows import RowMapper
@@ -76,6 +77,27 @@ _PENDING_VISIT = {
     "freshness": "",
     "light": "",
 }
+_planned_cameras = (
+    select(visits.c.camera)
+    .where(visits.c.round.in_(bindparam("these", expanding=True)))
+    .distinct()
+    .subquery("planned_cameras")
+)
+_seen = visits.alias("seen")
+# The newest visit of each camera by the index, so that the number of old visits does not matter.
+_LAST_SEEN: Final = select(
+    _planned_cameras.c.camera,
+    select(_seen.c.finished_at)
+    .where(
+        _seen.c.camera == _planned_cameras.c.camera,
+        _seen.c.outcome.in_((VisitOutcome.NORMAL, VisitOutcome.PROBLEM)),
+        _seen.c.finished_at < bindparam("before", type_=UtcTime),
+    )
+    .order_by(_seen.c.finished_at.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("at"),
+)
 
 
 class RoundRepository:
@@ -227,13 +249,15 @@ class RoundRepository:
             .order_by(visits.c.place),
         )
 
-    def last_seen(self, before: datetime) -> Mapping[CameraId, datetime]:
-        """When each camera last gave a usable picture before then."""
-        v, seen = visits.c, (VisitOutcome.NORMAL, VisitOutcome.PROBLEM)
-        newest = select(v.camera, func.max(v.finished_at).label("at")).where(
-            v.outcome.in_(seen), v.finished_at < before
-        )
-        return {row.camera: row.at for row in self._db.all(newest.group_by(v.camera))}
+    def last_seen(
+        self, planned_in: Iterable[RoundId], before: datetime
+    ) -> Mapping[CameraId, datetime]:
+        """When each camera that these rounds planned last gave a usable picture, before then."""
+        newest: dict[CameraId, datetime] = {}
+        for batch in in_batches(planned_in):
+            rows = self._db.all(_LAST_SEEN, {"these": batch, "before": before})
+            newest.update((row.camera, row.at) for row in rows if row.at is not None)
+        return newest
 
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
         """Of rounds, rechecks and live views, newest first; without missed ones."""

@@ -9,25 +9,18 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeVar
 
 from patrol.domain import labels
-from patrol.domain import labels as categories
 from patrol.domain.case import CaseState
+from patrol.domain.category import category_named
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, GridCode
-from patrol.domain.labels import FAULT_LABELS
 from patrol.domain.observation import Subject
-from patrol.domain.priority import DueLight, Level
+from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 
 LANGUAGES: Final = ("zh", "en")
 Translate = Callable[[str, str], str]
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-LEVEL_LABELS_EN: Final = {"I": "urgent", "II": "pressing", "III": "ordinary", "IV": "note"}
-DUE_LIGHT_LABELS: Final = {
-    DueLight.GREEN: ("正常", "in time"),
-    DueLight.YELLOW: ("将超时", "soon due"),
-    DueLight.RED: ("已超时", "overdue"),
-}
 T = TypeVar("T")
 
 
@@ -95,21 +88,20 @@ def paginate(found: Sequence[T], page: int, size: int) -> tuple[Sequence[T], dic
 
 def level_label(level: Level, t: Translator) -> str:
     """`紧急`, `pressing`."""
-    return t(level.zh, LEVEL_LABELS_EN[level.value])
+    return t.pair(labels.LEVELS[level])
 
 
 def category_label(ident: str, t: Translator) -> str:
     """`车辆占道`, `blocking vehicle`."""
-    known = categories.category_named(ident)
+    known = category_named(ident)
     return t(known.zh, known.en)
 
 
 def kind_label(kind: str, t: Translator) -> str:
     """The label of a picture fault, a failure or a category."""
-    if kind in FAULT_LABELS:
-        return t.pair(FAULT_LABELS[kind])
-    if kind in labels.FAILURES:
-        return t.pair(labels.FAILURES[kind])
+    for known in (labels.PICTURE_FAULTS, labels.FAILURES):
+        if kind in known:
+            return t.pair(known[kind])
     return category_label(kind, t)
 
 
@@ -129,7 +121,7 @@ def shown_outcome(visit: Visit, finding: Finding | None) -> VisitOutcome:
 
 def plan_label(plan: str, t: Translator) -> str:
     """`上午`, `morning`."""
-    return t.pair(labels.PLANS.get(plan, (plan, plan)))
+    return t.pair(labels.label_of(labels.PLANS, plan))
 
 
 def case_state_label(state: CaseState, t: Translator) -> str:

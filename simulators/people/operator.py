@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.finding import DismissReason, Finding
-from patrol.domain.labels import CATEGORY_BY_ID
 from patrol.domain.observation import Subject
 
 NO_FAULT = "none"

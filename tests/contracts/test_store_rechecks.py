@@ -59,7 +59,9 @@ def test_what_the_machine_did_not_propose_is_no_record_of_it(store: Store, make:
 
 def test_when_each_camera_was_last_seen_and_looked_at(store: Store, make: Any) -> None:
     outcomes = (VisitOutcome.NORMAL, VisitOutcome.PROBLEM, VisitOutcome.NOT_VIEWABLE)
+    planned = make.round(cameras=2)
     with store.begin() as unit:
+        unit.rounds.add(planned, make.planned(planned))
         for number, outcome in enumerate(outcomes):
             at = make.now + number * HOUR
             seen = outcome is not VisitOutcome.NOT_VIEWABLE
@@ -77,8 +79,11 @@ def test_when_each_camera_was_last_seen_and_looked_at(store: Store, make: Any) -
             unit.access.append(at=at, who=who, what="picture", camera=ident, why="")
         unit.commit()
     with store.begin_read() as unit:
-        assert unit.rounds.last_seen(make.now + DAY) == {make.camera(1): make.now + HOUR}
-        assert unit.rounds.last_seen(make.now + HOUR) == {make.camera(1): make.now}
+        assert unit.rounds.last_seen([planned.id], make.now + DAY) == {
+            make.camera(1): make.now + HOUR
+        }
+        assert unit.rounds.last_seen([planned.id], make.now + HOUR) == {make.camera(1): make.now}
+        assert unit.rounds.last_seen([], make.now + DAY) == {}
         assert unit.access.last_viewed(make.now + DAY) == {make.camera(1): make.now + 2 * HOUR}
         assert unit.access.last_viewed(make.now + HOUR) == {make.camera(1): make.now}
 

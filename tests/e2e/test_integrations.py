@@ -10,23 +10,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from patrol.administration.accounts import hash_password
 from patrol.app import Application, build
 from patrol.app.service import run_service
+from patrol.domain.account import Account, Duty
 from patrol.domain.case_opening import open_from_report
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.priority import Level
+from patrol.domain.registry import Role
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.store import Store
+from patrol.web.auth import csrf_token
 from patrol.web.server import serve
 from simulators.mosquitto import Mosquitto, find_mosquitto, free_port
 from tests.support.http_receiver import HttpReceiver, running_receiver
 
 SOURCE = Path(__file__).parents[2] / "config"
 WAIT_S = 30.0
+CASE_GRID = GridCode("620902104203001")
+PASSWORD = "correct-horse-9"
 # One of Apprise's plugins imports it where it still exists.
 pytestmark = pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:DeprecationWarning")
 
@@ -140,7 +147,7 @@ def queued_and_published(store: Store, app: Application) -> tuple[int, int]:
 def open_case(app: Application) -> None:
     """Open a case as the reply handler does with a leader's report."""
     case = open_from_report(
-        CaseId("C20261122-0001"), app.site.registry, grid=GridCode("620902104203001"), by="x",
+        CaseId("C20261122-0001"), app.site.registry, grid=CASE_GRID, by="x",
         now=app.clock.now(), category="other", level=Level.ORDINARY, place="一组东口", text="水",
     )  # fmt: skip
     with app.store.begin() as uow:
@@ -202,3 +209,38 @@ def test_the_canary_notices_what_no_other_check_does(
         code, health = eventually(lambda: (a := ask(port, "/healthz"))[0] == 503 and a)
         assert not json.loads(health)["checks"]["canary came back"]["ok"]
         assert "patrol_canary_up 0.0" in ask(port, "/metrics")[1]
+
+
+def log_in_leader(app: Application, client: httpx.Client) -> None:
+    """As the leader of the grid that `open_case` opens its case in."""
+    people = app.site.registry.people.values()
+    leader = next(p for p in people if p.role is Role.GRID_LEADER and p.grid == CASE_GRID)
+    account = Account(
+        name="leader", duty=Duty.GRID_LEADER, shown_as=leader.name, grid=leader.grid,
+        password=hash_password(PASSWORD), person=leader.id, created_at=app.clock.now(),
+    )  # fmt: skip
+    with app.store.begin() as uow:
+        uow.accounts.put(account)
+        uow.commit()
+    answer = client.post("/login", data={"name": account.name, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    client.headers["x-patrol-csrf"] = csrf_token(client.cookies["patrol_session"])
+
+
+@pytest.mark.slow
+def test_a_reply_through_the_phone_page_is_counted_at_metrics(
+    tmp_path: Path, broker: Mosquitto, http_receiver: HttpReceiver
+) -> None:
+    pytest.importorskip("apprise")
+    with (
+        running(tmp_path, broker, http_receiver) as (app, port),
+        serve(app, ConsoleSettings(port=0)) as console,
+        httpx.Client(base_url=console.url) as client,
+    ):
+        open_case(app)
+        log_in_leader(app, client)
+        assert 'what="moved"' not in ask(port, "/metrics")[1]
+        reply = {"case": "C20261122-0001", "key": "key-00000001", "type": "acknowledge"}
+        answer = client.post("/leader/api/say", json=reply)
+        assert answer.status_code == 200, answer.text
+        assert 'patrol_inbox_total{what="moved"} 1.0' in ask(port, "/metrics")[1]

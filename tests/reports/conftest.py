@@ -145,7 +145,7 @@ def day() -> ReportMaterial:
         Decision.DISMISS, by="值班员", now=minutes(6), reason="shadow"
     )
     return ReportMaterial(
-        sheets=[
+        rounds=[
             RoundRecords(round=morning, visits=visits(morning.id, NINE),
                        findings=[confirmed, dismissed]),
             RoundRecords(round=afternoon, visits=visits(afternoon.id, minutes(360)),

@@ -92,7 +92,7 @@ def a_sample_of(day: ReportMaterial, states: str) -> ReportMaterial:
         "c": FindingState.CONFIRMED, "m": FindingState.MERGED, "d": FindingState.DISMISSED,
         "a": FindingState.AGED, "w": FindingState.CANDIDATE,
     }  # fmt: skip
-    morning = day.sheets[0]
+    morning = day.rounds[0]
     drawn = [
         replace(
             morning.findings[0], id=FindingId(f"F9{number}"), camera=CameraId(f"c{number}"),
@@ -101,8 +101,8 @@ def a_sample_of(day: ReportMaterial, states: str) -> ReportMaterial:
         )
         for number, state in enumerate(states)
     ]  # fmt: skip
-    sheet = replace(morning, findings=[*morning.findings, *drawn])
-    return replace(day, sheets=[sheet, *day.sheets[1:]])
+    records = replace(morning, findings=[*morning.findings, *drawn])
+    return replace(day, rounds=[records, *day.rounds[1:]])
 
 
 def test_the_miss_rate_is_the_blind_samples_alone(
@@ -123,10 +123,12 @@ def test_known_positives_are_in_no_other_figure(
     day: ReportMaterial, heading: ReportHeading
 ) -> None:
     sampled = a_sample_of(day, "cd")
-    sheet = sampled.sheets[0]
-    probes = [replace(f, origin=Origin.PROBE) for f in sheet.findings if f.origin is Origin.SAMPLE]
-    kept = [f for f in sheet.findings if f.origin is not Origin.SAMPLE]
-    probed = replace(day, sheets=[replace(sheet, findings=[*kept, *probes]), *day.sheets[1:]])
+    records = sampled.rounds[0]
+    probes = [
+        replace(f, origin=Origin.PROBE) for f in records.findings if f.origin is Origin.SAMPLE
+    ]
+    kept = [f for f in records.findings if f.origin is not Origin.SAMPLE]
+    probed = replace(day, rounds=[replace(records, findings=[*kept, *probes]), *day.rounds[1:]])
     with_them, without = by_id(probed, heading), by_id(day, heading)
     seen = with_them.pop("known_positives")
     assert (seen.part, seen.whole) == (1, 2)
@@ -152,14 +154,14 @@ def test_how_long_nobody_saw_a_camera(day: ReportMaterial, heading: ReportHeadin
 
 
 def camera_of(day: ReportMaterial, visit: int) -> CameraId:
-    return day.sheets[0].visits[visit].camera
+    return day.rounds[0].visits[visit].camera
 
 
 def test_a_round_that_somebody_asked_for_is_no_coverage(
     day: ReportMaterial, heading: ReportHeading
 ) -> None:
-    asked = replace(day.sheets[1], round=replace(day.sheets[1].round, plan=ADHOC))
-    found = by_id(replace(day, sheets=[day.sheets[0], asked]), heading)
+    asked = replace(day.rounds[1], round=replace(day.rounds[1].round, plan=ADHOC))
+    found = by_id(replace(day, rounds=[day.rounds[0], asked]), heading)
     assert (found["coverage"].part, found["coverage"].whole) == (2, 4)
     assert found["findings"].part == 3, "what it found counts"
 

@@ -68,7 +68,7 @@ def test_what_was_not_looked_at_is_never_normal(
     assert (missed["在线"], missed["图像质量"], missed["描述"]) == ("未巡", "—", "finish-by passed")
     assert (offline["采样时间"], missed["采样时间"]) == ("", ""), "nothing was sampled"
     assert missed["点位名称"] == "(已销户)", "it left the registry since"
-    assert rows[1]["备注"] == "F000002 排除:光影"
+    assert rows[1]["备注"] == "F000002 排除:光影变化"
     assert (rows[5]["查看方式"], rows[5]["备注"]) == ("机器初筛,待复核", "F000003 待核")
 
 

@@ -54,9 +54,11 @@ def test_grids_stand_in_the_order_of_their_codes(
 def test_a_cameras_precision_is_of_verdicts_on_the_machines_leads(
     day: ReportMaterial, heading: ReportHeading
 ) -> None:
-    drawn = replace(day.sheets[0].findings[0], id=FindingId("F9"), origin=Origin.SAMPLE)
-    sheet = replace(day.sheets[0], findings=[*day.sheets[0].findings, drawn])
-    (line,) = report.camera_table(replace(day, sheets=[sheet, *day.sheets[1:]]), heading).documents
+    drawn = replace(day.rounds[0].findings[0], id=FindingId("F9"), origin=Origin.SAMPLE)
+    records = replace(day.rounds[0], findings=[*day.rounds[0].findings, drawn])
+    (line,) = report.camera_table(
+        replace(day, rounds=[records, *day.rounds[1:]]), heading
+    ).documents
     assert (line["confirmed"], line["decided"], line["precision"]) == (1, 2, 0.5)
     assert line["interval"] == pytest.approx([0.0945, 0.9055], abs=1e-4)
 
@@ -65,9 +67,9 @@ def rows_of(
     day: ReportMaterial, heading: ReportHeading, finding: Finding
 ) -> list[ledger.LedgerRow]:
     """The morning's row of the third camera, with this lead."""
-    camera = day.sheets[0].visits[1].camera
-    sheet = replace(day.sheets[0], findings=[replace(finding, camera=camera)])
-    found = ledger.ledger_rows(replace(day, sheets=[sheet]), heading)
+    camera = day.rounds[0].visits[1].camera
+    records = replace(day.rounds[0], findings=[replace(finding, camera=camera)])
+    found = ledger.ledger_rows(replace(day, rounds=[records]), heading)
     return [row for row in found if row["点位编码"] == camera]
 
 
@@ -77,7 +79,7 @@ def rows_of(
         pytest.param(None, ("机器初筛", "正常", ""), id="undecided: nobody may know it for one"),
         pytest.param(Decision.AGE, ("机器初筛", "正常", ""), id="aged"),
         pytest.param(
-            Decision.DISMISS, ("人工抽查(值班员)", "正常", "F000001 排除:光影"), id="right"
+            Decision.DISMISS, ("人工抽查(值班员)", "正常", "F000001 排除:光影变化"), id="right"
         ),
         pytest.param(
             Decision.CONFIRM, ("人工抽查(值班员)", "发现问题", "F000001 待核"), id="missed"
@@ -91,7 +93,7 @@ def test_the_blind_sample_in_the_ledger(
     shown: tuple[str, str, str],
 ) -> None:
     waiting = replace(
-        day.sheets[0].findings[0], origin=Origin.SAMPLE, state=day.sheets[1].findings[0].state,
+        day.rounds[0].findings[0], origin=Origin.SAMPLE, state=day.rounds[1].findings[0].state,
         decided_by="", decided_at=None, reason="", case=None,
     )  # fmt: skip
     finding = (
@@ -104,7 +106,7 @@ def test_the_blind_sample_in_the_ledger(
 
 
 def test_a_known_positive_is_in_no_ledger(day: ReportMaterial, heading: ReportHeading) -> None:
-    probe = replace(day.sheets[0].findings[0], origin=Origin.PROBE)
+    probe = replace(day.rounds[0].findings[0], origin=Origin.PROBE)
     (row,) = rows_of(day, heading, probe)
     assert (row["查看方式"], row["备注"]) == ("机器初筛", "")
 

@@ -38,6 +38,27 @@ POLLED: dict[str, tuple[Callable[[UnitOfWork], Any], str]] = {
         lambda unit: unit.findings.observed_since(CAMERA, "x", NOW),
         "ix_observations_camera_at",
     ),
+    "last seen": (
+        lambda unit: unit.rounds.last_seen([ROUND], NOW),
+        "ix_visits_camera_finished_at",
+    ),
+    "cases of a day": (
+        lambda unit: unit.cases.dispatched_between(NOW, NOW),
+        "ix_cases_dispatched_at",
+    ),
+    "these cases": (lambda unit: unit.cases.with_ids([CaseId("C1")]), "autoindex"),
+    "rounds of days": (
+        lambda unit: unit.rounds.of_days(NOW.date(), NOW.date()),
+        "ix_rounds_day",
+    ),
+    "first published": (
+        lambda unit: unit.outbox.first_published_at([CaseId("C1")]),
+        "ix_outbox_case",
+    ),
+    "last decided": (
+        lambda unit: unit.findings.last_decided(NOW, NOW),
+        "ix_findings_found_at",
+    ),
     "track records": (lambda unit: unit.findings.track_records(NOW), "ix_findings_found_at"),
     "suppressions of a camera": (
         lambda unit: unit.suppressions.active(NOW, camera=CAMERA),
@@ -102,7 +123,7 @@ def test_an_index_answers(what: str, sqlite_database: str) -> None:
             assert what in ("record", "finding", "case")  # there is none, and that was asked
     assert any(name in plan for plan in plans for name in index.split("|")), plans
     scans = [plan for plan in plans if plan.startswith("SCAN") and " USING " not in plan]
-    assert scans == []
+    assert set(scans) <= {"SCAN planned_cameras"}  # an intermediate result, not a table
 
 
 def test_the_recent_kinds_of_a_camera_are_two_index_searches(sqlite_database: str) -> None:

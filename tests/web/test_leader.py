@@ -90,12 +90,12 @@ def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(
 def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
     log_in: LogIn, town: Any, case: CaseId
 ) -> None:
-    leader, before = log_in("leader"), Counter(town.app.reply_counters)
+    leader, before = log_in("leader"), Counter(town.app.reply_handler.counters)
     first = reply_as(leader, case, "key-acknowledge", type="acknowledge")
     assert first.status_code == 200
     again = reply_as(leader, case, "key-acknowledge", type="acknowledge")
     assert again.json()["outcome"] == "repeated"
-    counted = Counter(town.app.reply_counters)
+    counted = Counter(town.app.reply_handler.counters)
     counted.subtract(before)
     assert (counted.total(), counted["repeated"]) == (2, 1), "metrics count the phone page, too"
     photo = leader.post(f"/leader/api/photo/{case}/key-handled-1", content=a_photo())

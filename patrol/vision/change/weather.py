@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
+from patrol.domain.labels import TOWN_WIDE_CAUSES, bilingual
 from patrol.vision.change.types import Cause, FrameWide
 from patrol.vision.reference.small_picture import Mask, SmallPicture
 
@@ -24,11 +25,6 @@ Key = TypeVar("Key", bound=Hashable)
 CATEGORY_BY_CAUSE: Mapping[Cause, str] = {
     Cause.SNOW: "road_condition", Cause.DUST: "severe_weather", Cause.FOG: "severe_weather",
     Cause.RAIN: "severe_weather", Cause.DUSK: "", Cause.UNKNOWN: "scene_change",
-}  # fmt: skip
-CAUSE_LABELS: Mapping[Cause, str] = {
-    Cause.SNOW: "疑似降雪 suspected snow", Cause.DUST: "疑似沙尘 suspected dust",
-    Cause.FOG: "疑似大雾 suspected fog", Cause.RAIN: "疑似降雨 suspected rain",
-    Cause.DUSK: "天色已暗 dusk", Cause.UNKNOWN: "画面普遍变化 pictures changed as a whole",
 }  # fmt: skip
 
 
@@ -46,7 +42,8 @@ class CauseGroup(Generic[Key]):
     def label(self) -> str:
         """The text for the review queue, Chinese first."""
         share = round(100 * len(self.cameras) / self.compared)
-        return f"{CAUSE_LABELS[self.cause]}:{len(self.cameras)}/{self.compared} 路 ({share}%)"
+        cause = bilingual(TOWN_WIDE_CAUSES[self.cause])
+        return f"{cause}:{len(self.cameras)}/{self.compared} 路 ({share}%)"
 
 
 def frame_wide(

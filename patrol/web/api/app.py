@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from patrol import __version__
 from patrol.app import Application
-from patrol.domain.account import API_SCOPES
 from patrol.domain.finding import AlreadyDecided
+from patrol.domain.labels import API_SCOPES
 from patrol.review.claims import FindingClaimed
 from patrol.web.api.auth import NoKey, NoScope
 from patrol.web.api.documents import Problem
@@ -40,7 +40,7 @@ _NAME_SCHEME: Final = {"WWW-Authenticate": "Bearer"}  # RFC 9110 wants it beside
 
 def create_api(app: Application) -> FastAPI:
     """The API of one application; mount it, or serve it alone."""
-    scopes = "\n".join(f"- `{scope}`: {text}" for scope, text in API_SCOPES.items())
+    scopes = "\n".join(f"- `{scope}`: {text}" for scope, (_, text) in API_SCOPES.items())
     api = FastAPI(
         title=f"视频巡查 patrol · {app.site.settings.site.name}",
         version=__version__,

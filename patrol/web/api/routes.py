@@ -17,8 +17,8 @@ from patrol.reports.documents import (
     message_document,
     round_document,
 )
-from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
-from patrol.reports.report import compose_report, report_document
+from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
+from patrol.reports.report import load_report, report_document
 from patrol.web.api import documents
 from patrol.web.api.auth import BEARER, require_scope
 from patrol.web.errors import InvalidRequest, ResourceNotFound, translate_errors
@@ -171,14 +171,9 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
     )
     with app.store.begin_read() as uow:
         try:
-            material = load_material(uow, settings.calendar.all_plans, settings.site.tz, wanted)
+            return report_document(load_report(uow, heading, settings.calendar.all_plans, wanted))
         except KeyError:
             raise ResourceNotFound(f"round {period}") from None
-        last, year_ago = (
-            load_material(uow, settings.calendar.all_plans, settings.site.tz, one) if one else None
-            for one in wanted.earlier()
-        )
-    return report_document(compose_report(heading, material, last=last, year_ago=year_ago))
 
 
 def _period(kind: str, text: str) -> ReportPeriod:

@@ -16,14 +16,16 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.administration.accounts import (
     add_account,
+    add_api_key,
     change_duty,
     change_password,
     log_out_everywhere,
+    revoke_api_key,
     set_disabled,
     verify_password,
 )
-from patrol.administration.api_keys import add_api_key, revoke_api_key
-from patrol.domain.account import API_SCOPES, Account, Duty
+from patrol.domain.account import Account, Duty
+from patrol.domain.labels import API_SCOPES, DUTIES
 from patrol.web.auth import CurrentUser
 from patrol.web.context import AnyUser, ContextDep, MayManageAccounts
 from patrol.web.errors import NO_STORE, InvalidRequest, ResourceNotFound, translate_errors
@@ -31,23 +33,6 @@ from patrol.web.i18n import grid_name, paginate
 from patrol.web.signed_links import invitation_token
 
 KEYS_PER_PAGE: Final = 50
-API_SCOPE_LABELS: Final = {
-    "rounds:read": "读取巡查轮次",
-    "findings:read": "读取线索",
-    "findings:decide": "确认、排除线索",
-    "cases:read": "读取案件",
-    "cameras:read": "读取点位(不含地址与农户)",
-    "reports:read": "读取报表",
-}
-DUTY_LABELS: Final = {
-    Duty.OPERATOR: ("值班员", "operator"),
-    Duty.SHIFT_SUPERVISOR: ("值班长", "duty lead"),
-    Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
-    Duty.GRID_LEADER: ("网格长", "grid leader"),
-    Duty.MAINTAINER: ("运维", "maintainer"),
-    Duty.AUDITOR: ("审计员", "auditor"),
-    Duty.ADMIN: ("管理员", "administrator"),
-}
 ACCOUNTS_PER_PAGE: Final = 50
 router = APIRouter()
 
@@ -88,9 +73,7 @@ def keys_page(context: ContextDep, user: MayManageAccounts, page: int = 1) -> Re
     """The list of keys, revoked ones too."""
     with context.app.store.begin_read() as uow:
         shown, pager = paginate(uow.api_keys.all(), page, KEYS_PER_PAGE)
-    scopes = [
-        (name, user.t(API_SCOPE_LABELS.get(name, name), text)) for name, text in API_SCOPES.items()
-    ]
+    scopes = [(name, user.t.pair(pair)) for name, pair in API_SCOPES.items()]
     return context.renderer.render_page("keys.html", user, keys=shown, scopes=scopes, **pager)
 
 
@@ -126,7 +109,7 @@ def accounts_page(context: ContextDep, user: MayManageAccounts, page: int = 1) -
     lines: list[dict[str, Any]] = [
         {
             "account": account,
-            "duty": user.t.pair(DUTY_LABELS[account.duty]),
+            "duty": user.t.pair(DUTIES[account.duty]),
             "grid": grid_name(registry, account.grid) if account.grid else "",
             "sessions": sum(session.account == account.name for session in open_sessions),
             "locked": account.is_locked(user.now),
@@ -136,7 +119,7 @@ def accounts_page(context: ContextDep, user: MayManageAccounts, page: int = 1) -
     people = sorted((p.name, p.id, grid_name(registry, p.grid)) for p in registry.people.values())
     return context.renderer.render_page(
         "accounts.html", user, lines=lines, people=people, **pager,
-        duties=[(str(duty), user.t.pair(pair)) for duty, pair in DUTY_LABELS.items()],
+        duties=[(str(duty), user.t.pair(pair)) for duty, pair in DUTIES.items()],
     )  # fmt: skip
 
 
@@ -220,9 +203,7 @@ def sessions_page(context: ContextDep, user: MayManageAccounts, page: int = 1) -
         {
             "session": one,
             "shown_as": known[one.account].shown_as if one.account in known else one.account,
-            "duty": user.t.pair(DUTY_LABELS[known[one.account].duty])
-            if one.account in known
-            else "",
+            "duty": user.t.pair(DUTIES[known[one.account].duty]) if one.account in known else "",
             "mine": one.id == user.session.id,
         }
         for one in shown
@@ -256,7 +237,7 @@ def own_account_page(context: ContextDep, user: AnyUser) -> Response:
     with context.app.store.begin_read() as uow:
         mine = uow.sessions.of_account(user.account.name, user.now)
     return context.renderer.render_page(
-        "account.html", user, sessions=mine, duty=user.t.pair(DUTY_LABELS[user.account.duty])
+        "account.html", user, sessions=mine, duty=user.t.pair(DUTIES[user.account.duty])
     )
 
 

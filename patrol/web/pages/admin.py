@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.app.status import DiskSpace, ServiceStatus, disk_usage, service_status
 from patrol.app.status import check_store as find_store_problems
-from patrol.domain.finding import DismissReason
+from patrol.domain import labels
 from patrol.domain.ids import CameraId
 from patrol.domain.labels import ACCESS_ACTIONS
 from patrol.domain.registry import Registry
@@ -33,7 +33,6 @@ from patrol.web.context import (
 )
 from patrol.web.errors import InvalidRequest, translate_errors
 from patrol.web.i18n import Translator, camera_name, grid_name, kind_label, paginate, person_name
-from patrol.web.pages.review import DISMISS_REASON_LABELS
 
 AUDIT_PER_PAGE: Final = 100
 SUPPRESSIONS_PER_PAGE: Final = 50
@@ -43,18 +42,6 @@ LATE_REVIEW: Final = timedelta(hours=4)
 LATE_LADDER: Final = timedelta(minutes=1)
 OLD_BACKUP: Final = timedelta(hours=30)  # one a night, and a morning to notice that it failed
 LITTLE_DISK: Final = 0.10
-SERVICE_LABELS: Final = {
-    "relay": ("消息发送", "sends messages"),
-    "ladder": ("升级督办", "escalates"),
-    "looks": ("复看核查", "looks again"),
-    "rounds": ("巡查调度", "keeps the rounds"),
-    "canary": ("推送自检发出", "sends the canary"),
-    "canary came back": ("推送自检返回", "the canary comes back"),
-}
-DISK_LABELS: Final = {
-    "database": ("数据库磁盘", "database disk"),
-    "evidence": ("画面磁盘", "picture disk"),
-}
 router = APIRouter()
 
 
@@ -163,7 +150,7 @@ def _suppression_row(
 ) -> dict[str, Any]:
     t = user.t
     camera = registry.cameras.get(one.camera)
-    reasons = {str(DismissReason(key)): t.pair(pair) for key, pair in DISMISS_REASON_LABELS.items()}
+    reasons = {key: t.pair(pair) for key, pair in labels.DISMISS_REASONS.items()}
     is_active = one.revoked_at is None and user.now < one.until
     return {
         "number": one.number,
@@ -276,7 +263,7 @@ def _backup_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
 def _disk_line(one: DiskSpace, t: Translator) -> StatusLine:
     free, total = one.free / 1e9, one.total / 1e9
     return StatusLine(
-        what=t.pair(DISK_LABELS[one.holds]),
+        what=t.pair(labels.DISKS[one.holds]),
         text=t(f"剩余 {free:.0f} GB", f"{free:.0f} GB free"),
         note=t(f"共 {total:.0f} GB", f"of {total:.0f} GB"),
         ok=one.free > LITTLE_DISK * one.total,
@@ -291,7 +278,7 @@ def _service_line(one: ServiceStatus, t: Translator) -> StatusLine:
     )
     text = t("正常", "well") if one.ok else t("没有动静", "silent")
     return StatusLine(
-        what=t.pair(SERVICE_LABELS.get(one.name, (one.name, one.name))),
+        what=t.pair(labels.label_of(labels.SERVICE_PARTS, one.name)),
         text=text,
         ok=one.ok,
         note=ago if one.ok else one.text,

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.administration.registry_files import ActionRefused
+from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import Sha256
-from patrol.domain.labels import CATEGORY_BY_ID
+from patrol.domain.labels import LIGHTS
 from patrol.review.reference import (
     ReferenceNotAccepted,
     camera_references,
@@ -20,7 +21,6 @@ from patrol.review.reference import (
 )
 from patrol.web.context import ContextDep, MayDrawAreas
 from patrol.web.pages.cameras import (
-    LIGHT_LABELS,
     json_or_reason,
     may_see_pictures,
     reference_rows,
@@ -119,7 +119,7 @@ def reference_page(context: ContextDep, user: MayDrawAreas, ident: str) -> Respo
         candidate=candidate,
         may_see_pictures=may_look,
         picture=user.picture_url(candidate.sha256, "full", viewed_for) if candidate else "",
-        light=t.pair(LIGHT_LABELS[light]) if light else "",
+        light=t.pair(LIGHTS[light]) if light else "",
     )
 
 

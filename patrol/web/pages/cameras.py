@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.administration.camera_table import CameraChange, ImportPlan
 from patrol.administration.registry_files import ActionRefused, ChangedMeanwhile
+from patrol.domain import labels
 from patrol.domain.account import Right
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, GridCode
-from patrol.domain.labels import ACCESS_ACTIONS, FAILURES, FAULT_LABELS, REFUSALS
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit
 from patrol.review.reference import CameraReference, camera_references
@@ -28,19 +28,6 @@ from patrol.web.context import ContextDep, MayChangeRegistry, MayViewCameras, We
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
 from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, village_of
 
-_REFUSAL_TEXTS = {
-    "too_many": ("同时查看的人太多,请稍后再试", "too many live looks just now, try again soon"),
-    "newer_picture": (
-        "已有更新的画面,请刷新后先看再认可",
-        "a newer picture has come: load the page and look",
-    ),
-    "no_picture": ("最近的巡查里没有可用画面", "no usable picture of the last visits"),
-    "no_folder": (
-        "服务启动时没有指定配置目录",
-        "the service was started without a configuration directory",
-    ),
-    "time_up": ("时间到,已自动停止", "the time is up"),
-}
 MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
 MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
 Upload = Annotated[UploadFile, File()]
@@ -48,27 +35,6 @@ CAMERAS_PER_PAGE: Final = 50
 VISITS_SHOWN: Final = 60  # a month of two rounds a day
 ACCESSES_SHOWN: Final = 20
 HEALTH_CHANGES_SHOWN: Final = 12  # changes of its health
-HEALTH_LABELS: Final = {
-    "online": ("在线", "online"),
-    "faulty": ("画面异常", "faulty picture"),
-    "offline": ("离线", "offline"),
-    "unknown": ("未巡查", "not visited yet"),
-}
-CONSENT_LABELS: Final = {
-    ConsentState.GRANTED: ("已同意", "granted"),
-    ConsentState.PENDING: ("待同意", "pending"),
-    ConsentState.WITHDRAWN: ("已撤回", "withdrawn"),
-}
-REFERENCE_STATE_LABELS: Final = {
-    "learning": ("学习中", "being learned"),
-    "ready": ("可用", "in use"),
-    "suspended": ("已暂停,待重新认可", "suspended until approved again"),
-}
-SUSPENSION_LABELS: Final = {
-    "visible_area": ("可视区已改", "the visible area was changed"),
-    "scene_shift": ("镜头被移动", "the camera was moved"),
-}
-LIGHT_LABELS: Final = {"day": ("日间", "day"), "infrared": ("红外", "infrared")}
 HealthById = Mapping[CameraId, tuple[str, datetime, str]]
 router = APIRouter()
 
@@ -95,10 +61,10 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
 
 def refusal_text(code: str, t: Translator) -> str:
     """The sentence for a refusal, a stream failure or a picture fault; another text as it is."""
-    for known in (_REFUSAL_TEXTS, REFUSALS, FAILURES):
+    for known in (labels.ACTION_REFUSALS, labels.REFUSALS, labels.FAILURES):
         if code in known:
             return t.pair(known[code])
-    return kind_label(code, t) if code in FAULT_LABELS else code
+    return kind_label(code, t) if code in labels.PICTURE_FAULTS else code
 
 
 @router.get("/cameras.csv")
@@ -213,7 +179,7 @@ def cameras_page(  # noqa: PLR0917  a filter's fields
             for camera in shown
         ],
         villages=sorted((code, grid_name(registry, GridCode(code))) for code in villages if code),
-        healths=[(key, t.pair(pair)) for key, pair in HEALTH_LABELS.items()],
+        healths=[(key, t.pair(pair)) for key, pair in labels.CAMERA_CONDITIONS.items()],
     )  # fmt: skip
 
 
@@ -239,11 +205,16 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
         camera=found,
         line=_camera_row(found, registry, health, t),
         accesses=[
-            (one, t.pair(ACCESS_ACTIONS.get(one.what, (one.what, one.what)))) for one in accesses
+            (one, t.pair(labels.label_of(labels.ACCESS_ACTIONS, one.what))) for one in accesses
         ],
         visits=[_visit_row(visit, t) for visit in visits],
         health_changes=[
-            (at, state, t.pair(HEALTH_LABELS.get(state, (state, state))), _kind_labels(why, t))
+            (
+                at,
+                state,
+                t.pair(labels.label_of(labels.CAMERA_CONDITIONS, state)),
+                _kind_labels(why, t),
+            )
             for state, at, why in health_changes
         ],
         refusal=_refusal_label(found, day, t),
@@ -273,11 +244,11 @@ def reference_rows(known: Sequence[CameraReference], t: Translator) -> list[dict
     """The references of a camera with the labels of their light and state."""
     return [
         {
-            "light": t.pair(LIGHT_LABELS.get(one.light, (one.light, one.light))),
+            "light": t.pair(labels.label_of(labels.LIGHTS, one.light)),
             "name": one.light,
             "state": one.state,
-            "label": t.pair(REFERENCE_STATE_LABELS[one.state]),
-            "why": t.pair(SUSPENSION_LABELS.get(one.why, (one.why, one.why))),
+            "label": t.pair(labels.REFERENCE_STATES[one.state]),
+            "why": t.pair(labels.label_of(labels.REFERENCE_SUSPENSIONS, one.why)),
             "since": t.full_datetime(one.since),
             "samples": one.samples,
         }
@@ -314,11 +285,12 @@ def _camera_row(
         "place": camera.place,
         "link": camera.link,
         "health": state,
-        "health_label": t.pair(HEALTH_LABELS.get(state, (state, state))),
+        "health_label": t.pair(labels.label_of(labels.CAMERA_CONDITIONS, state)),
         "since": t.short_datetime(since),
         "why": _kind_labels(why, t),
         "consent": camera.consent.state.value,
-        "consent_label": t.pair(CONSENT_LABELS[camera.consent.state]),
+        "priority_label": t.pair(labels.PRIORITIES[camera.priority]),
+        "consent_label": t.pair(labels.CONSENT_STATES[camera.consent.state]),
         "until": f"{camera.consent.until:%Y-%m-%d}" if camera.consent.until else "—",
     }
 
@@ -329,4 +301,4 @@ def _kind_labels(why: str, t: Translator) -> str:
 
 def _refusal_label(camera: Camera, day: date, t: Translator) -> str:
     refusal = camera.refusal_on(day)
-    return t.pair(REFUSALS[refusal]) if refusal else ""
+    return t.pair(labels.REFUSALS[refusal]) if refusal else ""

@@ -154,7 +154,7 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
         needs_note=False,
     ),
     "still_there": CaseButton(
-        label=("仍存在,返工", "Still there: rework"),
+        label=("仍存在，退回重办", "Still there: rework"),
         right=Right.MOVE_CASES,
         is_shown=lambda case: case.state is CaseState.FED_BACK,
         run=_verify(gone=False),

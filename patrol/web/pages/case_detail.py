@@ -6,11 +6,11 @@ Also used by the board, by Today and by the leader's page: `visible_case`, `case
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from patrol.domain import labels
 from patrol.domain.account import may_see_case
-from patrol.domain.case import ApprovalKind, Case, CaseEvent
+from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode, PersonId, Sha256
 from patrol.domain.outbox import DeliveryState, OutboxMessage
@@ -22,7 +22,6 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import WebContext
 from patrol.web.errors import ResourceNotFound
 from patrol.web.i18n import (
-    DUE_LIGHT_LABELS,
     Translator,
     camera_name,
     case_state_label,
@@ -32,21 +31,6 @@ from patrol.web.i18n import (
     person_name,
     village_of,
 )
-
-DELIVERY_LABELS: Final = {
-    DeliveryState.QUEUED: ("待发", "queued"),
-    DeliveryState.PUBLISHED: ("已发出", "published"),
-    DeliveryState.RECEIVED: ("已送达", "received"),
-    DeliveryState.OPENED: ("已打开", "opened"),
-    DeliveryState.ACKNOWLEDGED: ("已签收", "acknowledged"),
-    DeliveryState.OVERDUE: ("超时未答", "no answer"),
-    DeliveryState.EXPIRED: ("已失效", "expired"),
-}
-APPROVAL_LABELS: Final = {
-    ApprovalKind.EXTENSION: ("延期", "more time"),
-    ApprovalKind.SUSPENSION: ("挂起", "suspension"),
-    ApprovalKind.VOID: ("作废", "voiding"),
-}
 
 
 def visible_case(context: WebContext, user: CurrentUser, ident: CaseId) -> Case:
@@ -69,7 +53,7 @@ def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, An
         "id": case.id,
         "open": case.is_open,
         "due_light": due_light.value,
-        "due_light_label": t.pair(DUE_LIGHT_LABELS[due_light]),
+        "due_light_label": t.pair(labels.DUE_LIGHTS[due_light]),
         "what": category_label(case.category, t),
         "where": grid_name(registry, case.grid),
         "place": case.place,
@@ -77,7 +61,7 @@ def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, An
         "urgent": case.level.value in ("I", "II"),
         "state": case_state_label(case.state, t),
         "left": time_left(case, user),
-        "request": t.pair(APPROVAL_LABELS[case.request.kind]) if case.request else "",
+        "request": t.pair(labels.APPROVAL_KINDS[case.request.kind]) if case.request else "",
         "suspended": case.suspension is not None,
         "to_verify": awaits_person(case),
         "rung": case.rung,
@@ -134,7 +118,7 @@ def _pending_request(
         return None
     span = timedelta(seconds=request.span_s)
     return {
-        "kind": t.pair(APPROVAL_LABELS[request.kind]),
+        "kind": t.pair(labels.APPROVAL_KINDS[request.kind]),
         "by": person_name(registry, request.by, names),
         "at": request.at,
         "why": request.why,
@@ -235,10 +219,10 @@ def _message_row(
         "what": what,
         "kind": "message",
         "note": "",
-        "state": t.pair(DELIVERY_LABELS[message.state]),
+        "state": t.pair(labels.DELIVERY_STATES[message.state]),
         "pill": "ok" if message.state in good else "warn" if message.state in bad else "",
         "receipts": [
-            (t.pair(DELIVERY_LABELS[state]), t.time(at))
+            (t.pair(labels.DELIVERY_STATES[state]), t.time(at))
             for state, at in (
                 (DeliveryState.PUBLISHED, message.published_at),
                 (DeliveryState.RECEIVED, message.received_at),

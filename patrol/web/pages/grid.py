@@ -12,23 +12,14 @@ from starlette.responses import JSONResponse, Response
 from patrol.domain.account import Account, Right
 from patrol.domain.case import Case
 from patrol.domain.ids import PersonId
-from patrol.domain.registry import Grid, GridLevel, Person, Registry, Role
+from patrol.domain.labels import CAMERA_CONDITIONS, ROLES
+from patrol.domain.registry import Grid, GridLevel, Person, Registry
 from patrol.domain.routing import routing_gaps
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewGrid, WebContext
 from patrol.web.errors import NO_STORE
 from patrol.web.i18n import Translator, grid_name, kind_label
-from patrol.web.pages.cameras import HEALTH_LABELS
 
-ROLE_LABELS: Final = {
-    Role.TOWN_DUTY: ("镇值班", "town duty"),
-    Role.VILLAGE_CADRE: ("村班子", "village cadre"),
-    Role.GRID_LEADER: ("网格长", "grid leader"),
-    Role.PARTY_GROUP_LEADER: ("党小组长", "party-group leader"),
-    Role.GRID_WORKER: ("网格员", "grid worker"),
-    Role.RESPECTED_VILLAGER: ("乡贤", "respected villager"),
-    Role.MAINTAINER: ("运维", "maintainer"),
-}
 CASES_WITH_LAST_REPLIES: Final = 500  # newest cases whose histories are searched for replies
 REACHABLE_WITHIN: Final = timedelta(days=7)  # a reply since then counts as reachable
 PROBLEMS_SHOWN: Final = 100
@@ -117,7 +108,7 @@ def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
 
 
 def _map_states(t: Translator) -> list[tuple[str, str]]:
-    known = [(key, t.pair(pair)) for key, pair in HEALTH_LABELS.items()]
+    known = [(key, t.pair(pair)) for key, pair in CAMERA_CONDITIONS.items()]
     return [*known, ("refused", t("不巡查", "not patrolled"))]
 
 
@@ -176,7 +167,7 @@ def _people_of(
     return [
         {
             "name": person.name,
-            "role": user.t.pair(ROLE_LABELS[person.role]),
+            "role": user.t.pair(ROLES[person.role]),
             "phone": person.phone,
             "substitute_for": _substituted_name(registry, person),
             **reachability.describe(person, user),

@@ -17,9 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
-from patrol.domain import labels as categories
 from patrol.domain.account import CasePhoto, may_see_case, reply_grid_of
 from patrol.domain.case import Case
+from patrol.domain.category import CATEGORIES, category_named
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import CASE_EVENTS
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
@@ -67,7 +67,7 @@ class GroundReportForm(BaseModel):
 def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
     """The page; its script fetches the cases, and shows cached ones without a connection."""
     grid = grid_name(context.app.registry, user.account.grid or GridCode(""))
-    choices = [(one.id, user.t(one.zh, one.en)) for one in categories.CATEGORIES]
+    choices = [(one.id, user.t(one.zh, one.en)) for one in CATEGORIES]
     answer = context.renderer.render_page("leader.html", user, grid=grid, categories=choices)
     answer.headers["Cache-Control"] = "private, no-cache"  # the phone keeps it to open offline
     return answer
@@ -189,7 +189,7 @@ def _handled_response(handled: ReplyResult) -> Response:
 def _case_document(
     context: WebContext, user: CurrentUser, case: Case, photos: int
 ) -> dict[str, Any]:
-    t, known = user.t, categories.category_named(case.category)
+    t, known = user.t, category_named(case.category)
     viewed_for = f"case:{case.id}"
     return {
         "id": case.id,

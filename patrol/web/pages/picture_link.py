@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from patrol.domain.account import may_see_case
 from patrol.domain.case import Case
+from patrol.domain.labels import LINK_REFUSALS
 from patrol.domain.picture_link import (
     PICTURE_LINK_PATH,
     REOPEN_WITHIN,
@@ -42,12 +43,6 @@ HINT_NEW_LINK: Final = (
     "To look again: answer the case, the next message has a new link; or call the centre.",
 )
 HINT_CALL_CENTRE: Final = ("有疑问请致电中心。", "Questions: call the centre.")
-LINK_REFUSALS: Final = {
-    LinkState.SPENT: ("此链接只能打开一次,已经用过", "this link opens once, and was opened"),
-    LinkState.EXPIRED: ("此链接已过期", "this link has expired"),
-    LinkState.ENDED: ("案件已结束,画面不再提供", "the case has ended, its picture is not shown"),
-    LinkState.WITHDRAWN: ("案件已转其他网格", "the case went to another grid"),
-}
 CONSENT_WITHDRAWN: Final = ("农户已撤回同意,画面不再提供", "the household withdrew its consent")
 PICTURE_DELETED: Final = ("照片已按期删除", "deleted on schedule")
 router = APIRouter()

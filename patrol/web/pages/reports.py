@@ -7,9 +7,10 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from patrol.domain.labels import SUBJECTS
 from patrol.reports.figures import Figure
-from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
-from patrol.reports.report import ComparedFigure, Report, compose_report
+from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
+from patrol.reports.report import ComparedFigure, Report, load_report
 from patrol.reports.writers import FORMATS
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewReports, WebContext
@@ -35,7 +36,6 @@ MAIN_FIGURES: Final = (
     "ack_in_time",
     "closure_on_time",
 )
-SUBJECT_LABELS: Final = {"scene": ("场景", "scene"), "equipment": ("设备", "equipment")}
 router = APIRouter()
 Format = Literal["html", "xlsx", "csv", "json"]
 
@@ -107,12 +107,7 @@ def _report_of(context: WebContext, user: CurrentUser, period: ReportPeriod) -> 
         made_at=user.now, registry=context.app.registry,
     )  # fmt: skip
     with context.app.store.begin_read() as uow, translate_errors():
-        material = load_material(uow, context.plans, site.tz, period)
-        last, year_ago = (
-            load_material(uow, context.plans, site.tz, one) if one else None
-            for one in period.earlier()
-        )
-    return compose_report(heading, material, last=last, year_ago=year_ago)
+        return load_report(uow, heading, context.plans, period)
 
 
 def _round_bars(context: WebContext, t: Translator) -> list[dict[str, Any]]:
@@ -178,7 +173,7 @@ def _camera_row(one: Mapping[str, Any], t: Translator) -> dict[str, Any]:
     return {
         "camera": one["camera"],
         "name": one["name"],
-        "subject": t.pair(SUBJECT_LABELS[one["subject"]]),
+        "subject": t.pair(SUBJECTS[one["subject"]]),
         "confirmed": one["confirmed"],
         "decided": one["decided"],
         "share": round(100 * one["precision"], 1),

@@ -11,10 +11,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from patrol.domain import labels as categories
+from patrol.domain import labels
 from patrol.domain.account import Duty
 from patrol.domain.case import Case
-from patrol.domain.finding import DismissReason, Finding, FindingState, KnownPositive
+from patrol.domain.category import CATEGORIES
+from patrol.domain.finding import Finding, FindingState, KnownPositive
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
@@ -38,16 +39,6 @@ from patrol.web.i18n import (
 
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
-DISMISS_REASON_LABELS: Final = {
-    DismissReason.SHADOW: ("光影变化", "shadow or light"),
-    DismissReason.ANIMAL: ("动物", "an animal"),
-    DismissReason.KNOWN_OBJECT: ("常停物品", "a known object"),
-    DismissReason.WEATHER: ("天气", "weather"),
-    DismissReason.CAMERA_FAULT: ("摄像头问题", "a camera fault"),
-    DismissReason.DUPLICATE: ("重复", "a duplicate"),
-    DismissReason.NOT_A_PROBLEM: ("不算问题", "not a problem"),
-    DismissReason.OTHER: ("其他", "other"),
-}
 FindingDetails = tuple[StoredPicture | None, Case | None, str]
 router = APIRouter()
 
@@ -86,7 +77,7 @@ def review_page(
     """The page; its script claims the first batch."""
     return context.renderer.render_page(
         "review.html", user, first=finding, subject=subject,
-        reasons=[(str(key), user.t.pair(pair)) for key, pair in DISMISS_REASON_LABELS.items()],
+        reasons=[(str(key), user.t.pair(pair)) for key, pair in labels.DISMISS_REASONS.items()],
     )  # fmt: skip
 
 
@@ -239,6 +230,6 @@ def _reference_url(user: CurrentUser, camera: CameraId, light: str, viewed_for: 
 
 
 def _category_choices(finding: Finding, t: Translator) -> list[tuple[str, str]]:
-    known = {one.id: f"{one.code} {t(one.zh, one.en)}" for one in categories.CATEGORIES}
+    known = {one.id: f"{one.code} {t(one.zh, one.en)}" for one in CATEGORIES}
     known.setdefault(finding.category, category_label(finding.category, t))
     return list(known.items())

@@ -184,6 +184,9 @@ def _round_camera_content(
         "findings": [(f, category_label(f.category, user.t)) for f in findings],
         "history": [_past_visit_row(past, user) for past in history if past.round != round_id],
         "health": health,
+        "health_label": user.t.pair(labels.label_of(labels.CAMERA_CONDITIONS, health[0]))
+        if health
+        else "",
     }
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.cases import shift_handover
+from patrol.domain import labels
 from patrol.domain.account import Right
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CameraId, GridCode
@@ -33,7 +34,6 @@ from patrol.web.context import (
 )
 from patrol.web.errors import InvalidRequest, translate_errors
 from patrol.web.i18n import (
-    DUE_LIGHT_LABELS,
     Translator,
     camera_name,
     category_label,
@@ -47,21 +47,10 @@ from patrol.web.i18n import (
 DAYS_SHOWN: Final = 14
 STOPPAGES_PER_PAGE: Final = 50
 MAX_STOPPAGES: Final = 2000
-STOPPAGE_SCOPE_LABELS: Final = {
-    StoppageScope.ROUNDS: ("全部巡查", "all rounds"),
-    StoppageScope.CAMERA: ("点位", "camera"),
-    StoppageScope.LINK: ("链路", "link"),
-    StoppageScope.GRID: ("网格", "grid"),
-}
 SIGNATURES_PER_PAGE: Final = 30
 MAX_SIGNATURES: Final = 3000  # some two years of two shifts a day
 TROUBLES_PER_PAGE: Final = 50
 MAX_TROUBLES: Final = 2000
-TROUBLE_STATE_LABELS: Final = {
-    "offline": ("离线", "offline"),
-    "faulty": ("画面异常", "faulty"),
-    "down": ("整体中断", "down"),
-}
 DUE_LIGHT_ORDER: Final = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
 router = APIRouter()
 
@@ -196,10 +185,7 @@ def may_pause(user: CurrentUser) -> bool:
 
 def subject_name(scope: str, subject: str, registry: Registry, t: Translator) -> str:
     """`点位 小沟村五组…`, `village 旧墩村`, `全部巡查`."""
-    known = {str(key): pair for key, pair in STOPPAGE_SCOPE_LABELS.items()} | {
-        "village": ("村", "village")
-    }
-    kind = t.pair(known.get(scope, (scope, scope)))
+    kind = t.pair(labels.label_of(labels.SUBJECT_KINDS, scope))
     if scope == StoppageScope.CAMERA:
         return f"{kind} {camera_name(registry, CameraId(subject))}"
     if scope in (StoppageScope.GRID, "village"):
@@ -395,14 +381,14 @@ def _trouble_row(
         "what": subject_name(one.kind, one.subject, registry, t),
         "upstream": one.kind is not TroubleKind.CAMERA,
         "where": grid_name(registry, camera.grid) if camera else _village_name(one, context),
-        "state": t.pair(TROUBLE_STATE_LABELS.get(one.state, (one.state, one.state))),
+        "state": t.pair(labels.label_of(labels.TROUBLE_STATES, one.state)),
         "why": one.why,
         "cameras": len(one.cameras),
         "named": [camera_name(registry, ident) for ident in one.cameras[:5]],
         "since": t.short_datetime(one.since),
         "duration": t.duration((one.closed_at or user.now) - one.since),
         "due_light": due_light.value,
-        "due_light_label": t.pair(DUE_LIGHT_LABELS[due_light]),
+        "due_light_label": t.pair(labels.DUE_LIGHTS[due_light]),
         "left": t.time_left(one.due_at, user.now),
         "taken": person_name(registry, one.taken_by, names) if one.taken_by else "",
         "taken_at": t.short_datetime(one.taken_at),

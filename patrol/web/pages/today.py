@@ -32,7 +32,6 @@ from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewToday, WebContext
 from patrol.web.i18n import (
-    DUE_LIGHT_LABELS,
     Translator,
     case_state_label,
     category_label,
@@ -134,7 +133,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "open_cases": len(cases),
         "to_verify": sum(awaits_person(case) for case in cases),
         "due_lights": [
-            (due_light, user.t.pair(DUE_LIGHT_LABELS[due_light]), counts[due_light])
+            (due_light, user.t.pair(labels.DUE_LIGHTS[due_light]), counts[due_light])
             for due_light in reversed(DueLight)
         ],
         "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
@@ -174,13 +173,7 @@ def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -
 
 def round_state_label(state: RoundState, t: Translator) -> str:
     """`巡查中`, `running`."""
-    return {
-        RoundState.PLANNED: t("待开始", "planned"),
-        RoundState.RUNNING: t("巡查中", "running"),
-        RoundState.INTERRUPTED: t("已中断", "interrupted"),
-        RoundState.FINISHED: t("已完成", "finished"),
-        RoundState.MISSED: t("漏巡", "missed"),
-    }[state]
+    return t.pair(labels.ROUND_STATES[state])
 
 
 def forecast_of(a_round: Round, totals: RoundTotals, now: datetime) -> datetime | None:
