@@ -1,8 +1,8 @@
-"""The demonstration: a simulated town in one process, a real round, simulated people who answer.
+"""`patrol demo` and `patrol simulate`: the product against a simulated town, cameras and people.
 
-The one module that may import `simulators`. The cameras serve real RTSP from a process of their
-own, the broker is a real one, the store is a fresh SQLite file; operator and grid leaders are
-simulated people who know only what real ones would.
+The only module that may import `simulators`. The cameras serve real RTSP from a process of their
+own, the broker is a real one, the store is a fresh SQLite file; the simulated operator and grid
+leaders know only what real ones would.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from patrol.administration.accounts import add_account
 from patrol.app import Application, build
-from patrol.app.accounts import add_account
 from patrol.app.service import run_service
 from patrol.cases import actions
 from patrol.clock import SystemClock
@@ -33,7 +33,7 @@ from patrol.reports.progress_bar import progress_display
 from patrol.reports.terminal import demo_outcome, render_demo, render_round, save_svg
 from patrol.settings import Site, load_site
 from patrol.store import check
-from patrol.web.backend import serve_web
+from patrol.web.server import serve
 from simulators.faults import mixture_problem as mixture_problem  # noqa: PLC0414  re-exported
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator
@@ -45,9 +45,7 @@ from simulators.rtsp_farm.server import serve as serve_farm
 
 DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
-ALWAYS_ANSWERS: Final = ReplyProfile(
-    never=0.0
-)  # a ladder of real hours is not waited for in a demonstration
+ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
 OPERATOR: Final = "值班员"
 POLL_S: Final = 0.3
 CASES_WITHIN_S: Final = 180.0
@@ -65,7 +63,7 @@ def run_demo(
     faults: str = "town",
     picture: Path | None = None,
 ) -> dict[str, Any]:
-    """A round, its decisions, its cases; with `once` to the last case closed, else until `stop`."""
+    """Run a round, decide its findings, close its cases; once, or again and again until `stop`."""
     out = Console(stderr=quiet, highlight=False)
     err = Console(stderr=True, highlight=False)
     err.print(f"[bold]模拟全镇 {cameras} 路摄像头[/]  a town of {cameras} cameras over real RTSP …")
@@ -87,7 +85,7 @@ def run_demo(
 
 @dataclass
 class _SimulatedStaff:
-    """Simulated operator and grid leaders, who act until no finding or case is open."""
+    """The simulated operator: decides findings and cases until nothing of the round is open."""
 
     app: Application
     control: FarmControl
@@ -101,7 +99,7 @@ class _SimulatedStaff:
         return summary
 
     def outcome(self, leaders: ReplySimulator) -> dict[str, Any]:
-        """The outcome of the round, counted in the store."""
+        """The results, counted in the store."""
         with self.app.store.begin_read() as uow:
             found = demo_outcome(uow)
         problems = check(self.app.site.settings.database)
@@ -141,10 +139,10 @@ class _SimulatedStaff:
         self.app.dismiss(finding.id, by=OPERATOR, reason=reason)
 
     def _verify(self) -> None:
-        """The operator verifies handled cases by the simulated town's true state of each yard."""
-        for waits in self.app.to_verify():
+        """Verify handled cases; the operator knows whether the problem is gone."""
+        for pending in self.app.to_verify():
             with self.app.store.begin_read() as uow:
-                case = uow.cases.get(waits.case)
+                case = uow.cases.get(pending.case)
             self.app.verify(case.id, gone=not self._is_real(case), by=OPERATOR)
 
     def _is_real(self, case: Case) -> bool:
@@ -152,7 +150,7 @@ class _SimulatedStaff:
         return bool(truth.get("visible_problem")) or truth.get("fault", "none") != "none"
 
     def _handle_returned(self, case: Case) -> None:
-        """The operator reassigns a returned case to the village, or closes it with the reason."""
+        """Send a returned case to the village when its problem is real, else close it."""
         real = self._is_real(case)
         parent = self.app.site.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
@@ -185,18 +183,16 @@ class _SimulatedStaff:
 def _embedded_town(
     cameras: int, seed: int, faults: str, port: int
 ) -> Iterator[tuple[Application, RunningFarm, ReplySimulator, FarmControl]]:
-    """Start cameras and broker of a town in a fresh directory; stop them in reverse order."""
+    """Broker, cameras, application and simulated leaders in a fresh directory."""
     clock = SystemClock()
     with ExitStack() as stack:
-        stack.enter_context(
-            process_lock(DEMO_DIR.with_suffix(".lock"))
-        )  # one demonstration at a time
+        stack.enter_context(process_lock(DEMO_DIR.with_suffix(".lock")))  # one at a time
         shutil.rmtree(DEMO_DIR, ignore_errors=True)
         broker = stack.enter_context(EmbeddedBroker())
         farm = stack.enter_context(
             running_farm(DEMO_DIR, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
         )
-        site = _with_an_operator(load_site(DEMO_DIR), port)
+        site = _verified_by_operator(load_site(DEMO_DIR), port)
         app = stack.enter_context(build(site, clock=clock, config_dir=DEMO_DIR))
         app = replace(app, broker=broker.address)
         clearing = stack.enter_context(FarmControl(farm.control_port))
@@ -207,8 +203,8 @@ def _embedded_town(
         yield app, farm, leaders, control
 
 
-def _with_an_operator(site: Site, port: int) -> Site:
-    """The site with an operator who verifies handled cases at the console."""
+def _verified_by_operator(site: Site, port: int) -> Site:
+    """The site with a person who verifies handled cases, and the console at this port."""
     console = site.settings.console.model_copy(update={"port": port})
     changed = replace(site.settings, verification=Verifier.OPERATOR, console=console)
     return replace(site, settings=changed)
@@ -216,7 +212,7 @@ def _with_an_operator(site: Site, port: int) -> Site:
 
 @contextmanager
 def _running_console(app: Application, err: Console) -> Iterator[None]:
-    """The console, with one account a person can try it with."""
+    """The console, with one account to try it with."""
     password = secrets.token_urlsafe(9)
     add_account(
         app.store,
@@ -227,21 +223,21 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
         now=app.clock.now(),
         shown_as="演示值班长",
     )
-    with serve_web(app) as address:
+    with serve(app) as address:
         err.print(f"控制台 console {address.url}   demo / {password}")
         yield
 
 
 @contextmanager
 def _running_service(app: Application, stop: threading.Event) -> Iterator[None]:
-    """Run the service in a thread without its scheduler: the demonstration runs the rounds."""
+    """The service without scheduled rounds: the demonstration starts them itself."""
     stop_service, ready = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
     def child() -> None:
         try:
             run_service(app, stop_service, ready=ready.set, with_rounds=False)
-        except Exception as exc:  # noqa: BLE001  said below, in the demonstration's own thread
+        except Exception as exc:  # noqa: BLE001  raised below, in the caller's thread
             failures.append(exc)
             ready.set()
             stop.set()

@@ -1,4 +1,4 @@
-"""The composition root: everything concrete meets here, and is put away in reverse order."""
+"""The composition root: builds the application from settings, and runs it as a service."""
 
 from patrol.app.application import Application
 from patrol.app.bootstrap import StartupWait, build

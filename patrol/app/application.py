@@ -1,6 +1,8 @@
-"""Somewhere for answers to wait, before a command tells anybody anything.
+"""The assembled application: what commands, the console, the API and the demo can ask of it.
 
-The house while it stands: what commands, the console and the demo can ask of it.
+Built by `patrol.app.bootstrap` from a site's settings. It runs rounds, carries out a person's
+decisions in one transaction each, takes in replies from MQTT and from the phone page, and makes the
+workers that `patrol.app.service` runs.
 """
 
 import secrets
@@ -12,20 +14,26 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from patrol import __version__
-from patrol.app.detectors import Detectors
+from patrol.administration.area_editor import AreaEditor
+from patrol.administration.camera_table import CameraTable
+from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
-from patrol.app.registry_watcher import RegistryWatcher
+from patrol.app.live_view import LiveView
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
-from patrol.cases.reply_handler import ReplyHandler
+from patrol.cases.reply_handler import ReplyHandler, ReplyResult
 from patrol.cases.send_gate import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
-from patrol.domain.ids import CaseId, FindingId
+from patrol.domain.ids import CaseId, FindingId, Sha256
 from patrol.domain.priority import Level
+from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, Round
 from patrol.domain.verification import PendingVerification, pending_verifications
 from patrol.files import ProcessBusy, process_lock
@@ -49,67 +57,52 @@ from patrol.rounds.runner import RoundRunner
 from patrol.settings import Settings, Site
 from patrol.store import Store
 
+log = structlog.get_logger(__name__)
+
 SERVICE_LOCK: Final = ".service.lock"
 SESSION_TIMEOUT_S: Final = 1.0  # the broker has answered the publisher just now
-
-
-def service_client_id(site: str) -> str:
-    """The service's stable name at the broker: its session, and only its, is under it."""
-    return f"patrol-{site}"
-
-
-def ensure_reply_session(settings: Settings, broker: BrokerAddress) -> None:
-    """Make the service's session, unless the service is there: it has one, and would be cut off."""
-    if settings.mqtt.embedded:
-        return  # this process is the broker: the session would end with it
-    if _service_is_stopped(settings.evidence / SERVICE_LOCK):
-        site = settings.site.id
-        filters = inbox_filters(site)
-        ensure_persistent_session(
-            broker, client_id=service_client_id(site), filters=filters, timeout_s=SESSION_TIMEOUT_S
-        )
-
-
-def _service_is_stopped(lock: Path) -> bool:
-    """Whoever may not even look at the service's lock leaves its session alone."""
-    try:
-        with process_lock(lock):
-            return True
-    except (ProcessBusy, OSError):
-        return False
-
-
-CONNECT_WITHIN_S = 2.0  # a command does not wait longer for a broker; the outbox does
-MAX_OPEN_CASES = 10_000  # open at a time: far more than a town can have
-SEND_TIMEOUT_S = 3.0  # for the messages of a round that just ended
+CONNECT_WITHIN_S: Final = 2.0  # a command does not wait longer for a broker; the outbox does
+MAX_OPEN_CASES: Final = 10_000  # open at a time: far more than a town can have
+SEND_TIMEOUT_S: Final = 3.0  # for the messages of a round that just ended
 
 
 class UnknownPlan(BadInput):
-    """No such plan; says which there are."""
+    """The site has no plan of this name; the text lists those it has."""
 
 
 @dataclass(kw_only=True)
 class Application:
-    """Built by `patrol.app.bootstrap`; every method may be called from any thread."""
+    """Everything that one site runs with; every method may be called from any thread."""
 
     site: Site
     clock: Clock
     store: Store
     evidence: FilePictureStore
-    registry: RegistryWatcher
+    registry_watcher: RegistryWatcher
     broker: BrokerAddress
     payloads: PayloadBuilder
     send_gate: SendGate
     round_runner: RoundRunner
     rechecks: Rechecks
-    integrations: Integrations  # who outside MQTT is told
+    integrations: Integrations  # webhooks and channels beside MQTT
     meters: Meters
+    redact: PictureRedactor  # makes a stored picture fit to leave the centre
+    area_editor: AreaEditor
+    camera_table: CameraTable
+    live_view: LiveView
     detectors: Detectors = field(default_factory=Detectors)
-    service_checks: Callable[[], Sequence[HealthCheck]] = (
-        tuple  # the service's children, while it runs
-    )
-    reply_handler: ReplyHandler = field(init=False)  # of MQTT and the phone page alike
+    service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
+    reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
+
+    @property
+    def registry(self) -> Registry:
+        """Cameras as the files say now, grids and people as at start."""
+        self.registry_watcher.refresh()
+        at_start = self.site.registry
+        return Registry(
+            cameras=self.registry_watcher.cameras(), tree=at_start.tree, people=at_start.people
+        )
 
     def __post_init__(self) -> None:
         self.reply_handler = ReplyHandler(
@@ -122,7 +115,7 @@ class Application:
         )
 
     def plan(self, name: str) -> PatrolPlan:
-        """Raises UnknownPlan."""
+        """The plan of this name. Raises UnknownPlan."""
         plans = self.site.settings.calendar.all_plans
         if name not in plans:
             raise UnknownPlan(f"no plan {name!r}, there are: {', '.join(plans)}")
@@ -136,10 +129,10 @@ class Application:
         on_progress: Callable[[RoundProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> dict[str, object]:
-        """One round now, at whatever hour, to its end; the document of `patrol round --json`.
+        """Run a round now, whatever the hour, to its end; the document of `patrol round --json`.
 
-        `wanted`: an ad-hoc round over these cameras; the plan then only says how long it may take
-        (none: the longest). Raises UnknownPlan, ports.Busy when another process walks one.
+        `adhoc`: a round over these cameras; the plan then only limits its duration (none: the
+        longest plan does). Raises UnknownPlan, ProcessBusy when another process runs a round.
         """
         finish_by, plan_name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with self.round_lock(), self._publisher() as publisher:
@@ -153,8 +146,18 @@ class Application:
         return self.round_runner.summary(ended)
 
     def round_lock(self) -> AbstractContextManager[None]:
-        """One round at a time on this site, whichever process walks it. Raises Busy."""
+        """Held while a round runs on this site, in whatever process. Raises ProcessBusy."""
         return process_lock(self.site.settings.evidence / ".round.lock")
+
+    def start_round(self, plan: str, *, by: str) -> None:
+        """Start a round in a thread of its own, and return. Raises UnknownPlan, ProcessBusy."""
+        self.plan(plan)
+        with self.round_lock():
+            pass  # fails at once when a round runs; the scheduler may still be faster
+        log.info("a round by hand", plan=plan, by=by)
+        threading.Thread(
+            target=self._run_started_round, args=(plan,), name="round", daemon=True
+        ).start()
 
     def confirm(
         self,
@@ -167,11 +170,11 @@ class Application:
         phoned: str = "",
         holder: str = "",
     ) -> Case:
-        """Make the case, queue its message.
+        """Make the case and queue its message.
 
-        `phoned`: whom somebody reached by telephone first, and what was said (level I). `holder`:
-        the login that decides, if any (review.claims). Raises KeyError, AlreadyDecided,
-        KnownPositive, FindingClaimed.
+        `phoned`: a note about the telephone call that came first (level I).
+        `holder`: the session that decides, if any (review.claims).
+        Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError.
         """
         now, registry = self.clock.now(), self.site.registry
         with self._settling_known_positive(finding_id, by, holder), self.store.begin() as uow:
@@ -199,14 +202,14 @@ class Application:
         return case
 
     def to_verify(self) -> list[PendingVerification]:
-        """Handled cases that wait for a person's verdict, the most pressing first."""
+        """Handled cases that wait for a person's verification, the most pressing first."""
         with self.store.begin_read() as uow:
             return pending_verifications(
                 uow.cases.list(open_only=True, limit=MAX_OPEN_CASES), self.clock.now()
             )
 
     def verify(self, case_id: str, *, gone: bool, by: str, note: str = "") -> Case:
-        """A person's verdict: closed, or back to the ground. Raises KeyError, IllegalMove."""
+        """Close a handled case, or send it back. Raises KeyError, IllegalCaseTransition."""
         with self.store.begin() as uow:
             case = apply_person_decision(
                 uow, CaseId(case_id), gone=gone, by=by, now=self.clock.now(),
@@ -230,7 +233,7 @@ class Application:
         return dismissed.finding
 
     def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
-        """Leave it to another person. Raises KeyError, AlreadyDecided, FindingClaimed."""
+        """Leave it to another reviewer. Raises KeyError, AlreadyDecided, FindingClaimed."""
         with self.store.begin() as uow:
             decided = unsure(
                 uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
@@ -239,18 +242,25 @@ class Application:
             uow.commit()
         return decided
 
-    def accept_reference(self, camera_id: str, *, by: str) -> AcceptedReference:
-        """So it looks from now on. Raises KeyError, app.normal.NotAccepted."""
+    def accept_reference(
+        self, camera_id: str, *, by: str, picture: Sha256 | None = None
+    ) -> AcceptedReference:
+        """Make the newest usable picture the camera's reference.
+
+        `picture`: the one that the person looked at, refused when a newer one has come.
+        Raises KeyError, ReferenceNotAccepted.
+        """
         acceptance = ReferenceAcceptance(
             store=self.store,
             evidence=self.evidence,
             policy=self.rechecks.cases.guarded_visit.judge.policy,
             zone=self.site.settings.site.tz,
         )
-        return acceptance(camera_id, self.registry.cameras(), by=by, now=self.clock.now())
+        cameras, now = self.registry_watcher.cameras(), self.clock.now()
+        return acceptance(camera_id, cameras, by=by, now=now, picture=picture)
 
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:
-        """Send what waits, if the broker answers soon; how many messages still wait."""
+        """Send queued messages, if the broker answers soon; how many still wait."""
         with self._publisher() as publisher:
             if publisher.wait_up(min(CONNECT_WITHIN_S, timeout_s)):
                 ensure_reply_session(self.site.settings, self.broker)
@@ -259,25 +269,31 @@ class Application:
             return uow.outbox.unsent()
 
     def wake_relays(self) -> None:
-        """Something was queued: relays of this process need not wait for their poll."""
+        """Let this process's relays look at the outbox now; call after a commit that queued."""
         for relay in self._relays:
             relay.wake()
 
     def new_relay(self, publisher: MqttPublisher) -> OutboxRelay:
-        """A relay of this process, woken by `wake`."""
+        """A relay from the outbox to the broker, woken by `wake_relays`."""
         holder = f"relay-{secrets.token_hex(4)}"
         relay = OutboxRelay(store=self.store, publisher=publisher, clock=self.clock, holder=holder)
         self._relays.append(relay)
         return relay
 
+    def handle_reply(self, topic: str, payload: bytes) -> ReplyResult:
+        """Apply one reply or report, from MQTT or from the phone page, in one transaction.
+
+        Raises StoreUnavailable, StoreFull: the message must not be acknowledged.
+        """
+        return self.reply_handler.handle(topic, payload, self.clock.now())
+
     def new_reply_subscriber(self, canary: Canary | None = None) -> ReplySubscriber:
-        """The service's ear: one a site, under its stable client id; it hears the canary, too."""
+        """The subscriber to the site's replies, under its stable client id; the canary's, too."""
         site = self.site.settings.site
 
         def on_message(topic: str, payload: bytes) -> None:
-            now = self.clock.now()
-            if canary is None or not canary.handle_reply(topic, payload, now):
-                self.reply_handler.handle(topic, payload, now)
+            if canary is None or not canary.handle_reply(topic, payload, self.clock.now()):
+                self.handle_reply(topic, payload)
 
         return ReplySubscriber(
             self.broker,
@@ -290,17 +306,23 @@ class Application:
         )
 
     def new_escalator(self) -> Escalator:
-        """Moves silent cases up."""
+        """The worker that escalates cases without an answer."""
         return Escalator(store=self.store, payloads=self.payloads, on_queued=self.wake_relays)
 
     def new_held_case_releaser(self) -> HeldCaseReleaser:
-        """Lets go what the gate held."""
+        """The worker that sends the cases that the send gate held back."""
         return HeldCaseReleaser(
             store=self.store,
             send_gate=self.send_gate,
             payloads=self.payloads,
             on_queued=self.wake_relays,
         )
+
+    def _run_started_round(self, plan: str) -> None:
+        try:
+            self.run_round(plan)
+        except ProcessBusy as exc:
+            log.warning("a round by hand found another under way", plan=plan, reason=str(exc))
 
     def _run_with_relay(
         self,
@@ -309,7 +331,7 @@ class Application:
         on_progress: Callable[[RoundProgress], None] | None,
         stop: threading.Event | None,
     ) -> Round:
-        """Walk while a relay sends what the walk queues."""
+        """Run the round while a relay sends the messages that it queues."""
         over = threading.Event()
 
         def send() -> None:
@@ -327,13 +349,13 @@ class Application:
             self._relays.remove(relay)
 
     def _max_duration(self, plan: str) -> timedelta:
-        """A round by hand gets as long as its plan would give it."""
+        """How long a round by hand may take: as long as its plan, or the longest plan."""
         plans = [self.plan(plan)] if plan else self.site.settings.calendar.all_plans.values()
-        return max(one.length for one in plans)
+        return max(each.length for each in plans)
 
     @contextmanager
     def _settling_known_positive(self, finding_id: str, by: str, holder: str) -> Iterator[None]:
-        """A known positive makes no case; that it was seen is written down all the same."""
+        """Record the decision about a known positive, which makes no case, and raise again."""
         try:
             yield
         except KnownPositive:
@@ -350,3 +372,33 @@ class Application:
 
     def _status(self, state: str) -> tuple[str, bytes]:
         return self.payloads.status_message(state, __version__, self.clock.now())
+
+
+def service_client_id(site: str) -> str:
+    """The service's MQTT client id: its persistent session at the broker has this name."""
+    return f"patrol-{site}"
+
+
+def ensure_reply_session(settings: Settings, broker: BrokerAddress) -> None:
+    """Create the service's persistent MQTT session, so that the broker queues early replies.
+
+    A command may announce a case before `patrol run` was ever started. While the service runs, its
+    session exists, and a second connection under its client id would end it: nothing is done then.
+    """
+    if settings.mqtt.embedded:
+        return  # this process is the broker: the session would end with it
+    if _service_is_stopped(settings.evidence / SERVICE_LOCK):
+        site = settings.site.id
+        filters = inbox_filters(site)
+        ensure_persistent_session(
+            broker, client_id=service_client_id(site), filters=filters, timeout_s=SESSION_TIMEOUT_S
+        )
+
+
+def _service_is_stopped(lock: Path) -> bool:
+    """False also where this user may not open the service's lock file."""
+    try:
+        with process_lock(lock):
+            return True
+    except (ProcessBusy, OSError):
+        return False

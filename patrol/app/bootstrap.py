@@ -1,13 +1,8 @@
-"""Build the house from a site's settings; leaving the block puts everything away in reverse.
+"""Build the application from a site's settings; leaving the block closes its parts in reverse.
 
-The models that look at pictures, and in one line each what the rounds go without, and why.
-
-A site's own model (models.yaml) stands in for ours; one that is not what its entry says is refused
-by name and replaced by nothing: the rounds go on without and say so.
-
-A database that cannot be reached at start: one clear line, then tried again with back-off.
-
-How the picture of a case is reached from outside: the site's key, and where it is served.
+The composition root: stores, models, camera client, broker and the parts of rounds, review and
+messages are made here and nowhere else. A database that cannot be reached at start is logged once
+and tried again with back-off, as long as the command may wait.
 """
 
 import random
@@ -19,14 +14,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
+from patrol.administration.area_editor import AreaEditor
+from patrol.administration.camera_table import CameraTable
+from patrol.administration.registry_files import RegistryWriteContext
+from patrol.administration.registry_watcher import RegistryWatcher
 from patrol.app.application import Application
-from patrol.app.detectors import Detectors, open_detectors
+from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
-from patrol.app.registry_watcher import RegistryWatcher
+from patrol.app.live_view import LiveLimits, LiveView
 from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
@@ -69,30 +68,109 @@ from streams.model import VisitOptions
 
 log = structlog.get_logger(__name__)
 
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 15.0
+FIRST_WAIT_S: Final = 0.5
+MAX_WAIT_S: Final = 15.0
+KEY_BYTES: Final = 32
+LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartupWait:
-    """How long to wait, and what ends the waiting early."""
+    """How long to wait for the database at start, and the event that ends the waiting early."""
 
     limit_s: float  # `patrol round`: a minute; `patrol run`: for ever
     stop: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def open_store_with_retry(
-    url: str, clock: Clock, startup_wait: StartupWait | None
-) -> Iterator[Store]:
-    """The store, its tables made or brought up to date. Raises StoreUnavailable at the end."""
+def build(
+    site: Site,
+    *,
+    clock: Clock | None = None,
+    config_dir: Path | None = None,
+    rng: random.Random | None = None,
+    startup_wait: StartupWait | None = None,
+) -> Iterator[Application]:
+    """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
+
+    `startup_wait`: how long an unreachable database is waited for; None: not at all.
+    `config_dir`: where changes of cameras.csv and zones.yaml are followed; None: not followed.
+    """
+    clock = clock or SystemClock()
+    limit_opencv_threads()
     with ExitStack() as stack:
-        yield _open_with_retry(stack, url, clock, startup_wait)
+        integrations, meters = load_integrations(site.settings), Meters()
+        store = _open_store(stack, site, clock, startup_wait)
+        store.add_observers(store_observers(integrations, meters, clock))
+        broker = _broker_address(site.settings, stack)
+        watcher = RegistryWatcher(site, config_dir, load_site)
+        services = _shared_services(site, clock, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        guarded_visit = _guarded_visit(services)
+        editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
+        yield Application(
+            site=site,
+            clock=clock,
+            store=store,
+            evidence=services.evidence,
+            registry_watcher=watcher,
+            broker=broker,
+            payloads=services.payloads,
+            send_gate=services.send_gate,
+            round_runner=_round_runner(services),
+            rechecks=_rechecks(services, guarded_visit),
+            detectors=services.detectors,
+            integrations=integrations,
+            meters=meters,
+            redact=PictureRedactor(site.settings),
+            area_editor=AreaEditor(editing),
+            camera_table=CameraTable(editing),
+            live_view=_live_view(services, guarded_visit),
+        )
+
+
+def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
+    """The signer of picture links; None without a console, or when its address is unknown."""
+    base = settings.integrations.links.base_url or console_base_url(settings)
+    if not (settings.console.enabled and base):
+        return None
+    with store.begin() as uow:
+        key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
+        uow.commit()
+    return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
+
+
+def console_base_url(settings: Settings) -> str:
+    """The console's own address; empty when its port is chosen at start."""
+    console = settings.console
+    if not console.port:
+        return ""
+    scheme = "https" if console.is_https else "http"
+    host = LOOPBACK if _is_unspecified(console.host) else console.host
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _open_store(
+    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None
+) -> Store:
+    """The store, its copy of the registry brought up to date."""
+    store = _open_with_retry(stack, site.settings.database, clock, startup_wait)
+    with store.begin() as uow:
+        uow.registry.sync(site.registry, clock.now())
+        uow.commit()
+    return store
 
 
 def _open_with_retry(
     stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None
 ) -> Store:
+    """The store, its tables created or upgraded. Raises StoreUnavailable when the time is up."""
     deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
     failures = 0
     last_problem = LastReason()
@@ -105,7 +183,7 @@ def _open_with_retry(
             raise
         except StoreUnavailable as exc:
             failures += 1
-            wait_s = backoff(failures, FIRST_WAIT_S, LONGEST_WAIT_S)
+            wait_s = backoff(failures, FIRST_WAIT_S, MAX_WAIT_S)
             left_s = deadline_s - clock.monotonic_s()
             if startup_wait is None or left_s <= 0 or startup_wait.stop.wait(min(wait_s, left_s)):
                 raise
@@ -113,97 +191,9 @@ def _open_with_retry(
                 log.warning("the database cannot be reached, trying again", reason=str(exc))
 
 
-KEY_BYTES = 32
-LOOPBACK = "127.0.0.1"
-
-
-def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
-    """None where nothing serves pictures, or nobody knows where."""
-    base = settings.integrations.links.base_url or console_base_url(settings)
-    if not (settings.console.enabled and base):
-        return None
-    with store.begin() as uow:
-        key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
-        uow.commit()
-    return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
-
-
-def console_base_url(settings: Settings) -> str:
-    """The console's own address; empty while its port is any free one."""
-    console = settings.console
-    if not console.port:
-        return ""
-    scheme = "https" if console.tls_certificate or console.behind_tls else "http"
-    host = LOOPBACK if _is_unspecified(console.host) else console.host
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
-
-
-def _is_unspecified(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-@contextmanager
-def build(
-    site: Site,
-    *,
-    clock: Clock | None = None,
-    config_dir: Path | None = None,
-    rng: random.Random | None = None,
-    startup_wait: StartupWait | None = None,
-) -> Iterator[Application]:
-    """Everything concrete meets here. Raises StoreUnavailable (one clear line).
-
-    `patience`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where cameras.csv is followed for withdrawals; None: not followed.
-    """
-    clock = clock or SystemClock()
-    limit_opencv_threads()
-    with ExitStack() as stack:
-        integrations, meters = load_integrations(site.settings), Meters()
-        store = _open_store(stack, site, clock, startup_wait)
-        store.add_observers(store_observers(integrations, meters, clock))
-        broker = _broker_address(site.settings, stack)
-        watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, clock, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
-        yield Application(
-            site=site,
-            clock=clock,
-            store=store,
-            evidence=services.evidence,
-            registry=watcher,
-            broker=broker,
-            payloads=services.payloads,
-            send_gate=services.send_gate,
-            round_runner=_round_runner(services),
-            rechecks=Rechecks.create(
-                _guarded_visit(services),
-                services.payloads,
-                verifier=site.settings.verification,
-                keep_evidence=timedelta(days=site.settings.retention.evidence_days),
-            ),
-            detectors=services.detectors,
-            integrations=integrations,
-            meters=meters,
-        )
-
-
-def _open_store(
-    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None
-) -> Store:
-    """The store, with the registry as it is today."""
-    store = stack.enter_context(open_store_with_retry(site.settings.database, clock, startup_wait))
-    with store.begin() as uow:
-        uow.registry.sync(site.registry, clock.now())
-        uow.commit()
-    return store
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SharedServices:
-    """What rounds and second looks share."""
+    """What rounds, rechecks and live views share."""
 
     site: Site
     clock: Clock
@@ -272,7 +262,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
 
 
 def _unnamed_change_rule(site: Site) -> dict[str, Any]:
-    """A drawn lead looks like the machine's of that kind: the site's own level and category."""
+    """Level and category of the blind sample: those the site gives the machine's own findings."""
     rule = site.rules.by_kind.get(UNNAMED_CHANGE)
     if rule is None:
         return {}
@@ -299,6 +289,30 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         options=_visit_options(settings),
         stream=settings.sampling.stream,
         link_slots=services.link_slots,
+    )
+
+
+def _rechecks(services: _SharedServices, guarded_visit: GuardedVisit) -> Rechecks:
+    settings = services.site.settings
+    return Rechecks.create(
+        guarded_visit,
+        services.payloads,
+        verifier=settings.verification,
+        keep_evidence=timedelta(days=settings.retention.evidence_days),
+    )
+
+
+def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveView:
+    settings = services.site.settings
+    return LiveView(
+        gate=guarded_visit.gate,
+        client=guarded_visit.client,
+        stream=guarded_visit.stream,
+        link_slots=guarded_visit.link_slots,
+        encode=JpegEncoder(),
+        limits=LiveLimits(
+            duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
+        ),
     )
 
 
@@ -359,7 +373,7 @@ def _visit_judge(
 
 
 def _quality_limits(settings: Settings) -> QualityThresholds:
-    """The house's thresholds with the site's own in their place."""
+    """The default thresholds, replaced where the site sets its own."""
     overrides: dict[str, Any] = dict(settings.quality)
     return QualityThresholds(**overrides)
 

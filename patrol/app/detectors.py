@@ -1,30 +1,47 @@
-"""The models that look at pictures, and in one line each what the rounds go without, and why.
+"""Open the models that look at pictures, and say in one line each what is missing without one.
 
-A site's own model (models.yaml) stands in for ours; one that is not what its entry says is refused
-by name and replaced by nothing: the rounds go on without and say so.
+`open_detectors` opens the models that judge visits, when the application is built; a site's own
+model (models.yaml) takes the place of ours, and one that is not what its entry says is refused by
+name and replaced by nothing: rounds go on without it. `PictureRedactor` opens the three models that
+find persons, faces and plates in pictures that leave the centre, when the first picture leaves:
+most processes never send one, and the models hold some 270 MB. While one of them is missing, it
+looks again at each picture, so that `patrol models install` needs no restart.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
+from patrol.domain.observation import Box
 from patrol.inference.errors import DetectorUnavailable
+from patrol.inference.face_plate_detectors import open_face_plate_detector
+from patrol.inference.install import list_models
 from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.inference.onnx_detector import open_detector
+from patrol.logs import LastReason
 from patrol.ports import Detector
 from patrol.settings import Settings
+from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
+from patrol.vision.redaction.find_private import PERSON_SCORE
+
+log = structlog.get_logger(__name__)
 
 SWITCHED_OFF: Final = "switched off in site.yaml (objects: false)"
 NO_OBJECTS: Final = "不做目标检测 no objects are looked for"
 NO_FIRE_MODEL: Final = "不用火情模型 no fire model is used"
+COARSE_NOTICE = "外发照片将整体粗化 pictures leave coarse"
+FACES, PLATES, PERSONS = "centerface", "plates", "yolox_nano"  # a site's own may know no persons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detectors:
-    """What was opened."""
+    """The models that judge visits, and what is not done for want of one."""
 
     objects: Detector | None = None
     fire: Detector | None = None
-    without: tuple[str, ...] = ()  # for people: what is not done, and why
+    without: tuple[str, ...] = ()  # sentences: what is not done, and why
 
     @property
     def model_names(self) -> str:
@@ -34,8 +51,31 @@ class Detectors:
         )
 
 
+class PictureRedactor:
+    """Redacts one picture at a time, from any thread; a round keeps the other core."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._one_at_a_time = threading.Lock()
+        self._detectors: PrivacyDetectors | None = None
+        self._last_problem = LastReason()
+
+    def __call__(self, jpeg: bytes, box: Box | None, watermark: Watermark) -> Redacted:
+        """The redacted picture (JPEG bytes in and out). Raises ValueError: not a picture."""
+        with self._one_at_a_time:
+            return redact(jpeg, box, watermark, self._models())
+
+    def _models(self) -> PrivacyDetectors | None:
+        """All three, or None: with one missing no picture can be called clean."""
+        if self._detectors is None:
+            self._detectors, why = _open_privacy_models(self._settings)
+            if self._last_problem.changes_to(why) and why:
+                log.warning("pictures leave coarse", reason=why)
+        return self._detectors
+
+
 def open_detectors(settings: Settings) -> Detectors:
-    """Open what the site asks for; never raises for a model."""
+    """Open the models that the site's settings name; never raises for a model."""
     own = {model.purpose: model for model in settings.own_models}
     without: list[str] = []
     objects, why = (None, SWITCHED_OFF)
@@ -51,11 +91,32 @@ def open_detectors(settings: Settings) -> Detectors:
     return Detectors(objects=objects, fire=fire, without=tuple(without))
 
 
+def missing_models(settings: Settings) -> str:
+    """Why pictures would leave coarse; empty when they would not. Opens no model."""
+    wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
+    missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
+    text = f"{COARSE_NOTICE}: {missing}; run `patrol models install`"
+    return text if missing else ""
+
+
 def _open_model(settings: Settings, own: ModelSpec | None) -> tuple[Detector | None, str]:
     """A detector (`own`: None for ours), or why there is none."""
     try:
         if own is None:
             return open_detector(settings.models), ""
         return open_detector(settings.models, own.name, manifest={own.name: own}), ""
+    except DetectorUnavailable as exc:
+        return None, str(exc)
+
+
+def _open_privacy_models(settings: Settings) -> tuple[PrivacyDetectors | None, str]:
+    """The three models, or why one of them cannot be opened."""
+    models = settings.models
+    try:
+        return PrivacyDetectors(
+            faces=open_face_plate_detector(models, FACES),
+            plates=open_face_plate_detector(models, PLATES),
+            persons=open_detector(models, PERSONS, min_score=PERSON_SCORE),
+        ), ""
     except DetectorUnavailable as exc:
         return None, str(exc)

@@ -1,4 +1,4 @@
-"""Who outside MQTT hears of the house's news: webhooks and second channels, their secrets read."""
+"""Make the webhooks and notification channels that a site's settings name, with their secrets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from patrol.store import StoreObserver
 
 
 class IntegrationsProblem(BadInput):
-    """A webhook or a channel can never work as it is configured; one line."""
+    """A webhook or a channel cannot work as it is configured; one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Integrations:
-    """Hooks and channels as the settings name them, their secrets read."""
+    """The site's webhooks and notification channels."""
 
     hooks: Sequence[Webhook] = ()
     channels: Sequence[NotificationChannel] = ()
 
     @property
     def targets(self) -> list[NotificationTarget]:
-        """The channels among the deliveries."""
+        """The channels as targets of deliveries."""
         return [NotificationTarget(channel.target, channel.events) for channel in self.channels]
 
 
 def load_integrations(settings: Settings) -> Integrations:
-    """Raises OutwardProblem."""
-    outward = settings.integrations
+    """Read the secrets and make hooks and channels. Raises IntegrationsProblem."""
+    section = settings.integrations
     try:
         hooks = [
             Webhook(
@@ -45,11 +45,11 @@ def load_integrations(settings: Settings) -> Integrations:
                 events=hook.events or frozenset(WEBHOOK_EVENT_NAMES),
                 max_tries=hook.tries,
             )
-            for name, hook in outward.webhooks.items()
+            for name, hook in section.webhooks.items()
         ]
         channels = [
             NotificationChannel(name=f"{name}-{number}", address=address, events=channel.events)
-            for name, channel in outward.notify.items()
+            for name, channel in section.notify.items()
             for number, address in enumerate(read_addresses(channel.url_file), start=1)
         ]
     except OSError as exc:
@@ -60,7 +60,7 @@ def load_integrations(settings: Settings) -> Integrations:
 def store_observers(
     integrations: Integrations, meters: Meters, clock: Clock
 ) -> list[StoreObserver]:
-    """What the store of the house is watched by."""
+    """Observers of the store's commits: metrics, and the queue of webhook deliveries."""
     found: list[StoreObserver] = [meters.observe]
     if integrations.hooks:
         found.append(WebhookQueue(integrations.hooks, clock.now).observe)

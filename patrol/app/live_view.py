@@ -11,12 +11,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import cv2
 import numpy as np
 
-from patrol.app.camera_types import ActionRefused, LiveFrame, LiveLimits
+from patrol.administration.registry_files import ActionRefused
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId
 from patrol.ports import CameraClient
@@ -32,6 +33,22 @@ SPACING_S: Final = 0.9  # at most about one picture a second, also where every o
 MOST_PICTURES: Final = 1000  # never reached: the time ends a view
 MAX_WIDTH_PX: Final = 1280
 Encode = Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFrame:
+    """One picture of a live view, masked to the visible area."""
+
+    jpeg: bytes = field(repr=False)
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLimits:
+    """How long one live view lasts, and how many run at once."""
+
+    duration_s: float
+    max_viewers: int
 
 
 @dataclass

@@ -1,8 +1,8 @@
-"""The bell: rings the house's rooms on time; what is due they decide themselves.
+"""Run the service's jobs on time in a pool of threads (APScheduler 3.x).
 
-APScheduler 3.x in a thread pool. A ring that is still being answered is not rung again
-(`max_instances=1`), rings missed while busy or asleep are one ring (`coalesce`), and no ring is too
-late to be answered: what to do about lateness is a rule of the domain (rounds/due.py), not ours.
+Jobs decide themselves what is due. A job that still runs is not started again (`max_instances=1`),
+runs missed while busy or asleep become one run (`coalesce`), and no run is too late: lateness is
+judged by patrol/rounds, not here.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledJob:
-    """One thing to ring for: every so many seconds, or daily at a local time."""
+    """A named job: run every so many seconds, or daily at a time of the site's zone."""
 
     name: str
     run: Job
@@ -31,22 +31,22 @@ class ScheduledJob:
 
 
 class JobScheduler:
-    """Rings until stopped. `on_failure` hears of the first exception that a ring lets out."""
+    """Runs jobs until stopped; `on_failure` gets the name of a job and what it raised."""
 
     def __init__(self, zone: ZoneInfo, on_failure: Callable[[str, BaseException], None]) -> None:
         self._on_failure = on_failure
         self._scheduler = BackgroundScheduler(
             timezone=zone,
-            # A round occupies one thread for an hour; looks, ladder and upkeep need theirs.
+            # A round occupies one thread for an hour; rechecks, escalation and upkeep need theirs.
             executors={"default": ThreadPoolExecutor(6)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._on_job_error, EVENT_JOB_ERROR)
-        # A round in progress makes the scheduler say so at every skipped ring: that is no news.
+        # While a round runs, the scheduler would log every skipped run of its job.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
     def add(self, job: ScheduledJob) -> None:
-        """Ring for it from now on."""
+        """Schedule the job."""
         if job.every_s is not None:
             timing: dict[str, object] = {"trigger": "interval", "seconds": job.every_s}
         else:
@@ -55,11 +55,11 @@ class JobScheduler:
         self._scheduler.add_job(job.run, id=job.name, name=job.name, **timing)
 
     def start(self) -> None:
-        """Begin to ring."""
+        """Start running jobs."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Ring no more; waits for rings that are being answered."""
+        """Start no more jobs; wait for those that run."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 

@@ -1,9 +1,9 @@
-"""What the service has beside its main loop: canary, webhooks, second channels, metrics, health.
+"""`patrol run`: start every part of the service, and stop them all when one fails or `stop` is set.
 
-`patrol run`: bell, rounds, relay, inbox, ladder, looks — until told to stop.
-
-The first child that fails stops the house with its reason; whatever runs us (systemd) starts it
-again, and everything resumes from the store.
+Threads: the outbox relay, one delivery worker for each webhook and channel, the reply subscriber,
+the canary's leader, the metrics port, and the job scheduler's pool, which runs rounds, rechecks,
+escalation and upkeep. The first part that raises ends the service with its reason; systemd starts
+it again, and everything resumes from the store.
 """
 
 import secrets
@@ -43,16 +43,32 @@ from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-RetryWrapper = Callable[[str, Callable[[], object]], Callable[[], None]]
+JobWrapper = Callable[[str, Callable[[], object]], Callable[[], None]]
 ShowProgress = Callable[[RoundProgress], None]
-PRUNE_AT = time(3, 40)  # local; after the pictures have gone
+ROUND_EVERY_S = 2.0
+ESCALATE_EVERY_S = 1.0
+RECHECK_EVERY_S = 1.0
 CANARY_EVERY_S = 1.0  # asked; it decides itself what is due
+# Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
+# waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
+RELAY_WITHIN_S = 120.0
+ESCALATE_WITHIN_S = 60.0
+RECHECK_WITHIN_S = 300.0
+ROUND_WITHIN_S = 600.0
+SUBSCRIBE_POLL_S = 0.25
 DELIVERY_WITHIN_S = 120.0  # one try is limited to 10 s, one of a second channel to some 30
+MAX_SUBSCRIBE_WAIT_S = 15.0  # longer: the broker's access list refuses the subscription
+SWEEP_AT = time(3, 30)  # local; nobody patrols then
+PRUNE_AT = time(3, 40)  # local; after the pictures have been deleted
+
+
+class ServiceFailed(Failed):
+    """A part of the service failed; the text says which and why."""
 
 
 @dataclass(kw_only=True)
 class SideServices:
-    """Runs beside the service. `start` within the service's stack; `rotas` for its bell."""
+    """Canary, webhooks, notification channels, metrics and heartbeats, beside rounds and relay."""
 
     app: Application
     integrations: Integrations
@@ -63,7 +79,7 @@ class SideServices:
 
     @classmethod
     def create(cls, app: Application) -> "SideServices":
-        """Everything concrete; nothing runs yet."""
+        """Make every part; none runs yet."""
         settings = app.site.settings
         canary_settings = settings.integrations.canary
         canary = Canary(
@@ -82,8 +98,8 @@ class SideServices:
             canary=canary if canary_settings.enabled else None,
         )
 
-    def jobs(self, retrying: RetryWrapper) -> list[ScheduledJob]:
-        """What the bell rings for; `patient` waits for a database that is away."""
+    def jobs(self, retrying: JobWrapper) -> list[ScheduledJob]:
+        """The scheduled jobs of these parts; `retrying` waits for a database that is away."""
         jobs = [
             ScheduledJob(name="messages", run=retrying("messages", self._prune), daily_at=PRUNE_AT)
         ]
@@ -96,7 +112,7 @@ class SideServices:
         return jobs
 
     def escalation_job(self, escalator: Escalator) -> Callable[[], None]:
-        """The ladder's turn; before it, who was not reached is noticed, what was held is let go."""
+        """One turn of escalation, after unreached leaders were notified and held cases released."""
         notifier = UnreachedNotifier(
             store=self.app.store, registry=self.app.site.registry, targets=self.integrations.targets
         )
@@ -114,7 +130,7 @@ class SideServices:
     def with_heartbeat(
         self, name: str, work: Callable[[], object], within_s: float
     ) -> Callable[[], None]:
-        """The work, heard of by /healthz each time it is done."""
+        """The work, then a heartbeat for /healthz; without one for `within_s` it is stuck."""
         beat = self.heartbeats.expect(name, within_s)
 
         def run() -> None:
@@ -126,7 +142,7 @@ class SideServices:
     def progress_with_heartbeat(
         self, beat: Callable[[], None], show: ShowProgress | None
     ) -> ShowProgress:
-        """A round under way is heard of at every visit."""
+        """A progress callback that beats at every visit of a running round."""
 
         def on_progress(progress: RoundProgress) -> None:
             beat()
@@ -141,7 +157,7 @@ class SideServices:
         stop: threading.Event,
         run: Callable[[str, Callable[[], None]], None],
     ) -> None:
-        """Couriers, the test leader, the port. `run` starts a child of the service's."""
+        """Start delivery workers, canary leader and metrics port; `run` starts a thread."""
         self.stop = stop
         for worker in self._delivery_workers(stack):
             self.meters.export_deliveries(worker.target, lambda c=worker: c.counters)  # type: ignore[misc]
@@ -153,12 +169,12 @@ class SideServices:
         self._open_port(stack)
 
     def export_counters(self, **by_component: Counter[str]) -> None:
-        """Counters of the house's own parts: relay, inbox, ladder, sending."""
+        """Export the counters of relay, inbox, ladder and sending as metrics."""
         for name, counters in by_component.items():
             self.meters.export_counters(name, lambda c=counters: c)  # type: ignore[misc]
 
     def checks(self) -> list[HealthCheck]:
-        """For /healthz."""
+        """The health checks that /healthz shows."""
         found = self.heartbeats.checks()
         if self.canary is not None:
             why = self.canary.failing
@@ -220,13 +236,13 @@ class SideServices:
             )
             port = stack.enter_context(server)
         except MetricsFailed as exc:
-            # Two sites on one machine and no word about ports: the patrol is worth more than this.
+            # Two sites on one machine with the default port: rounds matter more than metrics.
             log.error("no metrics and no /healthz", reason=str(exc))  # noqa: TRY400  one line says it
         else:
             log.info("metrics", url=f"http://{metrics_settings.host}:{port}/metrics")
 
     def _prune(self) -> None:
-        """What was told so long ago that nobody asks any more."""
+        """Delete messages older than the site's `message_days`."""
         kept = timedelta(days=self.app.site.settings.retention.message_days)
         gone = prune_messages(self.app.store, self.app.clock.now(), kept, self.stop)
         if gone:
@@ -238,33 +254,15 @@ def _with_login(broker: BrokerAddress, user: str, password_file: object) -> Brok
     return replace(broker, username=user, password=text.strip("\r\n"))
 
 
-ROUND_EVERY_S = 2.0
-ESCALATE_EVERY_S = 1.0
-RECHECK_EVERY_S = 1.0
-# Not heard of for so long, a child is stuck (/healthz). A relay backs off up to 30 s and waits 5 s
-# for a broker's word; a look has a visit's 20 s and its retry; a round tells of every visit.
-RELAY_WITHIN_S = 120.0
-ESCALATE_WITHIN_S = 60.0
-RECHECK_WITHIN_S = 300.0
-ROUND_WITHIN_S = 600.0
-SUBSCRIBE_POLL_S = 0.25
-MAX_SUBSCRIBE_WAIT_S = 15.0  # the broker takes our words and refuses our ear: an ACL that is wrong
-SWEEP_AT = time(3, 30)  # local; nobody patrols then
-
-
-class ServiceFailed(Failed):
-    """A child of the service failed; says which and why."""
-
-
 def run_service(
     app: Application,
     stop: threading.Event,
     *,
-    on_progress: Callable[[RoundProgress], None] | None = None,
+    on_progress: ShowProgress | None = None,
     ready: Callable[[], None] = lambda: None,
     with_rounds: bool = True,
 ) -> None:
-    """Run until `stop`. Raises ports.Busy when another service has this site, HouseFailed."""
+    """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site)."""
     failures: list[tuple[str, BaseException]] = []
 
     def failed(name: str, why: BaseException) -> None:
@@ -280,7 +278,7 @@ def run_service(
             child = threading.Thread(target=_run_child, args=(name, work, failed), name=name)
             child.start()
             stack.callback(child.join, 5.0)
-            stack.callback(stop.set)  # whatever ends the block ends the child
+            stack.callback(stop.set)  # an error in this block ends the thread too
 
         _start_messaging(app, side_services, stack, stop, run)
         scheduler = JobScheduler(app.site.settings.site.tz, failed)
@@ -303,11 +301,10 @@ def _start_messaging(
     stop: threading.Event,
     run: Callable[[str, Callable[[], None]], None],
 ) -> None:
-    """Everything that speaks with the world outside cameras."""
+    """Start publisher, reply subscriber and relay, then the side services."""
     name = f"patrol-{app.site.settings.site.id}"
     publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
-    subscriber = app.new_reply_subscriber(side_services.canary)
-    stack.enter_context(subscriber)
+    subscriber = stack.enter_context(app.new_reply_subscriber(side_services.canary))
     relay = app.new_relay(publisher)
     relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)
 
@@ -327,9 +324,10 @@ def _wait_until_subscribed(
     beat: Callable[[], None],
     stop: threading.Event,
 ) -> None:
-    """Until we are subscribed: a broker that does not know us yet drops the answers to our words.
+    """Hold the relay back until the reply subscription stands, MAX_SUBSCRIBE_WAIT_S at most.
 
-    A telephone answers within milliseconds. An ear that is never let in holds nobody's alarm back.
+    A broker without our session drops replies, and a telephone replies within milliseconds. A
+    subscription that is refused for good does not hold messages back.
     """
     left_s = MAX_SUBSCRIBE_WAIT_S
     while left_s > 0 and not stop.is_set() and not subscriber.wait_up(SUBSCRIBE_POLL_S):
@@ -342,34 +340,22 @@ def _jobs(
     app: Application,
     side_services: SideServices,
     stop: threading.Event,
-    on_progress: Callable[[RoundProgress], None] | None,
+    on_progress: ShowProgress | None,
     *,
     with_rounds: bool,
 ) -> list[ScheduledJob]:
-    with_heartbeat = side_services.with_heartbeat
     escalate = side_services.escalation_job(app.new_escalator())
+
+    def every(
+        every_s: float, name: str, work: Callable[[], object], within_s: float
+    ) -> ScheduledJob:
+        run = side_services.with_heartbeat(name, work, within_s)
+        return ScheduledJob(name=name, run=_retry_while_store_away(name, run), every_s=every_s)
+
     jobs = [
-        ScheduledJob(
-            name="ladder",
-            run=_retry_while_store_away(
-                "ladder", with_heartbeat("ladder", escalate, ESCALATE_WITHIN_S)
-            ),
-            every_s=ESCALATE_EVERY_S,
-        ),
-        ScheduledJob(
-            name="looks",
-            run=_retry_while_store_away(
-                "looks", with_heartbeat("looks", lambda: _recheck_cases(app), RECHECK_WITHIN_S)
-            ),
-            every_s=RECHECK_EVERY_S,
-        ),
-        ScheduledJob(
-            name="doubts",
-            run=_retry_while_store_away(
-                "doubts", with_heartbeat("doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S)
-            ),
-            every_s=RECHECK_EVERY_S,
-        ),
+        every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S),
+        every(RECHECK_EVERY_S, "looks", lambda: _recheck_cases(app), RECHECK_WITHIN_S),
+        every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
         ScheduledJob(
             name="upkeep",
@@ -379,22 +365,14 @@ def _jobs(
     ]
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
-        round_scheduler = make_round_scheduler(
-            app, stop, side_services.progress_with_heartbeat(beat, on_progress)
-        )
-        run_rounds = with_heartbeat("rounds", round_scheduler.run_due, ROUND_WITHIN_S)
-        jobs.append(
-            ScheduledJob(
-                name="rounds",
-                run=_retry_while_store_away("rounds", run_rounds),
-                every_s=ROUND_EVERY_S,
-            )
-        )
+        show = side_services.progress_with_heartbeat(beat, on_progress)
+        round_scheduler = make_round_scheduler(app, stop, show)
+        jobs.append(every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S))
     return jobs
 
 
 def _daily_upkeep(app: Application) -> None:
-    """Pictures whose time has come go, and leads that nobody decided are put away."""
+    """Delete pictures on schedule and expire findings that nobody decided."""
     now = app.clock.now()
     most_mb = app.site.settings.retention.evidence_mb
     sweep_pictures(app.store, app.evidence, now, most_bytes=most_mb << 20 if most_mb else None)
@@ -408,9 +386,9 @@ def _recheck_cases(app: Application) -> None:
 
 
 def make_round_scheduler(
-    app: Application, stop: threading.Event, on_progress: Callable[[RoundProgress], None] | None
+    app: Application, stop: threading.Event, on_progress: ShowProgress | None
 ) -> RoundScheduler:
-    """Keeps the site's plans."""
+    """The scheduler that starts the site's planned rounds when they are due."""
     site = app.site.settings.site
     return RoundScheduler(
         calendar=app.site.settings.calendar,
@@ -426,7 +404,7 @@ def make_round_scheduler(
 
 
 def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:
-    """A database that is away, a disk that is full are waited for; one line when that changes."""
+    """The work without its store errors: tried again at the next turn, logged when they change."""
     last_problem = LastReason()
 
     def attempt() -> None:
@@ -446,5 +424,5 @@ def _run_child(
 ) -> None:
     try:
         work()
-    except Exception as exc:  # noqa: BLE001  whatever it is, the house stops with this reason
+    except Exception as exc:  # noqa: BLE001  whatever it is, the service stops with this reason
         failed(name, exc)

@@ -1,4 +1,4 @@
-"""How the house itself does: its children, its disks, its books. For the console's system page."""
+"""The state of the service's parts, its disks and its store, for the console's system page."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,46 +8,45 @@ from pathlib import Path
 from typing import Final
 
 from patrol.app.application import Application
-from patrol.store import check
+from patrol.store import check as check_database
+
+SQLITE: Final = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
-    """One part of the running house, as it says of itself."""
+    """The health check of one part of the service."""
 
     name: str
     ok: bool
     text: str
-    since_heartbeat: timedelta | None = None  # since it was last heard of
+    since_heartbeat: timedelta | None = None  # None: it sends none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpace:
-    """What one place to write has left."""
+    """Free space of the disk that holds the database or the pictures."""
 
     holds: str  # database, evidence
     free: int  # bytes
     total: int
 
 
-SQLITE: Final = "sqlite:///"
-
-
 def service_status(app: Application) -> Sequence[ServiceStatus]:
-    """The children of the service, as /healthz hears of them."""
+    """The parts of the service as /healthz shows them; none when it runs in another process."""
     return [
         ServiceStatus(
-            name=one.name,
-            ok=one.ok,
-            text=one.message,
-            since_heartbeat=None if one.ago_s is None else timedelta(seconds=one.ago_s),
+            name=check.name,
+            ok=check.ok,
+            text=check.message,
+            since_heartbeat=None if check.ago_s is None else timedelta(seconds=check.ago_s),
         )
-        for one in app.service_checks()
+        for check in app.service_checks()
     ]
 
 
 def disk_usage(app: Application) -> Sequence[DiskSpace]:
-    """Where database and pictures lie; a PostgreSQL guards its own disk."""
+    """The disks of pictures and database; a PostgreSQL server's disk is left out."""
     settings = app.site.settings
     folders = {"evidence": settings.evidence}
     if settings.database.startswith(SQLITE):
@@ -61,5 +60,5 @@ def disk_usage(app: Application) -> Sequence[DiskSpace]:
 
 
 def check_store(app: Application) -> Sequence[str]:
-    """The store's own fsck, beside whatever runs."""
-    return [str(problem) for problem in check(app.site.settings.database)]
+    """Problems that the store's consistency check finds; takes seconds. Raises StoreUnavailable."""
+    return [str(problem) for problem in check_database(app.site.settings.database)]

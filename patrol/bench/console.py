@@ -22,14 +22,14 @@ from typing import Any, Final
 
 import psutil
 
+from patrol.administration.accounts import BadAccount, add_account
 from patrol.app import Application, build
-from patrol.app.accounts import BadAccount, add_account
 from patrol.bench.child_process import ReportProgress
 from patrol.domain.account import Duty
 from patrol.domain.case import CaseState
 from patrol.settings import load_site
-from patrol.web.backend import WebBackend, serve_web
-from patrol.web.options import ConsoleOptions
+from patrol.settings.site_settings import ConsoleSettings
+from patrol.web.server import serve
 
 CHROMIUM: Final = os.environ.get("PATROL_CHROMIUM", "/usr/bin/chromium")
 PASSWORD: Final = "bench-only-9-words"  # noqa: S105  of a throw-away store
@@ -92,7 +92,7 @@ def measure(config_dir: Path) -> list[ConsoleFigure]:
     with build(load_site(config_dir)) as app:
         _accounts(app)
         with (
-            serve_web(app, ConsoleOptions(port=0)) as at,
+            serve(app, ConsoleSettings(port=0)) as at,
             sync_playwright() as playwright,
         ):
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -171,7 +171,7 @@ class _BrowserBench:
         page.goto(f"{self._url}/")
         page.wait_for_selector("#line.on", state="attached")
         page.wait_for_timeout(1500)
-        console_actions, spans = WebBackend(self._app), []
+        site, spans = self._app.site.settings.site, []
         for number in range(RUNS):
             with self._app.store.begin_read() as uow:
                 case = next(
@@ -183,9 +183,9 @@ class _BrowserBench:
                 "result": "in_progress", "person": case.policy.ladder[0].person,
             }  # fmt: skip
             before = page.inner_text(".notices")
-            topic = f"patrol/v1/{console_actions.site_profile.id}/grid/{case.grid}/reply/{case.id}"
+            topic = f"patrol/v1/{site.id}/grid/{case.grid}/reply/{case.id}"
             began = time.perf_counter()
-            console_actions.handle_reply(topic, json.dumps(body).encode())
+            self._app.handle_reply(topic, json.dumps(body).encode())
             self._once_true(
                 page, f"document.querySelector('.notices').innerText !== {json.dumps(before)}"
             )

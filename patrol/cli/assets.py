@@ -11,7 +11,7 @@ from patrol.cli.output import print_err
 from patrol.cli.site import settings_if_any
 from patrol.package_files import install_files
 from patrol.settings.site_settings import ConsoleSettings
-from patrol.web.rendering import asset_manifest
+from patrol.web.assets import asset_manifest
 
 AssetsIntoOption = Annotated[
     Path | None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from patrol.app.api_keys import add_api_key, revoke_api_key
+from patrol.administration.accounts import add_api_key, revoke_api_key
 from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_json

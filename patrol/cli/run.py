@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from patrol.app import Application
-from patrol.app.redaction import missing_models
+from patrol.app.detectors import missing_models
 from patrol.app.service import run_service
 from patrol.cli.application import app_of, until_signalled
 from patrol.cli.output import console_err, print_err
@@ -44,13 +44,13 @@ def _web_console(app: Application) -> Iterator[None]:
         yield
         return
     try:
-        from patrol.web.backend import serve_web  # noqa: PLC0415  an optional extra
+        from patrol.web.server import serve  # noqa: PLC0415  an optional extra
     except ModuleNotFoundError as exc:
         print_err(
             f"不开控制台 no console: {exc.name} is not installed, pip install 'patrol[console]'"
         )
         yield
         return
-    with serve_web(app) as address:
+    with serve(app) as address:
         print_err(f"控制台 console: {address.url}")
         yield

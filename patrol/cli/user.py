@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from patrol.app.accounts import add_account, change_password, set_disabled
+from patrol.administration.accounts import add_account, change_password, set_disabled
 from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_err, print_json

@@ -1,7 +1,8 @@
-"""Accept as the new normal: the newest usable stored picture of a camera becomes its reference.
+"""What a camera's pictures are compared with, and a person's acceptance of a newer one.
 
-For a camera that was moved on purpose, or a yard that was rebuilt: no new connection is made, and
-what was accepted is a picture that the person could look at. Written down in the access log.
+For a camera that was moved on purpose or a yard that was rebuilt: the newest usable stored picture
+becomes the reference. No connection is made, so the person accepts a picture that can be looked at;
+the acceptance is logged. Used by the console's reference page and `patrol camera accept`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +17,16 @@ from patrol.domain.observation import Light
 from patrol.domain.round import AREA_HASH_FACT, StoredPicture
 from patrol.ports import PictureStore
 from patrol.store import Store, UnitOfWork
-from patrol.vision.camera_memory import memory_with_reference
+from patrol.vision.camera_memory import CameraMemory, memory_with_reference
+from patrol.vision.change.compare import AREA_CHANGED
+from patrol.vision.reference import SceneState
 from patrol.vision.types import VisionThresholds
 
 MAX_VISITS_BACK = 10  # visits; five days. An older picture does not show how it looks now
 
 
 class ReferenceNotAccepted(Failed):
-    """No consent, or nothing to accept; says which. `code`: the same in one word."""
+    """No consent, or no picture to accept; the text says which, `code` is its short form."""
 
     def __init__(self, camera: CameraId, text: str, code: str) -> None:
         super().__init__(f"camera {camera}: {text}")
@@ -32,7 +35,7 @@ class ReferenceNotAccepted(Failed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedReference:
-    """What the camera is compared with from now on."""
+    """The picture that a camera is compared with from now on, and who accepted it."""
 
     camera: CameraId
     light: Light
@@ -42,8 +45,19 @@ class AcceptedReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CameraReference:
+    """The reference of a camera in one light, and whether it is in use."""
+
+    light: Light
+    state: str  # SceneState: learning, ready, suspended
+    why: str  # it is suspended
+    since: datetime | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceAcceptance:
-    """Does it; every call is one person's word about one camera."""
+    """Makes the newest usable picture of one camera its reference, on a person's decision."""
 
     store: Store
     evidence: PictureStore
@@ -59,10 +73,9 @@ class ReferenceAcceptance:
         now: datetime,
         picture: Sha256 | None = None,
     ) -> AcceptedReference:
-        """Raises KeyError (no such camera), NotAccepted.
+        """Accept and log. Raises KeyError (no such camera), ReferenceNotAccepted.
 
-        `picture`: the one that was looked at; when another one is the newest by now, nothing is
-        accepted.
+        `picture`: the one that the person looked at; nothing is accepted when a newer one came.
         """
         camera = cameras[CameraId(camera_id)]
         with self.store.begin() as uow:  # it writes: no visit's memory comes in between
@@ -112,10 +125,10 @@ class ReferenceAcceptance:
 
 
 def reference_candidates(uow: UnitOfWork, camera: Camera) -> Iterator[tuple[Light, StoredPicture]]:
-    """Pictures that still exist, newest first, of visits that saw something.
+    """Stored usable pictures of the last visits, newest first.
 
-    What was taken before the visible area changed is black where one may look now, so it is no
-    candidate.
+    A picture taken before the visible area changed is black where the camera may look now, so it is
+    no candidate.
     """
     current_area = area_hash(camera.areas.visible)
     for visit in uow.rounds.latest_visits(camera.id, limit=MAX_VISITS_BACK):
@@ -126,3 +139,26 @@ def reference_candidates(uow: UnitOfWork, camera: Camera) -> Iterator[tuple[Ligh
         for picture in sorted(visit.pictures, key=lambda one: one.taken_at, reverse=True):
             if uow.pictures.get(picture.sha256) is not None:
                 yield Light(visit.light), picture
+
+
+def camera_references(uow: UnitOfWork, camera: Camera) -> list[CameraReference]:
+    """The references of a camera, one for each light in which it was seen.
+
+    A reference of another visible area counts as suspended before the next visit finds out.
+    """
+    memories = ((light, uow.memories.get(camera.id, light)) for light in Light)
+    return [_camera_reference(camera, light, memory) for light, memory in memories if memory]
+
+
+def _camera_reference(camera: Camera, light: Light, memory: bytes) -> CameraReference:
+    scene = CameraMemory.from_bytes(memory, light).scene
+    if scene is None:
+        return CameraReference(
+            light=light, state=SceneState.LEARNING, why="", since=None, samples=0
+        )
+    state, why = scene.state, scene.why
+    if scene.model is not None and not scene.holds_for(camera.areas.visible):
+        state, why = SceneState.SUSPENDED, AREA_CHANGED
+    return CameraReference(
+        light=light, state=state, why=why, since=scene.learned_at, samples=scene.accepted
+    )

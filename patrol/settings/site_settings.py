@@ -133,6 +133,11 @@ class ConsoleSettings(SettingsSection):
     tiles: TilesUrl = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
     assets: Path = Path("var/assets")  # scripts of the map and charts (`patrol assets install`)
 
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the console over https: by its own certificate or a proxy's."""
+        return self.behind_tls or self.tls_certificate is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -1,8 +1,8 @@
-"""The witness: no picture leaves before its line stands in the access log.
+"""Write access log entries for pictures, in groups; a picture is sent after its entry is committed.
 
-Lines are committed in groups: while one transaction is flushed to the disk, the requests of that
-moment gather, and the next transaction takes them all. A wall of thumbnails costs a few dozen
-commits instead of hundreds, and each one still waits for its own line.
+While one transaction is flushed to the disk, further requests queue, and the next transaction takes
+them all. A wall of thumbnails costs a few dozen commits instead of hundreds, and each picture still
+waits for its own entry.
 """
 
 import queue
@@ -20,12 +20,12 @@ from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 
-MAX_BATCH: Final = 200  # lines of one transaction: some 50 ms of the writer's lock
+MAX_BATCH: Final = 200  # entries of one transaction: some 50 ms of the writer's lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureAccess:
-    """Somebody looks at a picture."""
+    """One view of a picture, to be logged."""
 
     who: str
     what: str  # view_picture, view_thumbnail, view_reference
@@ -39,7 +39,7 @@ class PictureDeleted(Exception):
 
 
 class AccessLogger:
-    """One thread that writes; any number that wait."""
+    """Commits entries in one thread; callers wait for the future of their own."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -50,16 +50,19 @@ class AccessLogger:
         self._thread = threading.Thread(target=self._run, name="access-logger", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, then end."""
+        """Write the queued entries, then end the thread."""
         self._waiting.put(None)
         self._thread.join(5.0)
 
     def log_access(self, access: PictureAccess) -> "Future[CameraId | None]":
-        """Done when the line is durable: the picture's camera. Fails with Gone, or the store's."""
+        """Queue an entry; the future gives the picture's camera once it is committed.
+
+        The future fails with PictureDeleted, or with the store's error.
+        """
         done: Future[CameraId | None] = Future()
         self._waiting.put((access, done))
         return done
@@ -102,7 +105,7 @@ class AccessLogger:
                     )
                     answers.append(camera)
                 uow.commit()
-        except Exception as exc:  # noqa: BLE001  whoever waits hears it
+        except Exception as exc:  # noqa: BLE001  every waiting caller gets it
             log.warning("views not logged, so not shown", views=len(group), error=str(exc))
             for _, done in group:
                 done.set_exception(exc)

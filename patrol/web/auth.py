@@ -1,8 +1,8 @@
-"""The gate: who is asking, and may they. Every route but the public few stands behind it.
+"""Log in, check sessions, and find the user of a request. Only a few routes are public.
 
-A login is a random secret in a cookie; the store knows its hash. The CSRF token and the signatures
-of pictures are made from the secret too, so they end with it. An unknown name takes as long as a
-wrong password, and both get the same answer.
+A session is a random secret in a cookie; the store has its hash. The CSRF token and the signatures
+of picture addresses are made from the secret, so they end with it. An unknown name takes as long as
+a wrong password, and both get the same answer.
 """
 
 import hmac
@@ -16,10 +16,11 @@ from typing import Final
 
 from starlette.requests import Request
 
-from patrol.app.accounts import change_password, placeholder_hash, verify_password
+from patrol.administration.accounts import change_password, placeholder_hash, verify_password
+from patrol.app import Application
 from patrol.domain.account import GRID_DUTIES, Account, LoginSession, Right
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.i18n import LANGUAGES, Translator
-from patrol.web.options import ConsoleOptions, WebDeps
 from patrol.web.signed_links import (
     InvitationInvalid,
     check_invitation,
@@ -35,22 +36,23 @@ SESSION_CACHE_S: Final = 2.0  # a disabled account or an ended session is notice
 MAX_LOGIN_ATTEMPTS: Final = 20  # logins of one address …
 LOGIN_ATTEMPTS_WINDOW: Final = timedelta(minutes=1)  # … in this time, right or wrong
 MAX_NAME_LENGTH: Final = 64
+PHONE_SESSION: Final = timedelta(days=30)  # a phone in a field logs in once a month
 
 
 class NotLoggedIn(Exception):
-    """No session, or it has ended."""
+    """The request has no session, or its session has ended."""
 
 
 class Forbidden(Exception):
-    """Logged in, and may not; the reason is for the log."""
+    """The user may not do or see this; the text is for the log alone."""
 
 
 class BadLogin(Exception):
-    """Wrong name or password: which one is not said."""
+    """Wrong name or password; the answer does not say which."""
 
 
 class TooManyAttempts(Exception):
-    """This address or this account must rest; says until when."""
+    """Too many logins from this address or failures of this account; locked until `until`."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"rests until {until:%H:%M:%S}Z")
@@ -59,7 +61,7 @@ class TooManyAttempts(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentUser:
-    """Somebody behind the gate, for one request."""
+    """The logged-in user of one request."""
 
     account: Account
     session: LoginSession
@@ -69,20 +71,20 @@ class CurrentUser:
 
     @property
     def holder(self) -> str:
-        """Who has a claim: this login, not just this name."""
+        """Who holds a claim on a finding: this session, not just this account."""
         return f"{self.account.name}/{self.session.short_id}"
 
     @property
     def csrf_token(self) -> str:
-        """What this session's own pages send along."""
+        """The token that this session's own pages send with every change."""
         return csrf_token(self.secret)
 
     def has_right(self, right: Right) -> bool:
-        """Whether the account has it."""
+        """Whether the account has the right."""
         return self.account.has_right(right)
 
     def picture_url(self, sha256_or_name: str, size: str, viewed_for: str) -> str:
-        """The picture's address for this session; outside the centre always the redacted one."""
+        """The signed address of a picture; outside the command centre always the redacted one."""
         given = "ground" if self.is_outside_centre else size
         return signed_picture_url(self.secret, sha256_or_name, given, viewed_for, self.now)
 
@@ -94,16 +96,16 @@ class CurrentUser:
 
 @dataclass
 class WebAuthenticator:
-    """Sessions are read from the store and believed for two seconds."""
+    """Logs users in and finds the session of a request, cached for SESSION_CACHE_S."""
 
-    deps: WebDeps
-    options: ConsoleOptions
+    app: Application
+    console: ConsoleSettings
     _cached: dict[str, tuple[float, LoginSession, Account]] = field(default_factory=dict)
     _attempts: dict[str, deque[datetime]] = field(default_factory=dict)
     _hashing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     def current_user(self, request: Request) -> CurrentUser:
-        """Whoever asks. Raises NotLoggedIn, Forbidden (no CSRF token on a change)."""
+        """The user of a request. Raises NotLoggedIn, Forbidden (a change without CSRF token)."""
         secret = request.cookies.get(self.cookie_name, "")
         known = self._session(secret) if secret else None
         if known is None:
@@ -119,25 +121,25 @@ class WebAuthenticator:
             session=session,
             secret=secret,
             t=self.translator(chosen),
-            now=self.deps.clock.now(),
+            now=self.app.clock.now(),
         )
 
     def translator(self, chosen: str | None) -> Translator:
-        """A reader's language, or the site's."""
-        site = self.deps.site_profile
+        """The translator of the chosen language, or of the site's."""
+        site = self.app.site.settings.site
         language = chosen if chosen in LANGUAGES else site.language
-        return Translator(str(language), site.zone)
+        return Translator(str(language), site.tz)
 
     @property
     def cookie_name(self) -> str:
-        """Its name; the prefix makes browsers refuse one from elsewhere."""
-        return f"__Host-{SESSION_COOKIE}" if self.options.secure else SESSION_COOKIE
+        """The session cookie's name; the prefix makes browsers refuse one set by another host."""
+        return f"__Host-{SESSION_COOKIE}" if self.console.is_https else SESSION_COOKIE
 
     def log_in(
         self, name: str, password: str, *, device: str, origin: str
     ) -> tuple[str, LoginSession]:
-        """(the cookie's secret, the session). Raises BadLogin, TooManyAttempts."""
-        now = self.deps.clock.now()
+        """Start a session: (the cookie's secret, the session). Raises BadLogin, TooManyAttempts."""
+        now = self.app.clock.now()
         self._count_attempt(origin, now)
         if not name:
             raise BadLogin
@@ -154,11 +156,11 @@ class WebAuthenticator:
     def accept_invitation(
         self, token: str, password: str, *, device: str, origin: str
     ) -> tuple[str, LoginSession]:
-        """A first login with an invitation: one's own password, and in.
+        """Set the first password of an invited account, and start a session.
 
-        Raises NotWelcome, WeakPassword, TooManyAttempts.
+        Raises InvitationInvalid, WeakPassword, TooManyAttempts.
         """
-        now = self.deps.clock.now()
+        now = self.app.clock.now()
         self._count_attempt(origin, now)
         invitation, signature = read_invitation(token)
         account = self._account(invitation.name)
@@ -167,29 +169,29 @@ class WebAuthenticator:
         check_invitation(account, invitation, signature, now)
         with self._hashing:
             change_password(
-                self.deps.store, name=account.name, password=password, now=now, by=account.name
+                self.app.store, name=account.name, password=password, now=now, by=account.name
             )
         self.clear_cache()
         return self._start_session(account, device, now)
 
     def log_out(self, user: CurrentUser) -> None:
         """End this session, and give back what it held."""
-        with self.deps.store.begin() as uow:
+        with self.app.store.begin() as uow:
             uow.sessions.end(user.session.id)
             uow.claims.drop_all(user.holder)
             uow.commit()
         self.clear_cache()
 
     def clear_cache(self) -> None:
-        """Believe nothing any more: an account or a session was changed just now."""
+        """Read sessions from the store again; call after an account or a session was changed."""
         self._cached.clear()
 
     def _start_session(
         self, account: Account, device: str, now: datetime
     ) -> tuple[str, LoginSession]:
         secret = secrets.token_urlsafe(32)
-        phone = account.duty in GRID_DUTIES
-        lasts = self.options.phone_session if phone else self.options.session
+        on_phone = account.duty in GRID_DUTIES
+        lasts = PHONE_SESSION if on_phone else timedelta(hours=self.console.session_h)
         session = LoginSession(
             id=session_id(secret),
             account=account.name,
@@ -197,7 +199,7 @@ class WebAuthenticator:
             ends_at=now + lasts,
             device=device[:120],
         )
-        with self.deps.store.begin() as uow:
+        with self.app.store.begin() as uow:
             uow.accounts.put(uow.accounts.get(account.name).logged_in())
             uow.sessions.sweep(now)
             uow.sessions.add(session)
@@ -210,14 +212,14 @@ class WebAuthenticator:
     def _account(self, name: str) -> Account | None:
         if not 0 < len(name) <= MAX_NAME_LENGTH:
             return None
-        with self.deps.store.begin_read() as uow:
+        with self.app.store.begin_read() as uow:
             try:
                 return uow.accounts.get(name)
             except KeyError:
                 return None
 
     def _note_failure(self, name: str, now: datetime) -> None:
-        with self.deps.store.begin() as uow:
+        with self.app.store.begin() as uow:
             try:
                 uow.accounts.put(uow.accounts.get(name).login_failed(now))
             except KeyError:
@@ -229,16 +231,16 @@ class WebAuthenticator:
         if len(recent) == MAX_LOGIN_ATTEMPTS and now - recent[0] < LOGIN_ATTEMPTS_WINDOW:
             raise TooManyAttempts(recent[0] + LOGIN_ATTEMPTS_WINDOW)
         recent.append(now)
-        if len(self._attempts) > 10_000:  # noqa: PLR2004  addresses; whoever brings more starts anew
+        if len(self._attempts) > 10_000:  # noqa: PLR2004  a flood of addresses starts anew
             self._attempts = {origin: recent}
 
     def _session(self, secret: str) -> tuple[LoginSession, Account] | None:
-        ident, at = session_id(secret), self.deps.clock.monotonic_s()
+        ident, at = session_id(secret), self.app.clock.monotonic_s()
         known = self._cached.get(ident)
-        now = self.deps.clock.now()
+        now = self.app.clock.now()
         if known and at - known[0] < SESSION_CACHE_S and known[1].ends_at > now:
             return known[1], known[2]
-        with self.deps.store.begin_read() as uow:
+        with self.app.store.begin_read() as uow:
             session = uow.sessions.get(ident, now)
             account = uow.accounts.get(session.account) if session else None
         if session is None or account is None or account.disabled_at is not None:
@@ -249,10 +251,10 @@ class WebAuthenticator:
 
 
 def session_id(secret: str) -> str:
-    """How the store knows it."""
+    """The id under which the store keeps the session of this secret."""
     return sha256(secret.encode()).hexdigest()
 
 
 def csrf_token(secret: str) -> str:
-    """The token of a session's pages."""
+    """The CSRF token of the session with this secret."""
     return sha256(b"csrf|" + secret.encode()).hexdigest()[:40]

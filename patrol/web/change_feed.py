@@ -1,8 +1,8 @@
-"""The pulse: notices within half a second that something changed, and tells every open page.
+"""Notify open pages within half a second that something changed in the store.
 
-It polls one row of marks from the store, whoever wrote there — this process, the command line,
-another machine — and only while somebody listens. Pages fetch what they show themselves, with
-their own rights; the pulse says nothing but which topic moved.
+One thread polls the store's change tokens, whatever process wrote there, and only while a page is
+subscribed. Pages fetch their new content themselves, with their own rights: the feed names the
+topic that changed and nothing else.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from patrol.store import Store, StoreUnavailable
 log = structlog.get_logger(__name__)
 
 POLL_EVERY_S: Final = 0.4
-KEEPALIVE_S: Final = 15.0  # a comment on an idle line, so that nobody between us cuts it
-MAX_SUBSCRIBERS: Final = 500  # open pages; 68 leaders, a few screens, and room
+KEEPALIVE_S: Final = 15.0  # a comment on an idle stream, so that no proxy cuts it
+MAX_SUBSCRIBERS: Final = 500  # open pages; 68 leaders and a few screens, several times
 
 
 class TooManySubscribers(Exception):
-    """More pages are open than we serve."""
+    """MAX_SUBSCRIBERS pages are open already."""
 
 
 class ChangeFeed:
-    """One thread; listeners are queues of the server's event loop."""
+    """Polls in one thread; subscribers are queues of the server's event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,18 +37,18 @@ class ChangeFeed:
         self._thread = threading.Thread(target=self._run, name="change-feed", daemon=True)
 
     def start(self) -> None:
-        """Begin to poll (once somebody listens)."""
+        """Start the thread; it polls once somebody subscribed."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End every line and the thread."""
+        """End every subscription and the thread."""
         self._stopped.set()
         self._has_subscribers.set()
         self._broadcast(None)
         self._thread.join(5.0)
 
     async def subscribe(self) -> AsyncIterator[str]:
-        """Topics that moved, comma-separated; "" to stay awake. Raises TooMany."""
+        """Names of changed topics, comma-separated; "" as keep-alive. Raises TooManySubscribers."""
         if len(self._subscribers) >= MAX_SUBSCRIBERS:
             raise TooManySubscribers
         self._loop = asyncio.get_running_loop()
@@ -69,7 +69,7 @@ class ChangeFeed:
 
     @property
     def subscribers(self) -> int:
-        """How many pages are open."""
+        """The number of open pages."""
         return len(self._subscribers)
 
     def _run(self) -> None:
@@ -111,5 +111,5 @@ class ChangeFeed:
 
 def _put_latest(subscriber: "asyncio.Queue[str | None]", moved: str | None) -> None:
     if subscriber.full():
-        subscriber.get_nowait()  # a page that does not read misses news, never blocks us
+        subscriber.get_nowait()  # a page that does not read loses the oldest
     subscriber.put_nowait(moved)

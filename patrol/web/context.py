@@ -1,29 +1,37 @@
-"""What a route asks for: the desk, and a caller with a right. Module-level routers use these.
+"""What every route is given: the application with the web's own parts, and the current user.
 
-The desk: what every router needs, put together once.
+Routes take `ContextDep` and one of the `May…` dependencies, which check a right of the user.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import Request
+from starlette.responses import Response
 
+from patrol.app import Application
 from patrol.domain.account import Right
+from patrol.domain.round import PatrolPlan
+from patrol.domain.schedule import Calendar
+from patrol.settings.site_settings import ConsoleSettings, SiteInfo
 from patrol.web.access_logger import AccessLogger
-from patrol.web.auth import CurrentUser, Forbidden, WebAuthenticator
+from patrol.web.assets import InstalledAssets
+from patrol.web.auth import LANGUAGE_COOKIE, CurrentUser, Forbidden, WebAuthenticator
 from patrol.web.change_feed import ChangeFeed
-from patrol.web.options import ConsoleOptions, WebDeps
-from patrol.web.rendering import InstalledAssets, PageRenderer
+from patrol.web.errors import error_document
+from patrol.web.i18n import Translator
+from patrol.web.rendering import PageRenderer, wants_html
 from patrol.web.thumbnails import ContactSheets, Thumbnails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebContext:
-    """Built once per console."""
+    """The application and what the web adds to it; made once for each server."""
 
-    deps: WebDeps
-    options: ConsoleOptions
+    app: Application
+    console: ConsoleSettings
     auth: WebAuthenticator
     renderer: PageRenderer
     access_logger: AccessLogger
@@ -33,39 +41,77 @@ class WebContext:
     assets: InstalledAssets
 
     @classmethod
-    def build(cls, deps: WebDeps, options: ConsoleOptions) -> "WebContext":
-        """Everything concrete; nothing runs yet."""
-        assets, thumbnails = InstalledAssets(options.assets), Thumbnails(deps.evidence)
+    def build(cls, app: Application, console: ConsoleSettings) -> "WebContext":
+        """Make every part; nothing runs before `start`."""
+        assets, thumbnails = InstalledAssets(console.assets), Thumbnails(app.evidence)
         return cls(
-            deps=deps,
-            options=options,
-            auth=WebAuthenticator(deps, options),
-            renderer=PageRenderer(deps.site_profile, assets),
-            access_logger=AccessLogger(deps.store, deps.clock),
-            change_feed=ChangeFeed(deps.store),
+            app=app,
+            console=console,
+            auth=WebAuthenticator(app, console),
+            renderer=PageRenderer(app.site.settings.site, assets),
+            access_logger=AccessLogger(app.store, app.clock),
+            change_feed=ChangeFeed(app.store),
             thumbnails=thumbnails,
             contact_sheets=ContactSheets(thumbnails),
             assets=assets,
         )
 
+    def start(self) -> None:
+        """Start the threads of the access log and of the change feed."""
+        self.access_logger.start()
+        self.change_feed.start()
+
+    def stop(self) -> None:
+        """End the open event streams and both threads; log entries that wait are written first."""
+        self.change_feed.stop()
+        self.access_logger.stop()
+
+    @property
+    def site(self) -> SiteInfo:
+        """The site's id, name, time zone and language."""
+        return self.app.site.settings.site
+
+    @property
+    def calendar(self) -> Calendar:
+        """The site's plans, holidays, key periods and maintenance."""
+        return self.app.site.settings.calendar
+
+    @property
+    def plans(self) -> Mapping[str, PatrolPlan]:
+        """Every plan of the site by name, those of key periods too."""
+        return self.calendar.all_plans
+
+    def translator(self, request: Request) -> Translator:
+        """The translator of somebody who may not be logged in: by cookie, else the site's."""
+        return self.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
+
+    def error_response(
+        self, request: Request, status: int, message: tuple[str, str], *, detail: str = ""
+    ) -> Response:
+        """The error page for a browser, the error document for a script."""
+        t = self.translator(request)
+        if wants_html(request):
+            return self.renderer.render(
+                "problem.html", t, status=status, code=status, message=t.pair(message),
+                detail=detail,
+            )  # fmt: skip
+        return error_document(status, t.pair(message), detail=detail)
+
 
 def web_context(request: Request) -> WebContext:
-    """The desk of the application that was asked."""
+    """The context of the application that got this request."""
     context: WebContext = request.app.state.context
     return context
 
 
 class RequireRight:
-    """A dependency: somebody logged in who has one of the rights (none named: anybody logged in).
-
-    Raises NotLoggedIn, Forbidden.
-    """
+    """A route's dependency: a logged-in user with one of the rights (none given: any user)."""
 
     def __init__(self, *rights: Right) -> None:
         self.rights = rights
 
     def __call__(self, request: Request) -> CurrentUser:
-        """The caller of this request."""
+        """The user of this request. Raises NotLoggedIn, Forbidden."""
         user = web_context(request).auth.current_user(request)
         if self.rights and not any(user.has_right(right) for right in self.rights):
             raise Forbidden(f"{user.account.name} has no right {' or '.join(self.rights)}")

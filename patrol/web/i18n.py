@@ -1,12 +1,9 @@
-"""What several pages share: failures with a face, lamps, names of things. Pure.
+"""Texts of the pages in Chinese and English: the translator, labels, names of cameras and grids.
 
-Two languages side by side: the Chinese and the English stand together where they are used.
-
-Times are the site's, durations are words. Pure.
+Both languages of a text stand together where it is used. Times are shown on the site's clock.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeVar
@@ -24,21 +21,22 @@ from patrol.domain.round import Visit, VisitOutcome
 LANGUAGES: Final = ("zh", "en")
 Translate = Callable[[str, str], str]
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """One reader's language and clock."""
+    """Chooses the language of one reader, and writes times on the site's clock."""
 
     language: str
     zone: tzinfo
 
     def __call__(self, zh: str, en: str) -> str:
-        """The one that this reader reads."""
+        """The text in this reader's language."""
         return zh if self.language == "zh" else en
 
     def pair(self, both: tuple[str, str]) -> str:
-        """Of a (zh, en) pair."""
+        """The text of a (zh, en) pair."""
         return self(*both)
 
     def time(self, at: datetime | None) -> str:
@@ -46,7 +44,7 @@ class Translator:
         return "—" if at is None else f"{at.astimezone(self.zone):%H:%M}"
 
     def short_datetime(self, at: datetime | None) -> str:
-        """`11-22 09:30`: enough for the days that a case lives."""
+        """`11-22 09:30`."""
         return "—" if at is None else f"{at.astimezone(self.zone):%m-%d %H:%M}"
 
     def full_datetime(self, at: datetime | None) -> str:
@@ -81,33 +79,11 @@ class Translator:
         return self(f"已超 {span_text}", f"{span_text} over")
 
 
-class PageNotFound(Exception):
-    """There is no such thing, or it is not for this account: the answer is the same."""
-
-
-class InvalidForm(Exception):
-    """What was sent cannot be so; says why."""
-
-
-T = TypeVar("T")
-
-
 def paginate(found: Sequence[T], page: int, size: int) -> tuple[Sequence[T], dict[str, int]]:
-    """What stands on this page, and what the pager needs to know."""
+    """The items of one page, and the template's `page` and `pages`."""
     pages = max(1, -(-len(found) // size))
     page = min(max(1, page), pages)
     return found[(page - 1) * size : page * size], {"page": page, "pages": pages}
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Translate the rooms' errors once, at the border."""
-    try:
-        yield
-    except KeyError as exc:
-        raise PageNotFound(str(exc)) from exc
-    except ValueError as exc:
-        raise InvalidForm(str(exc)) from exc
 
 
 def level_label(level: Level, t: Translator) -> str:
@@ -122,7 +98,7 @@ def category_label(ident: str, t: Translator) -> str:
 
 
 def kind_label(kind: str, t: Translator) -> str:
-    """A picture fault, a failure or a category in one word."""
+    """The label of a picture fault, a failure or a category."""
     for known in (labels.PICTURE_FAULTS, labels.FAILURES):
         if kind in known:
             return t.pair(known[kind])
@@ -135,9 +111,9 @@ def outcome_label(outcome: VisitOutcome, t: Translator) -> str:
 
 
 def shown_outcome(visit: Visit, finding: Finding | None) -> VisitOutcome:
-    """What a page says of a visit: while a lead waits, that there is something to judge.
+    """The outcome that a page shows: a problem while a finding of the scene waits for a person.
 
-    Or the wall would tell the blind sample, drawn from what was found normal, from the rest.
+    Otherwise the wall would give away the blind sample, which is drawn from normal visits.
     """
     waits = finding is not None and finding.is_open and finding.subject is Subject.SCENE
     return VisitOutcome.PROBLEM if waits and visit.outcome.is_seen else visit.outcome
@@ -149,25 +125,25 @@ def plan_label(plan: str, t: Translator) -> str:
 
 
 def case_state_label(state: CaseState, t: Translator) -> str:
-    """Where a case stands."""
+    """The label of a case's state."""
     return t.pair(labels.CASE_STATES[state])
 
 
 def village_of(registry: Registry, code: GridCode) -> str:
-    """The village's code of a grid; the town's own for the town; "" for one that left."""
+    """The code of a grid's village; the town's own for the town; "" for a grid that was removed."""
     if code not in registry.tree.grids:
         return ""
     return registry.tree.village_of(code) or code
 
 
 def grid_name(registry: Registry, code: GridCode) -> str:
-    """Its name, or the code of one that left the tree."""
+    """The grid's name, or the code of one that was removed."""
     grid = registry.tree.grids.get(code)
     return grid.name if grid else code
 
 
 def camera_name(registry: Registry, camera: CameraId | None) -> str:
-    """Its name, or its last six digits."""
+    """The camera's name, or the last six digits of one that was removed."""
     if camera is None:
         return "—"
     known = registry.cameras.get(camera)
@@ -175,7 +151,7 @@ def camera_name(registry: Registry, camera: CameraId | None) -> str:
 
 
 def person_name(registry: Registry, who: str, accounts: Mapping[str, str] | None = None) -> str:
-    """A person of people.csv, an account, or the word as it stands."""
+    """The name of a person of people.csv or of an account; `who` itself when it is neither."""
     person = next((p for p in registry.people.values() if p.id == who), None)
     if person is not None:
         return person.name

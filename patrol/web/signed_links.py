@@ -1,15 +1,12 @@
-"""Tickets: picture addresses that work for one login, in one context, for a few minutes.
+"""Signed addresses: of a picture for one session, and of an account's first login (invitation).
 
-`/picture/{sha256}/{size}?for=round:ID&until=…&sign=…`. The signature is made with the secret of the
-session's cookie, so an address that leaks opens nothing, and none outlives its session. The end of
-validity is rounded up to full windows: the same picture keeps its address for a while, and the
-browser its copy.
+A picture's address, `/picture/{sha256}/{size}?for=round:ID&until=…&sign=…`, is signed with the
+secret of the session's cookie: it opens nothing for anybody else and ends with the session. Its end
+is rounded up to full windows, so that a picture keeps its address, and the browser its copy.
 
-A first login by QR code: the address of one account, good once and for three days.
-
-Nothing is kept for it. It is signed with the account's password hash, which nobody knows until the
-new password takes its place — and then the signature fits no more. What is signed stands behind the
-`#` of the address: browsers send it to no server and write it into no log.
+An invitation is valid once, for three days. It is signed with the account's password hash, which
+the first login replaces, so nothing is stored for it. The token stands behind the `#` of the
+address: browsers send that part to no server and write it into no log.
 """
 
 from dataclasses import dataclass
@@ -21,17 +18,14 @@ from patrol.domain.account import Account
 from patrol.domain.signed_token import is_signature_hex, sign_hex
 
 WINDOW_S: Final = 600  # an address lives one to two of these
-PICTURE_SIZES: Final = (
-    "thumb",
-    "sheet",
-    "full",
-    "ground",
-)  # ground: redacted, it leaves the centre
+INVITATION_VALID_FOR: Final = timedelta(days=3)
+INVITATION_PURPOSE: Final = "welcome"  # as in the invitations that are out
+PICTURE_SIZES: Final = ("thumb", "sheet", "full", "ground")  # ground: redacted, outside the centre
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedPictureUrl:
-    """One picture, as somebody may look at it, and why."""
+    """One picture in one size, what it is viewed for, and until when."""
 
     picture: str  # sha256, a sheet's name, or reference.day / reference.infrared of a camera
     size: str  # one of SIZES
@@ -40,26 +34,43 @@ class SignedPictureUrl:
 
     @property
     def signed_text(self) -> bytes:
-        """What is signed."""
+        """The bytes that are signed."""
         return f"{self.picture}|{self.size}|{self.viewed_for}|{self.until}".encode()
 
 
+class InvitationInvalid(Exception):
+    """The invitation was used, is too old, or was never signed; the answer does not say which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """The account that is invited, and until when."""
+
+    name: str
+    until: int  # seconds since 1970
+
+    @property
+    def ends_at(self) -> datetime:
+        """The same as a time in UTC."""
+        return datetime.fromtimestamp(self.until, UTC)
+
+
 def signature_of(secret: str, signed_url: SignedPictureUrl) -> str:
-    """The signature of this session."""
+    """The signature of the address with the secret of a session, 40 hexadecimal digits."""
     return sign_hex(secret.encode(), signed_url.signed_text, purpose="")
 
 
 def verify_signature(
     secret: str, signed_url: SignedPictureUrl, signature: str, now: datetime
 ) -> bool:
-    """Whether this session was given the ticket, and it still holds."""
+    """Whether the session signed this address, and it has not ended."""
     if signed_url.size not in PICTURE_SIZES or now.timestamp() > signed_url.until:
         return False
     return is_signature_hex(signature, secret.encode(), signed_url.signed_text, purpose="")
 
 
 def signed_picture_url(secret: str, picture: str, size: str, viewed_for: str, now: datetime) -> str:
-    """The picture's address for this session."""
+    """The signed address of a picture for the session with this secret."""
     window = int(now.timestamp()) // WINDOW_S
     signed_url = SignedPictureUrl(
         picture=picture, size=size, viewed_for=viewed_for, until=(window + 2) * WINDOW_S
@@ -69,34 +80,8 @@ def signed_picture_url(secret: str, picture: str, size: str, viewed_for: str, no
     return f"/picture/{picture}/{size}?{query}"
 
 
-def expires_at(signed_url: SignedPictureUrl) -> datetime:
-    """When it ends."""
-    return datetime.fromtimestamp(signed_url.until, UTC)
-
-
-INVITATION_VALID_FOR: Final = timedelta(days=3)
-INVITATION_PURPOSE: Final = "welcome"  # as in the invitations that are out
-
-
-class InvitationInvalid(Exception):
-    """It was used, is too old, or never was ours: which one is not said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """Whose account, and until when."""
-
-    name: str
-    until: int  # seconds since 1970
-
-    @property
-    def ends_at(self) -> datetime:
-        """When it ends."""
-        return datetime.fromtimestamp(self.until, UTC)
-
-
 def invitation_token(account: Account, now: datetime) -> str:
-    """What stands behind the `#`."""
+    """The token of an account's invitation from now on."""
     until = int((now + INVITATION_VALID_FOR).timestamp())
     signature = sign_hex(
         account.password.encode(), f"{account.name}|{until}".encode(), purpose=INVITATION_PURPOSE
@@ -105,7 +90,7 @@ def invitation_token(account: Account, now: datetime) -> str:
 
 
 def read_invitation(text: str) -> tuple[Invitation, str]:
-    """(the invitation, its signature). Raises NotWelcome."""
+    """(the invitation, its signature) of a token. Raises InvitationInvalid."""
     try:
         name, until, signature = text.split("~")
         return Invitation(name, int(until)), signature
@@ -116,7 +101,7 @@ def read_invitation(text: str) -> tuple[Invitation, str]:
 def check_invitation(
     account: Account, invitation: Invitation, signature: str, now: datetime
 ) -> None:
-    """Raises NotWelcome."""
+    """Check signature, account and time. Raises InvitationInvalid."""
     signed_text = f"{account.name}|{invitation.until}".encode()
     key = account.password.encode()
     good = is_signature_hex(signature, key, signed_text, purpose=INVITATION_PURPOSE)

@@ -1,12 +1,9 @@
-"""What was used lately, and no more of it than agreed; safe to call from any thread.
+"""Scale and mask stored pictures, and draw the wall's contact sheets; cached in memory only.
 
-Thumbnails of evidence pictures, kept in memory only: what is deleted leaves no small copy.
-
-Contact sheets: the wall's thumbnails, 24 in one picture, so that 624 tiles take 26 requests.
-
-A sheet has a name made of its pictures, in a fixed order: while a round runs, sheets are filled in
-the order in which cameras were seen and only full ones are shown as sheets; once it ended, in the
-order of the wall. So a sheet that a browser has stays good, whatever else moves.
+A contact sheet shows 24 thumbnails in one picture, so that 624 tiles take 26 requests. Its name is
+a hash of its pictures in order: while a round runs, sheets are filled in the order of the visits
+and only full ones are used; once it ended, in the order of the wall. So a sheet in a browser's
+cache stays valid. Nothing is written to disk: a deleted picture leaves no small copy behind.
 """
 
 import threading
@@ -28,10 +25,28 @@ from patrol.vision.mask import mask_visible
 
 K = TypeVar("K")
 V = TypeVar("V")
+THUMB_WIDTH_PX: Final = 240
+MASKED_QUALITY: Final = 88  # of a full picture that is encoded again
+THUMB_QUALITY: Final = 68  # about 7 kB
+MAX_THUMBS_KEPT: Final = 2500  # about 18 MB: two rounds of the whole town
+SHEET_COLUMNS: Final = 8  # console.css knows both numbers (.shot)
+SHEET_ROWS: Final = 3
+TILE_PX: Final = (240, 135)
+SHEET_QUALITY: Final = 70
+MAX_SHEET_NAMES: Final = 500
+MAX_SHEETS_KEPT: Final = 110  # some 12 MB: four walls of the whole town
+OUTCOME_RANK: Final = {
+    VisitOutcome.PROBLEM: 1,
+    VisitOutcome.NOT_VIEWABLE: 2,
+    VisitOutcome.MISSED: 3,
+    VisitOutcome.NORMAL: 4,
+}
+SheetNames = Mapping[str, tuple[Sha256, ...]]
+Bgr = NDArray[np.uint8]
 
 
 class LruCache(Generic[K, V]):
-    """Forgets what was used longest ago."""
+    """A cache of at most `max_items`, safe from any thread; drops what was used longest ago."""
 
     def __init__(self, max_items: int) -> None:
         self._max_items = max_items
@@ -39,14 +54,14 @@ class LruCache(Generic[K, V]):
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
-        """None: never known, or forgotten."""
+        """The cached value, or None."""
         with self._lock:
             if key in self._items:
                 self._items.move_to_end(key)
             return self._items.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Known from now on."""
+        """Cache the value, and drop the oldest above the limit."""
         with self._lock:
             self._items[key] = value
             self._items.move_to_end(key)
@@ -54,14 +69,8 @@ class LruCache(Generic[K, V]):
                 self._items.popitem(last=False)
 
 
-THUMB_WIDTH_PX: Final = 240
-MASKED_QUALITY: Final = 88  # of a full picture that is encoded again
-THUMB_QUALITY: Final = 68  # about 7 kB; a tile is looked at, not judged by
-MAX_THUMBS_KEPT: Final = 2500  # about 18 MB: two rounds of the whole town
-
-
 class Thumbnails:
-    """Makes each once, as long as it is asked for."""
+    """Thumbnails of stored pictures by hash, made once while they stay in the cache."""
 
     def __init__(self, evidence: PictureStore) -> None:
         self._evidence = evidence
@@ -74,6 +83,74 @@ class Thumbnails:
             small = shrunk_jpeg(self._evidence.get(sha256), THUMB_WIDTH_PX, THUMB_QUALITY)
             self._cache.put(sha256, small)
         return small
+
+
+@dataclass(frozen=True, slots=True)
+class TilePosition:
+    """The sheet of a picture, and its column and row on it, from 0."""
+
+    sheet: str
+    x: int
+    y: int
+
+
+class SheetThumb(NamedTuple):
+    """One thumbnail of a sheet, and its visible area (None: all of it)."""
+
+    picture: Sha256
+    visible: Polygon | None = None
+
+
+class ContactSheets:
+    """Caches which pictures a sheet's name stands for, and the sheets drawn last."""
+
+    def __init__(self, thumbnails: Thumbnails) -> None:
+        self._thumbnails = thumbnails
+        self._names: LruCache[str, tuple[Sha256, ...]] = LruCache(MAX_SHEET_NAMES)
+        self._rendered: LruCache[tuple[SheetThumb | None, ...], bytes] = LruCache(MAX_SHEETS_KEPT)
+        self._render_lock = threading.Lock()
+
+    def remember_names(self, names: SheetNames) -> None:
+        """Keep the names of a page's sheets for the requests that follow."""
+        for name, group in names.items():
+            self._names.put(name, group)
+
+    def pictures(self, name: str) -> tuple[Sha256, ...] | None:
+        """The pictures of a sheet; None when its name is not cached: lay the round out again."""
+        return self._names.get(name)
+
+    def jpeg(self, shown: tuple[SheetThumb | None, ...]) -> bytes:
+        """The sheet as JPEG; where there is None or a deleted picture, the background shows."""
+        with self._render_lock:  # one sheet at a time: a core stays free for the service
+            known = self._rendered.get(shown)
+            if known is None:
+                known = self._draw(shown)
+                self._rendered.put(shown, known)
+        return known
+
+    def _draw(self, shown: Sequence[SheetThumb | None]) -> bytes:
+        width, height = TILE_PX
+        rows = -(-len(shown) // SHEET_COLUMNS)
+        sheet = np.zeros((SHEET_ROWS * height, SHEET_COLUMNS * width, 3), np.uint8)
+        sheet[: rows * height] = (29, 18, 11)
+        for number, thumb in enumerate(shown):
+            tile = self._tile(thumb) if thumb else None
+            if tile is not None:
+                x, y = number % SHEET_COLUMNS * width, number // SHEET_COLUMNS * height
+                sheet[y : y + height, x : x + width] = tile
+        _, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, SHEET_QUALITY])
+        return bytes(jpeg)
+
+    def _tile(self, thumb: SheetThumb) -> Bgr | None:
+        try:
+            small = self._thumbnails.get(thumb.picture)
+        except (KeyError, ValueError):
+            return None
+        bgr = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
+        if bgr is None:
+            return None
+        whole = np.asarray(bgr, np.uint8)
+        return _fill_tile(mask_visible(whole, thumb.visible) if thumb.visible else whole)
 
 
 def masked_jpeg(jpeg: bytes, visible: Polygon) -> bytes:
@@ -136,48 +213,14 @@ def normalized_photo(
     return bytes(jpeg), int(bgr.shape[1]), int(bgr.shape[0])
 
 
-SHEET_COLUMNS: Final = 8  # console.css knows both numbers (.shot)
-SHEET_ROWS: Final = 3
-TILE_PX: Final = (240, 135)
-SHEET_QUALITY: Final = 70
-MAX_SHEET_NAMES: Final = 500
-MAX_SHEETS_KEPT: Final = 110  # some 12 MB: four walls of the whole town
-OUTCOME_RANK: Final = {
-    VisitOutcome.PROBLEM: 1,
-    VisitOutcome.NOT_VIEWABLE: 2,
-    VisitOutcome.MISSED: 3,
-    VisitOutcome.NORMAL: 4,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TilePosition:
-    """Where a picture lies: on which sheet, in which column and row."""
-
-    sheet: str
-    x: int
-    y: int
-
-
-class SheetThumb(NamedTuple):
-    """One thumbnail of a sheet, and what may be seen of it."""
-
-    picture: Sha256
-    visible: Polygon | None = None
-
-
-SheetNames = Mapping[str, tuple[Sha256, ...]]
-Bgr = NDArray[np.uint8]
-
-
 def newest_picture(visit: Visit) -> Sha256 | None:
-    """What a tile shows."""
+    """The newest picture of a visit."""
     newest = max(visit.pictures, key=lambda picture: picture.taken_at, default=None)
     return newest.sha256 if newest else None
 
 
 def sheet_layout(visits: Sequence[Visit], *, running: bool) -> dict[str, tuple[Sha256, ...]]:
-    """The sheets of a round by name; of a running one, only those that are full."""
+    """The pictures of each sheet of a round, by its name; of a running round, only full sheets."""
     seen = [(visit, picture) for visit in visits if (picture := newest_picture(visit))]
     if running:
         seen.sort(key=lambda one: (one[0].finished_at, one[0].camera))
@@ -189,7 +232,7 @@ def sheet_layout(visits: Sequence[Visit], *, running: bool) -> dict[str, tuple[S
 
 
 def tile_positions(names: SheetNames) -> dict[Sha256, TilePosition]:
-    """Where each picture lies."""
+    """The position of each picture on its sheet."""
     return {
         picture: TilePosition(name, number % SHEET_COLUMNS, number // SHEET_COLUMNS)
         for name, group in names.items()
@@ -201,60 +244,8 @@ def _sheet_name(group: Sequence[Sha256]) -> str:
     return sha256("|".join(group).encode()).hexdigest()
 
 
-class ContactSheets:
-    """Remembers which pictures a name stands for, and the sheets that were made lately."""
-
-    def __init__(self, thumbnails: Thumbnails) -> None:
-        self._thumbnails = thumbnails
-        self._names: LruCache[str, tuple[Sha256, ...]] = LruCache(MAX_SHEET_NAMES)
-        self._rendered: LruCache[tuple[SheetThumb | None, ...], bytes] = LruCache(MAX_SHEETS_KEPT)
-        self._render_lock = threading.Lock()
-
-    def remember_names(self, names: SheetNames) -> None:
-        """These will be asked for."""
-        for name, group in names.items():
-            self._names.put(name, group)
-
-    def pictures(self, name: str) -> tuple[Sha256, ...] | None:
-        """What lies on it; None: not remembered, lay the round out again."""
-        return self._names.get(name)
-
-    def jpeg(self, shown: tuple[SheetThumb | None, ...]) -> bytes:
-        """The sheet; where there is None, or a picture that is gone, the ground shows."""
-        with self._render_lock:  # whoever asked first has it first, and a core stays free
-            known = self._rendered.get(shown)
-            if known is None:
-                known = self._draw(shown)
-                self._rendered.put(shown, known)
-        return known
-
-    def _draw(self, shown: Sequence[SheetThumb | None]) -> bytes:
-        width, height = TILE_PX
-        rows = -(-len(shown) // SHEET_COLUMNS)
-        sheet = np.zeros((SHEET_ROWS * height, SHEET_COLUMNS * width, 3), np.uint8)
-        sheet[: rows * height] = (29, 18, 11)
-        for number, thumb in enumerate(shown):
-            tile = self._tile(thumb) if thumb else None
-            if tile is not None:
-                x, y = number % SHEET_COLUMNS * width, number // SHEET_COLUMNS * height
-                sheet[y : y + height, x : x + width] = tile
-        _, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, SHEET_QUALITY])
-        return bytes(jpeg)
-
-    def _tile(self, thumb: SheetThumb) -> Bgr | None:
-        try:
-            small = self._thumbnails.get(thumb.picture)
-        except (KeyError, ValueError):
-            return None
-        bgr = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
-        if bgr is None:
-            return None
-        whole = np.asarray(bgr, np.uint8)
-        return _fill_tile(mask_visible(whole, thumb.visible) if thumb.visible else whole)
-
-
 def _fill_tile(bgr: Bgr) -> Bgr:
-    """Scaled so that it fills a tile; what sticks out is cut off."""
+    """The picture scaled to fill a tile, cropped at its centre."""
     (width, height), (rows, columns) = TILE_PX, bgr.shape[:2]
     if (columns, rows) == (width, height):
         return bgr

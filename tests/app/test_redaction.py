@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from patrol.app.bootstrap import console_base_url, make_link_signer
-from patrol.app.redaction import FACES, PERSONS, PLATES, PictureRedactor, missing_models
+from patrol.app.detectors import FACES, PERSONS, PLATES, PictureRedactor, missing_models
 from patrol.settings import Settings
 from patrol.settings.site_integrations import IntegrationSettings, PictureLinkSettings
 from patrol.settings.site_settings import ConsoleSettings, MqttSettings, SiteInfo

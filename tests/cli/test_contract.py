@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from patrol.cli.root import run
-from patrol.web.app import ConsoleFailed
+from patrol.web.server import ConsoleFailed
 
 CliSite = Any  # conftest's
 VERBS = {

@@ -28,10 +28,9 @@ FAILED_CLASSES = {
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
-    "ActionRefused", "BadLogin", "ChangedMeanwhile", "Forbidden", "InvalidForm", "InvalidRequest",
-    "InvitationInvalid", "NoKey", "NoScope", "NotEditable", "NotLoggedIn", "PageNotFound",
-    "PictureDeleted", "RegistryRejected", "ResourceNotFound", "TooManyAttempts",
-    "TooManySubscribers", "_LinkRefused",
+    "ActionRefused", "BadLogin", "ChangedMeanwhile", "Forbidden", "InvalidRequest",
+    "InvitationInvalid", "NoKey", "NoScope", "NotEditable", "NotLoggedIn", "PictureDeleted",
+    "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
     "BadEnvReference", "ChannelUnusable", "EntryBroken", "MaskedSecretUnknown",
     "_UnboundedDocument",

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from patrol.administration.accounts import hash_password
 from patrol.app import Application, build
-from patrol.app.accounts import hash_password
 from patrol.app.service import run_service
 from patrol.domain.account import Account, Duty
 from patrol.domain.case_opening import open_from_report
@@ -23,10 +23,10 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Role
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import load_site
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.store import Store
 from patrol.web.auth import csrf_token
-from patrol.web.backend import serve_web
-from patrol.web.options import ConsoleOptions
+from patrol.web.server import serve
 from simulators.mosquitto import Mosquitto, find_mosquitto, free_port
 from tests.support.http_receiver import HttpReceiver, running_receiver
 
@@ -183,7 +183,7 @@ def test_the_canary_notices_what_no_other_check_does(
             assert uow.inbox.dead_letters() == []
         assert ask(port, "/anything")[0] == 404
 
-        with serve_web(app, ConsoleOptions(port=0)) as console:
+        with serve(app, ConsoleSettings(port=0)) as console:
             assert ask(console.port, "/api/v1/openapi.json")[0] == 200
             code, refused = ask(console.port, "/api/v1/cases")
             assert (code, json.loads(refused)["error"]) == (401, 401)
@@ -234,7 +234,7 @@ def test_a_reply_through_the_phone_page_is_counted_at_metrics(
     pytest.importorskip("apprise")
     with (
         running(tmp_path, broker, http_receiver) as (app, port),
-        serve_web(app, ConsoleOptions(port=0)) as console,
+        serve(app, ConsoleSettings(port=0)) as console,
         httpx.Client(base_url=console.url) as client,
     ):
         open_case(app)

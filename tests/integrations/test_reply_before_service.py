@@ -12,8 +12,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from patrol.app import Application, build
-from patrol.app import application as answers
+from patrol.app import Application, application, build
 from patrol.domain.case import CaseState
 from patrol.domain.ids import CameraId, CaseId
 from patrol.files import process_lock
@@ -83,8 +82,7 @@ def test_it_waits_however_fast_it_was(app: Application) -> None:
     assert app.send_now(WAIT_S) == 0
     assert phone.answered.wait(WAIT_S)
     phone.hang_up()
-    subscriber = app.new_reply_subscriber()
-    with subscriber:  # `patrol run`, for the first time, perhaps a day later
+    with app.new_reply_subscriber():  # `patrol run`, for the first time, perhaps a day later
         for _ in range(int(WAIT_S / 0.05)):
             with app.store.begin_read() as uow:
                 if uow.cases.get(case).state is CaseState.ACKNOWLEDGED:
@@ -98,14 +96,14 @@ def test_a_service_that_runs_is_not_cut_off(
 ) -> None:
     made: list[str] = []
     monkeypatch.setattr(
-        answers, "ensure_persistent_session", lambda *_, client_id, **__: made.append(client_id)
+        application, "ensure_persistent_session", lambda *_, client_id, **__: made.append(client_id)
     )
     settings = app.site.settings
-    with process_lock(settings.evidence / answers.SERVICE_LOCK):
-        answers.ensure_reply_session(settings, app.broker)
+    with process_lock(settings.evidence / application.SERVICE_LOCK):
+        application.ensure_reply_session(settings, app.broker)
     assert made == []
     unreadable = replace(settings, evidence=Path("/proc/nowhere"))
-    answers.ensure_reply_session(unreadable, app.broker)
+    application.ensure_reply_session(unreadable, app.broker)
     assert made == [], "an operator of another account, who may not see the lock"
-    answers.ensure_reply_session(settings, app.broker)
+    application.ensure_reply_session(settings, app.broker)
     assert made == ["patrol-shangba"]

@@ -21,8 +21,6 @@ from patrol.domain.registry import Role
 from patrol.domain.verification import Verifier
 from patrol.mqtt import BrokerAddress
 from patrol.settings import ConfigProblems, load_site
-from patrol.settings.site_settings import ConsoleSettings
-from patrol.web.options import ConsoleOptions
 from streams.address import StreamChoice
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -272,14 +270,6 @@ def test_a_proxy_is_named_and_never_everybody(town: Town) -> None:
     assert load_site(town.directory, {}).settings.console.trusted_proxies[1] == "10.7.0.0/24"
     assert "believes everybody" in reported("['0.0.0.0/0']")[0]
     assert "is no address" in reported("['*']")[0]
-
-
-def test_whatever_the_console_can_be_told_site_yaml_can_tell_it() -> None:
-    """Its options are the settings, but for what is no site's business."""
-    options = {one.name for one in dataclasses.fields(ConsoleOptions)}
-    site_keys = set(ConsoleSettings.model_fields)
-    renamed = {"session", "phone_session"}
-    assert options - site_keys == renamed
 
 
 def test_reading_a_sites_files_needs_no_picture_libraries() -> None:

@@ -1,4 +1,4 @@
-"""Fixtures of the console's tests: a seeded town, its house, somebody of every duty logged in."""
+"""Fixtures of the console's tests: a seeded town, its application, a login for every duty."""
 
 import itertools
 import os
@@ -11,18 +11,17 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
+from patrol.administration.accounts import hash_password
 from patrol.app import Application, build
-from patrol.app.accounts import hash_password
 from patrol.clock import SystemClock
 from patrol.domain.account import Account, Duty
 from patrol.domain.case import Case
 from patrol.domain.registry import Role
 from patrol.settings import load_site
-from patrol.store import Store, open_store
-from patrol.web.app import ConsoleAddress, serve
+from patrol.settings.site_settings import ConsoleSettings
+from patrol.store import Store
 from patrol.web.auth import csrf_token
-from patrol.web.backend import WebBackend
-from patrol.web.options import ConsoleOptions
+from patrol.web.server import ConsoleAddress, serve
 from simulators.town.history import write_history
 
 PASSWORD = "correct-horse-9"
@@ -31,19 +30,11 @@ BROWSERS = itertools.count()  # each at an address of its own: logins are counte
 WALL_SCREEN = {"viewport": {"width": 1920, "height": 1080}}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def books(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """An empty store in each database."""
-    with open_store(request.getfixturevalue(f"{request.param}_database")) as opened:
-        yield opened
-
-
 @dataclass(frozen=True)
 class SeededTown:
     """A town with a day of history; `case` is open and its leader is `leader`."""
 
     app: Application
-    options: WebBackend
     case: Case
     config_dir: Path
 
@@ -93,15 +84,15 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
             with app.store.begin() as uow:
                 uow.accounts.put(account)
                 uow.commit()
-        yield SeededTown(app=app, options=WebBackend(app), case=case, config_dir=config_dir)
+        yield SeededTown(app=app, case=case, config_dir=config_dir)
 
 
 @pytest.fixture(scope="session")
 def console(town: SeededTown) -> Iterator[ConsoleAddress]:
     """Served for real; a proxy's word counts, so that tests can come from many addresses."""
     assets = Path(__file__).parents[2] / "var/assets"
-    options = ConsoleOptions(port=0, trusted_proxies=("127.0.0.1",), assets=assets)
-    with serve(town.options, options) as address:
+    options = ConsoleSettings(port=0, trusted_proxies=("127.0.0.1",), assets=assets)
+    with serve(town.app, options) as address:
         yield address
 
 
@@ -140,7 +131,7 @@ def log_in(visitor: Callable[[], httpx.Client]) -> Callable[[str], httpx.Client]
 
 
 # Per module, not for the session: while Playwright runs, its event loop is this thread's, and no
-# other room's test could start one.
+# other folder's test could start one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():

@@ -11,10 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.web.api.app import create_api
-from patrol.web.app import serve
-from patrol.web.options import ConsoleOptions
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.pages.accounts import qr_code_rows
+from patrol.web.server import serve
 from patrol.web.signed_links import (
     INVITATION_VALID_FOR,
     InvitationInvalid,
@@ -48,13 +47,13 @@ WHO_MAY = [
 def test_who_may_open_what(
     log_in: LogIn, town: Any, path: str, allowed: set[str], who: str
 ) -> None:
-    camera = next(iter(town.options.registry.cameras))
+    camera = next(iter(town.app.registry.cameras))
     answer = log_in(who).get(path.format(camera=camera))
     assert answer.status_code == (200 if who in allowed else 403)
 
 
 def test_no_address_of_a_camera_is_on_any_page(log_in: LogIn, town: Any) -> None:
-    camera = next(iter(town.options.registry.cameras))
+    camera = next(iter(town.app.registry.cameras))
     for path in ("/cameras", f"/cameras/{camera}"):
         html = log_in("admin").get(path).text
         assert "rtsp://" not in html
@@ -72,8 +71,8 @@ def test_the_auditor_reads_and_checks_and_changes_nothing(log_in: LogIn) -> None
     log_in("operator").get("/rounds")
     page = log_in("auditor").get("/audit?what=log_in").text
     assert "operator" in page
-    said = log_in("auditor").post("/api/audit/check", json={}).json()
-    assert said == {"holds": True, "first_broken": None}
+    result = log_in("auditor").post("/api/audit/check", json={}).json()
+    assert result == {"holds": True, "first_broken": None}
     for path in ("/api/accounts", "/api/rounds/morning/start", "/api/review/hand"):
         assert log_in("auditor").post(path, json={}).status_code == 403
 
@@ -82,19 +81,19 @@ def test_an_account_is_made_used_and_closed(
     log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
 ) -> None:
     admin = log_in("admin")
-    leader = next(p for p in town.options.registry.people.values() if p.role == "grid_leader")
+    leader = next(p for p in town.app.registry.people.values() if p.role == "grid_leader")
     asked = {"name": "new.leader", "duty": "grid_leader", "person": leader.id}
     made = admin.post("/api/accounts", json=asked)
     assert made.status_code == 201
     assert "/welcome#new.leader~" in made.json()["address"]
-    newcomer = visitor()
+    new_user = visitor()
     form = {"name": "new.leader", "password": made.json()["password"]}
-    assert newcomer.post("/login", data=form).status_code == 303
-    assert newcomer.get("/leader").status_code == 200
+    assert new_user.post("/login", data=form).status_code == 303
+    assert new_user.get("/leader").status_code == 200
     assert admin.post("/api/accounts", json=asked).status_code == 422
     assert admin.post("/api/accounts/new.leader/disable", json={}).status_code == 200
-    assert newcomer.get("/leader").status_code in (303, 401)
-    assert newcomer.post("/login", data=form).status_code == 401
+    assert new_user.get("/leader").status_code in (303, 401)
+    assert new_user.post("/login", data=form).status_code == 401
     assert admin.post("/api/accounts/admin/disable", json={}).status_code == 422
     assert admin.post("/api/accounts/nobody/disable", json={}).status_code == 404
 
@@ -186,7 +185,7 @@ def test_a_key_is_shown_once_opens_its_scopes_and_is_revoked(
     page = admin.get("/keys").text
     assert "大屏" in page
     assert secret not in page
-    with serve(town.options, ConsoleOptions(port=0), {"/api/v1": create_api(town.options)}) as at:
+    with serve(town.app, ConsoleSettings(port=0)) as at:
         program = httpx.Client(base_url=at.url, headers={"authorization": f"Bearer {secret}"})
         assert program.get("/api/v1/rounds").status_code == 200
         assert program.get("/api/v1/cases").status_code == 403
@@ -199,7 +198,7 @@ def test_a_key_is_shown_once_opens_its_scopes_and_is_revoked(
 
 def test_a_suppression_is_given_more_time_or_ended(log_in: LogIn, town: Any) -> None:
     now = town.app.clock.now()
-    camera = next(iter(town.options.registry.cameras))
+    camera = next(iter(town.app.registry.cameras))
     with town.store.begin() as uow:
         made = uow.suppressions.add(
             camera=camera, kind="scene_change", box=None, reason="shadow", owner="operator",
@@ -238,8 +237,8 @@ def test_the_system_page_says_what_is_wrong_in_words(log_in: LogIn, town: Any) -
         )
         uow.commit()
     assert "patrol.tar" in log_in("maintainer").get("/system/part").text
-    said = log_in("maintainer").post("/api/system/check", json={})
-    assert said.json() == {"problems": []}
+    result = log_in("maintainer").post("/api/system/check", json={})
+    assert result.json() == {"problems": []}
     assert log_in("auditor").post("/api/system/check", json={}).status_code == 403
 
 

@@ -1,4 +1,4 @@
-"""Areas are drawn by whoever may, checked by the house's own reader, used by the next visit."""
+"""Areas are drawn by whoever may, checked by the settings' own reader, used by the next visit."""
 
 import re
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import pytest
 
 from patrol.domain.ids import CameraId
 from patrol.domain.round import VisitOutcome
+from patrol.review.reference import CameraReference, camera_references, reference_candidates
 from patrol.settings.zones_editor import camera_areas, replace_camera
 
 LogIn = Callable[[str], httpx.Client]
@@ -36,7 +37,7 @@ def as_it_was(town: Any) -> Any:
     before = path.read_bytes()
     yield
     path.write_bytes(before)
-    town.app.registry.refresh()
+    town.app.registry_watcher.refresh()
 
 
 def mark_of(client: httpx.Client, camera: str) -> str:
@@ -114,9 +115,9 @@ def test_two_who_draw_do_not_undo_each_other(log_in: LogIn, town: Any, camera: C
     assert put(client, camera, {"visible": SQUARE}, mark=mark).status_code == 200
     late = put(client, camera, {"ignore": [CORNER]}, mark=mark)
     assert late.status_code == 409
-    said = camera_areas(Path(town.config_dir) / "zones.yaml", camera)
-    assert said["visible"] == SQUARE
-    assert said.get("ignore") is None
+    saved = camera_areas(Path(town.config_dir) / "zones.yaml", camera)
+    assert saved["visible"] == SQUARE
+    assert saved.get("ignore") is None
 
 
 @pytest.mark.parametrize("who", ["operator", "maintainer", "auditor", "admin", "leader", "cadre"])
@@ -145,20 +146,24 @@ def test_no_yard_is_shown_to_whoever_keeps_the_registry(
 def test_another_visible_area_suspends_the_reference_until_a_person_approves(
     log_in: LogIn, town: Any, camera: CameraId
 ) -> None:
-    client, desk = log_in("duty_lead"), town.options.cameras
-    found = desk.reference_candidate(town.options.registry.cameras[camera])
-    accepted = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.picture})
+    client = log_in("duty_lead")
+
+    def references() -> list[CameraReference]:
+        with town.store.begin_read() as uow:
+            return camera_references(uow, town.app.registry.cameras[camera])
+
+    with town.store.begin_read() as uow:
+        _, found = next(reference_candidates(uow, town.app.registry.cameras[camera]))
+    accepted = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.sha256})
     assert accepted.status_code == 200, accepted.text
-    assert {one.state for one in desk.references(town.options.registry.cameras[camera])} == {
-        "ready"
-    }
+    assert {one.state for one in references()} == {"ready"}
     assert put(client, camera, {"visible": SQUARE}).status_code == 200
-    (reference,) = desk.references(town.options.registry.cameras[camera])
+    (reference,) = references()
     assert (reference.state, reference.why) == ("suspended", "visible_area")
     assert "可视区已改" in client.get(f"/cameras/{camera}").text
-    again = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.picture})
+    again = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.sha256})
     assert again.status_code == 200  # these pictures say not in which area they were taken
-    (reference,) = desk.references(town.options.registry.cameras[camera])
+    (reference,) = references()
     assert reference.state == "ready"
     with town.store.begin_read() as uow:
         entry = uow.access.entries(camera=camera, limit=1, what="accept_as_normal")[0]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from patrol.package_files import PackageFile, PackageFileUnavailable, PackageMember, install_files
-from patrol.web.rendering import (
+from patrol.web.assets import (
     ASSETS_PATH,
     Asset,
     InstalledAssets,

@@ -1,4 +1,4 @@
-"""Who gets in, who gets what, and what everybody's browser is told."""
+"""Who gets in, who gets what, and which headers every answer has."""
 
 import re
 from collections.abc import Callable
@@ -10,10 +10,10 @@ import pytest
 from fastapi.routing import APIRoute
 
 from patrol.domain.account import MAX_LOGIN_FAILURES, RIGHTS, Duty, Right
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.auth import WebAuthenticator
 from patrol.web.context import RequireRight
-from patrol.web.options import ConsoleOptions
-from patrol.web.pages import ALL
+from patrol.web.pages import ROUTERS
 
 LogIn = Callable[[str], httpx.Client]
 Visitor = Callable[[], httpx.Client]
@@ -38,7 +38,7 @@ def guards(route: APIRoute) -> list[RequireRight]:
 
 
 def test_every_route_is_guarded_or_named_public() -> None:
-    routes = [route for router in ALL for route in router.routes if isinstance(route, APIRoute)]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     assert len(routes) > 10
     unguarded = {route.path for route in routes if not guards(route)}
     assert unguarded == PUBLIC
@@ -132,15 +132,17 @@ def test_a_change_needs_the_token_of_its_session(log_in: LogIn) -> None:
 
 
 def test_a_session_ends_by_itself_and_by_being_ended(town: Any) -> None:
-    gate = WebAuthenticator(town.options, ConsoleOptions())
-    secret, session = gate.log_in("auditor", "correct-horse-9", device="x", origin="10.1.0.7")
+    authenticator = WebAuthenticator(town.app, ConsoleSettings())
+    secret, session = authenticator.log_in(
+        "auditor", "correct-horse-9", device="x", origin="10.1.0.7"
+    )
     assert session.ends_at - session.begun_at == timedelta(hours=12)
-    assert gate._session(secret) is not None
+    assert authenticator._session(secret) is not None
     with town.store.begin() as uow:
         uow.sessions.end(session.id)
         uow.commit()
-    gate.clear_cache()
-    assert gate._session(secret) is None
+    authenticator.clear_cache()
+    assert authenticator._session(secret) is None
 
 
 def test_every_answer_carries_the_headers(log_in: LogIn) -> None:

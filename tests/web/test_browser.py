@@ -23,7 +23,7 @@ from patrol.domain.finding import FindingState
 from patrol.domain.priority import Level
 from patrol.domain.registry import Role
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
-from patrol.web.app import ConsoleAddress
+from patrol.web.server import ConsoleAddress
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -71,9 +71,9 @@ def test_an_operator_watches_a_round_without_touching_the_page(enter: Enter, tow
     page.wait_for_timeout(600)  # the pulse has its first marks
     with town.store.begin() as uow:
         for camera in cameras[:7]:
-            look = {"started_at": now, "finished_at": now, "usable_pictures": 1}
+            times = {"started_at": now, "finished_at": now, "usable_pictures": 1}
             normal = VisitOutcome.NORMAL
-            uow.rounds.record(Visit(round=begun.id, camera=camera, outcome=normal, **look))
+            uow.rounds.record_visit(Visit(round=begun.id, camera=camera, outcome=normal, **times))
         uow.commit()
     until(page, "document.querySelector('.plan.running .big').textContent.startsWith('7')", 5.0)
     page.goto(f"/rounds/{begun.id}")
@@ -101,8 +101,8 @@ def test_today_fits_a_wall_screen_without_scrolling(enter: Enter) -> None:
 def test_review_by_keyboard_then_the_phone_then_closed(
     enter: Enter, town: Any, artifacts: Path, tmp_path: Path
 ) -> None:
-    desk = enter("operator")
-    case_id, leader_of = _confirm_one(desk, town, artifacts)
+    operator_page = enter("operator")
+    case_id, leader_of = _confirm_one(operator_page, town, artifacts)
     with town.store.begin() as uow:  # the leader of that grid, whichever it is
         case = uow.cases.get(case_id)
         uow.accounts.put(
@@ -113,7 +113,7 @@ def test_review_by_keyboard_then_the_phone_then_closed(
     assert phone.url.endswith("/leader")
     card = f".case[data-id='{case_id}']"
     phone.wait_for_selector(card)
-    phone.click(f"{card} [data-say=acknowledge]")
+    phone.click(f"{card} [data-reply=acknowledge]")
     _wait(town, case_id, CaseState.ACKNOWLEDGED)
     phone.screenshot(path=artifacts / "leader-zh.png")
     _speak_without_a_link(phone, card, tmp_path, artifacts)
@@ -123,15 +123,15 @@ def test_review_by_keyboard_then_the_phone_then_closed(
         photos = uow.case_photos.of_case(case_id)
     assert sum("已清理完毕" in entry.note for entry in case.entries) == 1
     assert len(photos) == 1
-    desk.goto(f"/cases/{case_id}")
-    until(desk, "document.body.innerText.includes('已清理完毕')")
+    operator_page.goto(f"/cases/{case_id}")
+    until(operator_page, "document.body.innerText.includes('已清理完毕')")
     with town.store.begin() as uow:
         now = town.app.clock.now()
-        apply_recheck(uow, case_id, gone=True, by="patrol", now=now, payloads=town.app.wire,
+        apply_recheck(uow, case_id, gone=True, by="patrol", now=now, payloads=town.app.payloads,
                  after=case.before, note="复看已消失")  # fmt: skip
         uow.commit()
-    until(desk, "document.body.innerText.includes('复看已消失')", 5.0)
-    desk.screenshot(path=artifacts / "case-zh.png")
+    until(operator_page, "document.body.innerText.includes('复看已消失')", 5.0)
+    operator_page.screenshot(path=artifacts / "case-zh.png")
     until(phone, f'!document.querySelector("{card}")', 10.0)
     auditor = enter("auditor")
     auditor.goto("/audit?what=view_picture")
@@ -142,7 +142,7 @@ def test_review_by_keyboard_then_the_phone_then_closed(
 def refused_to_a_stranger(enter: Enter, town: Any, grid: str) -> None:
     """Whatever they all asked for is not for the leader of another grid."""
     asked = dict.fromkeys(enter.asked)  # type: ignore[attr-defined]
-    people = town.options.registry.people.values()
+    people = town.app.registry.people.values()
     other = next(p for p in people if p.role is Role.GRID_LEADER and p.grid != grid)
     with town.store.begin() as uow:
         known = uow.accounts.get("other_leader")
@@ -208,7 +208,7 @@ def _speak_without_a_link(phone: Page, card: str, folder: Path, artifacts: Path)
     noise = np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)
     picture = folder / "photo.jpg"
     cv2.imwrite(str(picture), cv2.resize(noise, (1600, 1200)))
-    phone.wait_for_selector("body[data-shelved]")
+    phone.wait_for_selector("body[data-cached]")
     phone.context.set_offline(True)
     phone.click(f"{card} [data-open=handled]")
     phone.fill(f"{card} textarea", "已清理完毕")
@@ -240,22 +240,22 @@ def test_a_wish_is_asked_for_and_granted_by_clicking(enter: Enter, town: Any) ->
         request = replace(town.case, id="C20200102-0001", finding=None, request=None)
         uow.cases.add(request)
         uow.commit()
-    desk, finding = enter("operator"), enter("duty_lead")
-    desk.goto(f"/cases/{request.id}")
-    desk.click("[data-move=extend]")
-    desk.fill("[name=hours]", "48")
-    desk.click("dialog [value=yes]")  # without a reason it stays open
-    assert desk.is_visible("dialog")
-    desk.fill("[name=note]", "等吊车")
-    desk.click("dialog [value=yes]")
-    desk.wait_for_selector("[data-move=withdraw]")
+    operator_page, finding = enter("operator"), enter("duty_lead")
+    operator_page.goto(f"/cases/{request.id}")
+    operator_page.click("[data-move=extend]")
+    operator_page.fill("[name=hours]", "48")
+    operator_page.click("dialog [value=yes]")  # without a reason it stays open
+    assert operator_page.is_visible("dialog")
+    operator_page.fill("[name=note]", "等吊车")
+    operator_page.click("dialog [value=yes]")
+    operator_page.wait_for_selector("[data-move=withdraw]")
     finding.goto(f"/cases/{request.id}")
     assert "等吊车" in finding.inner_text(".banner")
     finding.click("[data-move=grant]")
     finding.click("dialog [value=yes]")
-    until(desk, "!document.querySelector('[data-move=withdraw]')", 5.0)
+    until(operator_page, "!document.querySelector('[data-move=withdraw]')", 5.0)
     with town.store.begin_read() as uow:
-        assert uow.cases.get(request.id).policy.clocks.close > request.policy.clocks.close
+        assert uow.cases.get(request.id).policy.limits.close > request.policy.limits.close
 
 
 def test_a_shift_is_handed_over_by_clicking(enter: Enter, town: Any) -> None:
@@ -298,12 +298,12 @@ def test_a_leader_scans_the_code_and_installs_the_page(
     phone.goto(address)
     assert phone.inner_text("#whose") == "scanner"
     assert "#" not in phone.url
-    phone.screenshot(path=artifacts / "welcome-zh.png")
+    phone.screenshot(path=artifacts / "invitation-zh.png")
     phone.fill("[name=password]", "my-own-words-5")
     phone.fill("[name=again]", "my-own-words-5")
     phone.click("button.strong")
     phone.wait_for_url(f"{console.url}/leader")
-    phone.wait_for_selector("body[data-shelved]")
+    phone.wait_for_selector("body[data-cached]")
     link = phone.get_attribute("link[rel=manifest]", "href")
     manifest = context.request.get(f"{console.url}{link}").json()
     assert (manifest["display"], manifest["start_url"]) == ("standalone", "/leader")

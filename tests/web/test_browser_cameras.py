@@ -18,14 +18,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from patrol.app.camera_types import LiveLimits
+from patrol.app.live_view import LiveLimits
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.round import VisitOutcome
+from patrol.review.reference import camera_references
 from patrol.rounds.judge import VisitStart
 from patrol.settings.zones_editor import camera_areas
-from patrol.web.app import ConsoleAddress
+from patrol.web.server import ConsoleAddress
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -53,7 +54,7 @@ def camera(town: Any) -> Camera:
         newest = uow.rounds.of_plan("afternoon", limit=1)[0]
         gone = uow.consents.withdrawn()
         seen = [v for v in uow.rounds.visits(newest.id) if v.outcome is VisitOutcome.NORMAL]
-    cameras: dict[CameraId, Camera] = town.options.registry.cameras
+    cameras: dict[CameraId, Camera] = town.app.registry.cameras
     found = [cameras[v.camera] for v in seen if v.camera not in gone]
     return next(one for one in found if one.areas.visible is None and not one.areas.zones)
 
@@ -65,7 +66,7 @@ def as_it_was(town: Any) -> Iterator[None]:
     yield
     for name, data in before.items():
         (folder / name).write_bytes(data)
-    town.app.registry.refresh()
+    town.app.registry_watcher.refresh()
 
 
 def corner(page: Page, number: int) -> tuple[float, float]:
@@ -94,19 +95,19 @@ def drawn(town: Any, camera: Camera) -> Any:
     return camera_areas(Path(town.config_dir) / "zones.yaml", camera.id)
 
 
-def looked_through(town: Any, camera: CameraId) -> Any:
+def judge_white_picture(town: Any, camera: CameraId) -> Any:
     """The camera's verdict as the next visit of a round makes it; everything before is white."""
     white = np.full((360, 640, 3), 255, np.uint8)
-    jpeg = town.app.looks.cases.glass.judge.encode(white)[0]
+    jpeg = town.app.rechecks.cases.guarded_visit.judge.encode(white)[0]
     now = town.app.clock.now()
     frame = KeyFrame(codec=Codec.MJPEG, data=jpeg, taken_at=now, media_time_s=None, sha256="0")
     sample = Sample(
         key_frames=(frame,), facts=StreamFacts(transport="http", codec="mjpeg"),
         freshness=Freshness.STILL,
     )  # fmt: skip
-    live = town.app.conductor._house.cameras()[camera]
-    judge = town.app.looks.cases.glass.judge
-    return judge(live, VisitStart(round=None, at=now), sample).visit
+    registered = town.app.registry.cameras[camera]
+    judge = town.app.rechecks.cases.guarded_visit.judge
+    return judge(registered, VisitStart(round=None, at=now), sample).visit
 
 
 def test_a_visible_area_drawn_by_mouse_is_what_the_next_visit_sees(
@@ -138,15 +139,15 @@ def test_a_visible_area_drawn_by_mouse_is_what_the_next_visit_sees(
     points = np.array(drawn(town, camera)["visible"])
     assert points.shape == (5, 2)
     assert abs(points[:, 0].max() - 0.5) < 0.01
-    visit = looked_through(town, camera.id)
+    visit = judge_white_picture(town, camera.id)
     stored = visit.pictures[0]
     jpeg = np.frombuffer(town.app.evidence.get(stored.sha256), np.uint8)
     bgr = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert bgr[180, 200].min() > 200
     assert bgr[180, 400].max() < 20
     with town.store.begin_read() as uow:
-        said = uow.access.entries(camera=camera.id, what="change_areas", limit=1)[0]
-    assert (said.who, said.why.split("; ")[1]) == ("duty_lead", "与住户商定")
+        logged = uow.access.entries(camera=camera.id, what="change_areas", limit=1)[0]
+    assert (logged.who, logged.why.split("; ")[1]) == ("duty_lead", "与住户商定")
 
 
 def test_a_zone_is_drawn_and_saved_by_keyboard_alone(
@@ -186,7 +187,7 @@ def test_a_zone_is_drawn_and_saved_by_keyboard_alone(
         "name": "堆草垛处", "kind": "combustible_pile", "hours": ["22:00-06:00"],
         "classes": ["truck"], "min_visits": 2,
     }  # fmt: skip
-    areas = town.app.conductor._house.cameras()[camera.id].areas
+    areas = town.app.registry.cameras[camera.id].areas
     assert areas.zones[0].min_visits == 2
 
 
@@ -239,7 +240,8 @@ def test_a_picture_becomes_the_reference_where_somebody_looked_at_it(
     page.goto(f"/cameras/{camera.id}/reference")
     page.click("[data-post]")
     page.wait_for_selector("figcaption .ok:has-text('可用')")
-    (reference,) = town.options.cameras.references(camera)
+    with town.store.begin_read() as uow:
+        (reference,) = camera_references(uow, camera)
     assert (reference.light, reference.state) == (Light.DAY, "ready")
     now = town.app.clock.now()
     assert reference.since is not None
@@ -273,7 +275,7 @@ def test_the_table_goes_out_and_comes_back_changed(
     page.click(".takeover button")
     page.wait_for_url("**/cameras")
     assert "改了名的点位" in page.inner_text("#cameras")
-    cameras = town.options.registry.cameras
+    cameras = town.app.registry.cameras
     assert gone["camera_id"] not in cameras
     assert cameras[named["camera_id"]].name == "改了名的点位"
 
@@ -289,7 +291,7 @@ def test_the_map_shows_every_camera_with_its_state(
         assert "patrol assets install" in page.inner_text("main")
         pytest.skip("Leaflet is not installed: run `patrol assets install`")
     until(page, "document.getElementById('map').dataset.ready > 0")
-    placed = [one for one in town.options.registry.cameras.values() if one.longitude is not None]
+    placed = [one for one in town.app.registry.cameras.values() if one.longitude is not None]
     dots = "document.querySelectorAll('#map path.leaflet-interactive').length"
     assert page.evaluate(dots) == len(placed)
     page.locator("#map path.leaflet-interactive").last.click(force=True)
@@ -301,7 +303,7 @@ def test_the_map_shows_every_camera_with_its_state(
     assert [url for url in elsewhere if not url.startswith(("data:", "blob:"))] == []
 
 
-class Lens:
+class WhiteCamera:
     """A camera of one white picture each 0.4 s."""
 
     def __init__(self, clock: Any) -> None:
@@ -320,9 +322,9 @@ class Lens:
 def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
     enter: Enter, town: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = town.options.cameras._live_view
-    monkeypatch.setattr(looks, "client", Lens(town.app.clock))
-    monkeypatch.setattr(looks, "limits", LiveLimits(duration_s=4.0, max_viewers=2))
+    live_view = town.app.live_view
+    monkeypatch.setattr(live_view, "client", WhiteCamera(town.app.clock))
+    monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=4.0, max_viewers=2))
     page = enter("operator", **WIDE_SCREEN)
     page.goto(f"/cases/{town.case.id}")
     page.click("a[href*='/live?for=case:']")
@@ -338,8 +340,8 @@ def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
     page.click("#stop")
     until(page, "document.getElementById('frame').hidden")
     with town.store.begin_read() as uow:
-        said = uow.access.entries(camera=town.case.camera, what="live_look", limit=2)
-    assert [entry.why for entry in said] == [f"case:{town.case.id} 确认处置结果"] * 2
+        logged = uow.access.entries(camera=town.case.camera, what="live_look", limit=2)
+    assert [entry.why for entry in logged] == [f"case:{town.case.id} 确认处置结果"] * 2
 
 
 PAGES = [

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from patrol.app.camera_admin import COLUMNS
+from patrol.administration.camera_table import COLUMNS
 from patrol.settings import load_site
 from patrol.settings.cameras_csv import CAMERA_OPTIONAL, CAMERA_REQUIRED
 from patrol.settings.zones_editor import camera_areas
@@ -28,11 +28,11 @@ def registry(town: Any) -> Iterator[Path]:
     (folder / "cameras.csv").write_bytes(as_csv([first, second, *rest]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATROL_TEST_PW", "from-the-environment")
-        town.app.registry.refresh()
+        town.app.registry_watcher.refresh()
         yield folder
     for name, data in before.items():
         (folder / name).write_bytes(data)
-    town.app.registry.refresh()
+    town.app.registry_watcher.refresh()
 
 
 def rows(data: bytes) -> list[dict[str, str]]:
@@ -103,10 +103,10 @@ def test_added_changed_retired_are_shown_and_then_taken_over(
     (cell,) = changed[lines[0]["camera_id"]]
     assert cell["after"] == "rtsp://viewer:***@127.0.0.1:9/101"
     assert "s3cr3t" not in str(plan)
-    assert gone in town.options.registry.cameras  # nothing yet
+    assert gone in town.app.registry.cameras  # nothing yet
     taken = take(client, data, plan["mark"])
     assert taken.status_code == 200, taken.text
-    cameras = town.options.registry.cameras
+    cameras = town.app.registry.cameras
     assert gone not in cameras
     assert cameras[new["camera_id"]].name == "新装"
     assert (
@@ -117,9 +117,9 @@ def test_added_changed_retired_are_shown_and_then_taken_over(
     assert load_site(registry).registry.cameras.keys() == cameras.keys()
     assert "${PATROL_TEST_PW}" in (registry / "cameras.csv").read_text("utf-8-sig")
     with town.store.begin_read() as uow:
-        said = {e.what: e.camera for e in uow.access.entries(limit=10) if "import" in e.what}
-    assert said["import_retired"] == gone
-    assert said["import_added"] == new["camera_id"]
+        logged = {e.what: e.camera for e in uow.access.entries(limit=10) if "import" in e.what}
+    assert logged["import_retired"] == gone
+    assert logged["import_added"] == new["camera_id"]
 
 
 def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(
@@ -179,8 +179,8 @@ def test_a_failed_log_leaves_the_files_as_they_were(
 ) -> None:
     lines = exported(log_in)
     lines[2]["name"] = "甲"
-    data, desk = as_csv(lines), town.options.cameras
-    mark = desk.plan_import(data).version
+    data, table = as_csv(lines), town.app.camera_table
+    mark = table.plan_import(data).version
     before = (registry / "cameras.csv").read_bytes()
     begin = town.store.begin
 
@@ -202,7 +202,7 @@ def test_a_failed_log_leaves_the_files_as_they_were(
 
         return Wrapped()
 
-    monkeypatch.setattr(desk._table.context.store, "begin", no_room, raising=False)
+    monkeypatch.setattr(table.context.store, "begin", no_room, raising=False)
     with pytest.raises(Full):
-        desk.import_csv(data, version=mark, by="admin", why="x")
+        table.apply_import(data, version=mark, by="admin", why="x")
     assert (registry / "cameras.csv").read_bytes() == before

@@ -47,7 +47,7 @@ def copy(town: Any) -> Case:
         again = replace(town.case, id=CaseId(f"C20200101-{number:04d}"), finding=None)
         uow.cases.add(again)
         for message in town.app.payloads.case_messages(again, town.app.clock.now()):
-            uow.outbox.add(message)  # the books must stay in order
+            uow.outbox.add(message)  # the outbox must stay consistent
         uow.commit()
     return again
 
@@ -139,12 +139,12 @@ def test_a_case_given_to_another_grid_is_seen_there(log_in: LogIn, town: Any) ->
             if c.state in (CaseState.DISPATCHED, CaseState.ACKNOWLEDGED, CaseState.ARRIVED)
             and c.id != town.case.id
         )
-    grids = town.options.registry.tree.grids
+    grids = town.app.registry.tree.grids
     to = next(code for code, grid in grids.items() if grid.parent == grids[case.grid].parent
               and code != case.grid)  # fmt: skip
     asked = {"move": "reassign", "note": "不在本组", "grid": to}
-    said = log_in("operator").post(f"/api/cases/{case.id}/move", json=asked)
-    assert said.json() == {"state": "dispatched"}
+    noted = log_in("operator").post(f"/api/cases/{case.id}/move", json=asked)
+    assert noted.json() == {"state": "dispatched"}
     with town.store.begin_read() as uow:
         moved = uow.cases.get(case.id)
     assert moved.grid == to

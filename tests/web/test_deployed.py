@@ -1,4 +1,4 @@
-"""As a real site runs it: behind https, and with its books in PostgreSQL."""
+"""As a real site runs it: behind https, and with its store in PostgreSQL."""
 
 import ssl
 import subprocess
@@ -13,15 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from patrol.administration.accounts import hash_password
 from patrol.app import build
-from patrol.app.accounts import hash_password
 from patrol.clock import SystemClock
 from patrol.domain.account import Account, Duty
 from patrol.settings import load_site
-from patrol.web.app import ConsoleFailed, serve
+from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.auth import csrf_token
-from patrol.web.backend import WebBackend
-from patrol.web.options import ConsoleOptions
+from patrol.web.server import ConsoleFailed, serve
 from simulators.town.history import write_history
 
 FORM = {"name": "operator", "password": "correct-horse-9"}
@@ -49,8 +48,8 @@ def test_over_https_cookies_are_secure_and_browsers_are_told_to_stay(
     town: Any, certificate: tuple[Path, Path]
 ) -> None:
     chain, key = certificate
-    options = ConsoleOptions(port=0, tls_certificate=chain, tls_key=key)
-    with serve(town.options, options) as at, httpx.Client(verify=trusting(chain)) as browser:
+    options = ConsoleSettings(port=0, tls_certificate=chain, tls_key=key)
+    with serve(town.app, options) as at, httpx.Client(verify=trusting(chain)) as browser:
         assert at.url.startswith("https://")
         answer = browser.post(f"{at.url}/login", data=FORM)
         assert answer.status_code == 303
@@ -69,29 +68,29 @@ def test_over_https_cookies_are_secure_and_browsers_are_told_to_stay(
 def test_a_certificate_that_cannot_be_read_is_one_line(town: Any, tmp_path: Path) -> None:
     broken = tmp_path / "cert.pem"
     broken.write_text("this is no certificate")
-    options = ConsoleOptions(port=0, tls_certificate=broken, tls_key=broken)
-    with pytest.raises(ConsoleFailed, match="certificate"), serve(town.options, options):
+    options = ConsoleSettings(port=0, tls_certificate=broken, tls_key=broken)
+    with pytest.raises(ConsoleFailed, match="certificate"), serve(town.app, options):
         pass
 
 
 def test_a_port_that_is_taken_is_one_line_with_the_way_out(town: Any) -> None:
-    with serve(town.options, ConsoleOptions(port=0)) as at:
-        again = ConsoleOptions(port=at.port)
-        with pytest.raises(ConsoleFailed, match="give it another"), serve(town.options, again):
+    with serve(town.app, ConsoleSettings(port=0)) as at:
+        again = ConsoleSettings(port=at.port)
+        with pytest.raises(ConsoleFailed, match="give it another"), serve(town.app, again):
             pass
 
 
 def test_behind_a_proxy_that_speaks_https(town: Any) -> None:
-    options = ConsoleOptions(port=0, behind_tls=True, trusted_proxies=("127.0.0.1",))
+    options = ConsoleSettings(port=0, behind_tls=True, trusted_proxies=("127.0.0.1",))
     proxied = {"x-forwarded-proto": "https", "x-forwarded-for": "10.7.0.1"}
-    with serve(town.options, options) as at, httpx.Client(headers=proxied) as browser:
+    with serve(town.app, options) as at, httpx.Client(headers=proxied) as browser:
         answer = browser.post(f"{at.url}/login", data=FORM)
         assert "secure" in answer.headers["set-cookie"].lower()
         assert "strict-transport-security" in answer.headers
 
 
 @pytest.mark.slow
-def test_the_same_pages_with_the_books_in_postgresql(
+def test_the_same_pages_with_the_store_in_postgresql(
     new_postgres_database: Callable[[], str], tmp_path: Path
 ) -> None:
     now = SystemClock().now()
@@ -107,7 +106,7 @@ def test_the_same_pages_with_the_books_in_postgresql(
             uow.accounts.put(replace(account, name="operator2"))
             uow.commit()
         with (
-            serve(WebBackend(app), ConsoleOptions(port=0)) as at,
+            serve(app, ConsoleSettings(port=0)) as at,
             closing(_in(at.url, "operator")) as one,
             closing(_in(at.url, "operator2")) as two,
         ):
@@ -138,22 +137,22 @@ def _every_page_opens(client: httpx.Client) -> None:
 
 def _two_never_get_the_same(one: httpx.Client, two: httpx.Client) -> None:
     with ThreadPoolExecutor(2) as both:
-        hands = list(both.map(lambda who: who.post("/api/review/hand", json={}), (one, two)))
-    first, second = (set(hand.json()["mine"]) for hand in hands)
+        batches = list(both.map(lambda who: who.post("/api/review/hand", json={}), (one, two)))
+    first, second = (set(batch.json()["mine"]) for batch in batches)
     assert first
     assert not first & second
 
 
 def _a_decision_is_seen(client: httpx.Client, app: Any) -> None:
     with app.store.begin_read() as uow:
-        before = uow.watch.marks()
+        before = uow.change_tokens.read()
     ident = client.post("/api/review/hand", json={}).json()["mine"][0]
     body = {"id": ident, "decision": "confirm", "category": "dumping", "level": "III"}
     answer = client.post("/api/review/decide", json=body)
     assert answer.status_code == 200
     assert client.get(f"/cases/{answer.json()['case']}").status_code == 200
     with app.store.begin_read() as uow:
-        after = uow.watch.marks()
+        after = uow.change_tokens.read()
         assert uow.access.first_broken() is None
     assert before["queue"] != after["queue"]
     assert before["cases"] != after["cases"]

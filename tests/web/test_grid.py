@@ -10,16 +10,17 @@ import httpx
 import pytest
 
 from patrol.domain.case import CaseEntry, CaseEvent
-from patrol.web.app import serve, tile_origin
-from patrol.web.options import ConsoleOptions
+from patrol.settings.site_settings import ConsoleSettings
+from patrol.web.app import tile_origin
 from patrol.web.pages.grid import last_replies
+from patrol.web.server import serve
 
 LogIn = Callable[[str], httpx.Client]
 
 
 def test_the_map_has_every_placed_camera_and_every_outline(log_in: LogIn, town: Any) -> None:
     found = log_in("operator").get("/api/grid/map").json()
-    cameras = town.options.registry.cameras
+    cameras = town.app.registry.cameras
     assert len(found["cameras"]) == len(cameras)
     one = found["cameras"][0]
     known = next(c for c in cameras.values() if c.name == one["name"])
@@ -31,7 +32,7 @@ def test_the_map_has_every_placed_camera_and_every_outline(log_in: LogIn, town: 
 
 
 def test_a_withdrawn_household_is_a_hollow_dot(log_in: LogIn, town: Any) -> None:
-    camera, now = next(iter(town.options.registry.cameras.values())), town.app.clock.now()
+    camera, now = next(iter(town.app.registry.cameras.values())), town.app.clock.now()
     with town.store.begin() as uow:
         uow.consents.withdraw(camera.id, by="household", now=now)
         uow.commit()
@@ -66,15 +67,15 @@ def test_the_newest_word_of_each_person_counts(town: Any) -> None:
 def test_whoever_answered_lately_is_said_to_be_reachable(log_in: LogIn, town: Any) -> None:
     with town.store.begin_read() as uow:
         spoken = last_replies(uow.cases.list())
-    person = next(p for p in town.options.registry.people.values() if p.id in spoken)
+    person = next(p for p in town.app.registry.people.values() if p.id in spoken)
     page = log_in("operator").get("/grid").text
     mine = page.split(f"<b>{person.name}</b>")[1].split("</span></small>")[0]
     assert "最近应答" in mine
 
 
 def test_without_leaflet_the_tree_stands_alone_and_says_so(town: Any, tmp_path: Path) -> None:
-    options = ConsoleOptions(port=0, assets=tmp_path / "nothing here")
-    with serve(town.options, options) as address, httpx.Client(base_url=address.url) as client:
+    options = ConsoleSettings(port=0, assets=tmp_path / "nothing here")
+    with serve(town.app, options) as address, httpx.Client(base_url=address.url) as client:
         client.post("/login", data={"name": "operator", "password": "correct-horse-9"})
         page = client.get("/grid").text
     assert "patrol assets install" in page
@@ -94,7 +95,7 @@ def test_the_policy_lets_in_the_tiles_of_a_site_and_nothing_else(
     town: Any, tiles: str, origin: str
 ) -> None:
     assert tile_origin(tiles) == origin
-    with serve(town.options, ConsoleOptions(port=0, tiles=tiles)) as address:
+    with serve(town.app, ConsoleSettings(port=0, tiles=tiles)) as address:
         policy = httpx.get(f"{address.url}/login").headers["content-security-policy"]
     pictures = next(part for part in policy.split("; ") if part.startswith("img-src"))
     assert pictures.split() == [

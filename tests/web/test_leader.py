@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(
     address = next(one["picture"] for one in mine if one["id"] == case)
     assert "/ground?" in address
     answer = log_in("leader").get(address)
-    kept = town.options.evidence.get(town.case.before)
+    kept = town.app.evidence.get(town.case.before)
     sent, whole = (
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         for data in (answer.content, kept)
@@ -89,15 +90,18 @@ def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(
 def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
     log_in: LogIn, town: Any, case: CaseId
 ) -> None:
-    leader = log_in("leader")
+    leader, before = log_in("leader"), Counter(town.app.reply_handler.counters)
     first = reply_as(leader, case, "key-acknowledge", type="acknowledge")
     assert first.status_code == 200
     again = reply_as(leader, case, "key-acknowledge", type="acknowledge")
     assert again.json()["outcome"] == "repeated"
+    counted = Counter(town.app.reply_handler.counters)
+    counted.subtract(before)
+    assert (counted.total(), counted["repeated"]) == (2, 1), "metrics count the phone page, too"
     photo = leader.post(f"/leader/api/photo/{case}/key-handled-1", content=a_photo())
     assert photo.status_code == 201
-    said = reply_as(leader, case, "key-handled-1", type="feedback", result="handled", text="已清理")
-    assert said.status_code == 200
+    sent = reply_as(leader, case, "key-handled-1", type="feedback", result="handled", text="已清理")
+    assert sent.status_code == 200
     with town.store.begin_read() as uow:
         moved = uow.cases.get(case)
         every = uow.case_photos.of_case(case)
@@ -109,7 +113,7 @@ def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
     assert (
         leader.post(f"/leader/api/photo/{case}/key-handled-1", content=a_photo()).status_code == 200
     )
-    kept = town.options.evidence.get(photos[0].sha256)
+    kept = town.app.evidence.get(photos[0].sha256)
     assert b"Exif" not in kept
     assert b"GPS" not in kept
     picture = cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_COLOR)
@@ -136,10 +140,10 @@ def test_bad_photos_are_refused(log_in: LogIn, case: CaseId, content: bytes, sta
 
 def test_a_problem_seen_on_the_ground_becomes_a_case(log_in: LogIn, town: Any) -> None:
     body = {"key": "key-report-1", "category": "sewage", "place": "村口", "text": "井盖外溢"}
-    said = log_in("leader").post("/leader/api/report", json=body).json()
-    assert said["outcome"] == "reported"
+    response = log_in("leader").post("/leader/api/report", json=body).json()
+    assert response["outcome"] == "reported"
     with town.store.begin_read() as uow:
-        opened = uow.cases.get(said["case"])
+        opened = uow.cases.get(response["case"])
     assert (opened.category, opened.place, opened.camera) == ("sewage", "村口", None)
     assert opened.grid == town.case.grid
     assert log_in("leader").post("/leader/api/report", json=body).json()["outcome"] == "repeated"

@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.app.camera_types import LiveLimits
+from patrol.app.live_view import LiveLimits
 from patrol.domain.ids import CameraId
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.web.pages.live_view import BOUNDARY
@@ -62,7 +62,7 @@ class FakeCamera:
 
 @pytest.fixture
 def fake_camera(town: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCamera]:
-    live_view, camera_client = town.options.cameras._live_view, FakeCamera(town.app.clock)
+    live_view, camera_client = town.app.live_view, FakeCamera(town.app.clock)
     monkeypatch.setattr(live_view, "client", camera_client)
     monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=30.0, max_viewers=2))
     yield camera_client
@@ -75,7 +75,7 @@ def open_case(town: Any) -> Any:
         gone = uow.consents.withdrawn()
         cases = [c for c in uow.cases.list(open_only=True) if c.camera and c.camera not in gone]
     day = town.app.clock.now().date()
-    cameras = town.options.registry.cameras
+    cameras = town.app.registry.cameras
     return next(c for c in cases if c.camera in cameras and not cameras[c.camera].refusal_on(day))
 
 
@@ -109,7 +109,7 @@ def wait_for(town: Any, camera: str, text: str) -> None:
 def test_pictures_come_until_the_time_is_up_and_both_ends_are_on_record(
     log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
-    town.options.cameras._live_view.limits = LiveLimits(duration_s=0.6, max_viewers=2)
+    town.app.live_view.limits = LiveLimits(duration_s=0.6, max_viewers=2)
     client = log_in("operator")
     answer = client.post(**ask(open_case.camera, f"case:{open_case.id}", "网格长求助"))
     assert answer.headers["content-type"] == f"multipart/x-mixed-replace; boundary={BOUNDARY}"
@@ -137,9 +137,9 @@ def test_it_shows_the_stream_that_the_site_visits(
     open_case: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    live_view = town.options.cameras._live_view
+    live_view = town.app.live_view
     sub = StreamAddress.parse("rtsp://127.0.0.1/sub")
-    camera = replace(town.options.registry.cameras[open_case.camera], sub_stream=sub)
+    camera = replace(town.app.registry.cameras[open_case.camera], sub_stream=sub)
     gate = replace(live_view.gate, cameras=lambda: {camera.id: camera})
     monkeypatch.setattr(live_view, "gate", gate)
     monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=0.2, max_viewers=2))
@@ -153,16 +153,16 @@ def test_outside_the_visible_area_it_is_black_at_once(
     log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
     path = Path(town.config_dir) / "zones.yaml"
-    before, town.options.cameras._live_view.limits = (
+    before, town.app.live_view.limits = (
         path.read_bytes(),
         LiveLimits(duration_s=2.0, max_viewers=2),
     )
     left = {"visible": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
-    camera_admin = town.options.cameras
+    editor = town.app.area_editor
 
     def draw() -> None:
-        version = camera_admin.drawn_areas(open_case.camera).version
-        camera_admin.save_areas(open_case.camera, left, version=version, by="x", why="x")
+        version = editor.load(open_case.camera).version
+        editor.save(open_case.camera, left, version=version, by="x", why="x")
 
     drawing = threading.Timer(0.5, draw)
     drawing.start()
@@ -171,7 +171,7 @@ def test_outside_the_visible_area_it_is_black_at_once(
         drawing.join()
     finally:
         path.write_bytes(before)
-        town.app.registry.refresh()
+        town.app.registry_watcher.refresh()
     *pictures, _ = multipart_parts(answer.content)
     last = cv2.imdecode(np.frombuffer(pictures[-1][1], np.uint8), cv2.IMREAD_COLOR)
     assert last[:, :70].min() > 200
@@ -224,7 +224,7 @@ def test_it_stops_when_the_window_is_closed(
 def test_only_a_few_view_at_once(
     log_in: LogIn, town: Any, fake_camera: FakeCamera, open_case: Any
 ) -> None:
-    town.options.cameras._live_view.limits = LiveLimits(duration_s=30.0, max_viewers=1)
+    town.app.live_view.limits = LiveLimits(duration_s=30.0, max_viewers=1)
     request = ask(open_case.camera, f"case:{open_case.id}")
     with log_in("operator").stream("POST", **request) as answer:
         coming = answer.iter_raw()
@@ -243,8 +243,8 @@ def test_it_takes_a_slot_of_its_link(
 ) -> None:
     """A round that fills the link is waited for; another look that fills it is not."""
     live_view, link = (
-        town.options.cameras._live_view,
-        town.options.registry.cameras[open_case.camera].link,
+        town.app.live_view,
+        town.app.registry.cameras[open_case.camera].link,
     )
     monkeypatch.setattr(live_view, "limits", LiveLimits(duration_s=0.3, max_viewers=2))
     monkeypatch.setattr(live_view, "link_slots", link_slots := SharedLinkSlots(per_link=1))
@@ -282,7 +282,7 @@ def test_without_a_purpose_that_holds_nobody_views(
         finding = uow.findings.get(open_case.finding) if open_case.finding else None
         uow.rounds.put(replace(old, planned_at=town.app.clock.now() - timedelta(days=2)))
         uow.commit()
-    other = next(ident for ident in town.options.registry.cameras if ident != camera)
+    other = next(ident for ident in town.app.registry.cameras if ident != camera)
     contexts = [
         "", "curiosity", "camera:1", "case:", "case:C1", "round:20200101-morning-1", "finding:F999",
         f"round:{old.id}", f"camera:{camera}",

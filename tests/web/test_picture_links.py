@@ -31,9 +31,9 @@ BROWSER = {"accept": "text/html,image/*"}
 @pytest.fixture(autouse=True, scope="module")
 def _coarse(town: Any) -> Iterator[None]:
     """What is done to a picture is other tests' affair; here it is done without models."""
-    models, town.options.redact = town.options.redact, partial(redact, detectors=None)
+    models, town.app.redact = town.app.redact, partial(redact, detectors=None)
     yield
-    town.options.redact = models
+    town.app.redact = models
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def case(town: Any) -> Iterator[Case]:
     with town.store.begin() as uow:
         known = uow.cases.get(town.case.id)
         fresh = replace(known, revision=known.revision + 10)
-        stands(town, uow, fresh)
+        store_and_announce(town, uow, fresh)
         uow.commit()
     return fresh
 
 
-def stands(town: Any, uow: UnitOfWork, case: Case) -> None:
-    """So it is in the books, and so the ground is told: others here run the store's own fsck."""
+def store_and_announce(town: Any, uow: UnitOfWork, case: Case) -> None:
+    """As a real change is made: other tests here run the store's consistency check."""
     uow.cases.put(case)
     for message in town.app.payloads.case_messages(case, town.app.clock.now()):
         uow.outbox.add(message)
@@ -85,7 +85,7 @@ def test_it_opens_once_and_is_a_line_in_the_log(visitor: Visitor, town: Any, cas
     assert first.headers["cache-control"] == "no-store"
     picture = cv2.imdecode(np.frombuffer(first.content, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
-    assert first.content != town.options.evidence.get(case.before)
+    assert first.content != town.app.evidence.get(case.before)
     with town.store.begin_read() as uow:
         last = uow.access.entries(limit=1)[0]
         assert uow.access.first_broken() is None
@@ -95,7 +95,7 @@ def test_it_opens_once_and_is_a_line_in_the_log(visitor: Visitor, town: Any, cas
     again = visitor().get(address)
     assert again.status_code == 410
     assert "已经用过" in again.json()["words"]
-    assert town.options.site_profile.phone in again.json()["detail"]
+    assert town.app.site.settings.centre_phone in again.json()["detail"]
     assert lines(town, "open_link") == opened
 
 
@@ -152,7 +152,7 @@ def test_an_older_unopened_link_still_opens(visitor: Visitor, town: Any, case: C
     """The telephone was offline while the case went on."""
     older = link_of(town, case)
     with town.store.begin() as uow:
-        stands(town, uow, replace(case, revision=case.revision + 1))
+        store_and_announce(town, uow, replace(case, revision=case.revision + 1))
         uow.commit()
     assert visitor().get(older).status_code == 200
 
@@ -166,19 +166,17 @@ def test_it_expires(visitor: Visitor, town: Any, case: Case) -> None:
 
 def test_each_grid_that_was_told_has_its_own(town: Any, case: Case) -> None:
     raised = replace(case, rung=len(case.policy.ladder) - 1)
-    told = [
+    bodies = [
         json.loads(m.payload) for m in town.app.payloads.case_messages(raised, town.app.clock.now())
     ]
-    assert len(told) > 1
-    assert len({body["picture"]["link"] for body in told}) == len(told)
+    assert len(bodies) > 1
+    assert len({body["picture"]["link"] for body in bodies}) == len(bodies)
 
 
 def test_a_grid_that_was_never_told_has_none(visitor: Visitor, town: Any, case: Case) -> None:
     """Sealed by us, as for a case that was taken from the grid since."""
     elsewhere = next(
-        grid
-        for grid in town.options.registry.tree.grids
-        if grid != case.grid and grid[-3:] == "001"
+        grid for grid in town.app.registry.tree.grids if grid != case.grid and grid[-3:] == "001"
     )
     answer = visitor().get(sealed(town, case, grid=elsewhere))
     assert answer.status_code == 410
@@ -191,7 +189,7 @@ def test_a_leader_of_another_grid_cannot_even_spend_it(
     address = link_of(town, case)
     with town.store.begin_read() as uow:
         other = uow.accounts.get("other_leader")
-    assert not may_see_case(other, case, town.options.registry.tree)
+    assert not may_see_case(other, case, town.app.registry.tree)
     assert log_in("other_leader").get(address).status_code == 403
     assert log_in("leader").get(address).status_code == 200
 
@@ -230,7 +228,7 @@ def test_a_bent_link_is_404_and_another_sites_too(visitor: Visitor, town: Any, c
 def test_a_link_of_a_case_that_no_book_knows_is_404(
     visitor: Visitor, town: Any, case: Case
 ) -> None:
-    """The books are from before it: a backup came back."""
+    """The store is older than the link: a backup was restored."""
     unknown = replace(case, id=CaseId("C20200101-9999"))
     assert visitor().get(sealed(town, unknown)).status_code == 404
 
@@ -253,7 +251,7 @@ def test_a_case_that_ended_shows_nothing(visitor: Visitor, town: Any) -> None:
             CaseEvent.VOID, at=town.app.clock.now(), by="duty_lead", note="test"
         )
         ended = replace(void, revision=case.revision + 1)
-        stands(town, uow, ended)
+        store_and_announce(town, uow, ended)
         uow.commit()
     answer = visitor().get(address)
     assert answer.status_code == 410
@@ -291,7 +289,7 @@ def top_left(town: Any, case: Case) -> Iterator[None]:
     path.write_text(replace_camera(path, case.camera, {"visible": corner}), "utf-8")
     yield
     path.write_bytes(before)
-    town.app.registry.refresh()
+    town.app.registry_watcher.refresh()
 
 
 def test_what_leaves_is_cut_out_of_what_may_be_seen_now(
@@ -305,7 +303,7 @@ def test_what_leaves_is_cut_out_of_what_may_be_seen_now(
         given.append(jpeg)
         return redact(jpeg, box, mark, None)
 
-    monkeypatch.setattr(town.options, "redact", keep)
+    monkeypatch.setattr(town.app, "redact", keep)
     leader, photo = log_in("leader"), cv2.imencode(".jpg", np.full((90, 160, 3), 200, np.uint8))[1]
     sent = leader.post(f"/leader/api/photo/{case.id}/key-corner-1", content=photo.tobytes())
     assert sent.status_code == 201

@@ -86,7 +86,7 @@ def test_a_look_is_a_line_in_the_log(log_in: LogIn, town: Any, wall: list[str]) 
         last = uow.access.entries(limit=1)[0]
         assert (last.who, last.what) == ("operator", "view_thumbnail")
         assert last.why.startswith("round:")
-        assert last.camera in town.options.registry.cameras
+        assert last.camera in town.app.registry.cameras
         assert uow.access.first_broken() is None
 
 

@@ -74,9 +74,9 @@ def test_the_second_decision_hears_who_was_first(log_in: LogIn, town: Any) -> No
 def test_confirming_opens_a_case_of_the_chosen_kind(log_in: LogIn, town: Any) -> None:
     ident = ask(log_in("operator"))["mine"][-1]
     body = {"id": ident, "decision": "confirm", "category": "clutter", "level": "IV", "note": "看"}
-    said = log_in("operator").post("/api/review/decide", json=body).json()
+    answer = log_in("operator").post("/api/review/decide", json=body).json()
     with town.store.begin_read() as uow:
-        case = uow.cases.get(said["case"])
+        case = uow.cases.get(answer["case"])
         assert (case.category, case.level.value, case.note) == ("clutter", "IV", "看")
         assert case.entries[0].by == "operator"
         assert uow.outbox.of_case(case.id)

@@ -52,7 +52,7 @@ def test_a_shift_goes_from_one_to_the_next_signed_by_both(log_in: LogIn, town: A
 
 
 def test_maintenance_is_said_and_ended(log_in: LogIn, town: Any) -> None:
-    camera = next(iter(town.options.registry.cameras))
+    camera = next(iter(town.app.registry.cameras))
     asked = {"scope": "camera", "subject": camera, "reason": "换镜头"}
     assert log_in("operator").post("/api/stoppages", json=asked).status_code == 403
     maintainer = log_in("maintainer")
@@ -83,7 +83,7 @@ def test_all_rounds_are_paused_by_the_duty_lead_alone(log_in: LogIn, town: Any) 
 
 def test_a_trouble_is_taken_once(log_in: LogIn, town: Any) -> None:
     now = town.app.clock.now()
-    cameras = list(town.options.registry.cameras.values())
+    cameras = list(town.app.registry.cameras.values())
     with town.store.begin() as uow:
         opened = uow.troubles.open(
             Trouble(

@@ -1,4 +1,4 @@
-"""The documents of the API as OpenAPI knows them; made by patrol.reports.documents."""
+"""The documents of the API as OpenAPI describes them; patrol.reports.documents makes them."""
 
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from patrol.domain.priority import Level
 
 
 class Document(BaseModel):
-    """Nothing beyond what is named here ever leaves."""
+    """A document that has the named fields and no others."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,7 +25,7 @@ class CaseEvent(Document):
 
 
 class Held(Document):
-    """A word that does not go out just now."""
+    """Why and until when the case's message is held back."""
 
     why: str
     since: str
@@ -33,7 +33,7 @@ class Held(Document):
 
 
 class Case(Document):
-    """A confirmed finding, or a report from the ground, on its way through the grid."""
+    """A confirmed finding or a report of a grid leader, with its state and history."""
 
     id: str = Field(examples=["C20261122-0007"])
     grid: str
@@ -55,7 +55,7 @@ class Case(Document):
 
 
 class Message(Document):
-    """One message about a case and the rungs of its receipt ladder; None: not reached."""
+    """One message about a case and the times of its receipts; None: not received."""
 
     key: str
     grid: str | None
@@ -70,20 +70,20 @@ class Message(Document):
 
 
 class CaseAndMessages(Case):
-    """A case, and how far each message about it got."""
+    """A case with its messages and their receipts."""
 
     messages: list[Message]
 
 
 class SecondSight(Document):
-    """What a fresh visit showed after somebody was unsure."""
+    """The result of the visit that was made after a reviewer was unsure."""
 
     at: str
     why: str
 
 
 class Finding(Document):
-    """A lead: proposed by the machine, decided by a person."""
+    """A problem that the machine proposes and a person confirms or dismisses."""
 
     id: str = Field(examples=["F000123"])
     camera: str
@@ -106,7 +106,7 @@ class Finding(Document):
 
 
 class Round(Document):
-    """One walk over the cameras of a plan; the numbers of its visits where one is asked for."""
+    """One round over the cameras of a plan; a single round has the totals of its visits."""
 
     round: str = Field(examples=["20261122-morning-1"])
     plan: str
@@ -131,7 +131,7 @@ class Round(Document):
 
 
 class Health(Document):
-    """What is known of a camera, since when and why."""
+    """The health of a camera, since when and why."""
 
     state: str
     since: str | None
@@ -173,7 +173,7 @@ class Report(Document):
 
 
 class Confirm(Document):
-    """What a confirmation may say beside yes."""
+    """What a confirmation may change or add."""
 
     category: str | None = Field(None, max_length=64)
     level: Level | None = None
@@ -182,13 +182,13 @@ class Confirm(Document):
 
 
 class Dismiss(Document):
-    """Why it is none."""
+    """Why the finding is no problem."""
 
     reason: DismissReason
 
 
 class Problem(Document):
-    """What went wrong, in words."""
+    """An error: its status, its message, and what it is about."""
 
     error: int
     words: str

@@ -1,4 +1,4 @@
-"""The pages: each module has one router; each route says which right it needs."""
+"""The pages: a module has one router with its routes, and each route names the right it needs."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ from patrol.web.pages import (
     today,
 )
 
-ALL: Final[tuple[APIRouter, ...]] = tuple(
+ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         login,

@@ -1,8 +1,8 @@
-"""Audit (审计): who looked at what, and whether the chain of lines still holds. Reads only.
+"""Three pages of administration: audit (审计), suppressions (抑制), system state (系统状态).
 
-Suppressions (抑制): what dismissals taught, for how long, and whose they are.
-
-How the house itself does (系统状态), in words: what waits, since when, and what is wrong.
+Audit shows the access log and checks its hash chain. Suppressions are what dismissals hold back,
+for how long and by whom. System state says what waits since when, which part of the service is
+silent, and how disks and backups are.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from patrol.app.status import DiskSpace, ServiceStatus
+from patrol.app.status import DiskSpace, ServiceStatus, disk_usage, service_status
+from patrol.app.status import check_store as find_store_problems
 from patrol.domain import labels
 from patrol.domain.ids import CameraId
 from patrol.domain.labels import ACCESS_ACTIONS
@@ -30,19 +31,34 @@ from patrol.web.context import (
     MayViewSystem,
     WebContext,
 )
-from patrol.web.i18n import (
-    InvalidForm,
-    Translator,
-    camera_name,
-    grid_name,
-    kind_label,
-    paginate,
-    person_name,
-    translate_errors,
-)
+from patrol.web.errors import InvalidRequest, translate_errors
+from patrol.web.i18n import Translator, camera_name, grid_name, kind_label, paginate, person_name
 
 AUDIT_PER_PAGE: Final = 100
+SUPPRESSIONS_PER_PAGE: Final = 50
+MAX_SUPPRESSIONS: Final = 5000
+LATE_OUTBOX: Final = timedelta(minutes=2)
+LATE_REVIEW: Final = timedelta(hours=4)
+LATE_LADDER: Final = timedelta(minutes=1)
+OLD_BACKUP: Final = timedelta(hours=30)  # one a night, and a morning to notice that it failed
+LITTLE_DISK: Final = 0.10
 router = APIRouter()
+
+
+class ExtendSuppressionForm(BaseModel):
+    """How many days longer."""
+
+    days: int = Field(ge=1, le=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusLine:
+    """One line of the page: a fact, its value, and whether it needs attention (`ok` is False)."""
+
+    what: str
+    text: str
+    ok: bool = True
+    note: str = ""
 
 
 @router.get("/audit")
@@ -54,8 +70,8 @@ def audit_page(  # noqa: PLR0917  a filter's fields
     camera: str = "",
     what: str = "",
 ) -> Response:
-    """The log, newest first, leafed through by its numbers: new lines move no page."""
-    with context.deps.store.begin_read() as uow:
+    """The access log, newest first, paged by entry number, so that new entries shift no page."""
+    with context.app.store.begin_read() as uow:
         found = uow.access.entries(
             camera=CameraId(camera) if camera else None, who=who, what=what,
             before=before or None, limit=AUDIT_PER_PAGE + 1,
@@ -68,7 +84,7 @@ def audit_page(  # noqa: PLR0917  a filter's fields
             "who": entry.who,
             "what": user.t.pair(ACCESS_ACTIONS.get(entry.what, (entry.what, entry.what))),
             "camera": entry.camera,
-            "camera_name": camera_name(context.deps.registry, entry.camera),
+            "camera_name": camera_name(context.app.registry, entry.camera),
             "why": entry.why,
             "hash": entry.hash[:12],
         }
@@ -83,47 +99,37 @@ def audit_page(  # noqa: PLR0917  a filter's fields
 
 @router.post("/api/audit/check")
 def check_audit_chain(context: ContextDep, _user: MayAudit) -> Response:
-    """Follow the whole chain; the number of the first line that does not hold."""
-    with context.deps.store.begin_read() as uow:
+    """Check the whole hash chain; the number of the first entry that does not fit."""
+    with context.app.store.begin_read() as uow:
         broken = uow.access.first_broken()
     return JSONResponse({"holds": broken is None, "first_broken": broken})
-
-
-SUPPRESSIONS_PER_PAGE: Final = 50
-MAX_SUPPRESSIONS: Final = 5000
-
-
-class ExtendSuppressionForm(BaseModel):
-    """By how many days."""
-
-    days: int = Field(ge=1, le=90)
 
 
 @router.get("/suppressions")
 def suppressions_page(
     context: ContextDep, user: MayManageSuppressions, page: int = 1, which: str = ""
 ) -> Response:
-    """Those that stand, the next to end first; or all, newest first."""
-    registry = context.deps.registry
-    with context.deps.store.begin_read() as uow:
-        standing = sorted(uow.suppressions.active(user.now), key=lambda one: one.until)
-        found = uow.suppressions.list(limit=MAX_SUPPRESSIONS) if which == "all" else standing
+    """The active suppressions, the next to end first; or all, the newest first."""
+    registry = context.app.registry
+    with context.app.store.begin_read() as uow:
+        active = sorted(uow.suppressions.active(user.now), key=lambda one: one.until)
+        found = uow.suppressions.list(limit=MAX_SUPPRESSIONS) if which == "all" else active
         shown, pager = paginate(found, page, SUPPRESSIONS_PER_PAGE)
         counted = {one.number: suppressed_count(uow, one) for one in shown}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
     lines = [_suppression_row(one, counted[one.number], user, registry, names) for one in shown]
     return context.renderer.render_page(
-        "suppressions.html", user, lines=lines, which=which, standing=len(standing),
+        "suppressions.html", user, lines=lines, which=which, active=len(active),
         **pager,
     )  # fmt: skip
 
 
 @router.post("/api/suppressions/{number}/end")
 def end_suppression(context: ContextDep, user: MayManageSuppressions, number: int) -> Response:
-    """Proposed again from the next round on."""
-    with context.deps.store.begin() as uow:
+    """End a suppression: its like is proposed again from the next round on."""
+    with context.app.store.begin() as uow:
         if not uow.suppressions.revoke(number, by=user.account.name, now=user.now):
-            raise InvalidForm(user.t("已经结束", "it is over already"))
+            raise InvalidRequest(user.t("已经结束", "it is over already"))
         uow.commit()
     return JSONResponse({"ended": number})
 
@@ -132,8 +138,8 @@ def end_suppression(context: ContextDep, user: MayManageSuppressions, number: in
 def lengthen_suppression(
     context: ContextDep, user: MayManageSuppressions, number: int, form: ExtendSuppressionForm
 ) -> Response:
-    """More time, under one's own name."""
-    with translate_errors(), context.deps.store.begin() as uow:
+    """Extend a suppression, under one's own name."""
+    with translate_errors(), context.app.store.begin() as uow:
         made = extend_suppression(uow, number, by=user.account.name, now=user.now, days=form.days)
         uow.commit()
     return JSONResponse({"number": made.number, "until": made.until.isoformat()}, 201)
@@ -145,7 +151,7 @@ def _suppression_row(
     t = user.t
     camera = registry.cameras.get(one.camera)
     reasons = {key: t.pair(pair) for key, pair in labels.DISMISS_REASONS.items()}
-    stands = one.revoked_at is None and user.now < one.until
+    is_active = one.revoked_at is None and user.now < one.until
     return {
         "number": one.number,
         "camera": camera_name(registry, one.camera),
@@ -156,61 +162,43 @@ def _suppression_row(
         "owner": person_name(registry, one.owner, names),
         "since": t.short_datetime(one.created_at),
         "until": t.short_datetime(one.until),
-        "left": t.time_left(one.until, user.now) if stands else "",
-        "stands": stands,
+        "left": t.time_left(one.until, user.now) if is_active else "",
+        "active": is_active,
         "ended": f"{t.short_datetime(one.revoked_at)} "
         f"{person_name(registry, one.revoked_by, names)}"
         if one.revoked_at
         else "",
-        "held": count,
+        "suppressed": count,
     }
-
-
-LATE_OUTBOX: Final = timedelta(minutes=2)
-LATE_REVIEW: Final = timedelta(hours=4)
-LATE_LADDER: Final = timedelta(minutes=1)
-OLD_BACKUP: Final = timedelta(hours=30)  # a night's, and a morning to notice
-LITTLE_DISK: Final = 0.10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusLine:
-    """One line: what, how it is, and whether somebody should see to it."""
-
-    what: str
-    text: str
-    ok: bool = True
-    note: str = ""
 
 
 @router.get("/system")
 def system_page(context: ContextDep, user: MayViewSystem) -> Response:
-    """The page."""
+    """The system page."""
     return context.renderer.render_page("system.html", user, **_system_content(context, user))
 
 
 @router.get("/system/part")
 def system_fragment(context: ContextDep, user: MayViewSystem) -> Response:
-    """As it moves."""
-    html = context.renderer.render_fragment(
+    """The lines of the page, fetched again as they change."""
+    return context.renderer.fragment_response(
         "system_part.html", user, **_system_content(context, user)
     )
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/api/system/check")
 def check_store(context: ContextDep, _user: MayViewSystem) -> Response:
-    """The store's own fsck; takes seconds."""
-    return JSONResponse({"problems": list(context.deps.check_store())[:50]})
+    """Run the store's consistency check; takes seconds."""
+    return JSONResponse({"problems": list(find_store_problems(context.app))[:50]})
 
 
 def _system_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         waits = list(_queue_lines(uow, user))
         kept = list(_backup_lines(uow, user))
-        letters = uow.inbox.dead_letters(limit=20)
-    kept += [_disk_line(one, user.t) for one in context.deps.disk_usage()]
-    services = [_service_line(one, user.t) for one in context.deps.service_status()]
+        dead_letters = uow.inbox.dead_letters(limit=20)
+    kept += [_disk_line(one, user.t) for one in disk_usage(context.app)]
+    services = [_service_line(one, user.t) for one in service_status(context.app)]
     return {
         "pages": context.change_feed.subscribers,
         "groups": [
@@ -219,7 +207,9 @@ def _system_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
             (user.t("存储与备份", "Storage and backup"), kept),
         ],
         "wrong": sum(not one.ok for one in (*waits, *services, *kept)),
-        "dead_letters": [(user.t.short_datetime(one.at), one.topic, one.reason) for one in letters],
+        "dead_letters": [
+            (user.t.short_datetime(one.at), one.topic, one.reason) for one in dead_letters
+        ],
     }
 
 

@@ -1,7 +1,7 @@
-"""What may be seen of a camera's picture and where to look: drawn on the picture; its reference.
+"""The editor of a camera's areas (visible, ignored, zones), and the acceptance of its reference.
 
-Only whoever may say so (Right.AREAS) sees the picture here, and each look is a line in the log. The
-areas themselves live in zones.yaml; its own reader judges what was drawn.
+Only users with Right.AREAS see the camera's picture here, and each fetch is logged. The areas are
+saved into zones.yaml by patrol.administration; the settings' reader checks what was drawn.
 """
 
 from typing import Any, Final
@@ -10,10 +10,15 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from patrol.app.camera_types import ActionRefused
+from patrol.administration.registry_files import ActionRefused
 from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.ids import CameraId, Sha256
+from patrol.domain.ids import Sha256
 from patrol.domain.labels import LIGHTS
+from patrol.review.reference import (
+    ReferenceNotAccepted,
+    camera_references,
+    reference_candidates,
+)
 from patrol.web.context import ContextDep, MayDrawAreas
 from patrol.web.pages.cameras import (
     json_or_reason,
@@ -32,7 +37,7 @@ router = APIRouter()
 
 
 class AreasForm(BaseModel):
-    """What the editor sends."""
+    """The areas that were drawn, the version they change (`mark`), and the reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +47,7 @@ class AreasForm(BaseModel):
 
 
 class ReferenceApprovalForm(BaseModel):
-    """Which picture somebody looked at and means."""
+    """The picture that the user looked at and accepts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,26 +57,27 @@ class ReferenceApprovalForm(BaseModel):
 @router.get("/cameras/{ident}/areas")
 def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Response:
     """The editor on the camera's newest picture."""
-    camera, t, deps = registered_camera(context, ident), user.t, context.deps.cameras
-    trouble, drawn = "", None
+    camera, t = registered_camera(context, ident), user.t
+    problem, drawn = "", None
     try:
-        drawn = deps.drawn_areas(camera.id)
+        drawn = context.app.area_editor.load(camera.id)
     except ActionRefused as exc:
-        trouble = refusal_text(str(exc), t)
-    with context.deps.store.begin_read() as uow:
+        problem = refusal_text(str(exc), t)
+    with context.app.store.begin_read() as uow:
         withdrawn = uow.consents.withdrawn()
         visits = uow.rounds.latest_visits(camera.id, limit=30)
-    looked = may_see_pictures(user, camera, withdrawn)
+        references = camera_references(uow, camera)
+    may_look = may_see_pictures(user, camera, withdrawn)
     newest = next((p for v in visits if v.usable_pictures for p in v.pictures[:1]), None)
     viewed_for = f"camera:{camera.id}"
     return context.renderer.render_page(
-        "areas.html", user, camera=camera, drawn=drawn, trouble=trouble,
-        picture=user.picture_url(newest.sha256, "full", viewed_for) if newest and looked else "",
+        "areas.html", user, camera=camera, drawn=drawn, problem=problem,
+        picture=user.picture_url(newest.sha256, "full", viewed_for) if newest and may_look else "",
         taken_at=newest.taken_at if newest else None,
         size=(newest.width_px, newest.height_px) if newest else (16, 9),
         classes=[(name, t(zh, name)) for name, zh in CLASSES],
         kinds=[(kind.id, t(kind.zh, kind.en)) for kind in CATEGORY_BY_ID.values()],
-        references=reference_rows(deps.references(camera), t),
+        references=reference_rows(references, t),
     )  # fmt: skip
 
 
@@ -79,11 +85,11 @@ def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Respons
 def save_areas(
     context: ContextDep, user: MayDrawAreas, ident: str, form: AreasForm
 ) -> JSONResponse:
-    """Save; from the next visit on it counts."""
-    camera, deps = registered_camera(context, ident), context.deps.cameras
+    """Save what was drawn; the next visit uses it."""
+    camera = registered_camera(context, ident)
 
     def save() -> dict[str, Any]:
-        drawn = deps.save_areas(
+        drawn = context.app.area_editor.save(
             camera.id, form.areas, version=form.mark, by=user.account.name, why=form.why
         )
         return {"areas": drawn.areas, "mark": drawn.version}
@@ -93,26 +99,27 @@ def save_areas(
 
 @router.get("/cameras/{ident}/reference")
 def reference_page(context: ContextDep, user: MayDrawAreas, ident: str) -> Response:
-    """What the camera is compared with, beside what would take its place."""
-    camera, t, deps = registered_camera(context, ident), user.t, context.deps.cameras
-    with context.deps.store.begin_read() as uow:
-        withdrawn = uow.consents.withdrawn()
-    looked = may_see_pictures(user, camera, withdrawn)
-    found = deps.reference_candidate(camera) if looked else None
+    """The references of the camera, beside the picture that would replace one."""
+    camera, t = registered_camera(context, ident), user.t
+    with context.app.store.begin_read() as uow:
+        may_look = may_see_pictures(user, camera, uow.consents.withdrawn())
+        light, candidate = next(reference_candidates(uow, camera), (None, None))
+        references = reference_rows(camera_references(uow, camera), t)
+    if not may_look:
+        light, candidate = None, None
     viewed_for = f"camera:{camera.id}"
-    known = reference_rows(deps.references(camera), t)
-    for one in known:
-        name = f"reference.{one['name']}.{camera.id}"
-        one["picture"] = user.picture_url(name, "full", viewed_for) if looked else ""
+    for row in references:
+        name = f"reference.{row['name']}.{camera.id}"
+        row["picture"] = user.picture_url(name, "full", viewed_for) if may_look else ""
     return context.renderer.render_page(
         "reference.html",
         user,
         camera=camera,
-        references=known,
-        candidate=found,
-        may_see_pictures=looked,
-        picture=user.picture_url(found.picture, "full", viewed_for) if found else "",
-        light=t.pair(LIGHTS[found.light]) if found else "",
+        references=references,
+        candidate=candidate,
+        may_see_pictures=may_look,
+        picture=user.picture_url(candidate.sha256, "full", viewed_for) if candidate else "",
+        light=t.pair(LIGHTS[light]) if light else "",
     )
 
 
@@ -120,12 +127,15 @@ def reference_page(context: ContextDep, user: MayDrawAreas, ident: str) -> Respo
 def approve_reference(
     context: ContextDep, user: MayDrawAreas, ident: str, form: ReferenceApprovalForm
 ) -> JSONResponse:
-    """So it looks from now on."""
+    """Make the picture the camera's reference, when it is still the newest."""
     camera = registered_camera(context, ident)
 
     def accept() -> dict[str, Any]:
         picture = Sha256(form.picture)
-        context.deps.cameras.accept_reference(CameraId(camera.id), picture, by=user.account.name)
+        try:
+            context.app.accept_reference(camera.id, by=user.account.name, picture=picture)
+        except ReferenceNotAccepted as exc:
+            raise ActionRefused(exc.code) from exc
         return {"accepted": picture}
 
     return json_or_reason(accept, user.t)

@@ -1,11 +1,8 @@
-"""What the pages of cameras answer a script when something cannot be done: words, and the list.
+"""Cameras (点位): the registry with health and consent, one camera, cameras.csv out and in.
 
-cameras.csv: taken along as a file for Excel, brought back, compared, and then taken over.
-
-Cameras (点位): the registry with health and consent; one camera's story. Never an address.
-
-Whoever keeps the registry or mends cameras has no reason to look into yards: pictures are here for
-those alone who say what may be seen (Right.AREAS).
+No page shows a stream's address. Pictures are here only for users who decide what may be seen of a
+camera (Right.AREAS): who maintains the registry or the cameras has no reason to look into yards.
+`json_or_reason` and the helpers after it are also used by the pages of areas and live views.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,96 +13,87 @@ from fastapi import APIRouter, File, Form, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from patrol.app.camera_types import (
-    ActionRefused,
-    CameraChange,
-    CameraReference,
-    ChangedMeanwhile,
-    ImportPlan,
-    RegistryRejected,
-)
+from patrol.administration.camera_table import CameraChange, ImportPlan
+from patrol.administration.registry_files import ActionRefused, ChangedMeanwhile
 from patrol.domain import labels
 from patrol.domain.account import Right
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit
+from patrol.review.reference import CameraReference, camera_references
+from patrol.settings import ConfigProblems
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayChangeRegistry, MayViewCameras, WebContext
-from patrol.web.i18n import (
-    PageNotFound,
-    Translator,
-    grid_name,
-    kind_label,
-    outcome_label,
-    village_of,
-)
+from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
+from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, village_of
 
-NO_STORE = {"Cache-Control": "no-store"}
+MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
+MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
+Upload = Annotated[UploadFile, File()]
+CAMERAS_PER_PAGE: Final = 50
+VISITS_SHOWN: Final = 60  # a month of two rounds a day
+ACCESSES_SHOWN: Final = 20
+HEALTH_CHANGES_SHOWN: Final = 12  # changes of its health
+HealthById = Mapping[CameraId, tuple[str, datetime, str]]
+router = APIRouter()
 
 
 def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
-    """What `do` answers, as JSON; or why not."""
+    """What `action` returns, as JSON; or an error document that says why it was refused."""
     try:
         answer = action()
-    except RegistryRejected as exc:
-        listed = [
-            {"file": one.file, "line": one.line, "field": one.field, "text": one.text}
-            for one in exc.problems
-        ]
+    except ConfigProblems as exc:
+        listed = [problem.as_json() for problem in exc.problems]
         message = t(
             f"有 {len(listed)} 处问题,未作任何更改", f"{len(listed)} problems; nothing was changed"
         )
-        return JSONResponse({"error": 422, "words": message, "problems": listed}, 422, NO_STORE)
+        return error_document(422, message, problems=listed)
     except ChangedMeanwhile:
         message = t(
             "其间有人改过,请刷新后再试", "somebody else changed it meanwhile; load it again"
         )
-        return JSONResponse({"error": 409, "words": message}, 409, NO_STORE)
+        return error_document(409, message)
     except ActionRefused as exc:
-        return JSONResponse({"error": 409, "words": refusal_text(str(exc), t)}, 409, NO_STORE)
+        return error_document(409, refusal_text(str(exc), t))
     return JSONResponse(answer, headers=NO_STORE)
 
 
 def refusal_text(code: str, t: Translator) -> str:
-    """A refusal, a failure of the stream, or the words as they came."""
+    """The sentence for a refusal, a stream failure or a picture fault; another text as it is."""
     for known in (labels.ACTION_REFUSALS, labels.REFUSALS, labels.FAILURES):
         if code in known:
             return t.pair(known[code])
     return kind_label(code, t) if code in labels.PICTURE_FAULTS else code
 
 
-MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
-MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
-router = APIRouter()
-Upload = Annotated[UploadFile, File()]
-
-
 @router.get("/cameras.csv")
 def export_cameras_csv(context: ContextDep, user: MayChangeRegistry) -> Response:
-    """The registry as contracts describe it; passwords masked, `${NAME}` as it is."""
+    """cameras.csv with masked passwords; a `${NAME}` in an address stays."""
     try:
-        data = context.deps.cameras.export_csv(by=user.account.name)
-    except RegistryRejected as exc:
+        data = context.app.camera_table.export_csv(by=user.account.name)
+    except ConfigProblems as exc:
         raise HTTPException(409, str(exc)) from exc
-    day = user.now.astimezone(context.deps.site_profile.zone)
-    name = f"cameras-{context.deps.site_profile.id}-{day:%Y%m%d-%H%M}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    day = user.now.astimezone(context.site.tz)
+    name = f"cameras-{context.site.id}-{day:%Y%m%d-%H%M}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}
     return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/camera-import")
 def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response:
-    """Where a file is chosen."""
-    writable = context.deps.cameras.writable
+    """The page on which a file is chosen."""
+    writable = context.app.registry_watcher.folder is not None
     return context.renderer.render_page("camera_import.html", user, writable=writable)
 
 
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
-    """What the file would change, or everything that is wrong with it."""
+    """Say what the uploaded file would change, or every problem in it."""
     data = _read_upload(file)
-    return json_or_reason(lambda: _plan_document(context.deps.cameras.plan_import(data)), user.t)
+    return json_or_reason(
+        lambda: _plan_document(context.app.camera_table.plan_import(data)), user.t
+    )
 
 
 @router.post("/api/cameras/import")
@@ -114,11 +102,12 @@ def apply_import(
     mark: Annotated[str, Form(max_length=64)],
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
-    """Take over what was compared under `mark`."""
+    """Take over the file whose comparison has the version `mark`."""
     data, by = _read_upload(file), user.account.name
 
     def apply() -> dict[str, Any]:
-        return _plan_document(context.deps.cameras.import_csv(data, version=mark, by=by, why=why))
+        plan = context.app.camera_table.apply_import(data, version=mark, by=by, why=why)
+        return _plan_document(plan)
 
     return json_or_reason(apply, user.t)
 
@@ -159,21 +148,14 @@ def _change_document(change: CameraChange) -> dict[str, Any]:
     }
 
 
-CAMERAS_PER_PAGE: Final = 50
-VISITS_SHOWN: Final = 60  # a month of two rounds a day
-ACCESSES_SHOWN: Final = 20
-HEALTH_CHANGES_SHOWN: Final = 12  # changes of its health
-HealthById = Mapping[CameraId, tuple[str, datetime, str]]
-
-
 @router.get("/cameras")
 def cameras_page(  # noqa: PLR0917  a filter's fields
     context: ContextDep, user: MayViewCameras, page: int = 1, text: str = "", village: str = "",
     health: str = "",
 ) -> Response:  # fmt: skip
-    """The table."""
-    registry, t = context.deps.registry, user.t
-    with context.deps.store.begin_read() as uow:
+    """The table of cameras, filtered by text, village and health."""
+    registry, t = context.app.registry, user.t
+    with context.app.store.begin_read() as uow:
         known, withdrawn = uow.health.all(), uow.consents.withdrawn()
     fitting = [
         camera
@@ -185,7 +167,7 @@ def cameras_page(  # noqa: PLR0917  a filter's fields
     pages = max(1, -(-len(fitting) // CAMERAS_PER_PAGE))
     page = min(max(1, page), pages)
     shown = fitting[(page - 1) * CAMERAS_PER_PAGE : page * CAMERAS_PER_PAGE]
-    day = user.now.astimezone(context.deps.site_profile.zone).date()
+    day = user.now.astimezone(context.site.tz).date()
     villages = {village_of(registry, camera.grid) for camera in registry.cameras.values()}
     return context.renderer.render_page(
         "cameras.html", user, text=text, village=village, health=health, page=page,
@@ -203,19 +185,20 @@ def cameras_page(  # noqa: PLR0917  a filter's fields
 
 @router.get("/cameras/{ident}")
 def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Response:
-    """One camera: what is registered, how its visits went, who looked."""
-    registry, t = context.deps.registry, user.t
+    """One camera: its registration, its visits and health, and for auditors who looked."""
+    registry, t = context.app.registry, user.t
     found = registered_camera(context, ident)
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         health, withdrawn = uow.health.all(), uow.consents.withdrawn()
         visits = uow.rounds.latest_visits(found.id, limit=VISITS_SHOWN)
         health_changes = uow.health.history(found.id, limit=HEALTH_CHANGES_SHOWN)
+        references = camera_references(uow, found)
         accesses = (
             uow.access.entries(camera=found.id, limit=ACCESSES_SHOWN)
             if user.has_right(Right.AUDIT)
             else ()
         )
-    day = user.now.astimezone(context.deps.site_profile.zone).date()
+    day = user.now.astimezone(context.site.tz).date()
     return context.renderer.render_page(
         "camera.html",
         user,
@@ -237,28 +220,28 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
         refusal=_refusal_label(found, day, t),
         withdrawn=found.id in withdrawn,
         left=(found.consent.until - day).days if found.consent.until else None,
-        references=reference_rows(context.deps.cameras.references(found), t),
+        references=reference_rows(references, t),
         sample=_newest_picture(user, visits) if may_see_pictures(user, found, withdrawn) else None,
         may_draw=user.has_right(Right.AREAS),
     )
 
 
 def registered_camera(context: WebContext, ident: str) -> Camera:
-    """As registered now. Raises NotFound."""
-    found = context.deps.registry.cameras.get(CameraId(ident))
+    """The camera as it is registered now. Raises ResourceNotFound."""
+    found = context.app.registry.cameras.get(CameraId(ident))
     if found is None:
-        raise PageNotFound(ident)
+        raise ResourceNotFound(ident)
     return found
 
 
 def may_see_pictures(user: CurrentUser, camera: Camera, withdrawn: frozenset[CameraId]) -> bool:
-    """Whether stored pictures of the camera may stand on a page of the registry."""
+    """Whether this user may see stored pictures of the camera on pages of the registry."""
     gone = camera.id in withdrawn or camera.consent.state is ConsentState.WITHDRAWN
     return user.has_right(Right.AREAS) and not gone
 
 
 def reference_rows(known: Sequence[CameraReference], t: Translator) -> list[dict[str, Any]]:
-    """What the camera is compared with, in words."""
+    """The references of a camera with the labels of their light and state."""
     return [
         {
             "light": t.pair(labels.label_of(labels.LIGHTS, one.light)),
@@ -283,7 +266,7 @@ def _visit_row(visit: Visit, t: Translator) -> dict[str, Any]:
 
 
 def _newest_picture(user: CurrentUser, visits: Sequence[Visit]) -> dict[str, Any] | None:
-    """The newest picture that a visit brought home; looking at it is a line in the log."""
+    """The newest picture of the visits; fetching it writes an access log entry."""
     for visit in visits:
         for picture in visit.pictures[:1]:
             at = user.picture_url(picture.sha256, "full", f"camera:{visit.camera}")

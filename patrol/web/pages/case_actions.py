@@ -1,7 +1,7 @@
-"""The desk's moves on a case (案件操作): who may make which, and when its button stands there.
+"""What users at the centre may do with a case (案件操作): buttons, who sees them, what they run.
 
-Asking and granting are two people's: more time, a pause and the end are asked for by one and
-granted by another. The server asks every question again when a button is pressed.
+More time, a suspension and voiding take two people: one asks, another grants. The server checks
+state and right again when a button is pressed.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +14,6 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.cases import actions
-from patrol.cases import actions as moves
-from patrol.cases.actions import apply_person_decision
 from patrol.domain.account import Right
 from patrol.domain.approval import SUSPENDABLE_STATES
 from patrol.domain.case import (
@@ -31,7 +29,7 @@ from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayActOnCases, WebContext
-from patrol.web.i18n import PageNotFound, translate_errors
+from patrol.web.errors import ResourceNotFound, translate_errors
 from patrol.web.pages.case_detail import visible_case
 
 LONGEST_H: Final = 30 * 24
@@ -39,7 +37,7 @@ router = APIRouter()
 
 
 class CaseActionForm(BaseModel):
-    """One move, as the page sends it."""
+    """A pressed button (`move`) with what the page asked for."""
 
     move: str = Field(max_length=20)
     note: str = Field(default="", max_length=500)
@@ -49,7 +47,7 @@ class CaseActionForm(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseAction:
-    """A move under way."""
+    """One action under way: its transaction, case, user and form."""
 
     uow: UnitOfWork
     case: CaseId
@@ -59,19 +57,19 @@ class CaseAction:
 
     @property
     def payloads(self) -> PayloadBuilder:
-        """Words for those who are told."""
-        return self.context.deps.payloads
+        """The builder of the messages that the action sends."""
+        return self.context.app.payloads
 
     @property
     def signature(self) -> dict[str, Any]:
-        """Who makes it, when and why: what every move wants to know."""
+        """The keyword arguments `by`, `now` and `note` that every action takes."""
         by, note = self.user.account.name, self.form.note.strip()
         return {"by": by, "now": self.user.now, "note": note}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseButton:
-    """One kind of move."""
+    """One button: its label, who may press it, when it is shown, what it runs."""
 
     label: tuple[str, str]
     right: Right
@@ -82,9 +80,9 @@ class CaseButton:
     needs_note: bool = True
 
 
-def _verify(gone: bool) -> Callable[[CaseAction], Case]:  # noqa: FBT001  two moves, one verdict
-    return lambda asked: apply_person_decision(
-        asked.uow, asked.case, gone=gone, payloads=asked.payloads, **asked.signature
+def _verify(gone: bool) -> Callable[[CaseAction], Case]:  # noqa: FBT001  two buttons of one action
+    return lambda action: actions.apply_person_decision(
+        action.uow, action.case, gone=gone, payloads=action.payloads, **action.signature
     )
 
 
@@ -116,24 +114,26 @@ def _resume(action: CaseAction) -> Case:
 
 
 def _reassign(action: CaseAction) -> Case:
-    to, registry = GridCode(action.form.grid), action.context.deps.registry
-    return moves.reassign_case(
+    to, registry = GridCode(action.form.grid), action.context.app.registry
+    return actions.reassign_case(
         action.uow, action.case, to, registry=registry, payloads=action.payloads, **action.signature
     )
 
 
 def _close(action: CaseAction) -> Case:
-    return moves.end_case(
+    return actions.end_case(
         action.uow, action.case, CaseEvent.CLOSE, payloads=action.payloads, **action.signature
     )
 
 
 def _reopen(action: CaseAction) -> Case:
-    return moves.reopen_case(action.uow, action.case, payloads=action.payloads, **action.signature)
+    return actions.reopen_case(
+        action.uow, action.case, payloads=action.payloads, **action.signature
+    )
 
 
 def _phone(action: CaseAction) -> Case:
-    return moves.record_phone_call(action.uow, action.case, **action.signature)
+    return actions.record_phone_call(action.uow, action.case, **action.signature)
 
 
 def _allows(event: CaseEvent) -> Callable[[Case], bool]:
@@ -241,7 +241,7 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
 
 
 def allowed_buttons(case: Case, user: CurrentUser) -> list[tuple[str, CaseButton]]:
-    """Which buttons stand on the page."""
+    """The buttons of the case's page for this user, by name."""
     return [
         (name, button)
         for name, button in BUTTONS.items()
@@ -250,7 +250,7 @@ def allowed_buttons(case: Case, user: CurrentUser) -> list[tuple[str, CaseButton
 
 
 def _is_for_user(name: str, case: Case, user: CurrentUser) -> bool:
-    """A wish is granted or refused by somebody else, and taken back by whoever asked."""
+    """The user who asked for approval may only withdraw it; others grant or refuse it."""
     asker = case.request.by if case.request else ""
     if name == "withdraw":
         return asker == user.account.name
@@ -261,20 +261,20 @@ def _is_for_user(name: str, case: Case, user: CurrentUser) -> bool:
 def act_on_case(
     context: ContextDep, user: MayActOnCases, case_id: str, form: CaseActionForm
 ) -> Response:
-    """One of BUTTONS, by whom it belongs to."""
+    """Run the action of one button. Raises Forbidden, ResourceNotFound, InvalidRequest."""
     button = BUTTONS.get(form.move)
     if button is None:
-        raise PageNotFound(form.move)
+        raise ResourceNotFound(form.move)
     case = visible_case(context, user, CaseId(case_id))
     if not user.has_right(button.right) or not _is_for_user(form.move, case, user):
         raise Forbidden(f"{user.account.name} may not {form.move}")
     with translate_errors():
         if button.needs_note and not form.note.strip():
             raise ValueError(user.t("请写明理由", "give the reason"))
-        with context.deps.store.begin() as uow:
+        with context.app.store.begin() as uow:
             changed = button.run(
                 CaseAction(uow=uow, case=case.id, context=context, user=user, form=form)
             )
             uow.commit()
-    context.deps.wake_relays()
+    context.app.wake_relays()
     return JSONResponse({"state": changed.state.value})

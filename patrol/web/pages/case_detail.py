@@ -1,4 +1,7 @@
-"""One case, as its page shows it: everything that happened, who was told, where it is."""
+"""The content of one case's page: its history with messages and receipts, pictures, limits, map.
+
+Also used by the board, by Today and by the leader's page: `visible_case`, `case_card`, `time_left`.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,8 +20,8 @@ from patrol.domain.round import StoredPicture
 from patrol.domain.verification import awaits_person
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import WebContext
+from patrol.web.errors import ResourceNotFound
 from patrol.web.i18n import (
-    PageNotFound,
     Translator,
     camera_name,
     case_state_label,
@@ -31,19 +34,19 @@ from patrol.web.i18n import (
 
 
 def visible_case(context: WebContext, user: CurrentUser, ident: CaseId) -> Case:
-    """The case, if it is for this account. Raises NotFound, Forbidden."""
-    with context.deps.store.begin_read() as uow:
+    """The case, if this account may see it. Raises ResourceNotFound, Forbidden."""
+    with context.app.store.begin_read() as uow:
         try:
             case = uow.cases.get(ident)
         except KeyError:
-            raise PageNotFound(ident) from None
-    if not may_see_case(user.account, case, context.deps.registry.tree):
+            raise ResourceNotFound(ident) from None
+    if not may_see_case(user.account, case, context.app.registry.tree):
         raise Forbidden(f"{ident} lies outside the scope of {user.account.name}")
     return case
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
-    """What the board and the page say of it in a few words."""
+    """The short form of a case, for the board and for the head of its page."""
     t, due_light = user.t, case.due_light(user.now)
     last = case.entries[-1] if case.entries else None
     return {
@@ -68,7 +71,7 @@ def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, An
 
 
 def time_left(case: Case, user: CurrentUser) -> str:
-    """Until its next limit, or why no clock of it runs."""
+    """The time to its next limit, or why none runs."""
     if case.suspension is not None:
         return user.t("已挂起,停表", "suspended")
     if case.is_unannounced:
@@ -77,10 +80,10 @@ def time_left(case: Case, user: CurrentUser) -> str:
 
 
 def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[str, Any]:
-    """Everything on the page, from one picture of the books."""
+    """Everything on the page, read in one transaction."""
     case = visible_case(context, user, ident)
-    registry, t = context.deps.registry, user.t
-    with context.deps.store.begin_read() as uow:
+    registry, t = context.app.registry, user.t
+    with context.app.store.begin_read() as uow:
         messages = uow.outbox.of_case(ident)
         photos = uow.case_photos.of_case(ident)
         stored = {sha: uow.pictures.get(sha) for sha in (case.before, case.after) if sha}
@@ -109,7 +112,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
 def _pending_request(
     case: Case, names: Mapping[str, str], registry: Registry, t: Translator
 ) -> dict[str, Any] | None:
-    """The wish that waits for somebody else's word."""
+    """The request that waits for another person's approval."""
     request = case.request
     if request is None:
         return None
@@ -134,7 +137,7 @@ def _picture_of(
 
 
 def _limits(case: Case, user: CurrentUser) -> list[tuple[str, datetime, str]]:
-    """(what, when, lamp) of each clock that its policy set."""
+    """(label, due at, light) of each limit that the case's policy sets."""
     clocks, t = case.policy.limits, user.t
     named = (
         (t("签收", "acknowledge"), clocks.acknowledge, CaseEvent.ACKNOWLEDGE),
@@ -186,7 +189,7 @@ def _timeline(
     registry: Registry,
     t: Translator,
 ) -> list[dict[str, Any]]:
-    """What people and the house did, and between it every message with its receipts."""
+    """The history entries and, among them, every message with its receipts."""
     lines = [
         {
             "at": entry.at,
@@ -232,17 +235,17 @@ def _message_row(
 
 
 def map_spot(case: Case, registry: Registry) -> dict[str, Any] | None:
-    """Where its camera stands among its village's, as fractions of a square map."""
+    """The positions of the village's cameras and of this one, as fractions of a square map."""
     camera = registry.cameras.get(case.camera) if case.camera else None
     if camera is None or camera.longitude is None or camera.latitude is None:
         return None
-    home = village_of(registry, camera.grid)
+    village = village_of(registry, camera.grid)
     known = [
         (c.longitude, c.latitude)
         for c in registry.cameras.values()
         if c.longitude is not None
         and c.latitude is not None
-        and village_of(registry, c.grid) == home
+        and village_of(registry, c.grid) == village
     ]
     middle = (camera.longitude, camera.latitude)
     shrink = math.cos(math.radians(middle[1]))  # a degree of longitude is the shorter one
@@ -257,5 +260,5 @@ def map_spot(case: Case, registry: Registry) -> dict[str, Any] | None:
         "near": [at(*one) for one in known],
         "here": at(*middle),
         "degrees": middle,
-        "village": grid_name(registry, GridCode(home)),
+        "village": grid_name(registry, GridCode(village)),
     }

@@ -1,10 +1,10 @@
-"""Cases (案件): the board by state, and one case with everything that happened to it."""
+"""Cases (案件): the board by state, and the page of one case."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from patrol.domain.account import may_see_case
 from patrol.domain.case import Case, CaseState
@@ -17,7 +17,7 @@ from patrol.web.pages.case_actions import allowed_buttons
 from patrol.web.pages.case_detail import case_card, case_detail
 
 MAX_OPEN_CASES: Final = 2000
-RECENTLY_ENDED: Final = 300  # looked through for the last column
+RECENTLY_ENDED: Final = 300  # newest cases that are read for the last column
 PER_COLUMN: Final = 50
 COLUMNS: Final = (
     # zh, en, states
@@ -35,7 +35,7 @@ router = APIRouter()
 def cases_page(
     context: ContextDep, user: MayViewCases, level: str = "", text: str = "", page: int = 1
 ) -> Response:
-    """The board."""
+    """The board, filtered by level and text."""
     content = _board_content(context, user, level, text, max(1, page))
     return context.renderer.render_page("cases.html", user, level=level, text=text, **content)
 
@@ -44,27 +44,25 @@ def cases_page(
 def cases_fragment(
     context: ContextDep, user: MayViewCases, level: str = "", text: str = "", page: int = 1
 ) -> Response:
-    """The board as it moves."""
+    """The columns of the board, fetched again as cases change."""
     content = _board_content(context, user, level, text, max(1, page))
-    html = context.renderer.render_fragment(
+    return context.renderer.fragment_response(
         "cases_part.html", user, level=level, text=text, **content
     )
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/cases/{case_id}")
 def case_page(context: ContextDep, user: MayViewCases, case_id: str) -> Response:
-    """One case."""
+    """The page of one case."""
     return context.renderer.render_page("case.html", user, **_case_content(context, user, case_id))
 
 
 @router.get("/cases/{case_id}/part")
 def case_fragment(context: ContextDep, user: MayViewCases, case_id: str) -> Response:
-    """One case as it moves."""
-    html = context.renderer.render_fragment(
+    """The content of one case, fetched again as it changes."""
+    return context.renderer.fragment_response(
         "case_part.html", user, **_case_content(context, user, case_id)
     )
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[str, Any]:
@@ -75,10 +73,10 @@ def _case_content(context: WebContext, user: CurrentUser, case_id: str) -> dict[
 def _board_content(
     context: WebContext, user: CurrentUser, level: str, text: str, page: int
 ) -> dict[str, Any]:
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         running = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
         recent = uow.cases.list(limit=RECENTLY_ENDED)
-    registry = context.deps.registry
+    registry = context.app.registry
     ended = [case for case in recent if not case.is_open]
     cases = [
         case

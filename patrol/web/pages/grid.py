@@ -1,4 +1,4 @@
-"""Grid (网格): the tree and the map, its people, who can be reached, and the gaps in the chain."""
+"""Grid (网格): the tree of grids, their people and how to reach them, routing gaps, the map."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,26 +17,25 @@ from patrol.domain.registry import Grid, GridLevel, Person, Registry
 from patrol.domain.routing import routing_gaps
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewGrid, WebContext
+from patrol.web.errors import NO_STORE
 from patrol.web.i18n import Translator, grid_name, kind_label
 
-CASES_WITH_LAST_REPLIES: Final = (
-    500  # newest cases whose histories tell when somebody was last heard
-)
-REACHABLE_WITHIN: Final = timedelta(days=7)  # heard within: reachable, as far as one can tell
+CASES_WITH_LAST_REPLIES: Final = 500  # newest cases whose histories are searched for replies
+REACHABLE_WITHIN: Final = timedelta(days=7)  # a reply since then counts as reachable
 PROBLEMS_SHOWN: Final = 100
 router = APIRouter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reachability:
-    """What is known of how people can be reached."""
+    """How each person can be reached, and when they last replied."""
 
     accounts: Mapping[PersonId, Account]
     online: frozenset[str]
-    last_replies: Mapping[str, datetime]  # by person: the last word or receipt that came in
+    last_replies: Mapping[str, datetime]  # by person: the newest reply or receipt
 
     def describe(self, person: Person, user: CurrentUser) -> dict[str, Any]:
-        """In words, and whether it looks well."""
+        """The labels of a person's channels and last reply; `well`: replied recently."""
         t, account = user.t, self.accounts.get(person.id)
         last_reply = self.last_replies.get(person.id)
         ways = []
@@ -53,9 +52,9 @@ class _Reachability:
 
 @router.get("/grid")
 def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
-    """The whole tree; a town has 68 grids, so it needs no pages."""
-    registry = context.deps.registry
-    with context.deps.store.begin_read() as uow:
+    """The whole tree; a town has some 68 grids, so there is no paging."""
+    registry = context.app.registry
+    with context.app.store.begin_read() as uow:
         accounts = {one.person: one for one in uow.accounts.all() if one.person}
         online = frozenset(session.account for session in uow.sessions.of_account(None, user.now))
         known = uow.cases.list(limit=CASES_WITH_LAST_REPLIES)
@@ -83,8 +82,8 @@ def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
         problems=problems[:PROBLEMS_SHOWN],
         gaps=len(problems),
         map=context.assets.url("leaflet"),
-        tiles=context.options.tiles,
-        shapes=len(context.deps.shapes),
+        tiles=context.console.tiles,
+        shapes=len(context.app.site.shapes),
         placed=placed,
         all=len(registry.cameras),
         states=_map_states(user.t),
@@ -93,13 +92,13 @@ def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
 
 @router.get("/api/grid/map")
 def map_data(context: ContextDep, user: MayViewGrid) -> JSONResponse:
-    """Cameras with their state, and the outlines of grids, as GeoJSON."""
+    """The map's cameras with their states, and the outlines of grids (GeoJSON geometries)."""
     body = {"cameras": _map_cameras(context, user), "grids": _outlines(context)}
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JSONResponse(body, headers=NO_STORE)
 
 
 def last_replies(cases: Sequence[Case]) -> dict[str, datetime]:
-    """By person: when the newest receipt or reply of theirs came in."""
+    """When each person's newest receipt or reply came in."""
     by_person: dict[str, datetime] = {}
     for case in cases:
         for entry in case.entries:
@@ -114,9 +113,9 @@ def _map_states(t: Translator) -> list[tuple[str, str]]:
 
 
 def _map_cameras(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]:
-    registry, t = context.deps.registry, user.t
-    day = user.now.astimezone(context.deps.site_profile.zone).date()
-    with context.deps.store.begin_read() as uow:
+    registry, t = context.app.registry, user.t
+    day = user.now.astimezone(context.site.tz).date()
+    with context.app.store.begin_read() as uow:
         known, withdrawn = uow.health.all(), uow.consents.withdrawn()
     labels = dict(_map_states(t))
     found = []
@@ -142,13 +141,13 @@ def _map_cameras(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]
 
 
 def _outlines(context: WebContext) -> list[dict[str, Any]]:
-    """The widest first, so that groups lie on top of their village."""
-    grids = context.deps.registry.tree.grids
+    """Outlines of grids, the widest first, so that groups are drawn over their village."""
+    grids = context.app.registry.tree.grids
     order = {GridLevel.TOWN: 0, GridLevel.VILLAGE: 1, GridLevel.GROUP: 2}
-    known = [grid for grid in grids.values() if grid.code in context.deps.shapes]
+    known = [grid for grid in grids.values() if grid.code in context.app.site.shapes]
     return [
         {"name": grid.name, "level": grid.level.value, "code": grid.code,
-         "geometry": context.deps.shapes[grid.code]}
+         "geometry": context.app.site.shapes[grid.code]}
         for grid in sorted(known, key=lambda one: (order[one.level], one.code))
     ]  # fmt: skip
 
@@ -170,7 +169,7 @@ def _people_of(
             "name": person.name,
             "role": user.t.pair(ROLES[person.role]),
             "phone": person.phone,
-            "stands_in": _stands_in(registry, person),
+            "substitute_for": _substituted_name(registry, person),
             **reachability.describe(person, user),
         }
         for person in registry.people.values()
@@ -178,6 +177,6 @@ def _people_of(
     ]
 
 
-def _stands_in(registry: Registry, person: Person) -> str:
+def _substituted_name(registry: Registry, person: Person) -> str:
     other = registry.people.get(person.substitute_for) if person.substitute_for else None
     return other.name if other else ""

@@ -1,11 +1,12 @@
-"""The grid leader's phone page (/leader): own cases, big buttons, photos, a flaky link.
+"""The grid leader's phone page (/leader): own cases, replies, photos and reports over a flaky link.
 
-The phone keeps what was said in a queue of its own, each word under its key, and sends it until it
-was taken; the inbox drops repeats. Every word goes through the same inbox as one over MQTT.
+The phone queues every reply under a key of its own and sends it until it was accepted; repeats are
+dropped. A reply takes the same way as one over MQTT (Application.handle_reply).
 """
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 import cv2
@@ -25,17 +26,11 @@ from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.messaging.topics import ReplyTopic, ReportTopic
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
-from patrol.web.i18n import (
-    InvalidForm,
-    PageNotFound,
-    case_state_label,
-    category_label,
-    grid_name,
-    level_label,
-)
-from patrol.web.pages.case_detail import time_left
+from patrol.web.errors import NO_STORE, InvalidRequest, error_document
+from patrol.web.i18n import case_state_label, category_label, grid_name, level_label
+from patrol.web.pages.case_detail import time_left, visible_case
 from patrol.web.rendering import STATIC, static_url
-from patrol.web.thumbnails import normalized_photo as as_photo
+from patrol.web.thumbnails import normalized_photo
 
 MAX_PHOTO_BYTES: Final = 12 * 1024 * 1024
 MAX_CASES: Final = 200
@@ -48,7 +43,7 @@ PhoneFeedbackResult = Literal[
 
 
 class ReplyForm(BaseModel):
-    """One word about a case, as the phone queued it."""
+    """A reply about a case, as the phone queued it."""
 
     key: str = Field(pattern=f"^{KEY_PATTERN}$")
     case: str
@@ -59,7 +54,7 @@ class ReplyForm(BaseModel):
 
 
 class GroundReportForm(BaseModel):
-    """A problem first seen on the ground."""
+    """A problem that the leader found, as the phone queued it."""
 
     key: str = Field(pattern=f"^{KEY_PATTERN}$")
     category: str = Field(default="other", max_length=40)
@@ -70,8 +65,8 @@ class GroundReportForm(BaseModel):
 
 @router.get("/leader")
 def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
-    """The page itself; it asks for its cases, and works from what it kept without a link."""
-    grid = grid_name(context.deps.registry, user.account.grid or GridCode(""))
+    """The page; its script fetches the cases, and shows cached ones without a connection."""
+    grid = grid_name(context.app.registry, user.account.grid or GridCode(""))
     choices = [(one.id, user.t(one.zh, one.en)) for one in CATEGORIES]
     answer = context.renderer.render_page("leader.html", user, grid=grid, categories=choices)
     answer.headers["Cache-Control"] = "private, no-cache"  # the phone keeps it to open offline
@@ -80,9 +75,9 @@ def leader_page(context: ContextDep, user: MayAnswerOnSite) -> Response:
 
 @router.get("/leader/api/cases")
 def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
-    """Open cases that this account is told of, most pressing first; then the last ended."""
-    tree = context.deps.registry.tree
-    with context.deps.store.begin_read() as uow:
+    """The account's open cases, the most pressing first, and the last five that ended."""
+    tree = context.app.registry.tree
+    with context.app.store.begin_read() as uow:
         running = uow.cases.list(open_only=True, limit=2000)
         ended = [case for case in uow.cases.list(limit=200) if not case.is_open]
         mine = [case for case in running if may_see_case(user.account, case, tree)]
@@ -93,32 +88,32 @@ def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
         {
             "cases": [_case_document(context, user, case, photos[case.id]) for case in mine],
             "ended": [_case_document(context, user, case, 0) for case in past],
-            "phone": context.deps.site_profile.phone,
+            "phone": context.app.site.settings.centre_phone,
             "at": user.now.isoformat(),
         },
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 
 @router.post("/leader/api/say")
 def send_reply(context: ContextDep, user: MayAnswerOnSite, form: ReplyForm) -> Response:
-    """One word; sent twice is heard once."""
-    case = _visible_case(context, user, form.case)
+    """Accept a reply; a repeat of its key changes nothing."""
+    case = visible_case(context, user, CaseId(form.case))
     grid = reply_grid_of(user.account, case)
     if grid is None:
         raise Forbidden(f"{case.id} was not told to the grid of {user.account.name}")
     body = {"type": form.type, "text": form.text, "client_at": form.client_at}
     if form.type == "feedback":
         body["result"] = form.result
-    topic = str(ReplyTopic(context.deps.site_profile.id, grid, case.id))
-    return _handled_response(context.deps.handle_reply(topic, _reply_payload(user, form.key, body)))
+    topic = str(ReplyTopic(context.site.id, grid, case.id))
+    return _handled_response(context.app.handle_reply(topic, _reply_payload(user, form.key, body)))
 
 
 @router.post("/leader/api/report")
 def send_ground_report(
     context: ContextDep, user: MayAnswerOnSite, form: GroundReportForm
 ) -> Response:
-    """A problem that was seen on the ground first; it becomes a case at once."""
+    """Accept a report; it becomes a case at once."""
     grid = user.account.grid
     if grid is None:
         raise Forbidden(f"{user.account.name} answers for no grid")
@@ -128,23 +123,23 @@ def send_ground_report(
         "text": form.text,
         "client_at": form.client_at,
     }
-    topic = str(ReportTopic(context.deps.site_profile.id, grid))
-    return _handled_response(context.deps.handle_reply(topic, _reply_payload(user, form.key, body)))
+    topic = str(ReportTopic(context.site.id, grid))
+    return _handled_response(context.app.handle_reply(topic, _reply_payload(user, form.key, body)))
 
 
 @router.post("/leader/api/photo/{case_id}/{key}")
 async def upload_photo(
     context: ContextDep, user: MayAnswerOnSite, request: Request, case_id: str, key: str
 ) -> Response:
-    """A picture from the ground: turned upright, made smaller, all metadata dropped."""
+    """Accept a photo: turned upright, scaled down, without its metadata."""
     upload = await _read_photo(request)
-    kept = await run_in_threadpool(_store_photo, context, user, case_id, key, upload)
-    return JSONResponse({"kept": kept}, 201 if kept else 200)
+    is_new = await run_in_threadpool(_store_photo, context, user, case_id, key, upload)
+    return JSONResponse({"kept": is_new}, 201 if is_new else 200)
 
 
 @router.get("/leader/manifest.webmanifest")
 def web_manifest(context: ContextDep, user: MayAnswerOnSite) -> Response:
-    """What makes it installable."""
+    """The web manifest that makes the page installable."""
     name = user.t("网格长", "Grid leader")
     icons = [{"src": static_url("icon.svg"), "type": "image/svg+xml", "sizes": "any"}]
     for size in (192, 512):  # what telephones want for their home screens
@@ -155,7 +150,7 @@ def web_manifest(context: ContextDep, user: MayAnswerOnSite) -> Response:
         ]  # fmt: skip
     return JSONResponse(
         {
-            "name": f"{context.deps.site_profile.name} {name}",
+            "name": f"{context.site.name} {name}",
             "short_name": name,
             "lang": "zh-CN" if user.t.language == "zh" else "en",
             "start_url": "/leader",
@@ -172,7 +167,7 @@ def web_manifest(context: ContextDep, user: MayAnswerOnSite) -> Response:
 
 @router.get("/leader/worker.js")
 def service_worker(_context: ContextDep, _user: MayAnswerOnSite) -> Response:
-    """The service worker; it lies here so that it may only speak for /leader."""
+    """The service worker; its address limits it to /leader."""
     headers = {"Service-Worker-Allowed": "/leader", "Cache-Control": "no-cache"}
     return FileResponse(STATIC / "worker.js", media_type="text/javascript", headers=headers)
 
@@ -187,19 +182,8 @@ def _reply_payload(user: CurrentUser, key: str, body: dict[str, Any]) -> bytes:
 
 def _handled_response(handled: ReplyResult) -> Response:
     if handled.outcome is ReplyOutcome.REFUSED:
-        return JSONResponse({"error": 409, "words": handled.reason, "detail": ""}, 409)
+        return error_document(409, handled.reason, detail="")
     return JSONResponse({"outcome": handled.outcome.value, "case": handled.case})
-
-
-def _visible_case(context: WebContext, user: CurrentUser, ident: str) -> Case:
-    with context.deps.store.begin_read() as uow:
-        try:
-            case = uow.cases.get(CaseId(ident))
-        except KeyError:
-            raise PageNotFound(ident) from None
-    if not may_see_case(user.account, case, context.deps.registry.tree):
-        raise Forbidden(f"{ident} lies outside the grid of {user.account.name}")
-    return case
 
 
 def _case_document(
@@ -212,10 +196,10 @@ def _case_document(
         "what": category_label(case.category, t),
         "level": level_label(case.level, t),
         "urgent": case.level.value in ("I", "II"),
-        "grid": grid_name(context.deps.registry, case.grid),
-        "place": context.deps.payloads.scrub(case.place),
+        "grid": grid_name(context.app.registry, case.grid),
+        "place": context.app.payloads.scrub(case.place),
         "check": known.check if t.language == "zh" else "",
-        "note": context.deps.payloads.scrub(case.note),
+        "note": context.app.payloads.scrub(case.note),
         "state": case.state.value,
         "state_words": case_state_label(case.state, t),
         "open": case.is_open,
@@ -231,7 +215,7 @@ def _case_document(
 
 
 def _case_history(case: Case, user: CurrentUser) -> Sequence[tuple[str, str, str]]:
-    """When, what, and what was said, newest first."""
+    """(when, what, note) of the last entries, the newest first."""
     return [
         (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), one.note)
         for one in reversed(case.entries[-6:])
@@ -239,7 +223,7 @@ def _case_history(case: Case, user: CurrentUser) -> Sequence[tuple[str, str, str
 
 
 async def _read_photo(request: Request) -> bytes:
-    """The upload, never more of it than we would keep."""
+    """The uploaded bytes. Raises HTTPException 413 beyond MAX_PHOTO_BYTES."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -253,14 +237,14 @@ async def _read_photo(request: Request) -> bytes:
 def _store_photo(
     context: WebContext, user: CurrentUser, case_id: str, key: str, upload: bytes
 ) -> bool:
-    case = _visible_case(context, user, case_id)
+    case = visible_case(context, user, CaseId(case_id))
     if reply_grid_of(user.account, case) is None:
         raise Forbidden(f"{case.id} was not told to the grid of {user.account.name}")
     try:
-        jpeg, width, height = as_photo(upload)
+        jpeg, width, height = normalized_photo(upload)
     except (ValueError, cv2.error) as exc:
-        raise InvalidForm(user.t("不是照片", "not a picture")) from exc
-    sha256 = context.deps.evidence.put(jpeg)
+        raise InvalidRequest(user.t("不是照片", "not a picture")) from exc
+    sha256 = context.app.evidence.put(jpeg)
     stored = StoredPicture(
         sha256=sha256,
         camera=case.camera or CameraId(""),
@@ -269,18 +253,18 @@ def _store_photo(
         height_px=height,
         bytes=len(jpeg),
         purpose=FIELD_PHOTO_PURPOSE,
-        delete_after=user.now + context.deps.site_profile.keep_evidence,
+        delete_after=user.now + timedelta(days=context.app.site.settings.retention.evidence_days),
     )
-    kept = CasePhoto(
+    photo = CasePhoto(
         key=MessageKey(f"{case.id}/{key}"[:128]),
         case=case.id,
         sha256=sha256,
         by=user.account.person or user.account.name,
         at=user.now,
     )
-    with context.deps.store.begin() as uow:
-        new = uow.case_photos.add(kept)
-        if new:
+    with context.app.store.begin() as uow:
+        is_new = uow.case_photos.add(photo)
+        if is_new:
             uow.pictures.add(stored)
         uow.commit()
-    return new
+    return is_new

@@ -1,8 +1,8 @@
-"""Live look (实时查看): for a finding, a case or a round, with a reason, for a minute, on record.
+"""Live view (实时查看) of a camera: for a finding, a case or a round, with a reason, for a minute.
 
-The answer is multipart/x-mixed-replace, a JPEG each time the camera sends a key frame; the last
-part says in JSON why it ended. Both ends are lines in the access log; the first stands there before
-the camera is connected to.
+The answer is multipart/x-mixed-replace: a JPEG each time the camera sends a key frame, and a last
+part in JSON that says why it ended. Start and end are access log entries; the first is committed
+before the camera is connected to.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from patrol.app.camera_types import ActionRefused, LiveFrame
+from patrol.administration.registry_files import ActionRefused
+from patrol.app.live_view import LiveFrame
 from patrol.domain.account import may_see_case
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
@@ -30,12 +31,12 @@ from patrol.web.i18n import category_label, plan_label
 from patrol.web.pages.cameras import json_or_reason, refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
-RECENT: Final = timedelta(hours=12)  # a finding or a round of yesterday is no reason to look now
+RECENT: Final = timedelta(hours=12)  # an older finding or round is no reason to look now
 router = APIRouter()
 
 
 class LiveViewForm(BaseModel):
-    """Why somebody wants to look."""
+    """What the user wants to look for, and the reason in words."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -50,10 +51,10 @@ def live_view_page(
     ident: str,
     viewed_for: Annotated[str, Query(alias="for")] = "",
 ) -> Response:
-    """Where the reason is given; nothing is connected to yet."""
+    """The page that asks for the reason; the camera is not connected to yet."""
     camera = registered_camera(context, ident)
     purpose, back = _purpose_and_page(context, user, camera, viewed_for)
-    limits = context.deps.cameras.live_limits
+    limits = context.app.live_view.limits
     return context.renderer.render_page(
         "live.html", user, camera=camera, context=viewed_for, purpose=purpose, back=back,
         lasts_s=round(limits.duration_s),
@@ -64,12 +65,12 @@ def live_view_page(
 async def live_view(
     context: ContextDep, user: MayViewLive, ident: str, form: LiveViewForm
 ) -> Response:
-    """The pictures."""
+    """Stream the pictures, or say why not."""
     camera = await run_in_threadpool(registered_camera, context, ident)
     await run_in_threadpool(_purpose_and_page, context, user, camera, form.viewed_for)
     session = _LiveViewSession(context, user, camera, form)
     await session.log_start()
-    frames = context.deps.cameras.live_frames(camera.id)
+    frames = context.app.live_view.frames(camera.id)
     try:
         first = await anext(frames, None)
     except ActionRefused as exc:
@@ -82,14 +83,14 @@ async def live_view(
     return StreamingResponse(
         session.multipart_body(first, frames),
         media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
-        # Told as it is: what is zipped is held back until there is enough of it.
+        # Not zipped: the compression would hold pictures back until it has enough of them.
         headers={"Cache-Control": "no-store", "Content-Encoding": "identity"},
     )
 
 
 @dataclass
 class _LiveViewSession:
-    """One look under way."""
+    """One live view under way, and its access log entries."""
 
     context: WebContext
     user: CurrentUser
@@ -99,14 +100,14 @@ class _LiveViewSession:
     begun_at: datetime | None = None
 
     async def log_start(self) -> None:
-        """Written down before the camera is connected to."""
-        self.begun_at = self.context.deps.clock.now()
+        """Log the start, before the camera is connected to; raises when that fails."""
+        self.begun_at = self.context.app.clock.now()
         await asyncio.wrap_future(self._log_access("live_look", self.form.reason))
 
     async def multipart_body(
         self, first: LiveFrame | None, frames: AsyncIterator[LiveFrame]
     ) -> AsyncIterator[bytes]:
-        """The multipart body; its end is written down however it comes."""
+        """The multipart body; its end is logged, whatever ends it."""
         ended = "stopped"  # the window was closed
         try:
             if first is not None:
@@ -129,8 +130,8 @@ class _LiveViewSession:
         return head + frame.jpeg + b"\r\n"
 
     def log_end(self, how: str) -> None:
-        """Written down; nobody waits for it."""
-        lasted = self.context.deps.clock.now() - (self.begun_at or self.user.now)
+        """Log the end, without waiting for it."""
+        lasted = self.context.app.clock.now() - (self.begun_at or self.user.now)
         self._log_access(
             "live_look_end", f"{lasted.total_seconds():.0f} s, {self.pictures} pictures, {how}"
         )
@@ -155,7 +156,7 @@ def _raise(exc: ActionRefused) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LiveViewRequest:
-    """Who wants to look through which camera, and the number of what it is for."""
+    """The user, the camera, and the id of the finding, case or round that it is for."""
 
     context: WebContext
     user: CurrentUser
@@ -163,20 +164,20 @@ class _LiveViewRequest:
     ident: str
 
     def no_reason(self, kind: str) -> Forbidden:
-        """It exists, and is no reason to look here and now."""
+        """The refusal when finding, case or round exist and justify no live view now."""
         return Forbidden(f"{kind} {self.ident}: no reason to look through {self.camera.id} now")
 
 
 def _purpose_and_page(
     context: WebContext, user: CurrentUser, camera: Camera, viewed_for: str
 ) -> tuple[str, str]:
-    """What it is for, in words, and where that page is. Raises Forbidden."""
+    """(what it is for, the address of that page). Raises Forbidden."""
     kind, _, ident = viewed_for.partition(":")
     if kind not in _REASONS:
         raise Forbidden("a live look is for a finding, a case or a round")
     request = _LiveViewRequest(context=context, user=user, camera=camera, ident=ident)
     try:
-        with context.deps.store.begin_read() as uow:
+        with context.app.store.begin_read() as uow:
             return _REASONS[kind](uow, request)
     except KeyError as exc:
         raise Forbidden(f"no {viewed_for}") from exc
@@ -195,7 +196,7 @@ def _finding_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, s
 
 def _case_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str]:
     case, t = uow.cases.get(CaseId(request.ident)), request.user.t
-    visible = may_see_case(request.user.account, case, request.context.deps.registry.tree)
+    visible = may_see_case(request.user.account, case, request.context.app.registry.tree)
     if case.camera != request.camera.id or not visible or not case.is_open:
         raise request.no_reason("case")
     what = category_label(case.category, t)

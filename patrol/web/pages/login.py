@@ -1,4 +1,4 @@
-"""Coming in and going out: login, logout, language, the live line."""
+"""Login, logout, invitations, language, and the event stream that says which topics changed."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,7 +21,8 @@ from patrol.domain.account import LoginSession
 from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn, TooManyAttempts
 from patrol.web.change_feed import TooManySubscribers
 from patrol.web.context import AnyUser, ContextDep, WebContext
-from patrol.web.i18n import LANGUAGES, InvalidForm, translate_errors
+from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
+from patrol.web.i18n import LANGUAGES
 from patrol.web.rendering import home_url
 from patrol.web.signed_links import InvitationInvalid
 
@@ -34,7 +35,7 @@ router = APIRouter()
 
 @router.get("/login")
 def login_page(context: ContextDep, request: Request, next: str = "/") -> Response:  # noqa: A002  the query's name
-    """The form; whoever is logged in goes home."""
+    """The form; a user who is logged in is sent to the home page."""
     try:
         return RedirectResponse(home_url(context.auth.current_user(request)), 303)
     except NotLoggedIn:
@@ -49,7 +50,7 @@ def log_in(
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002  the form's name
 ) -> Response:
-    """Check, begin a session, set its cookie."""
+    """Check name and password, start a session, set its cookie."""
     _refuse_cross_site(request)
     origin = request.client.host if request.client else "?"
     device = request.headers.get("user-agent", "")
@@ -58,14 +59,14 @@ def log_in(
     except BadLogin:
         return _login_form(context, request, next, wrong="password", status=401)
     except TooManyAttempts as exc:
-        left = context.auth.translator(None).duration(exc.until - context.deps.clock.now())
+        left = context.auth.translator(None).duration(exc.until - context.app.clock.now())
         return _login_form(context, request, next, wrong="resting", left=left, status=429)
     target = next if _LOCAL_PATH.fullmatch(next) and next != "/" else "/home"
     return _with_session_cookie(context, RedirectResponse(target, 303), secret, session)
 
 
 class AcceptInvitationForm(BaseModel):
-    """An invitation, and the password that its owner chose."""
+    """The token of an invitation (`ticket`), and the password that its owner chose."""
 
     ticket: str = Field(max_length=200)
     password: str = Field(max_length=256)
@@ -73,20 +74,20 @@ class AcceptInvitationForm(BaseModel):
 
 @router.get("/welcome")
 def invitation_page(context: ContextDep, request: Request) -> Response:
-    """Where a QR code leads; whose it is stands behind the #, which only the page reads."""
-    t = context.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
-    return context.renderer.render("welcome.html", t)
+    """The page of an invitation's QR code; its script reads the token behind the `#`."""
+    t = context.translator(request)
+    return context.renderer.render("invitation.html", t)
 
 
 @router.post("/api/welcome")
 def accept_invitation(
     context: ContextDep, request: Request, form: AcceptInvitationForm
 ) -> Response:
-    """One's own password takes the place of the one that signed the invitation."""
+    """Set the invited account's first password, which ends the invitation, and log in."""
     _refuse_cross_site(request)
     origin = request.client.host if request.client else "?"
     device = request.headers.get("user-agent", "")
-    t = context.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
+    t = context.translator(request)
     try:
         with translate_errors():
             secret, session = context.auth.accept_invitation(
@@ -94,7 +95,7 @@ def accept_invitation(
             )
     except InvitationInvalid as exc:
         message = ("二维码已用过或已过期,请联系管理员", "used or too old: ask for a new one")
-        raise InvalidForm(t.pair(message)) from exc
+        raise InvalidRequest(t.pair(message)) from exc
     except TooManyAttempts as exc:
         raise HTTPException(429) from exc
     return _with_session_cookie(context, JSONResponse({"home": "/home"}), secret, session)
@@ -108,7 +109,7 @@ def _with_session_cookie(
         secret,
         max_age=int((session.ends_at - session.begun_at).total_seconds()),
         path="/",
-        secure=context.options.secure,
+        secure=context.console.is_https,
         httponly=True,
         samesite="strict",
     )
@@ -117,22 +118,22 @@ def _with_session_cookie(
 
 @router.get("/home")
 def home(user: AnyUser) -> Response:
-    """Where this account begins."""
+    """Redirect to the first page of this account."""
     return RedirectResponse(home_url(user), 303)
 
 
 @router.post("/api/logout")
 def log_out(context: ContextDep, user: AnyUser) -> Response:
-    """End the session; the browser forgets what it kept."""
+    """End the session; the browser clears its cache and storage."""
     context.auth.log_out(user)
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
-    answer.delete_cookie(context.auth.cookie_name, path="/", secure=context.options.secure)
+    answer.delete_cookie(context.auth.cookie_name, path="/", secure=context.console.is_https)
     return answer
 
 
 @router.get("/language/{language}")
 def choose_language(context: ContextDep, request: Request, language: str) -> Response:
-    """Remember the language, back to where the link was."""
+    """Set the language's cookie and redirect to the page of the link."""
     back = request.headers.get("referer", "/")
     path = "/" + back.split("/", 3)[-1] if back.count("/") > 2 else "/"  # noqa: PLR2004  scheme://host/
     inside = path.partition("?")[0]
@@ -140,24 +141,24 @@ def choose_language(context: ContextDep, request: Request, language: str) -> Res
     if language in LANGUAGES:
         answer.set_cookie(
             LANGUAGE_COOKIE, language, max_age=YEAR_S, path="/", samesite="lax",
-            secure=context.options.secure,
+            secure=context.console.is_https,
         )  # fmt: skip
     return answer
 
 
 @router.get("/api/live")
 async def change_events(context: ContextDep, _user: AnyUser) -> Response:
-    """The live line: which topics moved, never what about them."""
+    """Server-sent events: the names of topics that changed, never their content."""
     return StreamingResponse(
         _event_stream(context),
         media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers={**NO_STORE, "X-Accel-Buffering": "no"},
     )
 
 
 @router.get("/robots.txt")
 def robots() -> Response:
-    """Nobody indexes this."""
+    """Ask search engines to index nothing."""
     return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
 
@@ -179,14 +180,14 @@ def _login_form(
     left: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    t = context.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
+    t = context.translator(request)
     return context.renderer.render(
         "login.html", t, status=status, target=target, wrong=wrong, left=left
     )
 
 
 def _refuse_cross_site(request: Request) -> None:
-    """Nobody else's page may log a browser in here (browsers say where a form came from)."""
+    """Refuse a login form of another site (browsers send its origin). Raises Forbidden."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin", "")
     host = request.headers.get("host", "")

@@ -1,10 +1,9 @@
 """One-time links (/p/…): a case's picture for a telephone that has no login here.
 
-A link opens once. The browser that opened it gets a cookie and may open it again for a minute: a
-reload, a connection lost half-way. Everybody else reads why not, in words, as 410; what we never
-sealed is 404 after the same work, whatever it looks like. Asking with HEAD, as previews do, spends
-nothing. The picture is made first; then the opening and its line in the access log are one
-transaction; then it is sent.
+A link opens once. The browser that opened it gets a cookie and may open it again for a minute (a
+reload, a lost connection). Everybody else gets 410 with the reason; a token that we did not sign
+gets 404 after the same work. A HEAD request, as previews send, uses nothing up. The picture is made
+first; then the opening and its access log entry are one transaction; then it is sent.
 """
 
 import secrets
@@ -13,7 +12,7 @@ from typing import Final
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from patrol.domain.account import may_see_case
 from patrol.domain.case import Case
@@ -30,11 +29,11 @@ from patrol.domain.picture_link import (
 )
 from patrol.store import UnitOfWork
 from patrol.web.access_logger import PictureDeleted
-from patrol.web.auth import LANGUAGE_COOKIE, Forbidden, NotLoggedIn
+from patrol.web.auth import Forbidden, NotLoggedIn
 from patrol.web.context import ContextDep, WebContext
-from patrol.web.i18n import PageNotFound, grid_name
+from patrol.web.errors import NO_STORE, ResourceNotFound
+from patrol.web.i18n import grid_name
 from patrol.web.pages.pictures import masked_to_consent, refuse_withdrawn, watermark_for
-from patrol.web.rendering import wants_html
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +49,7 @@ router = APIRouter()
 
 
 class _LinkRefused(Exception):
-    """The link is ours and opens nothing (any more)."""
+    """The link is signed by us and may not be opened now; `text` is the (zh, en) reason."""
 
     def __init__(self, text: tuple[str, str]) -> None:
         super().__init__(text[1])
@@ -59,11 +58,11 @@ class _LinkRefused(Exception):
 
 @router.get(PICTURE_LINK_PATH + "{token}")
 def open_picture_link(context: ContextDep, request: Request, token: str) -> Response:
-    """The picture, once."""
-    links, now = context.deps.payloads.link_signer, context.deps.clock.now()
+    """Send the redacted picture, once."""
+    links, now = context.app.payloads.link_signer, context.app.clock.now()
     link = read_token(token, links.key if links else secrets.token_bytes(32))
     if link is None or links is None:
-        raise PageNotFound("link")
+        raise ResourceNotFound("link")
     given = request.cookies.get(PICTURE_LINK_COOKIE, "")
     try:
         case = _readable_case(context, link, given, now)
@@ -73,7 +72,7 @@ def open_picture_link(context: ContextDep, request: Request, token: str) -> Resp
     except _LinkRefused as exc:
         log.info("link not opened", case=link.case, grid=link.grid, why=str(exc))
         return _refusal_response(context, request, exc.text)
-    answer = Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    answer = Response(jpeg, media_type="image/jpeg", headers=NO_STORE)
     if secret:
         answer.set_cookie(
             PICTURE_LINK_COOKIE,
@@ -82,17 +81,17 @@ def open_picture_link(context: ContextDep, request: Request, token: str) -> Resp
             path=PICTURE_LINK_PATH,
             httponly=True,
             samesite="lax",
-            secure=context.options.secure,
+            secure=context.console.is_https,
         )
     return answer
 
 
 def _readable_case(context: WebContext, link: PictureLink, given: str, now: datetime) -> Case:
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         try:
             case = uow.cases.get(link.case)
-        except KeyError:  # ours, and the books are from before it: a backup came back
-            raise PageNotFound("link") from None
+        except KeyError:  # a restored backup is older than the link
+            raise ResourceNotFound("link") from None
         _link_state(uow, link, given, now)
         if case.before is None or uow.pictures.get(case.before) is None:
             raise _LinkRefused(PICTURE_DELETED)
@@ -100,7 +99,7 @@ def _readable_case(context: WebContext, link: PictureLink, given: str, now: date
 
 
 def _link_state(uow: UnitOfWork, link: PictureLink, given: str, now: datetime) -> LinkState:
-    """Whether it opens. Raises _Over."""
+    """The state of a link that may be opened. Raises _LinkRefused."""
     case = uow.cases.get(link.case)
     openings = uow.picture_links.uses(link.case, link.grid)
     state = link_state(link, case, openings, holder_hash(given), now)
@@ -110,19 +109,19 @@ def _link_state(uow: UnitOfWork, link: PictureLink, given: str, now: datetime) -
 
 
 def _refuse_other_grids(context: WebContext, request: Request, case: Case) -> None:
-    """Whoever is logged in as somebody of another grid does not even spend it."""
+    """Refuse a logged-in user of another grid, and use nothing up. Raises Forbidden."""
     try:
         user = context.auth.current_user(request)
     except NotLoggedIn:
         return
-    if user.is_outside_centre and not may_see_case(user.account, case, context.deps.registry.tree):
+    if user.is_outside_centre and not may_see_case(user.account, case, context.app.registry.tree):
         raise Forbidden(f"{case.id} lies outside the grid of {user.account.name}")
 
 
 def _redacted_picture(context: WebContext, link: PictureLink, case: Case, now: datetime) -> bytes:
     notified = reversed(case.policy.ladder[: case.rung + 1])
     person = next((step.person for step in notified if step.grid == link.grid), "")
-    recipient = f"{grid_name(context.deps.registry, link.grid)} {person}".strip()
+    recipient = f"{grid_name(context.app.registry, link.grid)} {person}".strip()
     assert case.before is not None  # noqa: S101  just read so
     try:
         if case.camera is not None:
@@ -132,13 +131,13 @@ def _redacted_picture(context: WebContext, link: PictureLink, case: Case, now: d
         raise _LinkRefused(CONSENT_WITHDRAWN) from None
     except KeyError:
         raise _LinkRefused(PICTURE_DELETED) from None
-    return context.deps.redact(jpeg, case.box, watermark_for(context, case.id, recipient, now)).jpeg
+    return context.app.redact(jpeg, case.box, watermark_for(context, case.id, recipient, now)).jpeg
 
 
 def _record_opening(context: WebContext, link: PictureLink, given: str, now: datetime) -> str:
-    """Write it down; the cookie's secret where this was the first time. Raises _Over."""
+    """Record and log the opening; the cookie's secret at the first one. Raises _LinkRefused."""
     secret = secrets.token_urlsafe(24)
-    with context.deps.store.begin() as uow:
+    with context.app.store.begin() as uow:
         state = _link_state(uow, link, given, now)
         first = state is LinkState.OPENS
         opening = LinkUse(
@@ -146,9 +145,7 @@ def _record_opening(context: WebContext, link: PictureLink, given: str, now: dat
             holder=holder_hash(secret),
         )  # fmt: skip
         if first and not uow.picture_links.record_use(opening):
-            raise _LinkRefused(
-                LINK_REFUSALS[LinkState.SPENT]
-            )  # another telephone was faster, just now
+            raise _LinkRefused(LINK_REFUSALS[LinkState.SPENT])  # another telephone was faster
         uow.access.append(
             at=now,
             who=f"link/{link.grid}",
@@ -161,13 +158,7 @@ def _record_opening(context: WebContext, link: PictureLink, given: str, now: dat
 
 
 def _refusal_response(context: WebContext, request: Request, text: tuple[str, str]) -> Response:
-    t = context.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
-    phone = context.deps.site_profile.phone
+    t, phone = context.translator(request), context.app.site.settings.centre_phone
     again = text in (LINK_REFUSALS[LinkState.SPENT], LINK_REFUSALS[LinkState.EXPIRED])
     detail = f"{t.pair(HINT_NEW_LINK if again else HINT_CALL_CENTRE)} {phone}".strip()
-    if wants_html(request):
-        return context.renderer.render(
-            "problem.html", t, status=410, code=410, message=t.pair(text), detail=detail
-        )
-    body = {"error": 410, "words": t.pair(text), "detail": detail}
-    return JSONResponse(body, 410, headers={"Cache-Control": "no-store"})
+    return context.error_response(request, 410, text, detail=detail)

@@ -1,4 +1,8 @@
-"""Pictures: served to the login that was given the address, while it holds, and written down."""
+"""Serve pictures to the session that was given their signed address, and log each one.
+
+The access log entry is committed before a picture is sent. Every picture is masked to what may be
+seen of its camera now; outside the command centre it is redacted, too.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -48,7 +52,7 @@ async def serve_picture(
     user: AnyUser,
     signed: Annotated[tuple[SignedPictureUrl, str], Depends(_signed_url)],
 ) -> Response:
-    """One picture, after its line stands in the access log."""
+    """Send one picture or contact sheet, after its access log entries are committed."""
     signed_url, sign = signed
     viewed_for = signed_url.viewed_for
     if not verify_signature(user.secret, signed_url, sign, user.now) or (
@@ -65,18 +69,18 @@ async def serve_picture(
 async def _contact_sheet(
     context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl
 ) -> bytes:
-    """Two dozen thumbnails, each with its own line; those that are gone stay dark."""
+    """Some two dozen thumbnails, each logged; a deleted or withdrawn one stays dark."""
     group = await run_in_threadpool(_pictures_on_sheet, context, signed_url)
-    lines = [
+    entries = [
         context.access_logger.log_access(_thumbnail_access(user, one, signed_url.viewed_for))
         for one in group
     ]
-    results = await asyncio.gather(*map(asyncio.wrap_future, lines), return_exceptions=True)
+    results = await asyncio.gather(*map(asyncio.wrap_future, entries), return_exceptions=True)
     for failure in results:
         if isinstance(failure, BaseException) and not isinstance(failure, PictureDeleted):
             raise failure
     hidden = await run_in_threadpool(_withdrawn_cameras, context)
-    cameras = context.deps.registry.cameras
+    cameras = context.app.registry.cameras
     shown = tuple(
         None
         if camera is None or isinstance(camera, BaseException) or camera in hidden
@@ -92,7 +96,7 @@ def _pictures_on_sheet(context: WebContext, signed_url: SignedPictureUrl) -> Seq
     known = context.contact_sheets.pictures(signed_url.picture)
     if known is not None:
         return known
-    with context.deps.store.begin_read() as uow:  # we were started anew since the page was made
+    with context.app.store.begin_read() as uow:  # the server was restarted since the page was made
         a_round = uow.rounds.get(RoundId(signed_url.viewed_for.partition(":")[2]))
         names = sheet_layout(uow.rounds.visits(a_round.id), running=a_round.is_open)
     context.contact_sheets.remember_names(names)
@@ -137,37 +141,34 @@ def _picture_access(user: CurrentUser, signed_url: SignedPictureUrl) -> PictureA
 
 
 def _check_still_allowed(context: WebContext, user: CurrentUser, viewed_for: str) -> None:
-    """The right may have gone since the address was given; so may the case's grid."""
+    """Check again what may have changed since the address was signed. Raises Forbidden."""
     kind, _, ident = viewed_for.partition(":")
     if not any(user.has_right(right) for right in _RIGHTS_TO_VIEW.get(kind, ())):
         raise Forbidden(f"no right to look for {viewed_for}")
     if kind != "case":
         return
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         try:
             case = uow.cases.get(CaseId(ident))
         except KeyError:
             raise Forbidden(f"no {viewed_for}") from None
-    if not may_see_case(user.account, case, context.deps.registry.tree):
+    if not may_see_case(user.account, case, context.app.registry.tree):
         raise Forbidden(f"{viewed_for} lies outside the grid of {user.account.name}")
 
 
 def refuse_withdrawn(context: WebContext, camera: CameraId) -> None:
-    """Withdrawn consent closes a household's samples; to the desk a running case keeps its own.
-
-    Raises Gone.
-    """
+    """Refuse pictures of a camera whose household withdrew its consent. Raises PictureDeleted."""
     if camera in _withdrawn_cameras(context):
         raise PictureDeleted(camera)
 
 
 def _withdrawn_cameras(context: WebContext) -> frozenset[CameraId]:
-    """By the registry, or said since."""
-    with context.deps.store.begin_read() as uow:
+    """Cameras without consent: by the registry, or withdrawn since."""
+    with context.app.store.begin_read() as uow:
         withdrawn = uow.consents.withdrawn()
     return withdrawn | {
         camera.id
-        for camera in context.deps.registry.cameras.values()
+        for camera in context.app.registry.cameras.values()
         if camera.consent.state is ConsentState.WITHDRAWN
     }
 
@@ -189,22 +190,22 @@ def _thumbnail_bytes(context: WebContext, sha256: Sha256) -> bytes:
 
 
 def masked_to_consent(context: WebContext, sha256: Sha256) -> bytes:
-    """The stored picture; black outside what may be seen of its camera now. Raises KeyError.
+    """The stored picture, black outside what may be seen of its camera now. Raises KeyError.
 
-    At every look, whenever it was taken: an area is drawn smaller in the editor, by hand in
-    zones.yaml or with a backup that came back, and not all of these leave a line that says when.
+    Masked whenever it is shown: a visible area may shrink in the editor, by hand in zones.yaml or
+    with a restored backup, and not every change is recorded with its time.
     """
-    jpeg, visible = context.deps.evidence.get(sha256), _visible_area_of_picture(context, sha256)
+    jpeg, visible = context.app.evidence.get(sha256), _visible_area_of_picture(context, sha256)
     return masked_jpeg(jpeg, visible) if visible is not None else jpeg
 
 
 def _visible_area_of_picture(context: WebContext, sha256: Sha256) -> Polygon | None:
-    """None: all of it. A photo from the ground is no camera's, whichever camera its case is of."""
-    with context.deps.store.begin_read() as uow:
+    """The visible area of the picture's camera; None for a field photo: all of it is shown."""
+    with context.app.store.begin_read() as uow:
         stored = uow.pictures.get(sha256)
     if stored is None or stored.purpose == FIELD_PHOTO_PURPOSE:
         return None
-    return _visible_area(context.deps.registry.cameras.get(stored.camera))
+    return _visible_area(context.app.registry.cameras.get(stored.camera))
 
 
 def _visible_area(camera: Camera | None) -> Polygon | None:
@@ -212,33 +213,34 @@ def _visible_area(camera: Camera | None) -> Polygon | None:
 
 
 def _redacted_bytes(context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl) -> bytes:
-    """Redacted: a camera's picture cut around the finding, a photo from the ground whole.
+    """Redact a camera's picture, cut around the finding, or a whole field photo.
 
-    Withdrawn consent closes the camera's pictures to everybody outside, also in a running case.
+    Without consent nobody outside gets the camera's pictures, not even of a running case.
+    Raises KeyError, PictureDeleted.
     """
     sha256, case_id = Sha256(signed_url.picture), CaseId(signed_url.viewed_for.partition(":")[2])
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         case = uow.cases.get(case_id)
         sent = any(photo.sha256 == sha256 for photo in uow.case_photos.of_case(case_id))
     if not sent and case.camera is not None:
         refuse_withdrawn(context, case.camera)
     jpeg = masked_to_consent(context, sha256)
     watermark = watermark_for(context, case_id, user.account.name, user.now)
-    return context.deps.redact(jpeg, None if sent else case.box, watermark).jpeg
+    return context.app.redact(jpeg, None if sent else case.box, watermark).jpeg
 
 
 def watermark_for(context: WebContext, case: CaseId, recipient: str, now: datetime) -> Watermark:
-    """What is written on a picture that leaves now."""
-    site = context.deps.site_profile
-    at = f"{now.astimezone(site.zone):%Y-%m-%d %H:%M}"
+    """The text on a picture that leaves now: site, case, time, recipient."""
+    site = context.site
+    at = f"{now.astimezone(site.tz):%Y-%m-%d %H:%M}"
     return Watermark(site=site.name, case=case, at=at, recipient=recipient)
 
 
 def _reference_bytes(context: WebContext, camera: CameraId, light: Light) -> bytes:
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         blob = uow.memories.get(camera, light)
     scene = CameraMemory.from_bytes(blob, light).scene
     if scene is None or not scene.samples:
         raise KeyError(camera)
-    visible = _visible_area(context.deps.registry.cameras.get(camera))
+    visible = _visible_area(context.app.registry.cameras.get(camera))
     return masked_jpeg(scene.samples[-1], visible) if visible is not None else scene.samples[-1]

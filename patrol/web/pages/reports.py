@@ -1,4 +1,4 @@
-"""Reports (报表): a day's, a month's or a round's figures on the page, and as files to keep."""
+"""Reports (报表): the figures of a round, a day or a month, as a page and as files."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -14,7 +14,8 @@ from patrol.reports.report import ComparedFigure, Report, load_report
 from patrol.reports.writers import FORMATS
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewReports, WebContext
-from patrol.web.i18n import InvalidForm, Translator, paginate, plan_label, translate_errors
+from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
+from patrol.web.i18n import Translator, paginate, plan_label
 
 MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -44,8 +45,8 @@ def reports_page(  # noqa: PLR0917  the three ways to name a period
     context: ContextDep, user: MayViewReports, a_round: str = "", day: str = "", month: str = "",
     page: int = 1,
 ) -> Response:  # fmt: skip
-    """The figures of a round, a day or a month; today's when nothing is said."""
-    today = user.now.astimezone(context.deps.site_profile.zone).date()
+    """The figures of a round, a day or a month; by default today's."""
+    today = user.now.astimezone(context.site.tz).date()
     no_period = not (a_round or day or month)
     period = _period(user, a_round, f"{today}" if no_period else day, month)
     report = _report_of(context, user, period)
@@ -63,7 +64,7 @@ def reports_page(  # noqa: PLR0917  the three ways to name a period
         main=[line for line in lines if line["id"] in MAIN_FIGURES],
         bars=_round_bars(context, user.t),
         cameras=[_camera_row(one, user.t) for one in cameras],
-        worth=[_camera_row(one, user.t) for one in _most_decided(report.cameras.documents)],
+        most_decided=[_camera_row(one, user.t) for one in _most_decided(report.cameras.documents)],
         rounds=[(one["round"], plan_label(one["plan"], user.t)) for one in report.rounds],
         **pager,
     )
@@ -74,17 +75,17 @@ def download_report(  # noqa: PLR0917  the three ways to name a period
     context: ContextDep, user: MayViewReports, kind: Format, a_round: str = "", day: str = "",
     month: str = "",
 ) -> Response:  # fmt: skip
-    """The same as a file; taking it away is written down."""
+    """The report as a file; the download is logged."""
     period = _period(user, a_round, day, month)
     data = FORMATS[kind](_report_of(context, user, period))
-    with context.deps.store.begin() as uow:
+    with context.app.store.begin() as uow:
         uow.access.append(
             at=user.now, who=user.account.name, what="export_report", camera=None,
             why=f"{period.kind} {period.name} {kind}",
         )  # fmt: skip
         uow.commit()
-    name = f"patrol-{context.deps.site_profile.id}-{period.name}.{kind}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    name = f"patrol-{context.site.id}-{period.name}.{kind}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}
     return Response(data, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
@@ -96,26 +97,24 @@ def _period(user: CurrentUser, a_round: str, day: str, month: str) -> ReportPeri
             month=datetime.strptime(month, "%Y-%m").date() if month else None,  # noqa: DTZ007  a month
         )
     except ValueError as exc:
-        raise InvalidForm(user.t("日期写作 2026-11-22 或 2026-11", "write 2026-11-22")) from exc
+        raise InvalidRequest(user.t("日期写作 2026-11-22 或 2026-11", "write 2026-11-22")) from exc
 
 
 def _report_of(context: WebContext, user: CurrentUser, period: ReportPeriod) -> Report:
-    site = context.deps.site_profile
+    site = context.site
     heading = ReportHeading(
-        kind=period.kind, period=period.name, site=site.name, zone=site.zone,
-        made_at=user.now, registry=context.deps.registry,
+        kind=period.kind, period=period.name, site=site.name, zone=site.tz,
+        made_at=user.now, registry=context.app.registry,
     )  # fmt: skip
-    with context.deps.store.begin_read() as uow, translate_errors():
-        return load_report(uow, heading, site.plans, period)
+    with context.app.store.begin_read() as uow, translate_errors():
+        return load_report(uow, heading, context.plans, period)
 
 
 def _round_bars(context: WebContext, t: Translator) -> list[dict[str, Any]]:
-    """What became of the cameras of the last rounds, oldest first."""
-    with context.deps.store.begin_read() as uow:
+    """The totals of the last rounds for the bar chart, the oldest first."""
+    with context.app.store.begin_read() as uow:
         rounds = [
-            one
-            for plan in context.deps.site_profile.plans
-            for one in uow.rounds.of_plan(plan, limit=ROUNDS_CHARTED)
+            one for plan in context.plans for one in uow.rounds.of_plan(plan, limit=ROUNDS_CHARTED)
         ]
         rounds.sort(key=lambda one: (one.planned_at, one.id))
         shown = rounds[-ROUNDS_CHARTED:]
@@ -165,7 +164,7 @@ def _value_text(figure: Figure, t: Translator) -> str:
 
 
 def _most_decided(documents: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """For the chart: those whose share says the most."""
+    """For the chart: the cameras with most decisions, whose share is the most certain."""
     return sorted(documents, key=lambda one: (-one["decided"], one["camera"]))[:CAMERAS_CHARTED]
 
 

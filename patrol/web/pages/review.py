@@ -1,8 +1,7 @@
-"""Review (研判): one finding at a time, large; the next ones already in hand.
+"""Review (研判): one finding at a time on the screen, the next ones claimed and loaded behind it.
 
-A hand is a few findings claimed for one login: what is on the screen and what is loaded behind it.
-Nobody else gets them until they are decided, passed, or the claims run out. Whoever was unsure of
-a finding does not get it again: another pair of eyes must look.
+A batch of findings is claimed for one session; nobody else gets them until they are decided,
+passed, or the claims run out. A reviewer who was unsure of a finding does not get it again.
 """
 
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from patrol.review.queue import ranked_findings
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayReview, WebContext
+from patrol.web.errors import error_document, translate_errors
 from patrol.web.i18n import (
     Translator,
     camera_name,
@@ -35,16 +35,16 @@ from patrol.web.i18n import (
     category_label,
     grid_name,
     level_label,
-    translate_errors,
 )
 
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
+FindingDetails = tuple[StoredPicture | None, Case | None, str]
 router = APIRouter()
 
 
 class BatchForm(BaseModel):
-    """What the page has, what it passed, and what it wants first."""
+    """The findings that the page has, those it passed, and the one it wants first."""
 
     keep: list[str] = Field(default_factory=list, max_length=MAX_BATCH)
     passed: list[str] = Field(default_factory=list, max_length=500)
@@ -53,7 +53,7 @@ class BatchForm(BaseModel):
 
 
 class DecisionForm(BaseModel):
-    """One decision."""
+    """One decision about a finding."""
 
     id: str
     decision: Literal["confirm", "dismiss", "unsure"]
@@ -65,7 +65,7 @@ class DecisionForm(BaseModel):
 
 
 class ReleaseForm(BaseModel):
-    """What the page gives back."""
+    """The findings that the page gives back."""
 
     ids: list[str] = Field(max_length=MAX_BATCH)
 
@@ -74,7 +74,7 @@ class ReleaseForm(BaseModel):
 def review_page(
     context: ContextDep, user: MayReview, finding: str = "", subject: str = ""
 ) -> Response:
-    """The page; it asks for its hand itself."""
+    """The page; its script claims the first batch."""
     return context.renderer.render_page(
         "review.html", user, first=finding, subject=subject,
         reasons=[(str(key), user.t.pair(pair)) for key, pair in labels.DISMISS_REASONS.items()],
@@ -83,12 +83,14 @@ def review_page(
 
 @router.post("/api/review/hand")
 def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Response:
-    """Renew what the page keeps, claim what it lacks."""
-    cameras = context.deps.registry.cameras
-    with context.deps.store.begin_read() as uow:  # weighing takes a while: in nobody's way
+    """Renew the claims that the page keeps, and claim the findings that it lacks."""
+    cameras = context.app.registry.cameras
+    with (
+        context.app.store.begin_read() as uow
+    ):  # ranking takes a while: outside the write transaction
         ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=cameras)
     positions = {one.finding.id: one.position for one in ranking}
-    with context.deps.store.begin() as uow:
+    with context.app.store.begin() as uow:
         found = uow.findings.queue()
         waiting = sorted(found, key=lambda one: positions.get(one.id, len(found)))
         chosen = claim_findings(
@@ -112,7 +114,7 @@ def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Respon
 
 @router.post("/api/review/decide")
 def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response:
-    """Confirm, dismiss, unsure; whoever was first wins, and the second is told who and when."""
+    """Confirm, dismiss or be unsure; the first decision counts, a later one gets 409."""
     case: Case | None = None
     message = ""
     try:
@@ -120,7 +122,7 @@ def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response
             case = _apply_decision(context, form, user)
     except FindingClaimed as exc:
         message = user.t(f"正由 {exc.account} 研判", f"{exc.account} is judging it")
-        return JSONResponse({"error": 409, "words": message, "detail": ""}, 409)
+        return error_document(409, message, detail="")
     except KnownPositive as exc:
         message = str(exc).partition(" / ")[0 if user.t.language == "zh" else 2]
     outcome = {"case": case.id if case else None, "count": case.count if case else 0}
@@ -129,23 +131,23 @@ def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response
 
 def _apply_decision(context: WebContext, form: DecisionForm, user: CurrentUser) -> Case | None:
     """Raises KeyError, ValueError, AlreadyDecided, FindingClaimed, KnownPositive."""
-    deps, by, holder = context.deps, user.account.name, user.holder
+    app, by, holder = context.app, user.account.name, user.holder
     if form.decision == "confirm":
-        return deps.confirm(
+        return app.confirm(
             form.id, by=by, category=form.category, level=form.level, note=form.note,
             phoned=form.phoned, holder=holder,
         )  # fmt: skip
     if form.decision == "dismiss":
-        deps.dismiss(form.id, by=by, reason=form.reason, holder=holder)
+        app.dismiss(form.id, by=by, reason=form.reason, holder=holder)
     else:
-        deps.unsure(form.id, by=by, reason=form.note, holder=holder)
+        app.unsure(form.id, by=by, reason=form.note, holder=holder)
     return None
 
 
 @router.post("/api/review/release")
 def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> Response:
-    """The page was closed, or passed on: others may have them."""
-    with context.deps.store.begin() as uow:
+    """Give claims back, when the page is closed or skips findings."""
+    with context.app.store.begin() as uow:
         mine = map(FindingId, form.ids)
         release_own_claims(uow, mine, holder=user.holder, now=user.now)
         uow.commit()
@@ -155,21 +157,18 @@ def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> R
 def _in_wanted_order(
     waiting: Sequence[Finding], form: BatchForm, user: CurrentUser
 ) -> list[Finding]:
-    """In the order of the queue: kept ones first, passed ones last; own doubts not at all."""
+    """In queue order, kept ones first, passed ones last, without those this user was unsure of."""
     keep, passed = set(form.keep), set(form.passed)
     is_supervisor = user.account.duty is Duty.SHIFT_SUPERVISOR
 
     def fits(finding: Finding) -> bool:
         if form.subject and finding.subject is not Subject(form.subject):
             return finding.id in keep
-        doubted = finding.state is FindingState.UNSURE
-        return is_supervisor or not doubted or finding.decided_by != user.account.name
+        is_unsure = finding.state is FindingState.UNSURE
+        return is_supervisor or not is_unsure or finding.decided_by != user.account.name
 
     fitting = [finding for finding in waiting if fits(finding)]
     return sorted(fitting, key=lambda f: (f.id not in keep, f.id != form.first, f.id in passed))
-
-
-FindingDetails = tuple[StoredPicture | None, Case | None, str]
 
 
 def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:
@@ -178,7 +177,7 @@ def _finding_details(uow: UnitOfWork, finding: Finding) -> FindingDetails:
 
 
 def _light_of(uow: UnitOfWork, finding: Finding) -> str:
-    """What the camera saw by when it was found."""
+    """The light (day, infrared) of the visit that found it."""
     visits = uow.rounds.latest_visits(finding.camera, limit=4)
     same = (visit.light for visit in visits if visit.round == finding.round and visit.light)
     return next(same, "day")
@@ -188,7 +187,7 @@ def _review_item(
     context: WebContext, user: CurrentUser, finding: Finding, details: FindingDetails
 ) -> dict[str, Any]:
     picture, running, light = details
-    registry, t = context.deps.registry, user.t
+    registry, t = context.app.registry, user.t
     viewed_for = f"finding:{finding.id}"
     camera = registry.cameras.get(finding.camera)
     html = context.renderer.render_fragment(
@@ -219,7 +218,7 @@ def _review_item(
 
 
 def _first_to_call(finding: Finding, registry: Registry) -> tuple[str, str] | None:
-    """(name, telephone) of whoever hears of it first."""
+    """(name, telephone) of the first recipient of its case."""
     if finding.grid not in registry.tree.grids:
         return None
     stops = route(registry, finding.grid, finding.subject).recipients

@@ -1,6 +1,7 @@
-"""Rounds (巡查): the list, the wall of one round, one camera of it.
+"""Rounds (巡查): the list, the wall of a round (巡查画面墙), and one camera of a round.
 
-The wall (巡查画面墙): every camera of a round, worst first, one word each.
+The wall shows every camera of a round, the worst first, each as a tile with one label; pictures of
+tiles come as contact sheets (thumbnails.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from patrol.domain import labels
 from patrol.domain.finding import Finding, FindingState
@@ -18,8 +19,8 @@ from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, Visit, VisitOutcome
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayStartRounds, MayViewRounds, WebContext
+from patrol.web.errors import ResourceNotFound, translate_errors
 from patrol.web.i18n import (
-    PageNotFound,
     Translator,
     camera_name,
     category_label,
@@ -28,7 +29,6 @@ from patrol.web.i18n import (
     outcome_label,
     plan_label,
     shown_outcome,
-    translate_errors,
     village_of,
 )
 from patrol.web.pages.today import forecast_of, round_state_label
@@ -42,8 +42,50 @@ from patrol.web.thumbnails import (
 
 ROUNDS_PER_PAGE: Final = 30
 MAX_ROUNDS_LISTED: Final = 400
-
+REFUSAL_LABELS: Final = {str(kind): pair for kind, pair in labels.REFUSALS.items()}
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallTile:
+    """One camera on the wall."""
+
+    camera: CameraId
+    name: str
+    grid: str
+    village: str  # code
+    outcome: VisitOutcome  # as it is shown
+    label: str  # what is wrong, or the outcome
+    picture: str  # address of the sheet, else of the thumbnail, or ""
+    position: TilePosition | None  # on the sheet
+    fault: str
+    finding: str  # "", candidate, unsure, confirmed, dismissed, merged
+    rank: tuple[int, str, float, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ThumbUrls:
+    """The addresses of tile pictures; a sheet's address is signed once for all its tiles."""
+
+    user: CurrentUser
+    viewed_for: str
+    on_sheets: Mapping[Sha256, TilePosition]
+    signed: Mapping[str, str]
+
+    @classmethod
+    def sign(
+        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[Sha256, TilePosition]
+    ) -> "_ThumbUrls":
+        viewed_for = f"round:{round_id}"
+        names = {position.sheet for position in on_sheets.values()}
+        signed = {name: user.picture_url(name, "sheet", viewed_for) for name in names}
+        return cls(user=user, viewed_for=viewed_for, on_sheets=on_sheets, signed=signed)
+
+    def url_and_position(self, picture: Sha256 | None) -> tuple[str, TilePosition | None]:
+        position = self.on_sheets.get(picture) if picture else None
+        if position is not None:
+            return self.signed[position.sheet], position
+        return (self.user.picture_url(picture, "thumb", self.viewed_for) if picture else ""), None
 
 
 @router.get("/rounds")
@@ -52,7 +94,7 @@ def rounds_page(context: ContextDep, user: MayViewRounds, page: int = 1) -> Resp
     lines, pages = _round_rows(context, user, max(1, page))
     return context.renderer.render_page(
         "rounds.html", user, rounds=lines, page=max(1, page), pages=pages,
-        plans=[(name, plan_label(name, user.t)) for name in context.deps.site_profile.plans],
+        plans=[(name, plan_label(name, user.t)) for name in context.plans],
     )  # fmt: skip
 
 
@@ -60,7 +102,7 @@ def rounds_page(context: ContextDep, user: MayViewRounds, page: int = 1) -> Resp
 def round_camera_page(
     context: ContextDep, user: MayViewRounds, round_id: str, ident: str
 ) -> Response:
-    """One camera of a round."""
+    """The page of one camera's visit in a round."""
     return context.renderer.render_page(
         "round_camera.html",
         user,
@@ -70,21 +112,21 @@ def round_camera_page(
 
 @router.post("/api/rounds/{plan}/start")
 def start_round(context: ContextDep, user: MayStartRounds, plan: str) -> Response:
-    """One more round, now."""
-    if plan not in context.deps.site_profile.plans:
-        raise PageNotFound(plan)
+    """Start a round of a plan now."""
+    if plan not in context.plans:
+        raise ResourceNotFound(plan)
     with translate_errors():
-        context.deps.start_round(plan, by=user.account.name)
+        context.app.start_round(plan, by=user.account.name)
     return JSONResponse({"started": plan}, 202)
 
 
 def _round_rows(
     context: WebContext, user: CurrentUser, page: int
 ) -> tuple[list[dict[str, Any]], int]:
-    with context.deps.store.begin_read() as uow:
+    with context.app.store.begin_read() as uow:
         every = [
             one
-            for plan in (*context.deps.site_profile.plans, ADHOC)
+            for plan in (*context.plans, ADHOC)
             for one in uow.rounds.of_plan(plan, limit=MAX_ROUNDS_LISTED)
         ]
         every.sort(key=lambda one: (one.planned_at, one.id), reverse=True)
@@ -111,15 +153,15 @@ def _round_rows(
 def _round_camera_content(
     context: WebContext, user: CurrentUser, round_id: RoundId, camera: CameraId
 ) -> dict[str, Any]:
-    registry = context.deps.registry
-    with context.deps.store.begin_read() as uow, translate_errors():
+    registry = context.app.registry
+    with context.app.store.begin_read() as uow, translate_errors():
         a_round = uow.rounds.get(round_id)
         visit = next((v for v in uow.rounds.visits(round_id) if v.camera == camera), None)
         findings = [f for f in uow.findings.of_round(round_id) if f.camera == camera]
         history = uow.rounds.latest_visits(camera, limit=12)
         health = uow.health.get(camera)
     if visit is None:
-        raise PageNotFound(f"{camera} in {round_id}")
+        raise ResourceNotFound(f"{camera} in {round_id}")
     known = registry.cameras.get(camera)
     viewed_for = f"round:{round_id}"
     waiting = next((finding for finding in findings if finding.is_open), None)
@@ -158,29 +200,9 @@ def _past_visit_row(visit: Visit, user: CurrentUser) -> tuple[str, str, str, dat
     )
 
 
-REFUSAL_LABELS: Final = {str(kind): pair for kind, pair in labels.REFUSALS.items()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WallTile:
-    """One camera on the wall."""
-
-    camera: CameraId
-    name: str
-    grid: str
-    village: str  # code
-    outcome: VisitOutcome  # as it is shown
-    label: str  # what is wrong, in one word
-    picture: str  # address of the sheet, else of the thumbnail, or ""
-    position: TilePosition | None  # on the sheet
-    fault: str
-    finding: str  # "", candidate, unsure, confirmed, dismissed, merged
-    rank: tuple[int, str, float, str]
-
-
 @router.get("/rounds/{round_id}")
 def wall_page(context: ContextDep, user: MayViewRounds, round_id: str) -> Response:
-    """Every camera of a round."""
+    """The wall of a round."""
     return context.renderer.render_page(
         "wall.html", user, **_wall_content(context, user, RoundId(round_id))
     )
@@ -188,16 +210,15 @@ def wall_page(context: ContextDep, user: MayViewRounds, round_id: str) -> Respon
 
 @router.get("/rounds/{round_id}/part")
 def wall_fragment(context: ContextDep, user: MayViewRounds, round_id: str) -> Response:
-    """The wall as it moves."""
-    html = context.renderer.render_fragment(
+    """The tiles of the wall, fetched again as the round goes on."""
+    return context.renderer.fragment_response(
         "wall_part.html", user, **_wall_content(context, user, RoundId(round_id))
     )
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> dict[str, Any]:
-    registry = context.deps.registry
-    with context.deps.store.begin_read() as uow, translate_errors():
+    registry = context.app.registry
+    with context.app.store.begin_read() as uow, translate_errors():
         a_round = uow.rounds.get(round_id)
         visits = uow.rounds.visits(round_id)
         findings = uow.findings.of_round(round_id)
@@ -229,7 +250,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
 
 
 def _filter_choices(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str, int]]:
-    """(value, words, how many), in the order of the values."""
+    """(value, label, count), in the order of the values."""
     counted: dict[tuple[str, str], int] = {}
     for pair in pairs:
         counted[pair] = counted.get(pair, 0) + 1
@@ -243,31 +264,6 @@ def _worst_findings(findings: Sequence[Finding]) -> dict[CameraId, Finding]:
         if known is None or (finding.level, -finding.score) < (known.level, -known.score):
             worst[finding.camera] = finding
     return worst
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ThumbUrls:
-    """Where a tile's picture is fetched: a sheet's address is signed once for all its tiles."""
-
-    user: CurrentUser
-    viewed_for: str
-    on_sheets: Mapping[Sha256, TilePosition]
-    signed: Mapping[str, str]
-
-    @classmethod
-    def sign(
-        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[Sha256, TilePosition]
-    ) -> "_ThumbUrls":
-        viewed_for = f"round:{round_id}"
-        names = {position.sheet for position in on_sheets.values()}
-        signed = {name: user.picture_url(name, "sheet", viewed_for) for name in names}
-        return cls(user=user, viewed_for=viewed_for, on_sheets=on_sheets, signed=signed)
-
-    def url_and_position(self, picture: Sha256 | None) -> tuple[str, TilePosition | None]:
-        position = self.on_sheets.get(picture) if picture else None
-        if position is not None:
-            return self.signed[position.sheet], position
-        return (self.user.picture_url(picture, "thumb", self.viewed_for) if picture else ""), None
 
 
 def _wall_tile(
@@ -300,7 +296,7 @@ def _tile_label(visit: Visit, finding: Finding | None, fault: str, t: Translator
 
 
 def _tile_rank(visit: Visit, finding: Finding | None) -> tuple[int, str, float, str]:
-    """Findings that wait first, by level and score; then problems, unviewable, missed, normal."""
+    """Open findings first, by level and score; then problems, unviewable, missed, normal."""
     if finding is not None and finding.is_open:
         return 0, finding.level.value, -finding.score, visit.camera
     return OUTCOME_RANK[visit.outcome], "", 0.0, visit.camera

@@ -1,6 +1,7 @@
-"""One of the day's rounds in figures and words: where it stands, and when it will be done.
+"""Today (今日): rounds, cases, review queue and cameras on one screen, read from three metres.
 
-Today (今日): one screen that is read from three metres, and the same numbers as it moves.
+The page and its fragment have the same content, read in one transaction. `round_state_label` and
+`forecast_of` are also used by the pages of rounds.
 """
 
 from collections import Counter
@@ -10,11 +11,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from patrol.cases.shift_handover import SIGNATURES_READ
 from patrol.domain import labels
-from patrol.domain.account import Duty
+from patrol.domain.account import Account, Duty
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.health import Trouble, TroubleKind
@@ -41,14 +42,19 @@ from patrol.web.i18n import (
     village_of,
 )
 from patrol.web.pages.case_detail import time_left
-from patrol.web.pages.shift import subject_name
+from patrol.web.pages.shift import DUE_LIGHT_ORDER, subject_name
 
 MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
+SHOWN_CASES: Final = 5
+MAX_BANNERS: Final = 4
+SHOWN_NOTICES: Final = 5
+ON_DUTY: Final = (Duty.OPERATOR, Duty.SHIFT_SUPERVISOR)
+router = APIRouter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCard:
-    """One of the day's rounds."""
+    """One of the day's plans and its newest round: state, totals, forecast."""
 
     plan: str
     name: str
@@ -69,12 +75,77 @@ class PlanCard:
 
     @property
     def done(self) -> int:
-        """Visits in the books."""
+        """Visits that are recorded."""
         return self.totals.planned - self.totals.pending
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VillageHealth:
+    """A village's cameras by health."""
+
+    name: str
+    online: int
+    faulty: int
+    offline: int
+    unknown: int
+
+    @property
+    def total(self) -> int:
+        """All of its cameras that are patrolled."""
+        return self.online + self.faulty + self.offline + self.unknown
+
+
+@router.get("/")
+def today_page(context: ContextDep, user: MayViewToday) -> Response:
+    """The page of today."""
+    return context.renderer.render_page("today.html", user, **today_content(context, user))
+
+
+@router.get("/today/part")
+def today_fragment(context: ContextDep, user: MayViewToday) -> Response:
+    """The content of the page, fetched again as it changes."""
+    return context.renderer.fragment_response(
+        "today_part.html", user, **today_content(context, user)
+    )
+
+
+def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
+    """Everything on the page, read in one transaction."""
+    registry, calendar = context.app.registry, context.calendar
+    day = user.now.astimezone(context.site.tz).date()
+    with context.app.store.begin_read() as uow:
+        plans = _plan_cards(uow, context, day, user)
+        stopped = [*calendar.maintenance, *uow.stoppages.active(user.now)]
+        upstream = [one for one in uow.troubles.list_open() if one.kind is not TroubleKind.CAMERA]
+        cases, recent = uow.cases.list(open_only=True), uow.cases.list(limit=30)
+        ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=registry.cameras)
+        claimed = uow.claims.active(user.now)
+        health = uow.health.all()
+        accounts = {account.name: account for account in uow.accounts.all()}
+        on_shift = _people_on_shift(uow, accounts, user.now)
+    names = {name: account.shown_as for name, account in accounts.items()}
+    counts = Counter(case.due_light(user.now) for case in cases)
+    return {
+        "now": user.now,
+        "plans": plans,
+        "banners": _banners(stopped, upstream, user, registry),
+        "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
+        "open_cases": len(cases),
+        "to_verify": sum(awaits_person(case) for case in cases),
+        "due_lights": [
+            (due_light, user.t.pair(labels.DUE_LIGHTS[due_light]), counts[due_light])
+            for due_light in reversed(DueLight)
+        ],
+        "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
+        "queue": _queue_card([one.finding for one in ranking], len(claimed), user),
+        "villages": _village_healths(registry, health, day),
+        "notices": _notices((*cases, *recent), user, registry, names),
+        **on_shift,
+    }
+
+
 def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -> PlanCard:
-    """The newest round of the plan on that day, or that there is none yet."""
+    """The card of a plan with its newest round of that day, if there is one."""
     name, hours = plan.name, f"{plan.start:%H:%M}–{plan.finish_by:%H:%M}"
     newest = next((one for one in uow.rounds.of_plan(name, limit=3) if one.day == day), None)
     t = user.t
@@ -106,7 +177,7 @@ def round_state_label(state: RoundState, t: Translator) -> str:
 
 
 def forecast_of(a_round: Round, totals: RoundTotals, now: datetime) -> datetime | None:
-    """When it will be done at its pace so far; None while that cannot be said."""
+    """When a running round will end at its pace so far; None while that is unknown."""
     if a_round.state is not RoundState.RUNNING or a_round.started_at is None:
         return None
     done, elapsed_s = totals.planned - totals.pending, (now - a_round.started_at).total_seconds()
@@ -125,89 +196,27 @@ def _forecast_text(a_round: Round, forecast: datetime | None, t: Translator) -> 
     return t(f"预计 {t.time(forecast)} · 时限 {limit}", f"at {t.time(forecast)} · due {limit}")
 
 
-SHOWN_CASES: Final = 5
-MAX_BANNERS: Final = 4
-SHOWN_NOTICES: Final = 5
-ON_DUTY: Final = (Duty.OPERATOR, Duty.SHIFT_SUPERVISOR)
+def _plan_cards(
+    uow: UnitOfWork, context: WebContext, day: date, user: CurrentUser
+) -> list[PlanCard]:
+    """The plans of the day, and others that have a round on it."""
+    plans_of_day = context.calendar.plans_on(day)
+    cards = [plan_card(uow, plan, day, user) for plan in context.plans.values()]
+    return [card for card in cards if card.plan in plans_of_day or card.round]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VillageHealth:
-    """A village's cameras: how many can be seen just now."""
-
-    name: str
-    online: int
-    faulty: int
-    offline: int
-    unknown: int
-
-    @property
-    def total(self) -> int:
-        """All of its cameras that are patrolled."""
-        return self.online + self.faulty + self.offline + self.unknown
-
-
-router = APIRouter()
-
-
-@router.get("/")
-def today_page(context: ContextDep, user: MayViewToday) -> Response:
-    """The page."""
-    return context.renderer.render_page("today.html", user, **today_content(context, user))
-
-
-@router.get("/today/part")
-def today_fragment(context: ContextDep, user: MayViewToday) -> Response:
-    """Its numbers as they move."""
-    html = context.renderer.render_fragment("today_part.html", user, **today_content(context, user))
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
-
-
-def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
-    """Everything on the page, from one consistent picture of the books."""
-    site, registry, t = context.deps.site_profile, context.deps.registry, user.t
-    day = user.now.astimezone(site.zone).date()
-    with context.deps.store.begin_read() as uow:
-        cards = [plan_card(uow, plan, day, user) for plan in site.plans.values()]
-        plans_of_day = site.calendar.plans_on(day)
-        plans = [card for card in cards if card.plan in plans_of_day or card.round]
-        stopped = [*site.calendar.maintenance, *uow.stoppages.active(user.now)]
-        upstream = [
-            trouble
-            for trouble in uow.troubles.list_open()
-            if trouble.kind is not TroubleKind.CAMERA
-        ]
-        shift = shift_owner(uow.handovers.entries(limit=SIGNATURES_READ))
-        cases = uow.cases.list(open_only=True)
-        recent = uow.cases.list(limit=30)
-        ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=registry.cameras)
-        waiting = [one.finding for one in ranking]
-        claimed = uow.claims.active(user.now)
-        health = uow.health.all()
-        accounts = {account.name: account for account in uow.accounts.all()}
-        logged_in = {session.account for session in uow.sessions.of_account(None, user.now)}
-    names = {name: account.shown_as for name, account in accounts.items()}
-    counts = Counter(case.due_light(user.now) for case in cases)
+def _people_on_shift(
+    uow: UnitOfWork, accounts: Mapping[str, Account], now: datetime
+) -> dict[str, Any]:
+    """Who owns the shift, and which operators and supervisors are logged in beside."""
+    owner = shift_owner(uow.handovers.entries(limit=SIGNATURES_READ))
+    logged_in = {session.account for session in uow.sessions.of_account(None, now)}
     return {
-        "now": user.now,
-        "plans": plans,
-        "banners": _banners(stopped, upstream, user, registry),
-        "no_round": [h.name for h in site.calendar.holidays if h.first <= day <= h.last],
-        "open_cases": len(cases),
-        "to_verify": sum(awaits_person(case) for case in cases),
-        "due_lights": [
-            (due_light, t.pair(labels.DUE_LIGHTS[due_light]), counts[due_light])
-            for due_light in reversed(DueLight)
-        ],
-        "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
-        "queue": _queue_card(waiting, len(claimed), user),
-        "villages": _village_healths(registry, health, day),
-        "notices": _notices((*cases, *recent), user, registry, names),
-        "shift_of": names.get(shift, shift),
+        "shift_of": accounts[owner].shown_as if owner in accounts else owner,
         "on_duty": [
-            names[name]
-            for name in sorted(logged_in)
-            if name != shift and name in accounts and accounts[name].duty in ON_DUTY
+            accounts[name].shown_as
+            for name in sorted(logged_in & accounts.keys())
+            if name != owner and accounts[name].duty in ON_DUTY
         ],
     }
 
@@ -215,7 +224,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
 def _banners(
     stopped: Iterable[Stoppage], upstream: Iterable[Trouble], user: CurrentUser, registry: Registry
 ) -> list[tuple[str, str, str, str]]:
-    """(kind, what, words, where it leads): what makes today different."""
+    """(kind, title, text, address) of pauses, troubles of links and villages, and maintenance."""
     t, holding = user.t, [one for one in stopped if one.is_active_at(user.now)]
     paused = [one for one in holding if one.scope is StoppageScope.ROUNDS]
     banners = [
@@ -243,8 +252,7 @@ def _banners(
 
 def _most_urgent(cases: Iterable[Case], now: datetime) -> list[Case]:
     def urgency(case: Case) -> tuple[int, str, datetime]:
-        order = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}[case.due_light(now)]
-        return order, case.level.value, case.due_at
+        return DUE_LIGHT_ORDER[case.due_light(now)], case.level.value, case.due_at
 
     return sorted(cases, key=urgency)[:SHOWN_CASES]
 

@@ -2,16 +2,16 @@
 import { send, toast } from "./console.js"
 const once = document.getElementById("once")
 
-function showOnce(said) {
-  document.getElementById("once-name").textContent = said.name
-  document.getElementById("once-password").textContent = said.password
-  document.getElementById("once-address").textContent = said.address ?? ""
+function showOnce(login) {
+  document.getElementById("once-name").textContent = login.name
+  document.getElementById("once-password").textContent = login.password
+  document.getElementById("once-address").textContent = login.address ?? ""
   const svg = document.getElementById("once-qr")
   svg.replaceChildren()
-  if (said.qr) {
-    const size = said.qr.length + 4
+  if (login.qr) {
+    const size = login.qr.length + 4
     svg.setAttribute("viewBox", `-2 -2 ${size} ${size}`)
-    said.qr.forEach((row, y) =>
+    login.qr.forEach((row, y) =>
       [...row].forEach((dot, x) => {
         if (dot !== "#") return
         const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect")
@@ -21,7 +21,7 @@ function showOnce(said) {
       }),
     )
   }
-  svg.style.display = said.qr ? "" : "none"
+  svg.style.display = login.qr ? "" : "none"
   once.showModal()
 }
 document.getElementById("once-close")?.addEventListener("click", () => {
@@ -33,7 +33,7 @@ document.getElementById("add")?.addEventListener("submit", async (event) => {
   try {
     showOnce(await send("/api/accounts", Object.fromEntries(new FormData(event.target))))
   } catch (error) {
-    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+    toast(`${error.message} ${error.reply?.detail ?? ""}`, "bad")
   }
 })
 document.addEventListener("click", async (event) => {
@@ -69,7 +69,7 @@ dutying?.addEventListener("click", async (event) => {
     )
     location.reload()
   } catch (error) {
-    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+    toast(`${error.message} ${error.reply?.detail ?? ""}`, "bad")
   }
 })
 document.getElementById("own")?.addEventListener("submit", async (event) => {
@@ -79,28 +79,28 @@ document.getElementById("own")?.addEventListener("submit", async (event) => {
     toast(event.target.dataset.done)
     setTimeout(() => location.assign("/login"), 1500)
   } catch (error) {
-    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+    toast(`${error.message} ${error.reply?.detail ?? ""}`, "bad")
   }
 })
 document.getElementById("check")?.addEventListener("click", async (event) => {
   const { holds, broken } = event.target.dataset
   try {
-    const said = await send("/api/audit/check", {})
-    toast(said.holds ? holds : broken.replace("{n}", said.first_broken), said.holds ? "" : "bad")
+    const result = await send("/api/audit/check", {})
+    toast(result.holds ? holds : broken.replace("{n}", result.first_broken), result.holds ? "" : "bad")
   } catch (error) {
     toast(error.message, "bad")
   }
 })
 document.getElementById("addkey")?.addEventListener("submit", async (event) => {
   event.preventDefault()
-  const said = new FormData(event.target)
+  const fields = new FormData(event.target)
   try {
-    const made = await send("/api/keys", { name: said.get("name"), scopes: said.getAll("scopes") })
+    const made = await send("/api/keys", { name: fields.get("name"), scopes: fields.getAll("scopes") })
     document.getElementById("once-name").textContent = made.name
     document.getElementById("once-password").textContent = made.secret
     once.showModal()
   } catch (error) {
-    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+    toast(`${error.message} ${error.reply?.detail ?? ""}`, "bad")
   }
 })
 document.getElementById("fsck")?.addEventListener("click", async ({ target }) => {
@@ -128,13 +128,13 @@ for (const form of document.querySelectorAll("form[data-sign]"))
   form.addEventListener("submit", async (event) => {
     event.preventDefault()
     if (form.dataset.ask && !confirm(form.dataset.ask)) return
-    const said = Object.fromEntries(new FormData(form))
-    if (said.scope && said.scope !== "rounds") said.subject = said[said.scope]
+    const fields = Object.fromEntries(new FormData(form))
+    if (fields.scope && fields.scope !== "rounds") fields.subject = fields[fields.scope]
     try {
-      await send(form.dataset.sign, said)
+      await send(form.dataset.sign, fields)
       toast(form.dataset.done)
       setTimeout(() => location.reload(), 600)
     } catch (error) {
-      toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+      toast(`${error.message} ${error.reply?.detail ?? ""}`, "bad")
     }
   })

@@ -38,6 +38,6 @@ dialog.addEventListener("click", async (event) => {
     })
     dialog.close()
   } catch (error) {
-    toast(`${error.message} ${error.said?.detail ?? ""}`, "bad")
+    toast(`${error.message} ${error.reply?.detail ?? ""}`, "bad")
   }
 })

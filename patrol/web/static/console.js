@@ -16,16 +16,16 @@ export async function send(address, body, options = {}) {
     keepalive: options.keepalive ?? false,
   })
   if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`)
-  const said = answer.status === 204 ? {} : await answer.json().catch(() => ({}))
+  const reply = answer.status === 204 ? {} : await answer.json().catch(() => ({}))
   if (!answer.ok)
-    throw Object.assign(new Error(said.words ?? answer.statusText), { status: answer.status, said })
-  return said
+    throw Object.assign(new Error(reply.words ?? answer.statusText), { status: answer.status, reply })
+  return reply
 }
 
-export function toast(words, kind = "") {
+export function toast(text, kind = "") {
   const box = document.createElement("p")
   box.className = `toast ${kind}`
-  box.textContent = words
+  box.textContent = text
   document.getElementById("toasts").append(box)
   setTimeout(() => box.remove(), kind === "bad" ? 9000 : 4000)
   return box
@@ -161,10 +161,10 @@ document.addEventListener(
   (event) => {
     const picture = event.target
     if (!(picture instanceof HTMLImageElement) || picture.dataset.missing === undefined) return
-    const words = document.createElement("p")
-    words.className = "empty"
-    words.textContent = picture.dataset.missing
-    picture.replaceWith(words)
+    const note = document.createElement("p")
+    note.className = "empty"
+    note.textContent = picture.dataset.missing
+    picture.replaceWith(note)
   },
   true,
 )

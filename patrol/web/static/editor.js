@@ -14,11 +14,11 @@ import {
 } from "/static/drawing.js"
 
 const root = document.getElementById("editor")
-const say = (zh, en) => (root.dataset.lang === "zh" ? zh : en)
+const t = (zh, en) => (root.dataset.lang === "zh" ? zh : en)
 const SORTS = {
-  visible: say("可视区", "Visible area"),
-  ignore: say("忽略区", "Ignored area"),
-  zone: say("关注区", "Zone"),
+  visible: t("可视区", "Visible area"),
+  ignore: t("忽略区", "Ignored area"),
+  zone: t("关注区", "Zone"),
 }
 const STEP = 0.005,
   LARGE_STEP = 0.05,
@@ -108,7 +108,7 @@ function corners(shape) {
     make("circle", { cx: x * size[0], cy: y * size[1], r: HANDLE_PX * 0.6 * one }, plus)
   })
   shape.points.forEach((where, n) => {
-    const label = `${nameOf(shape)}: ${say("点", "point")} ${n + 1} / ${shape.points.length}, ${percent(where)}`
+    const label = `${nameOf(shape)}: ${t("点", "point")} ${n + 1} / ${shape.points.length}, ${percent(where)}`
     const corner = make(
       "g",
       {
@@ -144,7 +144,7 @@ function panel() {
     button.type = "button"
     button.className = `row ${shape.sort}`
     button.setAttribute("aria-pressed", n === chosen)
-    button.textContent = `${nameOf(shape)} · ${shape.points.length} ${say("点", "points")}`
+    button.textContent = `${nameOf(shape)} · ${shape.points.length} ${t("点", "points")}`
     button.addEventListener("click", () => {
       choose(n === chosen ? null : n)
     })
@@ -154,7 +154,7 @@ function panel() {
     rows.push(
       Object.assign(document.createElement("p"), {
         className: "empty",
-        textContent: say(
+        textContent: t(
           "还没有划定:整幅画面都看,没有关注区。",
           "Nothing drawn: the whole picture is seen, and no zone asks for anything.",
         ),
@@ -171,7 +171,7 @@ function panel() {
   tool("redo").disabled = !history.canRedo
   tool("revert").disabled = !history.changed
   tool("remove").disabled = chosen === null
-  tool("remove").textContent = point === null ? say("删除区域", "Delete area") : say("删除点", "Delete point")
+  tool("remove").textContent = point === null ? t("删除区域", "Delete area") : t("删除点", "Delete point")
   tool("finish").hidden = tool("cancel").hidden = !sketch
   document.querySelector("[data-new=visible]").disabled = shapes.some((shape) => shape.sort === "visible")
   const wrong = shapes.some((shape) => crosses(shape.points))
@@ -179,21 +179,21 @@ function panel() {
   document.getElementById("suspends").hidden =
     JSON.stringify(areasOf(shapes, before).visible) === JSON.stringify(before.visible)
   if (sketch)
-    hint.textContent = say(
+    hint.textContent = t(
       "逐点点击;点回第一点或按 Enter 完成,Esc 取消。直接按 Enter 得到一个方框。",
       "Click point after point; click the first one or press Enter to finish, Esc to cancel. Enter at once gives a box.",
     )
   else if (wrong)
-    hint.textContent = say(
+    hint.textContent = t(
       "红色的轮廓自己交叉了,请把点按顺序围起来。",
       "The red outline crosses itself; put its points in order around the area.",
     )
   else if (chosen !== null)
-    hint.textContent = say(
+    hint.textContent = t(
       "拖动圆点移动,拖动小点加点,拖动内部整体移动。",
       "Drag a point to move it, a small one to add one, the inside to move all.",
     )
-  else hint.textContent = say("点选一个区域,或添加一个。", "Choose an area, or add one.")
+  else hint.textContent = t("点选一个区域,或添加一个。", "Choose an area, or add one.")
   showZone()
 }
 
@@ -300,7 +300,7 @@ function remove() {
     point = Math.min(point, points.length - 1)
   } else {
     toast(
-      say(
+      t(
         "至少三个点;要删整个区域,先按 Esc 取消选点。",
         "Three points at least; press Esc first to delete the whole area.",
       ),
@@ -446,25 +446,25 @@ form.addEventListener("submit", async (event) => {
   button.disabled = true
   problems.hidden = true
   try {
-    const said = await send(
+    const saved = await send(
       `/api/cameras/${root.dataset.camera}/areas`,
       { areas: areasOf(shapes, before), mark, why: form.elements.why.value.trim() },
       { method: "PUT" },
     )
-    before = said.areas
-    mark = said.mark
+    before = saved.areas
+    mark = saved.mark
     history = new History(shapesOf(before))
     form.elements.why.value = ""
-    toast(say("已保存,下一次巡查起生效", "Saved; it counts from the next visit on"))
+    toast(t("已保存,下一次巡查起生效", "Saved; it counts from the next visit on"))
     go(history.state)
   } catch (error) {
-    const lines = (error.said?.problems ?? []).map((one) =>
+    const lines = (error.reply?.problems ?? []).map((one) =>
       Object.assign(document.createElement("li"), { textContent: `${one.field}: ${one.text}` }),
     )
-    const words = Object.assign(document.createElement("p"), { className: "bad", textContent: error.message })
+    const summary = Object.assign(document.createElement("p"), { className: "bad", textContent: error.message })
     const all = document.createElement("ul")
     all.append(...lines)
-    problems.replaceChildren(words, all)
+    problems.replaceChildren(summary, all)
     problems.hidden = false
     button.disabled = false
   }

@@ -1,9 +1,9 @@
-// The grid leader's page: shows the cases, queues what is said, sends it when there is a link.
+// The grid leader's page: shows the cases, queues replies, sends them when there is a connection.
 import { queue, keep, kept, forget, newKey, smaller } from "./phone.js"
 
 const account = document.body.dataset.account
 const csrf = document.querySelector('meta[name="csrf"]').content
-const words = document.getElementById("words").dataset,
+const phrases = document.getElementById("phrases").dataset,
   line = document.getElementById("link")
 const list = document.getElementById("cases")
 const STEPS = { acknowledge: ["dispatched", "rework"], arrive: ["dispatched", "rework", "acknowledged"] }
@@ -34,7 +34,7 @@ async function fetchCases() {
 
 async function draw() {
   const waiting = await queue.all()
-  say(waiting)
+  showConnection(waiting)
   if (!shown) return
   const there = new Set()
   let before = null
@@ -44,7 +44,7 @@ async function draw() {
     fill(
       card,
       item,
-      waiting.filter((word) => word.case === item.id),
+      waiting.filter((message) => message.case === item.id),
     )
     if (before ? before.nextElementSibling !== card : list.firstElementChild !== card) {
       if (before) before.after(card)
@@ -69,10 +69,10 @@ async function draw() {
   const phone = document.getElementById("phone")
   phone.hidden = !shown.phone
   phone.href = `tel:${shown.phone}`
-  phone.textContent = `${words.call} ${shown.phone}`
+  phone.textContent = `${phrases.call} ${shown.phone}`
 }
 
-function say(waiting) {
+function showConnection(waiting) {
   line.hidden = online && !waiting.length && !refused
   line.textContent = [
     online ? "" : line.dataset.offline,
@@ -103,23 +103,23 @@ function fill(card, item, waiting) {
   put("left", item.left)
   put("check", item.check)
   put("note", item.note)
-  // what was said here counts on this phone, even before it is sent
-  const said = waiting
-    .map((word) => AFTER[word.type] ?? (word.result === "handled" ? "fed_back" : ""))
+  // a queued reply counts on this phone, even before it is sent
+  const answered = waiting
+    .map((message) => AFTER[message.type] ?? (message.result === "handled" ? "fed_back" : ""))
     .filter(Boolean)
     .at(-1)
-  const state = said ?? item.state
-  const photos = item.photos ? ` · ${words.photos.replace("{n}", item.photos)}` : ""
-  const not_mine = item.mine ? "" : ` · ${words.notmine}`
+  const state = answered ?? item.state
+  const photos = item.photos ? ` · ${phrases.photos.replace("{n}", item.photos)}` : ""
+  const not_mine = item.mine ? "" : ` · ${phrases.notmine}`
   put("state", `${item.state_words}${photos}${not_mine}`)
   if (waiting.length) {
     const mark = document.createElement("span")
     mark.className = "sending"
-    mark.textContent = ` ${words.sending}…`
+    mark.textContent = ` ${phrases.sending}…`
     card.querySelector(".state").append(mark)
   }
-  for (const button of card.querySelectorAll("[data-say]"))
-    button.disabled = !item.mine || !STEPS[button.dataset.say].includes(state)
+  for (const button of card.querySelectorAll("[data-reply]"))
+    button.disabled = !item.mine || !STEPS[button.dataset.reply].includes(state)
   const over = !item.mine || ["fed_back", "verified", "returned"].includes(state)
   for (const button of card.querySelectorAll("[data-open]")) button.disabled = over
   if (over) card.querySelector("form").hidden = true
@@ -135,8 +135,8 @@ function fill(card, item, waiting) {
   )
 }
 
-// ---- what is said
-async function tell(word, address) {
+// ---- replies
+async function enqueue(message, address) {
   const all = await queue.all()
   await queue.add({
     key: newKey(),
@@ -144,7 +144,7 @@ async function tell(word, address) {
     account,
     address,
     client_at: new Date().toISOString(),
-    ...word,
+    ...message,
   })
   await draw()
   deliver()
@@ -155,10 +155,10 @@ async function deliver() {
   if (sending) return
   sending = true
   try {
-    for (const word of await queue.all()) {
-      if (word.account !== account) continue
-      if (!(await send(word))) break
-      await queue.drop(word.key)
+    for (const message of await queue.all()) {
+      if (message.account !== account) continue
+      if (!(await send(message))) break
+      await queue.drop(message.key)
     }
   } finally {
     sending = false
@@ -209,9 +209,9 @@ list.addEventListener("click", async (event) => {
   const card = event.target.closest(".case")
   if (!button || !card) return
   const ident = card.dataset.id
-  if (button.dataset.say) {
+  if (button.dataset.reply) {
     button.disabled = true
-    await tell({ case: ident, type: button.dataset.say, result: "", text: "" }, "say")
+    await enqueue({ case: ident, type: button.dataset.reply, result: "", text: "" }, "say")
   }
   if (button.dataset.open !== undefined) {
     const form = card.querySelector("form")
@@ -225,7 +225,7 @@ list.addEventListener("click", async (event) => {
     figure.querySelector("img").src = button.dataset.picture
     figure.hidden = false
     button.hidden = true
-    tell({ case: ident, type: "opened", result: "", text: "" }, "say")
+    enqueue({ case: ident, type: "opened", result: "", text: "" }, "say")
   }
 })
 list.addEventListener("change", async (event) => {
@@ -238,35 +238,35 @@ list.addEventListener("change", async (event) => {
     chosen.hidden = false
   } catch {
     form.photo_ready = null
-    refused = words.badphoto
-    say(await queue.all())
+    refused = phrases.badphoto
+    showConnection(await queue.all())
   }
 })
 list.addEventListener("submit", async (event) => {
   event.preventDefault()
   const form = event.target
-  const word = {
+  const message = {
     case: form.closest(".case").dataset.id,
     type: "feedback",
     result: form.elements.result.value,
     text: form.elements.text.value,
   }
-  if (form.photo_ready) word.photo = form.photo_ready
+  if (form.photo_ready) message.photo = form.photo_ready
   form.hidden = true
   form.photo_ready = null
   form.reset()
   form.querySelector(".chosen").hidden = true
-  await tell(word, "say")
+  await enqueue(message, "say")
 })
 document.getElementById("report").addEventListener("submit", async (event) => {
   event.preventDefault()
-  const said = Object.fromEntries(new FormData(event.target))
+  const report = Object.fromEntries(new FormData(event.target))
   event.target.reset()
   document.getElementById("reporting").open = false
-  await tell(said, "report")
+  await enqueue(report, "report")
 })
 document.getElementById("logout").addEventListener("click", async () => {
-  await deliver() // logging out empties the phone: what was said must be sent first
+  await deliver() // logging out empties the phone: queued replies must be sent first
   if ((await queue.all()).length) {
     draw()
     return
@@ -310,19 +310,19 @@ addEventListener("offline", () => {
 setInterval(() => {
   if (!document.hidden) deliver()
 }, 15_000)
-// what this page is made of goes on the shelf now: the next visit may find no link
-async function shelve() {
+// cache the files of this page now: the next visit may have no connection
+async function cachePage() {
   await navigator.serviceWorker.register("/leader/worker.js", { scope: "/leader" })
   const own = [...document.querySelectorAll("link[rel=stylesheet], link[rel=icon], script[src]")].map(
     (one) => one.href || one.src,
   )
-  const shelf = await caches.open("leader-1")
-  await shelf.addAll(["/leader", new URL("./phone.js", import.meta.url).href, ...own])
+  const cache = await caches.open("leader-1")
+  await cache.addAll(["/leader", new URL("./phone.js", import.meta.url).href, ...own])
 }
 if ("serviceWorker" in navigator)
-  shelve().then(
+  cachePage().then(
     () => {
-      document.body.dataset.shelved = ""
+      document.body.dataset.cached = ""
     },
     () => {},
   )

@@ -6,7 +6,7 @@ const frame = document.getElementById("frame"),
   age = document.getElementById("age")
 const begin = document.getElementById("begin"),
   stop = document.getElementById("stop")
-const say = (zh, en) => (root.dataset.lang === "zh" ? zh : en)
+const t = (zh, en) => (root.dataset.lang === "zh" ? zh : en)
 const decoder = new TextDecoder(),
   NEWLINES = [13, 10, 13, 10]
 let under = null,
@@ -59,15 +59,15 @@ function tick() {
   age.hidden = false
   const old = Math.max(0, Math.round((Date.now() - clockOffset - taken) / 1000)),
     left = Math.max(0, Math.round((until - Date.now()) / 1000))
-  age.textContent = say(`${old} 秒前的画面 · 还剩 ${left} 秒`, `${old} s old · ${left} s left`)
+  age.textContent = t(`${old} 秒前的画面 · 还剩 ${left} 秒`, `${old} s old · ${left} s left`)
 }
 
-function over(words) {
+function over(message) {
   under = null
   taken = null
   frame.hidden = age.hidden = true // what is no longer live is not left standing
   blank.hidden = false
-  blank.textContent = words
+  blank.textContent = message
   begin.hidden = false
   stop.hidden = true
 }
@@ -77,7 +77,7 @@ form.addEventListener("submit", async (event) => {
   under = new AbortController()
   begin.hidden = true
   stop.hidden = false
-  blank.textContent = say("正在连接摄像头…", "Connecting to the camera …")
+  blank.textContent = t("正在连接摄像头…", "Connecting to the camera …")
   until = Date.now() + 1000 * Number(root.dataset.lasts)
   try {
     const answer = await fetch(`/api/cameras/${root.dataset.camera}/live`, {
@@ -98,8 +98,8 @@ form.addEventListener("submit", async (event) => {
   } catch (error) {
     over(
       error.name === "AbortError"
-        ? say("已停止。", "Stopped.")
-        : say("连接中断。", "The connection was lost."),
+        ? t("已停止。", "Stopped.")
+        : t("连接中断。", "The connection was lost."),
     )
   }
 })
@@ -108,10 +108,10 @@ async function follow(reader) {
   const parts = new Parts()
   for (;;) {
     const { done, value } = await reader.read()
-    if (done) return say("已结束。", "It has ended.")
+    if (done) return t("已结束。", "It has ended.")
     for (const part of parts.feed(value)) {
-      const said = show(part)
-      if (said) return said.words
+      const ending = show(part)
+      if (ending) return ending.words
     }
   }
 }

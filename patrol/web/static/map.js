@@ -2,8 +2,8 @@
 import { onMoved, listen } from "/static/console.js"
 
 const box = document.getElementById("map"),
-  words = document.getElementById("mapwords")
-const say = (zh, en) => (box.dataset.lang === "zh" ? zh : en)
+  mapStatus = document.getElementById("map-status")
+const t = (zh, en) => (box.dataset.lang === "zh" ? zh : en)
 const COLOURS = {
   online: "#46d687",
   faulty: "#ff7d72",
@@ -21,12 +21,12 @@ const AREAS = {
 const make = (name, text, more = {}) =>
   Object.assign(document.createElement(name), { textContent: text }, more)
 
-function told(camera) {
+function popup(camera) {
   const all = document.createElement("div")
   all.append(camera.url ? make("a", camera.name, { href: camera.url }) : make("b", camera.name))
   all.append(
     make("p", camera.grid),
-    make("p", camera.since ? `${camera.words} · ${say("自", "since")} ${camera.since}` : camera.words),
+    make("p", camera.since ? `${camera.words} · ${t("自", "since")} ${camera.since}` : camera.words),
   )
   return all
 }
@@ -34,7 +34,7 @@ function told(camera) {
 async function begin() {
   const { leaflet: L } = await import(box.dataset.leaflet)
   const map = L.map(box, { preferCanvas: false, zoomControl: false, attributionControl: true })
-  L.control.zoom({ zoomInTitle: say("放大", "Zoom in"), zoomOutTitle: say("缩小", "Zoom out") }).addTo(map)
+  L.control.zoom({ zoomInTitle: t("放大", "Zoom in"), zoomOutTitle: t("缩小", "Zoom out") }).addTo(map)
   map.attributionControl.setPrefix("Leaflet")
   L.control.scale({ imperial: false }).addTo(map)
   if (box.dataset.tiles) L.tileLayer(box.dataset.tiles, { maxZoom: 19 }).addTo(map)
@@ -58,7 +58,7 @@ async function begin() {
         fillOpacity: camera.state === "refused" ? 0 : 0.95,
       }
       L.circleMarker([camera.at[1], camera.at[0]], style)
-        .bindPopup(() => told(camera))
+        .bindPopup(() => popup(camera))
         .bindTooltip(() => make("span", `${camera.name} · ${camera.words}`))
         .addTo(dots)
     }
@@ -99,7 +99,7 @@ async function begin() {
 }
 
 begin().catch(() => {
-  words.textContent = say(
+  mapStatus.textContent = t(
     "地图加载失败;网格树不受影响。",
     "The map could not be loaded; the tree is complete without it.",
   )

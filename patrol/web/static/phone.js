@@ -1,5 +1,5 @@
-// What the phone keeps (IndexedDB): words waiting to be sent, photos with them, the last list of
-// cases. Each word has its key from the moment it is said; it is sent until it was taken, and the
+// What the phone keeps (IndexedDB): replies waiting to be sent, their photos, the last list of cases.
+// Each reply has its key from the start; it is sent until it was accepted, and the
 // server drops repeats, so "sent once" holds however often the link breaks.
 const opened = new Promise((resolve, reject) => {
   const request = indexedDB.open("patrol-leader", 1)
@@ -21,7 +21,7 @@ async function on(store, mode, act) {
 }
 
 export const queue = {
-  add: (word) => on("queue", "readwrite", (store) => store.put(word)),
+  add: (message) => on("queue", "readwrite", (store) => store.put(message)),
   drop: (key) => on("queue", "readwrite", (store) => store.delete(key)),
   all: async () =>
     (await on("queue", "readonly", (store) => store.getAll())).sort((a, b) => a.order - b.order),

@@ -3,11 +3,11 @@ import { send, toast } from "/static/console.js"
 
 const form = document.getElementById("import"),
   outcome = document.getElementById("outcome")
-const say = (zh, en) => (form.dataset.lang === "zh" ? zh : en)
+const t = (zh, en) => (form.dataset.lang === "zh" ? zh : en)
 const KINDS = {
-  added: say("新增", "added"),
-  changed: say("修改", "changed"),
-  retired: say("停用", "retired"),
+  added: t("新增", "added"),
+  changed: t("修改", "changed"),
+  retired: t("停用", "retired"),
 }
 
 const make = (name, text = "", className = "") =>
@@ -22,7 +22,7 @@ function table(heads, rows) {
     head = make("tr"),
     body = make("tbody"),
     box = make("div", "", "scroll")
-  for (const words of heads) head.append(Object.assign(make("th", words), { scope: "col" }))
+  for (const title of heads) head.append(Object.assign(make("th", title), { scope: "col" }))
   whole.append(make("thead"), body)
   whole.tHead.append(head)
   body.append(...rows)
@@ -31,14 +31,14 @@ function table(heads, rows) {
 }
 
 function wrong(error) {
-  const rows = (error.said?.problems ?? []).map((one) =>
+  const rows = (error.reply?.problems ?? []).map((one) =>
     cells(make("tr"), `${one.file}:${one.line}`, one.field, one.text),
   )
   outcome.replaceChildren(make("h2", error.message, "bad"))
   if (rows.length)
     outcome.append(
       table(
-        [say("行", "Line"), say("字段", "Field"), say("问题与改法", "What is wrong, what would be right")],
+        [t("行", "Line"), t("字段", "Field"), t("问题与改法", "What is wrong, what would be right")],
         rows,
       ),
     )
@@ -48,7 +48,7 @@ function described(change) {
   return change.cells
     .map(({ column, before, after }) =>
       before === after
-        ? `${column}: ${say("密码已换", "another password")}`
+        ? `${column}: ${t("密码已换", "another password")}`
         : `${column}: ${before || "—"} → ${after || "—"}`,
     )
     .join("; ")
@@ -57,13 +57,13 @@ function described(change) {
 function compared(plan, file) {
   const { added, changed, retired } = plan.counts,
     some = added + changed + retired > 0
-  const words = some
-    ? say(
+  const summary = some
+    ? t(
         `新增 ${added},修改 ${changed},停用 ${retired};${plan.unchanged} 路不变`,
         `${added} added, ${changed} changed, ${retired} retired; ${plan.unchanged} as they are`,
       )
-    : say("与现在的表完全一样,没有要做的。", "The same as the present table: nothing to do.")
-  outcome.replaceChildren(make("h2", words))
+    : t("与现在的表完全一样,没有要做的。", "The same as the present table: nothing to do.")
+  outcome.replaceChildren(make("h2", summary))
   const rows = plan.changes.map((change) => {
     const row = make("tr", "", change.kind)
     const kind = make("td")
@@ -79,17 +79,17 @@ function compared(plan, file) {
   })
   if (rows.length)
     outcome.append(
-      table([say("变化", "Change"), say("名称", "Name"), say("编码", "Code"), say("内容", "What")], rows),
+      table([t("变化", "Change"), t("名称", "Name"), t("编码", "Code"), t("内容", "What")], rows),
     )
   if (rows.length < added + changed + retired)
     outcome.append(
-      make("p", say("只列出每类前 500 条。", "The first 500 of each kind are listed."), "dimmed"),
+      make("p", t("只列出每类前 500 条。", "The first 500 of each kind are listed."), "dimmed"),
     )
   if (plan.notices.length)
     outcome.append(
-      make("h2", say("请留意", "Worth a look")),
+      make("h2", t("请留意", "Worth a look")),
       table(
-        [say("行", "Line"), say("字段", "Field"), say("说明", "What")],
+        [t("行", "Line"), t("字段", "Field"), t("说明", "What")],
         plan.notices.map((one) => cells(make("tr"), one.line, one.field, one.text)),
       ),
     )
@@ -110,7 +110,7 @@ function confirmation(plan, file) {
     button.disabled = true
     try {
       await send("/api/cameras/import", body)
-      toast(say("已导入,下一轮巡查起使用", "Taken over; used from the next round on"))
+      toast(t("已导入,下一轮巡查起使用", "Taken over; used from the next round on"))
       setTimeout(() => location.assign("/cameras"), 800)
     } catch (error) {
       wrong(error)
@@ -126,7 +126,7 @@ form.addEventListener("submit", async (event) => {
     button = form.querySelector("button")
   body.append("file", file)
   outcome.hidden = false
-  outcome.replaceChildren(make("p", say("正在比对…", "Comparing …"), "empty"))
+  outcome.replaceChildren(make("p", t("正在比对…", "Comparing …"), "empty"))
   button.disabled = true
   try {
     compared(await send("/api/cameras/import/check", body), file)

@@ -19,7 +19,7 @@ const common = {
 }
 
 const OPTIONS = {
-  rounds: (of, words) => ({
+  rounds: (of, labels) => ({
     ...common,
     legend: { textStyle: { color: ink("text") }, top: 0 },
     grid: { left: 48, right: 48, top: 36, bottom: 48 },
@@ -35,7 +35,7 @@ const OPTIONS = {
         ["not_viewable", "#d3a63c"],
         ["missed", "#b04ad0"],
       ].map(([key, color]) => ({
-        name: words[key],
+        name: labels[key],
         type: "bar",
         stack: "cameras",
         data: of.map((one) => one[key]),
@@ -43,7 +43,7 @@ const OPTIONS = {
         barMaxWidth: 26,
       })),
       {
-        name: words.coverage,
+        name: labels.coverage,
         type: "line",
         yAxisIndex: 1,
         data: of.map((one) => one.coverage),
@@ -52,7 +52,7 @@ const OPTIONS = {
         itemStyle: { color: ink("text") },
       },
       {
-        name: words.findings,
+        name: labels.findings,
         type: "line",
         yAxisIndex: 1,
         data: of.map((one) => one.findings),
@@ -62,7 +62,7 @@ const OPTIONS = {
       },
     ],
   }),
-  precision: (of, words) => ({
+  precision: (of, labels) => ({
     ...common,
     tooltip: {
       ...common.tooltip,
@@ -83,13 +83,13 @@ const OPTIONS = {
       type: "value",
       min: 0,
       max: 100,
-      name: words.share,
+      name: labels.share,
       nameTextStyle: { color: ink("dim") },
       ...axis,
     },
     series: [
       {
-        name: words.share,
+        name: labels.share,
         type: "bar",
         data: of.map((one) => one.share),
         itemStyle: { color: ink("accent") },
@@ -119,7 +119,7 @@ for (const box of document.querySelectorAll("[data-chart]")) {
     const { echarts } = await import(box.dataset.echarts)
     box.hidden = false
     const chart = echarts.init(box, null, { renderer: "svg" })
-    chart.setOption(OPTIONS[box.dataset.chart](JSON.parse(box.dataset.of), JSON.parse(box.dataset.words)))
+    chart.setOption(OPTIONS[box.dataset.chart](JSON.parse(box.dataset.of), JSON.parse(box.dataset.labels)))
     box.parentElement.querySelector(".plain")?.remove()
     addEventListener("resize", () => chart.resize())
   } catch {

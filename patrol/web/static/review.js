@@ -1,4 +1,4 @@
-// Review by keyboard. The hand: items claimed for us, the first on the screen, the rest loaded and
+// Review by keyboard. The batch: items claimed for us, the first on the screen, the rest loaded and
 // decoded behind it, so that the next picture is there within a frame. A decision waits a few
 // seconds here before it is sent, so that Z can take it back; urgent ones go at once. If the page
 // dies in between, the claim runs out and the finding is back in the queue: nothing is lost.
@@ -10,51 +10,51 @@ const UNDO_S = 5,
 const root = document.getElementById("review"),
   stage = document.getElementById("stage")
 const reasons = document.getElementById("reasons")
-const words = (name, facts = {}) =>
+const phrase = (name, facts = {}) =>
   Object.entries(facts).reduce(
     (text, [key, value]) => text.replaceAll(`{${key}}`, value),
-    root.dataset[`words${name}`],
+    root.dataset[`text${name}`],
   )
 
-let hand = [] // [{id, element, urgent, what, ready}]
+let batch = [] // [{id, element, urgent, what, ready}]
 const passed = new Set()
 let pending = null // a decision that can still be taken back
-let asking = false,
-  askAgain = false,
+let refilling = false,
+  refillAgain = false,
   blinking = 0,
   first = root.dataset.first
-const current = () => hand[0]
+const current = () => batch[0]
 
 async function refill() {
-  if (asking) {
-    askAgain = true
+  if (refilling) {
+    refillAgain = true
     return
   }
-  asking = true
+  refilling = true
   try {
-    const keep = hand.map((item) => item.id).concat(pending ? [pending.item.id] : [])
-    const said = await send("/api/review/hand", {
+    const keep = batch.map((item) => item.id).concat(pending ? [pending.item.id] : [])
+    const answer = await send("/api/review/hand", {
       keep,
       passed: [...passed],
       first,
       subject: root.dataset.subject,
     })
     first = ""
-    document.getElementById("waiting").textContent = said.waiting
-    hand = hand.filter((item) => said.mine.includes(item.id) || (item.element.remove(), false))
-    for (const one of said.new) {
-      if (one.id === pending?.item.id || hand.some((item) => item.id === one.id)) continue
-      hand.push(load(one))
+    document.getElementById("waiting").textContent = answer.waiting
+    batch = batch.filter((item) => answer.mine.includes(item.id) || (item.element.remove(), false))
+    for (const one of answer.new) {
+      if (one.id === pending?.item.id || batch.some((item) => item.id === one.id)) continue
+      batch.push(load(one))
     }
     show()
-    state(hand.length ? "" : "empty")
+    state(batch.length ? "" : "empty")
   } catch (error) {
     document.getElementById("failure").textContent = error.message
-    if (!hand.length) state("failed")
+    if (!batch.length) state("failed")
   } finally {
-    asking = false
-    if (askAgain) {
-      askAgain = false
+    refilling = false
+    if (refillAgain) {
+      refillAgain = false
       refill()
     }
   }
@@ -84,11 +84,11 @@ function show() {
 }
 
 function advance() {
-  const item = hand.shift()
+  const item = batch.shift()
   item.element.hidden = true
   clearInterval(blinking)
   show()
-  if (!hand.length) state("loading")
+  if (!batch.length) state("loading")
   refill()
   return item
 }
@@ -112,10 +112,10 @@ function decide(decision, reason = "") {
   pending = { item, body, timer: 0, box: null }
   if (decision === "confirm" && (level === "I" || level === "II")) {
     flush()
-    toast(words("Urgent"))
+    toast(phrase("Urgent"))
   } else {
     const name = { confirm: "Confirmed", dismiss: "Dismissed", unsure: "Unsure" }[decision]
-    pending.box = toast(words(name, { what: item.what, s: UNDO_S }))
+    pending.box = toast(phrase(name, { what: item.what, s: UNDO_S }))
     pending.timer = setTimeout(flush, 1000 * UNDO_S)
   }
   advance()
@@ -127,11 +127,11 @@ async function flush(keepalive = false) {
   pending = null
   clearTimeout(sent.timer)
   try {
-    const said = await send("/api/review/decide", sent.body, { keepalive: keepalive === true })
-    if (said.words) toast(said.words)
-    if (said.case) toast(words(said.count > 1 ? "Merged" : "Sent", { case: said.case }), "good")
+    const outcome = await send("/api/review/decide", sent.body, { keepalive: keepalive === true })
+    if (outcome.words) toast(outcome.words)
+    if (outcome.case) toast(phrase(outcome.count > 1 ? "Merged" : "Sent", { case: outcome.case }), "good")
   } catch (error) {
-    toast(`${sent.item.what}: ${error.message} ${error.said?.detail ?? ""}`, "bad")
+    toast(`${sent.item.what}: ${error.message} ${error.reply?.detail ?? ""}`, "bad")
   } finally {
     sent.item.element.remove()
     refill()
@@ -140,17 +140,17 @@ async function flush(keepalive = false) {
 
 function undo() {
   if (!pending) {
-    toast(words("Nothing"))
+    toast(phrase("Nothing"))
     return
   }
   const { item, timer, box } = pending
   clearTimeout(timer)
   box?.remove()
   pending = null
-  hand.unshift(item)
+  batch.unshift(item)
   state("")
   show()
-  toast(words("Undone"))
+  toast(phrase("Undone"))
 }
 
 function next() {
@@ -323,14 +323,14 @@ document.addEventListener("keydown", (event) => {
 
 // ---- the queue moves, time passes, the page goes
 onMoved(["queue"], () => {
-  if (hand.length < LOW) refill()
+  if (batch.length < LOW) refill()
   else count()
 })
 const count = async () => {
   if (!document.hidden) refill()
 }
 setInterval(() => {
-  if (!document.hidden && (hand.length || pending)) refill()
+  if (!document.hidden && (batch.length || pending)) refill()
 }, RENEW_MS)
 document.getElementById("retry").addEventListener("click", () => {
   state("loading")
@@ -338,8 +338,8 @@ document.getElementById("retry").addEventListener("click", () => {
 })
 addEventListener("pagehide", () => {
   flush(true)
-  if (hand.length)
-    send("/api/review/release", { ids: hand.map((item) => item.id) }, { keepalive: true }).catch(() => {})
+  if (batch.length)
+    send("/api/review/release", { ids: batch.map((item) => item.id) }, { keepalive: true }).catch(() => {})
 })
 listen()
 refill()

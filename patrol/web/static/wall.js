@@ -18,7 +18,7 @@ function apply() {
     shown += fits
   }
   const output = document.getElementById("shown")
-  output.value = output.dataset.words.replace("{n}", shown)
+  output.value = output.dataset.text.replace("{n}", shown)
   document.getElementById("nothing").hidden = shown > 0
   sessionStorage.setItem(remembered, JSON.stringify(wanted))
 }

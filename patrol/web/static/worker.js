@@ -1,6 +1,6 @@
-// Keeps the leader's page and its own files, so that it opens without a link. Never pictures, never
-// answers: the list of cases is kept by the page itself and goes when the leader logs out.
-const SHELF = "leader-1"
+// Caches the leader's page and its own files, so that it opens without a connection. Never pictures or
+// answers: the page itself keeps the list of cases, and clears it when the leader logs out.
+const CACHE_NAME = "leader-1"
 self.addEventListener("install", () => self.skipWaiting())
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()))
 self.addEventListener("fetch", (event) => {
@@ -13,13 +13,13 @@ self.addEventListener("fetch", (event) => {
   if (!ours) return
   event.respondWith(
     (async () => {
-      const shelf = await caches.open(SHELF)
+      const cache = await caches.open(CACHE_NAME)
       try {
         const answer = await fetch(request)
-        if (answer.ok && !answer.redirected) await shelf.put(request, answer.clone())
+        if (answer.ok && !answer.redirected) await cache.put(request, answer.clone())
         return answer
       } catch (error) {
-        const last = await shelf.match(request, { ignoreVary: true })
+        const last = await cache.match(request, { ignoreVary: true })
         if (last) return last
         throw error
       }

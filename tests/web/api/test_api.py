@@ -3,81 +3,57 @@
 import asyncio
 import json
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from patrol.cases import actions
+from patrol.app import Application, build
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, FindingClaim, hash_api_secret
-from patrol.domain.case import Case
-from patrol.domain.finding import Finding
-from patrol.domain.ids import FindingId, RoundId
-from patrol.domain.priority import Level
-from patrol.domain.registry import Registry
+from patrol.domain.ids import RoundId
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
-from patrol.domain.schedule import Calendar
-from patrol.messaging import PayloadBuilder
-from patrol.review import confirm, dismiss
-from patrol.settings.site_settings import default_plans
-from patrol.store import StoreUnavailable
+from patrol.settings import load_site
+from patrol.store import Store, StoreUnavailable
 from patrol.web.api.app import create_api
-from patrol.web.options import SiteProfile
 from simulators import small_site
 from tests.support.clock import ManualClock
-from tests.support.store import new_store
+from tests.support.store import copy_template
 
-ZONE = ZoneInfo("Asia/Shanghai")
+SOURCE = Path(__file__).parents[3] / "config"
 ROUND = RoundId("20261122-morning-1")
 
 
-@dataclass
-class FakeApplication:
-    """A hamlet's house."""
-
-    store: Any = field(default_factory=new_store)
-    clock: ManualClock = field(default_factory=lambda: ManualClock(small_site.NOON))
-    registry: Registry = field(default_factory=small_site.registry)
-    site_profile: SiteProfile = field(
-        default_factory=lambda: SiteProfile(
-            id="shangba", name="上坝镇", zone=ZONE, calendar=Calendar(plans=default_plans())
-        )
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Application]:
+    """The smallest site's application, at noon, with one round and one finding."""
+    for name in ("grids.csv", "people.csv", "cameras.csv"):
+        (tmp_path / name).write_bytes((SOURCE / name).read_bytes())
+    (tmp_path / "site.yaml").write_text(
+        f"""
+site: {{id: shangba, name: 上坝镇, latitude: 39.6, longitude: 98.75}}
+database: sqlite:///{tmp_path}/patrol.db
+evidence: {tmp_path}/evidence
+objects: false
+mqtt: {{url: "mqtt://127.0.0.1:9"}}
+""",
+        "utf-8",
     )
-
-    def confirm(
-        self, finding_id: str, *, by: str, category: str | None = None,
-        level: Level | None = None, note: str = "", phoned: str = "",
-    ) -> Case:  # fmt: skip
-        with self.store.begin() as uow:
-            case = confirm(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), registry=self.registry,
-                payloads=PayloadBuilder(site="shangba", zone=ZONE, registry=self.registry),
-                category=category, level=level, note=note,
-            )  # fmt: skip
-            if phoned:
-                case = actions.record_phone_call(
-                    uow, case.id, by=by, now=self.clock.now(), note=phoned
-                )
-            uow.commit()
-        return case
-
-    def dismiss(self, finding_id: str, *, by: str, reason: str) -> Finding:
-        with self.store.begin() as uow:
-            decided = dismiss(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason
-            )
-            uow.commit()
-        return decided
+    copy_template(tmp_path / "patrol.db")
+    site = replace(load_site(tmp_path, env={}), registry=small_site.registry())
+    with build(site, clock=ManualClock(small_site.NOON)) as built:
+        add_round(built.store)
+        yield built
 
 
-def key(fake_app: FakeApplication, *scopes: str) -> dict[str, str]:
+def key(app: Application, *scopes: str) -> dict[str, str]:
     """A key with these scopes, as a request's headers."""
     secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    with fake_app.store.begin() as uow:
+    with app.store.begin() as uow:
         number = len(uow.api_keys.all())
         uow.api_keys.add(
             ApiKey(
@@ -93,7 +69,7 @@ def key(fake_app: FakeApplication, *scopes: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def add_round(fake_app: FakeApplication) -> None:
+def add_round(store: Store) -> None:
     a_round = Round(
         id=ROUND, plan="morning", day=datetime(2026, 11, 22, tzinfo=UTC).date(),
         planned_at=small_site.NOON, finish_by=small_site.NOON + timedelta(hours=1), planned=2,
@@ -101,7 +77,7 @@ def add_round(fake_app: FakeApplication) -> None:
     )  # fmt: skip
     started = a_round.apply_event(RoundEvent.START, at=small_site.NOON)
     cameras = (small_site.CAMERA, small_site.SECOND_CAMERA)
-    with fake_app.store.begin() as uow:
+    with store.begin() as uow:
         uow.rounds.add(
             started, [PlannedVisit(round=ROUND, camera=c, order=n) for n, c in enumerate(cameras)]
         )
@@ -124,13 +100,6 @@ def add_round(fake_app: FakeApplication) -> None:
         uow.commit()
 
 
-@pytest.fixture
-def fake_app() -> FakeApplication:
-    made = FakeApplication()
-    add_round(made)
-    return made
-
-
 class Client:
     """Asks the application without a socket."""
 
@@ -150,8 +119,8 @@ class Client:
 
 
 @pytest.fixture
-def client(fake_app: FakeApplication) -> Client:
-    return Client(create_api(fake_app))
+def client(app: Application) -> Client:
+    return Client(create_api(app))
 
 
 READS = {
@@ -169,13 +138,13 @@ READS = {
 
 @pytest.mark.parametrize(("path", "scope"), READS.items())
 def test_each_path_opens_to_its_scope_alone(
-    fake_app: FakeApplication, client: Client, path: str, scope: str
+    app: Application, client: Client, path: str, scope: str
 ) -> None:
     assert client.get(path).status_code == 401
-    wrong = key(fake_app, *(set(API_SCOPES) - {scope}))
+    wrong = key(app, *(set(API_SCOPES) - {scope}))
     refused = client.get(path, headers=wrong)
     assert (refused.status_code, refused.json()["detail"]) == (403, scope)
-    answer = client.get(path, headers=key(fake_app, scope))
+    answer = client.get(path, headers=key(app, scope))
     assert answer.status_code == 200, answer.text
     text = answer.text
     for never in (small_site.HOUSEHOLD, "rtsp://", "s3cret", "10.0.0.7", "household", ".jpg"):
@@ -191,19 +160,17 @@ def test_what_is_no_key_opens_nothing(client: Client, header: str) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_revoked_key_opens_nothing_from_then_on(
-    fake_app: FakeApplication, client: Client
-) -> None:
-    mine = key(fake_app, "rounds:read")
+def test_a_revoked_key_opens_nothing_from_then_on(app: Application, client: Client) -> None:
+    mine = key(app, "rounds:read")
     assert client.get("/rounds", headers=mine).status_code == 200
-    with fake_app.store.begin() as uow:
+    with app.store.begin() as uow:
         uow.api_keys.revoke("K0", small_site.NOON)
         uow.commit()
     assert client.get("/rounds", headers=mine).status_code == 401
 
 
-def test_a_round_balances(fake_app: FakeApplication, client: Client) -> None:
-    body = client.get(f"/rounds/{ROUND}", headers=key(fake_app, "rounds:read")).json()
+def test_a_round_balances(app: Application, client: Client) -> None:
+    body = client.get(f"/rounds/{ROUND}", headers=key(app, "rounds:read")).json()
     assert (body["planned"], body["refused"]) == (2, 3)
     parts = ("pending", "seen", "not_viewable", "missed")
     assert sum(body[part] for part in parts) == body["planned"]
@@ -212,24 +179,24 @@ def test_a_round_balances(fake_app: FakeApplication, client: Client) -> None:
 
 @pytest.mark.parametrize(("action", "body"), [("confirm", {}), ("dismiss", {"reason": "shadow"})])
 def test_what_a_person_is_judging_is_refused(
-    fake_app: FakeApplication, client: Client, action: str, body: dict[str, str]
+    app: Application, client: Client, action: str, body: dict[str, str]
 ) -> None:
-    mine, finding = key(fake_app, "findings:read", "findings:decide"), small_site.finding().id
-    now = fake_app.clock.now()
-    with fake_app.store.begin() as uow:
+    mine, finding = key(app, "findings:read", "findings:decide"), small_site.finding().id
+    now = app.clock.now()
+    with app.store.begin() as uow:
         until = now + timedelta(minutes=2)
         uow.claims.acquire(FindingClaim(finding=finding, holder="li/abc", until=until), now)
         uow.commit()
     refused = client.post(f"/findings/{finding}/{action}", headers=mine, json=body)
     assert refused.status_code == 409
     assert "is being judged by li just now" in refused.json()["detail"]
-    fake_app.clock.sleep(121)
+    app.clock.sleep(121)
     again = client.post(f"/findings/{finding}/{action}", headers=mine, json=body)
     assert again.is_success, "the claim has run out"
 
 
-def test_a_finding_is_confirmed_once(fake_app: FakeApplication, client: Client) -> None:
-    mine = key(fake_app, "findings:read", "findings:decide", "cases:read")
+def test_a_finding_is_confirmed_once(app: Application, client: Client) -> None:
+    mine = key(app, "findings:read", "findings:decide", "cases:read")
     (waiting,) = client.get("/findings", headers=mine).json()
     path = f"/findings/{waiting['id']}"
     made = client.post(f"{path}/confirm", headers=mine, json={"level": "I", "phoned": "老王接听"})
@@ -252,8 +219,8 @@ def test_a_finding_is_confirmed_once(fake_app: FakeApplication, client: Client) 
     )  # fmt: skip
 
 
-def test_reading_does_not_decide(fake_app: FakeApplication, client: Client) -> None:
-    mine = key(fake_app, "findings:read")
+def test_reading_does_not_decide(app: Application, client: Client) -> None:
+    mine = key(app, "findings:read")
     (waiting,) = client.get("/findings", headers=mine).json()
     answer = client.post(f"/findings/{waiting['id']}/confirm", headers=mine, json={})
     assert answer.status_code == 403
@@ -275,26 +242,26 @@ def test_reading_does_not_decide(fake_app: FakeApplication, client: Client) -> N
     ],
 )
 def test_what_is_not_there_is_said_so(
-    fake_app: FakeApplication, client: Client, path: str, status: int
+    app: Application, client: Client, path: str, status: int
 ) -> None:
-    answer = client.get(path, headers=key(fake_app, *API_SCOPES))
+    answer = client.get(path, headers=key(app, *API_SCOPES))
     assert answer.status_code == status
     assert answer.json()["error"] == status
 
 
 @pytest.mark.parametrize("body", [{"reason": "because"}, {}, {"reason": "shadow", "more": 1}])
 def test_a_bad_body_changes_nothing(
-    fake_app: FakeApplication, client: Client, body: dict[str, object]
+    app: Application, client: Client, body: dict[str, object]
 ) -> None:
-    mine = key(fake_app, *API_SCOPES)
+    mine = key(app, *API_SCOPES)
     (waiting,) = client.get("/findings", headers=mine).json()
     answer = client.post(f"/findings/{waiting['id']}/dismiss", headers=mine, json=body)
     assert answer.status_code == 422
     assert len(client.get("/findings", headers=mine).json()) == 1
 
 
-def test_cameras_of_a_grid_and_below(fake_app: FakeApplication, client: Client) -> None:
-    mine = key(fake_app, "cameras:read")
+def test_cameras_of_a_grid_and_below(app: Application, client: Client) -> None:
+    mine = key(app, "cameras:read")
     everywhere = client.get("/cameras", headers=mine).json()
     group = client.get(f"/cameras?grid={small_site.GROUP}", headers=mine).json()
     assert {one["grid"] for one in group} == {small_site.GROUP}
@@ -303,15 +270,15 @@ def test_cameras_of_a_grid_and_below(fake_app: FakeApplication, client: Client) 
 
 
 def test_a_database_that_is_away_is_503_and_says_nothing(
-    client: Client, fake_app: FakeApplication
+    client: Client, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = key(fake_app, "rounds:read")
+    mine = key(app, "rounds:read")
 
     class Away:
         def begin_read(self) -> None:
             raise StoreUnavailable("postgresql://10.0.0.7: away")
 
-    fake_app.store = Away()
+    monkeypatch.setattr(app, "store", Away())
     answer = client.get("/rounds", headers=mine)
     assert answer.status_code == 503
     assert "10.0.0.7" not in answer.text

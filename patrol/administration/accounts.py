@@ -1,9 +1,12 @@
-"""Making and changing accounts: for the administration page and for `patrol user`.
+"""Accounts with their passwords, and API keys: for the accounts page, `patrol user`, `patrol key`.
 
-Passwords: argon2id hashes, and what is no password at all. The only importer of pwdlib.
+Every change writes its entry into the access log in the same transaction. Passwords are argon2id
+hashes; this is the only importer of pwdlib.
 """
 
 import re
+import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -11,18 +14,30 @@ from typing import Final
 
 from pwdlib import PasswordHash
 
-from patrol.domain.account import GRID_DUTIES, Account, Duty
+from patrol.domain.account import (
+    API_KEY_PREFIX,
+    GRID_DUTIES,
+    Account,
+    ApiKey,
+    Duty,
+    issue_api_key,
+)
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
-from patrol.store import Store
+from patrol.store import Store, UnitOfWork
 
 MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
 class WeakPassword(BadInput, ValueError):
-    """Says what is wrong with it, Chinese first."""
+    """The password is too short or easily guessed; the text says which, Chinese first."""
+
+
+class BadAccount(BadInput, ValueError):
+    """The account cannot be made so; the text says what is wrong and what would be right."""
 
 
 @lru_cache(maxsize=1)
@@ -31,7 +46,7 @@ def _argon2() -> PasswordHash:
 
 
 def hash_password(password: str, *, name: str = "") -> str:
-    """Raises WeakPassword."""
+    """The argon2id hash of a password. Raises WeakPassword."""
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise WeakPassword(
             f"密码至少 {MIN_PASSWORD_LENGTH} 位 "
@@ -43,7 +58,7 @@ def hash_password(password: str, *, name: str = "") -> str:
 
 
 def verify_password(password: str, hashed: str) -> bool:
-    """Takes some 50 ms on purpose, whatever the answer."""
+    """Whether the password has this hash; takes some 50 ms on purpose, right or wrong."""
     if len(password) > MAX_PASSWORD_LENGTH:
         return False
     return _argon2().verify(password, hashed)
@@ -51,15 +66,8 @@ def verify_password(password: str, hashed: str) -> bool:
 
 @lru_cache(maxsize=1)
 def placeholder_hash() -> str:
-    """Checked for names that do not exist, so that both take as long."""
+    """A hash to verify against for unknown names, so that both cases take equally long."""
     return _argon2().hash("nobody has this password")
-
-
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-
-
-class BadAccount(BadInput, ValueError):
-    """Says what is wrong, and what would be right."""
 
 
 def add_account(
@@ -75,7 +83,7 @@ def add_account(
     person: str | None = None,
     by: str = "admin",
 ) -> Account:
-    """A new account. Raises BadAccount, WeakPassword."""
+    """Add an account. Raises BadAccount, WeakPassword."""
     account = Account(
         name=_checked_name(name),
         duty=duty,
@@ -97,7 +105,7 @@ def add_account(
 def change_password(
     store: Store, *, name: str, password: str, now: datetime, by: str = "admin"
 ) -> None:
-    """A new password; whoever is logged in under the name is logged out. Raises KeyError."""
+    """Set a password and end every session of the account. Raises KeyError, WeakPassword."""
     hashed = hash_password(password, name=name)
     with store.begin() as uow:
         account = uow.accounts.get(name)
@@ -117,7 +125,7 @@ def change_duty(
     person: str | None = None,
     by: str = "admin",
 ) -> None:
-    """Another duty; its old rights end with its sessions. Raises KeyError, BadAccount."""
+    """Set another duty and end every session of the account. Raises KeyError, BadAccount."""
     with store.begin() as uow:
         account = uow.accounts.get(name)
         who = _checked_person(person or account.person, registry)
@@ -132,7 +140,7 @@ def change_duty(
 def set_disabled(
     store: Store, *, name: str, disabled: bool, now: datetime, by: str = "admin"
 ) -> None:
-    """Close or reopen an account; closing logs it out everywhere. Raises KeyError."""
+    """Disable or enable an account; disabling ends its sessions. Raises KeyError."""
     with store.begin() as uow:
         account = uow.accounts.get(name)
         uow.accounts.put(replace(account, disabled_at=now if disabled else None))
@@ -150,6 +158,26 @@ def log_out_everywhere(store: Store, *, name: str, now: datetime, by: str) -> No
         why = f"{name}, {ended} sessions"
         uow.access.append(at=now, who=by, what="end_session", camera=None, why=why)
         uow.commit()
+
+
+def add_api_key(
+    uow: UnitOfWork, *, name: str, scopes: Iterable[str], by: str, now: datetime
+) -> tuple[ApiKey, str]:
+    """A new key and its secret, of which only a hash is kept. Raises ValueError."""
+    secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    key = issue_api_key(name=name, scopes=scopes, by=by, now=now, secret=secret)
+    uow.api_keys.add(key)
+    why = f"{key.id} {key.name}: {' '.join(sorted(key.scopes))}"
+    uow.access.append(at=now, who=by, what="add_key", camera=None, why=why)
+    return key, secret
+
+
+def revoke_api_key(uow: UnitOfWork, key_id: str, *, by: str, now: datetime) -> bool:
+    """End a key at once; False when no such key is in force."""
+    if not uow.api_keys.revoke(key_id, now):
+        return False
+    uow.access.append(at=now, who=by, what="revoke_key", camera=None, why=key_id)
+    return True
 
 
 def _checked_name(name: str) -> str:

@@ -1,8 +1,8 @@
-"""The registry as it stands on disk: a withdrawal written into cameras.csv counts within a second.
+"""Read cameras.csv and zones.yaml again when they change on disk, while the service runs.
 
-Only cameras are followed while we run; people, grids and plans are read at start. A file that was
-saved half-way, or is gone, keeps the registry that we have, and says so once: a household's visible
-area does not widen because somebody moved a file.
+A withdrawal of consent written into cameras.csv counts within a second. Only cameras are followed;
+people, grids and plans are read at start. A file that is invalid or missing leaves the cameras as
+they were and is logged once: a household's visible area does not widen because a file was moved.
 """
 
 import threading
@@ -22,7 +22,7 @@ WATCHED_FILES = ("cameras.csv", "zones.yaml")
 
 
 class RegistryWatcher:
-    """Answers with the cameras of the newest files that were without a problem."""
+    """Holds the cameras of the newest files that were valid; callers ask it to refresh."""
 
     def __init__(self, site: Site, folder: Path | None, load: Callable[[Path], Site]) -> None:
         self.folder = folder
@@ -30,14 +30,14 @@ class RegistryWatcher:
         self._cameras: Mapping[CameraId, Camera] = site.registry.cameras
         self._known_stamps = self._stamps()
         self._missing: tuple[str, ...] = ()
-        self._lock = threading.Lock()  # whoever wrote a file must find it read
+        self._lock = threading.Lock()  # after a write, refresh() has read the new file
 
     def cameras(self) -> Mapping[CameraId, Camera]:
-        """As last read."""
+        """The cameras as last read."""
         return self._cameras
 
     def refresh(self) -> None:
-        """Read again when a file changed; two stat calls when none did."""
+        """Read the files again when one changed; two stat calls when none did."""
         with self._lock:
             stamps = self._stamps()
             if (

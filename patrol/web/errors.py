@@ -1,0 +1,52 @@
+"""What pages and API answer when something cannot be done: exceptions, statuses, the JSON document.
+
+Used by the error handlers of both applications (app.py, api/app.py) and by routes that answer a
+refusal themselves.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from starlette.responses import JSONResponse
+
+from patrol.store import StoreFull, StoreUnavailable
+
+NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
+
+
+class ResourceNotFound(Exception):
+    """No such thing, or it is not for this user: both get the same answer."""
+
+
+class InvalidRequest(Exception):
+    """The form or the query cannot be accepted; the text says why."""
+
+
+INVALID_REQUEST: Final = ("填写有误", "cannot be so")
+# An exception, its status and its sentence (zh, en), as app.py and api/app.py extend them.
+SHARED_FAILURES: Final = (
+    (ResourceNotFound, 404, ("没有找到", "not found")),
+    (InvalidRequest, 422, INVALID_REQUEST),
+    (StoreUnavailable, 503, ("数据库暂不可用", "the database is away")),
+    (StoreFull, 503, ("磁盘已满", "the disk is full")),
+)
+
+
+def error_document(
+    status: int, message: str, *, headers: Mapping[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """The JSON answer to a script: `error`, `words` (the message), `detail` or `problems`."""
+    body = {"error": status, "words": message, **more}
+    return JSONResponse(body, status, headers={**NO_STORE, **(headers or {})})
+
+
+@contextmanager
+def translate_errors(what: str = "") -> Iterator[None]:
+    """Raise KeyError as ResourceNotFound (of `what`) and ValueError as InvalidRequest."""
+    try:
+        yield
+    except KeyError as exc:
+        raise ResourceNotFound(what or str(exc)) from exc
+    except ValueError as exc:
+        raise InvalidRequest(str(exc)) from exc
