@@ -10,7 +10,7 @@ import yaml
 
 from patrol.domain import case, finding, outbox
 from patrol.domain import round as rounds
-from tests.project_rules.source_tree import ROOT, modules, relative
+from tests.project_rules.source_tree import ROOT, import_order, modules, relative
 
 MODULES = modules("patrol", "streams", "simulators")
 
@@ -30,6 +30,13 @@ def test_every_state_can_be_reached(table: str) -> None:
     while more := {to for (start, _), to in moves.items() if start in reached} - reached:
         reached |= more
     assert reached == set(states)
+
+
+def test_the_import_contract_forgets_no_package() -> None:
+    packages = {path.parent.name for path in (ROOT / "patrol").glob("*/__init__.py")}
+    lone_modules = {path.stem for path in (ROOT / "patrol").glob("[a-z]*.py")}
+    ours = {f"patrol.{name}" for name in packages | lone_modules}
+    assert sorted(import_order()) == sorted({*ours, "streams", "simulators"})
 
 
 def test_only_the_demo_and_the_benches_meet_the_simulators() -> None:
