@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from patrol.cli.root import VERBS
 from patrol.domain import case, finding, outbox
 from patrol.domain import round as rounds
 from tests.project_rules.source_tree import ROOT, import_order, modules, relative
@@ -47,6 +48,13 @@ def test_only_the_demo_and_the_benches_meet_the_simulators() -> None:
     measuring = ("patrol/bench/", "patrol/evaluation/")
     met = [name for name in map(relative, importers) if not name.startswith(measuring)]
     assert met == ["patrol/cli/demo.py", "patrol/demo.py"]
+
+
+def test_a_verbs_module_bears_the_name_of_its_group_or_of_its_first_verb() -> None:
+    first_verbs: dict[str, str] = {}
+    for path, verb in VERBS.items():
+        first_verbs.setdefault(verb.function.partition(":")[0], path.split()[0])
+    assert {name: name.replace("_", "-") for name in first_verbs} == first_verbs
 
 
 def test_no_registry_host_and_no_machine_path_is_named() -> None:
