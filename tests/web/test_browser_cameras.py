@@ -60,7 +60,7 @@ def camera(town: Any) -> Camera:
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(town: Any) -> Iterator[None]:
+def restored_zones(town: Any) -> Iterator[None]:
     folder = Path(town.config_dir)
     before = {name: (folder / name).read_bytes() for name in ("zones.yaml", "cameras.csv")}
     yield
