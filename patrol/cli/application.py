@@ -22,7 +22,7 @@ def app_of(
 ) -> Iterator[Application]:
     """Build the application and close it afterwards.
 
-    With `stop` a database that is away is waited for, at most `wait_s` seconds or until `stop`.
+    With `stop` an unreachable database is waited for, at most `wait_s` seconds or until `stop`.
     Raises ConfigProblems, StoreUnavailable.
     """
     startup_wait = StartupWait(limit_s=wait_s, stop=stop) if stop is not None else None

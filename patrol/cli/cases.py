@@ -89,7 +89,7 @@ def phoned(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """登记已电话通知。 Write down that somebody was told by telephone."""
+    """登记已电话通知。 Note in the case who was notified by telephone."""
     if not note.strip():
         bad_input("--note: is empty, say who answered and what was said")
     site = site_of(context)

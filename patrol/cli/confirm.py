@@ -40,7 +40,7 @@ def confirm(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """确认线索,立案并推送网格长。 Confirm a lead: a case is made and its grid leader told."""
+    """确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader."""
     _check_category(category)
     chosen = _parse_level(level)
     with app_of(context) as app:
@@ -78,7 +78,7 @@ def dismiss(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """排除线索,写明原因。 Dismiss a lead, with the reason."""
+    """排除线索,写明原因。 Dismiss a finding, with the reason."""
     if not reason.strip():
         bad_input("--reason: is empty, give shadow, animal, known_object, weather … or your words")
     with app_of(context) as app:
@@ -192,7 +192,7 @@ def _ask_who_was_phoned(app: Application, finding: str, chosen: Level | None, an
 
 
 def _phone_first(case: Case, app: Application) -> dict[str, Any] | None:
-    """The person to phone about an urgent case; None: nobody, or somebody was phoned."""
+    """The person to phone about an urgent case; None if the case is not urgent or was phoned."""
     was_phoned = any(entry.what is CaseEvent.PHONE for entry in case.entries)
     if case.level is not Level.URGENT or was_phoned:
         return None

@@ -24,12 +24,12 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
 
 
 def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """检查数据库自身的一致性。 Whether the books balance and refer to rows that exist."""
+    """检查数据库自身的一致性。 Check the database: totals, references, histories, log hashes."""
     wrong = [str(line) for line in store.check(site_of(context).settings.database)]
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:
-        console().print("数据库一致 the books balance")
+        console().print("数据库一致 the database is consistent")
     else:
         for line in wrong:
             print_err(line)

@@ -1,8 +1,8 @@
 """How a command that failed ends: its text as lines on stderr, and its exit code.
 
-An exception says itself whose move it is (`patrol.domain.errors`, `streams.errors`); a command
-line that cannot be parsed is Typer's to explain. Anything else is a mistake of ours: one line for
-the person, and the traceback in a file for an engineer.
+The base class of an exception gives its exit code (`patrol.domain.errors`, `streams.errors`); Typer
+explains a command line that cannot be parsed. Anything else is a mistake of ours: one line for the
+person, and the traceback in a file for an engineer.
 """
 
 import errno
@@ -90,7 +90,7 @@ def _usage_problem(exc: BaseException) -> str | None:
 
 
 def _os_error_text(exc: OSError) -> str | None:
-    """What the system refused, where that is all there is to tell."""
+    """The text of an OSError that names a file or an address; None for any other."""
     if exc.filename is not None:
         return f"{exc.filename}: {exc.strerror}"
     if exc.errno in _LISTENING:

@@ -32,7 +32,7 @@ def show_health(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's story."""
+    """在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's history."""
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         document = _camera_health(uow, site, camera) if camera else _fleet_document(uow, site, now)

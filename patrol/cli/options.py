@@ -35,7 +35,7 @@ FromDirectory = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class GlobalOptions:
-    """What stands before the verb."""
+    """The options that stand before the verb."""
 
     config: Path
 

@@ -139,7 +139,7 @@ def verify(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """人工核查:已消除则结案,未消除则返工。 A person's word: closed, or back to the ground."""
+    """人工核查:已消除则结案,未消除则返工。 Verify by hand: close the case, or send it back."""
 
     def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         return actions.apply_person_decision(

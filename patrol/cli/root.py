@@ -54,9 +54,9 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "confirm": Verb(
         "confirm:confirm",
-        "确认线索,立案并推送网格长。 Confirm a lead: a case is made and its grid leader told.",
+        "确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader.",
     ),
-    "dismiss": Verb("confirm:dismiss", "排除线索,写明原因。 Dismiss a lead, with the reason."),
+    "dismiss": Verb("confirm:dismiss", "排除线索,写明原因。 Dismiss a finding, with the reason."),
     "cases": Verb("cases:list_cases", "案件列表,新的在前。 Cases, the newest first."),
     "case": Verb("cases:show_case", "一个案件及其全部经过。 One case and all that happened to it."),
     "report": Verb(
@@ -84,7 +84,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "verify": Verb(
         "reassign:verify",
-        "人工核查:已消除则结案,未消除则返工。 A person's word: closed, or back to the ground.",
+        "人工核查:已消除则结案,未消除则返工。 Verify by hand: close the case, or send it back.",
     ),
     "close": Verb("reassign:close", "退回的案件结案。 Close a case that was returned."),
     "reopen": Verb(
@@ -111,7 +111,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "health": Verb(
         "health:show_health",
-        "在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's story.",
+        "在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's history.",
     ),
     "troubles": Verb(
         "health:list_troubles",
@@ -126,7 +126,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference.",
     ),
     "phoned": Verb(
-        "cases:phoned", "登记已电话通知。 Write down that somebody was told by telephone."
+        "cases:phoned", "登记已电话通知。 Note in the case who was notified by telephone."
     ),
     "who-looked": Verb(
         "who_looked:who_looked",
@@ -138,7 +138,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "db check": Verb(
         "db:check_database",
-        "检查数据库自身的一致性。 Whether the books balance and refer to rows that exist.",
+        "检查数据库自身的一致性。 Check the database: totals, references, histories, log hashes.",
     ),
     "models install": Verb(
         "models:install_models",
@@ -257,7 +257,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "deliveries": "待发与暂缓。 What waits, and why.",
     "maintenance": "维护窗口。 Maintenance: not planned, not missed.",
     "handover": "交接班。 Hand-over, signed by both.",
-    "suppress": "抑制。 What dismissals taught.",
+    "suppress": "抑制。 Suppressions.",
     "assets": "地图与图表脚本。 Scripts of map and charts.",
 }
 

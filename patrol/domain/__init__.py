@@ -1,1 +1,1 @@
-"""Nouns and rules. Standard library only; no clock, no I/O."""
+"""Domain: value types, state tables and rules of the patrol. Standard library only, no I/O."""

@@ -1,4 +1,4 @@
-"""The access log (调用登记): who looked at what, each line carrying the hash of the one before.
+"""The access log (调用登记): who viewed which camera; lines chained by their hashes.
 
 Anyone with the rows and the standard library can follow the chain; nothing here is secret.
 """
@@ -41,7 +41,7 @@ class AccessEntry:
 
     @property
     def signed_fields(self) -> tuple[str | int | None, ...]:
-        """What its hash covers, after the hash of the line before."""
+        """The fields that `hash` covers, after the hash of the line before."""
         at = utc_microseconds_text(self.at)
         return (self.number, at, self.who, self.what, self.camera, self.why)
 

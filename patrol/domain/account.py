@@ -1,7 +1,8 @@
 """Accounts of the console and keys of the JSON API: who may log in, as what, for which grids. Pure.
 
-What a duty may do is one table (RIGHTS), asked by every page, picture and call. A right that is not
-in the table does not exist; administrators get no pictures, and auditors change nothing.
+What a duty may do is one table (RIGHTS), which every page, picture and API call checks. A right
+that is not in the table does not exist; administrators get no pictures, and auditors change
+nothing.
 
 An API key is `patrol_` and 256 random bits; the store has its SHA-256. A slow hash would protect
 nothing: nobody guesses 256 bits, and every request would pay for it.
@@ -27,7 +28,7 @@ MAX_LOCKOUT: Final = timedelta(hours=4)  # … up to this
 
 
 class Duty(StrEnum):
-    """What an account is for (domain.md's roles, as far as they log in)."""
+    """Duty of an account: the role (domain.md) that its rights follow from."""
 
     OPERATOR = auto()
     SHIFT_SUPERVISOR = "duty_lead"
@@ -39,7 +40,7 @@ class Duty(StrEnum):
 
 
 class Right(StrEnum):
-    """What a page, a picture or a call asks for."""
+    """One right, which a page, a picture or an API call requires."""
 
     TODAY = auto()  # numbers of the day, no pictures
     ROUND = auto()  # the pictures of a round
@@ -157,13 +158,13 @@ def reply_grid_of(account: Account, case: Case) -> GridCode | None:
 
 
 def is_within_grid(tree: GridTree, code: GridCode, ancestor: GridCode | None) -> bool:
-    """As the tree's `is_within`; False for no ancestor."""
+    """Whether the grid lies within `ancestor` (GridTree.is_within); False without an ancestor."""
     return ancestor is not None and tree.is_within(code, ancestor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSession:
-    """A login, known by the hash of its secret."""
+    """A login of one browser; the store has only the hash of its cookie's secret."""
 
     id: str = field(repr=False)  # SHA-256 of the cookie's secret
     account: str
@@ -173,13 +174,13 @@ class LoginSession:
 
     @property
     def short_id(self) -> str:
-        """Enough to name it on a page."""
+        """The first digits of its hash, by which a page names it."""
         return self.id[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingClaim:
-    """Who decides a finding just now, and until when nobody else gets it."""
+    """A person's lease of a finding to decide, until its end or the decision."""
 
     finding: FindingId
     holder: str  # session and account
@@ -188,7 +189,7 @@ class FindingClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A program's key to the JSON API, known by the hash of its secret."""
+    """A program's key to the JSON API; the store has only the hash of its secret."""
 
     id: str
     name: str

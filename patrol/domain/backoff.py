@@ -16,7 +16,7 @@ def backoff(failures: int, first: Duration, longest: Duration) -> Duration:
 def jittered_backoff_s(
     failures: int, first_s: float, longest_s: float, pick: Callable[[float, float], float]
 ) -> float:
-    """The same in seconds, shortened by up to a half, so that clients do not return in step.
+    """`backoff` in seconds, shortened by up to a half, so that clients do not return in step.
 
     `pick(low, high)`: a random number between the two, as `random.Random().uniform`.
     """

@@ -292,10 +292,9 @@ class Case:
     def dispatched(self, *, by: str, note: str) -> "Case":
         """The new case with DISPATCH at `dispatched_at` as its first entry, escalation running."""
         at = self.dispatched_at
-        entry = CaseEntry(at=at, by=by, what=CaseEvent.DISPATCH, note=note, state=self.state)
-        return _with_effect(
-            self, replace(self, entries=(entry,)), CASE_EFFECTS[CaseEvent.DISPATCH], at
-        )
+        entry = CaseEntry(at=at, by=by, what=E.DISPATCH, note=note, state=self.state)
+        moved = replace(self, entries=(entry,))
+        return _with_effect(self, moved, CASE_EFFECTS[E.DISPATCH], at)
 
     def announced_again(self) -> "Case":
         """The case with its next revision, which the leaders receive when it is saved."""

@@ -1,4 +1,4 @@
-"""What decides when a case's timers run: its policy (limits, ladder), a suspension, a send hold.
+"""Values that decide when a case's timers run: policy (limits, ladder), suspension, send hold.
 
 Plain values that a `Case` carries and the store keeps; the rules are in case.py, escalation.py,
 approval.py and send_policy.py. "Counted time": office hours where a policy has them, else always.

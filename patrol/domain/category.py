@@ -75,7 +75,7 @@ CATEGORY_BY_ID: Final[dict[str, Category]] = {category.id: category for category
 
 
 def category_named(ident: str) -> Category:
-    """The category of that identifier; one that only a site's rules know is an 其他 of its name."""
+    """The category of that identifier; one that only a site's rules name counts as 其他."""
     return CATEGORY_BY_ID.get(ident) or _category(
         "99", ident, ident, ident.replace("_", " "), "到场核实"
     )

@@ -1,4 +1,4 @@
-"""Whose move a failure is: the two bases of every exception that may end a command.
+"""Base classes of exceptions that end a command: bad input (exit code 2) or a failure (1).
 
 An exception class of the product derives from one of them, beside a builtin where callers catch
 that (`class WeakPassword(BadInput, ValueError)`). `patrol.cli` prints its text on stderr, without
@@ -8,7 +8,7 @@ always catch derives from neither; tests/cli/test_exit_codes.py names those.
 
 
 class BadInput(Exception):
-    """What was typed or configured cannot be done; its author changes it. Exit code 2."""
+    """Input or configuration that cannot be used; its author has to change it. Exit code 2."""
 
 
 class Failed(Exception):

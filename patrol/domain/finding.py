@@ -32,7 +32,7 @@ REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)  # a person f
 
 
 class Origin(StrEnum):
-    """Who proposed it; not shown before it is decided, or the blind sample would not be blind."""
+    """Origin of a finding: hidden until it is decided, or the blind sample would not be blind."""
 
     MACHINE = auto()
     SAMPLE = auto()  # drawn blindly from what the machine found normal

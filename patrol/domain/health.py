@@ -106,7 +106,7 @@ def health_sample(visit: Visit, policy: HealthPolicy) -> HealthSample | None:
 def connection_grade(
     tries: int, facts: Mapping[str, object], policy: HealthPolicy
 ) -> ConnectionGrade:
-    """From retries and the time to the first key frame; an unknown time counts as none."""
+    """The grade by retries and seconds to the first key frame; an unknown time counts as 0."""
     waited = facts.get("first_key_frame_s")
     waited_s = float(waited) if isinstance(waited, int | float) else 0.0
     if waited_s > policy.poor_after_s or (tries > 1 and waited_s > policy.fair_after_s):
@@ -251,7 +251,7 @@ class Trouble:
 
     @property
     def due_at(self) -> datetime:
-        """Until when the maintainer should have mended it."""
+        """When the limit for closing it runs out."""
         return self.opened_at + NOTE_LIMITS.close
 
     def due_light(self, now: datetime) -> DueLight:

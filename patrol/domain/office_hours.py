@@ -74,7 +74,7 @@ class OfficeHours:
         return spans[-1][1]
 
     def around(self, moment: datetime) -> "OfficeHours":
-        """The same, with only the special days that matter to a case opened at `moment`."""
+        """These hours with only the special days that matter to a case opened at `moment`."""
         first = (moment - timedelta(days=1)).date()
         last = (moment + KNOWN_AHEAD).date()
         return replace(

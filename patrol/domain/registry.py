@@ -88,7 +88,7 @@ class GridTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """What cameras.csv, grids.csv, people.csv and zones.yaml say; when the offices are open."""
+    """Cameras, grids and people as the site's files give them, with the office hours."""
 
     cameras: Mapping[CameraId, Camera]
     tree: GridTree
@@ -97,7 +97,7 @@ class Registry:
 
 
 def camera_card(camera: Camera) -> dict[str, object]:
-    """What the store may keep of a camera (一机一档): names and places, never a stream address."""
+    """The camera's fields that the store may hold (一机一档): names, places; no stream address."""
     return {
         "name": camera.name,
         "grid": camera.grid,

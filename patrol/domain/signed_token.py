@@ -1,7 +1,7 @@
-"""Signatures under the addresses that we hand out: HMAC-SHA256, bound to a purpose. Pure.
+"""HMAC-SHA256 signatures of links that the service hands out, bound to a purpose. Pure.
 
-A signature made for one purpose does not hold for another one under the same key. What is signed
-stands readable in the address; nothing is kept for it.
+A signature made for one purpose does not hold for another one under the same key. The signed
+payload is readable in the link; the store keeps nothing about it.
 """
 
 import hmac

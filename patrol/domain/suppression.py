@@ -47,7 +47,7 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuppressionProposal:
-    """What to suppress; review/decisions.py writes it with owner and end."""
+    """Scope of a suppression before it is stored: review/decisions.py adds owner and end."""
 
     kind: str
     box: Box | None  # None: the whole picture
@@ -74,7 +74,7 @@ SCOPE_BY_REASON: Final[Mapping[DismissReason, _SuppressionScope]] = {
 
 
 def suppression_for(finding: Finding, reason: DismissReason) -> SuppressionProposal | None:
-    """What a dismissal suppresses, or None.
+    """The suppression that follows from a dismissal; None when it suppresses nothing.
 
     A finding without a box is suppressed in the whole picture, and then no longer than weather is:
     a whole camera must not be suppressed for long.

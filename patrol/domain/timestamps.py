@@ -9,5 +9,5 @@ def rfc3339(moment: datetime) -> str:
 
 
 def rfc3339_or_none(moment: datetime | None) -> str | None:
-    """The same; None stays None, as a JSON document has it."""
+    """`rfc3339` of a moment that may be missing: None stays None (null in JSON)."""
     return None if moment is None else rfc3339(moment)

@@ -40,7 +40,7 @@ MIN_SCORE: Final = 0.28
 
 
 class FacePlateDetector:
-    """Detects one label with one ONNX model; fulfils vision.redaction's RegionDetector."""
+    """Detects one label (faces or plates) with one ONNX model, for vision.redaction."""
 
     def __init__(self, session: Any, spec: ModelSpec, *, min_score: float = MIN_SCORE) -> None:
         self._session = session

@@ -33,7 +33,7 @@ SAME_ABOVE: Final = 0.5  # intersection over union from which two boxes of a lab
 
 
 class OnnxDetector:
-    """Detects objects with one ONNX model; fulfils ports.Detector, callable from any thread."""
+    """Detector (ports.py) that runs one ONNX model; callable from any thread."""
 
     def __init__(self, session: Any, spec: ModelSpec, *, min_score: float) -> None:
         first = session.get_inputs()[0]

@@ -68,13 +68,13 @@ def _within(message: bytes, path: tuple[int, ...], change: Change) -> bytes:
     )
 
 
-class _Field(NamedTuple):
+class _WireField(NamedTuple):
     number: int
     value: bytes  # empty where it is a plain number
     raw: bytes  # all of it, as it stood
 
 
-def _fields(message: bytes) -> Iterator[_Field]:
+def _fields(message: bytes) -> Iterator[_WireField]:
     at = 0
     while at < len(message):
         start = at
@@ -91,7 +91,7 @@ def _fields(message: bytes) -> Iterator[_Field]:
             _, at = _read_varint(message, at)
         if at > len(message):
             raise ValueError("not an ONNX file: a field is cut off")
-        yield _Field(number, value, message[start:at])
+        yield _WireField(number, value, message[start:at])
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:

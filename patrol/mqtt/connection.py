@@ -43,7 +43,7 @@ class ConnectOptions:
 
 
 class Connection:
-    """Connect with `open`; `down` is set when it has ended, whoever ended it."""
+    """One MQTT connection, made by `open`; `down` is set when either side has ended it."""
 
     def __init__(
         self,

@@ -91,7 +91,7 @@ def report_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
 
 
 def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
-    """What the rounds of the plans saw, and for how long no camera was seen at all."""
+    """Coverage of the plans' rounds, and the longest time that a camera was not seen."""
     totals = ledger_totals(material)
     visits = [visit for records in material.planned_rounds for visit in records.visits]
     visited = [v for v in visits if v.outcome not in (VisitOutcome.MISSED, VisitOutcome.PENDING)]
@@ -149,7 +149,7 @@ def _longest_unseen(
 
 
 def review_figures(material: ReportMaterial) -> list[Figure]:
-    """What people decided of the period's findings."""
+    """Figures of the decisions on the period's findings."""
     findings = [finding for records in material.rounds for finding in records.findings]
     by_machine = [finding for finding in findings if finding.origin is Origin.MACHINE]
     decided = [f for f in by_machine if not f.is_open and f.state is not FindingState.AGED]
@@ -211,7 +211,7 @@ def _known_positive_figures(findings: list[Finding]) -> list[Figure]:
 
 
 def case_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
-    """What became of the cases that were accepted in the period, voided ones left out."""
+    """Figures of the cases accepted in the period, voided ones left out."""
     cases = material.cases
     counted = [case for case in cases if case.state is not CaseState.VOIDED]
     note = f"不含作废 {len(cases) - len(counted)} 件"
@@ -227,7 +227,7 @@ def case_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
 
 
 def closure_figure(cases: Sequence[Case], note: str = "") -> Figure:
-    """How many of them are closed."""
+    """The share of these cases that is closed."""
     closed = sum(case.state is CaseState.CLOSED for case in cases)
     return Figure(
         id="closure", zh="办结率", en="closure rate", part=closed, whole=len(cases), note=note

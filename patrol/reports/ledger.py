@@ -47,7 +47,7 @@ class LedgerTotals:
 
 
 def ledger_totals(material: ReportMaterial) -> LedgerTotals:
-    """Counted from the visits themselves, of the plans' rounds."""
+    """The totals of the plans' rounds, counted from their visits."""
     rounds = material.planned_rounds
     refused = [records.round.refused for records in rounds]
     in_maintenance = sum(one.get(IN_MAINTENANCE, 0) for one in refused)
@@ -62,7 +62,7 @@ def ledger_totals(material: ReportMaterial) -> LedgerTotals:
 
 
 def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
-    """Every row, in the order of the rounds and of their plans."""
+    """The rows of the ledger, in the order of the rounds and of their plans."""
     cases = material.case_by_id
     for number, records in enumerate(material.rounds, start=1):
         by_camera: dict[str, list[Finding]] = {}

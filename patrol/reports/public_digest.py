@@ -41,7 +41,7 @@ Cell = int | None  # None: hidden
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicDigest:
-    """Ready to be written in any format."""
+    """The composed digest, its small counts hidden already."""
 
     title: str
     made: str
@@ -51,7 +51,7 @@ class PublicDigest:
 
 
 def public_digest(heading: ReportHeading, material: ReportMaterial) -> PublicDigest:
-    """The digest of a month's material."""
+    """Compose the digest of a month from its rows."""
     found = {figure.id: figure for figure in report_figures(material, heading.made_at)}
     shown = [(found[name], _coverage_text(found[name])) for name in COVERAGE_FIGURES]
     shown += [(found[name], _case_rate_text(found[name])) for name in CASE_FIGURES]

@@ -1,4 +1,4 @@
-"""The rows that a report is made of: what it needs of a round, a day or a month, and their reading.
+"""Queries of a report: the rounds, findings and cases of a round, a day or a month.
 
 Read from the repositories by `load_material`, so that a report costs what its period holds and not
 what the store holds. ledger.py, figures.py and report.py compute from a `ReportMaterial` and read
@@ -54,7 +54,7 @@ class ReportMaterial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHeading:
-    """What a report is of, for whom and when it was made."""
+    """Heading of a report: site, period, time of making."""
 
     kind: str  # round, day, month
     period: str  # 20261122-morning-1, 2026-11-22, 2026-11
@@ -119,7 +119,7 @@ def _last_year(day: date) -> date:
 def load_material(
     uow: UnitOfWork, plans: Iterable[str], zone: tzinfo, period: ReportPeriod
 ) -> ReportMaterial:
-    """Everything of the period, rounds of these plans. Raises KeyError: there is no such round."""
+    """Read the rows of the period, with rounds of `plans`. Raises KeyError: no such round."""
     rounds = [
         RoundRecords(round=r, visits=uow.rounds.visits(r.id), findings=uow.findings.of_round(r.id))
         for r in _rounds(uow, plans, period)

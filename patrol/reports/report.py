@@ -117,7 +117,7 @@ class ComparedFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Ready to be written in any format."""
+    """One composed report, which the writers turn into a file of any format."""
 
     heading: ReportHeading
     totals: LedgerTotals
@@ -159,7 +159,7 @@ def compose_report(
     last: ReportMaterial | None = None,
     year_ago: ReportMaterial | None = None,
 ) -> Report:
-    """Compute everything once; `last` and `year_ago` are what the figures are compared with."""
+    """Compute the report once; `last` and `year_ago` are what the figures are compared with."""
     now = heading.made_at
     old, older = _figures_by_id(last, now), _figures_by_id(year_ago, now)
     return Report(

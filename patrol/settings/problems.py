@@ -16,7 +16,7 @@ from patrol.domain.errors import BadInput
 
 @dataclass(frozen=True, slots=True, order=True)
 class ConfigProblem:
-    """One thing to put right, and where it stands (`line` counts physical lines from 1)."""
+    """One problem of a file, with its place (`line` counts physical lines from 1)."""
 
     file: str
     line: int
@@ -28,7 +28,7 @@ class ConfigProblem:
         return f"{self.file}:{self.line}: {self.field}: {self.text}"
 
     def as_json(self) -> dict[str, object]:
-        """For `--json`."""
+        """The problem as a JSON object, for `--json`."""
         return {"file": self.file, "line": self.line, "field": self.field, "text": self.text}
 
 

@@ -97,7 +97,7 @@ def _model_field(name: str, *where: str) -> str:
 
 
 def _site_model_problems(model: ModelSpec) -> list[tuple[str, str]]:
-    """What is right in our own manifest and wrong in a site's."""
+    """Problems of an entry that only the product's own manifest may have."""
     wrong = []
     if model.own is None:
         wrong.append(("path", "is missing, say where the .onnx file lies"))

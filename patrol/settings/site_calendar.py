@@ -62,7 +62,7 @@ class PlanSection(SettingsSection):
         return self
 
     def policy(self, name: str) -> PatrolPlan:
-        """The domain's plan."""
+        """The section as a domain PatrolPlan."""
         return PatrolPlan(
             name=name, start=self.start, finish_by=self.finish_by,
             after_sunrise=_minutes(self.after_sunrise_min),
@@ -140,7 +140,7 @@ class _MaintenanceSection(SettingsSection):
 
 
 class CalendarSection(SettingsSection):
-    """Days that differ, and what is being repaired when."""
+    """`calendar:` holidays, key periods and maintenance windows."""
 
     holidays: tuple[_HolidaySection, ...] = ()
     key_periods: tuple[_KeyPeriodSection, ...] = ()
@@ -165,7 +165,7 @@ class CalendarSection(SettingsSection):
 
 
 class HealthSection(SettingsSection):
-    """When a camera is offline, and when many are one outage."""
+    """`health:` thresholds after which a camera is offline, or a group of cameras an outage."""
 
     offline_after_visits: int = Field(default=HealthPolicy().offline_after_visits, ge=1, le=20)
     offline_after_min: int = Field(default=60, ge=0, le=10_080)
@@ -173,7 +173,7 @@ class HealthSection(SettingsSection):
     group_least: int = Field(default=HealthPolicy().group_least, ge=2, le=1000)
 
     def policy(self) -> HealthPolicy:
-        """The domain's numbers."""
+        """The section as the domain's HealthPolicy."""
         return HealthPolicy(
             offline_after_visits=self.offline_after_visits,
             offline_after=timedelta(minutes=self.offline_after_min),

@@ -47,7 +47,7 @@ def console_base_url(value: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
+    """Whether the host is a loopback address, reachable only from this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -55,7 +55,7 @@ def is_loopback(host: str) -> bool:
 
 
 class MetricsSettings(SettingsSection):
-    """Prometheus and /healthz; on loopback, because both tell much and ask nobody's name."""
+    """Prometheus and /healthz; on loopback by default, because neither asks for a login."""
 
     enabled: bool = True
     host: str = "127.0.0.1"
@@ -73,12 +73,12 @@ class CanarySettings(SettingsSection):
 
     @property
     def every(self) -> timedelta:
-        """From one canary to the next."""
+        """The interval between two canaries."""
         return timedelta(minutes=self.every_min)
 
     @property
     def within(self) -> timedelta:
-        """How long one may be under way."""
+        """The longest time from sending a canary to its receipt."""
         return timedelta(seconds=self.within_s)
 
 
@@ -108,7 +108,7 @@ class SendingSettings(SettingsSection):
 
     @property
     def limits(self) -> SendLimits:
-        """The same for the send gate."""
+        """These settings as the send gate's SendLimits."""
         every = timedelta(minutes=self.repeat_every_min)
         return SendLimits(new_per_hour=self.new_per_hour, repeat_every=every)
 
@@ -127,7 +127,7 @@ class PictureLinkSettings(SettingsSection):
 
 
 class IntegrationSettings(SettingsSection):
-    """All of them."""
+    """All settings of integrations, section by section."""
 
     metrics: MetricsSettings = MetricsSettings()
     canary: CanarySettings = CanarySettings()

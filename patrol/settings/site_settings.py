@@ -39,7 +39,7 @@ EMBEDDED: Final = "embedded"
 
 
 class SiteInfo(SettingsSection):
-    """Which town this is, and where the sun stands over it."""
+    """Identity of the town: id, name, time zone, and coordinates for sunrise and sunset."""
 
     id: PlainId  # part of every MQTT topic
     name: Annotated[str, Field(min_length=1)]
@@ -56,7 +56,7 @@ class SiteInfo(SettingsSection):
 
 
 class MqttSettings(SettingsSection):
-    """How to reach the broker; `embedded` means: run one inside this process, on loopback."""
+    """The broker's address and login; `embedded` starts one on loopback instead."""
 
     url: BrokerUrl = "mqtt://127.0.0.1:1883"  # never with a password
     embedded: bool = False
@@ -79,7 +79,7 @@ class MqttSettings(SettingsSection):
 
 
 class SamplingSettings(SettingsSection):
-    """What one visit takes."""
+    """Sampling of one visit: how many pictures, how far apart, of which stream."""
 
     pictures: int = Field(default=2, ge=1, le=10)  # two prove that the stream is live
     spacing_s: float = Field(default=3.0, ge=0, le=60)
@@ -109,7 +109,7 @@ class RetentionSettings(SettingsSection):
 
 
 class ReviewSettings(SettingsSection):
-    """What stands in the review queue beside the machine's findings."""
+    """Blind sample and known positives: what is reviewed beside the machine's findings."""
 
     # Of a round's normal views, rounded down: a town of nine cameras gets none (domain.md: 10 %).
     blind_sample: float = Field(default=0.1, ge=0, le=1)
@@ -167,7 +167,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A configuration directory that was read whole, without a problem."""
+    """One site: its settings and registry, loaded from a configuration directory."""
 
     settings: Settings
     registry: Registry

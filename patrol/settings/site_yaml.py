@@ -49,7 +49,7 @@ WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class OfficeSection(SettingsSection):
-    """`office:`; a site that writes nothing has a township's usual hours."""
+    """`office:`, the opening hours; the defaults are a township's."""
 
     hours: DailyHoursList = ()
     weekdays: tuple[str, ...] = tuple(WEEKDAY_NAMES[day] for day in sorted(MONDAY_TO_FRIDAY))
@@ -125,7 +125,7 @@ class _SiteFile(IntegrationSettings):
         return self.calendar.policy(written or default_plans(), ZoneInfo(self.site.timezone))
 
     def settings(self) -> Settings:
-        """What the application gets."""
+        """The sections as one Settings."""
         calendar = self._calendar()
         return Settings(
             site=self.site,
@@ -212,7 +212,7 @@ def _file_problems(file: _SiteFile) -> Iterator[FileProblem]:
 
 
 def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:
-    """Telephones reach the broker, so they should reach the pictures, too."""
+    """Note `links:` without an address that telephones can reach."""
     console = settings.console
     nowhere = console.enabled and is_loopback(console.host) and not is_loopback(settings.mqtt.host)
     if nowhere and not settings.integrations.links.base_url:
@@ -221,7 +221,7 @@ def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemL
 
 
 def _check_quality(file: _SiteFile, document: YamlDocument, notes: FileProblemLog) -> None:
-    """Thresholds are the gauges' own names."""
+    """Note thresholds whose name no gauge has."""
     if not file.quality:
         return
     from patrol.vision.quality.thresholds import QualityThresholds  # noqa: PLC0415  numpy, OpenCV

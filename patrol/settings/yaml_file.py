@@ -146,7 +146,7 @@ def _syntax_problem(text: str, exc: yaml.YAMLError) -> tuple[int, str]:
 
 
 def _reference_problem(at: str) -> str:
-    """Well written, but its parts do not fit together."""
+    """The problem of a file whose syntax is right but whose references are not."""
     if at == "*":
         return "this alias has no anchor above it, write the value out"
     if at == "&":
@@ -184,7 +184,7 @@ def _child_node(node: yaml.Node, key_or_index: int | str) -> tuple[yaml.Node, in
 
 
 class _UnboundedDocument(Exception):
-    """A document that has no end, or none in sight."""
+    """The document grows without bounds through its aliases, or nests too deep."""
 
     def __init__(self, text: str, line: int) -> None:
         super().__init__(text)
@@ -192,7 +192,7 @@ class _UnboundedDocument(Exception):
 
 
 class _NodeReader:
-    """Nodes → data."""
+    """Turns PyYAML nodes into plain data and notes the line of each."""
 
     def __init__(self, notes: FileProblemLog) -> None:
         self._notes = notes
@@ -278,7 +278,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _settings_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The settings that a mapping at `location` knows."""
+    """Names of the settings that the mapping at `location` may have."""
     for part in location:
         model = _model_type(kind)
         if model is not None and part in model.model_fields:

@@ -97,7 +97,7 @@ def _daily_hours_of(value: object) -> DailyHours:
 
 
 def plain_id(value: str) -> str:
-    """What may become part of a topic and of a file's name."""
+    """An identifier that is safe in an MQTT topic and in a file name."""
     if (reason := plain_id_problem(value)) is not None:
         raise ValueError(reason)
     return value
@@ -120,7 +120,7 @@ def division_code(value: str) -> str:
 
 
 def database_url(value: str) -> str:
-    """A URL that the store understands; errors never quote it."""
+    """A database URL of SQLite or PostgreSQL; errors never quote it."""
     scheme, separator, rest = value.partition("://")
     if scheme in ("postgres", "postgresql"):
         raise ValueError(f"scheme {scheme!r} does not name the driver, write postgresql+psycopg://")
@@ -151,7 +151,7 @@ def broker_url(value: str) -> str:
 
 
 def tiles_url(value: str) -> str:
-    """Where pictures of the map come from."""
+    """URL template of the map's tiles."""
     scheme, separator, rest = value.partition("://")
     plain = separator and scheme in ("http", "https") and not set(rest) & set(" ;,'\"")
     if value and not (plain and all(placeholder in rest for placeholder in ("{z}", "{x}", "{y}"))):
@@ -160,7 +160,7 @@ def tiles_url(value: str) -> str:
 
 
 def proxy_network(value: str) -> str:
-    """Whose `X-Forwarded-For` is believed: an address or a network, never everybody's."""
+    """A proxy whose `X-Forwarded-For` is trusted: an address or network, never all."""
     try:
         network = ip_network(value, strict=False)
     except ValueError:

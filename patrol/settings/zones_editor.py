@@ -23,7 +23,7 @@ _BLANK_OR_COMMENT: Final = re.compile(r"\s*(#.*)?")  # a blank line, or nothing 
 
 
 class NotEditable(Exception):
-    """The file is written in a way that only a person can edit; says how."""
+    """zones.yaml uses YAML that this editor cannot change; the text names the construct."""
 
 
 @dataclass(frozen=True, slots=True)

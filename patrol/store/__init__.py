@@ -46,8 +46,8 @@ __all__ = [
 def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
     """The store at `url`, its tables already there (see `upgrade`).
 
-    `durable`: what is committed survives a power cut (SQLite). Only plays and benches of something
-    else do without.
+    `durable`: what is committed survives a power cut (SQLite). Only
+    demonstrations and benchmarks turn it off.
     Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs — in one line
     that names the database without its password.
     """

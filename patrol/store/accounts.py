@@ -76,18 +76,18 @@ class LoginSessionRepository:
         return self._db.changed(sessions.delete().where(sessions.c.account == account))
 
     def sweep(self, now: datetime) -> int:
-        """Delete those that are over; how many."""
+        """Delete expired sessions; returns how many."""
         return self._db.changed(sessions.delete().where(sessions.c.ends_at <= now))
 
 
 class ClaimRepository:
-    """Claims of findings: who decides which one just now; two people never hold the same one."""
+    """Reads and writes claims: leases of a finding by the one person who decides it."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def acquire(self, claim: FindingClaim, now: datetime) -> bool:
-        """Take it, or renew one's own; False while another holder has it."""
+        """Claim the finding, or renew the holder's claim; False while another person holds it."""
         free = claims.c.holder == claim.holder, claims.c.until <= now
         statement = self._db.insert(claims)
         mine = statement.on_conflict_do_update(
@@ -98,12 +98,12 @@ class ClaimRepository:
         return self._db.changed(mine, _CLAIMS.to_row(claim)) == 1
 
     def active(self, now: datetime) -> Mapping[FindingId, FindingClaim]:
-        """All that hold now."""
+        """Claims that have not expired."""
         rows = self._db.all(select(claims).where(claims.c.until > now))
         return {row.finding: _CLAIMS.from_row(row) for row in rows}
 
     def drop(self, finding: FindingId) -> None:
-        """Release the finding: decided, or skipped."""
+        """Delete the claim of a finding that was decided or skipped."""
         self._db.run(claims.delete().where(claims.c.finding == finding))
 
     def drop_all(self, holder: str) -> None:
@@ -122,7 +122,7 @@ class ApiKeyRepository:
         self._db.add(api_keys, [_API_KEYS.to_row(key)])
 
     def by_secret(self, secret: str) -> ApiKey | None:
-        """The one with this hash that is not revoked."""
+        """The key with this hash of its secret, unless it is revoked; None for none."""
         mine = api_keys.c.secret == secret, api_keys.c.revoked_at.is_(None)
         row = self._db.first(select(api_keys).where(*mine))
         return None if row is None else _API_KEYS.from_row(row)
@@ -139,13 +139,13 @@ class ApiKeyRepository:
 
 
 class CasePhotoRepository:
-    """Photos that came with replies from the ground."""
+    """Reads and writes photos that came with replies from the ground."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def add(self, photo: CasePhoto) -> bool:
-        """Keep it; False when its key was kept before."""
+        """Store the photo; False when its key was stored before."""
         return self._db.add_if_new(case_photos, _CASE_PHOTOS.to_row(photo), "key")
 
     def of_case(self, case_id: CaseId) -> Sequence[CasePhoto]:

@@ -74,7 +74,7 @@ class CaseRepository:
         self._db = db
 
     def add(self, case: Case) -> None:
-        """Append, entries included. Raises ValueError when the id exists."""
+        """Insert a new case with its history. Raises ValueError when the id exists."""
         if not self._db.add_if_new(cases, _case_row(case), "id"):
             raise ValueError(f"case {case.id} exists")
         self._append(case, 0)
@@ -144,7 +144,7 @@ class CaseRepository:
     def escalation_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose `ladder_due_at` has come, oldest first.
 
-        Locked like `get`; one that another unit of work holds is left for the next time.
+        Locked like `get`; rows that another transaction has locked are skipped.
         """
         return self._due(_LADDER_DUE, now, limit)
 

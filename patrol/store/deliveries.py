@@ -1,4 +1,4 @@
-"""Deliveries (webhooks, notifications) in the store. See patrol.domain.outbox for what they mean.
+"""Deliveries (webhooks, notifications) in the store.
 
 Two leasers never get the same row: SQLite has one writer, PostgreSQL skips locked rows.
 """
@@ -52,7 +52,7 @@ class DeliveryRepository:
         self._db = db
 
     def add(self, delivery: Delivery) -> bool:
-        """Queue it; False when this target has the key already."""
+        """Queue a delivery; False when this target has its key already."""
         return self._db.add_if_new(deliveries, _DELIVERIES.to_row(delivery), "target", "key")
 
     def lease(
@@ -93,13 +93,13 @@ class DeliveryRepository:
         return {target: (int(count), since) for target, count, since in map(tuple, rows)}
 
     def dead(self, *, limit: int = 100) -> Sequence[Delivery]:
-        """Those given up, newest first."""
+        """Deliveries that were given up, newest first."""
         given_up = select(deliveries).where(deliveries.c.fate == DeliveryOutcome.DEAD)
         newest = given_up.order_by(deliveries.c.ended_at.desc(), deliveries.c.number.desc())
         return [_DELIVERIES.from_row(row) for row in self._db.all(newest.limit(limit))]
 
     def revive(self, target: str, key: str, now: datetime) -> bool:
-        """Try a dead one again from the start; False when there is none."""
+        """Queue a dead delivery again, with no tries counted; False when there is none."""
         one = deliveries.update().where(
             deliveries.c.target == target,
             deliveries.c.key == key,
@@ -116,5 +116,5 @@ class DeliveryRepository:
         return self._db.changed(again) == 1
 
     def prune(self, before: datetime) -> int:
-        """Drop what ended before then; how many."""
+        """Delete deliveries that ended before then; returns how many."""
         return self._db.changed(deliveries.delete().where(deliveries.c.ended_at < before))

@@ -1,7 +1,7 @@
 """The store's consistency check (`patrol db check`): what its rows must keep, by functions.
 
 Reads raw rows, not domain classes: a row that no class can hold must be named, not raised. A store
-is consistent after any kill; what is found here broke that promise. Checked: rounds balance,
+is consistent after any kill; a problem found here is a breach of that. Checked: rounds balance,
 findings and cases point to each other, histories replay through the state table to where their case
 stands, pictures are indexed or in the deletion ledger, messages and their leases are legal, the
 newest message of each topic shows its case as it stands, chained logs hold, and no column holds a
@@ -65,7 +65,7 @@ _NEWEST_PER_TOPIC: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreProblem:
-    """One thing that does not hold."""
+    """One rule that rows break, and which rows."""
 
     where: str
     what: str
@@ -277,7 +277,7 @@ def _could_hold_text(kind: Any) -> bool:
 
 
 def check_shift(db: Transaction) -> Iterator[StoreProblem]:
-    """Every state is one of ours, every end comes after its beginning, the chain holds."""
+    """Stoppages, troubles and camera health are legal; the chain of hand-overs holds."""
     invalid = or_(
         stoppages.c.scope.not_in(list(StoppageScope)),
         stoppages.c.until <= stoppages.c.start,
@@ -310,7 +310,7 @@ def _check_handovers(db: Transaction) -> Iterator[StoreProblem]:
 
 
 def check_announced(db: Transaction) -> Iterator[StoreProblem]:
-    """Ended cases have no clock and are shown nowhere; open ones are shown as they stand."""
+    """The newest message of each topic matches its case; an ended case has no timer."""
     clocks = or_(
         cases.c.ladder_due_at.is_not(None),
         cases.c.look_due_at.is_not(None),
@@ -355,7 +355,7 @@ def _payload_revision(payload: bytes) -> int | None:
 
 
 def _check_database_file(db: Transaction) -> Iterator[StoreProblem]:
-    """SQLite's own view of the file; PostgreSQL guards its files itself."""
+    """SQLite's integrity check of the file; PostgreSQL checks its files itself."""
     if db.is_postgres:
         return
     for row in db.all(text("PRAGMA integrity_check")):

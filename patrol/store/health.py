@@ -37,7 +37,7 @@ class HealthRepository:
         return {camera: (s.state, s.since, s.why) for camera, s in self.current_by_camera().items()}
 
     def current(self, camera: CameraId) -> CameraHealth | None:
-        """All that is known, or None before the first visit."""
+        """The camera's health with its counters; None before the first visit."""
         row = self._db.first(_OF_CAMERA, {"this": camera})
         return None if row is None else _HEALTH.from_row(row)
 

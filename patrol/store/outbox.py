@@ -105,13 +105,13 @@ class OutboxRepository:
         self._db = db
 
     def add(self, message: OutboxMessage) -> bool:
-        """Queue it; False when the key was queued before (then nothing changes)."""
+        """Queue a message; False when its key was queued before (then nothing changes)."""
         return self._db.add_if_new(outbox, _MESSAGES.to_row(message), "key")
 
     def lease(
         self, *, holder: str, now: datetime, lease_s: float, limit: int
     ) -> Sequence[OutboxMessage]:
-        """Take unsent messages in order; nobody else gets them until the lease runs out.
+        """Lease unsent messages in order; no other holder gets them until the lease ends.
 
         A message is never given while an earlier one of the same topic is unsent and leased by
         another holder. A lease that ends impossibly late was made before the clock was set back: it
@@ -166,16 +166,16 @@ class OutboxRepository:
             self._db.run(_APPLY_EVENT[event], {"these": batch, "now": now})
 
     def release(self, keys: Sequence[MessageKey]) -> None:
-        """Drop the leases: the broker did not take these messages."""
+        """End the leases of messages that the broker did not take."""
         for batch in in_batches(keys):
             self._db.run(_RELEASE, {"these": batch})
 
     def unsent(self) -> int:
-        """How many wait."""
+        """The number of queued messages that no broker has taken."""
         return int(self._db.scalar(_UNSENT))
 
     def oldest_unsent(self) -> datetime | None:
-        """Since when the oldest of those waits."""
+        """When the oldest of those was queued; None without any."""
         first = select(outbox.c.queued_at).where(QUEUED).order_by(outbox.c.number).limit(1)
         row = self._db.first(first)
         return None if row is None else row.queued_at
@@ -234,9 +234,9 @@ class OutboxRepository:
         return sorted(first.values())
 
     def prune(self, before: datetime, *, limit: int) -> int:
-        """Drop at most `limit` messages queued before then, the oldest first; how many.
+        """Delete at most `limit` messages queued before then, oldest first; returns how many.
 
-        Those that wait stay, and those about a case that is open.
+        Unsent messages stay, and those about an open case.
         """
         about_open = exists().where(cases.c.id == outbox.c.case, text(OPEN_CASE))
         old = select(outbox.c.number).where(

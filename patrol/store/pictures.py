@@ -73,7 +73,7 @@ class PictureLinkRepository:
 
 
 def index_pictures(db: Transaction, stored: Sequence[StoredPicture]) -> None:
-    """Into the index; of the same content twice, the longer life counts, with its purpose."""
+    """Insert pictures into the index; of equal content the longer-lived row and purpose stay."""
     if not stored:
         return
     db.run(_indexing(db.insert), [STORED_PICTURES.to_row(picture) for picture in stored])
@@ -105,19 +105,19 @@ class PictureRepository:
         return None if row is None else STORED_PICTURES.from_row(row)
 
     def add(self, picture: StoredPicture) -> None:
-        """Index a picture that belongs to no visit; the same content twice lives the longer."""
+        """Index a picture that belongs to no visit; of equal content the longer life stays."""
         index_pictures(self._db, (picture,))
 
     def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> bool:
-        """Evidence of a case outlives the sample that it was; never shortens a life.
+        """Extend a picture's life and change its purpose, as evidence of a case; never shortens it.
 
-        False: it is not stored (any more).
+        False: no such picture is stored (any more).
         """
         row = {"this": sha256, "until": until, "what_for": purpose}
         return self._db.changed(_KEEP, row) == 1
 
     def expire_oldest_samples(self, *, most_bytes: int, now: datetime) -> int:
-        """Where more than that is stored, the oldest samples fall due now; how many.
+        """Let the oldest samples expire now until `most_bytes` are left; returns how many.
 
         Only pictures that showed nothing (purpose "sample"): never what a finding or a case stands
         on. In the ledger their purpose is SPACE_NEEDED.
@@ -139,7 +139,7 @@ class PictureRepository:
         return len(going)
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
-        """Those to be deleted by now, the longest due first."""
+        """Pictures whose time is over, the longest expired first."""
         due = select(pictures).where(pictures.c.delete_after <= now)
         oldest = due.order_by(pictures.c.delete_after, pictures.c.sha256).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]

@@ -1,19 +1,26 @@
-"""The registry's snapshot in the store: what reports need to name a camera, and every change of it.
+"""Cameras in the store: the registry's snapshot, withdrawn consents, camera memories.
 
-Never an address: `cameras.csv` is the only place that has those. Consent and placement changes are
-the ones an auditor asks for; they are kept like all others, field by field.
+The snapshot has what reports need to name a camera, and every change of it: never an address, which
+only `cameras.csv` has. Changes of consent and placement are the ones that an auditor asks for; they
+are kept like all others, field by field.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from patrol.domain.camera import Camera
+from patrol.domain.ids import CameraId
+from patrol.domain.observation import Light
 from patrol.domain.registry import Grid, Registry, camera_card
-from patrol.store.schema_people import camera_changes, cameras, grids
+from patrol.store.schema_people import camera_changes, cameras, grids, memories, withdrawals
 from patrol.store.transaction import Transaction
+
+_MEMORY = select(memories.c.blob).where(
+    memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
+)
 
 
 class RegistryRepository:
@@ -103,3 +110,52 @@ def _as_text(value: object) -> str | None:
     if isinstance(value, list):
         return ";".join(value)
     return str(value)
+
+
+class ConsentRepository:
+    """Reads and writes withdrawals of consent that came after cameras.csv was read.
+
+    Each has effect within a second. Rows are never deleted: a restored one has `restored_at`.
+    """
+
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
+
+    def withdraw(self, camera: CameraId, *, by: str, now: datetime) -> None:
+        """Withdraw the consent; nothing happens when it is withdrawn already."""
+        insert = self._db.insert(withdrawals).on_conflict_do_nothing(
+            index_elements=["camera"], index_where=withdrawals.c.restored_at.is_(None)
+        )
+        self._db.run(insert, {"camera": camera, "withdrawn_at": now, "withdrawn_by": by})
+
+    def restore(self, camera: CameraId, *, by: str, now: datetime) -> None:
+        """End the withdrawal: the consent of cameras.csv counts again."""
+        not_restored = withdrawals.c.camera == camera, withdrawals.c.restored_at.is_(None)
+        restored = withdrawals.update().where(*not_restored)
+        self._db.run(restored.values(restored_at=now, restored_by=by))
+
+    def withdrawn(self) -> frozenset[CameraId]:
+        """The cameras whose consent is withdrawn now."""
+        not_restored = select(withdrawals.c.camera).where(withdrawals.c.restored_at.is_(None))
+        return frozenset(row.camera for row in self._db.all(not_restored))
+
+
+class CameraMemoryRepository:
+    """Reads and writes camera memories (vision/camera_memory.py): one blob a camera and light."""
+
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
+
+    def get(self, camera: CameraId, light: Light) -> bytes | None:
+        """The blob; None before the first accepted sample."""
+        blob = self._db.scalar(_MEMORY, {"of_camera": camera, "in_light": light})
+        return None if blob is None else bytes(blob)
+
+    def put(self, camera: CameraId, light: Light, blob: bytes, now: datetime) -> None:
+        """Add the blob, or replace the one that is there."""
+        row = {"camera": camera, "light": light, "blob": blob, "updated_at": now}
+        self._db.put(memories, row, "camera", "light")
+
+    def delete(self, camera: CameraId) -> None:
+        """Delete the camera's blobs: it was moved, or its household withdrew consent."""
+        self._db.run(memories.delete().where(memories.c.camera == camera))

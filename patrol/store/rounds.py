@@ -289,5 +289,5 @@ def _visit_from_row(row: Row[Any], pictures: tuple[StoredPicture, ...]) -> Visit
 
 
 def _numbers(readings: Mapping[str, float | None]) -> Mapping[str, float]:
-    """JSON has no NaN: it lies there as null."""
+    """Measurements from JSON, where a NaN is stored as null."""
     return {name: nan if value is None else value for name, value in readings.items()}

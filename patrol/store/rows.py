@@ -3,7 +3,7 @@
 A field lies in the column of its own name; `columns` names the exceptions. How a value lies there
 follows from the field's type: enums as their values, tuples and sets as JSON lists, mappings as
 JSON objects, a dataclass as a JSON object that pydantic writes and reads (`json_keys` names the
-keys that differ from its fields). Everything else is the column type's own affair.
+keys that differ from its fields). Every other type is left to its column type.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -26,7 +26,7 @@ _CONVERTERS: Final[Mapping[Any, tuple[Convert | None, Convert | None]]] = {
 }
 
 
-class _Field(NamedTuple):
+class _MappedField(NamedTuple):
     name: str
     column: str
     to_column: Convert | None  # None: as it is
@@ -49,7 +49,7 @@ class RowMapper(Generic[T]):
         names = [field.name for field in fields(kind) if field.name not in without]  # type: ignore[arg-type]  # a dataclass
         self._kind = kind
         self._fields = [
-            _Field(name, columns.get(name, name), *_converters(hints[name], json_keys or {}))
+            _MappedField(name, columns.get(name, name), *_converters(hints[name], json_keys or {}))
             for name in names
         ]
 
@@ -82,7 +82,7 @@ def _converters(hint: Any, json_keys: Mapping[str, str]) -> tuple[Convert | None
 
 
 def _float_list(values: Collection[float]) -> list[float]:
-    """JSON knows no numbers of numpy's."""
+    """Plain floats: numpy's numbers are no JSON."""
     return [float(value) for value in values]
 
 

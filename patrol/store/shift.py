@@ -39,7 +39,7 @@ class StoppageRepository:
         by: str,
         now: datetime,
     ) -> Stoppage:
-        """Write one; returns it with its number. Raises ValueError: see Stoppage."""
+        """Insert a stoppage; returns it with its number. Raises ValueError as Stoppage does."""
         wanted = Stoppage(
             scope=scope, subject=subject, start=start, until=until, reason=reason, by=by
         )
@@ -56,7 +56,7 @@ class StoppageRepository:
         return _STOPPAGES.from_row(self._db.run(stoppages.insert().returning(stoppages), row).one())
 
     def end(self, number: int, *, by: str, now: datetime) -> bool:
-        """End it before its time; False when it is over already, or never was."""
+        """End a stoppage early; False when it has ended already, or there is none."""
         mine = stoppages.c.number == number, stoppages.c.ended_at.is_(None)
         running = or_(stoppages.c.until.is_(None), stoppages.c.until > now)
         ended = stoppages.update().where(*mine, running).values(ended_at=now, ended_by=by)

@@ -12,13 +12,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
 
-from patrol.store.access_log import (
-    AccessLogRepository,
-    CameraMemoryRepository,
-    ConsentRepository,
-    InboxRepository,
-    next_number,
-)
+from patrol.store.access_log import AccessLogRepository
 from patrol.store.accounts import (
     AccountRepository,
     ApiKeyRepository,
@@ -33,13 +27,14 @@ from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redac
 from patrol.store.events import StoreEvent
 from patrol.store.findings import FindingRepository
 from patrol.store.health import HealthRepository
+from patrol.store.inbox import InboxRepository
 from patrol.store.outbox import OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
-from patrol.store.registry import RegistryRepository
+from patrol.store.registry import CameraMemoryRepository, ConsentRepository, RegistryRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.suppressions import SuppressionRepository
-from patrol.store.transaction import Transaction
+from patrol.store.transaction import Transaction, next_number
 
 R = TypeVar("R")
 
@@ -99,11 +94,11 @@ class UnitOfWork:
             db.on_event = self._notify_observers
 
     def next_number(self, sequence: str) -> int:
-        """1, 2, 3 … per named sequence; gapless, as it is part of the transaction."""
+        """The next number of the named sequence: 1, 2, 3 …; gapless, as a rollback undoes it."""
         return next_number(self.db, sequence)
 
     def commit(self) -> None:
-        """Make it durable, and end it; then run what the observers returned.
+        """Commit the transaction durably and end it; then run what the observers returned.
 
         Raises StoreFull when the disk is, ValueError when rows refer to rows that do not exist.
         """
@@ -137,7 +132,7 @@ class Store:
         self._one_writer = Lock() if engine.dialect.name == "sqlite" else None
 
     def add_observers(self, observers: Sequence[StoreObserver]) -> None:
-        """Call these, too, in transactions that begin from now on."""
+        """Register observers for transactions that begin from now on."""
         self._observers += tuple(observers)
 
     @property

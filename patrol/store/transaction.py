@@ -1,6 +1,6 @@
 """One open transaction, used by all repositories; the only place where SQL is executed.
 
-It hides the two dialects' ways of INSERT … ON CONFLICT and adds FOR UPDATE where the database has
+It hides how the two dialects write INSERT … ON CONFLICT and adds FOR UPDATE where the database has
 it. Errors come out as ours (engine.py translates them).
 
 Building a statement costs three times what running it does. So repositories build theirs once, with
@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
 from patrol.store.events import StoreEvent
+from patrol.store.schema_people import sequences
 
 Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
 IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters
@@ -133,3 +134,16 @@ def in_batches(values: Iterable[Any], size: int = IN_LIMIT) -> Iterable[list[Any
     """The values in lists short enough for one IN (…)."""
     everything = list(values)
     return (everything[start : start + size] for start in range(0, len(everything), size))
+
+
+def next_number(db: Transaction, sequence: str) -> int:
+    """The next number of the sequence (1, 2, 3 …), locked until the transaction ends."""
+    counted = db.run(_counting(db.insert), {"name": sequence, "value": 1})
+    return int(counted.scalar_one())
+
+
+@cache  # one for each dialect
+def _counting(insert: Insert) -> Executable:
+    one_more = {"value": sequences.c.value + 1}
+    counted = insert(sequences).on_conflict_do_update(index_elements=["name"], set_=one_more)
+    return counted.returning(sequences.c.value)

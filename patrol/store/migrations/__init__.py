@@ -1,1 +1,1 @@
-"""Alembic reads these files; `patrol.store.upgrade` is the way in."""
+"""Migrations of the tables, which Alembic runs for `patrol.store.upgrade`."""

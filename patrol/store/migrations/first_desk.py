@@ -1,4 +1,4 @@
-"""The desk's half of revision 0001 (one file would be longer than one sitting)."""
+"""Tables of revision 0001, second part: messages, health, access log, memories, registry."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ JSON = sa.JSON(none_as_null=True)
 
 
 def create_message_and_log_tables() -> None:
-    """Create them."""
+    """Create these tables, in revision 0001's transaction."""
     _messages()
     _health()
     _consent_and_access()

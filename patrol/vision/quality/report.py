@@ -32,7 +32,7 @@ class PictureFault(StrEnum):
 
 
 class StreamTimings(Protocol):
-    """Timings measured on the stream; `streams.model.StreamFacts` fulfils it."""
+    """Timings measured on the stream, as `streams.model.StreamFacts` has them."""
 
     @property
     def key_frame_interval_s(self) -> float | None:

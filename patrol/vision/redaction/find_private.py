@@ -36,7 +36,7 @@ PERSON: Final = "person"
 
 
 class RegionDetector(Protocol):
-    """The part of ports.Detector that redaction needs; FacePlateDetector fulfils it, too."""
+    """Detector of regions to redact: every ports.Detector, and inference.FacePlateDetector."""
 
     def detect(self, bgr: BgrImage) -> Sequence[Detection]:
         """The regions of its kind in a picture of any size."""
