@@ -96,7 +96,7 @@ def test_what_was_drawn_is_the_registry_of_the_next_visit(
         pytest.param({"secret": [1]}, "secret", "unknown setting", id="setting"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_told_and_nothing_is_written(
+def test_invalid_areas_are_refused_and_nothing_is_written(
     log_in: LogIn, town: Any, camera: CameraId, areas: dict[str, Any], field: str, text: str
 ) -> None:
     before = (Path(town.config_dir) / "zones.yaml").read_bytes()
@@ -132,7 +132,7 @@ def test_only_the_duty_lead_draws(
     assert accepted.status_code == 403
 
 
-def test_no_yard_is_shown_to_whoever_keeps_the_registry(
+def test_no_yard_is_shown_to_maintainers_of_the_registry(
     log_in: LogIn, town: Any, camera: CameraId
 ) -> None:
     for who in ("operator", "maintainer", "admin"):

@@ -124,7 +124,7 @@ def test_a_package_is_downloaded_once_for_all_of_its_files(
     assert not (tmp_path / "map/sub/map.css").exists()
 
 
-def test_ours_says_source_and_licence_of_everything() -> None:
+def test_the_manifest_names_source_and_licence_of_every_file() -> None:
     assert set(asset_manifest()) == {"leaflet", "echarts"}
     for asset in asset_manifest().values():
         assert asset.licence in {"BSD-2-Clause", "Apache-2.0"}

@@ -122,7 +122,7 @@ def test_added_changed_retired_are_shown_and_then_taken_over(
     assert logged["import_added"] == new["camera_id"]
 
 
-def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(
+def test_every_problem_is_listed_with_its_line_and_nothing_is_changed(
     log_in: LogIn, registry: Path
 ) -> None:
     client, lines = log_in("admin"), exported(log_in)
@@ -147,7 +147,7 @@ def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(
         pytest.param(b"camera_id;name\n1;2\n", "separated by", id="semicolons"),
     ],
 )
-def test_what_is_no_such_table_is_told(log_in: LogIn, data: bytes, text: str) -> None:
+def test_a_file_that_is_no_camera_table_is_refused(log_in: LogIn, data: bytes, text: str) -> None:
     answer = check(log_in("admin"), data)
     assert answer.status_code == 422
     assert any(text in one["text"] for one in answer.json()["problems"])

@@ -164,7 +164,7 @@ def test_it_expires(visitor: Visitor, town: Any, case: Case) -> None:
     assert "过期" in answer.json()["words"]
 
 
-def test_each_grid_that_was_told_has_its_own(town: Any, case: Case) -> None:
+def test_each_notified_grid_has_its_own_link(town: Any, case: Case) -> None:
     raised = replace(case, rung=len(case.policy.ladder) - 1)
     bodies = [
         json.loads(m.payload) for m in town.app.payloads.case_messages(raised, town.app.clock.now())
@@ -173,7 +173,7 @@ def test_each_grid_that_was_told_has_its_own(town: Any, case: Case) -> None:
     assert len({body["picture"]["link"] for body in bodies}) == len(bodies)
 
 
-def test_a_grid_that_was_never_told_has_none(visitor: Visitor, town: Any, case: Case) -> None:
+def test_a_grid_that_was_not_notified_has_no_link(visitor: Visitor, town: Any, case: Case) -> None:
     """Sealed by us, as for a case that was taken from the grid since."""
     elsewhere = next(
         grid for grid in town.app.registry.tree.grids if grid != case.grid and grid[-3:] == "001"
