@@ -1,6 +1,6 @@
-"""cameras.csv taken out for Excel and brought back: passwords masked, compared row by row.
+"""Export cameras.csv for Excel and import it again: passwords masked, compared row by row.
 
-An import has two steps: `plan_import` says what would change, `apply_import` does it when neither
+An import has two steps: `plan_import` lists what would change, `apply_import` does it when neither
 the registry nor the file changed since. The settings' own reader checks the result first. Areas of
 retired cameras are removed from zones.yaml in the same change. Used by the console's import page.
 """
@@ -63,7 +63,7 @@ class ImportPlan:
     version: str  # hash of cameras.csv as it is and of the uploaded file
     changes: tuple[CameraChange, ...]
     unchanged: int
-    notices: tuple[ConfigProblem, ...] = ()  # legal, and worth a look
+    notices: tuple[ConfigProblem, ...] = ()  # legal, but maybe a mistake
 
     def of_kind(self, kind: str) -> tuple[CameraChange, ...]:
         """The changes of one kind."""
@@ -108,7 +108,7 @@ class CameraTable:
         return self._merge(data).plan
 
     def apply_import(self, data: bytes, *, version: str, by: str, why: str) -> ImportPlan:
-        """Take over what was planned as `version`, and log each camera.
+        """Import what was planned as `version`, and log each camera.
 
         Raises ChangedMeanwhile, ConfigProblems, ActionRefused; nothing was changed then.
         """

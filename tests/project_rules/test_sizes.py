@@ -14,7 +14,7 @@ LONGEST_FUNCTION = 45  # formatted lines; a docstring counts
 # A module of fewer lines, and why it stands alone. (`__init__.py` may be as short as it likes.)
 SHORT_MODULES = {
     "patrol/domain/timestamps.py": "the one RFC 3339 helper, used by most packages",
-    "patrol/domain/errors.py": "the two base classes of exceptions that end a command; every package derives from them",
+    "patrol/domain/errors.py": "base classes of exceptions that end a command",
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
     "patrol/domain/url_credentials.py": "credentials in URLs, hidden alike in logs and in rows",
     "patrol/domain/signed_token.py": "the one HMAC token, of picture links and of forms",

@@ -85,7 +85,7 @@ def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Respons
 def save_areas(
     context: ContextDep, user: MayDrawAreas, ident: str, form: AreasForm
 ) -> JSONResponse:
-    """Save what was drawn; the next visit uses it."""
+    """Save the drawn areas into zones.yaml; the next visit uses them."""
     camera = registered_camera(context, ident)
 
     def save() -> dict[str, Any]:

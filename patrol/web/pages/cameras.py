@@ -1,7 +1,7 @@
 """Cameras (点位): the registry with health and consent, one camera, cameras.csv out and in.
 
 No page shows a stream's address. Pictures are here only for users who decide what may be seen of a
-camera (Right.AREAS): who maintains the registry or the cameras has no reason to look into yards.
+camera (Right.AREAS): a maintainer or an administrator has no reason to look into yards.
 `json_or_reason` and the helpers after it are also used by the pages of areas and live views.
 """
 
@@ -89,7 +89,7 @@ def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response
 
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
-    """Say what the uploaded file would change, or every problem in it."""
+    """Compare the uploaded file with the registry: its changes, or every problem in it."""
     data = _read_upload(file)
     return json_or_reason(
         lambda: _plan_document(context.app.camera_table.plan_import(data)), user.t
@@ -102,7 +102,7 @@ def apply_import(
     mark: Annotated[str, Form(max_length=64)],
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
-    """Take over the file whose comparison has the version `mark`."""
+    """Import the file whose comparison has the version `mark`."""
     data, by = _read_upload(file), user.account.name
 
     def apply() -> dict[str, Any]:

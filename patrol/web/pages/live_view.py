@@ -31,12 +31,12 @@ from patrol.web.i18n import category_label, plan_label
 from patrol.web.pages.cameras import json_or_reason, refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
-RECENT: Final = timedelta(hours=12)  # an older finding or round is no reason to look now
+RECENT: Final = timedelta(hours=12)  # an older finding or round justifies no live view
 router = APIRouter()
 
 
 class LiveViewForm(BaseModel):
-    """What the user wants to look for, and the reason in words."""
+    """The finding, case or round that a live view is for, and the reason, which is logged."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -65,7 +65,7 @@ def live_view_page(
 async def live_view(
     context: ContextDep, user: MayViewLive, ident: str, form: LiveViewForm
 ) -> Response:
-    """Stream the pictures, or say why not."""
+    """Stream the pictures; or answer with the reason why not."""
     camera = await run_in_threadpool(registered_camera, context, ident)
     await run_in_threadpool(_purpose_and_page, context, user, camera, form.viewed_for)
     session = _LiveViewSession(context, user, camera, form)
@@ -165,7 +165,7 @@ class _LiveViewRequest:
 
     def no_reason(self, kind: str) -> Forbidden:
         """The refusal when finding, case or round exist and justify no live view now."""
-        return Forbidden(f"{kind} {self.ident}: no reason to look through {self.camera.id} now")
+        return Forbidden(f"{kind} {self.ident}: no reason for a live view of {self.camera.id} now")
 
 
 def _purpose_and_page(
@@ -174,7 +174,7 @@ def _purpose_and_page(
     """(what it is for, the address of that page). Raises Forbidden."""
     kind, _, ident = viewed_for.partition(":")
     if kind not in _REASONS:
-        raise Forbidden("a live look is for a finding, a case or a round")
+        raise Forbidden("a live view is for a finding, a case or a round")
     request = _LiveViewRequest(context=context, user=user, camera=camera, ident=ident)
     try:
         with context.app.store.begin_read() as uow:
