@@ -18,11 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from patrol.administration.registry_files import ActionRefused
-from patrol.app.live_view import LiveFrame
 from patrol.domain.account import may_see_case
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.rounds.live_view import LiveFrame, LiveViewRefused
 from patrol.store import UnitOfWork
 from patrol.web.access_logger import PictureAccess
 from patrol.web.auth import CurrentUser, Forbidden
@@ -73,7 +72,7 @@ async def live_view(
     frames = context.app.live_view.frames(camera.id)
     try:
         first = await anext(frames, None)
-    except ActionRefused as exc:
+    except LiveViewRefused as exc:
         session.log_end(str(exc))
         refused = exc
         return json_or_reason(lambda: _raise(refused), user.t)
@@ -115,7 +114,7 @@ class _LiveViewSession:
             async for frame in frames:
                 yield self._frame_part(frame)
             ended = "time_up"
-        except ActionRefused as exc:
+        except LiveViewRefused as exc:
             ended = str(exc)
         finally:
             self.log_end(ended)
@@ -150,7 +149,7 @@ def _head(kind: str, length: int, more: str = "") -> bytes:
     )
 
 
-def _raise(exc: ActionRefused) -> None:
+def _raise(exc: LiveViewRefused) -> None:
     raise exc
 
 
