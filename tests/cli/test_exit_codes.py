@@ -29,8 +29,8 @@ FAILED_CLASSES = {
 CAUGHT_INSIDE = {
     # answered as an HTTP response
     "BadLogin", "ChangedMeanwhile", "Forbidden", "InvalidRequest",
-    "InvitationInvalid", "LiveViewRefused", "NoKey", "NoScope", "NotEditable", "NotLoggedIn", "PictureDeleted",
-    "RegistryEditRefused",
+    "InvitationInvalid", "LiveViewRefused", "NoKey", "NoScope", "NotEditable", "NotLoggedIn",
+    "PictureDeleted", "RegistryEditRefused",
     "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
     "BadEnvReference", "ChannelUnusable", "EntryBroken", "MaskedSecretUnknown",

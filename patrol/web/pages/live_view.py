@@ -26,8 +26,9 @@ from patrol.store import UnitOfWork
 from patrol.web.access_logger import PictureAccess
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayViewLive, WebContext
+from patrol.web.errors import error_document
 from patrol.web.i18n import category_label, plan_label
-from patrol.web.pages.cameras import json_or_reason, refusal_text, registered_camera
+from patrol.web.pages.cameras import refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
 RECENT: Final = timedelta(hours=12)  # an older finding or round justifies no live view
@@ -74,8 +75,7 @@ async def live_view(
         first = await anext(frames, None)
     except LiveViewRefused as exc:
         session.log_end(str(exc))
-        refused = exc
-        return json_or_reason(lambda: _raise(refused), user.t)
+        return error_document(409, refusal_text(str(exc), user.t))
     except Exception:
         session.log_end("failed")
         raise
@@ -147,10 +147,6 @@ def _head(kind: str, length: int, more: str = "") -> bytes:
     return (
         f"--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n".encode()
     )
-
-
-def _raise(exc: LiveViewRefused) -> None:
-    raise exc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
