@@ -22,7 +22,6 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_watcher import RegistryWatcher
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
-from patrol.app.live_view import LiveView
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
@@ -50,6 +49,7 @@ from patrol.ports import Clock
 from patrol.review import confirm, settle_known_positive, unsure
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.review.reference import AcceptedReference, ReferenceAcceptance
+from patrol.rounds.live_view import LiveView
 from patrol.rounds.planner import AdhocSelection
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.recheck import Rechecks

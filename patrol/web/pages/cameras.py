@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from patrol.administration.camera_table import CameraChange, ImportPlan
-from patrol.administration.registry_files import ActionRefused, ChangedMeanwhile
+from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
 from patrol.domain import labels
 from patrol.domain.account import Right
 from patrol.domain.camera import Camera, ConsentState
@@ -54,7 +54,7 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
             "其间有人改过,请刷新后再试", "somebody else changed it meanwhile; load it again"
         )
         return error_document(409, message)
-    except ActionRefused as exc:
+    except RegistryEditRefused as exc:
         return error_document(409, refusal_text(str(exc), t))
     return JSONResponse(answer, headers=NO_STORE)
 

@@ -18,17 +18,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from patrol.administration.registry_files import ActionRefused
-from patrol.app.live_view import LiveFrame
 from patrol.domain.account import may_see_case
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.rounds.live_view import LiveFrame, LiveViewRefused
 from patrol.store import UnitOfWork
 from patrol.web.access_logger import PictureAccess
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayViewLive, WebContext
+from patrol.web.errors import error_document
 from patrol.web.i18n import category_label, plan_label
-from patrol.web.pages.cameras import json_or_reason, refusal_text, registered_camera
+from patrol.web.pages.cameras import refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
 RECENT: Final = timedelta(hours=12)  # an older finding or round justifies no live view
@@ -73,10 +73,9 @@ async def live_view(
     frames = context.app.live_view.frames(camera.id)
     try:
         first = await anext(frames, None)
-    except ActionRefused as exc:
+    except LiveViewRefused as exc:
         session.log_end(str(exc))
-        refused = exc
-        return json_or_reason(lambda: _raise(refused), user.t)
+        return error_document(409, refusal_text(str(exc), user.t))
     except Exception:
         session.log_end("failed")
         raise
@@ -115,7 +114,7 @@ class _LiveViewSession:
             async for frame in frames:
                 yield self._frame_part(frame)
             ended = "time_up"
-        except ActionRefused as exc:
+        except LiveViewRefused as exc:
             ended = str(exc)
         finally:
             self.log_end(ended)
@@ -148,10 +147,6 @@ def _head(kind: str, length: int, more: str = "") -> bytes:
     return (
         f"--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n".encode()
     )
-
-
-def _raise(exc: ActionRefused) -> None:
-    raise exc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
