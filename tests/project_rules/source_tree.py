@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,14 @@ class Definition:
     def parts(self) -> frozenset[str]:
         """The parts of the identifier, in lower case: `_LinkSigner` is {"link", "signer"}."""
         return name_parts(self.name)
+
+
+def import_order() -> list[str]:
+    """The layers of the import contract in pyproject.toml: each imports only those after it."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    contracts = tools["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    return list(layers)
 
 
 def name_parts(name: str) -> frozenset[str]:
