@@ -4,7 +4,6 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -73,9 +72,10 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     return Site(
-        settings=replace(settings, own_models=models),
+        settings=settings,
         registry=registry,
         rules=rules,
+        own_models=models,
         shapes=shapes,
         notices=tuple(sorted(notes.notices)),
     )
