@@ -8,9 +8,11 @@ from pathlib import Path
 
 from patrol.domain.registry import Registry
 from patrol.settings.cameras_csv import CrossReferences, load_cameras
+from patrol.settings.grids_geojson import load_shapes
 from patrol.settings.grids_people_csv import load_grids, load_people
+from patrol.settings.models_yaml import load_models
 from patrol.settings.problems import ConfigProblem, ConfigProblems, ProblemLog
-from patrol.settings.rules_yaml import load_models, load_rules, load_shapes
+from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
 from patrol.settings.site_settings import Site
 from patrol.settings.site_yaml import load_site_file
