@@ -212,7 +212,7 @@ class _SharedServices:
 def _shared_services(
     site: Site, clock: Clock, store: Store, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
-    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site.settings)
+    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
         clock=clock,

@@ -22,7 +22,7 @@ from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.inference.onnx_detector import open_detector
 from patrol.logs import LastReason
 from patrol.ports import Detector
-from patrol.settings import Settings
+from patrol.settings import Settings, Site
 from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
 from patrol.vision.redaction.find_private import PERSON_SCORE
 
@@ -74,9 +74,10 @@ class PictureRedactor:
         return self._detectors
 
 
-def open_detectors(settings: Settings) -> Detectors:
-    """Open the models that the site's settings name; never raises for a model."""
-    own = {model.purpose: model for model in settings.own_models}
+def open_detectors(site: Site) -> Detectors:
+    """Open the site's own models and the product's; never raises for a model."""
+    settings = site.settings
+    own = {model.purpose: model for model in site.own_models}
     without: list[str] = []
     objects, why = (None, SWITCHED_OFF)
     if settings.objects:
