@@ -10,9 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
-
-from pwdlib import PasswordHash
+from typing import TYPE_CHECKING, Final
 
 from patrol.domain.account import (
     API_KEY_PREFIX,
@@ -26,6 +24,9 @@ from patrol.domain.errors import BadInput
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
 from patrol.store import Store, UnitOfWork
+
+if TYPE_CHECKING:
+    from pwdlib import PasswordHash
 
 MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
@@ -41,7 +42,9 @@ class BadAccount(BadInput, ValueError):
 
 
 @lru_cache(maxsize=1)
-def _argon2() -> PasswordHash:
+def _argon2() -> "PasswordHash":
+    from pwdlib import PasswordHash  # noqa: PLC0415  an optional extra: API keys do without
+
     return PasswordHash.recommended()
 
 
