@@ -1,6 +1,6 @@
 """A site's own files → Site: settings and registry, or every problem of every file at once.
 
-`load_site` reads a configuration directory (contracts.md, "Files"), whole or not at all. Not here:
+`load_site` reads a configuration directory (config/ is an example), whole or not at all. Not here:
 reaching the broker or the database (`patrol check`).
 """
 

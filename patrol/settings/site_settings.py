@@ -111,7 +111,7 @@ class RetentionSettings(SettingsSection):
 class ReviewSettings(SettingsSection):
     """Blind sample and known positives: what is reviewed beside the machine's findings."""
 
-    # Of a round's normal views, rounded down: a town of nine cameras gets none (domain.md: 10 %).
+    # Of a round's normal views, rounded down: a town of nine cameras gets none.
     blind_sample: float = Field(default=0.1, ge=0, le=1)
     # Of what a round plans: earlier confirmed findings, shown again.
     known_positives: float = Field(default=0.0, ge=0, le=0.1)
