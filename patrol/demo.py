@@ -206,7 +206,9 @@ def _embedded_town(
 def _verified_by_operator(site: Site, port: int) -> Site:
     """The site with a person who verifies handled cases, and the console at this port."""
     console = site.settings.console.model_copy(update={"port": port})
-    changed = replace(site.settings, verification=Verifier.OPERATOR, console=console)
+    changed = site.settings.model_copy(
+        update={"verification": Verifier.OPERATOR, "console": console}
+    )
     return replace(site, settings=changed)
 
 

@@ -6,12 +6,13 @@ keeps sessions and retained messages on disk, as a site's broker does. For tests
 
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from patrol.mqtt.embedded_broker import free_port, in_use
 
 HOST: Final = "127.0.0.1"
 READY_S: Final = 10.0
@@ -20,14 +21,6 @@ READY_S: Final = 10.0
 def find_mosquitto() -> str | None:
     """The path of the `mosquitto` program, or None."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
-
-def free_port() -> int:
-    """A TCP port of loopback that was free just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -61,7 +54,7 @@ class Mosquitto:
         )
         waiting = threading.Event()
         for _ in range(int(READY_S / 0.02)):
-            if _accepts(self.port):
+            if in_use(self.port):
                 return
             if self._process.poll() is not None:
                 break
@@ -101,11 +94,3 @@ class Mosquitto:
             self.extra_config,
         ]
         return "\n".join(lines) + "\n"
-
-
-def _accepts(port: int) -> bool:
-    try:
-        with socket.create_connection((HOST, port), timeout=0.2):
-            return True
-    except OSError:
-        return False

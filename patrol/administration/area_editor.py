@@ -11,8 +11,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 from patrol.administration.registry_files import (
-    ActionRefused,
     ChangedMeanwhile,
+    RegistryEditRefused,
     RegistryWriteContext,
     check_files,
     replaced_files,
@@ -38,11 +38,11 @@ class AreaEditor:
     context: RegistryWriteContext
 
     def load(self, camera: CameraId) -> DrawnAreas:
-        """Read the camera's entry. Raises ActionRefused when the file cannot be edited here."""
+        """Read the camera's entry. Raises RegistryEditRefused: not editable here."""
         try:
             areas = camera_areas(self.context.folder / ZONES_FILE, camera)
         except NotEditable as exc:
-            raise ActionRefused(str(exc)) from exc
+            raise RegistryEditRefused(str(exc)) from exc
         return DrawnAreas(areas=areas, version=_areas_version(areas))
 
     def save(
@@ -50,7 +50,7 @@ class AreaEditor:
     ) -> DrawnAreas:
         """Replace the camera's entry and log it.
 
-        Raises ChangedMeanwhile, ActionRefused, ConfigProblems; nothing was changed then.
+        Raises ChangedMeanwhile, RegistryEditRefused, ConfigProblems; nothing was changed then.
         """
         context = self.context
         folder, now = context.folder, context.clock.now()
@@ -61,7 +61,7 @@ class AreaEditor:
             try:
                 contents = {ZONES_FILE: replace_camera(folder / ZONES_FILE, camera, areas).encode()}
             except NotEditable as exc:
-                raise ActionRefused(str(exc)) from exc
+                raise RegistryEditRefused(str(exc)) from exc
             check_files(folder, contents, context.watcher.load)
             with context.store.begin() as uow:
                 uow.access.append(

@@ -1,6 +1,6 @@
-"""cameras.csv taken out for Excel and brought back: passwords masked, compared row by row.
+"""Export cameras.csv for Excel and import it again: passwords masked, compared row by row.
 
-An import has two steps: `plan_import` says what would change, `apply_import` does it when neither
+An import has two steps: `plan_import` lists what would change, `apply_import` does it when neither
 the registry nor the file changed since. The settings' own reader checks the result first. Areas of
 retired cameras are removed from zones.yaml in the same change. Used by the console's import page.
 """
@@ -17,9 +17,9 @@ from typing import Final
 from patrol.administration.area_editor import ZONES_FILE
 from patrol.administration.registry_files import (
     BOM,
-    ActionRefused,
     ChangedMeanwhile,
     FileContents,
+    RegistryEditRefused,
     RegistryWriteContext,
     check_files,
     replaced_files,
@@ -63,7 +63,7 @@ class ImportPlan:
     version: str  # hash of cameras.csv as it is and of the uploaded file
     changes: tuple[CameraChange, ...]
     unchanged: int
-    notices: tuple[ConfigProblem, ...] = ()  # legal, and worth a look
+    notices: tuple[ConfigProblem, ...] = ()  # legal, but maybe a mistake
 
     def of_kind(self, kind: str) -> tuple[CameraChange, ...]:
         """The changes of one kind."""
@@ -88,7 +88,7 @@ class CameraTable:
     def export_csv(self, *, by: str) -> bytes:
         """The table with masked passwords; the byte-order mark lets Excel read the Chinese.
 
-        Logged. Raises ConfigProblems, ActionRefused.
+        Logged. Raises ConfigProblems, RegistryEditRefused.
         """
         rows = _rows_by_camera((self.context.folder / CAMERAS_FILE).read_bytes())
         cells = [
@@ -104,13 +104,16 @@ class CameraTable:
         return BOM + _csv_bytes(cells)
 
     def plan_import(self, data: bytes) -> ImportPlan:
-        """Compare the uploaded file with the registry. Raises ConfigProblems, ActionRefused."""
+        """Compare the uploaded file with the registry.
+
+        Raises ConfigProblems, RegistryEditRefused.
+        """
         return self._merge(data).plan
 
     def apply_import(self, data: bytes, *, version: str, by: str, why: str) -> ImportPlan:
-        """Take over what was planned as `version`, and log each camera.
+        """Import what was planned as `version`, and log each camera.
 
-        Raises ChangedMeanwhile, ConfigProblems, ActionRefused; nothing was changed then.
+        Raises ChangedMeanwhile, ConfigProblems, RegistryEditRefused; nothing was changed then.
         """
         with self.context.lock:
             merged = self._merge(data)
@@ -167,7 +170,7 @@ class CameraTable:
         try:
             text = remove_cameras(path, retired).encode()
         except NotEditable as exc:
-            raise ActionRefused(str(exc)) from exc
+            raise RegistryEditRefused(str(exc)) from exc
         return {} if text == path.read_bytes() else {ZONES_FILE: text}
 
 

@@ -26,11 +26,11 @@ FileContents = Mapping[str, bytes]  # file name → its new content
 BOM: Final = b"\xef\xbb\xbf"
 
 
-class ActionRefused(Exception):
-    """Not possible here and now; its text is a code (`no_folder`, `too_many`…) or a sentence."""
+class RegistryEditRefused(Exception):
+    """The registry's files cannot be edited; the text is the code `no_folder` or a sentence."""
 
 
-class ChangedMeanwhile(ActionRefused):
+class ChangedMeanwhile(RegistryEditRefused):
     """The file changed after the version that the caller compared or edited."""
 
 
@@ -45,9 +45,9 @@ class RegistryWriteContext:
 
     @property
     def folder(self) -> Path:
-        """The configuration directory. Raises ActionRefused when the service was given none."""
+        """The configuration directory. Raises RegistryEditRefused: the service has none."""
         if self.watcher.folder is None:
-            raise ActionRefused("no_folder")
+            raise RegistryEditRefused("no_folder")
         return self.watcher.folder
 
 

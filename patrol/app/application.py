@@ -1,4 +1,4 @@
-"""The assembled application: what commands, the console, the API and the demo can ask of it.
+"""The assembled application: the operations behind commands, console, API and demo.
 
 Built by `patrol.app.bootstrap` from a site's settings. It runs rounds, carries out a person's
 decisions in one transaction each, takes in replies from MQTT and from the phone page, and makes the
@@ -22,7 +22,6 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_watcher import RegistryWatcher
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
-from patrol.app.live_view import LiveView
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
@@ -50,6 +49,7 @@ from patrol.ports import Clock
 from patrol.review import confirm, settle_known_positive, unsure
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.review.reference import AcceptedReference, ReferenceAcceptance
+from patrol.rounds.live_view import LiveView
 from patrol.rounds.planner import AdhocSelection
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.recheck import Rechecks
@@ -72,7 +72,7 @@ class UnknownPlan(BadInput):
 
 @dataclass(kw_only=True)
 class Application:
-    """Everything that one site runs with; every method may be called from any thread."""
+    """The stores, runners and workers of one site; every method may be called from any thread."""
 
     site: Site
     clock: Clock
@@ -97,7 +97,7 @@ class Application:
 
     @property
     def registry(self) -> Registry:
-        """Cameras as the files say now, grids and people as at start."""
+        """The registry: cameras from the files as they are now, grids and people as at start."""
         self.registry_watcher.refresh()
         at_start = self.site.registry
         return Registry(
@@ -146,7 +146,7 @@ class Application:
         return self.round_runner.summary(ended)
 
     def round_lock(self) -> AbstractContextManager[None]:
-        """Held while a round runs on this site, in whatever process. Raises ProcessBusy."""
+        """The lock of a round that runs on this site, across processes. Raises ProcessBusy."""
         return process_lock(self.site.settings.evidence / ".round.lock")
 
     def start_round(self, plan: str, *, by: str) -> None:
@@ -170,7 +170,7 @@ class Application:
         phoned: str = "",
         holder: str = "",
     ) -> Case:
-        """Make the case and queue its message.
+        """Confirm a finding: open its case and queue the message about it.
 
         `phoned`: a note about the telephone call that came first (level I).
         `holder`: the session that decides, if any (review.claims).
@@ -211,7 +211,10 @@ class Application:
             )
 
     def verify(self, case_id: str, *, gone: bool, by: str, note: str = "") -> Case:
-        """Close a handled case, or send it back. Raises KeyError, IllegalCaseTransition."""
+        """Close a handled case, or send it back (not `gone`).
+
+        Raises KeyError, IllegalCaseTransition.
+        """
         with self.store.begin() as uow:
             case = apply_person_decision(
                 uow, CaseId(case_id), gone=gone, by=by, now=self.clock.now(),
@@ -222,7 +225,7 @@ class Application:
         return case
 
     def dismiss(self, finding_id: str, *, by: str, reason: str, holder: str = "") -> Finding:
-        """Dismiss, and suppress the same proposal for a while where the reason says so.
+        """Dismiss a finding; suppress similar ones for a while where the reason asks for it.
 
         Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason).
         """
@@ -235,7 +238,7 @@ class Application:
         return dismissed.finding
 
     def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
-        """Leave it to another reviewer. Raises KeyError, AlreadyDecided, FindingClaimed."""
+        """Leave a finding to another reviewer. Raises KeyError, AlreadyDecided, FindingClaimed."""
         with self.store.begin() as uow:
             decided = unsure(
                 uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
@@ -262,7 +265,7 @@ class Application:
         return acceptance(camera_id, cameras, by=by, now=now, picture=picture)
 
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:
-        """Send queued messages, if the broker answers soon; how many still wait."""
+        """Send queued messages, if the broker answers soon; return how many still wait."""
         with self._publisher() as publisher:
             if publisher.wait_up(min(CONNECT_WITHIN_S, timeout_s)):
                 ensure_reply_session(self.site.settings, self.broker)
@@ -271,7 +274,7 @@ class Application:
             return uow.outbox.unsent()
 
     def wake_relays(self) -> None:
-        """Let this process's relays look at the outbox now; call after a commit that queued."""
+        """Make this process's relays read the outbox now; call after a commit that queued."""
         for relay in self._relays:
             relay.wake()
 

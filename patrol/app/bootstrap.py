@@ -25,7 +25,6 @@ from patrol.administration.registry_watcher import RegistryWatcher
 from patrol.app.application import Application
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
-from patrol.app.live_view import LiveLimits, LiveView
 from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
 from patrol.clock import SystemClock
@@ -47,6 +46,7 @@ from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
 from patrol.rounds.judge import Judge
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
+from patrol.rounds.live_view import LiveLimits, LiveView
 from patrol.rounds.recheck import Rechecks
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerDeps
@@ -212,7 +212,7 @@ class _SharedServices:
 def _shared_services(
     site: Site, clock: Clock, store: Store, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
-    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site.settings)
+    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
         clock=clock,

@@ -1,11 +1,11 @@
-"""Open the models that look at pictures, and say in one line each what is missing without one.
+"""Open the detectors of visits and of outgoing pictures; list in one line each what is missing.
 
 `open_detectors` opens the models that judge visits, when the application is built; a site's own
 model (models.yaml) takes the place of ours, and one that is not what its entry says is refused by
 name and replaced by nothing: rounds go on without it. `PictureRedactor` opens the three models that
 find persons, faces and plates in pictures that leave the centre, when the first picture leaves:
 most processes never send one, and the models hold some 270 MB. While one of them is missing, it
-looks again at each picture, so that `patrol models install` needs no restart.
+is tried again at each picture, so that `patrol models install` needs no restart.
 """
 
 import threading
@@ -22,7 +22,7 @@ from patrol.inference.manifest import ModelSpec, Purpose
 from patrol.inference.onnx_detector import open_detector
 from patrol.logs import LastReason
 from patrol.ports import Detector
-from patrol.settings import Settings
+from patrol.settings import Settings, Site
 from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
 from patrol.vision.redaction.find_private import PERSON_SCORE
 
@@ -74,9 +74,10 @@ class PictureRedactor:
         return self._detectors
 
 
-def open_detectors(settings: Settings) -> Detectors:
-    """Open the models that the site's settings name; never raises for a model."""
-    own = {model.purpose: model for model in settings.own_models}
+def open_detectors(site: Site) -> Detectors:
+    """Open the site's own models and the product's; never raises for a model."""
+    settings = site.settings
+    own = {model.purpose: model for model in site.own_models}
     without: list[str] = []
     objects, why = (None, SWITCHED_OFF)
     if settings.objects:
@@ -92,7 +93,10 @@ def open_detectors(settings: Settings) -> Detectors:
 
 
 def missing_models(settings: Settings) -> str:
-    """Why pictures would leave coarse; empty when they would not. Opens no model."""
+    """The warning that pictures leave coarse, with the missing models; "" when all are ready.
+
+    Opens no model.
+    """
     wanted = [m for m in list_models(settings.models) if m.name in (FACES, PLATES, PERSONS)]
     missing = ", ".join(f"{m.name} ({m.state})" for m in wanted if m.state != "ready")
     text = f"{COARSE_NOTICE}: {missing}; run `patrol models install`"

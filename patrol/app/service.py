@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
+from pathlib import Path
 
 import structlog
 
@@ -79,7 +80,7 @@ class SideServices:
 
     @classmethod
     def create(cls, app: Application) -> "SideServices":
-        """Make every part; none runs yet."""
+        """Make the parts for one application; none runs yet."""
         settings = app.site.settings
         canary_settings = settings.integrations.canary
         canary = Canary(
@@ -208,7 +209,7 @@ class SideServices:
             store=self.app.store,
             send=send,
             clock=self.app.clock,
-            holder=f"courier-{secrets.token_hex(4)}",
+            holder=f"delivery-{secrets.token_hex(4)}",
             most_tries=most_tries,
             on_turn=self.heartbeats.expect(target, DELIVERY_WITHIN_S),
         )
@@ -249,8 +250,8 @@ class SideServices:
             log.info("old messages are gone", rows=gone)
 
 
-def _with_login(broker: BrokerAddress, user: str, password_file: object) -> BrokerAddress:
-    text = password_file.read_text("utf-8") if hasattr(password_file, "read_text") else ""
+def _with_login(broker: BrokerAddress, user: str, password_file: Path | None) -> BrokerAddress:
+    text = password_file.read_text("utf-8") if password_file is not None else ""
     return replace(broker, username=user, password=text.strip("\r\n"))
 
 
@@ -404,7 +405,7 @@ def make_round_scheduler(
 
 
 def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:
-    """The work without its store errors: tried again at the next turn, logged when they change."""
+    """Wrap a job: a store error ends its turn only, and is logged when it changes."""
     last_problem = LastReason()
 
     def attempt() -> None:

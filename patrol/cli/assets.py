@@ -8,7 +8,7 @@ import typer
 from patrol.cli.models import FileSet, FileState
 from patrol.cli.options import AsJson, FromDirectory
 from patrol.cli.output import print_err
-from patrol.cli.site import settings_if_any
+from patrol.cli.site import site_if_any
 from patrol.package_files import install_files
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.assets import asset_manifest
@@ -50,8 +50,8 @@ def _assets_directory(context: typer.Context, into: Path | None) -> Path:
     """Where scripts live: `into`, else as in site.yaml, else the default (no site yet)."""
     if into is not None:
         return into
-    settings = settings_if_any(context)
-    return ConsoleSettings().assets if settings is None else settings.console.assets
+    site = site_if_any(context)
+    return ConsoleSettings().assets if site is None else site.settings.console.assets
 
 
 def _assets(folder: Path) -> FileSet:

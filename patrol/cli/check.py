@@ -124,7 +124,7 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     return CheckReport(
         problems=tuple(sorted(gaps)),
         notices=(*site.notices, *sorted(notes)),
-        results=tuple(check_dependencies(site.settings)),
+        results=tuple(check_dependencies(site)),
         counts={
             "cameras": len(cameras),
             "patrolled": sum(camera.refusal_on(today) is None for camera in cameras),
@@ -262,12 +262,13 @@ def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProb
         yield ConfigProblem(str(path), lines.get(camera.id, 1), "consent_until", text)
 
 
-def check_dependencies(settings: Settings) -> Iterator[CheckResult]:
+def check_dependencies(site: Site) -> Iterator[CheckResult]:
     """Try database, broker, disk and weight files, one after the other."""
+    settings = site.settings
     yield _check_database(settings.database)
     yield _check_broker(settings)
     yield _check_disk(settings)
-    yield _check_models(settings)
+    yield _check_models(site)
 
 
 def _check_database(url: str) -> CheckResult:
@@ -330,12 +331,12 @@ def _nearest_existing(path: Path) -> Path:
     return path
 
 
-def _check_models(settings: Settings) -> CheckResult:
-    name = "模型 models"
+def _check_models(site: Site) -> CheckResult:
+    name, settings = "模型 models", site.settings
     if not settings.objects:
         return CheckResult(name=name, ok=True, text="目标检测已关闭 objects are switched off")
 
-    detectors = open_detectors(settings)
+    detectors = open_detectors(site)
     wrong = [f"{m.name} {m.state}" for m in list_models(settings.models) if m.state != "ready"]
     lacks = [
         *detectors.without,

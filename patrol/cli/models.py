@@ -14,7 +14,7 @@ from rich.table import Table
 
 from patrol.cli.options import AsJson, FromDirectory
 from patrol.cli.output import console, print_err, print_json
-from patrol.cli.site import settings_if_any
+from patrol.cli.site import site_if_any
 from patrol.domain.errors import Failed
 from patrol.inference.errors import InstallFailed
 from patrol.inference.install import install, list_models
@@ -98,14 +98,14 @@ def models_directory(context: typer.Context, into: Path | None) -> Path:
     """Where weights live: `into`, else as in site.yaml, else the default (no site yet)."""
     if into is not None:
         return into
-    settings = settings_if_any(context)
-    return DEFAULT_MODELS if settings is None else settings.models
+    site = site_if_any(context)
+    return DEFAULT_MODELS if site is None else site.settings.models
 
 
 def own_models(context: typer.Context) -> tuple[ModelSpec, ...]:
     """The weight files that the site's own models.yaml names."""
-    settings = settings_if_any(context)
-    return () if settings is None else settings.own_models
+    site = site_if_any(context)
+    return () if site is None else site.own_models
 
 
 def _models(folder: Path, manifest: Manifest) -> FileSet:

@@ -16,7 +16,7 @@ from patrol.cli.options import config_directory, operator
 from patrol.cli.output import console, print_json
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera
-from patrol.settings import Settings, Site, load_site
+from patrol.settings import Site, load_site
 from patrol.store import Store, UnitOfWork, current_revision, open_store, upgrade
 
 SHORT_ID_DIGITS: Final = 6
@@ -37,11 +37,11 @@ def site_of(context: typer.Context) -> Site:
     return load_site(config_directory(context))
 
 
-def settings_if_any(context: typer.Context) -> Settings | None:
-    """The settings that `-c` names; None where there is no site.yaml yet. Raises ConfigProblems."""
+def site_if_any(context: typer.Context) -> Site | None:
+    """The site that `-c` names; None where there is no site.yaml yet. Raises ConfigProblems."""
     if not (config_directory(context) / "site.yaml").exists():
         return None
-    return site_of(context).settings
+    return site_of(context)
 
 
 @contextmanager

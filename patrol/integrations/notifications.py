@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 UNREACHED, ALARM = "unheard", "alarm"
-NOTIFICATION_EVENTS: Final = (UNREACHED, ALARM)
 NOTIFICATION_LIFETIME: Final = timedelta(hours=24)
 _PLACEHOLDERS: Final = ("phone", "person")
 _UNRECEIVED_STATES: Final = (DeliveryState.QUEUED, DeliveryState.PUBLISHED, DeliveryState.EXPIRED)

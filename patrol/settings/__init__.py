@@ -1,7 +1,7 @@
 """A site's own files → Site: settings and registry, or every problem of every file at once.
 
-`load_site` reads a configuration directory (config/ is an example), whole or not at all. Not here:
-reaching the broker or the database (`patrol check`).
+`load_site` reads a configuration directory (load.py names its files), whole or not at all.
+Reaching the broker or the database is not part of it (`patrol check`).
 """
 
 from patrol.settings.load import load_site

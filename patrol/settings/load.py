@@ -4,14 +4,15 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from patrol.domain.registry import Registry
 from patrol.settings.cameras_csv import CrossReferences, load_cameras
+from patrol.settings.grids_geojson import load_shapes
 from patrol.settings.grids_people_csv import load_grids, load_people
+from patrol.settings.models_yaml import load_models
 from patrol.settings.problems import ConfigProblem, ConfigProblems, ProblemLog
-from patrol.settings.rules_yaml import load_models, load_rules, load_shapes
+from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
 from patrol.settings.site_settings import Site
 from patrol.settings.site_yaml import load_site_file
@@ -73,9 +74,10 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     return Site(
-        settings=replace(settings, own_models=models),
+        settings=settings,
         registry=registry,
         rules=rules,
+        own_models=models,
         shapes=shapes,
         notices=tuple(sorted(notes.notices)),
     )

@@ -1,6 +1,10 @@
-"""`calendar:`, `plans:` and `health:` of site.yaml → the calendar of rounds, health policy."""
+"""`plans:`, `calendar:`, `office:` and `health:` of site.yaml, and what each becomes in the domain.
 
-from collections.abc import Collection, Mapping
+`plans:` and `calendar:` become the calendar of rounds, `office:` the office hours in which limits
+of levels III and IV run, `health:` the health policy.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -10,13 +14,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from patrol.domain.health import HealthPolicy
 from patrol.domain.ids import camera_id_problem, grid_code_problem
+from patrol.domain.office_hours import MONDAY_TO_FRIDAY, OfficeHours
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.schedule import Calendar, Holiday, KeyPeriod, Stoppage, StoppageScope
 from patrol.settings.problems import ProblemLog
 from patrol.settings.yaml_file import read_yaml
-from patrol.settings.yaml_types import ClockTime, PlainId, SettingsSection
+from patrol.settings.yaml_types import ClockTime, DailyHoursList, PlainId, SettingsSection
 
+WEEKDAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DEFAULT_ACTOR = "site.yaml"  # by whom, where no person is named
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -162,6 +168,43 @@ class CalendarSection(SettingsSection):
             holidays=tuple(section.policy() for section in self.holidays),
             maintenance=tuple(section.policy(zone) for section in self.maintenance),
         )  # fmt: skip
+
+
+class OfficeSection(SettingsSection):
+    """`office:`, the opening hours; the defaults are a township's."""
+
+    hours: DailyHoursList = ()
+    weekdays: tuple[str, ...] = tuple(WEEKDAY_NAMES[day] for day in sorted(MONDAY_TO_FRIDAY))
+    holidays: tuple[LocalDay, ...] = ()  # beside those of `calendar:`
+    workdays: tuple[LocalDay, ...] = ()  # 调休: worked although they are no weekday
+    always: bool = False  # limits run round the clock
+
+    def policy(self, zone: str, holidays: Iterable[Holiday] = ()) -> OfficeHours | None:
+        """The office hours; None: always. `holidays`: the calendar's, offices are closed then, too.
+
+        Raises ValueError: what is wrong.
+        """
+        if self.always:
+            return None
+        unknown = [day for day in self.weekdays if day.lower() not in WEEKDAY_NAMES]
+        if unknown:
+            raise ValueError(
+                f"weekdays: {unknown[0]!r} is unknown, give some of {', '.join(WEEKDAY_NAMES)}"
+            )
+        spans = tuple((span.start, span.end) for span in self.hours)
+        return OfficeHours(
+            zone=zone,
+            spans=spans or OfficeHours().spans,
+            weekdays=frozenset(WEEKDAY_NAMES.index(day.lower()) for day in self.weekdays),
+            days_off=frozenset(self.holidays) | frozenset(_holiday_dates(holidays)),
+            days_on=frozenset(self.workdays),
+        )
+
+
+def _holiday_dates(holidays: Iterable[Holiday]) -> Iterator[date]:
+    for holiday in holidays:
+        for number in range((holiday.last - holiday.first).days + 1):
+            yield holiday.first + timedelta(days=number)
 
 
 class HealthSection(SettingsSection):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field
@@ -95,7 +95,7 @@ class NotifySettings(SettingsSection):
     """One second channel of `notify:`; its file has an Apprise address on each line."""
 
     url_file: Path
-    events: frozenset[NOTIFY_EVENTS] = frozenset(("unheard", "alarm"))
+    events: frozenset[NOTIFY_EVENTS] = frozenset(get_args(NOTIFY_EVENTS))
 
 
 class SendingSettings(SettingsSection):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -18,14 +18,21 @@ from patrol.domain.health import HealthPolicy
 from patrol.domain.observation import FindingRules
 from patrol.domain.office_hours import OfficeHours
 from patrol.domain.registry import Registry
-from patrol.domain.round import PatrolPlan
+from patrol.domain.round import ADHOC, PatrolPlan
 from patrol.domain.schedule import Calendar
 from patrol.domain.verification import Verifier
 from patrol.inference.manifest import ModelSpec
 from patrol.settings.problems import ConfigProblem
+from patrol.settings.site_calendar import (
+    CalendarSection,
+    HealthSection,
+    OfficeSection,
+    PlanSection,
+)
 from patrol.settings.site_integrations import IntegrationSettings
 from patrol.settings.yaml_types import (
     BrokerUrl,
+    DatabaseUrl,
     Division,
     PlainId,
     Proxy,
@@ -111,7 +118,7 @@ class RetentionSettings(SettingsSection):
 class ReviewSettings(SettingsSection):
     """Blind sample and known positives: what is reviewed beside the machine's findings."""
 
-    # Of a round's normal views, rounded down: a town of nine cameras gets none.
+    # Of a round's normal views, rounded down: at 10 % a town of nine cameras gets none.
     blind_sample: float = Field(default=0.1, ge=0, le=1)
     # Of what a round plans: earlier confirmed findings, shown again.
     known_positives: float = Field(default=0.0, ge=0, le=0.1)
@@ -139,30 +146,81 @@ class ConsoleSettings(SettingsSection):
         return self.behind_tls or self.tls_certificate is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Everything of site.yaml."""
+class CentreSettings(SettingsSection):
+    """The command centre, as leaders reach it."""
+
+    phone: str = Field(default="", max_length=32)  # printed on every case
+
+
+class Settings(IntegrationSettings):
+    """Everything of site.yaml: each field is a key of the file, under its alias where it has one.
+
+    A `…_section` is what the file writes; the property of the key's name is what it means, worked
+    out anew from the section each time.
+    """
 
     site: SiteInfo
-    mqtt: MqttSettings
-    plans: Mapping[str, PatrolPlan]
-    database: str = field(default="sqlite:///var/patrol.db", repr=False)  # may hold a password
+    database: DatabaseUrl = Field(default="sqlite:///var/patrol.db", repr=False)  # with a password
     evidence: Path = Path("var/evidence")
     models: Path = Path("var/models")
     objects: bool = True  # look for objects when their weights are installed
-    own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    limits: RoundLimits = field(default_factory=RoundLimits)
-    retention: RetentionSettings = field(default_factory=RetentionSettings)
-    quality: Mapping[str, float] = field(default_factory=dict)  # the site's own thresholds
-    centre_phone: str = ""  # printed on every case
-    integrations: IntegrationSettings = field(default_factory=IntegrationSettings)
-    console: ConsoleSettings = field(default_factory=ConsoleSettings)
-    office: OfficeHours | None = field(default_factory=OfficeHours)  # None: round the clock
-    calendar: Calendar = field(default_factory=Calendar)
-    health: HealthPolicy = field(default_factory=HealthPolicy)
-    review: ReviewSettings = field(default_factory=ReviewSettings)
+    mqtt: MqttSettings = MqttSettings()
+    plan_sections: dict[PlainId, PlanSection] | None = Field(
+        default=None, min_length=1, alias="plans"
+    )
+    sampling: SamplingSettings = SamplingSettings()
+    limits: RoundLimits = RoundLimits()
+    retention: RetentionSettings = RetentionSettings()
+    quality: dict[PlainId, float] = Field(default_factory=dict)  # the site's own thresholds
+    centre: CentreSettings = CentreSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    office_section: OfficeSection = Field(default=OfficeSection(), alias="office")
+    calendar_section: CalendarSection = Field(default=CalendarSection(), alias="calendar")
+    health_section: HealthSection = Field(default=HealthSection(), alias="health")
+    review: ReviewSettings = ReviewSettings()
     verification: Verifier = Verifier.MACHINE  # who decides whether a handled case is done
+
+    @model_validator(mode="after")
+    def _office_hours_make_sense(self) -> Self:
+        self.office_section.policy(self.site.timezone)  # its ValueError says what is wrong
+        return self
+
+    @model_validator(mode="after")
+    def _calendar_makes_sense(self) -> Self:
+        if ADHOC in self.calendar.all_plans:  # the ValueError of `calendar` says what is wrong
+            raise ValueError(f"a plan cannot be named {ADHOC!r}, rounds by hand are; rename it")
+        return self
+
+    @property
+    def calendar(self) -> Calendar:
+        """The calendar of rounds, with the plans."""
+        written = {n: plan.policy(n) for n, plan in (self.plan_sections or {}).items()}
+        return self.calendar_section.policy(written or default_plans(), self.site.tz)
+
+    @property
+    def plans(self) -> Mapping[str, PatrolPlan]:
+        """The plans of an ordinary day, by name."""
+        return self.calendar.plans
+
+    @property
+    def office(self) -> OfficeHours | None:
+        """The office hours; None: round the clock."""
+        return self.office_section.policy(self.site.timezone, self.calendar.holidays)
+
+    @property
+    def health(self) -> HealthPolicy:
+        """When a camera counts as offline, and a group of cameras as an outage."""
+        return self.health_section.policy()
+
+    @property
+    def centre_phone(self) -> str:
+        """The command centre's telephone number."""
+        return self.centre.phone
+
+    @property
+    def integrations(self) -> IntegrationSettings:
+        """The sections that site_integrations.py declares: those for what is outside the centre."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +230,7 @@ class Site:
     settings: Settings
     registry: Registry
     rules: FindingRules
+    own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
     notices: tuple[ConfigProblem, ...] = ()  # legal, and worth a look
     shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # GeoJSON, by grid
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from yaml.composer import ComposerError
 
 from patrol.settings.problems import FileProblemLog
@@ -281,13 +282,19 @@ def _settings_at(kind: Any, location: tuple[int | str, ...]) -> list[str]:
     """Names of the settings that the mapping at `location` may have."""
     for part in location:
         model = _model_type(kind)
-        if model is not None and part in model.model_fields:
-            kind = model.model_fields[str(part)].annotation
+        fields = _fields_by_key(model) if model is not None else {}
+        if part in fields:
+            kind = fields[str(part)].annotation
         else:  # an item of a list, a value of a mapping
             inner = [arg for arg in get_args(_unwrapped_type(kind)) if arg is not Ellipsis]
             kind = inner[-1] if inner else None
     model = _model_type(kind)
-    return list(model.model_fields) if model is not None else []
+    return list(_fields_by_key(model)) if model is not None else []
+
+
+def _fields_by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The model's fields under the names that a file gives them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _unwrapped_type(kind: Any) -> Any:

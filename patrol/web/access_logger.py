@@ -35,11 +35,11 @@ class PictureAccess:
 
 
 class PictureDeleted(Exception):
-    """The picture was deleted on schedule, or never was."""
+    """The picture was deleted on schedule, or was never stored."""
 
 
 class AccessLogger:
-    """Commits entries in one thread; callers wait for the future of their own."""
+    """Commits access log entries in one thread; callers wait for the future of their own."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -50,7 +50,7 @@ class AccessLogger:
         self._thread = threading.Thread(target=self._run, name="access-logger", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the writing thread."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -55,7 +55,7 @@ _STATUS_LABELS: Final = {
 
 
 def create_app(context: WebContext) -> FastAPI:
-    """The application of the console with the API mounted; `context.start()` runs its threads."""
+    """The console's ASGI application with the API mounted; `context.start()` runs its threads."""
     site, console = context.site, context.console
     web_app = FastAPI(title=f"patrol {site.id}", docs_url=None, redoc_url=None, openapi_url=None)
     web_app.state.context = context
@@ -73,7 +73,7 @@ def create_app(context: WebContext) -> FastAPI:
 
 
 def tile_origin(tiles: str) -> str:
-    """`https://tiles.example`: what the security policy must allow; `{s}` is any host there."""
+    """The origin of the map's tiles for the security policy; `{s}` in the host becomes `*`."""
     scheme, separator, rest = tiles.partition("://")
     return f"{scheme}://{rest.split('/')[0].replace('{s}', '*')}" if separator else ""
 

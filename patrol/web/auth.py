@@ -71,7 +71,7 @@ class CurrentUser:
 
     @property
     def holder(self) -> str:
-        """Who holds a claim on a finding: this session, not just this account."""
+        """The name under which this session, not just this account, holds claims on findings."""
         return f"{self.account.name}/{self.session.short_id}"
 
     @property
@@ -175,7 +175,7 @@ class WebAuthenticator:
         return self._start_session(account, device, now)
 
     def log_out(self, user: CurrentUser) -> None:
-        """End this session, and give back what it held."""
+        """End this session and release its claims on findings."""
         with self.app.store.begin() as uow:
             uow.sessions.end(user.session.id)
             uow.claims.drop_all(user.holder)
@@ -256,5 +256,9 @@ def session_id(secret: str) -> str:
 
 
 def csrf_token(secret: str) -> str:
-    """The CSRF token of the session with this secret."""
+    """The CSRF token of the session with this secret: 40 hexadecimal digits.
+
+    Open phone pages keep their token over an upgrade, and drop a reply that is refused for it: the
+    derivation stays as it is (no `signed_token`).
+    """
     return sha256(b"csrf|" + secret.encode()).hexdigest()[:40]

@@ -26,7 +26,7 @@ class TooManySubscribers(Exception):
 
 
 class ChangeFeed:
-    """Polls in one thread; subscribers are queues of the server's event loop."""
+    """Polls the store in one thread; each subscriber is a queue of the server's event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class ChangeFeed:
         self._thread = threading.Thread(target=self._run, name="change-feed", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; it polls once somebody subscribed."""
+        """Start the polling thread; it waits for the first subscriber."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
-"""What every route is given: the application with the web's own parts, and the current user.
+"""The context of every route (`WebContext`), and the dependencies that routes name.
 
-Routes take `ContextDep` and one of the `May…` dependencies, which check a right of the user.
+Routes take `ContextDep` and one of the `May…` dependencies, which find the current user and check a
+right.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from patrol.web.thumbnails import ContactSheets, Thumbnails
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebContext:
-    """The application and what the web adds to it; made once for each server."""
+    """The application with the web's renderer, logins, logs and caches; one for each server."""
 
     app: Application
     console: ConsoleSettings
@@ -42,7 +43,7 @@ class WebContext:
 
     @classmethod
     def build(cls, app: Application, console: ConsoleSettings) -> "WebContext":
-        """Make every part; nothing runs before `start`."""
+        """Make the parts of one server; its threads run from `start` on."""
         assets, thumbnails = InstalledAssets(console.assets), Thumbnails(app.evidence)
         return cls(
             app=app,
@@ -82,7 +83,7 @@ class WebContext:
         return self.calendar.all_plans
 
     def translator(self, request: Request) -> Translator:
-        """The translator of somebody who may not be logged in: by cookie, else the site's."""
+        """The translator of a request without a login: by its language cookie, else the site's."""
         return self.auth.translator(request.cookies.get(LANGUAGE_COOKIE))
 
     def error_response(
@@ -99,7 +100,7 @@ class WebContext:
 
 
 def web_context(request: Request) -> WebContext:
-    """The context of the application that got this request."""
+    """The context of the server that got this request."""
     context: WebContext = request.app.state.context
     return context
 

@@ -1,4 +1,4 @@
-"""What pages and API answer when something cannot be done: exceptions, statuses, the JSON document.
+"""Errors of pages and API: exceptions, their statuses and sentences, and the JSON error document.
 
 Used by the error handlers of both applications (app.py, api/app.py) and by routes that answer a
 refusal themselves.

@@ -106,13 +106,13 @@ class PageRenderer:
     def render_page(
         self, template: str, user: CurrentUser, *, status: int = 200, **content: Any
     ) -> HTMLResponse:
-        """A page for a logged-in user."""
+        """Render a page for a logged-in user, with the menu of the account."""
         return self.render(template, user.t, status=status, user=user, **content)
 
     def render(
         self, template: str, t: Translator, *, status: int = 200, **content: Any
     ) -> HTMLResponse:
-        """A page for somebody who may not be logged in."""
+        """Render a page; without `user` in the content it has no menu."""
         user: CurrentUser | None = content.pop("user", None)
         text = self._jinja.get_template(template).render(
             t=t,
@@ -128,13 +128,13 @@ class PageRenderer:
         return HTMLResponse(text, status, headers=dict(NO_STORE))
 
     def render_fragment(self, template: str, user: CurrentUser, **content: Any) -> str:
-        """A part of a page, as HTML text."""
+        """Render a part of a page to HTML text."""
         return self._jinja.get_template(template).render(
             t=user.t, user=user, site=self.site, **content
         )
 
     def fragment_response(self, template: str, user: CurrentUser, **content: Any) -> HTMLResponse:
-        """A part of a page that a script puts in the place of the old one."""
+        """Render a part of a page that a script puts in the place of the old one."""
         html = self.render_fragment(template, user, **content)
         return HTMLResponse(html, headers=dict(NO_STORE))
 

@@ -5,7 +5,6 @@ length, parameter sets before each key frame, a constant bit rate.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +17,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
+from patrol.files import write_atomically
 from simulators.scenes.catalogue import StreamFormat
 
 YuvFrame = NDArray[np.uint8]  # planar 4:2:0: height × 3/2 rows of width bytes
@@ -89,11 +89,10 @@ def to_yuv(bgr: NDArray[np.uint8]) -> YuvFrame:
 
 
 def write_loop(loop: EncodedLoop, path: Path) -> None:
-    """Store it whole or not at all (a temporary name, then a rename)."""
+    """Store it whole or not at all: two farms may fill one cache."""
     head = json.dumps({"sizes": [len(unit) for unit in loop.units]}).encode()
-    partial_file = path.with_name(f"{path.name}.{os.getpid()}.part")  # two farms may fill one cache
-    partial_file.write_bytes(b"".join((_MAGIC, pack(">I", len(head)), head, *loop.units)))
-    partial_file.replace(path)
+    content = b"".join((_MAGIC, pack(">I", len(head)), head, *loop.units))
+    write_atomically(path, content, durable=False)
 
 
 def read_loop(path: Path, stream: StreamFormat) -> EncodedLoop:

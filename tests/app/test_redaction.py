@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from structlog.testing import capture_logs
 from patrol.app.bootstrap import console_base_url, make_link_signer
 from patrol.app.detectors import FACES, PERSONS, PLATES, PictureRedactor, missing_models
 from patrol.settings import Settings
-from patrol.settings.site_integrations import IntegrationSettings, PictureLinkSettings
+from patrol.settings.site_integrations import PictureLinkSettings
 from patrol.settings.site_settings import ConsoleSettings, MqttSettings, SiteInfo
 from patrol.vision.redaction import RedactionMode, Watermark
 from tests.support.store import new_store
@@ -28,7 +27,7 @@ ALL = (FACES, PLATES, PERSONS)
 def settings_of(folder: Path, **changed: Any) -> Settings:
     site = SiteInfo(id="small", name="小镇", latitude=39.6, longitude=98.75)
     mqtt = MqttSettings(url="embedded")
-    return replace(Settings(site=site, mqtt=mqtt, plans={}, models=folder), **changed)
+    return Settings(site=site, mqtt=mqtt, models=folder, **changed)
 
 
 @pytest.fixture
@@ -98,8 +97,8 @@ def test_where_links_lead(tmp_path: Path, console: ConsoleSettings, base: str) -
 
 def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
     store, elsewhere = new_store(), new_store()
-    said = IntegrationSettings(links=PictureLinkSettings(base_url="https://p.example"))
-    settings = settings_of(tmp_path, integrations=said)
+    links = PictureLinkSettings(base_url="https://p.example")
+    settings = settings_of(tmp_path, links=links)
     first, again, other = (make_link_signer(settings, s) for s in (store, store, elsewhere))
     assert first is not None
     assert again is not None
@@ -107,5 +106,5 @@ def test_the_key_is_the_sites_and_is_made_once(tmp_path: Path) -> None:
     assert first.base_url == "https://p.example"
     assert first.key == again.key != other.key
     assert len(first.key) == 32
-    off = replace(settings, console=ConsoleSettings(enabled=False))
+    off = settings_of(tmp_path, links=links, console=ConsoleSettings(enabled=False))
     assert make_link_signer(off, store) is None

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +17,7 @@ from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
+from patrol.mqtt.embedded_broker import free_port
 from patrol.store import open_store, upgrade
 
 CAMERA = CameraId("62090204011327000001")
@@ -130,12 +130,6 @@ def _finding(round_id: RoundId) -> Finding:
         kind="blocking_vehicle", score=0.82, found_at=NOON, why="区域「路口」内发现货车",
         level=Level.ORDINARY, category="blocking_vehicle", zone="路口",
     )  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

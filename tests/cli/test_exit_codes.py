@@ -28,8 +28,9 @@ FAILED_CLASSES = {
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
-    "ActionRefused", "BadLogin", "ChangedMeanwhile", "Forbidden", "InvalidRequest",
-    "InvitationInvalid", "NoKey", "NoScope", "NotEditable", "NotLoggedIn", "PictureDeleted",
+    "BadLogin", "ChangedMeanwhile", "Forbidden", "InvalidRequest",
+    "InvitationInvalid", "LiveViewRefused", "NoKey", "NoScope", "NotEditable", "NotLoggedIn",
+    "PictureDeleted", "RegistryEditRefused",
     "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
     "BadEnvReference", "ChannelUnusable", "EntryBroken", "MaskedSecretUnknown",

@@ -21,13 +21,14 @@ from patrol.domain.case_opening import open_from_report
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.priority import Level
 from patrol.domain.registry import Role
+from patrol.mqtt.embedded_broker import free_port
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.store import Store
 from patrol.web.auth import csrf_token
 from patrol.web.server import serve
-from simulators.mosquitto import Mosquitto, find_mosquitto, free_port
+from simulators.mosquitto import Mosquitto, find_mosquitto
 from tests.support.http_receiver import HttpReceiver, running_receiver
 
 SOURCE = Path(__file__).parents[2] / "config"

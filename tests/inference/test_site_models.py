@@ -79,7 +79,7 @@ class Site:
         return self
 
     def open(self) -> Detectors:
-        return open_detectors(load_site(self.folder, {}).settings)
+        return open_detectors(load_site(self.folder, {}))
 
     def complaints(self) -> list[str]:
         with pytest.raises(ConfigProblems) as caught:

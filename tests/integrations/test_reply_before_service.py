@@ -4,7 +4,6 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -102,7 +101,7 @@ def test_a_service_that_runs_is_not_cut_off(
     with process_lock(settings.evidence / application.SERVICE_LOCK):
         application.ensure_reply_session(settings, app.broker)
     assert made == []
-    unreadable = replace(settings, evidence=Path("/proc/nowhere"))
+    unreadable = settings.model_copy(update={"evidence": Path("/proc/nowhere")})
     application.ensure_reply_session(unreadable, app.broker)
     assert made == [], "an operator of another account, who may not see the lock"
     application.ensure_reply_session(settings, app.broker)

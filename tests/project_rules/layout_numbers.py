@@ -29,6 +29,7 @@ TABLE = re.compile(r"(?<=<!-- numbers -->\n).*?(?=<!-- /numbers -->)", re.DOTALL
 SLIVER_LINES = 80
 ONLY_POINTS_ELSEWHERE = re.compile(r"(See the (port|door)\b|See ports?\.|Fulfils )")
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+DOCUMENTED = ast.Module | ast.ClassDef | FUNCTIONS
 
 
 def count_tree(root: Path) -> dict[str, int]:
@@ -47,6 +48,10 @@ def count_tree(root: Path) -> dict[str, int]:
     return {
         "Python files": len(product),
         "lines in them": sum(lines.values()),
+        **_lines_by_kind(trees),
+        "statements": sum(isinstance(node, ast.stmt) for node in nodes),
+        "functions": sum(isinstance(node, FUNCTIONS) for node in nodes),
+        "classes": classes.total(),
         f"modules under {SLIVER_LINES} lines": sum(n < SLIVER_LINES for n in lines.values()),
         "directories with modules": len({path.parent for path in product}),
         "class names used more than once": sum(times > 1 for times in classes.values()),
@@ -57,6 +62,31 @@ def count_tree(root: Path) -> dict[str, int]:
         "lines of simulators": _lines(root, "simulators"),
         "lines of tests": _lines(root, "tests"),
     }
+
+
+def _lines_by_kind(trees: Mapping[Path, ast.Module]) -> dict[str, int]:
+    """How many lines are of each kind; a line of code may end with a comment."""
+    kinds: Counter[str] = Counter()
+    for path, tree in trees.items():
+        imports, docstrings = set[int](), set[int]()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                imports |= _lines_of(node)
+            elif isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+                docstrings |= _lines_of(node.body[0])
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            if number in docstrings or line.lstrip().startswith("#"):
+                kinds["docstrings and comments"] += 1
+            elif not line.strip():
+                kinds["blank"] += 1
+            else:
+                kinds["imports" if number in imports else "code"] += 1
+    order = ("code", "imports", "docstrings and comments", "blank")
+    return {f"… {kind}": kinds[kind] for kind in order}
+
+
+def _lines_of(node: ast.stmt) -> set[int]:
+    return set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 
 def _python_files(root: Path, *packages: str) -> list[Path]:
@@ -83,7 +113,7 @@ def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
 
 
 def _points_elsewhere(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Module | ast.ClassDef | FUNCTIONS):
+    if not isinstance(node, DOCUMENTED):
         return False
     return bool(ONLY_POINTS_ELSEWHERE.match(ast.get_docstring(node) or ""))
 

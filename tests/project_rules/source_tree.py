@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -10,16 +11,8 @@ from pathlib import Path
 from typing_extensions import override
 
 ROOT = Path(__file__).parents[2]
-# Packages whose names and docstrings are held to the rules: all but patrol/app and patrol/web.
-CHECKED = (
-    "simulators", "streams", "tests/support", "tests/long", "tests/project_rules", "patrol/bench",
-    "patrol/cases", "patrol/cli", "patrol/domain", "patrol/evaluation", "patrol/inference",
-    "patrol/integrations", "patrol/messaging", "patrol/mqtt", "patrol/operations", "patrol/reports",
-    "patrol/review", "patrol/rounds", "patrol/settings", "patrol/store", "patrol/vision",
-    "patrol/__init__.py", "patrol/__main__.py", "patrol/clock.py", "patrol/demo.py",
-    "patrol/files.py", "patrol/logs.py", "patrol/package_files.py", "patrol/pictures.py",
-    "patrol/pixels.py", "patrol/ports.py",
-)  # fmt: skip
+# Packages whose names and docstrings are held to the rules.
+CHECKED = ("patrol", "streams", "simulators", "tests/support", "tests/long", "tests/project_rules")
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -39,6 +32,14 @@ class Definition:
     def parts(self) -> frozenset[str]:
         """The parts of the identifier, in lower case: `_LinkSigner` is {"link", "signer"}."""
         return name_parts(self.name)
+
+
+def import_order() -> list[str]:
+    """The layers of the import contract in pyproject.toml: each imports only those after it."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    contracts = tools["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    return list(layers)
 
 
 def name_parts(name: str) -> frozenset[str]:

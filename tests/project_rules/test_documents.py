@@ -1,11 +1,11 @@
-"""Documents name only files, modules and targets that exist, and the layout names every package."""
+"""Documents name only what exists, and the layout is the order of imports."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.project_rules.source_tree import ROOT, modules, relative
+from tests.project_rules.source_tree import ROOT, import_order, modules, relative
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "config").glob("*.md")]
@@ -48,14 +48,15 @@ def _exists(name: str) -> bool:
 
 
 @pytest.mark.parametrize("page", READMES, ids=relative)
-def test_the_layout_names_every_package(page: Path) -> None:
-    rows = "\n".join(
-        line.split("|")[1] for line in page.read_text("utf-8").splitlines() if line.startswith("|")
-    )
-    packages = [path for path in (ROOT / "patrol").iterdir() if (path / "__init__.py").exists()] + [
-        path for path in (ROOT / "patrol").glob("*.py") if not path.stem.startswith("__")
+def test_the_layout_is_the_import_contract(page: Path) -> None:
+    """Every package in a row, the lowest first; which packages there are: test_project_rules.py."""
+    rows = [line.split("|")[1] for line in page.read_text("utf-8").splitlines() if "|" in line]
+    named = [
+        name.rstrip("/").removesuffix(".py").replace("/", ".")
+        for row in rows
+        for name in re.findall(r"`((?:patrol/|streams/|simulators/)[\w.]*)`", row)
     ]
-    assert sorted(path.name for path in packages if path.name not in rows) == []
+    assert named == import_order()[::-1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
@@ -69,3 +70,16 @@ def test_make_targets_exist(page: Path) -> None:
 def test_documents_that_code_cites_exist(path: Path) -> None:
     cited = set(DOCUMENT.findall(path.read_text("utf-8")))
     assert sorted(name for name in cited if not (ROOT / name).exists()) == []
+
+
+RETIRED_PHRASES = re.compile(
+    r"second look|duty lead|verdict|the books|\bgreeting\b|the house's|\bleads again\b|town's desk"
+)
+TEXTS = [*CURRENT, *sorted((ROOT / "config").rglob("*.yaml"))]
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=relative)
+def test_one_word_means_one_thing(page: Path) -> None:
+    """Words that the glossary has another for; the changelog and ADR 19 quote the old ones."""
+    if page.name not in {"CHANGELOG.md", "0019-the-redesign.md"}:
+        assert RETIRED_PHRASES.findall(page.read_text("utf-8")) == []

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from patrol.cli.root import VERBS
 from patrol.domain import case, finding, outbox
 from patrol.domain import round as rounds
-from tests.project_rules.source_tree import ROOT, modules, relative
+from tests.project_rules.source_tree import ROOT, import_order, modules, relative
 
 MODULES = modules("patrol", "streams", "simulators")
 
@@ -32,6 +33,13 @@ def test_every_state_can_be_reached(table: str) -> None:
     assert reached == set(states)
 
 
+def test_the_import_contract_forgets_no_package() -> None:
+    packages = {path.parent.name for path in (ROOT / "patrol").glob("*/__init__.py")}
+    lone_modules = {path.stem for path in (ROOT / "patrol").glob("[a-z]*.py")}
+    ours = {f"patrol.{name}" for name in packages | lone_modules}
+    assert sorted(import_order()) == sorted({*ours, "streams", "simulators"})
+
+
 def test_only_the_demo_and_the_benches_meet_the_simulators() -> None:
     pattern = re.compile(r"^\s*(from|import) simulators", re.MULTILINE)
     importers = sorted(
@@ -40,6 +48,13 @@ def test_only_the_demo_and_the_benches_meet_the_simulators() -> None:
     measuring = ("patrol/bench/", "patrol/evaluation/")
     met = [name for name in map(relative, importers) if not name.startswith(measuring)]
     assert met == ["patrol/cli/demo.py", "patrol/demo.py"]
+
+
+def test_a_verbs_module_bears_the_name_of_its_group_or_of_its_first_verb() -> None:
+    first_verbs: dict[str, str] = {}
+    for path, verb in VERBS.items():
+        first_verbs.setdefault(verb.function.partition(":")[0], path.split()[0])
+    assert {name: name.replace("_", "-") for name in first_verbs} == first_verbs
 
 
 def test_no_registry_host_and_no_machine_path_is_named() -> None:

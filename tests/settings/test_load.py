@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from patrol.domain.camera import ConsentState, DailyHours, Placement, Priority, Refusal
 from patrol.domain.ids import CameraId, GridCode, PersonId
@@ -226,8 +227,10 @@ def test_substitutes_are_known(town: Town) -> None:
 
 def test_a_site_cannot_be_changed(town: Town) -> None:
     site = load_site(town.directory, {})
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValidationError, match="frozen"):
         site.settings.evidence = Path("/elsewhere")  # type: ignore[misc]  # what is tested
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        site.own_models = ()  # type: ignore[misc]  # what is tested
 
 
 def test_ten_thousand_cameras_are_read_in_a_breath(town: Town) -> None:

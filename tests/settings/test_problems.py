@@ -154,6 +154,18 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "2: database: the environment has no NO_PW, set it before starting"),
         spoilt("site.yaml", "database:", "databse:",
                "2: databse: unknown setting, did you mean 'database'?"),
+        spoilt("site.yaml", "plans:", "calender: {}\nplans:",
+               "4: calender: unknown setting, did you mean 'calendar'?"),
+        spoilt("site.yaml", "plans:", "office_section: {}\nplans:",
+               "4: office_section: unknown setting, known: metrics, canary, webhooks, notify,"
+               " sending, links, site, database, evidence, models, objects, mqtt, plans, sampling,"
+               " limits, retention, quality, centre, console, office, calendar, health, review,"
+               " verification"),
+        spoilt("site.yaml", "plans:",
+               "calendar: {holidays: [{name: a, form: 2027-02-06, until: 2027-02-08, skip: [x]}]}\n"
+               "plans:",
+               "4: calendar.holidays[0].form: unknown setting, did you mean 'from'?",
+               "4: calendar.holidays[0].from: is missing, add it"),
         spoilt("site.yaml", "id: small", "id: small/+",
                "1: site.id: 'small/+' is not an identifier, use 1 to 64 letters, digits, '_', '.',"
                " '-'"),

@@ -19,7 +19,7 @@ from typing import Final
 import psycopg
 
 from patrol.clock import SystemClock
-from simulators.mosquitto import HOST, free_port
+from patrol.mqtt.embedded_broker import HOST, free_port
 
 WAIT_S: Final = 60
 TRIES: Final = 60

@@ -89,7 +89,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
 
 @pytest.fixture(scope="session")
 def console(town: SeededTown) -> Iterator[ConsoleAddress]:
-    """Served for real; a proxy's word counts, so that tests can come from many addresses."""
+    """Served for real; X-Forwarded-For is trusted, so that tests can come from many addresses."""
     assets = Path(__file__).parents[2] / "var/assets"
     options = ConsoleSettings(port=0, trusted_proxies=("127.0.0.1",), assets=assets)
     with serve(town.app, options) as address:
@@ -155,12 +155,12 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def enter(browser: Browser, console: ConsoleAddress) -> Iterator[Callable[..., Page]]:
-    """A page of somebody who came in through the login form; scripts must not fail."""
+    """Open a page logged in through the login form; a script error fails the test."""
     contexts: list[Any] = []
     errors: list[str] = []
     asked: list[tuple[str, str, str | None]] = []  # method, address, body: of all of them
 
-    def come_in(name: str, **device: Any) -> Page:
+    def open_page(name: str, **device: Any) -> Page:
         number = next(BROWSERS)
         contexts.append(
             browser.new_context(
@@ -179,8 +179,8 @@ def enter(browser: Browser, console: ConsoleAddress) -> Iterator[Callable[..., P
         page.wait_for_url(lambda url: "/login" not in url)
         return page
 
-    come_in.asked = asked  # type: ignore[attr-defined]
-    yield come_in
+    open_page.asked = asked  # type: ignore[attr-defined]
+    yield open_page
     for context in contexts:
         context.close()
     assert not errors

@@ -227,7 +227,7 @@ def camera_is_free(town: Any, camera: str) -> bool:
         return not uow.suppressions.active(town.app.clock.now(), camera=camera)
 
 
-def test_the_system_page_says_what_is_wrong_in_words(log_in: LogIn, town: Any) -> None:
+def test_the_system_page_explains_what_is_wrong(log_in: LogIn, town: Any) -> None:
     html = log_in("maintainer").get("/system").text
     assert "还没有备份过" in html
     assert "数据库磁盘" in html

@@ -1,4 +1,4 @@
-"""Areas are drawn by whoever may, checked by the settings' own reader, used by the next visit."""
+"""Areas: who may draw them, what the settings' reader refuses, and their use by the next visit."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def camera(town: Any) -> CameraId:
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(town: Any) -> Any:
+def restored_zones(town: Any) -> Any:
     path = Path(town.config_dir) / "zones.yaml"
     before = path.read_bytes()
     yield
@@ -74,7 +74,7 @@ def test_what_was_drawn_is_the_registry_of_the_next_visit(
 
 
 @pytest.mark.parametrize(
-    ("areas", "field", "words"),
+    ("areas", "field", "text"),
     [
         pytest.param({"visible": [[0, 0], [1, 1]]}, "visible", "at least 3 points", id="two"),
         pytest.param({"ignore": [[[0, 0], [2, 0], [1, 1]]]}, "ignore", "outside", id="outside"),
@@ -96,8 +96,8 @@ def test_what_was_drawn_is_the_registry_of_the_next_visit(
         pytest.param({"secret": [1]}, "secret", "unknown setting", id="setting"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_told_and_nothing_is_written(
-    log_in: LogIn, town: Any, camera: CameraId, areas: dict[str, Any], field: str, words: str
+def test_invalid_areas_are_refused_and_nothing_is_written(
+    log_in: LogIn, town: Any, camera: CameraId, areas: dict[str, Any], field: str, text: str
 ) -> None:
     before = (Path(town.config_dir) / "zones.yaml").read_bytes()
     answer = put(log_in("duty_lead"), camera, areas)
@@ -105,7 +105,7 @@ def test_what_cannot_be_is_told_and_nothing_is_written(
     (problem,) = answer.json()["problems"]
     assert problem["file"] == "zones.yaml"
     assert field in problem["field"]
-    assert words in problem["text"]
+    assert text in problem["text"]
     assert (Path(town.config_dir) / "zones.yaml").read_bytes() == before
 
 
@@ -132,7 +132,7 @@ def test_only_the_duty_lead_draws(
     assert accepted.status_code == 403
 
 
-def test_no_yard_is_shown_to_whoever_keeps_the_registry(
+def test_no_yard_is_shown_to_maintainers_of_the_registry(
     log_in: LogIn, town: Any, camera: CameraId
 ) -> None:
     for who in ("operator", "maintainer", "admin"):

@@ -112,9 +112,9 @@ def test_a_package_is_downloaded_once_for_all_of_its_files(
 
     def download(requirement: str, folder: Path, name: str) -> None:
         asked.append(requirement)
-        with zipfile.ZipFile(folder / "carrier-1.0-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("carrier/dist/index.js", SCRIPT)
-            wheel.writestr("carrier/dist/sub/map.css", b"not what was meant")
+        with zipfile.ZipFile(folder / "carrier-1.0-py3-none-any.whl", "w") as archive:
+            archive.writestr("carrier/dist/index.js", SCRIPT)
+            archive.writestr("carrier/dist/sub/map.css", b"not what was meant")
 
     monkeypatch.setattr("patrol.package_files._pip_download", download)
     with pytest.raises(PackageFileUnavailable, match=r"sub/map.css.*not taken"):
@@ -124,9 +124,11 @@ def test_a_package_is_downloaded_once_for_all_of_its_files(
     assert not (tmp_path / "map/sub/map.css").exists()
 
 
-def test_ours_says_source_and_licence_of_everything() -> None:
+def test_the_manifest_names_source_and_licence_of_every_file() -> None:
     assert set(asset_manifest()) == {"leaflet", "echarts"}
     for asset in asset_manifest().values():
         assert asset.licence in {"BSD-2-Clause", "Apache-2.0"}
-        assert f"{asset.name}/{asset.entry}" in {parcel.file for parcel in asset.package_files}
-        assert all(parcel.source is not None for parcel in asset.package_files)
+        assert f"{asset.name}/{asset.entry}" in {
+            package_file.file for package_file in asset.package_files
+        }
+        assert all(package_file.source is not None for package_file in asset.package_files)

@@ -235,7 +235,7 @@ def _wait(town: Any, case_id: str, state: CaseState) -> None:
     pytest.fail(f"{case_id} is {seen}, not {state}")
 
 
-def test_a_wish_is_asked_for_and_granted_by_clicking(enter: Enter, town: Any) -> None:
+def test_an_approval_is_requested_and_granted_by_clicking(enter: Enter, town: Any) -> None:
     with town.store.begin() as uow:
         request = replace(town.case, id="C20200102-0001", finding=None, request=None)
         uow.cases.add(request)

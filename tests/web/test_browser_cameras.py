@@ -18,13 +18,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from patrol.app.live_view import LiveLimits
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.round import VisitOutcome
 from patrol.review.reference import camera_references
 from patrol.rounds.judge import VisitStart
+from patrol.rounds.live_view import LiveLimits
 from patrol.settings.zones_editor import camera_areas
 from patrol.web.server import ConsoleAddress
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts
@@ -60,7 +60,7 @@ def camera(town: Any) -> Camera:
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(town: Any) -> Iterator[None]:
+def restored_zones(town: Any) -> Iterator[None]:
     folder = Path(town.config_dir)
     before = {name: (folder / name).read_bytes() for name in ("zones.yaml", "cameras.csv")}
     yield
@@ -214,7 +214,7 @@ def test_an_area_to_ignore_is_drawn_with_a_finger_on_a_phone(
     assert np.allclose(triangle, [[0.2, 0.2], [0.6, 0.2], [0.4, 0.8]], atol=0.01)
 
 
-def test_what_cannot_be_saved_is_told_on_the_page(enter: Enter, town: Any, camera: Camera) -> None:
+def test_a_refused_save_is_explained_on_the_page(enter: Enter, town: Any, camera: Camera) -> None:
     page = enter("duty_lead", **WIDE_SCREEN)
     page.goto(f"/cameras/{camera.id}/areas")
     page.click("[data-new=zone]")
@@ -319,7 +319,7 @@ class WhiteCamera:
             await asyncio.sleep(0.4)
 
 
-def test_a_live_look_shows_how_old_it_is_and_leaves_nothing_standing(
+def test_a_live_view_shows_its_age_and_leaves_nothing_running(
     enter: Enter, town: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live_view = town.app.live_view

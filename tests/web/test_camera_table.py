@@ -122,7 +122,7 @@ def test_added_changed_retired_are_shown_and_then_taken_over(
     assert logged["import_added"] == new["camera_id"]
 
 
-def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(
+def test_every_problem_is_listed_with_its_line_and_nothing_is_changed(
     log_in: LogIn, registry: Path
 ) -> None:
     client, lines = log_in("admin"), exported(log_in)
@@ -139,7 +139,7 @@ def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "text"),
     [
         pytest.param(b"PK\x03\x04 a workbook", "Excel workbook", id="xlsx"),
         pytest.param("camera_id,name\n1,上坝".encode("gbk"), "GBK", id="gbk"),
@@ -147,10 +147,10 @@ def test_everything_wrong_is_told_with_its_line_and_nothing_is_touched(
         pytest.param(b"camera_id;name\n1;2\n", "separated by", id="semicolons"),
     ],
 )
-def test_what_is_no_such_table_is_told(log_in: LogIn, data: bytes, words: str) -> None:
+def test_a_file_that_is_no_camera_table_is_refused(log_in: LogIn, data: bytes, text: str) -> None:
     answer = check(log_in("admin"), data)
     assert answer.status_code == 422
-    assert any(words in one["text"] for one in answer.json()["problems"])
+    assert any(text in one["text"] for one in answer.json()["problems"])
 
 
 def test_a_registry_that_moved_meanwhile_is_compared_again(log_in: LogIn, registry: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_failed_log_leaves_the_files_as_they_were(
     class Full(Exception):
         pass
 
-    def no_room() -> Any:
+    def full_disk() -> Any:
         uow = begin()
         entered = uow.__enter__
 
@@ -202,7 +202,7 @@ def test_a_failed_log_leaves_the_files_as_they_were(
 
         return Wrapped()
 
-    monkeypatch.setattr(table.context.store, "begin", no_room, raising=False)
+    monkeypatch.setattr(table.context.store, "begin", full_disk, raising=False)
     with pytest.raises(Full):
         table.apply_import(data, version=mark, by="admin", why="x")
     assert (registry / "cameras.csv").read_bytes() == before

@@ -64,7 +64,7 @@ def test_a_move_needs_its_right_and_its_reason(log_in: LogIn, town: Any) -> None
     assert log_in("operator").post(path, json=unknown).status_code == 404
 
 
-def test_a_wish_is_granted_by_somebody_else(log_in: LogIn, town: Any, copy: Case) -> None:
+def test_a_request_is_granted_by_another_person(log_in: LogIn, town: Any, copy: Case) -> None:
     path = f"/api/cases/{copy.id}/move"
     operator, supervisor = log_in("operator"), log_in("duty_lead")
     request = {"move": "extend", "note": "等吊车", "hours": 24}
@@ -81,7 +81,7 @@ def test_a_wish_is_granted_by_somebody_else(log_in: LogIn, town: Any, copy: Case
     assert granted.policy.limits.close > copy.policy.limits.close
 
 
-def test_nobody_grants_a_wish_of_ones_own(log_in: LogIn, town: Any, copy: Case) -> None:
+def test_nobody_grants_an_own_request(log_in: LogIn, town: Any, copy: Case) -> None:
     path = f"/api/cases/{copy.id}/move"
     supervisor = log_in("duty_lead")
     assert supervisor.post(path, json={"move": "void", "note": "重复"}).status_code == 200
@@ -107,7 +107,7 @@ def test_a_suspended_case_shows_no_time_until_it_goes_on(
     assert "已挂起,停表" not in log_in("operator").get(f"/cases/{copy.id}").text
 
 
-def test_a_person_says_whether_it_is_done(log_in: LogIn, town: Any, copy: Case) -> None:
+def test_a_person_verifies_whether_it_is_done(log_in: LogIn, town: Any, copy: Case) -> None:
     with town.store.begin() as uow:
         done = copy.apply_event(CaseEvent.FEED_BACK, at=town.app.clock.now(), by="leader")
         uow.cases.put(replace(done, recheck_due_at=None, after=copy.before))

@@ -51,7 +51,7 @@ def test_whose_business_it_is_not(log_in: LogIn, who: str) -> None:
     assert log_in(who).get("/grid").status_code == 403
 
 
-def test_the_newest_word_of_each_person_counts(town: Any) -> None:
+def test_the_newest_reply_of_each_person_counts(town: Any) -> None:
     at = town.case.dispatched_at
     entries = [
         CaseEntry(at=at + timedelta(minutes=minute), by=by, what=CaseEvent.RECEIVED)
@@ -64,7 +64,7 @@ def test_the_newest_word_of_each_person_counts(town: Any) -> None:
     }
 
 
-def test_whoever_answered_lately_is_said_to_be_reachable(log_in: LogIn, town: Any) -> None:
+def test_a_recent_reply_makes_a_person_reachable(log_in: LogIn, town: Any) -> None:
     with town.store.begin_read() as uow:
         spoken = last_replies(uow.cases.list())
     person = next(p for p in town.app.registry.people.values() if p.id in spoken)
@@ -73,7 +73,7 @@ def test_whoever_answered_lately_is_said_to_be_reachable(log_in: LogIn, town: An
     assert "最近应答" in mine
 
 
-def test_without_leaflet_the_tree_stands_alone_and_says_so(town: Any, tmp_path: Path) -> None:
+def test_without_leaflet_the_page_shows_the_tree_and_a_note(town: Any, tmp_path: Path) -> None:
     options = ConsoleSettings(port=0, assets=tmp_path / "nothing here")
     with serve(town.app, options) as address, httpx.Client(base_url=address.url) as client:
         client.post("/login", data={"name": "operator", "password": "correct-horse-9"})

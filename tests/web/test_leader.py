@@ -87,7 +87,7 @@ def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(
     assert (last.who, last.what, last.why) == ("leader", "send_picture", f"case:{case}")
 
 
-def test_a_word_said_twice_is_heard_once_and_handled_asks_for_a_look(
+def test_a_repeated_reply_counts_once_and_handled_asks_for_a_recheck(
     log_in: LogIn, town: Any, case: CaseId
 ) -> None:
     leader, before = log_in("leader"), Counter(town.app.reply_handler.counters)
@@ -159,7 +159,7 @@ def test_a_cadre_answers_only_for_what_came_up_to_the_village(
     assert log_in("far_cadre").get(f"/cases/{case}").status_code == 403
 
 
-def test_strange_words_are_refused_before_the_inbox(log_in: LogIn, case: CaseId) -> None:
+def test_an_invalid_reply_is_refused_before_the_inbox(log_in: LogIn, case: CaseId) -> None:
     leader = log_in("leader")
     assert reply_as(leader, case, "short", type="arrive").status_code == 422
     assert reply_as(leader, case, "key-00000002", type="close").status_code == 422

@@ -15,9 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.app.live_view import LiveLimits
 from patrol.domain.ids import CameraId
 from patrol.rounds.limiter import SharedLinkSlots
+from patrol.rounds.live_view import LiveLimits
 from patrol.web.pages.live_view import BOUNDARY
 from streams.address import StreamAddress, StreamChoice
 from streams.errors import Unreachable

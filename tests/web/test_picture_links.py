@@ -62,7 +62,7 @@ def link_of(town: Any, case: Case) -> str:
     return link.removeprefix("http://127.0.0.1:8624")
 
 
-def sealed(town: Any, case: Case, **other: Any) -> str:
+def signed_link(town: Any, case: Case, **other: Any) -> str:
     link = PictureLink(
         case=case.id,
         grid=case.grid,
@@ -159,12 +159,12 @@ def test_an_older_unopened_link_still_opens(visitor: Visitor, town: Any, case: C
 
 def test_it_expires(visitor: Visitor, town: Any, case: Case) -> None:
     past = town.app.clock.now() - timedelta(seconds=1)
-    answer = visitor().get(sealed(town, case, until=past))
+    answer = visitor().get(signed_link(town, case, until=past))
     assert answer.status_code == 410
     assert "过期" in answer.json()["words"]
 
 
-def test_each_grid_that_was_told_has_its_own(town: Any, case: Case) -> None:
+def test_each_notified_grid_has_its_own_link(town: Any, case: Case) -> None:
     raised = replace(case, rung=len(case.policy.ladder) - 1)
     bodies = [
         json.loads(m.payload) for m in town.app.payloads.case_messages(raised, town.app.clock.now())
@@ -173,12 +173,12 @@ def test_each_grid_that_was_told_has_its_own(town: Any, case: Case) -> None:
     assert len({body["picture"]["link"] for body in bodies}) == len(bodies)
 
 
-def test_a_grid_that_was_never_told_has_none(visitor: Visitor, town: Any, case: Case) -> None:
+def test_a_grid_that_was_not_notified_has_no_link(visitor: Visitor, town: Any, case: Case) -> None:
     """Sealed by us, as for a case that was taken from the grid since."""
     elsewhere = next(
         grid for grid in town.app.registry.tree.grids if grid != case.grid and grid[-3:] == "001"
     )
-    answer = visitor().get(sealed(town, case, grid=elsewhere))
+    answer = visitor().get(signed_link(town, case, grid=elsewhere))
     assert answer.status_code == 410
     assert "其他网格" in answer.json()["words"]
 
@@ -210,27 +210,25 @@ def test_a_guess_is_404(visitor: Visitor, guess: str) -> None:
 
 def test_a_bent_link_is_404_and_another_sites_too(visitor: Visitor, town: Any, case: Case) -> None:
     address = link_of(town, case)
-    words, _, seal = address.partition(".")
+    payload, _, signature = address.partition(".")
     link = PictureLink(
         case=case.id, grid=case.grid, revision=99, until=town.app.clock.now() + timedelta(hours=1)
     )
-    other_words = sealed(town, case, revision=99).partition(".")[0]
+    other_payload = signed_link(town, case, revision=99).partition(".")[0]
     for bent in (
-        f"{words}.{'A' * len(seal)}",
-        f"{other_words}.{seal}",
-        f"{words[:-1]}.{seal}",
+        f"{payload}.{'A' * len(signature)}",
+        f"{other_payload}.{signature}",
+        f"{payload[:-1]}.{signature}",
         f"/p/{sign_token(link, b'another key')}",
     ):
         assert visitor().get(bent).status_code == 404
     assert visitor().get(address).status_code == 200, "trying spends nothing"
 
 
-def test_a_link_of_a_case_that_no_book_knows_is_404(
-    visitor: Visitor, town: Any, case: Case
-) -> None:
+def test_a_link_of_an_unknown_case_is_404(visitor: Visitor, town: Any, case: Case) -> None:
     """The store is older than the link: a backup was restored."""
     unknown = replace(case, id=CaseId("C20200101-9999"))
-    assert visitor().get(sealed(town, unknown)).status_code == 404
+    assert visitor().get(signed_link(town, unknown)).status_code == 404
 
 
 def test_a_person_reads_why_not(visitor: Visitor, town: Any, case: Case) -> None:
@@ -283,7 +281,7 @@ def test_a_household_that_withdrew_is_shown_to_nobody_outside(
 
 @pytest.fixture
 def top_left(town: Any, case: Case) -> Iterator[None]:
-    """Somebody wrote by hand that no more than a corner may be seen."""
+    """The camera's visible area, edited by hand down to a corner."""
     path = Path(town.config_dir) / "zones.yaml"
     before, corner = path.read_bytes(), [[0, 0], [0.3, 0], [0.3, 0.3], [0, 0.3]]
     path.write_text(replace_camera(path, case.camera, {"visible": corner}), "utf-8")

@@ -51,7 +51,7 @@ def test_a_shift_goes_from_one_to_the_next_signed_by_both(log_in: LogIn, town: A
     assert goes.post("/api/shift/take", json={}).status_code == 201
 
 
-def test_maintenance_is_said_and_ended(log_in: LogIn, town: Any) -> None:
+def test_maintenance_is_added_and_ended(log_in: LogIn, town: Any) -> None:
     camera = next(iter(town.app.registry.cameras))
     asked = {"scope": "camera", "subject": camera, "reason": "换镜头"}
     assert log_in("operator").post("/api/stoppages", json=asked).status_code == 403
@@ -120,7 +120,7 @@ def test_a_round_that_somebody_asked_for_is_listed_with_the_plans(log_in: LogIn,
     assert log_in("operator").get("/rounds/20200101-adhoc-1").status_code == 200
 
 
-def test_whoever_is_logged_out_by_the_administrator_is_on_record(
+def test_a_session_ended_by_the_administrator_is_logged(
     log_in: LogIn, visitor: Callable[[], httpx.Client], town: Any
 ) -> None:
     with town.store.begin() as uow:

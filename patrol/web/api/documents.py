@@ -191,5 +191,5 @@ class Problem(Document):
     """An error: its status, its message, and what it is about."""
 
     error: int
-    words: str
+    message: str = Field(alias="words")
     detail: str = ""

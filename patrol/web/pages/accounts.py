@@ -91,7 +91,7 @@ def add_key(context: ContextDep, user: MayManageAccounts, form: NewKeyForm) -> R
 
 @router.post("/api/keys/{key_id}/revoke")
 def revoke_key(context: ContextDep, user: MayManageAccounts, key_id: str) -> Response:
-    """Revoke a key; it opens nothing from now on."""
+    """Revoke a key; requests with it are refused from now on."""
     with context.app.store.begin() as uow:
         if not revoke_api_key(uow, key_id, by=user.account.name, now=user.now):
             raise InvalidRequest(user.t("没有这个有效的密钥", "no such key stands"))

@@ -126,7 +126,7 @@ def suppressions_page(
 
 @router.post("/api/suppressions/{number}/end")
 def end_suppression(context: ContextDep, user: MayManageSuppressions, number: int) -> Response:
-    """End a suppression: its like is proposed again from the next round on."""
+    """End a suppression: similar findings are proposed again from the next round on."""
     with context.app.store.begin() as uow:
         if not uow.suppressions.revoke(number, by=user.account.name, now=user.now):
             raise InvalidRequest(user.t("已经结束", "it is over already"))

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from patrol.administration.registry_files import ActionRefused
+from patrol.administration.registry_files import RegistryEditRefused
 from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import Sha256
 from patrol.domain.labels import LIGHTS
@@ -61,7 +61,7 @@ def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Respons
     problem, drawn = "", None
     try:
         drawn = context.app.area_editor.load(camera.id)
-    except ActionRefused as exc:
+    except RegistryEditRefused as exc:
         problem = refusal_text(str(exc), t)
     with context.app.store.begin_read() as uow:
         withdrawn = uow.consents.withdrawn()
@@ -85,7 +85,7 @@ def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Respons
 def save_areas(
     context: ContextDep, user: MayDrawAreas, ident: str, form: AreasForm
 ) -> JSONResponse:
-    """Save what was drawn; the next visit uses it."""
+    """Save the drawn areas into zones.yaml; the next visit uses them."""
     camera = registered_camera(context, ident)
 
     def save() -> dict[str, Any]:
@@ -135,7 +135,7 @@ def approve_reference(
         try:
             context.app.accept_reference(camera.id, by=user.account.name, picture=picture)
         except ReferenceNotAccepted as exc:
-            raise ActionRefused(exc.code) from exc
+            raise RegistryEditRefused(exc.code) from exc
         return {"accepted": picture}
 
     return json_or_reason(accept, user.t)

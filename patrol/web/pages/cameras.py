@@ -1,7 +1,7 @@
 """Cameras (点位): the registry with health and consent, one camera, cameras.csv out and in.
 
 No page shows a stream's address. Pictures are here only for users who decide what may be seen of a
-camera (Right.AREAS): who maintains the registry or the cameras has no reason to look into yards.
+camera (Right.AREAS): a maintainer or an administrator has no reason to look into yards.
 `json_or_reason` and the helpers after it are also used by the pages of areas and live views.
 """
 
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from patrol.administration.camera_table import CameraChange, ImportPlan
-from patrol.administration.registry_files import ActionRefused, ChangedMeanwhile
+from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
 from patrol.domain import labels
 from patrol.domain.account import Right
 from patrol.domain.camera import Camera, ConsentState
@@ -54,7 +54,7 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
             "其间有人改过,请刷新后再试", "somebody else changed it meanwhile; load it again"
         )
         return error_document(409, message)
-    except ActionRefused as exc:
+    except RegistryEditRefused as exc:
         return error_document(409, refusal_text(str(exc), t))
     return JSONResponse(answer, headers=NO_STORE)
 
@@ -89,7 +89,7 @@ def camera_import_page(context: ContextDep, user: MayChangeRegistry) -> Response
 
 @router.post("/api/cameras/import/check")
 def check_import(context: ContextDep, user: MayChangeRegistry, file: Upload) -> JSONResponse:
-    """Say what the uploaded file would change, or every problem in it."""
+    """Compare the uploaded file with the registry: its changes, or every problem in it."""
     data = _read_upload(file)
     return json_or_reason(
         lambda: _plan_document(context.app.camera_table.plan_import(data)), user.t
@@ -102,7 +102,7 @@ def apply_import(
     mark: Annotated[str, Form(max_length=64)],
     why: Annotated[str, Form(min_length=2, max_length=200)],
 ) -> JSONResponse:  # fmt: skip
-    """Take over the file whose comparison has the version `mark`."""
+    """Import the file whose comparison has the version `mark`."""
     data, by = _read_upload(file), user.account.name
 
     def apply() -> dict[str, Any]:

@@ -80,7 +80,7 @@ def time_left(case: Case, user: CurrentUser) -> str:
 
 
 def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[str, Any]:
-    """Everything on the page, read in one transaction."""
+    """The content of the page's template, read in one transaction. Raises as `visible_case`."""
     case = visible_case(context, user, ident)
     registry, t = context.app.registry, user.t
     with context.app.store.begin_read() as uow:

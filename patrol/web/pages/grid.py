@@ -52,7 +52,7 @@ class _Reachability:
 
 @router.get("/grid")
 def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
-    """The whole tree; a town has some 68 grids, so there is no paging."""
+    """The page of the grid tree; a town has some 68 grids, so there is no paging."""
     registry = context.app.registry
     with context.app.store.begin_read() as uow:
         accounts = {one.person: one for one in uow.accounts.all() if one.person}

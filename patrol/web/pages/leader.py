@@ -1,7 +1,7 @@
 """The grid leader's phone page (/leader): own cases, replies, photos and reports over a flaky link.
 
 The phone queues every reply under a key of its own and sends it until it was accepted; repeats are
-dropped. A reply takes the same way as one over MQTT (Application.handle_reply).
+dropped. A reply is handled as one over MQTT is (Application.handle_reply).
 """
 
 import json
@@ -101,7 +101,7 @@ def send_reply(context: ContextDep, user: MayAnswerOnSite, form: ReplyForm) -> R
     case = visible_case(context, user, CaseId(form.case))
     grid = reply_grid_of(user.account, case)
     if grid is None:
-        raise Forbidden(f"{case.id} was not told to the grid of {user.account.name}")
+        raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
     body = {"type": form.type, "text": form.text, "client_at": form.client_at}
     if form.type == "feedback":
         body["result"] = form.result
@@ -239,7 +239,7 @@ def _store_photo(
 ) -> bool:
     case = visible_case(context, user, CaseId(case_id))
     if reply_grid_of(user.account, case) is None:
-        raise Forbidden(f"{case.id} was not told to the grid of {user.account.name}")
+        raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
     try:
         jpeg, width, height = normalized_photo(upload)
     except (ValueError, cv2.error) as exc:

@@ -18,25 +18,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from patrol.administration.registry_files import ActionRefused
-from patrol.app.live_view import LiveFrame
 from patrol.domain.account import may_see_case
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.rounds.live_view import LiveFrame, LiveViewRefused
 from patrol.store import UnitOfWork
 from patrol.web.access_logger import PictureAccess
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayViewLive, WebContext
+from patrol.web.errors import error_document
 from patrol.web.i18n import category_label, plan_label
-from patrol.web.pages.cameras import json_or_reason, refusal_text, registered_camera
+from patrol.web.pages.cameras import refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
-RECENT: Final = timedelta(hours=12)  # an older finding or round is no reason to look now
+RECENT: Final = timedelta(hours=12)  # an older finding or round justifies no live view
 router = APIRouter()
 
 
 class LiveViewForm(BaseModel):
-    """What the user wants to look for, and the reason in words."""
+    """The finding, case or round that a live view is for, and the reason, which is logged."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -65,7 +65,7 @@ def live_view_page(
 async def live_view(
     context: ContextDep, user: MayViewLive, ident: str, form: LiveViewForm
 ) -> Response:
-    """Stream the pictures, or say why not."""
+    """Stream the pictures; or answer with the reason why not."""
     camera = await run_in_threadpool(registered_camera, context, ident)
     await run_in_threadpool(_purpose_and_page, context, user, camera, form.viewed_for)
     session = _LiveViewSession(context, user, camera, form)
@@ -73,10 +73,9 @@ async def live_view(
     frames = context.app.live_view.frames(camera.id)
     try:
         first = await anext(frames, None)
-    except ActionRefused as exc:
+    except LiveViewRefused as exc:
         session.log_end(str(exc))
-        refused = exc
-        return json_or_reason(lambda: _raise(refused), user.t)
+        return error_document(409, refusal_text(str(exc), user.t))
     except Exception:
         session.log_end("failed")
         raise
@@ -115,7 +114,7 @@ class _LiveViewSession:
             async for frame in frames:
                 yield self._frame_part(frame)
             ended = "time_up"
-        except ActionRefused as exc:
+        except LiveViewRefused as exc:
             ended = str(exc)
         finally:
             self.log_end(ended)
@@ -150,10 +149,6 @@ def _head(kind: str, length: int, more: str = "") -> bytes:
     )
 
 
-def _raise(exc: ActionRefused) -> None:
-    raise exc
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LiveViewRequest:
     """The user, the camera, and the id of the finding, case or round that it is for."""
@@ -165,7 +160,7 @@ class _LiveViewRequest:
 
     def no_reason(self, kind: str) -> Forbidden:
         """The refusal when finding, case or round exist and justify no live view now."""
-        return Forbidden(f"{kind} {self.ident}: no reason to look through {self.camera.id} now")
+        return Forbidden(f"{kind} {self.ident}: no reason for a live view of {self.camera.id} now")
 
 
 def _purpose_and_page(
@@ -174,7 +169,7 @@ def _purpose_and_page(
     """(what it is for, the address of that page). Raises Forbidden."""
     kind, _, ident = viewed_for.partition(":")
     if kind not in _REASONS:
-        raise Forbidden("a live look is for a finding, a case or a round")
+        raise Forbidden("a live view is for a finding, a case or a round")
     request = _LiveViewRequest(context=context, user=user, camera=camera, ident=ident)
     try:
         with context.app.store.begin_read() as uow:

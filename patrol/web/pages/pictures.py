@@ -144,7 +144,7 @@ def _check_still_allowed(context: WebContext, user: CurrentUser, viewed_for: str
     """Check again what may have changed since the address was signed. Raises Forbidden."""
     kind, _, ident = viewed_for.partition(":")
     if not any(user.has_right(right) for right in _RIGHTS_TO_VIEW.get(kind, ())):
-        raise Forbidden(f"no right to look for {viewed_for}")
+        raise Forbidden(f"no right to pictures for {viewed_for}")
     if kind != "case":
         return
     with context.app.store.begin_read() as uow:

@@ -65,7 +65,7 @@ class DecisionForm(BaseModel):
 
 
 class ReleaseForm(BaseModel):
-    """The findings that the page gives back."""
+    """The findings whose claims the page releases."""
 
     ids: list[str] = Field(max_length=MAX_BATCH)
 
@@ -85,9 +85,8 @@ def review_page(
 def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Response:
     """Renew the claims that the page keeps, and claim the findings that it lacks."""
     cameras = context.app.registry.cameras
-    with (
-        context.app.store.begin_read() as uow
-    ):  # ranking takes a while: outside the write transaction
+    # Ranking takes a while: not in the write transaction.
+    with context.app.store.begin_read() as uow:
         ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=cameras)
     positions = {one.finding.id: one.position for one in ranking}
     with context.app.store.begin() as uow:
@@ -146,7 +145,7 @@ def _apply_decision(context: WebContext, form: DecisionForm, user: CurrentUser) 
 
 @router.post("/api/review/release")
 def release_claims(context: ContextDep, user: MayReview, form: ReleaseForm) -> Response:
-    """Give claims back, when the page is closed or skips findings."""
+    """Release claims, when the page is closed or skips findings."""
     with context.app.store.begin() as uow:
         mine = map(FindingId, form.ids)
         release_own_claims(uow, mine, holder=user.holder, now=user.now)

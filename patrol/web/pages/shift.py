@@ -56,7 +56,7 @@ router = APIRouter()
 
 
 class StoppageForm(BaseModel):
-    """What is not to be patrolled, from when until when, and why."""
+    """The scope, the times and the reason of a stoppage."""
 
     scope: Literal["rounds", "camera", "link", "grid"]
     subject: str = Field(default="", max_length=64)
@@ -66,14 +66,14 @@ class StoppageForm(BaseModel):
 
 
 class HandoverForm(BaseModel):
-    """Who takes over, and a note; signs for the user who gives the shift."""
+    """The account that takes over, and a note; signed by the user, who gives the shift."""
 
     to: str = Field(max_length=64)
     note: str = Field(default="", max_length=1000)
 
 
 class TakeoverForm(BaseModel):
-    """A note; signs for the user who takes the shift."""
+    """A note; signed by the user, who takes the shift."""
 
     note: str = Field(default="", max_length=1000)
 

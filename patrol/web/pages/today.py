@@ -110,7 +110,7 @@ def today_fragment(context: ContextDep, user: MayViewToday) -> Response:
 
 
 def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
-    """Everything on the page, read in one transaction."""
+    """The content of the page's template, read in one transaction."""
     registry, calendar = context.app.registry, context.calendar
     day = user.now.astimezone(context.site.tz).date()
     with context.app.store.begin_read() as uow:

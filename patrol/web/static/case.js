@@ -1,4 +1,4 @@
-// One case: the desk's moves ask for their reason (and what else they need) first.
+// One case: each button asks for its reason (and what else it needs) first.
 import { send, toast } from "./console.js"
 const dialog = document.getElementById("moving"),
   form = dialog.querySelector("form")

@@ -1,4 +1,4 @@
-// A live look: read the multipart answer part by part, show each picture with its age, say how it ended.
+// A live view: read the multipart answer part by part, show each picture with its age, say how it ended.
 const root = document.getElementById("live"),
   form = document.getElementById("ask")
 const frame = document.getElementById("frame"),

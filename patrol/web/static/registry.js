@@ -1,4 +1,4 @@
-// Bringing cameras.csv back: compare first, show everything, take it over only when told to.
+// Import of cameras.csv: compare first, show every change, import it after the user confirms.
 import { send, toast } from "/static/console.js"
 
 const form = document.getElementById("import"),

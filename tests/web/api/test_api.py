@@ -241,7 +241,7 @@ def test_reading_does_not_decide(app: Application, client: Client) -> None:
         ("/nothing", 404),
     ],
 )
-def test_what_is_not_there_is_said_so(
+def test_an_unknown_resource_gets_its_status(
     app: Application, client: Client, path: str, status: int
 ) -> None:
     answer = client.get(path, headers=key(app, *API_SCOPES))
@@ -269,7 +269,7 @@ def test_cameras_of_a_grid_and_below(app: Application, client: Client) -> None:
     assert client.get(f"/cameras?grid={small_site.OTHER_GROUP}", headers=mine).json() == []
 
 
-def test_a_database_that_is_away_is_503_and_says_nothing(
+def test_an_unreachable_database_is_503_without_detail(
     client: Client, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = key(app, "rounds:read")

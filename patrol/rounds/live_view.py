@@ -17,7 +17,6 @@ from typing import Final
 import cv2
 import numpy as np
 
-from patrol.administration.registry_files import ActionRefused
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId
 from patrol.ports import CameraClient
@@ -33,6 +32,10 @@ SPACING_S: Final = 0.9  # at most about one picture a second, also where every o
 MOST_PICTURES: Final = 1000  # never reached: the time ends a view
 MAX_WIDTH_PX: Final = 1280
 Encode = Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
+
+
+class LiveViewRefused(Exception):
+    """The view is refused or ended; the text is a Refusal, `too_many` or a StreamError's kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +69,11 @@ class LiveView:
     async def frames(self, ident: CameraId) -> AsyncIterator[LiveFrame]:
         """Masked pictures until the time is up, in the event loop of the web server.
 
-        Raises ActionRefused with a refusal of consent, `too_many`, or the kind of a StreamError.
+        Raises LiveViewRefused with a refusal of consent, `too_many`, or the kind of a StreamError.
         """
         self._under_way = {visit for visit in self._under_way if not visit.done()}
         if len(self._under_way) >= self.limits.max_viewers:
-            raise ActionRefused("too_many")
+            raise LiveViewRefused("too_many")
         frames: asyncio.Queue[KeyFrame] = asyncio.Queue(1)  # a slow viewer gets the newest one
         visit = asyncio.create_task(self._visit(ident, frames), name=f"live {ident}")
         self._under_way.add(visit)
@@ -85,17 +88,17 @@ class LiveView:
             visit.cancel()  # its TEARDOWN is sent meanwhile
 
     async def _visit(self, ident: CameraId, frames: asyncio.Queue[KeyFrame]) -> None:
-        """Visit the camera until the time is up. Raises ActionRefused when that ends early."""
+        """Visit the camera until the time is up. Raises LiveViewRefused when that ends early."""
         async with ConsentGuard(self.gate, self.client, self.stream) as guard:
             link = self._permitted_camera(ident).link
             if not self.link_slots.reserve(link):
-                raise ActionRefused("too_many")
+                raise LiveViewRefused("too_many")
             async with self.link_slots.slot(link):
                 ended = await guard.visit(self._permitted_camera(ident), self._options(frames))
         if isinstance(ended, Refusal):
-            raise ActionRefused(str(ended))
+            raise LiveViewRefused(str(ended))
         if isinstance(ended, StreamError):
-            raise ActionRefused(ended.kind) from ended
+            raise LiveViewRefused(ended.kind) from ended
 
     def _options(self, frames: asyncio.Queue[KeyFrame]) -> VisitOptions:
         loop = asyncio.get_running_loop()
@@ -111,10 +114,10 @@ class LiveView:
         )
 
     def _permitted_camera(self, ident: CameraId) -> Camera:
-        """The camera as registered now. Raises ActionRefused when it may not be visited."""
-        camera, refusal = self.gate.cameras().get(ident), self.gate.refusal_of(ident)
-        if camera is None or refusal is not None:
-            raise ActionRefused(str(refusal or Refusal.CONSENT_WITHDRAWN))
+        """The camera as registered now. Raises LiveViewRefused when it may not be visited."""
+        camera = self.gate.permitted_camera(ident)
+        if isinstance(camera, Refusal):
+            raise LiveViewRefused(str(camera))
         return camera
 
     def _picture(self, ident: CameraId, frame: KeyFrame) -> bytes:
