@@ -193,7 +193,9 @@ class Application:
                 holder=holder,
             )
             if phoned.strip():
-                case = actions.record_phone_call(uow, case.id, by=by, now=now, note=phoned.strip())
+                case = actions.record_phone_call(
+                    uow, case.id, by=by, now=now, payloads=self.payloads, note=phoned.strip()
+                )
             if case.before is not None:
                 until = now + timedelta(days=self.site.settings.retention.evidence_days)
                 uow.pictures.keep(case.before, purpose="before", until=until)

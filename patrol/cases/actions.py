@@ -13,12 +13,10 @@ camera was visited is left as it is.
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from patrol.cases.saving import save_case
 from patrol.domain import approval
-from patrol.domain.backoff import backoff
 from patrol.domain.case import (
     ApprovalKind,
     ApprovalRequest,
@@ -33,10 +31,6 @@ from patrol.domain.registry import Registry
 from patrol.domain.routing import route
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
-
-RECHECK_AFTER: Final = timedelta(minutes=5)  # doubled by each recheck that failed
-MAX_RECHECKS: Final = 6  # 5 + 10 + 20 + 40 + 80 minutes; then a person has to look
-LONGEST_RECHECK_WAIT: Final = timedelta(minutes=80)
 
 
 def apply_recheck(
@@ -86,6 +80,7 @@ def await_person(
     *,
     by: str,
     now: datetime,
+    payloads: PayloadBuilder,
     after: Sha256 | None,
     note: str,
 ) -> Case:
@@ -94,9 +89,7 @@ def await_person(
     if case.state is not CaseState.FED_BACK:
         return case
     noted = case.apply_event(CaseEvent.LOOKED, at=now, by=by, note=note)
-    waiting = replace(noted, after=after)
-    uow.cases.put(waiting)
-    return waiting
+    return save_case(uow, case, replace(noted, after=after), payloads, now)
 
 
 def reschedule_recheck(
@@ -112,22 +105,20 @@ def reschedule_recheck(
     case = uow.cases.get(case_id)
     if case.state is not CaseState.FED_BACK or case.suspension is not None:
         return case  # a suspended one is rechecked when it goes on
-    noted = case.apply_event(CaseEvent.LOOK_FAILED, at=now, by=by, note=why)
-    attempts = noted.recheck_count
-    if attempts < MAX_RECHECKS:
-        wait = backoff(attempts, RECHECK_AFTER, LONGEST_RECHECK_WAIT)
-        changed = replace(noted, recheck_due_at=now + wait)
-    else:
-        note = f"looked {attempts} times in vain, a person has to look: {why}"
-        changed = noted.apply_event(CaseEvent.SUPERVISE, at=now, by=by, note=note)
+    changed = case.apply_event(CaseEvent.LOOK_FAILED, at=now, by=by, note=why)
+    if changed.recheck_due_at is None:
+        note = f"looked {changed.recheck_count} times in vain, a person has to look: {why}"
+        changed = changed.apply_event(CaseEvent.SUPERVISE, at=now, by=by, note=note)
     return save_case(uow, case, changed, payloads, now)
 
 
-def request_approval(uow: UnitOfWork, case_id: CaseId, request: ApprovalRequest) -> Case:
+def request_approval(
+    uow: UnitOfWork, case_id: CaseId, request: ApprovalRequest, *, payloads: PayloadBuilder
+) -> Case:
     """Note the request; leaders see no difference until it is approved."""
-    requested = approval.request_approval(uow.cases.get(case_id), request)
-    uow.cases.put(requested)
-    return requested
+    return _change_case(
+        uow, case_id, lambda case: approval.request_approval(case, request), payloads, request.at
+    )
 
 
 def approve(
@@ -145,11 +136,17 @@ def approve(
     )
 
 
-def reject(uow: UnitOfWork, case_id: CaseId, *, by: str, now: datetime, note: str) -> Case:
+def reject(
+    uow: UnitOfWork, case_id: CaseId, *, by: str, now: datetime, payloads: PayloadBuilder, note: str
+) -> Case:
     """Drop the pending request; the reason is in the history, leaders see no difference."""
-    refused = approval.reject_request(uow.cases.get(case_id), by=by, now=now, note=note)
-    uow.cases.put(refused)
-    return refused
+    return _change_case(
+        uow,
+        case_id,
+        lambda case: approval.reject_request(case, by=by, now=now, note=note),
+        payloads,
+        now,
+    )
 
 
 def resume_case(
@@ -228,16 +225,16 @@ def _void_case(
     if request is not None and request.kind is ApprovalKind.VOID:
         return approve(uow, case_id, by=by, now=now, payloads=payloads, note=note)
     new_request = ApprovalRequest(kind=ApprovalKind.VOID, by=by, at=now, why=note)
-    return request_approval(uow, case_id, new_request)
+    return request_approval(uow, case_id, new_request, payloads=payloads)
 
 
 def record_phone_call(
-    uow: UnitOfWork, case_id: CaseId, *, by: str, now: datetime, note: str
+    uow: UnitOfWork, case_id: CaseId, *, by: str, now: datetime, payloads: PayloadBuilder, note: str
 ) -> Case:
     """Note that a person was telephoned; an urgent case is phoned first and then sent."""
-    case = uow.cases.get(case_id).apply_event(CaseEvent.PHONE, at=now, by=by, note=note)
-    uow.cases.put(case)
-    return case
+    return _apply_and_save(
+        uow, case_id, CaseEvent.PHONE, by=by, now=now, payloads=payloads, note=note
+    )
 
 
 def reopen_case(

@@ -7,21 +7,22 @@ that polls the column `hold_until`, so that a restart loses nothing.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from patrol.cases.saving import save_case
 from patrol.domain import send_policy
-from patrol.domain.case import Case, CaseEvent
+from patrol.domain.case import Case
 from patrol.domain.escalation import current_rung
 from patrol.domain.ids import CaseId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import OFFICE_HOURS_LEVELS
-from patrol.domain.registry import Registry
+from patrol.domain.registry import GridTree, Registry
 from patrol.domain.schedule import Stoppage, maintenance_of
-from patrol.domain.send_policy import BUSY_WINDOW, SendContext, SendLimits
+from patrol.domain.send_policy import BUSY_WINDOW, NO_LIMITS, SendContext, SendLimits
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.messaging.topics import case_filter
 from patrol.store import Store, UnitOfWork
@@ -44,9 +45,13 @@ class SendGate:
         facts = self.send_facts(uow, case, now)
         return self._count_hold(case, send_policy.hold_or_send_new(case, facts, self.limits, now))
 
-    def hold_or_send_repeat(self, case: Case, now: datetime) -> Case:
-        """A case after MERGE: with its next revision, or held with the reason."""
-        return self._count_hold(case, send_policy.hold_or_send_repeat(case, self.limits, now))
+    def merge_repeat(self, case: Case, *, by: str, now: datetime, note: str) -> Case:
+        """The case with one more finding counted: announced again, or held with the reason.
+
+        Raises IllegalCaseTransition.
+        """
+        merged = send_policy.merge_repeat(case, self.limits, by=by, now=now, note=note)
+        return self._count_hold(case, merged)
 
     def send_facts(self, uow: UnitOfWork, case: Case, now: datetime) -> SendContext:
         """Facts that the policy needs; nothing is read for a level that never waits."""
@@ -76,6 +81,14 @@ class SendGate:
         return after
 
 
+# The null policy: without a registry no camera is in maintenance, without limits nothing is held.
+SEND_AT_ONCE: Final = SendGate(
+    site="",
+    registry=Registry(cameras={}, tree=GridTree(grids={}), people={}),
+    limits=NO_LIMITS,
+)
+
+
 def merge_into_case(
     uow: UnitOfWork,
     case: Case,
@@ -84,18 +97,13 @@ def merge_into_case(
     now: datetime,
     note: str,
     payloads: PayloadBuilder,
-    send_gate: SendGate | None,
+    send_gate: SendGate,
 ) -> Case:
     """Count one more finding in an open case and announce it anew by the repeat rule, or hold it.
 
-    `send_gate` None: no repeat is held. The caller commits. Raises IllegalCaseTransition.
+    The caller commits. Raises IllegalCaseTransition.
     """
-    moved = case.apply_event(CaseEvent.MERGE, at=now, by=by, note=note)
-    counted = replace(moved, count=case.count + 1)
-    if send_gate is None:
-        merged = counted.announced_again()
-    else:
-        merged = send_gate.hold_or_send_repeat(counted, now)
+    merged = send_gate.merge_repeat(case, by=by, now=now, note=note)
     return save_case(uow, case, merged, payloads, now)
 
 

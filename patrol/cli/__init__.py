@@ -1,4 +1,4 @@
-"""The command line (contracts.md): a module per verb or group of verbs, thin over `patrol.app`.
+"""The command line: a module per verb or group of verbs, thin over `patrol.app`.
 
 Exit codes: 0 done · 1 it failed at run time · 2 bad input or configuration. With `--json` stdout
 holds one JSON document and nothing else; progress and logs go to stderr. A group of verbs is named

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.cases import actions
+from patrol.cli.application import app_of
 from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import console, print_json
@@ -92,12 +93,12 @@ def phoned(
     """登记已电话通知。 Note in the case who was notified by telephone."""
     if not note.strip():
         bad_input("--note: is empty, say who answered and what was said")
-    site = site_of(context)
     try:
-        with store_of(site) as store, store.begin() as uow:
+        with app_of(context) as app, app.store.begin() as uow:
             changed = actions.record_phone_call(
-                uow, CaseId(case), by=operator(by), now=SystemClock().now(), note=note.strip()
-            )
+                uow, CaseId(case), by=operator(by), now=app.clock.now(), payloads=app.payloads,
+                note=note.strip(),
+            )  # fmt: skip
             uow.commit()
     except KeyError:
         bad_input(no_case_text(case))
@@ -106,7 +107,7 @@ def phoned(
     if as_json:
         print_json(case_document(changed))
     else:
-        print_case(changed, site)
+        print_case(changed, app.site)
 
 
 def case_document(case: Case) -> dict[str, Any]:

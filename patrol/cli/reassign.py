@@ -108,8 +108,10 @@ def refuse(
 ) -> None:
     """不批准所申请的事项。 Refuse what was asked for; it stays as it is."""
 
-    def action(_app: Application, uow: UnitOfWork, now: datetime) -> Case:
-        return actions.reject(uow, CaseId(case), by=operator(by), now=now, note=why)
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
+        return actions.reject(
+            uow, CaseId(case), by=operator(by), now=now, payloads=app.payloads, note=why
+        )
 
     _run_action(context, case, action, as_json=as_json)
 
@@ -197,10 +199,10 @@ def _request_approval(
     hours: float = 0.0,
     as_json: bool,
 ) -> None:
-    def action(_app: Application, uow: UnitOfWork, now: datetime) -> Case:
+    def action(app: Application, uow: UnitOfWork, now: datetime) -> Case:
         span_s = timedelta(hours=hours).total_seconds()
         request = ApprovalRequest(kind=kind, by=by, at=now, why=why, span_s=span_s)
-        return actions.request_approval(uow, CaseId(case), request)
+        return actions.request_approval(uow, CaseId(case), request, payloads=app.payloads)
 
     _run_action(context, case, action, as_json=as_json)
 

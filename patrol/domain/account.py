@@ -28,7 +28,7 @@ MAX_LOCKOUT: Final = timedelta(hours=4)  # … up to this
 
 
 class Duty(StrEnum):
-    """Duty of an account: the role (domain.md) that its rights follow from."""
+    """Duty of an account: the role that its rights (`RIGHTS`) follow from."""
 
     OPERATOR = auto()
     SHIFT_SUPERVISOR = "duty_lead"

@@ -1,13 +1,13 @@
 """Case: a confirmed finding on its way through the grid; its table of moves and what each entails.
 
 accepted → dispatched → acknowledged → arrived → handled → fed back → verified → closed, with the
-side moves of docs/domain.md. Replies can overtake each other on MQTT, so later steps are legal from
-earlier states, and an earlier step that arrives late is noted without moving the case back.
+side moves of `CASE_TRANSITIONS`. Replies can overtake each other on MQTT, so later steps are legal
+from earlier states, and an earlier step that arrives late is noted without moving the case back.
 
 `CASE_TRANSITIONS` says which event is legal in which state, `CASE_EFFECTS` what it entails for the
 escalation timer, the recheck, the approval request, the hold and the revision that leaders see.
-`Case.apply_event` alone applies both; callers set beforehand what an event carries (another grid,
-the next rung) and never touch timers or the revision themselves. Pure; all times are UTC.
+`Case.apply_event` alone applies both. Callers set what an event carries (another grid or policy,
+the next rung, a request, a hold, a picture), never a timer or the revision. Pure; times are UTC.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
-from patrol.domain.case_timers import CasePolicy, SendHold, Suspension
+from patrol.domain.case_timers import CasePolicy, SendHold, Suspension, recheck_wait
 from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, Sha256
 from patrol.domain.observation import Box, Subject
@@ -23,7 +23,7 @@ from patrol.domain.priority import YELLOW_FROM, DueLight, Level
 
 
 class CaseState(StrEnum):
-    """State of a case; the values are public (contracts.md)."""
+    """State of a case; the values are public: in messages, the API and the store."""
 
     DISPATCHED = auto()
     ACKNOWLEDGED = auto()
@@ -130,7 +130,8 @@ class RecheckEffect(StrEnum):
 
     KEEP = auto()
     DUE = auto()  # at once, if there is a camera and none is planned yet; counted from 0
-    DONE = auto()  # one more was done; the next one is planned by the caller, if any
+    DONE = auto()  # one more was done; none is planned
+    RETRY = auto()  # one more failed; the next is planned after a longer wait, up to a number
 
 
 class SuspensionEffect(StrEnum):
@@ -148,7 +149,7 @@ class AnnounceEffect(StrEnum):
     ON_MOVE = auto()  # if the state changed; a late step changes nothing that they see
     ALWAYS = auto()
     IF_HELD_REPEAT = auto()  # a repeat was held and no other revision went out meanwhile
-    BY_SEND_POLICY = auto()  # domain/send_policy.py announces it or holds it
+    UNLESS_HELD = auto()  # a hold (domain/send_policy.py) delays it until RELEASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +183,11 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.ESCALATE: CaseEffect(escalation=_START, announce=_ALWAYS),
     E.SUPERVISE: CaseEffect(escalation=EscalationEffect.STOP_ON_LAST_RUNG, announce=_ALWAYS),
     E.EXTEND: CaseEffect(escalation=_STOP),
-    E.MERGE: CaseEffect(announce=AnnounceEffect.BY_SEND_POLICY),
+    E.MERGE: CaseEffect(announce=AnnounceEffect.UNLESS_HELD),
     E.VERIFY: CaseEffect(recheck=_DONE, announce=_ALWAYS),
     E.NOT_VERIFIED: CaseEffect(escalation=_START, recheck=_DONE, announce=_ALWAYS),
     E.LOOKED: CaseEffect(recheck=_DONE),
-    E.LOOK_FAILED: CaseEffect(recheck=_DONE),
+    E.LOOK_FAILED: CaseEffect(recheck=RecheckEffect.RETRY),
     E.CLOSE: CaseEffect(announce=_ALWAYS),
     E.REOPEN: CaseEffect(escalation=_START, announce=_ALWAYS),
     E.VOID: CaseEffect(announce=_ALWAYS),
@@ -296,10 +297,6 @@ class Case:
         moved = replace(self, entries=(entry,))
         return _with_effect(self, moved, CASE_EFFECTS[E.DISPATCH], at)
 
-    def announced_again(self) -> "Case":
-        """The case with its next revision, which the leaders receive when it is saved."""
-        return replace(self, revision=self.revision + 1)
-
     @property
     def is_open(self) -> bool:
         """Whether it is neither closed nor voided."""
@@ -330,7 +327,7 @@ class Case:
 
     @property
     def due_at(self) -> datetime:
-        """When the next limit of its policy runs out (contracts.md: `due`)."""
+        """When the next limit of its policy runs out (`due` in messages and the API)."""
         limit = self._answer_limit
         if limit is None:
             return self.dispatched_at + self.policy.limits.close
@@ -365,7 +362,7 @@ def _with_effect(before: Case, moved: Case, effect: CaseEffect, now: datetime) -
     elif effect.suspension is SuspensionEffect.END:
         changed = _resumed(changed, now)
     if _is_announced_again(before, moved, effect.announce):
-        changed = changed.announced_again()
+        changed = replace(changed, revision=changed.revision + 1)
     if effect.clears_request:
         changed = replace(changed, request=None)
     if effect.clears_hold:
@@ -384,7 +381,7 @@ def _with_escalation(case: Case, effect: EscalationEffect, now: datetime) -> Cas
     )
     if not (starts or stops):
         return case
-    silence = _silence_of_rung(case) if starts else None
+    silence = case.policy.silence_on(case.rung) if starts else None
     if case.suspension:  # what starts now starts when the suspension ends
         left_s = None if silence is None else silence.total_seconds()
         return replace(case, suspension=replace(case.suspension, ladder_left_s=left_s))
@@ -392,17 +389,15 @@ def _with_escalation(case: Case, effect: EscalationEffect, now: datetime) -> Cas
     return replace(case, ladder_due_at=due)
 
 
-def _silence_of_rung(case: Case) -> timedelta:
-    if case.is_on_last_rung:
-        return case.policy.silence or case.policy.limits.acknowledge
-    return timedelta(seconds=case.policy.ladder[case.rung + 1].after_s)
-
-
 def _with_recheck(before: Case, changed: Case, effect: RecheckEffect, now: datetime) -> Case:
-    if effect is RecheckEffect.DONE:
-        suspension = changed.suspension and replace(changed.suspension, recheck_planned=False)
+    if effect in (RecheckEffect.DONE, RecheckEffect.RETRY):
         count = changed.recheck_count + 1
-        return replace(changed, recheck_due_at=None, recheck_count=count, suspension=suspension)
+        wait = recheck_wait(count) if effect is RecheckEffect.RETRY else None
+        counted = replace(changed, recheck_due_at=None, recheck_count=count)
+        if changed.suspension:  # what is planned now is due when the suspension ends
+            suspension = replace(changed.suspension, recheck_planned=wait is not None)
+            return replace(counted, suspension=suspension)
+        return counted if wait is None else replace(counted, recheck_due_at=now + wait)
     # A second "handled" neither hurries nor undoes the recheck that is planned; a case reported on
     # the ground is verified by a person.
     is_planned = before.state is CaseState.FED_BACK and before.recheck_due_at is not None
@@ -439,6 +434,8 @@ def _resumed(case: Case, now: datetime) -> Case:
 def _is_announced_again(before: Case, moved: Case, effect: AnnounceEffect) -> bool:
     if effect is AnnounceEffect.ON_MOVE:
         return moved.state is not before.state
+    if effect is AnnounceEffect.UNLESS_HELD:
+        return moved.hold is None
     if effect is AnnounceEffect.IF_HELD_REPEAT:
         hold = before.hold
         return hold is not None and not hold.first and before.revision == hold.revision

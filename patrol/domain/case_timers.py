@@ -1,4 +1,4 @@
-"""Values that decide when a case's timers run: policy (limits, ladder), suspension, send hold.
+"""What decides when a case's timers run: policy (limits, ladder), recheck waits, suspension, hold.
 
 Plain values that a `Case` carries and the store keeps; the rules are in case.py, escalation.py,
 approval.py and send_policy.py. "Counted time": office hours where a policy has them, else always.
@@ -6,10 +6,16 @@ approval.py and send_policy.py. "Counted time": office hours where a policy has 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
+from patrol.domain.backoff import backoff
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.office_hours import OfficeHours, office_time_after, office_time_between
 from patrol.domain.priority import CaseLimits
+
+RECHECK_AFTER: Final = timedelta(minutes=5)  # doubled by each recheck that failed
+MAX_RECHECKS: Final = 6  # after 5 + 10 + 20 + 40 + 80 minutes a person has to look
+LONGEST_RECHECK_WAIT: Final = timedelta(minutes=80)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,12 @@ class CasePolicy:
         """Counted time (office hours, or all) between two moments."""
         return office_time_between(self.office, start, end)
 
+    def silence_on(self, rung: int) -> timedelta:
+        """Counted time without an answer on `rung` after which the case escalates."""
+        if rung + 1 >= len(self.ladder):
+            return self.silence or self.limits.acknowledge
+        return timedelta(seconds=self.ladder[rung + 1].after_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
@@ -57,3 +69,10 @@ class SendHold:
     until: datetime
     revision: int  # of the case then; a higher one has been announced meanwhile
     first: bool = False  # the case was never announced: none of its timers runs
+
+
+def recheck_wait(failed: int) -> timedelta | None:
+    """The wait before the next recheck after `failed` failed ones; None: there is no next one."""
+    if failed >= MAX_RECHECKS:
+        return None
+    return backoff(failed, RECHECK_AFTER, LONGEST_RECHECK_WAIT)

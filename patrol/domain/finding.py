@@ -18,7 +18,7 @@ from patrol.domain.timestamps import rfc3339_or_none
 
 
 class FindingState(StrEnum):
-    """State of a finding; the values are public (contracts.md)."""
+    """State of a finding; the values are public: in the API and the store."""
 
     CANDIDATE = auto()
     UNSURE = auto()  # rechecked, then another person decides

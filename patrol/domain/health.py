@@ -9,7 +9,7 @@ out: without consent, indoor or of unknown placement, in maintenance, not visite
 cameras are not in the registry; the caller counts them.
 
 Queue (`Trouble`): a camera that is offline or faulty, or a whole link or village, whose cameras
-then have none of their own. Its limits are those of level IV (domain.md). Troubles close by
+then have none of their own. Its limits are those of level IV. Troubles close by
 themselves when a round sees the thing well again; they are never deleted. Pure.
 """
 
@@ -30,13 +30,13 @@ from patrol.domain.timestamps import rfc3339
 # No answer at all: what a dead uplink, a power cut, a pulled plug look like from the centre.
 NO_ANSWER_FAILURES: Final = frozenset({"unreachable", "went_silent"})
 NEVER_VISITED = "never_visited"
-INTACT_RATE_TARGET_KEY = 0.98  # public targets of the intact rate (domain.md): key areas, elsewhere
+INTACT_RATE_TARGET_KEY = 0.98  # public targets of the intact rate: key areas, elsewhere
 INTACT_RATE_TARGET = 0.95
 NOTE_LIMITS = LIMITS_BY_LEVEL[Level.NOTE]
 
 
 class CameraCondition(StrEnum):
-    """A camera's state of health (retained on MQTT, contracts.md)."""
+    """A camera's state of health (retained on MQTT, docs/mqtt.md)."""
 
     ONLINE = auto()
     FAULTY = auto()  # it answers, its picture has a fault
@@ -57,7 +57,7 @@ class HealthPolicy:
 
     offline_after_visits: int = 2  # failed in a row; a visit has its own retries before it fails
     offline_after: timedelta = timedelta(hours=1)  # or failing for so long
-    group_share: float = 0.6  # of a link's or village's visited cameras (domain.md: a power cut)
+    group_share: float = 0.6  # of a link's or village's visited cameras: a power cut
     group_least: int = 3  # two cameras that fail together are two cameras
     back_share: float = 0.4  # a group is back when fewer than this fail; between, it stays
     fair_after_s: float = 5.0  # to the first key frame: cameras send one every 2–4 s

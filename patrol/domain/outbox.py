@@ -25,7 +25,7 @@ MAX_TRIES: Final = 12  # with these pauses about five hours: a server's update, 
 
 
 class DeliveryState(StrEnum):
-    """State of an outgoing message; the values are public (contracts.md)."""
+    """State of an outgoing message; the values are public: in the API and the store."""
 
     QUEUED = auto()
     PUBLISHED = auto()  # the broker acknowledged it (PUBACK)

@@ -1,4 +1,4 @@
-"""Levels of urgency, the time limits that they set (domain.md), the light beside a limit. Pure."""
+"""Levels of urgency, the time limits that they set, the light beside a limit. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

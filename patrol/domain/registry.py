@@ -21,7 +21,7 @@ class GridLevel(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person does for a grid (contracts.md, people.csv)."""
+    """What a person does for a grid: column `role` of people.csv."""
 
     TOWN_DUTY = auto()
     VILLAGE_CADRE = auto()

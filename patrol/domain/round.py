@@ -210,8 +210,3 @@ class RoundTotals:
     def seen(self) -> int:
         """Cameras with at least one usable picture."""
         return self.normal + self.problem
-
-    @property
-    def is_balanced(self) -> bool:
-        """Planned = pending + seen + not viewable + missed."""
-        return self.planned == self.pending + self.seen + self.not_viewable + self.missed

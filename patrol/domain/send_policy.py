@@ -44,7 +44,10 @@ class SendLimits:
     # some forty faults for its one maintainer. The limit is for the day on which all cameras of a
     # town fail and all of it is confirmed; a site that knows its people sets it lower.
     new_per_hour: int = 120  # cases per grid; 0: no limit
-    repeat_every: timedelta = timedelta(minutes=10)
+    repeat_every: timedelta = timedelta(minutes=10)  # 0: no limit
+
+
+NO_LIMITS: Final = SendLimits(new_per_hour=0, repeat_every=timedelta())  # nothing waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +103,8 @@ def hold_repeat_too_soon(
 ) -> SendDecision | None:
     """A repeat waits until `repeat_every` has passed since the repeat before it."""
     repeats = (CaseEvent.MERGE, CaseEvent.RELEASE)
-    repeats_at = [entry.at for entry in case.entries[:-1] if entry.what in repeats]
-    if not repeats_at or now - repeats_at[-1] >= limits.repeat_every:
+    repeats_at = [entry.at for entry in case.entries if entry.what in repeats]
+    if not limits.repeat_every or not repeats_at or now - repeats_at[-1] >= limits.repeat_every:
         return None
     return SendDecision(SendReason.ANNOUNCED_RECENTLY, repeats_at[-1] + limits.repeat_every)
 
@@ -128,17 +131,21 @@ def send_decision(
 def hold_or_send_new(case: Case, context: SendContext, limits: SendLimits, now: datetime) -> Case:
     """The new case unchanged if it is sent; else held, no timer running."""
     decision = send_decision(NEW_CASE_STAGES, case, context, limits, now)
-    return case if decision.until is None else _with_hold(case, decision, now, first=True)
+    return case if decision.until is None else _held_new(case, decision, now)
 
 
-def hold_or_send_repeat(case: Case, limits: SendLimits, now: datetime) -> Case:
-    """A case after MERGE: with its next revision (announced again), or held."""
-    if case.hold is not None:
-        return case  # announced with the message that waits
+def merge_repeat(case: Case, limits: SendLimits, *, by: str, now: datetime, note: str) -> Case:
+    """The case after MERGE of one more finding: announced again, or held.
+
+    Raises IllegalCaseTransition.
+    """
+    counted = replace(case, count=case.count + 1)
     decision = send_decision(REPEAT_STAGES, case, SendContext(), limits, now)
-    if decision.until is None:
-        return case.announced_again()
-    return _with_hold(case, decision, now, first=False)
+    if case.hold is not None or decision.until is None:  # a hold: announced with what waits
+        return counted.apply_event(CaseEvent.MERGE, at=now, by=by, note=note)
+    held = replace(counted, hold=_new_hold(case, decision, now, first=False))
+    merged = held.apply_event(CaseEvent.MERGE, at=now, by=by, note=note)
+    return _with_hold_entry(merged, decision, now)
 
 
 def release_if_due(case: Case, context: SendContext, limits: SendLimits, now: datetime) -> Case:
@@ -150,28 +157,31 @@ def release_if_due(case: Case, context: SendContext, limits: SendLimits, now: da
         return _released_repeat(case, hold, now)
     decision = send_decision(NEW_CASE_STAGES, case, context, limits, now)
     return (
-        _released_new(case, hold, now)
-        if decision.until is None
-        else _with_hold(case, decision, now, first=True)
+        _released_new(case, hold, now) if decision.until is None else _held_new(case, decision, now)
     )
 
 
-def _with_hold(case: Case, decision: SendDecision, now: datetime, *, first: bool) -> Case:
-    until = decision.until or now
+def _held_new(case: Case, decision: SendDecision, now: datetime) -> Case:
+    """Counted as dispatched at its sending at the earliest: limits and due light start there."""
+    hold = _new_hold(case, decision, now, first=True)
     is_same_reason = case.hold is not None and case.hold.why == decision.reason
-    hold = SendHold(
+    held = replace(case, hold=hold, dispatched_at=hold.until)
+    return held if is_same_reason else _with_hold_entry(held, decision, now)  # noted once
+
+
+def _new_hold(case: Case, decision: SendDecision, now: datetime, *, first: bool) -> SendHold:
+    return SendHold(
         since=case.hold.since if case.hold else now,
         why=decision.reason,
-        until=until,
+        until=decision.until or now,
         revision=case.revision,
         first=first,
     )
-    # Counted as dispatched at its sending at the earliest: limits and due light start from there.
-    held = replace(case, hold=hold, dispatched_at=until if first else case.dispatched_at)
-    if is_same_reason:
-        return held  # the same reason is noted once
-    note = f"{decision.reason}: until {rfc3339(until)}"
-    return held.apply_event(CaseEvent.HOLD, at=now, by=SYSTEM_ACTOR, note=note)
+
+
+def _with_hold_entry(case: Case, decision: SendDecision, now: datetime) -> Case:
+    note = f"{decision.reason}: until {rfc3339(decision.until or now)}"
+    return case.apply_event(CaseEvent.HOLD, at=now, by=SYSTEM_ACTOR, note=note)
 
 
 def _released_new(case: Case, hold: SendHold, now: datetime) -> Case:

@@ -1,4 +1,4 @@
-"""MQTT topics: every topic of the product is built and read here and nowhere else (contracts.md).
+"""MQTT topics: every topic of the product is built and read here alone (docs/mqtt.md).
 
 All are below `patrol/v1/{site}`. Building one raises ValueError for a part with a wildcard, a slash
 or another character than letters, digits, `_`, `.`, `-`. `read` gives None for another topic.

@@ -14,7 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from patrol.cases.saving import add_case
-from patrol.cases.send_gate import SendGate, merge_into_case
+from patrol.cases.send_gate import SEND_AT_ONCE, SendGate, merge_into_case
 from patrol.domain.case import Case
 from patrol.domain.case_opening import case_id, case_sequence, open_from_finding
 from patrol.domain.category import CATEGORY_BY_ID
@@ -70,13 +70,13 @@ def confirm(
     level: Level | None = None,
     note: str = "",
     zone: tzinfo = SITE_ZONE,
-    send_gate: SendGate | None = None,
+    send_gate: SendGate = SEND_AT_ONCE,
     holder: str = "",
 ) -> Case:
     """Open a case, or merge the finding into the open one of its camera and category.
 
-    `send_gate` None: nothing is held. `holder`: see claims.settle_claim. Raises KeyError (no such
-    finding), AlreadyDecided, KnownPositive, FindingClaimed, UnknownCategory.
+    `holder`: see claims.settle_claim. Raises KeyError (no such finding), AlreadyDecided,
+    KnownPositive, FindingClaimed, UnknownCategory.
     """
     finding = _undecided(uow, finding_id)
     settle_claim(uow, finding_id, by=by, holder=holder, now=now)
@@ -97,8 +97,7 @@ def confirm(
         without_machine_claim(finding), ident, registry,
         by=by, now=now, category=chosen, level=level or finding.level, note=note,
     )  # fmt: skip
-    if send_gate is not None:
-        case = send_gate.hold_or_send_new(uow, case, now)
+    case = send_gate.hold_or_send_new(uow, case, now)
     add_case(uow, case, payloads, now)
     decided = without_machine_claim(finding.decide(Decision.CONFIRM, by=by, now=now, reason=note))
     uow.findings.put(replace(decided, category=chosen, level=case.level, case=case.id))

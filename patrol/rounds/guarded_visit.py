@@ -50,13 +50,18 @@ class ConsentGate:
             self._withdrawn = uow.consents.withdrawn()
             self.pause = pause_at(uow.stoppages.active(now), now)
 
-    def refusal_of(self, camera_id: CameraId) -> Refusal | None:
-        """The reason not to connect, or None; reads neither file nor store."""
+    def permitted_camera(self, camera_id: CameraId) -> Camera | Refusal:
+        """The camera as registered now, or why not to connect; reads neither file nor store."""
         camera = self.cameras().get(camera_id)
         if camera is None:
             return Refusal.CONSENT_WITHDRAWN  # it left the registry
         today = self.clock.now().astimezone(self.zone).date()
-        return visit_refusal(camera, today, self._withdrawn)
+        return visit_refusal(camera, today, self._withdrawn) or camera
+
+    def refusal_of(self, camera_id: CameraId) -> Refusal | None:
+        """The reason not to connect, or None; reads neither file nor store."""
+        permitted = self.permitted_camera(camera_id)
+        return permitted if isinstance(permitted, Refusal) else None
 
 
 class ConsentGuard:
@@ -159,9 +164,9 @@ class GuardedVisit:
         Raises PictureStoreFull, and what the store raises.
         """
         async with ConsentGuard(self.gate, self.client, self.stream) as guard:
-            camera, refusal = self.gate.cameras().get(camera_id), self.gate.refusal_of(camera_id)
-            if camera is None or refusal is not None:
-                return refusal or Refusal.CONSENT_WITHDRAWN
+            camera = self.gate.permitted_camera(camera_id)
+            if isinstance(camera, Refusal):
+                return camera
             while not self.link_slots.reserve(camera.link):  # noqa: ASYNC110  other threads free it
                 await asyncio.sleep(SLOT_POLL_S)
             async with self.link_slots.slot(camera.link):

@@ -19,7 +19,7 @@ from threading import Lock
 from patrol.domain.ids import CameraId, LinkId
 
 SLOT_POLL_S = 0.1
-INITIAL_ESTIMATE_MBIT_S = 2.0  # a 1080p household camera sends 1–2 Mbit/s (domain.md)
+INITIAL_ESTIMATE_MBIT_S = 2.0  # a 1080p household camera sends 1–2 Mbit/s
 LEARNING_RATE = 0.05  # a faulty camera's odd rate must not swing the estimate
 
 

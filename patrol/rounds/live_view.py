@@ -115,9 +115,9 @@ class LiveView:
 
     def _permitted_camera(self, ident: CameraId) -> Camera:
         """The camera as registered now. Raises LiveViewRefused when it may not be visited."""
-        camera, refusal = self.gate.cameras().get(ident), self.gate.refusal_of(ident)
-        if camera is None or refusal is not None:
-            raise LiveViewRefused(str(refusal or Refusal.CONSENT_WITHDRAWN))
+        camera = self.gate.permitted_camera(ident)
+        if isinstance(camera, Refusal):
+            raise LiveViewRefused(str(camera))
         return camera
 
     def _picture(self, ident: CameraId, frame: KeyFrame) -> bytes:

@@ -151,7 +151,7 @@ class RoundCounters:
 def round_summary(
     uow: UnitOfWork, a_round: Round, now: datetime, without: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The document of `patrol round --json` (contracts.md), from the store, keys in its order.
+    """The document of `patrol round --json`, from the store; the order of its keys is public.
 
     `without`: what the round lacked, and why.
     """

@@ -146,7 +146,10 @@ class CaseRechecker:
     def _leave_to_person(self, case: Case) -> None:
         with self.store.begin() as uow:
             now = self.clock.now()
-            await_person(uow, case.id, by=ACTOR, now=now, after=None, note=NO_CAMERA_NOTE)
+            await_person(
+                uow, case.id, by=ACTOR, now=now, payloads=self.payloads, after=None,
+                note=NO_CAMERA_NOTE,
+            )  # fmt: skip
             uow.commit()
 
     def _record(self, case: Case, visited: JudgedVisit | Refusal) -> None:
@@ -173,7 +176,10 @@ class CaseRechecker:
             )
         elif self._person_decides(uow, case):
             note = case_recheck_text(recheck)
-            await_person(uow, case.id, by=ACTOR, now=now, after=recheck.picture, note=note)
+            await_person(
+                uow, case.id, by=ACTOR, now=now, payloads=self.payloads, after=recheck.picture,
+                note=note,
+            )  # fmt: skip
         else:
             apply_recheck(
                 uow, case.id, gone=recheck.result is RecheckResult.GONE, by=ACTOR, now=now,

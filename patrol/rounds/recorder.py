@@ -72,7 +72,7 @@ class RecorderPolicy:
     health: HealthNotifier
     auto_confirm: AutoConfirm  # for kinds that the site's rules send out unreviewed
     keep_evidence: timedelta  # a picture that a finding stands on outlives ordinary samples
-    send_gate: SendGate | None = None  # for what is merged into open cases; None: no repeat waits
+    send_gate: SendGate  # for what is merged into open cases
 
 
 def record_visit(
@@ -220,7 +220,7 @@ def propose_finding(
 def merge_observation(
     uow: UnitOfWork, case: Case, note: str, policy: RecorderPolicy, now: datetime
 ) -> int:
-    """Count what a round saw again in the open case (domain.md); how many messages that queued."""
+    """Count what a round saw again in the open case; how many messages that queued."""
     merged = merge_into_case(
         uow,
         case,

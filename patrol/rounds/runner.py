@@ -150,7 +150,7 @@ class RoundRunner:
         return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
 
     def summary(self, a_round: Round) -> dict[str, object]:
-        """The document of `patrol round --json` (contracts.md), from the store."""
+        """The document of `patrol round --json`, from the store."""
         with self._deps.store.begin_read() as uow:
             return round_summary(uow, a_round, self._deps.clock.now(), self._deps.without)
 

@@ -26,12 +26,6 @@ class HealthRepository:
         current = self.current(camera)
         return None if current is None else (current.state, current.since, current.why)
 
-    def put(self, camera: CameraId, state: str, since: datetime, why: str) -> None:
-        """Replace, as announced; the change is kept in the camera's history."""
-        self.save(
-            camera, CameraHealth(state=state, since=since, why=why, announced=state), changed=True
-        )
-
     def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
         """`get` of every camera that has one."""
         return {camera: (s.state, s.since, s.why) for camera, s in self.current_by_camera().items()}

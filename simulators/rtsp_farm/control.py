@@ -2,7 +2,7 @@
 
     {"do": "scene", "camera": ID, "scene": "clean" | NAME}   what it shows; a bare variant too
     {"do": "fault", "camera": ID, "fault": NAME | "none"}
-    {"do": "truth", "camera": ID}                            of one camera, or of all without it
+    {"do": "truth", "camera": ID}                            what it shows, and its fault
     {"do": "stats"}
 Answers: {"ok": true, …} or {"ok": false, "error": "…"}. `FarmControl` is the client, used by
 simulated leaders and tests; `FarmController` carries out the requests.
@@ -89,11 +89,6 @@ class FarmControl:
         truth: dict[str, Any] = self._ask({"do": "truth", "camera": camera})["truth"]
         return truth
 
-    def all_truth(self) -> dict[str, dict[str, Any]]:
-        """The ground truth of every camera, by id."""
-        cameras: dict[str, dict[str, Any]] = self._ask({"do": "truth"})["cameras"]
-        return cameras
-
     def stats(self) -> dict[str, Any]:
         """The fields of `ServerCounts`, and sockets, sessions, CPU and memory in use."""
         return self._ask({"do": "stats"})
@@ -127,11 +122,8 @@ class FarmController:
                 return await self._set_scene(self._camera(request), str(request.get("scene")))
             case "fault":
                 return await self._set_fault(self._camera(request), str(request.get("fault")))
-            case "truth" if "camera" in request:
-                return {"truth": asdict(self._truth(self._camera(request)))}
             case "truth":
-                cameras = self.server.cameras.items()
-                return {"cameras": {ident: asdict(self._truth(c)) for ident, c in cameras}}
+                return {"truth": asdict(self._truth(self._camera(request)))}
             case "stats":
                 return self._stats()
             case other:

@@ -73,11 +73,6 @@ def sender_report(ssrc: int, at: datetime, rtp_time: int, counted: SentCounts) -
     return report + pack(">BBH", 0x81, 202, len(item) // 4) + item
 
 
-def goodbye(ssrc: int) -> bytes:
-    """An RTCP BYE."""
-    return pack(">BBHI", 0x81, 203, 1, ssrc)
-
-
 class PacketSink(Protocol):
     """Where a track's packets go: TCP interleaved, or UDP."""
 

@@ -27,6 +27,7 @@ from patrol.cases.reply_handler import ReplyHandler
 from patrol.clock import SystemClock
 from patrol.domain.case import Case, CaseState
 from patrol.domain.finding import Finding
+from patrol.domain.health import CameraHealth
 from patrol.domain.ids import CameraId, FindingId, RoundId, Sha256
 from patrol.domain.observation import Box, Light, Subject
 from patrol.domain.priority import Level
@@ -321,9 +322,11 @@ class _HistoryWriter:
         state = {VisitOutcome.NOT_VIEWABLE: "offline"}.get(
             outcome, "faulty" if faults else "online"
         )
-        known = uow.health.get(camera)
-        if known is None or known[0] != state:
-            uow.health.put(camera, state, at, failure or " ".join(faults))
+        known = uow.health.current(camera)
+        if known is None or known.state != state:
+            why = failure or " ".join(faults)
+            health = CameraHealth(state=state, since=at, why=why, announced=state)
+            uow.health.save(camera, health, changed=True)
         if not has_finding:
             return []
         return [self._add_finding(uow, a_round, camera, at, stored[0], box, pictures=pictures)]

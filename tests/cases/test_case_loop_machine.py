@@ -204,7 +204,11 @@ class CaseLoop(RuleBasedStateMachine):
         span_s = 3600.0 if approval_kind is ApprovalKind.EXTENSION else 0.0
         now = self.clock.now()
         request = ApprovalRequest(kind=approval_kind, by="op", at=now, why="封路", span_s=span_s)
-        self.apply_action(lambda uow: actions.request_approval(uow, CaseId(case), request))
+        self.apply_action(
+            lambda uow: actions.request_approval(
+                uow, CaseId(case), request, payloads=self.payload_builder
+            )
+        )
 
     @rule(case=cases, by=st.sampled_from(["op", "lead"]), granted=st.booleans())
     def the_supervisor_answers(self, case: str, by: str, *, granted: bool) -> None:
@@ -217,7 +221,11 @@ class CaseLoop(RuleBasedStateMachine):
                 )
             )
         else:
-            self.apply_action(lambda uow: actions.reject(uow, ident, by=by, now=now, note="不行"))
+            self.apply_action(
+                lambda uow: actions.reject(
+                    uow, ident, by=by, now=now, payloads=self.payload_builder, note="不行"
+                )
+            )
         if before.request is None or (granted and before.request.by == by):
             assert self.of(case) == before, "nobody grants a wish of one's own"
 

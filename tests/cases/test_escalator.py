@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from patrol.cases import actions
-from patrol.cases.actions import MAX_RECHECKS, RECHECK_AFTER, apply_recheck, reschedule_recheck
+from patrol.cases.actions import apply_recheck, reschedule_recheck
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import (
     ApprovalKind,
@@ -16,6 +16,7 @@ from patrol.domain.case import (
     CaseState,
     IllegalCaseTransition,
 )
+from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER
 from patrol.domain.escalation import EscalationReason
 from patrol.domain.ids import Sha256
 from patrol.domain.outbox import DeliveryState
@@ -288,6 +289,6 @@ class TestApprovals:
         now = case_system.clock.now()
         request = ApprovalRequest(kind=ApprovalKind.SUSPENSION, by="op", at=now, why="封路")
         with case_system.store.begin() as uow:
-            actions.request_approval(uow, case_id, request)
+            actions.request_approval(uow, case_id, request, payloads=case_system.payload_builder)
             actions.approve(uow, case_id, by="lead", now=now, payloads=case_system.payload_builder)
             uow.commit()

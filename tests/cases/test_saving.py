@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from patrol.cases.saving import queued_message_count, save_case
-from patrol.cases.send_gate import SendGate, merge_into_case
+from patrol.cases.send_gate import SEND_AT_ONCE, SendGate, merge_into_case
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.send_policy import SendLimits
 from simulators import small_site
@@ -20,7 +20,7 @@ def save(case_system: CaseSystem, before: Case, after: Case) -> Case:
     return saved
 
 
-def merge(case_system: CaseSystem, case: Case, gate: SendGate | None) -> Case:
+def merge(case_system: CaseSystem, case: Case, gate: SendGate) -> Case:
     case_system.after(timedelta(minutes=1))
     with case_system.store.begin() as uow:
         merged = merge_into_case(
@@ -70,8 +70,8 @@ def test_a_merge_is_counted_and_announced_and_the_next_ones_wait(
     assert len(case_system.messages(case.id)) == 2
 
 
-def test_without_a_send_gate_no_merge_waits(case_system: CaseSystem) -> None:
+def test_without_limits_no_merge_waits(case_system: CaseSystem) -> None:
     case = case_system.confirm()
-    merge(case_system, case, None)
-    assert merge(case_system, case, None).revision == 2
+    merge(case_system, case, SEND_AT_ONCE)
+    assert merge(case_system, case, SEND_AT_ONCE).revision == 2
     assert len(case_system.messages(case.id)) == 3

@@ -202,7 +202,7 @@ def test_suspended_is_seen_on_the_wire_and_extended_moves_its_limits(
     before = case_system.retained(case.id)
     assert before["suspended"] is None
     with case_system.store.begin() as uow:
-        asked(uow, case, "extension", now)
+        asked(case_system, uow, case, "extension")
         extended = actions.approve(
             uow, case.id, by="lead", now=now, payloads=case_system.payload_builder
         )
@@ -212,7 +212,7 @@ def test_suspended_is_seen_on_the_wire_and_extended_moves_its_limits(
     assert before["due"]["ack"] == "2026-11-22T06:00:00Z"
     assert after["revision"] == extended.revision
     with case_system.store.begin() as uow:
-        asked(uow, case, "suspension", now)
+        asked(case_system, uow, case, "suspension")
         actions.approve(uow, case.id, by="lead", now=now, payloads=case_system.payload_builder)
         uow.commit()
     assert case_system.retained(case.id)["suspended"] == {"since": "2026-11-22T04:00:00Z"}
@@ -230,8 +230,12 @@ def test_suspended_is_seen_on_the_wire_and_extended_moves_its_limits(
     assert case_system.retained(case.id)["due"]["ack"] == "2026-11-23T07:00:00Z"
 
 
-def asked(uow: Any, case: Case, approval_kind: str, now: Any) -> None:
+def asked(case_system: CaseSystem, uow: Any, case: Case, approval_kind: str) -> None:
     request = ApprovalRequest(
-        kind=ApprovalKind(approval_kind), by="op", at=now, why="大雪", span_s=3600
+        kind=ApprovalKind(approval_kind),
+        by="op",
+        at=case_system.clock.now(),
+        why="大雪",
+        span_s=3600,
     )
-    actions.request_approval(uow, case.id, request)
+    actions.request_approval(uow, case.id, request, payloads=case_system.payload_builder)

@@ -15,6 +15,7 @@ from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import SPACE_NEEDED
 from patrol.store import Store
 from streams.address import StreamAddress
+from tests.support.health import put_health
 
 HOUR = timedelta(hours=1)
 
@@ -69,9 +70,9 @@ def test_old_keys_and_letters_are_forgotten_in_small_parts(store: Store, make: A
 def test_health_is_the_last_that_was_said(store: Store, make: Any) -> None:
     with store.begin() as unit:
         assert unit.health.get(make.camera()) is None
-        unit.health.put(make.camera(), "offline", make.now, "unreachable")
-        unit.health.put(make.camera(), "online", make.now + HOUR, "")
-        unit.health.put(make.camera(2), "offline", make.now, "refused_us")
+        put_health(unit, make.camera(), "offline", make.now, "unreachable")
+        put_health(unit, make.camera(), "online", make.now + HOUR, "")
+        put_health(unit, make.camera(2), "offline", make.now, "refused_us")
         unit.commit()
     with store.begin_read() as unit:
         assert unit.health.get(make.camera()) == ("online", make.now + HOUR, "")

@@ -9,6 +9,7 @@ from patrol.domain.account import Account, ApiKey, CasePhoto, Duty, FindingClaim
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, MessageKey, Sha256
 from patrol.domain.schedule import StoppageScope
 from patrol.store import Store
+from tests.support.health import put_health
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=3)
@@ -116,7 +117,7 @@ def test_marks_stand_still_until_something_changes(store: Store) -> None:
     with store.begin_read() as uow:
         assert uow.change_tokens.read() == before
     with store.begin() as uow:
-        uow.health.put(CameraId("62090204011327000001"), "offline", NOW, "unreachable")
+        put_health(uow, CameraId("62090204011327000001"), "offline", NOW, "unreachable")
         uow.commit()
     with store.begin_read() as uow:
         after = uow.change_tokens.read()

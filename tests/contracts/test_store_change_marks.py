@@ -13,6 +13,7 @@ from patrol.domain.finding import FindingState
 from patrol.domain.ids import FindingId
 from patrol.domain.round import RoundEvent
 from patrol.store import Store, UnitOfWork
+from tests.support.health import put_health
 
 SOON = timedelta(minutes=5)
 Change = Callable[[UnitOfWork, Any], object]
@@ -35,7 +36,7 @@ def before_all(unit: UnitOfWork, make: Any) -> None:
     unit.rounds.add(a_round, make.planned(a_round))
     unit.findings.add(make.finding())
     unit.cases.add(make.case())
-    unit.health.put(make.camera(), "online", make.now, "")
+    put_health(unit, make.camera(), "online", make.now, "")
 
 
 def decide(unit: UnitOfWork, make: Any) -> None:
@@ -64,7 +65,7 @@ def acknowledge(unit: UnitOfWork, make: Any) -> None:
         pytest.param("cases", acknowledge, id="a line in a history"),
         pytest.param(
             "health",
-            lambda unit, make: unit.health.put(make.camera(), "offline", make.now, "unreachable"),
+            lambda unit, make: put_health(unit, make.camera(), "offline", make.now, "unreachable"),
             id="a camera falls silent",
         ),
         pytest.param(

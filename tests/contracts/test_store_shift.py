@@ -11,6 +11,7 @@ from patrol.domain.round import VisitOutcome
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import HandoverAction
 from patrol.store import Store, UnitOfWork
+from tests.support.health import put_health
 
 HOUR = timedelta(hours=1)
 
@@ -25,7 +26,7 @@ def test_a_camera_s_story_with_every_field(store: Store, make: Any) -> None:
         unit.health.save(make.camera(), story, changed=True)
         worse = replace(story, failures=2)
         unit.health.save(make.camera(), worse, changed=False)
-        unit.health.put(make.camera(2), "offline", make.now, "unreachable")
+        put_health(unit, make.camera(2), "offline", make.now, "unreachable")
         unit.commit()
     with store.begin_read() as unit:
         assert unit.health.current(make.camera()) == worse
@@ -38,7 +39,7 @@ def test_a_camera_s_story_with_every_field(store: Store, make: Any) -> None:
 def test_history_is_newest_first(store: Store, make: Any) -> None:
     with store.begin() as unit:
         for hours, state in enumerate(("online", "offline", "online")):
-            unit.health.put(make.camera(), state, make.now + hours * HOUR, f"{hours}")
+            put_health(unit, make.camera(), state, make.now + hours * HOUR, f"{hours}")
         assert [line[2] for line in unit.health.history(make.camera(), limit=2)] == ["2", "1"]
 
 

@@ -22,6 +22,7 @@ from patrol.domain.case import (
     RecheckEffect,
 )
 from patrol.domain.case_opening import open_from_finding
+from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER
 from patrol.domain.ids import CaseId
 from patrol.domain.priority import DueLight, Level
 from simulators import small_site
@@ -77,7 +78,11 @@ def test_every_move_applies_its_effect(case: Case, state: CaseState, event: Case
         case, state=state, ladder_due_at=planned_at, recheck_due_at=planned_at, request=request
     )
     after, effect = before.apply_event(event, at=now, by="x"), CASE_EFFECTS[event]
-    announced = {AnnounceEffect.ALWAYS: 1, AnnounceEffect.ON_MOVE: int(after.state != state)}
+    announced = {
+        AnnounceEffect.ALWAYS: 1,
+        AnnounceEffect.UNLESS_HELD: 1,
+        AnnounceEffect.ON_MOVE: int(after.state != state),
+    }
     assert after.revision - before.revision == announced.get(effect.announce, 0)
     if not after.is_open:
         pending = (after.ladder_due_at, after.recheck_due_at, after.request, after.hold)
@@ -95,6 +100,8 @@ def test_every_move_applies_its_effect(case: Case, state: CaseState, event: Case
     assert after.ladder_due_at == expected.get(effect.escalation, planned_at)
     if effect.recheck is RecheckEffect.DUE:
         assert after.recheck_due_at == (planned_at if state is S.FED_BACK else now)
+    elif effect.recheck is RecheckEffect.RETRY:
+        assert (after.recheck_due_at, after.recheck_count) == (now + RECHECK_AFTER, 1)
     else:
         done = effect.recheck is RecheckEffect.DONE
         assert after.recheck_due_at == (None if done else planned_at)
@@ -109,6 +116,22 @@ def test_suspended_timers_go_on_where_they_stopped(case: Case) -> None:
     resumed = suspended.apply_event(E.RESUME, at=later, by="x")
     assert resumed.ladder_due_at == later + timedelta(hours=1, minutes=30)
     assert resumed.apply_event(E.RESUME, at=later, by="x").ladder_due_at == resumed.ladder_due_at
+
+
+def test_the_last_failed_recheck_plans_no_other(case: Case) -> None:
+    fed_back = case.apply_event(E.FEED_BACK, at=small_site.NOON, by="leader")
+    tried = replace(fed_back, recheck_count=MAX_RECHECKS - 1)
+    failed = tried.apply_event(E.LOOK_FAILED, at=small_site.NOON, by="patrol")
+    assert (failed.recheck_due_at, failed.recheck_count) == (None, MAX_RECHECKS)
+
+
+def test_a_recheck_that_failed_while_suspended_is_due_when_the_suspension_ends(case: Case) -> None:
+    fed_back = case.apply_event(E.FEED_BACK, at=small_site.NOON, by="leader")
+    suspended = fed_back.apply_event(E.SUSPEND, at=small_site.NOON, by="op")
+    failed = suspended.apply_event(E.LOOK_FAILED, at=small_site.NOON, by="patrol")
+    assert failed.recheck_due_at is None
+    later = small_site.NOON + timedelta(hours=5)
+    assert failed.apply_event(E.RESUME, at=later, by="op").recheck_due_at == later
 
 
 def test_a_recheck_that_was_done_is_not_planned_again_when_a_suspension_ends(case: Case) -> None:

@@ -195,8 +195,7 @@ def test_out_of_maintenance_into_a_busy_hour_is_another_reason() -> None:
 
 
 def counted(case: Case, at: Any) -> Case:
-    merged = case.apply_event(CaseEvent.MERGE, at=at, by="op")
-    return send_policy.hold_or_send_repeat(replace(merged, count=case.count + 1), LIMITS, at)
+    return send_policy.merge_repeat(case, LIMITS, by="op", now=at, note="")
 
 
 def test_repeats_keep_their_distance() -> None:

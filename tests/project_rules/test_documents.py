@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_rules.source_tree import ROOT, import_order, relative
+from tests.project_rules.source_tree import ROOT, import_order, modules, relative
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "config").glob("*.md")]
@@ -16,6 +16,7 @@ CURRENT = [page for page in PAGES if relative(page) not in OLD_NAMES]
 FILE = re.compile(r"`((?:patrol|streams|simulators|tests|config|docs)/[\w./-]*)`")
 MODULE = re.compile(r"`((?:patrol|streams|simulators|tests)(?:\.[a-z_0-9]+)+)|python -m ([\w.]+)")
 LINK = re.compile(r"\]\((?!http|#)([^)#]+)")
+DOCUMENT = re.compile(r"(?<![\w*/.-])([\w./-]*\w\.md)\b")
 PLACEHOLDER = re.compile(r"NAME|NEW")
 
 
@@ -63,6 +64,12 @@ def test_make_targets_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)`", page.read_text("utf-8"))) <= targets
+
+
+@pytest.mark.parametrize("path", modules("patrol", "streams", "simulators"), ids=relative)
+def test_documents_that_code_cites_exist(path: Path) -> None:
+    cited = set(DOCUMENT.findall(path.read_text("utf-8")))
+    assert sorted(name for name in cited if not (ROOT / name).exists()) == []
 
 
 RETIRED_PHRASES = re.compile(

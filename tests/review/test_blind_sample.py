@@ -31,6 +31,7 @@ from patrol.review.blind_sample import SEEN_BY_PERSON, draw, share_of
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.store import Store
 from simulators import small_site
+from tests.support.health import put_health
 from tests.support.store import new_store
 
 NOON = small_site.NOON
@@ -163,7 +164,7 @@ def test_whoever_was_not_looked_at_for_longest_comes_first(store: Store) -> None
 def test_offline_cameras_do_not_stand_before_all_others_for_ever(store: Store) -> None:
     with store.begin() as uow:
         for ident in list(CAMERAS)[:30]:
-            uow.health.put(ident, "offline", NOON, "unreachable")
+            put_health(uow, ident, "offline", NOON, "unreachable")
         uow.commit()
     with store.begin() as uow:
         sampler = a_sample(share=0.5)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from patrol.cases.send_gate import SEND_AT_ONCE
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import Origin
 from patrol.domain.ids import CameraId, LinkId, RoundId, Sha256
@@ -70,6 +71,7 @@ def runner_deps(rig: Any, registry: Registry) -> RunnerDeps:
             health=HealthNotifier(payloads=payload_builder),
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=1),
+            send_gate=SEND_AT_ONCE,
         ),
         payloads=payload_builder,
         tree=registry.tree,

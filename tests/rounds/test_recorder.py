@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SendGate
+from patrol.cases.send_gate import SEND_AT_ONCE, SendGate
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Zone
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
 from patrol.domain.observation import Box, FindingRule, FindingRules, Observation, Subject
@@ -62,6 +62,7 @@ class RecorderSetup:
             health=HealthNotifier(payloads=make_payload_builder(self.camera)),
             auto_confirm=self._confirm,
             keep_evidence=timedelta(days=180),
+            send_gate=SEND_AT_ONCE,
         )
         self.rounds = 0
 

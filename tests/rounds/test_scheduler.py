@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from patrol.cases.send_gate import SEND_AT_ONCE
 from patrol.domain.observation import FindingRules
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import PatrolPlan, RoundState
@@ -69,6 +70,7 @@ def make_scheduler(store: Store, clock: ManualClock, camera_client: Any) -> Roun
             health=HealthNotifier(payloads=payload_builder),
             auto_confirm=lambda *_: 0,
             keep_evidence=HOUR,
+            send_gate=SEND_AT_ONCE,
         ),
         payloads=payload_builder,
         tree=EMPTY.tree,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from patrol.cases.send_gate import SEND_AT_ONCE
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
@@ -64,6 +65,7 @@ class WeatherTown:
             health=HealthNotifier(payloads=self.payload_builder),
             auto_confirm=lambda *_: 0,
             keep_evidence=timedelta(days=180),
+            send_gate=SEND_AT_ONCE,
         )
         self.store = new_store()
         self.rounds = 0

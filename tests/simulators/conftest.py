@@ -107,7 +107,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory, stream_cache: Path) -> Iterat
             control=control,
             urls={row[0]: row[4] for row in cells},
             sub_urls={row[0]: row[5] for row in cells},
-            truth=control.all_truth(),
+            truth={row[0]: control.truth(row[0]) for row in cells},
         )
 
 

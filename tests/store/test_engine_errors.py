@@ -17,6 +17,7 @@ from patrol.domain.observation import Light, Subject
 from patrol.domain.priority import Level
 from patrol.store import StoreFull, StoreUnavailable, check, current_revision, open_store, upgrade
 from patrol.store import engine as engine_module
+from tests.support.health import put_health
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 
@@ -120,7 +121,7 @@ def test_words_are_cleaned_on_their_way_in(sqlite_database: str, postgres_databa
             assert unit.findings.get(FindingId("F1")).why == (
                 "banner\ufffd ? rtsp://…@10.0.0.1/ch1 and http://…@h/"
             )
-            unit.health.put(CameraId("1"), "offline", NOW, dirty)
+            put_health(unit, CameraId("1"), "offline", NOW, dirty)
             unit.access.append(at=NOW, who=dirty, what=dirty, camera=None, why=dirty)
             unit.commit()
         assert check(url) == []

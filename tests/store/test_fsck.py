@@ -13,6 +13,7 @@ from patrol.domain.ids import CameraId
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
 from patrol.store import Store, StoreUnavailable, check
+from tests.support.health import put_health
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 
@@ -180,7 +181,7 @@ def sign(furnished: Store) -> None:
                 note="",
                 sheet={"open_cases": 1},
             )
-        unit.health.put(CameraId("1"), "online", NOW, "")
+        put_health(unit, CameraId("1"), "online", NOW, "")
         unit.stoppages.add(
             scope=StoppageScope.ROUNDS,
             subject="",

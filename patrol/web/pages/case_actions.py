@@ -94,7 +94,7 @@ def _request_approval(kind: ApprovalKind) -> Callable[[CaseAction], Case]:
             kind=kind, by=signed["by"], at=signed["now"], why=signed["note"],
             span_s=span.total_seconds(),
         )  # fmt: skip
-        return actions.request_approval(action.uow, action.case, request)
+        return actions.request_approval(action.uow, action.case, request, payloads=action.payloads)
 
     return make
 
@@ -104,7 +104,7 @@ def _grant(action: CaseAction) -> Case:
 
 
 def _refuse(action: CaseAction) -> Case:
-    return actions.reject(action.uow, action.case, **action.signature)
+    return actions.reject(action.uow, action.case, payloads=action.payloads, **action.signature)
 
 
 def _resume(action: CaseAction) -> Case:
@@ -133,7 +133,9 @@ def _reopen(action: CaseAction) -> Case:
 
 
 def _phone(action: CaseAction) -> Case:
-    return actions.record_phone_call(action.uow, action.case, **action.signature)
+    return actions.record_phone_call(
+        action.uow, action.case, payloads=action.payloads, **action.signature
+    )
 
 
 def _allows(event: CaseEvent) -> Callable[[Case], bool]:

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler
+from patrol.cases.send_gate import SEND_AT_ONCE
 from patrol.domain.case import Case
 from patrol.domain.outbox import OutboxMessage
 from patrol.messaging import OutboxRelay, PayloadBuilder
@@ -240,6 +241,7 @@ class YearSimulation:
             health=health_notifier,
             auto_confirm=lambda *_: 0,  # no rule of this site lets anything out unreviewed
             keep_evidence=timedelta(days=site.settings.retention.evidence_days),
+            send_gate=SEND_AT_ONCE,
         )
         return RoundSetup(
             store=self.store,

@@ -156,7 +156,9 @@ class Staff:
             actions.approve(uow, case.id, by=SUPERVISOR, now=now, payloads=self.payload_builder)
             self.done["granted"] += 1
         except ApprovalImpossible:
-            actions.reject(uow, case.id, by=SUPERVISOR, now=now, note="现已不可")
+            actions.reject(
+                uow, case.id, by=SUPERVISOR, now=now, payloads=self.payload_builder, note="现已不可"
+            )
             self.done["refused"] += 1
 
     def _resume(self, uow: UnitOfWork, case: CaseId, now: datetime) -> None:
@@ -167,7 +169,7 @@ class Staff:
     ) -> None:
         request = ApprovalRequest(kind=approval_kind, by=OPERATOR, at=now, why="大雪封路")
         try:
-            actions.request_approval(uow, case.id, request)
+            actions.request_approval(uow, case.id, request, payloads=self.payload_builder)
         except ApprovalImpossible:
             self.done["could not be asked"] += 1
 
