@@ -21,6 +21,9 @@ from patrol.web.context import WebContext
 START_WITHIN_S: Final = 20.0
 STARTUP_POLL_S: Final = 0.02
 GRACEFUL_STOP_S: Final = 2  # for requests that are being answered when the server stops
+KEEP_ALIVE_S: Final = (
+    20  # longer than clients keep an idle connection (httpx: 5 s): they close first
+)
 
 
 class ConsoleFailed(Failed):
@@ -95,6 +98,7 @@ def _server_config(web_app: FastAPI, console: ConsoleSettings) -> uvicorn.Config
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies) or None,
         timeout_graceful_shutdown=GRACEFUL_STOP_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         ws="none",
         lifespan="off",
     )

@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from structlog.testing import capture_logs
 
 from patrol.app.bootstrap import console_base_url, make_link_signer
 from patrol.app.detectors import FACES, PERSONS, PLATES, PictureRedactor, missing_models
@@ -16,6 +15,7 @@ from patrol.settings import Settings
 from patrol.settings.site_integrations import PictureLinkSettings
 from patrol.settings.site_settings import ConsoleSettings, MqttSettings, SiteInfo
 from patrol.vision.redaction import RedactionMode, Watermark
+from tests.support.logs import captured_logs
 from tests.support.store import new_store
 
 MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
@@ -50,7 +50,7 @@ def test_with_all_three_a_picture_is_blurred(weights: Path) -> None:
 def test_without_any_one_it_leaves_coarse_and_that_is_said_once(weights: Path, name: str) -> None:
     (weights / f"{name}.onnx").unlink()
     redaction = PictureRedactor(settings_of(weights))
-    with capture_logs() as said:
+    with captured_logs() as said:
         assert redaction(YARD, None, MARK).mode is RedactionMode.COARSE
         assert redaction(YARD, None, MARK).mode is RedactionMode.COARSE
     assert [line["event"] for line in said] == ["pictures leave coarse"]

@@ -5,7 +5,6 @@ from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
-from structlog.testing import capture_logs
 
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
@@ -15,6 +14,7 @@ from patrol.vision.types import VisionThresholds
 from simulators.small_site import camera
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts
 from tests.support.clock import ManualClock
+from tests.support.logs import captured_logs
 from tests.support.memory_pictures import MemoryPictureStore
 
 NOON = datetime(2026, 11, 22, 4, tzinfo=UTC)
@@ -42,7 +42,7 @@ def test_a_discarded_memory_is_logged_once_per_camera_and_reason() -> None:
         zone=ZoneInfo("Asia/Shanghai"),
         keep_for=timedelta(days=7),
     )
-    with capture_logs() as lines:
+    with captured_logs() as lines:
         for visited in (CAMERAS[0], CAMERAS[0], CAMERAS[1]):
             assert judge(visited, VisitStart(round=None, at=NOON), sample()).visit.usable_pictures
     discarded = [line for line in lines if line["event"] == "camera memory discarded"]
