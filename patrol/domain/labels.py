@@ -231,7 +231,7 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.MERGE: ("并案", "merged"),
     CaseEvent.VERIFY: ("核查通过", "verified"),
     CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
-    CaseEvent.LOOKED: ("已复看,待人工核查", "looked again, awaits a verdict"),
+    CaseEvent.LOOKED: ("已复看,待人工核查", "rechecked, awaits verification"),
     CaseEvent.LOOK_FAILED: ("核查时无法查看", "look failed"),
     CaseEvent.CLOSE: ("办结", "closed"),
     CaseEvent.REOPEN: ("重开", "reopened"),
@@ -277,7 +277,7 @@ LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
 # People, and what they may do.
 DUTIES: Final[Labels] = {
     Duty.OPERATOR: ("值班员", "operator"),
-    Duty.SHIFT_SUPERVISOR: ("值班长", "duty lead"),
+    Duty.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),
     Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
     Duty.GRID_LEADER: ("网格长", "grid leader"),
     Duty.MAINTAINER: ("运维", "maintainer"),

@@ -157,7 +157,7 @@ def review_figures(material: ReportMaterial) -> list[Figure]:
     share = decided_share(by_machine, Origin.MACHINE)
     return [
         Figure(id="findings", zh="线索", en="findings", part=len(by_machine)),
-        Figure(id="reviewed", zh="线索判定率", en="leads decided", part=len(decided),
+        Figure(id="reviewed", zh="线索判定率", en="findings decided", part=len(decided),
                whole=len(by_machine)),
         _human_review_figure(material),
         Figure(id="precision", zh="初筛准确率", en="pre-screen precision", part=share.real,

@@ -40,7 +40,7 @@ def render_demo(result: Mapping[str, Any]) -> RenderableType:
     if len(cases) > MAX_DEMO_ROWS:
         table.add_row("…", f"还有 {len(cases) - MAX_DEMO_ROWS} 件 more")
     problems = result["store_problems"]
-    verdict = Text("账目平衡,无一丢失 the books are equal, nothing is lost", style="green")
+    verdict = Text("账目平衡,无一丢失 the totals agree, nothing is lost", style="green")
     if problems:
         verdict = Text("\n".join(problems), style="red")
     counts = "  ".join(f"{_state_label(s)} {s} {n}" for s, n in sorted(result["cases"].items()))
