@@ -3,7 +3,7 @@
 Both languages of a text stand together where it is used. Times are shown on the site's clock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeVar
@@ -19,7 +19,6 @@ from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 
 LANGUAGES: Final = ("zh", "en")
-Translate = Callable[[str, str], str]
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 T = TypeVar("T")
 
