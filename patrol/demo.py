@@ -34,7 +34,6 @@ from patrol.reports.terminal import demo_outcome, render_demo, render_round, sav
 from patrol.settings import Site, load_site
 from patrol.store import check
 from patrol.web.server import serve
-from simulators.faults import mixture_problem as mixture_problem  # noqa: PLC0414  re-exported
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator
 from simulators.people.reply_profile import ReplyProfile
