@@ -5,10 +5,11 @@ messages are made here and nowhere else. A database that cannot be reached at st
 and tried again with back-off, as long as the command may wait.
 """
 
+import os
 import random
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -98,6 +99,7 @@ def build(
     """
     clock = clock or SystemClock()
     limit_opencv_threads()
+    forget_proxies(os.environ)
     with ExitStack() as stack:
         integrations, meters = load_integrations(site.settings), Meters()
         store = _open_store(stack, site, clock, startup_wait)
@@ -126,6 +128,15 @@ def build(
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
         )
+
+
+def forget_proxies(environment: MutableMapping[str, str]) -> None:
+    """Remove `http_proxy` and its like: site.yaml alone says whom the product connects to.
+
+    Apprise's HTTP client and libavformat would follow them; ours do not.
+    """
+    for name in [name for name in environment if name.lower().endswith("_proxy")]:
+        del environment[name]
 
 
 def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
