@@ -95,7 +95,7 @@ def build(
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where changes of cameras.csv and zones.yaml are followed; None: not followed.
+    `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
     clock = clock or SystemClock()
     limit_opencv_threads()
@@ -229,8 +229,8 @@ def _shared_services(
         clock=clock,
         store=store,
         watcher=watcher,
-        payloads=_payload_builder(site, store),
-        send_gate=_send_gate(site),
+        payloads=_payload_builder(site, store, watcher),
+        send_gate=_send_gate(site, watcher),
         visitor=StreamCameraClient(now=clock.now),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
@@ -251,9 +251,9 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             refresh_cameras=services.watcher.refresh,
             client=services.visitor,
             judge=services.judge,
-            policy=_recorder_policy(services.site, services.payloads, services.send_gate),
+            policy=_recorder_policy(services),
             payloads=services.payloads,
-            tree=services.site.registry.tree,
+            tree=services.watcher.followed.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
             stream=settings.sampling.stream,
@@ -338,21 +338,21 @@ def _broker_address(settings: Settings, stack: ExitStack) -> BrokerAddress:
     )
 
 
-def _payload_builder(site: Site, store: Store) -> PayloadBuilder:
+def _payload_builder(site: Site, store: Store, watcher: RegistryWatcher) -> PayloadBuilder:
     return PayloadBuilder(
         site=site.settings.site.id,
         zone=site.settings.site.tz,
-        registry=site.registry,
+        registry=watcher.followed,
         centre_phone=site.settings.centre_phone,
         site_name=site.settings.site.name,
         link_signer=make_link_signer(site.settings, store),
     )
 
 
-def _send_gate(site: Site) -> SendGate:
+def _send_gate(site: Site, watcher: RegistryWatcher) -> SendGate:
     return SendGate(
         site=site.settings.site.id,
-        registry=site.registry,
+        registry=watcher.followed,
         limits=site.settings.integrations.sending.limits,
         maintenance=site.settings.calendar.maintenance,
     )
@@ -389,14 +389,16 @@ def _quality_limits(settings: Settings) -> QualityThresholds:
     return QualityThresholds(**overrides)
 
 
-def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) -> RecorderPolicy:
+def _recorder_policy(services: _SharedServices) -> RecorderPolicy:
+    site, payloads, send_gate = services.site, services.payloads, services.send_gate
+
     def auto_confirm(uow: UnitOfWork, finding: FindingId, now: datetime) -> int:
         case = confirm(
             uow,
             finding,
             by=BY_RULES,
             now=now,
-            registry=site.registry,
+            registry=services.watcher.registry(),
             payloads=payloads,
             zone=site.settings.site.tz,
             send_gate=send_gate,

@@ -48,12 +48,14 @@ JobWrapper = Callable[[str, Callable[[], object]], Callable[[], None]]
 ShowProgress = Callable[[RoundProgress], None]
 ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
+REGISTRY_EVERY_S = 1.0
 RECHECK_EVERY_S = 1.0
 CANARY_EVERY_S = 1.0  # asked; it decides itself what is due
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
+REGISTRY_WITHIN_S = 60.0
 RECHECK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
 SUBSCRIBE_POLL_S = 0.25
@@ -115,7 +117,9 @@ class SideServices:
     def escalation_job(self, escalator: Escalator) -> Callable[[], None]:
         """One turn of escalation, after unreached leaders were notified and held cases released."""
         notifier = UnreachedNotifier(
-            store=self.app.store, registry=self.app.site.registry, targets=self.integrations.targets
+            store=self.app.store,
+            registry=self.app.registry_watcher.followed,
+            targets=self.integrations.targets,
         )
         releaser = self.app.new_held_case_releaser()
         self.export_counters(ladder=escalator.counters, sending=releaser.send_gate.counters)
@@ -355,6 +359,7 @@ def _jobs(
 
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S),
+        every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(RECHECK_EVERY_S, "looks", lambda: _recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
