@@ -42,7 +42,7 @@ class Escalator:
     _waiting_rightly: Mapping[CaseId, int] = field(default_factory=dict)  # and at which rung
 
     def run_due(self, now: datetime) -> Sequence[EscalationResult]:
-        """Move every due case one rung, and past whoever is out of reach; those that moved.
+        """Move every due case one rung, and past people who cannot be told; those that moved.
 
         Raises StoreUnavailable, StoreFull: the rest moves at the next tick.
         """
