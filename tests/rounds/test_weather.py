@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
