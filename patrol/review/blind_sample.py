@@ -42,7 +42,8 @@ from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.ports import PictureStore
 from patrol.review.queue import NO_LIMIT, CamerasById, end_claim
 from patrol.store import Store, UnitOfWork
-from patrol.vision.change.most_changed import most_changed_box, reference_in
+from patrol.vision.camera_memory import reference_in
+from patrol.vision.change.compare import most_changed_box
 
 KNOWN_POSITIVE_WINDOW: Final = timedelta(days=90)  # an older picture shows another season
 

@@ -23,7 +23,7 @@ from patrol.domain.registry import Role
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.inference.manifest import COCO80
-from patrol.vision.change.types import Cause
+from patrol.vision.change.regions import Cause
 from patrol.vision.quality.report import PictureFault
 from patrol.vision.reference.scene_memory import SceneState
 from streams.errors import StreamError
