@@ -19,21 +19,9 @@ from typing_extensions import override
 
 from streams.errors import BadAddress
 
-HIDDEN: Final = "…"
+HIDDEN: Final = "…"  # stands for user and password
 # To the last @ of the word: a password written without its percent signs may hold any of @ : /
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"']*@")
-
-
-def hide_credentials(text: str) -> str:
-    """The text with `…@` in place of user and password in every URL."""
-    return _CREDENTIALS.sub(f"{HIDDEN}@", text) if "://" in text else text
-
-
-def has_credentials(text: str) -> bool:
-    """Whether a URL in the text names a user (and perhaps a password)."""
-    return any(match.group() != f"{HIDDEN}@" for match in _CREDENTIALS.finditer(text))
-
-
 DEFAULT_PORTS: Final = {
     "rtsp": 554,
     "rtsps": 322,
@@ -129,3 +117,13 @@ def _checked_host(parts: SplitResult, scheme: str) -> str:
     if not parts.hostname:
         raise BadAddress(f"no host in the {scheme} address; give {scheme}://host[:port]/path")
     return parts.hostname
+
+
+def hide_credentials(text: str) -> str:
+    """The text with `…@` in place of user and password in every URL."""
+    return _CREDENTIALS.sub(f"{HIDDEN}@", text) if "://" in text else text
+
+
+def has_credentials(text: str) -> bool:
+    """Whether a URL in the text names a user (and perhaps a password)."""
+    return any(match.group() != f"{HIDDEN}@" for match in _CREDENTIALS.finditer(text))

@@ -37,66 +37,6 @@ from patrol.domain.ranking import (
 )
 from patrol.store import Store, UnitOfWork
 
-CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s by a page that is visible
-
-
-class FindingClaimed(Failed):
-    """Another person is judging the finding just now; the text names who, and until when."""
-
-    def __init__(self, claim: FindingClaim) -> None:
-        self.account = claim.holder.partition("/")[0]
-        super().__init__(
-            f"finding {claim.finding} is being judged by {self.account} just now"
-            f" (until {claim.until:%H:%M:%S} UTC)"
-        )
-        self.claim = claim
-
-
-def claim_findings(
-    uow: UnitOfWork, wanted: Iterable[Finding], *, holder: str, now: datetime, limit: int
-) -> list[Finding]:
-    """Claim the first `limit` of the wanted findings that nobody else holds; renews one's own."""
-    standing = uow.claims.active(now)
-    claimed: list[Finding] = []
-    for finding in wanted:
-        held = standing.get(finding.id)
-        if held is not None and held.holder != holder:
-            continue
-        claim = FindingClaim(finding=finding.id, holder=holder, until=now + CLAIM_LASTS)
-        if uow.claims.acquire(claim, now):
-            claimed.append(finding)
-        if len(claimed) >= limit:
-            break
-    return claimed
-
-
-def release_own_claims(
-    uow: UnitOfWork, findings: Iterable[FindingId], *, holder: str, now: datetime
-) -> None:
-    """Give back the holder's own claims on these findings."""
-    standing = uow.claims.active(now)
-    for ident in findings:
-        if ident in standing and standing[ident].holder == holder:
-            uow.claims.drop(ident)
-
-
-def end_claim(
-    uow: UnitOfWork, finding_id: FindingId, *, by: str, holder: str = "", now: datetime
-) -> None:
-    """End the decider's own claim. Raises FindingClaimed: somebody else has the finding.
-
-    `holder`: the login that decides. Without one (API, command line) `by` is compared with the
-    claim's account: a person may decide at the command line what is open in his browser.
-    """
-    claim = uow.claims.active(now).get(finding_id)
-    if claim is None:
-        return
-    is_own = claim.holder == holder if holder else claim.holder.partition("/")[0] == by
-    if not is_own:
-        raise FindingClaimed(claim)
-    uow.claims.drop(finding_id)
-
-
 NO_LIMIT: Final = 100_000  # more than any queue holds, or than cases are open
 CamerasById = Mapping[CameraId, Camera]
 TrackRecords = Mapping[tuple[CameraId, Subject], CameraTrackRecord]
@@ -174,9 +114,69 @@ def _ranking_input(
     )
 
 
+CLAIM_LASTS: Final = timedelta(seconds=120)  # renewed every 40 s by a page that is visible
+
+
+class FindingClaimed(Failed):
+    """Another person is judging the finding just now; the text names who, and until when."""
+
+    def __init__(self, claim: FindingClaim) -> None:
+        self.account = claim.holder.partition("/")[0]
+        super().__init__(
+            f"finding {claim.finding} is being judged by {self.account} just now"
+            f" (until {claim.until:%H:%M:%S} UTC)"
+        )
+        self.claim = claim
+
+
+def claim_findings(
+    uow: UnitOfWork, wanted: Iterable[Finding], *, holder: str, now: datetime, limit: int
+) -> list[Finding]:
+    """Claim the first `limit` of the wanted findings that nobody else holds; renews one's own."""
+    standing = uow.claims.active(now)
+    claimed: list[Finding] = []
+    for finding in wanted:
+        held = standing.get(finding.id)
+        if held is not None and held.holder != holder:
+            continue
+        claim = FindingClaim(finding=finding.id, holder=holder, until=now + CLAIM_LASTS)
+        if uow.claims.acquire(claim, now):
+            claimed.append(finding)
+        if len(claimed) >= limit:
+            break
+    return claimed
+
+
+def release_own_claims(
+    uow: UnitOfWork, findings: Iterable[FindingId], *, holder: str, now: datetime
+) -> None:
+    """Give back the holder's own claims on these findings."""
+    standing = uow.claims.active(now)
+    for ident in findings:
+        if ident in standing and standing[ident].holder == holder:
+            uow.claims.drop(ident)
+
+
+def end_claim(
+    uow: UnitOfWork, finding_id: FindingId, *, by: str, holder: str = "", now: datetime
+) -> None:
+    """End the decider's own claim. Raises FindingClaimed: somebody else has the finding.
+
+    `holder`: the login that decides. Without one (API, command line) `by` is compared with the
+    claim's account: a person may decide at the command line what is open in his browser.
+    """
+    claim = uow.claims.active(now).get(finding_id)
+    if claim is None:
+        return
+    is_own = claim.holder == holder if holder else claim.holder.partition("/")[0] == by
+    if not is_own:
+        raise FindingClaimed(claim)
+    uow.claims.drop(finding_id)
+
+
 EXPIRES_AFTER: Final = timedelta(days=3)  # six rounds: whatever is still there was seen again
 EXPIRING_LEVELS: Final = frozenset({Level.ORDINARY, Level.NOTE})
-ACTOR: Final = "patrol"
+EXPIRY_ACTOR: Final = "patrol"
 
 
 def expire_undecided(
@@ -205,7 +205,7 @@ def _expire(store: Store, finding_id: FindingId, now: datetime, after: timedelta
         if not is_expired(finding, now, after):
             return None  # a person was faster
         reason = f"nobody decided within {after / timedelta(days=1):g} d"
-        expired = finding.decide(Decision.AGE, by=ACTOR, now=now, reason=reason)
+        expired = finding.decide(Decision.AGE, by=EXPIRY_ACTOR, now=now, reason=reason)
         uow.findings.put(expired)
         uow.commit()
     return expired
