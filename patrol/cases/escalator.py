@@ -13,7 +13,7 @@ from datetime import datetime
 
 import structlog
 
-from patrol.cases.saving import save_case
+from patrol.cases.save_and_send import save_case
 from patrol.domain.case import Case
 from patrol.domain.contacts import Contacts, contacts_of
 from patrol.domain.escalation import (
