@@ -51,7 +51,7 @@ class RegistryWriteContext:
         return self.watcher.folder
 
 
-def check_files(folder: Path, contents: FileContents, load: Callable[[Path], Site]) -> Site:
+def check_files(folder: Path, contents: FileContents, load: Callable[..., Site]) -> Site:
     """Read the configuration as it would be. Raises ConfigProblems with plain file names."""
     with tempfile.TemporaryDirectory(prefix="patrol-check-") as scratch:
         copies = Path(scratch)
@@ -61,7 +61,7 @@ def check_files(folder: Path, contents: FileContents, load: Callable[[Path], Sit
             elif (folder / name).exists():
                 (copies / name).symlink_to((folder / name).resolve())
         try:
-            site = load(copies)
+            site = load(copies, base=folder)
         except ConfigProblems as exc:
             problems = [replace(problem, file=Path(problem.file).name) for problem in exc.problems]
             raise ConfigProblems(problems) from None

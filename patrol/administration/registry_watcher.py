@@ -65,7 +65,7 @@ class FollowedMapping(Mapping[K, V]):
 class RegistryWatcher:
     """Holds the registry of the newest files that were valid; callers ask it to refresh."""
 
-    def __init__(self, site: Site, folder: Path | None, load: Callable[[Path], Site]) -> None:
+    def __init__(self, site: Site, folder: Path | None, load: Callable[..., Site]) -> None:
         self.folder = folder
         self.load = load
         self.version = 0  # counts the changes that were read

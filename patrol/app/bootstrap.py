@@ -51,6 +51,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
+from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreOutdated,
@@ -90,9 +91,11 @@ def build(
     config_dir: Path | None = None,
     rng: random.Random | None = None,
     startup_wait: StartupWait | None = None,
+    create_store: bool = True,
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
+    `create_store`: make or upgrade the database; without it one that is not there is refused.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
@@ -101,7 +104,7 @@ def build(
     forget_proxies(os.environ)
     with ExitStack() as stack:
         integrations, meters = load_integrations(site.settings), Meters()
-        store = _open_store(stack, site, clock, startup_wait)
+        store = _open_store(stack, site, clock, startup_wait, create=create_store)
         store.add_observers(store_observers(integrations, meters, clock))
         broker = _broker_address(site.settings, stack)
         watcher = RegistryWatcher(site, config_dir, load_site)
@@ -167,10 +170,11 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _open_store(
-    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None
+    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None, *, create: bool
 ) -> Store:
     """The store, its copy of the registry brought up to date."""
-    store = _open_with_retry(stack, site.settings.database, clock, startup_wait)
+    check_old_places(site, Path.cwd())
+    store = _open_with_retry(stack, site.settings.database, clock, startup_wait, create=create)
     with store.begin() as uow:
         uow.registry.sync(site.registry, clock.now())
         uow.commit()
@@ -178,15 +182,15 @@ def _open_store(
 
 
 def _open_with_retry(
-    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None
+    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None, *, create: bool
 ) -> Store:
-    """The store, its tables created or upgraded. Raises StoreUnavailable when the time is up."""
+    """The store, with `create` made or upgraded. Raises StoreUnavailable when the time is up."""
     deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
     failures = 0
     last_problem = LastReason()
     while True:
         try:
-            if needs_upgrade(url):
+            if create and needs_upgrade(url):
                 upgrade(url)
             return stack.enter_context(open_store(url))
         except StoreOutdated:

@@ -18,16 +18,24 @@ RELAY_WITHIN_S: Final = 2.0  # a person waits no longer for a broker; the outbox
 
 @contextmanager
 def app_of(
-    context: typer.Context, *, wait_s: float = 0.0, stop: threading.Event | None = None
+    context: typer.Context,
+    *,
+    wait_s: float = 0.0,
+    stop: threading.Event | None = None,
+    create_store: bool = False,
 ) -> Iterator[Application]:
     """Build the application and close it afterwards.
 
+    `create_store`: for `patrol run` and `patrol round`, which make or upgrade the database.
     With `stop` an unreachable database is waited for, at most `wait_s` seconds or until `stop`.
-    Raises ConfigProblems, StoreUnavailable.
+    Raises ConfigProblems, DataElsewhere, StoreUnavailable.
     """
     startup_wait = StartupWait(limit_s=wait_s, stop=stop) if stop is not None else None
     with build(
-        site_of(context), config_dir=config_directory(context), startup_wait=startup_wait
+        site_of(context),
+        config_dir=config_directory(context),
+        startup_wait=startup_wait,
+        create_store=create_store,
     ) as app:
         yield app
 

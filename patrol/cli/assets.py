@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from patrol.cli.models import FileSet, FileState
-from patrol.cli.options import AsJson, FromDirectory
+from patrol.cli.options import AsJson, FromDirectory, config_directory
 from patrol.cli.output import print_err
 from patrol.cli.site import site_if_any
 from patrol.package_files import install_files
-from patrol.settings.site_settings import ConsoleSettings
+from patrol.settings.site_settings import DEFAULT_ASSETS
 from patrol.web.assets import asset_manifest
 
 AssetsIntoOption = Annotated[
@@ -51,7 +51,9 @@ def _assets_directory(context: typer.Context, into: Path | None) -> Path:
     if into is not None:
         return into
     site = site_if_any(context)
-    return ConsoleSettings().assets if site is None else site.settings.console.assets
+    if site is None:
+        return config_directory(context) / DEFAULT_ASSETS
+    return site.settings.console.assets
 
 
 def _assets(folder: Path) -> FileSet:

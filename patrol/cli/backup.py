@@ -9,7 +9,7 @@ from patrol import __version__
 from patrol.cli.failures import FAILED, bad_input
 from patrol.cli.options import AsJson, operator
 from patrol.cli.output import console, print_err, print_json
-from patrol.cli.site import site_of, store_of
+from patrol.cli.site import database_of, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.operations import backup as backups
 from patrol.operations.backup import Manifest
@@ -25,9 +25,10 @@ def backup(
     """备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs."""
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
-    settings = site_of(context).settings
+    site = site_of(context)
+    settings = site.settings
     manifest = backups.backup(
-        url=settings.database,
+        url=database_of(site),
         evidence=settings.evidence,
         site=settings.site.id,
         version=__version__,
@@ -65,12 +66,13 @@ def restore(
     """恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked."""
     if not file.is_file():
         bad_input(f"{file}: no such file")
-    settings = site_of(context).settings
+    site = site_of(context)
+    settings = site.settings
     if only_check:
         _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
         return
     restored = backups.restore(
-        url=settings.database, evidence=settings.evidence, site=settings.site.id, file=file
+        url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
     )
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:

@@ -35,6 +35,13 @@ from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
 from patrol.settings import ConfigProblem, ConfigProblems, Settings, Site
+from patrol.settings.site_paths import (
+    SQLITE,
+    DataElsewhere,
+    check_old_places,
+    describe_old_place,
+    old_places,
+)
 from patrol.store import StoreOutdated, StoreUnavailable, current_revision, open_store
 
 MAX_BROKER_LINES: Final = 20  # differences listed one by one; beyond that `mosquitto write` is due
@@ -120,6 +127,7 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     gaps = [gap for one in found for gap in one.problems]
     notes = [note for one in found for note in one.notices]
     notes.extend(check_consents(site, today, config))
+    notes.extend(check_old_paths(site, config))
     cameras = site.registry.cameras.values()
     return CheckReport(
         problems=tuple(sorted(gaps)),
@@ -262,19 +270,26 @@ def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProb
         yield ConfigProblem(str(path), lines.get(camera.id, 1), "consent_until", text)
 
 
+def check_old_paths(site: Site, config: Path) -> Iterator[ConfigProblem]:
+    """What lies where relative paths counted from once, the working directory."""
+    for old in old_places(site, Path.cwd()):
+        yield ConfigProblem(str(config / "site.yaml"), 1, old.setting, describe_old_place(old))
+
+
 def check_dependencies(site: Site) -> Iterator[CheckResult]:
     """Try database, broker, disk and weight files, one after the other."""
     settings = site.settings
-    yield _check_database(settings.database)
+    yield _check_database(site)
     yield _check_broker(settings)
     yield _check_disk(settings)
     yield _check_models(site)
 
 
-def _check_database(url: str) -> CheckResult:
-    name = "数据库 database"
+def _check_database(site: Site) -> CheckResult:
+    name, url = "数据库 database", site.settings.database
     try:
-        if _is_new(url) or current_revision(url) is None:
+        check_old_places(site, Path.cwd())
+        if current_revision(url) is None and _can_be_made(url):
             return CheckResult(
                 name=name, ok=True, text="空库,首次使用时建表 new, made at first use"
             )
@@ -282,16 +297,16 @@ def _check_database(url: str) -> CheckResult:
             return CheckResult(
                 name=name, ok=True, text="可用 reachable, its tables are of this version"
             )
-    except StoreOutdated as exc:
+    except (StoreOutdated, DataElsewhere) as exc:
         return CheckResult(name=name, ok=False, text=str(exc))
     except StoreUnavailable as exc:
         return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {exc}")
 
 
-def _is_new(url: str) -> bool:
-    """A SQLite file that is not there yet; a check does not make one."""
-    path = url.removeprefix("sqlite:///").partition("?")[0]
-    return path != url and not Path(path).exists() and _nearest_existing(Path(path)).is_dir()
+def _can_be_made(url: str) -> bool:
+    """Whether the database can be made at its place; a check does not make one."""
+    path = url.removeprefix(SQLITE)
+    return path == url or _nearest_existing(Path(path).parent).is_dir()
 
 
 def _check_broker(settings: Settings) -> CheckResult:

@@ -6,12 +6,12 @@ from patrol import store
 from patrol.cli.failures import FAILED
 from patrol.cli.options import AsJson
 from patrol.cli.output import console, print_err, print_json
-from patrol.cli.site import site_of
+from patrol.cli.site import database_of, site_of
 
 
 def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """升级数据库结构。 Bring the tables to this version; nothing happens when they are."""
-    url = site_of(context).settings.database
+    url = database_of(site_of(context))
     before = store.current_revision(url)
     store.upgrade(url)
     after = store.current_revision(url)
@@ -25,7 +25,7 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
 
 def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """检查数据库自身的一致性。 Check the database: totals, references, histories, log hashes."""
-    wrong = [str(line) for line in store.check(site_of(context).settings.database)]
+    wrong = [str(line) for line in store.check(database_of(site_of(context)))]
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:

@@ -44,7 +44,10 @@ def run_round(
     if not (plan or grids or links or cameras):
         bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)
-    with until_signalled() as stop, app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop) as app:
+    with (
+        until_signalled() as stop,
+        app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop, create_store=True) as app,
+    ):
         zone = app.site.settings.site.tz
         if plan:
             app.plan(plan)  # raises UnknownPlan before anything is opened

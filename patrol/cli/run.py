@@ -19,7 +19,10 @@ from patrol.reports.progress_bar import progress_display
 def run(context: typer.Context) -> None:
     """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
-    with until_signalled() as stop, app_of(context, wait_s=math.inf, stop=stop) as app:
+    with (
+        until_signalled() as stop,
+        app_of(context, wait_s=math.inf, stop=stop, create_store=True) as app,
+    ):
         settings = app.site.settings
         site, zone = settings.site, settings.site.tz
         plans = "、".join(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -17,7 +18,8 @@ from patrol.cli.output import console, print_json
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
-from patrol.store import Store, UnitOfWork, current_revision, open_store, upgrade
+from patrol.settings.site_paths import check_old_places
+from patrol.store import Store, UnitOfWork, open_store
 
 SHORT_ID_DIGITS: Final = 6
 
@@ -44,13 +46,16 @@ def site_if_any(context: typer.Context) -> Site | None:
     return site_of(context)
 
 
+def database_of(site: Site) -> str:
+    """The URL of the site's database. Raises DataElsewhere."""
+    check_old_places(site, Path.cwd())
+    return site.settings.database
+
+
 @contextmanager
 def store_of(site: Site) -> Iterator[Store]:
-    """Open the store; make its tables in a database that has none. Raises StoreUnavailable."""
-    url = site.settings.database
-    if current_revision(url) is None:
-        upgrade(url)
-    with open_store(url) as store:
+    """Open the store; nothing is made. Raises DataElsewhere, StoreUnavailable."""
+    with open_store(database_of(site)) as store:
         yield store
 
 

@@ -2,8 +2,8 @@
 
 The ladder is fixed when a case is dispatched (`policy_for`). Rung 0 is notified at once, each
 further rung after the silence of the one before, which is the level's acknowledgement limit. When
-the last rung has been silent as long, the case is put under supervision (督办) once. People who left
-or cannot be told are skipped at once, with the reason in the history. The timer is started and
+the last rung has been silent as long, the case is put under supervision (督办) once. People who
+left or cannot be told are skipped at once, with the reason in the history. The timer is started and
 stopped by `Case.apply_event`; cases/escalator.py runs what is due.
 """
 

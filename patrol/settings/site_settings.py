@@ -43,6 +43,8 @@ from patrol.settings.yaml_types import (
 from streams.address import StreamChoice
 
 EMBEDDED: Final = "embedded"
+DEFAULT_MODELS: Final = Path("var/models")
+DEFAULT_ASSETS: Final = Path("var/assets")
 
 
 class SiteInfo(SettingsSection):
@@ -138,7 +140,7 @@ class ConsoleSettings(SettingsSection):
     live_s: float = Field(default=60.0, ge=5, le=300)  # a live view ends by itself
     live_at_once: int = Field(default=3, ge=1, le=20)  # two operators and a shift supervisor
     tiles: TilesUrl = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
-    assets: Path = Path("var/assets")  # scripts of the map and charts (`patrol assets install`)
+    assets: Path = DEFAULT_ASSETS  # scripts of the map and charts (`patrol assets install`)
 
     @property
     def is_https(self) -> bool:
@@ -162,7 +164,7 @@ class Settings(IntegrationSettings):
     site: SiteInfo
     database: DatabaseUrl = Field(default="sqlite:///var/patrol.db", repr=False)  # with a password
     evidence: Path = Path("var/evidence")
-    models: Path = Path("var/models")
+    models: Path = DEFAULT_MODELS
     objects: bool = True  # look for objects when their weights are installed
     mqtt: MqttSettings = MqttSettings()
     plan_sections: dict[PlainId, PlanSection] | None = Field(
@@ -233,6 +235,8 @@ class Site:
     own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
     notices: tuple[ConfigProblem, ...] = ()  # legal, and worth a look
     shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # GeoJSON, by grid
+    config_dir: Path = Path()  # where relative paths of its files count from
+    relative_paths: Mapping[str, Path] = field(default_factory=dict)  # as written, by setting
 
 
 def default_plans() -> dict[str, PatrolPlan]:

@@ -11,26 +11,37 @@ from typing import Any
 
 from patrol.settings.problems import FileProblemLog, did_you_mean
 from patrol.settings.site_integrations import FileProblem, is_loopback, missing_file
+from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
 from patrol.settings.site_settings import Settings
 from patrol.settings.text_file import BadEnvReference, expand_env
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 
 
-def load_site_file(path: Path, env: Mapping[str, str], notes: FileProblemLog) -> Settings | None:
-    """The settings, or None after problems were noted."""
+def load_site_file(
+    path: Path, base: Path, env: Mapping[str, str], notes: FileProblemLog
+) -> tuple[Settings, Mapping[str, Path]] | None:
+    """The settings, and the relative paths in them as written; None after problems were noted.
+
+    `base`: the directory that relative paths count from.
+    """
     document = read_yaml(path, notes)
     if document is None:
         return None
     if isinstance(document.data, dict):
         _expand_short_forms(document, env, notes)
-    settings: Settings | None = validate(Settings, document, notes)
-    if settings is None:
+    validated: Settings | None = validate(Settings, document, notes)
+    if validated is None:
+        return None
+    try:
+        settings, relative_paths = resolve_paths(validated, base)
+    except HomeNotExpanded as exc:
+        notes.add_problem(document.line(exc.where), ".".join(exc.where), str(exc))
         return None
     for where, wrong in _file_problems(settings):
         notes.add_problem(document.line(where), ".".join(where), wrong)
     _check_quality(settings, document, notes)
     _check_links(settings, document, notes)
-    return settings
+    return settings, relative_paths
 
 
 def _expand_short_forms(

@@ -76,7 +76,7 @@ def test_migrations_and_tables_say_the_same(
         other = f"sqlite:///{tmp_path}/direct.db"
     else:
         other = request.getfixturevalue("new_postgres_database")()
-    migrated, direct = make_engine(parse_url(empty)), make_engine(parse_url(other))
+    migrated, direct = make_engine(parse_url(empty)), make_engine(parse_url(other), create=True)
     outbox.metadata.create_all(direct)
     assert described(migrated) == described(direct)
     with migrated.connect() as connection:
