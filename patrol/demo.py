@@ -30,8 +30,13 @@ from patrol.domain.observation import Subject
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
-from patrol.reports.progress_bar import progress_display
-from patrol.reports.terminal import demo_outcome, render_demo, render_round, save_svg
+from patrol.reports.terminal import (
+    demo_outcome,
+    progress_display,
+    render_demo,
+    render_round,
+    save_svg,
+)
 from patrol.settings import Site, load_site
 from patrol.store import check
 from patrol.web.server import serve

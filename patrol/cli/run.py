@@ -25,8 +25,7 @@ from patrol.cli.output import (
     print_json,
 )
 from patrol.cli.site import app_of, camera_named, until_signalled
-from patrol.reports.progress_bar import progress_display
-from patrol.reports.terminal import render_round
+from patrol.reports.terminal import progress_display, render_round
 from patrol.rounds.planner import AdhocSelection
 from patrol.settings import Site
 
