@@ -34,8 +34,8 @@ from patrol.cli.options import By, CameraArgument, FindingArgument, operator
 from patrol.cli.output import bad_input, print_err
 from patrol.cli.site import RELAY_WITHIN_S, EndAction, app_of, camera_named, end_by_number
 from patrol.domain.case import Case, CaseEvent
-from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.escalation import current_rung
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import FindingId
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level

@@ -24,8 +24,7 @@ from typing_extensions import override
 
 from patrol.domain import labels
 from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import Finding, Origin
+from patrol.domain.finding import CATEGORY_BY_ID, Finding, Origin
 from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import decided_share
 from patrol.rounds.progress import RoundProgress

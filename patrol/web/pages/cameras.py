@@ -21,7 +21,7 @@ from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditR
 from patrol.domain import labels
 from patrol.domain.account import Permission
 from patrol.domain.camera import Camera, ConsentState
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, GridCode, Sha256
 from patrol.domain.labels import LIGHTS
 from patrol.domain.registry import Registry
