@@ -51,10 +51,10 @@ def test_only_the_demo_and_the_benches_meet_the_simulators() -> None:
 
 
 def test_a_verbs_module_bears_the_name_of_one_of_its_verbs_or_groups() -> None:
-    words: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
     for path, verb in VERBS.items():
-        words.setdefault(verb.function.partition(":")[0], set()).add(path.split()[0])
-    assert [name for name in words if name.replace("_", "-") not in words[name]] == []
+        names.setdefault(verb.function.partition(":")[0], set()).add(path.split()[0])
+    assert [name for name in names if name.replace("_", "-") not in names[name]] == []
 
 
 def test_no_registry_host_and_no_machine_path_is_named() -> None:
