@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
 from patrol.domain.errors import Failed
-from patrol.settings.site_settings import Settings, Site
 from patrol.settings.yaml_types import SettingsSection
+
+if TYPE_CHECKING:
+    from patrol.settings.site_settings import Settings, Site
 
 SQLITE: Final = "sqlite:///"
 # Files that libpq opens (its documentation, "Parameter Key Words"); `system` is no file.
@@ -51,7 +53,7 @@ class OldPlace:
     before: Path
 
 
-def resolve_paths(settings: Settings, base: Path) -> tuple[Settings, Mapping[str, Path]]:
+def resolve_paths(settings: "Settings", base: Path) -> tuple["Settings", Mapping[str, Path]]:
     """The settings with absolute paths, and the relative ones as they were written, by setting.
 
     `base`: the configuration directory. Raises HomeNotExpanded.
@@ -113,7 +115,7 @@ def _resolved_database(url: str, resolve: Resolve) -> str:
     return _LIBPQ_FILE.sub(absolute, url)
 
 
-def old_places(site: Site, working_directory: Path) -> Iterator[OldPlace]:
+def old_places(site: "Site", working_directory: Path) -> Iterator[OldPlace]:
     """Everything that lies where the working directory says, and not where site.yaml does."""
     base = site.config_dir.resolve()
     for setting, path in site.relative_paths.items():
@@ -122,7 +124,7 @@ def old_places(site: Site, working_directory: Path) -> Iterator[OldPlace]:
             yield OldPlace(setting=setting, now=now, before=before)
 
 
-def check_old_places(site: Site, working_directory: Path) -> None:
+def check_old_places(site: "Site", working_directory: Path) -> None:
     """Raise DataElsewhere where the database or the pictures lie at their old place."""
     for old in old_places(site, working_directory):
         if old.setting in _HOLDING_DATA:

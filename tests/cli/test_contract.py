@@ -105,7 +105,7 @@ def test_the_unexpected_is_one_line_and_a_file(
         raise ZeroDivisionError("a mistake of ours")
 
     (cli_site.home / "var").mkdir()
-    monkeypatch.setattr("patrol.cli.site.site_of", broken)
+    monkeypatch.setattr("patrol.cli.site.load_site", broken)
     ended = cli_site("queue")
     assert ended.code == 1
     assert ended.err == (
@@ -144,7 +144,7 @@ def test_what_the_system_refuses_is_one_line(
     def refused(*_args: object) -> None:
         raise failure
 
-    monkeypatch.setattr("patrol.cli.site.site_of", refused)
+    monkeypatch.setattr("patrol.cli.site.load_site", refused)
     ended = cli_site("queue")
     assert (ended.code, ended.err) == (1, f"{line}\n")
     assert not (cli_site.home / "var" / "patrol-error.log").exists()
@@ -154,7 +154,7 @@ def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) 
     def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("patrol.cli.site.site_of", interrupted)
+    monkeypatch.setattr("patrol.cli.site.load_site", interrupted)
     ended = cli_site("queue")
     assert (ended.code, ended.err) == (1, "已中断 interrupted\n")
 

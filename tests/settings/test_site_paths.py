@@ -16,8 +16,13 @@ site: {id: small, name: 小镇, code: "620902104", latitude: 39.6, longitude: 98
 database: sqlite:///data/patrol.db
 evidence: data/pictures
 models: ../weights
-mqtt: {url: "mqtts://broker", username: c, password_file: keys/mqtt, ca_file: keys/ca.pem, broker_files: broker}
-console: {host: 127.0.0.1, tls_certificate: keys/tls.pem, tls_key: keys/tls.key, assets: /srv/assets}
+mqtt:
+  url: "mqtts://broker"
+  username: c
+  password_file: keys/mqtt
+  ca_file: keys/ca.pem
+  broker_files: broker
+console: {tls_certificate: keys/tls.pem, tls_key: keys/tls.key, assets: /srv/assets}
 canary: {username: k, password_file: keys/canary}
 webhooks: {county: {url: "https://county.example/x", secret_file: keys/county}}
 notify: {duty: {url_file: keys/notify}}
@@ -97,7 +102,8 @@ def test_a_models_own_file_counts_from_there(written: SiteFolder) -> None:
         "models.yaml",
         "models:\n  own:\n    purpose: fire\n    path: weights/own.onnx\n    sha256: "
         + "0" * 64
-        + "\n    licence: own\n    layout: yolox\n    labels: [fire]\n    input: {size: [64, 64]}\n",
+        + "\n    licence: own\n    layout: yolox\n    labels: [fire]\n"
+        "    input: {size: [64, 64]}\n",
     )
     (model,) = load_site(written.directory, {}).own_models
     assert model.own == written.directory.resolve() / "weights/own.onnx"
