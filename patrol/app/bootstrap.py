@@ -94,13 +94,12 @@ def build(
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
-    `create_store`: make or upgrade the database; without it one that is not there is refused.
+    `create_store`: make or upgrade the database; else one that is not there is refused.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
     clock = clock or SystemClock()
-    limit_opencv_threads()
-    forget_proxies(os.environ)
+    _prepare_process()
     with ExitStack() as stack:
         integrations, meters = load_integrations(site.settings), Meters()
         store = _open_store(stack, site, clock, startup_wait, create=create_store)
@@ -129,6 +128,11 @@ def build(
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
         )
+
+
+def _prepare_process() -> None:
+    limit_opencv_threads()
+    forget_proxies(os.environ)
 
 
 def forget_proxies(environment: MutableMapping[str, str]) -> None:

@@ -288,7 +288,10 @@ def load_site_file(
         notes.add_problem(document.line(exc.where), ".".join(exc.where), str(exc))
         return None
     for where, wrong in _file_problems(settings):
-        notes.add_problem(document.line(where), ".".join(where), wrong)
+        old = Path.cwd() / relative_paths.get(".".join(where), "")
+        hint = f"; {old} is there, but relative paths count from site.yaml's directory"
+        text = wrong + hint if old.is_file() else wrong
+        notes.add_problem(document.line(where), ".".join(where), text)
     _check_quality(settings, document, notes)
     _check_links(settings, document, notes)
     return settings, relative_paths

@@ -15,7 +15,14 @@ def test_a_good_site_is_ready(cli_site: CliSite) -> None:
     assert document["problems"] == document["notices"] == []
     assert document["counts"] == {"cameras": 2, "patrolled": 1, "grids": 3, "people": 5}
     assert "配置可用 ready" in cli_site("check").out
-    assert not (cli_site.home / "patrol.db").exists(), "a check makes nothing"
+
+
+def test_a_database_that_is_not_there_is_new_and_not_made(cli_site: CliSite) -> None:
+    (cli_site.home / "patrol.db").unlink()
+    ended = cli_site("check", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert "new, made at first use" in ended.document["checks"][0]["text"]
+    assert not (cli_site.home / "patrol.db").exists()
 
 
 def test_problems_are_listed_both_ways(cli_site: CliSite) -> None:

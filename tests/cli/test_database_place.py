@@ -23,11 +23,12 @@ REFUSED = [
     ("troubles",), ("suppressions",), ("suppress revoke", "1"), ("who-looked", CAMERA),
     ("db check",), ("consent withdraw", CAMERA), ("consent restore", CAMERA), ("consent list",),
     ("user add", "x", "--duty", "operator"), ("user passwd", "x"), ("user disable", "x"),
-    ("user enable", "x"), ("user list",), ("key add", "x", "--scope", "read"), ("key list",), ("key revoke", "1"),
+    ("user enable", "x"), ("user list",), ("key add", "x", "--scope", "read"), ("key list",),
+    ("key revoke", "1"),
     ("deliveries list",), ("deliveries retry", "webhook:county", "1"), ("maintenance list",),
     ("maintenance add", "--camera", CAMERA, "--until", "2099-01-01", "--reason", "x"),
-    ("maintenance end", "1"), ("handover show",), ("handover give", "--to", "x"), ("handover take",),
-    ("handover list",),
+    ("maintenance end", "1"), ("handover show",), ("handover give", "--to", "x"),
+    ("handover take",), ("handover list",),
 ]  # fmt: skip
 MAKES_ONE = {"demo", "run", "round", "db upgrade", "restore"}
 WITHOUT_ONE = {"check", "probe", "eval", "mosquitto write"}

@@ -108,9 +108,9 @@ class Site:
         for file in (PREVIOUS / "config").iterdir():
             (home / "config" / file.name).write_bytes(file.read_bytes())
         packed = (PREVIOUS / "previous.sqlite.gz").read_bytes()
-        (home / "patrol.db").write_bytes(gzip.decompress(packed))
-        (home / "files").mkdir()
-        (home / "files/secret").write_text(f"{NOBODY}\n")
+        (home / "config/patrol.db").write_bytes(gzip.decompress(packed))
+        (home / "config/files").mkdir()
+        (home / "config/files/secret").write_text(f"{NOBODY}\n")
         return cls(home)
 
     def edit(self, pattern: str, by: str, file: str = "site.yaml") -> None:
@@ -136,7 +136,7 @@ class Site:
         return json.loads(ended.out)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.home / "patrol.db")) as connection:
+        with closing(sqlite3.connect(self.home / "config/patrol.db")) as connection:
             return connection.execute(query).fetchall()
 
 
