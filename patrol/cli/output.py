@@ -116,7 +116,9 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "python_multipart": "console",
     "starlette": "console",
     "uvicorn": "console",
+    "python_calamine": "reports",
     "xlsxwriter": "reports",
+    "zxcvbn": "console",
 }
 
 
