@@ -219,8 +219,8 @@ def plain_cells(cells: Mapping[str, str]) -> dict[str, str]:
         ("priority", PRIORITY_ALIASES, PRIORITIES),
     ):
         meant = vocabulary_value(cells[column], choices, aliases)
-        words = [word for word, value in choices.items() if value is meant]
-        plain[column] = words[0] if words else cells[column]
+        spelling = [text for text, value in choices.items() if value is meant]
+        plain[column] = spelling[0] if spelling else cells[column]
     until = read_date(cells["consent_until"])
     return plain if until is None else {**plain, "consent_until": until.isoformat()}
 

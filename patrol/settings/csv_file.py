@@ -236,8 +236,8 @@ class CsvRow:
 
 def vocabulary_value(text: str, choices: Mapping[str, T], aliases: Mapping[str, T]) -> T | None:
     """What a word means, whatever its case and width; None for a word that is neither's."""
-    word = unicodedata.normalize("NFKC", text).lower()
-    return choices.get(word, aliases.get(word))
+    spelling = unicodedata.normalize("NFKC", text).lower()
+    return choices.get(spelling, aliases.get(spelling))
 
 
 def is_rounded(text: str) -> bool:

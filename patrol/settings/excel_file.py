@@ -71,10 +71,10 @@ def _is_gb18030(raw: bytes) -> bool:
 
 
 def _text_records(text: str, known: Collection[str], notes: FileProblemLog) -> Iterator[Record]:
-    said = SEPARATOR_LINE.match(text)
-    start = 2 if said else 1
-    rest = text[said.end() :] if said else text
-    separator = said["separator"] if said else _separator(rest, known)
+    declared = SEPARATOR_LINE.match(text)
+    start = 2 if declared else 1
+    rest = text[declared.end() :] if declared else text
+    separator = declared["separator"] if declared else _separator(rest, known)
     reader = csv.reader(io.StringIO(rest, newline=""), strict=True, delimiter=separator)
     before = start - 1
     while True:
