@@ -22,7 +22,7 @@ from patrol.app import Application, build
 from patrol.app.service import run_service
 from patrol.cases import actions
 from patrol.clock import SystemClock
-from patrol.domain.account import Duty
+from patrol.domain.account import AccountRole
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding
 from patrol.domain.observation import Subject
@@ -218,7 +218,7 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
     add_account(
         app.store,
         name="demo",
-        duty=Duty.SHIFT_SUPERVISOR,
+        duty=AccountRole.SHIFT_SUPERVISOR,
         password=password,
         registry=app.site.registry,
         now=app.clock.now(),

@@ -16,7 +16,7 @@ from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_err, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
-from patrol.domain.account import Account, Duty
+from patrol.domain.account import Account, AccountRole
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
@@ -28,7 +28,7 @@ def add_user(
     context: typer.Context,
     name: Name,
     *,
-    duty: Annotated[Duty, typer.Option("--duty", help="职责。 What the account is for.")],
+    duty: Annotated[AccountRole, typer.Option("--duty", help="职责。 What the account is for.")],
     shown_as: Annotated[str, typer.Option("--shown-as", help="显示名。 What people see.")] = "",
     grid: Annotated[str, typer.Option("--grid", help="网格编码。 The grid answered for.")] = "",
     person: Annotated[str, typer.Option("--person", help="人员编号。 Who in people.csv.")] = "",

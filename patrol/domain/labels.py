@@ -10,7 +10,7 @@ categories of findings, which a site's rules may add to, are in category.py.
 from collections.abc import Mapping
 from typing import Final
 
-from patrol.domain.account import Duty
+from patrol.domain.account import AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
 from patrol.domain.category import CATEGORY_BY_ID
@@ -277,13 +277,13 @@ LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
 
 # People, and what they may do.
 DUTIES: Final[Labels] = {
-    Duty.OPERATOR: ("值班员", "operator"),
-    Duty.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),
-    Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
-    Duty.GRID_LEADER: ("网格长", "grid leader"),
-    Duty.MAINTAINER: ("运维", "maintainer"),
-    Duty.AUDITOR: ("审计员", "auditor"),
-    Duty.ADMIN: ("管理员", "administrator"),
+    AccountRole.OPERATOR: ("值班员", "operator"),
+    AccountRole.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),
+    AccountRole.VILLAGE_CADRE: ("村班子", "village cadre"),
+    AccountRole.GRID_LEADER: ("网格长", "grid leader"),
+    AccountRole.MAINTAINER: ("运维", "maintainer"),
+    AccountRole.AUDITOR: ("审计员", "auditor"),
+    AccountRole.ADMIN: ("管理员", "administrator"),
 }
 ROLES: Final[Labels] = {
     Role.TOWN_DUTY: ("镇值班", "town duty"),

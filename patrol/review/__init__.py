@@ -3,7 +3,7 @@
 from patrol.review.blind_sample import BlindSample
 from patrol.review.decisions import BY_RULES, UnknownCategory, confirm, dismiss, unsure
 from patrol.review.expiry import EXPIRES_AFTER, expire_undecided
-from patrol.review.known_positives import settle_known_positive
+from patrol.review.known_positives import merge_known_positive
 from patrol.review.queue import QueueLine, review_queue
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "confirm",
     "dismiss",
     "expire_undecided",
+    "merge_known_positive",
     "review_queue",
-    "settle_known_positive",
     "unsure",
 ]

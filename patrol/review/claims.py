@@ -2,7 +2,7 @@
 
 The review page claims a small batch (the finding on the screen and the next ones) and renews it;
 a claim ends when the finding is decided, passed on, or when its time runs out. Every decision, of
-the page, the API and the command line, passes `settle_claim` in its own transaction.
+the page, the API and the command line, passes `end_claim` in its own transaction.
 A holder is `account/session`, so that two browsers of one account count as two.
 """
 
@@ -59,7 +59,7 @@ def release_own_claims(
             uow.claims.drop(ident)
 
 
-def settle_claim(
+def end_claim(
     uow: UnitOfWork, finding_id: FindingId, *, by: str, holder: str = "", now: datetime
 ) -> None:
     """End the decider's own claim. Raises FindingClaimed: somebody else has the finding.

@@ -33,7 +33,7 @@ from patrol.domain.registry import Registry
 from patrol.domain.suppression import Suppression, suppression_for
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review.blind_sample import without_machine_claim
-from patrol.review.claims import settle_claim
+from patrol.review.claims import end_claim
 from patrol.store import UnitOfWork
 
 SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # default; a site passes its own
@@ -75,11 +75,11 @@ def confirm(
 ) -> Case:
     """Open a case, or merge the finding into the open one of its camera and category.
 
-    `holder`: see claims.settle_claim. Raises KeyError (no such finding), AlreadyDecided,
+    `holder`: see claims.end_claim. Raises KeyError (no such finding), AlreadyDecided,
     KnownPositive, FindingClaimed, UnknownCategory.
     """
     finding = _undecided(uow, finding_id)
-    settle_claim(uow, finding_id, by=by, holder=holder, now=now)
+    end_claim(uow, finding_id, by=by, holder=holder, now=now)
     chosen = category or finding.category
     if chosen not in CATEGORY_BY_ID and chosen != finding.category:
         raise UnknownCategory(chosen)
@@ -191,7 +191,7 @@ def _undecided(uow: UnitOfWork, finding_id: FindingId) -> Finding:
     if not finding.is_open:
         raise AlreadyDecided(finding)
     if finding.origin is Origin.PROBE:
-        raise KnownPositive(finding)  # the caller settles it: blind_sample.settle_known_positive
+        raise KnownPositive(finding)  # the caller settles it: blind_sample.merge_known_positive
     return finding
 
 
@@ -206,7 +206,7 @@ def _decide(
     holder: str,
 ) -> Finding:
     decided = uow.findings.get(finding_id).decide(decision, by=by, now=now, reason=reason)
-    settle_claim(uow, finding_id, by=by, holder=holder, now=now)
+    end_claim(uow, finding_id, by=by, holder=holder, now=now)
     uow.findings.put(decided)
     return decided
 

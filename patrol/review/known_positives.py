@@ -16,7 +16,7 @@ from patrol.domain.finding import Decision, Finding, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.round import Visit
-from patrol.review.claims import settle_claim
+from patrol.review.claims import end_claim
 from patrol.review.queue import NO_LIMIT
 from patrol.store import UnitOfWork
 
@@ -63,7 +63,7 @@ def as_known_positive(real: Finding, visit: Visit, ident: FindingId) -> Finding:
     )
 
 
-def settle_known_positive(
+def merge_known_positive(
     uow: UnitOfWork, finding_id: FindingId, *, by: str, now: datetime, holder: str = ""
 ) -> Finding:
     """Count a confirmed known positive to the case that it was; the caller commits.
@@ -78,7 +78,7 @@ def settle_known_positive(
     case = next((one.case for one in mine), None)
     moved = finding.decide(Decision.MERGE, by=by, now=now, reason=f"known positive, {case}")
     decided = replace(moved, case=case)
-    settle_claim(uow, finding_id, by=by, holder=holder, now=now)
+    end_claim(uow, finding_id, by=by, holder=holder, now=now)
     uow.findings.put(decided)
     return decided
 

@@ -34,8 +34,8 @@ from patrol.domain.outage import Outage
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review.blind_sample import next_finding_id
-from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
+from patrol.rounds.visit_judge import JudgedVisit
 from patrol.store import UnitOfWork
 from patrol.vision.observations import FRAME_WIDE_GAUGE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from patrol.domain import labels
-from patrol.domain.account import API_SCOPES, Duty
+from patrol.domain.account import API_SCOPES, AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
 from patrol.domain.category import CATEGORIES
@@ -50,7 +50,7 @@ MEMBERS: dict[str, Iterable[str]] = {
     "DELIVERY_STATES": DeliveryState,
     "DISMISS_REASONS": DismissReason,
     "DUE_LIGHTS": DueLight,
-    "DUTIES": Duty,
+    "DUTIES": AccountRole,
     "FAILURES": {one.kind for one in StreamError.__subclasses__()},
     "FRESHNESS": Freshness,
     "LEVELS": Level,

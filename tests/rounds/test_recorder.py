@@ -16,9 +16,9 @@ from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.domain.send_policy import SendLimits
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review import confirm
-from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
+from patrol.rounds.visit_judge import JudgedVisit
 from patrol.store import UnitOfWork
 from streams.address import StreamAddress
 from tests.support.store import new_store

@@ -24,8 +24,8 @@ from patrol.vision.change.regions import (
     find_blobs,
 )
 from patrol.vision.change.shadow import LightChange
+from patrol.vision.change.shared_cause import frame_wide
 from patrol.vision.change.types import ChangedRegion, ChangeReport, Explanation, ShiftReading
-from patrol.vision.change.weather import frame_wide
 from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference import RegionTrack
 from patrol.vision.reference.difference import Differences, compute_differences

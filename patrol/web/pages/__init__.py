@@ -1,4 +1,4 @@
-"""The pages: a module has one router with its routes, and each route names the right it needs."""
+"""The pages: one router a module; each route names the permission that it needs."""
 
 from typing import Final
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from patrol.administration.camera_table import CameraChange, ImportPlan
 from patrol.administration.registry_files import ChangedMeanwhile, RegistryEditRefused
 from patrol.domain import labels
-from patrol.domain.account import Right
+from patrol.domain.account import Permission
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.registry import Registry
@@ -172,7 +172,7 @@ def cameras_page(  # noqa: PLR0917  a filter's fields
     return context.renderer.render_page(
         "cameras.html", user, text=text, village=village, health=health, page=page,
         count=len(fitting), pages=pages, all=len(registry.cameras),
-        may_change=user.has_right(Right.REGISTRY),
+        may_change=user.has_permission(Permission.REGISTRY),
         lines=[
             {**_camera_row(camera, registry, known, t), "withdrawn": camera.id in withdrawn,
              "refusal": _refusal_label(camera, day, t)}
@@ -195,7 +195,7 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
         references = camera_references(uow, found)
         accesses = (
             uow.access.entries(camera=found.id, limit=ACCESSES_SHOWN)
-            if user.has_right(Right.AUDIT)
+            if user.has_permission(Permission.AUDIT)
             else ()
         )
     day = user.now.astimezone(context.site.tz).date()
@@ -222,7 +222,7 @@ def camera_page(context: ContextDep, user: MayViewCameras, ident: str) -> Respon
         left=(found.consent.until - day).days if found.consent.until else None,
         references=reference_rows(references, t),
         sample=_newest_picture(user, visits) if may_see_pictures(user, found, withdrawn) else None,
-        may_draw=user.has_right(Right.AREAS),
+        may_draw=user.has_permission(Permission.AREAS),
     )
 
 
@@ -237,7 +237,7 @@ def registered_camera(context: WebContext, ident: str) -> Camera:
 def may_see_pictures(user: CurrentUser, camera: Camera, withdrawn: frozenset[CameraId]) -> bool:
     """Whether this user may see stored pictures of the camera on pages of the registry."""
     gone = camera.id in withdrawn or camera.consent.state is ConsentState.WITHDRAWN
-    return user.has_right(Right.AREAS) and not gone
+    return user.has_permission(Permission.AREAS) and not gone
 
 
 def reference_rows(known: Sequence[CameraReference], t: Translator) -> list[dict[str, Any]]:

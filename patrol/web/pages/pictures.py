@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from patrol.domain.account import Right, may_see_case
+from patrol.domain.account import Permission, may_see_case
 from patrol.domain.camera import Camera, ConsentState, Polygon
 from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
 from patrol.domain.observation import Light
@@ -29,11 +29,11 @@ from patrol.web.thumbnails import SheetThumb, masked_jpeg, sheet_layout
 
 REFERENCE_PREFIX: Final = "reference."
 _ACCESS_KINDS: Final = {"thumb": "view_thumbnail", "full": "view_picture", "ground": "send_picture"}
-_RIGHTS_TO_VIEW: Final = {
-    "round": (Right.ROUND,),
-    "finding": (Right.REVIEW,),
-    "case": (Right.CASES, Right.GROUND),
-    "camera": (Right.AREAS,),
+_PERMISSIONS_TO_VIEW: Final = {
+    "round": (Permission.ROUND,),
+    "finding": (Permission.REVIEW,),
+    "case": (Permission.CASES, Permission.GROUND),
+    "camera": (Permission.AREAS,),
 }
 
 
@@ -143,7 +143,9 @@ def _picture_access(user: CurrentUser, signed_url: SignedPictureUrl) -> PictureA
 def _check_still_allowed(context: WebContext, user: CurrentUser, viewed_for: str) -> None:
     """Check again what may have changed since the address was signed. Raises Forbidden."""
     kind, _, ident = viewed_for.partition(":")
-    if not any(user.has_right(right) for right in _RIGHTS_TO_VIEW.get(kind, ())):
+    if not any(
+        user.has_permission(permission) for permission in _PERMISSIONS_TO_VIEW.get(kind, ())
+    ):
         raise Forbidden(f"no right to pictures for {viewed_for}")
     if kind != "case":
         return

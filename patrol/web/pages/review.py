@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.domain import labels
-from patrol.domain.account import Duty
+from patrol.domain.account import AccountRole
 from patrol.domain.case import Case
 from patrol.domain.category import CATEGORIES
 from patrol.domain.finding import Finding, FindingState, KnownPositive
@@ -158,7 +158,7 @@ def _in_wanted_order(
 ) -> list[Finding]:
     """In queue order, kept ones first, passed ones last, without those this user was unsure of."""
     keep, passed = set(form.keep), set(form.passed)
-    is_supervisor = user.account.duty is Duty.SHIFT_SUPERVISOR
+    is_supervisor = user.account.duty is AccountRole.SHIFT_SUPERVISOR
 
     def fits(finding: Finding) -> bool:
         if form.subject and finding.subject is not Subject(form.subject):

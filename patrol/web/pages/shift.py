@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.cases import shift_handover
 from patrol.domain import labels
-from patrol.domain.account import Right
+from patrol.domain.account import Permission
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.priority import DueLight, Level
@@ -133,7 +133,7 @@ def stoppages_page(context: ContextDep, user: MayViewStoppages, page: int = 1) -
         days=[_day_row(today + timedelta(days=n), calendar, user.t) for n in range(DAYS_SHOWN)],
         links=sorted({camera.link for camera in registry.cameras.values() if camera.link}),
         grids=sorted((g.name, g.code) for g in registry.tree.grids.values()),
-        may_stop=user.has_right(Right.STOP),
+        may_stop=user.has_permission(Permission.STOP),
         may_pause=may_pause(user),
         paused=any(
             one.scope is StoppageScope.ROUNDS and one.is_active_at(user.now) for one in present
@@ -180,7 +180,7 @@ def end_stoppage(context: ContextDep, user: MayStop, number: int) -> Response:
 
 def may_pause(user: CurrentUser) -> bool:
     """Whether this user may pause and resume all rounds."""
-    return user.has_right(Right.STOP) and user.has_right(Right.SETTLE)
+    return user.has_permission(Permission.STOP) and user.has_permission(Permission.SETTLE)
 
 
 def subject_name(scope: str, subject: str, registry: Registry, t: Translator) -> str:
@@ -206,7 +206,7 @@ def _stoppage_row(one: Stoppage, user: CurrentUser, registry: Registry) -> dict[
         "by": one.by,
         "ended": f"{t.short_datetime(one.ended_at)} {one.ended_by}" if one.ended_at else "",
         "may_end": one.number > 0
-        and user.has_right(Right.STOP)
+        and user.has_permission(Permission.STOP)
         and (one.scope is not StoppageScope.ROUNDS or may_pause(user)),
     }
 
@@ -269,7 +269,9 @@ def shift_page(context: ContextDep, user: MaySignHandover, page: int = 1) -> Res
         may_take=may_take,
         why_not=handover_refusal(entries, me, ""),
         others=[
-            (a.name, a.shown_as) for a in accounts if a.has_right(Right.SHIFT) and a.name != me
+            (a.name, a.shown_as)
+            for a in accounts
+            if a.has_permission(Permission.SHIFT) and a.name != me
         ],
         entries=signed,
         broken=broken,
@@ -283,7 +285,7 @@ def give_shift(context: ContextDep, user: MaySignHandover, form: HandoverForm) -
     now, who = user.now, user.account.name
     with context.app.store.begin() as uow:
         known = {account.name: account for account in uow.accounts.all()}
-        if form.to not in known or not known[form.to].has_right(Right.SHIFT):
+        if form.to not in known or not known[form.to].has_permission(Permission.SHIFT):
             raise InvalidRequest(user.t("请选择接班人", "choose who takes over"))
         sheet = shift_handover.handover_sheet(uow, now, context.calendar.maintenance)
         given = shift_handover.give_shift(

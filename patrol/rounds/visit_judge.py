@@ -47,7 +47,7 @@ class JudgedVisit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
+class VisitJudge:
     """Judges the sample of one visit; callable from several threads at once."""
 
     detector: Detector | None  # None: rounds go on without objects

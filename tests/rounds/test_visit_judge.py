@@ -9,7 +9,7 @@ import numpy as np
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.pictures import JpegEncoder
-from patrol.rounds.judge import Judge, VisitStart
+from patrol.rounds.visit_judge import VisitJudge, VisitStart
 from patrol.vision.types import VisionThresholds
 from simulators.small_site import camera
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts
@@ -32,7 +32,7 @@ def sample() -> Sample:
 
 
 def test_a_discarded_memory_is_logged_once_per_camera_and_reason() -> None:
-    judge = Judge(
+    judge = VisitJudge(
         detector=None,
         policy=VisionThresholds(),
         evidence=MemoryPictureStore(),
