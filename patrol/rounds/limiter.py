@@ -108,6 +108,7 @@ class PendingVisit:
     attempt: int = 1
     turned_away: int = 0  # times that the server had no stream left: no attempts of the camera
     not_before_s: float = 0.0
+    begun: int = field(default=0, compare=False)  # step of `StreamLimits` when it got its slot
 
 
 class ConnectionLimiter:
@@ -163,7 +164,7 @@ class ConnectionLimiter:
         )
         if visit is not None:
             self._change_usage(visit.link, 1)
-            self._streams.start(visit.server)
+            visit = replace(visit, begun=self._streams.start(visit.server))
         return visit
 
     def release(self, visit: PendingVisit, *, mbit_s: float | None = None) -> None:
@@ -172,7 +173,7 @@ class ConnectionLimiter:
         After `wait_for_stream` or `retry_later`, when the visit is to be made again.
         """
         self._change_usage(visit.link, -1)
-        self._streams.end(visit.server, served=mbit_s is not None)
+        self._streams.end(visit.server, visit.begun, served=mbit_s is not None)
         if self._blocked[visit.link]:
             self._freed_links.append(visit.link)
         if mbit_s is not None and mbit_s > 0.0:
@@ -194,9 +195,10 @@ class ConnectionLimiter:
         False where that may have another reason: the visit is then to be retried like any other.
         """
         turns, others = visit.turned_away + 1, self._streams.others(visit.server)
-        if busy.status not in NO_STREAM_LEFT and (others < 1 or turns > DOUBTFUL_TURNS):
+        certain = busy.status in NO_STREAM_LEFT
+        if not certain and (others < 1 or turns > DOUBTFUL_TURNS):
             return False
-        self._streams.turn_away(visit.server, turns)
+        self._streams.turn_away(visit.server, turns, certain=certain)
         wait_s = wait_after_refusal_s(turns, others, busy.retry_after_s)
         self._for_stream[visit.server].append(
             replace(visit, turned_away=turns, not_before_s=now_s + wait_s)

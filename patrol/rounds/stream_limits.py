@@ -7,9 +7,10 @@ Pure: used by limiter.py, kept in the store between rounds by runner.py.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Final
 
 from patrol.domain.backoff import backoff
@@ -41,11 +42,12 @@ class ServerLimit:
     served: int = 0
     raise_after: int = RAISE_AFTER
 
-    def refused(self, others: int) -> "ServerLimit":
-        """The limit after a refusal beside so many other streams."""
+    def refused(self, others: int, served_at_once: int) -> "ServerLimit":
+        """The limit after a refusal beside so many other streams, not below what was served."""
+        was_raised_too_far = others >= self.streams
         return ServerLimit(
-            streams=max(1, min(self.streams, others)),
-            raise_after=min(MAX_RAISE_AFTER, 2 * self.raise_after),
+            streams=max(1, served_at_once, min(self.streams, others)),
+            raise_after=min(MAX_RAISE_AFTER, self.raise_after * (1 + was_raised_too_far)),
         )
 
     def served_one(self) -> "ServerLimit":
@@ -61,6 +63,10 @@ class StreamLimits:
 
     _limits: dict[ServerId, ServerLimit] = field(default_factory=dict)
     _in_use: Counter[ServerId] = field(default_factory=Counter)
+    _served: defaultdict[ServerId, list[tuple[int, int]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    _step: int = 0  # counts starts and ends
 
     @classmethod
     def of(cls, known: Mapping[ServerId, int]) -> "StreamLimits":
@@ -76,27 +82,43 @@ class StreamLimits:
         """Visits under way at the server, beside the one that asks."""
         return self._in_use[server] - 1
 
-    def start(self, server: ServerId) -> None:
-        """Count a visit that begins."""
+    def start(self, server: ServerId) -> int:
+        """Count a visit that begins; the answer is for `end`."""
         self._in_use[server] += 1
+        self._step += 1
+        return self._step
 
-    def end(self, server: ServerId, *, served: bool) -> None:
+    def end(self, server: ServerId, begun: int, *, served: bool) -> None:
         """Count a visit that ended, and whether it was served a picture."""
         self._in_use[server] -= 1
-        if served and server in self._limits:
-            self._limits[server] = self._limits[server].served_one()
+        self._step += 1
+        if served:
+            self._served[server].append((begun, self._step))
+            if server in self._limits:
+                self._limits[server] = self._limits[server].served_one()
 
-    def turn_away(self, server: ServerId, turns: int) -> None:
-        """Lower the limit for a visit that was turned away for the `turns`th time."""
-        others = self.others(server)
+    def turn_away(self, server: ServerId, turns: int, *, certain: bool) -> None:
+        """Lower the limit for a visit that was turned away for the `turns`th time.
+
+        Not `certain`: the channel may be broken; what the server has served at once this round
+        stays allowed.
+        """
         if server == NO_SERVER or turns > LIMITING_TURNS:
             return
+        others = self.others(server)
         known = self._limits.get(server) or ServerLimit(streams=max(1, others))
-        self._limits[server] = known.refused(others)
+        at_least = 1 if certain else most_at_once(self._served[server])
+        self._limits[server] = known.refused(others, at_least)
 
     def learned(self) -> Mapping[ServerId, int]:
         """The limits to begin the next round with."""
         return {server: limit.streams for server, limit in self._limits.items()}
+
+
+def most_at_once(spans: Iterable[tuple[int, int]]) -> int:
+    """The most spans (begin, end) that overlap; 0 without any."""
+    steps = sorted(step for begin, end in spans for step in ((begin, 1), (end, -1)))
+    return max(accumulate(change for _, change in steps), default=0)
 
 
 def wait_after_refusal_s(turns: int, others: int, asked_s: float | None) -> float:
