@@ -19,14 +19,14 @@ import structlog
 from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
-from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler, ReplyResult
-from patrol.cases.send_gate import HeldCaseReleaser, SendGate
+from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
