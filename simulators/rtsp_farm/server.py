@@ -103,13 +103,9 @@ async def serve(
     }
     timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
     state = ServerState(
-        cameras,
-        timeline,
-        TimerQueue(timeline),
-        options.seed,
-        options.session_timeout_s,
-        options.stream_limit,
-    )
+        cameras, timeline, TimerQueue(timeline), options.seed,
+        options.session_timeout_s, options.stream_limit,
+    )  # fmt: skip
     async with _listening(options, state) as (server, dead):
         port = int(server.sockets[0].getsockname()[1])
         farm = FarmController(
