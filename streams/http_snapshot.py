@@ -126,7 +126,8 @@ class _SnapshotClient:
                 if answer.status in _REDIRECTS:
                     return answer.headers.get("location") or ""
                 return self._picture(answer, deadline_s)
-        raise RefusedUs("401 Unauthorized: asked for the password again and again")
+        reason = "401 Unauthorized: asked for the password again and again"
+        raise RefusedUs(reason, login_refused=True)
 
     def _connect(self, at: StreamAddress, deadline_s: float) -> http.client.HTTPConnection:
         timeout_s = max(0.1, min(self.options.connect_timeout_s, deadline_s - time.monotonic()))
@@ -169,7 +170,8 @@ class _SnapshotClient:
     def _picture(self, answer: http.client.HTTPResponse, deadline_s: float) -> KeyFrame:
         status_line = f"{answer.status} {printable(answer.reason)}".rstrip()
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            raise RefusedUs(f"{status_line}: {self.login.refusal_text()}")
+            raise RefusedUs(f"{status_line}: {self.login.refusal_text()}", login_refused=True)
+        self.login.confirm()
         if answer.status != HTTPStatus.OK:
             raise RefusedUs(f"GET refused: {status_line}")
         kind = (answer.headers.get("content-type") or "").lower().strip()

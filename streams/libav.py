@@ -282,8 +282,11 @@ class LibavCapture:
         if not self.opened_after_s:
             if ended is None:
                 return WentSilent("given up before the stream was open")
+            seen = f"{ended} ({self._passed_s:.1f} s)"
+            if issubclass(ended.code, av.error.HTTPUnauthorizedError):
+                return RefusedUs(seen, login_refused=True)
             kind = next((k for code, k, _ in _KINDS if issubclass(ended.code, code)), Unreadable)
-            return kind(f"{ended} ({self._passed_s:.1f} s)")
+            return kind(seen)
         seen = f"{self.bytes_received} bytes, {self.packets} packets, {self._passed_s:.1f} s"
         if ended is None:
             return WentSilent(f"no key frame: {seen}")

@@ -30,7 +30,7 @@ from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
-from streams.errors import BadAddress, StreamError
+from streams.errors import BadAddress, RefusedUs, StreamError
 from streams.model import Freshness, Picture, Sample, VisitOptions
 
 
@@ -56,8 +56,13 @@ ADVICE: Final = {
     ),
     "refused_us": Advice(
         "运维(账号)", "maintainer, credentials",
-        "核对用户名、口令与通道路径;看摄像机的白名单和并发路数限制",
-        "check user, password and channel path; look at the camera's access list and session limit",
+        "核对通道路径是否存在;看该账号有没有预览权限、摄像机的白名单",
+        "check that the channel path exists; look at the account's rights and the access list",
+    ),
+    "stream_busy": Advice(
+        "运维(录像机)", "maintainer, recorder",
+        "稍后再试;关掉其他正在看这台设备的客户端;查并发路数上限,必要时调高或改用子码流",
+        "try again later; close other viewers; look at its limit of streams, or use the sub stream",
     ),
     "went_silent": Advice(
         "运维(摄像机)", "maintainer, camera",
@@ -70,7 +75,20 @@ ADVICE: Final = {
         "make sure the path is a video stream; set H.264 or H.265; update the firmware",
     ),
 }  # fmt: skip
+LOGIN_ADVICE: Final = Advice(
+    "运维(账号)", "maintainer, credentials",
+    "核对用户名与口令(口令里的 % @ : / ? # 要写成 %25 %40 %3A %2F %3F %23);账号可能已被锁定",
+    "check user and password (write % @ : / ? # in it as %25 %40 %3A %2F %3F %23); may be locked",
+)  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
+
+
+def advice_on(exc: StreamError) -> Advice:
+    """What a person can do about a failure; about the password only where it was refused."""
+    if isinstance(exc, RefusedUs) and exc.login_refused:
+        return LOGIN_ADVICE
+    return ADVICE.get(exc.kind, UNKNOWN)
+
 
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -195,7 +213,7 @@ def probe_document(
 
 def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = advice_on(exc)
     return {
         "ok": False,
         "address": address,
@@ -235,7 +253,7 @@ def print_probe(document: Mapping[str, Any]) -> None:
 
 def print_probe_failure(address: str, exc: StreamError) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = advice_on(exc)
     out = console_err()
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
