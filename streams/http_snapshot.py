@@ -209,6 +209,8 @@ class _SnapshotClient:
             target = StreamAddress.parse(urljoin(at.request_uri, location.strip()))
         except BadAddress as exc:
             raise Unreadable(f"redirected to what is no address: {exc.seen}") from exc
+        except ValueError:  # of urljoin, for a bracket that is not closed
+            raise Unreadable("redirected to what is no address") from None
         if target.scheme not in {"http", "https"}:
             raise Unreadable(f"redirected to {target}, which is not HTTP")
         if target.host != self.address.host:

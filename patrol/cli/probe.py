@@ -5,6 +5,7 @@ whose move it is and what to try next (`ADVICE`), Chinese first.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -27,6 +28,7 @@ from patrol.domain.labels import (
     failure_label,
     label_of,
 )
+from patrol.settings.text_file import BadEnvReference, check_references, expand_env
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
@@ -47,8 +49,10 @@ class Advice(NamedTuple):
 ADVICE: Final = {
     "bad_address": Advice(
         "登记人员", "whoever wrote the address",
-        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ 写成 %2F %3F %23 %40",
-        "write rtsp://user:password@host[:port]/path; in a password / ? # @ are %2F %3F %23 %40",
+        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ [ ] % 写成"
+        " %2F %3F %23 %40 %5B %5D %25",
+        "write rtsp://user:password@host[:port]/path; in a password / ? # @ [ ] % are"
+        " %2F %3F %23 %40 %5B %5D %25",
     ),
     "unreachable": Advice(
         "网络/运维", "network, maintainer",
@@ -115,7 +119,7 @@ def probe(
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
-        address = StreamAddress.parse(url)
+        address = _address(url)
         _check_file(address)
     except BadAddress as exc:
         _report_failure("", exc, as_json=as_json)
@@ -144,9 +148,18 @@ def _check_save(save: Path | None) -> None:
         bad_input(f"--save: {save.parent}: no such directory")
 
 
+def _address(url: str) -> StreamAddress:
+    """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
+    try:
+        check_references(url, os.environ)
+        return StreamAddress.parse(expand_env(url, os.environ))
+    except BadEnvReference as exc:
+        raise BadAddress(str(exc)) from None
+
+
 def _check_file(address: StreamAddress) -> None:
     if address.scheme == "file" and not Path(address.path).is_file():
-        raise BadAddress(f"no such file: {address.path}; a camera's address begins with rtsp://")
+        raise BadAddress(f"no such file: {address}; a camera's address begins with rtsp://")
 
 
 async def _visit(address: StreamAddress, timeout_s: float) -> tuple[Sample, list[Picture]]:
