@@ -14,7 +14,7 @@ from typing import Final
 HIDDEN: Final = "…"
 MASKS: Final = frozenset({"", HIDDEN, "***"})  # in the place of a secret: none is there
 
-_WORD: Final = re.compile(r"[^\s\"']++")
+_URL_LIKE: Final = re.compile(r"[^\s\"']++")
 # Parts of a parameter's name that make its value a secret, in logs and rows as well.
 _LOGIN_NAMES: Final = "pass|pwd|psw|loginpas|secret|token|ticket|auth|credential|口令|密码"
 # Those that are too common there, and secret in a camera's address all the same.
@@ -25,7 +25,8 @@ _SHORT_NAMES: Final = "p|pw|pas|sid|sig"
 def _parameter(names: str, short_names: str) -> re.Pattern[str]:
     """`NAME=VALUE` with such a name; the value ends at `&`, or at `_NAME=`."""
     return re.compile(
-        rf"(?<![\w.-])(?P<name>(?:(?=[\w.-]{{0,60}}?(?:{names}))[\w.-]{{1,80}}+|(?:{short_names}))=)"
+        rf"(?<![\w.-])(?P<name>(?:(?=[\w.-]{{0,60}}?(?:{names}))[\w.-]{{1,80}}+"
+        rf"|(?:[\w.-]{{0,60}}_)?(?:{short_names}))=)"
         r"(?P<secret>(?:(?!_[A-Za-z]{2,20}=)[^&\s\"'<>])*+)",
         re.IGNORECASE,
     )
@@ -37,12 +38,12 @@ _ADDRESS_PARAMETER: Final = _parameter(_ADDRESS_NAMES, _SHORT_NAMES)
 
 def hide_credentials(text: str) -> str:
     """The text with `…` in place of user, password and secret parameters in every URL."""
-    return _WORD.sub(lambda match: _hidden_in_word(match[0]), text) if "://" in text else text
+    return _URL_LIKE.sub(lambda match: _hide_in_url(match[0]), text) if "://" in text else text
 
 
 def has_credentials(text: str) -> bool:
     """Whether a URL in the text names a user (and perhaps a password) or a secret parameter."""
-    return "://" in text and any(_in_word(match[0]) for match in _WORD.finditer(text))
+    return "://" in text and any(_is_revealing(match[0]) for match in _URL_LIKE.finditer(text))
 
 
 def hide_login_parameters(text: str) -> str:
@@ -63,17 +64,17 @@ def _hide(secret: str) -> str:
     return HIDDEN if secret else ""
 
 
-def _hidden_in_word(word: str) -> str:
+def _hide_in_url(url: str) -> str:
     # To the last @ of the word: a password written without its percent signs may hold any of @ : /
-    head, mark, rest = word.partition("://")
+    head, mark, rest = url.partition("://")
     if not mark:
-        return word
+        return url
     before, at, behind = rest.rpartition("@")
     return f"{head}{mark}{HIDDEN if before or at else ''}{at}{hide_login_parameters(behind)}"
 
 
-def _in_word(word: str) -> bool:
-    _, mark, rest = word.partition("://")
+def _is_revealing(url: str) -> bool:
+    _, mark, rest = url.partition("://")
     before, at, behind = rest.rpartition("@")
     if not mark:
         return False
