@@ -145,7 +145,7 @@ def _checked_path(text: str) -> str:
 
 def _split(rest: str, scheme: str) -> _SplitUrl:
     """Split what stands behind `scheme://`. Raises BadAddress where it is not certain."""
-    if _NOT_IN_A_URL.search(rest):
+    if _NOT_IN_A_URL.search(rest) or not rest.isprintable():
         raise BadAddress("there is a space or a control character in it, write %20 or delete it")
     match = _END_OF_AUTHORITY.search(rest)
     end = match.start() if match else len(rest)
