@@ -244,6 +244,8 @@ class LibavCapture:
         self.format_name = container.format.name
         self.live = container.duration is None and self.address.scheme != "file"
         context = stream.codec_context
+        if context is None:  # PyAV has none where libav has no decoder, whatever its types say
+            raise Unreadable(f"no decoder for the video in this {self.format_name}")
         name = context.codec.name
         self.codec_name = name
         self.codec = _CODECS.get(name, Codec.OTHER)

@@ -236,7 +236,7 @@ ONE_LINE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("status", ["200 OK", "401 No", "404 No", "302 Found", "503 Busy", "٢٠٠ OK"])
+@pytest.mark.parametrize("status", ["200 OK", "401 No", "404 No", "302 Found", "٢٠٠ OK"])
 @pytest.mark.parametrize("place", range(5))
 def test_each_odd_header_in_each_answer(status: str, place: int) -> None:
     """The others are as they should be."""
