@@ -169,7 +169,7 @@ def _cut_at_password(url: str) -> _UrlParts:
 def mask_url(url: str) -> str:
     """The address with `***` for its password and for secret parameters of path and query."""
     head, secret, rest = _cut_at_password(url)
-    return f"{head}{_masked_secret(secret)}{mask_parameters(rest, _masked_secret)}"
+    return mask_parameters(f"{head}{_masked_secret(secret)}{rest}", _masked_secret)
 
 
 def unmask_url(url: str, known: str) -> str:

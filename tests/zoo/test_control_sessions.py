@@ -289,13 +289,13 @@ def test_addresses_alternate_between_the_families() -> None:
     assert [to for _, to in alternate_families(given)] == ["a", "c", "b", "d", "e"]
 
 
-@pytest.mark.parametrize("number", [25, 28, 31, 32, 34])
+@pytest.mark.parametrize("number", [25, 34])
 def test_a_static_payload_type_is_no_missing_format(number: int) -> None:
     """RFC 3551 names them; libav is asked, and what it cannot play is told as such."""
     camera = control_camera("H264")
     camera.sdp = f"v=0\r\nm=video 0 RTP/AVP {number}\r\na=control:t\r\n"
     with pytest.raises(StreamError) as caught:
-        visit(camera)
+        visit(camera, options=replace(QUICK, visit_timeout_s=2.6))
     assert "names no payload format" not in caught.value.seen
 
 
