@@ -33,7 +33,7 @@ from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
-from streams.errors import BadAddress, RefusedUs, StreamError
+from streams.errors import LOGIN_REFUSED, BadAddress, StreamError
 from streams.model import Freshness, Picture, Sample, VisitOptions
 
 
@@ -80,20 +80,14 @@ ADVICE: Final = {
         "make sure the path is a video stream; set H.264 or H.265; update the firmware",
     ),
 }  # fmt: skip
-LOGIN_ADVICE: Final = Advice(
-    "运维(账号)", "maintainer, credentials",
-    "核对用户名与口令(口令里的 % @ : / ? # 要写成 %25 %40 %3A %2F %3F %23);账号可能已被锁定",
-    "check user and password (write % @ : / ? # in it as %25 %40 %3A %2F %3F %23); may be locked",
-)  # fmt: skip
+REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reason
+    LOGIN_REFUSED: Advice(
+        "运维(账号)", "maintainer, credentials",
+        "核对用户名与口令(口令里的 % @ / ? # 要写成 %25 %40 %2F %3F %23);账号可能已被锁定",
+        "check user and password (in it % @ / ? # are %25 %40 %2F %3F %23); it may be locked",
+    ),
+}  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
-
-
-def advice_on(exc: StreamError) -> Advice:
-    """What a person can do about a failure; about the password only where it was refused."""
-    if isinstance(exc, RefusedUs) and exc.login_refused:
-        return LOGIN_ADVICE
-    return ADVICE.get(exc.kind, UNKNOWN)
-
 
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -225,14 +219,20 @@ def probe_document(
     }
 
 
+def advice_of(exc: StreamError) -> Advice:
+    """What a person can do about a failure; about the password only where it was refused."""
+    return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
+
+
 def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    advice = advice_on(exc)
+    advice = advice_of(exc)
     return {
         "ok": False,
         "address": address,
         "failure": {
             "kind": exc.kind,
+            "reason": exc.reason or None,
             "seen": exc.seen,
             "whose": {"zh": advice.whose_zh, "en": advice.whose_en},
             "next": {"zh": advice.next_zh, "en": advice.next_en},
@@ -267,7 +267,7 @@ def print_probe(document: Mapping[str, Any]) -> None:
 
 def print_probe_failure(address: str, exc: StreamError) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
-    advice = advice_on(exc)
+    advice = advice_of(exc)
     out = console_err()
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from streams.errors import RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
+from streams.errors import LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
 from streams.model import Codec
 from streams.rtsp import h264, h265
 from streams.rtsp.control_url import base_urls, control_url_candidates
@@ -247,8 +247,8 @@ class RtspSession(InterleavedReceiver):
                 self._ask(pending.method, pending.uri, after_challenge=True)
                 return
             if pending.method in _LOGIN_METHODS and not self._let_in:
-                reason = self._authenticator.refusal_text()
-                raise RefusedUs(f"{answer.status_line}: {reason}", login_refused=True)
+                why = self._authenticator.refusal_text()
+                raise RefusedUs(f"{answer.status_line}: {why}", reason=LOGIN_REFUSED)
             self._authenticator.renew_nonce(challenges)
         else:
             self._let_in = self._let_in or self._authenticator.answered

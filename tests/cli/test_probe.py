@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from patrol.cli.probe import ADVICE, advice_on
-from streams.errors import KINDS, RefusedUs, StreamBusy, StreamError
+from patrol.cli.probe import ADVICE, REASON_ADVICE, advice_of
+from streams.errors import KINDS, LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError
 
 CliSite = Any  # conftest's
 
@@ -124,19 +124,19 @@ def test_a_name_is_filled_in_from_the_environment(
 @pytest.mark.parametrize(
     ("exc", "named"),
     [
-        (RefusedUs("401", login_refused=True), True),
+        (RefusedUs("401", reason=LOGIN_REFUSED), True),
         (RefusedUs("SETUP refused: 404 Not Found"), False),
         (StreamBusy("PLAY refused: 453", status=453), False),
     ],
 )
 def test_only_a_refused_login_leads_to_the_password(exc: StreamError, *, named: bool) -> None:
-    advice = advice_on(exc)
+    advice = advice_of(exc)
     assert ("口令" in advice.next_zh, "password" in advice.next_en) == (named, named)
 
 
 def test_every_kind_of_failure_has_its_advice() -> None:
     assert set(ADVICE) == {kind.kind for kind in KINDS}
-    assert all(all(advice) for advice in ADVICE.values())
+    assert all(all(advice) for advice in [*ADVICE.values(), *REASON_ADVICE.values()])
 
 
 def test_bytes_that_are_no_picture(cli_site: CliSite) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from streams.errors import RefusedUs, StreamError, Unreachable, WentSilent
+from streams.errors import LOGIN_REFUSED, RefusedUs, StreamError, Unreachable, WentSilent
 from tests.zoo.control_camera import LOGIN, QUICK, Answer, Asked, ControlCamera, visit
 from tests.zoo.control_media import CODECS, control_camera
 
@@ -100,7 +100,7 @@ def test_a_wrong_password_is_tried_twice_and_named(camera: ControlCamera) -> Non
     """Twice, as each 401 brings a new nonce; more would lock the account."""
     with pytest.raises(RefusedUs, match="not accepted") as caught:
         visit(camera, login="admin:wrong@")
-    assert caught.value.login_refused
+    assert caught.value.reason == LOGIN_REFUSED
     assert camera.methods() == ["DESCRIBE"] * 3
     assert "wrong" not in str(caught.value)
 

@@ -6,7 +6,7 @@ it signs the URL that it expects. The visit must reach the picture, whatever els
 
 import pytest
 
-from streams.errors import RefusedUs
+from streams.errors import LOGIN_REFUSED, RefusedUs
 from tests.zoo.control_camera import visit
 from tests.zoo.control_media import CODECS, control_camera
 
@@ -111,5 +111,5 @@ def test_a_wrong_url_is_never_called_a_wrong_password(wrong: str) -> None:
     camera.wrong_url_status = wrong
     with pytest.raises(RefusedUs, match=f"SETUP refused: {wrong[:3]}") as caught:
         visit(camera)
-    assert not caught.value.login_refused
+    assert caught.value.reason != LOGIN_REFUSED
     assert camera.methods().count("SETUP") <= 16
