@@ -3,6 +3,8 @@
 Credentials inside a URL are what cameras' vendors print on their labels, so they are accepted,
 percent-decoded once here, and kept apart from everything that can reach a log. `patrol.settings`
 parses the addresses of cameras.csv; everybody else gets a StreamAddress.
+
+Secrets in any other text that may quote a URL: url_secrets.py.
 """
 
 import ipaddress

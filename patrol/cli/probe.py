@@ -15,9 +15,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.failures import BAD_INPUT, FAILED, bad_input
 from patrol.cli.options import AsJson
-from patrol.cli.output import console, console_err, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, console_err, print_json
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (
@@ -28,7 +27,7 @@ from patrol.domain.labels import (
     failure_label,
     label_of,
 )
-from patrol.settings.text_file import BadEnvReference, check_references, expand_env
+from patrol.settings.config_file import BadEnvReference, check_references, expand_env
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient

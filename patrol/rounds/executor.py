@@ -20,9 +20,9 @@ from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
 from patrol.ports import Clock, PictureStoreFull
 from patrol.rounds.guarded_visit import ConsentGuard
-from patrol.rounds.judge import JudgedVisit, VisitStart
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
 from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
+from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import StoreFull, StoreUnavailable
 from streams.errors import StreamError
 from streams.model import Sample, VisitOptions
@@ -41,7 +41,7 @@ class StopReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutorDeps:
+class ExecutorServices:
     """The services that a round's execution calls, and the threads that they run in."""
 
     clock: Clock
@@ -75,7 +75,7 @@ class RoundExecutor:
     def __init__(
         self,
         job: ExecutorJob,
-        deps: ExecutorDeps,
+        deps: ExecutorServices,
         *,
         on_progress: Callable[[RoundProgress], None] | None = None,
         counters: RoundCounters | None = None,

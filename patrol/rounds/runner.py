@@ -26,11 +26,10 @@ from patrol.domain.schedule import Calendar
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
 from patrol.review.blind_sample import BlindSample
-from patrol.rounds.executor import ExecutorDeps, ExecutorJob, RoundExecutor, StopReason
+from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
-from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
-from patrol.rounds.outages import settle_health
+from patrol.rounds.outages import record_round_health
 from patrol.rounds.planner import (
     NOT_IN_WINDOW,
     AdhocSelection,
@@ -50,6 +49,7 @@ from patrol.rounds.progress import (
     round_summary,
 )
 from patrol.rounds.recorder import RecorderPolicy, record_visit
+from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.weather import propose_shared_findings
 from patrol.store import Store, UnitOfWork
 from streams.address import StreamChoice
@@ -60,7 +60,7 @@ PROGRESS_MESSAGES_PER_ROUND = 10  # progress messages on MQTT, beside the first 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerDeps:
+class RunnerServices:
     """The services, policies and limits of all rounds of a site."""
 
     store: Store
@@ -87,7 +87,7 @@ class RunnerDeps:
 class RoundRunner:
     """Begins, executes and ends rounds. One at a time: the caller holds the round lock."""
 
-    def __init__(self, deps: RunnerDeps) -> None:
+    def __init__(self, deps: RunnerServices) -> None:
         self._deps = deps
         self._planner = RoundPlanner(
             cameras=deps.cameras, tree=deps.tree, calendar=deps.calendar, rng=deps.rng
@@ -222,7 +222,7 @@ class RoundRunner:
         judges: ThreadPoolExecutor,
         writer: ThreadPoolExecutor,
         totals: "_RunCounts",
-    ) -> ExecutorDeps:
+    ) -> ExecutorServices:
         every, blind_sample = (
             max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND),
             self._blind_sample(a_round),
@@ -245,7 +245,7 @@ class RoundRunner:
                 uow.commit()
             return recorded
 
-        return ExecutorDeps(
+        return ExecutorServices(
             clock=self._deps.clock,
             guard=ConsentGuard(
                 self._consent_gate, self._deps.client, self._deps.stream, executor=writer
@@ -288,7 +288,7 @@ class RoundRunner:
         cameras, policy, tree = self._deps.cameras(), self._deps.policy, self._deps.tree
         ended = close_round(uow, a_round, reason=reason, now=now)
         propose_shared_findings(uow, ended, cameras, tree, policy=policy, now=now)
-        settle_health(uow, ended.id, cameras, tree, notifier=policy.health, now=now)
+        record_round_health(uow, ended.id, cameras, tree, notifier=policy.health, now=now)
         sampler = self._blind_sample(ended)
         if sampler and ended.state is RoundState.FINISHED:
             sampler.end_round(uow, ended.id, cameras, now)
