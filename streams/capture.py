@@ -7,6 +7,7 @@ limited, and the whole visit by `visit_timeout_s`. Raises StreamError and nothin
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,7 @@ MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
 MAX_LOGIN_CONNECTIONS: Final = 2  # a server that hangs up on a login hangs up on the third as well
 CLOSE_PAUSE_S: Final = 0.3  # a server closes our first session before it opens the next
 MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
+_ABSOLUTE_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class StreamCameraClient:
@@ -65,7 +67,7 @@ class StreamCameraClient:
                 return await libav.capture_with_libav(
                     address, rest, self._now, over_udp=event.over_udp
                 )
-            address = _redirected(address, event.uri)
+            address = redirected_address(address, event.uri)
             if address.scheme != "rtsp":
                 rest = dataclasses.replace(options, visit_timeout_s=max(left_s, 0.1))
                 return await libav.capture_with_libav(address, rest, self._now)
@@ -124,15 +126,15 @@ class StreamCameraClient:
         return Sample(key_frames=frames, facts=facts, freshness=freshness_of(frames, RTSP_BURST_S))
 
 
-def _redirected(address: StreamAddress, uri: str) -> StreamAddress:
+def redirected_address(address: StreamAddress, uri: str) -> StreamAddress:
     """The new address with the old user and password (as Basic to the first host alone)."""
-    if not uri.strip():
+    where = uri.strip()
+    if not where:
         raise Unreadable("redirected without saying where to")
-    if "://" not in uri:
-        path, _, query = uri.strip().partition("?")
-        return dataclasses.replace(address, path="/" + path.lstrip("/"), query=query)
+    if not _ABSOLUTE_URL.match(where):
+        where = f"{address.scheme}://{address.authority}/{where.lstrip('/')}"
     try:
-        target = StreamAddress.parse(uri.strip())
+        target = StreamAddress.parse(where)
     except BadAddress as exc:
         raise Unreadable(f"redirected to what is no address: {exc.seen}") from exc
     if target.scheme not in {"rtsp", "rtsps", "rtspu"}:

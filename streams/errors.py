@@ -12,7 +12,9 @@ No message ever carries a password: addresses print themselves redacted (see add
 """
 
 import os
-from typing import ClassVar
+from typing import ClassVar, Final
+
+LOGIN_REFUSED: Final = "login_refused"  # the reason of a RefusedUs
 
 
 class StreamError(Exception):
@@ -21,9 +23,10 @@ class StreamError(Exception):
     kind: ClassVar[str] = "stream_error"
     retry: ClassVar[bool] = False
 
-    def __init__(self, seen: str) -> None:
+    def __init__(self, seen: str, *, reason: str = "") -> None:
         super().__init__(seen)
         self.seen = seen
+        self.reason = reason  # a name for it where the kind alone does not say what to do
 
 
 class BadAddress(StreamError):
@@ -42,14 +45,10 @@ class Unreachable(StreamError):
 class RefusedUs(StreamError):
     """The camera refused: 401 after authentication, 403, 404.
 
-    `login_refused`: for the user or the password, so that nobody doubts them for a wrong path.
+    The reason LOGIN_REFUSED is of the user or the password; nobody is to doubt these for a path.
     """
 
     kind = "refused_us"
-
-    def __init__(self, seen: str, *, login_refused: bool = False) -> None:
-        super().__init__(seen)
-        self.login_refused = login_refused
 
 
 class StreamBusy(StreamError):

@@ -141,6 +141,13 @@ class DigestAuthenticator:
         self._unaccepted += 1
         return True
 
+    def renew_nonce(self, values: Sequence[str]) -> None:
+        """Take the nonce of a 401 for the next request, where this one is not to be repeated."""
+        challenge = strongest(read_challenges(values))
+        if challenge is not None and challenge.scheme == "digest":
+            self._start(challenge)
+            self._unaccepted = 2
+
     def _start(self, challenge: AuthChallenge) -> None:
         self._challenge, self._uses, self._cnonce = challenge, 0, self.make_cnonce()
         if challenge.scheme == "basic":

@@ -24,10 +24,12 @@ from streams.rtsp.message import (
 MAX_UNREAD_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1024
 # Some cameras lose count now and then and are found again; one that sends only noise is hopeless.
 MAX_GARBAGE_BYTES: Final = 256 * 1024
+MAX_RESYNCHRONISATIONS: Final = 2000  # of one visit
 # Packets of an earlier session that old servers send before the first answer.
 MAX_STALE_BYTES: Final = 1024 * 1024
 
 _DOLLAR: Final = 0x24
+_SHORTEST_PACKET: Final = 8  # an RTCP header with its sender; RTP has twelve bytes
 _PLAIN: Final = 0x80  # RTP version 2 without padding, extension, contributing sources
 # '$' and channel; length; first RTP byte; two bytes and the third of the payload
 _PEEK: Final = struct.Struct(">HHB11xHB")
@@ -86,6 +88,7 @@ class InterleavedReader:
         self.listening = True  # False: key frames are passed over as well
         self.media_packets = 0
         self.garbage_bytes = 0
+        self._resynchronisations = 0
 
     def expect(self, media_channel: int, control_channel: int, a_format: CodecFormat) -> None:
         """Set the channels of the video track, as the server named them, and its codec."""
@@ -160,7 +163,9 @@ class InterleavedReader:
         following: int = position + 4 + length
         if head >> 8 != _DOLLAR or following > end:
             return position
-        if head == self._media:
+        if length < _SHORTEST_PACKET:
+            pass
+        elif head == self._media:
             self.media_packets += 1
             if self._busy or self.listening:
                 self._busy = self._receiver.media(bytes(data[position + 4 : following]))
@@ -197,7 +202,9 @@ class InterleavedReader:
         # Where none is seen, its first bytes may still be the last that came.
         following = match.start() if match else max(position + 1, end - 8)
         self.garbage_bytes += following - position
-        if self.garbage_bytes > MAX_GARBAGE_BYTES:
+        self._resynchronisations += 1
+        too_often = self._resynchronisations > MAX_RESYNCHRONISATIONS
+        if self.garbage_bytes > MAX_GARBAGE_BYTES or too_often:
             raise Unreadable(f"{self.garbage_bytes} bytes of garbage between the packets")
         return following
 

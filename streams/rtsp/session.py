@@ -13,7 +13,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from streams.errors import RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
+from streams.errors import LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
 from streams.model import Codec
 from streams.rtsp import h264, h265
 from streams.rtsp.control_url import base_urls, control_url_candidates
@@ -156,12 +156,13 @@ class RtspSession(InterleavedReceiver):
 
         By the methods that the server lists: some count GET_PARAMETER alone, some hang up on it.
         """
-        usual = ("GET_PARAMETER", "SET_PARAMETER", "OPTIONS") if self._public else ("OPTIONS",)
-        known = self._public or {"OPTIONS"}
-        methods = (m for m in usual if m in known and m not in self._refused_methods)
-        self._ask(
-            next(methods, "OPTIONS" if self._public else "GET_PARAMETER"), self._aggregate_uri
-        )
+        self._ask(self._keep_alive_methods()[0], self._aggregate_uri)
+
+    def _keep_alive_methods(self) -> list[str]:
+        """The best first; those that were refused last."""
+        usual = ("GET_PARAMETER", "SET_PARAMETER", "OPTIONS")
+        known = [method for method in usual if self._public and method in self._public]
+        return sorted(known or ["OPTIONS", "GET_PARAMETER"], key=self._refused_methods.__contains__)
 
     @property
     def methods_known(self) -> bool:
@@ -240,15 +241,18 @@ class RtspSession(InterleavedReceiver):
 
     def _answered(self, pending: _Pending, answer: RtspResponse) -> None:
         self._learn(answer.headers)
-        if answer.status != _UNAUTHORIZED:
+        if answer.status == _UNAUTHORIZED:
+            challenges = answer.headers.all("www-authenticate")
+            if self._authenticator.accept_challenges(challenges):
+                self._ask(pending.method, pending.uri, after_challenge=True)
+                return
+            if pending.method in _LOGIN_METHODS and not self._let_in:
+                why = self._authenticator.refusal_text()
+                raise RefusedUs(f"{answer.status_line}: {why}", reason=LOGIN_REFUSED)
+            self._authenticator.renew_nonce(challenges)
+        else:
             self._let_in = self._let_in or self._authenticator.answered
             self._authenticator.confirm()
-        elif self._authenticator.accept_challenges(answer.headers.all("www-authenticate")):
-            self._ask(pending.method, pending.uri, after_challenge=True)
-            return
-        elif pending.method in _LOGIN_METHODS and not self._let_in:
-            reason = self._authenticator.refusal_text()
-            raise RefusedUs(f"{answer.status_line}: {reason}", login_refused=True)
         self._handlers[pending.method](pending, answer)
 
     def _learn(self, headers: RtspHeaders) -> None:
@@ -337,6 +341,8 @@ class RtspSession(InterleavedReceiver):
             raise WentSilent(f"the server forgot our session: {answer.status_line}")
         if not answer.is_ok:
             self._refused_methods.add(pending.method)
+            if self._keep_alive_methods()[0] not in self._refused_methods:
+                self.keep_alive()  # at once: the session may time out before the next is due
         self._public = self._public or frozenset()
 
     def _left(self, _: _Pending, __: RtspResponse) -> None:
