@@ -24,8 +24,8 @@ FAILED_CLASSES = {
     "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",
     "PackageFileUnavailable", "PictureStoreFull", "ProcessBusy", "ReferenceNotAccepted",
     "RefusedUs", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
-    "StoreMissing", "StoreOutdated", "StoreUnavailable", "StreamError", "TroubleAlreadyTaken",
-    "Unreachable", "Unreadable", "WentSilent",
+    "StoreMissing", "StreamBusy", "StoreOutdated", "StoreUnavailable", "StreamError",
+    "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
@@ -39,7 +39,7 @@ CAUGHT_INSIDE = {
     # a message, a picture or a memory that is logged and left out
     "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
     # turned into a StreamError by the visit that meets them
-    "BitstreamEnded", "LibavEnded", "NotAPicture", "UseOtherTransport",
+    "BitstreamEnded", "LibavEnded", "LoginDisconnected", "NotAPicture", "UseOtherTransport",
     # answered or ended by the simulators themselves
     "BadRequest", "ControlError", "EncodingCancelled",
 }  # fmt: skip
