@@ -133,7 +133,7 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     notes.extend(check_old_paths(site, config))
     notes.extend(check_camera_grids(site, config))
     gaps.extend(check_windows(site, today, config))
-    gaps.extend(check_addresses(site, config))
+    notes.extend(check_addresses(site, config))
     cameras = site.registry.cameras.values()
     return CheckReport(
         problems=tuple(sorted(gaps)),
@@ -287,7 +287,7 @@ def check_windows(site: Site, today: date, config: Path) -> Iterator[ConfigProbl
 
 
 def check_addresses(site: Site, config: Path) -> Iterator[ConfigProblem]:
-    """Two cameras at one address: one household would be patrolled under another's consent."""
+    """Two cameras at one address: one household is patrolled under the consent of another."""
     path = config / "cameras.csv"
     lines = lines_by_first_cell(path)
     first: dict[str, str] = {}
