@@ -20,7 +20,8 @@ from streams.model import Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
 from streams.rtsp_client import RtspCapture, UseOtherTransport
-from streams.sampling import RTSP_BURST_S, freshness_of, key_frame_interval_s
+from streams.clocks import RTSP_BURST_S, VIDEO_CLOCK_HZ, media_clock_of
+from streams.sampling import freshness_of, key_frame_interval_s
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
 CLOSE_PAUSE_S: Final = 0.3  # a server closes our first session before it opens the next
@@ -91,12 +92,14 @@ class StreamCameraClient:
             size = depacketizer.format.size_px(
                 depacketizer.sets.first(depacketizer.format.size_kind) or b""
             )
+        rate_hz = track.clock_rate_hz if track is not None else VIDEO_CLOCK_HZ
+        clock = media_clock_of(frames, RTSP_BURST_S, rate_hz)
         facts = StreamFacts(
             transport="rtsp+tcp",
             codec=track.codec.value if track is not None else "",
             width_px=size[0] if size else None,
             height_px=size[1] if size else None,
-            key_frame_interval_s=key_frame_interval_s(frames),
+            key_frame_interval_s=key_frame_interval_s(frames, clock, rate_hz),
             frames_per_s=track.frames_per_s if track is not None else None,
             server=session.server,
             connect_s=connected_at_s - start_s,
@@ -104,9 +107,12 @@ class StreamCameraClient:
             first_key_frame_s=capture.first_key_frame_at_s - start_s,
             visit_s=loop.time() - start_s,
             bytes_received=capture.bytes_received,
-            clock_offset_s=capture.clock_offset_s,
+            clock_offset_s=capture.sender_clock.offset_s,
+            wall_clock=capture.sender_clock.kind,
+            media_clock=clock,
         )
-        return Sample(key_frames=frames, facts=facts, freshness=freshness_of(frames, RTSP_BURST_S))
+        freshness = freshness_of(frames, RTSP_BURST_S, rate_hz)
+        return Sample(key_frames=frames, facts=facts, freshness=freshness)
 
 
 def _redirected(address: StreamAddress, uri: str) -> StreamAddress:

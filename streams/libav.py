@@ -24,6 +24,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streams.address import StreamAddress
+from streams.clocks import SEGMENT_BURST_S, media_clock_of
 from streams.errors import (
     BadAddress,
     RefusedUs,
@@ -35,7 +36,7 @@ from streams.errors import (
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
 from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
-from streams.sampling import SEGMENT_BURST_S, FrameSampler, freshness_of, key_frame_interval_s
+from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
 from streams.worker_thread import run_in_thread
 
 _TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}

@@ -125,6 +125,7 @@ FRESHNESS: Final[Labels] = {  # streams.model.Freshness
     "media_clock_stood_still": ("流时间停住", "the stream's clock stood still"),
     "media_clock_astray": ("流时间与时钟不符", "the stream's clock disagrees with ours"),
     "repeated_bits": ("画面比特完全重复", "bit-identical pictures"),
+    "pictures_differ": ("流不报时，画面有变化", "the stream tells no time; its pictures differ"),
     "still": ("静态图片或文件", "a still picture or a file"),
 }
 PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera that moved
