@@ -15,12 +15,12 @@ from typing import Final
 
 from streams import http_snapshot, libav
 from streams.address import StreamAddress
+from streams.clocks import RTSP_BURST_S, VIDEO_CLOCK_HZ, media_clock_of
 from streams.errors import BadAddress, Unreachable, Unreadable, os_error_text
 from streams.model import Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
 from streams.rtsp_client import RtspCapture, UseOtherTransport
-from streams.clocks import RTSP_BURST_S, VIDEO_CLOCK_HZ, media_clock_of
 from streams.sampling import freshness_of, key_frame_interval_s
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
@@ -39,10 +39,11 @@ class StreamCameraClient:
         if address.scheme == "rtsp":
             return await self._rtsp(address, options)
         if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
+            start_s = asyncio.get_running_loop().time()
             try:
                 return await http_snapshot.fetch_snapshots(address, options, self._now)
             except http_snapshot.NotAPicture:
-                pass
+                options = _rest_of(options, start_s, "not a picture")
         return await libav.capture_with_libav(address, options, self._now)
 
     async def _rtsp(self, address: StreamAddress, options: VisitOptions) -> Sample:
@@ -58,18 +59,15 @@ class StreamCameraClient:
                 return await self._capture_over_tcp(address, session, options, start_s)
             except UseOtherTransport as exc:
                 event = exc.event
-            left_s = start_s + options.visit_timeout_s - loop.time()
             if isinstance(event, UnsupportedStream):
-                if left_s < MIN_FALLBACK_S:
-                    raise Unreadable(f"{event.reason}; no time left to try another way")
                 await asyncio.sleep(CLOSE_PAUSE_S)
-                rest = dataclasses.replace(options, visit_timeout_s=left_s)
+                rest = _rest_of(options, start_s, event.reason)
                 return await libav.capture_with_libav(
                     address, rest, self._now, over_udp=event.over_udp
                 )
             address = _redirected(address, event.uri)
             if address.scheme != "rtsp":
-                rest = dataclasses.replace(options, visit_timeout_s=max(left_s, 0.1))
+                rest = _rest_of(options, start_s, f"redirected to {address}")
                 return await libav.capture_with_libav(address, rest, self._now)
         raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
 
@@ -113,6 +111,14 @@ class StreamCameraClient:
         )
         freshness = freshness_of(frames, RTSP_BURST_S, rate_hz)
         return Sample(key_frames=frames, facts=facts, freshness=freshness)
+
+
+def _rest_of(options: VisitOptions, start_s: float, seen: str) -> VisitOptions:
+    """The options of a visit that goes another way; raises Unreadable when it is too late."""
+    left_s = start_s + options.visit_timeout_s - asyncio.get_running_loop().time()
+    if left_s < MIN_FALLBACK_S:
+        raise Unreadable(f"{seen}; no time left to try another way")
+    return dataclasses.replace(options, visit_timeout_s=left_s)
 
 
 def _redirected(address: StreamAddress, uri: str) -> StreamAddress:

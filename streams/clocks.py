@@ -21,7 +21,9 @@ SLOWEST: Final = 0.5  # media seconds for one of ours; below it, it hardly moved
 STOOD_STILL: Final = 0.25
 FASTEST: Final = 2.0
 JITTER_S: Final = 0.5  # by which two arrivals may differ
-EXACT: Final = 0.25  # of our time: key frames are not as evenly spaced as seconds
+NEAR: Final = 0.25  # of our time: key frames are not as evenly spaced as seconds
+EXACT: Final = 0.1  # ... for a pace that might also be a burst at the declared one
+SHORTEST_TOLD_S: Final = 0.4  # of our time; in less, arrivals jitter too much to tell a pace
 MOST_FRAMES_PER_S: Final = 240  # of any camera, in ticks of one or two a frame
 
 # Paces that cameras have; the likeliest first.
@@ -50,9 +52,12 @@ def media_clock_of(
     ours_s = (frames[-1].taken_at - frames[0].taken_at).total_seconds()
     if media_s <= 0:
         return MediaClock.CONSTANT if media_s == 0 else MediaClock.ASTRAY
+    if abs(media_s - ours_s) <= max(JITTER_S, NEAR * ours_s) and media_s >= STOOD_STILL * ours_s:
+        return MediaClock.AS_DECLARED
     ticks = media_s * clock_rate_hz
-    for clock, pace_hz in {MediaClock.AS_DECLARED: clock_rate_hz, **PACES_HZ}.items():
-        if _is_exact(ticks / pace_hz, ours_s):
+    for clock, pace_hz in PACES_HZ.items() if ours_s >= SHORTEST_TOLD_S else ():
+        off_s = abs(ticks / pace_hz - ours_s)
+        if off_s <= (NEAR if pace_hz <= clock_rate_hz else EXACT) * ours_s:
             return clock
     if _is_in_step(media_s, ours_s, burst_s):
         return MediaClock.AS_DECLARED
@@ -62,11 +67,6 @@ def media_clock_of(
         if _is_in_step(ticks / PACES_HZ[clock], ours_s, burst_s):
             return clock
     return MediaClock.ASTRAY
-
-
-def _is_exact(media_s: float, ours_s: float) -> bool:
-    near = abs(media_s - ours_s) <= max(JITTER_S, EXACT * ours_s)
-    return near and media_s >= STOOD_STILL * ours_s
 
 
 def _is_in_step(media_s: float, ours_s: float, burst_s: float) -> bool:

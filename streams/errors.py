@@ -20,9 +20,10 @@ class StreamError(Exception):
     kind: ClassVar[str] = "stream_error"
     retry: ClassVar[bool] = False
 
-    def __init__(self, seen: str) -> None:
+    def __init__(self, seen: str, *, reason: str = "") -> None:
         super().__init__(seen)
         self.seen = seen
+        self.reason = reason  # a name for it where the kind alone does not say what to do
 
 
 class BadAddress(StreamError):

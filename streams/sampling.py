@@ -76,6 +76,14 @@ def key_frame_interval_s(
     return (second - first) * clock_rate_hz / pace_hz if pace_hz else None
 
 
+def freshness_by_bits(frames: Sequence[KeyFrame]) -> Freshness:
+    """What the frames of a stream without timestamps prove."""
+    if len(frames) < 2:  # noqa: PLR2004  two to compare
+        return Freshness.SINGLE
+    repeated = len({frame.sha256 for frame in frames}) == 1
+    return Freshness.REPEATED_BITS if repeated else Freshness.PICTURES_DIFFER
+
+
 _NO_CLOCK: Final = frozenset({MediaClock.FRAME_COUNTER, MediaClock.CONSTANT})
 
 

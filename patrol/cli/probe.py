@@ -22,7 +22,9 @@ from patrol.domain.errors import Failed
 from patrol.domain.labels import (
     FRESHNESS,
     LIGHTS,
+    MEDIA_CLOCKS,
     PICTURE_FAULTS,
+    WALL_CLOCKS,
     bilingual,
     failure_label,
     label_of,
@@ -32,7 +34,8 @@ from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
 from streams.errors import BadAddress, StreamError
-from streams.model import Freshness, Picture, Sample, VisitOptions
+from streams.http_snapshot import NO_END_MARKER
+from streams.model import Freshness, MediaClock, Picture, Sample, VisitOptions
 
 
 class Advice(NamedTuple):
@@ -69,6 +72,13 @@ ADVICE: Final = {
         "运维(摄像机)", "maintainer, camera",
         "确认路径指向视频流;编码设为 H.264 或 H.265;升级固件",
         "make sure the path is a video stream; set H.264 or H.265; update the firmware",
+    ),
+}  # fmt: skip
+REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reason
+    NO_END_MARKER: Advice(
+        "运维(摄像机)", "maintainer, camera",
+        "抓图缺结束标记(EOI),摄像机没有写完;升级固件,或改用 RTSP 地址",
+        "the camera ends its snapshots without the end marker (EOI); update it, or use RTSP",
     ),
 }  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
@@ -174,7 +184,9 @@ def probe_document(
         "bytes_received": facts.bytes_received,
         "server": facts.server,
         "freshness": str(sample.freshness),
+        "media_clock": str(facts.media_clock),
         "clock_offset_s": _round(facts.clock_offset_s, 3),
+        "wall_clock": str(facts.wall_clock),
         "pictures": len(sample.key_frames),
         "light": str(report.light),
         "usable": report.any_usable,
@@ -194,14 +206,19 @@ def probe_document(
     }
 
 
+def _advice_of(exc: StreamError) -> Advice:
+    return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
+
+
 def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = _advice_of(exc)
     return {
         "ok": False,
         "address": address,
         "failure": {
             "kind": exc.kind,
+            "reason": exc.reason or None,
             "seen": exc.seen,
             "whose": {"zh": advice.whose_zh, "en": advice.whose_en},
             "next": {"zh": advice.next_zh, "en": advice.next_en},
@@ -236,7 +253,7 @@ def print_probe(document: Mapping[str, Any]) -> None:
 
 def print_probe_failure(address: str, exc: StreamError) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = _advice_of(exc)
     out = console_err()
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
@@ -256,8 +273,8 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
         ("编码 codec", Text(f"{document['codec']} {size}{rate} · {document['transport']}")),
         ("I 帧间隔 key frames", _key_frame_interval(document["key_frame_interval_s"])),
         ("首帧用时 first picture", _first_picture(document)),
-        ("新鲜度 freshness", _freshness(document["freshness"])),
-        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"])),
+        ("新鲜度 freshness", _freshness(document["freshness"], document["media_clock"])),
+        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"], document["wall_clock"])),
         ("光线 light", Text(bilingual(label_of(LIGHTS, document["light"])))),
         ("画面 picture", _fault_labels(document)),
         ("服务端 server", Text(document["server"] or "—")),
@@ -283,15 +300,17 @@ def _first_picture(document: Mapping[str, Any]) -> Text:
     )
 
 
-def _freshness(freshness: str) -> Text:
+def _freshness(freshness: str, media_clock: str) -> Text:
     text = bilingual(label_of(FRESHNESS, freshness))
-    fine = freshness in ("live", "single", "still")
+    if media_clock not in (MediaClock.UNKNOWN, MediaClock.AS_DECLARED, MediaClock.ASTRAY):
+        text += f"({bilingual(label_of(MEDIA_CLOCKS, media_clock))})"
+    fine = freshness in ("live", "single", "still", "pictures_differ")
     return Text(text, style="green" if freshness == "live" else "" if fine else "red")
 
 
-def _clock_offset(offset_s: float | None) -> Text:
+def _clock_offset(offset_s: float | None, wall_clock: str) -> Text:
     if offset_s is None:
-        return Text("— 未报时 it sent no time")
+        return Text(f"— {bilingual(label_of(WALL_CLOCKS, wall_clock))}")
     off = abs(offset_s) > CLOCK_OFF_S
     return Text(
         f"{round(offset_s, 1) + 0.0:+.1f} s{' 需校时 set its clock' if off else ''}",

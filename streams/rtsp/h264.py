@@ -181,24 +181,28 @@ def _peek_third(third: int) -> int:
     return TAKE if third == 0 or _is_intra(bytes((third, 0x80))) else SKIP
 
 
+_TAKEN: Final = frozenset({IDR, SEI, SPS, PPS})
+# A delimiter is two bytes long, unless others are glued behind it.
+_PEEKED: Final = dict.fromkeys((*_TAKEN, *_AGGREGATES), TAKE) | {DELIMITER: ASK_THIRD}
+
+
 def _peek(first: int, second: int) -> int:
     kind = first & 0x1F
+    if kind in {FU_A, FU_B}:
+        return _peek_fragment(kind, second)
     if kind == UNSPECIFIED:  # a start code, from senders that do not know better
         return TAKE if second == 0 else SKIP
-    if kind == DELIMITER:  # two bytes long, unless others are glued behind it
-        return ASK_THIRD
-    if kind in {IDR, SEI, SPS, PPS, STAP_A, STAP_B, MTAP16, MTAP24}:
-        return TAKE
     if kind == SLICE:
         return TAKE if _is_intra(bytes((second, 0x80))) else SKIP
-    if kind in {FU_A, FU_B}:
-        inner = second & 0x1F
-        if inner in {IDR, SEI, SPS, PPS}:
-            return TAKE
-        if inner in {UNSPECIFIED, DELIMITER}:  # of glued units
-            return TAKE if second & 0x80 else SKIP
-        if inner == SLICE and second & 0x80:
-            return TAKE if kind == FU_B else ASK_THIRD
+    return _PEEKED.get(kind, SKIP)
+
+
+def _peek_fragment(kind: int, flags: int) -> int:
+    inner, first = flags & 0x1F, flags & 0x80
+    if inner in _TAKEN or (first and inner in {UNSPECIFIED, DELIMITER}):  # of glued units
+        return TAKE
+    if inner == SLICE and first:
+        return TAKE if kind == FU_B else ASK_THIRD
     return SKIP
 
 

@@ -28,7 +28,7 @@ from patrol.vision.change.types import Cause
 from patrol.vision.quality.report import PictureFault
 from patrol.vision.reference.scene_memory import SceneState
 from streams.errors import StreamError
-from streams.model import Freshness
+from streams.model import Freshness, MediaClock, WallClock
 
 PATROL = Path(__file__).parents[2] / "patrol"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -55,6 +55,7 @@ MEMBERS: dict[str, Iterable[str]] = {
     "FRESHNESS": Freshness,
     "LEVELS": Level,
     "LIGHTS": Light,
+    "MEDIA_CLOCKS": MediaClock,
     "LINK_REFUSALS": [state for state in LinkState if not state.opens],
     "OBJECT_CLASSES": COCO80,
     "OUTAGE_GROUPS": OutageGroup,
@@ -70,6 +71,7 @@ MEMBERS: dict[str, Iterable[str]] = {
     "SUBJECT_KINDS": {*StoppageScope, *TroubleKind},
     "TOWN_WIDE_CAUSES": Cause,
     "TROUBLE_STATES": CameraCondition,
+    "WALL_CLOCKS": WallClock,
 }
 
 
