@@ -23,7 +23,7 @@ FASTEST: Final = 2.0
 JITTER_S: Final = 0.5  # by which two arrivals may differ
 NEAR: Final = 0.25  # of our time: key frames are not as evenly spaced as seconds
 EXACT: Final = 0.1  # ... for a pace that might also be a burst at the declared one
-SHORTEST_TOLD_S: Final = 0.4  # of our time; in less, arrivals jitter too much to tell a pace
+SHORTEST_PACED_S: Final = 0.4  # of our time; in less, arrivals jitter too much to tell a pace
 MOST_FRAMES_PER_S: Final = 240  # of any camera, in ticks of one or two a frame
 
 # Paces that cameras have; the likeliest first.
@@ -52,21 +52,31 @@ def media_clock_of(
     ours_s = (frames[-1].taken_at - frames[0].taken_at).total_seconds()
     if media_s <= 0:
         return MediaClock.CONSTANT if media_s == 0 else MediaClock.ASTRAY
+    return _pace_of(media_s, ours_s, burst_s, clock_rate_hz)
+
+
+def _pace_of(media_s: float, ours_s: float, burst_s: float, clock_rate_hz: int) -> MediaClock:
     if abs(media_s - ours_s) <= max(JITTER_S, NEAR * ours_s) and media_s >= STOOD_STILL * ours_s:
         return MediaClock.AS_DECLARED
     ticks = media_s * clock_rate_hz
-    for clock, pace_hz in PACES_HZ.items() if ours_s >= SHORTEST_TOLD_S else ():
-        off_s = abs(ticks / pace_hz - ours_s)
-        if off_s <= (NEAR if pace_hz <= clock_rate_hz else EXACT) * ours_s:
-            return clock
+    steady = _steady_pace(ticks, ours_s, clock_rate_hz)
+    if steady is not None:
+        return steady
     if _is_in_step(media_s, ours_s, burst_s):
         return MediaClock.AS_DECLARED
     if ticks <= MOST_FRAMES_PER_S * ours_s:
         return MediaClock.FRAME_COUNTER
-    for clock in _AFTER_BURST:
-        if _is_in_step(ticks / PACES_HZ[clock], ours_s, burst_s):
+    ahead = (c for c in _AFTER_BURST if _is_in_step(ticks / PACES_HZ[c], ours_s, burst_s))
+    return next(ahead, MediaClock.ASTRAY)
+
+
+def _steady_pace(ticks: float, ours_s: float, clock_rate_hz: int) -> MediaClock | None:
+    """The pace that our own time agrees with, without a burst."""
+    for clock, pace_hz in PACES_HZ.items() if ours_s >= SHORTEST_PACED_S else ():
+        allowed = NEAR if pace_hz <= clock_rate_hz else EXACT
+        if abs(ticks / pace_hz - ours_s) <= allowed * ours_s:
             return clock
-    return MediaClock.ASTRAY
+    return None
 
 
 def _is_in_step(media_s: float, ours_s: float, burst_s: float) -> bool:
@@ -110,7 +120,7 @@ class SenderClock:
         first_s, first_now_s = self._first = self._first or (unix_s, now_s)
         self.kind = wall_clock_of(unix_s, now_s)
         passed_s, ours_s = unix_s - first_s, now_s - first_now_s
-        if not SLOWEST * ours_s - JITTER_S <= passed_s <= FASTEST * ours_s + JITTER_S:
+        even = SLOWEST * ours_s - JITTER_S <= passed_s <= FASTEST * ours_s + JITTER_S
+        if self.kind is WallClock.TIME_OF_DAY and not even:
             self.kind = WallClock.OTHER_PACE
-        told = self.kind is WallClock.TIME_OF_DAY
-        self.offset_s = unix_s - now_s if told else None
+        self.offset_s = unix_s - now_s if self.kind is WallClock.TIME_OF_DAY else None

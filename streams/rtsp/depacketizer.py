@@ -63,6 +63,7 @@ class CodecFormat:
     size_px: Callable[[bytes], tuple[int, int] | None]  # width, height of a sequence parameter set
     size_kind: int  # the NAL unit type of the sequence parameter set
     may_have_fields: Callable[[bytes], bool]  # a sequence parameter set: two fields in a picture?
+    header_bytes: int  # of a NAL unit
     zero_is_padding: bool  # a leading zero byte is no NAL unit header
     peek: bytes  # 65,536 of SKIP, TAKE, ASK_THIRD by the first two bytes of a payload
     peek_third: bytes  # 256 of SKIP, TAKE
@@ -319,6 +320,8 @@ class KeyFrameDepacketizer:
 
     def _add(self, nal: bytes) -> KeyAccessUnit | None:
         """Add one NAL unit to its picture; the picture before where this begins the next."""
+        if len(nal) <= self.format.header_bytes:
+            return None  # a header that stands in front of its unit once more
         whole: KeyAccessUnit | None = None
         step, role = self._step_of(nal), self.format.role(nal)
         if step is _Step.BEGINS_NEXT:

@@ -215,6 +215,7 @@ FORMAT: Final = CodecFormat(
     size_px=size_px,
     size_kind=SPS,
     may_have_fields=may_have_fields,
+    header_bytes=1,
     zero_is_padding=True,
     peek=bytes(_peek(first, second) for first in range(256) for second in range(256)),
     peek_third=bytes(map(_peek_third, range(256))),

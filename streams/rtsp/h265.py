@@ -162,6 +162,7 @@ def make_format(*, uses_don: bool) -> CodecFormat:
         size_px=size_px,
         size_kind=SPS,
         may_have_fields=lambda _: False,  # each field is a picture of its own
+        header_bytes=2,
         zero_is_padding=False,
         peek=bytes(_peek(first, second) for first in range(256) for second in range(256)),
         peek_third=bytes(map(_peek_third, range(256))),

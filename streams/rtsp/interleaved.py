@@ -16,6 +16,8 @@ from streams.rtsp.message import MAX_BODY_BYTES, MAX_HEAD_BYTES, RtspMessage, re
 # More may be waiting for its end than any message or interleaved packet (64 kB) is long.
 MAX_UNREAD_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1024
 # Some cameras lose count now and then and are found again; one that sends only noise is hopeless.
+# Video packets on a channel that nobody named, before that channel is taken for the track's.
+MAX_FOREIGN_PACKETS: Final = 100
 MAX_GARBAGE_BYTES: Final = 256 * 1024
 
 _DOLLAR: Final = 0x24
@@ -68,12 +70,25 @@ class InterleavedReader:
         self._busy = False
         self._bytes_to_skip = 0  # bytes still to come of a packet that is passed over
         self._synchronised = False  # an RTSP message was read
+        self._payload_type: int | None = None
+        self._foreign_packets = 0
         self.listening = True  # False: key frames are passed over as well
         self.media_packets = 0
         self.garbage_bytes = 0
 
-    def expect(self, media_channel: int, control_channel: int, a_format: CodecFormat) -> None:
-        """Set the channels of the video track, as the server named them, and its codec."""
+    def expect(
+        self,
+        media_channel: int,
+        control_channel: int,
+        a_format: CodecFormat,
+        payload_type: int | None = None,
+    ) -> None:
+        """Set the channels of the video track, as the server named them, its codec and type.
+
+        Video of that type on another channel is taken for the track while its own stays empty:
+        it is the only one that was asked for, and some recorders number their channels anew.
+        """
+        self._payload_type = payload_type
         self._media = _DOLLAR << 8 | media_channel
         self._control = _DOLLAR << 8 | control_channel
         self._peek, self._peek_third = a_format.peek, a_format.peek_third
@@ -132,6 +147,8 @@ class InterleavedReader:
         following: int = position + 4 + length
         if head >> 8 != _DOLLAR or following > end:
             return position
+        if head != self._media and data[position + 5] & 0x7F == self._payload_type:
+            self._find_media_channel(head)
         if head == self._media:
             self.media_packets += 1
             if self._busy or self.listening:
@@ -139,6 +156,14 @@ class InterleavedReader:
         elif head == self._control:
             self._receiver.control(bytes(data[position + 4 : following]))
         return following
+
+    def _find_media_channel(self, head: int) -> None:
+        """Video came on another channel than its own: swapped with that of RTCP, or anywhere."""
+        self._foreign_packets += 1
+        if head == self._control:  # no RTCP packet has the type of the video
+            self._media, self._control = head, self._media
+        elif not self.media_packets and self._foreign_packets > MAX_FOREIGN_PACKETS:
+            self._media, self._control = head, head + 1
 
     def _read_message_or_resync(self, data: bytes | bytearray, position: int, end: int) -> int:
         """Read a message, or look for where the next message or packet begins."""

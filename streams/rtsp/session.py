@@ -295,7 +295,8 @@ class RtspSession(InterleavedReceiver):
             return
         if self.depacketizer is not None:
             channels = granted.media_channel, granted.control_channel
-            self.reader.expect(*channels, self.depacketizer.format)
+            payload_type = None if self.track is None else self.track.payload_type
+            self.reader.expect(*channels, self.depacketizer.format, payload_type)
         if pending.uri not in self._play_uris:
             self._play_uris.append(pending.uri)
         self._ask("PLAY", self._play_uris.popleft())
