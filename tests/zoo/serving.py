@@ -3,14 +3,15 @@
 import asyncio
 import base64
 import contextlib
+import itertools
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from typing_extensions import override
 
+from patrol.clock import SystemClock
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.model import Sample, VisitOptions
@@ -18,6 +19,7 @@ from tests.streams.capture.conftest import Camera
 from tests.zoo.clips import START, AccessUnit, Clip
 from tests.zoo.packing import Pack
 
+CLOCK = SystemClock()
 FRAMES_PER_S = 25
 NTP_TO_UNIX_S = 2_208_988_800
 Ntp = Callable[[float, float], tuple[int, int]]  # (Unix time, seconds since PLAY) → two words
@@ -129,7 +131,7 @@ class ZooServer(Camera):
         nals = [n for n in unit.nals if self.sets_in_band or not self.clip.is_set(n)]
         tick = rtp.first_tick + rtp.ticks(passed_s, frame)
         if unit.key and rtp.ntp is not None:
-            words = (x % (1 << 32) for x in (*rtp.ntp(time.time(), passed_s), tick))
+            words = (x % (1 << 32) for x in (*rtp.ntp(CLOCK.now().timestamp(), passed_s), tick))
             report = struct.pack(">BBHI", 0x80, 200, 6, rtp.ssrc(frame))
             report += struct.pack(">IIIII", *words, 0, 0)
             yield struct.pack(">BBH", 0x24, self.control_channel, len(report)) + report
@@ -152,10 +154,6 @@ class ZooServer(Camera):
         return self.rtp.marker == "each packet" or (last and self.rtp.marker == "last")
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 VISIT = VisitOptions(pictures=2, spacing_s=0.5, visit_timeout_s=6, silence_timeout_s=3)
 
 
@@ -163,4 +161,54 @@ async def visit(server: Camera, options: VisitOptions = VISIT) -> Sample:
     """One visit over a real socket."""
     async with server.running() as at:
         address = StreamAddress.parse(f"rtsp://{at}/zoo")
-        return await StreamCameraClient(utc_now)(address, options)
+        return await StreamCameraClient(CLOCK.now)(address, options)
+
+
+@dataclass
+class HttpServer:
+    """Answers every GET with the same bytes, then with more of them as long as anybody reads."""
+
+    answer: bytes
+    after: tuple[bytes, ...] = ()  # sent in turns behind it, one a pause
+    pause_s: float = 0.05
+    piece_bytes: int = 0  # the answer trickles in pieces, one a pause; 0: all at once
+    stays: bool = False  # the connection is not closed behind it
+    requests: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            self.requests += 1
+            size = self.piece_bytes or len(self.answer) or 1
+            for at in range(0, len(self.answer), size):
+                writer.write(self.answer[at : at + size])
+                await writer.drain()
+                await asyncio.sleep(self.pause_s if self.piece_bytes else 0)
+            for more in itertools.cycle(self.after):
+                writer.write(more)
+                await writer.drain()
+                await asyncio.sleep(self.pause_s)
+            if self.stays:
+                await reader.read()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        try:
+            host, port = server.sockets[0].getsockname()[:2]
+            yield f"{host}:{port}"
+        finally:
+            server.close()
+
+
+async def visit_http(
+    server: HttpServer, path: str = "/snap.jpg", options: VisitOptions = VISIT
+) -> Sample:
+    """One visit over a real socket."""
+    async with server.running() as at:
+        address = StreamAddress.parse(f"http://{at}{path}")
+        return await StreamCameraClient(CLOCK.now)(address, options)
