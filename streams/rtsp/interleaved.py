@@ -16,8 +16,8 @@ from streams.rtsp.message import MAX_BODY_BYTES, MAX_HEAD_BYTES, RtspMessage, re
 # More may be waiting for its end than any message or interleaved packet (64 kB) is long.
 MAX_UNREAD_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1024
 # Some cameras lose count now and then and are found again; one that sends only noise is hopeless.
-# Video packets on a channel that nobody named, before that channel is taken for the track's.
-MAX_FOREIGN_PACKETS: Final = 100
+# Pictures on a channel that nobody named, before that channel is taken for the track's.
+MAX_FOREIGN_PICTURES: Final = 8
 MAX_GARBAGE_BYTES: Final = 256 * 1024
 
 _DOLLAR: Final = 0x24
@@ -71,7 +71,8 @@ class InterleavedReader:
         self._bytes_to_skip = 0  # bytes still to come of a packet that is passed over
         self._synchronised = False  # an RTSP message was read
         self._payload_type: int | None = None
-        self._foreign_packets = 0
+        self._foreign_pictures = 0
+        self._foreign_timestamp = b""
         self.listening = True  # False: key frames are passed over as well
         self.media_packets = 0
         self.garbage_bytes = 0
@@ -148,7 +149,7 @@ class InterleavedReader:
         if head >> 8 != _DOLLAR or following > end:
             return position
         if head != self._media and data[position + 5] & 0x7F == self._payload_type:
-            self._find_media_channel(head)
+            self._find_media_channel(head, bytes(data[position + 8 : position + 12]))
         if head == self._media:
             self.media_packets += 1
             if self._busy or self.listening:
@@ -157,12 +158,14 @@ class InterleavedReader:
             self._receiver.control(bytes(data[position + 4 : following]))
         return following
 
-    def _find_media_channel(self, head: int) -> None:
+    def _find_media_channel(self, head: int, timestamp: bytes) -> None:
         """Video came on another channel than its own: swapped with that of RTCP, or anywhere."""
-        self._foreign_packets += 1
         if head == self._control:  # no RTCP packet has the type of the video
             self._media, self._control = head, self._media
-        elif not self.media_packets and self._foreign_packets > MAX_FOREIGN_PACKETS:
+            return
+        self._foreign_pictures += timestamp != self._foreign_timestamp
+        self._foreign_timestamp = timestamp
+        if not self.media_packets and self._foreign_pictures > MAX_FOREIGN_PICTURES:
             self._media, self._control = head, head + 1
 
     def _read_message_or_resync(self, data: bytes | bytearray, position: int, end: int) -> int:

@@ -67,8 +67,7 @@ def clip_of(
         more += "" if idr else f":open-gop=1:bframes=1:keyint={GOP_FRAMES}"
         encoder.options |= {"x264-params": common + more}
     else:
-        more = f":log-level=none:slices={slices}:pools=none:frame-threads=1"
-        more += ":wpp=0" if slices > 1 else ""
+        more = ":log-level=none:pools=none:frame-threads=1"
         encoder.options |= {"x265-params": common + more}
     rng = np.random.default_rng(len(codec) + slices)
     noise = rng.integers(0, 255, (size_px[1], size_px[0], 3), dtype=np.uint8)
