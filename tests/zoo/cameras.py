@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from streams.errors import StreamError, Unreadable, WentSilent
 from streams.model import Freshness, MediaClock, WallClock
-from tests.zoo.clips import START, Clip, clip_of
-from tests.zoo.packing import AVC, HEVC, SHORT_START, Packing
+from tests.zoo.clips import START, Clip, clip_of, jpeg_clip_of
+from tests.zoo.packing import AVC, HEVC, SHORT_START, JpegPacking, Pack
 from tests.zoo.serving import NTP_TO_UNIX_S, Description, Rtp, ZooServer
 
 AUD, AUD_265 = b"\x09\xf0", b"\x46\x01\x50"
@@ -38,7 +38,7 @@ class ZooCamera:
 
     name: str
     seen_on: str
-    pack: Packing = AVC
+    pack: Pack = AVC
     clip: Callable[[], Clip] = clip_of
     rtp: Rtp = field(default_factory=Rtp)
     sdp: Description = field(default_factory=Description)
@@ -60,6 +60,19 @@ class ZooCamera:
             channel=self.channel,
             control_channel=self.control_channel,
         )
+
+
+def jpeg_camera(name: str, seen_on: str, quality: int, tables: int, restart: int = 0) -> ZooCamera:
+    """A camera that sends JPEG over RTP; libav plays it, which reports no sender's clock."""
+    return ZooCamera(
+        name=name,
+        seen_on=seen_on,
+        pack=JpegPacking(tables),
+        clip=lambda: jpeg_clip_of(quality, restart),
+        rtp=Rtp(payload_type=26),
+        sdp=Description(payload_type=26),
+        expects=Expected(wall_clock=WallClock.NOT_REPORTED),
+    )
 
 
 def hevc() -> Clip:
@@ -478,4 +491,10 @@ CLOCKS = [
     ),
 ]
 
-ZOO = [*PACKED, *GLUED_CAMERAS, *HEVC_CAMERAS, *PACKETS, *CLOCKS]
+JPEG_CAMERAS = [
+    jpeg_camera("rtp-jpeg", "RFC 2435: old Axis", quality=50, tables=50),
+    jpeg_camera("rtp-jpeg-tables", "RFC 2435 §4.2: tables in band", quality=83, tables=255),
+    jpeg_camera("rtp-jpeg-restarts", "RFC 2435 §3.1.7", quality=83, tables=255, restart=4),
+]
+
+ZOO = [*JPEG_CAMERAS, *PACKED, *GLUED_CAMERAS, *HEVC_CAMERAS, *PACKETS, *CLOCKS]

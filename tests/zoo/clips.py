@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import cache
 
 import av
+import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
@@ -89,6 +90,21 @@ def _decoded(codec: str, unit: AccessUnit, sets: dict[bytes, None]) -> BgrImage:
     assert isinstance(decoder, VideoCodecContext)
     decoder.thread_count = 1
     slices = [n for n in unit.nals if n not in sets]
-    packet = av.Packet(START + START.join([*sets, *slices]))
+    packet = av.Packet(slices[0] if codec == "mjpeg" else START + START.join([*sets, *slices]))
     (frame,) = [*decoder.decode(packet), *decoder.decode(None)]
     return np.ascontiguousarray(frame.to_ndarray(format="bgr24"))
+
+
+@cache
+def jpeg_clip_of(quality: int, restart_every: int = 0) -> Clip:
+    """Pictures of a moving pattern, each by itself."""
+    noise = np.random.default_rng(4).integers(0, 255, (112, 160, 3), dtype=np.uint8)
+    smooth = cv2.GaussianBlur(noise, (9, 9), 3)
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    parameters += [cv2.IMWRITE_JPEG_RST_INTERVAL, restart_every] if restart_every else []
+    pictures = [
+        cv2.imencode(".jpg", np.roll(smooth, 5 * n, axis=1), parameters)[1].tobytes()
+        for n in range(GOPS * GOP_FRAMES)
+    ]
+    units = tuple(AccessUnit((picture,), key=True) for picture in pictures)
+    return Clip("mjpeg", units, (), tuple(_decoded("mjpeg", unit, {}) for unit in units))

@@ -103,3 +103,43 @@ class Packing:
 Pack = Callable[[Sequence[bytes]], Payloads]
 AVC = Packing()
 HEVC = Packing(codec="hevc")
+
+
+@dataclass(frozen=True)
+class JpegPacking:
+    """A baseline JPEG of 4:2:0 as RFC 2435 sends it: coded data, tables by quality or whole."""
+
+    quality: int  # 1..99: the tables that it stands for; 255: tables in each picture (§4.2)
+    mtu: int = 1000
+
+    def __call__(self, units: Sequence[bytes]) -> Payloads:
+        (picture,) = units
+        tables, restart, (width, height), scan = _jpeg_parts(picture)
+        kind = 1 | (64 if restart else 0)
+        out: Payloads = []
+        for at in range(0, len(scan), self.mtu):
+            head = b"\x00" + at.to_bytes(3, "big")
+            head += bytes((kind, self.quality, width // 8, height // 8))
+            if restart:
+                head += restart.to_bytes(2, "big") + b"\xff\xff"
+            if at == 0 and self.quality >= 128:
+                head += b"\x00\x00" + len(tables).to_bytes(2, "big") + tables
+            out.append(head + scan[at : at + self.mtu])
+        return out
+
+
+def _jpeg_parts(picture: bytes) -> tuple[bytes, int, tuple[int, int], bytes]:
+    """(quantization tables, restart interval, size, coded data)."""
+    tables, restart, size_px, at = b"", 0, (0, 0), 2
+    while picture[at + 1] != 0xDA:
+        code, length = picture[at + 1], int.from_bytes(picture[at + 2 : at + 4], "big")
+        body = picture[at + 4 : at + 2 + length]
+        if code == 0xDB:
+            tables += b"".join(body[i + 1 : i + 65] for i in range(0, len(body), 65))
+        elif code == 0xDD:
+            restart = int.from_bytes(body, "big")
+        elif code == 0xC0:
+            size_px = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
+        at += 2 + length
+    length = int.from_bytes(picture[at + 2 : at + 4], "big")
+    return tables, restart, size_px, picture[at + 2 + length : -2]

@@ -78,7 +78,7 @@ class Description:
     def text(self, clip: Clip) -> str:
         lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=zoo", "t=0 0", "a=control:*"]
         lines.append(f"m=video 0 RTP/AVP {self.payload_type}")
-        name = "H264" if clip.codec == "h264" else "H265"
+        name = {"h264": "H264", "hevc": "H265", "mjpeg": "JPEG"}[clip.codec]
         lines.append(f"a=rtpmap:{self.payload_type} {name}/{self.clock_rate_hz}")
         parameters = "; ".join(p for p in (self._sets(clip), self.more) if p)
         if parameters:
@@ -86,7 +86,7 @@ class Description:
         return "\r\n".join([*lines, "a=control:track1"]) + "\r\n"
 
     def _sets(self, clip: Clip) -> str:
-        if self.sets == "none":
+        if self.sets == "none" or not clip.sets:
             return ""
         sets = list(clip.sets)
         if self.sets == "start codes":
