@@ -22,13 +22,12 @@ from patrol.domain.errors import Failed
 from patrol.domain.labels import (
     FRESHNESS,
     LIGHTS,
-    MEDIA_CLOCKS,
     PICTURE_FAULTS,
-    WALL_CLOCKS,
     bilingual,
     failure_label,
     label_of,
 )
+from patrol.domain.stream_labels import MEDIA_CLOCKS, WALL_CLOCKS
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient

@@ -3,8 +3,9 @@
 Tables keyed by an enum's members or by the identifiers that the database, MQTT and the API carry;
 each value is a pair (Chinese, English). Pages take one language of a pair, the command line both
 (`bilingual`), the ledger and the messages to leaders the Chinese. Enums of packages above this one
-are keyed by their values. No other module holds such a table (tests/domain/test_labels.py); the
-categories of findings, which a site's rules may add to, are in category.py.
+are keyed by their values. No other module holds such a table (tests/domain/test_labels.py) but
+stream_labels.py for the clocks of streams; the categories of findings, which a site's rules may add
+to, are in category.py.
 """
 
 from collections.abc import Mapping
@@ -127,29 +128,6 @@ FRESHNESS: Final[Labels] = {  # streams.model.Freshness
     "repeated_bits": ("画面比特完全重复", "bit-identical pictures"),
     "pictures_differ": ("流不报时，画面有变化", "the stream tells no time; its pictures differ"),
     "still": ("静态图片或文件", "a still picture or a file"),
-}
-MEDIA_CLOCKS: Final[Labels] = {  # streams.model.MediaClock
-    "unknown": ("没有时间戳可比", "no timestamps to compare"),
-    "as_declared": ("时间戳正常", "timestamps as declared"),
-    "ninety_khz": ("时间戳为 90 kHz，与描述不符", "timestamps of 90 kHz, declared otherwise"),
-    "milliseconds": ("时间戳按毫秒计", "timestamps in milliseconds"),
-    "microseconds": ("时间戳按微秒计", "timestamps in microseconds"),
-    "hundred_nanoseconds": ("时间戳按 100 纳秒计", "timestamps of 100 nanoseconds"),
-    "eight_khz": ("时间戳为 8 kHz", "timestamps of 8 kHz"),
-    "sixteen_khz": ("时间戳为 16 kHz", "timestamps of 16 kHz"),
-    "frame_counter": ("时间戳只数帧", "timestamps only count frames"),
-    "constant": ("时间戳不变", "timestamps never change"),
-    "astray": ("时间戳快慢不明", "timestamps of no known pace"),
-}
-WALL_CLOCKS: Final[Labels] = {  # streams.model.WallClock
-    "not_reported": ("未报时", "it sent no time"),
-    "time_of_day": ("时刻", "time of day"),
-    "since_start": ("只报开机后的秒数，不是时刻", "seconds since it started, no time of day"),
-    "never_set": ("时钟从未设置（1970 年）", "its clock was never set (1970)"),
-    "unix_seconds": ("按 Unix 秒误报", "Unix seconds sent as NTP time"),
-    "unix_milliseconds": ("按 Unix 毫秒误报", "Unix milliseconds sent as NTP time"),
-    "other_pace": ("报时快慢不对，不是时刻", "its reports run at another pace, no time of day"),
-    "astray": ("报时离谱，不是时刻", "an impossible time"),
 }
 PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera that moved
     "black_screen": ("黑屏", "black screen"),
