@@ -7,7 +7,7 @@ values of the enumerations in streams.model, which stands above this package.
 
 from typing import Final
 
-from patrol.domain.labels import Labels
+from patrol.domain.labels import Label, Labels, label_of
 
 MEDIA_CLOCKS: Final[Labels] = {  # streams.model.MediaClock
     "unknown": ("没有时间戳可比", "no timestamps to compare"),
@@ -33,3 +33,11 @@ WALL_CLOCKS: Final[Labels] = {  # streams.model.WallClock
     "other_pace": ("报时快慢不对，不是时刻", "its reports run at another pace, no time of day"),
     "astray": ("报时离谱，不是时刻", "an impossible time"),
 }
+
+# The freshness says it all then, or nothing is known.
+_UNREMARKABLE: Final = frozenset({"unknown", "as_declared", "astray"})
+
+
+def media_clock_remark(media_clock: str) -> Label | None:
+    """What to add to the freshness: a pace that was corrected, or a clock that is none."""
+    return None if media_clock in _UNREMARKABLE else label_of(MEDIA_CLOCKS, media_clock)
