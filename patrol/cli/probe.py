@@ -27,14 +27,14 @@ from patrol.domain.labels import (
     failure_label,
     label_of,
 )
-from patrol.domain.stream_labels import MEDIA_CLOCKS, WALL_CLOCKS
+from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
 from streams.errors import BadAddress, StreamError
 from streams.http_snapshot import NO_END_MARKER
-from streams.model import Freshness, MediaClock, Picture, Sample, VisitOptions
+from streams.model import Freshness, Picture, Sample, VisitOptions
 
 
 class Advice(NamedTuple):
@@ -270,7 +270,7 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
     rate = f" · {document['frames_per_s']:g} fps" if document["frames_per_s"] else ""
     rows = [
         ("编码 codec", Text(f"{document['codec']} {size}{rate} · {document['transport']}")),
-        ("I 帧间隔 key frames", _key_frame_interval(document["key_frame_interval_s"])),
+        ("I 帧间隔 key frames", _key_frame_interval(document)),
         ("首帧用时 first picture", _first_picture(document)),
         ("新鲜度 freshness", _freshness(document["freshness"], document["media_clock"])),
         ("时钟偏差 clock", _clock_offset(document["clock_offset_s"], document["wall_clock"])),
@@ -283,9 +283,13 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
     return rows
 
 
-def _key_frame_interval(seconds: float | None) -> Text:
+def _key_frame_interval(document: Mapping[str, Any]) -> Text:
+    seconds = document["key_frame_interval_s"]
     if seconds is None:
-        return Text("— 只有一帧 one picture only")
+        alone = document["pictures"] == 1
+        return Text(
+            "— 只有一帧 one picture only" if alone else "— 流不报时 the stream tells no time"
+        )
     slow = seconds > SLOW_KEY_FRAME_S
     hint = " 过长 too long, set 2–4 s" if slow else ""
     return Text(f"{seconds:.2f} s{hint}", style="yellow" if slow else "")
@@ -301,8 +305,9 @@ def _first_picture(document: Mapping[str, Any]) -> Text:
 
 def _freshness(freshness: str, media_clock: str) -> Text:
     text = bilingual(label_of(FRESHNESS, freshness))
-    if media_clock not in (MediaClock.UNKNOWN, MediaClock.AS_DECLARED, MediaClock.ASTRAY):
-        text += f"({bilingual(label_of(MEDIA_CLOCKS, media_clock))})"
+    remark = media_clock_remark(media_clock)
+    if remark is not None:
+        text += f"({bilingual(remark)})"
     fine = freshness in ("live", "single", "still", "pictures_differ")
     return Text(text, style="green" if freshness == "live" else "" if fine else "red")
 
