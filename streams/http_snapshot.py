@@ -44,6 +44,8 @@ READ_BYTES: Final = 64 * 1024
 MAX_LEADING_BYTES: Final = 4 * 1024  # in front of a still picture: blanks, a camera's own head
 MAX_BETWEEN_BYTES: Final = 64 * 1024  # ... of a stream of pictures
 
+BEYOND_LENGTH_TIMEOUT_S: Final = 0.5  # for the rest of a picture longer than it was announced
+
 _STREAM_ENDINGS: Final = (".m3u8", ".flv", ".ts", ".mp4", ".mkv", ".mpd")
 _JPEG_STREAM_TYPES: Final = ("multipart/", "video/x-motion-jpeg", "video/x-mjpeg", "video/mjpeg")
 _STREAM_TYPES: Final = ("video/", "audio/", "application/vnd.apple.mpegurl")
@@ -234,13 +236,17 @@ class _SnapshotClient:
         limit = self.options.max_key_frame_bytes
         if not self.is_stream and (answer.length or 0) > limit:
             raise Unreadable(f"a picture of more than {limit} bytes")
+        announced = answer.length
+        answer.length = None  # the picture's own end is surer, and there the reading stops
         reader = JpegReader()
-        received = self._read_pictures(answer, reader)
+        received = 0 if announced == 0 else self._read_pictures(answer, reader, announced)
         if received is None or (self.is_stream and self.sampler.kept):
             return
-        raise self._no_picture(kind, reader, received, answer.length or 0)
+        raise self._no_picture(kind, reader, received, max(0, (announced or 0) - received))
 
-    def _read_pictures(self, answer: http.client.HTTPResponse, reader: JpegReader) -> int | None:
+    def _read_pictures(
+        self, answer: http.client.HTTPResponse, reader: JpegReader, announced: int | None
+    ) -> int | None:
         """None once there are enough pictures; else the bytes that came."""
         most = MAX_BETWEEN_BYTES if self.is_stream else MAX_LEADING_BYTES
         received = 0
@@ -250,6 +256,8 @@ class _SnapshotClient:
                 self._keep(picture)
                 if self.sampler.done or not self.is_stream:
                     return None
+            if announced is not None and received >= announced and self._socket is not None:
+                self._socket.settimeout(BEYOND_LENGTH_TIMEOUT_S)
             foreign = received == len(chunk) and chunk.startswith(_STREAM_STARTS)
             if foreign or (not self.sampler.kept and reader.passed_over > most):
                 break

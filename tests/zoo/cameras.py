@@ -91,6 +91,14 @@ def interlaced() -> Clip:
     return clip_of(size_px=(320, 192), interlaced=True)
 
 
+def resized() -> Clip:
+    """A group of pictures of one size, then one of another, and again."""
+    first, second = clip_of(), large()
+    gops = [clip.units[at : at + 4] for at in range(0, 24, 4) for clip in (first, second)]
+    units = tuple(unit for gop in gops for unit in gop)
+    return Clip("h264", units, first.sets + second.sets, first.pictures + second.pictures)
+
+
 def large() -> Clip:
     return clip_of(size_px=(640, 352))
 
@@ -114,6 +122,19 @@ PACKED = [
         seen_on="Hikvision after its resolution was changed",
         clip=large,
         sdp=Description(sets="rubbish"),
+    ),
+    ZooCamera(
+        name="another-size-in-mid-stream",
+        seen_on="Hikvision while its resolution is changed",
+        clip=resized,
+        sdp=NO_SETS,
+    ),
+    ZooCamera(
+        name="another-size-glued",
+        seen_on="V380 while its resolution is changed",
+        clip=resized,
+        pack=GLUED,
+        sdp=NO_SETS,
     ),
     ZooCamera(
         name="sets-with-start-codes-in-sdp",
@@ -435,6 +456,17 @@ CLOCKS = [
         clip=hevc,
         pack=GLUED_265,
         expects=_no_clock(MediaClock.CONSTANT),
+    ),
+    ZooCamera(
+        name="seconds",
+        seen_on="Unix time as RTP time: a whole group of pictures under one timestamp",
+        rtp=Rtp(ticks=lambda s, _: int(s * 2)),
+        expects=_no_clock(MediaClock.FRAME_COUNTER),
+    ),
+    ZooCamera(
+        name="time-of-each-packet",
+        seen_on="a sender that stamps packets as they leave",
+        rtp=Rtp(tick_of_packet=3),
     ),
     ZooCamera(
         name="wrong-rate-described",

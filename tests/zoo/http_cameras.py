@@ -133,7 +133,6 @@ HTTP_ZOO = [
         name="length-too-short",
         seen_on="a length of the picture before",
         server=_still(jpeg, length=200),
-        expects=_cut_off("in the middle"),
     ),
     HttpCamera(
         name="length-too-long",
@@ -151,6 +150,24 @@ HTTP_ZOO = [
         seen_on="the same, padded with zeros",
         server=_still(lambda: jpeg().removesuffix(EOI) + bytes(32)),
         expects=_cut_off("end-of-image marker", Unreadable),
+    ),
+    HttpCamera(
+        name="no-end-marker-kept-alive",
+        seen_on="the same on a connection that stays open",
+        server=lambda: HttpServer(answer(jpeg().removesuffix(EOI)), stays=True),
+        expects=_cut_off("end-of-image marker", Unreadable),
+    ),
+    HttpCamera(
+        name="no-picture-kept-alive",
+        seen_on="a login page in place of the picture",
+        server=lambda: HttpServer(answer(b"<html>login</html>", "text/html"), stays=True),
+        expects=_cut_off("text/html", Unreadable),
+    ),
+    HttpCamera(
+        name="empty",
+        seen_on="a camera that is still starting",
+        server=lambda: HttpServer(answer(b""), stays=True),
+        expects=_cut_off("0 bytes", Unreadable),
     ),
     HttpCamera(
         name="cut-in-the-middle",

@@ -47,6 +47,7 @@ class Rtp:
     extension: bytes = b""  # whole 32-bit words
     sources: int = 0
     twice: bool = False
+    tick_of_packet: int = 0  # that each packet of a picture is later than the one before
     lost: Callable[[int, int], bool] = lambda _frame, _in_frame: False
     ntp: Ntp | None = true_ntp
 
@@ -137,7 +138,9 @@ class ZooServer(Camera):
             yield struct.pack(">BBH", 0x24, self.control_channel, len(report)) + report
         payloads = self.pack(nals)
         for index, payload in enumerate(payloads):
-            packet = bytearray(rtp.packet(payload, self.packets, index, frame, tick))
+            packet = bytearray(
+                rtp.packet(payload, self.packets, index, frame, tick + index * rtp.tick_of_packet)
+            )
             self.packets += 1
             packet[1] |= 0x80 if self._marked(payload, last=index == len(payloads) - 1) else 0
             if rtp.lost(frame, index):
