@@ -26,6 +26,7 @@ from streams.errors import (
     LOGIN_REFUSED,
     BadAddress,
     RefusedUs,
+    StreamBusy,
     StreamError,
     Unreachable,
     Unreadable,
@@ -35,8 +36,9 @@ from streams.errors import (
 from streams.jpeg import JpegPart, JpegReader, size_px
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
-from streams.rtsp.message import printable
+from streams.rtsp.message import printable, read_retry_after
 from streams.sampling import FrameSampler, freshness_by_bits
+from streams.tcp_connect import connect_tcp
 from streams.worker_thread import run_in_thread
 
 MAX_REDIRECTS: Final = 3
@@ -51,6 +53,7 @@ _STREAM_ENDINGS: Final = (".m3u8", ".flv", ".ts", ".mp4", ".mkv", ".mpd")
 _JPEG_STREAM_TYPES: Final = ("multipart/", "video/x-motion-jpeg", "video/x-mjpeg", "video/mjpeg")
 _STREAM_TYPES: Final = ("video/", "audio/", "application/vnd.apple.mpegurl")
 _STREAM_STARTS: Final = (b"FLV", b"#EXTM3U")
+_BUSY: Final = frozenset({429, 503})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _END_MARKER: Final = b"\xff\xd9"
 NO_END_MARKER: Final = "jpeg_without_end_marker"  # the reason of an Unreadable
@@ -188,13 +191,18 @@ class _SnapshotClient:
         kind = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
         connection = kind(at.host, at.port, timeout=timeout_s)
         start_s = time.monotonic()
+        # A loop of this thread's own: all addresses of a name are tried, as for RTSP.
+        connection.sock = asyncio.run(connect_tcp(at, timeout_s))
         try:
-            connection.connect()
+            connection.sock.settimeout(timeout_s)
+            if at.scheme == "https":
+                context = ssl.create_default_context()
+                connection.sock = context.wrap_socket(connection.sock, server_hostname=at.host)
         except ssl.SSLError as exc:
+            connection.close()
             raise Unreadable(f"{at.authority}: TLS failed ({exc.reason})") from None
-        except TimeoutError:
-            raise Unreachable(f"{at.authority}: no TCP connection in {timeout_s:.1f} s") from None
         except OSError as exc:
+            connection.close()
             raise Unreachable(f"{at.authority}: {os_error_text(exc)}") from None
         self.connect_s = self.connect_s or time.monotonic() - start_s
         return connection
@@ -230,6 +238,10 @@ class _SnapshotClient:
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise RefusedUs(f"{status_line}: {self.login.refusal_text()}", reason=LOGIN_REFUSED)
         self.login.confirm()
+        if answer.status in _BUSY:
+            wait_s = read_retry_after(answer.headers.get("retry-after") or "")
+            seen = f"GET refused: {status_line}"
+            raise StreamBusy(seen, status=answer.status, retry_after_s=wait_s)
         if answer.status != HTTPStatus.OK:
             raise RefusedUs(f"GET refused: {status_line}")
         kind = (answer.headers.get("content-type") or "").lower().strip()
