@@ -11,14 +11,15 @@ import hashlib
 import http.client
 import socket
 import ssl
+import string
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from streams.address import StreamAddress
 from streams.decode import decode
@@ -61,6 +62,11 @@ NO_END_MARKER: Final = "jpeg_without_end_marker"  # the reason of an Unreadable
 
 class NotAPicture(Exception):
     """The address answers with a stream, not with a still picture."""
+
+
+def _as_utf_8(values: Sequence[str]) -> list[str]:
+    """Header values, which http.client reads as Latin-1, as the cameras mean them."""
+    return [value.encode("latin-1", "replace").decode("utf-8", "replace") for value in values]
 
 
 def is_stream(address: StreamAddress) -> bool:
@@ -176,7 +182,7 @@ class _SnapshotClient:
                 # Closed as well: it holds the socket open after the connection was closed.
                 answer = stack.enter_context(closing(self._request(connection, at)))
                 if answer.status == HTTPStatus.UNAUTHORIZED and self.login.accept_challenges(
-                    answer.headers.get_all("www-authenticate") or []
+                    _as_utf_8(answer.headers.get_all("www-authenticate") or [])
                 ):
                     continue
                 if answer.status in _REDIRECTS:
@@ -210,11 +216,14 @@ class _SnapshotClient:
     def _request(
         self, connection: http.client.HTTPConnection, at: StreamAddress
     ) -> http.client.HTTPResponse:
-        target = at.path + (f"?{at.query}" if at.query else "")
-        headers = {"User-Agent": "patrol-streams", "Accept": "image/jpeg, */*"}
+        target = quote(at.path + (f"?{at.query}" if at.query else ""), safe=string.punctuation)
+        headers: dict[str, str | bytes] = {
+            "User-Agent": "patrol-streams",
+            "Accept": "image/jpeg, */*",
+        }
         authorization = self.login.authorization("GET", target)
         if authorization is not None:
-            headers["Authorization"] = authorization
+            headers["Authorization"] = authorization.encode()
         self._socket = connection.sock
         timeout_s = self._left_s(self.options.answer_timeout_s)
         self._socket.settimeout(timeout_s)

@@ -11,6 +11,7 @@ from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.errors import StreamBusy, StreamError, Unreadable
 from streams.model import Sample, VisitOptions
+from tests.zoo.control_camera import md5
 from tests.zoo.http_cameras import answer, jpeg
 from tests.zoo.serving import HttpServer, visit_http
 
@@ -66,3 +67,33 @@ def test_a_redirect_to_no_address(location: str) -> None:
     with pytest.raises(StreamError) as caught:
         asyncio.run(visit_http(HttpServer(head.encode()), options=QUICK))
     assert isinstance(caught.value, Unreadable)
+
+
+def test_chinese_users_realms_and_paths() -> None:
+    """Digest hashes UTF-8, and the request line is percent-encoded."""
+    requests: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        requests.append(request)
+        if "authorization" in request.lower():
+            writer.write(answer(jpeg()))
+        else:
+            challenge = 'WWW-Authenticate: Digest realm="摄像机", nonce="n"'
+            head = f"HTTP/1.1 401 No\r\n{challenge}\r\nContent-Length: 0\r\n\r\n"
+            writer.write(head.encode())
+        await writer.drain()
+        writer.close()
+
+    async def run() -> Sample:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port: Any = server.sockets[0].getsockname()[1]
+            address = StreamAddress.parse(f"http://管理员:口令@127.0.0.1:{port}/通道1.jpg")
+            return await StreamCameraClient(SystemClock().now)(address, QUICK)
+
+    assert asyncio.run(run()).key_frames
+    target = "/%E9%80%9A%E9%81%931.jpg"
+    assert requests[1].startswith(f"GET {target} HTTP/1.1\r\n")
+    assert 'username="管理员"' in requests[1]
+    assert 'realm="摄像机"' in requests[1]
+    assert md5(f"{md5('管理员:摄像机:口令')}:n:{md5(f'GET:{target}')}") in requests[1]
