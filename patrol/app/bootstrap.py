@@ -23,11 +23,12 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWriteContext
 from patrol.administration.registry_watcher import RegistryWatcher
 from patrol.app.application import Application
+from patrol.app.clock_keeper import ClockKeeper
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
 from patrol.cases.saving import queued_message_count
 from patrol.cases.send_gate import SendGate
-from patrol.clock import SystemClock
+from patrol.clock import SystemClock, TrustedClock, machine_boot
 from patrol.domain.backoff import backoff
 from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
@@ -93,23 +94,30 @@ def build(
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
+    `clock`: the machine's clock, which is watched for steps (patrol/clock.py).
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where changes of cameras.csv and zones.yaml are followed; None: not followed.
     """
-    clock = clock or SystemClock()
+    machine = clock or SystemClock()
     limit_opencv_threads()
     with ExitStack() as stack:
         integrations, meters = load_integrations(site.settings), Meters()
-        store = _open_store(stack, site, clock, startup_wait)
+        store = _open_with_retry(stack, site.settings.database, machine, startup_wait)
+        keeper = _clock_keeper(store, machine)
+        clock = keeper.clock
+        with store.begin() as uow:
+            uow.registry.sync(site.registry, clock.now())
+            uow.commit()
         store.add_observers(store_observers(integrations, meters, clock))
         broker = _broker_address(site.settings, stack)
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, clock, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        services = _shared_services(site, keeper, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         yield Application(
             site=site,
             clock=clock,
+            clock_keeper=keeper,
             store=store,
             evidence=services.evidence,
             registry_watcher=watcher,
@@ -156,15 +164,12 @@ def _is_unspecified(host: str) -> bool:
         return False
 
 
-def _open_store(
-    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None
-) -> Store:
-    """The store, its copy of the registry brought up to date."""
-    store = _open_with_retry(stack, site.settings.database, clock, startup_wait)
-    with store.begin() as uow:
-        uow.registry.sync(site.registry, clock.now())
-        uow.commit()
-    return store
+def _clock_keeper(store: Store, machine: Clock) -> ClockKeeper:
+    """The clock that the service goes by, from what the store last believed."""
+    with store.begin_read() as uow:
+        before = uow.clock.get()
+    clock = TrustedClock(machine, seen=before.seen if before else None, boot=machine_boot())
+    return ClockKeeper.start(store, clock, before)
 
 
 def _open_with_retry(
@@ -197,6 +202,7 @@ class _SharedServices:
 
     site: Site
     clock: Clock
+    keeper: ClockKeeper
     store: Store
     watcher: RegistryWatcher
     payloads: PayloadBuilder
@@ -210,12 +216,14 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, clock: Clock, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site, keeper: ClockKeeper, store: Store, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
+    clock = keeper.clock
     evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
         clock=clock,
+        keeper=keeper,
         store=store,
         watcher=watcher,
         payloads=_payload_builder(site, store),
@@ -256,6 +264,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
                 **_unnamed_change_rule(services.site),
                 find_hint=ChangeHint(store=services.store, evidence=services.evidence),
             ),
+            in_doubt=lambda: services.keeper.in_doubt,
             without=services.detectors.without,
         )
     )

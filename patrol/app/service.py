@@ -2,15 +2,16 @@
 
 Threads: the outbox relay, one delivery worker for each webhook and channel, the reply subscriber,
 the canary's leader, the metrics port, and the job scheduler's pool, which runs rounds, rechecks,
-escalation and upkeep. The first part that raises ends the service with its reason; systemd starts
-it again, and everything resumes from the store.
+escalation and upkeep. The first part that raises ends the service with its reason, and so does a
+scheduler that stands still (watchdog.py); systemd starts it again, and everything resumes from the
+store.
 """
 
 import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 from pathlib import Path
@@ -19,7 +20,9 @@ import structlog
 
 from patrol.app.application import SERVICE_LOCK, Application
 from patrol.app.integrations import Integrations, IntegrationsProblem
+from patrol.app.clock_keeper import ClockKeeper, clock_check
 from patrol.app.scheduler import JobScheduler, ScheduledJob
+from patrol.app.watchdog import wait_until_stopped
 from patrol.cases.escalator import Escalator
 from patrol.clock import SiteSun
 from patrol.domain.errors import Failed
@@ -56,6 +59,7 @@ RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
 RECHECK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
+STUCK_AFTER_S = 1800.0  # one turn; a database may be waited for, a recheck is over in minutes
 SUBSCRIBE_POLL_S = 0.25
 DELIVERY_WITHIN_S = 120.0  # one try is limited to 10 s, one of a second channel to some 30
 MAX_SUBSCRIBE_WAIT_S = 15.0  # longer: the broker's access list refuses the subscription
@@ -65,6 +69,10 @@ PRUNE_AT = time(3, 40)  # local; after the pictures have been deleted
 
 class ServiceFailed(Failed):
     """A part of the service failed; the text says which and why."""
+
+
+class ServiceFrozen(ServiceFailed):
+    """The scheduler stands still; its threads may never end, so the process has to be ended."""
 
 
 @dataclass(kw_only=True)
@@ -91,6 +99,7 @@ class SideServices:
             targets=app.integrations.targets,
             on_queued=app.wake_relays,
         )
+        app.clock_keeper.on_step.append(canary.move_timers)
         return cls(
             app=app,
             integrations=app.integrations,
@@ -102,7 +111,12 @@ class SideServices:
     def jobs(self, retrying: JobWrapper) -> list[ScheduledJob]:
         """The scheduled jobs of these parts; `retrying` waits for a database that is away."""
         jobs = [
-            ScheduledJob(name="messages", run=retrying("messages", self._prune), daily_at=PRUNE_AT)
+            ScheduledJob(
+                name="messages",
+                run=retrying("messages", self._prune),
+                daily_at=PRUNE_AT,
+                may_run=self.may_write_history,
+            )
         ]
         if self.canary is not None:
             canary, clock = self.canary, self.app.clock
@@ -112,18 +126,28 @@ class SideServices:
             )
         return jobs
 
+    def may_write_history(self) -> bool:
+        """Whether what time alone writes or destroys may be (docs/operations.md lists it)."""
+        return not self.app.clock_keeper.holds_history
+
     def escalation_job(self, escalator: Escalator) -> Callable[[], None]:
-        """One turn of escalation, after unreached leaders were notified and held cases released."""
+        """One turn of escalation, after unreached leaders were notified and held cases released.
+
+        Before all of it the clock is checked: a step moves the silences with it.
+        """
         notifier = UnreachedNotifier(
             store=self.app.store, registry=self.app.site.registry, targets=self.integrations.targets
         )
         releaser = self.app.new_held_case_releaser()
         self.export_counters(ladder=escalator.counters, sending=releaser.send_gate.counters)
+        keeper = self.app.clock_keeper
 
         def run() -> None:
+            keeper.check()
             now = self.app.clock.now()
             notifier.run_due(now)
-            releaser.run_due(now)
+            if not keeper.in_doubt:
+                releaser.run_due(now)  # by the calendar: office hours, and how many an hour
             escalator.run_due(now)
 
         return run
@@ -176,7 +200,7 @@ class SideServices:
 
     def checks(self) -> list[HealthCheck]:
         """The health checks that /healthz shows."""
-        found = self.heartbeats.checks()
+        found = [*self.heartbeats.checks(), clock_check(self.app.clock_keeper.record)]
         if self.canary is not None:
             why = self.canary.failing
             last = self.canary.last_return
@@ -212,6 +236,7 @@ class SideServices:
             holder=f"delivery-{secrets.token_hex(4)}",
             most_tries=most_tries,
             on_turn=self.heartbeats.expect(target, DELIVERY_WITHIN_S),
+            in_doubt=lambda: self.app.clock_keeper.in_doubt,
         )
 
     def _canary_leader(self) -> CanaryLeader:
@@ -263,7 +288,10 @@ def run_service(
     ready: Callable[[], None] = lambda: None,
     with_rounds: bool = True,
 ) -> None:
-    """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site)."""
+    """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site).
+
+    Raises ServiceFrozen when the scheduler stands still; its threads are not waited for then.
+    """
     failures: list[tuple[str, BaseException]] = []
 
     def failed(name: str, why: BaseException) -> None:
@@ -272,6 +300,7 @@ def run_service(
 
     with ExitStack() as stack:
         stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        stack.callback(_keep_clock, app.clock_keeper)
         side_services = SideServices.create(app)
         app.service_checks = side_services.checks
 
@@ -282,17 +311,24 @@ def run_service(
             stack.callback(stop.set)  # an error in this block ends the thread too
 
         _start_messaging(app, side_services, stack, stop, run)
-        scheduler = JobScheduler(app.site.settings.site.tz, failed)
+        scheduler = JobScheduler(app.site.settings.site.tz, failed, app.clock)
         for job in _jobs(app, side_services, stop, on_progress, with_rounds=with_rounds):
             scheduler.add(job)
         scheduler.start()
         stack.callback(scheduler.stop)
         stack.callback(stop.set)
         ready()
-        stop.wait()
+        if frozen := wait_until_stopped(stop, scheduler.frozen):
+            scheduler.stop(wait=False)
+            raise ServiceFrozen(f"scheduler: {frozen}")
     if failures:
         child, why = failures[0]
         raise ServiceFailed(f"{child}: {type(why).__name__}: {why}") from why
+
+
+def _keep_clock(keeper: ClockKeeper) -> None:
+    with suppress(StoreUnavailable, StoreFull):
+        keeper.keep()
 
 
 def _start_messaging(
@@ -348,10 +384,14 @@ def _jobs(
     escalate = side_services.escalation_job(app.new_escalator())
 
     def every(
-        every_s: float, name: str, work: Callable[[], object], within_s: float
+        every_s: float,
+        name: str,
+        work: Callable[[], object],
+        within_s: float,
+        longest_s: float | None = STUCK_AFTER_S,
     ) -> ScheduledJob:
-        run = side_services.with_heartbeat(name, work, within_s)
-        return ScheduledJob(name=name, run=_retry_while_store_away(name, run), every_s=every_s)
+        run = _retry_while_store_away(name, side_services.with_heartbeat(name, work, within_s))
+        return ScheduledJob(name=name, run=run, every_s=every_s, longest_s=longest_s)
 
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S),
@@ -362,13 +402,15 @@ def _jobs(
             name="upkeep",
             run=_retry_while_store_away("upkeep", lambda: _daily_upkeep(app)),
             daily_at=SWEEP_AT,
+            may_run=side_services.may_write_history,
         ),
     ]
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)
         round_scheduler = make_round_scheduler(app, stop, show)
-        jobs.append(every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S))
+        rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
+        jobs.append(rounds)
     return jobs
 
 
@@ -401,6 +443,7 @@ def make_round_scheduler(
         stop=stop,
         round_lock=app.round_lock,
         on_progress=on_progress,
+        holds_history=lambda: app.clock_keeper.holds_history,
     )
 
 

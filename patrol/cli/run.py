@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,8 +10,9 @@ import typer
 
 from patrol.app import Application
 from patrol.app.detectors import missing_models
-from patrol.app.service import run_service
+from patrol.app.service import ServiceFrozen, run_service
 from patrol.cli.application import app_of, until_signalled
+from patrol.cli.failures import report_failure
 from patrol.cli.output import console_err, print_err
 from patrol.cli.stderr_logging import logs_to_stderr
 from patrol.reports.progress_bar import progress_display
@@ -33,7 +35,11 @@ def run(context: typer.Context) -> None:
             print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
 
         with _web_console(app), progress_display(console_err(), zone) as show:
-            run_service(app, stop, on_progress=show, ready=ready)
+            try:
+                run_service(app, stop, on_progress=show, ready=ready)
+            except ServiceFrozen as exc:
+                # A thread that hangs would keep the process from ending; the store resumes all.
+                os._exit(report_failure(exc))
     print_err("已停止 stopped")
 
 

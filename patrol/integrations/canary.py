@@ -9,7 +9,7 @@ it.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -80,6 +80,14 @@ class Canary:
             self._did_not_return(flight, _FAILURE_REASONS.get(state, f"it is {state}"), now)
         if now - flight.sent_at >= (RETRY_AFTER if self.failing else self.every):
             self._send(now)
+
+    def move_timers(self, by: timedelta) -> None:
+        """Move what is timed in memory with a clock that was set."""
+        flight = self._flight
+        if flight is not None:
+            self._flight = replace(flight, sent_at=flight.sent_at + by)
+        if self.last_return is not None:
+            self.last_return += by
 
     def handle_reply(self, topic: str, payload: bytes, now: datetime) -> bool:
         """Whether the message was the test leader's; if so, its receipt is in the store."""

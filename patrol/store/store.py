@@ -28,6 +28,7 @@ from patrol.store.events import StoreEvent
 from patrol.store.findings import FindingRepository
 from patrol.store.health import HealthRepository
 from patrol.store.inbox import InboxRepository
+from patrol.store.machine_clock import ClockRepository
 from patrol.store.outbox import OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
 from patrol.store.registry import CameraMemoryRepository, ConsentRepository, RegistryRepository
@@ -83,6 +84,7 @@ class UnitOfWork:
     deliveries = _LazyRepository(DeliveryRepository)
     stoppages = _LazyRepository(StoppageRepository)
     troubles = _LazyRepository(TroubleRepository)
+    clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
     change_tokens = _LazyRepository(ChangeTokens)
 
