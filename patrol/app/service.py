@@ -19,8 +19,8 @@ from pathlib import Path
 import structlog
 
 from patrol.app.application import SERVICE_LOCK, Application
-from patrol.app.integrations import Integrations, IntegrationsProblem
 from patrol.app.clock_keeper import ClockKeeper, clock_check
+from patrol.app.integrations import Integrations, IntegrationsProblem
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.watchdog import wait_until_stopped
 from patrol.cases.escalator import Escalator
@@ -32,7 +32,7 @@ from patrol.integrations.delivery_worker import DeliveryWorker, SendDelivery
 from patrol.integrations.notifications import AppriseSender, ChannelUnusable, UnreachedNotifier
 from patrol.integrations.webhooks import WebhookSender
 from patrol.logs import LastReason
-from patrol.messaging.retention import prune_messages
+from patrol.messaging.outbox_relay import prune_messages
 from patrol.messaging.topics import canary_topics
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
 from patrol.mqtt.subscriber import CanaryLeader
@@ -40,7 +40,7 @@ from patrol.operations.health_server import HealthCheck, Heartbeats, MetricsFail
 from patrol.operations.metrics import Meters
 from patrol.pictures import sweep_pictures
 from patrol.ports import PictureStoreFull
-from patrol.review.expiry import expire_undecided
+from patrol.review.queue import expire_undecided
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import StoreFull, StoreUnavailable

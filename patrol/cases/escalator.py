@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from patrol.cases.saving import save_case
+from patrol.cases.save_and_send import save_case
 from patrol.domain.case import Case
 from patrol.domain.escalation import EscalationResult, current_rung, escalate_if_due
 from patrol.domain.ids import CaseId

@@ -26,7 +26,7 @@ from patrol.domain.wall_clock import ClockRecord, ClockTrust, SeenTime
 from patrol.store.cases import CASE_OPEN
 from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.deliveries import IS_WAITING, deliveries
-from patrol.store.outbox import QUEUED
+from patrol.store.messages import QUEUED
 from patrol.store.schema import cases, metadata
 from patrol.store.schema_people import accounts, claims, outbox, sessions
 from patrol.store.transaction import Transaction, in_batches
