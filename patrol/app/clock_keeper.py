@@ -8,7 +8,7 @@ memory (`on_step`).
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -31,6 +31,7 @@ class ClockKeeper:
     store: Store
     clock: TrustedClock
     record: ClockRecord
+    complete_until: datetime | None = None  # history was last not held back then, before now
     on_step: list[OnStep] = field(default_factory=list)
     _kept_s: float = float("-inf")  # monotonic
 
@@ -55,7 +56,8 @@ class ClockKeeper:
         record = replace(record, jump_s=state.jump.total_seconds())
         if state.is_doubted:
             _log_doubt(record)
-        return cls(store=store, clock=clock, record=record)
+        complete_until = record.seen.at if record.seen else None
+        return cls(store=store, clock=clock, record=record, complete_until=complete_until)
 
     def check(self) -> None:
         """Compare the clocks, and adopt what may be. Raises StoreUnavailable, StoreFull."""
@@ -102,6 +104,8 @@ class ClockKeeper:
             uow.commit()
         self.clock.adopt(change)
         before, self.record = self.record, record
+        if before.is_doubted and before.seen is not None:
+            self.complete_until = before.seen.at
         self._kept_s = self.clock.monotonic_s()
         for moves in self.on_step if change.step else ():
             moves(change.step)

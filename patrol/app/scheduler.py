@@ -1,8 +1,8 @@
-"""Run the service's jobs on time in a pool of threads (APScheduler 3.x), whatever the wall clock does.
+"""Run the service's jobs in a pool of threads (APScheduler 3.x), whatever the wall clock does.
 
-Every job runs at an interval. APScheduler compares moments of the wall clock; so one moment a job is
-all that is ever planned, and when the wall clock has moved otherwise than the monotonic one, every
-job is planned anew. What is due at a time of day asks the service's own clock at each interval.
+Every job runs at an interval. APScheduler compares moments of the wall clock; so one moment a job
+is all that is ever planned, and when the wall clock has moved otherwise than the monotonic one,
+every job is planned anew. What is due at a time of day asks the service's own clock each time.
 
 Jobs decide themselves what is due. A job that still runs is not started again (`max_instances=1`),
 and no run is too late: lateness is judged by patrol/rounds, not here. When the thread that starts

@@ -444,6 +444,7 @@ def make_round_scheduler(
         round_lock=app.round_lock,
         on_progress=on_progress,
         holds_history=lambda: app.clock_keeper.holds_history,
+        complete_until=lambda: app.clock_keeper.complete_until,
     )
 
 

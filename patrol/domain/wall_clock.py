@@ -2,8 +2,9 @@
 
 The service counts time on a clock that never steps and keeps an anchor: a moment of the wall clock
 that it believes. A wall clock that moves otherwise than the counted seconds was set. A step of up
-to an hour is adopted at once. A jump beyond an hour is not: until NTP or a person confirms it, the
-service goes on by the anchor and writes no history (docs/operations.md lists what that is).
+to an hour is adopted at once. A jump beyond an hour, in one step or in several, is not: until NTP
+or a person confirms it, the service goes on by the anchor and writes no history
+(docs/operations.md lists what that is).
 
 At the start of the machine nobody counted. The newest time that the store has seen is then the
 earliest that it can be; a wall clock more than an hour later is followed (the machine was off, most
@@ -89,6 +90,7 @@ class ClockState:
     trust: ClockTrust
     anchor: ClockReading
     since_s: float  # counted seconds at which the wall clock last stepped
+    moved: timedelta = NO_TIME  # all steps adopted since it was last confirmed
     jump: timedelta = NO_TIME  # in doubt: the wall clock's distance from where it should be
     earliest: ClockReading | None = None  # at a start of the machine: it is not before this
 
@@ -183,10 +185,11 @@ def _change(
 
 
 def _judge_running(state: ClockState, reading: ClockReading, off: timedelta) -> ClockState:
-    if abs(off) <= LONGEST_STEP:
-        return _trusted(reading)
-    moved = state.trust is ClockTrust.TRUSTED or abs(off - state.jump) >= STEP
-    since_s = reading.running_s if moved else state.since_s
+    moved = state.moved + off if abs(off) >= STEP else state.moved
+    if max(abs(off), abs(moved)) <= LONGEST_STEP:
+        return replace(_trusted(reading), moved=moved)
+    is_new = state.trust is ClockTrust.TRUSTED or abs(off - state.jump) >= STEP
+    since_s = reading.running_s if is_new else state.since_s
     return replace(state, trust=ClockTrust.JUMPED, since_s=since_s, jump=off)
 
 

@@ -340,7 +340,7 @@ class RoundRunner:
         self, stop: threading.Event, executor: RoundExecutor, earliest: datetime
     ) -> None:
         """Stop when asked to, at a pause, and when the clock went back before `earliest`."""
-        while not (reason := self._stop_reason(stop, earliest)):  # noqa: ASYNC110  threads set these
+        while not (reason := self._stop_reason(stop, earliest)):  # noqa: ASYNC110  threads set it
             await asyncio.sleep(STOP_POLL_S)
         executor.stop(reason)
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -67,9 +67,12 @@ class RoundScheduler:
     round_lock: Callable[[], AbstractContextManager[None]]  # raises ProcessBusy
     on_progress: Callable[[RoundProgress], None] | None = None
     holds_history: Callable[[], bool] = lambda: False
+    # When nothing had been held back for the last time: days since then may lack their records.
+    complete_until: Callable[[], datetime | None] = lambda: None
     _paused_until: "_PauseEnd | None" = None
     _last_now: datetime | None = None
     _has_retracted: bool = False
+    _completed_from: datetime | None = None
     _caught_up_on: date | None = None
     _waiting_reason: LastReason = field(default_factory=LastReason)
     _held_reason: LastReason = field(default_factory=LastReason)
@@ -179,13 +182,18 @@ class RoundScheduler:
 
     def _record_missed_days(self, today: date) -> None:
         """Close what an earlier day left open, record the rounds that never ran."""
-        plans, now = self.calendar.all_plans, self.clock.now()
+        plans = self.calendar.all_plans
+        midnight = datetime.combine(today, time(), self.zone).astimezone(UTC)
         with self.store.begin_read() as uow:
             left_open = [uow.rounds.unfinished(plan) for plan in (*plans, ADHOC)]
             newest = [
-                known for plan in plans for known in uow.rounds.of_plan(plan, limit=1, before=now)
+                known
+                for plan in plans
+                for known in uow.rounds.of_plan(plan, limit=1, before=midnight)
             ]
-            last = max((known.day for known in newest), default=today)
+            last = min(
+                max((known.day for known in newest), default=today), self._complete_until(today)
+            )
             of_days = uow.rounds.of_days(last, today)
         for unfinished in left_open:
             if unfinished is not None and unfinished.day < today:
@@ -202,6 +210,14 @@ class RoundScheduler:
             self.runner.record_missed_day(plan.name, day, window, reason)
             log.warning("round missed", plan=plan.name, day=str(day), why=reason)
         self._caught_up_on = today
+
+    def _complete_until(self, today: date) -> date:
+        """The last day whose records are complete, as far as the clock kept us from more."""
+        until = self.complete_until()
+        if until is None or until == self._completed_from:
+            return today
+        self._completed_from = until
+        return self._local_day(until)
 
     def _missed_reason(self, at: datetime, default_reason: str) -> str:
         """The pause that was in force when the window ended, or the default."""
