@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
@@ -12,6 +12,7 @@ import typer
 from patrol.app import Application, StartupWait, build
 from patrol.cli.options import config_directory
 from patrol.cli.site import site_of
+from patrol.store import StoreFull, StoreUnavailable
 
 RELAY_WITHIN_S: Final = 2.0  # a person waits no longer for a broker; the outbox does
 
@@ -29,6 +30,8 @@ def app_of(
     with build(
         site_of(context), config_dir=config_directory(context), startup_wait=startup_wait
     ) as app:
+        with suppress(StoreUnavailable, StoreFull):  # the command itself says so, if it matters
+            app.check_clock()
         yield app
 
 

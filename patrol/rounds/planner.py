@@ -412,7 +412,7 @@ def mark_misdated_rounds(uow: UnitOfWork, after: datetime, now: datetime) -> lis
     """Mark the rounds that were begun after that moment, and end those which are open."""
     misdated = uow.rounds.begun_after(after)
     for one in misdated:
-        open_still = replace(one, misdated=True)
+        open_still = replace(one, misdated=True, reason=one.reason or MISDATED)
         uow.rounds.put(open_still)
         if one.is_open:
             close_round(uow, open_still, reason=MISDATED, now=now)
