@@ -259,7 +259,7 @@ def _banners(
 
 
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:
-    """(kind, title, text, address): a clock that somebody has to confirm, or that was just set."""
+    """(kind, title, text, address) of a clock that waits for confirmation, or was just set."""
     t = user.t
     if record.is_doubted:
         off = t.duration(timedelta(seconds=abs(record.jump_s)))
