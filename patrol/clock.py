@@ -20,7 +20,7 @@ from astral.sun import sun
 
 from patrol.domain.wall_clock import (
     ClockChange,
-    ClockReading,
+    ClockSample,
     ClockState,
     ClockTrust,
     SeenTime,
@@ -108,33 +108,33 @@ class TrustedClock:
             return self._state
 
     @property
-    def is_doubted(self) -> bool:
+    def is_unconfirmed(self) -> bool:
         """Whether NTP or a person has to confirm the wall clock."""
-        return self.state.is_doubted
+        return self.state.is_unconfirmed
 
     @property
     def holds_history(self) -> bool:
         """Whether nothing may be written or destroyed now that time alone writes or destroys."""
         return self.state.trust is not ClockTrust.TRUSTED
 
-    def read(self) -> ClockReading:
+    def read(self) -> ClockSample:
         """Wall clock and counted seconds, together."""
         for _ in range(READINGS):
             before_s, wall, after_s = self._running_s(), self._machine.now(), self._running_s()
             if after_s - before_s <= LONGEST_READING_S:
-                return ClockReading(wall=wall, running_s=after_s)
-        return ClockReading(wall=self._machine.now(), running_s=self._running_s())
+                return ClockSample(wall=wall, running_s=after_s)
+        return ClockSample(wall=self._machine.now(), running_s=self._running_s())
 
     def next_change(self, confirms_now: Callable[[], bool] = lambda: False) -> ClockChange:
         """The change that the wall clock asks for now; nothing moves before `adopt`.
 
-        `confirms_now`: whether a person has confirmed it; asked only where it is in doubt.
+        `confirms_now`: whether a person has confirmed it; asked only where it needs to be.
         """
         state, reading = self.state, self.read()
         change = next_state(state, reading)
         if change.state.trust is ClockTrust.TRUSTED:
             return change
-        if self._is_synchronised(reading.wall) or (change.state.is_doubted and confirms_now()):
+        if self._is_synchronised(reading.wall) or (change.state.is_unconfirmed and confirms_now()):
             return confirmed_state(state, reading)
         return change
 

@@ -19,8 +19,8 @@ import structlog
 from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
-from patrol.administration.registry_watcher import RegistryWatcher
-from patrol.app.clock_keeper import ClockKeeper
+from patrol.administration.registry_files import RegistryWatcher
+from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
 from patrol.cases import actions
@@ -77,7 +77,7 @@ class Application:
 
     site: Site
     clock: Clock
-    clock_keeper: ClockKeeper
+    clock_monitor: ClockMonitor
     store: Store
     evidence: FilePictureStore
     registry_watcher: RegistryWatcher
@@ -269,7 +269,7 @@ class Application:
     def check_clock(self) -> None:
         """Adopt a step of the clock, unless a service runs that does. Raises StoreUnavailable."""
         if _service_is_stopped(self.site.settings.evidence / SERVICE_LOCK):
-            self.clock_keeper.check()
+            self.clock_monitor.check()
 
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:
         """Send queued messages, if the broker answers soon; return how many still wait."""
@@ -293,7 +293,7 @@ class Application:
             publisher=publisher,
             clock=self.clock,
             holder=holder,
-            in_doubt=lambda: self.clock_keeper.in_doubt,
+            clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
         )
         self._relays.append(relay)
         return relay
@@ -329,7 +329,7 @@ class Application:
             store=self.store,
             payloads=self.payloads,
             on_queued=self.wake_relays,
-            in_doubt=lambda: self.clock_keeper.in_doubt,
+            clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
         )
 
     def new_held_case_releaser(self) -> HeldCaseReleaser:

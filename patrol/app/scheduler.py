@@ -35,8 +35,8 @@ THREADS: Final = 10  # one for each job, and one to spare
 MAX_TURN_S: Final = 1.0  # so long a step of the clock may go unnoticed
 STEP_S: Final = 0.5  # a turn takes milliseconds; what one clock gains more was set
 DAILY_EVERY_S: Final = 20.0
-PULSE: Final = "pulse"
-PULSE_EVERY_S: Final = 5.0
+LIVENESS: Final = "liveness"
+LIVENESS_EVERY_S: Final = 5.0
 FROZEN_AFTER_S: Final = 120.0  # a machine that swaps may stall for a minute
 
 
@@ -61,7 +61,7 @@ class JobScheduler:
         self._zone = zone
         self._clock = clock or SystemClock()
         self._running: dict[str, tuple[float, float]] = {}  # job → (since, longest_s)
-        self._pulse_s = self._clock.monotonic_s()
+        self._alive_s = self._clock.monotonic_s()
         self._scheduler = _SteplessScheduler(
             on_death=lambda why: on_failure("scheduler", why),
             monotonic_s=self._clock.monotonic_s,
@@ -71,7 +71,7 @@ class JobScheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._on_job_error, EVENT_JOB_ERROR)
-        self.add(ScheduledJob(name=PULSE, run=self._pulse, every_s=PULSE_EVERY_S))
+        self.add(ScheduledJob(name=LIVENESS, run=self._mark_alive, every_s=LIVENESS_EVERY_S))
         # While a round runs, the scheduler would log every skipped run of its job.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
@@ -88,7 +88,7 @@ class JobScheduler:
 
     def start(self) -> None:
         """Start running jobs."""
-        self._pulse_s = self._clock.monotonic_s()
+        self._alive_s = self._clock.monotonic_s()
         self._scheduler.start()
 
     def stop(self, *, wait: bool = True) -> None:
@@ -101,7 +101,7 @@ class JobScheduler:
         now_s = self._clock.monotonic_s()
         for what, since_s in (
             ("the scheduler", self._scheduler.turned_s),
-            ("its pool", self._pulse_s),
+            ("its pool", self._alive_s),
         ):
             if now_s - since_s > FROZEN_AFTER_S:
                 return f"{what} has stood still for {now_s - since_s:.0f} s"
@@ -110,8 +110,8 @@ class JobScheduler:
                 return f"{name} has been running for {now_s - since_s:.0f} s"
         return ""
 
-    def _pulse(self) -> None:
-        self._pulse_s = self._clock.monotonic_s()
+    def _mark_alive(self) -> None:
+        self._alive_s = self._clock.monotonic_s()
 
     def _timed(self, name: str, run: Job, longest_s: float) -> Job:
         def timed() -> None:
@@ -207,9 +207,9 @@ class _SteplessScheduler(BaseScheduler):  # type: ignore[misc]  # apscheduler ha
 
     def _main_loop(self) -> None:
         try:
-            lead_s = self._wall_lead_s()
+            offset_s = self._wall_offset_s()
             while self.state != STATE_STOPPED:
-                lead_s = self._plan_anew_if_set(lead_s)
+                offset_s = self._plan_anew_if_set(offset_s)
                 wait_s = self._process_jobs()
                 self.turned_s = self._monotonic_s()
                 self._woken.wait(MAX_TURN_S if wait_s is None else min(wait_s, MAX_TURN_S))
@@ -219,14 +219,14 @@ class _SteplessScheduler(BaseScheduler):  # type: ignore[misc]  # apscheduler ha
 
     def _plan_anew_if_set(self, before_s: float) -> float:
         """Run every job now, where the wall clock gained or lost since the turn before."""
-        lead_s = self._wall_lead_s()
-        if abs(lead_s - before_s) >= STEP_S:
+        offset_s = self._wall_offset_s()
+        if abs(offset_s - before_s) >= STEP_S:
             now = SystemClock().now()
             for job in self.get_jobs():
                 job.modify(next_run_time=now)
-        return lead_s
+        return offset_s
 
-    def _wall_lead_s(self) -> float:
+    def _wall_offset_s(self) -> float:
         """How far the wall clock, which APScheduler reads itself, is ahead of the monotonic one."""
         monotonic_s = SystemClock().monotonic_s()
         return SystemClock().now().timestamp() - monotonic_s

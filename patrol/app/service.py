@@ -19,12 +19,12 @@ from pathlib import Path
 import structlog
 
 from patrol.app.application import SERVICE_LOCK, Application
-from patrol.app.clock_keeper import ClockKeeper, clock_check
+from patrol.app.clock_monitor import ClockMonitor, clock_check
 from patrol.app.integrations import Integrations, IntegrationsProblem
+from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.watchdog import wait_until_stopped
 from patrol.cases.escalator import Escalator
-from patrol.clock import SiteSun
 from patrol.domain.errors import Failed
 from patrol.files import process_lock
 from patrol.integrations.canary import Canary
@@ -38,11 +38,8 @@ from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
 from patrol.mqtt.subscriber import CanaryLeader
 from patrol.operations.health_server import HealthCheck, Heartbeats, MetricsFailed, serve_metrics
 from patrol.operations.metrics import Meters
-from patrol.pictures import sweep_pictures
 from patrol.ports import PictureStoreFull
-from patrol.review.queue import expire_undecided
 from patrol.rounds.progress import RoundProgress
-from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -59,7 +56,9 @@ RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
 RECHECK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
-STUCK_AFTER_S = 1800.0  # one turn; a database may be waited for, a recheck is over in minutes
+# One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
+LADDER_STUCK_AFTER_S = 300.0  # a turn writes for seconds, and the shortest silence is five minutes
+STUCK_AFTER_S = 1800.0  # rechecks wait for links that a round uses
 SUBSCRIBE_POLL_S = 0.25
 DELIVERY_WITHIN_S = 120.0  # one try is limited to 10 s, one of a second channel to some 30
 MAX_SUBSCRIBE_WAIT_S = 15.0  # longer: the broker's access list refuses the subscription
@@ -70,9 +69,7 @@ PRUNE_AT = time(3, 40)  # local; after the pictures have been deleted
 class ServiceFailed(Failed):
     """A part of the service failed; the text says which and why."""
 
-
-class ServiceFrozen(ServiceFailed):
-    """The scheduler stands still; its threads may never end, so the process has to be ended."""
+    is_frozen = False  # the scheduler stands still: its threads may never end, nor the process
 
 
 @dataclass(kw_only=True)
@@ -99,7 +96,7 @@ class SideServices:
             targets=app.integrations.targets,
             on_queued=app.wake_relays,
         )
-        app.clock_keeper.on_step.append(canary.move_timers)
+        app.clock_monitor.on_step.append(canary.move_timers)
         return cls(
             app=app,
             integrations=app.integrations,
@@ -128,7 +125,7 @@ class SideServices:
 
     def may_write_history(self) -> bool:
         """Whether what time alone writes or destroys may be (docs/operations.md lists it)."""
-        return not self.app.clock_keeper.holds_history
+        return not self.app.clock_monitor.holds_history
 
     def escalation_job(self, escalator: Escalator) -> Callable[[], None]:
         """One turn of escalation, after unreached leaders were notified and held cases released.
@@ -140,13 +137,13 @@ class SideServices:
         )
         releaser = self.app.new_held_case_releaser()
         self.export_counters(ladder=escalator.counters, sending=releaser.send_gate.counters)
-        keeper = self.app.clock_keeper
+        monitor = self.app.clock_monitor
 
         def run() -> None:
-            keeper.check()
+            monitor.check()
             now = self.app.clock.now()
             notifier.run_due(now)
-            if not keeper.in_doubt:
+            if not monitor.clock_unconfirmed:
                 releaser.run_due(now)  # by the calendar: office hours, and how many an hour
             escalator.run_due(now)
 
@@ -200,7 +197,7 @@ class SideServices:
 
     def checks(self) -> list[HealthCheck]:
         """The health checks that /healthz shows."""
-        found = [*self.heartbeats.checks(), clock_check(self.app.clock_keeper.record)]
+        found = [*self.heartbeats.checks(), clock_check(self.app.clock_monitor.record)]
         if self.canary is not None:
             why = self.canary.failing
             last = self.canary.last_return
@@ -236,7 +233,7 @@ class SideServices:
             holder=f"delivery-{secrets.token_hex(4)}",
             most_tries=most_tries,
             on_turn=self.heartbeats.expect(target, DELIVERY_WITHIN_S),
-            in_doubt=lambda: self.app.clock_keeper.in_doubt,
+            clock_unconfirmed=lambda: self.app.clock_monitor.clock_unconfirmed,
         )
 
     def _canary_leader(self) -> CanaryLeader:
@@ -290,7 +287,7 @@ def run_service(
 ) -> None:
     """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site).
 
-    Raises ServiceFrozen when the scheduler stands still; its threads are not waited for then.
+    The threads of a scheduler that stands still are not waited for (`ServiceFailed.is_frozen`).
     """
     failures: list[tuple[str, BaseException]] = []
 
@@ -300,7 +297,7 @@ def run_service(
 
     with ExitStack() as stack:
         stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
-        stack.callback(_keep_clock, app.clock_keeper)
+        stack.callback(_save_clock, app.clock_monitor)
         side_services = SideServices.create(app)
         app.service_checks = side_services.checks
 
@@ -320,15 +317,17 @@ def run_service(
         ready()
         if frozen := wait_until_stopped(stop, scheduler.frozen):
             scheduler.stop(wait=False)
-            raise ServiceFrozen(f"scheduler: {frozen}")
+            stands_still = ServiceFailed(f"scheduler: {frozen}")
+            stands_still.is_frozen = True
+            raise stands_still
     if failures:
         child, why = failures[0]
         raise ServiceFailed(f"{child}: {type(why).__name__}: {why}") from why
 
 
-def _keep_clock(keeper: ClockKeeper) -> None:
+def _save_clock(monitor: ClockMonitor) -> None:
     with suppress(StoreUnavailable, StoreFull):
-        keeper.keep()
+        monitor.keep()
 
 
 def _start_messaging(
@@ -394,13 +393,13 @@ def _jobs(
         return ScheduledJob(name=name, run=run, every_s=every_s, longest_s=longest_s)
 
     jobs = [
-        every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S),
-        every(RECHECK_EVERY_S, "looks", lambda: _recheck_cases(app), RECHECK_WITHIN_S),
+        every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
+        every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
         ScheduledJob(
             name="upkeep",
-            run=_retry_while_store_away("upkeep", lambda: _daily_upkeep(app)),
+            run=_retry_while_store_away("upkeep", lambda: daily_upkeep(app)),
             daily_at=SWEEP_AT,
             may_run=side_services.may_write_history,
         ),
@@ -412,40 +411,6 @@ def _jobs(
         rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
         jobs.append(rounds)
     return jobs
-
-
-def _daily_upkeep(app: Application) -> None:
-    """Delete pictures on schedule and expire findings that nobody decided."""
-    now = app.clock.now()
-    most_mb = app.site.settings.retention.evidence_mb
-    sweep_pictures(app.store, app.evidence, now, most_bytes=most_mb << 20 if most_mb else None)
-    for finding in expire_undecided(app.store, now):
-        log.info("nobody decided", finding=finding.id)
-
-
-def _recheck_cases(app: Application) -> None:
-    if app.rechecks.cases.run_due():
-        app.wake_relays()
-
-
-def make_round_scheduler(
-    app: Application, stop: threading.Event, on_progress: ShowProgress | None
-) -> RoundScheduler:
-    """The scheduler that starts the site's planned rounds when they are due."""
-    site = app.site.settings.site
-    return RoundScheduler(
-        calendar=app.site.settings.calendar,
-        zone=site.tz,
-        sun=SiteSun(site.latitude, site.longitude, site.tz),
-        clock=app.clock,
-        store=app.store,
-        runner=app.round_runner,
-        stop=stop,
-        round_lock=app.round_lock,
-        on_progress=on_progress,
-        holds_history=lambda: app.clock_keeper.holds_history,
-        complete_until=lambda: app.clock_keeper.complete_until,
-    )
 
 
 def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:

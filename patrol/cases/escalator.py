@@ -33,7 +33,8 @@ class Escalator:
     store: Store
     payloads: PayloadBuilder
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
-    in_doubt: Callable[[], bool] = lambda: False  # the clock: then no silence of office hours ends
+    # While nobody confirms the clock, no silence that is counted in office hours ends.
+    clock_unconfirmed: Callable[[], bool] = lambda: False
     counters: Counter[str] = field(default_factory=Counter)
 
     def run_due(self, now: datetime) -> Sequence[EscalationResult]:
@@ -41,12 +42,13 @@ class Escalator:
 
         Raises StoreUnavailable, StoreFull: the rest moves at the next tick.
         """
-        limit, in_doubt = (MAX_OPEN_CASES, True) if self.in_doubt() else (AT_A_TICK, False)
+        waits = self.clock_unconfirmed()
+        limit = MAX_OPEN_CASES if waits else AT_A_TICK
         with self.store.begin_read() as uow:
             due = [
                 case.id
                 for case in uow.cases.escalation_due(now, limit=limit)
-                if not (in_doubt and case.policy.office is not None)
+                if not (waits and case.policy.office is not None)
             ]
         results = [self._escalate(case_id, now) for case_id in due]
         moved = [result for result in results if result.moved]

@@ -6,9 +6,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from patrol.cli.failures import FAILED, bad_input
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import console, print_err, print_json, render_document
+from patrol.cli.output import (
+    FAILED,
+    bad_input,
+    console,
+    print_err,
+    print_json,
+    render_document,
+)
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock, TrustedClock, kernel_is_synchronised, machine_boot
 from patrol.domain.timestamps import rfc3339_or_none
@@ -57,13 +63,13 @@ def clock_document(uow: UnitOfWork, wall: datetime) -> dict[str, Any]:
     record = uow.clock.get()
     seen = record.seen if record else None
     state = TrustedClock(SystemClock(), seen=seen, boot=machine_boot()).state
-    in_doubt = state.is_doubted or (record is not None and record.is_doubted)
+    unconfirmed = state.is_unconfirmed or (record is not None and record.is_unconfirmed)
     if record is not None and record.acceptance_of(wall) is not None:
-        in_doubt = False
+        unconfirmed = False
     return {
         "wall": rfc3339_or_none(wall),
         "synchronised": kernel_is_synchronised(wall),
-        "history": "held" if in_doubt else "written",
+        "history": "held" if unconfirmed else "written",
         "trust": str(record.trust) if record else None,
         **_record_document(record),
     }
@@ -84,7 +90,7 @@ def _record_document(record: ClockRecord | None) -> dict[str, Any]:
         return {}
     return {
         "since": rfc3339_or_none(record.since),
-        "jump_s": round(record.jump_s) if record.is_doubted else None,
+        "jump_s": round(record.jump_s) if record.is_unconfirmed else None,
         "seen": rfc3339_or_none(record.seen.at if record.seen else None),
         "last_step_s": round(record.step_s) if record.step_at else None,
         "last_step": rfc3339_or_none(record.step_at),

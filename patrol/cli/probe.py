@@ -14,9 +14,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.failures import BAD_INPUT, FAILED, bad_input
 from patrol.cli.options import AsJson
-from patrol.cli.output import console, console_err, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, console_err, print_json
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (

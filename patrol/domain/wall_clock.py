@@ -39,11 +39,11 @@ class ClockTrust(StrEnum):
     JUMPED = auto()  # over an hour from where it has to be; not followed
 
 
-DOUBTED: Final = (ClockTrust.AHEAD, ClockTrust.JUMPED)
+UNCONFIRMED: Final = (ClockTrust.AHEAD, ClockTrust.JUMPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClockReading:
+class ClockSample:
     """The wall clock and the counted seconds of this start of the machine, read together."""
 
     wall: datetime  # UTC
@@ -65,7 +65,7 @@ class ClockRecord:
 
     trust: ClockTrust
     since: datetime  # when this trust began, in the time that the service went by
-    jump_s: float = 0.0  # in doubt: the wall clock's distance from where it should be
+    jump_s: float = 0.0  # unconfirmed: the wall clock's distance from where it should be
     seen: SeenTime | None = None
     step_s: float = 0.0  # the last step that was adopted
     step_at: datetime | None = None
@@ -73,9 +73,9 @@ class ClockRecord:
     accepted_by: str = ""
 
     @property
-    def is_doubted(self) -> bool:
+    def is_unconfirmed(self) -> bool:
         """Whether NTP or a person has to confirm the wall clock."""
-        return self.trust in DOUBTED
+        return self.trust in UNCONFIRMED
 
     def acceptance_of(self, wall: datetime) -> datetime | None:
         """The person's confirmation, if it is of this wall clock: given within the last hour."""
@@ -88,11 +88,11 @@ class ClockState:
     """What is believed: now is the anchor and the seconds counted since."""
 
     trust: ClockTrust
-    anchor: ClockReading
+    anchor: ClockSample
     since_s: float  # counted seconds at which the wall clock last stepped
     moved: timedelta = NO_TIME  # all steps adopted since it was last confirmed
-    jump: timedelta = NO_TIME  # in doubt: the wall clock's distance from where it should be
-    earliest: ClockReading | None = None  # at a start of the machine: it is not before this
+    jump: timedelta = NO_TIME  # unconfirmed: the wall clock's distance from where it should be
+    earliest: ClockSample | None = None  # at a start of the machine: it is not before this
 
     @property
     def follows_wall(self) -> bool:
@@ -100,11 +100,11 @@ class ClockState:
         return self.trust in (ClockTrust.SETTLING, ClockTrust.AHEAD)
 
     @property
-    def is_doubted(self) -> bool:
+    def is_unconfirmed(self) -> bool:
         """Whether NTP or a person has to confirm the wall clock."""
-        return self.trust in DOUBTED
+        return self.trust in UNCONFIRMED
 
-    def now(self, reading: ClockReading) -> datetime:
+    def now(self, reading: ClockSample) -> datetime:
         """The time to go by."""
         return reading.wall if self.follows_wall else _at(self.anchor, reading)
 
@@ -123,12 +123,12 @@ class ClockChange:
     def is_notable(self) -> bool:
         """Whether a person should read of it: a step, or another degree of trust."""
         settled = (self.was, self.state.trust) == (ClockTrust.SETTLING, ClockTrust.TRUSTED)
-        again = self.state.is_doubted and abs(self.state.jump - self.jump_was) >= STEP
+        again = self.state.is_unconfirmed and abs(self.state.jump - self.jump_was) >= STEP
         changed = self.was is not self.state.trust and not settled
         return self.step != NO_TIME or changed or again
 
 
-def first_state(reading: ClockReading, boot: str, seen: SeenTime | None) -> ClockState:
+def first_state(reading: ClockSample, boot: str, seen: SeenTime | None) -> ClockState:
     """What is believed when the service starts; `seen` is None for a store that has seen no time.
 
     Within one start of the machine the seconds were counted while the service was down.
@@ -138,12 +138,12 @@ def first_state(reading: ClockReading, boot: str, seen: SeenTime | None) -> Cloc
             return _held_at_start(replace(reading, wall=EARLIEST), reading)
         return ClockState(trust=ClockTrust.SETTLING, anchor=reading, since_s=reading.running_s)
     if boot and boot == seen.boot and reading.running_s >= seen.running_s:
-        anchor = ClockReading(wall=seen.at, running_s=seen.running_s)
+        anchor = ClockSample(wall=seen.at, running_s=seen.running_s)
         return ClockState(trust=ClockTrust.TRUSTED, anchor=anchor, since_s=seen.running_s)
     return _judge_start(replace(reading, wall=seen.at), reading)
 
 
-def next_state(state: ClockState, reading: ClockReading) -> ClockChange:
+def next_state(state: ClockState, reading: ClockSample) -> ClockChange:
     """The state after a reading of the wall clock, and the step to adopt."""
     off = reading.wall - _at(state.anchor, reading)
     if state.trust is ClockTrust.TRUSTED:
@@ -152,14 +152,14 @@ def next_state(state: ClockState, reading: ClockReading) -> ClockChange:
         return _change(state, _judge_running(state, reading, off), reading)
     if state.trust is ClockTrust.SETTLING:
         return _change(state, _settle(state, reading, off), reading, followed=off)
-    assert state.earliest is not None  # noqa: S101  in doubt since the start of the machine
+    assert state.earliest is not None  # noqa: S101  unconfirmed since the start of the machine
     if state.trust is ClockTrust.AHEAD and abs(off) < STEP:
         return _change(state, replace(state, anchor=reading), reading)
     judged = _judge_start(state.earliest, reading)
     return _change(state, judged, reading, followed=off if state.follows_wall else NO_TIME)
 
 
-def confirmed_state(state: ClockState, reading: ClockReading) -> ClockChange:
+def confirmed_state(state: ClockState, reading: ClockSample) -> ClockChange:
     """The state after NTP or a person has confirmed what the wall clock shows."""
     off = reading.wall - _at(state.anchor, reading)
     followed = off if state.follows_wall else NO_TIME
@@ -169,7 +169,7 @@ def confirmed_state(state: ClockState, reading: ClockReading) -> ClockChange:
 def _change(
     before: ClockState,
     after: ClockState,
-    reading: ClockReading,
+    reading: ClockSample,
     *,
     followed: timedelta = NO_TIME,  # of a wall clock that now() follows: it has moved already
 ) -> ClockChange:
@@ -184,7 +184,7 @@ def _change(
     )
 
 
-def _judge_running(state: ClockState, reading: ClockReading, off: timedelta) -> ClockState:
+def _judge_running(state: ClockState, reading: ClockSample, off: timedelta) -> ClockState:
     moved = state.moved + off if abs(off) >= STEP else state.moved
     if max(abs(off), abs(moved)) <= LONGEST_STEP:
         return replace(_trusted(reading), moved=moved)
@@ -193,7 +193,7 @@ def _judge_running(state: ClockState, reading: ClockReading, off: timedelta) -> 
     return replace(state, trust=ClockTrust.JUMPED, since_s=since_s, jump=off)
 
 
-def _settle(state: ClockState, reading: ClockReading, off: timedelta) -> ClockState:
+def _settle(state: ClockState, reading: ClockSample, off: timedelta) -> ClockState:
     if reading.wall < EARLIEST:
         return _held_at_start(replace(reading, wall=EARLIEST), reading)
     if abs(off) >= STEP:
@@ -203,7 +203,7 @@ def _settle(state: ClockState, reading: ClockReading, off: timedelta) -> ClockSt
     return replace(state, anchor=reading)
 
 
-def _judge_start(earliest: ClockReading, reading: ClockReading) -> ClockState:
+def _judge_start(earliest: ClockSample, reading: ClockSample) -> ClockState:
     off = reading.wall - _at(earliest, reading)
     if -LONGEST_STEP <= off <= -STEP:  # set back: the next reading is a step from there
         return _trusted(replace(reading, wall=_at(earliest, reading)))
@@ -220,7 +220,7 @@ def _judge_start(earliest: ClockReading, reading: ClockReading) -> ClockState:
     )
 
 
-def _held_at_start(earliest: ClockReading, reading: ClockReading) -> ClockState:
+def _held_at_start(earliest: ClockSample, reading: ClockSample) -> ClockState:
     return ClockState(
         trust=ClockTrust.JUMPED,
         anchor=earliest,
@@ -230,9 +230,9 @@ def _held_at_start(earliest: ClockReading, reading: ClockReading) -> ClockState:
     )
 
 
-def _trusted(reading: ClockReading) -> ClockState:
+def _trusted(reading: ClockSample) -> ClockState:
     return ClockState(trust=ClockTrust.TRUSTED, anchor=reading, since_s=reading.running_s)
 
 
-def _at(anchor: ClockReading, reading: ClockReading) -> datetime:
+def _at(anchor: ClockSample, reading: ClockSample) -> datetime:
     return anchor.wall + timedelta(seconds=reading.running_s - anchor.running_s)

@@ -88,7 +88,7 @@ class RunnerServices:
     calendar: Calendar = field(default_factory=Calendar)
     link_slots: SharedLinkSlots | None = None
     blind_sample: BlindSample | None = None  # None: nothing is drawn
-    in_doubt: Callable[[], bool] = lambda: False  # the clock: then no time runs out
+    clock_unconfirmed: Callable[[], bool] = lambda: False  # then no time runs out
     without: tuple[str, ...] = ()  # what the rounds lack, and why: stands in their summary
     cores: int = os.cpu_count() or 1
 
@@ -301,7 +301,7 @@ class RoundRunner:
         now = self._deps.clock.now()
         with self._deps.store.begin() as uow:
             stored = uow.rounds.get(a_round.id)
-            may_close = stop_reason is StopReason.COMPLETE or not self._deps.in_doubt()
+            may_close = stop_reason is StopReason.COMPLETE or not self._deps.clock_unconfirmed()
             if stop_reason in (StopReason.STOPPED, StopReason.FULL) or not may_close:
                 ended = stored.apply_event(RoundEvent.INTERRUPT, at=now, reason=reason)
                 uow.rounds.put(ended)

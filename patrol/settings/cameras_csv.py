@@ -13,10 +13,9 @@ from typing import Final
 
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
 from patrol.domain.ids import CameraId, GridCode, LinkId, camera_id_problem, plain_id_problem
+from patrol.settings.config_file import BadEnvReference, FileProblemLog, expand_env
 from patrol.settings.csv_file import CsvRow, UniqueColumn, read_table
-from patrol.settings.grids_people_csv import LoadedGrids
-from patrol.settings.problems import FileProblemLog
-from patrol.settings.text_file import BadEnvReference, expand_env
+from patrol.settings.grids_people import LoadedGrids
 from streams.address import StreamAddress
 from streams.errors import BadAddress
 

@@ -9,7 +9,7 @@ import pytest
 import patrol
 import simulators
 import streams
-from patrol.cli.failures import BAD_INPUT, FAILED, exit_code, report_failure
+from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",

@@ -11,7 +11,7 @@ from patrol.domain.wall_clock import (
     LONGEST_STEP,
     SETTLE_S,
     STEP,
-    ClockReading,
+    ClockSample,
     ClockState,
     ClockTrust,
     SeenTime,
@@ -37,8 +37,8 @@ class Machine:
         self.state: ClockState = first_state(self.reading, boot, seen)
 
     @property
-    def reading(self) -> ClockReading:
-        return ClockReading(wall=self.wall, running_s=self.running_s)
+    def reading(self) -> ClockSample:
+        return ClockSample(wall=self.wall, running_s=self.running_s)
 
     @property
     def now(self) -> datetime:

@@ -272,20 +272,20 @@ def test_no_pause_outlasts_a_clock_that_was_set_back(rig: Any, back: timedelta) 
     assert states_of(store, TODAY) == [MORNING_WALKED]
 
 
-def test_rounds_that_ran_in_doubt_hide_no_day_that_did_not(rig: Any) -> None:
-    """Two days in doubt, one round in each; believed again, the rest is in the books."""
+def test_rounds_that_ran_unconfirmed_hide_no_day_that_did_not(rig: Any) -> None:
+    """Days unconfirmed, one round in each; believed again, the rest is in the books."""
     store, clock = new_store(), ManualClock(START)
     scheduler = make_scheduler(store, clock, rig.camera_client)
     run_often(scheduler, clock, 10)
     clock.current += 6 * HOUR
     run_often(scheduler, clock, 10)
-    doubted_since = clock.now()
+    unconfirmed_since = clock.now()
     scheduler.holds_history = lambda: True
     for _ in range(3):
         clock.current += timedelta(days=1)
         run_often(scheduler, clock, 10)
     scheduler = make_scheduler(store, clock, rig.camera_client)  # the service starts anew
-    scheduler.complete_until = lambda: doubted_since
+    scheduler.complete_until = lambda: unconfirmed_since
     run_often(scheduler, clock, 10)
     for day in range(3):
         plans = [plan for plan, _, _ in states_of(store, TODAY + timedelta(days=day))]

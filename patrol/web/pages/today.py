@@ -40,10 +40,11 @@ from patrol.web.i18n import (
     level_label,
     person_name,
     plan_label,
+    subject_name,
     village_of,
 )
-from patrol.web.pages.case_detail import time_left
-from patrol.web.pages.shift import DUE_LIGHT_ORDER, subject_name
+from patrol.web.pages.cases import time_left
+from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
 MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
 SHOWN_CASES: Final = 5
@@ -133,7 +134,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         "now": user.now,
         "plans": plans,
         "banners": [
-            *_clock_banners(context.app.clock_keeper.record, user),
+            *_clock_banners(context.app.clock_monitor.record, user),
             *_banners(stopped, upstream, user, registry),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
@@ -261,7 +262,7 @@ def _banners(
 def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:
     """(kind, title, text, address) of a clock that waits for confirmation, or was just set."""
     t = user.t
-    if record.is_doubted:
+    if record.is_unconfirmed:
         off = t.duration(timedelta(seconds=abs(record.jump_s)))
         title = t("本机时钟不可信", "The machine's clock is not believed")
         text = t(

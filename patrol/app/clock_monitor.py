@@ -1,4 +1,4 @@
-"""Clock keeper: adopts steps of the wall clock once all timers have moved, says so, keeps a record.
+"""Clock monitor: adopts steps of the wall clock once all timers have moved, logs and keeps them.
 
 The service runs it before each turn of escalation. Between a step and its adoption the service's
 clock goes on by counted seconds, so that no silence ends early and none is stretched: the timers in
@@ -25,7 +25,7 @@ OnStep = Callable[[timedelta], None]
 
 
 @dataclass(kw_only=True)
-class ClockKeeper:
+class ClockMonitor:
     """Runs in one thread; `record` may be read from any."""
 
     store: Store
@@ -41,21 +41,21 @@ class ClockKeeper:
         return self.clock.holds_history
 
     @property
-    def in_doubt(self) -> bool:
+    def clock_unconfirmed(self) -> bool:
         """Whether NTP or a person has to confirm the wall clock."""
-        return self.clock.is_doubted
+        return self.clock.is_unconfirmed
 
     @classmethod
-    def start(cls, store: Store, clock: TrustedClock, before: ClockRecord | None) -> "ClockKeeper":
-        """A keeper that goes on from the record in the store; nothing is written yet."""
+    def start(cls, store: Store, clock: TrustedClock, before: ClockRecord | None) -> "ClockMonitor":
+        """A monitor that goes on from the record in the store; nothing is written yet."""
         state = clock.state
         if before is None:
             record = ClockRecord(trust=state.trust, since=clock.now())
         else:
             record = replace(before, trust=state.trust, since=clock.now())
         record = replace(record, jump_s=state.jump.total_seconds())
-        if state.is_doubted:
-            _log_doubt(record)
+        if state.is_unconfirmed:
+            _log_unconfirmed(record)
         complete_until = record.seen.at if record.seen else None
         return cls(store=store, clock=clock, record=record, complete_until=complete_until)
 
@@ -104,7 +104,7 @@ class ClockKeeper:
             uow.commit()
         self.clock.adopt(change)
         before, self.record = self.record, record
-        if before.is_doubted and before.seen is not None:
+        if before.is_unconfirmed and before.seen is not None:
             self.complete_until = before.seen.at
         self._kept_s = self.clock.monotonic_s()
         for moves in self.on_step if change.step else ():
@@ -114,7 +114,7 @@ class ClockKeeper:
 
 def clock_check(record: ClockRecord) -> HealthCheck:
     """The clock's line of /healthz: wrong while a person or NTP has to confirm it."""
-    if record.is_doubted:
+    if record.is_unconfirmed:
         message = f"off by {record.jump_s:.0f} s and not believed: `patrol clock accept`, or NTP"
         return HealthCheck(name="clock", ok=False, message=message)
     return HealthCheck(name="clock", ok=True, message=str(record.trust))
@@ -123,7 +123,7 @@ def clock_check(record: ClockRecord) -> HealthCheck:
 def _put(uow: UnitOfWork, record: ClockRecord) -> None:
     """Write the record; a person's confirmation that still waits stays, a used one does not."""
     stored = uow.clock.get()
-    if stored is not None and record.is_doubted:
+    if stored is not None and record.is_unconfirmed:
         record = replace(record, accepted_at=stored.accepted_at, accepted_by=stored.accepted_by)
     else:
         record = replace(record, accepted_at=None, accepted_by="")
@@ -134,13 +134,13 @@ def _log_change(before: ClockRecord, after: ClockRecord, change: ClockChange, mo
     if change.step:
         by_s = round(change.step.total_seconds())
         log.warning("the clock was set", by_s=by_s, timers_moved=moved)
-    if after.is_doubted:
-        _log_doubt(after)
-    elif before.is_doubted:
+    if after.is_unconfirmed:
+        _log_unconfirmed(after)
+    elif before.is_unconfirmed:
         log.info("the clock is believed again", was=str(before.trust))
 
 
-def _log_doubt(record: ClockRecord) -> None:
+def _log_unconfirmed(record: ClockRecord) -> None:
     ahead = record.trust is ClockTrust.AHEAD
     log.error(
         "the clock is not believed",

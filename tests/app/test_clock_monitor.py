@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from patrol.app.clock_keeper import ClockKeeper, clock_check
+from patrol.app.clock_monitor import ClockMonitor, clock_check
 from patrol.clock import TrustedClock, kernel_is_synchronised
 from patrol.domain.case import CaseState
 from patrol.domain.wall_clock import LONGEST_STEP, SETTLE_S, ClockTrust
@@ -26,7 +26,7 @@ class Rig:
     system: CaseSystem
     machine: ManualClock
     clock: TrustedClock
-    keeper: ClockKeeper
+    monitor: ClockMonitor
     ntp: list[bool]
 
     def run(self, span: timedelta) -> None:
@@ -34,7 +34,7 @@ class Rig:
         while span > timedelta(0):
             part = min(span, MINUTE)
             self.machine.sleep(part.total_seconds())
-            self.keeper.check()
+            self.monitor.check()
             span -= part
 
     def set_by(self, by: timedelta) -> None:
@@ -50,8 +50,8 @@ def rig_of(store: Store, system: CaseSystem, machine: ManualClock, boot: str = "
         machine, seen=before.seen if before else None, boot=boot,
         is_synchronised=lambda _wall: ntp[0],
     )  # fmt: skip
-    keeper = ClockKeeper.start(store, clock, before)
-    return Rig(system, machine, clock, keeper, ntp)
+    monitor = ClockMonitor.start(store, clock, before)
+    return Rig(system, machine, clock, monitor, ntp)
 
 
 @pytest.fixture
@@ -101,15 +101,15 @@ def test_a_jump_is_said_once_and_moves_nothing(rig: Rig) -> None:
         rig.set_by(40 * DAY)
         rig.run(10 * MINUTE)
         assert ladder_left(rig, case.id) == left - 10 * MINUTE
-        assert rig.keeper.in_doubt
-        assert rig.keeper.holds_history
-        assert not clock_check(rig.keeper.record).ok
+        assert rig.monitor.clock_unconfirmed
+        assert rig.monitor.holds_history
+        assert not clock_check(rig.monitor.record).ok
         rig.set_by(-40 * DAY)
         rig.run(SECOND)
     assert [line["event"] for line in lines] == [
         "the clock is not believed", "the clock is believed again",
     ]  # fmt: skip
-    assert not rig.keeper.holds_history
+    assert not rig.monitor.holds_history
     assert ladder_left(rig, case.id) == left - 10 * MINUTE - SECOND
 
 
@@ -138,16 +138,16 @@ def test_a_confirmation_is_of_that_clock_and_no_other(rig: Rig) -> None:
         uow.commit()
     rig.set_by(3 * HOUR)
     rig.run(MINUTE)
-    assert rig.keeper.in_doubt, "what was confirmed is another time"
+    assert rig.monitor.clock_unconfirmed, "what was confirmed is another time"
 
 
 def test_ntp_confirms(rig: Rig) -> None:
     rig.set_by(-3 * DAY)
     rig.run(MINUTE)
-    assert rig.keeper.in_doubt
+    assert rig.monitor.clock_unconfirmed
     rig.ntp[0] = True
     rig.run(SECOND)
-    assert not rig.keeper.in_doubt
+    assert not rig.monitor.clock_unconfirmed
     assert rig.clock.now() == rig.machine.now()
 
 
@@ -163,22 +163,22 @@ def test_a_restart_goes_on_where_the_clock_was_believed(rig: Rig) -> None:
     rig.run(MINUTE)
     again = rig_of(rig.system.store, rig.system, rig.machine)
     again.run(MINUTE)
-    assert again.keeper.in_doubt
+    assert again.monitor.clock_unconfirmed
     assert ladder_left(again, case.id) == left - 2 * MINUTE
 
 
 def test_another_start_of_the_machine_counts_from_the_newest_time(rig: Rig) -> None:
     """It was off for a day: the wall clock is followed, and history waits."""
-    rig.keeper.keep()
+    rig.monitor.keep()
     machine = ManualClock(rig.machine.now() + DAY)
     again = rig_of(rig.system.store, rig.system, machine, boot="another")
     again.run(MINUTE)
     assert (again.clock.state.trust, again.clock.now()) == (ClockTrust.AHEAD, machine.now())
-    assert again.keeper.holds_history
-    assert again.keeper.complete_until == small_site.NOON
+    assert again.monitor.holds_history
+    assert again.monitor.complete_until == small_site.NOON
     again.ntp[0] = True
     again.run(SECOND)
-    assert not again.keeper.holds_history
+    assert not again.monitor.holds_history
 
 
 def test_timers_of_messages_move_and_calendar_stays(rig: Rig) -> None:
