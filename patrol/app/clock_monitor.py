@@ -2,13 +2,11 @@
 
 The service runs it before each turn of escalation. Between a step and its adoption the service's
 clock goes on by counted seconds, so that no silence ends early and none is stretched: the timers in
-the store move in the same transaction that writes the record, then the clock, then what is timed in
-memory (`on_step`).
+the store move in the same transaction that writes the record, and then the clock.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -21,7 +19,6 @@ from patrol.store import Store, UnitOfWork
 log = structlog.get_logger(__name__)
 
 KEEP_EVERY_S: Final = 60.0  # the newest believed time is in the store at least this often
-OnStep = Callable[[timedelta], None]
 
 
 @dataclass(kw_only=True)
@@ -32,7 +29,6 @@ class ClockMonitor:
     clock: TrustedClock
     record: ClockRecord
     complete_until: datetime | None = None  # history was last not held back then, before now
-    on_step: list[OnStep] = field(default_factory=list)
     _kept_s: float = float("-inf")  # monotonic
 
     @property
@@ -87,7 +83,7 @@ class ClockMonitor:
 
     def _adopt(self, change: ClockChange) -> None:
         """Move the timers, write the record and adopt, in that order."""
-        now = self.clock.now() - change.followed  # before the step
+        now = self.clock.now()  # before the step
         after = change.state
         record = replace(
             self.record,
@@ -107,8 +103,6 @@ class ClockMonitor:
         if before.is_unconfirmed and before.seen is not None:
             self.complete_until = before.seen.at
         self._kept_s = self.clock.monotonic_s()
-        for moves in self.on_step if change.step else ():
-            moves(change.step)
         _log_change(before, record, change, moved)
 
 

@@ -96,7 +96,6 @@ class SideServices:
             targets=app.integrations.targets,
             on_queued=app.wake_relays,
         )
-        app.clock_monitor.on_step.append(canary.move_timers)
         return cls(
             app=app,
             integrations=app.integrations,
@@ -117,7 +116,9 @@ class SideServices:
         ]
         if self.canary is not None:
             canary, clock = self.canary, self.app.clock
-            run = self.with_heartbeat("canary", lambda: canary.tick(clock.now()), 60.0)
+            run = self.with_heartbeat(
+                "canary", lambda: canary.tick(clock.now(), clock.monotonic_s()), 60.0
+            )
             jobs.append(
                 ScheduledJob(name="canary", run=retrying("canary", run), every_s=CANARY_EVERY_S)
             )

@@ -1,6 +1,6 @@
 """`patrol clock [accept]`: what is believed of the machine's clock, and a person's confirmation."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from patrol.cli.output import (
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock, TrustedClock, kernel_is_synchronised, machine_boot
 from patrol.domain.timestamps import rfc3339_or_none
-from patrol.domain.wall_clock import ClockRecord
+from patrol.domain.wall_clock import ClockRecord, ClockTrust
 from patrol.store import UnitOfWork
 
 ACCEPT: Final = "accept"
@@ -70,7 +70,6 @@ def clock_document(uow: UnitOfWork, wall: datetime) -> dict[str, Any]:
         "wall": rfc3339_or_none(wall),
         "synchronised": kernel_is_synchronised(wall),
         "history": "held" if unconfirmed else "written",
-        "trust": str(record.trust) if record else None,
         **_record_document(record),
     }
 
@@ -86,14 +85,15 @@ def _local_times(document: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _record_document(record: ClockRecord | None) -> dict[str, Any]:
-    if record is None:
-        return {}
+    """The same keys always; nothing in them before a service has run."""
+    one = record or ClockRecord(trust=ClockTrust.SETTLING, since=datetime.min.replace(tzinfo=UTC))
     return {
-        "since": rfc3339_or_none(record.since),
-        "jump_s": round(record.jump_s) if record.is_unconfirmed else None,
-        "seen": rfc3339_or_none(record.seen.at if record.seen else None),
-        "last_step_s": round(record.step_s) if record.step_at else None,
-        "last_step": rfc3339_or_none(record.step_at),
-        "accepted": rfc3339_or_none(record.accepted_at),
-        "accepted_by": record.accepted_by or None,
+        "trust": str(one.trust) if record else None,
+        "since": rfc3339_or_none(one.since if record else None),
+        "jump_s": round(one.jump_s) if one.is_unconfirmed else None,
+        "seen": rfc3339_or_none(one.seen.at if one.seen else None),
+        "last_step_s": round(one.step_s) if one.step_at else None,
+        "last_step": rfc3339_or_none(one.step_at),
+        "accepted": rfc3339_or_none(one.accepted_at),
+        "accepted_by": one.accepted_by or None,
     }

@@ -7,9 +7,11 @@ or a person confirms it, the service goes on by the anchor and writes no history
 (docs/operations.md lists what that is).
 
 At the start of the machine nobody counted. The newest time that the store has seen is then the
-earliest that it can be; a wall clock more than an hour later is followed (the machine was off, most
+earliest that it can be; a wall clock more than an hour later is gone by (the machine was off, most
 likely), an earlier one is not, and neither is confirmed. Where the store has seen nothing, the wall
-clock is followed, and believed once it has stood for two minutes.
+clock is gone by, and believed once it has stood for half a minute. Until it is believed, a jump is
+adopted when the wall clock has stood for as long after it: a clock that is set at boot comes right,
+and one that leaves for a moment does not take the service along.
 """
 
 from dataclasses import dataclass, replace
@@ -23,8 +25,8 @@ STEP: Final = timedelta(seconds=5)
 # A battery clock that runs off, a summer time set by hand: corrected by less than that. A jump
 # beyond it moves a round out of its window, and is a mistake more often than not.
 LONGEST_STEP: Final = timedelta(hours=1)
-# A time daemon has set the clock by then (chrony and timesyncd within a minute of the network).
-SETTLE_S: Final = 120.0
+# A time daemon that sets the clock at boot does so within seconds of the network's coming up.
+SETTLE_S: Final = 30.0
 # No installation is older than the tables' revision 0010: an earlier clock is a dead battery's.
 EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
 NO_TIME: Final = timedelta(0)
@@ -35,8 +37,8 @@ class ClockTrust(StrEnum):
 
     SETTLING = auto()  # nothing to compare it with, and not long enough without a step
     TRUSTED = auto()
-    AHEAD = auto()  # at the start: over an hour after the newest time that was seen; followed
-    JUMPED = auto()  # over an hour from where it has to be; not followed
+    AHEAD = auto()  # at the start: over an hour after the newest time that was seen; gone by
+    JUMPED = auto()  # over an hour from where it has to be; not gone by
 
 
 UNCONFIRMED: Final = (ClockTrust.AHEAD, ClockTrust.JUMPED)
@@ -91,13 +93,9 @@ class ClockState:
     anchor: ClockSample
     since_s: float  # counted seconds at which the wall clock last stepped
     moved: timedelta = NO_TIME  # all steps adopted since it was last confirmed
+    leap: timedelta = NO_TIME  # not believed yet: a jump that has not stood long enough
     jump: timedelta = NO_TIME  # unconfirmed: the wall clock's distance from where it should be
     earliest: ClockSample | None = None  # at a start of the machine: it is not before this
-
-    @property
-    def follows_wall(self) -> bool:
-        """Whether now is what the wall clock shows."""
-        return self.trust in (ClockTrust.SETTLING, ClockTrust.AHEAD)
 
     @property
     def is_unconfirmed(self) -> bool:
@@ -106,7 +104,7 @@ class ClockState:
 
     def now(self, reading: ClockSample) -> datetime:
         """The time to go by."""
-        return reading.wall if self.follows_wall else _at(self.anchor, reading)
+        return _at(self.anchor, reading)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +113,6 @@ class ClockChange:
 
     state: ClockState
     step: timedelta = NO_TIME
-    followed: timedelta = NO_TIME  # the part of the step that now has made already
     was: ClockTrust
     jump_was: timedelta = NO_TIME
 
@@ -146,39 +143,23 @@ def first_state(reading: ClockSample, boot: str, seen: SeenTime | None) -> Clock
 def next_state(state: ClockState, reading: ClockSample) -> ClockChange:
     """The state after a reading of the wall clock, and the step to adopt."""
     off = reading.wall - _at(state.anchor, reading)
-    if state.trust is ClockTrust.TRUSTED:
-        return _change(state, _judge_running(state, reading, off), reading)
-    if state.trust is ClockTrust.JUMPED and state.earliest is None:
-        return _change(state, _judge_running(state, reading, off), reading)
-    if state.trust is ClockTrust.SETTLING:
-        return _change(state, _settle(state, reading, off), reading, followed=off)
-    assert state.earliest is not None  # noqa: S101  unconfirmed since the start of the machine
-    if state.trust is ClockTrust.AHEAD and abs(off) < STEP:
-        return _change(state, replace(state, anchor=reading), reading)
-    judged = _judge_start(state.earliest, reading)
-    return _change(state, judged, reading, followed=off if state.follows_wall else NO_TIME)
+    if state.trust in (ClockTrust.SETTLING, ClockTrust.AHEAD):
+        return _change(state, _judge_unproven(state, reading, off), reading)
+    if state.earliest is not None:
+        return _change(state, _judge_start(state.earliest, reading), reading)
+    return _change(state, _judge_running(state, reading, off), reading)
 
 
 def confirmed_state(state: ClockState, reading: ClockSample) -> ClockChange:
     """The state after NTP or a person has confirmed what the wall clock shows."""
-    off = reading.wall - _at(state.anchor, reading)
-    followed = off if state.follows_wall else NO_TIME
-    return _change(state, _trusted(reading), reading, followed=followed)
+    return _change(state, _trusted(reading), reading)
 
 
-def _change(
-    before: ClockState,
-    after: ClockState,
-    reading: ClockSample,
-    *,
-    followed: timedelta = NO_TIME,  # of a wall clock that now() follows: it has moved already
-) -> ClockChange:
-    step = after.now(reading) - before.now(reading) + followed
-    is_step = abs(step) >= STEP
+def _change(before: ClockState, after: ClockState, reading: ClockSample) -> ClockChange:
+    step = after.now(reading) - before.now(reading)
     return ClockChange(
         state=after,
-        step=step if is_step else NO_TIME,
-        followed=followed if is_step else NO_TIME,
+        step=step if abs(step) >= STEP else NO_TIME,
         was=before.trust,
         jump_was=before.jump,
     )
@@ -193,14 +174,29 @@ def _judge_running(state: ClockState, reading: ClockSample, off: timedelta) -> C
     return replace(state, trust=ClockTrust.JUMPED, since_s=since_s, jump=off)
 
 
-def _settle(state: ClockState, reading: ClockSample, off: timedelta) -> ClockState:
-    if reading.wall < EARLIEST:
-        return _held_at_start(replace(reading, wall=EARLIEST), reading)
-    if abs(off) >= STEP:
-        return replace(state, anchor=reading, since_s=reading.running_s)
-    if reading.running_s - state.since_s >= SETTLE_S:
+def _judge_unproven(state: ClockState, reading: ClockSample, off: timedelta) -> ClockState:
+    """Of a wall clock that is gone by and not believed: a jump has to stand before it counts."""
+    earliest = state.earliest
+    if earliest is not None and abs(reading.wall - _at(earliest, reading)) <= LONGEST_STEP:
+        return _judge_start(earliest, reading)
+    if abs(off) > LONGEST_STEP:
+        if abs(off - state.leap) >= STEP:
+            return replace(state, leap=off, since_s=reading.running_s)
+        stands = reading.running_s - state.since_s >= SETTLE_S
+        return _moved_to(state, reading) if stands else state
+    if abs(off) >= STEP or state.leap:
+        return replace(state, anchor=reading, since_s=reading.running_s, leap=NO_TIME)
+    if state.trust is ClockTrust.SETTLING and reading.running_s - state.since_s >= SETTLE_S:
         return _trusted(reading)
     return replace(state, anchor=reading)
+
+
+def _moved_to(state: ClockState, reading: ClockSample) -> ClockState:
+    if state.earliest is not None:
+        return _judge_start(state.earliest, reading)
+    if reading.wall < EARLIEST:
+        return _held_at_start(replace(reading, wall=EARLIEST), reading)
+    return _trusted(reading)
 
 
 def _judge_start(earliest: ClockSample, reading: ClockSample) -> ClockState:

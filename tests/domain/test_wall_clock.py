@@ -176,13 +176,27 @@ def test_minutes_back_at_boot_is_a_step() -> None:
     assert (machine.state.trust, machine.steps) == (ClockTrust.TRUSTED, [-6 * MINUTE])
 
 
-def test_a_store_that_has_seen_nothing_follows_until_it_has_settled() -> None:
+def test_a_store_that_has_seen_nothing_goes_by_what_stands() -> None:
     machine = Machine(wall=NOON + 4 * HOUR)
     machine.run(10 * SECOND)
     machine.set_by(-4 * HOUR)
-    assert (machine.state.trust, machine.now) == (ClockTrust.SETTLING, machine.wall)
+    assert (machine.state.trust, machine.now) == (ClockTrust.SETTLING, machine.wall + 4 * HOUR)
     machine.run(timedelta(seconds=SETTLE_S))
-    assert machine.state.trust is ClockTrust.TRUSTED
+    assert (machine.state.trust, machine.now) == (ClockTrust.TRUSTED, machine.wall)
+
+
+@pytest.mark.parametrize("seen", [None, SeenTime(at=NOON - 3 * DAY, running_s=9.0, boot="a")])
+@pytest.mark.parametrize("jump", [40 * DAY, -2 * HOUR, 400 * DAY])
+def test_nor_does_it_leave_for_a_moment(seen: SeenTime | None, jump: timedelta) -> None:
+    machine = Machine(seen, boot="b")
+    machine.run(10 * SECOND)
+    before = machine.now
+    machine.set_by(jump)
+    machine.run(timedelta(seconds=SETTLE_S - 1))
+    machine.set_by(-jump)
+    machine.run(MINUTE)
+    assert machine.now == machine.wall == before + timedelta(seconds=SETTLE_S - 1) + MINUTE
+    assert machine.steps == []
 
 
 def test_before_this_software_was_made_no_clock_is_right() -> None:
