@@ -335,6 +335,7 @@ SERVICE_PARTS: Final[Labels] = {
     "ladder": ("升级督办", "escalates"),
     "looks": ("复看核查", "looks again"),
     "rounds": ("巡查调度", "keeps the rounds"),
+    "clock": ("本机时钟", "the machine's clock"),
     "canary": ("推送自检发出", "sends the canary"),
     "canary came back": ("推送自检返回", "the canary comes back"),
 }
