@@ -23,6 +23,7 @@ from urllib.parse import urljoin
 from streams.address import StreamAddress
 from streams.decode import decode
 from streams.errors import (
+    LOGIN_REFUSED,
     BadAddress,
     RefusedUs,
     StreamError,
@@ -179,7 +180,8 @@ class _SnapshotClient:
                     return answer.headers.get("location") or ""
                 self._take(answer)
                 return None
-        raise RefusedUs("401 Unauthorized: asked for the password again and again")
+        reason = "401 Unauthorized: asked for the password again and again"
+        raise RefusedUs(reason, reason=LOGIN_REFUSED)
 
     def _connect(self, at: StreamAddress) -> http.client.HTTPConnection:
         timeout_s = self._left_s(self.options.connect_timeout_s)
@@ -226,7 +228,8 @@ class _SnapshotClient:
         """Keep the picture of an answer, or pictures until there are enough."""
         status_line = f"{answer.status} {printable(answer.reason)}".rstrip()
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            raise RefusedUs(f"{status_line}: {self.login.refusal_text()}")
+            raise RefusedUs(f"{status_line}: {self.login.refusal_text()}", reason=LOGIN_REFUSED)
+        self.login.confirm()
         if answer.status != HTTPStatus.OK:
             raise RefusedUs(f"GET refused: {status_line}")
         kind = (answer.headers.get("content-type") or "").lower().strip()
@@ -324,6 +327,8 @@ class _SnapshotClient:
             target = StreamAddress.parse(urljoin(at.request_uri, location.strip()))
         except BadAddress as exc:
             raise Unreadable(f"redirected to what is no address: {exc.seen}") from exc
+        except ValueError:  # of urljoin, for a bracket that is not closed
+            raise Unreadable("redirected to what is no address") from None
         if target.scheme not in {"http", "https"}:
             raise Unreadable(f"redirected to {target}, which is not HTTP")
         if target.host != self.address.host:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from patrol.domain.account import (
     API_KEY_PREFIX,
-    GRID_DUTIES,
+    GRID_ACCOUNT_ROLES,
     Account,
+    AccountRole,
     ApiKey,
-    Duty,
     issue_api_key,
 )
 from patrol.domain.errors import BadInput
@@ -77,7 +77,7 @@ def add_account(
     store: Store,
     *,
     name: str,
-    duty: Duty,
+    duty: AccountRole,
     password: str,
     registry: Registry,
     now: datetime,
@@ -122,7 +122,7 @@ def change_duty(
     store: Store,
     *,
     name: str,
-    duty: Duty,
+    duty: AccountRole,
     registry: Registry,
     now: datetime,
     person: str | None = None,
@@ -198,9 +198,9 @@ def _checked_person(person: str | None, registry: Registry) -> PersonId | None:
 
 
 def _checked_grid(
-    duty: Duty, grid: str | None, person: str | None, registry: Registry
+    duty: AccountRole, grid: str | None, person: str | None, registry: Registry
 ) -> GridCode | None:
-    if duty not in GRID_DUTIES:
+    if duty not in GRID_ACCOUNT_ROLES:
         return None
     known = registry.people.get(PersonId(person)) if person else None
     code = grid or (known.grid if known else None)

@@ -19,14 +19,14 @@ import structlog
 from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
-from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler, ReplyResult
-from patrol.cases.send_gate import HeldCaseReleaser, SendGate
+from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
@@ -46,13 +46,13 @@ from patrol.operations.health_server import HealthCheck
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
 from patrol.ports import Clock
-from patrol.review import confirm, settle_known_positive, unsure
+from patrol.review import confirm, merge_known_positive, unsure
 from patrol.review.decisions import dismiss_and_suppress
 from patrol.review.reference import AcceptedReference, ReferenceAcceptance
 from patrol.rounds.live_view import LiveView
 from patrol.rounds.planner import AdhocSelection
 from patrol.rounds.progress import RoundProgress
-from patrol.rounds.recheck import Rechecks
+from patrol.rounds.recheck import Recheckers
 from patrol.rounds.runner import RoundRunner
 from patrol.settings import Settings, Site
 from patrol.store import Store
@@ -83,7 +83,7 @@ class Application:
     payloads: PayloadBuilder
     send_gate: SendGate
     round_runner: RoundRunner
-    rechecks: Rechecks
+    rechecks: Recheckers
     integrations: Integrations  # webhooks and channels beside MQTT
     meters: Meters
     redact: PictureRedactor  # makes a stored picture fit to leave the centre
@@ -366,7 +366,7 @@ class Application:
         except KnownPositive:
             with self.store.begin() as uow:
                 now = self.clock.now()
-                decided = settle_known_positive(
+                decided = merge_known_positive(
                     uow, FindingId(finding_id), by=by, now=now, holder=holder
                 )
                 uow.commit()

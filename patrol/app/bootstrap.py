@@ -20,16 +20,14 @@ import structlog
 
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
-from patrol.administration.registry_files import RegistryWriteContext
-from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.app.application import Application
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
-from patrol.cases.saving import queued_message_count
-from patrol.cases.send_gate import SendGate
+from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.clock import SystemClock
 from patrol.domain.backoff import backoff
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
@@ -44,12 +42,12 @@ from patrol.ports import Clock
 from patrol.review import BY_RULES, BlindSample, confirm
 from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
-from patrol.rounds.judge import Judge
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
 from patrol.rounds.live_view import LiveLimits, LiveView
-from patrol.rounds.recheck import Rechecks
+from patrol.rounds.recheck import Recheckers
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
-from patrol.rounds.runner import RoundRunner, RunnerDeps
+from patrol.rounds.runner import RoundRunner, RunnerServices
+from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
 from patrol.store import (
     Store,
@@ -202,7 +200,7 @@ class _SharedServices:
     payloads: PayloadBuilder
     send_gate: SendGate
     visitor: StreamCameraClient
-    judge: Judge
+    judge: VisitJudge
     link_slots: SharedLinkSlots
     rng: random.Random
     evidence: FilePictureStore
@@ -232,7 +230,7 @@ def _shared_services(
 def _round_runner(services: _SharedServices) -> RoundRunner:
     settings = services.site.settings
     return RoundRunner(
-        RunnerDeps(
+        RunnerServices(
             store=services.store,
             clock=services.clock,
             zone=settings.site.tz,
@@ -292,9 +290,9 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
     )
 
 
-def _rechecks(services: _SharedServices, guarded_visit: GuardedVisit) -> Rechecks:
+def _rechecks(services: _SharedServices, guarded_visit: GuardedVisit) -> Recheckers:
     settings = services.site.settings
-    return Rechecks.create(
+    return Recheckers.create(
         guarded_visit,
         services.payloads,
         verifier=settings.verification,
@@ -353,13 +351,13 @@ def _visit_judge(
     evidence: FilePictureStore,
     detectors: Detectors,
     clock: Clock,
-) -> Judge:
+) -> VisitJudge:
     def load_memories(camera: CameraId) -> Mapping[Light, bytes]:
         with store.begin_read() as uow:
             blobs = {light: uow.memories.get(camera, light) for light in Light}
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
-    return Judge(
+    return VisitJudge(
         detector=detectors.objects,
         fire_model=detectors.fire,
         policy=VisionThresholds(quality=_quality_limits(settings)),

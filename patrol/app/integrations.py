@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from patrol.domain.errors import BadInput
+from patrol.domain.outbox import WEBHOOK_EVENT_NAMES
 from patrol.integrations.notifications import (
     NotificationChannel,
     NotificationTarget,
     read_addresses,
 )
-from patrol.integrations.webhooks import WEBHOOK_EVENT_NAMES, Webhook, WebhookQueue
+from patrol.integrations.webhooks import Webhook, WebhookQueue
 from patrol.operations.metrics import Meters
 from patrol.ports import Clock
 from patrol.settings import Settings

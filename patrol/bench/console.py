@@ -25,7 +25,7 @@ import psutil
 from patrol.administration.accounts import BadAccount, add_account
 from patrol.app import Application, build
 from patrol.bench.child_process import ReportProgress
-from patrol.domain.account import Duty
+from patrol.domain.account import AccountRole
 from patrol.domain.case import CaseState
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
@@ -255,7 +255,7 @@ def _figure(what: str, spans: list[float], limit: float, unit: str) -> ConsoleFi
 def _accounts(app: Application) -> None:
     try:
         add_account(
-            app.store, name="bench", duty=Duty.OPERATOR, password=PASSWORD,
+            app.store, name="bench", duty=AccountRole.OPERATOR, password=PASSWORD,
             registry=app.site.registry, now=app.clock.now(),
         )  # fmt: skip
     except BadAccount:

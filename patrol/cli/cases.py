@@ -8,14 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.cases import actions
-from patrol.cli.application import app_of
-from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import console, print_json
-from patrol.cli.site import site_of, store_of
+from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.site import app_of, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (
     CASE_EVENTS,

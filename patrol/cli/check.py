@@ -23,15 +23,14 @@ from typing import Any, Final, NamedTuple
 import typer
 
 from patrol.app.detectors import open_detectors
-from patrol.cli.failures import BAD_INPUT, FAILED
 from patrol.cli.options import AsJson, config_directory
-from patrol.cli.output import console, print_err, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.registry import Role
 from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
-from patrol.inference.install import list_models
+from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
 from patrol.settings import ConfigProblem, ConfigProblems, Settings, Site

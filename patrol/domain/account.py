@@ -1,8 +1,8 @@
 """Accounts of the console and keys of the JSON API: who may log in, as what, for which grids. Pure.
 
-What a duty may do is one table (RIGHTS), which every page, picture and API call checks. A right
-that is not in the table does not exist; administrators get no pictures, and auditors change
-nothing.
+What a role may do is one table (PERMISSIONS), which every page, picture and API call checks. A
+permission that is not in the table does not exist; administrators get no pictures, and auditors
+change nothing.
 
 An API key is `patrol_` and 256 random bits; the store has its SHA-256. A slow hash would protect
 nothing: nobody guesses 256 bits, and every request would pay for it.
@@ -27,8 +27,8 @@ FIRST_LOCKOUT: Final = timedelta(minutes=5)  # doubled by each further failure â
 MAX_LOCKOUT: Final = timedelta(hours=4)  # â€¦ up to this
 
 
-class Duty(StrEnum):
-    """Duty of an account: the role that its rights (`RIGHTS`) follow from."""
+class AccountRole(StrEnum):
+    """Duty of an account: the role that its permissions (`PERMISSIONS`) follow from."""
 
     OPERATOR = auto()
     SHIFT_SUPERVISOR = "duty_lead"
@@ -39,8 +39,8 @@ class Duty(StrEnum):
     ADMIN = auto()  # accounts, never pictures
 
 
-class Right(StrEnum):
-    """One right, which a page, a picture or an API call requires."""
+class Permission(StrEnum):
+    """One permission, which a page, a picture or an API call requires."""
 
     TODAY = auto()  # numbers of the day, no pictures
     ROUND = auto()  # the pictures of a round
@@ -65,33 +65,38 @@ class Right(StrEnum):
     ACCOUNTS = auto()  # who may log in, which programs have a key
 
 
-_D, _R = Duty, Right
-_OPERATOR_RIGHTS: Final = frozenset(
-    {_R.TODAY, _R.ROUND, _R.START_ROUND, _R.REVIEW, _R.CASES, _R.MOVE_CASES, _R.CAMERAS, _R.GRID,
-     _R.REPORTS, _R.SHIFT, _R.TROUBLES, _R.LIVE}
+_ROLE, _MAY = AccountRole, Permission
+_OPERATOR_PERMISSIONS: Final = frozenset(
+    {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.REVIEW, _MAY.CASES, _MAY.MOVE_CASES,
+     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE}
 )  # fmt: skip
-RIGHTS: Final[Mapping[Duty, frozenset[Right]]] = {
-    _D.OPERATOR: _OPERATOR_RIGHTS,
-    _D.SHIFT_SUPERVISOR: _OPERATOR_RIGHTS
-    | {_R.SETTLE, _R.AREAS, _R.STOP, _R.SUPPRESSIONS, _R.SYSTEM},
-    _D.VILLAGE_CADRE: frozenset({_R.CASES, _R.GROUND}),
-    _D.GRID_LEADER: frozenset({_R.GROUND}),
-    _D.MAINTAINER: frozenset({_R.TODAY, _R.CASES, _R.CAMERAS, _R.TROUBLES, _R.STOP, _R.SYSTEM}),
-    _D.AUDITOR: frozenset({_R.TODAY, _R.AUDIT, _R.REPORTS}),
-    _D.ADMIN: frozenset(
+PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
+    _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,
+    _ROLE.SHIFT_SUPERVISOR: _OPERATOR_PERMISSIONS
+    | {_MAY.SETTLE, _MAY.AREAS, _MAY.STOP, _MAY.SUPPRESSIONS, _MAY.SYSTEM},
+    _ROLE.VILLAGE_CADRE: frozenset({_MAY.CASES, _MAY.GROUND}),
+    _ROLE.GRID_LEADER: frozenset({_MAY.GROUND}),
+    _ROLE.MAINTAINER: frozenset(
+        {_MAY.TODAY, _MAY.CASES, _MAY.CAMERAS, _MAY.TROUBLES, _MAY.STOP, _MAY.SYSTEM}
+    ),
+    _ROLE.AUDITOR: frozenset({_MAY.TODAY, _MAY.AUDIT, _MAY.REPORTS}),
+    _ROLE.ADMIN: frozenset(
         {
-            _R.TODAY,
-            _R.CAMERAS,
-            _R.REGISTRY,
-            _R.GRID,
-            _R.AUDIT,
-            _R.ACCOUNTS,
-            _R.SUPPRESSIONS,
-            _R.SYSTEM,
+            _MAY.TODAY,
+            _MAY.CAMERAS,
+            _MAY.REGISTRY,
+            _MAY.GRID,
+            _MAY.AUDIT,
+            _MAY.ACCOUNTS,
+            _MAY.SUPPRESSIONS,
+            _MAY.SYSTEM,
         }
     ),
 }
-GRID_DUTIES: Final = (Duty.VILLAGE_CADRE, Duty.GRID_LEADER)  # these need a grid
+GRID_ACCOUNT_ROLES: Final = (
+    AccountRole.VILLAGE_CADRE,
+    AccountRole.GRID_LEADER,
+)  # these need a grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +104,7 @@ class Account:
     """A login of the console. `password` is a hash and does not print."""
 
     name: str
-    duty: Duty
+    duty: AccountRole
     shown_as: str
     password: str = field(repr=False)
     grid: GridCode | None = None
@@ -111,12 +116,12 @@ class Account:
     locked_until: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.duty in GRID_DUTIES and not self.grid:
+        if self.duty in GRID_ACCOUNT_ROLES and not self.grid:
             raise ValueError(f"account {self.name!r}: a {self.duty} answers for a grid, give one")
 
-    def has_right(self, right: Right) -> bool:
-        """Whether it is not disabled and its duty has the right."""
-        return self.disabled_at is None and right in RIGHTS[self.duty]
+    def has_permission(self, permission: Permission) -> bool:
+        """Whether it is not disabled and its role has the permission."""
+        return self.disabled_at is None and permission in PERMISSIONS[self.duty]
 
     def is_locked(self, now: datetime) -> bool:
         """Whether it is locked after wrong passwords."""
@@ -141,13 +146,13 @@ def may_see_case(account: Account, case: Case, tree: GridTree) -> bool:
     A leader sees cases announced to the own grid; a cadre those of the village and its groups; a
     maintainer camera faults only. Leaders and cadres see a fault only if it was announced to them.
     """
-    if account.duty is Duty.MAINTAINER:
+    if account.duty is AccountRole.MAINTAINER:
         return case.subject is Subject.EQUIPMENT
-    if account.duty not in GRID_DUTIES:
-        return account.has_right(Right.CASES)
+    if account.duty not in GRID_ACCOUNT_ROLES:
+        return account.has_permission(Permission.CASES)
     if account.grid in announced_grids(case):
         return True
-    if account.duty is Duty.GRID_LEADER or case.subject is Subject.EQUIPMENT:
+    if account.duty is AccountRole.GRID_LEADER or case.subject is Subject.EQUIPMENT:
         return False
     return is_within_grid(tree, case.grid, account.grid)
 

@@ -5,17 +5,16 @@ each value is a pair (Chinese, English). Pages take one language of a pair, the 
 (`bilingual`), the ledger and the messages to leaders the Chinese. Enums of packages above this one
 are keyed by their values. No other module holds such a table (tests/domain/test_labels.py) but
 stream_labels.py for the clocks of streams; the categories of findings, which a site's rules may add
-to, are in category.py.
+to, are in finding.py.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from patrol.domain.account import Duty
+from patrol.domain.account import AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import DismissReason
+from patrol.domain.finding import CATEGORY_BY_ID, DismissReason
 from patrol.domain.health import CameraCondition, TroubleKind
 from patrol.domain.observation import Light, Observation, Subject
 from patrol.domain.outage import OutageGroup
@@ -77,6 +76,7 @@ FAILURES: Final[Labels] = {  # StreamError.kind
     "bad_address": ("地址有误", "bad address"),
     "unreachable": ("连接不上", "unreachable"),
     "refused_us": ("拒绝访问", "refused us"),
+    "stream_busy": ("路数已满", "no stream free"),
     "went_silent": ("连上后无响应", "went silent"),
     "unreadable": ("码流解码失败", "unreadable"),
     "unusable_picture": ("画面不可用", "unusable picture"),
@@ -278,13 +278,13 @@ LINK_REFUSALS: Final[Labels] = {  # why a picture link shows no picture
 
 # People, and what they may do.
 DUTIES: Final[Labels] = {
-    Duty.OPERATOR: ("值班员", "operator"),
-    Duty.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),
-    Duty.VILLAGE_CADRE: ("村班子", "village cadre"),
-    Duty.GRID_LEADER: ("网格长", "grid leader"),
-    Duty.MAINTAINER: ("运维", "maintainer"),
-    Duty.AUDITOR: ("审计员", "auditor"),
-    Duty.ADMIN: ("管理员", "administrator"),
+    AccountRole.OPERATOR: ("值班员", "operator"),
+    AccountRole.SHIFT_SUPERVISOR: ("值班长", "shift supervisor"),
+    AccountRole.VILLAGE_CADRE: ("村班子", "village cadre"),
+    AccountRole.GRID_LEADER: ("网格长", "grid leader"),
+    AccountRole.MAINTAINER: ("运维", "maintainer"),
+    AccountRole.AUDITOR: ("审计员", "auditor"),
+    AccountRole.ADMIN: ("管理员", "administrator"),
 }
 ROLES: Final[Labels] = {
     Role.TOWN_DUTY: ("镇值班", "town duty"),

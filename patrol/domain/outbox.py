@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
-from typing import Final
+from typing import Final, Literal, get_args
 
 from patrol.domain.backoff import backoff
 from patrol.domain.ids import CaseId, MessageKey
@@ -18,6 +18,12 @@ from patrol.domain.ids import CaseId, MessageKey
 # Topic suffix of the test leader, beside and not below the grids': its messages pass the whole
 # path, a subscriber of all grids does not receive them, and no statistics count them.
 CANARY_TOPIC: Final = "/canary/case"
+
+WebhookEvent = Literal[
+    "round.started", "round.finished", "round.interrupted", "round.missed",
+    "finding.opened", "finding.decided", "case.opened", "case.moved",
+]  # fmt: skip
+WEBHOOK_EVENT_NAMES: Final[tuple[WebhookEvent, ...]] = get_args(WebhookEvent)
 
 FIRST_RETRY_DELAY: Final = timedelta(seconds=10)
 MAX_RETRY_DELAY: Final = timedelta(hours=1)

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import httpx
 
 from patrol.domain.case import CaseEvent
-from patrol.domain.outbox import MAX_TRIES, Delivery
+from patrol.domain.outbox import MAX_TRIES, WEBHOOK_EVENT_NAMES, Delivery
 from patrol.domain.round import RoundState
 from patrol.integrations.delivery_worker import SendOutcome, SendResult
 from patrol.reports.documents import (
@@ -31,16 +31,6 @@ from patrol.reports.documents import (
 )
 from patrol.store import CaseChanged, FindingChanged, RoundChanged, StoreEvent, UnitOfWork
 
-WEBHOOK_EVENT_NAMES: Final = (
-    "round.started",
-    "round.finished",
-    "round.interrupted",
-    "round.missed",
-    "finding.opened",
-    "finding.decided",
-    "case.opened",
-    "case.moved",
-)
 MAX_DELIVERY_AGE: Final = timedelta(days=3)  # older ones are dropped; the API has the state
 WEBHOOK_TIMEOUT_S: Final = 10.0
 MAX_PROBLEM_CHARS: Final = 120

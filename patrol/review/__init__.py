@@ -1,10 +1,8 @@
 """Review (研判): the queue of findings, claims, decisions, the blind sample, references."""
 
-from patrol.review.blind_sample import BlindSample
+from patrol.review.blind_sample import BlindSample, merge_known_positive
 from patrol.review.decisions import BY_RULES, UnknownCategory, confirm, dismiss, unsure
-from patrol.review.expiry import EXPIRES_AFTER, expire_undecided
-from patrol.review.known_positives import settle_known_positive
-from patrol.review.queue import QueueLine, review_queue
+from patrol.review.queue import EXPIRES_AFTER, QueueLine, expire_undecided, review_queue
 
 __all__ = [
     "BY_RULES",
@@ -15,7 +13,7 @@ __all__ = [
     "confirm",
     "dismiss",
     "expire_undecided",
+    "merge_known_positive",
     "review_queue",
-    "settle_known_positive",
     "unsure",
 ]

@@ -19,8 +19,8 @@ from patrol.domain.camera import Camera, Refusal, visit_refusal
 from patrol.domain.ids import CameraId
 from patrol.domain.schedule import Stoppage, pause_at
 from patrol.ports import CameraClient, Clock
-from patrol.rounds.judge import Judge, JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.limiter import SLOT_POLL_S, SharedLinkSlots
+from patrol.rounds.visit_judge import JudgedVisit, VisitJudge, VisitStart, failed_visit
 from patrol.store import Store
 from streams.address import StreamChoice
 from streams.errors import StreamError, WentSilent
@@ -153,7 +153,7 @@ class GuardedVisit:
     clock: Clock
     gate: ConsentGate
     client: CameraClient
-    judge: Judge
+    judge: VisitJudge
     options: VisitOptions
     stream: StreamChoice
     link_slots: SharedLinkSlots

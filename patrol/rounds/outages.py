@@ -52,7 +52,7 @@ GROUPS = {TroubleKind.LINK: OutageGroup.LINK, TroubleKind.VILLAGE: OutageGroup.V
 UNVISITED = (VisitOutcome.PENDING, VisitOutcome.MISSED)
 
 
-def settle_health(
+def record_round_health(
     uow: UnitOfWork,
     round_id: RoundId,
     cameras: Mapping[CameraId, Camera],
@@ -62,13 +62,13 @@ def settle_health(
     now: datetime,
 ) -> int:
     """Write what the round shows about health; how many messages that queued."""
-    return _HealthSettlement(
+    return _HealthRecording(
         uow=uow, round=round_id, cameras=cameras, tree=tree, notifier=notifier, now=now
     ).run()
 
 
 @dataclass(slots=True, kw_only=True)
-class _HealthSettlement:
+class _HealthRecording:
     """One settlement, inside the caller's transaction."""
 
     uow: UnitOfWork

@@ -106,7 +106,7 @@ class AdhocSelection:
         )
 
 
-class Due(StrEnum):
+class DueAction(StrEnum):
     """What to do about one plan now."""
 
     NOT_YET = auto()
@@ -144,21 +144,21 @@ def window_of(plan: PatrolPlan, day: date, zone: ZoneInfo, sun: SunTimes) -> Rou
     return RoundWindow(start=start, finish_by=max(finish_by, start))
 
 
-def due_round(window: RoundWindow, today: Round | None, now: datetime) -> Due:
+def due_round(window: RoundWindow, today: Round | None, now: datetime) -> DueAction:
     """What to do at `now` about a plan; `today` is its round of the day, None before it began."""
     if today is None:
         return _due_unbegun(window, now)
     if not today.is_open:
-        return Due.DONE
-    return Due.RESUME if now < today.finish_by else Due.CLOSE_UNFINISHED
+        return DueAction.DONE
+    return DueAction.RESUME if now < today.finish_by else DueAction.CLOSE_UNFINISHED
 
 
-def _due_unbegun(window: RoundWindow, now: datetime) -> Due:
+def _due_unbegun(window: RoundWindow, now: datetime) -> DueAction:
     if now < window.start:
-        return Due.NOT_YET
+        return DueAction.NOT_YET
     if now >= window.finish_by:
-        return Due.MISSED
-    return Due.START_LATE if now - window.start > LATE_AFTER else Due.START
+        return DueAction.MISSED
+    return DueAction.START_LATE if now - window.start > LATE_AFTER else DueAction.START
 
 
 def unrun_rounds(

@@ -30,8 +30,8 @@ from patrol.domain.verification import Verifier
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import Clock
 from patrol.rounds.guarded_visit import GuardedVisit
-from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.recorder import ACTOR
+from patrol.rounds.visit_judge import JudgedVisit
 from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ class RecheckResult(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recheck:
+class RecheckOutcome:
     """The result, with the visit that gave it."""
 
     result: RecheckResult
@@ -58,41 +58,43 @@ class Recheck:
     picture: Sha256 | None = None
 
 
-def compare_case(case: Case, visited: JudgedVisit) -> Recheck:
+def compare_case(case: Case, visited: JudgedVisit) -> RecheckOutcome:
     """Whether the fresh visit still shows what the case is about."""
     return compare_kind(case.kind or case.category, case.zone, visited)
 
 
-def compare_kind(kind: str, zone: str, visited: JudgedVisit) -> Recheck:
+def compare_kind(kind: str, zone: str, visited: JudgedVisit) -> RecheckOutcome:
     """STILL_THERE when the visit made an observation of the same kind in the same zone."""
     visit = visited.visit
     picture = visit.pictures[-1].sha256 if visit.pictures else None
     if visit.outcome is VisitOutcome.NOT_VIEWABLE and not visit.faults:
-        return Recheck(
+        return RecheckOutcome(
             result=RecheckResult.NOT_VIEWABLE, visited=visited, why=visit.seen or visit.failure
         )
     same = [seen for seen in visited.observations if (seen.kind, seen.zone) == (kind, zone)]
     if same:
         why = f"{same[0].kind} {same[0].value:.3g}"
-        return Recheck(result=RecheckResult.STILL_THERE, visited=visited, why=why, picture=picture)
+        return RecheckOutcome(
+            result=RecheckResult.STILL_THERE, visited=visited, why=why, picture=picture
+        )
     if visit.outcome is VisitOutcome.NOT_VIEWABLE:
-        return Recheck(
+        return RecheckOutcome(
             result=RecheckResult.NOT_VIEWABLE,
             visited=visited,
             why=" ".join(visit.faults),
             picture=picture,
         )
-    return Recheck(result=RecheckResult.GONE, visited=visited, why="", picture=picture)
+    return RecheckOutcome(result=RecheckResult.GONE, visited=visited, why="", picture=picture)
 
 
-def case_recheck_text(recheck: Recheck) -> str:
+def case_recheck_text(recheck: RecheckOutcome) -> str:
     """What the machine saw of a case, for the person who decides; Chinese first."""
     if recheck.result is RecheckResult.GONE:
         return "机器未再检出 (the machine sees it no more)"
     return f"机器仍检出:{recheck.why} (the machine still sees it: {recheck.why})"
 
 
-def finding_recheck_text(finding: Finding, recheck: Recheck) -> str:
+def finding_recheck_text(finding: Finding, recheck: RecheckOutcome) -> str:
     """What the machine saw of a finding in doubt; Chinese first.
 
     Of a change without a name it states neither: that may be of the blind sample, on which the
@@ -163,7 +165,7 @@ class CaseRechecker:
                 self._apply(uow, case, compare_case(case, visited))
             uow.commit()
 
-    def _apply(self, uow: UnitOfWork, case: Case, recheck: Recheck) -> None:
+    def _apply(self, uow: UnitOfWork, case: Case, recheck: RecheckOutcome) -> None:
         now = self.clock.now()
         _record_visit(uow, recheck, f"look again at case {case.id}", now)
         if recheck.picture is not None:
@@ -239,7 +241,7 @@ class FindingRechecker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rechecks:
+class Recheckers:
     """Both recheckers; the service's scheduler runs each on its own."""
 
     cases: CaseRechecker
@@ -253,7 +255,7 @@ class Rechecks:
         *,
         verifier: Verifier,
         keep_evidence: timedelta,
-    ) -> "Rechecks":
+    ) -> "Recheckers":
         """Both recheckers on one guarded visit."""
         return cls(
             cases=CaseRechecker(
@@ -273,7 +275,7 @@ class Rechecks:
         )
 
 
-def _record_visit(uow: UnitOfWork, recheck: Recheck, why: str, now: datetime) -> None:
+def _record_visit(uow: UnitOfWork, recheck: RecheckOutcome, why: str, now: datetime) -> None:
     visit = recheck.visited.visit
     uow.rounds.record_visit(visit)
     uow.findings.add_observations(recheck.visited.observations)

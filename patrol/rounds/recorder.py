@@ -13,12 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 
-from patrol.cases.saving import queued_message_count
-from patrol.cases.send_gate import SendGate, merge_into_case
+from patrol.cases.save_and_send import SendGate, merge_into_case, queued_message_count
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import Finding
+from patrol.domain.finding import CATEGORY_BY_ID, Finding
 from patrol.domain.health import (
     CameraCondition,
     CameraHealth,
@@ -34,8 +32,8 @@ from patrol.domain.outage import Outage
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review.blind_sample import next_finding_id
-from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
+from patrol.rounds.visit_judge import JudgedVisit
 from patrol.store import UnitOfWork
 from patrol.vision.observations import FRAME_WIDE_GAUGE
 

@@ -26,11 +26,10 @@ from patrol.domain.schedule import Calendar
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
 from patrol.review.blind_sample import BlindSample
-from patrol.rounds.executor import ExecutorDeps, ExecutorJob, RoundExecutor, StopReason
+from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
-from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
-from patrol.rounds.outages import settle_health
+from patrol.rounds.outages import record_round_health
 from patrol.rounds.planner import (
     NOT_IN_WINDOW,
     AdhocSelection,
@@ -50,6 +49,8 @@ from patrol.rounds.progress import (
     round_summary,
 )
 from patrol.rounds.recorder import RecorderPolicy, record_visit
+from patrol.rounds.stream_limits import StreamLimits
+from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.weather import propose_shared_findings
 from patrol.store import Store, UnitOfWork
 from streams.address import StreamChoice
@@ -60,7 +61,7 @@ PROGRESS_MESSAGES_PER_ROUND = 10  # progress messages on MQTT, beside the first 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerDeps:
+class RunnerServices:
     """The services, policies and limits of all rounds of a site."""
 
     store: Store
@@ -87,7 +88,7 @@ class RunnerDeps:
 class RoundRunner:
     """Begins, executes and ends rounds. One at a time: the caller holds the round lock."""
 
-    def __init__(self, deps: RunnerDeps) -> None:
+    def __init__(self, deps: RunnerServices) -> None:
         self._deps = deps
         self._planner = RoundPlanner(
             cameras=deps.cameras, tree=deps.tree, calendar=deps.calendar, rng=deps.rng
@@ -167,8 +168,9 @@ class RoundRunner:
                 ThreadPoolExecutor(self._deps.cores, thread_name_prefix="judge")
             )
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
+            job = self._executor_job(started, visits)
             executor = RoundExecutor(
-                self._executor_job(started, visits),
+                job,
                 self._executor_deps(started, judges, writer, _RunCounts(counters, meter)),
                 on_progress=on_progress,
                 counters=counters,
@@ -180,7 +182,7 @@ class RoundRunner:
                 end = await executor.run()
             finally:
                 stop_watcher.cancel()
-                await asyncio.to_thread(self._record_cost, started, meter)
+                await asyncio.to_thread(self._record_cost, job, meter)
         return self._end(started, end, executor.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], RoundCounters]:
@@ -213,7 +215,9 @@ class RoundRunner:
             finish_by=a_round.finish_by,
             limits=self._deps.limits,
             options=self._deps.options,
+            stream=self._deps.stream,
             link_slots=self._deps.link_slots,
+            stream_limits=self._stream_limits(),
         )
 
     def _executor_deps(
@@ -222,7 +226,7 @@ class RoundRunner:
         judges: ThreadPoolExecutor,
         writer: ThreadPoolExecutor,
         totals: "_RunCounts",
-    ) -> ExecutorDeps:
+    ) -> ExecutorServices:
         every, blind_sample = (
             max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND),
             self._blind_sample(a_round),
@@ -245,7 +249,7 @@ class RoundRunner:
                 uow.commit()
             return recorded
 
-        return ExecutorDeps(
+        return ExecutorServices(
             clock=self._deps.clock,
             guard=ConsentGuard(
                 self._consent_gate, self._deps.client, self._deps.stream, executor=writer
@@ -260,10 +264,16 @@ class RoundRunner:
             rng=self._deps.rng,
         )
 
-    def _record_cost(self, a_round: Round, meter: ResourceMeter) -> None:
+    def _record_cost(self, job: ExecutorJob, meter: ResourceMeter) -> None:
+        """What the run used, and what it learned of the recorders' stream limits."""
         with self._deps.store.begin() as uow:
-            add_round_cost(uow, a_round, meter)
+            add_round_cost(uow, uow.rounds.get(job.round), meter)
+            uow.rounds.save_stream_limits(job.stream_limits.learned(), self._deps.clock.now())
             uow.commit()
+
+    def _stream_limits(self) -> StreamLimits:
+        with self._deps.store.begin_read() as uow:
+            return StreamLimits.of(uow.rounds.stream_limits())
 
     def _blind_sample(self, a_round: Round) -> BlindSample | None:
         """The blind sample of a plan's round; an ad-hoc round is about something, and has none."""
@@ -288,7 +298,7 @@ class RoundRunner:
         cameras, policy, tree = self._deps.cameras(), self._deps.policy, self._deps.tree
         ended = close_round(uow, a_round, reason=reason, now=now)
         propose_shared_findings(uow, ended, cameras, tree, policy=policy, now=now)
-        settle_health(uow, ended.id, cameras, tree, notifier=policy.health, now=now)
+        record_round_health(uow, ended.id, cameras, tree, notifier=policy.health, now=now)
         sampler = self._blind_sample(ended)
         if sampler and ended.state is RoundState.FINISHED:
             sampler.end_round(uow, ended.id, cameras, now)

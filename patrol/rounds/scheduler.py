@@ -21,7 +21,7 @@ from patrol.logs import LastReason
 from patrol.ports import Clock
 from patrol.rounds.planner import (
     NOT_IN_WINDOW,
-    Due,
+    DueAction,
     RoundWindow,
     SunTimes,
     due_round,
@@ -74,18 +74,18 @@ class RoundScheduler:
     def _handle_plan(self, plan: PatrolPlan, day: date) -> None:
         window = window_of(plan, day, self.zone, self.sun)
         due = due_round(window, self._of_window(plan, window), self.clock.now())
-        if due is Due.MISSED:
+        if due is DueAction.MISSED:
             reason = self._missed_reason(window.finish_by, MISSED_REASON)
             self.runner.record_missed(plan.name, window.finish_by, reason)
             log.warning("round missed", plan=plan.name, why=reason)
-        elif due is Due.CLOSE_UNFINISHED:
+        elif due is DueAction.CLOSE_UNFINISHED:
             self.runner.close_unfinished(
                 plan.name, self._missed_reason(window.finish_by, NOT_IN_WINDOW)
             )
-        elif due in (Due.START, Due.START_LATE, Due.RESUME):
+        elif due in (DueAction.START, DueAction.START_LATE, DueAction.RESUME):
             self._run_round(plan, window, due)
 
-    def _run_round(self, plan: PatrolPlan, window: RoundWindow, due: Due) -> None:
+    def _run_round(self, plan: PatrolPlan, window: RoundWindow, due: DueAction) -> None:
         try:
             with self.round_lock():
                 ended = self._run_under_lock(plan, window, due)
@@ -99,7 +99,7 @@ class RoundScheduler:
             self._paused_until = self.clock.now() + RETRY_AFTER_TROUBLE
         log.info("round ends", round=ended.id, state=str(ended.state), why=ended.reason)
 
-    def _run_under_lock(self, plan: PatrolPlan, window: RoundWindow, due: Due) -> Round:
+    def _run_under_lock(self, plan: PatrolPlan, window: RoundWindow, due: DueAction) -> Round:
         begun = self.runner.begin_round(plan.name, window.finish_by)
         log.info("round begins", round=begun.id, why=str(due))
         return self.runner.run(begun, on_progress=self.on_progress, stop=self.stop)

@@ -13,14 +13,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field
 
-from patrol.domain.outbox import MAX_TRIES
+from patrol.domain.outbox import MAX_TRIES, WebhookEvent
 from patrol.domain.send_policy import SendLimits
 from patrol.settings.yaml_types import PlainId, SettingsSection
 
-WEBHOOK_EVENTS = Literal[
-    "round.started", "round.finished", "round.interrupted", "round.missed",
-    "finding.opened", "finding.decided", "case.opened", "case.moved",
-]  # fmt: skip
 NOTIFY_EVENTS = Literal["unheard", "alarm"]
 MIN_SECRET_CHARS: Final = 24  # fewer could be guessed from one signed message
 FileProblem = tuple[tuple[str, ...], str]  # where in the file, what is wrong
@@ -87,7 +83,7 @@ class WebhookSettings(SettingsSection):
 
     url: Annotated[str, AfterValidator(webhook_url)] = Field(repr=False)
     secret_file: Path
-    events: frozenset[WEBHOOK_EVENTS] = frozenset()  # empty: all
+    events: frozenset[WebhookEvent] = frozenset()  # empty: all
     tries: int = Field(default=MAX_TRIES, ge=1, le=100)
 
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from patrol.administration.accounts import change_password, placeholder_hash, verify_password
 from patrol.app import Application
-from patrol.domain.account import GRID_DUTIES, Account, LoginSession, Right
+from patrol.domain.account import GRID_ACCOUNT_ROLES, Account, LoginSession, Permission
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.i18n import LANGUAGES, Translator
 from patrol.web.signed_links import (
@@ -79,9 +79,9 @@ class CurrentUser:
         """The token that this session's own pages send with every change."""
         return csrf_token(self.secret)
 
-    def has_right(self, right: Right) -> bool:
-        """Whether the account has the right."""
-        return self.account.has_right(right)
+    def has_permission(self, permission: Permission) -> bool:
+        """Whether the account has the permission."""
+        return self.account.has_permission(permission)
 
     def picture_url(self, sha256_or_name: str, size: str, viewed_for: str) -> str:
         """The signed address of a picture; outside the command centre always the redacted one."""
@@ -91,7 +91,7 @@ class CurrentUser:
     @property
     def is_outside_centre(self) -> bool:
         """Whether what is sent to this account leaves the command centre."""
-        return self.account.duty in GRID_DUTIES
+        return self.account.duty in GRID_ACCOUNT_ROLES
 
 
 @dataclass
@@ -190,7 +190,7 @@ class WebAuthenticator:
         self, account: Account, device: str, now: datetime
     ) -> tuple[str, LoginSession]:
         secret = secrets.token_urlsafe(32)
-        on_phone = account.duty in GRID_DUTIES
+        on_phone = account.duty in GRID_ACCOUNT_ROLES
         lasts = PHONE_SESSION if on_phone else timedelta(hours=self.console.session_h)
         session = LoginSession(
             id=session_id(secret),
@@ -259,6 +259,6 @@ def csrf_token(secret: str) -> str:
     """The CSRF token of the session with this secret: 40 hexadecimal digits.
 
     Open phone pages keep their token over an upgrade, and drop a reply that is refused for it: the
-    derivation stays as it is (no `signed_token`).
+    derivation stays as it is (no `picture_link.sign`).
     """
     return sha256(b"csrf|" + secret.encode()).hexdigest()[:40]

@@ -1,7 +1,7 @@
 """Notify open pages within half a second that something changed in the store.
 
 One thread polls the store's change tokens, whatever process wrote there, and only while a page is
-subscribed. Pages fetch their new content themselves, with their own rights: the feed names the
+subscribed. Pages fetch their new content themselves, with their own permissions: the feed names the
 topic that changed and nothing else.
 """
 

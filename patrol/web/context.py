@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from patrol.app import Application
-from patrol.domain.account import Right
+from patrol.domain.account import Permission
 from patrol.domain.round import PatrolPlan
 from patrol.domain.schedule import Calendar
 from patrol.settings.site_settings import ConsoleSettings, SiteInfo
@@ -105,40 +105,46 @@ def web_context(request: Request) -> WebContext:
     return context
 
 
-class RequireRight:
-    """A route's dependency: a logged-in user with one of the rights (none given: any user)."""
+class RequirePermission:
+    """A route's dependency: a logged-in user with one of the permissions (none given: any user)."""
 
-    def __init__(self, *rights: Right) -> None:
-        self.rights = rights
+    def __init__(self, *permissions: Permission) -> None:
+        self.permissions = permissions
 
     def __call__(self, request: Request) -> CurrentUser:
         """The user of this request. Raises NotLoggedIn, Forbidden."""
         user = web_context(request).auth.current_user(request)
-        if self.rights and not any(user.has_right(right) for right in self.rights):
-            raise Forbidden(f"{user.account.name} has no right {' or '.join(self.rights)}")
+        if self.permissions and not any(
+            user.has_permission(permission) for permission in self.permissions
+        ):
+            raise Forbidden(
+                f"{user.account.name} has no permission {' or '.join(self.permissions)}"
+            )
         return user
 
 
 ContextDep = Annotated[WebContext, Depends(web_context)]
-AnyUser = Annotated[CurrentUser, Depends(RequireRight())]
-MayViewToday = Annotated[CurrentUser, Depends(RequireRight(Right.TODAY))]
-MayViewRounds = Annotated[CurrentUser, Depends(RequireRight(Right.ROUND))]
-MayStartRounds = Annotated[CurrentUser, Depends(RequireRight(Right.START_ROUND))]
-MayReview = Annotated[CurrentUser, Depends(RequireRight(Right.REVIEW))]
-MayViewCases = Annotated[CurrentUser, Depends(RequireRight(Right.CASES))]
-MayActOnCases = Annotated[CurrentUser, Depends(RequireRight(Right.MOVE_CASES))]
-MayAnswerOnSite = Annotated[CurrentUser, Depends(RequireRight(Right.GROUND))]
-MaySignHandover = Annotated[CurrentUser, Depends(RequireRight(Right.SHIFT))]
-MayStop = Annotated[CurrentUser, Depends(RequireRight(Right.STOP))]
-MayViewStoppages = Annotated[CurrentUser, Depends(RequireRight(Right.SHIFT, Right.STOP))]
-MayViewTroubles = Annotated[CurrentUser, Depends(RequireRight(Right.TROUBLES))]
-MayManageSuppressions = Annotated[CurrentUser, Depends(RequireRight(Right.SUPPRESSIONS))]
-MayViewSystem = Annotated[CurrentUser, Depends(RequireRight(Right.SYSTEM))]
-MayViewCameras = Annotated[CurrentUser, Depends(RequireRight(Right.CAMERAS))]
-MayDrawAreas = Annotated[CurrentUser, Depends(RequireRight(Right.AREAS))]
-MayViewLive = Annotated[CurrentUser, Depends(RequireRight(Right.LIVE))]
-MayChangeRegistry = Annotated[CurrentUser, Depends(RequireRight(Right.REGISTRY))]
-MayViewGrid = Annotated[CurrentUser, Depends(RequireRight(Right.GRID))]
-MayViewReports = Annotated[CurrentUser, Depends(RequireRight(Right.REPORTS))]
-MayAudit = Annotated[CurrentUser, Depends(RequireRight(Right.AUDIT))]
-MayManageAccounts = Annotated[CurrentUser, Depends(RequireRight(Right.ACCOUNTS))]
+AnyUser = Annotated[CurrentUser, Depends(RequirePermission())]
+MayViewToday = Annotated[CurrentUser, Depends(RequirePermission(Permission.TODAY))]
+MayViewRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.ROUND))]
+MayStartRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.START_ROUND))]
+MayReview = Annotated[CurrentUser, Depends(RequirePermission(Permission.REVIEW))]
+MayViewCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.CASES))]
+MayActOnCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES))]
+MayAnswerOnSite = Annotated[CurrentUser, Depends(RequirePermission(Permission.GROUND))]
+MaySignHandover = Annotated[CurrentUser, Depends(RequirePermission(Permission.SHIFT))]
+MayStop = Annotated[CurrentUser, Depends(RequirePermission(Permission.STOP))]
+MayViewStoppages = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.SHIFT, Permission.STOP))
+]
+MayViewTroubles = Annotated[CurrentUser, Depends(RequirePermission(Permission.TROUBLES))]
+MayManageSuppressions = Annotated[CurrentUser, Depends(RequirePermission(Permission.SUPPRESSIONS))]
+MayViewSystem = Annotated[CurrentUser, Depends(RequirePermission(Permission.SYSTEM))]
+MayViewCameras = Annotated[CurrentUser, Depends(RequirePermission(Permission.CAMERAS))]
+MayDrawAreas = Annotated[CurrentUser, Depends(RequirePermission(Permission.AREAS))]
+MayViewLive = Annotated[CurrentUser, Depends(RequirePermission(Permission.LIVE))]
+MayChangeRegistry = Annotated[CurrentUser, Depends(RequirePermission(Permission.REGISTRY))]
+MayViewGrid = Annotated[CurrentUser, Depends(RequirePermission(Permission.GRID))]
+MayViewReports = Annotated[CurrentUser, Depends(RequirePermission(Permission.REPORTS))]
+MayAudit = Annotated[CurrentUser, Depends(RequirePermission(Permission.AUDIT))]
+MayManageAccounts = Annotated[CurrentUser, Depends(RequirePermission(Permission.ACCOUNTS))]

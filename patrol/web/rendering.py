@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from patrol import __version__
-from patrol.domain.account import Right
+from patrol.domain.account import Permission
 from patrol.settings.site_settings import SiteInfo
 from patrol.web.assets import InstalledAssets
 from patrol.web.auth import CurrentUser
@@ -42,27 +42,27 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 }
 HSTS: Final = "max-age=31536000"
 _SHIFT_PAGES: Final = (
-    ("/shift", "交接班", "Hand-over", (Right.SHIFT,)),
-    ("/stoppages", "暂停与维护", "Stopped", (Right.SHIFT, Right.STOP)),
-    ("/troubles", "运维队列", "Troubles", (Right.TROUBLES,)),
+    ("/shift", "交接班", "Hand-over", (Permission.SHIFT,)),
+    ("/stoppages", "暂停与维护", "Stopped", (Permission.SHIFT, Permission.STOP)),
+    ("/troubles", "运维队列", "Troubles", (Permission.TROUBLES,)),
 )
 _ADMIN_PAGES: Final = (
-    ("/accounts", "账号", "Accounts", (Right.ACCOUNTS,)),
-    ("/sessions", "登录", "Sessions", (Right.ACCOUNTS,)),
-    ("/keys", "接口密钥", "API keys", (Right.ACCOUNTS,)),
-    ("/suppressions", "抑制", "Suppressions", (Right.SUPPRESSIONS,)),
-    ("/system", "系统状态", "System", (Right.SYSTEM,)),
-    ("/audit", "审计", "Audit", (Right.AUDIT,)),
+    ("/accounts", "账号", "Accounts", (Permission.ACCOUNTS,)),
+    ("/sessions", "登录", "Sessions", (Permission.ACCOUNTS,)),
+    ("/keys", "接口密钥", "API keys", (Permission.ACCOUNTS,)),
+    ("/suppressions", "抑制", "Suppressions", (Permission.SUPPRESSIONS,)),
+    ("/system", "系统状态", "System", (Permission.SYSTEM,)),
+    ("/audit", "审计", "Audit", (Permission.AUDIT,)),
 )
 NAVIGATION: Final = (
-    # zh, en, its pages: where, zh, en, any of these rights
-    ("今日", "Today", (("/", "今日", "Today", (Right.TODAY,)),)),
-    ("巡查", "Rounds", (("/rounds", "巡查", "Rounds", (Right.ROUND,)),)),
-    ("研判", "Review", (("/review", "研判", "Review", (Right.REVIEW,)),)),
-    ("案件", "Cases", (("/cases", "案件", "Cases", (Right.CASES,)),)),
-    ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Right.CAMERAS,)),)),
-    ("网格", "Grid", (("/grid", "网格", "Grid", (Right.GRID,)),)),
-    ("报表", "Reports", (("/reports", "报表", "Reports", (Right.REPORTS,)),)),
+    # zh, en, its pages: where, zh, en, any of these permissions
+    ("今日", "Today", (("/", "今日", "Today", (Permission.TODAY,)),)),
+    ("巡查", "Rounds", (("/rounds", "巡查", "Rounds", (Permission.ROUND,)),)),
+    ("研判", "Review", (("/review", "研判", "Review", (Permission.REVIEW,)),)),
+    ("案件", "Cases", (("/cases", "案件", "Cases", (Permission.CASES,)),)),
+    ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),
+    ("网格", "Grid", (("/grid", "网格", "Grid", (Permission.GRID,)),)),
+    ("报表", "Reports", (("/reports", "报表", "Reports", (Permission.REPORTS,)),)),
     ("值班", "Shift", _SHIFT_PAGES),
     ("管理", "Office", _ADMIN_PAGES),
 )
@@ -145,8 +145,8 @@ def menu_of(user: CurrentUser) -> list[MenuItem]:
     for zh, en, pages in NAVIGATION:
         may = tuple(
             (at, user.t(*both))
-            for at, *both, rights in pages
-            if any(user.has_right(right) for right in rights)
+            for at, *both, permissions in pages
+            if any(user.has_permission(permission) for permission in permissions)
         )
         if may:
             items.append(MenuItem(may[0][1] if len(may) == 1 else user.t(zh, en), may))
@@ -155,9 +155,9 @@ def menu_of(user: CurrentUser) -> list[MenuItem]:
 
 def home_url(user: CurrentUser) -> str:
     """The page that a login opens."""
-    if user.has_right(Right.TODAY):
+    if user.has_permission(Permission.TODAY):
         return "/"
-    return "/leader" if user.has_right(Right.GROUND) else "/account"
+    return "/leader" if user.has_permission(Permission.GROUND) else "/account"
 
 
 @lru_cache(maxsize=64)

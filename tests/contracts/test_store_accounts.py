@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from patrol.domain.account import Account, ApiKey, CasePhoto, Duty, FindingClaim, LoginSession
+from patrol.domain.account import (
+    Account,
+    AccountRole,
+    ApiKey,
+    CasePhoto,
+    FindingClaim,
+    LoginSession,
+)
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, MessageKey, Sha256
 from patrol.domain.schedule import StoppageScope
 from patrol.store import Store
@@ -18,7 +25,7 @@ LATER = NOW + timedelta(minutes=3)
 def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
     account = Account(
         name="wang",
-        duty=Duty.GRID_LEADER,
+        duty=AccountRole.GRID_LEADER,
         shown_as="王网格长",
         password="$argon2id$x",
         grid=GridCode("620902104203001"),

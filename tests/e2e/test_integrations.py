@@ -16,7 +16,7 @@ import pytest
 from patrol.administration.accounts import hash_password
 from patrol.app import Application, build
 from patrol.app.service import run_service
-from patrol.domain.account import Account, Duty
+from patrol.domain.account import Account, AccountRole
 from patrol.domain.case_opening import open_from_report
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.priority import Level
@@ -217,7 +217,7 @@ def log_in_leader(app: Application, client: httpx.Client) -> None:
     people = app.site.registry.people.values()
     leader = next(p for p in people if p.role is Role.GRID_LEADER and p.grid == CASE_GRID)
     account = Account(
-        name="leader", duty=Duty.GRID_LEADER, shown_as=leader.name, grid=leader.grid,
+        name="leader", duty=AccountRole.GRID_LEADER, shown_as=leader.name, grid=leader.grid,
         password=hash_password(PASSWORD), person=leader.id, created_at=app.clock.now(),
     )  # fmt: skip
     with app.store.begin() as uow:

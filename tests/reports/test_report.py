@@ -13,14 +13,9 @@ from hypothesis import strategies as st
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.finding import Decision, Finding, Origin
 from patrol.domain.ids import CaseId, FindingId, GridCode
+from patrol.domain.labels import CHAPTERS
 from patrol.reports import ledger, report
-from patrol.reports.public_digest import (
-    CHAPTERS,
-    FORMATS,
-    MIN_SHOWN,
-    hide_small_counts,
-    public_digest,
-)
+from patrol.reports.public_digest import FORMATS, MIN_SHOWN, hide_small_counts, public_digest
 from patrol.reports.queries import ReportHeading, ReportMaterial
 
 A, C = CaseEvent.ACKNOWLEDGE, CaseEvent.CLOSE

@@ -24,8 +24,8 @@ from patrol.review import (
     confirm,
     dismiss,
     expire_undecided,
+    merge_known_positive,
     review_queue,
-    settle_known_positive,
 )
 from patrol.review.blind_sample import SEEN_BY_PERSON, draw, share_of
 from patrol.review.decisions import dismiss_and_suppress
@@ -316,7 +316,7 @@ def test_known_positives_are_shown_again_and_kept_out_of_everything(store: Store
     with store.begin() as uow, pytest.raises(KnownPositive):
         confirm(uow, probe.id, by="op", now=NOON, registry=REGISTRY, payloads=PAYLOAD_BUILDER)
     with store.begin() as uow:
-        settled = settle_known_positive(uow, probe.id, by="op", now=NOON)
+        settled = merge_known_positive(uow, probe.id, by="op", now=NOON)
         uow.commit()
     assert (settled.state, settled.case) == (FindingState.MERGED, first.id)
     with store.begin_read() as uow:

@@ -14,11 +14,11 @@ from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement, Refusal
 from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.round import PlannedVisit, Visit, VisitOutcome
-from patrol.rounds.executor import ExecutorDeps, ExecutorJob
+from patrol.rounds.executor import ExecutorJob, ExecutorServices
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
-from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RecordedVisit
+from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
 from streams.address import StreamAddress, StreamChoice
 from streams.model import (
     Codec,
@@ -133,9 +133,9 @@ class ExecutorRig:
     refused: dict[CameraId, Refusal] = field(default_factory=dict)
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit] = judge_all_normal
 
-    def deps(self) -> ExecutorDeps:
+    def deps(self) -> ExecutorServices:
         clock, gate = SystemClock(), ScriptedConsentGate(self.refused)
-        return ExecutorDeps(
+        return ExecutorServices(
             clock=clock,
             guard=ConsentGuard(gate, self.camera_client, StreamChoice.MAIN, executor=self.writer),
             judge=self.judge,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import Origin
 from patrol.domain.ids import CameraId, LinkId, RoundId, Sha256
@@ -20,12 +20,12 @@ from patrol.domain.round import ADHOC, PatrolPlan, RoundState, StoredPicture, Vi
 from patrol.domain.schedule import Calendar
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review import BlindSample
-from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.planner import NOT_IN_WINDOW, SUPERSEDED, AdhocSelection, NoCameraSelected
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
-from patrol.rounds.runner import RoundRunner, RunnerDeps
+from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import RoundScheduler
+from patrol.rounds.visit_judge import JudgedVisit
 from simulators import small_site
 from streams.address import StreamAddress, StreamChoice
 from streams.model import VisitOptions
@@ -56,9 +56,9 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def runner_deps(rig: Any, registry: Registry) -> RunnerDeps:
+def runner_deps(rig: Any, registry: Registry) -> RunnerServices:
     payload_builder = PayloadBuilder(site="shangba", zone=ZONE, registry=registry)
-    return RunnerDeps(
+    return RunnerServices(
         store=new_store(),
         clock=ManualClock(NOON),
         zone=ZONE,
@@ -83,7 +83,7 @@ def runner_deps(rig: Any, registry: Registry) -> RunnerDeps:
     )
 
 
-def visited(runner_deps: RunnerDeps, ident: RoundId) -> set[CameraId]:
+def visited(runner_deps: RunnerServices, ident: RoundId) -> set[CameraId]:
     with runner_deps.store.begin_read() as uow:
         return {camera for camera, _, _ in uow.rounds.outcomes(ident)}
 
@@ -111,7 +111,7 @@ def visited(runner_deps: RunnerDeps, ident: RoundId) -> set[CameraId]:
     ],
 )  # fmt: skip
 def test_it_visits_what_is_named(
-    runner_deps: RunnerDeps,
+    runner_deps: RunnerServices,
     registry: Registry,
     selection_args: Any,
     expected: set[CameraId],
@@ -142,7 +142,7 @@ def test_what_is_not_there_is_refused_by_name(registry: Registry, selection_args
 
 
 def test_a_killed_one_is_resumed_by_the_same_selection_and_closed_by_another(
-    runner_deps: RunnerDeps, registry: Registry
+    runner_deps: RunnerServices, registry: Registry
 ) -> None:
     runner = RoundRunner(runner_deps)
     village = AdhocSelection.resolve(registry, grids=[small_site.VILLAGE])
@@ -160,7 +160,7 @@ def test_a_killed_one_is_resumed_by_the_same_selection_and_closed_by_another(
 
 
 def test_no_plan_is_done_by_it_and_it_is_never_due(
-    runner_deps: RunnerDeps, registry: Registry
+    runner_deps: RunnerServices, registry: Registry
 ) -> None:
     """In the plan's window an ad-hoc round ran: the plan's own still runs."""
     clock = ManualClock(datetime(2026, 11, 22, 1, 5, tzinfo=UTC))  # 09:05 there
@@ -182,7 +182,7 @@ def test_no_plan_is_done_by_it_and_it_is_never_due(
 
 
 def make_scheduler(
-    runner: RoundRunner, runner_deps: RunnerDeps, clock: ManualClock
+    runner: RoundRunner, runner_deps: RunnerServices, clock: ManualClock
 ) -> RoundScheduler:
     return RoundScheduler(
         calendar=PLANS,
@@ -197,7 +197,7 @@ def make_scheduler(
 
 
 def test_only_the_plans_rounds_draw_the_blind_sample(
-    runner_deps: RunnerDeps, registry: Registry, rig: Any
+    runner_deps: RunnerServices, registry: Registry, rig: Any
 ) -> None:
     def judge(camera: Camera, start: Any, sample: Any) -> JudgedVisit:
         taken = StoredPicture(

@@ -8,7 +8,14 @@ import pytest
 from patrol.clock import SiteSun
 from patrol.domain.round import PatrolPlan, Round, RoundState
 from patrol.domain.schedule import Calendar, Holiday, KeyPeriod
-from patrol.rounds.planner import LONGEST_GAP, Due, RoundWindow, due_round, unrun_rounds, window_of
+from patrol.rounds.planner import (
+    LONGEST_GAP,
+    DueAction,
+    RoundWindow,
+    due_round,
+    unrun_rounds,
+    window_of,
+)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 JIUQUAN = SiteSun(39.6, 98.75, SHANGHAI)
@@ -76,19 +83,27 @@ MINUTE = timedelta(minutes=1)
 @pytest.mark.parametrize(
     ("today", "now", "expected"),
     [
-        pytest.param(None, WINDOW.start - MINUTE, Due.NOT_YET, id="before its start"),
-        pytest.param(None, WINDOW.start, Due.START, id="on the second"),
-        pytest.param(None, WINDOW.start + 5 * MINUTE, Due.START_LATE, id="machine came up late"),
-        pytest.param(None, WINDOW.finish_by, Due.MISSED, id="machine came up too late"),
-        pytest.param(RoundState.PLANNED, WINDOW.start + MINUTE, Due.RESUME, id="killed at once"),
-        pytest.param(RoundState.RUNNING, WINDOW.start + MINUTE, Due.RESUME, id="killed"),
-        pytest.param(RoundState.INTERRUPTED, WINDOW.start + MINUTE, Due.RESUME, id="stopped"),
-        pytest.param(RoundState.RUNNING, WINDOW.finish_by, Due.CLOSE_UNFINISHED, id="too late"),
-        pytest.param(RoundState.FINISHED, WINDOW.start + MINUTE, Due.DONE, id="ran"),
-        pytest.param(RoundState.MISSED, WINDOW.finish_by + MINUTE, Due.DONE, id="written missed"),
+        pytest.param(None, WINDOW.start - MINUTE, DueAction.NOT_YET, id="before its start"),
+        pytest.param(None, WINDOW.start, DueAction.START, id="on the second"),
+        pytest.param(
+            None, WINDOW.start + 5 * MINUTE, DueAction.START_LATE, id="machine came up late"
+        ),
+        pytest.param(None, WINDOW.finish_by, DueAction.MISSED, id="machine came up too late"),
+        pytest.param(
+            RoundState.PLANNED, WINDOW.start + MINUTE, DueAction.RESUME, id="killed at once"
+        ),
+        pytest.param(RoundState.RUNNING, WINDOW.start + MINUTE, DueAction.RESUME, id="killed"),
+        pytest.param(RoundState.INTERRUPTED, WINDOW.start + MINUTE, DueAction.RESUME, id="stopped"),
+        pytest.param(
+            RoundState.RUNNING, WINDOW.finish_by, DueAction.CLOSE_UNFINISHED, id="too late"
+        ),
+        pytest.param(RoundState.FINISHED, WINDOW.start + MINUTE, DueAction.DONE, id="ran"),
+        pytest.param(
+            RoundState.MISSED, WINDOW.finish_by + MINUTE, DueAction.DONE, id="written missed"
+        ),
     ],
 )
-def test_due_round(today: RoundState | None, now: datetime, expected: Due) -> None:
+def test_due_round(today: RoundState | None, now: datetime, expected: DueAction) -> None:
     known = None if today is None else round_of_today(today)
     assert due_round(WINDOW, known, now) is expected
 

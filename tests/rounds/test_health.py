@@ -15,7 +15,7 @@ from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
 from patrol.domain.registry import Grid, GridLevel, GridTree, Registry
 from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.messaging.payloads import PayloadBuilder
-from patrol.rounds.outages import COVERED, RECOVERED, settle_health
+from patrol.rounds.outages import COVERED, RECOVERED, record_round_health
 from patrol.rounds.recorder import HealthNotifier, record_health
 from streams.address import StreamAddress
 from tests.support.store import new_store
@@ -86,7 +86,7 @@ class HealthRounds:
                 )
                 uow.rounds.record_visit(visit)
                 record_health(uow, visit, self.notifier, at)
-            settle_health(
+            record_round_health(
                 uow,
                 ident,
                 self.cameras,

@@ -24,9 +24,9 @@ from patrol.messaging import PayloadBuilder
 from patrol.ports import PictureStoreFull
 from patrol.review import confirm, review_queue, unsure
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
-from patrol.rounds.judge import JudgedVisit, VisitStart
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.rounds.recheck import CaseRechecker, FindingRechecker
+from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store
 from simulators import small_site
 from streams.address import StreamAddress, StreamChoice

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE, SendGate
+from patrol.cases.save_and_send import SEND_AT_ONCE, SendGate
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Zone
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
 from patrol.domain.observation import Box, FindingRule, FindingRules, Observation, Subject
@@ -16,9 +16,9 @@ from patrol.domain.round import PlannedVisit, Round, Visit, VisitOutcome
 from patrol.domain.send_policy import SendLimits
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review import confirm
-from patrol.rounds.judge import JudgedVisit
 from patrol.rounds.progress import RecordedVisit
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
+from patrol.rounds.visit_judge import JudgedVisit
 from patrol.store import UnitOfWork
 from streams.address import StreamAddress
 from tests.support.store import new_store

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import GridCode
@@ -27,7 +27,7 @@ from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.planner import NOT_IN_WINDOW, NOT_RUNNING, RoundsPaused
 from patrol.rounds.progress import round_summary
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
-from patrol.rounds.runner import RoundRunner, RunnerDeps
+from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import MISSED_REASON, RoundScheduler
 from patrol.store import Store
 from streams.address import StreamChoice
@@ -49,7 +49,7 @@ def make_payload_builder(town: list[Camera]) -> PayloadBuilder:
 
 
 @pytest.fixture
-def runner_deps(rig: Any, town: list[Camera]) -> RunnerDeps:
+def runner_deps(rig: Any, town: list[Camera]) -> RunnerServices:
     policy = RecorderPolicy(
         rules=FindingRules(),
         health=HealthNotifier(payloads=make_payload_builder(town)),
@@ -57,7 +57,7 @@ def runner_deps(rig: Any, town: list[Camera]) -> RunnerDeps:
         keep_evidence=timedelta(days=1),
         send_gate=SEND_AT_ONCE,
     )
-    return RunnerDeps(
+    return RunnerServices(
         store=new_store(),
         clock=SystemClock(),
         zone=SHANGHAI,
@@ -85,7 +85,7 @@ def run_by_hand(runner: RoundRunner, stop: threading.Event | None = None) -> Any
     return runner.run(begun, stop=stop)
 
 
-def test_a_round_to_its_end(runner_deps: RunnerDeps) -> None:
+def test_a_round_to_its_end(runner_deps: RunnerServices) -> None:
     runner = RoundRunner(runner_deps)
     ended = run_by_hand(runner)
     summary = runner.summary(ended)
@@ -96,7 +96,7 @@ def test_a_round_to_its_end(runner_deps: RunnerDeps) -> None:
 
 
 def test_weather_over_the_whole_town_is_one_finding_of_the_round(
-    runner_deps: RunnerDeps, rig: Any
+    runner_deps: RunnerServices, rig: Any
 ) -> None:
     def judge(camera: Camera, start: Any, sample: Any) -> Any:
         wide = Observation(
@@ -112,7 +112,7 @@ def test_weather_over_the_whole_town_is_one_finding_of_the_round(
 
 
 def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
-    runner_deps: RunnerDeps, rig: Any
+    runner_deps: RunnerServices, rig: Any
 ) -> None:
     stop = threading.Event()
     done: list[str] = []
@@ -138,7 +138,9 @@ def test_stopped_in_the_middle_and_taken_up_without_visiting_twice(
     assert totals_of(runner_deps.store, ended.id).seen == 12
 
 
-def test_what_a_killed_run_spent_is_in_the_rounds_sum(runner_deps: RunnerDeps, rig: Any) -> None:
+def test_what_a_killed_run_spent_is_in_the_rounds_sum(
+    runner_deps: RunnerServices, rig: Any
+) -> None:
     """Written down at every tenth of the way: a kill loses less than that."""
     noted: list[float] = []
 
@@ -158,7 +160,7 @@ def test_what_a_killed_run_spent_is_in_the_rounds_sum(runner_deps: RunnerDeps, r
 
 
 def test_a_full_disk_interrupts_with_its_reason_and_resumes(
-    runner_deps: RunnerDeps, rig: Any
+    runner_deps: RunnerServices, rig: Any
 ) -> None:
     full = [True]
 
@@ -176,7 +178,7 @@ def test_a_full_disk_interrupts_with_its_reason_and_resumes(
     assert totals_of(runner_deps.store, ended.id).seen == 12
 
 
-def test_finish_by_misses_the_rest_with_the_reason(runner_deps: RunnerDeps, rig: Any) -> None:
+def test_finish_by_misses_the_rest_with_the_reason(runner_deps: RunnerServices, rig: Any) -> None:
     rig.camera_client.delay_s = 20.0
     runner = RoundRunner(runner_deps)
     begun = runner.begin_round("morning", SystemClock().now() + timedelta(seconds=0.1))
@@ -187,7 +189,7 @@ def test_finish_by_misses_the_rest_with_the_reason(runner_deps: RunnerDeps, rig:
 
 
 def test_a_camera_that_left_the_registry_is_missed(
-    runner_deps: RunnerDeps, town: list[Camera]
+    runner_deps: RunnerServices, town: list[Camera]
 ) -> None:
     runner = RoundRunner(runner_deps)
     begun = runner.begin_round("morning", SystemClock().now() + HOUR)
@@ -198,7 +200,7 @@ def test_a_camera_that_left_the_registry_is_missed(
 
 
 def test_consent_withdrawn_in_the_store_is_refused_in_the_plan(
-    runner_deps: RunnerDeps, town: list[Camera]
+    runner_deps: RunnerServices, town: list[Camera]
 ) -> None:
     with runner_deps.store.begin() as uow:
         uow.consents.withdraw(town[0].id, by="household", now=SystemClock().now())
@@ -208,7 +210,7 @@ def test_consent_withdrawn_in_the_store_is_refused_in_the_plan(
 
 
 def test_consent_withdrawn_in_the_registry_after_planning_is_not_visited(
-    runner_deps: RunnerDeps, town: list[Camera], rig: Any
+    runner_deps: RunnerServices, town: list[Camera], rig: Any
 ) -> None:
     runner = RoundRunner(runner_deps)
     begun = runner.begin_round("morning", SystemClock().now() + HOUR)
@@ -228,7 +230,7 @@ NINE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)  # 09:00 in the town
 class SchedulerSetup:
     """A scheduler on a clock that the test moves."""
 
-    def __init__(self, runner_deps: RunnerDeps, lock: Path) -> None:
+    def __init__(self, runner_deps: RunnerServices, lock: Path) -> None:
         self.clock = ManualClock(NINE - timedelta(minutes=1))
         self.deps = replace(runner_deps, clock=self.clock)
         self.runner = RoundRunner(self.deps)
@@ -257,7 +259,7 @@ class SchedulerSetup:
 
 
 @pytest.fixture
-def scheduler_setup(runner_deps: RunnerDeps, tmp_path: Path) -> SchedulerSetup:
+def scheduler_setup(runner_deps: RunnerServices, tmp_path: Path) -> SchedulerSetup:
     return SchedulerSetup(runner_deps, tmp_path / "round.lock")
 
 
@@ -416,7 +418,7 @@ def test_a_link_in_maintenance_is_not_planned_and_not_missed(
     assert summary["without"] == []
 
 
-def test_what_a_round_goes_without_stands_in_its_summary(runner_deps: RunnerDeps) -> None:
+def test_what_a_round_goes_without_stands_in_its_summary(runner_deps: RunnerServices) -> None:
     lacks = ("不做目标检测 no objects are looked for: model mine: no file",)
     runner = RoundRunner(replace(runner_deps, without=lacks))
     assert runner.summary(run_by_hand(runner))["without"] == list(lacks)

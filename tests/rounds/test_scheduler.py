@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.observation import FindingRules
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import PatrolPlan, RoundState
@@ -19,7 +19,7 @@ from patrol.domain.schedule import Calendar, Holiday, KeyPeriod, StoppageScope
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
-from patrol.rounds.runner import RoundRunner, RunnerDeps
+from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import Store
 from streams.address import StreamChoice
@@ -57,7 +57,7 @@ EMPTY = Registry(cameras={}, tree=GridTree(grids={}), people={})
 
 def make_scheduler(store: Store, clock: ManualClock, camera_client: Any) -> RoundScheduler:
     payload_builder = PayloadBuilder(site="shangba", zone=ZONE, registry=EMPTY)
-    runner_deps = RunnerDeps(
+    runner_deps = RunnerServices(
         store=store,
         clock=clock,
         zone=ZONE,

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 from patrol.administration.accounts import hash_password
 from patrol.app import Application, build
 from patrol.clock import SystemClock
-from patrol.domain.account import Account, Duty
+from patrol.domain.account import Account, AccountRole
 from patrol.domain.case import Case
 from patrol.domain.registry import Role
 from patrol.settings import load_site
@@ -60,14 +60,20 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeededTown]:
         village = site.registry.tree.grids[case.grid].parent
         cadre = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid == village)
         far = next(p for p in people if p.role is Role.VILLAGE_CADRE and p.grid != village)
-        plain = (Duty.OPERATOR, Duty.SHIFT_SUPERVISOR, Duty.MAINTAINER, Duty.AUDITOR, Duty.ADMIN)
+        plain = (
+            AccountRole.OPERATOR,
+            AccountRole.SHIFT_SUPERVISOR,
+            AccountRole.MAINTAINER,
+            AccountRole.AUDITOR,
+            AccountRole.ADMIN,
+        )
         named = [(str(duty), duty, None) for duty in plain]
         named += [
-            ("leader", Duty.GRID_LEADER, leader.id),
-            ("other_leader", Duty.GRID_LEADER, other.id),
-            ("cadre", Duty.VILLAGE_CADRE, cadre.id),
-            ("far_cadre", Duty.VILLAGE_CADRE, far.id),
-            ("operator2", Duty.OPERATOR, None),
+            ("leader", AccountRole.GRID_LEADER, leader.id),
+            ("other_leader", AccountRole.GRID_LEADER, other.id),
+            ("cadre", AccountRole.VILLAGE_CADRE, cadre.id),
+            ("far_cadre", AccountRole.VILLAGE_CADRE, far.id),
+            ("operator2", AccountRole.OPERATOR, None),
         ]
         hashed = hash_password(PASSWORD)  # once: it is slow on purpose
         for name, duty, person in named:

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from patrol.domain.account import MAX_LOGIN_FAILURES, RIGHTS, Duty, Right
+from patrol.domain.account import MAX_LOGIN_FAILURES, PERMISSIONS, AccountRole, Permission
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.auth import WebAuthenticator
-from patrol.web.context import RequireRight
+from patrol.web.context import RequirePermission
 from patrol.web.pages import ROUTERS
 
 LogIn = Callable[[str], httpx.Client]
@@ -31,10 +31,10 @@ WHO_MAY = [
 ]
 
 
-def guards(route: APIRoute) -> list[RequireRight]:
+def guards(route: APIRoute) -> list[RequirePermission]:
     """What a route asks of its caller."""
-    found = [d.call for d in route.dependant.dependencies if isinstance(d.call, RequireRight)]
-    return [call for call in found if isinstance(call, RequireRight)]
+    found = [d.call for d in route.dependant.dependencies if isinstance(d.call, RequirePermission)]
+    return [call for call in found if isinstance(call, RequirePermission)]
 
 
 def test_every_route_is_guarded_or_named_public() -> None:
@@ -65,9 +65,18 @@ def test_nobody_is_sent_to_the_login(log_in: LogIn, path: str) -> None:
 
 
 def test_no_right_is_left_to_nobody_and_admins_see_no_pictures() -> None:
-    assert set().union(*RIGHTS.values()) == set(Right)
-    assert not RIGHTS[Duty.ADMIN] & {Right.ROUND, Right.REVIEW, Right.CASES, Right.AREAS}
-    assert not RIGHTS[Duty.AUDITOR] - {Right.TODAY, Right.AUDIT, Right.REPORTS}
+    assert set().union(*PERMISSIONS.values()) == set(Permission)
+    assert not PERMISSIONS[AccountRole.ADMIN] & {
+        Permission.ROUND,
+        Permission.REVIEW,
+        Permission.CASES,
+        Permission.AREAS,
+    }
+    assert not PERMISSIONS[AccountRole.AUDITOR] - {
+        Permission.TODAY,
+        Permission.AUDIT,
+        Permission.REPORTS,
+    }
 
 
 def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(visitor: Visitor) -> None:

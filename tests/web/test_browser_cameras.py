@@ -23,8 +23,8 @@ from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.round import VisitOutcome
 from patrol.review.reference import camera_references
-from patrol.rounds.judge import VisitStart
 from patrol.rounds.live_view import LiveLimits
+from patrol.rounds.visit_judge import VisitStart
 from patrol.settings.zones_editor import camera_areas
 from patrol.web.server import ConsoleAddress
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts

@@ -16,7 +16,7 @@ import pytest
 from patrol.administration.accounts import hash_password
 from patrol.app import build
 from patrol.clock import SystemClock
-from patrol.domain.account import Account, Duty
+from patrol.domain.account import Account, AccountRole
 from patrol.settings import load_site
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.auth import csrf_token
@@ -98,7 +98,7 @@ def test_the_same_pages_with_the_store_in_postgresql(
     write_history(tmp_path / "town", cameras=12, days=2, now=now, seed=3, database=url)
     with build(load_site(tmp_path / "town")) as app:
         account = Account(
-            name="operator", duty=Duty.SHIFT_SUPERVISOR, shown_as="operator", created_at=now,
+            name="operator", duty=AccountRole.SHIFT_SUPERVISOR, shown_as="operator", created_at=now,
             password=hash_password(FORM["password"]),
         )  # fmt: skip
         with app.store.begin() as uow:

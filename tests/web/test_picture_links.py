@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.domain.account import GRID_DUTIES, RIGHTS, Right, may_see_case
+from patrol.domain.account import GRID_ACCOUNT_ROLES, PERMISSIONS, Permission, may_see_case
 from patrol.domain.case import CASE_TRANSITIONS, Case, CaseEvent
 from patrol.domain.ids import CaseId
 from patrol.domain.picture_link import LinkSigner, PictureLink, sign_token
@@ -336,9 +336,9 @@ def test_a_site_that_serves_no_pictures_has_no_links(town: Any, case: Case) -> N
 
 def test_nobody_outside_has_a_right_that_shows_a_picture_as_it_was_stored() -> None:
     """Whose pictures are redacted (Caller.outside) is who gets no other address."""
-    unredacted = {Right.ROUND, Right.REVIEW, Right.AREAS, Right.LIVE}
-    for duty in GRID_DUTIES:
-        assert not RIGHTS[duty] & unredacted
+    unredacted = {Permission.ROUND, Permission.REVIEW, Permission.AREAS, Permission.LIVE}
+    for duty in GRID_ACCOUNT_ROLES:
+        assert not PERMISSIONS[duty] & unredacted
 
 
 @pytest.mark.parametrize("size", ["full", "thumb", "sheet"])

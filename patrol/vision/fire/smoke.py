@@ -2,7 +2,8 @@
 
 Needs a ready reference. In a region under smoke the pattern of the ground is weaker than usual, the
 colour greyer, nothing has sharp edges, and the pictures of the visit differ a little. Over most of
-the picture the same is fog or dust, which is reported once for the whole town (change/weather.py).
+the picture the same is fog or dust, which is reported once for the whole town
+(change/shared_cause.py).
 """
 
 from collections.abc import Sequence

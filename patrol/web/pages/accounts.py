@@ -24,7 +24,7 @@ from patrol.administration.accounts import (
     set_disabled,
     verify_password,
 )
-from patrol.domain.account import Account, Duty
+from patrol.domain.account import Account, AccountRole
 from patrol.domain.labels import API_SCOPES, DUTIES
 from patrol.web.auth import CurrentUser
 from patrol.web.context import AnyUser, ContextDep, MayManageAccounts
@@ -48,7 +48,7 @@ class NewAccountForm(BaseModel):
     """The account to make."""
 
     name: str = Field(max_length=64)
-    duty: Duty
+    duty: AccountRole
     shown_as: str = Field(default="", max_length=64)
     person: str = Field(default="", max_length=64)
     grid: str = Field(default="", max_length=15)
@@ -64,7 +64,7 @@ class ChangePasswordForm(BaseModel):
 class ChangeDutyForm(BaseModel):
     """Another duty, and the person of people.csv who has it."""
 
-    duty: Duty
+    duty: AccountRole
     person: str = Field(default="", max_length=64)
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.cases import actions
-from patrol.domain.account import Right
+from patrol.domain.account import Permission, may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
 from patrol.domain.case import (
     CASE_TRANSITIONS,
@@ -30,10 +30,21 @@ from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayActOnCases, WebContext
 from patrol.web.errors import ResourceNotFound, translate_errors
-from patrol.web.pages.case_detail import visible_case
 
 LONGEST_H: Final = 30 * 24
 router = APIRouter()
+
+
+def visible_case(context: WebContext, user: CurrentUser, ident: CaseId) -> Case:
+    """The case, if this account may see it. Raises ResourceNotFound, Forbidden."""
+    with context.app.store.begin_read() as uow:
+        try:
+            case = uow.cases.get(ident)
+        except KeyError:
+            raise ResourceNotFound(ident) from None
+    if not may_see_case(user.account, case, context.app.registry.tree):
+        raise Forbidden(f"{ident} lies outside the scope of {user.account.name}")
+    return case
 
 
 class CaseActionForm(BaseModel):
@@ -72,7 +83,7 @@ class CaseButton:
     """One button: its label, who may press it, when it is shown, what it runs."""
 
     label: tuple[str, str]
-    right: Right
+    permission: Permission
     is_shown: Callable[[Case], bool]
     run: Callable[[CaseAction], Case]
     asks_for: str = "note"  # which fields the page shows beside the reason
@@ -149,7 +160,7 @@ def _can_request(case: Case) -> bool:
 BUTTONS: Final[Mapping[str, CaseButton]] = {
     "gone": CaseButton(
         label=("核查通过,办结", "Verified: close"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         is_shown=lambda case: case.state is CaseState.FED_BACK,
         run=_verify(gone=True),
         strong=True,
@@ -157,13 +168,13 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
     ),
     "still_there": CaseButton(
         label=("仍存在，退回重办", "Still there: rework"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         is_shown=lambda case: case.state is CaseState.FED_BACK,
         run=_verify(gone=False),
     ),
     "grant": CaseButton(
         label=("批准", "Grant"),
-        right=Right.SETTLE,
+        permission=Permission.SETTLE,
         strong=True,
         needs_note=False,
         is_shown=lambda case: case.request is not None,
@@ -171,20 +182,20 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
     ),
     "refuse": CaseButton(
         label=("不批准", "Refuse"),
-        right=Right.SETTLE,
+        permission=Permission.SETTLE,
         is_shown=lambda case: case.request is not None,
         run=_refuse,
     ),
     "withdraw": CaseButton(
         label=("撤回申请", "Take it back"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         is_shown=lambda case: case.request is not None,
         run=_refuse,
         needs_note=False,
     ),
     "resume": CaseButton(
         label=("恢复办理", "Go on"),
-        right=Right.SETTLE,
+        permission=Permission.SETTLE,
         needs_note=False,
         strong=True,
         is_shown=lambda case: case.suspension is not None,
@@ -192,28 +203,28 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
     ),
     "phone": CaseButton(
         label=("已电话通知", "Phoned"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         needs_note=False,
         is_shown=_allows(CaseEvent.PHONE),
         run=_phone,
     ),
     "reassign": CaseButton(
         label=("转派", "Reassign"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         asks_for="note grid",
         is_shown=_allows(CaseEvent.REASSIGN),
         run=_reassign,
     ),
     "extend": CaseButton(
         label=("申请延期", "Ask for time"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         asks_for="note hours",
         is_shown=lambda case: _can_request(case) and not case.is_unannounced,
         run=_request_approval(ApprovalKind.EXTENSION),
     ),
     "suspend": CaseButton(
         label=("申请挂起", "Ask to suspend"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         run=_request_approval(ApprovalKind.SUSPENSION),
         is_shown=lambda case: (
             _can_request(case)
@@ -224,18 +235,21 @@ BUTTONS: Final[Mapping[str, CaseButton]] = {
     ),
     "void": CaseButton(
         label=("申请作废", "Ask to void"),
-        right=Right.MOVE_CASES,
+        permission=Permission.MOVE_CASES,
         run=_request_approval(ApprovalKind.VOID),
         is_shown=lambda case: (
             _can_request(case) and (case.state, CaseEvent.VOID) in CASE_TRANSITIONS
         ),
     ),
     "close": CaseButton(
-        label=("办结", "Close"), right=Right.SETTLE, is_shown=_allows(CaseEvent.CLOSE), run=_close
+        label=("办结", "Close"),
+        permission=Permission.SETTLE,
+        is_shown=_allows(CaseEvent.CLOSE),
+        run=_close,
     ),
     "reopen": CaseButton(
         label=("重开", "Reopen"),
-        right=Right.SETTLE,
+        permission=Permission.SETTLE,
         is_shown=_allows(CaseEvent.REOPEN),
         run=_reopen,
     ),
@@ -247,7 +261,9 @@ def allowed_buttons(case: Case, user: CurrentUser) -> list[tuple[str, CaseButton
     return [
         (name, button)
         for name, button in BUTTONS.items()
-        if user.has_right(button.right) and button.is_shown(case) and _is_for_user(name, case, user)
+        if user.has_permission(button.permission)
+        and button.is_shown(case)
+        and _is_for_user(name, case, user)
     ]
 
 
@@ -268,7 +284,7 @@ def act_on_case(
     if button is None:
         raise ResourceNotFound(form.move)
     case = visible_case(context, user, CaseId(case_id))
-    if not user.has_right(button.right) or not _is_for_user(form.move, case, user):
+    if not user.has_permission(button.permission) or not _is_for_user(form.move, case, user):
         raise Forbidden(f"{user.account.name} may not {form.move}")
     with translate_errors():
         if button.needs_note and not form.note.strip():

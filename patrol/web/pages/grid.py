@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from patrol.domain.account import Account, Right
+from patrol.domain.account import Account, Permission
 from patrol.domain.case import Case
 from patrol.domain.ids import PersonId
 from patrol.domain.labels import CAMERA_CONDITIONS, ROLES
@@ -134,7 +134,7 @@ def _map_cameras(context: WebContext, user: CurrentUser) -> list[dict[str, Any]]
                 "words": " ".join(one for one in (labels.get(state, state), kinds) if one),
                 "since": t.short_datetime(since) if since else "",
                 "grid": grid_name(registry, camera.grid),
-                "url": f"/cameras/{camera.id}" if user.has_right(Right.CAMERAS) else "",
+                "url": f"/cameras/{camera.id}" if user.has_permission(Permission.CAMERAS) else "",
             }
         )
     return found

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
 from patrol.domain.account import CasePhoto, may_see_case, reply_grid_of
 from patrol.domain.case import Case
-from patrol.domain.category import CATEGORIES, category_named
+from patrol.domain.finding import CATEGORIES, category_named
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import CASE_EVENTS
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
@@ -28,7 +28,8 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, error_document
 from patrol.web.i18n import case_state_label, category_label, grid_name, level_label
-from patrol.web.pages.case_detail import time_left, visible_case
+from patrol.web.pages.case_actions import visible_case
+from patrol.web.pages.cases import time_left
 from patrol.web.rendering import STATIC, static_url
 from patrol.web.thumbnails import normalized_photo
 

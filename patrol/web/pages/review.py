@@ -12,18 +12,16 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.domain import labels
-from patrol.domain.account import Duty
+from patrol.domain.account import AccountRole
 from patrol.domain.case import Case
-from patrol.domain.category import CATEGORIES
-from patrol.domain.finding import Finding, FindingState, KnownPositive
+from patrol.domain.finding import CATEGORIES, Finding, FindingState, KnownPositive
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
 from patrol.domain.routing import route
-from patrol.review.claims import FindingClaimed, claim_findings, release_own_claims
-from patrol.review.queue import ranked_findings
+from patrol.review.queue import FindingClaimed, claim_findings, ranked_findings, release_own_claims
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayReview, WebContext
@@ -158,7 +156,7 @@ def _in_wanted_order(
 ) -> list[Finding]:
     """In queue order, kept ones first, passed ones last, without those this user was unsure of."""
     keep, passed = set(form.keep), set(form.passed)
-    is_supervisor = user.account.duty is Duty.SHIFT_SUPERVISOR
+    is_supervisor = user.account.duty is AccountRole.SHIFT_SUPERVISOR
 
     def fits(finding: Finding) -> bool:
         if form.subject and finding.subject is not Subject(form.subject):

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from patrol.cases.shift_handover import SIGNATURES_READ
 from patrol.domain import labels
-from patrol.domain.account import Account, Duty
+from patrol.domain.account import Account, AccountRole
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding
 from patrol.domain.health import Trouble, TroubleKind
@@ -39,16 +39,17 @@ from patrol.web.i18n import (
     level_label,
     person_name,
     plan_label,
+    subject_name,
     village_of,
 )
-from patrol.web.pages.case_detail import time_left
-from patrol.web.pages.shift import DUE_LIGHT_ORDER, subject_name
+from patrol.web.pages.cases import time_left
+from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
 MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
 SHOWN_CASES: Final = 5
 MAX_BANNERS: Final = 4
 SHOWN_NOTICES: Final = 5
-ON_DUTY: Final = (Duty.OPERATOR, Duty.SHIFT_SUPERVISOR)
+ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
 router = APIRouter()
 
 

@@ -29,13 +29,13 @@ from patrol.domain.round import Round, StoredPicture, Visit, VisitOutcome
 from patrol.domain.schedule import Calendar
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import PictureStore
-from patrol.rounds.executor import ExecutorDeps, StopReason
-from patrol.rounds.judge import JudgedVisit, VisitStart, failed_visit
+from patrol.rounds.executor import ExecutorServices, StopReason
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import ResourceMeter, RoundProgress
 from patrol.rounds.recorder import RecorderPolicy
-from patrol.rounds.runner import RoundRunner, RunnerDeps
+from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import RoundScheduler
+from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
 from patrol.store import Store, UnitOfWork
 from streams.address import StreamChoice
 from streams.errors import Unreachable, WentSilent
@@ -210,7 +210,7 @@ class FastRoundRunner(RoundRunner):
 
     def __init__(
         self,
-        deps: RunnerDeps,
+        deps: RunnerServices,
         visits: VisitSimulator,
         batched_store: BatchedStore,
         clock: ManualClock,
@@ -243,7 +243,7 @@ class FastRoundRunner(RoundRunner):
             return self._end(started, StopReason.STOPPED, "killed")
         return self._end(started, StopReason.COMPLETE, "")
 
-    def _visit(self, camera: Camera, a_round: Round, executor_deps: ExecutorDeps) -> Any:
+    def _visit(self, camera: Camera, a_round: Round, executor_deps: ExecutorServices) -> Any:
         start = VisitStart(round=a_round.id, at=self._clock.now())
         self._clock.sleep(VISIT_S)
         refusal = self._consent_gate.refusal_of(camera.id)
@@ -271,7 +271,7 @@ class RoundSetup:
         """A round scheduler for the simulation, which calls it every hour."""
         batched_store = BatchedStore(self.store)
         store = cast("Store", batched_store)  # the two methods that are called
-        deps = RunnerDeps(
+        deps = RunnerServices(
             store=store,
             clock=self.clock,
             zone=self.zone,

@@ -79,7 +79,7 @@ def test_a_fortnight_on_sqlite(tmp_path: Path, sqlite_database: str) -> None:
         ),
         pytest.param(simulation, "sweep_pictures", "should be deleted", id="pictures that stay"),
         pytest.param(
-            runner, "settle_health", "in nobody's queue", id="a silent camera in no queue"
+            runner, "record_round_health", "in nobody's queue", id="a silent camera in no queue"
         ),
         pytest.param(RoundRunner, "_close", "nobody will end it", id="a round without an end"),
         pytest.param(ReportArchive, "write_month", "reported", id="reports that nobody wrote"),

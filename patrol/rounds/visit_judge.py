@@ -1,0 +1,195 @@
+"""Judge one sample: decode it, have patrol.vision judge it, store the pictures, make the visit.
+
+Runs in a judging thread; at most as many pictures are decoded at a time as there are such threads.
+The visible area is applied right after decoding, before anything is measured or stored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from patrol.domain.camera import Camera, Refusal, area_hash
+from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.observation import Light, Observation
+from patrol.domain.round import AREA_HASH_FACT, StoredPicture, Visit, VisitOutcome
+from patrol.ports import Clock, Detector, PictureStore, PictureStoreFull
+from patrol.vision.judge import judge_visit
+from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
+from streams.decode import decode
+from streams.errors import StreamError, Unreadable
+from streams.model import BgrImage, Picture, Sample
+
+log = structlog.get_logger(__name__)
+
+UNUSABLE_PICTURE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
+MemoryBlobs = Mapping[Light, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitStart:
+    """What is known of a visit before its sample has arrived."""
+
+    round: RoundId | None
+    at: datetime
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedVisit:
+    """A visit with its observations and the memories to store: all that the recorder writes."""
+
+    visit: Visit
+    observations: tuple[Observation, ...] = ()
+    memories: MemoryBlobs = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitJudge:
+    """Judges the sample of one visit; callable from several threads at once."""
+
+    detector: Detector | None  # None: rounds go on without objects
+    policy: VisionThresholds
+    evidence: PictureStore
+    encode: Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
+    load_memories: Callable[[CameraId], MemoryBlobs]
+    clock: Clock
+    zone: ZoneInfo
+    keep_for: timedelta  # how long an ordinary sample lives
+    fire_model: Detector | None = None  # a site's own, beside the built-in flame test
+    _logged: set[tuple[CameraId, Light, str]] = field(default_factory=set, init=False)
+
+    def __call__(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        """The judged visit; not viewable when no picture can be judged. Raises PictureStoreFull.
+
+        Anything unforeseen in one picture must not end the round of all others: it becomes this
+        visit's failure, with its traceback in the log.
+        """
+        try:
+            return self._judge(camera, start, sample)
+        except PictureStoreFull:
+            raise
+        except StreamError as problem:
+            return failed_visit(camera, start, problem, self.clock.now())
+        except Exception as exc:  # one strange picture, not the round
+            log.exception("judging failed", camera=camera.id)
+            unjudged = Unreadable(f"judging failed: {type(exc).__name__}")
+            return failed_visit(camera, start, unjudged, self.clock.now())
+
+    def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        pictures = _decode_key_frames(sample)
+        visit_input = VisitInput(
+            camera=camera.id,
+            round=start.round,
+            pictures=[picture.bgr for picture in pictures],
+            at=pictures[-1].taken_at,
+            local=pictures[-1].taken_at.astimezone(self.zone),
+            memories=self.load_memories(camera.id),
+            areas=camera.areas,
+            freshness=str(sample.freshness),
+            corrupt=any(picture.corrupt for picture in pictures),
+            stream_facts=sample.facts,
+        )
+        judgement = judge_visit(
+            visit_input, detector=self.detector, fire_model=self.fire_model, policy=self.policy
+        )
+        self._log_discarded(camera.id, judgement)
+        shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, judgement.pictures, strict=True)]
+        stored = tuple(self._store_one(camera, picture) for picture in shown)
+        best_picture = stored[judgement.best].sha256
+        observations = tuple(replace(seen, picture=best_picture) for seen in judgement.observations)
+        return JudgedVisit(
+            visit=self._visit(camera, start, sample, judgement, stored),
+            observations=observations,
+            memories=judgement.memories,
+        )
+
+    def _log_discarded(self, camera: CameraId, judgement: VisitJudgement) -> None:
+        """A memory that cannot be read is learned anew: one line per camera, light and reason."""
+        discarded = camera, judgement.light, judgement.discarded_memory
+        if judgement.discarded_memory and discarded not in self._logged:
+            self._logged.add(discarded)
+            log.warning(
+                "camera memory discarded",
+                camera=camera,
+                light=str(judgement.light),
+                reason=judgement.discarded_memory,
+            )
+
+    def _store_one(self, camera: Camera, picture: Picture) -> StoredPicture:
+        jpeg, (width_px, height_px) = self.encode(picture.bgr)
+        return StoredPicture(
+            sha256=self.evidence.put(jpeg),
+            camera=camera.id,
+            taken_at=picture.taken_at,
+            width_px=width_px,
+            height_px=height_px,
+            bytes=len(jpeg),
+            purpose="sample",
+            delete_after=picture.taken_at + self.keep_for,
+        )
+
+    def _visit(
+        self,
+        camera: Camera,
+        start: VisitStart,
+        sample: Sample,
+        judgement: VisitJudgement,
+        stored: tuple[StoredPicture, ...],
+    ) -> Visit:
+        usable = sum(judgement.usable)
+        outcome = VisitOutcome.NOT_VIEWABLE
+        if usable:
+            outcome = VisitOutcome.PROBLEM if judgement.observations else VisitOutcome.NORMAL
+        return Visit(
+            round=start.round,
+            camera=camera.id,
+            outcome=outcome,
+            started_at=start.at,
+            finished_at=self.clock.now(),
+            tries=start.tries,
+            failure="" if usable else UNUSABLE_PICTURE,
+            seen="" if usable else " ".join(judgement.faults),
+            usable_pictures=usable,
+            faults=judgement.faults,
+            readings=judgement.readings,
+            facts={**asdict(sample.facts), AREA_HASH_FACT: area_hash(camera.areas.visible)},
+            freshness=str(sample.freshness),
+            light=str(judgement.light),
+            pictures=stored,
+        )
+
+
+def failed_visit(
+    camera: Camera, start: VisitStart, why: StreamError | Refusal, now: datetime
+) -> JudgedVisit:
+    """A visit without a picture: the stream failed, or consent ended before it began."""
+    refused = isinstance(why, Refusal)
+    return JudgedVisit(
+        visit=Visit(
+            round=start.round,
+            camera=camera.id,
+            outcome=VisitOutcome.MISSED if refused else VisitOutcome.NOT_VIEWABLE,
+            started_at=start.at,
+            finished_at=now,
+            tries=start.tries,
+            failure=str(why) if isinstance(why, Refusal) else why.kind,
+            seen="" if isinstance(why, Refusal) else why.seen,
+        )
+    )
+
+
+def _decode_key_frames(sample: Sample) -> tuple[Picture, ...]:
+    """All key frames that can be decoded. Raises the last Unreadable when none can."""
+    pictures: list[Picture] = []
+    problem: Unreadable | None = None
+    for key_frame in sample.key_frames:
+        try:
+            pictures.append(decode(key_frame))
+        except Unreadable as exc:
+            problem = exc
+    if not pictures:
+        raise problem or Unreadable("no key frame could be decoded")
+    return tuple(pictures)
