@@ -9,7 +9,7 @@ import os
 import random
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,10 +23,11 @@ from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.app.application import Application
+from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
-from patrol.app.integrations import load_integrations, store_observers
+from patrol.app.integrations import forget_proxies, load_integrations, store_observers
 from patrol.cases.save_and_send import SendGate, queued_message_count
-from patrol.clock import SystemClock
+from patrol.clock import SystemClock, TrustedClock, machine_boot
 from patrol.domain.backoff import backoff
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
@@ -95,23 +96,27 @@ def build(
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
     `create_store`: make or upgrade the database; else one that is not there is refused.
+    `clock`: the machine's, watched for steps.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
-    clock = clock or SystemClock()
-    _prepare_process()
     with ExitStack() as stack:
+        limit_opencv_threads()
         integrations, meters = load_integrations(site.settings), Meters()
-        store = _open_store(stack, site, clock, startup_wait, create=create_store)
+        forget_proxies(os.environ)
+        machine = clock or SystemClock()
+        monitor = _open_store(stack, site, machine, startup_wait, create=create_store)
+        store, clock = monitor.store, monitor.clock
         store.add_observers(store_observers(integrations, meters, clock))
         broker = _broker_address(site.settings, stack)
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, clock, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         yield Application(
             site=site,
             clock=clock,
+            clock_monitor=monitor,
             store=store,
             evidence=services.evidence,
             registry_watcher=watcher,
@@ -128,20 +133,6 @@ def build(
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
         )
-
-
-def _prepare_process() -> None:
-    limit_opencv_threads()
-    forget_proxies(os.environ)
-
-
-def forget_proxies(environment: MutableMapping[str, str]) -> None:
-    """Remove `http_proxy` and its like: site.yaml alone says whom the product connects to.
-
-    Apprise's HTTP client and libavformat would follow them; ours do not.
-    """
-    for name in [name for name in environment if name.lower().endswith("_proxy")]:
-        del environment[name]
 
 
 def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
@@ -173,15 +164,19 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _open_store(
-    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None, *, create: bool
-) -> Store:
-    """The store, its copy of the registry brought up to date."""
+    stack: ExitStack, site: Site, machine: Clock, startup_wait: StartupWait | None, *, create: bool
+) -> ClockMonitor:
+    """The store with its copy of the registry brought up to date, and the clock from its record."""
     check_old_places(site, Path.cwd())
-    store = _open_with_retry(stack, site.settings.database, clock, startup_wait, create=create)
+    store = _open_with_retry(stack, site.settings.database, machine, startup_wait, create=create)
+    with store.begin_read() as uow:
+        before = uow.clock.get()
+    seen = before.seen if before else None
+    clock = TrustedClock(machine, seen=seen, boot=machine_boot())
     with store.begin() as uow:
         uow.registry.sync(site.registry, clock.now())
         uow.commit()
-    return store
+    return ClockMonitor.start(store, clock, before)
 
 
 def _open_with_retry(
@@ -214,6 +209,7 @@ class _SharedServices:
 
     site: Site
     clock: Clock
+    monitor: ClockMonitor
     store: Store
     watcher: RegistryWatcher
     payloads: PayloadBuilder
@@ -227,12 +223,14 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, clock: Clock, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site, monitor: ClockMonitor, store: Store, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
+    clock = monitor.clock
     evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
         clock=clock,
+        monitor=monitor,
         store=store,
         watcher=watcher,
         payloads=_payload_builder(site, store, watcher),
@@ -273,6 +271,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
                 **_unnamed_change_rule(services.site),
                 find_hint=ChangeHint(store=services.store, evidence=services.evidence),
             ),
+            clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
             without=services.detectors.without,
         )
     )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 import structlog
 
@@ -29,6 +30,9 @@ from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
+AT_A_TICK: Final = 100  # cases; the rest moves at the next one
+MAX_OPEN_CASES: Final = 10_000  # far more than a town can have open
+
 
 @dataclass
 class Escalator:
@@ -37,6 +41,8 @@ class Escalator:
     store: Store
     payloads: PayloadBuilder
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
+    # While nobody confirms the clock, no silence that is counted in office hours ends.
+    clock_unconfirmed: Callable[[], bool] = lambda: False
     counters: Counter[str] = field(default_factory=Counter)
     _reachable: frozenset[PersonId] = frozenset()
     _waiting_rightly: Mapping[CaseId, int] = field(default_factory=dict)  # and at which rung
@@ -46,10 +52,16 @@ class Escalator:
 
         Raises StoreUnavailable, StoreFull: the rest moves at the next tick.
         """
+        waits = self.clock_unconfirmed()
+        limit = MAX_OPEN_CASES if waits else AT_A_TICK
         with self.store.begin_read() as uow:
-            due = [case.id for case in uow.cases.escalation_due(now)]
+            due = [
+                case.id
+                for case in uow.cases.escalation_due(now, limit=limit)
+                if not (waits and case.policy.office is not None)
+            ]
             contacts = contacts_of(self.payloads.registry.people, uow.accounts.all())
-            waiting = uow.cases.escalation_waiting()
+            waiting = {} if waits else uow.cases.escalation_waiting()
         results = [self._escalate(case_id, contacts, now) for case_id in due]
         others = {case_id: rung for case_id, rung in waiting.items() if case_id not in due}
         results += [self._skip(id_, contacts, now) for id_ in self._to_ask(contacts, others)]

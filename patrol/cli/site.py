@@ -5,7 +5,7 @@ everything else here together, only when a command wants it.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,13 @@ from patrol.clock import SystemClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
 from patrol.settings.site_paths import check_old_places
-from patrol.store import Store, UnitOfWork, open_store
+from patrol.store import (
+    Store,
+    StoreFull,
+    StoreUnavailable,
+    UnitOfWork,
+    open_store,
+)
 
 SHORT_ID_DIGITS: Final = 6
 
@@ -122,6 +128,8 @@ def app_of(
         startup_wait=startup_wait,
         create_store=create_store,
     ) as app:
+        with suppress(StoreUnavailable, StoreFull):  # the command itself says so, if it matters
+            app.check_clock()
         yield app
 
 

@@ -28,7 +28,7 @@ REFUSED = [
     ("deliveries list",), ("deliveries retry", "webhook:county", "1"), ("maintenance list",),
     ("maintenance add", "--camera", CAMERA, "--until", "2099-01-01", "--reason", "x"),
     ("maintenance end", "1"), ("handover show",), ("handover give", "--to", "x"),
-    ("handover take",), ("handover list",),
+    ("handover take",), ("handover list",), ("clock",),
 ]  # fmt: skip
 MAKES_ONE = {"demo", "run", "round", "db upgrade", "restore"}
 WITHOUT_ONE = {"check", "probe", "eval", "mosquitto write"}
