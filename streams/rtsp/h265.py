@@ -63,7 +63,7 @@ def unpack(payload: bytes, don: int = 0) -> list[NalPiece]:
 def _aggregate(payload: bytes, don: int) -> list[NalPiece]:
     if not don:
         return split_sized(payload, 2)
-    pieces = []
+    pieces: list[NalPiece] = []
     position = 2 + 2  # payload header, DONL; a one-byte DOND goes before each later unit
     while position + 2 <= len(payload) and len(pieces) < MAX_AGGREGATED:
         size = int.from_bytes(payload[position : position + 2], "big")
