@@ -318,12 +318,16 @@ def run_service(
         ready()
         if frozen := wait_until_stopped(stop, scheduler.frozen):
             scheduler.stop(wait=False)
-            stands_still = ServiceFailed(f"scheduler: {frozen}")
-            stands_still.is_frozen = True
-            raise stands_still
+            raise _frozen(frozen)
     if failures:
         child, why = failures[0]
         raise ServiceFailed(f"{child}: {type(why).__name__}: {why}") from why
+
+
+def _frozen(what: str) -> ServiceFailed:
+    failure = ServiceFailed(f"scheduler: {what}")
+    failure.is_frozen = True
+    return failure
 
 
 def _save_clock(monitor: ClockMonitor) -> None:
