@@ -67,9 +67,14 @@ PRUNE_AT = time(3, 40)  # local; after the pictures have been deleted
 
 
 class ServiceFailed(Failed):
-    """A part of the service failed; the text says which and why."""
+    """A part of the service failed; the text says which and why.
 
-    is_frozen = False  # the scheduler stands still: its threads may never end, nor the process
+    `is_frozen`: the scheduler stands still, so its threads may never end, nor the process.
+    """
+
+    def __init__(self, text: str, *, is_frozen: bool = False) -> None:
+        super().__init__(text)
+        self.is_frozen = is_frozen
 
 
 @dataclass(kw_only=True)
@@ -318,16 +323,10 @@ def run_service(
         ready()
         if frozen := wait_until_stopped(stop, scheduler.frozen):
             scheduler.stop(wait=False)
-            raise _frozen(frozen)
+            raise ServiceFailed(f"scheduler: {frozen}", is_frozen=True)
     if failures:
         child, why = failures[0]
         raise ServiceFailed(f"{child}: {type(why).__name__}: {why}") from why
-
-
-def _frozen(what: str) -> ServiceFailed:
-    failure = ServiceFailed(f"scheduler: {what}")
-    failure.is_frozen = True
-    return failure
 
 
 def _save_clock(monitor: ClockMonitor) -> None:
