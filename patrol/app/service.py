@@ -48,12 +48,14 @@ JobWrapper = Callable[[str, Callable[[], object]], Callable[[], None]]
 ShowProgress = Callable[[RoundProgress], None]
 ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
+REGISTRY_EVERY_S = 1.0
 RECHECK_EVERY_S = 1.0
 CANARY_EVERY_S = 1.0  # asked; it decides itself what is due
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
+REGISTRY_WITHIN_S = 60.0
 RECHECK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
 # One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
@@ -139,7 +141,9 @@ class SideServices:
         Before all of it the clock is checked: a step moves the silences with it.
         """
         notifier = UnreachedNotifier(
-            store=self.app.store, registry=self.app.site.registry, targets=self.integrations.targets
+            store=self.app.store,
+            registry=self.app.registry_watcher.followed,
+            targets=self.integrations.targets,
         )
         releaser = self.app.new_held_case_releaser()
         self.export_counters(ladder=escalator.counters, sending=releaser.send_gate.counters)
@@ -398,6 +402,7 @@ def _jobs(
 
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
+        every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),

@@ -116,7 +116,9 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "python_multipart": "console",
     "starlette": "console",
     "uvicorn": "console",
+    "python_calamine": "reports",
     "xlsxwriter": "reports",
+    "zxcvbn": "console",
 }
 
 
@@ -199,10 +201,9 @@ def _first_line(exc: BaseException) -> str:
 def _write_traceback(exc: BaseException) -> str:
     """Append the traceback to a file; the text names that file."""
     text = "".join(traceback.format_exception(exc))
-    for directory in (Path("var"), Path(tempfile.gettempdir())):
+    for directory in (Path("var"), Path(tempfile.gettempdir())):  # made by nobody here
         path = directory / "patrol-error.log"
         try:
-            directory.mkdir(exist_ok=True)
             descriptor = os.open(
                 path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, 0o600
             )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from patrol.store.engine import (
     StoreFull,
+    StoreMissing,
     StoreOutdated,
     StoreUnavailable,
     connect,
@@ -34,6 +35,7 @@ __all__ = [
     "Store",
     "StoreEvent",
     "StoreFull",
+    "StoreMissing",
     "StoreObserver",
     "StoreOutdated",
     "StoreProblem",
@@ -54,8 +56,8 @@ def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
 
     `durable`: what is committed survives a power cut (SQLite). Only
     demonstrations and benchmarks turn it off.
-    Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs — in one line
-    that names the database without its password.
+    Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs, StoreMissing
+    when there is none — in one line that names the database without its password.
     """
     engine = make_engine(parse_url(url), durable=durable)
     try:

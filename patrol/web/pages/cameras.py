@@ -44,6 +44,7 @@ from patrol.web.context import (
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
 from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, village_of
 
+XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
 MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
 Upload = Annotated[UploadFile, File()]
@@ -86,14 +87,29 @@ def refusal_text(code: str, t: Translator) -> str:
 @router.get("/cameras.csv")
 def export_cameras_csv(context: ContextDep, user: MayChangeRegistry) -> Response:
     """cameras.csv with masked passwords; a `${NAME}` in an address stays."""
+    export = context.app.camera_table.export_csv
+    return _exported(context, user, export, ".csv", "text/csv; charset=utf-8")
+
+
+@router.get("/cameras.xlsx")
+def export_cameras_xlsx(context: ContextDep, user: MayChangeRegistry) -> Response:
+    """The same table as a workbook whose cells are text: Excel rounds no id."""
+    return _exported(context, user, context.app.camera_table.export_xlsx, ".xlsx", XLSX_TYPE)
+
+
+def _exported(
+    context: WebContext, user: CurrentUser, export: Callable[..., bytes], suffix: str, kind: str
+) -> Response:
     try:
-        data = context.app.camera_table.export_csv(by=user.account.name)
+        data = export(by=user.account.name)
     except ConfigProblems as exc:
         raise HTTPException(409, str(exc)) from exc
+    except ModuleNotFoundError as exc:
+        raise HTTPException(501, "xlsxwriter is missing, pip install 'patrol[reports]'") from exc
     day = user.now.astimezone(context.site.tz)
-    name = f"cameras-{context.site.id}-{day:%Y%m%d-%H%M}.csv"
+    name = f"cameras-{context.site.id}-{day:%Y%m%d-%H%M}{suffix}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}
-    return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(data, media_type=kind, headers=headers)
 
 
 @router.get("/camera-import")
