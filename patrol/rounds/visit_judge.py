@@ -98,7 +98,7 @@ class VisitJudge:
         self._log_discarded(camera.id, judgement)
         shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, judgement.pictures, strict=True)]
         stored = tuple(self._store_one(camera, picture) for picture in shown)
-        best_picture = stored[judgement.best].sha256
+        best_picture = stored[judgement.best].id
         observations = tuple(replace(seen, picture=best_picture) for seen in judgement.observations)
         return JudgedVisit(
             visit=self._visit(camera, start, sample, judgement, stored),

@@ -23,7 +23,9 @@ class StuckPictureStore(MemoryPictureStore):
         raise PermissionError(30, "Read-only file system")
 
 
-def stocked(store: Store, evidence: MemoryPictureStore, count: int, age: timedelta) -> list[Sha256]:
+def stocked(
+    store: Store, evidence: MemoryPictureStore, count: int, age: timedelta
+) -> list[StoredPicture]:
     names = [evidence.put(f"{age} {n}".encode()) for n in range(count)]
     pictures = tuple(
         StoredPicture(
@@ -39,12 +41,12 @@ def stocked(store: Store, evidence: MemoryPictureStore, count: int, age: timedel
     with store.begin() as uow:
         uow.rounds.record_visit(visit)
         uow.commit()
-    return names
+    return list(pictures)
 
 
-def indexed(store: Store, names: list[Sha256]) -> int:
+def indexed(store: Store, taken: list[StoredPicture]) -> int:
     with store.begin() as uow:
-        return sum(uow.pictures.get(name) is not None for name in names)
+        return sum(uow.pictures.get(picture.id) is not None for picture in taken)
 
 
 def test_the_expired_go_and_the_others_stay() -> None:
@@ -59,17 +61,17 @@ def test_the_expired_go_and_the_others_stay() -> None:
 
 def test_a_picture_already_gone_still_gets_its_line() -> None:
     store, evidence = new_store(), MemoryPictureStore()
-    names = stocked(store, evidence, 2, timedelta(days=1))
-    evidence.delete(names[0])  # killed between the file and the ledger
+    taken = stocked(store, evidence, 2, timedelta(days=1))
+    evidence.delete(taken[0].sha256)  # killed between the file and the ledger
     assert sweep_pictures(store, evidence, NOW) == SweepResult(deleted=1, missing=1)
-    assert indexed(store, names) == 0
+    assert indexed(store, taken) == 0
 
 
 def test_what_cannot_be_removed_is_not_called_deleted() -> None:
     store, evidence = new_store(), StuckPictureStore()
-    names = stocked(store, evidence, 300, timedelta(days=1))
+    taken = stocked(store, evidence, 300, timedelta(days=1))
     assert sweep_pictures(store, evidence, NOW) == SweepResult(failed=300)
-    assert indexed(store, names) == 300
+    assert indexed(store, taken) == 300
 
 
 def test_the_oldest_samples_go_early_when_room_is_needed() -> None:
@@ -83,10 +85,10 @@ def test_the_oldest_samples_go_early_when_room_is_needed() -> None:
 
 def test_what_a_case_stands_on_stays_however_little_room_there_is() -> None:
     store, evidence = new_store(), MemoryPictureStore()
-    names = stocked(store, evidence, 4, timedelta(days=-1))
+    taken = stocked(store, evidence, 4, timedelta(days=-1))
     with store.begin() as uow:
-        uow.pictures.keep(names[0], purpose="before", until=NOW + timedelta(days=180))
-        uow.pictures.keep(names[1], purpose="evidence", until=NOW + timedelta(days=180))
+        uow.pictures.keep(taken[0].id, purpose="before", until=NOW + timedelta(days=180))
+        uow.pictures.keep(taken[1].id, purpose="evidence", until=NOW + timedelta(days=180))
         uow.commit()
     assert sweep_pictures(store, evidence, NOW, most_bytes=0) == SweepResult(deleted=2)
-    assert indexed(store, names[:2]) == 2
+    assert indexed(store, taken[:2]) == 2

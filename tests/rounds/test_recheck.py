@@ -15,10 +15,10 @@ from patrol.app.service import _retry_while_store_away
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, FindingState, Origin
-from patrol.domain.ids import CameraId, FindingId, LinkId, Sha256
+from patrol.domain.ids import CameraId, FindingId, LinkId, PictureId, Sha256
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.priority import DueLight, Level
-from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.domain.round import StoredPicture, Visit, VisitOutcome, picture_id
 from patrol.domain.verification import Verifier, pending_verifications
 from patrol.messaging import PayloadBuilder
 from patrol.ports import PictureStoreFull
@@ -40,7 +40,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 REGISTRY = small_site.registry()
 PAYLOAD_BUILDER = PayloadBuilder(site="shangba", zone=ZONE, registry=REGISTRY)
 F1 = FindingId("F000001")
-AFTER = Sha256("a" * 64)
+AFTER = picture_id(small_site.CAMERA, NOON + timedelta(hours=1), Sha256("1".zfill(64)))
+DOUBT_SEEN = picture_id(small_site.CAMERA, NOON + timedelta(seconds=2), Sha256("1".zfill(64)))
 SAMPLE: Any = object.__new__(Sample)  # the judge below does not open it
 
 
@@ -50,6 +51,7 @@ class FakeCamera:
 
     shows: tuple[tuple[str, str], ...] = ()  # (kind, zone)
     gone: bool = False  # the camera does not answer
+    content: int | None = None  # of each picture; None: a new one each time
     visits: list[str] = field(default_factory=list)
     before: Callable[[], None] = lambda: None  # what happens meanwhile
     cancelled: bool = False
@@ -67,9 +69,10 @@ class FakeCamera:
         return SAMPLE  # type: ignore[no-any-return]  # a stand-in
 
     def judge(self, camera: Camera, start: VisitStart, _sample: Sample) -> JudgedVisit:
+        content = len(self.visits) if self.content is None else self.content
         picture = StoredPicture(
-            sha256=AFTER, camera=camera.id, taken_at=start.at, width_px=8, height_px=8, bytes=8,
-            purpose="sample", delete_after=start.at + timedelta(days=7),
+            sha256=Sha256(str(content).zfill(64)), camera=camera.id, taken_at=start.at, width_px=8,
+            height_px=8, bytes=8, purpose="sample", delete_after=start.at + timedelta(days=7),
         )  # fmt: skip
         return JudgedVisit(
             visit=Visit(
@@ -80,7 +83,8 @@ class FakeCamera:
             observations=tuple(
                 Observation(
                     camera=camera.id, round=None, at=start.at, subject=Subject.SCENE, kind=kind,
-                    score=0.8, value=0.8, threshold=0.5, gauge="test/1", zone=zone, picture=AFTER,
+                    score=0.8, value=0.8, threshold=0.5, gauge="test/1", zone=zone,
+                    picture=picture.id,
                 )
                 for kind, zone in self.shows
             ),
@@ -169,17 +173,20 @@ def recheck_setup() -> RecheckSetup:
     ("camera_shown", "document", "picture"),
     [
         pytest.param(
-            FakeCamera(shows=(("blocking_vehicle", "road"),)), "仍检出", AFTER, id="still there"
+            FakeCamera(shows=(("blocking_vehicle", "road"),)),
+            "仍检出",
+            DOUBT_SEEN,
+            id="still there",
         ),
-        pytest.param(FakeCamera(), "未再检出", AFTER, id="gone"),
+        pytest.param(FakeCamera(), "未再检出", DOUBT_SEEN, id="gone"),
         pytest.param(
-            FakeCamera(shows=(("livestock", ""),)), "另见 livestock", AFTER, id="another thing"
+            FakeCamera(shows=(("livestock", ""),)), "livestock", DOUBT_SEEN, id="another thing"
         ),
         pytest.param(FakeCamera(gone=True), "请值班长判断", None, id="nobody could look"),
     ],
 )
 def test_a_finding_in_doubt_gets_a_fresh_visit(
-    recheck_setup: RecheckSetup, camera_shown: FakeCamera, document: str, picture: Sha256 | None
+    recheck_setup: RecheckSetup, camera_shown: FakeCamera, document: str, picture: PictureId | None
 ) -> None:
     recheck_setup.camera_shown = camera_shown
     recheck_setup.clock.current += timedelta(seconds=2)
@@ -191,7 +198,7 @@ def test_a_finding_in_doubt_gets_a_fresh_visit(
     with recheck_setup.store.begin_read() as uow:
         (line,) = review_queue(uow, recheck_setup.clock.now())
         log_lines = uow.access.entries(camera=small_site.CAMERA)[0]
-        kept = uow.pictures.get(AFTER)
+        kept = uow.pictures.get(DOUBT_SEEN)
         observed = uow.findings.observed_since(small_site.CAMERA, "livestock", NOON)
     assert (line.finding.state, line.second_look) == (FindingState.UNSURE, True)
     assert "已复看" in line.why
@@ -225,7 +232,6 @@ def test_a_withdrawal_under_way_ends_the_visit_and_drops_what_it_received(
     recheck_setup.recheck_findings()
     assert recheck_setup.camera_shown.cancelled, "within a second, not at the end of the visit"
     with recheck_setup.store.begin_read() as uow:
-        assert uow.pictures.get(AFTER) is None
         assert uow.rounds.latest_visits(small_site.CAMERA) == []
 
 
@@ -327,7 +333,7 @@ def test_where_the_machine_verifies_the_recheck_decides(
 def test_where_a_person_verifies_the_case_waits_with_both_pictures(
     recheck_setup: RecheckSetup, verifier: Verifier, fields: Any, pending: str
 ) -> None:
-    before = Sha256("b" * 64)
+    before = PictureId("b" * 64)
     handled(recheck_setup, picture=before, **fields)
     recheck_setup.camera_shown.gone = not pending
     for _ in range(1 if pending else 6):

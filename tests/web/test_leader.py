@@ -121,7 +121,7 @@ def test_a_repeated_reply_counts_once_and_handled_asks_for_a_recheck(
     assert picture.shape[:2] == (800, 1600)
     page = log_in("operator").get(f"/cases/{case}").text
     assert "已清理" in page
-    assert f"/picture/{photos[0].sha256}/full" in page
+    assert f"/picture/{photos[0].picture}/full" in page
 
 
 @pytest.mark.parametrize(

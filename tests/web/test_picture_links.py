@@ -306,7 +306,7 @@ def test_what_leaves_is_cut_out_of_what_may_be_seen_now(
     sent = leader.post(f"/leader/api/photo/{case.id}/key-corner-1", content=photo.tobytes())
     assert sent.status_code == 201
     with town.store.begin_read() as uow:
-        ground = uow.case_photos.of_case(case.id)[-1].sha256
+        ground = uow.case_photos.of_case(case.id)[-1].picture
     assert visitor().get(link_of(town, case)).status_code == 200
     for client, name, size in (
         (leader, case.before, "ground"), (leader, ground, "ground"),

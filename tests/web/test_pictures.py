@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.domain.ids import CameraId, RoundId, Sha256
+from patrol.domain.ids import CameraId, PictureId, RoundId, Sha256
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.web.thumbnails import (
     SHEET_COLUMNS,
@@ -48,7 +48,7 @@ class Seen:
     """A picture of the newest round: its own address, and where the wall shows it."""
 
     address: str
-    sha256: Sha256
+    picture: PictureId
     sheet: str
     place: TilePosition
 
@@ -64,7 +64,7 @@ def seen(log_in: LogIn, town: Any, wall: list[str]) -> Seen:
     place = tile_positions(sheet_layout(visits, running=False))[picture]
     address = next(one for one in addresses(page) if picture in one)
     sheet = next(one for one in wall if place.sheet in one)
-    return Seen(address=address, sha256=picture, sheet=sheet, place=place)
+    return Seen(address=address, picture=picture, sheet=sheet, place=place)
 
 
 def tile(client: httpx.Client, seen: Seen) -> Any:
@@ -128,7 +128,7 @@ def test_a_deleted_picture_is_gone_and_leaves_no_small_copy(
     assert tile(operator, seen).std() > 10
     assert operator.get(seen.address).status_code == 200
     with town.store.begin() as uow:
-        uow.pictures.record_deletion(seen.sha256, town.app.clock.now())
+        uow.pictures.record_deletion(seen.picture, town.app.clock.now())
         uow.commit()
     assert operator.get(seen.address).status_code == 410
     assert tile(operator, seen).std() < 10
@@ -138,7 +138,7 @@ def test_a_withdrawn_household_is_looked_at_no_more(log_in: LogIn, town: Any, se
     operator = log_in("operator")
     assert tile(operator, seen).std() > 10
     with town.store.begin() as uow:
-        stored = uow.pictures.get(seen.sha256)
+        stored = uow.pictures.get(seen.picture)
         assert stored is not None
         uow.consents.withdraw(stored.camera, by="household", now=town.app.clock.now())
         uow.commit()

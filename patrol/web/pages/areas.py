@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.administration.registry_files import RegistryEditRefused
 from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.ids import Sha256
+from patrol.domain.ids import PictureId
 from patrol.domain.labels import LIGHTS
 from patrol.review.reference import (
     ReferenceNotAccepted,
@@ -72,7 +72,7 @@ def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Respons
     viewed_for = f"camera:{camera.id}"
     return context.renderer.render_page(
         "areas.html", user, camera=camera, drawn=drawn, problem=problem,
-        picture=user.picture_url(newest.sha256, "full", viewed_for) if newest and may_look else "",
+        picture=user.picture_url(newest.id, "full", viewed_for) if newest and may_look else "",
         taken_at=newest.taken_at if newest else None,
         size=(newest.width_px, newest.height_px) if newest else (16, 9),
         classes=[(name, t(zh, name)) for name, zh in CLASSES],
@@ -118,7 +118,7 @@ def reference_page(context: ContextDep, user: MayDrawAreas, ident: str) -> Respo
         references=references,
         candidate=candidate,
         may_see_pictures=may_look,
-        picture=user.picture_url(candidate.sha256, "full", viewed_for) if candidate else "",
+        picture=user.picture_url(candidate.id, "full", viewed_for) if candidate else "",
         light=t.pair(LIGHTS[light]) if light else "",
     )
 
@@ -131,7 +131,7 @@ def approve_reference(
     camera = registered_camera(context, ident)
 
     def accept() -> dict[str, Any]:
-        picture = Sha256(form.picture)
+        picture = PictureId(form.picture)
         try:
             context.app.accept_reference(camera.id, by=user.account.name, picture=picture)
         except ReferenceNotAccepted as exc:

@@ -269,7 +269,7 @@ def _newest_picture(user: CurrentUser, visits: Sequence[Visit]) -> dict[str, Any
     """The newest picture of the visits; fetching it writes an access log entry."""
     for visit in visits:
         for picture in visit.pictures[:1]:
-            at = user.picture_url(picture.sha256, "full", f"camera:{visit.camera}")
+            at = user.picture_url(picture.id, "full", f"camera:{visit.camera}")
             return {"at": at, "taken_at": picture.taken_at}
     return None
 

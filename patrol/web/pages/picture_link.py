@@ -27,6 +27,7 @@ from patrol.domain.picture_link import (
     link_state,
     read_token,
 )
+from patrol.domain.round import StoredPicture
 from patrol.store import UnitOfWork
 from patrol.web.access_logger import PictureDeleted
 from patrol.web.auth import Forbidden, NotLoggedIn
@@ -65,9 +66,9 @@ def open_picture_link(context: ContextDep, request: Request, token: str) -> Resp
         raise ResourceNotFound("link")
     given = request.cookies.get(PICTURE_LINK_COOKIE, "")
     try:
-        case = _readable_case(context, link, given, now)
+        case, stored = _readable_case(context, link, given, now)
         _refuse_other_grids(context, request, case)
-        jpeg = _redacted_picture(context, link, case, now)
+        jpeg = _redacted_picture(context, link, case, stored, now)
         secret = _record_opening(context, link, given, now)
     except _LinkRefused as exc:
         log.info("link not opened", case=link.case, grid=link.grid, why=str(exc))
@@ -86,16 +87,19 @@ def open_picture_link(context: ContextDep, request: Request, token: str) -> Resp
     return answer
 
 
-def _readable_case(context: WebContext, link: PictureLink, given: str, now: datetime) -> Case:
+def _readable_case(
+    context: WebContext, link: PictureLink, given: str, now: datetime
+) -> tuple[Case, StoredPicture]:
     with context.app.store.begin_read() as uow:
         try:
             case = uow.cases.get(link.case)
         except KeyError:  # a restored backup is older than the link
             raise ResourceNotFound("link") from None
         _link_state(uow, link, given, now)
-        if case.before is None or uow.pictures.get(case.before) is None:
-            raise _LinkRefused(PICTURE_DELETED)
-    return case
+        stored = uow.pictures.get(case.before) if case.before is not None else None
+    if stored is None:
+        raise _LinkRefused(PICTURE_DELETED)
+    return case, stored
 
 
 def _link_state(uow: UnitOfWork, link: PictureLink, given: str, now: datetime) -> LinkState:
@@ -118,15 +122,16 @@ def _refuse_other_grids(context: WebContext, request: Request, case: Case) -> No
         raise Forbidden(f"{case.id} lies outside the grid of {user.account.name}")
 
 
-def _redacted_picture(context: WebContext, link: PictureLink, case: Case, now: datetime) -> bytes:
+def _redacted_picture(
+    context: WebContext, link: PictureLink, case: Case, stored: StoredPicture, now: datetime
+) -> bytes:
     notified = reversed(case.policy.ladder[: case.rung + 1])
     person = next((step.person for step in notified if step.grid == link.grid), "")
     recipient = f"{grid_name(context.app.registry, link.grid)} {person}".strip()
-    assert case.before is not None  # noqa: S101  just read so
     try:
         if case.camera is not None:
             refuse_withdrawn(context, case.camera)
-        jpeg = masked_to_consent(context, case.before)
+        jpeg = masked_to_consent(context, stored)
     except PictureDeleted:
         raise _LinkRefused(CONSENT_WITHDRAWN) from None
     except KeyError:
