@@ -7,6 +7,11 @@ flight together, so that a lost PUBACK cannot put an older message on top of a n
 A broker that was killed may have lost what it had acknowledged: after every new connection `run`
 publishes the newest message of each retained topic again, under its old key. The service runs one
 relay for its lifetime; commands run one until the outbox is empty (`run_until_empty`).
+
+`prune_messages` deletes old messages, reply keys, dead letters and deliveries, in small
+transactions, so that an operator who confirms meanwhile waits for one of them at most. What is
+unsent stays, and everything about a case that is open. Histories of cases and chained logs are
+never deleted. The service calls it beside its sweep of pictures.
 """
 
 import random
@@ -24,7 +29,7 @@ from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import DeliveryEvent, OutboxMessage
 from patrol.logs import LastReason
 from patrol.ports import Clock, NotConnected, Publisher
-from patrol.store import Store, StoreFull, StoreUnavailable
+from patrol.store import Store, StoreFull, StoreUnavailable, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -254,3 +259,34 @@ def _split_expired(
 ) -> tuple[list[OutboxMessage], list[MessageKey]]:
     live = [m for m in leased if m.expires_at is None or now < m.expires_at]
     return live, [m.key for m in leased if not (m.expires_at is None or now < m.expires_at)]
+
+
+PRUNE_BATCH_ROWS: Final = 500  # rows a transaction: some milliseconds
+DELIVERIES_KEPT: Final = timedelta(days=30)  # shown by `patrol deliveries`
+
+
+def prune_messages(store: Store, now: datetime, kept: timedelta, stop: threading.Event) -> int:
+    """Delete what was queued or received longer ago than `kept`; how many rows.
+
+    Raises StoreUnavailable, StoreFull: the rest is deleted next time.
+    """
+    before = now - kept
+    prunings: tuple[Callable[[UnitOfWork], int], ...] = (
+        lambda uow: uow.outbox.prune(before, limit=PRUNE_BATCH_ROWS),
+        lambda uow: uow.inbox.prune(before, limit=PRUNE_BATCH_ROWS),
+        lambda uow: uow.deliveries.prune(now - DELIVERIES_KEPT),
+    )
+    return sum(_prune_all(store, pruning, stop) for pruning in prunings)
+
+
+def _prune_all(store: Store, pruning: Callable[[UnitOfWork], int], stop: threading.Event) -> int:
+    total = 0
+    while not stop.is_set():
+        with store.begin() as uow:
+            gone = pruning(uow)
+            if gone:
+                uow.commit()
+        total += gone
+        if not gone:
+            break
+    return total
