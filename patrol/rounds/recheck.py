@@ -191,7 +191,8 @@ class CaseRechecker:
                     uow, case.id, by=ACTOR, now=now, why=str(visited), payloads=self.payloads
                 )
             else:
-                self._apply(uow, case, compare_case(case, visited, _seen_before(uow, visited)))
+                seen_before = uow.rounds.contents_seen_before(visited.visit)
+                self._apply(uow, case, compare_case(case, visited, seen_before))
             uow.commit()
 
     def _apply(self, uow: UnitOfWork, case: Case, recheck: RecheckOutcome) -> None:
@@ -255,7 +256,7 @@ class FindingRechecker:
             finding = uow.findings.get(unsure.id)
             again = FindingRecheck(at=now, why=recheck_failed_text(str(visited)))
             if isinstance(visited, JudgedVisit):
-                seen_before = _seen_before(uow, visited)
+                seen_before = uow.rounds.contents_seen_before(visited.visit)
                 recheck = compare_kind(finding.kind, finding.zone, visited, seen_before)
                 again = replace(
                     again, why=finding_recheck_text(finding, recheck), picture=recheck.picture
@@ -303,12 +304,6 @@ class Recheckers:
                 keep_evidence=keep_evidence,
             ),
         )
-
-
-def _seen_before(uow: UnitOfWork, visited: JudgedVisit) -> frozenset[Sha256]:
-    """What earlier visits of its camera took, too; to be asked before this one is recorded."""
-    visit = visited.visit
-    return uow.rounds.contents_seen(visit.camera, {one.sha256 for one in visit.pictures})
 
 
 def _record_visit(uow: UnitOfWork, recheck: RecheckOutcome, why: str, now: datetime) -> None:

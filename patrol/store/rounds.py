@@ -43,6 +43,7 @@ _CONTENTS_SEEN: Final = (
     .where(
         visit_pictures.c.sha256.in_(bindparam("these", expanding=True)),
         visits.c.camera == bindparam("of_camera"),
+        visits.c.finished_at <= bindparam("before", type_=UtcTime),
     )
     .distinct()
 )
@@ -267,11 +268,15 @@ class RoundRepository:
             newest.update((row.camera, row.at) for row in rows if row.at is not None)
         return newest
 
-    def contents_seen(self, camera: CameraId, contents: Iterable[Sha256]) -> frozenset[Sha256]:
-        """Those of the contents that a recorded visit of this camera took, deleted ones too."""
+    def contents_seen_before(self, visit: Visit) -> frozenset[Sha256]:
+        """Contents of its pictures that earlier visits of the camera took, deleted ones too.
+
+        Earlier: they had ended when this one, which is not recorded yet, started.
+        """
+        mine = {"of_camera": visit.camera, "before": visit.started_at}
         seen: set[Sha256] = set()
-        for batch in in_batches(contents):
-            rows = self._db.all(_CONTENTS_SEEN, {"of_camera": camera, "these": batch})
+        for batch in in_batches({one.sha256 for one in visit.pictures}):
+            rows = self._db.all(_CONTENTS_SEEN, {**mine, "these": batch})
             seen.update(row.sha256 for row in rows)
         return frozenset(seen)
 

@@ -1,13 +1,16 @@
 """Retention: what has expired is deleted, and each deletion stands in the ledger."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import select
 from typing_extensions import override
 
 from patrol.domain.ids import CameraId, Sha256
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.pictures import SweepResult, sweep_pictures
 from patrol.store import Store
+from patrol.store.schema import deletions
 from tests.support.memory_pictures import MemoryPictureStore
 from tests.support.store import new_store
 
@@ -92,3 +95,41 @@ def test_what_a_case_stands_on_stays_however_little_room_there_is() -> None:
         uow.commit()
     assert sweep_pictures(store, evidence, NOW, most_bytes=0) == SweepResult(deleted=2)
     assert indexed(store, taken[:2]) == 2
+
+
+def test_shared_bytes_go_with_the_last_picture_that_has_them() -> None:
+    """Two households' cameras show the same slide; each picture has its own time and its line."""
+    store, evidence = new_store(), MemoryPictureStore()
+    slide = evidence.put(b"no signal")
+    whose = [CameraId(f"6209020401132700000{number}") for number in (1, 2)]
+    taken = [
+        StoredPicture(
+            sha256=slide, camera=camera, taken_at=NOW, width_px=1, height_px=1, bytes=5,
+            purpose="sample", delete_after=NOW + timedelta(days=days),
+        )
+        for days, camera in enumerate(whose, start=1)
+    ]  # fmt: skip
+    with store.begin() as uow:
+        for picture in taken:
+            uow.pictures.add(picture)
+        uow.commit()
+    assert sweep_pictures(store, evidence, NOW, most_bytes=5) == SweepResult(), "stored once"
+    assert sweep_pictures(store, evidence, NOW + timedelta(days=1)) == SweepResult(deleted=1)
+    assert (indexed(store, taken), evidence.get(slide)) == (1, b"no signal")
+    assert sweep_pictures(store, evidence, NOW + timedelta(days=2)) == SweepResult(deleted=1)
+    assert (indexed(store, taken), len(evidence)) == (0, 0)
+    with store.begin_read() as uow:
+        lines = uow.db.all(select(deletions.c.camera).order_by(deletions.c.number))
+    assert [line.camera for line in lines] == whose
+
+
+def test_room_is_made_until_bytes_are_free_not_rows() -> None:
+    store, evidence = new_store(), MemoryPictureStore()
+    older = stocked(store, evidence, 2, timedelta(days=-1))
+    again = [replace(older[0], taken_at=NOW - timedelta(days=9 + n)) for n in range(3)]
+    with store.begin() as uow:
+        for picture in again:
+            uow.pictures.add(picture)
+        uow.commit()
+    swept = sweep_pictures(store, evidence, NOW, most_bytes=1)
+    assert (swept.deleted, len(evidence)) == (4, 1), "one content left, and its pictures"

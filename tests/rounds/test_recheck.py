@@ -25,7 +25,12 @@ from patrol.ports import PictureStoreFull
 from patrol.review import confirm, review_queue, unsure
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
 from patrol.rounds.limiter import SharedLinkSlots
-from patrol.rounds.recheck import CaseRechecker, FindingRechecker
+from patrol.rounds.recheck import (
+    CaseRechecker,
+    FindingRechecker,
+    RecheckResult,
+    compare_kind,
+)
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store
 from simulators import small_site
@@ -55,6 +60,7 @@ class FakeCamera:
     visits: list[str] = field(default_factory=list)
     before: Callable[[], None] = lambda: None  # what happens meanwhile
     cancelled: bool = False
+    judged: int = 0
 
     async def visit(self, address: StreamAddress, options: VisitOptions) -> Sample:
         self.visits.append(address.path)
@@ -69,7 +75,8 @@ class FakeCamera:
         return SAMPLE  # type: ignore[no-any-return]  # a stand-in
 
     def judge(self, camera: Camera, start: VisitStart, _sample: Sample) -> JudgedVisit:
-        content = len(self.visits) if self.content is None else self.content
+        self.judged += 1
+        content = self.judged if self.content is None else self.content
         picture = StoredPicture(
             sha256=Sha256(str(content).zfill(64)), camera=camera.id, taken_at=start.at, width_px=8,
             height_px=8, bytes=8, purpose="sample", delete_after=start.at + timedelta(days=7),
@@ -346,6 +353,91 @@ def test_where_a_person_verifies_the_case_waits_with_both_pictures(
     assert pending in waiting.machine
     assert waiting.due_light is DueLight.GREEN
     assert recheck_setup.recheck_cases(verifier) == 0, "nobody looks again by itself"
+
+
+def visited_before(recheck_setup: RecheckSetup, content: int) -> None:
+    """An earlier round took a picture with this content of the camera."""
+    camera = FakeCamera(content=content)
+    judged = camera.judge(
+        REGISTRY.cameras[small_site.CAMERA],
+        VisitStart(round=None, at=NOON - timedelta(days=1)),
+        SAMPLE,
+    )
+    with recheck_setup.store.begin() as uow:
+        uow.rounds.record_visit(judged.visit)
+        uow.commit()
+
+
+@pytest.mark.parametrize("verifier", Verifier)
+@pytest.mark.parametrize("shows", [(), (("blocking_vehicle", "road"),)], ids=["gone", "there"])
+def test_the_same_picture_again_proves_nothing_and_leaves_the_case_to_a_person(
+    recheck_setup: RecheckSetup, verifier: Verifier, shows: Any
+) -> None:
+    handled(recheck_setup)
+    visited_before(recheck_setup, content=7)
+    recheck_setup.camera_shown = FakeCamera(shows=shows, content=7)
+    recheck_setup.recheck_cases(verifier)
+    case = recheck_setup.case()
+    assert (case.state, case.after, case.recheck_due_at) == (CaseState.FED_BACK, None, None)
+    (waiting,) = pending_verifications([case], case.entries[-1].at)
+    assert "与此前画面完全相同" in waiting.machine
+    assert recheck_setup.recheck_cases(verifier) == 0
+
+
+def test_the_same_picture_of_another_camera_is_no_repetition(recheck_setup: RecheckSetup) -> None:
+    handled(recheck_setup)
+    elsewhere = next(one for one in REGISTRY.cameras.values() if one.id != small_site.CAMERA)
+    judged = FakeCamera(content=7).judge(elsewhere, VisitStart(round=None, at=NOON), SAMPLE)
+    with recheck_setup.store.begin() as uow:
+        uow.rounds.record_visit(judged.visit)
+        uow.commit()
+    recheck_setup.camera_shown.content = 7
+    recheck_setup.recheck_cases(Verifier.MACHINE)
+    case = recheck_setup.case()
+    assert case.state is CaseState.CLOSED
+    with recheck_setup.store.begin_read() as uow:
+        after = uow.pictures.get(case.after)
+        other = uow.pictures.get(judged.visit.pictures[0].id)
+    assert (after.camera, after.taken_at) == (small_site.CAMERA, NOON + timedelta(hours=1))
+    assert (after.purpose, other.purpose) == ("after", "sample"), "each keeps its own life"
+    assert other.delete_after < after.delete_after
+
+
+def test_a_doubt_that_sees_the_same_picture_again_says_so(recheck_setup: RecheckSetup) -> None:
+    visited_before(recheck_setup, content=7)
+    recheck_setup.camera_shown.content = 7
+    recheck_setup.recheck_findings()
+    again = recheck_setup.finding().recheck
+    assert again is not None
+    assert "与此前画面完全相同" in again.why
+    assert again.picture is None
+    assert recheck_setup.finding().state is FindingState.UNSURE
+
+
+def test_a_fault_of_the_picture_itself_is_still_there_in_the_same_picture(
+    recheck_setup: RecheckSetup,
+) -> None:
+    black = small_site.finding(subject=Subject.EQUIPMENT, kind="black_screen")
+    judged = FakeCamera(shows=(("black_screen", ""),)).judge(
+        REGISTRY.cameras[small_site.CAMERA], VisitStart(round=None, at=NOON), SAMPLE
+    )
+    seen = replace(judged.observations[0], subject=black.subject)
+    again = replace(judged, observations=(seen,))
+    contents = frozenset(one.sha256 for one in judged.visit.pictures)
+    assert compare_kind(black.kind, "", again, contents).result is RecheckResult.STILL_THERE
+    assert compare_kind(black.kind, "", judged, contents).result is RecheckResult.SAME_PICTURE
+
+
+def test_what_an_earlier_recheck_showed_is_not_after_the_next_handled(
+    recheck_setup: RecheckSetup,
+) -> None:
+    case = handled(recheck_setup)
+    with recheck_setup.store.begin() as uow:
+        uow.cases.put(replace(case, after=AFTER))
+        uow.commit()
+    recheck_setup.camera_shown.gone = True
+    recheck_setup.recheck_cases(Verifier.OPERATOR)
+    assert recheck_setup.case().after is None
 
 
 @pytest.mark.parametrize(

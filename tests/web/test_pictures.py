@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from patrol.domain.ids import CameraId, PictureId, RoundId, Sha256
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.web.signed_links import signed_picture_url
 from patrol.web.thumbnails import (
     SHEET_COLUMNS,
     SHEET_ROWS,
@@ -144,6 +145,54 @@ def test_a_withdrawn_household_is_looked_at_no_more(log_in: LogIn, town: Any, se
         uow.commit()
     assert operator.get(seen.address).status_code == 410
     assert tile(operator, seen).std() < 10
+
+
+def test_of_two_households_with_the_same_picture_the_log_names_the_one_that_was_viewed(
+    log_in: LogIn, town: Any
+) -> None:
+    """A "no signal" slide: the same bytes, each with its own camera and time."""
+    operator, now = log_in("operator"), town.app.clock.now()
+    slide = np.full((90, 160, 3), (200, 40, 40), np.uint8)
+    sha256 = town.app.evidence.put(bytes(cv2.imencode(".jpg", slide)[1]))
+    shown = sorted(town.app.registry.cameras)[-2:]
+    taken = [
+        StoredPicture(
+            sha256=sha256, camera=camera, taken_at=now - timedelta(minutes=5 * number),
+            width_px=160, height_px=90, bytes=900, purpose="sample",
+            delete_after=now + timedelta(days=1),
+        )
+        for number, camera in enumerate(shown)
+    ]  # fmt: skip
+    with town.store.begin() as uow:
+        for picture in taken:
+            uow.rounds.record_visit(
+                Visit(
+                    round=None, camera=picture.camera, outcome=VisitOutcome.NORMAL,
+                    started_at=picture.taken_at, finished_at=picture.taken_at, pictures=(picture,),
+                )
+            )  # fmt: skip
+        uow.commit()
+    for picture in taken:
+        for size, logged in (("full", "view_picture"), ("thumb", "view_thumbnail")):
+            answer = operator.get(
+                signed_picture_url(
+                    operator.cookies["patrol_session"], picture.id, size, "round:x", now
+                )
+            )
+            assert answer.status_code == 200
+            with town.store.begin_read() as uow:
+                last = uow.access.entries(limit=1)[0]
+            assert (last.what, last.camera) == (logged, picture.camera)
+    with town.store.begin() as uow:  # the one household is served no more, the other as before
+        uow.consents.withdraw(shown[0], by="household", now=now)
+        uow.commit()
+    statuses = [
+        operator.get(
+            signed_picture_url(operator.cookies["patrol_session"], one.id, "full", "round:x", now)
+        ).status_code
+        for one in taken
+    ]
+    assert statuses == [410, 200]
 
 
 class OneGrey:

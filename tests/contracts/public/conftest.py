@@ -97,7 +97,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass
 class Site:
-    """A copy of the small site of tests/store/data/previous; commands run in it."""
+    """A copy of the small site of tests/store/data/previous, upgraded; commands run in it."""
 
     home: Path
     env: Mapping[str, str] = field(default_factory=environment)
@@ -111,7 +111,10 @@ class Site:
         (home / "patrol.db").write_bytes(gzip.decompress(packed))
         (home / "files").mkdir()
         (home / "files/secret").write_text(f"{NOBODY}\n")
-        return cls(home)
+        site = cls(home)
+        (ended,) = site.run(["db", "upgrade"])
+        assert ended.code == 0, ended.err
+        return site
 
     def edit(self, pattern: str, by: str, file: str = "site.yaml") -> None:
         path = self.home / "config" / file
