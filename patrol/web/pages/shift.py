@@ -7,7 +7,7 @@ cameras, links and villages out of order: the queue of the maintainer, without f
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
@@ -23,6 +23,7 @@ from patrol.domain.priority import DueLight, Level
 from patrol.domain.registry import Registry
 from patrol.domain.schedule import Calendar, Stoppage, StoppageScope
 from patrol.domain.shift_handover import HandoverEntry, handover_refusal, pending_sheet, shift_owner
+from patrol.domain.timestamps import parse_time
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
     ContextDep,
@@ -241,7 +242,7 @@ def _local_time(text: str, user: CurrentUser, zone: Any) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+        return parse_time(text, zone)
     except ValueError as exc:
         raise InvalidRequest(user.t("时间写作 2026-11-22 18:00", "write 2026-11-22 18:00")) from exc
 
