@@ -6,6 +6,7 @@ confirm` asks for that; a script gives `--phoned`.
 """
 
 import sys
+from datetime import tzinfo
 from typing import Annotated, Any
 
 import typer
@@ -64,7 +65,7 @@ def confirm(
         print_json({**case_document(case), **more})
         return
     print_case(case, app.site)
-    _print_sent(case, published=published)
+    _print_sent(case, app.site.settings.site.tz, published=published)
 
 
 def dismiss(
@@ -165,13 +166,12 @@ def _has_unsent_messages(app: Application, case: Case) -> bool:
         return any(m.state is DeliveryState.QUEUED for m in uow.outbox.of_case(case.id))
 
 
-def _print_sent(case: Case, *, published: bool) -> None:
+def _print_sent(case: Case, zone: tzinfo, *, published: bool) -> None:
     if published:
         console().print("[green]已推送 published[/]")
     elif case.hold is not None and case.is_unannounced:
-        console().print(
-            f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {case.hold.until:%H:%M} UTC[/]"
-        )
+        until = f"{case.hold.until.astimezone(zone):%m-%d %H:%M}"
+        console().print(f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {until}[/]")
     else:
         console().print(
             "[yellow]消息代理未及时应答,消息在发件箱等待[/]"

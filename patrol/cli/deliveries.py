@@ -48,7 +48,10 @@ def show_deliveries(
     if unsent:
         out.print(f"MQTT: 待发 unsent {unsent}")
     for target, (count, since) in waiting.items():
-        out.print(f"{target}: 待送 waiting {count}, since {since:%Y-%m-%d %H:%M} UTC")
+        local = since.astimezone(site.settings.site.tz)
+        out.print(
+            f"{target}: 待送 waiting {count}, 自 since {local:%Y-%m-%d %H:%M}", soft_wrap=True
+        )
     for one in dead:
         out.print(f"{one.target} {one.key}: 已放弃 given up: {one.problem}", soft_wrap=True)
     if not (waiting or dead or held or unsent):

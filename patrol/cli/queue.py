@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.table import Table
@@ -16,6 +16,8 @@ from patrol.clock import SystemClock
 from patrol.domain.finding import Finding
 from patrol.reports import documents
 from patrol.review import QueueLine, review_queue
+
+_NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
 
 
 def show_queue(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -48,10 +50,10 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str]) -> None:
     table = Table(title=f"待核线索 review queue · {len(lines)}", title_justify="left")
     for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading in _NEVER_CUT)
     for line in lines:
         finding = line.finding
-        camera = f"{names.get(finding.camera, '')} …{finding.camera[-6:]}"
+        camera = f"{names.get(finding.camera, '')}\n{finding.camera}"
         score, waiting = f"{finding.score:.2f}", _rough_age(line.waiting)
         seen = f"\n{finding.recheck.why}" if finding.recheck else ""
         why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it has this place

@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
 from patrol import __version__
-from patrol.cli.failures import report_failure
+from patrol.cli.failures import bad_input, report_failure
 from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
 
 INTERRUPTED: Final = 130  # what Typer returns after Ctrl-C
@@ -273,6 +273,7 @@ app = typer.Typer(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
     try:
+        _check_text(arguments)
         result = command_tree()(args=list(arguments), prog_name="patrol", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001  nothing above it but Python
         return report_failure(exc)
@@ -280,6 +281,16 @@ def run(arguments: Sequence[str]) -> int:
     if result == INTERRUPTED:
         return report_failure(KeyboardInterrupt())
     return result if isinstance(result, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no UTF-8 (lone surrogates here): nothing can store or print them."""
+    for number, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="backslashreplace").decode()
+            bad_input(f"argument {number}, {shown[:60]}: is not UTF-8 text, write it anew")
 
 
 def command_tree() -> TyperGroup:

@@ -152,6 +152,7 @@ class PlannedVisit:
 AREA_HASH_FACT: Final = (
     "visible_area"  # among a visit's facts: the hash of the area that could be seen
 )
+MEMORY_DISCARDED_FACT: Final = "memory_discarded"  # why what was learnt of the camera was dropped
 # Purposes of stored pictures (StoredPicture.purpose).
 SAMPLE_PURPOSE: Final = "sample"  # of a visit that showed nothing
 FIELD_PHOTO_PURPOSE: Final = "ground"  # a photo sent by a person at the place: no camera's

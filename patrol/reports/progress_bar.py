@@ -1,4 +1,4 @@
-"""The progress of a round on stderr: a live bar on a terminal, a line every tenth otherwise.
+"""The progress of rounds on stderr: a live bar on a terminal, a line every tenth otherwise.
 
 Fed with `RoundProgress` by the round's runner from any thread; stdout stays free for a document.
 """
@@ -8,13 +8,17 @@ from contextlib import contextmanager
 from datetime import tzinfo
 from typing import Final
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 from typing_extensions import override
 
 from patrol.domain import labels
+from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.rounds.progress import RoundProgress
+
+log = structlog.get_logger(__name__)
 
 PLAIN_EVERY: Final = 0.1  # of the cameras: eleven lines of a log for a whole round
 
@@ -39,10 +43,20 @@ def _forecast_text(progress: RoundProgress, zone: tzinfo) -> str:
 
 
 @contextmanager
-def progress_display(console: Console, zone: tzinfo) -> Iterator[Callable[[RoundProgress], None]]:
-    """Give a function that takes each RoundProgress; a bar is removed at the end."""
+def progress_display(
+    console: Console, zone: tzinfo, *, as_log: bool = False
+) -> Iterator[Callable[[RoundProgress], None]]:
+    """Give a function that takes each RoundProgress; a bar is removed at the end.
+
+    `as_log`: where there is no terminal, log events in place of lines for people.
+    """
+    if as_log and not console.is_terminal:
+        yield EveryTenth(_log_line)
+        return
     if not console.is_terminal:
-        yield _PlainLines(console, zone)
+        yield EveryTenth(
+            lambda state: console.print(progress_line(state, zone), highlight=False, soft_wrap=True)
+        )
         return
     columns = (
         TextColumn("[bold]{task.fields[title]}"),
@@ -62,23 +76,43 @@ def progress_display(console: Console, zone: tzinfo) -> Iterator[Callable[[Round
         yield show
 
 
-class _PlainLines:
-    """Prints a line each tenth of the planned cameras, and the last one."""
+class EveryTenth:
+    """Passes a round's progress on at its start, each tenth of its cameras and its end.
 
-    def __init__(self, console: Console, zone: tzinfo) -> None:
-        self._console = console
-        self._zone = zone
-        self._next = 0
+    For any number of rounds, one after the other; of a round that is resumed, too.
+    """
+
+    def __init__(self, show: Callable[[RoundProgress], None]) -> None:
+        self._show = show
+        self._round: str | None = None
+        self._shown = -1  # cameras of that round that were done when it was last passed on
 
     def __call__(self, progress: RoundProgress) -> None:
-        if progress.done < self._next and progress.done != progress.planned:
-            return
-        if progress.done == progress.planned and self._next > progress.planned:
-            return  # the last line is printed
-        self._next = progress.done + max(1, round(progress.planned * PLAIN_EVERY))
-        if progress.done == progress.planned:
-            self._next = progress.planned + 1
-        self._console.print(progress_line(progress, self._zone), highlight=False, soft_wrap=True)
+        """Take the progress of the round under way."""
+        if progress.round != self._round or progress.done < self._shown:
+            self._round, self._shown = progress.round, -1
+        step = max(1, round(progress.planned * PLAIN_EVERY))
+        is_last = progress.done == progress.planned
+        due = self._shown < 0 or progress.done >= self._shown + step or is_last
+        if due and progress.done != self._shown:
+            self._shown = progress.done
+            self._show(progress)
+
+
+def _log_line(progress: RoundProgress) -> None:
+    log.info(
+        "round progress",
+        round=progress.round,
+        plan=progress.plan,
+        planned=progress.planned,
+        done=progress.done,
+        seen=progress.seen,
+        not_viewable=progress.not_viewable,
+        findings=progress.findings,
+        per_s=None if progress.per_s is None else round(progress.per_s, 2),
+        forecast=rfc3339_or_none(progress.forecast),
+        finish_by=rfc3339(progress.finish_by),
+    )
 
 
 class _CountsColumn(ProgressColumn):

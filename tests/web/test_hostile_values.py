@@ -40,7 +40,8 @@ pytestmark = pytest.mark.slow  # some thousand requests
 PASSWORD = "correct-horse-9"
 LONG = "一" * 6_000
 TEXTS: tuple[bytes, ...] = (
-    b"a\0b", b"\xed\xa0\x80", b"\xff\x1b\r\n", b"../../etc/passwd", b"%", b"-1", str(2**64).encode(),
+    b"a\0b", b"\xed\xa0\x80", b"\xff\x1b\r\n", b"../../etc/passwd", b"%", b"-1",
+    str(2**64).encode(),
     b"-" + str(2**63 + 1).encode(), b"9" * 5000, "\uff11".encode(), b"0001-01-01", b"9999-12-31",
     b"0001-01", b"9999-12", LONG.encode(),
 )  # fmt: skip
