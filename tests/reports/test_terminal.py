@@ -10,8 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from patrol.reports.progress_bar import progress_display, progress_line
-from patrol.reports.terminal import coverage_bar, duration_text, percent_text, render_round
+from patrol.reports.terminal import (
+    coverage_bar,
+    duration_text,
+    percent_text,
+    progress_display,
+    progress_line,
+    render_round,
+)
 from tests.support.logs import captured_logs
 
 ZONE = ZoneInfo("Asia/Shanghai")
