@@ -117,5 +117,5 @@ def _print_sheet(sheet: Mapping[str, Any], zone: tzinfo) -> None:
         rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
         out.print(f"{bilingual(title)}: {len(rows)}", markup=False)
         for row in rows:
-            told = "  ".join(value_text(v, zone) for v in row.values() if v)
-            out.print(f"    {told}", markup=False, soft_wrap=True)
+            shown = "  ".join(value_text(v, zone) for v in row.values() if v)
+            out.print(f"    {shown}", markup=False, soft_wrap=True)

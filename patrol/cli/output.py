@@ -134,10 +134,10 @@ def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> _F
     table = Table(title=title or None, title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
-    told = {key: value_text(value, zone) for key, value in pairs.items()}
-    for key, text in told.items():
+    shown = {key: value_text(value, zone) for key, value in pairs.items()}
+    for key, text in shown.items():
         table.add_row(str(key), Text(text))
-    return _Fitted(table, title, [f"{key} {text}" for key, text in told.items()])
+    return _Fitted(table, title, [f"{key} {text}" for key, text in shown.items()])
 
 
 FAILED: Final = 1

@@ -87,8 +87,8 @@ def summed_rows(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
     telling: list[LedgerRow] = []
     plain: dict[str, list[LedgerRow]] = {}
     for row in rows:
-        says = row["结果"] != NORMAL or row["类别"] or row["描述"] or row["备注"]
-        (telling if says else plain.setdefault(row["点位编码"], [])).append(row)
+        is_telling = row["结果"] != NORMAL or row["类别"] or row["描述"] or row["备注"]
+        (telling if is_telling else plain.setdefault(row["点位编码"], [])).append(row)
     return telling + [_normal_sum(of_camera) for of_camera in plain.values()]
 
 
