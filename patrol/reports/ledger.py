@@ -84,12 +84,12 @@ def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[Le
 
 def summed_rows(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
     """The rows that say something, then one a camera that counts its plain normal visits."""
-    telling: list[LedgerRow] = []
+    notable: list[LedgerRow] = []
     plain: dict[str, list[LedgerRow]] = {}
     for row in rows:
-        is_telling = row["结果"] != NORMAL or row["类别"] or row["描述"] or row["备注"]
-        (telling if is_telling else plain.setdefault(row["点位编码"], [])).append(row)
-    return telling + [_normal_sum(of_camera) for of_camera in plain.values()]
+        is_notable = row["结果"] != NORMAL or row["类别"] or row["描述"] or row["备注"]
+        (notable if is_notable else plain.setdefault(row["点位编码"], [])).append(row)
+    return notable + [_normal_sum(of_camera) for of_camera in plain.values()]
 
 
 def _normal_sum(rows: Sequence[LedgerRow]) -> LedgerRow:
