@@ -115,8 +115,8 @@ class Site:
         (home / "files").mkdir()
         (home / "files/secret").write_text(f"{NOBODY}\n")
         site = cls(home)
-        (ended,) = site.run(["db", "upgrade"])
-        assert ended.code == 0, ended.err
+        (upgraded,) = site.run(["db", "upgrade"])  # it may be of an earlier revision
+        assert upgraded.code == 0, upgraded.err
         return site
 
     def edit(self, pattern: str, by: str, file: str = "site.yaml") -> None:
