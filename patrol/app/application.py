@@ -31,7 +31,7 @@ from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
-from patrol.domain.ids import CaseId, FindingId, Sha256
+from patrol.domain.ids import CaseId, FindingId, PictureId
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, Round
@@ -262,7 +262,7 @@ class Application:
         return decided
 
     def accept_reference(
-        self, camera_id: str, *, by: str, picture: Sha256 | None = None
+        self, camera_id: str, *, by: str, picture: PictureId | None = None
     ) -> AcceptedReference:
         """Make the newest usable picture the camera's reference.
 
