@@ -278,10 +278,15 @@ class Application:
         for relay in self._relays:
             relay.wake()
 
-    def new_relay(self, publisher: MqttPublisher) -> OutboxRelay:
-        """A relay from the outbox to the broker, woken by `wake_relays`."""
-        holder = f"relay-{secrets.token_hex(4)}"
-        relay = OutboxRelay(store=self.store, publisher=publisher, clock=self.clock, holder=holder)
+    def new_relay(self, publisher: MqttPublisher, *, republishes: bool = False) -> OutboxRelay:
+        """A relay from the outbox to the broker, woken by `wake_relays`.
+
+        `republishes`: also retained messages after each new connection; the service's alone does.
+        """
+        relay = OutboxRelay(
+            store=self.store, publisher=publisher, clock=self.clock,
+            holder=f"relay-{secrets.token_hex(4)}", republishes=republishes,
+        )  # fmt: skip
         self._relays.append(relay)
         return relay
 

@@ -29,6 +29,7 @@ from patrol.integrations.delivery_worker import DeliveryWorker, SendDelivery
 from patrol.integrations.notifications import AppriseSender, ChannelUnusable, UnreachedNotifier
 from patrol.integrations.webhooks import WebhookSender
 from patrol.logs import LastReason
+from patrol.messaging.refused_messages import read_refused
 from patrol.messaging.retention import prune_messages
 from patrol.messaging.topics import canary_topics
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
@@ -77,6 +78,7 @@ class SideServices:
     heartbeats: Heartbeats
     canary: Canary | None
     stop: threading.Event = field(default_factory=threading.Event)
+    not_republished: Callable[[], str] = str  # what the relay says of it; empty: nothing
 
     @classmethod
     def create(cls, app: Application) -> "SideServices":
@@ -176,7 +178,7 @@ class SideServices:
 
     def checks(self) -> list[HealthCheck]:
         """The health checks that /healthz shows."""
-        found = self.heartbeats.checks()
+        found = [*self.heartbeats.checks(), self._messages_check()]
         if self.canary is not None:
             why = self.canary.failing
             last = self.canary.last_return
@@ -185,6 +187,16 @@ class SideServices:
             check = HealthCheck(name="canary came back", ok=not why, message=text, ago_s=ago_s)
             found.append(check)
         return found
+
+    def _messages_check(self) -> HealthCheck:
+        """Whether the broker takes every message; a database that is away is said elsewhere."""
+        try:
+            with self.app.store.begin_read() as uow:
+                refused = read_refused(uow).text
+        except StoreUnavailable as exc:
+            refused = str(exc)
+        text = "; ".join(part for part in (refused, self.not_republished()) if part)
+        return HealthCheck(name="messages", ok=not text, message=text or "the broker takes all")
 
     def _delivery_workers(self, stack: ExitStack) -> list[DeliveryWorker]:
         now = self.app.clock.now
@@ -306,7 +318,8 @@ def _start_messaging(
     name = f"patrol-{app.site.settings.site.id}"
     publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
     subscriber = stack.enter_context(app.new_reply_subscriber(side_services.canary))
-    relay = app.new_relay(publisher)
+    relay = app.new_relay(publisher, republishes=True)
+    side_services.not_republished = lambda: relay.republish_problem
     relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)
 
     def run_relay() -> None:

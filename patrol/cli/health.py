@@ -22,6 +22,7 @@ from patrol.domain.health import (
 from patrol.domain.ids import CameraId
 from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of
 from patrol.domain.timestamps import rfc3339_or_none
+from patrol.messaging.refused_messages import read_refused
 from patrol.settings import Site
 from patrol.store import UnitOfWork
 
@@ -106,6 +107,18 @@ def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any
         "outages": [
             _trouble_document(one, now) for one in uow.troubles.list_open() if one.kind != "camera"
         ],
+        "messages": _messages_document(uow),
+    }
+
+
+def _messages_document(uow: UnitOfWork) -> dict[str, Any]:
+    """What waits for the broker and what it refuses; `patrol deliveries list` has each."""
+    refused = read_refused(uow)
+    return {
+        "waiting": uow.outbox.unsent(),
+        "refused": refused.retrying,
+        "given_up": refused.quarantined,
+        "first": [{"key": m.key, "topic": m.topic, "reason": m.problem} for m in refused.first],
     }
 
 

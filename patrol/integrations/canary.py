@@ -73,11 +73,13 @@ class Canary:
         if flight is None:
             self._send(now)
             return
-        state = self._state(flight)
+        message = self._message(flight)
+        state = message.state
         if state is DeliveryState.ACKNOWLEDGED:
             self._came_back(flight, now)
         elif now - flight.sent_at >= self.within:
-            self._did_not_return(flight, _FAILURE_REASONS.get(state, f"it is {state}"), now)
+            reason = message.problem or _FAILURE_REASONS.get(state, f"it is {state}")
+            self._did_not_return(flight, reason, now)
         if now - flight.sent_at >= (RETRY_AFTER if self.failing else self.every):
             self._send(now)
 
@@ -116,9 +118,9 @@ class Canary:
         self.sent += 1
         self.on_queued()
 
-    def _state(self, flight: _CanaryInFlight) -> DeliveryState:
+    def _message(self, flight: _CanaryInFlight) -> OutboxMessage:
         with self.store.begin_read() as uow:
-            return uow.outbox.of_case(CaseId(flight.key))[0].state
+            return uow.outbox.of_case(CaseId(flight.key))[0]
 
     def _came_back(self, flight: _CanaryInFlight, now: datetime) -> None:
         landed = self._returned.pop(flight.key, None)

@@ -17,11 +17,11 @@ from typing_extensions import override
 
 from patrol.domain.backoff import jittered_backoff_s
 from patrol.domain.ids import MessageKey
-from patrol.domain.outbox import OutboxMessage
+from patrol.domain.outbox import OutboxMessage, PublishRefusal
 from patrol.logs import LastReason
 from patrol.mqtt.address import BrokerAddress, Protocol
 from patrol.mqtt.connection import Connection, ConnectOptions, OnMessage
-from patrol.ports import NotConnected, Publisher
+from patrol.ports import NotConnected, Publisher, PublishResult
 
 log = structlog.get_logger(__name__)
 
@@ -214,18 +214,23 @@ class MqttPublisher(Publisher):
         return self._client.connection_count
 
     @override
-    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> PublishResult:
         connection = self._client.current()
         if connection is None:
             raise NotConnected(f"{self._client.broker}: {self._client.problem or 'connecting'}")
         taken: list[MessageKey] = []
+        refused: dict[MessageKey, PublishRefusal] = {}
+        result = PublishResult()
         for start in range(0, len(messages), BATCH):
             part = messages[start : start + BATCH]
-            acked = connection.publish(part, timeout_s)
-            taken.extend(acked)
-            if len(acked) < len(part):
+            result = connection.publish(part, timeout_s)
+            taken.extend(result.taken)
+            refused.update(result.refused)
+            if len(result.taken) + len(result.refused) < len(part):
                 break
-        return taken
+        return PublishResult(
+            taken=taken, refused=refused, unanswered=result.unanswered, ended=result.ended
+        )
 
     def __enter__(self) -> Self:
         self.start()

@@ -21,6 +21,7 @@ from patrol.domain.ids import CameraId
 from patrol.domain.labels import ACCESS_ACTIONS
 from patrol.domain.registry import Registry
 from patrol.domain.suppression import Suppression
+from patrol.messaging.refused_messages import read_refused
 from patrol.review.decisions import extend_suppression, suppressed_count
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
@@ -228,6 +229,14 @@ def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
         t("待发消息(发件箱)", "Messages to send (outbox)"), uow.outbox.unsent(),
         uow.outbox.oldest_unsent(), LATE_OUTBOX, t("条", "messages"),
     )  # fmt: skip
+    refused = read_refused(uow)
+    if refused.text:
+        count = refused.retrying + refused.quarantined
+        yield StatusLine(
+            what=t("代理拒收的消息", "Messages that the broker refuses"),
+            text=t(f"{count} 条", f"{count}"), ok=False,
+            note="; ".join(f"{m.key}: {m.problem}" for m in refused.first),
+        )  # fmt: skip
     queue = uow.findings.queue()
     yield since(
         t("待研判线索", "Findings to review"), len(queue),
