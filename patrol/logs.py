@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-from patrol.domain.url_credentials import HIDDEN, hide_credentials
+from streams.address import HIDDEN, hide_credentials
 
 _PARAMETERS: Final = re.compile(
     r"(?i)([?&;](?:[a-z_]*(?:token|secret|password|passwd|sign|key))=)[^&\s\"']+"

@@ -3,8 +3,13 @@
 Credentials inside a URL are what cameras' vendors print on their labels, so they are accepted,
 percent-decoded once here, and kept apart from everything that can reach a log. `patrol.settings`
 parses the addresses of cameras.csv; everybody else gets a StreamAddress.
+
+`hide_credentials` takes them out of any text that may quote a URL: log lines (patrol/logs.py) and
+what is stored (patrol/store). Addresses that people edit are masked otherwise, so that the mask can
+be undone (patrol/settings/cameras_csv.py).
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Final, Self
@@ -14,6 +19,9 @@ from typing_extensions import override
 
 from streams.errors import BadAddress
 
+HIDDEN: Final = "…"  # stands for user and password
+# To the last @ of the word: a password written without its percent signs may hold any of @ : /
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"']*@")
 DEFAULT_PORTS: Final = {
     "rtsp": 554,
     "rtsps": 322,
@@ -109,3 +117,13 @@ def _checked_host(parts: SplitResult, scheme: str) -> str:
     if not parts.hostname:
         raise BadAddress(f"no host in the {scheme} address; give {scheme}://host[:port]/path")
     return parts.hostname
+
+
+def hide_credentials(text: str) -> str:
+    """The text with `…@` in place of user and password in every URL."""
+    return _CREDENTIALS.sub(f"{HIDDEN}@", text) if "://" in text else text
+
+
+def has_credentials(text: str) -> bool:
+    """Whether a URL in the text names a user (and perhaps a password)."""
+    return any(match.group() != f"{HIDDEN}@" for match in _CREDENTIALS.finditer(text))

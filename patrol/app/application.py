@@ -26,7 +26,7 @@ from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler, ReplyResult
-from patrol.cases.send_gate import HeldCaseReleaser, SendGate
+from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive

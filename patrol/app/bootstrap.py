@@ -25,11 +25,10 @@ from patrol.administration.registry_watcher import RegistryWatcher
 from patrol.app.application import Application
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
-from patrol.cases.saving import queued_message_count
-from patrol.cases.send_gate import SendGate
+from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.clock import SystemClock
 from patrol.domain.backoff import backoff
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light

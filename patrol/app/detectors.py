@@ -17,14 +17,12 @@ import structlog
 from patrol.domain.observation import Box
 from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.face_plate_detectors import open_face_plate_detector
-from patrol.inference.install import list_models
-from patrol.inference.manifest import ModelSpec, Purpose
+from patrol.inference.manifest import ModelSpec, Purpose, list_models
 from patrol.inference.onnx_detector import open_detector
 from patrol.logs import LastReason
 from patrol.ports import Detector
 from patrol.settings import Settings, Site
-from patrol.vision.redaction import PrivacyDetectors, Redacted, Watermark, redact
-from patrol.vision.redaction.find_private import PERSON_SCORE
+from patrol.vision.redaction import PERSON_SCORE, PrivacyDetectors, Redacted, Watermark, redact
 
 log = structlog.get_logger(__name__)
 

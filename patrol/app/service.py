@@ -29,8 +29,8 @@ from patrol.integrations.delivery_worker import DeliveryWorker, SendDelivery
 from patrol.integrations.notifications import AppriseSender, ChannelUnusable, UnreachedNotifier
 from patrol.integrations.webhooks import WebhookSender
 from patrol.logs import LastReason
+from patrol.messaging.outbox_relay import prune_messages
 from patrol.messaging.refused_messages import read_refused
-from patrol.messaging.retention import prune_messages
 from patrol.messaging.topics import canary_topics
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
 from patrol.mqtt.subscriber import CanaryLeader
@@ -38,7 +38,7 @@ from patrol.operations.health_server import HealthCheck, Heartbeats, MetricsFail
 from patrol.operations.metrics import Meters
 from patrol.pictures import sweep_pictures
 from patrol.ports import PictureStoreFull
-from patrol.review.expiry import expire_undecided
+from patrol.review.queue import expire_undecided
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import StoreFull, StoreUnavailable

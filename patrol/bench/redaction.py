@@ -23,9 +23,14 @@ from patrol.inference.onnx_detector import open_detector
 from patrol.pixels import encode_jpeg
 from patrol.vision.geometry import PixelRect
 from patrol.vision.mask import limit_opencv_threads
-from patrol.vision.redaction import PrivacyDetectors, Watermark, redact
-from patrol.vision.redaction.find_private import PERSON_SCORE, find_private
-from patrol.vision.redaction.redact import pixelate_all
+from patrol.vision.redaction import (
+    PERSON_SCORE,
+    PrivacyDetectors,
+    Watermark,
+    find_private,
+    pixelate_all,
+    redact,
+)
 from streams.model import BgrImage
 
 SIZE: Final = (1280, 720)

@@ -19,8 +19,7 @@ import numpy as np
 
 from patrol.bench.child_process import ReportProgress, thread_cpu_ms
 from patrol.inference.errors import DetectorUnavailable
-from patrol.inference.letterbox import letterbox
-from patrol.inference.onnx_detector import OnnxDetector, open_detector
+from patrol.inference.onnx_detector import OnnxDetector, letterbox, open_detector
 from patrol.vision.change import compare
 from patrol.vision.mask import mask_visible
 from patrol.vision.quality import QualityHistory, QualityThresholds, diagnose

@@ -2,7 +2,7 @@
 
 Used by the web pages, the API, the command line, `patrol demo` and rounds/recheck.py. Each function
 runs inside the caller's unit of work, applies its events (`Case.apply_event`), saves the case and
-queues its messages (saving.py); the caller commits. All raise KeyError (no such case) and
+queues its messages (save_and_send.py); the caller commits. All raise KeyError (no such case) and
 IllegalCaseTransition; the approvals also raise approval.ApprovalImpossible.
 
 Verification (核查): after "handled" the camera is visited again. The site chooses who decides on
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from patrol.cases.saving import save_case
+from patrol.cases.save_and_send import save_case
 from patrol.domain import approval
 from patrol.domain.case import (
     ApprovalKind,

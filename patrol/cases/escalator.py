@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 
-from patrol.cases.saving import save_case
+from patrol.cases.save_and_send import save_case
 from patrol.domain.case import Case
 from patrol.domain.escalation import EscalationResult, current_rung, escalate_if_due
 from patrol.domain.ids import CaseId

@@ -15,7 +15,7 @@ from patrol.cli.output import console, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (
     CASE_EVENTS,

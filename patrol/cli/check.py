@@ -31,7 +31,7 @@ from patrol.clock import SystemClock
 from patrol.domain.camera import ConsentState
 from patrol.domain.registry import Role
 from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
-from patrol.inference.install import list_models
+from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
 from patrol.settings import ConfigProblem, ConfigProblems, Settings, Site

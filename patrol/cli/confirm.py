@@ -19,8 +19,8 @@ from patrol.cli.output import console, print_err, print_json
 from patrol.cli.queue import finding_document
 from patrol.cli.site import camera_named
 from patrol.domain.case import Case, CaseEvent
-from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.escalation import current_rung
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import FindingId
 from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level

@@ -1,4 +1,4 @@
-"""`patrol deliveries list|retry|drop`: what is held, unsent, refused or given up, with the reason."""
+"""`patrol deliveries list|retry|drop`: what is held, unsent, refused or given up, and why."""
 
 from typing import Annotated, Any, Final
 

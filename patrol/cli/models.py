@@ -17,8 +17,7 @@ from patrol.cli.output import console, print_err, print_json
 from patrol.cli.site import site_if_any
 from patrol.domain.errors import Failed
 from patrol.inference.errors import InstallFailed
-from patrol.inference.install import install, list_models
-from patrol.inference.manifest import Manifest, ModelSpec, shipped
+from patrol.inference.manifest import Manifest, ModelSpec, install, list_models, shipped
 from patrol.package_files import PackageFileUnavailable
 
 DEFAULT_MODELS: Final = Path("var/models")

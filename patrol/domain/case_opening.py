@@ -3,9 +3,8 @@
 from datetime import date, datetime
 
 from patrol.domain.case import Case
-from patrol.domain.category import EQUIPMENT_CHAPTER, UNNAMED_CHAPTER, category_named
 from patrol.domain.escalation import policy_for
-from patrol.domain.finding import Finding
+from patrol.domain.finding import EQUIPMENT_CHAPTER, UNNAMED_CHAPTER, Finding, category_named
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level

@@ -1,7 +1,8 @@
-"""Finding (线索): proposed from observations by the machine, decided by a person. Pure.
+"""Finding (线索): proposed from observations by the machine, decided by a person; its category.
 
 Entered by rounds/recorder.py, rounds/weather.py and the blind sample; decided by
-review/decisions.py through `FINDING_TRANSITIONS`.
+review/decisions.py through `FINDING_TRANSITIONS`. `CATEGORIES` are the product's, of findings and
+of cases; the rules of a site (rules.yaml) may name others, which count as 其他. Pure.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,80 @@ from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, RoundId, Sh
 from patrol.domain.observation import Box, Subject
 from patrol.domain.priority import Level
 from patrol.domain.timestamps import rfc3339_or_none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A kind of problem as people on the ground know it, with its code and labels."""
+
+    id: str
+    code: str  # of its chapter (CHAPTERS), two digits
+    zh: str
+    en: str
+    check: str  # what to check on the ground, in Chinese
+
+
+def _category(code: str, ident: str, zh: str, en: str, check: str) -> Category:
+    return Category(id=ident, code=code, zh=zh, en=en, check=check)
+
+
+EQUIPMENT_CHAPTER: Final = "09"
+UNNAMED_CHAPTER: Final = "99"
+CATEGORIES: Final[tuple[Category, ...]] = (
+    _category(
+        "01", "open_flame", "疑似明火", "suspected open flame", "到场查看是否有明火,确认后先报警"
+    ),
+    _category("01", "smoke", "疑似烟雾", "suspected smoke", "查看烟雾来源"),
+    _category(
+        "01",
+        "straw_burning",
+        "疑似焚烧秸秆",
+        "suspected straw burning",
+        "查看是否焚烧秸秆,劝止并扑灭",
+    ),
+    _category(
+        "01", "combustible_pile", "可燃物堆放", "combustible pile", "查看柴草等可燃物堆放,督促清理"
+    ),
+    _category("02", "clutter", "乱堆乱放", "clutter", "查看乱堆乱放,督促清理"),
+    _category("02", "dumping", "垃圾倾倒", "dumping", "查看倾倒垃圾,联系清运"),
+    _category("02", "sewage", "污水", "sewage", "查看污水来源"),
+    _category("02", "film_waste", "废旧地膜", "film waste", "查看废旧地膜,督促回收"),
+    _category("03", "obstruction", "道路障碍", "road obstruction", "查看道路障碍物,恢复通行"),
+    _category(
+        "03", "blocking_vehicle", "车辆占道", "blocking vehicle", "查看车辆占道,联系车主挪车"
+    ),
+    _category(
+        "03", "grain_drying", "占道晒粮", "grain drying on the road", "查看占道晒粮,劝导收起"
+    ),
+    _category("03", "livestock", "牲畜上路", "livestock on the road", "查看牲畜,联系农户赶回"),
+    _category(
+        "03", "road_condition", "路面积水结冰积雪", "water, ice or snow", "查看路面,设置警示"
+    ),
+    _category("03", "road_damage", "道路损坏", "road damage", "查看路面损坏,设置警示"),
+    _category("04", "canal_level", "渠道水位异常", "canal level", "查看渠道水位"),
+    _category("04", "person_near_water", "水边有人", "person near water", "到水边查看,劝离"),
+    _category("04", "blocked_canal", "渠道堵塞", "blocked canal", "查看渠道堵塞,组织清理"),
+    _category(
+        "05", "railway_protection", "铁路护路", "railway protection", "查看铁路沿线,联系护路队"
+    ),
+    _category("06", "structure", "房屋设施", "structure", "查看房屋设施险情"),
+    _category(
+        "07", "night_activity", "夜间异常活动", "night activity at a key site", "查看重点部位"
+    ),
+    _category("07", "gate_open", "大门未关", "gate left open", "查看大门是否关闭"),
+    _category("08", "severe_weather", "灾害天气", "severe weather", "查看受灾情况"),
+    _category("09", "equipment", "前端设备故障", "camera fault", "检查摄像机供电、网络和镜头"),
+    _category("99", "scene_change", "画面变化待核", "change not yet named", "到场核实画面中的变化"),
+    _category("99", "other", "其他", "other", "到场核实"),
+)
+CATEGORY_BY_ID: Final[dict[str, Category]] = {category.id: category for category in CATEGORIES}
+
+
+def category_named(ident: str) -> Category:
+    """The category of that identifier; one that only a site's rules name counts as 其他."""
+    return CATEGORY_BY_ID.get(ident) or _category(
+        "99", ident, ident, ident.replace("_", " "), "到场核实"
+    )
 
 
 class FindingState(StrEnum):
@@ -36,7 +111,7 @@ class Origin(StrEnum):
 
     MACHINE = auto()
     SAMPLE = auto()  # drawn blindly from what the machine found normal
-    PROBE = auto()  # a known positive (review/known_positives.py); in no statistics
+    PROBE = auto()  # a known positive (review/blind_sample.py); in no statistics
 
 
 class Decision(StrEnum):

@@ -4,7 +4,7 @@ Tables keyed by an enum's members or by the identifiers that the database, MQTT 
 each value is a pair (Chinese, English). Pages take one language of a pair, the command line both
 (`bilingual`), the ledger and the messages to leaders the Chinese. Enums of packages above this one
 are keyed by their values. No other module holds such a table (tests/domain/test_labels.py); the
-categories of findings, which a site's rules may add to, are in category.py.
+categories of findings, which a site's rules may add to, are in finding.py.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,7 @@ from typing import Final
 from patrol.domain.account import AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import DismissReason
+from patrol.domain.finding import CATEGORY_BY_ID, DismissReason
 from patrol.domain.health import CameraCondition, TroubleKind
 from patrol.domain.observation import Light, Observation, Subject
 from patrol.domain.outage import OutageGroup

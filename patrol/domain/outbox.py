@@ -99,7 +99,7 @@ EVENT_TIME_FIELDS: Mapping[DeliveryEvent, str] = {
 
 
 class RefusalKind(StrEnum):
-    """How certain it is that a refused message itself is at fault; decides how often it is tried."""
+    """How certain it is that a refused message itself is at fault: so often it is tried."""
 
     IMPOSSIBLE = auto()  # cannot be sent as it is: no broker, or not this one, can take it
     MESSAGE = auto()  # this broker names the message as the reason, or falls over it alone
@@ -183,7 +183,7 @@ def topic_problem(topic: str) -> str:
 def _is_forbidden(letter: str) -> bool:
     """Wildcards, control characters, Unicode's non-characters."""
     number = ord(letter)
-    is_control = number <= 0x1F or 0x7F <= number <= 0x9F  # noqa: PLR2004  C0, DEL and C1
+    is_control = number <= 0x1F or 0x7F <= number <= 0x9F  # noqa: PLR2004  also DEL
     is_no_character = 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE  # noqa: PLR2004
     return letter in "+#" or is_control or is_no_character
 

@@ -8,6 +8,9 @@ puts links into case messages, web/pages/picture_link.py opens them.
 Rules: a link opens once. The browser that opened it may open it again for a minute (a reload, a
 lost connection); any other gets nothing. Opening a case's newer link ends its older ones. It ends
 with its time, with the case, and when the case is taken from the grid.
+
+`sign` is the one signature of links that the service hands out (web/signed_links.py signs with it,
+too), bound to a purpose: made for one purpose, it does not hold for another under the same key.
 """
 
 import hmac
@@ -23,7 +26,31 @@ from typing import Final
 from patrol.domain.case import Case
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode
-from patrol.domain.signed_token import is_signature, sign
+
+SIGNATURE_HEX_CHARS: Final = 40  # of 64: 160 bits; short enough to be drawn as a QR code
+
+
+def sign(key: bytes, payload: bytes, *, purpose: str) -> bytes:
+    """The signature (32 bytes). `purpose` is empty for a key that serves nothing else."""
+    prefix = f"{purpose}|".encode() if purpose else b""
+    return hmac.digest(key, prefix + payload, "sha256")
+
+
+def is_signature(signature: bytes, key: bytes, payload: bytes, *, purpose: str) -> bool:
+    """Whether `sign` made it, compared in constant time."""
+    return hmac.compare_digest(sign(key, payload, purpose=purpose), signature)
+
+
+def sign_hex(key: bytes, payload: bytes, *, purpose: str) -> str:
+    """The signature as the first 40 of its hexadecimal digits."""
+    return sign(key, payload, purpose=purpose).hex()[:SIGNATURE_HEX_CHARS]
+
+
+def is_signature_hex(signature: str, key: bytes, payload: bytes, *, purpose: str) -> bool:
+    """Whether `sign_hex` made it, compared in constant time."""
+    made = sign_hex(key, payload, purpose=purpose)
+    return hmac.compare_digest(made.encode(), signature.encode("utf-8", "replace"))
+
 
 REOPEN_WITHIN: Final = timedelta(seconds=60)  # the same browser: a reload, a picture half loaded
 MAX_TOKEN_CHARS: Final = 240  # characters; ours have some 110

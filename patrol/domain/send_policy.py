@@ -5,7 +5,7 @@ escalation and operator actions never do. A policy is a tuple of stages of one s
 to bottom; the first that decides wins. While a case's first message is held none of its timers
 runs: they begin with the sending. What was held for one busy grid is released at one moment, so
 that a telephone rings once. Nothing is dropped; every hold and release is an entry of the history.
-cases/send_gate.py reads the facts from the store and applies the policy.
+cases/save_and_send.py reads the facts from the store and applies the policy.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ NO_LIMITS: Final = SendLimits(new_per_hour=0, repeat_every=timedelta())  # nothi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendContext:
-    """Facts that the stages need beside the case, read by cases/send_gate.py."""
+    """Facts that the stages need beside the case, read by cases/save_and_send.py."""
 
     new_cases_at: Sequence[datetime] = ()  # sent to its grid within BUSY_WINDOW, oldest first
     maintenance: Stoppage | None = None  # of its camera, at present

@@ -1,7 +1,7 @@
 """The detectors of faces and number plates: where they are, so that redaction can hide them.
 
 Both take a picture at its own size, padded to full strides; the scales are chosen by the caller
-(patrol/vision/redaction/find_private.py). What the models also answer, the landmarks of a face, is
+(patrol/vision/redaction.py). What the models also answer, the landmarks of a face, is
 never read.
 """
 

@@ -8,9 +8,14 @@ What the broker refuses is tried again with growing pauses and then quarantined 
 (`OutboxMessage.refused`); it holds nothing back but later messages of its own topic.
 
 A broker that was killed may have lost what it had acknowledged: after every new connection `run`
-publishes the newest message of each retained topic again, under its old key. Only the relay that the
-service runs for its lifetime does (`republishes`); that of a command or of a round by hand sends
-what is queued, or every phone would be told everything once more for each of them.
+publishes the newest message of each retained topic again, under its old key. Only the relay that
+the service runs for its lifetime does (`republishes`); that of a command or of a round by hand
+sends what is queued, or every phone would be told everything once more for each of them.
+
+`prune_messages` deletes old messages, reply keys, dead letters and deliveries, in small
+transactions, so that an operator who confirms meanwhile waits for one of them at most. What is
+unsent stays, and everything about a case that is open. Histories of cases and chained logs are
+never deleted. The service calls it beside its sweep of pictures.
 """
 
 import random
@@ -29,7 +34,7 @@ from patrol.domain.outbox import DeliveryEvent, DeliveryState, OutboxMessage, Pu
 from patrol.logs import LastReason
 from patrol.messaging.wave_sender import WaveSender
 from patrol.ports import Clock, Publisher
-from patrol.store import Store, StoreFull, StoreUnavailable
+from patrol.store import Store, StoreFull, StoreUnavailable, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -305,3 +310,34 @@ def _split_expired(
 ) -> tuple[list[OutboxMessage], list[MessageKey]]:
     live = [m for m in leased if m.expires_at is None or now < m.expires_at]
     return live, [m.key for m in leased if not (m.expires_at is None or now < m.expires_at)]
+
+
+PRUNE_BATCH_ROWS: Final = 500  # rows a transaction: some milliseconds
+DELIVERIES_KEPT: Final = timedelta(days=30)  # shown by `patrol deliveries`
+
+
+def prune_messages(store: Store, now: datetime, kept: timedelta, stop: threading.Event) -> int:
+    """Delete what was queued or received longer ago than `kept`; how many rows.
+
+    Raises StoreUnavailable, StoreFull: the rest is deleted next time.
+    """
+    before = now - kept
+    prunings: tuple[Callable[[UnitOfWork], int], ...] = (
+        lambda uow: uow.outbox.prune(before, limit=PRUNE_BATCH_ROWS),
+        lambda uow: uow.inbox.prune(before, limit=PRUNE_BATCH_ROWS),
+        lambda uow: uow.deliveries.prune(now - DELIVERIES_KEPT),
+    )
+    return sum(_prune_all(store, pruning, stop) for pruning in prunings)
+
+
+def _prune_all(store: Store, pruning: Callable[[UnitOfWork], int], stop: threading.Event) -> int:
+    total = 0
+    while not stop.is_set():
+        with store.begin() as uow:
+            gone = pruning(uow)
+            if gone:
+                uow.commit()
+        total += gone
+        if not gone:
+            break
+    return total

@@ -14,8 +14,8 @@ from typing import Final
 
 from patrol.domain import labels
 from patrol.domain.case import Case, CaseState
-from patrol.domain.category import category_named
 from patrol.domain.escalation import announced_grids, current_rung
+from patrol.domain.finding import category_named
 from patrol.domain.ids import CameraId, GridCode, MessageKey
 from patrol.domain.outage import Outage, OutageGroup
 from patrol.domain.outbox import OutboxMessage

@@ -19,8 +19,7 @@ from patrol.domain.backoff import jittered_backoff_s
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import OutboxMessage, PublishRefusal
 from patrol.logs import LastReason
-from patrol.mqtt.address import BrokerAddress, Protocol
-from patrol.mqtt.connection import Connection, ConnectOptions, OnMessage
+from patrol.mqtt.connection import BrokerAddress, Connection, ConnectOptions, OnMessage, Protocol
 from patrol.ports import NotConnected, Publisher, PublishResult
 
 log = structlog.get_logger(__name__)

@@ -1,15 +1,20 @@
-"""One connection to a broker, from CONNECT to its end, over a paho client of its own.
+"""One connection to a broker: its address, and CONNECT to the end over a paho client of its own.
 
 paho keeps unacknowledged messages in its memory and sends them again after it reconnects, perhaps
 hours late and on top of newer ones. So no client of ours ever reconnects (client.py opens a new
-connection): what was not acknowledged is dropped here and stays queued in the outbox.
+connection): what was not acknowledged is dropped here and stays queued in the outbox. The address
+carries our credentials; a password never prints.
 """
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import unquote, urlsplit
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -17,11 +22,82 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
+from typing_extensions import override
 
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import OutboxMessage, PublishRefusal, RefusalKind, topic_problem
-from patrol.mqtt.address import BrokerAddress
 from patrol.ports import PublishResult
+
+PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+class Protocol(StrEnum):
+    """The MQTT version to speak; AUTO tries 5 first and falls back to 3.1.1."""
+
+    AUTO = "auto"
+    V311 = "3.1.1"
+    V5 = "5"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAddress:
+    """A broker, as site.yaml names it."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: Path | None = None  # None with TLS: the system's own certificates
+    protocol: Protocol = Protocol.AUTO
+
+    @classmethod
+    def parse(
+        cls,
+        url: str,
+        *,
+        username: str = "",
+        password_file: Path | None = None,
+        ca_file: Path | None = None,
+        protocol: Protocol = Protocol.AUTO,
+    ) -> Self:
+        """Read `mqtt://host[:port]` or `mqtts://…`. Raises ValueError (bad URL), OSError (file).
+
+        The errors never quote a password. What `username` and `password_file` say goes before
+        what the URL says.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError("not a URL: the host or the port cannot be read") from None
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise ValueError("give mqtt://host[:port] or mqtts://host[:port]")
+        if ca_file is not None and not ca_file.is_file():
+            raise FileNotFoundError(2, "no such file", str(ca_file))
+        password = unquote(parts.password or "")
+        if password_file is not None:
+            password = password_file.read_text("utf-8").strip("\r\n")
+        return cls(
+            host=parts.hostname,
+            port=PORTS[parts.scheme] if port is None else port,
+            tls=parts.scheme == "mqtts",
+            username=username or unquote(parts.username or ""),
+            password=password,
+            ca_file=ca_file,
+            protocol=protocol,
+        )
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What to check the broker's certificate with; None without TLS."""
+        if not self.tls:
+            return None
+        return ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+
+    @override
+    def __str__(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
 
 KEEPALIVE_S: Final = 30  # a dead network is noticed after one and a half of these
 SESSION_S: Final = 7 * 24 * 3600  # the broker keeps our inbox over a week of holidays

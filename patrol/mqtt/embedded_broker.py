@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Final, Self
 
-from patrol.mqtt.address import BrokerAddress, Protocol
+from patrol.mqtt.connection import BrokerAddress, Protocol
 
 HOST: Final = "127.0.0.1"
 LARGEST_BYTES: Final = 256 * 1024  # our own limit of 64 KiB is answered with a reason, not a cut

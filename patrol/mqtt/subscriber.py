@@ -18,9 +18,8 @@ from typing import Final, Self
 
 import structlog
 
-from patrol.mqtt.address import BrokerAddress
 from patrol.mqtt.client import ReconnectingClient, reconnect_wait_s
-from patrol.mqtt.connection import RECEIVE_MAX, Connection, ConnectOptions
+from patrol.mqtt.connection import RECEIVE_MAX, BrokerAddress, Connection, ConnectOptions
 from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)

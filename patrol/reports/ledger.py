@@ -12,8 +12,7 @@ from typing import Final
 from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.finding import CATEGORY_BY_ID, Finding, FindingState, Origin
 from patrol.domain.ids import CaseId
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import Round, Visit, VisitOutcome

@@ -15,7 +15,7 @@ from html import escape
 from typing import Any, Final
 
 from patrol.domain.case import CaseState
-from patrol.domain.category import CATEGORIES, CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORIES, CATEGORY_BY_ID
 from patrol.domain.labels import CHAPTERS
 from patrol.reports.figures import Figure, report_figures
 from patrol.reports.queries import ReportHeading, ReportMaterial

@@ -19,8 +19,7 @@ from rich.text import Text
 
 from patrol.domain import labels
 from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import Finding, Origin
+from patrol.domain.finding import CATEGORY_BY_ID, Finding, Origin
 from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import decided_share
 from patrol.store import UnitOfWork

@@ -11,12 +11,19 @@ is decided, nothing shown tells it from a change that the machine could not name
 
 It counts in no round's findings, no precision and no camera's track record, and its dismissal
 suppresses nothing. The round runner calls it: at the beginning, at each visit and at the end.
+
+Known positives: earlier findings that were real, put into the queue again to measure attention.
+
+Off unless the site sets `review.known_positives`. The blind sample draws them at the beginning of a
+round (`choose_known_positives`) and enters them when the camera was visited. One that is confirmed
+is counted to its old case, and the operator learns what it was; one that is dismissed was missed.
+They are in no statistics.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import cv2
@@ -24,7 +31,7 @@ import numpy as np
 import structlog
 
 from patrol.domain.camera import Camera
-from patrol.domain.finding import Finding, Origin
+from patrol.domain.finding import Decision, Finding, FindingState, Origin
 from patrol.domain.health import CameraCondition
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.labels import COMPARE_PROMPT, UNNAMED_CHANGE
@@ -33,10 +40,81 @@ from patrol.domain.priority import Level
 from patrol.domain.ranking import TRACK_RECORD_WINDOW, last_viewed_by_person
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
 from patrol.ports import PictureStore
-from patrol.review.known_positives import as_known_positive, choose_known_positives
-from patrol.review.queue import NO_LIMIT, CamerasById
+from patrol.review.queue import NO_LIMIT, CamerasById, end_claim
 from patrol.store import Store, UnitOfWork
-from patrol.vision.change.most_changed import most_changed_box, reference_in
+from patrol.vision.camera_memory import reference_in
+from patrol.vision.change.compare import most_changed_box
+
+KNOWN_POSITIVE_WINDOW: Final = timedelta(days=90)  # an older picture shows another season
+
+
+def choose_known_positives(
+    uow: UnitOfWork,
+    cameras: Collection[CameraId],
+    share: float,
+    now: datetime,
+    rng: random.Random,
+) -> dict[CameraId, Finding]:
+    """Draw a share of the cameras; each with its latest finding that was real, by camera."""
+    count = int(len(cameras) * share + 1e-9)
+    if count == 0:
+        return {}
+    real = {
+        finding.camera: finding
+        for finding in uow.findings.confirmed_since(now - KNOWN_POSITIVE_WINDOW)
+        if finding.camera in cameras
+        and finding.subject is Subject.SCENE
+        and _has_picture(uow, finding)
+    }
+    return {camera: real[camera] for camera in rng.sample(sorted(real), min(len(real), count))}
+
+
+def as_known_positive(real: Finding, visit: Visit, ident: FindingId) -> Finding:
+    """The same finding, as if this visit had shown it."""
+    return replace(
+        real,
+        id=ident,
+        round=visit.round,
+        found_at=visit.pictures[-1].taken_at,
+        origin=Origin.PROBE,
+        state=FindingState.CANDIDATE,
+        count=1,
+        unreviewed_ok=False,
+        decided_by="",
+        decided_at=None,
+        reason="",
+        case=None,
+        recheck=None,
+    )
+
+
+def merge_known_positive(
+    uow: UnitOfWork, finding_id: FindingId, *, by: str, now: datetime, holder: str = ""
+) -> Finding:
+    """Count a confirmed known positive to the case that it was; the caller commits.
+
+    Raises KeyError, AlreadyDecided, FindingClaimed.
+    """
+    finding = uow.findings.get(finding_id)
+    earlier = uow.findings.confirmed_since(
+        finding.found_at - 2 * KNOWN_POSITIVE_WINDOW, limit=NO_LIMIT
+    )
+    mine = (one for one in earlier if _is_same(one, finding))
+    case = next((one.case for one in mine), None)
+    moved = finding.decide(Decision.MERGE, by=by, now=now, reason=f"known positive, {case}")
+    decided = replace(moved, case=case)
+    end_claim(uow, finding_id, by=by, holder=holder, now=now)
+    uow.findings.put(decided)
+    return decided
+
+
+def _is_same(real: Finding, shown: Finding) -> bool:
+    return (real.camera, real.picture) == (shown.camera, shown.picture)
+
+
+def _has_picture(uow: UnitOfWork, real: Finding) -> bool:
+    return real.picture is not None and uow.pictures.get(real.picture) is not None
+
 
 log = structlog.get_logger(__name__)
 

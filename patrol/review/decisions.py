@@ -4,7 +4,7 @@ Used by the review page, the API, the command line, the site's rules (`BY_RULES`
 Each function runs inside the caller's unit of work and leaves the commit to it, so that the
 decision, the case, its messages and the suppression stand or fall together. The second of two
 deciders gets AlreadyDecided, which names who and when; one whose finding another person is judging
-gets FindingClaimed (claims.py). What a dismissal suppresses is the domain's rule
+gets FindingClaimed (queue.py). What a dismissal suppresses is the domain's rule
 (domain/suppression.py); a reason in free text suppresses nothing.
 """
 
@@ -13,13 +13,12 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from patrol.cases.saving import add_case
-from patrol.cases.send_gate import SEND_AT_ONCE, SendGate, merge_into_case
+from patrol.cases.save_and_send import SEND_AT_ONCE, SendGate, add_case, merge_into_case
 from patrol.domain.case import Case
 from patrol.domain.case_opening import case_id, case_sequence, open_from_finding
-from patrol.domain.category import CATEGORY_BY_ID
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import (
+    CATEGORY_BY_ID,
     AlreadyDecided,
     Decision,
     DismissReason,
@@ -33,7 +32,7 @@ from patrol.domain.registry import Registry
 from patrol.domain.suppression import Suppression, suppression_for
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review.blind_sample import without_machine_claim
-from patrol.review.claims import end_claim
+from patrol.review.queue import end_claim
 from patrol.store import UnitOfWork
 
 SITE_ZONE: Final = ZoneInfo("Asia/Shanghai")  # default; a site passes its own

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 
-from patrol.cases.saving import queued_message_count
-from patrol.cases.send_gate import SendGate, merge_into_case
+from patrol.cases.save_and_send import SendGate, merge_into_case, queued_message_count
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import Finding
+from patrol.domain.finding import CATEGORY_BY_ID, Finding
 from patrol.domain.health import (
     CameraCondition,
     CameraHealth,

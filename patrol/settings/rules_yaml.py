@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.observation import FAULT_FINDING_KINDS, FindingRule, FindingRules
 from patrol.domain.priority import Level
 from patrol.settings.problems import FileProblemLog, did_you_mean

@@ -87,7 +87,7 @@ def _check_quality(settings: Settings, document: YamlDocument, notes: FileProble
     """Note thresholds whose name no gauge has."""
     if not settings.quality:
         return
-    from patrol.vision.quality.thresholds import QualityThresholds  # noqa: PLC0415  numpy, OpenCV
+    from patrol.vision.quality.report import QualityThresholds  # noqa: PLC0415  numpy, OpenCV
 
     known = [field.name for field in fields(QualityThresholds)]
     for name in settings.quality:

@@ -17,7 +17,7 @@ from patrol.domain.camera import (
     Zone,
     check_polygon,
 )
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import camera_id_problem
 from patrol.inference.manifest import COCO80, ModelSpec, Purpose, label_name
 from patrol.settings.problems import FileProblemLog, did_you_mean

@@ -15,9 +15,15 @@ from patrol.store.engine import (
     make_engine,
     parse_url,
 )
-from patrol.store.events import CaseChanged, FindingChanged, RoundChanged, StoreEvent, VisitRecorded
 from patrol.store.fsck import StoreProblem, check_store
 from patrol.store.store import AfterCommit, Store, StoreObserver, UnitOfWork
+from patrol.store.transaction import (
+    CaseChanged,
+    FindingChanged,
+    RoundChanged,
+    StoreEvent,
+    VisitRecorded,
+)
 from patrol.store.upgrade import check_revision, current_revision, needs_upgrade, upgrade
 
 __all__ = [

@@ -13,10 +13,9 @@ from sqlalchemy import Column, Row, Select, bindparam, select, text
 from patrol.domain.case import Case, CaseEntry
 from patrol.domain.ids import CameraId, CaseId
 from patrol.store.column_types import clean_text
-from patrol.store.events import CaseChanged
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, case_entries, cases
-from patrol.store.transaction import Transaction, in_batches
+from patrol.store.transaction import CaseChanged, Transaction, in_batches
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 CASE_OPEN = text(f"({OPEN_CASE})")

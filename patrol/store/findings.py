@@ -1,4 +1,8 @@
-"""Observations and findings in the store: what was measured, and what is proposed to a person."""
+"""Observations, findings and suppressions in the store.
+
+What was measured, what is proposed to a person, and what is not proposed again for a while, for one
+camera and kind.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,13 +12,14 @@ from sqlalchemy import Row, bindparam, case, func, select, text
 
 from patrol.domain.finding import REAL_STATES, Finding, FindingRecheck, FindingState, Origin
 from patrol.domain.ids import CameraId, FindingId, RoundId
-from patrol.domain.observation import Observation, Subject
+from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import VisitOutcome
-from patrol.store.events import FindingChanged
+from patrol.domain.suppression import Suppression
 from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
-from patrol.store.transaction import Transaction
+from patrol.store.schema_people import suppressions
+from patrol.store.transaction import FindingChanged, Transaction
 
 # Text, not bound and not a Boolean column (that becomes `(…) = 1`): the partial index answers it.
 FINDING_WAITING = text(f"({WAITING_FINDING})")
@@ -213,3 +218,68 @@ def _finding_from_row(row: Row[Any]) -> Finding:
     if row.again_at is not None:
         recheck = FindingRecheck(at=row.again_at, why=row.again_why, picture=row.again_picture)
     return _FINDINGS.from_row(row, recheck=recheck)
+
+
+_SUPPRESSIONS: Final = RowMapper(Suppression)
+_ACTIVE: Final = (
+    select(suppressions)
+    .where(suppressions.c.until > bindparam("now"), suppressions.c.revoked_at.is_(None))
+    .order_by(suppressions.c.number)
+)
+_ACTIVE_ON_CAMERA: Final = _ACTIVE.where(suppressions.c.camera == bindparam("here"))
+
+
+class SuppressionRepository:
+    """Reads and writes suppressions; each can be listed and revoked."""
+
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
+
+    def add(
+        self,
+        *,
+        camera: CameraId,
+        kind: str,
+        box: Box | None,
+        reason: str,
+        owner: str,
+        now: datetime,
+        until: datetime,
+    ) -> Suppression:
+        """Write one; returns it with its number. Raises ValueError when `until` is not later."""
+        if until <= now:
+            raise ValueError(f"a suppression until {until} would never hold")
+        row = {
+            "camera": camera,
+            "kind": kind,
+            "box": box and list(map(float, box)),
+            "reason": reason,
+            "owner": owner,
+            "created_at": now,
+            "until": until,
+            "revoked_by": "",
+        }
+        added = self._db.run(suppressions.insert().returning(suppressions), row)
+        return _SUPPRESSIONS.from_row(added.one())
+
+    def revoke(self, number: int, *, by: str, now: datetime) -> bool:
+        """End it; False when it is over, revoked or unknown."""
+        not_revoked = (
+            suppressions.c.number == number,
+            suppressions.c.revoked_at.is_(None),
+            suppressions.c.until > now,
+        )
+        revoked = suppressions.update().where(*not_revoked).values(revoked_at=now, revoked_by=by)
+        return self._db.changed(revoked) == 1
+
+    def active(self, now: datetime, *, camera: CameraId | None = None) -> Sequence[Suppression]:
+        """Neither expired nor revoked, oldest first."""
+        everywhere = camera is None
+        values = {"now": now} if everywhere else {"now": now, "here": camera}
+        rows = self._db.all(_ACTIVE if everywhere else _ACTIVE_ON_CAMERA, values)
+        return [_SUPPRESSIONS.from_row(row) for row in rows]
+
+    def list(self, *, limit: int = 1000) -> Sequence[Suppression]:
+        """All that ever were, newest first."""
+        newest = select(suppressions).order_by(suppressions.c.number.desc()).limit(limit)
+        return [_SUPPRESSIONS.from_row(row) for row in self._db.all(newest)]

@@ -25,7 +25,6 @@ from patrol.domain.outbox import CANARY_TOPIC, DeliveryState
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
-from patrol.domain.url_credentials import has_credentials
 from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain, first_broken_line
 from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.engine import StoreUnavailable
@@ -47,6 +46,7 @@ from patrol.store.schema_people import chains, handovers, health, outbox, stoppa
 from patrol.store.shift import HANDOVER_CHAIN, HandoverRepository
 from patrol.store.store import Store
 from patrol.store.transaction import Transaction
+from streams.address import has_credentials
 
 DATABASE_ADMIN: Final = "the database's administrator: restore the last backup"
 SOFTWARE_MAINTAINER: Final = "the maintainer: report it with this line"

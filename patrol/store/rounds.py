@@ -24,11 +24,10 @@ from patrol.domain.round import (
     VisitOutcome,
 )
 from patrol.store.column_types import UtcTime
-from patrol.store.events import RoundChanged, VisitRecorded
 from patrol.store.pictures import STORED_PICTURES, index_pictures
 from patrol.store.rows import RowMapper
 from patrol.store.schema import findings, observations, rounds, visit_pictures, visits
-from patrol.store.transaction import Transaction, in_batches
+from patrol.store.transaction import RoundChanged, Transaction, VisitRecorded, in_batches
 
 _ROUNDS: Final = RowMapper(Round)
 _VISITS: Final = RowMapper(Visit, without=("pictures",))  # the place in the plan stays as it was

@@ -1,8 +1,8 @@
 """The store and its unit of work: one transaction with a repository for each table family.
 
 `Store` hands out units of work on either database, each used by one thread. Observers get the
-events of a unit (events.py) inside its transaction: a webhook is queued together with the change
-that it reports, wherever that change is made, and no caller has to remember to.
+events of a unit (transaction.py) inside its transaction: a webhook is queued together with the
+change that it reports, wherever that change is made, and no caller has to remember to.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,21 +20,22 @@ from patrol.store.accounts import (
     ClaimRepository,
     LoginSessionRepository,
 )
+from patrol.store.cameras import (
+    CameraMemoryRepository,
+    ConsentRepository,
+    HealthRepository,
+    RegistryRepository,
+)
 from patrol.store.cases import CaseRepository
 from patrol.store.change_marks import ChangeTokens
 from patrol.store.deliveries import DeliveryRepository
 from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
-from patrol.store.events import StoreEvent
-from patrol.store.findings import FindingRepository
-from patrol.store.health import HealthRepository
-from patrol.store.inbox import InboxRepository
-from patrol.store.outbox import OutboxRepository
+from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
-from patrol.store.registry import CameraMemoryRepository, ConsentRepository, RegistryRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
-from patrol.store.suppressions import SuppressionRepository
-from patrol.store.transaction import Transaction, next_number
+from patrol.store.transaction import StoreEvent, Transaction, next_number
 
 R = TypeVar("R")
 

@@ -1,13 +1,17 @@
-"""One open transaction, used by all repositories; the only place where SQL is executed.
+"""One open transaction, used by all repositories, and the events that it collects.
 
-It hides how the two dialects write INSERT … ON CONFLICT and adds FOR UPDATE where the database has
-it. Errors come out as ours (engine.py translates them).
+The only place where SQL is executed. It hides how the two dialects write INSERT … ON CONFLICT and
+adds FOR UPDATE where the database has it. Errors come out as ours (engine.py translates them).
 
 Building a statement costs three times what running it does. So repositories build theirs once, with
 `bindparam`s, and pass the values; what is built here is cached as well.
+
+An event tells a row as it was and as it is now. Observers are called with them inside the
+transaction (store.py), so that a webhook is queued together with the change that it reports.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -15,8 +19,45 @@ from sqlalchemy import Connection, Executable, Row, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
-from patrol.store.events import StoreEvent
+from patrol.domain.case import Case
+from patrol.domain.finding import Finding
+from patrol.domain.round import Round, Visit
 from patrol.store.schema_people import sequences
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChanged:
+    """A new case (`before` is None), or one that changed."""
+
+    before: Case | None
+    after: Case
+
+
+@dataclass(frozen=True, slots=True)
+class FindingChanged:
+    """A new finding, or one that changed."""
+
+    before: Finding | None
+    after: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class RoundChanged:
+    """A new round, or one that changed."""
+
+    before: Round | None
+    after: Round
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRecorded:
+    """A visit that was recorded."""
+
+    visit: Visit
+
+
+StoreEvent = CaseChanged | FindingChanged | RoundChanged | VisitRecorded
+
 
 Insert = Callable[[Table], "sqlite.Insert | postgresql.Insert"]  # these know ON CONFLICT
 IN_LIMIT = 1000  # values in one IN (…): far below both databases' limits on parameters

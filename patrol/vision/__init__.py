@@ -6,10 +6,10 @@ quality/        picture faults (VQD): each gauge with its number, threshold and 
 reference/      the reference picture of a camera, learned from accepted samples
 change/         differences from the reference: moved cameras, new objects, weather
 fire/           suspected flames and smoke
-objects/        a detector's objects in the camera's zones
-osd_clock/      the burnt-in clock against ours
+objects         a detector's objects in the camera's zones
+osd_clock       the burnt-in clock against ours
 observations    all of these as the domain's observations
 mask            the visible area, applied before anything is measured
-redaction/      what is hidden in a picture before it leaves the centre
+redaction       what is hidden in a picture before it leaves the centre
 geometry        boxes and polygons
 """

@@ -174,3 +174,13 @@ def _memory_without_learning(memory: CameraMemory, scene: SceneResult | None) ->
     if scene.moved and known.state is SceneState.READY:
         known = suspend_reference(known, MOVED)
     return memory if known is memory.scene else replace(memory, scene=known)
+
+
+def reference_in(blob: bytes | None, light: Light, areas: PictureAreas) -> SceneMemory | None:
+    """The scene memory with a reference for this light and area; None while there is none.
+
+    `blob`: the camera memory as stored.
+    """
+    scene = CameraMemory.from_bytes(blob, light).scene
+    usable = scene is not None and scene.model is not None and scene.holds_for(areas.visible)
+    return scene if usable else None

@@ -23,7 +23,7 @@ from patrol.vision.change import (
 from patrol.vision.change.shared_cause import CATEGORY_BY_CAUSE
 from patrol.vision.fire import FireRegion
 from patrol.vision.geometry import clipped_box, is_point_in_polygon
-from patrol.vision.objects.zones import ZoneHit
+from patrol.vision.objects import ZoneHit
 from patrol.vision.quality.report import QualityReport
 
 SCENE_CHANGE = "scene_change"

@@ -259,6 +259,6 @@ def csrf_token(secret: str) -> str:
     """The CSRF token of the session with this secret: 40 hexadecimal digits.
 
     Open phone pages keep their token over an upgrade, and drop a reply that is refused for it: the
-    derivation stays as it is (no `signed_token`).
+    derivation stays as it is (no `picture_link.sign`).
     """
     return sha256(b"csrf|" + secret.encode()).hexdigest()[:40]

@@ -10,8 +10,7 @@ from typing import Final, TypeVar
 
 from patrol.domain import labels
 from patrol.domain.case import CaseState
-from patrol.domain.category import category_named
-from patrol.domain.finding import Finding
+from patrol.domain.finding import Finding, category_named
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from patrol.domain.account import Account
-from patrol.domain.signed_token import is_signature_hex, sign_hex
+from patrol.domain.picture_link import is_signature_hex, sign_hex
 
 WINDOW_S: Final = 600  # an address lives one to two of these
 INVITATION_VALID_FOR: Final = timedelta(days=3)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from patrol.domain.category import CATEGORY_BY_ID
-from patrol.domain.finding import DismissReason, Finding
+from patrol.domain.finding import CATEGORY_BY_ID, DismissReason, Finding
 from patrol.domain.observation import Subject
 
 NO_FAULT = "none"

@@ -21,7 +21,7 @@ from patrol.cases import actions
 from patrol.cases.actions import apply_recheck, reschedule_recheck
 from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler, ReplyOutcome
-from patrol.cases.send_gate import HeldCaseReleaser, SendGate
+from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import (
     ENDED_STATES,

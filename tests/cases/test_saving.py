@@ -5,8 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from patrol.cases.saving import queued_message_count, save_case
-from patrol.cases.send_gate import SEND_AT_ONCE, SendGate, merge_into_case
+from patrol.cases.save_and_send import (
+    SEND_AT_ONCE,
+    SendGate,
+    merge_into_case,
+    queued_message_count,
+    save_case,
+)
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.send_policy import SendLimits
 from simulators import small_site

@@ -7,7 +7,7 @@ import pytest
 
 from patrol.cases import actions
 from patrol.cases.reply_handler import ReplyOutcome
-from patrol.cases.send_gate import HeldCaseReleaser, SendGate
+from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level

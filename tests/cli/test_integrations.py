@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SendGate
+from patrol.cases.save_and_send import SendGate
 from patrol.cli.root import run
 from patrol.domain.outbox import Delivery
 from patrol.domain.send_policy import SendLimits

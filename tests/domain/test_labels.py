@@ -11,8 +11,7 @@ from patrol.domain import labels
 from patrol.domain.account import API_SCOPES, AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
-from patrol.domain.category import CATEGORIES
-from patrol.domain.finding import DismissReason
+from patrol.domain.finding import CATEGORIES, DismissReason
 from patrol.domain.health import CameraCondition, TroubleKind
 from patrol.domain.labels import Labels
 from patrol.domain.observation import Light, Subject
@@ -24,7 +23,7 @@ from patrol.domain.registry import Role
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.inference.manifest import COCO80
-from patrol.vision.change.types import Cause
+from patrol.vision.change.regions import Cause
 from patrol.vision.quality.report import PictureFault
 from patrol.vision.reference.scene_memory import SceneState
 from streams.errors import StreamError

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from patrol.domain.category import CATEGORIES, CATEGORY_BY_ID, category_named
+from patrol.domain.finding import CATEGORIES, CATEGORY_BY_ID, category_named
 from patrol.domain.outbox import MESSAGE_TRANSITIONS, DeliveryEvent, DeliveryState
 
 S, E = DeliveryState, DeliveryEvent

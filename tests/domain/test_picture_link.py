@@ -1,4 +1,4 @@
-"""A link's life as a table of rules, and its words and seal."""
+"""A link's life as a table of rules, its text and its signature."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,12 @@ from patrol.domain.picture_link import (
     LinkUse,
     PictureLink,
     holder_hash,
+    is_signature,
+    is_signature_hex,
     link_state,
     read_token,
+    sign,
+    sign_hex,
     sign_token,
 )
 from patrol.domain.priority import Level
@@ -115,3 +119,33 @@ def test_no_text_makes_it_raise(text: str) -> None:
 def test_every_link_survives_the_way(revision: int, until: datetime) -> None:
     link = replace(LINK, revision=revision, until=until.replace(microsecond=0))
     assert read_token(sign_token(link, KEY), KEY) == link
+
+
+SIGNING_KEY, PAYLOAD = b"key", b"C000001|1|1900000000"
+
+
+def test_a_signature_holds_for_its_key_purpose_and_payload_alone() -> None:
+    made = sign(SIGNING_KEY, PAYLOAD, purpose="picture-link")
+    assert is_signature(made, SIGNING_KEY, PAYLOAD, purpose="picture-link")
+    assert not is_signature(made, b"another", PAYLOAD, purpose="picture-link")
+    assert not is_signature(made, SIGNING_KEY, PAYLOAD + b"0", purpose="picture-link")
+    assert not is_signature(made, SIGNING_KEY, PAYLOAD, purpose="welcome")
+    assert not is_signature(b"", SIGNING_KEY, PAYLOAD, purpose="picture-link")
+
+
+@pytest.mark.parametrize("text", ["", "é", "0" * 40])
+def test_nonsense_is_no_signature(text: str) -> None:
+    assert not is_signature_hex(text, SIGNING_KEY, PAYLOAD, purpose="welcome")
+
+
+def test_addresses_that_were_handed_out_stay_valid() -> None:
+    link = "5af0d11d95fc938af9abfe0b577012e6e8537672b1efcf5c462decd7f0b71565"
+    assert sign(SIGNING_KEY, PAYLOAD, purpose="picture-link").hex() == link
+    assert (
+        sign_hex(SIGNING_KEY, b"wang|1900000000", purpose="welcome")
+        == "7a57e8e63de9220741ad7174775b15b43fba41e3"
+    )
+    assert (
+        sign_hex(SIGNING_KEY, b"ab|thumb|round:R1|1900000000", purpose="")
+        == "9f781b2ebab211c31381263f167b6f79d337cfcb"
+    )

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from patrol.inference.errors import InstallFailed
-from patrol.inference.install import install, list_models
-from patrol.inference.manifest import InputSpec, Layout, ModelSpec
+from patrol.inference.manifest import InputSpec, Layout, ModelSpec, install, list_models
 from patrol.package_files import PackageMember
 
 WEIGHTS = b"weights " * 1000

@@ -14,9 +14,9 @@ import pytest
 
 from patrol.cases.reply_handler import ReplyHandler
 from patrol.domain.ids import CaseId
-from patrol.domain.outbox import Delivery
+from patrol.domain.outbox import WEBHOOK_EVENT_NAMES, Delivery
 from patrol.integrations.delivery_worker import DeliveryWorker
-from patrol.integrations.webhooks import WEBHOOK_EVENT_NAMES, Webhook, WebhookQueue, WebhookSender
+from patrol.integrations.webhooks import Webhook, WebhookQueue, WebhookSender
 from patrol.messaging import PayloadBuilder
 from patrol.review import confirm, dismiss
 from patrol.store import Store, open_store

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.messaging.reply_parser import DeadLetterReason, FeedbackResult, ReplyType
 from tests.support.case_system import CaseSystem
 

@@ -9,7 +9,8 @@ import pytest
 from patrol.domain.case import CaseEvent
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import DeliveryEvent, OutboxMessage
-from patrol.messaging import retention
+from patrol.messaging import outbox_relay
+from patrol.messaging.outbox_relay import prune_messages
 from patrol.store import open_store
 from patrol.store.fsck import check_store
 from simulators import small_site
@@ -38,7 +39,7 @@ def health(number: int, case_system: CaseSystem) -> OutboxMessage:
 def test_years_later_only_what_is_needed_is_left(
     lasting: CaseSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH_ROWS", 3)
+    monkeypatch.setattr(outbox_relay, "PRUNE_BATCH_ROWS", 3)
     ended = lasting.confirm()
     lasting.relay.run_until_empty(1.0)
     lasting.reply(ended.id, "feedback", result="false_alarm")
@@ -51,20 +52,16 @@ def test_years_later_only_what_is_needed_is_left(
         uow.commit()
     standing = lasting.confirm(small_site.finding("F9", category="dumping"))
     lasting.relay.run_until_empty(1.0)
-    assert (
-        retention.prune_messages(lasting.store, lasting.clock.now(), KEPT, threading.Event()) == 0
-    )
+    assert prune_messages(lasting.store, lasting.clock.now(), KEPT, threading.Event()) == 0
     lasting.after(KEPT + timedelta(seconds=1))
     with lasting.store.begin() as uow:
         uow.outbox.add(health(99, lasting))
         uow.commit()
     stopped = threading.Event()
     stopped.set()
-    assert retention.prune_messages(lasting.store, lasting.clock.now(), KEPT, stopped) == 0
+    assert prune_messages(lasting.store, lasting.clock.now(), KEPT, stopped) == 0
     # 10 of health, 2 of the case that ended, its reply's key, a dead letter
-    assert (
-        retention.prune_messages(lasting.store, lasting.clock.now(), KEPT, threading.Event()) == 14
-    )
+    assert prune_messages(lasting.store, lasting.clock.now(), KEPT, threading.Event()) == 14
     assert len(lasting.messages(standing.id)) == 1
     assert lasting.messages(ended.id) == []
     assert lasting.case(ended.id).entries, "what happened stays"

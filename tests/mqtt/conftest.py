@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patrol.mqtt.address import BrokerAddress
+from patrol.mqtt.connection import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from simulators.mosquitto import Mosquitto, find_mosquitto
 

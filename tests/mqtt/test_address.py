@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from patrol.mqtt.address import BrokerAddress
+from patrol.mqtt.connection import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker, in_use, rumqttd_config
 
 

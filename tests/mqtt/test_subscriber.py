@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import OutboxMessage
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
-from patrol.mqtt.address import Protocol
+from patrol.mqtt.connection import Protocol
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from patrol.store import StoreUnavailable
 from simulators import small_site

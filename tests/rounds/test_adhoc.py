@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import Origin
 from patrol.domain.ids import CameraId, LinkId, RoundId, Sha256

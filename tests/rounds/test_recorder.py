@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE, SendGate
+from patrol.cases.save_and_send import SEND_AT_ONCE, SendGate
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Zone
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
 from patrol.domain.observation import Box, FindingRule, FindingRules, Observation, Subject

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.ids import GridCode

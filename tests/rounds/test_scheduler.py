@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.observation import FindingRules
 from patrol.domain.registry import GridTree, Registry
 from patrol.domain.round import PatrolPlan, RoundState

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.camera import Camera, Consent, ConsentState, Placement
 from patrol.domain.finding import Finding
 from patrol.domain.ids import CameraId, FindingId, GridCode, LinkId, RoundId
@@ -21,8 +21,8 @@ from patrol.review.decisions import dismiss_and_suppress
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy, record_visit
 from patrol.rounds.visit_judge import JudgedVisit
 from patrol.rounds.weather import propose_shared_findings
+from patrol.vision.change.regions import Cause
 from patrol.vision.change.shared_cause import CATEGORY_BY_CAUSE
-from patrol.vision.change.types import Cause
 from streams.address import StreamAddress
 from tests.support.store import new_store
 

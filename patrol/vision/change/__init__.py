@@ -1,8 +1,7 @@
 """Change against the reference: moved cameras, new objects, weather over the whole picture."""
 
 from patrol.vision.change.compare import compare, explain_by_objects
-from patrol.vision.change.shared_cause import CauseGroup, group_by_cause
-from patrol.vision.change.types import (
+from patrol.vision.change.regions import (
     CHANGE_GAUGE,
     SHIFT_GAUGE,
     Cause,
@@ -12,6 +11,7 @@ from patrol.vision.change.types import (
     FrameWide,
     ShiftReading,
 )
+from patrol.vision.change.shared_cause import CauseGroup, group_by_cause
 
 __all__ = [
     "CHANGE_GAUGE",

@@ -4,28 +4,37 @@
 them from visit to visit: what persists is no passer-by. `explain_by_objects` then removes regions
 that the detector names: people and passing vehicles are no new objects, but a vehicle that stays
 for visits on end is reported again, with its name. Both are called by vision/judge.py.
+
+`most_changed_box` finds the box where a picture differs most, over the threshold or below it. For a
+picture without findings that is shown to a person all the same (review/blind_sample.py): the region
+that came nearest to being proposed. Costs about as much as one comparison.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.camera import PictureAreas
-from patrol.domain.observation import Light
+from patrol.domain.observation import Box, Light
 from patrol.ports import Detection
 from patrol.vision.change.regions import (
     AT_ONCE_AREA,
+    ChangedRegion,
+    ChangeReport,
+    Explanation,
     RegionEvidence,
+    ShiftReading,
     changed_mask,
     classify_blob,
     find_blobs,
 )
 from patrol.vision.change.shadow import LightChange
 from patrol.vision.change.shared_cause import frame_wide
-from patrol.vision.change.types import ChangedRegion, ChangeReport, Explanation, ShiftReading
 from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference import RegionTrack
 from patrol.vision.reference.difference import Differences, compute_differences
@@ -36,6 +45,7 @@ from patrol.vision.reference.small_picture import (
     Float,
     Mask,
     SmallPicture,
+    as_float,
     inner_visible_mask,
     small_picture,
 )
@@ -256,3 +266,39 @@ def _motion_within_visit(compared: list[ComparedPicture], *, colourless: bool) -
     return compute_differences(
         second.picture, first.picture, first.where, colourless=colourless
     ).strongest
+
+
+BLUR_PX: Final = 15  # one odd pixel is no region
+PEAK_SHARE: Final = 0.6  # of the peak: what belongs to the region
+LEAST_SIDE: Final = 0.06  # of the picture: a smaller box would be no new object's
+
+
+def most_changed_box(
+    scene: SceneMemory, picture: NDArray[np.generic], areas: PictureAreas
+) -> Box | None:
+    """The box, in fractions; None where the picture has another shape than the reference."""
+    small = small_picture(picture)
+    if scene.model is None or small.size != scene.size:
+        return None
+    compared = compare_picture(small, scene.model, areas, scene.light)
+    return _around_peak(as_float(np.where(compared.where, compared.found.strongest, 0.0)))
+
+
+def _around_peak(found: Float) -> Box:
+    smooth = as_float(cv2.blur(found, (BLUR_PX, BLUR_PX)))
+    height, width = smooth.shape
+    _, peak, _, (x, y) = cv2.minMaxLoc(smooth)
+    strong = (smooth >= PEAK_SHARE * max(peak, 1e-6)).astype(np.uint8)
+    _, components = cv2.connectedComponents(strong)
+    rows, columns = np.nonzero(components == components[y, x])
+    left, right = float(columns.min()) / width, float(columns.max() + 1) / width
+    top, bottom = float(rows.min()) / height, float(rows.max() + 1) / height
+    (x0, wide), (y0, tall) = _wide_enough(left, right), _wide_enough(top, bottom)
+    return x0, y0, wide, tall
+
+
+def _wide_enough(start: float, end: float) -> tuple[float, float]:
+    """(start, length) within 0..1."""
+    length = max(end - start, LEAST_SIDE)
+    middle = (start + end) / 2
+    return min(max(middle - length / 2, 0.0), 1.0 - length), length

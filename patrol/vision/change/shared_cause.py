@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from patrol.domain.labels import TOWN_WIDE_CAUSES, bilingual
-from patrol.vision.change.types import Cause, FrameWide
+from patrol.vision.change.regions import Cause, FrameWide
 from patrol.vision.reference.small_picture import Mask, SmallPicture
 
 WIDE = 0.38  # of the visible picture: from here on the whole picture changed

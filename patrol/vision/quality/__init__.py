@@ -8,8 +8,13 @@ Usage:
 
 from patrol.vision.quality.baseline import QualityHistory
 from patrol.vision.quality.diagnose import detect_light, diagnose
-from patrol.vision.quality.report import GaugeReading, PictureFault, QualityReport, StreamTimings
-from patrol.vision.quality.thresholds import QualityThresholds
+from patrol.vision.quality.report import (
+    GaugeReading,
+    PictureFault,
+    QualityReport,
+    QualityThresholds,
+    StreamTimings,
+)
 
 __all__ = [
     "GaugeReading",

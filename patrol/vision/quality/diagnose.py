@@ -20,10 +20,10 @@ from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
     QualityReport,
+    QualityThresholds,
     StreamTimings,
     make_reading,
 )
-from patrol.vision.quality.thresholds import QualityThresholds
 from streams.model import BgrImage
 
 GAUGES: Final = (

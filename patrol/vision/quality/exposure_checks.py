@@ -11,8 +11,7 @@ import numpy as np
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import Baseline
 from patrol.vision.quality.features import PictureFeatures, percentile
-from patrol.vision.quality.report import GaugeReading, PictureFault, make_reading
-from patrol.vision.quality.thresholds import QualityThresholds
+from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CAST_ALIKE = 0.5
 FADED = 0.75  # of the usual spread of colours

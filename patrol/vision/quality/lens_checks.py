@@ -12,8 +12,7 @@ from patrol.vision.quality.baseline import Baseline
 from patrol.vision.quality.exposure_checks import COLOURLESS
 from patrol.vision.quality.features import STRUCTURED, PictureFeatures, percentile
 from patrol.vision.quality.image_views import BAND_PX, Cells
-from patrol.vision.quality.report import GaugeReading, PictureFault, make_reading
-from patrol.vision.quality.thresholds import QualityThresholds
+from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CONCEALED_GAUGE = "concealed/1"  # drawn by the decoder: nothing else resembles it
 NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands

@@ -1,4 +1,9 @@
-"""Readings of the gauges with their thresholds, and the quality report of a visit made of them."""
+"""Thresholds of the quality gauges, readings held against them, and the report made of a visit's.
+
+The thresholds are one frozen policy, set from the site's settings. Luma and chroma are 0..255,
+shares and ratios 0..1. Where a fault is relative to the camera itself there is a ratio to the
+camera's own median, and beside it an absolute limit so extreme that it needs no memory.
+"""
 
 import math
 from collections.abc import Mapping
@@ -110,3 +115,60 @@ def make_reading(
     return GaugeReading(
         kind=kind, value=number, threshold=threshold, over=over, score=score, gauge=gauge
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityThresholds:
+    """The values from which a reading is a fault."""
+
+    min_history: int = 3  # accepted samples before a camera is compared with itself
+
+    black_luma: float = 26.0  # nothing but overlay text and lamps is brighter
+    black_range: float = 9.0  # and what is left has no structure: it is no dark scene
+    solid_range: float = 7.0  # luma and chroma range of the whole picture
+    dark_luma: float = 30.0  # mean luma
+    dark_highlight: float = 85.0  # ... while even the brightest twentieth stays below
+    dark_ratio: float = 0.42  # of the own median, where mean luma is below dark_own_luma
+    dark_own_luma: float = 52.0
+    dark_unusual: float = 0.6  # of the own median; nights that are always dark are no fault
+    burnt_luma: float = 250.0  # highlights at the end of the scale
+    bright_luma: float = 200.0  # mean luma
+    bright_own_luma: float = 165.0  # ... or this, and 45 above the own median
+    bright_most_luma: float = 228.0  # ... at a camera that is usually bright, at most this
+    bright_clipped: float = 0.33  # share of pixels burnt out
+    bright_own_clipped: float = 0.25  # ... or this, and 0.2 above the own median
+    bright_shadow: float = 90.0  # luma of the darkest twentieth: no shadow is left
+    contrast_span: float = 62.0  # luma range, thin things and 3 % at either end left out
+    contrast_structure: float = 14.0  # luma deviation in the upper quarter of the cells
+    contrast_dark: float = 45.0  # mean luma below which the picture is dark rather than pale
+    contrast_bright: float = 225.0
+    contrast_ratio: float = 0.5  # of the own median, range and cells
+    blur_ratio: float = 0.65  # of the own median sharpness
+    blur_absolute: float = 0.42  # sharpness of the sharpest parts, radians per pixel
+    blur_hopeless: float = 0.2
+    cast_chroma: float = 25.0  # how far the mean colour lies from neutral
+    cast_drift: float = 11.0  # how far from the own median
+    noise_sigma: float = 8.5  # of luma, in the calmest quarter of the picture
+    noise_own_sigma: float = 8.0  # ... or this, and noise_ratio times the own median
+    noise_ratio: float = 2.0  # of the own median
+    noise_coarse_sigma: float = 5.0  # of luma, at an eighth of 1080p; only beside the own median
+    noise_colour_sigma: float = 3.2  # of a colour difference, there
+    stripes_sigma: float = 4.0  # of luma, common to all bands across the picture
+    stripes_alone: float = 4.5  # times that, without a memory
+    wave_sigma: float = 7.5  # of luma, in one spatial frequency
+    wave_alone: float = 1.5  # times that, without a memory
+    wave_everywhere: float = 0.3  # of its strongest quarter; a chequered floor is in some of them
+    occluded_share: float = 0.12  # of the picture, where detail vanished
+    occluded_absolute: float = 0.5  # flat share that needs no memory
+    artifact_share: float = 0.05  # of the picture, broken into blocks or fills
+    artifact_seams: float = 0.012  # surplus of seams on the codec's grid; sound pictures have none
+    artifact_smear: float = 0.12  # of the picture, drawn out from its last line
+    frozen_change: float = 0.0005  # share of pixels that differ outside the clock
+    slow_keyframe_s: float = 8.0
+    clock_skew_s: float = 60.0
+    infrared_from_h: int = 10  # local hours that are daylight all year
+    infrared_to_h: int = 17
+    unusable_blur_ratio: float = 0.2  # below this a blurred picture cannot be judged
+    unusable_occluded: float = 0.6
+    unusable_artifacts: float = 0.35
+    unusable_noise: float = 35.0

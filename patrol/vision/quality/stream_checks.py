@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import QualityHistory
-from patrol.vision.quality.report import GaugeReading, PictureFault, StreamTimings, make_reading
-from patrol.vision.quality.thresholds import QualityThresholds
+from patrol.vision.quality.report import (
+    GaugeReading,
+    PictureFault,
+    QualityThresholds,
+    StreamTimings,
+    make_reading,
+)
 from streams.model import BgrImage, Freshness
 
 PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: "media_clock/1"}

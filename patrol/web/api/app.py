@@ -18,7 +18,7 @@ from patrol import __version__
 from patrol.app import Application
 from patrol.domain.finding import AlreadyDecided
 from patrol.domain.labels import API_SCOPES
-from patrol.review.claims import FindingClaimed
+from patrol.review.queue import FindingClaimed
 from patrol.web.api.auth import NoKey, NoScope
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import router

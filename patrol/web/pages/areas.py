@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.administration.registry_files import RegistryEditRefused
-from patrol.domain.category import CATEGORY_BY_ID
+from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import Sha256
 from patrol.domain.labels import LIGHTS
 from patrol.review.reference import (

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from patrol.cases.reply_handler import ReplyOutcome, ReplyResult
 from patrol.domain.account import CasePhoto, may_see_case, reply_grid_of
 from patrol.domain.case import Case
-from patrol.domain.category import CATEGORIES, category_named
+from patrol.domain.finding import CATEGORIES, category_named
 from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import CASE_EVENTS
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture

@@ -14,16 +14,14 @@ from starlette.responses import JSONResponse, Response
 from patrol.domain import labels
 from patrol.domain.account import AccountRole
 from patrol.domain.case import Case
-from patrol.domain.category import CATEGORIES
-from patrol.domain.finding import Finding, FindingState, KnownPositive
+from patrol.domain.finding import CATEGORIES, Finding, FindingState, KnownPositive
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
 from patrol.domain.routing import route
-from patrol.review.claims import FindingClaimed, claim_findings, release_own_claims
-from patrol.review.queue import ranked_findings
+from patrol.review.queue import FindingClaimed, claim_findings, ranked_findings, release_own_claims
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayReview, WebContext

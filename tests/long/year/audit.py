@@ -18,7 +18,7 @@ from patrol.domain.finding import Finding, FindingState
 from patrol.domain.health import NO_ANSWER_FAILURES, CameraCondition, TroubleKind
 from patrol.domain.ids import FindingId
 from patrol.domain.outbox import DeliveryState
-from patrol.review.expiry import is_expired
+from patrol.review.queue import is_expired
 from patrol.rounds.recorder import ACTOR
 from patrol.store import Store, UnitOfWork
 from tests.long.year.town import ReportArchive

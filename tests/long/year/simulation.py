@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from patrol.cases.escalator import Escalator
 from patrol.cases.reply_handler import ReplyHandler
-from patrol.cases.send_gate import SEND_AT_ONCE
+from patrol.cases.save_and_send import SEND_AT_ONCE
 from patrol.domain.case import Case
 from patrol.domain.outbox import OutboxMessage
 from patrol.messaging import OutboxRelay, PayloadBuilder

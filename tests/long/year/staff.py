@@ -29,7 +29,7 @@ from patrol.domain.registry import GridLevel, Registry
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review import confirm, review_queue, unsure
 from patrol.review.decisions import dismiss_and_suppress
-from patrol.review.expiry import EXPIRING_LEVELS
+from patrol.review.queue import EXPIRING_LEVELS
 from patrol.store import Store, UnitOfWork
 from tests.long.year.town import TownTruth
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import PictureAreas
 from patrol.domain.observation import Box, Light
-from patrol.vision.camera_memory import CameraMemory
+from patrol.vision.camera_memory import CameraMemory, reference_in
 from patrol.vision.change import compare
-from patrol.vision.change.most_changed import most_changed_box, reference_in
+from patrol.vision.change.compare import most_changed_box
 from patrol.vision.quality import QualityHistory
 from patrol.vision.reference import SceneMemory
 

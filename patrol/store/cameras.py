@@ -1,23 +1,35 @@
-"""Cameras in the store: the registry's snapshot, withdrawn consents, camera memories.
+"""Cameras in the store: the registry's snapshot, withdrawn consents, camera memories, health.
 
 The snapshot has what reports need to name a camera, and every change of it: never an address, which
 only `cameras.csv` has. Changes of consent and placement are the ones that an auditor asks for; they
-are kept like all others, field by field.
+are kept like all others, field by field. Of its health there is the present state and every change.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
 
 from patrol.domain.camera import Camera
+from patrol.domain.health import CameraHealth
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.registry import Grid, Registry, camera_card
-from patrol.store.schema_people import camera_changes, cameras, grids, memories, withdrawals
+from patrol.store.rows import RowMapper
+from patrol.store.schema_people import (
+    camera_changes,
+    cameras,
+    grids,
+    health,
+    health_changes,
+    memories,
+    withdrawals,
+)
 from patrol.store.transaction import Transaction
 
+_HEALTH = RowMapper(CameraHealth, columns={"announced": "told"})
+_OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
 _MEMORY = select(memories.c.blob).where(
     memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
 )
@@ -159,3 +171,43 @@ class CameraMemoryRepository:
     def delete(self, camera: CameraId) -> None:
         """Delete the camera's blobs: it was moved, or its household withdrew consent."""
         self._db.run(memories.delete().where(memories.c.camera == camera))
+
+
+class HealthRepository:
+    """Reads and writes the health of cameras."""
+
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
+
+    def get(self, camera: CameraId) -> tuple[str, datetime, str] | None:
+        """(state, since, why), or None before the first visit."""
+        current = self.current(camera)
+        return None if current is None else (current.state, current.since, current.why)
+
+    def all(self) -> Mapping[CameraId, tuple[str, datetime, str]]:
+        """`get` of every camera that has one."""
+        return {camera: (s.state, s.since, s.why) for camera, s in self.current_by_camera().items()}
+
+    def current(self, camera: CameraId) -> CameraHealth | None:
+        """The camera's health with its counters; None before the first visit."""
+        row = self._db.first(_OF_CAMERA, {"this": camera})
+        return None if row is None else _HEALTH.from_row(row)
+
+    def save(self, camera: CameraId, current: CameraHealth, *, changed: bool) -> None:
+        """Replace; `changed`: state or reason differ, which is kept in the camera's history."""
+        row = {"camera": camera, **_HEALTH.to_row(current)}
+        self._db.put(health, row, "camera")
+        if changed:
+            brief = {name: row[name] for name in ("camera", "state", "since", "why")}
+            self._db.add(health_changes, [brief])
+
+    def current_by_camera(self) -> Mapping[CameraId, CameraHealth]:
+        """`current` of every camera that has one."""
+        rows = self._db.all(select(health).order_by(health.c.camera))
+        return {row.camera: _HEALTH.from_row(row) for row in rows}
+
+    def history(self, camera: CameraId, *, limit: int = 20) -> Sequence[tuple[str, datetime, str]]:
+        """(state, since, why) of its changes, newest first."""
+        mine = select(health_changes).where(health_changes.c.camera == camera)
+        newest = self._db.all(mine.order_by(health_changes.c.number.desc()).limit(limit))
+        return [(row.state, row.since, row.why) for row in newest]

@@ -10,14 +10,19 @@ from numpy.typing import NDArray
 from patrol.domain.observation import Box
 from patrol.ports import Detection
 from patrol.vision.geometry import PixelRect
-from patrol.vision.redaction import PrivacyDetectors, RedactionMode, Watermark, redact
-from patrol.vision.redaction.find_private import (
+from patrol.vision.redaction import (
+    FACE_CELLS,
+    PLATE_CELLS,
+    PrivacyDetectors,
+    RedactionMode,
+    Watermark,
     crop_around,
     crop_tiles,
     find_private,
+    pixelate,
+    redact,
     searched_around,
 )
-from patrol.vision.redaction.redact import FACE_CELLS, PLATE_CELLS, pixelate
 
 U8 = NDArray[np.uint8]
 MARK = Watermark(

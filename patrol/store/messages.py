@@ -1,12 +1,16 @@
-"""The outbox in the store: leased in order and marked in bulk, a few statements a batch.
+"""MQTT messages in the store: the outbox, the inbox's keys, and messages that were refused.
 
-Two leasers never work at the same moment (SQLite's one writer, an advisory lock on PostgreSQL):
-only so can a lease see that an earlier message of the same topic is leased by another. Rows that
-another transaction is marking are skipped, together with everything later of their topic.
+The outbox is leased in order and marked in bulk, a few statements a batch. Two leasers never work
+at the same moment (SQLite's one writer, an advisory lock on PostgreSQL): only so can a lease see
+that an earlier message of the same topic is leased by another. Rows that another transaction is
+marking are skipped, together with everything later of their topic.
 
 A message that the broker refused waits for its next try (`due_at`), and whatever comes later on its
 topic waits behind it; other topics do not. When something newer is queued on a retained topic, what
 was refused there is worth nothing any more and expires.
+
+The key of a received message is stored in the transaction that handles it, so that a message which
+the broker delivers twice is handled once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +39,7 @@ from patrol.domain.outbox import (
     EVENT_TIME_FIELDS,
     MAX_REFUSAL_DELAY,
     MESSAGE_TRANSITIONS,
+    DeadLetter,
     DeliveryEvent,
     DeliveryState,
     OutboxMessage,
@@ -44,8 +49,42 @@ from patrol.domain.priority import OFFICE_HOURS_LEVELS
 from patrol.store.column_types import UtcTime
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, cases
-from patrol.store.schema_people import QUARANTINED, UNSENT, outbox
+from patrol.store.schema_people import QUARANTINED, UNSENT, dead_letters, inbox, outbox
 from patrol.store.transaction import Transaction, in_batches
+
+DEAD_LETTER_BYTES: Final = 4096  # of a refused message
+_DEAD_LETTERS: Final = RowMapper(DeadLetter)
+
+
+class InboxRepository:
+    """Reads and writes keys of messages that were received, and dead letters (refused ones)."""
+
+    def __init__(self, db: Transaction) -> None:
+        self._db = db
+
+    def remember_key(self, key: MessageKey, now: datetime) -> bool:
+        """Store the key; False when it was stored before: the message is a repeat."""
+        return self._db.add_if_new(inbox, {"key": key, "at": now}, "key")
+
+    def add_dead_letter(self, letter: DeadLetter) -> None:
+        """Store a refused message, its payload cut at DEAD_LETTER_BYTES."""
+        row = {**_DEAD_LETTERS.to_row(letter), "payload": letter.payload[:DEAD_LETTER_BYTES]}
+        self._db.add(dead_letters, [row])
+
+    def dead_letters(self, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """The last `limit` dead letters, newest first."""
+        newest = select(dead_letters).order_by(dead_letters.c.number.desc()).limit(limit)
+        return [_DEAD_LETTERS.from_row(row) for row in self._db.all(newest)]
+
+    def prune(self, before: datetime, *, limit: int) -> int:
+        """Delete at most `limit` keys and `limit` dead letters from before then; how many."""
+        keys = select(inbox.c.key).where(inbox.c.at < before).limit(limit)
+        known = self._db.changed(inbox.delete().where(inbox.c.key.in_(keys)))
+        of_old = select(dead_letters.c.number).where(dead_letters.c.at < before)
+        numbers = of_old.order_by(dead_letters.c.number).limit(limit)
+        dead = dead_letters.delete().where(dead_letters.c.number.in_(numbers))
+        return known + self._db.changed(dead)
+
 
 # Written out as text for the partial indexes: of a Boolean column SQLAlchemy makes `(…) = 1` on
 # SQLite, which no partial index answers.
@@ -159,9 +198,10 @@ class OutboxRepository:
         """Lease unsent messages in order; no other holder gets them until the lease ends.
 
         A message is never given while an earlier one of the same topic is unsent and leased by
-        another holder, or waits for its next try after a refusal. A lease that ends impossibly late was made before the clock was set back: it
-        is over. The same holder gets its own expired leases again, and may lease on while
-        it still publishes. `expires_at` is the relay's to judge (DeliveryEvent.TOO_OLD).
+        another holder, or waits for its next try after a refusal. A lease that ends impossibly late
+        was made before the clock was set back: it is over. The same holder gets its own expired
+        leases again, and may lease on while it still publishes. `expires_at` is the relay's to
+        judge (DeliveryEvent.TOO_OLD).
         """
         if self._db.is_postgres:
             self._db.run(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _LEASE_LOCK})

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import DailyHours, Polygon, Zone
 from patrol.ports import Detection
-from patrol.vision.objects import detect_with_tiles
-from patrol.vision.objects.tiled_detection import MAX_TILES, merge_detections, tiles_for
+from patrol.vision.objects import MAX_TILES, detect_with_tiles, merge_detections, tiles_for
 
 NOON = time(12)
 INPUT = (416, 416)

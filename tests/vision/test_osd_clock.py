@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from patrol.domain.camera import ClockPattern, ClockTemplate, PictureAreas
 from patrol.domain.ids import CameraId
 from patrol.vision.judge import judge_visit
-from patrol.vision.osd_clock import burnt_in_skew, read_clock
-from patrol.vision.osd_clock.digits import count_holes, read_digit
+from patrol.vision.osd_clock import burnt_in_skew, count_holes, read_clock, read_digit
 from patrol.vision.types import VisitInput, VisitJudgement
 from simulators.faults import CameraFault
 from simulators.scenes.catalogue import SceneLight, catalogue

@@ -19,14 +19,18 @@ from patrol.inference.errors import DetectorUnavailable
 from patrol.inference.face_plate_detectors import open_face_plate_detector
 from patrol.inference.onnx_detector import open_detector
 from patrol.vision.geometry import PixelRect
-from patrol.vision.redaction import PrivacyDetectors
-from patrol.vision.redaction.find_private import PERSON_SCORE, PrivateRegions, find_private
-from patrol.vision.redaction.redact import pixelate_all
+from patrol.vision.redaction import (
+    PERSON_SCORE,
+    PrivacyDetectors,
+    PrivateRegions,
+    find_private,
+    pixelate_all,
+)
 
 U8 = NDArray[np.uint8]
 MODELS = Path(os.environ.get("PATROL_MODELS", "var/models"))
 VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
-INDOOR = Path(__file__).resolve().parents[4] / "shared" / "data" / "person-indoor.mp4"
+INDOOR = Path(__file__).resolve().parents[3] / "shared" / "data" / "person-indoor.mp4"
 FRAMES = [
     pytest.param(INDOOR, 684, 1, id="in profile, near"),
     pytest.param(INDOOR, 858, 1, id="bending to the table"),
