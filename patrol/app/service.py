@@ -79,6 +79,7 @@ class SideServices:
     canary: Canary | None
     stop: threading.Event = field(default_factory=threading.Event)
     not_republished: Callable[[], str] = str  # what the relay says of it; empty: nothing
+    session_problem: Callable[[], str] = str  # of the reply subscriber; empty: none
 
     @classmethod
     def create(cls, app: Application) -> "SideServices":
@@ -178,7 +179,12 @@ class SideServices:
 
     def checks(self) -> list[HealthCheck]:
         """The health checks that /healthz shows."""
-        found = [*self.heartbeats.checks(), self._messages_check()]
+        session = self.session_problem()
+        found = [
+            *self.heartbeats.checks(),
+            self._messages_check(),
+            HealthCheck(name="mqtt session", ok=not session, message=session or "ours alone"),
+        ]
         if self.canary is not None:
             why = self.canary.failing
             last = self.canary.last_return
@@ -319,6 +325,7 @@ def _start_messaging(
     publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
     subscriber = stack.enter_context(app.new_reply_subscriber(side_services.canary))
     relay = app.new_relay(publisher, republishes=True)
+    side_services.session_problem = lambda: subscriber.session_problem
     side_services.not_republished = lambda: relay.republish_problem
     relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)
 

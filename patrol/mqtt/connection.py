@@ -137,11 +137,12 @@ class Connection:
     ) -> None:
         self.down = threading.Event()
         self.was_up = False
+        self.was_answered = False  # the broker accepted the TCP connection, at least
         self.reason = ""
         self.taken_over = False  # another client connected under our client id
         self._options, self._broker = options, broker
         self._on_message, self._on_up = on_message, on_up
-        self._v5 = version == MQTTProtocolVersion.MQTTv5
+        self.is_v5 = version == MQTTProtocolVersion.MQTTv5
         self._acks: dict[int, ReasonCode] = {}
         self._acks_needed = 0  # acknowledgements that the publishing thread waits for
         self._window = IN_FLIGHT
@@ -154,7 +155,7 @@ class Connection:
     def open(self) -> None:
         """TCP, TLS and CONNECT; the answer comes to `on_up` or sets `down`. Raises OSError."""
         self.client.connect_timeout = CONNECT_TIMEOUT_S
-        if self._v5:
+        if self.is_v5:
             session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's gap
             session.ReceiveMaximum = RECEIVE_MAX
             session.SessionExpiryInterval = SESSION_S if self._options.persistent else 0
@@ -248,7 +249,7 @@ class Connection:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._options.client_id,
-            clean_session=None if self._v5 else not self._options.persistent,
+            clean_session=None if self.is_v5 else not self._options.persistent,
             protocol=version,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -284,7 +285,7 @@ class Connection:
         self._keeps_retained = bool(getattr(properties, "RetainAvailable", 1))
         if not self._options.filters:
             self._mark_up()
-        elif self._v5:
+        elif self.is_v5:
             client.subscribe([(name, SubscribeOptions(qos=1)) for name in self._options.filters])
         else:
             client.subscribe([(name, 1) for name in self._options.filters])
