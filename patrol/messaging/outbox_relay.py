@@ -21,7 +21,7 @@ never deleted. The service calls it beside its sweep of pictures.
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -30,8 +30,9 @@ import structlog
 
 from patrol.domain.backoff import jittered_backoff_s
 from patrol.domain.ids import MessageKey
-from patrol.domain.outbox import DeliveryEvent, DeliveryState, OutboxMessage, PublishRefusal
+from patrol.domain.outbox import DeliveryEvent, DeliveryState, OutboxMessage
 from patrol.logs import LastReason
+from patrol.messaging.republisher import NAMED_AT_MOST, Republisher
 from patrol.messaging.wave_sender import WaveSender
 from patrol.ports import Clock, Publisher
 from patrol.store import Store, StoreFull, StoreUnavailable, UnitOfWork
@@ -40,7 +41,6 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 30.0  # a broker that is back is noticed within this time
-NAMED_AT_MOST: Final = 5  # refused messages in one log line
 _jitter = random.Random()  # noqa: S311  spreads retries, guards nothing
 
 
@@ -89,23 +89,23 @@ class OutboxRelay:
     counters: Counter[str] = field(default_factory=Counter)
     on_turn: Callable[[], None] = lambda: None  # heartbeat, once a batch
     republishes: bool = True  # retained messages, after each new connection
-    not_republished: dict[MessageKey, OutboxMessage] = field(default_factory=dict)  # refused then
     _sender: WaveSender = field(init=False)
+    _republisher: Republisher = field(init=False)
     _wake_event: threading.Event = field(default_factory=threading.Event)
     _last_problem: LastReason = field(default_factory=LastReason)
     _unsaved_outcome: "_BatchOutcome | None" = None  # published, not marked in the store yet
-    _republished_connection: int = 0  # the publisher's connection that was republished to
-    _republish_at_s: float | None = None  # once more then, for what another relay had leased
 
     def __post_init__(self) -> None:
         self._sender = WaveSender(self.publisher, self.options.publish_timeout_s)
+        self._republisher = Republisher(
+            store=self.store, sender=self._sender, clock=self.clock, counters=self.counters,
+            window=self.options.republish_window, again_after_s=self.options.lease_s,
+        )  # fmt: skip
 
     @property
     def republish_problem(self) -> str:
         """Which retained messages the broker does not take again; empty when it takes all."""
-        refused = list(self.not_republished.values())
-        named = "; ".join(f"{m.key} on {m.topic}: {m.problem}" for m in refused[:NAMED_AT_MOST])
-        return f"{len(refused)} retained messages are refused again: {named}" if refused else ""
+        return self._republisher.problem
 
     def wake(self) -> None:
         """End the wait for the next poll: something was queued. Thread-safe."""
@@ -135,28 +135,8 @@ class OutboxRelay:
                 self._wait_for_wake(stop)
 
     def republish_retained(self) -> str:
-        """Publish the newest message of each retained topic again; the problem, or empty.
-
-        Read again after publishing: a message that became the newest meanwhile follows. What the
-        broker refuses now, though it took it before, is left out until its next try is due.
-        """
-        done: set[MessageKey] = set()
-        while True:
-            now = self.clock.now()
-            with self.store.begin_read() as uow:
-                latest = uow.outbox.latest_retained(now - self.options.republish_window)
-            self._keep_refusals_of(latest)
-            newest = [m for m in latest if m.key not in done and not self._waits(m.key, now)]
-            if not newest:
-                return ""
-            result = self._sender.send([self.not_republished.get(m.key, m) for m in newest])
-            self._note_not_republished(newest, result.refused)
-            for key in result.taken:
-                self.not_republished.pop(key, None)
-            done.update(result.taken, result.refused)
-            self.counters["reminded"] += len(result.taken)
-            if result.problem:
-                return result.problem
+        """Publish the newest message of each retained topic again; the problem, or empty."""
+        return self._republisher.republish_all()
 
     def run_until_empty(self, timeout_s: float) -> int:
         """Publish until nothing waits or `timeout_s` is over (for commands); how many still wait.
@@ -177,21 +157,12 @@ class OutboxRelay:
                 self.clock.sleep(min(_retry_wait_s(failures), left_s))
 
     def _republish_if_reconnected(self) -> str:
-        connection, now_s = self.publisher.connection_count, self.clock.monotonic_s()
-        is_due_again = self._republish_at_s is not None and now_s >= self._republish_at_s
-        if not self.republishes or (
-            connection == self._republished_connection and not is_due_again
-        ):
+        if not self.republishes:
             return ""
         try:
-            problem = self.republish_retained()
+            return self._republisher.run_due(self.publisher.connection_count)
         except (StoreUnavailable, StoreFull) as exc:
             return str(exc) or type(exc).__name__
-        if not problem:
-            is_new = connection != self._republished_connection
-            self._republished_connection = connection
-            self._republish_at_s = now_s + self.options.lease_s if is_new else None
-        return problem
 
     def _run_batch(self) -> BatchResult:
         self._save_outcome()
@@ -232,33 +203,6 @@ class OutboxRelay:
                 "the broker refuses messages", refused=len(changed), quarantined=kept,
                 messages=[f"{m.key} on {m.topic}: {m.problem}" for m in changed[:NAMED_AT_MOST]],
             )  # fmt: skip
-
-    def _note_not_republished(
-        self, sent: Sequence[OutboxMessage], refused: Mapping[MessageKey, PublishRefusal]
-    ) -> None:
-        now = self.clock.now()
-        new = [m for m in sent if m.key in refused]
-        first = [m for m in new if m.key not in self.not_republished]
-        for message in new:
-            known = self.not_republished.get(message.key, message)
-            self.not_republished[message.key] = known.refused(refused[message.key], now)
-        if first:
-            log.warning(
-                "the broker refuses retained messages that it took before", refused=len(first),
-                messages=[
-                    f"{m.key} on {m.topic}: {refused[m.key].reason}" for m in first[:NAMED_AT_MOST]
-                ],
-            )  # fmt: skip
-
-    def _keep_refusals_of(self, latest: Sequence[OutboxMessage]) -> None:
-        """Forget refused messages that are no longer the newest of their topic."""
-        for key in self.not_republished.keys() - {message.key for message in latest}:
-            self.not_republished.pop(key, None)
-
-    def _waits(self, key: MessageKey, now: datetime) -> bool:
-        """Whether the broker refused to take it again, and its next try is not due yet."""
-        refused = self.not_republished.get(key)
-        return refused is not None and (refused.due_at is None or now < refused.due_at)
 
     def _save_outcome(self) -> None:
         """Called before the next lease, or a newer message could overtake an unmarked one."""

@@ -71,7 +71,7 @@ class WaveSender:
             return True
         if published.ended:
             return self._judge_end(wave, published.unanswered, published.ended, result)
-        return self._judge_silence(wave, published.unanswered, bool(answered), result)
+        return self._judge_silence(published.unanswered, answered, result)
 
     def _judge_end(
         self,
@@ -88,23 +88,20 @@ class WaveSender:
         return False
 
     def _judge_silence(
-        self,
-        wave: Sequence[OutboxMessage],
-        unanswered: Sequence[MessageKey],
-        others_were_answered: bool,  # noqa: FBT001  private
-        result: SendResult,
+        self, unanswered: Sequence[MessageKey], answered: int, result: SendResult
     ) -> bool:
-        """The connection is up, and some were sent without any answer."""
-        if others_were_answered or len(wave) == 1:
-            refusal = f"the broker does not acknowledge it within {self.timeout_s:g} s"
-            for key in self._unanswered.intersection(unanswered):
-                kind = RefusalKind.BROKER if others_were_answered else self._kind(key)
-                result.refused[key] = PublishRefusal(refusal, kind)
-            self._unanswered.update(unanswered)
-        if others_were_answered:
+        """The connection is up, and some were sent without any answer; `answered` others were."""
+        refusal = f"the broker does not acknowledge it within {self.timeout_s:g} s"
+        again = self._unanswered.intersection(unanswered)
+        for key in unanswered:
+            before = self._taken_before.setdefault(key, self._taken_count - answered)
+            if key in again and self._taken_count > before:
+                result.refused[key] = PublishRefusal(refusal, RefusalKind.BROKER)
+        self._unanswered.update(unanswered)
+        if answered or all(key in result.refused for key in unanswered):
             return True
         # What follows would take as long, wave after wave.
-        result.problem = f"{len(wave)} messages were not acknowledged"
+        result.problem = f"{len(unanswered)} messages were not acknowledged"
         return False
 
     def _kind(self, key: MessageKey) -> RefusalKind:
