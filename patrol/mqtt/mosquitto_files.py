@@ -19,7 +19,7 @@ import io
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -231,6 +231,19 @@ def write_mosquitto_files(
         new=tuple(user for user in passwords if user not in kept),
         gone=tuple(user for user in known if user not in passwords),
     )
+
+
+def handed_out_accounts(folder: Path, site: str, registry: Registry) -> list[MqttAccount]:
+    """The accounts with the passwords that `write_mosquitto_files` handed out in this folder.
+
+    One without a password there is left out. Raises AccountsProblem, OSError.
+    """
+    known = _handed_out_passwords(folder / HANDOUT)
+    return [
+        replace(account, password=known[account.user])
+        for account in broker_accounts(site, registry)
+        if account.user in known
+    ]
 
 
 def _password(draw: Callable[[str], str]) -> str:
