@@ -32,6 +32,7 @@ from simulators.mosquitto import Mosquitto
 SITE = "shangba"
 P = f"patrol/v1/{SITE}"
 WAIT_S = 10.0
+KINDS = ("centre", "canary", "u-leader", "u-cadre", "u-duty", "u-fixer", "u-party")
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 
 
@@ -57,7 +58,7 @@ def guarded(
     folder: Path = tmp_path_factory.mktemp("accounts")
     write_mosquitto_files(folder, SITE, registry)
     accounts = handed_out_accounts(folder, SITE, registry)
-    by_user = {account.user: account for account in accounts}
+    by_user = {account.user: account for account in accounts if account.user in KINDS}
     with ExitStack() as stack:
         if request.param == "embedded":
             inside = stack.enter_context(EmbeddedBroker(accounts=accounts))
