@@ -82,7 +82,7 @@ def test_rounds_and_commands_tell_an_open_case_once(app: Application) -> None:
     listener = Listener(app)
     first = confirmed(app, 0)
     assert app.send_now(WAIT_S) == 0
-    for _ in range(4):
+    for _ in range(2):
         app.run_round("morning")
         app.send_now(WAIT_S)
     last = confirmed(app, 1)  # what comes after all of it, on the same connection
