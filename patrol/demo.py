@@ -24,17 +24,24 @@ from patrol.cases import actions
 from patrol.clock import SystemClock
 from patrol.domain.account import AccountRole
 from patrol.domain.case import Case, CaseEvent, CaseState
+from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding
 from patrol.domain.observation import Subject
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from patrol.mqtt.mosquitto_files import MqttAccount, handed_out_accounts, write_mosquitto_files
-from patrol.reports.progress_bar import progress_display
-from patrol.reports.terminal import demo_outcome, render_demo, render_round, save_svg
+from patrol.reports.terminal import (
+    demo_outcome,
+    progress_display,
+    render_demo,
+    render_round,
+    save_svg,
+)
 from patrol.settings import Site, load_site
 from patrol.store import check
 from patrol.web.server import serve
+from simulators.faults import mixture_problem
 from simulators.people.leaders import ReplySimulator, SceneClearer, load_options
 from simulators.people.operator import SimulatedOperator
 from simulators.people.reply_profile import ReplyProfile
@@ -290,7 +297,12 @@ def simulate_cameras(
     faults: str,
     stop: threading.Event,
 ) -> None:
-    """`patrol simulate cameras`: write a ready configuration, serve until `stop`."""
+    """`patrol simulate cameras`: write a ready configuration, serve until `stop`.
+
+    Raises BadInput when `faults` is neither a mixture nor a fault.
+    """
+    if (problem := mixture_problem(faults)) is not None:
+        raise BadInput(f"--faults: {problem}")
     err = Console(stderr=True, highlight=False)
 
     def ready(info: FarmInfo) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 
 from streams.address import StreamAddress
 from streams.errors import (
+    LOGIN_REFUSED,
     BadAddress,
     RefusedUs,
     StreamError,
@@ -126,7 +127,8 @@ class _SnapshotClient:
                 if answer.status in _REDIRECTS:
                     return answer.headers.get("location") or ""
                 return self._picture(answer, deadline_s)
-        raise RefusedUs("401 Unauthorized: asked for the password again and again")
+        reason = "401 Unauthorized: asked for the password again and again"
+        raise RefusedUs(reason, reason=LOGIN_REFUSED)
 
     def _connect(self, at: StreamAddress, deadline_s: float) -> http.client.HTTPConnection:
         timeout_s = max(0.1, min(self.options.connect_timeout_s, deadline_s - time.monotonic()))
@@ -169,7 +171,8 @@ class _SnapshotClient:
     def _picture(self, answer: http.client.HTTPResponse, deadline_s: float) -> KeyFrame:
         status_line = f"{answer.status} {printable(answer.reason)}".rstrip()
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            raise RefusedUs(f"{status_line}: {self.login.refusal_text()}")
+            raise RefusedUs(f"{status_line}: {self.login.refusal_text()}", reason=LOGIN_REFUSED)
+        self.login.confirm()
         if answer.status != HTTPStatus.OK:
             raise RefusedUs(f"GET refused: {status_line}")
         kind = (answer.headers.get("content-type") or "").lower().strip()
@@ -207,6 +210,8 @@ class _SnapshotClient:
             target = StreamAddress.parse(urljoin(at.request_uri, location.strip()))
         except BadAddress as exc:
             raise Unreadable(f"redirected to what is no address: {exc.seen}") from exc
+        except ValueError:  # of urljoin, for a bracket that is not closed
+            raise Unreadable("redirected to what is no address") from None
         if target.scheme not in {"http", "https"}:
             raise Unreadable(f"redirected to {target}, which is not HTTP")
         if target.host != self.address.host:

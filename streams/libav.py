@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from streams.address import StreamAddress
 from streams.errors import (
+    LOGIN_REFUSED,
     BadAddress,
     RefusedUs,
     StreamError,
@@ -244,6 +245,8 @@ class LibavCapture:
         self.format_name = container.format.name
         self.live = container.duration is None and self.address.scheme != "file"
         context = stream.codec_context
+        if context is None:  # PyAV has none where libav has no decoder, whatever its types say
+            raise Unreadable(f"no decoder for the video in this {self.format_name}")
         name = context.codec.name
         self.codec_name = name
         self.codec = _CODECS.get(name, Codec.OTHER)
@@ -282,8 +285,11 @@ class LibavCapture:
         if not self.opened_after_s:
             if ended is None:
                 return WentSilent("given up before the stream was open")
+            seen = f"{ended} ({self._passed_s:.1f} s)"
+            if issubclass(ended.code, av.error.HTTPUnauthorizedError):
+                return RefusedUs(seen, reason=LOGIN_REFUSED)
             kind = next((k for code, k, _ in _KINDS if issubclass(ended.code, code)), Unreadable)
-            return kind(f"{ended} ({self._passed_s:.1f} s)")
+            return kind(seen)
         seen = f"{self.bytes_received} bytes, {self.packets} packets, {self._passed_s:.1f} s"
         if ended is None:
             return WentSilent(f"no key frame: {seen}")

@@ -33,8 +33,8 @@ from patrol.settings.cameras_csv import (
     mask_url,
     unmask_url,
 )
+from patrol.settings.config_file import ConfigProblem, FileProblemLog, ProblemLog
 from patrol.settings.csv_file import CsvRecord, read_table
-from patrol.settings.problems import ConfigProblem, FileProblemLog, ProblemLog
 from patrol.settings.zones_editor import NotEditable, remove_cameras
 
 CAMERAS_FILE: Final = "cameras.csv"

@@ -19,7 +19,7 @@ import structlog
 from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
-from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
 from patrol.cases import actions

@@ -20,8 +20,7 @@ import structlog
 
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
-from patrol.administration.registry_files import RegistryWriteContext
-from patrol.administration.registry_watcher import RegistryWatcher
+from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.app.application import Application
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers

@@ -1,8 +1,9 @@
-"""The command line: a module per verb or group of verbs, thin over `patrol.app`.
+"""The command line: a module per verb or related verbs, thin over `patrol.app`.
 
 Exit codes: 0 done · 1 it failed at run time · 2 bad input or configuration. With `--json` stdout
-holds one JSON document and nothing else; progress and logs go to stderr. A group of verbs is named
-after its first verb; root.py holds the table of all verbs and imports a verb's module when it runs.
+holds one JSON document and nothing else; progress and logs go to stderr. A module of several verbs
+bears the name of one of them; root.py's table leads from each verb to its function, and imports a
+verb's module when it runs. options.py, output.py and site.py are what verbs share.
 """
 
 import sys

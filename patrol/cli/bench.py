@@ -1,14 +1,20 @@
-"""`patrol bench …`: measured against what a user would otherwise do, in the same run.
+"""`patrol bench …`: what the product costs; `patrol eval`: how well its detectors detect.
 
-Each bench is a module of `patrol.bench` with `run(report=…)`, which answers with plain data. It is
-imported when it runs: some want packages that only a development installation has.
+Each bench is a module of `patrol.bench` with `run(report=…)`, which answers with plain data; it is
+measured against what a user would otherwise do, in the same run. It is imported when it runs: some
+want packages that only a development installation has. `eval` measures against labelled pictures.
 """
 
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from patrol import evaluation
+from patrol.cli.models import models_directory, own_models
 from patrol.cli.options import AsJson
-from patrol.cli.output import console, print_err, print_json, render_document
+from patrol.cli.output import bad_input, console, print_err, print_json, render_document
 from patrol.domain.errors import Failed
 
 
@@ -52,3 +58,34 @@ def _run_bench(name: str, *, as_json: bool) -> None:
         print_json(result)
     else:
         console().print(render_document(result))
+
+
+def evaluate(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[SET|DIR]", help="自带集名,或含 visits.csv 的目录。 A set's name or a folder."
+        ),
+    ] = "all",
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="图文报告 HTML。 A page with pictures."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """评测检出率与误报率。 Precision, recall and F1 per kind, with intervals."""
+    if out is not None and not out.parent.is_dir():
+        bad_input(f"--out: {out.parent}: no such directory, make it first")
+    found = evaluation.run(
+        what,
+        out=out,
+        report=print_err,
+        models=models_directory(context, None),
+        own=own_models(context),
+    )
+    if as_json:
+        print_json(found)
+    else:
+        console().print(evaluation.render(found))

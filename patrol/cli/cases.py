@@ -8,11 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.cases import actions
-from patrol.cli.application import app_of
-from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import console, print_json
-from patrol.cli.site import site_of, store_of
+from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.site import app_of, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
 from patrol.domain.finding import CATEGORY_BY_ID

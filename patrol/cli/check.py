@@ -23,9 +23,8 @@ from typing import Any, Final, NamedTuple
 import typer
 
 from patrol.app.detectors import open_detectors
-from patrol.cli.failures import BAD_INPUT, FAILED
 from patrol.cli.options import AsJson, config_directory
-from patrol.cli.output import console, print_err, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
 from patrol.clock import SystemClock
 from patrol.domain.camera import ConsentState

@@ -1,12 +1,21 @@
-"""`patrol db upgrade|check`: migrations, and the store's own consistency check."""
+"""The store: `patrol db upgrade|check` (migrations, consistency), `patrol backup` and `restore`.
+
+A backup is the database and its pictures in one checked file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from patrol import store
-from patrol.cli.failures import FAILED
-from patrol.cli.options import AsJson
-from patrol.cli.output import console, print_err, print_json
-from patrol.cli.site import site_of
+from patrol import __version__, store
+from patrol.cli.options import AsJson, operator
+from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock
+from patrol.operations import backup as backups
+from patrol.operations.backup import Manifest
+from patrol.store import StoreUnavailable
 
 
 def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -35,3 +44,92 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
             print_err(line)
     if wrong:
         raise typer.Exit(FAILED)
+
+
+def backup(
+    context: typer.Context,
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="写到。 Where to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs."""
+    if not out.parent.is_dir():
+        bad_input(f"--out: {out.parent}: no such directory, make it first")
+    settings = site_of(context).settings
+    manifest = backups.backup(
+        url=settings.database,
+        evidence=settings.evidence,
+        site=settings.site.id,
+        version=__version__,
+        out=out,
+        now=SystemClock().now(),
+    )
+    _log_backup(context, out, len(manifest.pictures))
+    _print_manifest(out, manifest, as_json=as_json, problems=())
+    if manifest.damaged:
+        print_err(f"{len(manifest.damaged)} 张照片已损坏,未备份 pictures are damaged and left out")
+        raise typer.Exit(FAILED)
+
+
+def _log_backup(context: typer.Context, out: Path, pictures: int) -> None:
+    """Append the backup to the access log, from which the console reads the last one."""
+    try:
+        with store_of(site_of(context)) as store, store.begin() as uow:
+            why = f"{out.name}: {pictures} pictures"
+            now = SystemClock().now()
+            uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
+            uow.commit()
+    except StoreUnavailable as exc:  # an older database can be saved, and not written to
+        print_err(f"备份已完成,未登记 the backup stands, the access log has no line of it: {exc}")
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="备份文件。 The backup.")],
+    *,
+    only_check: Annotated[
+        bool, typer.Option("--check", help="只校验,不恢复。 Check it, restore nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked."""
+    if not file.is_file():
+        bad_input(f"{file}: no such file")
+    settings = site_of(context).settings
+    if only_check:
+        _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
+        return
+    restored = backups.restore(
+        url=settings.database, evidence=settings.evidence, site=settings.site.id, file=file
+    )
+    _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
+    for problem in restored.problems:
+        print_err(problem)
+    if restored.problems:
+        raise typer.Exit(FAILED)
+
+
+def _print_manifest(
+    file: Path, manifest: Manifest, *, as_json: bool, problems: tuple[str, ...]
+) -> None:
+    document: dict[str, Any] = {
+        "file": str(file),
+        "bytes": file.stat().st_size,
+        "site": manifest.site,
+        "made_at": manifest.made_at,
+        "engine": manifest.store["engine"],
+        "revision": manifest.store["revision"],
+        "pictures": len(manifest.pictures),
+        "gone": manifest.gone,
+        "damaged": list(manifest.damaged),
+        "problems": list(problems),
+    }
+    if as_json:
+        print_json(document)
+        return
+    console().print(
+        f"{file}: {document['bytes'] / 1e6:.1f} MB · {manifest.site} · {manifest.made_at}"
+        f" · {document['engine']} {document['revision']}"
+        f" · 照片 pictures {document['pictures']}",
+        soft_wrap=True,
+    )

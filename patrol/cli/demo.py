@@ -8,13 +8,10 @@ from typing import Annotated
 
 import typer
 
-from patrol.cli.application import until_signalled
-from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, config_directory
 from patrol.cli.output import print_json
-from patrol.cli.site import site_of
+from patrol.cli.site import site_of, until_signalled
 from patrol.demo import run_demo, simulate_cameras, simulate_leaders
-from simulators.faults import mixture_problem
 
 
 def demo(
@@ -58,8 +55,6 @@ def run_cameras(
     ] = "town",
 ) -> None:
     """模拟摄像头:真实 RTSP,并写出配置目录。 Cameras on real RTSP, and a config for them."""
-    if (problem := mixture_problem(faults)) is not None:
-        bad_input(f"--faults: {problem}")
     with until_signalled() as stop:
         simulate_cameras(count=count, port=port, out=out, seed=seed, faults=faults, stop=stop)
 

@@ -1,7 +1,7 @@
-"""`patrol models install|list`: weight files by manifest, each checked by its sha256.
+"""Files installed by manifest: `patrol models install|list` and `patrol assets install|list`.
 
-`FileSet` is what a command that installs the files of a manifest does; `patrol assets` is the
-other one (assets.py).
+Weight files of the detectors, and scripts of the console's map and charts; each file is checked by
+its sha256. `FileSet` is what both groups of verbs do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,8 @@ from patrol.cli.site import site_if_any
 from patrol.domain.errors import Failed
 from patrol.inference.errors import InstallFailed
 from patrol.inference.manifest import Manifest, ModelSpec, install, list_models, shipped
-from patrol.package_files import PackageFileUnavailable
+from patrol.package_files import PackageFileUnavailable, install_files
+from patrol.settings.site_settings import ConsoleSettings
 
 DEFAULT_MODELS: Final = Path("var/models")
 STATE_LABELS: Final = {"ready": "[green]就绪 ready[/]", "missing": "[yellow]缺失 missing[/]"}
@@ -125,5 +126,71 @@ def _models(folder: Path, manifest: Manifest) -> FileSet:
         noun="models",
         folder=folder,
         install=lambda source: install(folder, source, print_err),
+        states=states,
+    )
+
+
+AssetsIntoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--into", metavar="DIR", help="安装到。 Where to; else site.yaml's console.assets."
+    ),
+]
+
+
+def install_assets(
+    context: typer.Context,
+    *,
+    source: FromDirectory = None,
+    into: AssetsIntoOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """安装脚本,逐个核对 sha256。 Install the scripts, each checked by its sha256."""
+    _assets(_assets_directory(context, into)).install_from(source, as_json=as_json)
+
+
+def show_assets(
+    context: typer.Context, *, into: AssetsIntoOption = None, as_json: AsJson = False
+) -> None:
+    """清单里的脚本及其状态。 What the manifest names, and the state of each."""
+    columns = {
+        "name": "名称 name",
+        "purpose": "用途 for",
+        "state": "状态 state",
+        "licence": "许可 licence",
+        "credit": "作者 credit",
+    }
+    _assets(_assets_directory(context, into)).print_states(columns, as_json=as_json)
+
+
+def _assets_directory(context: typer.Context, into: Path | None) -> Path:
+    """Where scripts live: `into`, else as in site.yaml, else the default (no site yet)."""
+    if into is not None:
+        return into
+    site = site_if_any(context)
+    return ConsoleSettings().assets if site is None else site.settings.console.assets
+
+
+def _assets(folder: Path) -> FileSet:
+    from patrol.web.assets import asset_manifest  # noqa: PLC0415  an optional extra
+
+    def states() -> list[FileState]:
+        return [
+            {
+                "name": asset.name,
+                "purpose": asset.purpose,
+                "state": asset.state(folder),
+                "licence": asset.licence,
+                "credit": asset.credit,
+                "path": str(folder / asset.name),
+            }
+            for asset in asset_manifest().values()
+        ]
+
+    wanted = [file for asset in asset_manifest().values() for file in asset.package_files]
+    return FileSet(
+        noun="assets",
+        folder=folder,
+        install=lambda source: install_files(wanted, folder, source, print_err),
         states=states,
     )

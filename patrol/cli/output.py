@@ -1,16 +1,30 @@
-"""What a command prints: its answer on stdout, for a person or as JSON; notes on stderr.
+"""What a command prints, and how it ends: answer on stdout; notes, logs and failures on stderr.
 
-Log lines go to stderr as well, so that stdout holds the answer and nothing else.
+With `--json` stdout holds one JSON document and nothing else. The base class of an exception gives
+the exit code (`patrol.domain.errors`, `streams.errors`); Typer explains a command line that cannot
+be parsed. Anything else is a mistake of ours: one line for the person, and the traceback in a file
+for an engineer. Imported by the command tree itself, so it imports nothing heavy.
 """
 
+import errno
+import io
 import json
+import logging
+import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final, NoReturn, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
+
+from patrol.domain.errors import BadInput, Failed
+from streams.errors import BadAddress, StreamError
 
 
 def print_json(document: Any) -> None:
@@ -83,3 +97,153 @@ def _cell(value: Any) -> Text:
     if isinstance(value, float):
         return Text(f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}")  # noqa: PLR2004
     return Text(str(value))
+
+
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+
+# What a server's socket meets; asyncio puts the address into its text.
+_LISTENING: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
+# A missing package and the optional extra that brings it (pyproject.toml).
+_EXTRAS: Final[Mapping[str, str]] = {
+    "apprise": "notify",
+    "fastapi": "console",
+    "iotcore": "embedded-broker",
+    "jinja2": "console",
+    "onnxruntime": "objects",
+    "psycopg": "postgres",
+    "pwdlib": "console",
+    "python_multipart": "console",
+    "starlette": "console",
+    "uvicorn": "console",
+    "xlsxwriter": "reports",
+}
+
+
+def bad_input(text: str) -> NoReturn:
+    """End the command with exit code 2; `text` says what would be right. Raises BadInput."""
+    raise BadInput(text)
+
+
+def exit_code(kind: type[BaseException]) -> int | None:
+    """The exit code of a foreseen exception class; None for any other."""
+    if issubclass(kind, BadInput | BadAddress):
+        return BAD_INPUT
+    if issubclass(kind, Failed | StreamError):
+        return FAILED
+    return None
+
+
+def report_failure(exc: BaseException) -> int:
+    """Print what went wrong on stderr; the exit code."""
+    if isinstance(exc, BrokenPipeError):
+        _detach_stdout()
+        return FAILED
+    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]  # the wrapping of a task group tells a person nothing
+    text, code = _foreseen(exc) or (_unexpected_text(exc), FAILED)
+    for line in text.splitlines():
+        print_err(line)
+    return code
+
+
+def _foreseen(exc: BaseException) -> tuple[str, int] | None:
+    """Text and exit code of a failure that we foresaw."""
+    if isinstance(exc, KeyboardInterrupt):
+        return "已中断 interrupted", FAILED
+    code = exit_code(type(exc))
+    if code is not None:
+        return str(exc) or type(exc).__name__, code
+    if (usage := _usage_problem(exc)) is not None:
+        return f"patrol: {usage}" if usage else "", BAD_INPUT  # empty: its help was shown
+    message = None
+    if isinstance(exc, OSError):
+        message = _os_error_text(exc)
+    elif isinstance(exc, ModuleNotFoundError):
+        message = _missing_extra_text(exc)
+    return None if message is None else (message, FAILED)
+
+
+def _usage_problem(exc: BaseException) -> str | None:
+    """The one-line message of a command line that cannot be parsed; None for anything else."""
+    message = getattr(exc, "format_message", None)
+    return " ".join(str(message()).split()) if callable(message) else None
+
+
+def _os_error_text(exc: OSError) -> str | None:
+    """The text of an OSError that names a file or an address; None for any other."""
+    if exc.filename is not None:
+        return f"{exc.filename}: {exc.strerror}"
+    if exc.errno in _LISTENING:
+        return f"patrol: {exc.strerror}, give another address or port"
+    return None
+
+
+def _missing_extra_text(exc: ModuleNotFoundError) -> str | None:
+    """Which optional extra a command wants; None where the missing module is in none."""
+    package = (exc.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    return None if extra is None else f"{package} is missing, pip install 'patrol[{extra}]'"
+
+
+def _unexpected_text(exc: BaseException) -> str:
+    where = _write_traceback(exc)
+    return f"patrol: 内部错误 internal error: {type(exc).__name__}: {_first_line(exc)} ({where})"
+
+
+def _first_line(exc: BaseException) -> str:
+    lines = str(exc).splitlines()
+    return lines[0][:200] if lines else ""
+
+
+def _write_traceback(exc: BaseException) -> str:
+    """Append the traceback to a file; the text names that file."""
+    text = "".join(traceback.format_exception(exc))
+    for directory in (Path("var"), Path(tempfile.gettempdir())):
+        path = directory / "patrol-error.log"
+        try:
+            directory.mkdir(exist_ok=True)
+            descriptor = os.open(
+                path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, 0o600
+            )
+            with os.fdopen(descriptor, "a", encoding="utf-8") as log:
+                log.write(text + "\n")
+        except OSError:
+            continue
+        return f"see {path}"
+    return "its traceback could not be written"
+
+
+def _detach_stdout() -> None:
+    """The reader closed the pipe (`| head`): print nothing more, not even at interpreter exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+
+
+class _Stderr(io.TextIOBase):
+    """Writes to the sys.stderr of the moment: a live display may have replaced it."""
+
+    @override
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    @override
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def logs_to_stderr(level: int = logging.ERROR, *, as_lines_of_json: bool = False) -> None:
+    """Send log lines from `level` up to stderr.
+
+    Verbs that answer at once print what a warning would tell as their own line; those that run log
+    more, and the service logs JSON when stderr is no terminal.
+    """
+    from patrol.logs import configure  # noqa: PLC0415  structlog: 130 ms
+
+    is_terminal = sys.stderr.isatty()
+    configure(
+        cast("TextIO", _Stderr()),
+        level,
+        for_people=is_terminal or not as_lines_of_json,
+        colors=is_terminal,
+    )

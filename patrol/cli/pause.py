@@ -5,9 +5,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import console, print_json
+from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import EndAction, end_by_number, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.schedule import Stoppage, StoppageScope

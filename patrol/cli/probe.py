@@ -5,6 +5,7 @@ whose move it is and what to try next (`ADVICE`), Chinese first.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -14,9 +15,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.failures import BAD_INPUT, FAILED, bad_input
 from patrol.cli.options import AsJson
-from patrol.cli.output import console, console_err, print_json
+from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, console_err, print_json
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (
@@ -27,11 +27,12 @@ from patrol.domain.labels import (
     failure_label,
     label_of,
 )
+from patrol.settings.config_file import BadEnvReference, check_references, expand_env
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
-from streams.errors import BadAddress, StreamError
+from streams.errors import LOGIN_REFUSED, BadAddress, StreamError
 from streams.model import Freshness, Picture, Sample, VisitOptions
 
 
@@ -47,8 +48,10 @@ class Advice(NamedTuple):
 ADVICE: Final = {
     "bad_address": Advice(
         "登记人员", "whoever wrote the address",
-        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ 写成 %2F %3F %23 %40",
-        "write rtsp://user:password@host[:port]/path; in a password / ? # @ are %2F %3F %23 %40",
+        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ [ ] % 写成"
+        " %2F %3F %23 %40 %5B %5D %25",
+        "write rtsp://user:password@host[:port]/path; in a password / ? # @ [ ] % are"
+        " %2F %3F %23 %40 %5B %5D %25",
     ),
     "unreachable": Advice(
         "网络/运维", "network, maintainer",
@@ -57,8 +60,13 @@ ADVICE: Final = {
     ),
     "refused_us": Advice(
         "运维(账号)", "maintainer, credentials",
-        "核对用户名、口令与通道路径;看摄像机的白名单和并发路数限制",
-        "check user, password and channel path; look at the camera's access list and session limit",
+        "核对通道路径是否存在;看该账号有没有预览权限、摄像机的白名单",
+        "check that the channel path exists; look at the account's rights and the access list",
+    ),
+    "stream_busy": Advice(
+        "运维(录像机)", "maintainer, recorder",
+        "稍后再试;关掉其他正在看这台设备的客户端;查并发路数上限,必要时调高或改用子码流",
+        "try again later; close other viewers; look at its limit of streams, or use the sub stream",
     ),
     "went_silent": Advice(
         "运维(摄像机)", "maintainer, camera",
@@ -69,6 +77,13 @@ ADVICE: Final = {
         "运维(摄像机)", "maintainer, camera",
         "确认路径指向视频流;编码设为 H.264 或 H.265;升级固件",
         "make sure the path is a video stream; set H.264 or H.265; update the firmware",
+    ),
+}  # fmt: skip
+REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reason
+    LOGIN_REFUSED: Advice(
+        "运维(账号)", "maintainer, credentials",
+        "核对用户名与口令(口令里的 % @ / ? # 要写成 %25 %40 %2F %3F %23);账号可能已被锁定",
+        "check user and password (in it % @ / ? # are %25 %40 %2F %3F %23); it may be locked",
     ),
 }  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
@@ -97,7 +112,7 @@ def probe(
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
-        address = StreamAddress.parse(url)
+        address = _address(url)
         _check_file(address)
     except BadAddress as exc:
         _report_failure("", exc, as_json=as_json)
@@ -126,9 +141,18 @@ def _check_save(save: Path | None) -> None:
         bad_input(f"--save: {save.parent}: no such directory")
 
 
+def _address(url: str) -> StreamAddress:
+    """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
+    try:
+        check_references(url, os.environ)
+        return StreamAddress.parse(expand_env(url, os.environ))
+    except BadEnvReference as exc:
+        raise BadAddress(str(exc)) from None
+
+
 def _check_file(address: StreamAddress) -> None:
     if address.scheme == "file" and not Path(address.path).is_file():
-        raise BadAddress(f"no such file: {address.path}; a camera's address begins with rtsp://")
+        raise BadAddress(f"no such file: {address}; a camera's address begins with rtsp://")
 
 
 async def _visit(address: StreamAddress, timeout_s: float) -> tuple[Sample, list[Picture]]:
@@ -194,14 +218,20 @@ def probe_document(
     }
 
 
+def advice_of(exc: StreamError) -> Advice:
+    """What a person can do about a failure; about the password only where it was refused."""
+    return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
+
+
 def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = advice_of(exc)
     return {
         "ok": False,
         "address": address,
         "failure": {
             "kind": exc.kind,
+            "reason": exc.reason or None,
             "seen": exc.seen,
             "whose": {"zh": advice.whose_zh, "en": advice.whose_en},
             "next": {"zh": advice.next_zh, "en": advice.next_en},
@@ -236,7 +266,7 @@ def print_probe(document: Mapping[str, Any]) -> None:
 
 def print_probe_failure(address: str, exc: StreamError) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = advice_of(exc)
     out = console_err()
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)

@@ -11,11 +11,10 @@ import typer
 
 from patrol.app import Application
 from patrol.cases import actions
-from patrol.cli.application import RELAY_WITHIN_S, app_of
 from patrol.cli.cases import case_document, no_case_text, print_case
-from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import console, print_json
+from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.site import RELAY_WITHIN_S, app_of
 from patrol.domain.case import (
     ApprovalKind,
     ApprovalRequest,

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from patrol.cli.failures import bad_input
 from patrol.cli.options import AsJson
-from patrol.cli.output import print_err, print_json
+from patrol.cli.output import bad_input, print_err, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
 from patrol.files import write_atomically

@@ -15,8 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
 from patrol import __version__
-from patrol.cli.failures import report_failure
 from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
+from patrol.cli.output import logs_to_stderr, report_failure
 
 INTERRUPTED: Final = 130  # what Typer returns after Ctrl-C
 
@@ -37,7 +37,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "run:run", "常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."
     ),
     "round": Verb(
-        "round:run_round",
+        "run:run_round",
         "立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named.",
     ),
     "check": Verb(
@@ -53,17 +53,17 @@ VERBS: Final[Mapping[str, Verb]] = {
         "待核线索,最要紧的在前。 What waits for a person's judgement, the worst first.",
     ),
     "confirm": Verb(
-        "confirm:confirm",
+        "queue:confirm",
         "确认线索,立案并推送网格长。 Confirm a finding: opens a case and notifies its grid leader.",
     ),
-    "dismiss": Verb("confirm:dismiss", "排除线索,写明原因。 Dismiss a finding, with the reason."),
+    "dismiss": Verb("queue:dismiss", "排除线索,写明原因。 Dismiss a finding, with the reason."),
     "cases": Verb("cases:list_cases", "案件列表,新的在前。 Cases, the newest first."),
     "case": Verb("cases:show_case", "一个案件及其全部经过。 One case and all that happened to it."),
     "report": Verb(
         "report:report", "导出视频巡查台账与指标。 The patrol ledger and its figures, as a file."
     ),
     "eval": Verb(
-        "eval:evaluate", "评测检出率与误报率。 Precision, recall and F1 per kind, with intervals."
+        "bench:evaluate", "评测检出率与误报率。 Precision, recall and F1 per kind, with intervals."
     ),
     "reassign": Verb("reassign:reassign", "转派到另一网格。 Give a case to another grid."),
     "extend": Verb(
@@ -91,15 +91,15 @@ VERBS: Final[Mapping[str, Verb]] = {
         "reassign:reopen", "重开已结案的案件。 Reopen a closed case: back to the ground."
     ),
     "unsure": Verb(
-        "confirm:unsure",
+        "queue:unsure",
         "线索存疑:一分钟内复看,留待他人判断。 Not sure: looked at again, others decide.",
     ),
     "backup": Verb(
-        "backup:backup",
+        "db:backup",
         "备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs.",
     ),
     "restore": Verb(
-        "backup:restore",
+        "db:restore",
         "恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked.",
     ),
     "pause": Verb(
@@ -118,18 +118,18 @@ VERBS: Final[Mapping[str, Verb]] = {
         "运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV.",
     ),
     "suppressions": Verb(
-        "suppressions:show_suppressions",
+        "queue:show_suppressions",
         "现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was.",
     ),
     "accept": Verb(
-        "confirm:accept",
+        "queue:accept",
         "认可为新常态:以最近可用画面为参考。 Make its newest usable picture the reference.",
     ),
     "phoned": Verb(
         "cases:phoned", "登记已电话通知。 Note in the case who was notified by telephone."
     ),
     "who-looked": Verb(
-        "who_looked:who_looked",
+        "consent:who_looked",
         "谁看过:某点位(或某农户全部点位)的调用登记,新的在前。 Who looked at a household's cameras.",
     ),
     "db upgrade": Verb(
@@ -193,25 +193,25 @@ VERBS: Final[Mapping[str, Verb]] = {
         "bench:bench_vision", "每个检测器的单张代价。 Each gauge's cost per picture."
     ),
     "mosquitto write": Verb(
-        "mosquitto:write_broker_files",
+        "user:write_broker_files",
         "按人员表生成口令与权限文件。 Password and ACL files for Mosquitto, one account a person.",
     ),
     "key add": Verb(
-        "key:add_key",
+        "user:add_key",
         "新建密钥,只显示这一次。 A new key; it is shown once and kept only as a hash.",
     ),
-    "key list": Verb("key:show_keys", "全部密钥,不含密文。 All keys, without their secrets."),
-    "key revoke": Verb("key:revoke_key", "撤销密钥,立即生效。 Revoke a key, at once."),
+    "key list": Verb("user:show_keys", "全部密钥,不含密文。 All keys, without their secrets."),
+    "key revoke": Verb("user:revoke_key", "撤销密钥,立即生效。 Revoke a key, at once."),
     "deliveries list": Verb(
-        "deliveries:show_deliveries",
+        "health:show_deliveries",
         "暂缓、待送与已放弃的,附原因。 What is held, waits, or was given up, with the reason.",
     ),
     "deliveries retry": Verb(
-        "deliveries:retry_delivery",
+        "health:retry_delivery",
         "已放弃的重新投递。 Try one that was given up again, from the start.",
     ),
     "deliveries drop": Verb(
-        "deliveries:drop_delivery",
+        "health:drop_delivery",
         "代理拒收的不再发送。 Give a message that the broker refuses up for good.",
     ),
     "maintenance add": Verb(
@@ -237,15 +237,15 @@ VERBS: Final[Mapping[str, Verb]] = {
         "handover:list_signatures", "历次签字,最近在前。 Signatures, newest first."
     ),
     "suppress revoke": Verb(
-        "suppressions:revoke_suppression",
+        "queue:revoke_suppression",
         "撤销抑制:下一轮起照常提出。 Take one back: proposed again from the next round on.",
     ),
     "assets install": Verb(
-        "assets:install_assets",
+        "models:install_assets",
         "安装脚本,逐个核对 sha256。 Install the scripts, each checked by its sha256.",
     ),
     "assets list": Verb(
-        "assets:show_assets",
+        "models:show_assets",
         "清单里的脚本及其状态。 What the manifest names, and the state of each.",
     ),
 }
@@ -353,7 +353,5 @@ def _root(
     ] = False,
 ) -> None:
     # Typer shows the help text given above. Logs go to stderr, in every verb.
-    from patrol.cli.stderr_logging import logs_to_stderr  # noqa: PLC0415  structlog: 130 ms
-
     context.obj = GlobalOptions(config)
     logs_to_stderr()

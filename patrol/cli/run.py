@@ -1,19 +1,33 @@
-"""`patrol run`: the resident service, with the web console beside it where its extra is there."""
+"""Rounds: `patrol run` is the resident service, with the web console where its extra is there.
+
+`patrol round` is one round now, of a plan or over what is named, its progress on stderr.
+"""
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Annotated, Final
 
 import typer
 
 from patrol.app import Application
 from patrol.app.detectors import missing_models
 from patrol.app.service import run_service
-from patrol.cli.application import app_of, until_signalled
-from patrol.cli.output import console_err, print_err
-from patrol.cli.stderr_logging import logs_to_stderr
-from patrol.reports.progress_bar import progress_display
+from patrol.cli.options import AsJson
+from patrol.cli.output import (
+    FAILED,
+    bad_input,
+    console,
+    console_err,
+    logs_to_stderr,
+    print_err,
+    print_json,
+)
+from patrol.cli.site import app_of, camera_named, until_signalled
+from patrol.reports.terminal import progress_display, render_round
+from patrol.rounds.planner import AdhocSelection
+from patrol.settings import Site
 
 
 def run(context: typer.Context) -> None:
@@ -54,3 +68,59 @@ def _web_console(app: Application) -> Iterator[None]:
     with serve(app) as address:
         print_err(f"控制台 console: {address.url}")
         yield
+
+
+DATABASE_WITHIN_S: Final = 60.0  # a person waits; the service waits for ever
+
+
+def run_round(
+    context: typer.Context,
+    plan: Annotated[
+        str, typer.Argument(metavar="[PLAN]", help="方案名,如 morning。 Name of a plan.")
+    ] = "",
+    *,
+    grids: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="CODE", help="只巡某村或某组。 Ad hoc, over this grid."),
+    ] = None,
+    links: Annotated[
+        list[str] | None,
+        typer.Option("--link", metavar="NAME", help="只巡某条链路。 Ad hoc, over this link."),
+    ] = None,
+    cameras: Annotated[
+        list[str] | None,
+        typer.Option("--camera", metavar="ID", help="只巡这些点位。 Ad hoc, these cameras."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """立即巡查一轮;给出网格、链路或点位即为专项巡查。 One round now; ad hoc over what is named."""
+    if not (plan or grids or links or cameras):
+        bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
+    logs_to_stderr(logging.WARNING)
+    with until_signalled() as stop, app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop) as app:
+        zone = app.site.settings.site.tz
+        if plan:
+            app.plan(plan)  # raises UnknownPlan before anything is opened
+        selection = _adhoc_selection(app.site, grids or (), links or (), cameras or ())
+        for lack in app.detectors.without:
+            print_err(lack)
+        with progress_display(console_err(), zone) as show:
+            summary = app.run_round(plan, adhoc=selection, on_progress=show, stop=stop)
+    if as_json:
+        print_json(summary)
+    else:
+        console().print(render_round(summary, zone=zone))
+    if summary.get("state", "finished") != "finished":
+        reason = summary.get("reason") or "stopped"
+        again = f"`patrol round {plan}`" if selection is None else "the same command"
+        print_err(f"{summary['round']}: {reason}; {again} takes it up again")
+        raise typer.Exit(FAILED)
+
+
+def _adhoc_selection(
+    site: Site, grids: Sequence[str], links: Sequence[str], cameras: Sequence[str]
+) -> AdhocSelection | None:
+    if not (grids or links or cameras):
+        return None
+    named = [camera_named(site, text).id for text in cameras]
+    return AdhocSelection.resolve(site.registry, grids=grids, links=links, cameras=named)

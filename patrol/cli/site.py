@@ -1,19 +1,25 @@
-"""The site that a command works on: its configuration, and its store alone.
+"""The site that a command works on: its configuration, its store, or the composed application.
 
-Verbs that need the composed application take it from application.py.
+And the signals that stop a command that runs. `app_of` imports `patrol.app`, which takes as long as
+everything else here together, only when a command wants it.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from patrol.cli.failures import bad_input
+if TYPE_CHECKING:
+    from patrol.app import Application
+import signal
+import threading
+from types import FrameType
+
 from patrol.cli.options import config_directory, operator
-from patrol.cli.output import console, print_json
+from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
@@ -83,3 +89,46 @@ def end_by_number(
         print_json({action.done: number, "by": who})
     else:
         console().print(f"{number} {action.done_zh} {action.done}", markup=False)
+
+
+RELAY_WITHIN_S: Final = 2.0  # a person waits no longer for a broker; the outbox does
+
+
+@contextmanager
+def app_of(
+    context: typer.Context, *, wait_s: float = 0.0, stop: threading.Event | None = None
+) -> Iterator["Application"]:
+    """Build the application and close it afterwards.
+
+    With `stop` an unreachable database is waited for, at most `wait_s` seconds or until `stop`.
+    Raises ConfigProblems, StoreUnavailable.
+    """
+    from patrol.app import StartupWait, build  # noqa: PLC0415  0.6 s, which most verbs save
+
+    startup_wait = StartupWait(limit_s=wait_s, stop=stop) if stop is not None else None
+    with build(
+        site_of(context), config_dir=config_directory(context), startup_wait=startup_wait
+    ) as app:
+        yield app
+
+
+@contextmanager
+def until_signalled() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # a test's runner: only the main thread may take signals
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

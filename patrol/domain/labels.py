@@ -75,6 +75,7 @@ FAILURES: Final[Labels] = {  # StreamError.kind
     "bad_address": ("地址有误", "bad address"),
     "unreachable": ("连接不上", "unreachable"),
     "refused_us": ("拒绝访问", "refused us"),
+    "stream_busy": ("路数已满", "no stream free"),
     "went_silent": ("连上后无响应", "went silent"),
     "unreadable": ("码流解码失败", "unreadable"),
     "unusable_picture": ("画面不可用", "unusable picture"),

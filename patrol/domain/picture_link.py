@@ -3,7 +3,7 @@
 A link is a payload (case, grid, revision of the case, end) with an HMAC-SHA256 signature. Nothing
 is stored when one is made, so that every process that queues case messages can make it; each
 opening is stored. A forged link is refused before anything is looked up. messaging/payloads.py
-puts links into case messages, web/pages/picture_link.py opens them.
+puts links into case messages, web/pages/pictures.py opens them.
 
 Rules: a link opens once. The browser that opened it may open it again for a minute (a reload, a
 lost connection); any other gets nothing. Opening a case's newer link ends its older ones. It ends

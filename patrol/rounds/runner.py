@@ -49,6 +49,7 @@ from patrol.rounds.progress import (
     round_summary,
 )
 from patrol.rounds.recorder import RecorderPolicy, record_visit
+from patrol.rounds.stream_limits import StreamLimits
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.weather import propose_shared_findings
 from patrol.store import Store, UnitOfWork
@@ -167,8 +168,9 @@ class RoundRunner:
                 ThreadPoolExecutor(self._deps.cores, thread_name_prefix="judge")
             )
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
+            job = self._executor_job(started, visits)
             executor = RoundExecutor(
-                self._executor_job(started, visits),
+                job,
                 self._executor_deps(started, judges, writer, _RunCounts(counters, meter)),
                 on_progress=on_progress,
                 counters=counters,
@@ -180,7 +182,7 @@ class RoundRunner:
                 end = await executor.run()
             finally:
                 stop_watcher.cancel()
-                await asyncio.to_thread(self._record_cost, started, meter)
+                await asyncio.to_thread(self._record_cost, job, meter)
         return self._end(started, end, executor.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], RoundCounters]:
@@ -213,7 +215,9 @@ class RoundRunner:
             finish_by=a_round.finish_by,
             limits=self._deps.limits,
             options=self._deps.options,
+            stream=self._deps.stream,
             link_slots=self._deps.link_slots,
+            stream_limits=self._stream_limits(),
         )
 
     def _executor_deps(
@@ -260,10 +264,16 @@ class RoundRunner:
             rng=self._deps.rng,
         )
 
-    def _record_cost(self, a_round: Round, meter: ResourceMeter) -> None:
+    def _record_cost(self, job: ExecutorJob, meter: ResourceMeter) -> None:
+        """What the run used, and what it learned of the recorders' stream limits."""
         with self._deps.store.begin() as uow:
-            add_round_cost(uow, a_round, meter)
+            add_round_cost(uow, uow.rounds.get(job.round), meter)
+            uow.rounds.save_stream_limits(job.stream_limits.learned(), self._deps.clock.now())
             uow.commit()
+
+    def _stream_limits(self) -> StreamLimits:
+        with self._deps.store.begin_read() as uow:
+            return StreamLimits.of(uow.rounds.stream_limits())
 
     def _blind_sample(self, a_round: Round) -> BlindSample | None:
         """The blind sample of a plan's round; an ad-hoc round is about something, and has none."""

@@ -15,8 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from patrol.settings.problems import FileProblemLog, did_you_mean
-from patrol.settings.text_file import read_text
+from patrol.settings.config_file import FileProblemLog, did_you_mean, read_text
 
 T = TypeVar("T")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)

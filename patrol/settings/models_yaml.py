@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from patrol.inference.manifest import EntryBroken, Layout, ModelSpec, Purpose, read_entry
-from patrol.settings.problems import FileProblemLog
+from patrol.settings.config_file import FileProblemLog
 from patrol.settings.yaml_file import YamlDocument, read_yaml
 
 SITE_PURPOSES: Final = (Purpose.OBJECTS, Purpose.FIRE)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.observation import FAULT_FINDING_KINDS, FindingRule, FindingRules
 from patrol.domain.priority import Level
-from patrol.settings.problems import FileProblemLog, did_you_mean
+from patrol.settings.config_file import FileProblemLog, did_you_mean
 from patrol.settings.yaml_file import read_yaml, validate
 from patrol.settings.yaml_types import SettingsSection
 

@@ -18,7 +18,7 @@ from patrol.domain.office_hours import MONDAY_TO_FRIDAY, OfficeHours
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.schedule import Calendar, Holiday, KeyPeriod, Stoppage, StoppageScope
-from patrol.settings.problems import ProblemLog
+from patrol.settings.config_file import ProblemLog
 from patrol.settings.yaml_file import read_yaml
 from patrol.settings.yaml_types import ClockTime, DailyHoursList, PlainId, SettingsSection
 

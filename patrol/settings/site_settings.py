@@ -1,11 +1,13 @@
-"""The settings of a site: frozen sections of site.yaml, each default beside its reason and range.
+"""site.yaml → the settings of a site: frozen sections, each default beside its reason and range.
 
-A section is checked by pydantic when site.yaml is read (site_yaml.py), and is itself what the
-application gets. Times of day are local to the site; names end in their unit (`_s`, `_h`, `_days`).
+A section is checked by pydantic when site.yaml is read, and is itself what the application gets;
+those of other programs and of days are in site_integrations.py and site_calendar.py. Times of day
+are local to the site; names end in their unit (`_s`, `_h`, `_days`). `load_site_file` also knows
+the short forms, and looks for the files that site.yaml names.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -22,14 +24,26 @@ from patrol.domain.round import ADHOC, PatrolPlan
 from patrol.domain.schedule import Calendar
 from patrol.domain.verification import Verifier
 from patrol.inference.manifest import ModelSpec
-from patrol.settings.problems import ConfigProblem
+from patrol.settings.config_file import (
+    BadEnvReference,
+    ConfigProblem,
+    FileProblemLog,
+    did_you_mean,
+    expand_env,
+)
 from patrol.settings.site_calendar import (
     CalendarSection,
     HealthSection,
     OfficeSection,
     PlanSection,
 )
-from patrol.settings.site_integrations import IntegrationSettings
+from patrol.settings.site_integrations import (
+    FileProblem,
+    IntegrationSettings,
+    is_loopback,
+    missing_file,
+)
+from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
     BrokerUrl,
     DatabaseUrl,
@@ -246,3 +260,83 @@ def default_plans() -> dict[str, PatrolPlan]:
             name="afternoon", start=time(15), finish_by=time(17, 30), before_sunset=half_hour
         ),
     }
+
+
+def load_site_file(path: Path, env: Mapping[str, str], notes: FileProblemLog) -> Settings | None:
+    """The settings, or None after problems were noted."""
+    document = read_yaml(path, notes)
+    if document is None:
+        return None
+    if isinstance(document.data, dict):
+        _expand_short_forms(document, env, notes)
+    settings: Settings | None = validate(Settings, document, notes)
+    if settings is None:
+        return None
+    for where, wrong in _file_problems(settings):
+        notes.add_problem(document.line(where), ".".join(where), wrong)
+    _check_quality(settings, document, notes)
+    _check_links(settings, document, notes)
+    return settings
+
+
+def _expand_short_forms(
+    document: YamlDocument, env: Mapping[str, str], notes: FileProblemLog
+) -> None:
+    """`${NAME}` in the two URLs; `mqtt: embedded` and `mqtt: mqtt://…` as short forms."""
+    data = document.data
+    if isinstance(data.get("mqtt"), str):
+        data["mqtt"] = {"url": data["mqtt"]}
+    _expand(data, ("database",), document, env, notes)
+    hooks = data.get("webhooks")
+    for name, hook in hooks.items() if isinstance(hooks, dict) else ():
+        if isinstance(hook, dict):
+            _expand(hook, ("webhooks", str(name), "url"), document, env, notes)
+    if isinstance(data.get("mqtt"), dict):
+        _expand(data["mqtt"], ("mqtt", "url"), document, env, notes)
+
+
+def _expand(
+    holder: dict[str, Any],
+    where: tuple[str, ...],
+    document: YamlDocument,
+    env: Mapping[str, str],
+    notes: FileProblemLog,
+) -> None:
+    text = holder.get(where[-1])
+    if not isinstance(text, str):
+        return
+    try:
+        holder[where[-1]] = expand_env(text, env)
+    except BadEnvReference as exc:
+        notes.add_problem(document.line(where), ".".join(where), str(exc))
+
+
+def _file_problems(settings: Settings) -> Iterator[FileProblem]:
+    """What is wrong with the files that site.yaml names."""
+    for name in ("password_file", "ca_file"):
+        path: Path | None = getattr(settings.mqtt, name)
+        if path is not None:
+            yield from missing_file(("mqtt", name), path)
+    yield from settings.integration_file_problems()
+
+
+def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:
+    """Note `links:` without an address that telephones can reach."""
+    console = settings.console
+    nowhere = console.enabled and is_loopback(console.host) and not is_loopback(settings.mqtt.host)
+    if nowhere and not settings.integrations.links.base_url:
+        text = "the links in cases open on this machine alone, say how telephones reach the console"
+        notes.add_notice(document.line(("links",)), "links.base_url", text)
+
+
+def _check_quality(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:
+    """Note thresholds whose name no gauge has."""
+    if not settings.quality:
+        return
+    from patrol.vision.quality.report import QualityThresholds  # noqa: PLC0415  numpy, OpenCV
+
+    known = [field.name for field in fields(QualityThresholds)]
+    for name in settings.quality:
+        if name not in known:
+            text = f"unknown threshold{did_you_mean(name, known)}"
+            notes.add_problem(document.line(("quality", name)), f"quality.{name}", text)

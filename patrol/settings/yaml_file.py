@@ -19,8 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from yaml.composer import ComposerError
 
-from patrol.settings.problems import FileProblemLog
-from patrol.settings.text_file import read_text
+from patrol.settings.config_file import FileProblemLog, read_text
 from patrol.settings.yaml_types import error_message
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from pydantic_core import ErrorDetails
 
 from patrol.domain.camera import DailyHours
 from patrol.domain.ids import plain_id_problem
-from patrol.settings.problems import did_you_mean
+from patrol.settings.config_file import did_you_mean
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 DATABASES: Final = ("sqlite", "postgresql+psycopg")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from patrol.settings.problems import ProblemLog
+from patrol.settings.config_file import ProblemLog
 from patrol.settings.yaml_file import YamlDocument, read_yaml
 
 PlainAreas = Mapping[str, Any]

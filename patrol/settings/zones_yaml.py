@@ -20,7 +20,7 @@ from patrol.domain.camera import (
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import camera_id_problem
 from patrol.inference.manifest import COCO80, ModelSpec, Purpose, label_name
-from patrol.settings.problems import FileProblemLog, did_you_mean
+from patrol.settings.config_file import FileProblemLog, did_you_mean
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import DailyHoursList, SettingsSection
 

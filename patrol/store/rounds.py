@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, Row, Select, bindparam, func, literal_column, select
 
 from patrol.domain.finding import Origin
-from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.ids import CameraId, RoundId, ServerId
 from patrol.domain.round import (
     PlannedVisit,
     Round,
@@ -27,6 +27,7 @@ from patrol.store.column_types import UtcTime
 from patrol.store.pictures import STORED_PICTURES, index_pictures
 from patrol.store.rows import RowMapper
 from patrol.store.schema import findings, observations, rounds, visit_pictures, visits
+from patrol.store.schema import stream_limits as stream_limits_table
 from patrol.store.transaction import RoundChanged, Transaction, VisitRecorded, in_batches
 
 _ROUNDS: Final = RowMapper(Round)
@@ -264,6 +265,18 @@ class RoundRepository:
         visited = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
         found = select(visits).where(visits.c.camera == camera, visited)
         return _read_visits(self._db, found.order_by(*newest).limit(limit))
+
+    def stream_limits(self) -> Mapping[ServerId, int]:
+        """Streams that each recorder is known to serve at once."""
+        return {row.server: row.streams for row in self._db.all(select(stream_limits_table))}
+
+    def save_stream_limits(self, limits: Mapping[ServerId, int], now: datetime) -> None:
+        """Keep what a round learned; rows of other recorders stay."""
+        known = self.stream_limits()
+        for server, streams in limits.items():
+            if known.get(server) != streams:
+                row = {"server": server, "streams": streams, "learned_at": now}
+                self._db.put(stream_limits_table, row, "server")
 
 
 def _without_camera(picture: StoredPicture) -> Mapping[str, Any]:

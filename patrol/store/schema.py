@@ -73,6 +73,13 @@ rounds = Table(
     Index(None, "plan", "planned_at"),
     Index(None, "day"),
 )
+stream_limits = Table(  # what rounds learned of the recorders' limits
+    "stream_limits",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("streams", Integer, nullable=False),
+    Column("learned_at", UtcTime, nullable=False),
+)
 visits = Table(
     "visits",
     metadata,

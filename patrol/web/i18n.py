@@ -16,6 +16,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
+from patrol.domain.schedule import StoppageScope
 
 LANGUAGES: Final = ("zh", "en")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -154,3 +155,13 @@ def person_name(registry: Registry, who: str, accounts: Mapping[str, str] | None
     if person is not None:
         return person.name
     return (accounts or {}).get(who, who)
+
+
+def subject_name(scope: str, subject: str, registry: Registry, t: Translator) -> str:
+    """`点位 小沟村五组…`, `village 旧墩村`, `全部巡查`."""
+    kind = t.pair(labels.label_of(labels.SUBJECT_KINDS, scope))
+    if scope == StoppageScope.CAMERA:
+        return f"{kind} {camera_name(registry, CameraId(subject))}"
+    if scope in (StoppageScope.GRID, "village"):
+        return f"{kind} {grid_name(registry, GridCode(subject))}"
+    return f"{kind} {subject}".rstrip()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from patrol.administration.registry_watcher import WATCHED_FILES, RegistryWatcher
+from patrol.administration.registry_files import WATCHED_FILES, RegistryWatcher
 from patrol.settings import ConfigProblems
 
 

@@ -21,7 +21,7 @@ OPTIONAL = (
     "pwdlib", "python_multipart", "starlette", "uvicorn", "xlsxwriter",
 )  # fmt: skip
 # Verbs of the console, whose extra they need; the demo shows it, too.
-CONSOLE_VERBS = ("assets", "user", "demo", "simulate")
+CONSOLE_VERBS = ("demo", "simulate")
 
 
 @pytest.mark.parametrize("path", VERBS)

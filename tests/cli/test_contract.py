@@ -104,7 +104,7 @@ def test_the_unexpected_is_one_line_and_a_file(
     def broken(*_args: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr("patrol.cli.site.site_of", broken)
+    monkeypatch.setattr("patrol.cli.site.load_site", broken)
     ended = cli_site("queue")
     assert ended.code == 1
     assert ended.err == (
@@ -143,7 +143,7 @@ def test_what_the_system_refuses_is_one_line(
     def refused(*_args: object) -> None:
         raise failure
 
-    monkeypatch.setattr("patrol.cli.site.site_of", refused)
+    monkeypatch.setattr("patrol.cli.site.load_site", refused)
     ended = cli_site("queue")
     assert (ended.code, ended.err) == (1, f"{line}\n")
     assert not (cli_site.home / "var" / "patrol-error.log").exists()
@@ -153,7 +153,7 @@ def test_ctrl_c_is_one_line(cli_site: CliSite, monkeypatch: pytest.MonkeyPatch) 
     def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("patrol.cli.site.site_of", interrupted)
+    monkeypatch.setattr("patrol.cli.site.load_site", interrupted)
     ended = cli_site("queue")
     assert (ended.code, ended.err) == (1, "已中断 interrupted\n")
 

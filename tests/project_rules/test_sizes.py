@@ -16,8 +16,6 @@ SHORT_MODULES = {
     "patrol/domain/timestamps.py": "the one RFC 3339 helper, used by most packages",
     "patrol/domain/errors.py": "base classes of exceptions that end a command",
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
-    "patrol/cli/db.py": "the verbs of `patrol db`: a group of verbs has a module of its name",
-    "patrol/cli/stderr_logging.py": "log set-up of commands, imported before anything heavy",
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
 }

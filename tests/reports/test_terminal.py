@@ -9,8 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from patrol.reports.progress_bar import progress_display, progress_line
-from patrol.reports.terminal import coverage_bar, duration_text, percent_text, render_round
+from patrol.reports.terminal import (
+    coverage_bar,
+    duration_text,
+    percent_text,
+    progress_display,
+    progress_line,
+    render_round,
+)
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NINE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)

@@ -19,9 +19,8 @@ from patrol.app import Application
 from patrol.domain.finding import AlreadyDecided
 from patrol.domain.labels import API_SCOPES
 from patrol.review.queue import FindingClaimed
-from patrol.web.api.auth import NoKey, NoScope
 from patrol.web.api.documents import Problem
-from patrol.web.api.routes import router
+from patrol.web.api.routes import NoKey, NoScope, router
 from patrol.web.errors import INVALID_REQUEST, SHARED_FAILURES, error_document
 
 _FAILURES: Final = (

@@ -1,12 +1,17 @@
-"""The routes of the API. Plain `def`: each runs in a thread, with one short transaction."""
+"""The routes of the API, and the API key with its scopes that each of them needs.
 
+Plain `def`: each runs in a thread, with one short transaction.
+"""
+
+from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import HTTPBearer
 
 from patrol.app import Application
-from patrol.domain.account import ApiKey
+from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
 from patrol.domain.round import ADHOC
 from patrol.reports.documents import (
@@ -20,8 +25,38 @@ from patrol.reports.documents import (
 from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
 from patrol.reports.report import load_report, report_document
 from patrol.web.api import documents
-from patrol.web.api.auth import BEARER, require_scope
 from patrol.web.errors import InvalidRequest, ResourceNotFound, translate_errors
+
+BEARER: Final = HTTPBearer(auto_error=False, description="A key of `patrol key add`.")
+
+
+class NoKey(Exception):
+    """The request has no key, or its key is unknown or revoked."""
+
+
+class NoScope(Exception):
+    """The key lacks the scope that the text names."""
+
+
+def require_scope(scope: str) -> Callable[[Request], ApiKey]:
+    """A dependency that returns the request's key. Raises NoKey, NoScope."""
+    assert scope in API_SCOPES  # noqa: S101  a misspelt scope would let no key in
+
+    def key_of(request: Request) -> ApiKey:
+        app: Application = request.app.state.application
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not secret.startswith(API_KEY_PREFIX):
+            raise NoKey
+        with app.store.begin_read() as uow:
+            key = uow.api_keys.by_secret(hash_api_secret(secret.strip()))
+        if key is None:
+            raise NoKey
+        if scope not in key.scopes:
+            raise NoScope(scope)
+        return key
+
+    return key_of
+
 
 router = APIRouter(dependencies=[Depends(BEARER)])
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most this many, the newest.")]

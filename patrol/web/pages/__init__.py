@@ -1,4 +1,9 @@
-"""The pages: one router a module; each route names the permission that it needs."""
+"""The pages: one router a module; each route names the permission that it needs.
+
+A page's module bears the first word of its URL: /system is in system.py, /cameras/… in cameras.py.
+Elsewhere are `/` (today), the buttons of cases (case_actions), /cameras/…/live (live_view), the
+links /p/… to pictures (pictures), /keys and /sessions (accounts), and what /login leads to.
+"""
 
 from typing import Final
 
@@ -6,8 +11,7 @@ from fastapi import APIRouter
 
 from patrol.web.pages import (
     accounts,
-    admin,
-    areas,
+    audit,
     cameras,
     case_actions,
     cases,
@@ -15,13 +19,16 @@ from patrol.web.pages import (
     leader,
     live_view,
     login,
-    picture_link,
     pictures,
     reports,
     review,
     rounds,
     shift,
+    stoppages,
+    suppressions,
+    system,
     today,
+    troubles,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
@@ -29,7 +36,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     for page in (
         login,
         pictures,
-        picture_link,
         today,
         rounds,
         review,
@@ -37,12 +43,15 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         case_actions,
         leader,
         cameras,
-        areas,
         live_view,
         grid,
         reports,
         shift,
+        stoppages,
+        troubles,
         accounts,
-        admin,
+        audit,
+        suppressions,
+        system,
     )
 )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.cases import actions
-from patrol.domain.account import Permission
+from patrol.domain.account import Permission, may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
 from patrol.domain.case import (
     CASE_TRANSITIONS,
@@ -30,10 +30,21 @@ from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayActOnCases, WebContext
 from patrol.web.errors import ResourceNotFound, translate_errors
-from patrol.web.pages.case_detail import visible_case
 
 LONGEST_H: Final = 30 * 24
 router = APIRouter()
+
+
+def visible_case(context: WebContext, user: CurrentUser, ident: CaseId) -> Case:
+    """The case, if this account may see it. Raises ResourceNotFound, Forbidden."""
+    with context.app.store.begin_read() as uow:
+        try:
+            case = uow.cases.get(ident)
+        except KeyError:
+            raise ResourceNotFound(ident) from None
+    if not may_see_case(user.account, case, context.app.registry.tree):
+        raise Forbidden(f"{ident} lies outside the scope of {user.account.name}")
+    return case
 
 
 class CaseActionForm(BaseModel):

@@ -28,7 +28,8 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, error_document
 from patrol.web.i18n import case_state_label, category_label, grid_name, level_label
-from patrol.web.pages.case_detail import time_left, visible_case
+from patrol.web.pages.case_actions import visible_case
+from patrol.web.pages.cases import time_left
 from patrol.web.rendering import STATIC, static_url
 from patrol.web.thumbnails import normalized_photo
 

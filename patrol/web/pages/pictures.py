@@ -1,29 +1,53 @@
-"""Serve pictures to the session that was given their signed address, and log each one.
+"""Serve pictures, each after its access log entry: to a session, or once to a telephone (/p/…).
 
-The access log entry is committed before a picture is sent. Every picture is masked to what may be
-seen of its camera now; outside the command centre it is redacted, too.
+A session was given the signed address; the entry is committed before a picture is sent. Every
+picture is masked to what may be seen of its camera now; outside the command centre it is redacted,
+too.
+
+A one-time link shows a case's picture to somebody who has no login here. The browser that opened it
+gets a cookie and may open it again for a minute (a reload, a lost connection). Everybody else gets
+410 with the reason; a token that we did not sign gets 404 after the same work. A HEAD request, as
+previews send, uses nothing up. The picture is made first; then the opening and its access log entry
+are one transaction; then it is sent.
 """
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+import structlog
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from patrol.domain.account import Permission, may_see_case
 from patrol.domain.camera import Camera, ConsentState, Polygon
+from patrol.domain.case import Case
 from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
+from patrol.domain.labels import LINK_REFUSALS
 from patrol.domain.observation import Light
+from patrol.domain.picture_link import (
+    PICTURE_LINK_PATH,
+    REOPEN_WITHIN,
+    LinkState,
+    LinkUse,
+    PictureLink,
+    holder_hash,
+    link_state,
+    read_token,
+)
 from patrol.domain.round import FIELD_PHOTO_PURPOSE
+from patrol.store import UnitOfWork
 from patrol.vision.camera_memory import CameraMemory
 from patrol.vision.redaction import Watermark
 from patrol.web.access_logger import PictureAccess, PictureDeleted
-from patrol.web.auth import CurrentUser, Forbidden
+from patrol.web.auth import CurrentUser, Forbidden, NotLoggedIn
 from patrol.web.context import AnyUser, ContextDep, WebContext
+from patrol.web.errors import NO_STORE, ResourceNotFound
+from patrol.web.i18n import grid_name
 from patrol.web.signed_links import WINDOW_S, SignedPictureUrl, verify_signature
 from patrol.web.thumbnails import SheetThumb, masked_jpeg, sheet_layout
 
@@ -246,3 +270,131 @@ def _reference_bytes(context: WebContext, camera: CameraId, light: Light) -> byt
         raise KeyError(camera)
     visible = _visible_area(context.app.registry.cameras.get(camera))
     return masked_jpeg(scene.samples[-1], visible) if visible is not None else scene.samples[-1]
+
+
+log = structlog.get_logger(__name__)
+
+PICTURE_LINK_COOKIE: Final = "patrol_picture"
+HINT_NEW_LINK: Final = (
+    "需再看:在案件中回复后,新消息带新链接;或致电中心。",
+    "To look again: answer the case, the next message has a new link; or call the centre.",
+)
+HINT_CALL_CENTRE: Final = ("有疑问请致电中心。", "Questions: call the centre.")
+CONSENT_WITHDRAWN: Final = ("农户已撤回同意,画面不再提供", "the household withdrew its consent")
+PICTURE_DELETED: Final = ("照片已按期删除", "deleted on schedule")
+
+
+class _LinkRefused(Exception):
+    """The link is signed by us and may not be opened now; `text` is the (zh, en) reason."""
+
+    def __init__(self, text: tuple[str, str]) -> None:
+        super().__init__(text[1])
+        self.text = text
+
+
+@router.get(PICTURE_LINK_PATH + "{token}")
+def open_picture_link(context: ContextDep, request: Request, token: str) -> Response:
+    """Send the redacted picture, once."""
+    links, now = context.app.payloads.link_signer, context.app.clock.now()
+    link = read_token(token, links.key if links else secrets.token_bytes(32))
+    if link is None or links is None:
+        raise ResourceNotFound("link")
+    given = request.cookies.get(PICTURE_LINK_COOKIE, "")
+    try:
+        case = _readable_case(context, link, given, now)
+        _refuse_other_grids(context, request, case)
+        jpeg = _redacted_picture(context, link, case, now)
+        secret = _record_opening(context, link, given, now)
+    except _LinkRefused as exc:
+        log.info("link not opened", case=link.case, grid=link.grid, why=str(exc))
+        return _refusal_response(context, request, exc.text)
+    answer = Response(jpeg, media_type="image/jpeg", headers=NO_STORE)
+    if secret:
+        answer.set_cookie(
+            PICTURE_LINK_COOKIE,
+            secret,
+            max_age=int(REOPEN_WITHIN.total_seconds()),
+            path=PICTURE_LINK_PATH,
+            httponly=True,
+            samesite="lax",
+            secure=context.console.is_https,
+        )
+    return answer
+
+
+def _readable_case(context: WebContext, link: PictureLink, given: str, now: datetime) -> Case:
+    with context.app.store.begin_read() as uow:
+        try:
+            case = uow.cases.get(link.case)
+        except KeyError:  # a restored backup is older than the link
+            raise ResourceNotFound("link") from None
+        _link_state(uow, link, given, now)
+        if case.before is None or uow.pictures.get(case.before) is None:
+            raise _LinkRefused(PICTURE_DELETED)
+    return case
+
+
+def _link_state(uow: UnitOfWork, link: PictureLink, given: str, now: datetime) -> LinkState:
+    """The state of a link that may be opened. Raises _LinkRefused."""
+    case = uow.cases.get(link.case)
+    openings = uow.picture_links.uses(link.case, link.grid)
+    state = link_state(link, case, openings, holder_hash(given), now)
+    if not state.opens:
+        raise _LinkRefused(LINK_REFUSALS[state])
+    return state
+
+
+def _refuse_other_grids(context: WebContext, request: Request, case: Case) -> None:
+    """Refuse a logged-in user of another grid, and use nothing up. Raises Forbidden."""
+    try:
+        user = context.auth.current_user(request)
+    except NotLoggedIn:
+        return
+    if user.is_outside_centre and not may_see_case(user.account, case, context.app.registry.tree):
+        raise Forbidden(f"{case.id} lies outside the grid of {user.account.name}")
+
+
+def _redacted_picture(context: WebContext, link: PictureLink, case: Case, now: datetime) -> bytes:
+    notified = reversed(case.policy.ladder[: case.rung + 1])
+    person = next((step.person for step in notified if step.grid == link.grid), "")
+    recipient = f"{grid_name(context.app.registry, link.grid)} {person}".strip()
+    assert case.before is not None  # noqa: S101  just read so
+    try:
+        if case.camera is not None:
+            refuse_withdrawn(context, case.camera)
+        jpeg = masked_to_consent(context, case.before)
+    except PictureDeleted:
+        raise _LinkRefused(CONSENT_WITHDRAWN) from None
+    except KeyError:
+        raise _LinkRefused(PICTURE_DELETED) from None
+    return context.app.redact(jpeg, case.box, watermark_for(context, case.id, recipient, now)).jpeg
+
+
+def _record_opening(context: WebContext, link: PictureLink, given: str, now: datetime) -> str:
+    """Record and log the opening; the cookie's secret at the first one. Raises _LinkRefused."""
+    secret = secrets.token_urlsafe(24)
+    with context.app.store.begin() as uow:
+        state = _link_state(uow, link, given, now)
+        first = state is LinkState.OPENS
+        opening = LinkUse(
+            case=link.case, grid=link.grid, revision=link.revision, at=now,
+            holder=holder_hash(secret),
+        )  # fmt: skip
+        if first and not uow.picture_links.record_use(opening):
+            raise _LinkRefused(LINK_REFUSALS[LinkState.SPENT])  # another telephone was faster
+        uow.access.append(
+            at=now,
+            who=f"link/{link.grid}",
+            what="open_link" if first else "reopen_link",
+            camera=uow.cases.get(link.case).camera,
+            why=f"case:{link.case} r{link.revision}",
+        )
+        uow.commit()
+    return secret if first else ""
+
+
+def _refusal_response(context: WebContext, request: Request, text: tuple[str, str]) -> Response:
+    t, phone = context.translator(request), context.app.site.settings.centre_phone
+    again = text in (LINK_REFUSALS[LinkState.SPENT], LINK_REFUSALS[LinkState.EXPIRED])
+    detail = f"{t.pair(HINT_NEW_LINK if again else HINT_CALL_CENTRE)} {phone}".strip()
+    return context.error_response(request, 410, text, detail=detail)

@@ -39,10 +39,11 @@ from patrol.web.i18n import (
     level_label,
     person_name,
     plan_label,
+    subject_name,
     village_of,
 )
-from patrol.web.pages.case_detail import time_left
-from patrol.web.pages.shift import DUE_LIGHT_ORDER, subject_name
+from patrol.web.pages.cases import time_left
+from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
 MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
 SHOWN_CASES: Final = 5

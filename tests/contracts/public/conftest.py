@@ -29,6 +29,8 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 import pytest
 
+from patrol.store import upgrade
+
 ROOT: Final = Path(__file__).parents[3]
 GOLDEN: Final = Path(__file__).parent / "golden"
 PREVIOUS: Final = ROOT / "tests/store/data/previous"
@@ -109,6 +111,7 @@ class Site:
             (home / "config" / file.name).write_bytes(file.read_bytes())
         packed = (PREVIOUS / "previous.sqlite.gz").read_bytes()
         (home / "patrol.db").write_bytes(gzip.decompress(packed))
+        upgrade(f"sqlite:///{home}/patrol.db")
         (home / "files").mkdir()
         (home / "files/secret").write_text(f"{NOBODY}\n")
         return cls(home)

@@ -1,0 +1,185 @@
+"""One file of a site's configuration: its bytes as text, and the problems that were found in it.
+
+UTF-8 with or without Excel's byte-order mark. What Excel and Notepad save instead on a Chinese
+Windows (GBK, UTF-16, a workbook under the name of a CSV) is recognised and named. `${NAME}` of a
+URL comes from the environment and keeps passwords out of files; any other `$` is an ordinary
+character.
+
+Problems are collected while files are read, and reported all at once. A *problem* stops the
+application from starting (exit code 2); a *notice* is legal, and `patrol check` lists it, too. Each
+is one line: `FILE:LINE: field: what is wrong, what would be right`. The texts never quote a URL: a
+password could be in it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from typing_extensions import override
+
+from patrol.domain.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConfigProblem:
+    """One problem of a file, with its place (`line` counts physical lines from 1)."""
+
+    file: str
+    line: int
+    field: str
+    text: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field}: {self.text}"
+
+    def as_json(self) -> dict[str, object]:
+        """The problem as a JSON object, for `--json`."""
+        return {"file": self.file, "line": self.line, "field": self.field, "text": self.text}
+
+
+class ConfigProblems(BadInput):
+    """The configuration cannot be used; `problems` lists everything found, sorted."""
+
+    def __init__(self, problems: list[ConfigProblem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemLog:
+    """Collects problems and notices while the files are read."""
+
+    problems: list[ConfigProblem] = field(default_factory=list)
+    notices: list[ConfigProblem] = field(default_factory=list)
+
+    def for_file(self, path: Path) -> "FileProblemLog":
+        """This log, for one file."""
+        return FileProblemLog(str(path), self)
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblemLog:
+    """The log of one file."""
+
+    file: str
+    notes: ProblemLog
+
+    def add_problem(self, line: int, name: str, text: str) -> None:
+        """Note something that has to be corrected."""
+        self.notes.problems.append(ConfigProblem(self.file, line, name, text))
+
+    def add_notice(self, line: int, name: str, text: str) -> None:
+        """Note something legal that a person should know."""
+        self.notes.notices.append(ConfigProblem(self.file, line, name, text))
+
+
+def did_you_mean(given: str, known: list[str]) -> str:
+    """`, did you mean 'x'?` — or the list of what is known, when nothing is close."""
+    close = get_close_matches(given.lower(), known, n=1, cutoff=0.7)
+    if close:
+        return f", did you mean {close[0]!r}?"
+    return f", known: {', '.join(known)}"
+
+
+SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
+_REFERENCE = re.compile(r"\$\{([^{}]*)\}?")
+_UNBRACED = re.compile(r"\$(?P<round>\()?(?P<name>[A-Za-z_][A-Za-z0-9_]*+)(?(round)\))")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class BadEnvReference(Exception):
+    """A reference that cannot be replaced; the text names the variable, never a value."""
+
+
+def check_references(text: str, env: Mapping[str, str]) -> None:
+    """Refuse a `$NAME` that was meant as `${NAME}`. Raises BadEnvReference.
+
+    That is one whose name the environment has, or one that is all of a URL's user or password; any
+    other `$` is an ordinary character of a URL.
+    """
+    for match in _UNBRACED.finditer(text):
+        name = match["name"]
+        if name in env:
+            raise BadEnvReference(f"${name} is not replaced, write ${{{name}}}; a plain '$' is %24")
+        before, behind = text[: match.start()], text[match.end() :]
+        is_user = before.endswith("//") and behind[:1] in (":", "@")
+        is_password = before.endswith(":") and behind[:1] == "@"
+        if is_user or is_password or not (before or behind):
+            reason = "'$NAME' without braces is not replaced"
+            raise BadEnvReference(f"{reason}, write ${{NAME}}; a plain '$' is written %24")
+
+
+def expand_env(text: str, env: Mapping[str, str]) -> str:
+    """`text` with every `${NAME}` replaced. Raises BadEnvReference."""
+    if "${" not in text:
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if not match.group(0).endswith("}"):
+            raise BadEnvReference("'${' is not closed, write ${NAME}")
+        if not _NAME.fullmatch(name):
+            raise BadEnvReference(f"${{{name}}} is not a variable's name, write ${{NAME}}")
+        if name not in env:
+            raise BadEnvReference(f"the environment has no {name}, set it before starting")
+        return env[name]
+
+    return _REFERENCE.sub(value, text)
+
+
+def read_text(path: Path, notes: FileProblemLog) -> str | None:
+    """The file's text, or None after a problem was noted."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        notes.add_problem(
+            1, "file", "does not exist, create it (config/ of the project is an example)"
+        )
+        return None
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        notes.add_problem(
+            1, "file", f"cannot be read ({reason}), give this user the right to read it"
+        )
+        return None
+    if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
+        notes.add_problem(1, "file", "is empty, write at least its header")
+        return None
+    return _decode(raw, notes)
+
+
+def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
+    if raw.startswith(b"PK\x03\x04"):
+        notes.add_problem(1, "file", f"is an Excel workbook, not text, {SAVE_AS}")
+        return None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        notes.add_problem(1, "file", f"is UTF-16, {SAVE_AS}")
+        return None
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        notes.add_problem(_line(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}")
+        return None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        # `utf-8-sig` counts from behind the mark.
+        offset = exc.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
+        guess = " (it looks like GBK/GB18030)" if _is_gb18030(raw) else ""
+        notes.add_problem(_line(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
+        return None
+
+
+def _line(raw: bytes, offset: int) -> int:
+    head = raw[:offset]
+    return head.count(b"\n") + 1
+
+
+def _is_gb18030(raw: bytes) -> bool:
+    try:
+        text = raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return False
+    return any("\u4e00" <= character <= "\u9fff" for character in text)

@@ -1,0 +1,94 @@
+"""Troubles (运维队列): cameras, links and villages out of order, the queue of the maintainer."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from patrol.domain import labels
+from patrol.domain.health import Trouble, TroubleKind
+from patrol.domain.ids import CameraId, GridCode
+from patrol.domain.priority import DueLight
+from patrol.web.auth import CurrentUser
+from patrol.web.context import (
+    ContextDep,
+    MayViewTroubles,
+    WebContext,
+)
+from patrol.web.errors import translate_errors
+from patrol.web.i18n import (
+    camera_name,
+    grid_name,
+    paginate,
+    person_name,
+    subject_name,
+)
+
+TROUBLES_PER_PAGE: Final = 50
+MAX_TROUBLES: Final = 2000
+DUE_LIGHT_ORDER: Final = {DueLight.RED: 0, DueLight.YELLOW: 1, DueLight.GREEN: 2}
+router = APIRouter()
+
+
+@router.get("/troubles")
+def troubles_page(
+    context: ContextDep, user: MayViewTroubles, page: int = 1, which: str = ""
+) -> Response:
+    """Open troubles, the most pressing first; or closed ones, the newest first."""
+    with context.app.store.begin_read() as uow:
+        still_open = uow.troubles.list_open()
+        over = [one for one in uow.troubles.list(limit=MAX_TROUBLES) if one.closed_at is not None]
+        names = {account.name: account.shown_as for account in uow.accounts.all()}
+    waiting = sorted(
+        still_open, key=lambda one: (DUE_LIGHT_ORDER[one.due_light(user.now)], one.due_at)
+    )
+    found = over if which == "over" else waiting
+    shown, pager = paginate(found, page, TROUBLES_PER_PAGE)
+    return context.renderer.render_page(
+        "troubles.html", user, which=which, still_open=len(still_open), over=len(over),
+        upstream=sum(one.kind is not TroubleKind.CAMERA for one in still_open),
+        lines=[_trouble_row(one, context, user, names) for one in shown],
+        **pager,
+    )  # fmt: skip
+
+
+@router.post("/api/troubles/{number}/take")
+def take_trouble(context: ContextDep, user: MayViewTroubles, number: int) -> Response:
+    """Take a trouble over; the second user gets 409 with who was first."""
+    with translate_errors(), context.app.store.begin() as uow:
+        found = uow.troubles.get(number).take_over(by=user.account.name, now=user.now)
+        uow.troubles.put(found)
+        uow.commit()
+    return JSONResponse({"taken": number})
+
+
+def _trouble_row(
+    one: Trouble, context: WebContext, user: CurrentUser, names: dict[str, str]
+) -> dict[str, Any]:
+    t, registry = user.t, context.app.registry
+    due_light = one.due_light(user.now)
+    camera = registry.cameras.get(CameraId(one.subject))
+    return {
+        "number": one.number,
+        "what": subject_name(one.kind, one.subject, registry, t),
+        "upstream": one.kind is not TroubleKind.CAMERA,
+        "where": grid_name(registry, camera.grid) if camera else _village_name(one, context),
+        "state": t.pair(labels.label_of(labels.TROUBLE_STATES, one.state)),
+        "why": one.why,
+        "cameras": len(one.cameras),
+        "named": [camera_name(registry, ident) for ident in one.cameras[:5]],
+        "since": t.short_datetime(one.since),
+        "duration": t.duration((one.closed_at or user.now) - one.since),
+        "due_light": due_light.value,
+        "due_light_label": t.pair(labels.DUE_LIGHTS[due_light]),
+        "left": t.time_left(one.due_at, user.now),
+        "taken": person_name(registry, one.taken_by, names) if one.taken_by else "",
+        "taken_at": t.short_datetime(one.taken_at),
+        "closed": f"{t.short_datetime(one.closed_at)} {one.closed_why}" if one.closed_at else "",
+    }
+
+
+def _village_name(one: Trouble, context: WebContext) -> str:
+    if one.kind is TroubleKind.VILLAGE:
+        return grid_name(context.app.registry, GridCode(one.subject))
+    return ""
