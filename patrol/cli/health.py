@@ -297,7 +297,7 @@ def retry_delivery(
     target: Annotated[
         str, typer.Argument(metavar="TARGET", help="如 webhook:county;消息代理为 mqtt。")
     ],
-    key: Annotated[str, typer.Argument(metavar="[KEY]", help="编号。 As `list` shows it.")] = "",
+    key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")] = "",
     *,
     every: Annotated[
         bool, typer.Option("--all", help="mqtt 的全部。 All that the broker refused.")

@@ -21,7 +21,7 @@ from patrol.ports import NotConnected, Publisher
 
 
 @dataclass(kw_only=True)
-class SendResult:
+class WavesResult:
     """What became of a batch; messages that stand nowhere here are to be sent again."""
 
     taken: list[MessageKey] = field(default_factory=list)
@@ -40,9 +40,9 @@ class WaveSender:
     _taken_count: int = 0  # so far
     _taken_before: dict[MessageKey, int] = field(default_factory=dict)  # its first fall: of count
 
-    def send(self, messages: Sequence[OutboxMessage]) -> SendResult:
+    def send(self, messages: Sequence[OutboxMessage]) -> WavesResult:
         """Publish all that can be; never raises for a broker that is away."""
-        result = SendResult()
+        result = WavesResult()
         suspect_topics = {m.topic for m in messages if m.key in self._suspects}
         trusted = [m for m in messages if m.topic not in suspect_topics]
         alone = [[m] for m in messages if m.topic in suspect_topics]
@@ -55,7 +55,7 @@ class WaveSender:
             blocked.update(m.topic for m in ready if m.key not in taken)
         return result
 
-    def _send_wave(self, wave: Sequence[OutboxMessage], result: SendResult) -> bool:
+    def _send_wave(self, wave: Sequence[OutboxMessage], result: WavesResult) -> bool:
         """Whether to go on with the next wave."""
         try:
             published = self.publisher.publish(wave, self.timeout_s)
@@ -78,7 +78,7 @@ class WaveSender:
         wave: Sequence[OutboxMessage],
         in_flight: Sequence[MessageKey],
         reason: str,
-        result: SendResult,
+        result: WavesResult,
     ) -> bool:
         if len(wave) == 1 and in_flight:
             refusal = f"the broker ends the connection at it: {reason}"
@@ -88,7 +88,7 @@ class WaveSender:
         return False
 
     def _judge_silence(
-        self, unanswered: Sequence[MessageKey], answered: int, result: SendResult
+        self, unanswered: Sequence[MessageKey], answered: int, result: WavesResult
     ) -> bool:
         """The connection is up, and some were sent without any answer; `answered` others were."""
         refusal = f"the broker does not acknowledge it within {self.timeout_s:g} s"

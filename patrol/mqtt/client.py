@@ -181,9 +181,9 @@ class ReconnectingClient:
             self.problem = ""
             self._up_since_s = self._monotonic_s()
             self._v5_worked = self._v5_worked or connection.is_v5
-            is_news = not self.session_problem and self._last_reason.changes_to("connected")
+            is_changed = not self.session_problem and self._last_reason.changes_to("connected")
             self._change.notify_all()
-        if is_news:
+        if is_changed:
             log.info("broker connected", broker=str(self.broker), client=self._options.client_id)
         try:
             self._on_up(connection)

@@ -80,15 +80,17 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
             writes=(f"{p}/canary/reply",),
         ),
     ]
-    told = {subject: _grids_told(registry, subject) for subject in Subject}
+    grids_by_subject = {subject: _grids_notified(registry, subject) for subject in Subject}
     for who in (who for who in registry.people.values() if who.mqtt_user):
-        grids = {subject: told[subject].get(who.id, ()) for subject in Subject}
+        grids = {subject: grids_by_subject[subject].get(who.id, ()) for subject in Subject}
         found.append(_broker_account(site, who, grids))
     _refuse_bad_names(found)
     return found
 
 
-def _grids_told(registry: Registry, subject: Subject) -> Mapping[PersonId, tuple[GridCode, ...]]:
+def _grids_notified(
+    registry: Registry, subject: Subject
+) -> Mapping[PersonId, tuple[GridCode, ...]]:
     """Under which grids' topics each person gets cases about such a subject."""
     grids_read: dict[PersonId, dict[GridCode, None]] = {}
     for code in registry.tree.grids:

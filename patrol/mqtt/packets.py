@@ -177,7 +177,7 @@ def _topic_alias(properties: _Reader) -> int:
 
 
 def refused_connect(*, is_v5: bool) -> Packet:
-    """The CONNACK for somebody without the right login."""
+    """The CONNACK for a client without the right login."""
     body = bytes([0, NOT_AUTHORIZED, 0]) if is_v5 else bytes([0, _NOT_AUTHORIZED_V311])
     return Packet(PacketKind.CONNACK, 0, body)
 

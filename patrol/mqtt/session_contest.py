@@ -1,11 +1,11 @@
-"""Session contest: two clients with one client id, which throw each other off for ever. Pure.
+"""Detects two clients that share one client id and take each other's session; one backs off. Pure.
 
 A broker has one connection a client id and ends the older one (MQTT 5: DISCONNECT 0x8E; MQTT 3.1.1
 closes without a word). Two centres with one site id would come back at once, hundreds of times a
-minute, each getting a part of the replies. Here one of them stands back: who is thrown off again
-and again shortly after connecting pauses, longer every time, up to an hour; whoever was in its
-place by then has a connection that lasts, and comes back at once when it is disturbed. So exactly
-one works steadily, and the other asks from time to time whether the first is gone.
+minute, each getting a part of the replies. Here one of them stands back: a client that is
+disconnected again and again shortly after connecting pauses, longer every time, up to an hour. The
+other one has a connection that lasts by then, and reconnects at once when it is disturbed. So
+exactly one works steadily, and the other tries from time to time whether the first is gone.
 
 The clock is the caller's, in monotonic seconds. Used by ReconnectingClient for stable client ids.
 """

@@ -267,8 +267,9 @@ class OutboxRepository:
             )
 
     def hurry(self, key: MessageKey) -> None:
-        """Make a refused message due at once."""
-        self._db.run(outbox.update().where(outbox.c.key == key, QUEUED).values(due_at=None))
+        """Make a refused message that waits due at once, as if it had never been tried."""
+        waiting = outbox.update().where(outbox.c.key == key, QUEUED)
+        self._db.run(waiting.values(due_at=None, tries=0))
 
     def note_problem(self, key: MessageKey, problem: str) -> None:
         """Write what is wrong with the message, or what a person decided about it."""

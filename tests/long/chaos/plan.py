@@ -32,6 +32,9 @@ class ChaosAction(StrEnum):
     FILL = auto()
     FREE = auto()
     DATABASE_HANGS_UP = auto()
+    QUEUE_LARGE = auto()  # a message that a broker with a limit does not take
+    LIMIT = auto()  # the broker comes back with such a limit
+    UNLIMIT = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ SINGLE: Final = (
     *(ChaosStep(action=ChaosAction.KILL) for _ in range(4)),
     ChaosStep(action=ChaosAction.KILL_BROKER),
     ChaosStep(action=ChaosAction.DATABASE_HANGS_UP),
+    *(ChaosStep(action=ChaosAction.QUEUE_LARGE) for _ in range(2)),
     *(ChaosStep(action=ChaosAction.SET_CLOCK, number=seconds) for seconds in (HOUR_S, -HOUR_S, 0)),
 )
 SPANS: Final = (  # what begins and, some steps later, ends
@@ -61,6 +65,7 @@ SPANS: Final = (  # what begins and, some steps later, ends
     (ChaosAction.CUT, ChaosAction.PLUG_IN),
     (ChaosAction.FILL, ChaosAction.FREE),
     (ChaosAction.FILL, ChaosAction.FREE),
+    (ChaosAction.LIMIT, ChaosAction.UNLIMIT),
 )
 
 
@@ -84,6 +89,9 @@ def _with_work(steps: list[ChaosStep]) -> Iterator[ChaosStep]:
         if step.action is ChaosAction.FILL:
             yield ChaosStep(action=ChaosAction.CONFIRM)
             yield ChaosStep(action=ChaosAction.SPEAK, number=6)
+        if step.action is ChaosAction.LIMIT:
+            yield ChaosStep(action=ChaosAction.QUEUE_LARGE)
+            yield ChaosStep(action=ChaosAction.CONFIRM)
 
 
 def _timed(steps: Iterator[ChaosStep], dice: random.Random) -> Iterator[ChaosStep]:
