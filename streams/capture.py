@@ -14,12 +14,13 @@ from typing import Final
 
 from streams import http_snapshot, libav
 from streams.address import StreamAddress
+from streams.clocks import RTSP_BURST_S, VIDEO_CLOCK_HZ, media_clock_of
 from streams.errors import BadAddress, Unreadable, WentSilent
 from streams.model import Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
 from streams.rtsp_client import LoginDisconnected, RtspCapture, UseOtherTransport
-from streams.sampling import RTSP_BURST_S, freshness_of, key_frame_interval_s
+from streams.sampling import freshness_of, key_frame_interval_s
 from streams.tcp_connect import connect_tcp
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
@@ -40,10 +41,11 @@ class StreamCameraClient:
         if address.scheme == "rtsp":
             return await self._rtsp(address, options)
         if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
+            start_s = asyncio.get_running_loop().time()
             try:
                 return await http_snapshot.fetch_snapshots(address, options, self._now)
             except http_snapshot.NotAPicture:
-                pass
+                options = _rest_of(options, start_s, "not a picture")
         return await libav.capture_with_libav(address, options, self._now)
 
     async def _rtsp(self, address: StreamAddress, options: VisitOptions) -> Sample:
@@ -58,18 +60,15 @@ class StreamCameraClient:
                 return await self._logged_in(address, login, options, start_s)
             except UseOtherTransport as exc:
                 event = exc.event
-            left_s = start_s + options.visit_timeout_s - loop.time()
             if isinstance(event, UnsupportedStream):
-                if left_s < MIN_FALLBACK_S:
-                    raise Unreadable(f"{event.reason}; no time left to try another way")
                 await asyncio.sleep(CLOSE_PAUSE_S)
-                rest = dataclasses.replace(options, visit_timeout_s=left_s)
+                rest = _rest_of(options, start_s, event.reason)
                 return await libav.capture_with_libav(
                     address, rest, self._now, over_udp=event.over_udp
                 )
             address = redirected_address(address, event.uri)
             if address.scheme != "rtsp":
-                rest = dataclasses.replace(options, visit_timeout_s=max(left_s, 0.1))
+                rest = _rest_of(options, start_s, f"redirected to {address}")
                 return await libav.capture_with_libav(address, rest, self._now)
         raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
 
@@ -108,12 +107,14 @@ class StreamCameraClient:
             size = depacketizer.format.size_px(
                 depacketizer.sets.first(depacketizer.format.size_kind) or b""
             )
+        rate_hz = track.clock_rate_hz if track is not None else VIDEO_CLOCK_HZ
+        clock = media_clock_of(frames, RTSP_BURST_S, rate_hz)
         facts = StreamFacts(
             transport="rtsp+tcp",
             codec=track.codec.value if track is not None else "",
             width_px=size[0] if size else None,
             height_px=size[1] if size else None,
-            key_frame_interval_s=key_frame_interval_s(frames),
+            key_frame_interval_s=key_frame_interval_s(frames, clock, rate_hz),
             frames_per_s=track.frames_per_s if track is not None else None,
             server=session.server,
             connect_s=connected_at_s - start_s,
@@ -121,9 +122,20 @@ class StreamCameraClient:
             first_key_frame_s=capture.first_key_frame_at_s - start_s,
             visit_s=loop.time() - start_s,
             bytes_received=capture.bytes_received,
-            clock_offset_s=capture.clock_offset_s,
+            clock_offset_s=capture.sender_clock.offset_s,
+            wall_clock=capture.sender_clock.kind,
+            media_clock=clock,
         )
-        return Sample(key_frames=frames, facts=facts, freshness=freshness_of(frames, RTSP_BURST_S))
+        freshness = freshness_of(frames, RTSP_BURST_S, rate_hz)
+        return Sample(key_frames=frames, facts=facts, freshness=freshness)
+
+
+def _rest_of(options: VisitOptions, start_s: float, seen: str) -> VisitOptions:
+    """The options of a visit that goes another way; raises Unreadable when it is too late."""
+    left_s = start_s + options.visit_timeout_s - asyncio.get_running_loop().time()
+    if left_s < MIN_FALLBACK_S:
+        raise Unreadable(f"{seen}; no time left to try another way")
+    return dataclasses.replace(options, visit_timeout_s=left_s)
 
 
 def redirected_address(address: StreamAddress, uri: str) -> StreamAddress:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from streams.clocks import SenderClock
 from streams.errors import StreamBusy, StreamError, Unreachable, Unreadable, WentSilent
 from streams.model import Codec, KeyFrame, VisitOptions
 from streams.rtsp.session import (
@@ -56,6 +57,8 @@ def no_key_frame_error(what: str, session: RtspSession, bytes_received: int) -> 
         return Unreadable(f"{seen}; key frames without parameter sets, in SDP or in band")
     if depacketizer is not None and depacketizer.lost:
         seen += f"; {depacketizer.lost} key frames lost packets"
+    elif depacketizer is not None and depacketizer.headless:
+        seen += f"; {depacketizer.headless} fragments of key frames without a first fragment"
     return WentSilent(seen)
 
 
@@ -94,7 +97,7 @@ class RtspCapture:
         self.bytes_received = 0
         self.described_at_s = 0.0  # loop time; 0 while it did not happen
         self.first_key_frame_at_s = 0.0
-        self.clock_offset_s: float | None = None
+        self.sender_clock = SenderClock()
         self._sock = sock
         # By number: the selector would format a whole socket into errors that it then discards.
         self._fd = sock.fileno()
@@ -176,7 +179,7 @@ class RtspCapture:
         if isinstance(event, KeyFrameReceived):
             self._keep_frame(event)
         elif isinstance(event, SenderClockReported):
-            self.clock_offset_s = event.unix_s - self._now().timestamp()
+            self.sender_clock.report(event.unix_s, self._now().timestamp())
         elif not self._done.done():
             self._done.set_exception(UseOtherTransport(event))
 

@@ -20,6 +20,7 @@ from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher
+from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
 from patrol.cases import actions
@@ -76,6 +77,7 @@ class Application:
 
     site: Site
     clock: Clock
+    clock_monitor: ClockMonitor
     store: Store
     evidence: FilePictureStore
     registry_watcher: RegistryWatcher
@@ -264,6 +266,11 @@ class Application:
         cameras, now = self.registry_watcher.cameras(), self.clock.now()
         return acceptance(camera_id, cameras, by=by, now=now, picture=picture)
 
+    def check_clock(self) -> None:
+        """Adopt a step of the clock, unless a service runs that does. Raises StoreUnavailable."""
+        if _service_is_stopped(self.site.settings.evidence / SERVICE_LOCK):
+            self.clock_monitor.check()
+
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:
         """Send queued messages, if the broker answers soon; return how many still wait."""
         with self._publisher() as publisher:
@@ -284,9 +291,13 @@ class Application:
         `republishes`: also retained messages after each new connection; the service's alone does.
         """
         relay = OutboxRelay(
-            store=self.store, publisher=publisher, clock=self.clock,
-            holder=f"relay-{secrets.token_hex(4)}", republishes=republishes,
-        )  # fmt: skip
+            store=self.store,
+            publisher=publisher,
+            clock=self.clock,
+            holder=f"relay-{secrets.token_hex(4)}",
+            republishes=republishes,
+            clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
+        )
         self._relays.append(relay)
         return relay
 
@@ -317,7 +328,12 @@ class Application:
 
     def new_escalator(self) -> Escalator:
         """The worker that escalates cases without an answer."""
-        return Escalator(store=self.store, payloads=self.payloads, on_queued=self.wake_relays)
+        return Escalator(
+            store=self.store,
+            payloads=self.payloads,
+            on_queued=self.wake_relays,
+            clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
+        )
 
     def new_held_case_releaser(self) -> HeldCaseReleaser:
         """The worker that sends the cases that the send gate held back."""

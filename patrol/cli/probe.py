@@ -27,12 +27,14 @@ from patrol.domain.labels import (
     failure_label,
     label_of,
 )
+from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
 from patrol.settings.config_file import BadEnvReference, check_references, expand_env
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
 from streams.errors import LOGIN_REFUSED, BadAddress, StreamError
+from streams.http_snapshot import NO_END_MARKER
 from streams.model import Freshness, Picture, Sample, VisitOptions
 
 
@@ -84,6 +86,11 @@ REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reas
         "运维(账号)", "maintainer, credentials",
         "核对用户名与口令(口令里的 % @ / ? # 要写成 %25 %40 %2F %3F %23);账号可能已被锁定",
         "check user and password (in it % @ / ? # are %25 %40 %2F %3F %23); it may be locked",
+    ),
+    NO_END_MARKER: Advice(
+        "运维(摄像机)", "maintainer, camera",
+        "抓图缺结束标记(EOI),摄像机没有写完;升级固件,或改用 RTSP 地址",
+        "the camera ends its snapshots without the end marker (EOI); update it, or use RTSP",
     ),
 }  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
@@ -198,7 +205,9 @@ def probe_document(
         "bytes_received": facts.bytes_received,
         "server": facts.server,
         "freshness": str(sample.freshness),
+        "media_clock": str(facts.media_clock),
         "clock_offset_s": _round(facts.clock_offset_s, 3),
+        "wall_clock": str(facts.wall_clock),
         "pictures": len(sample.key_frames),
         "light": str(report.light),
         "usable": report.any_usable,
@@ -284,10 +293,10 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
     rate = f" · {document['frames_per_s']:g} fps" if document["frames_per_s"] else ""
     rows = [
         ("编码 codec", Text(f"{document['codec']} {size}{rate} · {document['transport']}")),
-        ("I 帧间隔 key frames", _key_frame_interval(document["key_frame_interval_s"])),
+        ("I 帧间隔 key frames", _key_frame_interval(document)),
         ("首帧用时 first picture", _first_picture(document)),
-        ("新鲜度 freshness", _freshness(document["freshness"])),
-        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"])),
+        ("新鲜度 freshness", _freshness(document["freshness"], document["media_clock"])),
+        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"], document["wall_clock"])),
         ("光线 light", Text(bilingual(label_of(LIGHTS, document["light"])))),
         ("画面 picture", _fault_labels(document)),
         ("服务端 server", Text(document["server"] or "—")),
@@ -297,9 +306,13 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
     return rows
 
 
-def _key_frame_interval(seconds: float | None) -> Text:
+def _key_frame_interval(document: Mapping[str, Any]) -> Text:
+    seconds = document["key_frame_interval_s"]
     if seconds is None:
-        return Text("— 只有一帧 one picture only")
+        alone = document["pictures"] == 1
+        return Text(
+            "— 只有一帧 one picture only" if alone else "— 流不报时 the stream tells no time"
+        )
     slow = seconds > SLOW_KEY_FRAME_S
     hint = " 过长 too long, set 2–4 s" if slow else ""
     return Text(f"{seconds:.2f} s{hint}", style="yellow" if slow else "")
@@ -313,15 +326,18 @@ def _first_picture(document: Mapping[str, Any]) -> Text:
     )
 
 
-def _freshness(freshness: str) -> Text:
+def _freshness(freshness: str, media_clock: str) -> Text:
     text = bilingual(label_of(FRESHNESS, freshness))
-    fine = freshness in ("live", "single", "still")
+    remark = media_clock_remark(media_clock)
+    if remark is not None:
+        text += f"({bilingual(remark)})"
+    fine = freshness in ("live", "single", "still", "pictures_differ")
     return Text(text, style="green" if freshness == "live" else "" if fine else "red")
 
 
-def _clock_offset(offset_s: float | None) -> Text:
+def _clock_offset(offset_s: float | None, wall_clock: str) -> Text:
     if offset_s is None:
-        return Text("— 未报时 it sent no time")
+        return Text(f"— {bilingual(label_of(WALL_CLOCKS, wall_clock))}")
     off = abs(offset_s) > CLOCK_OFF_S
     return Text(
         f"{round(offset_s, 1) + 0.0:+.1f} s{' 需校时 set its clock' if off else ''}",

@@ -3,8 +3,9 @@
 Tables keyed by an enum's members or by the identifiers that the database, MQTT and the API carry;
 each value is a pair (Chinese, English). Pages take one language of a pair, the command line both
 (`bilingual`), the ledger and the messages to leaders the Chinese. Enums of packages above this one
-are keyed by their values. No other module holds such a table (tests/domain/test_labels.py); the
-categories of findings, which a site's rules may add to, are in finding.py.
+are keyed by their values. No other module holds such a table (tests/domain/test_labels.py) but
+stream_labels.py for the clocks of streams; the categories of findings, which a site's rules may add
+to, are in finding.py.
 """
 
 from collections.abc import Mapping
@@ -125,6 +126,7 @@ FRESHNESS: Final[Labels] = {  # streams.model.Freshness
     "media_clock_stood_still": ("流时间停住", "the stream's clock stood still"),
     "media_clock_astray": ("流时间与时钟不符", "the stream's clock disagrees with ours"),
     "repeated_bits": ("画面比特完全重复", "bit-identical pictures"),
+    "pictures_differ": ("流不报时，画面有变化", "the stream tells no time; its pictures differ"),
     "still": ("静态图片或文件", "a still picture or a file"),
 }
 PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera that moved
@@ -334,6 +336,7 @@ SERVICE_PARTS: Final[Labels] = {
     "ladder": ("升级督办", "escalates"),
     "looks": ("复看核查", "looks again"),
     "rounds": ("巡查调度", "keeps the rounds"),
+    "clock": ("本机时钟", "the machine's clock"),
     "canary": ("推送自检发出", "sends the canary"),
     "canary came back": ("推送自检返回", "the canary comes back"),
 }

@@ -89,6 +89,7 @@ class OutboxRelay:
     counters: Counter[str] = field(default_factory=Counter)
     on_turn: Callable[[], None] = lambda: None  # heartbeat, once a batch
     republishes: bool = True  # retained messages, after each new connection
+    clock_unconfirmed: Callable[[], bool] = lambda: False  # then no message is too old
     _sender: WaveSender = field(init=False)
     _republisher: Republisher = field(init=False)
     _wake_event: threading.Event = field(default_factory=threading.Event)
@@ -178,7 +179,9 @@ class OutboxRelay:
         if not leased:
             return BatchResult()
         now = self.clock.now()
-        live, stale = _split_expired(leased, now)
+        live, stale = list(leased), list[MessageKey]()
+        if not self.clock_unconfirmed():
+            live, stale = _split_expired(leased, now)
         result = self._sender.send(live)
         refused = [m.refused(result.refused[m.key], now) for m in live if m.key in result.refused]
         known = {*result.taken, *stale, *result.refused}

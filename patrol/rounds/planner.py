@@ -49,6 +49,9 @@ NOT_RUNNING = "the patrol was not running that day"
 NOT_IN_WINDOW = "not finished in its window"
 SUPERSEDED = "not finished when another was asked for"
 OUT_OF_TIME = "finish_by"
+RETRACTED = "a clock that was ahead recorded it before its time was over"
+MISDATED = "begun under a clock that was ahead"
+ACTOR = "patrol"  # in the access log
 
 
 class NoCameraSelected(BadInput, ValueError):
@@ -213,6 +216,11 @@ def round_id(plan: str, day: date, number: int) -> RoundId:
     return RoundId(f"{day:%Y%m%d}-{plan}-{number}")
 
 
+def _number_of(a_round: Round) -> int:
+    number = a_round.id.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
 def plan_round(
     cameras: Iterable[Camera],
     *,
@@ -341,8 +349,10 @@ class RoundPlanner:
         return close_round(uow, planned, reason=reason, now=now)
 
     def _plan_new_round(self, uow: UnitOfWork, request: RoundRequest) -> Round:
-        known = uow.rounds.of_plan(request.plan, limit=1000)
-        number = 1 + sum(1 for other in known if other.day == request.day)
+        of_day = uow.rounds.of_days(request.day, request.day + timedelta(days=1))
+        number = 1 + max(
+            (_number_of(known) for known in of_day if known.plan == request.plan), default=0
+        )
         planned = plan_round(
             self.cameras().values(),
             ident=round_id(request.plan, request.day, number),
@@ -385,6 +395,28 @@ def close_round(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) 
     closed = a_round.apply_event(event, at=now, reason=reason if missed or never_began else "")
     uow.rounds.put(closed)
     return closed
+
+
+def retract_missed_rounds(uow: UnitOfWork, now: datetime) -> list[Round]:
+    """Take back every missed round whose time is not over yet; the access log keeps each."""
+    retracted = [
+        one for one in uow.rounds.missed_too_early(now) if uow.rounds.retract_missed(one.id)
+    ]
+    for one in retracted:
+        why = f"{one.id} ({one.reason}): {RETRACTED}"
+        uow.access.append(at=now, who=ACTOR, what="retract_missed_round", camera=None, why=why)
+    return retracted
+
+
+def mark_misdated_rounds(uow: UnitOfWork, after: datetime, now: datetime) -> list[Round]:
+    """Mark the rounds that were begun after that moment, and end those which are open."""
+    misdated = uow.rounds.begun_after(after)
+    for one in misdated:
+        open_still = replace(one, misdated=True, reason=one.reason or MISDATED)
+        uow.rounds.put(open_still)
+        if one.is_open:
+            close_round(uow, open_still, reason=MISDATED, now=now)
+    return list(misdated)
 
 
 def missed_visit_of_removed_camera(visit: PlannedVisit, now: datetime) -> Visit:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -67,6 +68,7 @@ rounds = Table(
     Column("finished_at", UtcTime),
     Column("reason", CleanText, nullable=False),
     Column("scope", CleanText, nullable=False, server_default=""),
+    Column("misdated", Boolean, nullable=False, server_default=false()),
     Column("wall_s", Float, nullable=False),
     Column("cpu_s", Float, nullable=False),
     Column("peak_rss_mb", Float, nullable=False),

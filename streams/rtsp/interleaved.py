@@ -24,6 +24,8 @@ from streams.rtsp.message import (
 MAX_UNREAD_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1024
 # Some cameras lose count now and then and are found again; one that sends only noise is hopeless.
 MAX_GARBAGE_BYTES: Final = 256 * 1024
+# Pictures on a channel that nobody named, before that channel is taken for the track's.
+MAX_FOREIGN_PICTURES: Final = 8
 MAX_RESYNCHRONISATIONS: Final = 2000  # of one visit
 # Packets of an earlier session that old servers send before the first answer.
 MAX_STALE_BYTES: Final = 1024 * 1024
@@ -85,20 +87,34 @@ class InterleavedReader:
         self._stale_bytes = 0  # of packets before the first message
         self._message = _NOTHING_READ  # what is known of the message that is not whole yet
         self._resume = _ANSWER_OR_PACKET
+        self._payload_type: int | None = None
+        self._foreign_pictures = 0
+        self._foreign_timestamp = b""
         self.listening = True  # False: key frames are passed over as well
         self.media_packets = 0
         self.garbage_bytes = 0
         self._resynchronisations = 0
 
-    def expect(self, media_channel: int, control_channel: int, a_format: CodecFormat) -> None:
-        """Set the channels of the video track, as the server named them, and its codec."""
-        self._media = _DOLLAR << 8 | media_channel
-        self._control = _DOLLAR << 8 | control_channel
+    def expect(
+        self,
+        media_channel: int,
+        control_channel: int,
+        a_format: CodecFormat,
+        payload_type: int | None = None,
+    ) -> None:
+        """Set the channels of the video track, as the server named them, its codec and type.
+
+        Video of that type on another channel is taken for the track while its own stays empty:
+        it is the only one that was asked for, and some recorders number their channels anew.
+        """
+        self._payload_type = payload_type
         self._peek, self._peek_third = a_format.peek, a_format.peek_third
-        media, control = (bytes((_DOLLAR, n)) for n in (media_channel, control_channel))
-        self._resume = re.compile(
-            rb"%s|%s|RTSP/1\.0 " % (re.escape(media), re.escape(control)), re.DOTALL
-        )
+        self._set_channels(_DOLLAR << 8 | media_channel, _DOLLAR << 8 | control_channel)
+
+    def _set_channels(self, media: int, control: int) -> None:
+        self._media, self._control = media, control
+        starts = [re.escape(start.to_bytes(2, "big")) for start in (media, control)]
+        self._resume = re.compile(b"|".join([*starts, rb"RTSP/1\.0 "]), re.DOTALL)
 
     def feed(self, data: bytes | bytearray, end: int) -> int:
         """Read data[0:end]; how many bytes were used. The rest comes again, in front of more.
@@ -164,14 +180,26 @@ class InterleavedReader:
         if head >> 8 != _DOLLAR or following > end:
             return position
         if length < _SHORTEST_PACKET:
-            pass
-        elif head == self._media:
+            return following
+        if head != self._media and data[position + 5] & 0x7F == self._payload_type:
+            self._find_media_channel(head, bytes(data[position + 8 : position + 12]))
+        if head == self._media:
             self.media_packets += 1
             if self._busy or self.listening:
                 self._busy = self._receiver.media(bytes(data[position + 4 : following]))
         elif head == self._control:
             self._receiver.control(bytes(data[position + 4 : following]))
         return following
+
+    def _find_media_channel(self, head: int, timestamp: bytes) -> None:
+        """Video came on another channel than its own: swapped with that of RTCP, or anywhere."""
+        if head == self._control:  # no RTCP packet has the type of the video
+            self._set_channels(head, self._media)
+            return
+        self._foreign_pictures += timestamp != self._foreign_timestamp
+        self._foreign_timestamp = timestamp
+        if not self.media_packets and self._foreign_pictures > MAX_FOREIGN_PICTURES:
+            self._set_channels(head, head + 1)
 
     def _read_message_or_resync(self, data: bytes | bytearray, position: int, end: int) -> int:
         """Read a message, or look for where the next message or packet begins."""

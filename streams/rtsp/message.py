@@ -25,6 +25,17 @@ _STATUS: Final = re.compile(r"(?:RTSP|HTTP)/\d\.\d\s+(\d{3})(?:\s+(.*))?", re.AS
 _REQUEST: Final = re.compile(r"([A-Z_]{2,20})\s+(\S+)\s+RTSP/\d\.\d", re.ASCII)
 
 
+def read_retry_after(value: str) -> float | None:
+    """The wait of a Retry-After header in seconds (RFC 7826 §18.41, RFC 9110 §10.2.3).
+
+    The other form, a date, is not read: cameras' clocks are not to be trusted.
+    """
+    text = value.split(";", 1)[0].split("(", 1)[0].strip()
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(float(text[:9]), MAX_RETRY_AFTER_S)
+
+
 @dataclass(frozen=True, slots=True)
 class RtspHeaders:
     """Names folded to lower case; a name may stand several times."""
@@ -37,14 +48,8 @@ class RtspHeaders:
 
     @property
     def retry_after_s(self) -> float | None:
-        """The wait that a busy server asks for, in seconds (RFC 7826 §18.41); None without one.
-
-        The other form, a date, is not read: cameras' clocks are not to be trusted.
-        """
-        text = self.get("retry-after").split(";", 1)[0].split("(", 1)[0].strip()
-        if not (text.isascii() and text.isdigit()):
-            return None
-        return min(float(text[:9]), MAX_RETRY_AFTER_S)
+        """The wait that a busy server asks for, in seconds; None without one."""
+        return read_retry_after(self.get("retry-after"))
 
     def all(self, name: str) -> list[str]:
         """Every value of a name, in order."""

@@ -71,6 +71,7 @@ SessionEvent = KeyFrameReceived | SenderClockReported | Redirected | Unsupported
 USER_AGENT: Final = "patrol-streams"
 MAX_PLAY_URLS: Final = 3  # of the whole presentation
 MAX_MESSAGES: Final = 500  # of one visit; a server that sends more floods us
+_RTCP_TYPES: Final = range(64, 96)
 _UNAUTHORIZED: Final = 401
 _SESSION_NOT_FOUND: Final = 454
 _UNSUPPORTED_TRANSPORT: Final = 461
@@ -121,6 +122,7 @@ class RtspSession(InterleavedReceiver):
         self._authenticator = authenticator
         self._max_key_frame_bytes = max_key_frame_bytes
         self._timeline = RtpTimeline(90_000)
+        self._payload_type_came = False  # the one that the description names
         self._pending: deque[_Pending] = deque()
         self._cseq = 0
         self._session = ""
@@ -192,11 +194,22 @@ class RtspSession(InterleavedReceiver):
         rtp, depacketizer, track = read_rtp(packet), self.depacketizer, self.track
         if depacketizer is None or track is None:
             return False
-        if rtp is not None and rtp.payload_type == track.payload_type:
+        if rtp is not None and self._is_video(rtp.payload_type, track):
             unit = depacketizer.push(rtp)
             if unit is not None:
                 self.events.append(KeyFrameReceived(unit, self._timeline.seconds(unit.timestamp)))
         return depacketizer.busy
+
+    def _is_video(self, payload_type: int, track: VideoTrack) -> bool:
+        """Whether a packet on the video channel is video.
+
+        Some cameras number their payload otherwise than they describe it: any number is right
+        until the described one comes, but those that tell RTCP from RTP (RFC 5761 §4).
+        """
+        if payload_type == track.payload_type:
+            self._payload_type_came = True
+            return True
+        return not self._payload_type_came and payload_type not in _RTCP_TYPES
 
     @override
     def control(self, packet: bytes) -> None:
@@ -286,8 +299,7 @@ class RtspSession(InterleavedReceiver):
         )
         self._timeline = RtpTimeline(track.clock_rate_hz)
         depacketizer = KeyFrameDepacketizer(_format_of(track), self._max_key_frame_bytes)
-        for nal in track.parameter_sets:
-            depacketizer.sets.add(depacketizer.format.parameter_kind(nal), nal, None)
+        depacketizer.add_parameter_sets(track.parameter_sets)
         self.depacketizer = depacketizer
 
     def _set_up_next(self, answer: RtspResponse) -> None:
@@ -325,7 +337,8 @@ class RtspSession(InterleavedReceiver):
             return
         if self.depacketizer is not None:
             channels = granted.media_channel, granted.control_channel
-            self.reader.expect(*channels, self.depacketizer.format)
+            payload_type = None if self.track is None else self.track.payload_type
+            self.reader.expect(*channels, self.depacketizer.format, payload_type)
         self._ask("PLAY", self._play_uris.popleft())
 
     def _started(self, pending: _Pending, answer: RtspResponse) -> None:

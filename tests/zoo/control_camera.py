@@ -117,8 +117,12 @@ class ControlCamera:
             return self.answers[asked.method](asked)
         if self.login and not self.is_let_in(asked):
             return self.challenge(asked)
-        usual = {"DESCRIBE": self.describe, "SETUP": self.set_up, "OPTIONS": self.options}
-        return usual.get(asked.method, lambda asked: self.reply(asked, Session=self.session))(asked)
+        usual: dict[str, Callable[[Asked], Answer]] = {
+            "DESCRIBE": self.describe, "SETUP": self.set_up, "OPTIONS": self.options,
+        }  # fmt: skip
+        if asked.method in usual:
+            return usual[asked.method](asked)
+        return self.reply(asked, Session=self.session)
 
     def describe(self, asked: Asked) -> Answer:
         more = {"Content_Base": self.base.format(authority=self.authority)} if self.base else {}

@@ -114,7 +114,10 @@ class Site:
         upgrade(f"sqlite:///{home}/patrol.db")
         (home / "files").mkdir()
         (home / "files/secret").write_text(f"{NOBODY}\n")
-        return cls(home)
+        site = cls(home)
+        (upgraded,) = site.run(["db", "upgrade"])  # it may be of an earlier revision
+        assert upgraded.code == 0, upgraded.err
+        return site
 
     def edit(self, pattern: str, by: str, file: str = "site.yaml") -> None:
         path = self.home / "config" / file
