@@ -297,14 +297,17 @@ class Application:
         for relay in self._relays:
             relay.wake()
 
-    def new_relay(self, publisher: MqttPublisher) -> OutboxRelay:
-        """A relay from the outbox to the broker, woken by `wake_relays`."""
-        holder = f"relay-{secrets.token_hex(4)}"
+    def new_relay(self, publisher: MqttPublisher, *, republishes: bool = False) -> OutboxRelay:
+        """A relay from the outbox to the broker, woken by `wake_relays`.
+
+        `republishes`: also retained messages after each new connection; the service's alone does.
+        """
         relay = OutboxRelay(
             store=self.store,
             publisher=publisher,
             clock=self.clock,
-            holder=holder,
+            holder=f"relay-{secrets.token_hex(4)}",
+            republishes=republishes,
             clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
         )
         self._relays.append(relay)

@@ -214,6 +214,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "health:retry_delivery",
         "已放弃的重新投递。 Try one that was given up again, from the start.",
     ),
+    "deliveries drop": Verb(
+        "health:drop_delivery",
+        "代理拒收的不再发送。 Give a message that the broker refuses up for good.",
+    ),
     "maintenance add": Verb(
         "pause:add_maintenance",
         "登记维护:不计划、不计漏巡。 Put a camera, a link or a village into maintenance.",

@@ -96,6 +96,7 @@ picture_openings = Table(  # one-time links that were opened
 
 
 UNSENT = "state = 'queued'"
+QUARANTINED = "state = 'quarantined'"
 outbox = Table(
     "outbox",
     metadata,
@@ -115,8 +116,12 @@ outbox = Table(
     Column("answered_at", UtcTime),
     Column("lease_holder", Text),
     Column("lease_until", UtcTime),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("due_at", UtcTime),
+    Column("problem", CleanText, nullable=False, server_default=""),
     Index("ix_outbox_unsent", "number", **where(UNSENT)),
     Index("ix_outbox_unsent_topic", "topic", "number", **where(UNSENT)),
+    Index("ix_outbox_quarantined", "number", **where(QUARANTINED)),
     Index(None, "case"),
     Index(None, "queued_at"),
     Index(None, "published_at"),

@@ -204,13 +204,13 @@ def _message_row(
     to = grid_name(registry, grid) if grid else message.topic.split("/")[4]
     what = t("消息", "message") if message.payload else t("收回消息", "message cleared")
     good = (DeliveryState.RECEIVED, DeliveryState.OPENED, DeliveryState.ACKNOWLEDGED)
-    bad = (DeliveryState.OVERDUE, DeliveryState.EXPIRED)
+    bad = (DeliveryState.OVERDUE, DeliveryState.EXPIRED, DeliveryState.QUARANTINED)
     return {
         "at": message.queued_at,
         "who": f"→ {to}",
         "what": what,
         "kind": "message",
-        "note": "",
+        "note": message.problem if message.published_at is None else "",
         "state": t.pair(labels.DELIVERY_STATES[message.state]),
         "pill": "ok" if message.state in good else "warn" if message.state in bad else "",
         "receipts": [
