@@ -31,7 +31,7 @@ from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
-from patrol.domain.ids import CaseId, FindingId, Sha256
+from patrol.domain.ids import CaseId, FindingId, PictureId
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, Round
@@ -262,7 +262,7 @@ class Application:
         return decided
 
     def accept_reference(
-        self, camera_id: str, *, by: str, picture: Sha256 | None = None
+        self, camera_id: str, *, by: str, picture: PictureId | None = None
     ) -> AcceptedReference:
         """Make the newest usable picture the camera's reference.
 
@@ -297,14 +297,17 @@ class Application:
         for relay in self._relays:
             relay.wake()
 
-    def new_relay(self, publisher: MqttPublisher) -> OutboxRelay:
-        """A relay from the outbox to the broker, woken by `wake_relays`."""
-        holder = f"relay-{secrets.token_hex(4)}"
+    def new_relay(self, publisher: MqttPublisher, *, republishes: bool = False) -> OutboxRelay:
+        """A relay from the outbox to the broker, woken by `wake_relays`.
+
+        `republishes`: also retained messages after each new connection; the service's alone does.
+        """
         relay = OutboxRelay(
             store=self.store,
             publisher=publisher,
             clock=self.clock,
-            holder=holder,
+            holder=f"relay-{secrets.token_hex(4)}",
+            republishes=republishes,
             clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
         )
         self._relays.append(relay)

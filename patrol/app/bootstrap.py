@@ -38,6 +38,7 @@ from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
+from patrol.mqtt.mosquitto_files import handed_out_accounts
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
@@ -116,7 +117,7 @@ def build(
             store=store,
             evidence=services.evidence,
             registry_watcher=watcher,
-            broker=_broker_address(site.settings, stack),
+            broker=_broker_address(site, stack),
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -339,9 +340,12 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
     )
 
 
-def _broker_address(settings: Settings, stack: ExitStack) -> BrokerAddress:
+def _broker_address(site: Site, stack: ExitStack) -> BrokerAddress:
+    settings = site.settings
     if settings.mqtt.embedded:
-        return stack.enter_context(EmbeddedBroker()).address
+        folder = settings.mqtt.broker_files
+        accounts = handed_out_accounts(folder, settings.site.id, site.registry) if folder else ()
+        return stack.enter_context(EmbeddedBroker(accounts=accounts)).address
     return BrokerAddress.parse(
         settings.mqtt.url,
         username=settings.mqtt.username,

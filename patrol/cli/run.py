@@ -51,7 +51,7 @@ def run(context: typer.Context) -> None:
         def ready() -> None:
             print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
 
-        with _web_console(app), progress_display(console_err(), zone) as show:
+        with _web_console(app), progress_display(console_err(), zone, as_log=True) as show:
             try:
                 run_service(app, stop, on_progress=show, ready=ready)
             except ServiceFailed as exc:

@@ -39,7 +39,9 @@ log = structlog.get_logger(__name__)
 UNREACHED, ALARM = "unheard", "alarm"
 NOTIFICATION_LIFETIME: Final = timedelta(hours=24)
 _PLACEHOLDERS: Final = ("phone", "person")
-_UNRECEIVED_STATES: Final = (DeliveryState.QUEUED, DeliveryState.PUBLISHED, DeliveryState.EXPIRED)
+_UNRECEIVED_STATES: Final = (
+    DeliveryState.QUEUED, DeliveryState.PUBLISHED, DeliveryState.EXPIRED, DeliveryState.QUARANTINED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

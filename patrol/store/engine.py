@@ -12,6 +12,7 @@ StoreFull          -> free some disk; the round resumes
 StoreUnavailable   -> the database's administrator; we retry with back-off
 └── StoreOutdated  -> run `patrol db upgrade`; no retry helps
     └── StoreMissing -> there is no such file; `patrol db upgrade` makes it where it is meant to be
+ValueNotStorable   -> who gave the value: no row can hold it
 ValueError, RuntimeError -> a mistake in our own code
 """
 
@@ -26,7 +27,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from patrol.domain.errors import Failed
+from patrol.domain.errors import BadInput, Failed
 from patrol.store.column_types import dump_json
 
 READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last set
@@ -49,6 +50,7 @@ _SQLITE_FULL: Final = frozenset(
 )
 _USAGE_ERRORS: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
 _DRIVER_ERRORS: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
+_PG_OUT_OF_RANGE: Final = frozenset({"22003", "22008", "22021"})  # number, date, character
 _PG_FULL: Final = frozenset({"53100"})  # disk_full
 _NEARLY_FULL_BYTES: Final = 1 << 20  # less free than this: files cannot be opened either
 
@@ -67,6 +69,10 @@ class StoreOutdated(StoreUnavailable):
 
 class StoreMissing(StoreOutdated):
     """There is no database where site.yaml says; only `upgrade` and a restore make one."""
+
+
+class ValueNotStorable(BadInput, ValueError):
+    """A value from outside that no row can hold: NUL, half a character, a number over 64 bits."""
 
 
 def parse_url(text: str) -> URL:
@@ -128,10 +134,24 @@ def _translate(url: URL, context: ExceptionContext) -> BaseException | None:
 
     Not for the pool's own ping: a dead connection it replaces by itself.
     """
+    if not_storable := _value_problem(context.original_exception):
+        return ValueNotStorable(not_storable)
     theirs = context.sqlalchemy_exception or context.original_exception
     if isinstance(theirs, SQLAlchemyError | OSError) and not context.is_pre_ping:
         return translate_error(theirs, url)
     return None
+
+
+def _value_problem(error: BaseException) -> str:
+    """Why the driver refused a value that it was given; "" for any other error."""
+    if isinstance(error, UnicodeError):
+        return "text with half a character (a lone surrogate); write it anew"
+    is_number = isinstance(error, OverflowError)
+    if is_number or getattr(error, "sqlstate", None) in _PG_OUT_OF_RANGE:
+        return "a number or a date beyond what can be stored (64 bits, years 1 to 9999)"
+    if type(error).__name__ == "DataError" and "NUL" in str(error):  # psycopg's own, no sqlstate
+        return "text with a NUL character; write it without"
+    return ""
 
 
 def _sqlite_engine(url: URL, *, durable: bool, create: bool) -> Engine:

@@ -14,7 +14,7 @@ from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",
     "BadAddress", "BadInput", "BadLabels", "ConfigProblems", "IntegrationsProblem",
-    "NoCameraSelected", "UnknownCategory", "UnknownPlan", "WeakPassword",
+    "NoCameraSelected", "UnknownCategory", "UnknownPlan", "ValueNotStorable", "WeakPassword",
 }  # fmt: skip
 FAILED_CLASSES = {
     "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patrol.app import Application, build
-from patrol.app.service import SideServices
+from patrol.app.side_services import SideServices
 from patrol.domain.case import CaseEvent
 from patrol.domain.ids import CameraId, CaseId, GridCode, PersonId
 from patrol.domain.registry import Role

@@ -22,7 +22,7 @@ from patrol.domain import labels
 from patrol.domain.account import Permission
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import CATEGORY_BY_ID
-from patrol.domain.ids import CameraId, GridCode, Sha256
+from patrol.domain.ids import CameraId, GridCode, PictureId
 from patrol.domain.labels import LIGHTS
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit
@@ -301,7 +301,7 @@ def _newest_picture(user: CurrentUser, visits: Sequence[Visit]) -> dict[str, Any
     """The newest picture of the visits; fetching it writes an access log entry."""
     for visit in visits:
         for picture in visit.pictures[:1]:
-            at = user.picture_url(picture.sha256, "full", f"camera:{visit.camera}")
+            at = user.picture_url(picture.id, "full", f"camera:{visit.camera}")
             return {"at": at, "taken_at": picture.taken_at}
     return None
 
@@ -379,7 +379,7 @@ def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Respons
     viewed_for = f"camera:{camera.id}"
     return context.renderer.render_page(
         "areas.html", user, camera=camera, drawn=drawn, problem=problem,
-        picture=user.picture_url(newest.sha256, "full", viewed_for) if newest and may_look else "",
+        picture=user.picture_url(newest.id, "full", viewed_for) if newest and may_look else "",
         taken_at=newest.taken_at if newest else None,
         size=(newest.width_px, newest.height_px) if newest else (16, 9),
         classes=[(name, t(zh, name)) for name, zh in CLASSES],
@@ -425,7 +425,7 @@ def reference_page(context: ContextDep, user: MayDrawAreas, ident: str) -> Respo
         references=references,
         candidate=candidate,
         may_see_pictures=may_look,
-        picture=user.picture_url(candidate.sha256, "full", viewed_for) if candidate else "",
+        picture=user.picture_url(candidate.id, "full", viewed_for) if candidate else "",
         light=t.pair(LIGHTS[light]) if light else "",
     )
 
@@ -438,7 +438,7 @@ def approve_reference(
     camera = registered_camera(context, ident)
 
     def accept() -> dict[str, Any]:
-        picture = Sha256(form.picture)
+        picture = PictureId(form.picture)
         try:
             context.app.accept_reference(camera.id, by=user.account.name, picture=picture)
         except ReferenceNotAccepted as exc:

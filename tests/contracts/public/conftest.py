@@ -97,7 +97,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass
 class Site:
-    """A copy of the small site of tests/store/data/previous; commands run in it."""
+    """A copy of the small site of tests/store/data/previous, upgraded; commands run in it."""
 
     home: Path
     env: Mapping[str, str] = field(default_factory=environment)
