@@ -28,7 +28,12 @@ from patrol.domain.labels import (
     label_of,
 )
 from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
-from patrol.settings.config_file import BadEnvReference, check_references, expand_env
+from patrol.settings.config_file import (
+    CAMERA_ENV_PREFIX,
+    BadEnvReference,
+    check_references,
+    expand_env,
+)
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
@@ -151,8 +156,8 @@ def _check_save(save: Path | None) -> None:
 def _address(url: str) -> StreamAddress:
     """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
     try:
-        check_references(url, os.environ)
-        return StreamAddress.parse(expand_env(url, os.environ))
+        check_references(url, os.environ, CAMERA_ENV_PREFIX)
+        return StreamAddress.parse(expand_env(url, os.environ, CAMERA_ENV_PREFIX))
     except BadEnvReference as exc:
         raise BadAddress(str(exc)) from None
 

@@ -29,6 +29,7 @@ from patrol.settings.config_file import (
     ConfigProblem,
     FileProblemLog,
     did_you_mean,
+    SITE_ENV_PREFIX,
     expand_env,
 )
 from patrol.settings.site_calendar import (
@@ -324,7 +325,7 @@ def _expand(
     if not isinstance(text, str):
         return
     try:
-        holder[where[-1]] = expand_env(text, env)
+        holder[where[-1]] = expand_env(text, env, SITE_ENV_PREFIX)
     except BadEnvReference as exc:
         notes.add_problem(document.line(where), ".".join(where), str(exc))
 

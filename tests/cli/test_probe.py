@@ -111,13 +111,13 @@ def test_a_password_that_is_not_encoded_is_found_with_its_fix(
 def test_a_name_is_filled_in_from_the_environment(
     cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CAM_PW", "s3#cret")
-    ended = cli_site("probe", "rtsp://admin:${CAM_PW}@127.0.0.1:9/live")
+    monkeypatch.setenv("PATROL_CAM_PW", "s3#cret")
+    ended = cli_site("probe", "rtsp://admin:${PATROL_CAM_PW}@127.0.0.1:9/live")
     assert (ended.code, "%23" in ended.err) == (2, True)
-    ended = cli_site("probe", "rtsp://admin:$CAM_PW@127.0.0.1:9/live")
-    assert (ended.code, "write ${CAM_PW}" in ended.err) == (2, True)
-    monkeypatch.setenv("CAM_PW", "s3%23cret")
-    ended = cli_site("probe", "rtsp://admin:${CAM_PW}@127.0.0.1:9/live")
+    ended = cli_site("probe", "rtsp://admin:$PATROL_CAM_PW@127.0.0.1:9/live")
+    assert (ended.code, "write ${PATROL_CAM_PW}" in ended.err) == (2, True)
+    monkeypatch.setenv("PATROL_CAM_PW", "s3%23cret")
+    ended = cli_site("probe", "rtsp://admin:${PATROL_CAM_PW}@127.0.0.1:9/live")
     assert (ended.code, "unreachable" in ended.err) == (1, True)
 
 

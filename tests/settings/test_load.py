@@ -125,16 +125,18 @@ def test_excels_mark_crlf_blank_rows_and_capitals_are_fine(town: Town) -> None:
 
 
 def test_a_name_in_a_url_comes_from_the_environment(town: Town) -> None:
-    town.spoil("cameras.csv", "rtsp://u:s3cret@192.0.2.1/a", "rtsp://u:${CAM_PW}@192.0.2.1/a$b")
-    site = load_site(town.directory, {"CAM_PW": "p%40ss"})
+    town.spoil(
+        "cameras.csv", "rtsp://u:s3cret@192.0.2.1/a", "rtsp://u:${PATROL_CAM_PW}@192.0.2.1/a$b"
+    )
+    site = load_site(town.directory, {"PATROL_CAM_PW": "p%40ss"})
     address = site.registry.cameras[CameraId(CAMERA_1)].main_stream
     assert address.with_credentials == "rtsp://u:p%40ss@192.0.2.1/a$b"
 
 
 def test_a_name_in_the_database_url_comes_from_the_environment(town: Town) -> None:
-    url = "postgresql+psycopg://patrol:${DB_PW}@db/patrol"
+    url = "postgresql+psycopg://patrol:${PATROL_DB_PW}@db/patrol"
     town.spoil("site.yaml", "sqlite:///var/patrol.db", url)
-    site = load_site(town.directory, {"DB_PW": "hush"})
+    site = load_site(town.directory, {"PATROL_DB_PW": "hush"})
     assert site.settings.database == "postgresql+psycopg://patrol:hush@db/patrol"
     assert "hush" not in repr(site.settings)
 
