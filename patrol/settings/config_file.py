@@ -100,8 +100,8 @@ class BadEnvReference(Exception):
 def check_references(text: str, env: Mapping[str, str], prefix: str) -> None:
     """Refuse a `$NAME` that was meant as `${NAME}`. Raises BadEnvReference.
 
-    That is one whose name the environment has and may be read, or one that is all of a URL's user or password; any
-    other `$` is an ordinary character of a URL.
+    That is one whose name the environment has and may be read, or one that is all of a URL's user
+    or password; any other `$` is an ordinary character of a URL.
     """
     for match in _UNBRACED.finditer(text):
         name = match["name"]

@@ -25,11 +25,11 @@ from patrol.domain.schedule import Calendar
 from patrol.domain.verification import Verifier
 from patrol.inference.manifest import ModelSpec
 from patrol.settings.config_file import (
+    SITE_ENV_PREFIX,
     BadEnvReference,
     ConfigProblem,
     FileProblemLog,
     did_you_mean,
-    SITE_ENV_PREFIX,
     expand_env,
 )
 from patrol.settings.site_calendar import (

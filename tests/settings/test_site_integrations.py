@@ -28,7 +28,7 @@ def test_what_is_not_written_works(town: Any) -> None:
 def test_everything_written(town: Any, secret: Path) -> None:
     text = (
         "webhooks:\n"
-        f"  county: {{url: 'https://${{HOST}}/hook', secret_file: {secret}, tries: 3,"
+        f"  county: {{url: 'https://${{PATROL_HOST}}/hook', secret_file: {secret}, tries: 3,"
         " events: [case.opened]}\n"
         f"notify: {{duty: {{url_file: {secret}, events: [alarm]}}}}\n"
         "canary: {every_min: 30, within_s: 20}\n"
