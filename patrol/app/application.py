@@ -8,7 +8,7 @@ workers that `patrol.app.service` runs.
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -47,7 +47,7 @@ from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
 from patrol.ports import Clock
 from patrol.review import confirm, merge_known_positive, unsure
-from patrol.review.decisions import dismiss_and_suppress
+from patrol.review.decisions import NOT_SHOWN, ShownFinding, dismiss_and_suppress
 from patrol.review.reference import AcceptedReference, ReferenceAcceptance
 from patrol.rounds.live_view import LiveView
 from patrol.rounds.planner import AdhocSelection
@@ -132,32 +132,34 @@ class Application:
         """Run a round now, whatever the hour, to its end; the document of `patrol round --json`.
 
         `adhoc`: a round over these cameras; the plan then only limits its duration (none: the
-        longest plan does). Raises UnknownPlan, ProcessBusy when another process runs a round.
+        longest plan does). Raises UnknownPlan, NothingToVisit, RoundsPaused, and ProcessBusy when
+        another process runs a round.
         """
         finish_by, plan_name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
-        with self.round_lock(), self._publisher() as publisher:
+        with self.round_lock():
             begun = self.round_runner.begin_round(
                 plan_name, finish_by, at_any_hour=True, adhoc=adhoc
             )
-            relay = self.new_relay(publisher)
-            ended = self._run_with_relay(relay, begun, on_progress, stop)
-            if publisher.wait_up(0.0):
-                relay.run_until_empty(SEND_TIMEOUT_S)
+            ended = self._run_begun_round(begun, on_progress, stop)
         return self.round_runner.summary(ended)
 
     def round_lock(self) -> AbstractContextManager[None]:
         """The lock of a round that runs on this site, across processes. Raises ProcessBusy."""
         return process_lock(self.site.settings.evidence / ".round.lock")
 
-    def start_round(self, plan: str, *, by: str) -> None:
-        """Start a round in a thread of its own, and return. Raises UnknownPlan, ProcessBusy."""
-        self.plan(plan)
-        with self.round_lock():
-            pass  # fails at once when a round runs; the scheduler may still be faster
-        log.info("a round by hand", plan=plan, by=by)
-        threading.Thread(
-            target=self._run_started_round, args=(plan,), name="round", daemon=True
-        ).start()
+    def start_round(self, plan: str, *, by: str) -> Round:
+        """Begin a round and run it in a thread of its own; it has begun when this returns.
+
+        Raises UnknownPlan, RoundsPaused, NothingToVisit, and ProcessBusy when a round is under way.
+        """
+        finish_by = self.clock.now() + self._max_duration(plan)
+        with ExitStack() as lock:
+            lock.enter_context(self.round_lock())
+            begun = self.round_runner.begin_round(plan, finish_by, at_any_hour=True)
+            log.info("a round by hand", plan=plan, by=by, round=begun.id)
+            work = (begun, lock.pop_all())
+            threading.Thread(target=self._run_locked, args=work, name="round", daemon=True).start()
+        return begun
 
     def confirm(
         self,
@@ -169,15 +171,18 @@ class Application:
         note: str = "",
         phoned: str = "",
         holder: str = "",
+        shown: ShownFinding = NOT_SHOWN,
     ) -> Case:
         """Confirm a finding: open its case and queue the message about it.
 
         `phoned`: a note about the telephone call that came first (level I).
         `holder`: the session that decides, if any (review.claims).
-        Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError.
+        Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError, and as `shown`.
         """
         now, registry = self.clock.now(), self.site.registry
-        with self._settling_known_positive(finding_id, by, holder), self.store.begin() as uow:
+        settling = self._settling_known_positive(finding_id, by, holder, shown)
+        with settling, self.store.begin() as uow:
+            shown.check(uow, FindingId(finding_id), now)
             case = confirm(
                 uow,
                 FindingId(finding_id),
@@ -224,26 +229,45 @@ class Application:
         self.wake_relays()
         return case
 
-    def dismiss(self, finding_id: str, *, by: str, reason: str, holder: str = "") -> Finding:
+    def dismiss(
+        self,
+        finding_id: str,
+        *,
+        by: str,
+        reason: str,
+        holder: str = "",
+        shown: ShownFinding = NOT_SHOWN,
+    ) -> Finding:
         """Dismiss a finding; suppress similar ones for a while where the reason asks for it.
 
-        Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason).
+        Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason), and as `shown`.
         """
+        ident, now = FindingId(finding_id), self.clock.now()
         with self.store.begin() as uow:
+            shown.check(uow, ident, now)
             dismissed = dismiss_and_suppress(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
-                holder=holder,
-            )  # fmt: skip
+                uow, ident, by=by, now=now, reason=reason, holder=holder
+            )
             uow.commit()
         return dismissed.finding
 
-    def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
-        """Leave a finding to another reviewer. Raises KeyError, AlreadyDecided, FindingClaimed."""
+    def unsure(
+        self,
+        finding_id: str,
+        *,
+        by: str,
+        reason: str = "",
+        holder: str = "",
+        shown: ShownFinding = NOT_SHOWN,
+    ) -> Finding:
+        """Leave a finding to another reviewer.
+
+        Raises KeyError, AlreadyDecided, FindingClaimed, and as `shown`.
+        """
+        ident, now = FindingId(finding_id), self.clock.now()
         with self.store.begin() as uow:
-            decided = unsure(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
-                holder=holder,
-            )  # fmt: skip
+            shown.check(uow, ident, now)
+            decided = unsure(uow, ident, by=by, now=now, reason=reason, holder=holder)
             uow.commit()
         return decided
 
@@ -323,11 +347,23 @@ class Application:
             on_queued=self.wake_relays,
         )
 
-    def _run_started_round(self, plan: str) -> None:
-        try:
-            self.run_round(plan)
-        except ProcessBusy as exc:
-            log.warning("a round by hand found another under way", plan=plan, reason=str(exc))
+    def _run_locked(self, begun: Round, lock: ExitStack) -> None:
+        with lock:
+            self._run_begun_round(begun)
+
+    def _run_begun_round(
+        self,
+        begun: Round,
+        on_progress: Callable[[RoundProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Round:
+        """Run a round to its end and send what it queued; the caller holds the round lock."""
+        with self._publisher() as publisher:
+            relay = self.new_relay(publisher)
+            ended = self._run_with_relay(relay, begun, on_progress, stop)
+            if publisher.wait_up(0.0):
+                relay.run_until_empty(SEND_TIMEOUT_S)
+        return ended
 
     def _run_with_relay(
         self,
@@ -359,13 +395,16 @@ class Application:
         return max(each.length for each in plans)
 
     @contextmanager
-    def _settling_known_positive(self, finding_id: str, by: str, holder: str) -> Iterator[None]:
+    def _settling_known_positive(
+        self, finding_id: str, by: str, holder: str, shown: ShownFinding
+    ) -> Iterator[None]:
         """Record the decision about a known positive, which makes no case, and raise again."""
         try:
             yield
         except KnownPositive:
             with self.store.begin() as uow:
                 now = self.clock.now()
+                shown.check(uow, FindingId(finding_id), now)
                 decided = merge_known_positive(
                     uow, FindingId(finding_id), by=by, now=now, holder=holder
                 )

@@ -1,6 +1,6 @@
 """`patrol cases`, `case ID`, `phoned`: cases on their way through the grid, without a browser."""
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,8 @@ from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import app_of, site_of, store_of
 from patrol.clock import SystemClock
-from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
+from patrol.domain.approval import ApprovalImpossible, describe_request, preview_extension
+from patrol.domain.case import ApprovalKind, Case, CaseEntry, IllegalCaseTransition
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (
@@ -136,9 +137,31 @@ def print_case(case: Case, site: Site) -> None:
     if waits := _verification_document(case):
         text = f"{waits['machine']} · 前 before {waits['before']} · 后 after {waits['after']}"
         head.add_row("待核查 verify", Text(text))
+    if case.request is not None:
+        head.add_row("申请 request", Text(request_text(case, zone)))
     console().print(head)
     for entry in case.entries:
         console().print(_entry_line(entry, site, zone), markup=False)
+
+
+def request_text(case: Case, zone: tzinfo) -> str:
+    """The request that waits: what, by whom, why; of an extension also what it leads to."""
+    request = case.request
+    assert request is not None  # noqa: S101  asked by callers
+    text = f"{describe_request(case, request, granted_at=None)} · {request.by}"
+    limit = close_after_grant(case)
+    return f"{text} · 如批准办结时限 closes by {_local_time(limit, zone)}" if limit else text
+
+
+def close_after_grant(case: Case) -> datetime | None:
+    """The limit to close that granting the pending extension now would give; else None."""
+    if case.request is None or case.request.kind is not ApprovalKind.EXTENSION:
+        return None
+    span = timedelta(seconds=case.request.span_s)
+    try:
+        return preview_extension(case, span, SystemClock().now()).close_after
+    except ApprovalImpossible:
+        return None
 
 
 def level_label(level: Level) -> str:

@@ -64,6 +64,19 @@ ROUND_STATES: Final[Labels] = {
     RoundState.FINISHED: ("已完成", "finished"),
     RoundState.MISSED: ("漏巡", "missed"),
 }
+ROUND_REASONS: Final[
+    Mapping[str, tuple[str, str]]
+] = {  # as rounds/planner.py and others write them
+    "the patrol was not running that day": ("当日服务没有运行", "the service did not run that day"),
+    "the patrol was not running in its window": (
+        "时段内服务没有运行",
+        "the service did not run in its window",
+    ),
+    "not finished in its window": ("时限内没有巡完", "not finished in its window"),
+    "not finished when another was asked for": ("另起一轮时没有巡完", "another was asked for"),
+    "finish_by": ("到时限为止", "its time was over"),
+    "stopped": ("服务停止", "the service stopped"),
+}
 OUTCOMES: Final[Labels] = {
     VisitOutcome.PENDING: ("待查", "pending"),
     VisitOutcome.NORMAL: ("正常", "normal"),

@@ -18,7 +18,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum, auto
 from zoneinfo import ZoneInfo
 
@@ -294,10 +294,25 @@ class RoundRequest:
 
 
 class RoundsPaused(ProcessBusy):
-    """All rounds are paused; the message names who paused them and why."""
+    """All rounds are paused; the message names who paused them, why and until when (local)."""
 
-    def __init__(self, pause: Stoppage) -> None:
-        super().__init__(f"rounds are {pause.description}; `patrol resume` lets them go on")
+    def __init__(self, pause: Stoppage, zone: tzinfo) -> None:
+        until = "somebody resumes them"
+        if pause.until is not None:
+            until = f"{pause.until.astimezone(zone):%Y-%m-%d %H:%M}"
+        super().__init__(
+            f"rounds are {pause.description}, until {until}; `patrol resume` lets them go on"
+        )
+        self.pause = pause
+
+
+class NothingToVisit(BadInput):
+    """A person asked for a round of which no camera may be visited; the message counts why."""
+
+    def __init__(self, planned: PlannedRound) -> None:
+        self.refused = planned.round.refused
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self.refused.items())
+        super().__init__(f"no camera of this round may be visited: {reasons or 'it has none'}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,26 +323,28 @@ class RoundPlanner:
     tree: GridTree
     calendar: Calendar
     rng: random.Random
+    zone: tzinfo = UTC  # of the times in messages
 
     def begin_round(self, uow: UnitOfWork, request: RoundRequest, *, at_any_hour: bool) -> Round:
         """The plan's unfinished round of that day, or a new one.
 
         An unfinished round of another day, window or selection is closed first: what was pending is
         missed, with the reason. `at_any_hour`: a person asked for it, so an unfinished round gets
-        the request's finish-by. Raises RoundsPaused.
+        the request's finish-by, and a new one without any camera is refused. Raises RoundsPaused,
+        NothingToVisit.
         """
         pause = pause_at(uow.stoppages.active(request.now), request.now)
         if pause is not None:
-            raise RoundsPaused(pause)
+            raise RoundsPaused(pause, self.zone)
         unfinished = uow.rounds.unfinished(request.plan)
         if unfinished is None:
-            return self._plan_new_round(uow, request)
+            return self._plan_new_round(uow, request, may_be_empty=not at_any_hour)
         in_window = at_any_hour or request.now < unfinished.finish_by
         same = unfinished.scope == request.scope
         if unfinished.day != request.day or not in_window or not same:
             reason = NOT_IN_WINDOW if same else SUPERSEDED
             close_round(uow, unfinished, reason=reason, now=request.now)
-            return self._plan_new_round(uow, request)
+            return self._plan_new_round(uow, request, may_be_empty=not at_any_hour)
         if at_any_hour:
             unfinished = replace(unfinished, finish_by=request.finish_by)
             uow.rounds.put(unfinished)
@@ -340,7 +357,9 @@ class RoundPlanner:
         planned = self._plan_new_round(uow, request)
         return close_round(uow, planned, reason=reason, now=now)
 
-    def _plan_new_round(self, uow: UnitOfWork, request: RoundRequest) -> Round:
+    def _plan_new_round(
+        self, uow: UnitOfWork, request: RoundRequest, *, may_be_empty: bool = True
+    ) -> Round:
         known = uow.rounds.of_plan(request.plan, limit=1000)
         number = 1 + sum(1 for other in known if other.day == request.day)
         planned = plan_round(
@@ -354,6 +373,8 @@ class RoundPlanner:
             rng=self.rng,
             selection=self._selection(uow, request),
         )
+        if not (planned.visits or may_be_empty):
+            raise NothingToVisit(planned)
         a_round = replace(planned.round, scope=request.scope)
         uow.rounds.add(a_round, planned.visits)
         return a_round

@@ -90,7 +90,11 @@ class RoundRunner:
     def __init__(self, deps: RunnerServices) -> None:
         self._deps = deps
         self._planner = RoundPlanner(
-            cameras=deps.cameras, tree=deps.tree, calendar=deps.calendar, rng=deps.rng
+            cameras=deps.cameras,
+            tree=deps.tree,
+            calendar=deps.calendar,
+            rng=deps.rng,
+            zone=deps.zone,
         )
         self._consent_gate = ConsentGate(
             store=deps.store,
@@ -108,7 +112,10 @@ class RoundRunner:
         at_any_hour: bool = False,
         adhoc: AdhocSelection | None = None,
     ) -> Round:
-        """Take up the plan's unfinished round of today, or plan a new one. Raises RoundsPaused."""
+        """Take up the plan's unfinished round of today, or plan a new one.
+
+        Raises RoundsPaused; NothingToVisit when a person asked for it (`at_any_hour`).
+        """
         request = replace(self._request(plan, finish_by), adhoc=adhoc)
         with self._deps.store.begin() as uow:
             begun = self._planner.begin_round(uow, request, at_any_hour=at_any_hour)

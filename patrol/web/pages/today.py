@@ -39,6 +39,7 @@ from patrol.web.i18n import (
     level_label,
     person_name,
     plan_label,
+    round_reason,
     subject_name,
     village_of,
 )
@@ -75,9 +76,9 @@ class PlanCard:
         return f"{100 * self.totals.seen / planned:.1f}" if planned else "—"
 
     @property
-    def done(self) -> int:
-        """Visits that are recorded."""
-        return self.totals.planned - self.totals.pending
+    def visited(self) -> int:
+        """Cameras that were visited, viewable or not; a camera that was missed was not."""
+        return self.totals.seen + self.totals.not_viewable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,7 @@ def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -
         totals=totals,
         forecast=_forecast_text(newest, forecast, t),
         late=forecast is not None and forecast > newest.finish_by,
-        reason=newest.reason,
+        reason=round_reason(newest.reason, t),
     )
 
 
@@ -189,6 +190,8 @@ def forecast_of(a_round: Round, totals: RoundTotals, now: datetime) -> datetime 
 
 def _forecast_text(a_round: Round, forecast: datetime | None, t: Translator) -> str:
     limit = t.time(a_round.finish_by)
+    if a_round.state is RoundState.MISSED:
+        return t(f"没有巡查 · 时限 {limit}", f"did not run · was due {limit}")
     if a_round.finished_at is not None:
         at = t.time(a_round.finished_at)
         return t(f"{at} 结束 · 时限 {limit}", f"ended {at} · due {limit}")
