@@ -224,7 +224,7 @@ async function draw() {
   for (const entry of failed) lines.push(line(entry.what, phrases.stop, () => giveUp(entry)))
   for (const entry of refused)
     lines.push(
-      line(`${phrases.refused} ${entry.what}: ${entry.words}`, phrases.seen, async () => {
+      line(`${phrases.refused} ${entry.what}: ${entry.words}`, phrases.understood, async () => {
         await drop(entry.key)
         draw()
       }),
