@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route
 
 from patrol.domain.case import Case, CaseState
 from patrol.domain.finding import FindingState
+from patrol.domain.office_hours import OfficeHours
 from patrol.domain.priority import Level
 from patrol.domain.schedule import StoppageScope
 from patrol.web.auth import session_id
@@ -54,13 +55,14 @@ def state_of(town: Any, ident: str) -> FindingState:
 
 @pytest.fixture(autouse=True)
 def many_leads(town: Any) -> None:
-    """Ten findings to judge, none held by anybody, none of a level that is sent at once."""
+    """Ten findings that nobody holds or was unsure of, none of a level that is sent at once."""
     with town.store.begin() as uow:
         for ident in uow.claims.active(town.app.clock.now()):
             uow.claims.drop(ident)
         pictured = [f for f in uow.findings.queue() if f.picture]
         for finding in pictured:
-            uow.findings.put(replace(finding, level=Level.ORDINARY))
+            fresh = replace(finding, state=FindingState.CANDIDATE, decided_by="", decided_at=None)
+            uow.findings.put(replace(fresh, level=Level.ORDINARY))
         now = town.app.clock.now()
         for _ in range(max(0, 10 - len(pictured))):
             number = uow.next_number("test-leads")
@@ -91,13 +93,6 @@ def log_in_again(page: Page, name: str) -> None:
     page.fill("input[name=password]", PASSWORD)
     page.click("button.strong")
     page.wait_for_url(lambda url: "/login" not in url)
-
-
-def end_sessions(town: Any, name: str, console: Any) -> None:
-    with town.store.begin() as uow:
-        for session in uow.sessions.of_account(name, town.app.clock.now()):
-            uow.sessions.end(session.id)
-        uow.commit()
 
 
 def test_enter_twice_decides_one_finding(enter: Enter, town: Any) -> None:
@@ -134,7 +129,11 @@ def test_a_key_held_down_decides_once(enter: Enter, town: Any, key: str) -> None
 def test_nothing_is_decided_before_its_picture_is_there(enter: Enter, town: Any) -> None:
     page = enter("operator")
     held: list[Route] = []
-    page.route("**/picture/**", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/picture/**", hold)
     page.goto("/review")
     page.wait_for_selector(ON_SCREEN)
     first = shown(page)
@@ -146,9 +145,7 @@ def test_nothing_is_decided_before_its_picture_is_there(enter: Enter, town: Any)
     assert not page.is_visible("#reasons")
     assert shown(page) == first
     assert "加载" in page.inner_text("#toasts")
-    page.unroute("**/picture/**", held.append)
-    for route in held:
-        route.continue_()
+    page.unroute("**/picture/**", hold)  # lets go what it held
     assert decidable(page) == first
     page.keyboard.press("u")
     until(page, lambda: shown(page) != first, "the next one")
@@ -279,8 +276,17 @@ def test_when_the_session_is_over_the_decision_waits_for_its_owner(
         page.goto("/cases")
         page.locator("#kept", has_text="operator2").wait_for()
         assert state_of(town, first) is FindingState.CANDIDATE
-        page.once("dialog", lambda dialog: dialog.dismiss())
+        asked: list[str] = []
+
+        def refuse(dialog: Any) -> None:
+            asked.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", refuse)
         page.click("#logout")  # would empty the browser: asked first, and not done
+        until(page, lambda: bool(asked), "the question")
+        assert "1 项" in asked[0]
+        page.wait_for_timeout(200)
         assert page.url.endswith("/cases")
         page.context.clear_cookies()
         page.goto("/login")
@@ -291,12 +297,15 @@ def test_when_the_session_is_over_the_decision_waits_for_its_owner(
 
 
 def renew_session(page: Page, name: str) -> None:
-    """The same person logs in anew in another window: the open page's token is stale."""
-    page.context.clear_cookies()
-    window = page.context.new_page()
+    """Somebody logs in anew in this browser, in another window: the open page's token is stale."""
+    assert page.context.browser is not None
+    origin = page.url.partition("://")[2].partition("/")[0]
+    elsewhere = page.context.browser.new_context(base_url=f"http://{origin}")
+    window = elsewhere.new_page()
     window.goto("/login")
     log_in_again(window, name)
-    window.close()
+    page.context.add_cookies([c for c in elsewhere.cookies() if c["name"] == "patrol_session"])
+    elsewhere.close()
 
 
 def test_the_desk_goes_on_under_a_new_session(enter: Enter, town: Any) -> None:
@@ -330,16 +339,11 @@ def test_a_phone_keeps_its_replies_when_its_token_is_stale(enter: Enter, town: A
 
     until(phone, lambda: state() is CaseState.ACKNOWLEDGED, "the reply")
     # Another person on the same phone: the reply stays until its owner is back.
-    phone.context.clear_cookies()
-    window = phone.context.new_page()
-    window.goto("/login")
-    log_in_again(window, "other_leader")
+    renew_session(phone, "other_leader")
     phone.click(f".case[data-id='{case.id}'] [data-reply=arrive]")
     phone.locator("#link", has_text="other_leader").wait_for()
     assert state() is CaseState.ACKNOWLEDGED
-    window.context.clear_cookies()
-    window.goto("/login")
-    log_in_again(window, "leader")
+    renew_session(phone, "leader")
     phone.evaluate("dispatchEvent(new Event('online'))")
     until(phone, lambda: state() is CaseState.ARRIVED, "the kept reply")
 
@@ -388,6 +392,11 @@ def test_a_case_action_is_not_lost_with_its_answer_or_link(
 def test_the_dates_of_an_extension_are_shown_before_it_is_asked(
     enter: Enter, town: Any, own_case: Case
 ) -> None:
+    with town.store.begin() as uow:
+        policy = replace(own_case.policy, office=OfficeHours())
+        own_case = replace(own_case, id=f"{own_case.id}-o", policy=policy)
+        uow.cases.add(own_case)
+        uow.commit()
     page = enter("operator")
     page.goto(f"/cases/{own_case.id}")
     page.click("[data-move=extend]")
@@ -395,7 +404,8 @@ def test_the_dates_of_an_extension_are_shown_before_it_is_asked(
     asked = f"/api/cases/{own_case.id}/extension?hours=48"
     expected = page.request.get(asked, headers={"accept": "application/json"}).json()
     until(page, lambda: page.inner_text("#leads-to") == expected["words"], "the dates")
-    assert "天后" in expected["words"]
+    assert expected["words"].startswith("48 小时办公时间:")
+    assert " 天" in expected["words"].rpartition("办结时限")[2]  # some seven working days of hours
     page.fill("dialog [name=hours]", "0")
     until(page, lambda: "720" in page.inner_text("#leads-to"), "the bounds")
     page.press("dialog [name=hours]", "Enter")  # decides nothing, closes nothing

@@ -158,7 +158,7 @@ def test_an_action_belongs_to_the_case_as_it_was_shown(
 
     def seen() -> str:
         page = supervisor.get(f"/cases/{fed_back.id}").text
-        return page.partition('data-seen="')[2].partition('"')[0]
+        return page.partition(f'data-id="{fed_back.id}" data-seen="')[2].partition('"')[0]
 
     shown = seen()
     assert operator.post(path, json={"move": "withdraw"}).status_code == 200

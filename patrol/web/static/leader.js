@@ -23,9 +23,11 @@ async function fetchCases() {
       return
     }
     if (!answer.ok) throw new Error(answer.status)
-    shown = await answer.json()
+    const cases = await answer.json()
     online = true
-    await keep(`cases:${account}`, shown)
+    stranger = cases.account === account ? "" : cases.account
+    if (stranger) shown ??= await kept(`cases:${account}`) // theirs are not shown on this page
+    else await keep(`cases:${account}`, (shown = cases))
   } catch {
     online = false
     shown ??= await kept(`cases:${account}`)
