@@ -36,6 +36,7 @@ from patrol.web.i18n import (
     grid_name,
     level_label,
 )
+from patrol.web.pages.cameras import refusal_text
 from patrol.web.request_keys import IdempotencyKey, request_key
 
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
@@ -128,6 +129,8 @@ def decide(
     try:
         with translate_errors():
             case = _apply_decision(context, form, user, shown)
+        if form.decision == "unsure":
+            message = _no_recheck_text(context, user, FindingId(form.id))
     except RequestRepeated:
         case, message = _earlier_outcome(context, user, FindingId(form.id))
     except FindingClaimed as exc:
@@ -154,6 +157,19 @@ def _apply_decision(
     else:
         app.unsure(form.id, by=by, reason=form.note, holder=holder, shown=shown)
     return None
+
+
+def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -> str:
+    """Why its camera is not visited again after an "unsure"; empty: it is."""
+    with context.app.store.begin_read() as uow:
+        camera = uow.findings.get(ident).camera
+    gate = context.app.live_view.gate
+    gate.refresh()
+    refusal = gate.refusal_of(camera)
+    if refusal is None:
+        return ""
+    why = refusal_text(str(refusal), user.t)
+    return user.t(f"已记为存疑,但不会复看该点位:{why}", f"noted, but it is not visited again: {why}")
 
 
 def _earlier_outcome(
