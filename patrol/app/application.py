@@ -20,6 +20,7 @@ from patrol import __version__
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher
+from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
 from patrol.cases import actions
@@ -76,6 +77,7 @@ class Application:
 
     site: Site
     clock: Clock
+    clock_monitor: ClockMonitor
     store: Store
     evidence: FilePictureStore
     registry_watcher: RegistryWatcher
@@ -155,7 +157,9 @@ class Application:
         finish_by = self.clock.now() + self._max_duration(plan)
         with ExitStack() as lock:
             lock.enter_context(self.round_lock())
-            begun = self.round_runner.begin_round(plan, finish_by, at_any_hour=True)
+            begun = self.round_runner.begin_round(
+                plan, finish_by, at_any_hour=True, may_be_empty=False
+            )
             log.info("a round by hand", plan=plan, by=by, round=begun.id)
             work = (begun, lock.pop_all())
             threading.Thread(target=self._run_locked, args=work, name="round", daemon=True).start()
@@ -184,19 +188,10 @@ class Application:
         with settling, self.store.begin() as uow:
             shown.check(uow, FindingId(finding_id), now)
             case = confirm(
-                uow,
-                FindingId(finding_id),
-                by=by,
-                now=now,
-                registry=registry,
-                payloads=self.payloads,
-                category=category,
-                level=level,
-                note=note,
-                zone=self.site.settings.site.tz,
-                send_gate=self.send_gate,
-                holder=holder,
-            )
+                uow, FindingId(finding_id), by=by, now=now, registry=registry,
+                payloads=self.payloads, category=category, level=level, note=note,
+                zone=self.site.settings.site.tz, send_gate=self.send_gate, holder=holder,
+            )  # fmt: skip
             if phoned.strip():
                 case = actions.record_phone_call(
                     uow, case.id, by=by, now=now, payloads=self.payloads, note=phoned.strip()
@@ -230,14 +225,9 @@ class Application:
         return case
 
     def dismiss(
-        self,
-        finding_id: str,
-        *,
-        by: str,
-        reason: str,
-        holder: str = "",
+        self, finding_id: str, *, by: str, reason: str, holder: str = "",
         shown: ShownFinding = NOT_SHOWN,
-    ) -> Finding:
+    ) -> Finding:  # fmt: skip
         """Dismiss a finding; suppress similar ones for a while where the reason asks for it.
 
         Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason), and as `shown`.
@@ -252,14 +242,9 @@ class Application:
         return dismissed.finding
 
     def unsure(
-        self,
-        finding_id: str,
-        *,
-        by: str,
-        reason: str = "",
-        holder: str = "",
+        self, finding_id: str, *, by: str, reason: str = "", holder: str = "",
         shown: ShownFinding = NOT_SHOWN,
-    ) -> Finding:
+    ) -> Finding:  # fmt: skip
         """Leave a finding to another reviewer.
 
         Raises KeyError, AlreadyDecided, FindingClaimed, and as `shown`.
@@ -288,6 +273,11 @@ class Application:
         cameras, now = self.registry_watcher.cameras(), self.clock.now()
         return acceptance(camera_id, cameras, by=by, now=now, picture=picture)
 
+    def check_clock(self) -> None:
+        """Adopt a step of the clock, unless a service runs that does. Raises StoreUnavailable."""
+        if _service_is_stopped(self.site.settings.evidence / SERVICE_LOCK):
+            self.clock_monitor.check()
+
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:
         """Send queued messages, if the broker answers soon; return how many still wait."""
         with self._publisher() as publisher:
@@ -305,7 +295,13 @@ class Application:
     def new_relay(self, publisher: MqttPublisher) -> OutboxRelay:
         """A relay from the outbox to the broker, woken by `wake_relays`."""
         holder = f"relay-{secrets.token_hex(4)}"
-        relay = OutboxRelay(store=self.store, publisher=publisher, clock=self.clock, holder=holder)
+        relay = OutboxRelay(
+            store=self.store,
+            publisher=publisher,
+            clock=self.clock,
+            holder=holder,
+            clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
+        )
         self._relays.append(relay)
         return relay
 
@@ -336,7 +332,12 @@ class Application:
 
     def new_escalator(self) -> Escalator:
         """The worker that escalates cases without an answer."""
-        return Escalator(store=self.store, payloads=self.payloads, on_queued=self.wake_relays)
+        return Escalator(
+            store=self.store,
+            payloads=self.payloads,
+            on_queued=self.wake_relays,
+            clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
+        )
 
     def new_held_case_releaser(self) -> HeldCaseReleaser:
         """The worker that sends the cases that the send gate held back."""

@@ -22,10 +22,11 @@ from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.app.application import Application
+from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import load_integrations, store_observers
 from patrol.cases.save_and_send import SendGate, queued_message_count
-from patrol.clock import SystemClock
+from patrol.clock import SystemClock, TrustedClock, machine_boot
 from patrol.domain.backoff import backoff
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
@@ -91,23 +92,25 @@ def build(
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
+    `clock`: the machine's, watched for steps.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where changes of cameras.csv and zones.yaml are followed; None: not followed.
     """
-    clock = clock or SystemClock()
-    limit_opencv_threads()
     with ExitStack() as stack:
+        limit_opencv_threads()
         integrations, meters = load_integrations(site.settings), Meters()
-        store = _open_store(stack, site, clock, startup_wait)
+        monitor = _open_store(stack, site, clock or SystemClock(), startup_wait)
+        store, clock = monitor.store, monitor.clock
         store.add_observers(store_observers(integrations, meters, clock))
         broker = _broker_address(site.settings, stack)
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, clock, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         yield Application(
             site=site,
             clock=clock,
+            clock_monitor=monitor,
             store=store,
             evidence=services.evidence,
             registry_watcher=watcher,
@@ -155,14 +158,18 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _open_store(
-    stack: ExitStack, site: Site, clock: Clock, startup_wait: StartupWait | None
-) -> Store:
-    """The store, its copy of the registry brought up to date."""
-    store = _open_with_retry(stack, site.settings.database, clock, startup_wait)
+    stack: ExitStack, site: Site, machine: Clock, startup_wait: StartupWait | None
+) -> ClockMonitor:
+    """The store with its copy of the registry brought up to date, and the clock from its record."""
+    store = _open_with_retry(stack, site.settings.database, machine, startup_wait)
+    with store.begin_read() as uow:
+        before = uow.clock.get()
+    seen = before.seen if before else None
+    clock = TrustedClock(machine, seen=seen, boot=machine_boot())
     with store.begin() as uow:
         uow.registry.sync(site.registry, clock.now())
         uow.commit()
-    return store
+    return ClockMonitor.start(store, clock, before)
 
 
 def _open_with_retry(
@@ -195,6 +202,7 @@ class _SharedServices:
 
     site: Site
     clock: Clock
+    monitor: ClockMonitor
     store: Store
     watcher: RegistryWatcher
     payloads: PayloadBuilder
@@ -208,12 +216,14 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, clock: Clock, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site, monitor: ClockMonitor, store: Store, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
+    clock = monitor.clock
     evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
         clock=clock,
+        monitor=monitor,
         store=store,
         watcher=watcher,
         payloads=_payload_builder(site, store),
@@ -254,6 +264,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
                 **_unnamed_change_rule(services.site),
                 find_hint=ChangeHint(store=services.store, evidence=services.evidence),
             ),
+            clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
             without=services.detectors.without,
         )
     )

@@ -2,15 +2,16 @@
 
 Threads: the outbox relay, one delivery worker for each webhook and channel, the reply subscriber,
 the canary's leader, the metrics port, and the job scheduler's pool, which runs rounds, rechecks,
-escalation and upkeep. The first part that raises ends the service with its reason; systemd starts
-it again, and everything resumes from the store.
+escalation and upkeep. The first part that raises ends the service with its reason, and so does a
+scheduler that stands still (watchdog.py); systemd starts it again, and everything resumes from the
+store.
 """
 
 import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 from pathlib import Path
@@ -18,10 +19,12 @@ from pathlib import Path
 import structlog
 
 from patrol.app.application import SERVICE_LOCK, Application
+from patrol.app.clock_monitor import ClockMonitor, clock_check
 from patrol.app.integrations import Integrations, IntegrationsProblem
+from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.scheduler import JobScheduler, ScheduledJob
+from patrol.app.watchdog import wait_until_stopped
 from patrol.cases.escalator import Escalator
-from patrol.clock import SiteSun
 from patrol.domain.errors import Failed
 from patrol.files import process_lock
 from patrol.integrations.canary import Canary
@@ -35,11 +38,8 @@ from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
 from patrol.mqtt.subscriber import CanaryLeader
 from patrol.operations.health_server import HealthCheck, Heartbeats, MetricsFailed, serve_metrics
 from patrol.operations.metrics import Meters
-from patrol.pictures import sweep_pictures
 from patrol.ports import PictureStoreFull
-from patrol.review.queue import expire_undecided
 from patrol.rounds.progress import RoundProgress
-from patrol.rounds.scheduler import RoundScheduler
 from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -56,6 +56,9 @@ RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
 RECHECK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
+# One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
+LADDER_STUCK_AFTER_S = 300.0  # a turn writes for seconds, and the shortest silence is five minutes
+STUCK_AFTER_S = 1800.0  # rechecks wait for links that a round uses
 SUBSCRIBE_POLL_S = 0.25
 DELIVERY_WITHIN_S = 120.0  # one try is limited to 10 s, one of a second channel to some 30
 MAX_SUBSCRIBE_WAIT_S = 15.0  # longer: the broker's access list refuses the subscription
@@ -64,7 +67,14 @@ PRUNE_AT = time(3, 40)  # local; after the pictures have been deleted
 
 
 class ServiceFailed(Failed):
-    """A part of the service failed; the text says which and why."""
+    """A part of the service failed; the text says which and why.
+
+    `is_frozen`: the scheduler stands still, so its threads may never end, nor the process.
+    """
+
+    def __init__(self, text: str, *, is_frozen: bool = False) -> None:
+        super().__init__(text)
+        self.is_frozen = is_frozen
 
 
 @dataclass(kw_only=True)
@@ -102,28 +112,45 @@ class SideServices:
     def jobs(self, retrying: JobWrapper) -> list[ScheduledJob]:
         """The scheduled jobs of these parts; `retrying` waits for a database that is away."""
         jobs = [
-            ScheduledJob(name="messages", run=retrying("messages", self._prune), daily_at=PRUNE_AT)
+            ScheduledJob(
+                name="messages",
+                run=retrying("messages", self._prune),
+                daily_at=PRUNE_AT,
+                may_run=self.may_write_history,
+            )
         ]
         if self.canary is not None:
             canary, clock = self.canary, self.app.clock
-            run = self.with_heartbeat("canary", lambda: canary.tick(clock.now()), 60.0)
+            run = self.with_heartbeat(
+                "canary", lambda: canary.tick(clock.now(), clock.monotonic_s()), 60.0
+            )
             jobs.append(
                 ScheduledJob(name="canary", run=retrying("canary", run), every_s=CANARY_EVERY_S)
             )
         return jobs
 
+    def may_write_history(self) -> bool:
+        """Whether what time alone writes or destroys may be (docs/operations.md lists it)."""
+        return not self.app.clock_monitor.holds_history
+
     def escalation_job(self, escalator: Escalator) -> Callable[[], None]:
-        """One turn of escalation, after unreached leaders were notified and held cases released."""
+        """One turn of escalation, after unreached leaders were notified and held cases released.
+
+        Before all of it the clock is checked: a step moves the silences with it.
+        """
         notifier = UnreachedNotifier(
             store=self.app.store, registry=self.app.site.registry, targets=self.integrations.targets
         )
         releaser = self.app.new_held_case_releaser()
         self.export_counters(ladder=escalator.counters, sending=releaser.send_gate.counters)
+        monitor = self.app.clock_monitor
 
         def run() -> None:
+            monitor.check()
             now = self.app.clock.now()
             notifier.run_due(now)
-            releaser.run_due(now)
+            if not monitor.clock_unconfirmed:
+                releaser.run_due(now)  # by the calendar: office hours, and how many an hour
             escalator.run_due(now)
 
         return run
@@ -176,7 +203,7 @@ class SideServices:
 
     def checks(self) -> list[HealthCheck]:
         """The health checks that /healthz shows."""
-        found = self.heartbeats.checks()
+        found = [*self.heartbeats.checks(), clock_check(self.app.clock_monitor.record)]
         if self.canary is not None:
             why = self.canary.failing
             last = self.canary.last_return
@@ -212,6 +239,7 @@ class SideServices:
             holder=f"delivery-{secrets.token_hex(4)}",
             most_tries=most_tries,
             on_turn=self.heartbeats.expect(target, DELIVERY_WITHIN_S),
+            clock_unconfirmed=lambda: self.app.clock_monitor.clock_unconfirmed,
         )
 
     def _canary_leader(self) -> CanaryLeader:
@@ -263,7 +291,10 @@ def run_service(
     ready: Callable[[], None] = lambda: None,
     with_rounds: bool = True,
 ) -> None:
-    """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site)."""
+    """Run until `stop`. Raises ServiceFailed, ProcessBusy (another service has this site).
+
+    The threads of a scheduler that stands still are not waited for (`ServiceFailed.is_frozen`).
+    """
     failures: list[tuple[str, BaseException]] = []
 
     def failed(name: str, why: BaseException) -> None:
@@ -272,6 +303,7 @@ def run_service(
 
     with ExitStack() as stack:
         stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        stack.callback(_save_clock, app.clock_monitor)
         side_services = SideServices.create(app)
         app.service_checks = side_services.checks
 
@@ -282,17 +314,24 @@ def run_service(
             stack.callback(stop.set)  # an error in this block ends the thread too
 
         _start_messaging(app, side_services, stack, stop, run)
-        scheduler = JobScheduler(app.site.settings.site.tz, failed)
+        scheduler = JobScheduler(app.site.settings.site.tz, failed, app.clock)
         for job in _jobs(app, side_services, stop, on_progress, with_rounds=with_rounds):
             scheduler.add(job)
         scheduler.start()
         stack.callback(scheduler.stop)
         stack.callback(stop.set)
         ready()
-        stop.wait()
+        if frozen := wait_until_stopped(stop, scheduler.frozen):
+            scheduler.stop(wait=False)
+            raise ServiceFailed(f"scheduler: {frozen}", is_frozen=True)
     if failures:
         child, why = failures[0]
         raise ServiceFailed(f"{child}: {type(why).__name__}: {why}") from why
+
+
+def _save_clock(monitor: ClockMonitor) -> None:
+    with suppress(StoreUnavailable, StoreFull):
+        monitor.keep()
 
 
 def _start_messaging(
@@ -348,60 +387,34 @@ def _jobs(
     escalate = side_services.escalation_job(app.new_escalator())
 
     def every(
-        every_s: float, name: str, work: Callable[[], object], within_s: float
+        every_s: float,
+        name: str,
+        work: Callable[[], object],
+        within_s: float,
+        longest_s: float | None = STUCK_AFTER_S,
     ) -> ScheduledJob:
-        run = side_services.with_heartbeat(name, work, within_s)
-        return ScheduledJob(name=name, run=_retry_while_store_away(name, run), every_s=every_s)
+        run = _retry_while_store_away(name, side_services.with_heartbeat(name, work, within_s))
+        return ScheduledJob(name=name, run=run, every_s=every_s, longest_s=longest_s)
 
     jobs = [
-        every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S),
-        every(RECHECK_EVERY_S, "looks", lambda: _recheck_cases(app), RECHECK_WITHIN_S),
+        every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
+        every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
         ScheduledJob(
             name="upkeep",
-            run=_retry_while_store_away("upkeep", lambda: _daily_upkeep(app)),
+            run=_retry_while_store_away("upkeep", lambda: daily_upkeep(app)),
             daily_at=SWEEP_AT,
+            may_run=side_services.may_write_history,
         ),
     ]
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)
         round_scheduler = make_round_scheduler(app, stop, show)
-        jobs.append(every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S))
+        rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
+        jobs.append(rounds)
     return jobs
-
-
-def _daily_upkeep(app: Application) -> None:
-    """Delete pictures on schedule and expire findings that nobody decided."""
-    now = app.clock.now()
-    most_mb = app.site.settings.retention.evidence_mb
-    sweep_pictures(app.store, app.evidence, now, most_bytes=most_mb << 20 if most_mb else None)
-    for finding in expire_undecided(app.store, now):
-        log.info("nobody decided", finding=finding.id)
-
-
-def _recheck_cases(app: Application) -> None:
-    if app.rechecks.cases.run_due():
-        app.wake_relays()
-
-
-def make_round_scheduler(
-    app: Application, stop: threading.Event, on_progress: ShowProgress | None
-) -> RoundScheduler:
-    """The scheduler that starts the site's planned rounds when they are due."""
-    site = app.site.settings.site
-    return RoundScheduler(
-        calendar=app.site.settings.calendar,
-        zone=site.tz,
-        sun=SiteSun(site.latitude, site.longitude, site.tz),
-        clock=app.clock,
-        store=app.store,
-        runner=app.round_runner,
-        stop=stop,
-        round_lock=app.round_lock,
-        on_progress=on_progress,
-    )
 
 
 def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:

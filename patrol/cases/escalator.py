@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import structlog
 
@@ -21,6 +22,9 @@ from patrol.store import Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
+AT_A_TICK: Final = 100  # cases; the rest moves at the next one
+MAX_OPEN_CASES: Final = 10_000  # far more than a town can have open
+
 
 @dataclass
 class Escalator:
@@ -29,6 +33,8 @@ class Escalator:
     store: Store
     payloads: PayloadBuilder
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
+    # While nobody confirms the clock, no silence that is counted in office hours ends.
+    clock_unconfirmed: Callable[[], bool] = lambda: False
     counters: Counter[str] = field(default_factory=Counter)
 
     def run_due(self, now: datetime) -> Sequence[EscalationResult]:
@@ -36,8 +42,14 @@ class Escalator:
 
         Raises StoreUnavailable, StoreFull: the rest moves at the next tick.
         """
+        waits = self.clock_unconfirmed()
+        limit = MAX_OPEN_CASES if waits else AT_A_TICK
         with self.store.begin_read() as uow:
-            due = [case.id for case in uow.cases.escalation_due(now)]
+            due = [
+                case.id
+                for case in uow.cases.escalation_due(now, limit=limit)
+                if not (waits and case.policy.office is not None)
+            ]
         results = [self._escalate(case_id, now) for case_id in due]
         moved = [result for result in results if result.moved]
         for result in moved:

@@ -12,7 +12,12 @@ from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import app_of, site_of, store_of
 from patrol.clock import SystemClock
-from patrol.domain.approval import ApprovalImpossible, describe_request, preview_extension
+from patrol.domain.approval import (
+    ApprovalImpossible,
+    ExtensionPreview,
+    describe_request,
+    preview_extension,
+)
 from patrol.domain.case import ApprovalKind, Case, CaseEntry, IllegalCaseTransition
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
@@ -61,6 +66,14 @@ def show_case(
     context: typer.Context,
     case: CaseArgument,
     *,
+    extended_by: Annotated[
+        float | None,
+        typer.Option(
+            "--extended-by",
+            metavar="HOURS",
+            help="若延期这么多工时。 What so much time would give.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """一个案件及其全部经过。 One case and all that happened to it."""
@@ -71,11 +84,17 @@ def show_case(
         except KeyError:
             bad_input(no_case_text(case))
         messages = uow.outbox.of_case(found.id)
+    preview = None
+    if extended_by is not None:
+        preview = preview_extension(found, timedelta(hours=extended_by), SystemClock().now())
     if as_json:
         receipts = [documents.message_document(message) for message in messages]
-        print_json({**case_document(found), "messages": receipts})
+        extension = {"extension": _preview_document(preview)} if preview else {}
+        print_json({**case_document(found), "messages": receipts, **extension})
     else:
         print_case(found, site)
+        if preview is not None:
+            console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
 
 
@@ -142,6 +161,25 @@ def print_case(case: Case, site: Site) -> None:
     console().print(head)
     for entry in case.entries:
         console().print(_entry_line(entry, site, zone), markup=False)
+
+
+def _preview_document(preview: ExtensionPreview) -> dict[str, Any]:
+    return {
+        "hours": preview.span / timedelta(hours=1),
+        "office_hours": preview.in_office_hours,
+        "due": rfc3339_or_none(preview.due_after),
+        "close": rfc3339_or_none(preview.close_after),
+    }
+
+
+def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
+    hours = f"{preview.span / timedelta(hours=1):g}"
+    counted = f"{hours} 小时办公时间 office hours" if preview.in_office_hours else f"{hours} 小时 h"
+    before, after = (
+        f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+        for at in (preview.close_before, preview.close_after)
+    )
+    return f"若延期 extended by {counted}: 办结时限 to close by {before} → {after}"
 
 
 def request_text(case: Case, zone: tzinfo) -> str:

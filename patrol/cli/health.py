@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from patrol.cli.clock import clock_document
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json, render_document
 from patrol.cli.site import site_of, store_of
@@ -40,7 +41,10 @@ def show_health(
     """在线率、完好率,或一路的来龙去脉。 The fleet's rates, or one camera's history."""
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
-        document = _camera_health(uow, site, camera) if camera else _fleet_document(uow, site, now)
+        if camera:
+            document = _camera_health(uow, site, camera)
+        else:
+            document = {**_fleet_document(uow, site, now), "clock": clock_document(uow, now)}
     if as_json:
         print_json(document)
         return

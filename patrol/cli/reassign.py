@@ -14,9 +14,7 @@ from patrol.cases import actions
 from patrol.cli.cases import case_document, close_after_grant, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import RELAY_WITHIN_S, app_of, site_of, store_of
-from patrol.clock import SystemClock
-from patrol.domain.approval import preview_extension
+from patrol.cli.site import RELAY_WITHIN_S, app_of
 from patrol.domain.case import (
     ApprovalKind,
     ApprovalRequest,
@@ -66,19 +64,11 @@ def extend(
     case: CaseArgument,
     *,
     hours: Annotated[float, typer.Option("--hours", help="多少工时。 How many (office) hours.")],
-    why: Reason = "",
-    preview: Annotated[
-        bool, typer.Option("--preview", help="只看会延到何时,不申请。 Show what it leads to.")
-    ] = False,
+    why: Reason,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """申请延期,待值班长批准。 Ask for more time; somebody else grants it."""
-    if preview:
-        _preview_extension(context, case, hours, as_json=as_json)
-        return
-    if not why.strip():
-        bad_input("--why: is missing, say why")
     _request_approval(
         context, case, ApprovalKind.EXTENSION, why, operator(by), hours=hours, as_json=as_json
     )
@@ -214,37 +204,6 @@ def _request_approval(
         return actions.request_approval(uow, CaseId(case), request, payloads=app.payloads)
 
     _run_action(context, case, action, as_json=as_json)
-
-
-def _preview_extension(context: typer.Context, case: str, hours: float, *, as_json: bool) -> None:
-    """Print the limits that an extension by so many counted hours would give now."""
-    site = site_of(context)
-    with store_of(site) as store, store.begin_read() as uow:
-        try:
-            found = uow.cases.get(CaseId(case))
-        except KeyError:
-            bad_input(no_case_text(case))
-    preview = preview_extension(found, timedelta(hours=hours), SystemClock().now())
-    if as_json:
-        print_json(
-            {
-                "case": found.id,
-                "hours": hours,
-                "office_hours": preview.in_office_hours,
-                "due": rfc3339_or_none(preview.due_after),
-                "close": rfc3339_or_none(preview.close_after),
-            }
-        )
-        return
-    zone = site.settings.site.tz
-    counted = "办公时间 office hours" if preview.in_office_hours else "小时 hours"
-    before, after = (
-        f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
-        for at in (preview.close_before, preview.close_after)
-    )
-    console().print(
-        f"{found.id}: {hours:g} {counted}, 办结时限 to close by {before} → {after}", markup=False
-    )
 
 
 def _run_action(

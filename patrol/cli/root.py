@@ -117,6 +117,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "health:list_troubles",
         "运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV.",
     ),
+    "clock": Verb(
+        "clock:show_clock",
+        "本机时钟是否可信;accept 由人确认。 What is believed of the clock; accept confirms it.",
+    ),
     "suppressions": Verb(
         "queue:show_suppressions",
         "现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was.",

@@ -5,7 +5,8 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Final
 
@@ -13,7 +14,7 @@ import typer
 
 from patrol.app import Application
 from patrol.app.detectors import missing_models
-from patrol.app.service import run_service
+from patrol.app.service import ServiceFailed, run_service
 from patrol.cli.options import AsJson
 from patrol.cli.output import (
     FAILED,
@@ -23,6 +24,7 @@ from patrol.cli.output import (
     logs_to_stderr,
     print_err,
     print_json,
+    report_failure,
 )
 from patrol.cli.site import app_of, camera_named, until_signalled
 from patrol.reports.terminal import progress_display, render_round
@@ -47,7 +49,13 @@ def run(context: typer.Context) -> None:
             print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
 
         with _web_console(app), progress_display(console_err(), zone) as show:
-            run_service(app, stop, on_progress=show, ready=ready)
+            try:
+                run_service(app, stop, on_progress=show, ready=ready)
+            except ServiceFailed as exc:
+                if not exc.is_frozen:
+                    raise
+                # A thread that hangs would keep the process from ending; the store resumes all.
+                os._exit(report_failure(exc))
     print_err("已停止 stopped")
 
 
@@ -110,11 +118,19 @@ def run_round(
         print_json(summary)
     else:
         console().print(render_round(summary, zone=zone))
+    if not summary.get("planned", 1):
+        reasons = ", ".join(f"{kind} {count}" for kind, count in _refusals(summary).items())
+        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
     if summary.get("state", "finished") != "finished":
         reason = summary.get("reason") or "stopped"
         again = f"`patrol round {plan}`" if selection is None else "the same command"
         print_err(f"{summary['round']}: {reason}; {again} takes it up again")
         raise typer.Exit(FAILED)
+
+
+def _refusals(summary: Mapping[str, object]) -> Mapping[str, object]:
+    refusals = summary.get("refusals")
+    return refusals if isinstance(refusals, Mapping) else {}
 
 
 def _adhoc_selection(

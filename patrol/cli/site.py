@@ -5,7 +5,7 @@ everything else here together, only when a command wants it.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,15 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
-from patrol.store import Store, UnitOfWork, current_revision, open_store, upgrade
+from patrol.store import (
+    Store,
+    StoreFull,
+    StoreUnavailable,
+    UnitOfWork,
+    current_revision,
+    open_store,
+    upgrade,
+)
 
 SHORT_ID_DIGITS: Final = 6
 
@@ -109,6 +117,8 @@ def app_of(
     with build(
         site_of(context), config_dir=config_directory(context), startup_wait=startup_wait
     ) as app:
+        with suppress(StoreUnavailable, StoreFull):  # the command itself says so, if it matters
+            app.check_clock()
         yield app
 
 

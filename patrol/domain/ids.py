@@ -13,6 +13,7 @@ CameraId = NewType(
 GridCode = NewType("GridCode", str)  # 15 digits: village code 12 + group 3
 PersonId = NewType("PersonId", str)
 LinkId = NewType("LinkId", str)  # a network link that cameras share: a village uplink, an NVR
+ServerId = NewType("ServerId", str)  # 16 hex digits for the host and port of a stream server
 RoundId = NewType("RoundId", str)  # 20261122-morning-1
 FindingId = NewType("FindingId", str)  # F000123
 CaseId = NewType("CaseId", str)  # C20261122-0007

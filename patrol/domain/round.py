@@ -92,6 +92,7 @@ class Round:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     reason: str = ""  # why interrupted or missed
+    misdated: bool = False  # by a clock that was ahead: it is no round of its day's window
     scope: str = ""  # which cameras a person asked for; empty: the plan's own
     wall_s: float = 0.0  # summed over all runs of it
     cpu_s: float = 0.0
@@ -101,6 +102,11 @@ class Round:
     def is_open(self) -> bool:
         """Whether it is still to be run or closed."""
         return self.state not in ENDED_STATES
+
+    @property
+    def never_began(self) -> bool:
+        """Whether it is recorded as missed, and no camera was visited."""
+        return self.state is RoundState.MISSED and self.started_at is None
 
     def apply_event(self, event: RoundEvent, *, at: datetime, reason: str = "") -> "Round":
         """The round after `event`. Raises IllegalRoundTransition."""

@@ -81,6 +81,7 @@ class OutboxRelay:
     options: RelayOptions = field(default_factory=RelayOptions)
     counters: Counter[str] = field(default_factory=Counter)
     on_turn: Callable[[], None] = lambda: None  # heartbeat, once a batch
+    clock_unconfirmed: Callable[[], bool] = lambda: False  # then no message is too old
     _wake_event: threading.Event = field(default_factory=threading.Event)
     _last_problem: LastReason = field(default_factory=LastReason)
     _unsaved_outcome: "_BatchOutcome | None" = None  # published, not marked in the store yet
@@ -177,7 +178,9 @@ class OutboxRelay:
             uow.commit()
         if not leased:
             return BatchResult()
-        live, stale = _split_expired(leased, self.clock.now())
+        live, stale = list(leased), list[MessageKey]()
+        if not self.clock_unconfirmed():
+            live, stale = _split_expired(leased, self.clock.now())
         taken, problem = self._publish(live)
         known = {*taken, *stale}
         returned = [message.key for message in leased if message.key not in known]

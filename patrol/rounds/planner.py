@@ -49,6 +49,9 @@ NOT_RUNNING = "the patrol was not running that day"
 NOT_IN_WINDOW = "not finished in its window"
 SUPERSEDED = "not finished when another was asked for"
 OUT_OF_TIME = "finish_by"
+RETRACTED = "a clock that was ahead recorded it before its time was over"
+MISDATED = "begun under a clock that was ahead"
+ACTOR = "patrol"  # in the access log
 
 
 class NoCameraSelected(BadInput, ValueError):
@@ -213,6 +216,11 @@ def round_id(plan: str, day: date, number: int) -> RoundId:
     return RoundId(f"{day:%Y%m%d}-{plan}-{number}")
 
 
+def _number_of(a_round: Round) -> int:
+    number = a_round.id.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
 def plan_round(
     cameras: Iterable[Camera],
     *,
@@ -286,6 +294,7 @@ class RoundRequest:
     now: datetime
     finish_by: datetime
     adhoc: AdhocSelection | None = None  # what a person selected; None: the plan's own cameras
+    may_be_empty: bool = True  # without any camera it is on record; else refused
 
     @property
     def scope(self) -> str:
@@ -330,21 +339,20 @@ class RoundPlanner:
 
         An unfinished round of another day, window or selection is closed first: what was pending is
         missed, with the reason. `at_any_hour`: a person asked for it, so an unfinished round gets
-        the request's finish-by, and a new one without any camera is refused. Raises RoundsPaused,
-        NothingToVisit.
+        the request's finish-by. Raises RoundsPaused, NothingToVisit.
         """
         pause = pause_at(uow.stoppages.active(request.now), request.now)
         if pause is not None:
             raise RoundsPaused(pause, self.zone)
         unfinished = uow.rounds.unfinished(request.plan)
         if unfinished is None:
-            return self._plan_new_round(uow, request, may_be_empty=not at_any_hour)
+            return self._plan_new_round(uow, request)
         in_window = at_any_hour or request.now < unfinished.finish_by
         same = unfinished.scope == request.scope
         if unfinished.day != request.day or not in_window or not same:
             reason = NOT_IN_WINDOW if same else SUPERSEDED
             close_round(uow, unfinished, reason=reason, now=request.now)
-            return self._plan_new_round(uow, request, may_be_empty=not at_any_hour)
+            return self._plan_new_round(uow, request)
         if at_any_hour:
             unfinished = replace(unfinished, finish_by=request.finish_by)
             uow.rounds.put(unfinished)
@@ -357,11 +365,11 @@ class RoundPlanner:
         planned = self._plan_new_round(uow, request)
         return close_round(uow, planned, reason=reason, now=now)
 
-    def _plan_new_round(
-        self, uow: UnitOfWork, request: RoundRequest, *, may_be_empty: bool = True
-    ) -> Round:
-        known = uow.rounds.of_plan(request.plan, limit=1000)
-        number = 1 + sum(1 for other in known if other.day == request.day)
+    def _plan_new_round(self, uow: UnitOfWork, request: RoundRequest) -> Round:
+        of_day = uow.rounds.of_days(request.day, request.day + timedelta(days=1))
+        number = 1 + max(
+            (_number_of(known) for known in of_day if known.plan == request.plan), default=0
+        )
         planned = plan_round(
             self.cameras().values(),
             ident=round_id(request.plan, request.day, number),
@@ -373,7 +381,7 @@ class RoundPlanner:
             rng=self.rng,
             selection=self._selection(uow, request),
         )
-        if not (planned.visits or may_be_empty):
+        if not (planned.visits or request.may_be_empty):
             raise NothingToVisit(planned)
         a_round = replace(planned.round, scope=request.scope)
         uow.rounds.add(a_round, planned.visits)
@@ -406,6 +414,28 @@ def close_round(uow: UnitOfWork, a_round: Round, *, reason: str, now: datetime) 
     closed = a_round.apply_event(event, at=now, reason=reason if missed or never_began else "")
     uow.rounds.put(closed)
     return closed
+
+
+def retract_missed_rounds(uow: UnitOfWork, now: datetime) -> list[Round]:
+    """Take back every missed round whose time is not over yet; the access log keeps each."""
+    retracted = [
+        one for one in uow.rounds.missed_too_early(now) if uow.rounds.retract_missed(one.id)
+    ]
+    for one in retracted:
+        why = f"{one.id} ({one.reason}): {RETRACTED}"
+        uow.access.append(at=now, who=ACTOR, what="retract_missed_round", camera=None, why=why)
+    return retracted
+
+
+def mark_misdated_rounds(uow: UnitOfWork, after: datetime, now: datetime) -> list[Round]:
+    """Mark the rounds that were begun after that moment, and end those which are open."""
+    misdated = uow.rounds.begun_after(after)
+    for one in misdated:
+        open_still = replace(one, misdated=True, reason=one.reason or MISDATED)
+        uow.rounds.put(open_still)
+        if one.is_open:
+            close_round(uow, open_still, reason=MISDATED, now=now)
+    return list(misdated)
 
 
 def missed_visit_of_removed_camera(visit: PlannedVisit, now: datetime) -> Visit:

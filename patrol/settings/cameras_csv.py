@@ -9,24 +9,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
 from patrol.domain.ids import CameraId, GridCode, LinkId, camera_id_problem, plain_id_problem
-from patrol.settings.config_file import BadEnvReference, FileProblemLog, expand_env
+from patrol.settings.config_file import (
+    BadEnvReference,
+    FileProblemLog,
+    check_references,
+    expand_env,
+)
 from patrol.settings.csv_file import CsvRow, UniqueColumn, read_table
 from patrol.settings.grids_people import LoadedGrids
 from streams.address import StreamAddress
 from streams.errors import BadAddress
+from streams.url_secrets import mask_parameters
 
 MASK: Final = "***"
-_USERINFO: Final = re.compile(
-    r"^(?P<head>[A-Za-z][\w+.-]*://[^/@:]*:)(?P<secret>[^@/]*)(?P<rest>@.*)$"
-)
-_SECRET_PARAMETER: Final = re.compile(
-    r"(?P<head>[?&][^=&]*(?:pass|pwd|token|secret|sign|auth|key|ticket)[^=&]*=)(?P<secret>[^&]*)",
-    re.IGNORECASE,
-)
 _ENV_REFERENCE: Final = re.compile(r"\$\{[A-Za-z_]\w*\}", re.ASCII)
 CAMERA_REQUIRED = ("camera_id", "name", "grid_code", "url", "outdoor", "consent")
 CAMERA_OPTIONAL = (
@@ -36,8 +35,6 @@ PLACEMENTS = {"yes": Placement.OUTDOOR, "no": Placement.INDOOR, "unknown": Place
 CONSENTS = {state.value: state for state in ConsentState}
 PRIORITIES = {priority.value: priority for priority in Priority}
 _NOT_IN_A_LINK = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
-_ESCAPE = "the user or the password seems to hold '/', '?' or '#', write %2F, %3F, %23"
-_NOT_IN_A_URL = re.compile(r"[\s\x00-\x20\x7f]")
 
 Cameras = dict[CameraId, Camera]
 
@@ -107,16 +104,14 @@ def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAdd
     if not text:
         return None
     try:
+        check_references(text, env)
         url = expand_env(text, env)
         address = StreamAddress.parse(url)
-    except BadEnvReference as exc:
+    except (BadEnvReference, BadAddress) as exc:
         row.add_problem(column, str(exc))
         return None
-    except BadAddress as exc:
-        row.add_problem(column, f"{exc}{_escape_hint(text)}")
-        return None
-    if (reason := url_problem(url, address)) is not None:
-        row.add_problem(column, reason)
+    if "://" not in url:
+        row.add_problem(column, "no scheme, give rtsp://host[:port]/path (file:///… for a file)")
         return None
     return address
 
@@ -124,22 +119,6 @@ def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAdd
 def _link_of_host(address: StreamAddress) -> str:
     """The link that cameras of one host share where the column names none."""
     return _NOT_IN_A_LINK.sub("-", address.host or "local")[:64]
-
-
-def url_problem(url: str, address: StreamAddress) -> str | None:
-    """What is wrong with a URL that parses and no camera has, or None. Never quotes it."""
-    if "://" not in url:
-        return "no scheme, give rtsp://host[:port]/path (file:///… for a file)"
-    if _NOT_IN_A_URL.search(url):
-        return "there is a space or a control character in it, write %20 or delete it"
-    if "@" in address.path and not address.user:
-        return _ESCAPE
-    return None
-
-
-def _escape_hint(text: str) -> str:
-    after = text.partition("://")[2]
-    return f"; {_ESCAPE}" if "@" in after and any(character in after for character in "#?") else ""
 
 
 def _read_position(row: CsvRow) -> tuple[float | None, float | None]:
@@ -171,10 +150,30 @@ def _read_tags(text: str) -> frozenset[str]:
     return frozenset(tag.strip() for tag in text.split(";") if tag.strip())
 
 
+class _UrlParts(NamedTuple):
+    """A URL cut before and behind its password; the password may be empty."""
+
+    head: str
+    secret: str
+    rest: str
+
+
+def _cut_at_password(url: str) -> _UrlParts:
+    scheme, mark, rest = url.partition("://")
+    try:
+        StreamAddress.parse(url)
+        end = next((at for at, character in enumerate(rest) if character in "/?#"), len(rest))
+    except BadAddress:  # who knows where the password ends: at the last @
+        end = len(rest)
+    userinfo, at, host = rest[:end].rpartition("@")
+    user, colon, password = userinfo.partition(":")
+    return _UrlParts(f"{scheme}{mark}{user}{colon}", password, f"{at}{host}{rest[end:]}")
+
+
 def mask_url(url: str) -> str:
-    """The address with `***` for its password and for secret query parameters."""
-    hidden = _USERINFO.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}{m['rest']}", url)
-    return _SECRET_PARAMETER.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}", hidden)
+    """The address with `***` for its password and for secret parameters of path and query."""
+    head, secret, rest = _cut_at_password(url)
+    return mask_parameters(f"{head}{_masked_secret(secret)}{rest}", _masked_secret)
 
 
 def unmask_url(url: str, known: str) -> str:
@@ -183,9 +182,9 @@ def unmask_url(url: str, known: str) -> str:
         return url
     if url == mask_url(known):
         return known
-    new, old = _USERINFO.match(url), _USERINFO.match(known)
-    if new and old and new["secret"] == MASK and new["head"] == old["head"]:
-        url = f"{new['head']}{old['secret']}{new['rest']}"
+    new, old = _cut_at_password(url), _cut_at_password(known)
+    if new.secret == MASK and new.head == old.head:
+        url = f"{new.head}{old.secret}{new.rest}"
     if MASK in url:
         raise MaskedSecretUnknown(f"holds {MASK} in the place of a secret, write the whole address")
     return url

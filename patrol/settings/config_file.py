@@ -86,11 +86,30 @@ def did_you_mean(given: str, known: list[str]) -> str:
 
 SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}?")
+_UNBRACED = re.compile(r"\$(?P<round>\()?(?P<name>[A-Za-z_][A-Za-z0-9_]*+)(?(round)\))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class BadEnvReference(Exception):
     """A reference that cannot be replaced; the text names the variable, never a value."""
+
+
+def check_references(text: str, env: Mapping[str, str]) -> None:
+    """Refuse a `$NAME` that was meant as `${NAME}`. Raises BadEnvReference.
+
+    That is one whose name the environment has, or one that is all of a URL's user or password; any
+    other `$` is an ordinary character of a URL.
+    """
+    for match in _UNBRACED.finditer(text):
+        name = match["name"]
+        if name in env:
+            raise BadEnvReference(f"${name} is not replaced, write ${{{name}}}; a plain '$' is %24")
+        before, behind = text[: match.start()], text[match.end() :]
+        is_user = before.endswith("//") and behind[:1] in (":", "@")
+        is_password = before.endswith(":") and behind[:1] == "@"
+        if is_user or is_password or not (before or behind):
+            reason = "'$NAME' without braces is not replaced"
+            raise BadEnvReference(f"{reason}, write ${{NAME}}; a plain '$' is written %24")
 
 
 def expand_env(text: str, env: Mapping[str, str]) -> str:

@@ -46,7 +46,7 @@ from patrol.store.schema_people import chains, handovers, health, outbox, stoppa
 from patrol.store.shift import HANDOVER_CHAIN, HandoverRepository
 from patrol.store.store import Store
 from patrol.store.transaction import Transaction
-from streams.address import has_credentials
+from streams.url_secrets import has_credentials
 
 DATABASE_ADMIN: Final = "the database's administrator: restore the last backup"
 SOFTWARE_MAINTAINER: Final = "the maintainer: report it with this line"
@@ -256,12 +256,13 @@ def check_logs(db: Transaction) -> Iterator[StoreProblem]:
 
 
 def check_secrets(db: Transaction, tables: Sequence[Table]) -> Iterator[StoreProblem]:
-    """No column holds a URL with a user or a password in it."""
+    """No column holds a URL with a user or a password in it, before its host or as a parameter."""
     for table in tables:
         columns = [c for c in table.columns if _could_hold_text(c.type)]
         if not columns:
             continue
-        suspicious = [cast(column, Text).like("%://%@%") for column in columns]
+        texts = [cast(column, Text) for column in columns]
+        suspicious = [text.like(form) for text in texts for form in ("%://%@%", "%://%=%")]
         for row in db.run(select(*columns).where(or_(*suspicious))).yield_per(1000):
             for column, value in zip(columns, row, strict=True):
                 if has_credentials(str(value)):

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -67,11 +68,19 @@ rounds = Table(
     Column("finished_at", UtcTime),
     Column("reason", CleanText, nullable=False),
     Column("scope", CleanText, nullable=False, server_default=""),
+    Column("misdated", Boolean, nullable=False, server_default=false()),
     Column("wall_s", Float, nullable=False),
     Column("cpu_s", Float, nullable=False),
     Column("peak_rss_mb", Float, nullable=False),
     Index(None, "plan", "planned_at"),
     Index(None, "day"),
+)
+stream_limits = Table(  # what rounds learned of the recorders' limits
+    "stream_limits",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("streams", Integer, nullable=False),
+    Column("learned_at", UtcTime, nullable=False),
 )
 visits = Table(
     "visits",

@@ -18,6 +18,8 @@ from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
+from patrol.rounds import planner
+from patrol.rounds.scheduler import MISSED_REASON
 
 _PAUSED_BY: Final = re.compile(
     r"paused by (?P<by>.*?): (?P<why>.*)", re.DOTALL
@@ -138,13 +140,20 @@ def round_reason(reason: str, t: Translator) -> str:
     """Why a round did not run, or not to its end; a text that is not known is shown as it is."""
     if paused := _PAUSED_BY.fullmatch(reason):
         return t(f"{paused['by']} 暂停巡查:{paused['why']}", reason)
+    texts = {
+        planner.NOT_RUNNING: t("当日服务没有运行", "the service did not run that day"),
+        MISSED_REASON: t("时段内服务没有运行", "the service did not run in its window"),
+        planner.NOT_IN_WINDOW: t("时限内没有巡完", "not finished in its window"),
+        planner.SUPERSEDED: t("另起一轮时没有巡完", "not finished when another was asked for"),
+        planner.OUT_OF_TIME: t("到时限为止", "its time was over"),
+        "stopped": t("服务停止", "the service stopped"),
+    }
     known, comma, rest = reason.partition(",")
-    both = labels.ROUND_REASONS.get(known)
-    if both is None:
+    if known not in texts:
         return reason
     days = re.search(r"\d+", rest) if comma else None
     earlier = t(f"(此前 {days[0]} 天亦然)", f" (nor on the {days[0]} days before)") if days else ""
-    return t.pair(both) + earlier
+    return texts[known] + earlier
 
 
 def case_state_label(state: CaseState, t: Translator) -> str:

@@ -22,7 +22,7 @@ FAILED_CLASSES = {
     "InstallFailed", "KnownPositive", "ManifestBroken", "MetricsFailed", "ModelBroken",
     "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",
     "PackageFileUnavailable", "PictureStoreFull", "ProcessBusy", "ReferenceNotAccepted",
-    "RefusedUs", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
+    "RefusedUs", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull", "StreamBusy",
     "StoreOutdated", "StoreUnavailable", "StreamError", "TroubleAlreadyTaken", "Unreachable",
     "Unreadable", "WentSilent",
 }  # fmt: skip
@@ -38,7 +38,7 @@ CAUGHT_INSIDE = {
     # a message, a picture or a memory that is logged and left out
     "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
     # turned into a StreamError by the visit that meets them
-    "BitstreamEnded", "LibavEnded", "NotAPicture", "UseOtherTransport",
+    "BitstreamEnded", "LibavEnded", "LoginDisconnected", "NotAPicture", "UseOtherTransport",
     # answered or ended by the simulators themselves
     "BadRequest", "ControlError", "EncodingCancelled",
 }  # fmt: skip

@@ -422,7 +422,9 @@ def test_a_round_by_hand_without_any_camera_is_refused_and_counted_by_reason(
             uow.consents.withdraw(camera, by="test", now=NINE)
         uow.commit()
     with pytest.raises(NothingToVisit, match="consent_withdrawn 12") as refused:
-        scheduler_setup.runner.begin_round("morning", NINE + HOUR, at_any_hour=True)
+        scheduler_setup.runner.begin_round(
+            "morning", NINE + HOUR, at_any_hour=True, may_be_empty=False
+        )
     assert sum(refused.value.refused.values()) == 12
     with scheduler_setup.deps.store.begin_read() as uow:
         assert uow.rounds.of_plan("morning") == []

@@ -81,11 +81,28 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("cameras.csv", URL_1, "rtsp://u:s3cret@192.0.2.1:99999/a",
                "2: url: not a URL: the host or the port cannot be read"),
         spoilt("cameras.csv", URL_1, "rtsp://u:s3#cret@192.0.2.1/a",
-               "2: url: not a URL: the host or the port cannot be read; the user or the password"
-               " seems to hold '/', '?' or '#', write %2F, %3F, %23"),
+               "2: url: the user or the password seems to hold '#',"
+               " write %23: rtsp://USER:***%23***@HOST/…"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:2026#Sec@@192.0.2.1/a",
+               "2: url: the user or the password seems to hold '#', '@',"
+               " write %23, %40: rtsp://USER:***%23***%40@HOST/…"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:2026?Sec@192.0.2.1/a",
+               "2: url: the user or the password seems to hold '?',"
+               " write %3F: rtsp://USER:***%3F***@HOST/…"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:20[26@192.0.2.1/a",
+               "2: url: the user or the password seems to hold '[',"
+               " write %5B: rtsp://USER:***%5B***@HOST/…"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:20%s@192.0.2.1/a",
+               "2: url: the user or the password seems to hold '%',"
+               " write %25: rtsp://USER:***%25***@HOST/…"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:$CAM_PW@192.0.2.1/a",
+               "2: url: '$NAME' without braces is not replaced, write ${NAME};"
+               " a plain '$' is written %24"),
+        spoilt("cameras.csv", URL_1, "u:s3cret@192.0.2.1/a",
+               "2: url: no scheme before user and password, give rtsp://user:password@host/path"),
         spoilt("cameras.csv", URL_1, "rtsp://u:3/cret@192.0.2.1/a",
-               "2: url: the user or the password seems to hold '/', '?' or '#',"
-               " write %2F, %3F, %23"),
+               "2: url: the user or the password seems to hold '/',"
+               " write %2F: rtsp://USER:***%2F***@HOST/…"),
         spoilt("cameras.csv", URL_1, "rtsp://192.0.2.1/a b",
                "2: url: there is a space or a control character in it, write %20 or delete it"),
         spoilt("cameras.csv", URL_1, "rtsp://u:${CAM_PW}@192.0.2.1/a",

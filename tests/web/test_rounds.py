@@ -63,7 +63,7 @@ def test_a_dismissed_finding_leaves_its_visit_normal(visit: Visit, town: Any) ->
 
 
 @pytest.fixture
-def two_rounds(town: Any, visit: Visit) -> Iterator[tuple[Round, Round]]:
+def two_rounds(town: Any, visit: Visit) -> tuple[Round, Round]:
     """Two rounds of one camera, long ago, both with something on the picture."""
     now = town.app.clock.now() - timedelta(days=300)
     made = []
@@ -84,7 +84,7 @@ def two_rounds(town: Any, visit: Visit) -> Iterator[tuple[Round, Round]]:
             uow.rounds.put(ended)
             made.append(ended)
         uow.commit()
-    yield made[0], made[1]
+    return made[0], made[1]
 
 
 def tile(client: httpx.Client, a_round: Round) -> str:
@@ -246,12 +246,13 @@ def test_a_round_without_a_camera_is_refused_by_reason(log_in: LogIn, town: Any)
     assert rounds_of(town) == known
 
 
-@pytest.mark.parametrize("future", [False, True])
-def test_ending_a_stoppage_asks_what_it_does(log_in: LogIn, town: Any, future: bool) -> None:
-    start = town.app.clock.now() + timedelta(hours=5 if future else 0)
+@pytest.mark.parametrize("starts_in_h", [0, 5])
+def test_ending_a_stoppage_asks_what_it_does(log_in: LogIn, town: Any, starts_in_h: int) -> None:
+    future, start = starts_in_h > 0, town.app.clock.now() + timedelta(hours=starts_in_h)
     camera = next(iter(town.app.registry.cameras))
-    with pause(town, start=start), pause(
-        town, start=start, scope=StoppageScope.CAMERA, subject=camera, reason="换镜头"
+    with (
+        pause(town, start=start),
+        pause(town, start=start, scope=StoppageScope.CAMERA, subject=camera, reason="换镜头"),
     ):
         page = log_in("duty_lead").get("/stoppages").text
     questions = " ".join(re.findall(r'data-ask="([^"]*)"', page))

@@ -30,9 +30,8 @@ from patrol.domain.ids import CaseId, GridCode
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
-from patrol.web.context import ContextDep, MayActOnCases, WebContext
+from patrol.web.context import ContextDep, IdempotencyKey, MayActOnCases, WebContext, request_key
 from patrol.web.errors import ResourceNotFound, translate_errors
-from patrol.web.request_keys import IdempotencyKey, request_key
 
 LONGEST_H: Final = 30 * 24
 router = APIRouter()

@@ -36,7 +36,7 @@ from patrol.web.i18n import (
     village_of,
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
-from patrol.web.pages.extension import default_extension_hours, request_leads_to
+from patrol.web.pages.extension import default_extension_hours, granting_text
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _pending_request(
         "at": request.at,
         "why": request.why,
         "span": t.pair(span_texts(request, case.policy.office)) if request.span_s else "",
-        "leads_to": request_leads_to(case, request, user),
+        "if_granted": granting_text(case, request, user),
     }
 
 

@@ -1,4 +1,4 @@
-"""Extension of a case (延期): the dates that so many counted hours lead to, shown before it is asked.
+"""Extension of a case (延期): the dates that so many counted hours lead to, shown beforehand.
 
 Hours of the office are named as such: 48 of them are some seven working days, not two. The page of
 the case asks while the hours are typed in, and shows the same for a request that waits.
@@ -61,7 +61,7 @@ def default_extension_hours(case: Case) -> int:
     return max(1, round(span / timedelta(hours=1)))
 
 
-def request_leads_to(case: Case, request: ApprovalRequest, user: CurrentUser) -> str:
+def granting_text(case: Case, request: ApprovalRequest, user: CurrentUser) -> str:
     """The limits that granting an extension now would give; empty for other requests."""
     if not request.span_s:
         return ""

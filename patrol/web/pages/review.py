@@ -26,7 +26,7 @@ from patrol.review.decisions import ShownFinding
 from patrol.review.queue import FindingClaimed, claim_findings, ranked_findings, release_own_claims
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
-from patrol.web.context import ContextDep, MayReview, WebContext
+from patrol.web.context import ContextDep, IdempotencyKey, MayReview, WebContext, request_key
 from patrol.web.errors import error_document, translate_errors
 from patrol.web.i18n import (
     Translator,
@@ -37,7 +37,6 @@ from patrol.web.i18n import (
     level_label,
 )
 from patrol.web.pages.cameras import refusal_text
-from patrol.web.request_keys import IdempotencyKey, request_key
 
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
@@ -145,7 +144,7 @@ def decide(
 def _apply_decision(
     context: WebContext, form: DecisionForm, user: CurrentUser, shown: ShownFinding
 ) -> Case | None:
-    """Raises KeyError, ValueError, AlreadyDecided, FindingClaimed, KnownPositive, and as `shown`."""
+    """Raises as Application.confirm, dismiss and unsure."""
     app, by, holder = context.app, user.account.name, user.holder
     if form.decision == "confirm":
         return app.confirm(
@@ -169,7 +168,9 @@ def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -
     if refusal is None:
         return ""
     why = refusal_text(str(refusal), user.t)
-    return user.t(f"已记为存疑,但不会复看该点位:{why}", f"noted, but it is not visited again: {why}")
+    return user.t(
+        f"已记为存疑,但不会复看该点位:{why}", f"noted, but it is not visited again: {why}"
+    )
 
 
 def _earlier_outcome(

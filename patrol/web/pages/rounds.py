@@ -313,7 +313,7 @@ def _findings_by_camera(
 
 
 def _worst_findings(findings: Sequence[Finding]) -> dict[CameraId, Finding]:
-    """The finding that a tile shows: one that waits before one that is real, dismissed ones last."""
+    """The finding that a tile shows: one that waits, else one that is real, dismissed ones last."""
     worst: dict[CameraId, Finding] = {}
     for finding in sorted(findings, key=_finding_rank, reverse=True):
         worst[finding.camera] = finding

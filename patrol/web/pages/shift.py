@@ -19,8 +19,10 @@ from patrol.domain.shift_handover import HandoverEntry, handover_refusal, pendin
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
+    IdempotencyKey,
     MaySignHandover,
     WebContext,
+    request_key,
 )
 from patrol.web.errors import InvalidRequest, error_document
 from patrol.web.i18n import (
@@ -31,7 +33,6 @@ from patrol.web.i18n import (
     paginate,
     subject_name,
 )
-from patrol.web.request_keys import IdempotencyKey, request_key
 
 SIGNATURES_PER_PAGE: Final = 30
 MAX_SIGNATURES: Final = 3000  # some two years of two shifts a day

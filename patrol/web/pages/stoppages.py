@@ -17,8 +17,10 @@ from patrol.domain.schedule import Calendar, Stoppage, StoppageScope
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
     ContextDep,
+    IdempotencyKey,
     MayStop,
     MayViewStoppages,
+    request_key,
 )
 from patrol.web.errors import InvalidRequest, translate_errors
 from patrol.web.i18n import (
@@ -27,7 +29,6 @@ from patrol.web.i18n import (
     plan_label,
     subject_name,
 )
-from patrol.web.request_keys import IdempotencyKey, request_key
 
 DAYS_SHOWN: Final = 14
 STOPPAGES_PER_PAGE: Final = 50

@@ -27,6 +27,7 @@ from patrol.domain.round import PatrolPlan, Round, RoundState, RoundTotals
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
+from patrol.domain.wall_clock import LONGEST_STEP, ClockRecord
 from patrol.review.queue import ranked_findings
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
@@ -48,6 +49,9 @@ from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
 MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
 SHOWN_CASES: Final = 5
+STEP_SHOWN: Final = timedelta(days=1)  # a shift later everybody has read it
+SYSTEM_PAGE: Final = "/system"
+NO_TIME: Final = timedelta(0)
 MAX_BANNERS: Final = 4
 SHOWN_NOTICES: Final = 5
 ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
@@ -130,7 +134,10 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
     return {
         "now": user.now,
         "plans": plans,
-        "banners": _banners(stopped, upstream, user, registry),
+        "banners": [
+            *_clock_banners(context.app.clock_monitor.record, user),
+            *_banners(stopped, upstream, user, registry),
+        ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
         "open_cases": len(cases),
         "to_verify": sum(awaits_person(case) for case in cases),
@@ -149,7 +156,8 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
 def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -> PlanCard:
     """The card of a plan with its newest round of that day, if there is one."""
     name, hours = plan.name, f"{plan.start:%H:%M}–{plan.finish_by:%H:%M}"
-    newest = next((one for one in uow.rounds.of_plan(name, limit=3) if one.day == day), None)
+    rounds = uow.rounds.of_plan(name, limit=3, before=user.now + LONGEST_STEP)
+    newest = next((one for one in rounds if one.day == day and not one.misdated), None)
     t = user.t
     if newest is None:
         return PlanCard(
@@ -252,6 +260,30 @@ def _banners(
         text = t("、", ", ").join(named) + more
         banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
     return banners[:MAX_BANNERS]
+
+
+def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:
+    """(kind, title, text, address) of a clock that waits for confirmation, or was just set."""
+    t = user.t
+    if record.is_unconfirmed:
+        off = t.duration(timedelta(seconds=abs(record.jump_s)))
+        title = t("本机时钟不可信", "The machine's clock is not believed")
+        text = t(
+            f"与应有时间相差 {off};不写入漏巡与清理,请校时或执行 patrol clock accept",
+            f"{off} from where it should be; no missed rounds, no deletions until it is set right "
+            "or confirmed by patrol clock accept",
+        )
+        return [("bad", title, text, SYSTEM_PAGE)]
+    if record.step_at is None or not NO_TIME <= user.now - record.step_at < STEP_SHOWN:
+        return []
+    by = t.duration(timedelta(seconds=abs(record.step_s)))
+    at = t.time(record.step_at)
+    ahead = record.step_s > 0
+    text = t(
+        f"{at} 拨{'快' if ahead else '慢'} {by},计时已随之调整",
+        f"at {at} by {by} {'ahead' if ahead else 'back'}; all timers moved with it",
+    )
+    return [("warn", t("本机时钟被拨动", "The machine's clock was set"), text, SYSTEM_PAGE)]
 
 
 def _most_urgent(cases: Iterable[Case], now: datetime) -> list[Case]:

@@ -29,6 +29,8 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 import pytest
 
+from patrol.store import upgrade
+
 ROOT: Final = Path(__file__).parents[3]
 GOLDEN: Final = Path(__file__).parent / "golden"
 PREVIOUS: Final = ROOT / "tests/store/data/previous"
@@ -109,9 +111,13 @@ class Site:
             (home / "config" / file.name).write_bytes(file.read_bytes())
         packed = (PREVIOUS / "previous.sqlite.gz").read_bytes()
         (home / "patrol.db").write_bytes(gzip.decompress(packed))
+        upgrade(f"sqlite:///{home}/patrol.db")
         (home / "files").mkdir()
         (home / "files/secret").write_text(f"{NOBODY}\n")
-        return cls(home)
+        site = cls(home)
+        (upgraded,) = site.run(["db", "upgrade"])  # it may be of an earlier revision
+        assert upgraded.code == 0, upgraded.err
+        return site
 
     def edit(self, pattern: str, by: str, file: str = "site.yaml") -> None:
         path = self.home / "config" / file

@@ -1,10 +1,10 @@
 """One chaos run: a real service, store and Mosquitto, disturbed by plan, then audited.
 
 Between service and broker is a proxy that can be cut. Service and broker are killed with SIGKILL,
-the database drops its connections, its disk fills up, the wall clock steps by an hour, people send
-replies twice, late and out of order. In the end everything is healed, and: nothing was lost,
-nothing had effect twice, no state is illegal. What really happened is counted: a kill that came
-after the end is no test.
+the database drops its connections, its disk fills up, the wall clock is set by minutes to more than
+a year, people send replies twice, late and out of order. In the end everything is healed, and:
+nothing was lost, nothing had effect twice, no state is illegal. What really happened is counted: a
+kill that came after the end is no test.
 """
 
 import tempfile
@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from patrol.clock import SystemClock
+from patrol.clock import SystemClock, machine_boot
 from patrol.domain.registry import Registry
+from patrol.domain.wall_clock import ClockRecord, ClockTrust, SeenTime
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.settings import load_site
 from patrol.store import Store, open_store
@@ -42,7 +43,8 @@ DISK_FULL_TEXT: Final = "no space left"  # patrol.store.engine says so, whatever
 ALL_REPLIES: Final = 100_000
 REQUIRED_DISTURBANCES: Final = (  # in every run, or the run was no test
     "service killed at work", "broker killed", "connections cut", "clock set", "replies sent twice",
-    "replies out of order", "replies late", "confirmed",
+    "replies out of order", "replies late", "confirmed", "clock set by more than an hour",
+    "clock set at a start",
 )  # fmt: skip
 
 
@@ -89,6 +91,7 @@ class ChaosRun:
             ChaosAction.CUT: lambda _: self._cut_cable(),
             ChaosAction.PLUG_IN: lambda _: self.proxy.heal(),
             ChaosAction.SET_CLOCK: lambda step: self.service.set_clock(step.number),
+            ChaosAction.BOOT_WITH_CLOCK: lambda step: self.service.boot_with_clock(step.number),
             ChaosAction.FILL: lambda _: self.database.fill_disk(self.service),
             ChaosAction.FREE: lambda _: self.database.free_disk(self.service),
             ChaosAction.DATABASE_HANGS_UP: lambda _: self._drop_database_connections(),
@@ -104,6 +107,7 @@ class ChaosRun:
         """Mend everything and wait until it is quiet; return what is still wrong."""
         self.proxy.heal()
         self.database.free_disk(self.service)
+        self.service.set_clock(0)
         begun_s = moved_s = self._clock.monotonic_s()
         quiet, wrong = 0, ["nothing was looked at"]
         while quiet < QUIET_CHECKS and self._clock.monotonic_s() < moved_s + HEALED_WITHIN_S:
@@ -184,6 +188,7 @@ def _set_up(seed: int, folder: Path, database: ChaosDatabase) -> Iterator[ChaosR
         service = ServiceProcess(folder, counts)
         stack.callback(service.kill)
         service.set_clock(0)
+        _believe_clock(store)
         payload_builder = PayloadBuilder(
             site=SITE, zone=ZoneInfo("Asia/Shanghai"), registry=registry
         )
@@ -197,6 +202,16 @@ def _set_up(seed: int, folder: Path, database: ChaosDatabase) -> Iterator[ChaosR
             database=database,
             counts=counts,
         )
+
+
+def _believe_clock(store: Store) -> None:
+    """Let the service start as one that has been running: the present time is believed."""
+    clock = SystemClock()
+    at = clock.now()
+    seen = SeenTime(at=at, running_s=clock.monotonic_s(), boot=machine_boot())
+    with store.begin() as uow:
+        uow.clock.put(ClockRecord(trust=ClockTrust.TRUSTED, since=at, seen=seen))
+        uow.commit()
 
 
 def _site(folder: Path, database: str, port: int, seed: int) -> Registry:
