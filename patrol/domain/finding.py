@@ -174,7 +174,7 @@ class KnownPositive(AlreadyDecided):
 
 
 class FindingNotAsShown(Failed):
-    """The finding is not as the decider saw it: somebody was unsure, or its picture changed."""
+    """The finding is not as the decider saw it: its state or its picture has changed since."""
 
     def __init__(self, finding: "Finding") -> None:
         super().__init__(f"finding {finding.id} changed after it was shown, look at it again")

@@ -159,6 +159,8 @@ def test_a_missed_round_was_not_visited(log_in: LogIn, town: Any) -> None:
     assert "漏巡 4" in " ".join(card.split())
     assert "时段内服务没有运行" in card
     assert reason not in card
+    wall = log_in("operator").get(f"/rounds/{planned.id}").text
+    assert "时段内服务没有运行" in wall.partition('id="wall"')[0]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +209,8 @@ def test_a_round_is_refused_with_why_and_until_when(log_in: LogIn, town: Any) ->
     ):
         with pause(town, **fields):
             refused = supervisor.post("/api/rounds/morning/start")
+            banner = supervisor.get("/").text.partition("巡查暂停")[2].partition("</a>")[0]
+        assert ("至" in banner) is bool(fields)
         assert refused.status_code == 409
         said = refused.json()["words"]
         assert "已暂停" in said

@@ -274,6 +274,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
         "round": a_round,
         "plan": plan_label(a_round.plan, user.t),
         "state_label": round_state_label(a_round.state, user.t),
+        "reason": round_reason(a_round.reason, user.t),
         "totals": totals,
         "forecast": forecast,
         "tiles": tiles,

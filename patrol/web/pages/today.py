@@ -239,8 +239,13 @@ def _banners(
     """(kind, title, text, address) of pauses, troubles of links and villages, and maintenance."""
     t, holding = user.t, [one for one in stopped if one.is_active_at(user.now)]
     paused = [one for one in holding if one.scope is StoppageScope.ROUNDS]
+
+    def until(one: Stoppage) -> str:
+        end = t.short_datetime(one.until)
+        return t(f" 至 {end}", f" until {end}") if one.until else ""
+
     banners = [
-        ("bad", t("巡查暂停", "Rounds paused"), f"{one.reason} ({one.by})", "/stoppages")
+        ("bad", t("巡查暂停", "Rounds paused"), f"{one.reason} ({one.by}){until(one)}", "/stoppages")
         for one in paused
     ]
     banners += [
