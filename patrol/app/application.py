@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -31,12 +30,12 @@ from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
-from patrol.domain.ids import CaseId, FindingId, Sha256
+from patrol.domain.ids import CaseId, FindingId, PictureId
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, Round
 from patrol.domain.verification import PendingVerification, pending_verifications
-from patrol.files import ProcessBusy, process_lock
+from patrol.files import is_lock_free, process_lock
 from patrol.integrations.canary import Canary
 from patrol.messaging.outbox_relay import OutboxRelay
 from patrol.messaging.payloads import PayloadBuilder
@@ -50,8 +49,8 @@ from patrol.ports import Clock
 from patrol.review import confirm, merge_known_positive, unsure
 from patrol.review.decisions import NOT_SHOWN, ShownFinding, dismiss_and_suppress
 from patrol.review.reference import AcceptedReference, ReferenceAcceptance
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.live_view import LiveView
-from patrol.rounds.planner import AdhocSelection
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.recheck import Recheckers
 from patrol.rounds.runner import RoundRunner
@@ -96,21 +95,33 @@ class Application:
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
+    _stored_registry_version: int = 0
 
     @property
     def registry(self) -> Registry:
-        """The registry: cameras from the files as they are now, grids and people as at start."""
+        """The registry as the files are now: for one request, one decision."""
         self.registry_watcher.refresh()
-        at_start = self.site.registry
-        return Registry(
-            cameras=self.registry_watcher.cameras(), tree=at_start.tree, people=at_start.people
-        )
+        return self.registry_watcher.registry()
+
+    def follow_registry(self) -> None:
+        """Read changed files of the registry, and bring the store's copy up to date.
+
+        Raises StoreUnavailable: the copy is made at the next turn.
+        """
+        self.registry_watcher.refresh()
+        version = self.registry_watcher.version
+        if version == self._stored_registry_version:
+            return
+        with self.store.begin() as uow:
+            uow.registry.sync(self.registry_watcher.registry(), self.clock.now())
+            uow.commit()
+        self._stored_registry_version = version
 
     def __post_init__(self) -> None:
         self.reply_handler = ReplyHandler(
             store=self.store,
             payloads=self.payloads,
-            registry=self.site.registry,
+            registry=self.registry_watcher.followed,
             site=self.site.settings.site.id,
             zone=self.site.settings.site.tz,
             on_queued=self.wake_relays,
@@ -137,11 +148,9 @@ class Application:
         longest plan does). Raises UnknownPlan, NothingToVisit, RoundsPaused, and ProcessBusy when
         another process runs a round.
         """
-        finish_by, plan_name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
+        finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with self.round_lock():
-            begun = self.round_runner.begin_round(
-                plan_name, finish_by, at_any_hour=True, adhoc=adhoc
-            )
+            begun = self.round_runner.begin_round(name, finish_by, at_any_hour=True, adhoc=adhoc)
             ended = self._run_begun_round(begun, on_progress, stop)
         return self.round_runner.summary(ended)
 
@@ -183,7 +192,7 @@ class Application:
         `holder`: the session that decides, if any (review.claims).
         Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError, and as `shown`.
         """
-        now, registry = self.clock.now(), self.site.registry
+        now, registry = self.clock.now(), self.registry
         settling = self._settling_known_positive(finding_id, by, holder, shown)
         with settling, self.store.begin() as uow:
             shown.check(uow, FindingId(finding_id), now)
@@ -257,7 +266,7 @@ class Application:
         return decided
 
     def accept_reference(
-        self, camera_id: str, *, by: str, picture: Sha256 | None = None
+        self, camera_id: str, *, by: str, picture: PictureId | None = None
     ) -> AcceptedReference:
         """Make the newest usable picture the camera's reference.
 
@@ -275,7 +284,7 @@ class Application:
 
     def check_clock(self) -> None:
         """Adopt a step of the clock, unless a service runs that does. Raises StoreUnavailable."""
-        if _service_is_stopped(self.site.settings.evidence / SERVICE_LOCK):
+        if is_lock_free(self.site.settings.evidence / SERVICE_LOCK):
             self.clock_monitor.check()
 
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:
@@ -292,14 +301,17 @@ class Application:
         for relay in self._relays:
             relay.wake()
 
-    def new_relay(self, publisher: MqttPublisher) -> OutboxRelay:
-        """A relay from the outbox to the broker, woken by `wake_relays`."""
-        holder = f"relay-{secrets.token_hex(4)}"
+    def new_relay(self, publisher: MqttPublisher, *, republishes: bool = False) -> OutboxRelay:
+        """A relay from the outbox to the broker, woken by `wake_relays`.
+
+        `republishes`: also retained messages after each new connection; the service's alone does.
+        """
         relay = OutboxRelay(
             store=self.store,
             publisher=publisher,
             clock=self.clock,
-            holder=holder,
+            holder=f"relay-{secrets.token_hex(4)}",
+            republishes=republishes,
             clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
         )
         self._relays.append(relay)
@@ -404,11 +416,9 @@ class Application:
             yield
         except KnownPositive:
             with self.store.begin() as uow:
-                now = self.clock.now()
-                shown.check(uow, FindingId(finding_id), now)
-                decided = merge_known_positive(
-                    uow, FindingId(finding_id), by=by, now=now, holder=holder
-                )
+                ident, now = FindingId(finding_id), self.clock.now()
+                shown.check(uow, ident, now)
+                decided = merge_known_positive(uow, ident, by=by, now=now, holder=holder)
                 uow.commit()
             raise KnownPositive(decided) from None
 
@@ -432,18 +442,9 @@ def ensure_reply_session(settings: Settings, broker: BrokerAddress) -> None:
     """
     if settings.mqtt.embedded:
         return  # this process is the broker: the session would end with it
-    if _service_is_stopped(settings.evidence / SERVICE_LOCK):
+    if is_lock_free(settings.evidence / SERVICE_LOCK):
         site = settings.site.id
         filters = inbox_filters(site)
         ensure_persistent_session(
             broker, client_id=service_client_id(site), filters=filters, timeout_s=SESSION_TIMEOUT_S
         )
-
-
-def _service_is_stopped(lock: Path) -> bool:
-    """False also where this user may not open the service's lock file."""
-    try:
-        with process_lock(lock):
-            return True
-    except (ProcessBusy, OSError):
-        return False

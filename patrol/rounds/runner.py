@@ -29,6 +29,7 @@ from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
 from patrol.review.blind_sample import BlindSample
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
@@ -36,7 +37,6 @@ from patrol.rounds.outages import record_round_health
 from patrol.rounds.planner import (
     MISDATED,
     NOT_IN_WINDOW,
-    AdhocSelection,
     RoundPlanner,
     RoundRequest,
     RoundWindow,

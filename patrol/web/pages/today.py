@@ -245,7 +245,12 @@ def _banners(
         return t(f" 至 {end}", f" until {end}") if one.until else ""
 
     banners = [
-        ("bad", t("巡查暂停", "Rounds paused"), f"{one.reason} ({one.by}){until(one)}", "/stoppages")
+        (
+            "bad",
+            t("巡查暂停", "Rounds paused"),
+            f"{one.reason} ({one.by}){until(one)}",
+            "/stoppages",
+        )
         for one in paused
     ]
     banners += [
