@@ -124,9 +124,7 @@ def run_round(
         print_json(summary)
     else:
         console().print(render_round(summary, zone=zone))
-    if not summary.get("planned", 1):
-        reasons = ", ".join(f"{kind} {count}" for kind, count in _refusals(summary).items())
-        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
+    _print_if_empty(summary)
     if summary.get("state", "finished") != "finished":
         reason = summary.get("reason") or "stopped"
         again = f"`patrol round {plan}`" if selection is None else "the same command"
@@ -134,9 +132,12 @@ def run_round(
         raise typer.Exit(FAILED)
 
 
-def _refusals(summary: Mapping[str, object]) -> Mapping[str, object]:
+def _print_if_empty(summary: Mapping[str, object]) -> None:
+    """Say that the round visited nothing, and what keeps its cameras from being visited."""
     refusals = summary.get("refusals")
-    return refusals if isinstance(refusals, Mapping) else {}
+    if summary.get("planned") == 0 and isinstance(refusals, Mapping):
+        reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
+        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
 
 
 def _adhoc_selection(
