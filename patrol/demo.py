@@ -160,7 +160,7 @@ class _SimulatedStaff:
     def _handle_returned(self, case: Case) -> None:
         """Send a returned case to the village when its problem is real, else close it."""
         real = self._is_real(case)
-        parent = self.app.site.registry.tree.grids[case.grid].parent
+        parent = self.app.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
             if real and parent is not None and case.subject is Subject.SCENE:
                 actions.reassign_case(
@@ -169,7 +169,7 @@ class _SimulatedStaff:
                     parent,
                     by=OPERATOR,
                     now=self.app.clock.now(),
-                    registry=self.app.site.registry,
+                    registry=self.app.registry,
                     payloads=self.app.payloads,
                     note="转村处理",
                 )
@@ -253,7 +253,7 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
         name="demo",
         duty=AccountRole.SHIFT_SUPERVISOR,
         password=password,
-        registry=app.site.registry,
+        registry=app.registry,
         now=app.clock.now(),
         shown_as="演示值班长",
     )

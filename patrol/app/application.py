@@ -31,7 +31,7 @@ from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
-from patrol.domain.ids import CaseId, FindingId, Sha256
+from patrol.domain.ids import CaseId, FindingId, PictureId
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, Round
@@ -96,21 +96,33 @@ class Application:
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
+    _stored_registry_version: int = 0
 
     @property
     def registry(self) -> Registry:
-        """The registry: cameras from the files as they are now, grids and people as at start."""
+        """The registry as the files are now: for one request, one decision."""
         self.registry_watcher.refresh()
-        at_start = self.site.registry
-        return Registry(
-            cameras=self.registry_watcher.cameras(), tree=at_start.tree, people=at_start.people
-        )
+        return self.registry_watcher.registry()
+
+    def follow_registry(self) -> None:
+        """Read changed files of the registry, and bring the store's copy up to date.
+
+        Raises StoreUnavailable: the copy is made at the next turn.
+        """
+        self.registry_watcher.refresh()
+        version = self.registry_watcher.version
+        if version == self._stored_registry_version:
+            return
+        with self.store.begin() as uow:
+            uow.registry.sync(self.registry_watcher.registry(), self.clock.now())
+            uow.commit()
+        self._stored_registry_version = version
 
     def __post_init__(self) -> None:
         self.reply_handler = ReplyHandler(
             store=self.store,
             payloads=self.payloads,
-            registry=self.site.registry,
+            registry=self.registry_watcher.followed,
             site=self.site.settings.site.id,
             zone=self.site.settings.site.tz,
             on_queued=self.wake_relays,
@@ -178,7 +190,7 @@ class Application:
         `holder`: the session that decides, if any (review.claims).
         Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError.
         """
-        now, registry = self.clock.now(), self.site.registry
+        now, registry = self.clock.now(), self.registry
         with self._settling_known_positive(finding_id, by, holder), self.store.begin() as uow:
             case = confirm(
                 uow,
@@ -250,7 +262,7 @@ class Application:
         return decided
 
     def accept_reference(
-        self, camera_id: str, *, by: str, picture: Sha256 | None = None
+        self, camera_id: str, *, by: str, picture: PictureId | None = None
     ) -> AcceptedReference:
         """Make the newest usable picture the camera's reference.
 

@@ -5,6 +5,7 @@ messages are made here and nowhere else. A database that cannot be reached at st
 and tried again with back-off, as long as the command may wait.
 """
 
+import os
 import random
 import secrets
 import threading
@@ -24,7 +25,7 @@ from patrol.administration.registry_files import RegistryWatcher, RegistryWriteC
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
-from patrol.app.integrations import load_integrations, store_observers
+from patrol.app.integrations import forget_proxies, load_integrations, store_observers
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.clock import SystemClock, TrustedClock, machine_boot
 from patrol.domain.backoff import backoff
@@ -51,6 +52,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
+from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreOutdated,
@@ -90,17 +92,21 @@ def build(
     config_dir: Path | None = None,
     rng: random.Random | None = None,
     startup_wait: StartupWait | None = None,
+    create_store: bool = True,
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
+    `create_store`: make or upgrade the database; else one that is not there is refused.
     `clock`: the machine's, watched for steps.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where changes of cameras.csv and zones.yaml are followed; None: not followed.
+    `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
     with ExitStack() as stack:
         limit_opencv_threads()
         integrations, meters = load_integrations(site.settings), Meters()
-        monitor = _open_store(stack, site, clock or SystemClock(), startup_wait)
+        forget_proxies(os.environ)
+        machine = clock or SystemClock()
+        monitor = _open_store(stack, site, machine, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
         store.add_observers(store_observers(integrations, meters, clock))
         broker = _broker_address(site, stack)
@@ -159,10 +165,11 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _open_store(
-    stack: ExitStack, site: Site, machine: Clock, startup_wait: StartupWait | None
+    stack: ExitStack, site: Site, machine: Clock, startup_wait: StartupWait | None, *, create: bool
 ) -> ClockMonitor:
     """The store with its copy of the registry brought up to date, and the clock from its record."""
-    store = _open_with_retry(stack, site.settings.database, machine, startup_wait)
+    check_old_places(site, Path.cwd())
+    store = _open_with_retry(stack, site.settings.database, machine, startup_wait, create=create)
     with store.begin_read() as uow:
         before = uow.clock.get()
     seen = before.seen if before else None
@@ -174,15 +181,15 @@ def _open_store(
 
 
 def _open_with_retry(
-    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None
+    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None, *, create: bool
 ) -> Store:
-    """The store, its tables created or upgraded. Raises StoreUnavailable when the time is up."""
+    """The store, with `create` made or upgraded. Raises StoreUnavailable when the time is up."""
     deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
     failures = 0
     last_problem = LastReason()
     while True:
         try:
-            if needs_upgrade(url):
+            if create and needs_upgrade(url):
                 upgrade(url)
             return stack.enter_context(open_store(url))
         except StoreOutdated:
@@ -227,8 +234,8 @@ def _shared_services(
         monitor=monitor,
         store=store,
         watcher=watcher,
-        payloads=_payload_builder(site, store),
-        send_gate=_send_gate(site),
+        payloads=_payload_builder(site, store, watcher),
+        send_gate=_send_gate(site, watcher),
         visitor=StreamCameraClient(now=clock.now),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
@@ -249,9 +256,9 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             refresh_cameras=services.watcher.refresh,
             client=services.visitor,
             judge=services.judge,
-            policy=_recorder_policy(services.site, services.payloads, services.send_gate),
+            policy=_recorder_policy(services),
             payloads=services.payloads,
-            tree=services.site.registry.tree,
+            tree=services.watcher.followed.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
             stream=settings.sampling.stream,
@@ -340,21 +347,21 @@ def _broker_address(site: Site, stack: ExitStack) -> BrokerAddress:
     )
 
 
-def _payload_builder(site: Site, store: Store) -> PayloadBuilder:
+def _payload_builder(site: Site, store: Store, watcher: RegistryWatcher) -> PayloadBuilder:
     return PayloadBuilder(
         site=site.settings.site.id,
         zone=site.settings.site.tz,
-        registry=site.registry,
+        registry=watcher.followed,
         centre_phone=site.settings.centre_phone,
         site_name=site.settings.site.name,
         link_signer=make_link_signer(site.settings, store),
     )
 
 
-def _send_gate(site: Site) -> SendGate:
+def _send_gate(site: Site, watcher: RegistryWatcher) -> SendGate:
     return SendGate(
         site=site.settings.site.id,
-        registry=site.registry,
+        registry=watcher.followed,
         limits=site.settings.integrations.sending.limits,
         maintenance=site.settings.calendar.maintenance,
     )
@@ -391,14 +398,16 @@ def _quality_limits(settings: Settings) -> QualityThresholds:
     return QualityThresholds(**overrides)
 
 
-def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) -> RecorderPolicy:
+def _recorder_policy(services: _SharedServices) -> RecorderPolicy:
+    site, payloads, send_gate = services.site, services.payloads, services.send_gate
+
     def auto_confirm(uow: UnitOfWork, finding: FindingId, now: datetime) -> int:
         case = confirm(
             uow,
             finding,
             by=BY_RULES,
             now=now,
-            registry=site.registry,
+            registry=services.watcher.registry(),
             payloads=payloads,
             zone=site.settings.site.tz,
             send_gate=send_gate,

@@ -1,7 +1,7 @@
 """Health checks of the service's way to the broker: refused messages, a contested session.
 
-Read by /healthz and the system page, from any thread: refused messages from the store, so that a
-retry by another process is seen, the rest from the service's own relay and reply subscriber.
+Read by /healthz and the system page, from any thread: the refused messages from the store, so that
+a retry by another process is seen, the rest from the service's own relay and reply subscriber.
 """
 
 from collections.abc import Callable

@@ -26,8 +26,9 @@ from patrol.domain.health import (
 )
 from patrol.domain.ids import CameraId, MessageKey
 from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
+from patrol.domain.round import MEMORY_DISCARDED_FACT
 from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of
-from patrol.domain.timestamps import rfc3339_or_none
+from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.messaging.refused_messages import (
     drop_refused,
     read_refused,
@@ -54,7 +55,7 @@ def show_health(
     if as_json:
         print_json(document)
         return
-    console().print(render_document(document))
+    console().print(render_document(document, site.settings.site.tz))
 
 
 def list_troubles(
@@ -65,8 +66,8 @@ def list_troubles(
     as_json: AsJson = False,
 ) -> None:
     """运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV."""
-    now = SystemClock().now()
-    with store_of(site_of(context)) as store:
+    site, now = site_of(context), SystemClock().now()
+    with store_of(site) as store:
         if take:
             with store.begin() as uow:
                 try:
@@ -79,7 +80,8 @@ def list_troubles(
     if as_json:
         print_json(queue)
         return
-    console().print(render_document({"运维队列 troubles": queue}) if queue else "无 none")
+    zone = site.settings.site.tz
+    console().print(render_document({"运维队列 troubles": queue}, zone) if queue else "无 none")
 
 
 def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
@@ -97,10 +99,19 @@ def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
         "failures": health.failures,
         "failing_since": rfc3339_or_none(health.failing_since),
         "connection": health.grade or None,
+        "memory_discarded": _discarded_memory(uow, known[0]),
         "history": [
             {"since": rfc3339_or_none(at), "state": s, "why": why} for s, at, why in history
         ],
     }
+
+
+def _discarded_memory(uow: UnitOfWork, camera: CameraId) -> str | None:
+    """Of its last visits, why what was learnt of it was dropped; it is learnt anew since."""
+    for visit in uow.rounds.latest_visits(camera):
+        if reason := (visit.facts or {}).get(MEMORY_DISCARDED_FACT):
+            return f"{rfc3339(visit.finished_at)} {visit.light}: {reason}"
+    return None
 
 
 def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any]:
@@ -227,7 +238,10 @@ def show_deliveries(
     if unsent:
         out.print(f"MQTT: 待发 unsent {unsent}")
     for target, (count, since) in waiting.items():
-        out.print(f"{target}: 待送 waiting {count}, since {since:%Y-%m-%d %H:%M} UTC")
+        local = since.astimezone(site.settings.site.tz)
+        out.print(
+            f"{target}: 待送 waiting {count}, 自 since {local:%Y-%m-%d %H:%M}", soft_wrap=True
+        )
     for message in refused:
         _print_refused(message, site)
     for one in dead:

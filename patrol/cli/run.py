@@ -35,7 +35,10 @@ from patrol.settings import Site
 def run(context: typer.Context) -> None:
     """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
-    with until_signalled() as stop, app_of(context, wait_s=math.inf, stop=stop) as app:
+    with (
+        until_signalled() as stop,
+        app_of(context, wait_s=math.inf, stop=stop, create_store=True) as app,
+    ):
         settings = app.site.settings
         site, zone = settings.site, settings.site.tz
         plans = "、".join(
@@ -48,7 +51,7 @@ def run(context: typer.Context) -> None:
         def ready() -> None:
             print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
 
-        with _web_console(app), progress_display(console_err(), zone) as show:
+        with _web_console(app), progress_display(console_err(), zone, as_log=True) as show:
             try:
                 run_service(app, stop, on_progress=show, ready=ready)
             except ServiceFailed as exc:
@@ -105,7 +108,10 @@ def run_round(
     if not (plan or grids or links or cameras):
         bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)
-    with until_signalled() as stop, app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop) as app:
+    with (
+        until_signalled() as stop,
+        app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop, create_store=True) as app,
+    ):
         zone = app.site.settings.site.tz
         if plan:
             app.plan(plan)  # raises UnknownPlan before anything is opened

@@ -12,7 +12,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, RoundId, Sha256
+from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PictureId, RoundId
 from patrol.domain.observation import Box, Subject
 from patrol.domain.priority import Level
 from patrol.domain.timestamps import rfc3339_or_none
@@ -178,7 +178,7 @@ class FindingRecheck:
 
     at: datetime  # UTC
     why: str  # text, Chinese first
-    picture: Sha256 | None = None
+    picture: PictureId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,7 @@ class Finding:
     why: str  # text, Chinese first
     level: Level
     category: str  # of the case, unless the operator chooses another
-    picture: Sha256 | None = None
+    picture: PictureId | None = None
     box: Box | None = None
     zone: str = ""
     count: int = 1  # visits that showed it while it waited

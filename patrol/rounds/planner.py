@@ -147,6 +147,19 @@ def window_of(plan: PatrolPlan, day: date, zone: ZoneInfo, sun: SunTimes) -> Rou
     return RoundWindow(start=start, finish_by=max(finish_by, start))
 
 
+def days_without_window(
+    calendar: Calendar, zone: ZoneInfo, sun: SunTimes, days: Iterable[date]
+) -> Mapping[str, Sequence[date]]:
+    """The local days on which a plan's window has no length, by plan: every round is missed."""
+    found: dict[str, list[date]] = {}
+    for day in days:
+        for name, plan in calendar.plans_on(day).items():
+            window = window_of(plan, day, zone, sun)
+            if window.start >= window.finish_by:
+                found.setdefault(name, []).append(day)
+    return found
+
+
 def due_round(window: RoundWindow, today: Round | None, now: datetime) -> DueAction:
     """What to do at `now` about a plan; `today` is its round of the day, None before it began."""
     if today is None:

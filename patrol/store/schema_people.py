@@ -75,6 +75,7 @@ case_photos = Table(
     Column("sha256", Text, nullable=False),
     Column("by", CleanText, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Column("picture", Text),  # pictures.id; NULL: deleted before pictures had ids
     Index(None, "case"),
 )
 site_keys = Table(  # made by the site for itself, once; never shown

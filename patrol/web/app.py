@@ -27,7 +27,7 @@ from patrol.web.api.app import create_api
 from patrol.web.assets import ASSETS_PATH
 from patrol.web.auth import Forbidden, NotLoggedIn
 from patrol.web.context import WebContext
-from patrol.web.errors import INVALID_REQUEST, SHARED_FAILURES
+from patrol.web.errors import INVALID_REQUEST, SHARED_FAILURES, validation_problem
 from patrol.web.pages import ROUTERS
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
 
@@ -125,6 +125,7 @@ def _failure_response(
     context: WebContext, status: int, message: tuple[str, str], request: Request, exc: Exception
 ) -> Response:
     note = log.warning if status == 403 else log.info  # noqa: PLR2004  forbidden
-    note("not done", path=request.url.path, status=status, reason=str(exc))
-    detail = str(exc) if status in (409, 422) else ""
+    reason = validation_problem(exc) if isinstance(exc, RequestValidationError) else str(exc)
+    note("not done", path=request.url.path, status=status, reason=reason)
+    detail = reason if status in (409, 422) else ""
     return context.error_response(request, status, message, detail=detail)

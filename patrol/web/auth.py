@@ -83,10 +83,10 @@ class CurrentUser:
         """Whether the account has the permission."""
         return self.account.has_permission(permission)
 
-    def picture_url(self, sha256_or_name: str, size: str, viewed_for: str) -> str:
+    def picture_url(self, id_or_name: str, size: str, viewed_for: str) -> str:
         """The signed address of a picture; outside the command centre always the redacted one."""
         given = "ground" if self.is_outside_centre else size
-        return signed_picture_url(self.secret, sha256_or_name, given, viewed_for, self.now)
+        return signed_picture_url(self.secret, id_or_name, given, viewed_for, self.now)
 
     @property
     def is_outside_centre(self) -> bool:

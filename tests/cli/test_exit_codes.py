@@ -14,17 +14,18 @@ from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",
     "BadAddress", "BadInput", "BadLabels", "ConfigProblems", "IntegrationsProblem",
-    "NoCameraSelected", "UnknownCategory", "UnknownPlan", "WeakPassword",
+    "NoCameraSelected", "UnknownCategory", "UnknownPlan", "ValueNotStorable", "WeakPassword",
 }  # fmt: skip
 FAILED_CLASSES = {
-    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DatabaseKindMismatch", "DatabaseNotEmpty",
-    "DetectorUnavailable", "Failed", "IllegalCaseTransition", "IllegalRoundTransition",
+    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",
+    "DatabaseNotEmpty", "DetectorUnavailable", "Failed", "IllegalCaseTransition",
+    "IllegalRoundTransition",
     "InstallFailed", "KnownPositive", "ManifestBroken", "MetricsFailed", "ModelBroken",
     "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",
     "PackageFileUnavailable", "PictureStoreFull", "ProcessBusy", "ReferenceNotAccepted",
-    "RefusedUs", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull", "StreamBusy",
-    "StoreOutdated", "StoreUnavailable", "StreamError", "TroubleAlreadyTaken", "Unreachable",
-    "Unreadable", "WentSilent",
+    "RefusedUs", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
+    "StoreMissing", "StreamBusy", "StoreOutdated", "StoreUnavailable", "StreamError",
+    "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
@@ -33,7 +34,7 @@ CAUGHT_INSIDE = {
     "PictureDeleted", "RegistryEditRefused",
     "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
-    "BadEnvReference", "ChannelUnusable", "EntryBroken", "MaskedSecretUnknown",
+    "BadEnvReference", "ChannelUnusable", "EntryBroken", "HomeNotExpanded", "MaskedSecretUnknown",
     "_UnboundedDocument",
     # a message, a picture or a memory that is logged and left out
     "MemoryUnreadable", "PictureDamaged", "ReplyRejected",

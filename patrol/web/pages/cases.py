@@ -16,7 +16,7 @@ from patrol.domain import labels
 from patrol.domain.account import may_see_case
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
-from patrol.domain.ids import CaseId, GridCode, PersonId, Sha256
+from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
 from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
@@ -78,7 +78,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
     with context.app.store.begin_read() as uow:
         messages = uow.outbox.of_case(ident)
         photos = uow.case_photos.of_case(ident)
-        stored = {sha: uow.pictures.get(sha) for sha in (case.before, case.after) if sha}
+        stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
     viewed_for = f"case:{case.id}"
     return {
@@ -92,7 +92,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "before": _picture_of(user, case.before, stored, viewed_for),
         "after": _picture_of(user, case.after, stored, viewed_for),
         "photos": [
-            (user.picture_url(photo.sha256, "full", viewed_for),
+            (user.picture_url(photo.picture or photo.sha256, "full", viewed_for),
              person_name(registry, photo.by, names), photo.at)
             for photo in photos
         ],
@@ -120,12 +120,12 @@ def _pending_request(
 
 def _picture_of(
     user: CurrentUser,
-    sha256: Sha256 | None,
-    stored: Mapping[Sha256, StoredPicture | None],
+    picture: PictureId | None,
+    stored: Mapping[PictureId, StoredPicture | None],
     viewed_for: str,
 ) -> tuple[str, datetime] | None:
-    known = stored.get(sha256) if sha256 else None
-    return (user.picture_url(known.sha256, "full", viewed_for), known.taken_at) if known else None
+    known = stored.get(picture) if picture else None
+    return (user.picture_url(known.id, "full", viewed_for), known.taken_at) if known else None
 
 
 def _limits(case: Case, user: CurrentUser) -> list[tuple[str, datetime, str]]:

@@ -262,6 +262,7 @@ def _store_photo(
         sha256=sha256,
         by=user.account.person or user.account.name,
         at=user.now,
+        picture=stored.id,
     )
     with context.app.store.begin() as uow:
         is_new = uow.case_photos.add(photo)

@@ -203,7 +203,7 @@ def _review_item(
         second=finding.state is FindingState.UNSURE,
         call=_first_to_call(finding, registry),
         running=(running.id, case_state_label(running.state, t)) if running else None,
-        picture=user.picture_url(picture.sha256, "full", viewed_for) if picture else "",
+        picture=user.picture_url(picture.id, "full", viewed_for) if picture else "",
         reference=_reference_url(user, finding.camera, light, viewed_for),
     )
     return {

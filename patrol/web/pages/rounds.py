@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.domain import labels
 from patrol.domain.finding import Finding, FindingState
-from patrol.domain.ids import CameraId, GridCode, RoundId, Sha256
+from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, Visit, VisitOutcome
 from patrol.web.auth import CurrentUser
@@ -69,19 +69,19 @@ class _ThumbUrls:
 
     user: CurrentUser
     viewed_for: str
-    on_sheets: Mapping[Sha256, TilePosition]
+    on_sheets: Mapping[PictureId, TilePosition]
     signed: Mapping[str, str]
 
     @classmethod
     def sign(
-        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[Sha256, TilePosition]
+        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[PictureId, TilePosition]
     ) -> "_ThumbUrls":
         viewed_for = f"round:{round_id}"
         names = {position.sheet for position in on_sheets.values()}
         signed = {name: user.picture_url(name, "sheet", viewed_for) for name in names}
         return cls(user=user, viewed_for=viewed_for, on_sheets=on_sheets, signed=signed)
 
-    def url_and_position(self, picture: Sha256 | None) -> tuple[str, TilePosition | None]:
+    def url_and_position(self, picture: PictureId | None) -> tuple[str, TilePosition | None]:
         position = self.on_sheets.get(picture) if picture else None
         if position is not None:
             return self.signed[position.sheet], position
@@ -177,7 +177,7 @@ def _round_camera_content(
         "shown": outcome,
         "outcome": outcome_label(outcome, user.t),
         "fault_labels": [kind_label(k, user.t) for k in (*visit.faults, visit.failure) if k],
-        "pictures": [(user.picture_url(p.sha256, "full", viewed_for), p) for p in visit.pictures],
+        "pictures": [(user.picture_url(p.id, "full", viewed_for), p) for p in visit.pictures],
         "reference": user.picture_url(
             f"reference.{visit.light or 'day'}.{camera}", "full", viewed_for
         ),

@@ -3,7 +3,7 @@
 Pauses of all rounds, maintenance of cameras, links and grids, and days without plans.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from patrol.domain.account import Permission
 from patrol.domain.registry import Registry
 from patrol.domain.schedule import Calendar, Stoppage, StoppageScope
+from patrol.domain.timestamps import parse_time
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
     ContextDep,
@@ -158,6 +159,6 @@ def _local_time(text: str, user: CurrentUser, zone: Any) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+        return parse_time(text, zone)
     except ValueError as exc:
         raise InvalidRequest(user.t("时间写作 2026-11-22 18:00", "write 2026-11-22 18:00")) from exc
