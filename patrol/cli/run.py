@@ -6,7 +6,7 @@
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Final
 
@@ -28,7 +28,7 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import app_of, camera_named, until_signalled
 from patrol.reports.terminal import progress_display, render_round
-from patrol.rounds.planner import AdhocSelection
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.settings import Site
 
 
@@ -124,11 +124,19 @@ def run_round(
         print_json(summary)
     else:
         console().print(render_round(summary, zone=zone))
+    if not summary.get("planned", 1):
+        reasons = ", ".join(f"{kind} {count}" for kind, count in _refusals(summary).items())
+        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
     if summary.get("state", "finished") != "finished":
         reason = summary.get("reason") or "stopped"
         again = f"`patrol round {plan}`" if selection is None else "the same command"
         print_err(f"{summary['round']}: {reason}; {again} takes it up again")
         raise typer.Exit(FAILED)
+
+
+def _refusals(summary: Mapping[str, object]) -> Mapping[str, object]:
+    refusals = summary.get("refusals")
+    return refusals if isinstance(refusals, Mapping) else {}
 
 
 def _adhoc_selection(
