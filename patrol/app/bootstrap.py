@@ -96,20 +96,16 @@ def build(
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
-    `create_store`: make or upgrade the database; else one that is not there is refused.
-    `clock`: the machine's, watched for steps.
+    `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
     `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
     with ExitStack() as stack:
-        limit_opencv_threads()
+        _prepare_process()
         integrations, meters = load_integrations(site.settings), Meters()
-        forget_proxies(os.environ)
-        machine = clock or SystemClock()
-        monitor = _open_store(stack, site, machine, startup_wait, create=create_store)
+        monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
         store.add_observers(store_observers(integrations, meters, clock))
-        broker = _broker_address(site, stack)
         watcher = RegistryWatcher(site, config_dir, load_site)
         services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
@@ -121,7 +117,7 @@ def build(
             store=store,
             evidence=services.evidence,
             registry_watcher=watcher,
-            broker=broker,
+            broker=_broker_address(site, stack),
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -134,6 +130,11 @@ def build(
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
         )
+
+
+def _prepare_process() -> None:
+    limit_opencv_threads()
+    forget_proxies(os.environ)
 
 
 def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
@@ -165,19 +166,25 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _open_store(
-    stack: ExitStack, site: Site, machine: Clock, startup_wait: StartupWait | None, *, create: bool
+    stack: ExitStack,
+    site: Site,
+    clock: Clock | None,
+    startup_wait: StartupWait | None,
+    *,
+    create: bool,
 ) -> ClockMonitor:
     """The store with its copy of the registry brought up to date, and the clock from its record."""
+    machine = clock or SystemClock()
     check_old_places(site, Path.cwd())
     store = _open_with_retry(stack, site.settings.database, machine, startup_wait, create=create)
     with store.begin_read() as uow:
         before = uow.clock.get()
     seen = before.seen if before else None
-    clock = TrustedClock(machine, seen=seen, boot=machine_boot())
+    trusted = TrustedClock(machine, seen=seen, boot=machine_boot())
     with store.begin() as uow:
-        uow.registry.sync(site.registry, clock.now())
+        uow.registry.sync(site.registry, trusted.now())
         uow.commit()
-    return ClockMonitor.start(store, clock, before)
+    return ClockMonitor.start(store, trusted, before)
 
 
 def _open_with_retry(

@@ -14,7 +14,9 @@ from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",
     "BadAddress", "BadInput", "BadLabels", "ConfigProblems", "IntegrationsProblem",
-    "NoCameraSelected", "NothingToVisit", "UnknownCategory", "UnknownPlan", "ValueNotStorable", "WeakPassword",
+    "NoCameraSelected", "NothingToVisit", "NotRefused", "UnknownCategory", "UnknownPlan",
+    "ValueNotStorable",
+    "WeakPassword",
 }  # fmt: skip
 FAILED_CLASSES = {
     "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",
@@ -40,7 +42,8 @@ CAUGHT_INSIDE = {
     # a message, a picture or a memory that is logged and left out
     "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
     # turned into a StreamError by the visit that meets them
-    "BitstreamEnded", "LibavEnded", "LoginDisconnected", "NotAPicture", "UseOtherTransport",
+    "BitstreamEnded", "LibavEnded", "MalformedPacket", "LoginDisconnected", "NotAPicture",
+    "UseOtherTransport",
     # answered or ended by the simulators themselves
     "BadRequest", "ControlError", "EncodingCancelled",
 }  # fmt: skip
