@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import tzinfo
 from typing import Annotated, Final
 
 import typer
@@ -120,11 +121,7 @@ def run_round(
             print_err(lack)
         with progress_display(console_err(), zone) as show:
             summary = app.run_round(plan, adhoc=selection, on_progress=show, stop=stop)
-    if as_json:
-        print_json(summary)
-    else:
-        console().print(render_round(summary, zone=zone))
-    _print_if_empty(summary)
+    _print_summary(summary, zone, as_json=as_json)
     if summary.get("state", "finished") != "finished":
         reason = summary.get("reason") or "stopped"
         again = f"`patrol round {plan}`" if selection is None else "the same command"
@@ -132,8 +129,12 @@ def run_round(
         raise typer.Exit(FAILED)
 
 
-def _print_if_empty(summary: Mapping[str, object]) -> None:
-    """Say that the round visited nothing, and what keeps its cameras from being visited."""
+def _print_summary(summary: Mapping[str, object], zone: tzinfo, *, as_json: bool) -> None:
+    """Print the round; on stderr that it visited nothing, and what keeps its cameras from it."""
+    if as_json:
+        print_json(summary)
+    else:
+        console().print(render_round(summary, zone=zone))
     refusals = summary.get("refusals")
     if summary.get("planned") == 0 and isinstance(refusals, Mapping):
         reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
