@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import tzinfo
 from typing import Annotated, Final
 
 import typer
@@ -120,13 +121,7 @@ def run_round(
             print_err(lack)
         with progress_display(console_err(), zone) as show:
             summary = app.run_round(plan, adhoc=selection, on_progress=show, stop=stop)
-    if as_json:
-        print_json(summary)
-    else:
-        console().print(render_round(summary, zone=zone))
-    if not summary.get("planned", 1):
-        reasons = ", ".join(f"{kind} {count}" for kind, count in _refusals(summary).items())
-        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
+    _print_summary(summary, zone, as_json=as_json)
     if summary.get("state", "finished") != "finished":
         reason = summary.get("reason") or "stopped"
         again = f"`patrol round {plan}`" if selection is None else "the same command"
@@ -134,9 +129,16 @@ def run_round(
         raise typer.Exit(FAILED)
 
 
-def _refusals(summary: Mapping[str, object]) -> Mapping[str, object]:
+def _print_summary(summary: Mapping[str, object], zone: tzinfo, *, as_json: bool) -> None:
+    """Print the round; on stderr that it visited nothing, and what keeps its cameras from it."""
+    if as_json:
+        print_json(summary)
+    else:
+        console().print(render_round(summary, zone=zone))
     refusals = summary.get("refusals")
-    return refusals if isinstance(refusals, Mapping) else {}
+    if summary.get("planned") == 0 and isinstance(refusals, Mapping):
+        reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
+        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
 
 
 def _adhoc_selection(
