@@ -369,6 +369,7 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "change_duty": ("改职责", "changed a duty"),
     "change_password": ("修改密码", "changed a password"),
     "disable_account": ("停用账号", "disabled an account"),
+    "unlock_account": ("解除账号锁定", "unlocked an account"),
     "enable_account": ("启用账号", "enabled an account"),
     "end_session": ("强制退出", "ended a session"),
     "add_key": ("新建接口密钥", "made an API key"),

@@ -18,11 +18,12 @@ from starlette.responses import (
 )
 
 from patrol.domain.account import LoginSession
-from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn, TooManyAttempts
+from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn
 from patrol.web.change_feed import TooManySubscribers
 from patrol.web.context import AnyUser, ContextDep, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import LANGUAGES
+from patrol.web.login_limits import TooManyAttempts
 from patrol.web.rendering import home_url
 from patrol.web.signed_links import InvitationInvalid
 
@@ -120,6 +121,13 @@ def _with_session_cookie(
 def home(user: AnyUser) -> Response:
     """Redirect to the first page of this account."""
     return RedirectResponse(home_url(user), 303)
+
+
+@router.get("/api/session")
+def session_document(user: AnyUser) -> Response:
+    """Whose session this is, and its CSRF token: for pages that were opened under another one."""
+    document = {"account": user.account.name, "csrf": user.csrf_token}
+    return JSONResponse(document, headers=NO_STORE)
 
 
 @router.post("/api/logout")
