@@ -319,6 +319,7 @@ ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was ref
         "the service was started without a configuration directory",
     ),
     "time_up": ("时间到，已自动停止", "the time is up"),
+    "logged_out": ("登录已失效，已停止", "stopped: the login has ended"),
 }
 HANDOVER_LISTS: Final[Labels] = {  # of a hand-over's sheet
     "unacknowledged": ("未签收", "not acknowledged"),

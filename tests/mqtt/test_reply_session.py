@@ -1,0 +1,137 @@
+"""The centre's session at a real broker: an id that nobody guesses, kept, migrated, missed."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from patrol.app.reply_session import ReplySession
+from patrol.mqtt import BrokerAddress
+from patrol.mqtt.client import LOSS_SHOWN_S, SESSION_LOST, ReconnectingClient
+from patrol.mqtt.connection import ConnectOptions, Protocol
+from patrol.mqtt.subscriber import ensure_persistent_session
+from patrol.store import Store, open_store, upgrade
+from simulators.mosquitto import Mosquitto
+from tests.support.logs import captured_logs
+
+WAIT_S = 10.0
+
+
+@pytest.fixture
+def store(sqlite_database: str) -> Iterator[Store]:
+    with open_store(sqlite_database) as store:
+        yield store
+
+
+def publish(address: BrokerAddress, topic: str, payload: str) -> None:
+    client = Client(CallbackAPIVersion.VERSION2, client_id=f"phone-{token_hex(4)}")
+    client.connect(address.host, address.port)
+    client.loop_start()
+    client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_the_id_is_made_once_and_cannot_be_guessed(store: Store, tmp_path: Path) -> None:
+    made = ReplySession(store, "shangba").client_id()
+    assert re.fullmatch(r"patrol-shangba-[0-9a-f]{16}", made)
+    assert ReplySession(store, "shangba").client_id() == made
+    other_database = f"sqlite:///{tmp_path}/other.db"
+    upgrade(other_database)
+    with open_store(other_database) as other:
+        assert ReplySession(other, "shangba").client_id() != made
+
+
+def test_two_processes_that_begin_at_once_get_one_id(store: Store) -> None:
+    begin, made = threading.Barrier(4), []
+
+    def make() -> None:
+        begin.wait(WAIT_S)
+        made.append(ReplySession(store, "shangba").client_id())
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert len(made) == 4
+    assert len(set(made)) == 1
+
+
+def test_no_log_line_and_no_check_shows_the_id(store: Store, mosquitto: Mosquitto) -> None:
+    session, address = ReplySession(store, "shangba"), BrokerAddress.parse(mosquitto.url)
+    options = ConnectOptions(
+        client_id=session.client_id(), persistent=True, filters=("a/+",), name=session.name
+    )
+    with captured_logs() as lines, ReconnectingClient(address, options) as client:
+        assert client.wait_up(WAIT_S)
+        names = [thread.name for thread in threading.enumerate() if "paho" not in thread.name]
+    secret = session.client_id().rpartition("-")[2]
+    assert any(line.get("client") == "patrol-shangba" for line in lines)
+    assert secret not in f"{lines}{names}{client.session_problem}"
+
+
+@pytest.mark.parametrize("protocol", [Protocol.AUTO, Protocol.V311])
+def test_what_waits_under_the_former_id_is_handled_once_and_its_session_ends(
+    store: Store, mosquitto: Mosquitto, protocol: Protocol
+) -> None:
+    site = f"site{token_hex(4)}"
+    session, address = (
+        ReplySession(store, site),
+        BrokerAddress.parse(mosquitto.url, protocol=protocol),
+    )
+    topic = f"former/{site}"
+    assert ensure_persistent_session(
+        address, client_id=f"patrol-{site}", filters=[topic], timeout_s=WAIT_S
+    )
+    for number in range(3):
+        publish(address, topic, str(number))
+    got: list[str] = []
+    stop = threading.Event()
+    session.end_former(address, lambda _topic, payload: got.append(payload.decode()), stop)
+    assert got == ["0", "1", "2"]
+    publish(address, topic, "behind its end")
+    session.end_former(address, lambda _topic, payload: got.append(payload.decode()), stop)
+    with ReconnectingClient(
+        address, ConnectOptions(client_id=f"patrol-{site}", persistent=True)
+    ) as client:
+        assert client.wait_up(WAIT_S)
+        connection = client.current()
+        assert connection is not None
+        assert not connection.session_present
+    assert got == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("protocol", [Protocol.AUTO, Protocol.V311])
+def test_the_loss_of_the_session_is_noticed_and_said(
+    mosquitto: Mosquitto, protocol: Protocol
+) -> None:
+    address = BrokerAddress.parse(mosquitto.url, protocol=protocol)
+    ident = f"centre-{token_hex(4)}"
+
+    def connected(*, had_session: bool) -> ReconnectingClient:
+        client = ReconnectingClient(
+            address,
+            ConnectOptions(
+                client_id=ident, persistent=True, filters=("a/+",), had_session=had_session
+            ),
+        )
+        with client:
+            assert client.wait_up(WAIT_S)
+        return client
+
+    assert connected(had_session=False).session_problem == ""  # the first time there is none
+    assert connected(had_session=True).session_problem == ""
+    with ReconnectingClient(address, ConnectOptions(client_id=ident)) as thief:
+        assert thief.wait_up(WAIT_S)  # without persistence: the broker deletes the session
+    with captured_logs() as lines:
+        lost = connected(had_session=True)
+    assert lost.session_problem == SESSION_LOST
+    assert [line["reason"] for line in lines if line["event"] == "session lost"] == [SESSION_LOST]
+    lost._monotonic_s = lambda: (lost._lost_at_s or 0.0) + LOSS_SHOWN_S
+    assert lost.session_problem == ""
