@@ -122,7 +122,10 @@ class WebAuthenticator:
     def is_in_force(self, session: LoginSession) -> bool:
         """Whether a session goes on; for answers that outlast their request's check."""
         with self.app.store.begin_read() as uow:
-            return bool(uow.sessions.in_force([session.id], self.app.clock.now()))
+            goes_on = bool(uow.sessions.in_force([session.id], self.app.clock.now()))
+        if not goes_on:
+            self._cached.pop(session.id, None)
+        return goes_on
 
     def translator(self, chosen: str | None) -> Translator:
         """The translator of the chosen language, or of the site's."""

@@ -1,7 +1,7 @@
 """Accounts (账号), login sessions (登录), one's own account, and API keys (接口密钥).
 
 An administrator makes accounts and keys; a first password, its QR code and a key's secret are shown
-once. Whatever changes an account or a session takes effect within two seconds (auth.clear_cache).
+once. Whatever changes an account or a session takes effect within a second (auth.clear_cache).
 """
 
 import secrets
