@@ -285,3 +285,26 @@ def test_reading_a_sites_files_needs_no_picture_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("mqtt", "noticed"),
+    [
+        ("{url: 'mqtt://192.0.2.5:1883', username: centre}", True),
+        ("{url: 'mqtt://broker.example', password_file: FILE}", True),
+        ("{url: 'mqtt://192.0.2.5:1883'}", False),
+        ("{url: 'mqtt://127.0.0.1:1883', username: centre}", False),
+        ("{url: 'mqtt://localhost', username: centre}", False),
+        ("{url: 'mqtts://192.0.2.5:8883', username: centre}", False),
+        ("embedded", False),
+    ],
+)
+def test_a_brokers_password_in_clear_text_is_noticed(town: Town, mqtt: str, noticed: bool) -> None:  # noqa: FBT001  a table's column
+    (town.directory / "pw").write_text("x", "utf-8")
+    text = (town.directory / "site.yaml").read_text("utf-8")
+    kept = "\n".join(line for line in text.splitlines() if not line.startswith("mqtt:"))
+    mqtt = mqtt.replace("FILE", str(town.directory / "pw"))
+    town.write("site.yaml", f"{kept}\nmqtt: {mqtt}\n".encode())
+    found = [notice for notice in load_site(town.directory, {}).notices if "mqtt" in notice.field]
+    assert bool(found) is noticed
+    assert all("mqtts://" in notice.text for notice in found)
