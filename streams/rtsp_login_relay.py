@@ -46,7 +46,7 @@ _INTERLEAVED: Final = b"$"  # RFC 2326 §10.12
 _WITHHELD_HEADERS: Final = frozenset({"www-authenticate", "authentication-info", "location"})
 
 
-class _Pending(NamedTuple):
+class _RelayedRequest(NamedTuple):
     """A request of libav's that the camera has not answered yet."""
 
     request: ServerRequest
@@ -65,7 +65,7 @@ class RtspLoginRelay:
         self._connect_timeout_s = connect_timeout_s
         self._path = f"/{secrets.token_urlsafe(16)}"
         self._login = DigestAuthenticator(address.user, address.password)
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, _RelayedRequest] = {}
         self._cseq = 0
         self._local_port = 0
         self._login_refused = ""
@@ -179,7 +179,7 @@ class RtspLoginRelay:
             rest = uri.removeprefix(self.local_address.request_uri)
             uri = _plain_rtsp(self._address).request_uri + rest
         self._cseq += 1
-        self._pending[self._cseq] = _Pending(request, request.headers.get("cseq"))
+        self._pending[self._cseq] = _RelayedRequest(request, request.headers.get("cseq"))
         headers = [(name.title(), value) for name, value in request.headers.items]
         headers = [header for header in headers if header[0] not in {"Cseq", "Authorization"}]
         authorization = self._login.authorization(request.method, uri)

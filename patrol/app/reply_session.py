@@ -1,6 +1,6 @@
 """The service's persistent session at the broker: its client id, and the one of former releases.
 
-Whoever connects under a client id takes its session, and with it the replies that wait there. So
+A client that connects under an id takes that id's session, and the replies that wait there. So
 the id ends in a secret that the store made once and keeps (site_keys): no account can guess it, and
 it is the same after a restart. Up to release 0.1 it was `patrol-SITE`; what waits under that name
 is handled at the first start, then that session is ended.

@@ -131,7 +131,7 @@ class Account:
         return replace(self, failures=self.failures + MAX_LOGIN_FAILURES, locked_until=until)
 
     def logged_in(self) -> "Account":
-        """The account without wrong passwords; whoever locked it elsewhere is free again."""
+        """The account without wrong passwords and without a lock."""
         return replace(self, failures=0, locked_until=None)
 
 

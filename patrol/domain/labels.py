@@ -314,10 +314,7 @@ ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was ref
         "a newer picture has come: load the page and look",
     ),
     "no_picture": ("最近的巡查里没有可用画面", "no usable picture of the last visits"),
-    "no_folder": (
-        "服务启动时没有指定配置目录",
-        "the service was started without a configuration directory",
-    ),
+    "no_folder": ("服务启动时没有指定配置目录", "started without a configuration directory"),
     "time_up": ("时间到，已自动停止", "the time is up"),
     "logged_out": ("登录已失效，已停止", "stopped: the login has ended"),
 }

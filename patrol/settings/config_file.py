@@ -3,7 +3,7 @@
 UTF-8 with or without Excel's byte-order mark. What Excel and Notepad save instead on a Chinese
 Windows (GBK, UTF-16, a workbook under the name of a CSV) is recognised and named. `${NAME}` of a
 URL comes from the environment and keeps passwords out of files; any other `$` is an ordinary
-character. Only names with the file's own prefix are read, so that whoever may edit cameras cannot
+character. Only names with the file's own prefix are read, so that an editor of cameras cannot
 send the service's other secrets to a server of his own.
 
 Problems are collected while files are read, and reported all at once. A *problem* stops the

@@ -40,7 +40,7 @@ class TooManyAttempts(Exception):
 
 @dataclass(slots=True)
 class PasswordCheck:
-    """The check of one counted try; `right` is set by whoever checks."""
+    """The check of one counted try; the caller sets `right`."""
 
     right: bool | None = None
 

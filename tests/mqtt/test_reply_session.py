@@ -1,8 +1,10 @@
 """The centre's session at a real broker: an id that nobody guesses, kept, migrated, missed."""
 
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -14,6 +16,7 @@ from patrol.app.reply_session import ReplySession
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.client import LOSS_SHOWN_S, SESSION_LOST, ReconnectingClient
 from patrol.mqtt.connection import ConnectOptions, Protocol
+from patrol.mqtt.embedded_broker import free_port
 from patrol.mqtt.subscriber import ensure_persistent_session
 from patrol.store import Store, open_store, upgrade
 from simulators.mosquitto import Mosquitto
@@ -135,3 +138,32 @@ def test_the_loss_of_the_session_is_noticed_and_said(
     assert [line["reason"] for line in lines if line["event"] == "session lost"] == [SESSION_LOST]
     lost._monotonic_s = lambda: (lost._lost_at_s or 0.0) + LOSS_SHOWN_S
     assert lost.session_problem == ""
+
+
+def test_the_shipped_listener_for_telephones_binds_ids_to_accounts(tmp_path: Path) -> None:
+    """The commented listener of patrol-tls.conf, without its TLS: no account takes another's id."""
+    shipped = (Path(__file__).parents[2] / "config/mosquitto/patrol-tls.conf").read_text("utf-8")
+    block = shipped.partition("#listener 8884\n")[2].partition("\n\n")[0]
+    options = [line.lstrip("#") for line in block.splitlines()]
+    options = [line for line in options if not line.startswith(("cafile", "cert", "key", "tls_"))]
+    passwords, port = tmp_path / "passwords", free_port()
+    passwords.write_text("")
+    for user in ("centre", "leader"):
+        subprocess.run(["mosquitto_passwd", "-b", passwords, user, "word"], check=True)
+    lines = [f"password_file {passwords}", f"listener {port} 127.0.0.1", *options]
+    broker = Mosquitto(tmp_path, extra_config="\n".join(lines))
+    broker.start()
+    try:
+        base = BrokerAddress.parse(broker.url)
+        centre = replace(base, username="centre", password="word")
+        leader = replace(base, port=port, username="leader", password="word")
+        options_of_both = ConnectOptions(client_id="centre-id", persistent=True)
+        with ReconnectingClient(centre, options_of_both) as first:
+            assert first.wait_up(WAIT_S)
+            with ReconnectingClient(leader, options_of_both) as second:
+                assert second.wait_up(WAIT_S)
+                publish(base, "a", "behind the leader's connection")
+                assert first.current() is not None
+            assert first.connection_count == 1
+    finally:
+        broker.stop()
