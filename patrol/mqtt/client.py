@@ -112,11 +112,15 @@ class ReconnectingClient:
 
     @property
     def session_problem(self) -> str:
-        """What is wrong when another client uses our id, or the session was lost; else empty."""
-        now_s = self._monotonic_s()
-        contest = "" if self._contest is None else self._contest.problem(now_s)
-        is_lost = self._lost_at_s is not None and now_s - self._lost_at_s < LOSS_SHOWN_S
-        return contest or (SESSION_LOST if is_lost else "")
+        """What is wrong when another client uses our stable id; empty otherwise."""
+        return "" if self._contest is None else self._contest.problem(self._monotonic_s())
+
+    @property
+    def session_loss(self) -> str:
+        """That the broker lost our session within the last hour; empty otherwise."""
+        lost_at_s = self._lost_at_s
+        is_recent = lost_at_s is not None and self._monotonic_s() - lost_at_s < LOSS_SHOWN_S
+        return SESSION_LOST if is_recent else ""
 
     def __enter__(self) -> Self:
         self.start()

@@ -107,8 +107,13 @@ class ReplySubscriber:
 
     @property
     def session_problem(self) -> str:
-        """What is wrong when another uses our client id or the session was lost; else empty."""
+        """What is wrong when another centre uses our client id; empty otherwise."""
         return self._client.session_problem
+
+    @property
+    def session_loss(self) -> str:
+        """That the broker lost our session lately, and replies with it; empty otherwise."""
+        return self._client.session_loss
 
     def __enter__(self) -> Self:
         self.start()

@@ -128,16 +128,16 @@ def test_the_loss_of_the_session_is_noticed_and_said(
             assert client.wait_up(WAIT_S)
         return client
 
-    assert connected(had_session=False).session_problem == ""  # the first time there is none
-    assert connected(had_session=True).session_problem == ""
+    assert connected(had_session=False).session_loss == ""  # the first time there is none
+    assert connected(had_session=True).session_loss == ""
     with ReconnectingClient(address, ConnectOptions(client_id=ident)) as thief:
         assert thief.wait_up(WAIT_S)  # without persistence: the broker deletes the session
     with captured_logs() as lines:
         lost = connected(had_session=True)
-    assert lost.session_problem == SESSION_LOST
+    assert lost.session_loss == SESSION_LOST
     assert [line["reason"] for line in lines if line["event"] == "session lost"] == [SESSION_LOST]
     lost._monotonic_s = lambda: (lost._lost_at_s or 0.0) + LOSS_SHOWN_S
-    assert lost.session_problem == ""
+    assert lost.session_loss == ""
 
 
 def test_the_shipped_listener_for_telephones_binds_ids_to_accounts(tmp_path: Path) -> None:
