@@ -46,6 +46,12 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("cameras.csv", "620902104203001,村口", "620902104203009,村口",
                "2: grid_code: grid '620902104203009' is not in grids.csv,"
                " add it there or give one that is"),
+        spoilt("cameras.csv", "620902104203001,村口", "6.20902E+14,村口",
+               "2: grid_code: '6.20902E+14' was a code until Excel made it a number,"
+               " format the column as text and give 15 digits"),
+        spoilt("grids.csv", "一村一组,group,620902104203000\n", "一村一组,group,6.20902E+14\n",
+               "4: parent: '6.20902E+14' was a code until Excel made it a number,"
+               " format the column as text and give 15 digits"),
         spoilt("cameras.csv", ",yes,granted", ",maybe,granted",
                "2: outdoor: 'maybe' is unknown, give one of yes, no, unknown"),
         spoilt("cameras.csv", ",yes,granted", ",,granted",
