@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
+from hashlib import sha256
 from typing import Final
 
 from patrol.domain.errors import Failed
@@ -172,6 +173,14 @@ class KnownPositive(AlreadyDecided):
         self.finding = finding
 
 
+class FindingNotAsShown(Failed):
+    """The finding is not as the decider saw it: its state or its picture has changed since."""
+
+    def __init__(self, finding: "Finding") -> None:
+        super().__init__(f"finding {finding.id} changed after it was shown, look at it again")
+        self.finding = finding
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecheck:
     """What a fresh visit showed after an "unsure"; without a picture the visit failed."""
@@ -215,6 +224,13 @@ class Finding:
         if target is None:
             raise AlreadyDecided(self)
         return replace(self, state=target, decided_by=by, decided_at=now, reason=reason)
+
+    @property
+    def revision(self) -> str:
+        """What a decision on it rests on, as a short text: its state, who set it, its picture."""
+        decided_at = rfc3339_or_none(self.decided_at)
+        basis = (self.id, self.state, self.decided_by, decided_at, self.picture)
+        return sha256("|".join(map(str, basis)).encode()).hexdigest()[:16]
 
     @property
     def is_open(self) -> bool:

@@ -26,6 +26,7 @@ REFUSED = [
     ("user enable", "x"), ("user list",), ("key add", "x", "--scope", "read"), ("key list",),
     ("key revoke", "1"),
     ("deliveries list",), ("deliveries retry", "webhook:county", "1"), ("maintenance list",),
+    ("deliveries drop", "mqtt", "1", *WHY),
     ("maintenance add", "--camera", CAMERA, "--until", "2099-01-01", "--reason", "x"),
     ("maintenance end", "1"), ("handover show",), ("handover give", "--to", "x"),
     ("handover take",), ("handover list",), ("clock",),

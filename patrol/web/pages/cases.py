@@ -6,7 +6,7 @@ also used by Today and by the leader's page.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from patrol.domain import labels
 from patrol.domain.account import may_see_case
+from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
@@ -34,7 +35,8 @@ from patrol.web.i18n import (
     person_name,
     village_of,
 )
-from patrol.web.pages.case_actions import allowed_buttons, visible_case
+from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
+from patrol.web.pages.extension import default_extension_hours, granting_text
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
     return {
         "case": case,
         "card": case_card(case, user, registry),
+        "seen": shown_revision(case),
         "camera": camera_name(registry, case.camera),
         "spot": map_spot(case, registry),
         "limits": _limits(case, user),
@@ -96,25 +99,26 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
              person_name(registry, photo.by, names), photo.at)
             for photo in photos
         ],
-        "request": _pending_request(case, names, registry, t),
+        "request": _pending_request(case, user, names, registry),
         "grids": sorted((g.name, g.code) for g in registry.tree.grids.values()),
+        "extension_hours": default_extension_hours(case),
     }  # fmt: skip
 
 
 def _pending_request(
-    case: Case, names: Mapping[str, str], registry: Registry, t: Translator
+    case: Case, user: CurrentUser, names: Mapping[str, str], registry: Registry
 ) -> dict[str, Any] | None:
-    """The request that waits for another person's approval."""
-    request = case.request
+    """The request that waits for another person's approval, and what granting it now leads to."""
+    request, t = case.request, user.t
     if request is None:
         return None
-    span = timedelta(seconds=request.span_s)
     return {
         "kind": t.pair(labels.APPROVAL_KINDS[request.kind]),
         "by": person_name(registry, request.by, names),
         "at": request.at,
         "why": request.why,
-        "span": t.duration(span) if span else "",
+        "span": t.pair(span_texts(request, case.policy.office)) if request.span_s else "",
+        "if_granted": granting_text(case, request, user),
     }
 
 
