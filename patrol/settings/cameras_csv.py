@@ -180,9 +180,9 @@ def _read_consent(row: CsvRow) -> Consent | None:
 
 def _read_plain_id(row: CsvRow, column: str, example: str) -> str:
     text = row.text(column)
-    if text and not row.is_made_a_number(column, "give it anew"):
-        if (reason := plain_id_problem(text)) is not None:
-            row.add_problem(column, f"{reason}{example}")
+    made_a_number = row.is_made_a_number(column, "give it anew")
+    if text and not made_a_number and (reason := plain_id_problem(text)) is not None:
+        row.add_problem(column, f"{reason}{example}")
     return text
 
 

@@ -34,7 +34,7 @@ def read_records(raw: bytes, known: Collection[str], notes: FileProblemLog) -> I
         return
     text = _decode(raw, notes)
     if text is not None:
-        # Editors mark GB18030, too, and files that were saved in turn by two of them are marked twice.
+        # Editors mark GB18030, too; a file that two of them saved in turn is marked twice.
         yield from _text_records(text.lstrip("\ufeff"), known, notes)
 
 

@@ -160,9 +160,9 @@ def _read_person(row: CsvRow, grids: LoadedGrids | None, unique_ids: UniqueColum
     if grids is not None and code:
         _check_grid(row, code, role, grids)
     user, phone = row.text("mqtt_user"), row.text("phone")
-    if user and not row.is_made_a_number("mqtt_user", "give it anew"):
-        if (reason := plain_id_problem(user)) is not None:
-            row.add_problem("mqtt_user", reason)
+    made_a_number = row.is_made_a_number("mqtt_user", "give it anew")
+    if user and not made_a_number and (reason := plain_id_problem(user)) is not None:
+        row.add_problem("mqtt_user", reason)
     if phone and not _PHONE.fullmatch(phone):
         excel = ", format the column as text: Excel made a number of it" if "E+" in phone else ""
         row.add_problem("phone", f"{phone!r} is not a telephone number, use digits{excel}")

@@ -86,8 +86,8 @@ def test_problems_stand_on_their_physical_line_in_every_form(town: SiteFolder) -
 
 @pytest.mark.parametrize(
     "text",
-    ["2027-06-30", "2027/6/30", "2027-6-30", "2027年6月30日", "2027年06月30", "2027年6月30号", "2027.6.30",
-     "2027/6/30 0:00", "2027-06-30 00:00:00", "２０２７/6/30"],
+    ["2027-06-30", "2027/6/30", "2027-6-30", "2027年6月30日", "2027年06月30", "2027年6月30号",
+     "2027.6.30", "2027/6/30 0:00", "2027-06-30 00:00:00", "２０２７/6/30"],
 )  # fmt: skip
 def test_a_day_as_excel_writes_it(text: str) -> None:
     assert read_date(text) == date(2027, 6, 30)

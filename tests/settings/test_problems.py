@@ -216,6 +216,8 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "3: mqtt.url: not a broker, write mqtt://HOST:1883, mqtts://HOST:8883 or embedded"),
         spoilt("site.yaml", "mqtt://127.0.0.1:1883", "mqtt://u:s3cret@127.0.0.1",
                "3: mqtt.url: holds credentials, move them to username and password_file"),
+        spoilt("site.yaml", "mqtt://127.0.0.1:1883", "mqtt://127.0.0.1:1883?password=s3cret",
+               "3: mqtt.url: not a broker, write mqtt://HOST:1883, mqtts://HOST:8883 or embedded"),
         spoilt("site.yaml", "127.0.0.1:1883", "127.0.0.1:0",
                "3: mqtt.url: port 0 is no broker's, write mqtt://HOST:1883"),
         spoilt("site.yaml", '1883"}', '1883", password_file: /nowhere/pw}',
