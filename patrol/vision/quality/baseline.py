@@ -95,9 +95,9 @@ class QualityHistory:
             grid=dict(zip(GRIDS, grids, strict=True)),
         )
 
-    def seen_between(self, from_hour: int, to_hour: int) -> bool:
-        """Whether a sample was ever accepted in these local hours."""
-        return any(from_hour <= hour < to_hour for hour in self.hours)
+    def count_between(self, from_hour: int, to_hour: int) -> int:
+        """How many of the kept samples were taken in these local hours."""
+        return sum(from_hour <= hour < to_hour for hour in self.hours)
 
     def to_bytes(self) -> bytes:
         """Versioned bytes for the camera memory."""

@@ -7,7 +7,7 @@ fault. Called by vision/judge.py and `patrol probe`. Pure.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import time
+from datetime import date, time
 from typing import Final
 
 from patrol.domain.camera import Polygon
@@ -60,6 +60,11 @@ EXPLAINS: Final[Mapping[PictureFault, tuple[PictureFault, ...]]] = {
 # second. What a decoder drew itself is no rival: nothing else resembles it.
 RIVALS: Final = ((F.ARTIFACTS, F.STRIPES),)
 
+# What is black, burnt out or pale has no colour, and its filter need not hang.
+COLOURLESS_BY_ITSELF: Final = frozenset(
+    {F.BLACK_SCREEN, F.SOLID_COLOR, F.TOO_DARK, F.TOO_BRIGHT, F.LOW_CONTRAST, F.ARTIFACTS}
+)
+
 # A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
 # A decoder's glitch, on the other hand, comes and goes.
 IN_EVERY_PICTURE: Final = frozenset({
@@ -73,24 +78,28 @@ def diagnose(
     *,
     visible: Polygon | None = None,
     history: QualityHistory | None = None,
+    other_history: QualityHistory | None = None,
     limits: QualityThresholds | None = None,
     freshness: str = "",
     corrupt: bool = False,
     timings: StreamTimings | None = None,
     now_local: time | None = None,
+    local_date: date | None = None,
     light: Light | None = None,
     burnt_in_s: float | None = None,
 ) -> QualityReport:
     """Diagnose the pictures of one visit (already masked; `visible` says which pixels count).
 
-    `light`: what the caller knows better than the pictures show. `burnt_in_s`: seconds by which the
+    `history`: of the light that the pictures are in; `other_history`: of the other one. `light`:
+    what the caller knows better than the pictures show. `burnt_in_s`: seconds by which the
     burnt-in clock is ahead of ours. Never raises for what a picture holds: an array that is no
     picture is not usable.
     """
     rules = limits or QualityThresholds()
     plain = [bgr_by_peak(picture) for picture in pictures]
     measured = [_measured(picture, visible) for picture in plain]
-    light = light or _light([m for m in measured if m is not None], history)
+    there = [m for m in measured if m is not None]
+    light = light or _light(there, history)
     baseline = _baseline_for(history, light, rules)
     readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(of_picture) for of_picture in readings]
@@ -98,7 +107,9 @@ def diagnose(
         stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
         stream_checks.check_slow_keyframe(timings, rules),
         stream_checks.check_clock_skew(timings, rules, burnt_in_s),
-        stream_checks.check_infrared_stuck(light, history, now_local, rules),
+        stream_checks.check_infrared_stuck(
+            there, _by_light(history, other_history), now_local, rules, on=local_date
+        ),
     ]
     agreed = _agreed(causes)
     visit_readings = _readings_of_visit(of_visit, agreed)
@@ -109,7 +120,7 @@ def diagnose(
             _is_usable(m, baseline, kinds, rules) for m, kinds in zip(measured, causes, strict=True)
         ),
         light=light,
-        features=tuple(m for m in measured if m is not None),
+        features=tuple(there),
         local=now_local,
     )
 
@@ -125,6 +136,10 @@ def _measured(picture: BgrImage | None, visible: Polygon | None) -> PictureFeatu
         return None
     seen = picture_view(picture, visible)
     return measure_picture(seen) if seen.cells.any() else None
+
+
+def _by_light(*histories: QualityHistory | None) -> dict[Light, QualityHistory]:
+    return {history.light: history for history in histories if history is not None}
 
 
 def _light(measured: Sequence[PictureFeatures], history: QualityHistory | None) -> Light:
@@ -178,8 +193,10 @@ def _causes(readings: Sequence[GaugeReading]) -> frozenset[PictureFault]:
 def _readings_of_visit(
     visit: Sequence[GaugeReading | None], agreed: frozenset[PictureFault]
 ) -> tuple[GaugeReading, ...]:
-    """The readings that could be taken; a black or empty picture stands still by itself."""
+    """The readings that could be taken; what shows nothing stands still and is grey by itself."""
     taken = [reading for reading in visit if reading is not None]
+    if agreed & COLOURLESS_BY_ITSELF:
+        taken = [reading for reading in taken if reading.kind is not F.INFRARED_STUCK]
     if agreed & {F.BLACK_SCREEN, F.SOLID_COLOR}:
         taken = [reading for reading in taken if reading.gauge != stream_checks.STILL_GAUGE]
     return tuple(taken)

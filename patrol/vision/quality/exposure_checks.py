@@ -20,7 +20,14 @@ ORDINARY_LUMA = 100.0  # mean; a darker picture has less contrast without any fa
 NEAR_ROWS = 2  # of CELL_ROWS: what stands near is at the bottom
 TINY = 1e-6
 COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
+ROUNDED_RANGE = 2.0  # of chroma: what conversion and compression leave of grey
 INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
+
+
+def is_colourless(features: PictureFeatures) -> bool:
+    """Whether the picture has no colour at all, burnt-in text and rounding left out."""
+    levels = features.levels
+    return levels.colourless >= COLOURLESS or levels.chroma_range <= ROUNDED_RANGE
 
 
 def is_grey(features: PictureFeatures, remembered: Light | None) -> bool:

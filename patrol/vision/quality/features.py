@@ -48,6 +48,8 @@ ROOMY_PX: Final = 400  # of the small copy: in a smaller picture leaves are as w
 MOST: Final = 150  # of the response: noise of sigma 20
 RICH = 15.0  # luma deviation at which a third of it still stands out of noise and rounding
 ENOUGH_CELLS = 6
+FOCUS_CALMEST = 10.0  # percentile of the cells: where leaves are sharp, few cells are calm
+COMPRESSED = ROUNDING + 0.15  # variance that rounding and compression leave of no noise at all
 FLAT_CELL = 3.0  # luma deviation: soil and asphalt have more
 NIGHT_LUMA, SKY_LUMA = 35.0, 140.0  # beyond, a scene may be flat by nature
 CRISP = 25.0  # luma deviation of a cell that nothing dims
@@ -82,6 +84,7 @@ class PictureFeatures:
     artifacts: ArtifactFeatures
     stripes: Stripes
     noise: NoiseFeatures
+    luma: U8  # the small copy, for what few visits need (measure_focus)
 
     @property
     def flat_share(self) -> float:
@@ -120,6 +123,7 @@ def measure_picture(view: PictureView) -> PictureFeatures:
         artifacts=measure_artifacts(view),
         stripes=measure_stripes(view),
         noise=measure_noise(view),
+        luma=view.luma,
     )
 
 
@@ -160,6 +164,33 @@ def measure_noise(view: PictureView) -> NoiseFeatures:
             _flattest_noise_sigma(view.mini_cr, view), _flattest_noise_sigma(view.mini_cb, view)
         ),
     )
+
+
+def measure_focus(luma: U8, where: NDArray[np.bool_]) -> Cells:
+    """Sharpness of the cells on the small copy, radians per picture width; NaN without structure.
+
+    Defocus is a share of the picture's width, whatever the number of pixels: one limit holds for a
+    640-pixel sub stream and a 4K main stream, where `sharpness`, per pixel, tells a soft but sound
+    4K picture from a blurred one only beside its own history.
+    """
+    plane = luma.astype(np.float32)
+    mean = cell_means(luma)
+    response = cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 2, 2, ksize=3))
+    low, high = BURNT_OR_BLACK
+    calm = cell_means(np.asarray(response, np.uint8))[where & (mean > low) & (mean < high)]
+    sigma = percentile(calm, FOCUS_CALMEST) * IMMERKAER_TO_SIGMA
+    floor = np.float32(max(COMPRESSED, sigma**2 if math.isfinite(sigma) else 0.0))
+    steps = np.zeros_like(plane)
+    steps[:, :-1] = np.square(plane[:, 1:] - plane[:, :-1])
+    steps[:-1] += np.square(plane[1:] - plane[:-1])
+    bend = np.asarray(cv2.Laplacian(plane, cv2.CV_32F), np.float32)
+    variance = np.maximum(cell_means(plane * plane) - mean * mean - floor, 0)
+    gradient = np.maximum(cell_means(steps) - 4 * floor, 0)
+    fine = np.maximum(cell_means(bend * bend) - 20 * floor, 0)
+    coarse = np.sqrt(gradient / np.maximum(2 * variance, TINY))
+    focus = np.cbrt(coarse * fine / np.maximum(gradient, TINY)) * np.float32(max(luma.shape))
+    focus[(variance < STRUCTURED**2) | ~where] = np.nan
+    return np.asarray(focus, np.float32)
 
 
 def percentile(cells: NDArray[np.floating], percent: float) -> float:

@@ -5,8 +5,8 @@ cannot measure.
 """
 
 import math
-from collections.abc import Sequence
-from datetime import time
+from collections.abc import Mapping, Sequence
+from datetime import date, time
 from itertools import pairwise
 
 import cv2
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import QualityHistory
+from patrol.vision.quality.exposure_checks import is_colourless, is_grey
+from patrol.vision.quality.features import PictureFeatures, percentile
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -31,6 +33,8 @@ FEW_ROWS = 16
 LIVELY = 0.08  # of the values in those rows: more than a line of text makes
 CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth,
 TEXT_LINE = 16  # ... or is a line of at most this part of the height
+MIDSUMMER_DAY, DAYS_A_YEAR = 172, 365.25
+STRUCTURE_LEFT = 0.4  # of the usual contrast, in the middle cell: less is fog, snow or a cover
 
 
 def check_freeze(
@@ -127,18 +131,54 @@ def check_clock_skew(
 
 
 def check_infrared_stuck(
-    light: Light, history: QualityHistory | None, local: time | None, limits: QualityThresholds
+    measured: Sequence[PictureFeatures],
+    histories: Mapping[Light, QualityHistory],
+    local: time | None,
+    limits: QualityThresholds,
+    *,
+    on: date | None = None,
 ) -> GaugeReading | None:
     """Black and white in hours of daylight, at a camera that usually has colour then.
 
-    None without a history of the camera: some cameras have no colour at all.
+    `histories`: what is remembered of either light; a camera whose colour picture is known is held
+    against that, whatever its infrared memory holds, so a filter that hangs is told at once and
+    grey days do not become a habit by themselves. None without a history of the camera: some
+    cameras have no colour at all.
     """
-    if local is None or history is None or len(history.rows) < limits.min_history:
+    known = {light: h for light, h in histories.items() if len(h.rows) >= limits.min_history}
+    if local is None or not known or not measured:
         return None
-    daylight = limits.infrared_from_h <= local.hour < limits.infrared_to_h
-    usually_infrared = history.light is Light.INFRARED and history.seen_between(
-        limits.infrared_from_h, limits.infrared_to_h
-    )
-    over = light is Light.INFRARED and daylight and not usually_infrared
-    value = 1.0 if light is Light.INFRARED else 0.0
-    return make_reading(PictureFault.INFRARED_STUCK, value, 1.0, "infrared/1", over=over)
+    start, end = daylight_hours(on, limits)
+    daylight = start <= local.hour + local.minute / 60 < end
+    colour, infrared = known.get(Light.DAY), histories.get(Light.INFRARED)
+    grey_by_day = 0 if infrared is None else infrared.count_between(int(start), int(end))
+    if colour is None:
+        usual, grey = grey_by_day > 0, all(is_grey(m, Light.INFRARED) for m in measured)
+    else:
+        usual = grey_by_day > colour.count_between(int(start), int(end))
+        grey = all(_lost_colour_alone(m, colour) for m in measured)
+    value = 1.0 if grey else 0.0
+    over = grey and daylight and not usual
+    return make_reading(PictureFault.INFRARED_STUCK, value, 1.0, "infrared/2", over=over)
+
+
+def daylight_hours(on: date | None, limits: QualityThresholds) -> tuple[float, float]:
+    """From and to which local hour it is day everywhere under one wall clock, in this season.
+
+    The limits are midwinter's. The sun of the middle latitudes rises two hours earlier and more by
+    midsummer, and sets later: two hours and one are added then, half of that at the equinoxes.
+    """
+    if on is None:
+        return limits.infrared_from_h, limits.infrared_to_h
+    turn = 2 * math.pi * (on.timetuple().tm_yday - MIDSUMMER_DAY) / DAYS_A_YEAR
+    summer = (1 + math.cos(turn)) / 2
+    return limits.infrared_from_h - 2 * summer, limits.infrared_to_h + summer
+
+
+def _lost_colour_alone(features: PictureFeatures, usual: QualityHistory) -> bool:
+    """Whether the picture has its usual structure and no colour left: fog and snow take both."""
+    baseline = usual.baseline()
+    if baseline is None or not is_colourless(features):
+        return False
+    left = percentile(features.contrast_ratios(baseline.grid["contrast"]), 50)
+    return not math.isfinite(left) or left >= STRUCTURE_LEFT
