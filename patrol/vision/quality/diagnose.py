@@ -65,6 +65,9 @@ COLOURLESS_BY_ITSELF: Final = frozenset(
     {F.BLACK_SCREEN, F.SOLID_COLOR, F.TOO_DARK, F.TOO_BRIGHT, F.LOW_CONTRAST, F.ARTIFACTS}
 )
 
+# What a cover with an edge makes of the whole picture's numbers; the rest is as it was.
+HIDDEN_BY_A_COVER: Final = frozenset({F.TOO_DARK, F.LOW_CONTRAST, F.BLUR, F.COLOR_CAST})
+
 # A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
 # A decoder's glitch, on the other hand, comes and goes.
 IN_EVERY_PICTURE: Final = frozenset({
@@ -181,6 +184,8 @@ def _concealed(reading: GaugeReading) -> GaugeReading:
 def _causes(readings: Sequence[GaugeReading]) -> frozenset[PictureFault]:
     """What is over and not explained; a cause that is itself explained still explains."""
     over = {reading.kind: reading.score for reading in readings if reading.over}
+    if any(reading.over and reading.gauge == lens_checks.EDGED_GAUGE for reading in readings):
+        over = {kind: score for kind, score in over.items() if kind not in HIDDEN_BY_A_COVER}
     explained = {effect for cause in over for effect in EXPLAINS.get(cause, ())}
     if any(reading.over and reading.gauge == lens_checks.CONCEALED_GAUGE for reading in readings):
         return frozenset(over) - explained - {F.STRIPES}

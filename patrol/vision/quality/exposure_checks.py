@@ -14,6 +14,7 @@ from patrol.vision.quality.features import PictureFeatures, percentile
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CAST_ALIKE = 0.5
+DAYLIGHT_ALLOWANCE = 0.5  # sunrise and tungsten lamps shift colours by twice what green ever does
 FADED = 0.75  # of the usual spread of colours
 DARK_CELL, PALE_CELL = 25.0, 240.0  # luma beyond which rounding and clipping make the colour
 ORDINARY_LUMA = 100.0  # mean; a darker picture has less contrast without any fault
@@ -164,7 +165,9 @@ def check_color_cast(
     """All colours shifted one way, white things included.
 
     Against the own usual: every part of the picture shifted alike. Snow takes the colour of the
-    ground and not of the walls, fog of what is far.
+    ground and not of the walls, fog of what is far. From dawn to dusk and from lamp to lamp light
+    changes between blue and orange, by twice the limit and alike in every part; no natural light is
+    green or magenta.
     """
     levels = features.levels
     if baseline is not None:
@@ -175,7 +178,7 @@ def check_color_cast(
             and not _all_colours_paler(features, baseline)
         )
         return make_reading(PictureFault.COLOR_CAST, drift, limits.cast_drift, "cast/1", over=over)
-    value = math.hypot(levels.cr, levels.cb)
+    value = _unnatural(levels.cr, levels.cb, cooler=1.0)
     together = value > 1.1 * levels.chroma_spread and levels.neutral < 0.05  # noqa: PLR2004  argued in its name
     over = value >= limits.cast_chroma and together and levels.highlight >= limits.cast_chroma
     return make_reading(PictureFault.COLOR_CAST, value, limits.cast_chroma, "cast/1", over=over)
@@ -208,4 +211,15 @@ def _drift(features: PictureFeatures, baseline: Baseline) -> tuple[float, float]
     middle = percentile(red, 50), percentile(blue, 50)
     drift = math.hypot(*middle)
     along = (red * middle[0] + blue * middle[1]) / max(drift, TINY)
-    return drift, percentile(along, 20) / max(drift, TINY)
+    unnatural = _unnatural(*middle, cooler=DAYLIGHT_ALLOWANCE)
+    return unnatural, percentile(along, 20) / max(drift, TINY)
+
+
+def _unnatural(red: float, blue: float, *, cooler: float) -> float:
+    """How far a colour lies from neutral, its part along daylight's own axis counted for less.
+
+    `cooler`: the share of a shift towards blue that counts; no camera's sound picture is blue all
+    over, so at a first visit all of it does.
+    """
+    warmth, green = (red - blue) / math.sqrt(2), (red + blue) / math.sqrt(2)
+    return math.hypot(warmth * (DAYLIGHT_ALLOWANCE if warmth > 0 else cooler), green)

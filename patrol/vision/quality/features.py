@@ -63,6 +63,7 @@ class SharpnessFeatures:
     sharpness: Cells  # radians per pixel
     noise_cells: Cells  # noise sigma
     noise: float  # of the calm quarter
+    calmest_noise: float  # of the calmest cell
     sharp: float  # median of sharpness; NaN without structure
     structure: float  # upper quartile of contrast; burnt-in text has fewer than a quarter of cells
 
@@ -150,6 +151,7 @@ def measure_sharpness(view: PictureView) -> SharpnessFeatures:
         sharpness=sharpness,
         noise_cells=noise_cells,
         noise=noise,
+        calmest_noise=_noise_of_flattest(noise_cells, mean, 0),
         sharp=percentile(sharpness, 50),
         structure=percentile(contrast, 75),
     )
@@ -251,9 +253,9 @@ def _mean_square(plane: NDArray[np.uint8] | NDArray[np.int16]) -> float:
     return cv2.norm(plane, cv2.NORM_L2SQR) / plane.size
 
 
-def _noise_of_flattest(noise_cells: Cells, mean: Cells) -> float:
+def _noise_of_flattest(noise_cells: Cells, mean: Cells, percent: float = 25) -> float:
     low, high = BURNT_OR_BLACK
-    sigma = percentile(noise_cells[(mean > low) & (mean < high)], 25)
+    sigma = percentile(noise_cells[(mean > low) & (mean < high)], percent)
     return sigma if math.isfinite(sigma) else 0.0
 
 

@@ -20,8 +20,12 @@ from patrol.vision.quality.image_views import BAND_PX, Cells
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CONCEALED_GAUGE = "concealed/1"  # drawn by the decoder: nothing else resembles it
+LIKE_THE_CALMEST = 2.5  # times the noise of the calmest cell: grain is everywhere, gravel is not
 NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
-VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
+EDGED_GAUGE = "cover_edge/1"  # hidden here, untouched there: nothing else does that
+VANISHED = 0.5  # of a cell's usual contrast: its detail is gone; sound weeks keep more in 95 of 100
+VANISHED_QUITE = 0.3  # ... all of it
+KEPT_CELLS = 3  # as they were, beside a cover
 SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp
 WEAKENED = 0.5  # of its usual contrast, with too little left to tell its sharpness
 STILL_SHARP = 0.7
@@ -34,6 +38,11 @@ FOG_LUMA = 105.0
 UNTOUCHED = 0.7  # of a cell's usual contrast
 HALF_GONE = 0.2  # share of the structured cells
 LEFT_ALONE = 0.1  # share of the structured cells: less is untouched where all is hazy
+FAR_ROWS = 3  # of CELL_ROWS: the upper half
+FAR_CELLS = 3  # structured ones there, before they tell anything of fog
+FAR_LEFT = 0.15  # share of them that fog leaves: a pole or a tree that stands near
+NEAR_ROWS = 2  # at the bottom
+SNOWED_NEAR = 0.6  # share of the cells there
 SHADE = 0.4  # of the usual luma; darker is no shadow by day
 PROOF_CELLS = 4  # with their detail gone, before flat cells are believed to be covered
 FULLY_SHARP = 0.75  # of a cell's usual sharpness
@@ -95,7 +104,10 @@ def check_noise(
         (features.detail.noise, limits.noise_sigma),
         (features.noise.speckle, limits.noise_colour_sigma),
     ]
-    if baseline is not None:  # without a memory blotches may be leaves
+    if baseline is None:  # gravel is as fine as grain, but not everywhere
+        calmest = LIKE_THE_CALMEST * features.detail.calmest_noise
+        candidates[0] = (min(features.detail.noise, calmest), limits.noise_sigma)
+    else:  # without a memory blotches may be leaves
         own = baseline.scalar
         candidates = [
             (features.detail.noise, _above(own["noise"], limits.noise_own_sigma, limits)),
@@ -171,18 +183,37 @@ def check_occlusion(
         return make_reading(
             PictureFault.OCCLUSION, value, limits.occluded_absolute, "cover/2", over=over
         )
-    value = _share(covered_cells(features, baseline), features)
+    cells, ratio = _cells_and_ratios(features, baseline)
+    value = _share(cells, features)
+    known = np.isfinite(ratio)
+    faded = float((cells & known).sum()) / max(1, int(known.sum()))
+    over = value >= limits.occluded_share or (
+        faded >= limits.occluded_share and int((cells & known).sum()) >= PROOF_CELLS
+    )
+    # An edge: the rest as it was, in contrast and in focus. Nothing but a cover leaves that.
+    with np.errstate(invalid="ignore"):
+        plain = features.contrast_ratios(baseline.grid["contrast"])
+        kept = (plain >= UNTOUCHED) & (plain <= 1 / UNTOUCHED)
+        kept &= features.detail.sharpness > STILL_SHARP * baseline.grid["sharpness"]
+    edged = over and int(kept.sum()) >= KEPT_CELLS
     return make_reading(
         PictureFault.OCCLUSION,
-        value,
+        max(value, faded) if over else value,
         limits.occluded_share,
-        "cover/2",
-        over=value >= limits.occluded_share,
+        EDGED_GAUGE if edged else "cover/3",
+        over=over,
     )
 
 
 def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
     """Cells that something hides: detail gone or smeared, and not the way fog or snow take it."""
+    return _cells_and_ratios(features, baseline)[0]
+
+
+def _cells_and_ratios(
+    features: PictureFeatures, baseline: Baseline
+) -> tuple[NDArray[np.bool_], Cells]:
+    """The covered cells, and each structured cell's contrast now ÷ what the light leaves of it."""
     detail = features.detail
     contrast, sharpness = baseline.grid["contrast"], baseline.grid["sharpness"]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -190,7 +221,8 @@ def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.b
         expected = contrast * dim  # a shadow takes contrast with the light, and hides nothing
         ratio = np.where(contrast >= STRUCTURED, detail.contrast / expected, np.float32(np.nan))
         paled = _faded_cells(features, ratio, baseline)
-        vanished = (ratio < VANISHED) & ~paled
+        sharp = detail.sharpness > FULLY_SHARP * sharpness  # seen through haze, not hidden
+        vanished = ((ratio < VANISHED_QUITE) | ((ratio < VANISHED) & ~sharp)) & ~paled
         other = _other_colour(features, baseline)
         flat = detail.contrast < STRUCTURED * dim
         crisp = detail.sharpness > STILL_SHARP * baseline.scalar["sharp"]
@@ -201,7 +233,8 @@ def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.b
         ((flat & other) | _smeared_cells(features, other, ratio, sharpness)) & ~paled
     )
     # What only hides adds no detail elsewhere; where it came and went, the scene is another one.
-    return np.asarray(hidden & (int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())), np.bool_)
+    hidden &= int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())
+    return np.asarray(hidden, np.bool_), np.asarray(ratio, np.float32)
 
 
 def _smeared_cells(
@@ -236,40 +269,47 @@ def _other_colour(features: PictureFeatures, baseline: Baseline) -> NDArray[np.b
     return np.asarray(luma | (apart > CHANGED_CHROMA), np.bool_)
 
 
-def _faded_cells(
-    features: PictureFeatures, ratio: NDArray[np.floating], baseline: Baseline
-) -> NDArray[np.bool_]:
+def _faded_cells(features: PictureFeatures, ratio: Cells, baseline: Baseline) -> NDArray[np.bool_]:
     """Cells as fog and snow leave them: pale, and greyer than they were.
 
-    Snow is the brightest. Fog takes detail by degrees, more with distance: between what is gone and
-    what is untouched lie cells that are half gone, and most are gone a little. A cover has an edge.
+    Fog takes all that is far, by degrees with distance; what fades beside far things that do not
+    is behind a cover. Snow is the brightest, lies on all open ground and never before the sky.
     """
     levels = features.levels
     with np.errstate(invalid="ignore"):
         chroma = np.hypot(levels.cell_cr, levels.cell_cb)
         before = np.hypot(baseline.grid["cell_cr"], baseline.grid["cell_cb"])
         greyer = (chroma <= PALE_CHROMA) | (chroma < FADED * before)
-        floor = FOG_LUMA if _by_degrees(ratio) else SNOW_LUMA
         # Burnt out by the sun is not covered; by the camera's own lamps, it is a web before them.
         lit = levels.colourless >= COLOURLESS
         burnt = levels.cell_luma >= BURNT_LUMA
-        pale = greyer & (levels.cell_luma >= floor) & ~burnt
-        if floor == SNOW_LUMA and (pale & (ratio < VANISHED))[:TOP_ROWS].sum() >= TOP_CELLS:
-            pale &= False
+        pale = greyer & (levels.cell_luma >= FOG_LUMA) & ~burnt
+        if not _hazy(ratio):
+            pale &= levels.cell_luma >= SNOW_LUMA
+            pale &= _snowed(pale, ratio)
     return np.asarray(pale | (greyer & burnt & (not lit)), np.bool_)
 
 
-def _by_degrees(ratio: NDArray[np.floating]) -> bool:
-    """Whether contrast went more here and less there, or everywhere, as distance and fog take it.
+def _hazy(ratio: Cells) -> bool:
+    """Whether contrast went as distance and fog take it: from all that is far, and by degrees.
 
-    A cover leaves what it does not hide as it was, with hardly anything between.
+    A cover leaves what it does not hide as it was, with little between.
     """
     known = ratio[np.isfinite(ratio)]
     if not known.size:
         return False
     untouched = float((known >= UNTOUCHED).mean())
-    half = float(((known >= VANISHED) & (known < UNTOUCHED)).mean())
-    return half > HALF_GONE or untouched < LEFT_ALONE
+    half = float(((known >= VANISHED_QUITE) & (known < UNTOUCHED)).mean())
+    far = ratio[:FAR_ROWS][np.isfinite(ratio[:FAR_ROWS])]
+    all_far = far.size < FAR_CELLS or float((far >= UNTOUCHED).mean()) <= FAR_LEFT
+    return all_far and (half > HALF_GONE or untouched < LEFT_ALONE)
+
+
+def _snowed(pale: NDArray[np.bool_], ratio: Cells) -> bool:
+    """Whether what is so bright can be snow: on most of the near ground, on nothing at the top."""
+    gone = pale & (ratio < VANISHED)
+    near = pale[-NEAR_ROWS:]
+    return int(gone[:TOP_ROWS].sum()) < TOP_CELLS and float(near.mean()) >= SNOWED_NEAR
 
 
 def _share(cells: NDArray[np.bool_], features: PictureFeatures) -> float:

@@ -151,7 +151,7 @@ class QualityThresholds:
     cast_chroma: float = 25.0  # how far the mean colour lies from neutral
     cast_drift: float = 11.0  # how far from the own median
     noise_sigma: float = 8.5  # of luma, in the calmest quarter of the picture
-    noise_own_sigma: float = 8.0  # ... or this, and noise_ratio times the own median
+    noise_own_sigma: float = 6.5  # ... or this, and noise_ratio times the own median
     noise_ratio: float = 2.0  # of the own median
     noise_coarse_sigma: float = 5.0  # of luma, at an eighth of 1080p; only beside the own median
     noise_colour_sigma: float = 3.2  # of a colour difference, there
