@@ -18,6 +18,7 @@ from patrol.vision.quality.features import (
 )
 from patrol.vision.quality.image_views import BAND_PX, Cells
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
+from patrol.vision.quality.soft_cover import softly_covered_share
 
 CONCEALED_GAUGE = "concealed/1"  # drawn by the decoder: nothing else resembles it
 LIKE_THE_CALMEST = 2.5  # times the noise of the calmest cell: grain is everywhere, gravel is not
@@ -37,6 +38,7 @@ BURNT_LUMA = 250.0  # a cobweb in the light of the camera's own lamps
 FOG_LUMA = 105.0
 UNTOUCHED = 0.7  # of a cell's usual contrast
 HALF_GONE = 0.2  # share of the structured cells
+LIT_LUMA = 60.0  # mean; in a darker picture what the lamps do not reach ends softly
 LEFT_ALONE = 0.1  # share of the structured cells: less is untouched where all is hazy
 FAR_ROWS = 3  # of CELL_ROWS: the upper half
 FAR_CELLS = 3  # structured ones there, before they tell anything of fog
@@ -178,11 +180,7 @@ def check_occlusion(
 ) -> GaugeReading:
     """Something close to the lens: detail that this camera always has is gone from a part."""
     if baseline is None:
-        value = features.flat_share
-        over = value >= limits.occluded_absolute
-        return make_reading(
-            PictureFault.OCCLUSION, value, limits.occluded_absolute, "cover/2", over=over
-        )
+        return _cover_at_first(features, limits)
     cells, ratio = _cells_and_ratios(features, baseline)
     value = _share(cells, features)
     known = np.isfinite(ratio)
@@ -203,6 +201,17 @@ def check_occlusion(
         EDGED_GAUGE if edged else "cover/3",
         over=over,
     )
+
+
+def _cover_at_first(features: PictureFeatures, limits: QualityThresholds) -> GaugeReading:
+    """Without a memory: half of the cells flat, or two fifths plain with a soft edge."""
+    flat, levels = features.flat_share, features.levels
+    by_day = levels.colourless < COLOURLESS and levels.mean >= LIT_LUMA
+    soft = softly_covered_share(features.luma) if by_day else 0.0
+    edged = soft >= limits.occluded_soft and flat < limits.occluded_absolute
+    value, limit = (soft, limits.occluded_soft) if edged else (flat, limits.occluded_absolute)
+    gauge = EDGED_GAUGE if edged else "cover/3"
+    return make_reading(PictureFault.OCCLUSION, value, limit, gauge, over=value >= limit)
 
 
 def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:

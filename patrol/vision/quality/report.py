@@ -162,6 +162,7 @@ class QualityThresholds:
     wave_everywhere: float = 0.3  # of its strongest quarter; a chequered floor is in some of them
     occluded_share: float = 0.12  # of the picture, where detail vanished
     occluded_absolute: float = 0.5  # flat share that needs no memory
+    occluded_soft: float = 0.4  # of the picture, plain with a soft edge; sound views have none
     artifact_share: float = 0.05  # of the picture, broken into blocks or fills
     artifact_seams: float = 0.012  # surplus of seams on the codec's grid; sound pictures have none
     artifact_smear: float = 0.12  # of the picture, drawn out from its last line
