@@ -20,6 +20,7 @@ DARK_CELL, PALE_CELL = 25.0, 240.0  # luma beyond which rounding and clipping ma
 ORDINARY_LUMA = 100.0  # mean; a darker picture has less contrast without any fault
 NEAR_ROWS = 2  # of CELL_ROWS: what stands near is at the bottom
 TINY = 1e-6
+OVEREXPOSED_EVERYWHERE = 1.2  # of the usual luma, in four cells of five
 COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
 ROUNDED_RANGE = 2.0  # of chroma: what conversion and compression leave of grey
 INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
@@ -118,8 +119,28 @@ def check_too_bright(
         clipped = max(limits.bright_own_clipped, baseline.scalar["clipped"] + 0.2)
         lifted = min(lifted, max(60.0, baseline.scalar["p5"] + 40))
     burnt = levels.p95 >= limits.burnt_luma and (levels.clipped >= clipped or levels.p5 >= lifted)
-    over = burnt and levels.mean >= threshold
+    over = (burnt and levels.mean >= threshold) or _overexposed(features, baseline, limits)
     return make_reading(PictureFault.TOO_BRIGHT, levels.mean, threshold, "bright/1", over=over)
+
+
+def _overexposed(
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> bool:
+    """Whether every part is brighter than ever, by more than an aperture step, and some burnt.
+
+    Snow leaves walls and trunks as they were, fog burns nothing, a sunny day is within the usual.
+    """
+    if baseline is None:
+        return False
+    levels, own = features.levels, baseline.scalar
+    usual = np.maximum(baseline.grid["luma"], DARK_CELL)
+    least = percentile(np.maximum(levels.cell_luma, DARK_CELL) / usual, 20)
+    return (
+        levels.p95 >= limits.burnt_luma
+        and levels.clipped >= own["clipped"] + limits.overexposed_clipped
+        and levels.mean >= max(limits.overexposed_luma, limits.overexposed_ratio * own["mean"])
+        and least >= OVEREXPOSED_EVERYWHERE
+    )
 
 
 def check_low_contrast(

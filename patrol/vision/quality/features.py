@@ -63,9 +63,9 @@ class SharpnessFeatures:
     sharpness: Cells  # radians per pixel
     noise_cells: Cells  # noise sigma
     noise: float  # of the calm quarter
-    calmest_noise: float  # of the calmest cell
     sharp: float  # median of sharpness; NaN without structure
     structure: float  # upper quartile of contrast; burnt-in text has fewer than a quarter of cells
+    calmest_noise: float  # of the calmest cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

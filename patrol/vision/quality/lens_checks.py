@@ -39,7 +39,7 @@ FOG_LUMA = 105.0
 UNTOUCHED = 0.7  # of a cell's usual contrast
 HALF_GONE = 0.2  # share of the structured cells
 LIT_LUMA = 60.0  # mean; in a darker picture what the lamps do not reach ends softly
-LEFT_ALONE = 0.1  # share of the structured cells: less is untouched where all is hazy
+LEFT_ALONE = 0.04  # share of the structured cells: less is untouched where all is hazy
 FAR_ROWS = 3  # of CELL_ROWS: the upper half
 FAR_CELLS = 3  # structured ones there, before they tell anything of fog
 FAR_LEFT = 0.15  # share of them that fog leaves: a pole or a tree that stands near
@@ -189,8 +189,8 @@ def check_occlusion(
         faded >= limits.occluded_share and int((cells & known).sum()) >= PROOF_CELLS
     )
     # An edge: the rest as it was, in contrast and in focus. Nothing but a cover leaves that.
-    with np.errstate(invalid="ignore"):
-        plain = features.contrast_ratios(baseline.grid["contrast"])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        plain = np.where(known, features.detail.contrast / baseline.grid["contrast"], 0)
         kept = (plain >= UNTOUCHED) & (plain <= 1 / UNTOUCHED)
         kept &= features.detail.sharpness > STILL_SHARP * baseline.grid["sharpness"]
     edged = over and int(kept.sum()) >= KEPT_CELLS

@@ -138,6 +138,9 @@ class QualityThresholds:
     bright_clipped: float = 0.33  # share of pixels burnt out
     bright_own_clipped: float = 0.25  # ... or this, and 0.2 above the own median
     bright_shadow: float = 90.0  # luma of the darkest twentieth: no shadow is left
+    overexposed_ratio: float = 1.33  # of the own mean: ×2 of light and more, as the curve bends it
+    overexposed_luma: float = 125.0  # and at least this mean
+    overexposed_clipped: float = 0.04  # share of pixels burnt out beyond the own median
     contrast_span: float = 62.0  # luma range, thin things and 3 % at either end left out
     contrast_structure: float = 14.0  # luma deviation in the upper quarter of the cells
     contrast_dark: float = 45.0  # mean luma below which the picture is dark rather than pale

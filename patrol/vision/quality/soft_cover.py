@@ -26,8 +26,10 @@ ENOUGH_PX: Final = 200  # pixels of it, before its texture is a measure
 SCENE_TEXTURE: Final = 1.5  # grey levels, median: else the whole picture is plain
 UPPER: Final = 85  # percentile of texture that is compared: edges, not the gaps between them
 SOFT: Final = 0.85  # of the scene's texture at the edge: sharp ones have as much and more
-WHOLE_BORDER: Final = 0.9  # of one border of the picture: it comes from there
-TOP, BOTTOM = 0.5, 0.3  # shares of those borders: a sky has the one and not the other
+WHOLE_BORDER: Final = 0.8  # of one border of the picture: it comes from there
+TOP, BOTTOM = 0.6, 0.2  # shares of those borders: a sky has the one and not the other
+BY_DAY: Final = 100.0  # grey levels beside it; a street under lamps, below a dark sky, has less
+DARKER: Final = 0.6  # than what is beside it: by day no sky is
 LIT: Final = 40.0  # grey levels, of the area: in the dark everything is plain
 
 
@@ -38,7 +40,9 @@ def softly_covered_share(luma: U8) -> float:
     grey = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     fine = np.asarray(np.abs(grey - cv2.blur(grey, (FINE_PX, FINE_PX))), np.float32)
     area = _largest_plain(fine)
-    if area is None or float(grey[area].mean()) < LIT or not _comes_from_a_border(area):
+    if area is None or float(grey[area].mean()) < LIT:
+        return 0.0
+    if not _comes_from_a_border(area) or _may_be_sky(area, grey):
         return 0.0
     away = cv2.distanceTransform((~area).astype(np.uint8), cv2.DIST_L2, 5)
     edge, beyond = (fine[(away >= low) & (away < high)] for low, high in (EDGE_PX, BEYOND_PX))
@@ -66,8 +70,12 @@ def _largest_plain(fine: NDArray[np.float32]) -> NDArray[np.bool_] | None:
 
 
 def _comes_from_a_border(area: NDArray[np.bool_]) -> bool:
-    top, bottom, left, right = (
-        float(side.mean()) for side in (area[0], area[-1], area[:, 0], area[:, -1])
-    )
-    like_a_sky = top >= TOP and bottom < BOTTOM
-    return max(top, bottom, left, right) >= WHOLE_BORDER and not like_a_sky
+    borders = (area[0], area[-1], area[:, 0], area[:, -1])
+    return max(float(border.mean()) for border in borders) >= WHOLE_BORDER
+
+
+def _may_be_sky(area: NDArray[np.bool_], grey: NDArray[np.float32]) -> bool:
+    if float(area[0].mean()) < TOP or float(area[-1].mean()) >= BOTTOM:
+        return False
+    beside = float(grey[~area].mean())
+    return beside < BY_DAY or float(grey[area].mean()) >= DARKER * beside
