@@ -107,7 +107,8 @@ def diagnose(
     readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(of_picture) for of_picture in readings]
     of_visit = [
-        stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
+        stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules)
+        or stream_checks.check_repeated(there, history, freshness, rules),
         stream_checks.check_slow_keyframe(timings, rules),
         stream_checks.check_clock_skew(timings, rules, burnt_in_s),
         stream_checks.check_infrared_stuck(
@@ -203,7 +204,7 @@ def _readings_of_visit(
     if agreed & COLOURLESS_BY_ITSELF:
         taken = [reading for reading in taken if reading.kind is not F.INFRARED_STUCK]
     if agreed & {F.BLACK_SCREEN, F.SOLID_COLOR}:
-        taken = [reading for reading in taken if reading.gauge != stream_checks.STILL_GAUGE]
+        taken = [reading for reading in taken if reading.gauge not in stream_checks.UNMOVED]
     return tuple(taken)
 
 

@@ -1,4 +1,4 @@
-"""Find what lies on the glass from one picture alone: a large plain area whose edge is out of focus.
+"""Find what lies on the glass from one picture alone: a plain area whose edge is out of focus.
 
 A wall, a road or a pool is plain too, but it ends at an edge as sharp as everything else; a hand,
 a cloth or a sheet at the lens is so near that texture comes back only over several hundredths of

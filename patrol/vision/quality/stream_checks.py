@@ -27,7 +27,10 @@ from patrol.vision.quality.report import (
 from streams.model import BgrImage, Freshness
 
 PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: "media_clock/1"}
+UNPROVEN = frozenset({Freshness.SINGLE.value, Freshness.STILL.value})
 STILL_GAUGE = "still/1"
+REPEATED_GAUGE = "repeated/1"
+UNMOVED = frozenset({STILL_GAUGE, REPEATED_GAUGE})  # by comparison, not by the stream's own proof
 BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.08  # of the values in those rows: more than a line of text makes
@@ -56,6 +59,23 @@ def check_freeze(
         return None
     value = max(changes)
     return _freeze_reading(value, STILL_GAUGE, limits, over=value <= limits.frozen_change)
+
+
+def check_repeated(
+    measured: Sequence[PictureFeatures],
+    history: QualityHistory | None,
+    freshness: str,
+    limits: QualityThresholds,
+) -> GaugeReading | None:
+    """The very picture of an earlier visit: a slide, or a camera that hangs behind its server.
+
+    For sources of one picture a visit, which nothing within the visit proves live; hours lie
+    between visits, and no sensor sees the same twice. None where the visit has its own proof.
+    """
+    if freshness not in UNPROVEN or history is None or not measured or not len(history.rows):
+        return None
+    same = history.holds_same_picture(measured[0])
+    return _freeze_reading(0.0 if same else 1.0, REPEATED_GAUGE, limits, over=same)
 
 
 def changed_share(first: BgrImage, second: BgrImage) -> float:

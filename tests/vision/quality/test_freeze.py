@@ -1,10 +1,12 @@
 """Frozen: bit-identical while time advances. A quiet yard under a living sensor is not."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.vision.quality import QualityThresholds, diagnose
+from patrol.vision.quality import QualityHistory, QualityThresholds, diagnose
 from patrol.vision.quality.stream_checks import check_freeze
 from streams.model import Freshness
 
@@ -70,3 +72,15 @@ def test_a_proved_freeze_stays_one_even_when_black() -> None:
     black = np.zeros((360, 640, 3), np.uint8)
     faults = diagnose([black, black], freshness=Freshness.REPEATED_BITS).faults
     assert faults == ("black_screen", "freeze")
+
+
+@pytest.mark.parametrize("freshness", ["single", "still", "live", ""])
+def test_the_same_picture_at_a_later_visit_is_frozen_where_nothing_proves_life(
+    freshness: str, street: list[Picture], teach: Callable[[list[Picture]], QualityHistory]
+) -> None:
+    history = teach(street[:3])
+    again = diagnose([street[1].copy()], history=history, freshness=freshness)
+    assert ("freeze" in again.faults) is (freshness in {"single", "still"})
+    noise = np.random.default_rng(1).normal(0, 0.6, street[1].shape)
+    live = np.clip(street[1] + noise, 0, 255).round().astype(np.uint8)
+    assert diagnose([live], history=history, freshness=freshness).faults == ()
