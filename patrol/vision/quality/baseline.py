@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.vision.quality.features import STRUCTURED, PictureFeatures, column_medians
+from patrol.vision.quality.features import (
+    STRUCTURED,
+    PictureFeatures,
+    column_medians,
+    largest_change,
+)
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
 from patrol.vision.quality.report import QualityReport
 
@@ -47,6 +52,8 @@ SCALARS: Final[Mapping[str, Callable[[PictureFeatures], float]]] = {
 }
 GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 ROW_WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
+STIR: Final = len(SCALARS) + len(GRIDS) * CELLS  # in the padding: 0 where it was not measured
+LEAST_STIR: Final = 0.01
 
 F16 = NDArray[np.float16]
 
@@ -79,6 +86,9 @@ class QualityHistory:
         if report.light is not self.light:
             return QualityHistory(light=report.light).learn(report, accepted=accepted)
         row = _row(report.features[0])
+        if len(report.features) > 1:
+            moved = largest_change(report.features[0].luma, report.features[1].luma)
+            row[STIR] = max(moved, LEAST_STIR)
         hour = report.local.hour if report.local else NO_HOUR
         rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT_SAMPLES:]
         return replace(self, rows=rows, hours=(self.hours + bytes([hour]))[-KEPT_SAMPLES:])
@@ -110,6 +120,10 @@ class QualityHistory:
         if int((now[0] >= STRUCTURED).sum()) < SAME_CELLS or not len(self.rows):
             return False
         return any(np.array_equal(now, _inner_cells(kept), equal_nan=True) for kept in self.rows)
+
+    def stirred(self) -> list[float]:
+        """How much moved within each kept visit, where it had two pictures."""
+        return [float(row[STIR]) for row in self.rows if row[STIR] > 0]
 
     def to_bytes(self) -> bytes:
         """Versioned bytes for the camera memory."""

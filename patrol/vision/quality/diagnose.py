@@ -104,11 +104,15 @@ def diagnose(
     there = [m for m in measured if m is not None]
     light = light or _light(there, history)
     baseline = _baseline_for(history, light, rules)
+    own = history if baseline is not None else None
     readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(of_picture) for of_picture in readings]
     of_visit = [
-        stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules)
-        or stream_checks.check_repeated(there, history, freshness, rules),
+        _strongest(
+            stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
+            stream_checks.check_repeated(there, history, freshness, rules),
+            stream_checks.check_recorded_freeze(there, own, rules),
+        ),
         stream_checks.check_slow_keyframe(timings, rules),
         stream_checks.check_clock_skew(timings, rules, burnt_in_s),
         stream_checks.check_infrared_stuck(
@@ -140,6 +144,12 @@ def _measured(picture: BgrImage | None, visible: Polygon | None) -> PictureFeatu
         return None
     seen = picture_view(picture, visible)
     return measure_picture(seen) if seen.cells.any() else None
+
+
+def _strongest(*readings: GaugeReading | None) -> GaugeReading | None:
+    """Of several gauges of one fault, the first that is over; else the first that was taken."""
+    taken = [reading for reading in readings if reading is not None]
+    return next((reading for reading in taken if reading.over), taken[0] if taken else None)
 
 
 def _by_light(*histories: QualityHistory | None) -> dict[Light, QualityHistory]:

@@ -50,6 +50,8 @@ RICH = 15.0  # luma deviation at which a third of it still stands out of noise a
 ENOUGH_CELLS = 6
 FOCUS_CALMEST = 10.0  # percentile of the cells: where leaves are sharp, few cells are calm
 COMPRESSED = ROUNDING + 0.15  # variance that rounding and compression leave of no noise at all
+CLOCK_BAND: Final = 8  # an eighth of the height
+PLACES: Final = (24, 12)  # columns, rows in which two pictures are compared
 FLAT_CELL = 3.0  # luma deviation: soil and asphalt have more
 NIGHT_LUMA, SKY_LUMA = 35.0, 140.0  # beyond, a scene may be flat by nature
 CRISP = 25.0  # luma deviation of a cell that nothing dims
@@ -193,6 +195,21 @@ def measure_focus(luma: U8, where: NDArray[np.bool_]) -> Cells:
     focus = np.cbrt(coarse * fine / np.maximum(gradient, TINY)) * np.float32(max(luma.shape))
     focus[(variance < STRUCTURED**2) | ~where] = np.nan
     return np.asarray(focus, np.float32)
+
+
+def largest_change(first: U8, second: U8) -> float:
+    """How far the most changed place differs between two small copies, in grey levels.
+
+    Places are a twenty-fourth of the width, so noise and compression average out; the upper and
+    the lower eighth, where clocks run, are left out.
+    """
+    if first.shape != second.shape:
+        return math.inf
+    band = first.shape[0] // CLOCK_BAND
+    apart = first[band : first.shape[0] - band].astype(np.float32)
+    apart -= second[band : second.shape[0] - band]
+    places = cv2.resize(apart, PLACES, interpolation=cv2.INTER_AREA)
+    return float(np.abs(places).max())
 
 
 def percentile(cells: NDArray[np.floating], percent: float) -> float:

@@ -170,6 +170,9 @@ class QualityThresholds:
     artifact_seams: float = 0.012  # surplus of seams on the codec's grid; sound pictures have none
     artifact_smear: float = 0.12  # of the picture, drawn out from its last line
     frozen_change: float = 0.0005  # share of pixels that differ outside the clock
+    frozen_visits: int = 5  # with two pictures, before it is known how much always moves
+    frozen_stir: float = 1.0  # grey levels in the place that changed most: codecs leave 0.7
+    frozen_stir_ratio: float = 0.2  # of the least that ever moved at this camera
     slow_keyframe_s: float = 8.0
     clock_skew_s: float = 60.0
     infrared_from_h: int = 10  # local hours that are daylight all year

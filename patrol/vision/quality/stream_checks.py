@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import QualityHistory
 from patrol.vision.quality.exposure_checks import is_colourless, is_grey
-from patrol.vision.quality.features import PictureFeatures, percentile
+from patrol.vision.quality.features import PictureFeatures, largest_change, percentile
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -30,7 +30,10 @@ PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: 
 UNPROVEN = frozenset({Freshness.SINGLE.value, Freshness.STILL.value})
 STILL_GAUGE = "still/1"
 REPEATED_GAUGE = "repeated/1"
-UNMOVED = frozenset({STILL_GAUGE, REPEATED_GAUGE})  # by comparison, not by the stream's own proof
+RECORDED_GAUGE = "stir/1"
+UNMOVED = frozenset(
+    {STILL_GAUGE, REPEATED_GAUGE, RECORDED_GAUGE}
+)  # by comparison, not by the stream's own proof
 BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.08  # of the values in those rows: more than a line of text makes
@@ -76,6 +79,29 @@ def check_repeated(
         return None
     same = history.holds_same_picture(measured[0])
     return _freeze_reading(0.0 if same else 1.0, REPEATED_GAUGE, limits, over=same)
+
+
+def check_recorded_freeze(
+    measured: Sequence[PictureFeatures],
+    history: QualityHistory | None,
+    limits: QualityThresholds,
+) -> GaugeReading | None:
+    """A picture that stands still, but was encoded anew each time: a recorder behind a dead camera.
+
+    Every pixel differs then as little and as evenly as in a quiet yard, so one visit alone proves
+    nothing. At a camera where something has moved at every visit so far, leaves, cars or the light,
+    a visit in which nothing does by a whole grey level, away from the clock, is no living one.
+    """
+    if history is None or len(measured) < 2:  # noqa: PLR2004  a pair
+        return None
+    usual = history.stirred()
+    if len(usual) < limits.frozen_visits:
+        return None
+    threshold = min(limits.frozen_stir, limits.frozen_stir_ratio * min(usual))
+    value = largest_change(measured[0].luma, measured[1].luma)
+    return make_reading(
+        PictureFault.FREEZE, value, threshold, RECORDED_GAUGE, over=value <= threshold, below=True
+    )
 
 
 def changed_share(first: BgrImage, second: BgrImage) -> float:
