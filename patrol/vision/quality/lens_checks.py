@@ -42,7 +42,8 @@ LIT_LUMA = 60.0  # mean; in a darker picture what the lamps do not reach ends so
 LEFT_ALONE = 0.04  # share of the structured cells: less is untouched where all is hazy
 FAR_ROWS = 3  # of CELL_ROWS: the upper half
 FAR_CELLS = 3  # structured ones there, before they tell anything of fog
-FAR_LEFT = 0.15  # share of them that fog leaves: a pole or a tree that stands near
+FAR_LEFT = 0.3  # share of them that fog leaves: a pole or a tree that stands near
+LEVEL_ROWS = 0.15  # of the usual contrast: how far cells of one height differ in fog
 NEAR_ROWS = 2  # at the bottom
 SNOWED_NEAR = 0.6  # share of the cells there
 SHADE = 0.4  # of the usual luma; darker is no shadow by day
@@ -311,7 +312,21 @@ def _hazy(ratio: Cells) -> bool:
     half = float(((known >= VANISHED_QUITE) & (known < UNTOUCHED)).mean())
     far = ratio[:FAR_ROWS][np.isfinite(ratio[:FAR_ROWS])]
     all_far = far.size < FAR_CELLS or float((far >= UNTOUCHED).mean()) <= FAR_LEFT
-    return all_far and (half > HALF_GONE or untouched < LEFT_ALONE)
+    by_degrees = half > HALF_GONE and _spread_along_rows(ratio) <= LEVEL_ROWS
+    return all_far and (by_degrees or untouched < LEFT_ALONE)
+
+
+def _spread_along_rows(ratio: Cells) -> float:
+    """How unlike the cells of one height are: what is equally far fades alike, a cover has sides.
+
+    The mean over the rows of the median distance from the row's median.
+    """
+    apart = [
+        percentile(np.abs(row - np.float32(percentile(row, 50))), 50)
+        for row in ratio
+        if int(np.isfinite(row).sum()) >= FAR_CELLS
+    ]
+    return float(np.mean(apart)) if apart else 0.0
 
 
 def _snowed(pale: NDArray[np.bool_], ratio: Cells) -> bool:
