@@ -43,7 +43,7 @@ LEFT_ALONE = 0.04  # share of the structured cells: less is untouched where all 
 FAR_ROWS = 3  # of CELL_ROWS: the upper half
 FAR_CELLS = 3  # structured ones there, before they tell anything of fog
 FAR_LEFT = 0.3  # share of them that fog leaves: a pole or a tree that stands near
-LEVEL_ROWS = 0.15  # of the usual contrast: how far cells of one height differ in fog
+LEVEL_ROWS = 0.12  # of the usual contrast: how far cells of one height differ in fog
 NEAR_ROWS = 2  # at the bottom
 SNOWED_NEAR = 0.6  # share of the cells there
 SHADE = 0.4  # of the usual luma; darker is no shadow by day
@@ -319,11 +319,12 @@ def _hazy(ratio: Cells) -> bool:
 def _spread_along_rows(ratio: Cells) -> float:
     """How unlike the cells of one height are: what is equally far fades alike, a cover has sides.
 
-    The mean over the rows of the median distance from the row's median.
+    The mean distance from the row's median; what gained contrast has not been hidden.
     """
+    known = np.minimum(ratio, 1.0)
     apart = [
-        percentile(np.abs(row - np.float32(percentile(row, 50))), 50)
-        for row in ratio
+        float(np.nanmean(np.abs(row - np.float32(percentile(row, 50)))))
+        for row in known
         if int(np.isfinite(row).sum()) >= FAR_CELLS
     ]
     return float(np.mean(apart)) if apart else 0.0
