@@ -23,7 +23,7 @@ from patrol.evaluation.camera_optics import (
 SEVERITIES: Final = ("mild", "moderate", "severe")
 COVERED: Final = (0.3, 0.5, 0.85)  # of the picture
 OPAQUE: Final = np.ones(1, np.float32)
-AT_THE_GLASS: Final = 0.03  # of the width: the disc of a point at the lens, for its edge
+NEAR_DEFOCUS: Final = 0.03  # of the width: the disc of a point at the lens, for its edge
 SKIN: Final = (0.16, 0.22, 0.36)  # blue, green, red: linear reflectance
 LensFault = Callable[[Float, int, Rng], Float]
 
@@ -37,7 +37,7 @@ def _mask(light: Float, share: float, rng: Rng, *, ragged: float = 0.25) -> Floa
     away += ragged * smooth_field((height, width), 0.25, rng) * 0.3
     edge = np.quantile(away, share)
     hard = (away <= edge).astype(np.float32)
-    return _soft(hard, AT_THE_GLASS)
+    return _soft(hard, NEAR_DEFOCUS)
 
 
 def _soft(mask: Float, radius: float) -> Float:

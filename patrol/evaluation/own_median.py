@@ -42,10 +42,10 @@ def _measure(picture: BgrImage) -> NDArray[np.float32]:
     grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
     cells = grey.reshape(-1, CELL_PX // 2, WIDTH_PX // CELL_PX, CELL_PX).std(axis=(1, 3)).ravel()
     blue, green, red = (float(small[..., channel].mean()) for channel in range(3))
-    calm = np.abs(whole.astype(np.float32) - cv2.medianBlur(whole, 3))
+    grain = np.abs(whole.astype(np.float32) - cv2.medianBlur(whole, 3))
     return np.array([
         grey.mean(), np.percentile(grey, 95), cv2.Laplacian(whole, cv2.CV_32F).var(), red - green,
-        blue - green, calm.mean(), *cells,
+        blue - green, grain.mean(), *cells,
     ], np.float32)  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from patrol.evaluation.augment import Rng, through_jpeg
 from streams.model import BgrImage
 
 SIZES: Final = ((1280, 720), (704, 576), (1920, 1080), (640, 360))
-WORDS: Final = (
+TEXTS: Final = (
     "STREAM IS OFFLINE",
     "NO SIGNAL",
     "Camera unavailable",
@@ -25,13 +25,13 @@ BARS: Final = ((191, 191, 191), (0, 191, 191), (191, 191, 0), (0, 191, 0), (191,
                (0, 0, 191), (191, 0, 0))  # fmt: skip
 
 
-def _text(picture: BgrImage, words: str, rng: Rng, colour: tuple[int, int, int]) -> None:
+def _text(picture: BgrImage, text: str, rng: Rng, colour: tuple[int, int, int]) -> None:
     height, width = picture.shape[:2]
     scale = width / 640 * rng.uniform(0.7, 1.6)
     thick = max(1, round(scale * 2))
-    (wide, tall), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_DUPLEX, scale, thick)
+    (wide, tall), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, thick)
     where = ((width - wide) // 2, round(height * rng.uniform(0.4, 0.7)) + tall // 2)
-    cv2.putText(picture, words, where, cv2.FONT_HERSHEY_DUPLEX, scale, colour, thick, cv2.LINE_AA)
+    cv2.putText(picture, text, where, cv2.FONT_HERSHEY_DUPLEX, scale, colour, thick, cv2.LINE_AA)
 
 
 def _slide(picture: BgrImage, rng: Rng) -> BgrImage:
@@ -39,7 +39,7 @@ def _slide(picture: BgrImage, rng: Rng) -> BgrImage:
     ground = ((0, 0, 0), (120, 40, 10), (60, 60, 60), (230, 230, 230))[int(rng.integers(4))]
     picture[:] = ground
     ink = (20, 20, 20) if sum(ground) > 380 else (240, 240, 240)  # noqa: PLR2004  half of white
-    _text(picture, WORDS[int(rng.integers(len(WORDS)))], rng, ink)
+    _text(picture, TEXTS[int(rng.integers(len(TEXTS)))], rng, ink)
     return picture
 
 
@@ -52,12 +52,12 @@ def _logo(picture: BgrImage, rng: Rng) -> BgrImage:
     colours = [tuple(int(c) for c in rng.integers(40, 255, 3)) for _ in range(2)]
     cv2.circle(picture, centre, radius, colours[0], -1, cv2.LINE_AA)
     cv2.circle(picture, centre, radius * 2 // 3, colours[1], -1, cv2.LINE_AA)
-    _text(picture, "TV " + WORDS[int(rng.integers(len(WORDS)))][:6], rng, (250, 250, 250))
+    _text(picture, "TV " + TEXTS[int(rng.integers(len(TEXTS)))][:6], rng, (250, 250, 250))
     return picture
 
 
 def _bars(picture: BgrImage, rng: Rng) -> BgrImage:
-    """Colour bars, some with words across."""
+    """Colour bars, some with text across."""
     edges = np.linspace(0, picture.shape[1], len(BARS) + 1).astype(int)
     for left, right, colour in zip(edges, edges[1:], BARS, strict=False):
         picture[:, left:right] = colour

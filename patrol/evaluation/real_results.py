@@ -1,7 +1,7 @@
 """Judge and count `patrol eval real`, and lay it out: one row a kind, severity and history.
 
-Each row says how often the right fault was told, how often any was, and how often the simple
-alternative (own_median.py) told the right one, with 95 % intervals. Sound visits are rows too;
+Each row says how often the right fault was reported, how often any was, and how often the simple
+alternative (own_median.py) reported the right one, with 95 % intervals. Sound visits are rows too;
 there every fault is a false one.
 """
 
@@ -36,11 +36,11 @@ AS_THEY_ARE = "as it is"  # the visits of the folder, nothing put on
 
 @dataclass(slots=True)
 class CaseCounts:
-    """How often one kind at one severity and history was judged and told."""
+    """How often one kind at one severity and history was judged and reported."""
 
     of: int = 0
     named: int = 0  # the right fault
-    told: int = 0  # any fault
+    reported: int = 0  # any fault
     own_median: int = 0  # the right one, by the simple alternative
 
 
@@ -83,11 +83,13 @@ def judge_cases(
     return rows
 
 
-def _count(row: CaseCounts, case: FaultCase, told: frozenset[str], simple: frozenset[str]) -> None:
+def _count(
+    row: CaseCounts, case: FaultCase, reported: frozenset[str], simple: frozenset[str]
+) -> None:
     any_will_do = case.expected in (NOT_NORMAL, frozenset())
     row.of += 1
-    row.told += bool(told)
-    row.named += bool(told) if any_will_do else bool(told & case.expected)
+    row.reported += bool(reported)
+    row.named += bool(reported) if any_will_do else bool(reported & case.expected)
     row.own_median += bool(simple) if any_will_do else bool(simple & case.expected)
 
 
@@ -109,7 +111,7 @@ def _document(half: str, rows: Mapping[RowKey, CaseCounts], untouched: Scores) -
         "summary": {
             "ok_visits_flagged": rate_document(untouched.ok_flagged, untouched.ok_visits),
             **{
-                f"sound_flagged_{name.replace(' ', '_')}": rate_document(row.told, row.of)
+                f"sound_flagged_{name.replace(' ', '_')}": rate_document(row.reported, row.of)
                 for name, row in sound.items()
             },
         },
@@ -119,7 +121,7 @@ def _document(half: str, rows: Mapping[RowKey, CaseCounts], untouched: Scores) -
                 "severity": severity,
                 "history": history,
                 "named": rate_document(row.named, row.of),
-                "told": rate_document(row.told, row.of),
+                "reported": rate_document(row.reported, row.of),
                 "own_median": rate_document(row.own_median, row.of),
             }
             for (kind, severity, history), row in sorted(

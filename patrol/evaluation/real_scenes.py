@@ -1,8 +1,8 @@
 """Real fixed cameras' frames, kept beside the project: read by scene, halved by the scene's name.
 
 The folder has the format of docs/eval.md; its pictures' rights may differ, so they stay outside the
-project, and whoever has none is told so. The halves: a hash of the name, so that a scene stays in
-its half whatever is added, and no threshold is chosen on a scene that judges it.
+project. The halves go by a hash of the scene's name: a scene stays in its half whatever is added,
+and no threshold is chosen on a scene that judges it.
 """
 
 import zlib

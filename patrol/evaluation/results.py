@@ -102,13 +102,13 @@ def _severities(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="按程度 by severity", title_justify="left")
     for column in ("history", "kind", "severity"):
         table.add_column(column)
-    for column in ("named", "95 %", "told", "own median"):
+    for column in ("named", "95 %", "reported", "own median"):
         table.add_column(column, justify="right")
     for row in rows:
         named = row["named"]
         table.add_row(
             row["history"], row["kind"], row["severity"], f"{named['count']}/{named['of']}",
-            span(named["interval"]), str(row["told"]["count"]), str(row["own_median"]["count"]),
+            span(named["interval"]), str(row["reported"]["count"]), str(row["own_median"]["count"]),
         )  # fmt: skip
     return table
 

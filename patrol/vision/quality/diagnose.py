@@ -93,10 +93,8 @@ def diagnose(
 ) -> QualityReport:
     """Diagnose the pictures of one visit (already masked; `visible` says which pixels count).
 
-    `history`: of the light that the pictures are in; `other_history`: of the other one. `light`:
-    what the caller knows better than the pictures show. `burnt_in_s`: seconds by which the
-    burnt-in clock is ahead of ours. Never raises for what a picture holds: an array that is no
-    picture is not usable.
+    `history`: of the light of the pictures; `other_history`: of the other. `light`: what the caller
+    knows better. `burnt_in_s`: by how much the burnt-in clock is ahead. Never raises for a picture.
     """
     rules = limits or QualityThresholds()
     plain = [bgr_by_peak(picture) for picture in pictures]
@@ -104,29 +102,22 @@ def diagnose(
     there = [m for m in measured if m is not None]
     light = light or _light(there, history)
     baseline = _baseline_for(history, light, rules)
-    own = history if baseline is not None else None
     readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(of_picture) for of_picture in readings]
+    by_light = _by_light(history, other_history)
     of_visit = [
-        _strongest(
-            stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
-            stream_checks.check_repeated(there, history, freshness, rules),
-            stream_checks.check_recorded_freeze(there, own, rules),
-        ),
+        stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
+        *_freezes_by_history(there, by_light.get(light), freshness, rules),
         stream_checks.check_slow_keyframe(timings, rules),
         stream_checks.check_clock_skew(timings, rules, burnt_in_s),
-        stream_checks.check_infrared_stuck(
-            there, _by_light(history, other_history), now_local, rules, on=local_date
-        ),
+        stream_checks.check_infrared_stuck(there, by_light, now_local, rules, on=local_date),
     ]
     agreed = _agreed(causes)
     visit_readings = _readings_of_visit(of_visit, agreed)
     return QualityReport(
         readings=(*_merged(readings, agreed), *visit_readings),
         faults=_fault_names(agreed, visit_readings),
-        usable=tuple(
-            _is_usable(m, baseline, kinds, rules) for m, kinds in zip(measured, causes, strict=True)
-        ),
+        usable=_usable(measured, causes, baseline, rules),
         light=light,
         features=tuple(there),
         local=now_local,
@@ -146,10 +137,19 @@ def _measured(picture: BgrImage | None, visible: Polygon | None) -> PictureFeatu
     return measure_picture(seen) if seen.cells.any() else None
 
 
-def _strongest(*readings: GaugeReading | None) -> GaugeReading | None:
-    """Of several gauges of one fault, the first that is over; else the first that was taken."""
-    taken = [reading for reading in readings if reading is not None]
-    return next((reading for reading in taken if reading.over), taken[0] if taken else None)
+def _freezes_by_history(
+    measured: Sequence[PictureFeatures],
+    history: QualityHistory | None,
+    freshness: str,
+    limits: QualityThresholds,
+) -> tuple[GaugeReading | None, ...]:
+    """What the history of the same light tells of a picture that stands still."""
+    if history is None:
+        return ()
+    return (
+        stream_checks.check_repeated(measured, history, freshness, limits),
+        stream_checks.check_recorded_freeze(measured, history, limits),
+    )
 
 
 def _by_light(*histories: QualityHistory | None) -> dict[Light, QualityHistory]:
@@ -215,7 +215,17 @@ def _readings_of_visit(
         taken = [reading for reading in taken if reading.kind is not F.INFRARED_STUCK]
     if agreed & {F.BLACK_SCREEN, F.SOLID_COLOR}:
         taken = [reading for reading in taken if reading.gauge not in stream_checks.UNMOVED]
-    return tuple(taken)
+    return _one_of_each_kind(taken)
+
+
+def _one_of_each_kind(readings: Sequence[GaugeReading]) -> tuple[GaugeReading, ...]:
+    """Of several gauges of one fault the first that is over, or else the first that was taken."""
+    by_kind: dict[PictureFault, GaugeReading] = {}
+    for reading in readings:
+        known = by_kind.get(reading.kind)
+        if known is None or (reading.over and not known.over):
+            by_kind[reading.kind] = reading
+    return tuple(by_kind.values())
 
 
 def _agreed(causes: Sequence[frozenset[PictureFault]]) -> frozenset[PictureFault]:
@@ -247,6 +257,16 @@ def _merged(
             if best is None or (reading.score > best.score) == (reading.kind in agreed):
                 merged[reading.kind] = here
     return tuple(merged.values())
+
+
+def _usable(
+    measured: Sequence[PictureFeatures | None],
+    causes: Sequence[frozenset[PictureFault]],
+    baseline: Baseline | None,
+    limits: QualityThresholds,
+) -> tuple[bool, ...]:
+    judged = zip(measured, causes, strict=True)
+    return tuple(_is_usable(features, baseline, kinds, limits) for features, kinds in judged)
 
 
 def _is_usable(

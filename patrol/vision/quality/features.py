@@ -181,8 +181,8 @@ def measure_focus(luma: U8, where: NDArray[np.bool_]) -> Cells:
     mean = cell_means(luma)
     response = cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 2, 2, ksize=3))
     low, high = BURNT_OR_BLACK
-    calm = cell_means(np.asarray(response, np.uint8))[where & (mean > low) & (mean < high)]
-    sigma = percentile(calm, FOCUS_CALMEST) * IMMERKAER_TO_SIGMA
+    quiet = cell_means(np.asarray(response, np.uint8))[where & (mean > low) & (mean < high)]
+    sigma = percentile(quiet, FOCUS_CALMEST) * IMMERKAER_TO_SIGMA
     floor = np.float32(max(COMPRESSED, sigma**2 if math.isfinite(sigma) else 0.0))
     steps = np.zeros_like(plane)
     steps[:, :-1] = np.square(plane[:, 1:] - plane[:, :-1])

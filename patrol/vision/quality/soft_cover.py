@@ -77,5 +77,5 @@ def _comes_from_a_border(area: NDArray[np.bool_]) -> bool:
 def _may_be_sky(area: NDArray[np.bool_], grey: NDArray[np.float32]) -> bool:
     if float(area[0].mean()) < TOP or float(area[-1].mean()) >= BOTTOM:
         return False
-    beside = float(grey[~area].mean())
-    return beside < BY_DAY or float(grey[area].mean()) >= DARKER * beside
+    surrounding = float(grey[~area].mean())
+    return surrounding < BY_DAY or float(grey[area].mean()) >= DARKER * surrounding
