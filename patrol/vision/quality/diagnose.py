@@ -104,7 +104,7 @@ def diagnose(
     baseline = _baseline_for(history, light, rules)
     readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(of_picture) for of_picture in readings]
-    by_light = _by_light(history, other_history)
+    agreed, by_light = _agreed(causes), _by_light(history, other_history)
     of_visit = [
         stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
         *_freezes_by_history(there, by_light.get(light), freshness, rules),
@@ -112,7 +112,6 @@ def diagnose(
         stream_checks.check_clock_skew(timings, rules, burnt_in_s),
         stream_checks.check_infrared_stuck(there, by_light, now_local, rules, on=local_date),
     ]
-    agreed = _agreed(causes)
     visit_readings = _readings_of_visit(of_visit, agreed)
     return QualityReport(
         readings=(*_merged(readings, agreed), *visit_readings),
