@@ -11,10 +11,10 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-from streams.address import HIDDEN, hide_credentials
+from streams.url_secrets import HIDDEN, hide_credentials, hide_login_parameters
 
 _PARAMETERS: Final = re.compile(
-    r"(?i)([?&;](?:[a-z_]*(?:token|secret|password|passwd|sign|key))=)[^&\s\"']+"
+    r"(?i)([?&;](?=[a-z_]{0,60}?(?:sign|key)=)[a-z_]{1,80}+=)[^&\s\"']+"
 )
 _BEARER: Final = re.compile(
     r"(?i)\b(bearer|basic|digest)\s+[a-z0-9._~+/=-]{8,}|\bpatrol_[\w-]{20,}"
@@ -52,6 +52,7 @@ def redact_text(text: str) -> str:
     """The text without user:password@, token parameters and authorization headers."""
     text = hide_credentials(text)
     if "=" in text:
+        text = hide_login_parameters(text)
         text = _PARAMETERS.sub(rf"\1{HIDDEN}", text)
     return _BEARER.sub(HIDDEN, text)
 

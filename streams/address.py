@@ -1,27 +1,25 @@
-"""Stream addresses: parse a URL once; user, password and query never print.
+"""Stream addresses: parse a URL once; user, password, query and secret parameters never print.
 
 Credentials inside a URL are what cameras' vendors print on their labels, so they are accepted,
 percent-decoded once here, and kept apart from everything that can reach a log. `patrol.settings`
 parses the addresses of cameras.csv; everybody else gets a StreamAddress.
 
-`hide_credentials` takes them out of any text that may quote a URL: log lines (patrol/logs.py) and
-what is stored (patrol/store). Addresses that people edit are masked otherwise, so that the mask can
-be undone (patrol/settings/cameras_csv.py).
+Secrets in any other text that may quote a URL: url_secrets.py.
 """
 
+import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
-from typing import Final, Self
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from typing import Final, NamedTuple, Self
+from urllib.parse import quote, unquote
 
 from typing_extensions import override
 
 from streams.errors import BadAddress
+from streams.url_secrets import HIDDEN, mask_parameters
 
-HIDDEN: Final = "…"  # stands for user and password
-# To the last @ of the word: a password written without its percent signs may hold any of @ : /
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s\"']*@")
 DEFAULT_PORTS: Final = {
     "rtsp": 554,
     "rtsps": 322,
@@ -58,27 +56,30 @@ class StreamAddress:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a URL or a file's path. Raises BadAddress, which never quotes a password."""
-        if "://" not in text:
-            if not text.strip():
-                raise BadAddress("the address is empty; give rtsp://host[:port]/path")
-            return cls(scheme="file", host="", port=0, path=text)
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError:
-            raise BadAddress("not a URL: the host or the port cannot be read") from None
-        scheme = parts.scheme.lower()
+        """Read a URL or a file's path. Raises BadAddress, which never quotes a password.
+
+        A password that is not percent-encoded may make its own rest the host. So what is not
+        certain is refused, and the error shows how to write it.
+        """
+        scheme, mark, rest = text.strip().partition("://")
+        scheme = scheme.lower()
+        if not mark:
+            return cls(scheme="file", host="", port=0, path=_checked_path(text))
         if scheme in LOCAL_SCHEMES:
-            return cls(scheme="file", host="", port=0, path=unquote(parts.path))
+            path = rest[rest.find("/") :] if "/" in rest else ""
+            return cls(scheme="file", host="", port=0, path=unquote(path.partition("?")[0]))
+        if scheme not in DEFAULT_PORTS:
+            known = ", ".join(sorted(DEFAULT_PORTS))
+            raise BadAddress(f"scheme {scheme[:20]!r} is not one of {known}, file")
+        parts = _split(rest, scheme)
         return cls(
             scheme=scheme,
-            host=_checked_host(parts, scheme),
-            port=DEFAULT_PORTS[scheme] if port is None else port,
+            host=parts.host.lower(),
+            port=DEFAULT_PORTS[scheme] if parts.port is None else parts.port,
             path=parts.path or "/",
             query=parts.query,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
+            user=unquote(parts.user),
+            password=unquote(parts.password),
         )
 
     @property
@@ -105,25 +106,109 @@ class StreamAddress:
 
     @override
     def __str__(self) -> str:
+        path = mask_parameters(self.path)
         if self.scheme == "file":
-            return self.path
-        return f"{self.scheme}://{self.authority}{self.path}{'?…' if self.query else ''}"
+            return path
+        return f"{self.scheme}://{self.authority}{path}{f'?{HIDDEN}' if self.query else ''}"
 
 
-def _checked_host(parts: SplitResult, scheme: str) -> str:
-    if scheme not in DEFAULT_PORTS:
-        known = ", ".join(sorted(DEFAULT_PORTS))
-        raise BadAddress(f"scheme {scheme!r} is not one of {known}, file")
-    if not parts.hostname:
+class _SplitUrl(NamedTuple):
+    """What stands behind the scheme, still percent-encoded."""
+
+    user: str
+    password: str
+    host: str
+    port: int | None
+    path: str
+    query: str
+
+
+_NOT_IN_A_URL: Final = re.compile(r"[\s\x00-\x20\x7f]")
+_END_OF_AUTHORITY: Final = re.compile(r"[/?#]")
+_HOST: Final = re.compile(r"[\w.-]+")
+_HOST_AND_PORT: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-9]{0,5}))?"
+)
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# What must be percent-encoded in a user or a password; what stands between.
+_DELIMITERS: Final = "/?#[]@"
+_HIDDEN_RUN: Final = re.compile(r"(%25|[/?#\[\]@])|(?:(?!%25)[^/?#\[\]@])++")
+_NOT_A_URL: Final = "not a URL: the host or the port cannot be read"
+
+
+def _checked_path(text: str) -> str:
+    """The path of a file. Raises BadAddress for an empty one, and for a URL without its scheme."""
+    if not text.strip():
+        raise BadAddress("the address is empty; give rtsp://host[:port]/path")
+    if re.match(r"[^@/]*:[^@]*@", text):
+        raise BadAddress("no scheme before user and password, give rtsp://user:password@host/path")
+    return text
+
+
+def _split(rest: str, scheme: str) -> _SplitUrl:
+    """Split what stands behind `scheme://`. Raises BadAddress where it is not certain."""
+    if _NOT_IN_A_URL.search(rest) or not rest.isprintable():
+        raise BadAddress("there is a space or a control character in it, write %20 or delete it")
+    match = _END_OF_AUTHORITY.search(rest)
+    end = match.start() if match else len(rest)
+    userinfo, _, host_and_port = rest[:end].rpartition("@")
+    user, _, password = userinfo.partition(":")
+    host, port = _host_and_port(host_and_port)
+    if "@" in rest[end:] and not _is_ip_address(host):
+        raise BadAddress(_escape_hint(rest[: rest.rindex("@")]))
+    if any(character in userinfo for character in "[]") or _BAD_ESCAPE.search(userinfo):
+        raise BadAddress(_escape_hint(userinfo))
+    if "#" in rest:
+        raise BadAddress("'#' ends the address here; in a user, a password or a path write %23")
+    if not host and port != _UNREADABLE:
         raise BadAddress(f"no host in the {scheme} address; give {scheme}://host[:port]/path")
-    return parts.hostname
+    if port == _UNREADABLE:
+        raise BadAddress(_NOT_A_URL + _full_width_hint(rest[:end]))
+    if password and not user:
+        raise BadAddress("there is a password without a user, give user:password@host")
+    path, _, query = rest[end:].partition("?")
+    return _SplitUrl(user, password, host, port, path, query)
 
 
-def hide_credentials(text: str) -> str:
-    """The text with `…@` in place of user and password in every URL."""
-    return _CREDENTIALS.sub(f"{HIDDEN}@", text) if "://" in text else text
+_UNREADABLE: Final = -1
 
 
-def has_credentials(text: str) -> bool:
-    """Whether a URL in the text names a user (and perhaps a password)."""
-    return any(match.group() != f"{HIDDEN}@" for match in _CREDENTIALS.finditer(text))
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    """The host, empty where there is none, and the port; _UNREADABLE where they cannot be."""
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None:
+        return "", _UNREADABLE
+    host, port = match["v6"] or match["name"] or "", match["port"]
+    readable = not host or (_is_ip_address(host) if match["v6"] else _HOST.fullmatch(host))
+    if not readable or (port and not 0 < int(port) < 65_536):  # noqa: PLR2004
+        return host if readable else "", _UNREADABLE
+    return host, int(port) if port else None
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _escape_hint(userinfo: str) -> str:
+    """How to write a user and a password that were not percent-encoded; shows neither."""
+    _, _, secret = userinfo.partition(":")
+    text = _BAD_ESCAPE.sub("%25", secret or userinfo)
+    found = sorted({c for c in text if c in _DELIMITERS} | ({"%"} if "%25" in text else set()))
+    names = ", ".join(f"{character!r}" for character in found)
+    codes = ", ".join(quote(character, safe="") for character in found)
+    shown = _HIDDEN_RUN.sub(lambda match: quote(match[1], safe="%") if match[1] else "***", text)
+    where = f"rtsp://USER:{shown[:80]}@HOST/…"
+    return f"the user or the password seems to hold {names}, write {codes}: {where}"
+
+
+def _full_width_hint(text: str) -> str:
+    """Chinese input methods write `：` and `＃`, which are other characters."""
+    wide = sorted(
+        {c for c in text if not c.isascii() and unicodedata.normalize("NFKC", c) in ":/?#@[]."}
+    )
+    names = ", ".join(wide)
+    return f"; there is a full-width {names} in it, write the plain character" if wide else ""

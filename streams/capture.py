@@ -7,24 +7,27 @@ limited, and the whole visit by `visit_timeout_s`. Raises StreamError and nothin
 
 import asyncio
 import dataclasses
-import ipaddress
-import socket
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 from streams import http_snapshot, libav
 from streams.address import StreamAddress
-from streams.errors import BadAddress, Unreachable, Unreadable, os_error_text
+from streams.clocks import RTSP_BURST_S, VIDEO_CLOCK_HZ, media_clock_of
+from streams.errors import BadAddress, Unreadable, WentSilent
 from streams.model import Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
-from streams.rtsp_client import RtspCapture, UseOtherTransport
-from streams.sampling import RTSP_BURST_S, freshness_of, key_frame_interval_s
+from streams.rtsp_client import LoginDisconnected, RtspCapture, UseOtherTransport
+from streams.sampling import freshness_of, key_frame_interval_s
+from streams.tcp_connect import connect_tcp
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
+MAX_LOGIN_CONNECTIONS: Final = 2  # a server that hangs up on a login hangs up on the third as well
 CLOSE_PAUSE_S: Final = 0.3  # a server closes our first session before it opens the next
 MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
+_ABSOLUTE_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class StreamCameraClient:
@@ -38,10 +41,11 @@ class StreamCameraClient:
         if address.scheme == "rtsp":
             return await self._rtsp(address, options)
         if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
+            start_s = asyncio.get_running_loop().time()
             try:
                 return await http_snapshot.fetch_snapshots(address, options, self._now)
             except http_snapshot.NotAPicture:
-                pass
+                options = _rest_of(options, start_s, "not a picture")
         return await libav.capture_with_libav(address, options, self._now)
 
     async def _rtsp(self, address: StreamAddress, options: VisitOptions) -> Sample:
@@ -52,25 +56,37 @@ class StreamCameraClient:
             login = DigestAuthenticator(
                 address.user, address.password, basic_allowed=address.host == home
             )
-            session = RtspSession(address.request_uri, login, options.max_key_frame_bytes)
             try:
-                return await self._capture_over_tcp(address, session, options, start_s)
+                return await self._logged_in(address, login, options, start_s)
             except UseOtherTransport as exc:
                 event = exc.event
-            left_s = start_s + options.visit_timeout_s - loop.time()
             if isinstance(event, UnsupportedStream):
-                if left_s < MIN_FALLBACK_S:
-                    raise Unreadable(f"{event.reason}; no time left to try another way")
                 await asyncio.sleep(CLOSE_PAUSE_S)
-                rest = dataclasses.replace(options, visit_timeout_s=left_s)
+                rest = _rest_of(options, start_s, event.reason)
                 return await libav.capture_with_libav(
                     address, rest, self._now, over_udp=event.over_udp
                 )
-            address = _redirected(address, event.uri)
+            address = redirected_address(address, event.uri)
             if address.scheme != "rtsp":
-                rest = dataclasses.replace(options, visit_timeout_s=max(left_s, 0.1))
+                rest = _rest_of(options, start_s, f"redirected to {address}")
                 return await libav.capture_with_libav(address, rest, self._now)
         raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
+
+    async def _logged_in(
+        self,
+        address: StreamAddress,
+        login: DigestAuthenticator,
+        options: VisitOptions,
+        start_s: float,
+    ) -> Sample:
+        """Capture; connect again with the login where the server hung up behind its 401."""
+        for _ in range(1 + MAX_LOGIN_CONNECTIONS):
+            session = RtspSession(address.request_uri, login, options.max_key_frame_bytes)
+            try:
+                return await self._capture_over_tcp(address, session, options, start_s)
+            except LoginDisconnected:
+                continue
+        raise WentSilent("the server hung up on the login, on every connection")
 
     async def _capture_over_tcp(
         self, address: StreamAddress, session: RtspSession, options: VisitOptions, start_s: float
@@ -78,7 +94,7 @@ class StreamCameraClient:
         loop = asyncio.get_running_loop()
         deadline_s = start_s + options.visit_timeout_s
         connect_s = min(options.connect_timeout_s, deadline_s - loop.time())
-        sock = await _connect(address, connect_s)
+        sock = await connect_tcp(address, connect_s)
         connected_at_s = loop.time()
         capture = RtspCapture(
             sock=sock, session=session, options=options, now=self._now, deadline_s=deadline_s
@@ -91,12 +107,14 @@ class StreamCameraClient:
             size = depacketizer.format.size_px(
                 depacketizer.sets.first(depacketizer.format.size_kind) or b""
             )
+        rate_hz = track.clock_rate_hz if track is not None else VIDEO_CLOCK_HZ
+        clock = media_clock_of(frames, RTSP_BURST_S, rate_hz)
         facts = StreamFacts(
             transport="rtsp+tcp",
             codec=track.codec.value if track is not None else "",
             width_px=size[0] if size else None,
             height_px=size[1] if size else None,
-            key_frame_interval_s=key_frame_interval_s(frames),
+            key_frame_interval_s=key_frame_interval_s(frames, clock, rate_hz),
             frames_per_s=track.frames_per_s if track is not None else None,
             server=session.server,
             connect_s=connected_at_s - start_s,
@@ -104,20 +122,31 @@ class StreamCameraClient:
             first_key_frame_s=capture.first_key_frame_at_s - start_s,
             visit_s=loop.time() - start_s,
             bytes_received=capture.bytes_received,
-            clock_offset_s=capture.clock_offset_s,
+            clock_offset_s=capture.sender_clock.offset_s,
+            wall_clock=capture.sender_clock.kind,
+            media_clock=clock,
         )
-        return Sample(key_frames=frames, facts=facts, freshness=freshness_of(frames, RTSP_BURST_S))
+        freshness = freshness_of(frames, RTSP_BURST_S, rate_hz)
+        return Sample(key_frames=frames, facts=facts, freshness=freshness)
 
 
-def _redirected(address: StreamAddress, uri: str) -> StreamAddress:
+def _rest_of(options: VisitOptions, start_s: float, seen: str) -> VisitOptions:
+    """The options of a visit that goes another way; raises Unreadable when it is too late."""
+    left_s = start_s + options.visit_timeout_s - asyncio.get_running_loop().time()
+    if left_s < MIN_FALLBACK_S:
+        raise Unreadable(f"{seen}; no time left to try another way")
+    return dataclasses.replace(options, visit_timeout_s=left_s)
+
+
+def redirected_address(address: StreamAddress, uri: str) -> StreamAddress:
     """The new address with the old user and password (as Basic to the first host alone)."""
-    if not uri.strip():
+    where = uri.strip()
+    if not where:
         raise Unreadable("redirected without saying where to")
-    if "://" not in uri:
-        path, _, query = uri.strip().partition("?")
-        return dataclasses.replace(address, path="/" + path.lstrip("/"), query=query)
+    if not _ABSOLUTE_URL.match(where):
+        where = f"{address.scheme}://{address.authority}/{where.lstrip('/')}"
     try:
-        target = StreamAddress.parse(uri.strip())
+        target = StreamAddress.parse(where)
     except BadAddress as exc:
         raise Unreadable(f"redirected to what is no address: {exc.seen}") from exc
     if target.scheme not in {"rtsp", "rtsps", "rtspu"}:
@@ -125,45 +154,3 @@ def _redirected(address: StreamAddress, uri: str) -> StreamAddress:
     if target.user:
         return target
     return dataclasses.replace(target, user=address.user, password=address.password)
-
-
-async def _connect(address: StreamAddress, timeout_s: float) -> socket.socket:
-    """A connected, non-blocking socket; tries each address of the host. Raises Unreachable."""
-    failure = "timed out"
-    try:
-        async with asyncio.timeout(timeout_s):
-            for family, target in await _resolve(address):
-                sock = socket.socket(family, socket.SOCK_STREAM)
-                sock.setblocking(False)  # noqa: FBT003  the socket's own signature
-                try:
-                    await asyncio.get_running_loop().sock_connect(sock, target)
-                except OSError as exc:
-                    failure = os_error_text(exc)
-                    sock.close()
-                except BaseException:
-                    sock.close()
-                    raise
-                else:
-                    return sock
-    except TimeoutError:
-        failure = f"no TCP connection in {timeout_s:.1f} s"
-    raise Unreachable(f"{address.authority}: {failure}")
-
-
-_Target = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
-
-
-async def _resolve(address: StreamAddress) -> list[_Target]:
-    try:
-        version = ipaddress.ip_address(address.host).version
-    except ValueError:
-        pass
-    else:
-        family = socket.AF_INET if version == 4 else socket.AF_INET6  # noqa: PLR2004
-        return [(family, (address.host, address.port))]
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
-        raise Unreachable(f"{address.authority}: the name does not resolve") from exc
-    return [(family, target) for family, _, _, _, target in found]  # type: ignore[misc]

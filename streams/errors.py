@@ -4,6 +4,7 @@ StreamError
 ├── BadAddress     do not retry: the address itself is wrong        -> the author of cameras.csv
 ├── Unreachable    retry this round; counts against the network     -> maintainer, network
 ├── RefusedUs      do not retry: password, access list, 404         -> maintainer, credentials
+├── StreamBusy     retry as streams end: it serves no more at once  -> nobody, else its stream limit
 ├── WentSilent     retry once: it let us in, then stopped (or 5xx) -> maintainer, camera
 └── Unreadable     do not retry: not the stream it claims to be     -> maintainer, camera
 
@@ -11,7 +12,9 @@ No message ever carries a password: addresses print themselves redacted (see add
 """
 
 import os
-from typing import ClassVar
+from typing import ClassVar, Final
+
+LOGIN_REFUSED: Final = "login_refused"  # the reason of a RefusedUs
 
 
 class StreamError(Exception):
@@ -20,9 +23,10 @@ class StreamError(Exception):
     kind: ClassVar[str] = "stream_error"
     retry: ClassVar[bool] = False
 
-    def __init__(self, seen: str) -> None:
+    def __init__(self, seen: str, *, reason: str = "") -> None:
         super().__init__(seen)
         self.seen = seen
+        self.reason = reason  # a name for it where the kind alone does not say what to do
 
 
 class BadAddress(StreamError):
@@ -39,9 +43,30 @@ class Unreachable(StreamError):
 
 
 class RefusedUs(StreamError):
-    """The camera refused: 401 after authentication, 403, 404, 453."""
+    """The camera refused: 401 after authentication, 403, 404.
+
+    The reason LOGIN_REFUSED is of the user or the password; nobody is to doubt these for a path.
+    """
 
     kind = "refused_us"
+
+
+class StreamBusy(StreamError):
+    """The camera or recorder is there and serves no further stream now.
+
+    It said so (453, 503), failed where recorders fail that have no stream left (500), or hung up
+    on SETUP or PLAY. `status` is None where it hung up; `retry_after_s` is the wait it asks for.
+    """
+
+    kind = "stream_busy"
+    retry = True
+
+    def __init__(
+        self, seen: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(seen)
+        self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class WentSilent(StreamError):
@@ -61,6 +86,7 @@ KINDS: tuple[type[StreamError], ...] = (
     BadAddress,
     Unreachable,
     RefusedUs,
+    StreamBusy,
     WentSilent,
     Unreadable,
 )

@@ -1,11 +1,14 @@
 """Capture through libavformat what is not RTSP over TCP: HLS, FLV, RTMP, RTSP over UDP, files.
 
 `capture_with_libav` makes one visit on a thread of its own: it opens the stream, turns libav's
-packets into key frames in Annex B with their parameter sets, and decodes nothing. libav's messages
+packets into key frames in Annex B with their parameter sets, and decodes nothing. libav limits each
+of its calls, not their sum: at the visit's limit the thread is left behind, with what it had until
+then, and ends with the call that it is in. libav's messages
 are never quoted, as they may hold the URL with its password: errors carry the text of its error
 *code* alone, and libav's own log stays off (PyAV's default).
 """
 
+import asyncio
 import re
 import threading
 import time
@@ -24,7 +27,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streams.address import StreamAddress
+from streams.clocks import SEGMENT_BURST_S, media_clock_of
 from streams.errors import (
+    LOGIN_REFUSED,
     BadAddress,
     RefusedUs,
     StreamError,
@@ -32,10 +37,18 @@ from streams.errors import (
     Unreadable,
     WentSilent,
 )
-from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
+from streams.model import (
+    Codec,
+    Freshness,
+    KeyFrame,
+    MediaClock,
+    Sample,
+    StreamFacts,
+    VisitOptions,
+)
 from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
-from streams.sampling import SEGMENT_BURST_S, FrameSampler, freshness_of, key_frame_interval_s
+from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
 from streams.worker_thread import run_in_thread
 
 _TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
@@ -73,8 +86,13 @@ async def capture_with_libav(
     capture = LibavCapture(
         address, options, now, stop, over_udp=over_udp or address.scheme == "rtspu"
     )
+    limit = asyncio.timeout(options.visit_timeout_s)
     try:
-        return await run_in_thread(capture.run, f"libav {address.host}")
+        async with limit:
+            return await run_in_thread(capture.run, f"libav {address.host}")
+    except TimeoutError:
+        stop.set()
+        return capture.sample()
     finally:
         stop.set()
 
@@ -172,7 +190,7 @@ class LibavCapture:
 
     def __post_init__(self) -> None:
         options = self.options
-        self.sampler = FrameSampler(options.pictures, options.spacing_s, options.on_key_frame)
+        self.sampler = FrameSampler(options.pictures, options.spacing_s, self._report_kept)
 
     def run(self) -> Sample:
         """Capture until there are enough key frames; blocks. Raises StreamError."""
@@ -181,11 +199,22 @@ class LibavCapture:
             self._capture()
         except LibavEnded as exc:
             ended = exc
-        if not self.sampler.kept:
-            raise self._error(ended)
+        return self.sample(ended)
+
+    def sample(self, ended: LibavEnded | None = None) -> Sample:
+        """What was captured until now, also from another thread. Raises StreamError."""
         frames = tuple(self.sampler.kept)
+        if not frames:
+            raise self._error(ended)
+        clock = media_clock_of(frames, SEGMENT_BURST_S) if self.live else MediaClock.UNKNOWN
         freshness = Freshness.STILL if not self.live else freshness_of(frames, SEGMENT_BURST_S)
-        return Sample(key_frames=frames, facts=self._stream_facts(), freshness=freshness)
+        facts = self._stream_facts(frames, clock)
+        return Sample(key_frames=frames, facts=facts, freshness=freshness)
+
+    def _report_kept(self, frame: KeyFrame) -> None:
+        report = self.options.on_key_frame
+        if report is not None and not self.stop.is_set():
+            report(frame)
 
     @property
     def _passed_s(self) -> float:
@@ -244,6 +273,8 @@ class LibavCapture:
         self.format_name = container.format.name
         self.live = container.duration is None and self.address.scheme != "file"
         context = stream.codec_context
+        if context is None:  # PyAV has none where libav has no decoder, whatever its types say
+            raise Unreadable(f"no decoder for the video in this {self.format_name}")
         name = context.codec.name
         self.codec_name = name
         self.codec = _CODECS.get(name, Codec.OTHER)
@@ -281,29 +312,35 @@ class LibavCapture:
         """The StreamError for how libav ended, with what was received until then."""
         if not self.opened_after_s:
             if ended is None:
-                return WentSilent("given up before the stream was open")
+                return WentSilent(f"the stream did not open in {self._passed_s:.1f} s")
+            seen = f"{ended} ({self._passed_s:.1f} s)"
+            if issubclass(ended.code, av.error.HTTPUnauthorizedError):
+                return RefusedUs(seen, reason=LOGIN_REFUSED)
             kind = next((k for code, k, _ in _KINDS if issubclass(ended.code, code)), Unreadable)
-            return kind(f"{ended} ({self._passed_s:.1f} s)")
+            return kind(seen)
         seen = f"{self.bytes_received} bytes, {self.packets} packets, {self._passed_s:.1f} s"
         if ended is None:
             return WentSilent(f"no key frame: {seen}")
         kind = next((k for code, _, k in _KINDS if issubclass(ended.code, code)), Unreadable)
         return kind(f"{ended}: {seen}")
 
-    def _stream_facts(self) -> StreamFacts:
+    def _stream_facts(self, frames: tuple[KeyFrame, ...], clock: MediaClock) -> StreamFacts:
         width_px, height_px = self.size_px or (None, None)
+        # A file's own time is right, at whatever pace it was read.
+        paced = clock if self.live else MediaClock.AS_DECLARED
         return StreamFacts(
             transport=_transport(self.address.scheme, self.format_name, over_udp=self.over_udp),
             codec=self.codec_name,
             width_px=width_px,
             height_px=height_px,
-            key_frame_interval_s=key_frame_interval_s(self.sampler.kept),
+            key_frame_interval_s=key_frame_interval_s(frames, paced),
             frames_per_s=self.frames_per_s,
             connect_s=self.opened_after_s,  # libav reports no smaller steps
             describe_s=self.opened_after_s,
             first_key_frame_s=self.first_after_s,
             visit_s=self._passed_s,
             bytes_received=self.bytes_received,
+            media_clock=clock,
         )
 
 

@@ -34,7 +34,37 @@ class Freshness(StrEnum):
     MEDIA_CLOCK_STOOD_STILL = auto()  # our clock advanced, the stream's did not
     MEDIA_CLOCK_ASTRAY = auto()  # it moved, but not as ours did: a jump, a replay
     REPEATED_BITS = auto()  # time advances, but the key frames are bit-identical
+    PICTURES_DIFFER = auto()  # the stream tells no time; the key frames differ in their bits
     STILL = auto()  # a snapshot or file: not a stream at all
+
+
+class MediaClock(StrEnum):
+    """The pace of a stream's timestamps, by our clock; at a known pace they are corrected."""
+
+    UNKNOWN = auto()  # one picture only, or a source without timestamps
+    AS_DECLARED = auto()
+    NINETY_KHZ = auto()  # as RTP wants it for video; the description says otherwise
+    MILLISECONDS = auto()
+    MICROSECONDS = auto()
+    HUNDRED_NANOSECONDS = auto()
+    EIGHT_KHZ = auto()  # of audio
+    SIXTEEN_KHZ = auto()
+    FRAME_COUNTER = auto()  # a few ticks a frame, or a second: no clock
+    CONSTANT = auto()  # always the same: no clock
+    ASTRAY = auto()  # no pace that is known: a jump, a replay, slow motion
+
+
+class WallClock(StrEnum):
+    """The kind of time in a sender's RTCP reports; only TIME_OF_DAY gives a clock offset."""
+
+    NOT_REPORTED = auto()
+    TIME_OF_DAY = auto()
+    SINCE_START = auto()  # counts from 1900: seconds since the camera started
+    NEVER_SET = auto()  # counts from 1970: a clock that was never set
+    UNIX_SECONDS = auto()  # since 1970 in the place of those since 1900
+    UNIX_MILLISECONDS = auto()
+    OTHER_PACE = auto()  # two reports are not as far apart as they came
+    ASTRAY = auto()  # a time that no camera has lived or will see
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +102,8 @@ class StreamFacts:
     visit_s: float = 0.0  # whole visit, TEARDOWN included
     bytes_received: int = 0
     clock_offset_s: float | None = None  # sender's RTCP NTP time minus our UTC (RFC 3550 §6.4.1)
+    wall_clock: WallClock = WallClock.NOT_REPORTED  # why there is no offset, or that there is one
+    media_clock: MediaClock = MediaClock.UNKNOWN  # what the freshness and the interval rest on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

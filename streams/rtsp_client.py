@@ -14,7 +14,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from streams.errors import StreamError, Unreachable, Unreadable, WentSilent
+from streams.clocks import SenderClock
+from streams.errors import StreamBusy, StreamError, Unreachable, Unreadable, WentSilent
 from streams.model import Codec, KeyFrame, VisitOptions
 from streams.rtsp.session import (
     KeyFrameReceived,
@@ -31,6 +32,7 @@ from streams.sampling import FrameSampler
 BUFFER_BYTES: Final = 512 * 1024
 TEARDOWN_TIMEOUT_S: Final = 1.0  # for the answer to TEARDOWN
 KEEP_ALIVE_FRACTION: Final = 0.4  # of the session's timeout: a lost one leaves time for another
+FIRST_KEEP_ALIVE_FRACTION: Final = 0.2  # earlier: it asks which request the server counts as one
 
 _thread = threading.local()
 
@@ -55,7 +57,20 @@ def no_key_frame_error(what: str, session: RtspSession, bytes_received: int) -> 
         return Unreadable(f"{seen}; key frames without parameter sets, in SDP or in band")
     if depacketizer is not None and depacketizer.lost:
         seen += f"; {depacketizer.lost} key frames lost packets"
+    elif depacketizer is not None and depacketizer.headless:
+        seen += f"; {depacketizer.headless} fragments of key frames without a first fragment"
     return WentSilent(seen)
+
+
+_AFTER_DESCRIBE: Final = {
+    SessionStage.SETTING_UP: "on SETUP",
+    SessionStage.STARTING: "on PLAY",
+    SessionStage.PLAYING: "after PLAY, before the first packet",
+}
+
+
+class LoginDisconnected(Exception):
+    """The server asked for a login and hung up instead of waiting for it; not an error."""
 
 
 class UseOtherTransport(Exception):
@@ -82,7 +97,7 @@ class RtspCapture:
         self.bytes_received = 0
         self.described_at_s = 0.0  # loop time; 0 while it did not happen
         self.first_key_frame_at_s = 0.0
-        self.clock_offset_s: float | None = None
+        self.sender_clock = SenderClock()
         self._sock = sock
         # By number: the selector would format a whole socket into errors that it then discards.
         self._fd = sock.fileno()
@@ -105,7 +120,7 @@ class RtspCapture:
     async def run(self) -> None:
         """Capture until there are enough key frames, then TEARDOWN.
 
-        Raises StreamError, UseOtherTransport; sends TEARDOWN also then.
+        Raises StreamError, UseOtherTransport, LoginDisconnected; sends TEARDOWN also then.
         """
         self._loop.add_reader(self._fd, self._readable)
         try:
@@ -164,7 +179,7 @@ class RtspCapture:
         if isinstance(event, KeyFrameReceived):
             self._keep_frame(event)
         elif isinstance(event, SenderClockReported):
-            self.clock_offset_s = event.unix_s - self._now().timestamp()
+            self.sender_clock.report(event.unix_s, self._now().timestamp())
         elif not self._done.done():
             self._done.set_exception(UseOtherTransport(event))
 
@@ -225,7 +240,10 @@ class RtspCapture:
 
     @property
     def _keep_alive_every_s(self) -> float:
-        return self._session.timeout_s * KEEP_ALIVE_FRACTION
+        known = self._session.methods_known
+        return self._session.timeout_s * (
+            KEEP_ALIVE_FRACTION if known else FIRST_KEEP_ALIVE_FRACTION
+        )
 
     def _tick(self) -> None:
         now_s, self._timer = self._loop.time(), None
@@ -274,12 +292,16 @@ class RtspCapture:
             self._teardown_done.set_result(None)
         if not self.bytes_received:
             self._fail(Unreachable(f"{reason} without an answer"))
-        elif self._stage is SessionStage.PLAYING:
+        elif self._session.awaits_login and not self.sampler.kept and not self._done.done():
+            self._done.set_exception(LoginDisconnected())
+        elif self._stage is SessionStage.PLAYING and self._session.reader.media_packets:
             depacketizer = self._session.depacketizer
             inside = " in the middle of a picture" if depacketizer and depacketizer.busy else ""
             self._fail(self._no_key_frame(reason + inside))
+        elif self._stage in _AFTER_DESCRIBE:  # as recorders do that have no stream left
+            self._fail(StreamBusy(f"{reason} {_AFTER_DESCRIBE[self._stage]}"))
         else:
-            self._fail(WentSilent(f"{reason} while {self._stage.name.lower().replace('_', ' ')}"))
+            self._fail(WentSilent(f"{reason} while describing"))
 
     def _fail(self, error: StreamError) -> None:
         """End the visit; after at least one key frame that is no failure."""

@@ -5,6 +5,7 @@ whose move it is and what to try next (`ADVICE`), Chinese first.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -26,11 +27,14 @@ from patrol.domain.labels import (
     failure_label,
     label_of,
 )
+from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
+from patrol.settings.config_file import BadEnvReference, check_references, expand_env
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
 from streams.decode import decode
-from streams.errors import BadAddress, StreamError
+from streams.errors import LOGIN_REFUSED, BadAddress, StreamError
+from streams.http_snapshot import NO_END_MARKER
 from streams.model import Freshness, Picture, Sample, VisitOptions
 
 
@@ -46,8 +50,10 @@ class Advice(NamedTuple):
 ADVICE: Final = {
     "bad_address": Advice(
         "登记人员", "whoever wrote the address",
-        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ 写成 %2F %3F %23 %40",
-        "write rtsp://user:password@host[:port]/path; in a password / ? # @ are %2F %3F %23 %40",
+        "按 rtsp://用户:口令@主机[:端口]/路径 填写;口令里的 / ? # @ [ ] % 写成"
+        " %2F %3F %23 %40 %5B %5D %25",
+        "write rtsp://user:password@host[:port]/path; in a password / ? # @ [ ] % are"
+        " %2F %3F %23 %40 %5B %5D %25",
     ),
     "unreachable": Advice(
         "网络/运维", "network, maintainer",
@@ -56,8 +62,13 @@ ADVICE: Final = {
     ),
     "refused_us": Advice(
         "运维(账号)", "maintainer, credentials",
-        "核对用户名、口令与通道路径;看摄像机的白名单和并发路数限制",
-        "check user, password and channel path; look at the camera's access list and session limit",
+        "核对通道路径是否存在;看该账号有没有预览权限、摄像机的白名单",
+        "check that the channel path exists; look at the account's rights and the access list",
+    ),
+    "stream_busy": Advice(
+        "运维(录像机)", "maintainer, recorder",
+        "稍后再试;关掉其他正在看这台设备的客户端;查并发路数上限,必要时调高或改用子码流",
+        "try again later; close other viewers; look at its limit of streams, or use the sub stream",
     ),
     "went_silent": Advice(
         "运维(摄像机)", "maintainer, camera",
@@ -68,6 +79,18 @@ ADVICE: Final = {
         "运维(摄像机)", "maintainer, camera",
         "确认路径指向视频流;编码设为 H.264 或 H.265;升级固件",
         "make sure the path is a video stream; set H.264 or H.265; update the firmware",
+    ),
+}  # fmt: skip
+REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reason
+    LOGIN_REFUSED: Advice(
+        "运维(账号)", "maintainer, credentials",
+        "核对用户名与口令(口令里的 % @ / ? # 要写成 %25 %40 %2F %3F %23);账号可能已被锁定",
+        "check user and password (in it % @ / ? # are %25 %40 %2F %3F %23); it may be locked",
+    ),
+    NO_END_MARKER: Advice(
+        "运维(摄像机)", "maintainer, camera",
+        "抓图缺结束标记(EOI),摄像机没有写完;升级固件,或改用 RTSP 地址",
+        "the camera ends its snapshots without the end marker (EOI); update it, or use RTSP",
     ),
 }  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
@@ -96,7 +119,7 @@ def probe(
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
-        address = StreamAddress.parse(url)
+        address = _address(url)
         _check_file(address)
     except BadAddress as exc:
         _report_failure("", exc, as_json=as_json)
@@ -125,9 +148,18 @@ def _check_save(save: Path | None) -> None:
         bad_input(f"--save: {save.parent}: no such directory")
 
 
+def _address(url: str) -> StreamAddress:
+    """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
+    try:
+        check_references(url, os.environ)
+        return StreamAddress.parse(expand_env(url, os.environ))
+    except BadEnvReference as exc:
+        raise BadAddress(str(exc)) from None
+
+
 def _check_file(address: StreamAddress) -> None:
     if address.scheme == "file" and not Path(address.path).is_file():
-        raise BadAddress(f"no such file: {address.path}; a camera's address begins with rtsp://")
+        raise BadAddress(f"no such file: {address}; a camera's address begins with rtsp://")
 
 
 async def _visit(address: StreamAddress, timeout_s: float) -> tuple[Sample, list[Picture]]:
@@ -173,7 +205,9 @@ def probe_document(
         "bytes_received": facts.bytes_received,
         "server": facts.server,
         "freshness": str(sample.freshness),
+        "media_clock": str(facts.media_clock),
         "clock_offset_s": _round(facts.clock_offset_s, 3),
+        "wall_clock": str(facts.wall_clock),
         "pictures": len(sample.key_frames),
         "light": str(report.light),
         "usable": report.any_usable,
@@ -193,14 +227,20 @@ def probe_document(
     }
 
 
+def advice_of(exc: StreamError) -> Advice:
+    """What a person can do about a failure; about the password only where it was refused."""
+    return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
+
+
 def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = advice_of(exc)
     return {
         "ok": False,
         "address": address,
         "failure": {
             "kind": exc.kind,
+            "reason": exc.reason or None,
             "seen": exc.seen,
             "whose": {"zh": advice.whose_zh, "en": advice.whose_en},
             "next": {"zh": advice.next_zh, "en": advice.next_en},
@@ -235,7 +275,7 @@ def print_probe(document: Mapping[str, Any]) -> None:
 
 def print_probe_failure(address: str, exc: StreamError) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
-    advice = ADVICE.get(exc.kind, UNKNOWN)
+    advice = advice_of(exc)
     out = console_err()
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
@@ -253,10 +293,10 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
     rate = f" · {document['frames_per_s']:g} fps" if document["frames_per_s"] else ""
     rows = [
         ("编码 codec", Text(f"{document['codec']} {size}{rate} · {document['transport']}")),
-        ("I 帧间隔 key frames", _key_frame_interval(document["key_frame_interval_s"])),
+        ("I 帧间隔 key frames", _key_frame_interval(document)),
         ("首帧用时 first picture", _first_picture(document)),
-        ("新鲜度 freshness", _freshness(document["freshness"])),
-        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"])),
+        ("新鲜度 freshness", _freshness(document["freshness"], document["media_clock"])),
+        ("时钟偏差 clock", _clock_offset(document["clock_offset_s"], document["wall_clock"])),
         ("光线 light", Text(bilingual(label_of(LIGHTS, document["light"])))),
         ("画面 picture", _fault_labels(document)),
         ("服务端 server", Text(document["server"] or "—")),
@@ -266,9 +306,13 @@ def _probe_rows(document: Mapping[str, Any]) -> list[tuple[str, Text]]:
     return rows
 
 
-def _key_frame_interval(seconds: float | None) -> Text:
+def _key_frame_interval(document: Mapping[str, Any]) -> Text:
+    seconds = document["key_frame_interval_s"]
     if seconds is None:
-        return Text("— 只有一帧 one picture only")
+        alone = document["pictures"] == 1
+        return Text(
+            "— 只有一帧 one picture only" if alone else "— 流不报时 the stream tells no time"
+        )
     slow = seconds > SLOW_KEY_FRAME_S
     hint = " 过长 too long, set 2–4 s" if slow else ""
     return Text(f"{seconds:.2f} s{hint}", style="yellow" if slow else "")
@@ -282,15 +326,18 @@ def _first_picture(document: Mapping[str, Any]) -> Text:
     )
 
 
-def _freshness(freshness: str) -> Text:
+def _freshness(freshness: str, media_clock: str) -> Text:
     text = bilingual(label_of(FRESHNESS, freshness))
-    fine = freshness in ("live", "single", "still")
+    remark = media_clock_remark(media_clock)
+    if remark is not None:
+        text += f"({bilingual(remark)})"
+    fine = freshness in ("live", "single", "still", "pictures_differ")
     return Text(text, style="green" if freshness == "live" else "" if fine else "red")
 
 
-def _clock_offset(offset_s: float | None) -> Text:
+def _clock_offset(offset_s: float | None, wall_clock: str) -> Text:
     if offset_s is None:
-        return Text("— 未报时 it sent no time")
+        return Text(f"— {bilingual(label_of(WALL_CLOCKS, wall_clock))}")
     off = abs(offset_s) > CLOCK_OFF_S
     return Text(
         f"{round(offset_s, 1) + 0.0:+.1f} s{' 需校时 set its clock' if off else ''}",

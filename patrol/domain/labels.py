@@ -3,8 +3,9 @@
 Tables keyed by an enum's members or by the identifiers that the database, MQTT and the API carry;
 each value is a pair (Chinese, English). Pages take one language of a pair, the command line both
 (`bilingual`), the ledger and the messages to leaders the Chinese. Enums of packages above this one
-are keyed by their values. No other module holds such a table (tests/domain/test_labels.py); the
-categories of findings, which a site's rules may add to, are in finding.py.
+are keyed by their values. No other module holds such a table (tests/domain/test_labels.py) but
+stream_labels.py for the clocks of streams; the categories of findings, which a site's rules may add
+to, are in finding.py.
 """
 
 from collections.abc import Mapping
@@ -75,6 +76,7 @@ FAILURES: Final[Labels] = {  # StreamError.kind
     "bad_address": ("地址有误", "bad address"),
     "unreachable": ("连接不上", "unreachable"),
     "refused_us": ("拒绝访问", "refused us"),
+    "stream_busy": ("路数已满", "no stream free"),
     "went_silent": ("连上后无响应", "went silent"),
     "unreadable": ("码流解码失败", "unreadable"),
     "unusable_picture": ("画面不可用", "unusable picture"),
@@ -124,6 +126,7 @@ FRESHNESS: Final[Labels] = {  # streams.model.Freshness
     "media_clock_stood_still": ("流时间停住", "the stream's clock stood still"),
     "media_clock_astray": ("流时间与时钟不符", "the stream's clock disagrees with ours"),
     "repeated_bits": ("画面比特完全重复", "bit-identical pictures"),
+    "pictures_differ": ("流不报时，画面有变化", "the stream tells no time; its pictures differ"),
     "still": ("静态图片或文件", "a still picture or a file"),
 }
 PICTURE_FAULTS: Final[Labels] = {  # vision.quality's PictureFault, and a camera that moved
@@ -257,6 +260,7 @@ DELIVERY_STATES: Final[Labels] = {
     DeliveryState.ACKNOWLEDGED: ("已签收", "acknowledged"),
     DeliveryState.OVERDUE: ("超时未答", "no answer"),
     DeliveryState.EXPIRED: ("已失效", "expired"),
+    DeliveryState.QUARANTINED: ("代理拒收,待处理", "refused by the broker"),
 }
 RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, in their order
     "queued": ("入队", "queued"),
@@ -332,6 +336,7 @@ SERVICE_PARTS: Final[Labels] = {
     "ladder": ("升级督办", "escalates"),
     "looks": ("复看核查", "looks again"),
     "rounds": ("巡查调度", "keeps the rounds"),
+    "clock": ("本机时钟", "the machine's clock"),
     "canary": ("推送自检发出", "sends the canary"),
     "canary came back": ("推送自检返回", "the canary comes back"),
 }

@@ -42,6 +42,7 @@ _FAILURE_REASONS: Final = {
 class _CanaryInFlight:
     key: MessageKey
     sent_at: datetime
+    sent_s: float | None  # monotonic
 
 
 @dataclass
@@ -67,19 +68,24 @@ class Canary:
         """The topics that the inbox subscribes to for it."""
         return (canary_topics(self.site)[1],)
 
-    def tick(self, now: datetime) -> None:
-        """Send when it is due, judge the one in flight. Raises StoreUnavailable, StoreFull."""
+    def tick(self, now: datetime, now_s: float | None = None) -> None:
+        """Send when it is due, judge the one in flight. Raises StoreUnavailable, StoreFull.
+
+        `now_s`: the monotonic clock, which times the flight; without it `now` does.
+        """
         flight = self._flight
         if flight is None:
-            self._send(now)
+            self._send(now, now_s)
             return
-        state = self._state(flight)
-        if state is DeliveryState.ACKNOWLEDGED:
+        flown = _flown(flight, now, now_s)
+        message = self._message(flight)
+        if message.state is DeliveryState.ACKNOWLEDGED:
             self._came_back(flight, now)
-        elif now - flight.sent_at >= self.within:
-            self._did_not_return(flight, _FAILURE_REASONS.get(state, f"it is {state}"), now)
-        if now - flight.sent_at >= (RETRY_AFTER if self.failing else self.every):
-            self._send(now)
+        elif flown >= self.within:
+            reason = _FAILURE_REASONS.get(message.state, f"it is {message.state}")
+            self._did_not_return(flight, message.problem or reason, now)
+        if flown >= (RETRY_AFTER if self.failing else self.every):
+            self._send(now, now_s)
 
     def handle_reply(self, topic: str, payload: bytes, now: datetime) -> bool:
         """Whether the message was the test leader's; if so, its receipt is in the store."""
@@ -96,7 +102,7 @@ class Canary:
                 uow.commit()
         return True
 
-    def _send(self, now: datetime) -> None:
+    def _send(self, now: datetime, now_s: float | None) -> None:
         key = MessageKey(f"canary-{now:%Y%m%dT%H%M%S%f}")
         message = OutboxMessage(
             key=key,
@@ -111,14 +117,14 @@ class Canary:
         with self.store.begin() as uow:
             uow.outbox.add(message)
             uow.commit()
-        self._flight = _CanaryInFlight(key, now)
+        self._flight = _CanaryInFlight(key, now, now_s)
         self._returned.clear()
         self.sent += 1
         self.on_queued()
 
-    def _state(self, flight: _CanaryInFlight) -> DeliveryState:
+    def _message(self, flight: _CanaryInFlight) -> OutboxMessage:
         with self.store.begin_read() as uow:
-            return uow.outbox.of_case(CaseId(flight.key))[0].state
+            return uow.outbox.of_case(CaseId(flight.key))[0]
 
     def _came_back(self, flight: _CanaryInFlight, now: datetime) -> None:
         landed = self._returned.pop(flight.key, None)
@@ -149,6 +155,12 @@ class Canary:
         with self.store.begin() as uow:
             if queue_notification(uow, notification, self.targets, now):
                 uow.commit()
+
+
+def _flown(flight: _CanaryInFlight, now: datetime, now_s: float | None) -> timedelta:
+    if now_s is None or flight.sent_s is None:
+        return now - flight.sent_at
+    return timedelta(seconds=now_s - flight.sent_s)
 
 
 def _answered_key(payload: bytes) -> str:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, auto
 
@@ -22,9 +22,11 @@ from patrol.ports import Clock, PictureStoreFull
 from patrol.rounds.guarded_visit import ConsentGuard
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
 from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
+from patrol.rounds.stream_limits import StreamLimits, server_of
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import StoreFull, StoreUnavailable
-from streams.errors import StreamError
+from streams.address import StreamChoice
+from streams.errors import StreamBusy, StreamError
 from streams.model import Sample, VisitOptions
 
 PROGRESS_EVERY_S = 0.25
@@ -66,7 +68,9 @@ class ExecutorJob:
     finish_by: datetime
     limits: ConnectionLimits
     options: VisitOptions
+    stream: StreamChoice = StreamChoice.MAIN
     link_slots: SharedLinkSlots | None = None  # what rechecks and live views use meanwhile
+    stream_limits: StreamLimits = field(default_factory=StreamLimits)  # of the recorders
 
 
 class RoundExecutor:
@@ -85,10 +89,12 @@ class RoundExecutor:
         self._on_progress = on_progress
         self.counters = counters or RoundCounters()
         self._limiter = ConnectionLimiter(
-            (PendingVisit(camera=v.camera, link=job.cameras[v.camera].link) for v in job.visits),
+            [_pending_visit(job.cameras[visit.camera], job.stream) for visit in job.visits],
             job.limits,
             job.link_slots,
+            job.stream_limits,
         )
+        self._turned_away: dict[CameraId, tuple[VisitStart, StreamBusy]] = {}  # each one's last
         self._visits: set[asyncio.Task[None]] = set()
         self._throughput = ThroughputEstimate(begun_s=deps.clock.monotonic_s())
         self._changed = asyncio.Event()
@@ -106,6 +112,7 @@ class RoundExecutor:
             reporting = asyncio.create_task(self._report_loop(), name="report progress")
             try:
                 await self._start_visits()
+                await self._record_turned_away()
             finally:
                 await _cancel_all({reporting, *self._visits})
         if self._error is not None:
@@ -164,7 +171,7 @@ class RoundExecutor:
             if isinstance(got, Sample):
                 mbit_s = got.facts.bytes_received * 8e-6 / max(got.facts.visit_s, 0.1)
                 visited = await self._judge(camera, start, got)
-            elif isinstance(got, StreamError) and got.retry and self._retry_later(pending):
+            elif isinstance(got, StreamError) and self._queue_again(pending, start, got):
                 return
             else:
                 visited = self._deps.fail(camera, start, got)
@@ -174,8 +181,24 @@ class RoundExecutor:
         finally:
             self._limiter.release(pending, mbit_s=mbit_s)
 
-    def _retry_later(self, pending: PendingVisit) -> bool:
-        return self._limiter.retry_later(pending, self._deps.clock.monotonic_s())
+    def _queue_again(self, pending: PendingVisit, start: VisitStart, error: StreamError) -> bool:
+        """Queue the visit for another try, where the error allows one."""
+        now_s = self._deps.clock.monotonic_s()
+        if isinstance(error, StreamBusy) and self._limiter.wait_for_stream(pending, error, now_s):
+            self._turned_away[pending.camera] = start, error
+            return True
+        return error.retry and self._limiter.retry_later(pending, now_s)
+
+    async def _record_turned_away(self) -> None:
+        """At the end of the window: cameras whose recorder had no stream left were not viewable."""
+        if self._stop_reason is not StopReason.OUT_OF_TIME:
+            return
+        for pending in self._limiter.turned_away():
+            camera, (start, busy) = (
+                self._job.cameras[pending.camera],
+                self._turned_away[pending.camera],
+            )
+            await self._record(self._deps.fail(camera, start, busy))
 
     async def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
         loop = asyncio.get_running_loop()
@@ -222,6 +245,11 @@ class RoundExecutor:
         if self._stop_reason is None:
             self._stop_reason, self.reason = stop_reason, reason
         self._changed.set()
+
+
+def _pending_visit(camera: Camera, stream: StreamChoice) -> PendingVisit:
+    server = server_of(camera.stream(stream))
+    return PendingVisit(camera=camera.id, link=camera.link, server=server)
 
 
 async def _cancel_all(tasks: set[asyncio.Task[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Limit connections: how many visits run at once, in all, per network link, and in Mbit/s.
+"""Limit connections: visits at once in all, per network link, per recorder, and in Mbit/s.
 
 `ConnectionLimiter` gives the visits of one round their slots. A slot is held from the first packet
 until the visit is recorded, so the number of slots bounds the memory of a round too. State in,
@@ -13,14 +13,20 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from patrol.domain.ids import CameraId, LinkId
+from patrol.domain.ids import CameraId, LinkId, ServerId
+from patrol.rounds.stream_limits import NO_SERVER, StreamLimits, wait_after_refusal_s
+from streams.errors import StreamBusy
 
 SLOT_POLL_S = 0.1
 INITIAL_ESTIMATE_MBIT_S = 2.0  # a 1080p household camera sends 1–2 Mbit/s
 LEARNING_RATE = 0.05  # a faulty camera's odd rate must not swing the estimate
+# Answers that mean "no stream left" and nothing else. Recorders that have none left also answer
+# 500 or hang up, and so does a channel that is broken: such a visit has this many turns.
+NO_STREAM_LEFT = frozenset({453, 503})
+DOUBTFUL_TURNS = 4
 
 
 @dataclass(slots=True)
@@ -98,25 +104,31 @@ class PendingVisit:
 
     camera: CameraId
     link: LinkId
+    server: ServerId = NO_SERVER
     attempt: int = 1
+    turned_away: int = 0  # times that the server had no stream left: no attempts of the camera
     not_before_s: float = 0.0
+    begun: int = field(default=0, compare=False)  # step of `StreamLimits` when it got its slot
 
 
 class ConnectionLimiter:
-    """Gives slots to visits in the plan's order, passing over those whose link is full."""
+    """Gives slots in the plan's order, passing over visits whose link or recorder is full."""
 
     def __init__(
         self,
         visits: Iterable[PendingVisit],
         limits: ConnectionLimits,
         link_slots: SharedLinkSlots | None = None,
+        stream_limits: StreamLimits | None = None,
     ) -> None:
         self._limits = limits
+        self._streams = stream_limits or StreamLimits()
         self._link_slots = link_slots or SharedLinkSlots(limits.per_link)
         self._pending = deque(visits)
         self._blocked: dict[LinkId, deque[PendingVisit]] = defaultdict(deque)
         self._freed_links: deque[LinkId] = deque()
         self._retries: deque[PendingVisit] = deque()
+        self._for_stream: dict[ServerId, deque[PendingVisit]] = defaultdict(deque)
         self._in_use: Counter[LinkId] = Counter()
         self._mbit_s_each = INITIAL_ESTIMATE_MBIT_S
 
@@ -128,8 +140,8 @@ class ConnectionLimiter:
     @property
     def waiting(self) -> int:
         """Visits that still wait for a slot, retries included."""
-        blocked = sum(len(queue) for queue in self._blocked.values())
-        return len(self._pending) + blocked + len(self._retries)
+        queues = [*self._blocked.values(), *self._for_stream.values()]
+        return len(self._pending) + len(self._retries) + sum(map(len, queues))
 
     @property
     def capacity(self) -> int:
@@ -144,14 +156,24 @@ class ConnectionLimiter:
         )
         if self.in_use >= self.capacity:
             return None
-        visit = self._from_freed_link() or self._from_pending() or self._from_retries(now_s)
+        visit = (
+            self._from_freed_link()
+            or self._for_free_stream(now_s)
+            or self._from_pending()
+            or self._from_retries(now_s)
+        )
         if visit is not None:
             self._change_usage(visit.link, 1)
+            visit = replace(visit, begun=self._streams.start(visit.server))
         return visit
 
     def release(self, visit: PendingVisit, *, mbit_s: float | None = None) -> None:
-        """Give the slot back; `mbit_s` is the bandwidth that the visit was measured to take."""
+        """Give the slot back; `mbit_s` is what the visit was measured to take, if it had a picture.
+
+        After `wait_for_stream` or `retry_later`, when the visit is to be made again.
+        """
         self._change_usage(visit.link, -1)
+        self._streams.end(visit.server, visit.begun, served=mbit_s is not None)
         if self._blocked[visit.link]:
             self._freed_links.append(visit.link)
         if mbit_s is not None and mbit_s > 0.0:
@@ -161,21 +183,45 @@ class ConnectionLimiter:
         """Queue a retry behind all other visits; False when its attempts are used up."""
         if visit.attempt > self._limits.retries:
             return False
+        not_before_s = now_s + self._limits.retry_after_s
         self._retries.append(
-            PendingVisit(
-                camera=visit.camera,
-                link=visit.link,
-                attempt=visit.attempt + 1,
-                not_before_s=now_s + self._limits.retry_after_s,
-            )
+            replace(visit, attempt=visit.attempt + 1, turned_away=0, not_before_s=not_before_s)
         )
         return True
 
+    def wait_for_stream(self, visit: PendingVisit, busy: StreamBusy, now_s: float) -> bool:
+        """Queue a visit that its recorder turned away until a stream is free there.
+
+        False where that may have another reason: the visit is then to be retried like any other.
+        """
+        turns, others = visit.turned_away + 1, self._streams.others(visit.server)
+        certain = busy.status in NO_STREAM_LEFT
+        if not certain and (others < 1 or turns > DOUBTFUL_TURNS):
+            return False
+        self._streams.turn_away(visit.server, turns, certain=certain)
+        wait_s = wait_after_refusal_s(turns, others, busy.retry_after_s)
+        self._for_stream[visit.server].append(
+            replace(visit, turned_away=turns, not_before_s=now_s + wait_s)
+        )
+        return True
+
+    def turned_away(self) -> list[PendingVisit]:
+        """Visits that still wait for a stream after a refusal."""
+        return [
+            visit for queue in self._for_stream.values() for visit in queue if visit.turned_away
+        ]
+
     def next_retry_in_s(self, now_s: float) -> float | None:
-        """Seconds until the oldest retry may start; None when there is none."""
-        if not self._retries:
-            return None
-        return max(0.0, self._retries[0].not_before_s - now_s)
+        """Seconds until a visit that waits for its time may start; None when none does."""
+        times = [self._retries[0].not_before_s] if self._retries else []
+        times += [
+            visit.not_before_s
+            for server, queue in self._for_stream.items()
+            if self._streams.has_capacity(server)
+            for visit in queue
+            if self._has_capacity(visit.link)
+        ]
+        return max(0.0, min(times) - now_s) if times else None
 
     def _change_usage(self, link: LinkId, visits: int) -> None:
         self._in_use[link] += visits
@@ -184,25 +230,45 @@ class ConnectionLimiter:
     def _has_capacity(self, link: LinkId) -> bool:
         return self._in_use[link] + self._link_slots.reserved(link) < self._limits.per_link
 
+    def _may_start(self, visit: PendingVisit) -> bool:
+        """Whether link and recorder have capacity; a visit that may not is queued for it."""
+        if not self._has_capacity(visit.link):
+            self._blocked[visit.link].append(visit)
+            return False
+        if not self._streams.has_capacity(visit.server):
+            self._for_stream[visit.server].append(visit)
+            return False
+        return True
+
     def _from_freed_link(self) -> PendingVisit | None:
         while self._freed_links:
             link = self._freed_links.popleft()
-            if self._blocked[link] and self._has_capacity(link):
-                return self._blocked[link].popleft()
+            while self._blocked[link] and self._has_capacity(link):
+                visit = self._blocked[link].popleft()
+                if self._may_start(visit):
+                    return visit
+        return None
+
+    def _for_free_stream(self, now_s: float) -> PendingVisit | None:
+        for server, queue in self._for_stream.items():
+            if queue and self._streams.has_capacity(server):
+                for visit in queue:
+                    if visit.not_before_s <= now_s and self._has_capacity(visit.link):
+                        queue.remove(visit)
+                        return visit
         return None
 
     def _from_pending(self) -> PendingVisit | None:
         while self._pending:
             visit = self._pending.popleft()
-            if self._has_capacity(visit.link):
+            if self._may_start(visit):
                 return visit
-            self._blocked[visit.link].append(visit)
         return None
 
     def _from_retries(self, now_s: float) -> PendingVisit | None:
-        """The oldest retry, if its time has come: they are in the order of their times."""
-        if self._retries and self._retries[0].not_before_s <= now_s:
-            visit = self._retries[0]
-            if self._has_capacity(visit.link):
-                return self._retries.popleft()
+        """The oldest retry whose time has come: they are in the order of their times."""
+        while self._retries and self._retries[0].not_before_s <= now_s:
+            visit = self._retries.popleft()
+            if self._may_start(visit):
+                return visit
         return None

@@ -17,27 +17,33 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.registry import GridTree
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
 from patrol.domain.schedule import Calendar
+from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
 from patrol.review.blind_sample import BlindSample
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
 from patrol.rounds.outages import record_round_health
 from patrol.rounds.planner import (
+    MISDATED,
     NOT_IN_WINDOW,
-    AdhocSelection,
     RoundPlanner,
     RoundRequest,
     RoundWindow,
     close_round,
+    mark_misdated_rounds,
     missed_visit_of_removed_camera,
+    retract_missed_rounds,
 )
 from patrol.rounds.progress import (
     RecordedVisit,
@@ -49,11 +55,14 @@ from patrol.rounds.progress import (
     round_summary,
 )
 from patrol.rounds.recorder import RecorderPolicy, record_visit
+from patrol.rounds.stream_limits import StreamLimits
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
 from patrol.rounds.weather import propose_shared_findings
 from patrol.store import Store, UnitOfWork
 from streams.address import StreamChoice
 from streams.model import Sample, VisitOptions
+
+log = structlog.get_logger(__name__)
 
 STOP_POLL_S = 0.1  # Ctrl-C takes effect at once, and polling costs nothing at this pace
 PROGRESS_MESSAGES_PER_ROUND = 10  # progress messages on MQTT, beside the first and the last
@@ -80,6 +89,7 @@ class RunnerServices:
     calendar: Calendar = field(default_factory=Calendar)
     link_slots: SharedLinkSlots | None = None
     blind_sample: BlindSample | None = None  # None: nothing is drawn
+    clock_unconfirmed: Callable[[], bool] = lambda: False  # then no time runs out
     without: tuple[str, ...] = ()  # what the rounds lack, and why: stands in their summary
     cores: int = os.cpu_count() or 1
 
@@ -90,7 +100,11 @@ class RoundRunner:
     def __init__(self, deps: RunnerServices) -> None:
         self._deps = deps
         self._planner = RoundPlanner(
-            cameras=deps.cameras, tree=deps.tree, calendar=deps.calendar, rng=deps.rng
+            cameras=deps.cameras,
+            tree=deps.tree,
+            calendar=deps.calendar,
+            rng=deps.rng,
+            zone=deps.zone,
         )
         self._consent_gate = ConsentGate(
             store=deps.store,
@@ -106,10 +120,15 @@ class RoundRunner:
         finish_by: datetime,
         *,
         at_any_hour: bool = False,
+        may_be_empty: bool = True,
         adhoc: AdhocSelection | None = None,
     ) -> Round:
-        """Take up the plan's unfinished round of today, or plan a new one. Raises RoundsPaused."""
-        request = replace(self._request(plan, finish_by), adhoc=adhoc)
+        """Take up the plan's unfinished round of today, or plan a new one.
+
+        Raises RoundsPaused; NothingToVisit unless a round without cameras `may_be_empty`.
+        """
+        plain = self._request(plan, finish_by)
+        request = replace(plain, adhoc=adhoc, may_be_empty=may_be_empty)
         with self._deps.store.begin() as uow:
             begun = self._planner.begin_round(uow, request, at_any_hour=at_any_hour)
             uow.commit()
@@ -132,6 +151,24 @@ class RoundRunner:
                 now = self._deps.clock.now()
                 self._close(uow, unfinished, reason, now)
                 uow.commit()
+
+    def retract_missed(self, now: datetime) -> Sequence[Round]:
+        """Take back the rounds recorded as missed whose time is not over at `now`; those."""
+        with self._deps.store.begin() as uow:
+            retracted = retract_missed_rounds(uow, now)
+            if retracted:
+                uow.commit()
+            return retracted
+
+    def mark_misdated(self, after: datetime) -> Sequence[Round]:
+        """Mark the rounds that a clock which was ahead began after that moment; those."""
+        with self._deps.store.begin() as uow:
+            misdated = mark_misdated_rounds(uow, after, self._deps.clock.now())
+            if misdated:
+                uow.commit()
+        for one in misdated:
+            log.warning("a round is misdated", round=one.id, why=MISDATED)
+        return misdated
 
     def _record_missed(self, request: RoundRequest, reason: str) -> Round:
         with self._deps.store.begin() as uow:
@@ -167,20 +204,22 @@ class RoundRunner:
                 ThreadPoolExecutor(self._deps.cores, thread_name_prefix="judge")
             )
             writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
+            job = self._executor_job(started, visits)
             executor = RoundExecutor(
-                self._executor_job(started, visits),
+                job,
                 self._executor_deps(started, judges, writer, _RunCounts(counters, meter)),
                 on_progress=on_progress,
                 counters=counters,
             )
             stop_watcher = asyncio.create_task(
-                self._stop_when(stop, executor), name="watch for stop"
+                self._stop_when(stop, executor, started.planned_at - LONGEST_STEP),
+                name="watch for stop",
             )
             try:
                 end = await executor.run()
             finally:
                 stop_watcher.cancel()
-                await asyncio.to_thread(self._record_cost, started, meter)
+                await asyncio.to_thread(self._record_cost, job, meter)
         return self._end(started, end, executor.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], RoundCounters]:
@@ -213,7 +252,9 @@ class RoundRunner:
             finish_by=a_round.finish_by,
             limits=self._deps.limits,
             options=self._deps.options,
+            stream=self._deps.stream,
             link_slots=self._deps.link_slots,
+            stream_limits=self._stream_limits(),
         )
 
     def _executor_deps(
@@ -260,10 +301,16 @@ class RoundRunner:
             rng=self._deps.rng,
         )
 
-    def _record_cost(self, a_round: Round, meter: ResourceMeter) -> None:
+    def _record_cost(self, job: ExecutorJob, meter: ResourceMeter) -> None:
+        """What the run used, and what it learned of the recorders' stream limits."""
         with self._deps.store.begin() as uow:
-            add_round_cost(uow, a_round, meter)
+            add_round_cost(uow, uow.rounds.get(job.round), meter)
+            uow.rounds.save_stream_limits(job.stream_limits.learned(), self._deps.clock.now())
             uow.commit()
+
+    def _stream_limits(self) -> StreamLimits:
+        with self._deps.store.begin_read() as uow:
+            return StreamLimits.of(uow.rounds.stream_limits())
 
     def _blind_sample(self, a_round: Round) -> BlindSample | None:
         """The blind sample of a plan's round; an ad-hoc round is about something, and has none."""
@@ -273,7 +320,8 @@ class RoundRunner:
         now = self._deps.clock.now()
         with self._deps.store.begin() as uow:
             stored = uow.rounds.get(a_round.id)
-            if stop_reason in (StopReason.STOPPED, StopReason.FULL):
+            may_close = stop_reason is StopReason.COMPLETE or not self._deps.clock_unconfirmed()
+            if stop_reason in (StopReason.STOPPED, StopReason.FULL) or not may_close:
                 ended = stored.apply_event(RoundEvent.INTERRUPT, at=now, reason=reason)
                 uow.rounds.put(ended)
             else:
@@ -307,12 +355,20 @@ class RoundRunner:
     ) -> OutboxMessage:
         return self._deps.payloads.round_message(a_round.plan, f"{a_round.id}/{key}", payload, now)
 
-    async def _stop_when(self, stop: threading.Event, executor: RoundExecutor) -> None:
-        while not stop.is_set() and self._consent_gate.pause is None:  # noqa: ASYNC110  threads set these
+    async def _stop_when(
+        self, stop: threading.Event, executor: RoundExecutor, earliest: datetime
+    ) -> None:
+        """Stop when asked to, at a pause, and when the clock went back before `earliest`."""
+        while not (reason := self._stop_reason(stop, earliest)):  # noqa: ASYNC110  threads set it
             await asyncio.sleep(STOP_POLL_S)
-        executor.stop(
-            self._consent_gate.pause.description if self._consent_gate.pause else "stopped"
-        )
+        executor.stop(reason)
+
+    def _stop_reason(self, stop: threading.Event, earliest: datetime) -> str:
+        if pause := self._consent_gate.pause:
+            return pause.description
+        if self._deps.clock.now() < earliest:
+            return MISDATED
+        return "stopped" if stop.is_set() else ""
 
     def _today(self) -> date:
         return self._deps.clock.now().astimezone(self._deps.zone).date()

@@ -3,24 +3,31 @@
 Once a day it also records the rounds that never ran because nothing was running: every round of
 every day since the last one in the store is missed, with the reason, so no day is simply absent.
 The service calls `run_due`; what is due is decided in planner.py.
+
+A clock that was ahead may have left rounds in the future. None of them stands in the way: one that
+is recorded as missed before its time is over is retracted, with a line in the access log, and runs
+when it is due; one that was begun is marked as misdated, and is no round of its day's window. While
+the clock is not believed (`holds_history`), nothing is recorded as missed.
 """
 
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from patrol.domain.round import ADHOC, PatrolPlan, Round, RoundState
 from patrol.domain.schedule import Calendar, pause_at
+from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.files import ProcessBusy
 from patrol.logs import LastReason
 from patrol.ports import Clock
 from patrol.rounds.planner import (
     NOT_IN_WINDOW,
+    RETRACTED,
     DueAction,
     RoundWindow,
     SunTimes,
@@ -35,8 +42,15 @@ from patrol.store import Store
 log = structlog.get_logger(__name__)
 
 MISSED_REASON = "the patrol was not running in its window"
-RETRY_WHILE_BUSY = timedelta(seconds=15)  # another process runs a round, or rounds are paused
-RETRY_AFTER_TROUBLE = timedelta(minutes=1)  # after an interrupted round, for instance a full disk
+HELD_REASON = "the clock is not believed, nothing is recorded as missed"
+RETRY_WHILE_BUSY_S = 15.0  # another process runs a round, or rounds are paused
+RETRY_AFTER_TROUBLE_S = 60.0  # after an interrupted round, for instance a full disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PauseEnd:
+    at: datetime
+    monotonic_s: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,16 +66,25 @@ class RoundScheduler:
     stop: threading.Event
     round_lock: Callable[[], AbstractContextManager[None]]  # raises ProcessBusy
     on_progress: Callable[[RoundProgress], None] | None = None
-    _paused_until: datetime | None = None
+    holds_history: Callable[[], bool] = lambda: False
+    # When nothing had been held back for the last time: days since then may lack their records.
+    complete_until: Callable[[], datetime | None] = lambda: None
+    _paused_until: "_PauseEnd | None" = None
+    _last_now: datetime | None = None
+    _has_retracted: bool = False
+    _completed_from: datetime | None = None
     _caught_up_on: date | None = None
     _waiting_reason: LastReason = field(default_factory=LastReason)
+    _held_reason: LastReason = field(default_factory=LastReason)
 
     def run_due(self) -> None:
         """Do what is due for each plan of the day; a round that is due runs to its end. Blocks."""
         if self._is_paused():
             return
-        day = self._local_day(self.clock.now())
-        if self._caught_up_on != day:
+        now = self.clock.now()
+        day = self._local_day(now)
+        self._put_future_right(now)
+        if self._caught_up_on != day and self._may_record():
             self._record_missed_days(day)
         for plan in self.calendar.plans_on(day).values():
             if self.stop.is_set() or self._is_paused():
@@ -69,11 +92,45 @@ class RoundScheduler:
             self._handle_plan(plan, day)
 
     def _is_paused(self) -> bool:
-        return self._paused_until is not None and self.clock.now() < self._paused_until
+        """Until the sooner of the two clocks says that it is over: neither can hold rounds back."""
+        until = self._paused_until
+        return (
+            until is not None
+            and self.clock.now() < until.at
+            and self.clock.monotonic_s() < until.monotonic_s
+        )
+
+    def _pause(self, seconds: float) -> None:
+        self._paused_until = _PauseEnd(
+            at=self.clock.now() + timedelta(seconds=seconds),
+            monotonic_s=self.clock.monotonic_s() + seconds,
+        )
+
+    def _may_record(self) -> bool:
+        """Whether a round may be recorded as missed just now; says when that changes."""
+        held = self.holds_history()
+        if self._held_reason.changes_to(HELD_REASON if held else "") and held:
+            log.info("no round is missed for now", why=HELD_REASON)
+        return not held
+
+    def _put_future_right(self, now: datetime) -> None:
+        """At the start and after the clock went back: nothing in the future stays as it is."""
+        if self._last_now is None or now < self._last_now:
+            self._has_retracted = False
+            self._caught_up_on = None
+            self.runner.mark_misdated(now + LONGEST_STEP)
+        self._last_now = now
+        if not self._has_retracted and self._may_record():
+            for retracted in self.runner.retract_missed(now):
+                log.warning("a missed round is taken back", round=retracted.id, why=RETRACTED)
+            self._has_retracted = True
 
     def _handle_plan(self, plan: PatrolPlan, day: date) -> None:
         window = window_of(plan, day, self.zone, self.sun)
-        due = due_round(window, self._of_window(plan, window), self.clock.now())
+        now = self.clock.now()
+        due = due_round(window, self._of_window(plan, window, now), now)
+        if due in (DueAction.MISSED, DueAction.CLOSE_UNFINISHED) and not self._may_record():
+            return
         if due is DueAction.MISSED:
             reason = self._missed_reason(window.finish_by, MISSED_REASON)
             self.runner.record_missed(plan.name, window.finish_by, reason)
@@ -92,11 +149,11 @@ class RoundScheduler:
         except ProcessBusy as exc:
             if self._waiting_reason.changes_to(str(exc)):
                 log.info("round waits", plan=plan.name, why=str(exc))
-            self._paused_until = self.clock.now() + RETRY_WHILE_BUSY
+            self._pause(RETRY_WHILE_BUSY_S)
             return
         self._waiting_reason.changes_to("")
         if ended.state is RoundState.INTERRUPTED:
-            self._paused_until = self.clock.now() + RETRY_AFTER_TROUBLE
+            self._pause(RETRY_AFTER_TROUBLE_S)
         log.info("round ends", round=ended.id, state=str(ended.state), why=ended.reason)
 
     def _run_under_lock(self, plan: PatrolPlan, window: RoundWindow, due: DueAction) -> Round:
@@ -104,21 +161,39 @@ class RoundScheduler:
         log.info("round begins", round=begun.id, why=str(due))
         return self.runner.run(begun, on_progress=self.on_progress, stop=self.stop)
 
-    def _of_window(self, plan: PatrolPlan, window: RoundWindow) -> Round | None:
-        """The plan's round of this window; one that a person ran before it does not count."""
+    def _of_window(self, plan: PatrolPlan, window: RoundWindow, now: datetime) -> Round | None:
+        """The plan's round of this window; one that a person ran before it does not count.
+
+        Nor does one that a clock which was ahead has begun, or recorded as missed.
+        """
         with self.store.begin_read() as uow:
-            rounds = uow.rounds.of_plan(plan.name, limit=10)
+            rounds = uow.rounds.of_plan(plan.name, limit=10, before=now + LONGEST_STEP)
         day = self._local_day(window.start)
-        of_today = (known for known in rounds if known.day == day)
-        return next((r for r in of_today if r.planned_at >= window.start or r.is_open), None)
+        of_today = (known for known in rounds if known.day == day and not known.misdated)
+        return next(
+            (
+                known
+                for known in of_today
+                if (known.planned_at >= window.start or known.is_open)
+                and not (known.never_began and now < known.finish_by)
+            ),
+            None,
+        )
 
     def _record_missed_days(self, today: date) -> None:
         """Close what an earlier day left open, record the rounds that never ran."""
         plans = self.calendar.all_plans
+        midnight = datetime.combine(today, time(), self.zone).astimezone(UTC)
         with self.store.begin_read() as uow:
             left_open = [uow.rounds.unfinished(plan) for plan in (*plans, ADHOC)]
-            newest = [known for plan in plans for known in uow.rounds.of_plan(plan, limit=1)]
-            last = max((known.day for known in newest), default=today)
+            newest = [
+                known
+                for plan in plans
+                for known in uow.rounds.of_plan(plan, limit=1, before=midnight)
+            ]
+            last = min(
+                max((known.day for known in newest), default=today), self._complete_until(today)
+            )
             of_days = uow.rounds.of_days(last, today)
         for unfinished in left_open:
             if unfinished is not None and unfinished.day < today:
@@ -135,6 +210,14 @@ class RoundScheduler:
             self.runner.record_missed_day(plan.name, day, window, reason)
             log.warning("round missed", plan=plan.name, day=str(day), why=reason)
         self._caught_up_on = today
+
+    def _complete_until(self, today: date) -> date:
+        """The last day whose records are complete, as far as the clock kept us from more."""
+        until = self.complete_until()
+        if until is None or until == self._completed_from:
+            return today
+        self._completed_from = until
+        return self._local_day(until)
 
     def _missed_reason(self, at: datetime, default_reason: str) -> str:
         """The pause that was in force when the window ended, or the default."""

@@ -6,27 +6,34 @@ was made from, also after its host or path was corrected.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
 from patrol.domain.ids import CameraId, GridCode, LinkId, camera_id_problem, plain_id_problem
-from patrol.settings.config_file import BadEnvReference, FileProblemLog, expand_env
-from patrol.settings.csv_file import CsvRow, UniqueColumn, read_table
+from patrol.settings.config_file import (
+    BadEnvReference,
+    FileProblemLog,
+    check_references,
+    expand_env,
+)
+from patrol.settings.csv_file import (
+    CsvRecord,
+    CsvRow,
+    UniqueColumn,
+    is_rounded,
+    read_date,
+    read_table,
+    vocabulary_value,
+)
 from patrol.settings.grids_people import LoadedGrids
 from streams.address import StreamAddress
 from streams.errors import BadAddress
+from streams.url_secrets import mask_parameters
 
 MASK: Final = "***"
-_USERINFO: Final = re.compile(
-    r"^(?P<head>[A-Za-z][\w+.-]*://[^/@:]*:)(?P<secret>[^@/]*)(?P<rest>@.*)$"
-)
-_SECRET_PARAMETER: Final = re.compile(
-    r"(?P<head>[?&][^=&]*(?:pass|pwd|token|secret|sign|auth|key|ticket)[^=&]*=)(?P<secret>[^&]*)",
-    re.IGNORECASE,
-)
 _ENV_REFERENCE: Final = re.compile(r"\$\{[A-Za-z_]\w*\}", re.ASCII)
 CAMERA_REQUIRED = ("camera_id", "name", "grid_code", "url", "outdoor", "consent")
 CAMERA_OPTIONAL = (
@@ -35,9 +42,27 @@ CAMERA_OPTIONAL = (
 PLACEMENTS = {"yes": Placement.OUTDOOR, "no": Placement.INDOOR, "unknown": Placement.UNKNOWN}
 CONSENTS = {state.value: state for state in ConsentState}
 PRIORITIES = {priority.value: priority for priority in Priority}
+# What people write, and what Excel makes of yes and no.
+PLACEMENT_ALIASES = {
+    "是": Placement.OUTDOOR, "室外": Placement.OUTDOOR, "户外": Placement.OUTDOOR,
+    "true": Placement.OUTDOOR, "y": Placement.OUTDOOR,
+    "否": Placement.INDOOR, "室内": Placement.INDOOR, "false": Placement.INDOOR,
+    "n": Placement.INDOOR,
+    "未知": Placement.UNKNOWN, "不明": Placement.UNKNOWN, "不详": Placement.UNKNOWN,
+}  # fmt: skip
+CONSENT_ALIASES = {
+    "已同意": ConsentState.GRANTED, "同意": ConsentState.GRANTED,
+    "待同意": ConsentState.PENDING, "未同意": ConsentState.PENDING,
+    "已撤回": ConsentState.WITHDRAWN, "撤回": ConsentState.WITHDRAWN,
+    "已撤回同意": ConsentState.WITHDRAWN, "不同意": ConsentState.WITHDRAWN,
+}  # fmt: skip
+PRIORITY_ALIASES = {"重点": Priority.KEY, "是": Priority.KEY, "一般": Priority.NORMAL,
+                    "普通": Priority.NORMAL, "否": Priority.NORMAL}  # fmt: skip
 _NOT_IN_A_LINK = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
-_ESCAPE = "the user or the password seems to hold '/', '?' or '#', write %2F, %3F, %23"
-_NOT_IN_A_URL = re.compile(r"[\s\x00-\x20\x7f]")
+_ROUNDED = (
+    "ends in zeros where Excel, which took it for a number, kept no digits: format the column as"
+    " text (in the console's cameras.xlsx it is) and give the 20 digits"
+)
 
 Cameras = dict[CameraId, Camera]
 
@@ -64,11 +89,22 @@ def load_cameras(
         return None
     unique_ids = UniqueColumn()
     cameras: Cameras = {}
+    rounded = _lines_rounded_by_excel(rows)
     for row in rows:
-        camera = _read_camera(CsvRow(row, notes), references, unique_ids)
+        cells = CsvRow(row, notes)
+        if row.line in rounded:
+            cells.add_problem("camera_id", _ROUNDED)
+        camera = _read_camera(cells, references, unique_ids)
         if camera is not None:
             cameras[camera.id] = camera
     return cameras, unique_ids
+
+
+def _lines_rounded_by_excel(rows: Sequence[CsvRecord]) -> frozenset[int]:
+    """Rows whose id Excel kept 15 digits of; none where one in a hundred may well end like that."""
+    ids = [(row.line, row.cells["camera_id"]) for row in rows]
+    lines = [line for line, id_ in ids if is_rounded(id_) and camera_id_problem(id_) is None]
+    return frozenset(lines if len(lines) * 100 > len(rows) else ())
 
 
 def _read_camera(
@@ -84,9 +120,9 @@ def _read_camera(
     address = _read_address(row, "url", references.env)
     sub_address = _read_address(row, "sub_url", references.env)
     longitude, latitude = _read_position(row)
-    placement = row.choice("outdoor", PLACEMENTS)
+    placement = row.choice("outdoor", PLACEMENTS, aliases=PLACEMENT_ALIASES)
     consent = _read_consent(row)
-    priority = row.choice("priority", PRIORITIES, Priority.NORMAL)
+    priority = row.choice("priority", PRIORITIES, Priority.NORMAL, aliases=PRIORITY_ALIASES)
     household = _read_plain_id(row, "household_ref", ", a reference such as H-0001, never a name")
     link = _read_plain_id(row, "link", "") or (_link_of_host(address) if address else "")
     if not row.ok or not (address and placement and consent and priority):
@@ -107,16 +143,14 @@ def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAdd
     if not text:
         return None
     try:
+        check_references(text, env)
         url = expand_env(text, env)
         address = StreamAddress.parse(url)
-    except BadEnvReference as exc:
+    except (BadEnvReference, BadAddress) as exc:
         row.add_problem(column, str(exc))
         return None
-    except BadAddress as exc:
-        row.add_problem(column, f"{exc}{_escape_hint(text)}")
-        return None
-    if (reason := url_problem(url, address)) is not None:
-        row.add_problem(column, reason)
+    if "://" not in url:
+        row.add_problem(column, "no scheme, give rtsp://host[:port]/path (file:///… for a file)")
         return None
     return address
 
@@ -124,22 +158,6 @@ def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAdd
 def _link_of_host(address: StreamAddress) -> str:
     """The link that cameras of one host share where the column names none."""
     return _NOT_IN_A_LINK.sub("-", address.host or "local")[:64]
-
-
-def url_problem(url: str, address: StreamAddress) -> str | None:
-    """What is wrong with a URL that parses and no camera has, or None. Never quotes it."""
-    if "://" not in url:
-        return "no scheme, give rtsp://host[:port]/path (file:///… for a file)"
-    if _NOT_IN_A_URL.search(url):
-        return "there is a space or a control character in it, write %20 or delete it"
-    if "@" in address.path and not address.user:
-        return _ESCAPE
-    return None
-
-
-def _escape_hint(text: str) -> str:
-    after = text.partition("://")[2]
-    return f"; {_ESCAPE}" if "@" in after and any(character in after for character in "#?") else ""
 
 
 def _read_position(row: CsvRow) -> tuple[float | None, float | None]:
@@ -150,7 +168,7 @@ def _read_position(row: CsvRow) -> tuple[float | None, float | None]:
 
 
 def _read_consent(row: CsvRow) -> Consent | None:
-    state = row.choice("consent", CONSENTS)
+    state = row.choice("consent", CONSENTS, aliases=CONSENT_ALIASES)
     until = row.day("consent_until")
     if state is ConsentState.GRANTED and not row.text("consent_until"):
         row.add_notice(
@@ -171,10 +189,45 @@ def _read_tags(text: str) -> frozenset[str]:
     return frozenset(tag.strip() for tag in text.split(";") if tag.strip())
 
 
+def plain_cells(cells: Mapping[str, str]) -> dict[str, str]:
+    """The cells in the file's own spelling, where Excel or a person wrote them in another."""
+    plain = dict(cells)
+    for column, aliases, choices in (
+        ("outdoor", PLACEMENT_ALIASES, PLACEMENTS),
+        ("consent", CONSENT_ALIASES, CONSENTS),
+        ("priority", PRIORITY_ALIASES, PRIORITIES),
+    ):
+        meant = vocabulary_value(cells[column], choices, aliases)
+        spelling = [text for text, value in choices.items() if value is meant]
+        plain[column] = spelling[0] if spelling else cells[column]
+    until = read_date(cells["consent_until"])
+    return plain if until is None else {**plain, "consent_until": until.isoformat()}
+
+
+class _UrlParts(NamedTuple):
+    """A URL cut before and behind its password; the password may be empty."""
+
+    head: str
+    secret: str
+    rest: str
+
+
+def _cut_at_password(url: str) -> _UrlParts:
+    scheme, mark, rest = url.partition("://")
+    try:
+        StreamAddress.parse(url)
+        end = next((at for at, character in enumerate(rest) if character in "/?#"), len(rest))
+    except BadAddress:  # who knows where the password ends: at the last @
+        end = len(rest)
+    userinfo, at, host = rest[:end].rpartition("@")
+    user, colon, password = userinfo.partition(":")
+    return _UrlParts(f"{scheme}{mark}{user}{colon}", password, f"{at}{host}{rest[end:]}")
+
+
 def mask_url(url: str) -> str:
-    """The address with `***` for its password and for secret query parameters."""
-    hidden = _USERINFO.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}{m['rest']}", url)
-    return _SECRET_PARAMETER.sub(lambda m: f"{m['head']}{_masked_secret(m['secret'])}", hidden)
+    """The address with `***` for its password and for secret parameters of path and query."""
+    head, secret, rest = _cut_at_password(url)
+    return mask_parameters(f"{head}{_masked_secret(secret)}{rest}", _masked_secret)
 
 
 def unmask_url(url: str, known: str) -> str:
@@ -183,9 +236,9 @@ def unmask_url(url: str, known: str) -> str:
         return url
     if url == mask_url(known):
         return known
-    new, old = _USERINFO.match(url), _USERINFO.match(known)
-    if new and old and new["secret"] == MASK and new["head"] == old["head"]:
-        url = f"{new['head']}{old['secret']}{new['rest']}"
+    new, old = _cut_at_password(url), _cut_at_password(known)
+    if new.secret == MASK and new.head == old.head:
+        url = f"{new.head}{old.secret}{new.rest}"
     if MASK in url:
         raise MaskedSecretUnknown(f"holds {MASK} in the place of a secret, write the whole address")
     return url

@@ -86,11 +86,30 @@ def did_you_mean(given: str, known: list[str]) -> str:
 
 SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}?")
+_UNBRACED = re.compile(r"\$(?P<round>\()?(?P<name>[A-Za-z_][A-Za-z0-9_]*+)(?(round)\))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class BadEnvReference(Exception):
     """A reference that cannot be replaced; the text names the variable, never a value."""
+
+
+def check_references(text: str, env: Mapping[str, str]) -> None:
+    """Refuse a `$NAME` that was meant as `${NAME}`. Raises BadEnvReference.
+
+    That is one whose name the environment has, or one that is all of a URL's user or password; any
+    other `$` is an ordinary character of a URL.
+    """
+    for match in _UNBRACED.finditer(text):
+        name = match["name"]
+        if name in env:
+            raise BadEnvReference(f"${name} is not replaced, write ${{{name}}}; a plain '$' is %24")
+        before, behind = text[: match.start()], text[match.end() :]
+        is_user = before.endswith("//") and behind[:1] in (":", "@")
+        is_password = before.endswith(":") and behind[:1] == "@"
+        if is_user or is_password or not (before or behind):
+            reason = "'$NAME' without braces is not replaced"
+            raise BadEnvReference(f"{reason}, write ${{NAME}}; a plain '$' is written %24")
 
 
 def expand_env(text: str, env: Mapping[str, str]) -> str:
@@ -113,6 +132,12 @@ def expand_env(text: str, env: Mapping[str, str]) -> str:
 
 def read_text(path: Path, notes: FileProblemLog) -> str | None:
     """The file's text, or None after a problem was noted."""
+    raw = read_bytes(path, notes)
+    return None if raw is None else decode_utf8(raw, notes)
+
+
+def read_bytes(path: Path, notes: FileProblemLog) -> bytes | None:
+    """The file's bytes, or None after a problem was noted: not there, not readable, empty."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -129,10 +154,11 @@ def read_text(path: Path, notes: FileProblemLog) -> str | None:
     if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
         notes.add_problem(1, "file", "is empty, write at least its header")
         return None
-    return _decode(raw, notes)
+    return raw
 
 
-def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
+def decode_utf8(raw: bytes, notes: FileProblemLog) -> str | None:
+    """The text of UTF-8 bytes, or None after what they are instead was noted."""
     if raw.startswith(b"PK\x03\x04"):
         notes.add_problem(1, "file", f"is an Excel workbook, not text, {SAVE_AS}")
         return None
@@ -141,7 +167,9 @@ def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
         return None
     nul = raw.find(b"\0")
     if nul >= 0:
-        notes.add_problem(_line(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}")
+        notes.add_problem(
+            line_at(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}"
+        )
         return None
     try:
         return raw.decode("utf-8-sig")
@@ -149,11 +177,12 @@ def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
         # `utf-8-sig` counts from behind the mark.
         offset = exc.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
         guess = " (it looks like GBK/GB18030)" if _is_gb18030(raw) else ""
-        notes.add_problem(_line(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
+        notes.add_problem(line_at(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
         return None
 
 
-def _line(raw: bytes, offset: int) -> int:
+def line_at(raw: bytes, offset: int) -> int:
+    """The physical line of a byte, from 1."""
     head = raw[:offset]
     return head.count(b"\n") + 1
 

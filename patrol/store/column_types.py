@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 from patrol.domain.access_log import utc_microseconds_text
-from streams.address import hide_credentials
+from streams.url_secrets import hide_credentials
 
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 

@@ -41,7 +41,7 @@ deliveries = Table(
     sqlite_autoincrement=True,
 )
 _DELIVERIES: Final = RowMapper(Delivery, columns={"outcome": "fate"})
-_IS_WAITING = sql_text(f"(deliveries.{_WAITING})")
+IS_WAITING = sql_text(f"(deliveries.{_WAITING})")
 _FREE: Final = {"lease_holder": None, "lease_until": None}
 
 
@@ -61,7 +61,7 @@ class DeliveryRepository:
         """Lease what is due for the target, oldest first; no other holder gets it meanwhile."""
         c = deliveries.c
         free = or_(c.lease_until.is_(None), c.lease_until <= now, c.lease_holder == holder)
-        due = select(deliveries).where(_IS_WAITING, c.target == target, c.due_at <= now, free)
+        due = select(deliveries).where(IS_WAITING, c.target == target, c.due_at <= now, free)
         in_order = due.order_by(c.due_at, c.number).limit(limit)
         rows = self._db.all(self._db.locked(in_order, skip_locked=True, of=deliveries))
         mine = deliveries.update().where(c.number.in_([row.number for row in rows]))
@@ -88,7 +88,7 @@ class DeliveryRepository:
     def waiting(self) -> Mapping[str, tuple[int, datetime]]:
         """Of each target with something to send: (how many, since when the oldest)."""
         oldest = func.min(deliveries.c.queued_at)
-        counted = select(deliveries.c.target, func.count(), oldest).where(_IS_WAITING)
+        counted = select(deliveries.c.target, func.count(), oldest).where(IS_WAITING)
         rows = self._db.all(counted.group_by(deliveries.c.target))
         return {target: (int(count), since) for target, count, since in map(tuple, rows)}
 

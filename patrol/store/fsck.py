@@ -46,7 +46,7 @@ from patrol.store.schema_people import chains, handovers, health, outbox, stoppa
 from patrol.store.shift import HANDOVER_CHAIN, HandoverRepository
 from patrol.store.store import Store
 from patrol.store.transaction import Transaction
-from streams.address import has_credentials
+from streams.url_secrets import has_credentials
 
 DATABASE_ADMIN: Final = "the database's administrator: restore the last backup"
 SOFTWARE_MAINTAINER: Final = "the maintainer: report it with this line"
@@ -179,11 +179,20 @@ def _state_after(state: CaseState | None, event: str) -> CaseState | None:
 
 
 def check_pictures(db: Transaction) -> Iterator[StoreProblem]:
-    """Every picture that was taken is still indexed, or its deletion is in the ledger."""
+    """Every picture that was taken is still indexed, or its deletion is in the ledger.
+
+    Of pictures that were deleted before pictures had ids, the ledger knows the content alone.
+    """
     taken = visit_pictures.c.sha256
-    there = exists().where(pictures.c.sha256 == taken)
-    gone = exists().where(deletions.c.sha256 == taken)
-    for row in db.all(select(taken).where(~there, ~gone).distinct()):
+    there = exists().where(pictures.c.id == visit_pictures.c.picture)
+    its_own = and_(
+        deletions.c.camera == visits.c.camera, deletions.c.taken_at == visit_pictures.c.taken_at
+    )
+    gone = exists().where(
+        deletions.c.sha256 == taken, or_(its_own, visit_pictures.c.picture.is_(None))
+    )
+    every = select(taken).select_from(visit_pictures.join(visits))
+    for row in db.all(every.where(~there, ~gone).distinct()):
         yield StoreProblem(
             where=f"picture {row.sha256}",
             what="neither indexed nor in the deletion ledger",
@@ -256,12 +265,13 @@ def check_logs(db: Transaction) -> Iterator[StoreProblem]:
 
 
 def check_secrets(db: Transaction, tables: Sequence[Table]) -> Iterator[StoreProblem]:
-    """No column holds a URL with a user or a password in it."""
+    """No column holds a URL with a user or a password in it, before its host or as a parameter."""
     for table in tables:
         columns = [c for c in table.columns if _could_hold_text(c.type)]
         if not columns:
             continue
-        suspicious = [cast(column, Text).like("%://%@%") for column in columns]
+        texts = [cast(column, Text) for column in columns]
+        suspicious = [text.like(form) for text in texts for form in ("%://%@%", "%://%=%")]
         for row in db.run(select(*columns).where(or_(*suspicious))).yield_per(1000):
             for column, value in zip(columns, row, strict=True):
                 if has_credentials(str(value)):

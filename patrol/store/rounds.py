@@ -6,14 +6,14 @@ The pictures of visits are fetched for many visits at once.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from math import nan
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Row, Select, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, Row, Select, and_, bindparam, func, literal_column, select
 
 from patrol.domain.finding import Origin
-from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.ids import CameraId, RoundId, ServerId, Sha256
 from patrol.domain.round import (
     PlannedVisit,
     Round,
@@ -27,6 +27,7 @@ from patrol.store.column_types import UtcTime
 from patrol.store.pictures import STORED_PICTURES, index_pictures
 from patrol.store.rows import RowMapper
 from patrol.store.schema import findings, observations, rounds, visit_pictures, visits
+from patrol.store.schema import stream_limits as stream_limits_table
 from patrol.store.transaction import RoundChanged, Transaction, VisitRecorded, in_batches
 
 _ROUNDS: Final = RowMapper(Round)
@@ -37,8 +38,19 @@ _PICTURES: Final = (
     .where(visit_pictures.c.visit.in_(bindparam("these", expanding=True)))
     .order_by(visit_pictures.c.visit, visit_pictures.c.place)
 )
+_CONTENTS_SEEN: Final = (
+    select(visit_pictures.c.sha256)
+    .join(visits)
+    .where(
+        visit_pictures.c.sha256.in_(bindparam("these", expanding=True)),
+        visits.c.camera == bindparam("of_camera"),
+        visits.c.finished_at <= bindparam("before", type_=UtcTime),
+    )
+    .distinct()
+)
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
 PENDING = visits.c.outcome == literal_column("'pending'")
+AT_ANY_TIME: Final = datetime.max.replace(tzinfo=UTC)
 UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
 _MINE = visits.c.round == bindparam("of_round"), visits.c.camera == bindparam("of_camera")
 _FILL_IN = visits.update().where(*_MINE, PENDING).returning(visits.c.number)
@@ -46,10 +58,14 @@ _VISIT_NUMBER = select(visits.c.number).where(*_MINE)
 _ONE = select(rounds).where(rounds.c.id == bindparam("of_round"))
 _OF_PLAN = (
     select(rounds)
-    .where(rounds.c.plan == bindparam("of_plan"))
+    .where(
+        rounds.c.plan == bindparam("of_plan"),
+        rounds.c.planned_at <= bindparam("before", type_=UtcTime),
+    )
     .order_by(rounds.c.planned_at.desc(), rounds.c.id.desc())
     .limit(bindparam("most"))
 )
+_NEVER_BEGUN = rounds.c.state == RoundState.MISSED, rounds.c.started_at.is_(None)
 _THIS_ROUND: BindParameter[Any] = bindparam("of_round")
 _PLANNED = select(rounds.c.planned).where(rounds.c.id == _THIS_ROUND)
 _OUTCOMES = (
@@ -131,9 +147,11 @@ class RoundRepository:
             raise KeyError(a_round.id)
         self._db.notify(RoundChanged(before, a_round))
 
-    def of_plan(self, plan: str, *, limit: int = 10) -> Sequence[Round]:
-        """Newest first."""
-        rows = self._db.all(_OF_PLAN, {"of_plan": plan, "most": limit})
+    def of_plan(
+        self, plan: str, *, limit: int = 10, before: datetime = AT_ANY_TIME
+    ) -> Sequence[Round]:
+        """Newest first; `before`: without those that a clock which was ahead has planned later."""
+        rows = self._db.all(_OF_PLAN, {"of_plan": plan, "most": limit, "before": before})
         return [_ROUNDS.from_row(row) for row in rows]
 
     def of_days(self, start: date, end: date) -> Sequence[Round]:
@@ -142,15 +160,44 @@ class RoundRepository:
         rows = self._db.all(found.order_by(rounds.c.planned_at, rounds.c.id))
         return [_ROUNDS.from_row(row) for row in rows]
 
-    def unfinished(self, plan: str) -> Round | None:
+    def unfinished(self, plan: str, *, before: datetime = AT_ANY_TIME) -> Round | None:
         """The newest round of the plan that is PLANNED, RUNNING or INTERRUPTED."""
         row = self._db.first(
             select(rounds)
-            .where(rounds.c.plan == plan, rounds.c.state.in_(UNFINISHED))
+            .where(
+                rounds.c.plan == plan,
+                rounds.c.state.in_(UNFINISHED),
+                rounds.c.planned_at <= before,
+            )
             .order_by(rounds.c.planned_at.desc(), rounds.c.id.desc())
             .limit(1)
         )
         return None if row is None else _ROUNDS.from_row(row)
+
+    def missed_too_early(self, now: datetime) -> Sequence[Round]:
+        """Rounds that are recorded as missed, whose time is not over at `now`; oldest first."""
+        found = select(rounds).where(*_NEVER_BEGUN, rounds.c.finish_by > now)
+        rows = self._db.all(found.order_by(rounds.c.planned_at, rounds.c.id))
+        return [_ROUNDS.from_row(row) for row in rows]
+
+    def begun_after(self, at: datetime) -> Sequence[Round]:
+        """Rounds planned after that moment, but those never begun and those marked as misdated."""
+        found = select(rounds).where(
+            rounds.c.planned_at > at,
+            rounds.c.misdated.is_(False),
+            ~and_(*_NEVER_BEGUN),
+        )
+        rows = self._db.all(found.order_by(rounds.c.planned_at, rounds.c.id))
+        return [_ROUNDS.from_row(row) for row in rows]
+
+    def retract_missed(self, round_id: RoundId) -> bool:
+        """Delete a round that is recorded as missed and never began; False when it is no such."""
+        mine = select(rounds.c.id).where(rounds.c.id == round_id, *_NEVER_BEGUN)
+        if self._db.first(mine) is None:
+            return False
+        self._db.run(visits.delete().where(visits.c.round == round_id))
+        self._db.run(rounds.delete().where(rounds.c.id == round_id))
+        return True
 
     def pending(self, round_id: RoundId) -> Sequence[PlannedVisit]:
         """Planned and not yet visited, in order."""
@@ -172,7 +219,7 @@ class RoundRepository:
         if number is None:
             return False
         rows = [
-            {"visit": number, "place": place, **_without_camera(picture)}
+            {"visit": number, "place": place, "picture": picture.id, **_without_camera(picture)}
             for place, picture in enumerate(visit.pictures)
         ]
         self._db.add(visit_pictures, rows)
@@ -258,12 +305,36 @@ class RoundRepository:
             newest.update((row.camera, row.at) for row in rows if row.at is not None)
         return newest
 
+    def contents_seen_before(self, visit: Visit) -> frozenset[Sha256]:
+        """Contents of its pictures that earlier visits of the camera took, deleted ones too.
+
+        Earlier: they had ended when this one, which is not recorded yet, started.
+        """
+        mine = {"of_camera": visit.camera, "before": visit.started_at}
+        seen: set[Sha256] = set()
+        for batch in in_batches({one.sha256 for one in visit.pictures}):
+            rows = self._db.all(_CONTENTS_SEEN, {**mine, "these": batch})
+            seen.update(row.sha256 for row in rows)
+        return frozenset(seen)
+
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
         """Of rounds, rechecks and live views, newest first; without missed ones."""
         newest = visits.c.finished_at.desc(), visits.c.number.desc()
         visited = visits.c.outcome.not_in((VisitOutcome.PENDING, VisitOutcome.MISSED))
         found = select(visits).where(visits.c.camera == camera, visited)
         return _read_visits(self._db, found.order_by(*newest).limit(limit))
+
+    def stream_limits(self) -> Mapping[ServerId, int]:
+        """Streams that each recorder is known to serve at once."""
+        return {row.server: row.streams for row in self._db.all(select(stream_limits_table))}
+
+    def save_stream_limits(self, limits: Mapping[ServerId, int], now: datetime) -> None:
+        """Keep what a round learned; rows of other recorders stay."""
+        known = self.stream_limits()
+        for server, streams in limits.items():
+            if known.get(server) != streams:
+                row = {"server": server, "streams": streams, "learned_at": now}
+                self._db.put(stream_limits_table, row, "server")
 
 
 def _without_camera(picture: StoredPicture) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -67,11 +68,19 @@ rounds = Table(
     Column("finished_at", UtcTime),
     Column("reason", CleanText, nullable=False),
     Column("scope", CleanText, nullable=False, server_default=""),
+    Column("misdated", Boolean, nullable=False, server_default=false()),
     Column("wall_s", Float, nullable=False),
     Column("cpu_s", Float, nullable=False),
     Column("peak_rss_mb", Float, nullable=False),
     Index(None, "plan", "planned_at"),
     Index(None, "day"),
+)
+stream_limits = Table(  # what rounds learned of the recorders' limits
+    "stream_limits",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("streams", Integer, nullable=False),
+    Column("learned_at", UtcTime, nullable=False),
 )
 visits = Table(
     "visits",
@@ -109,12 +118,14 @@ visit_pictures = Table(  # which pictures a visit took; stays when the pictures 
     Column("bytes", Integer, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("delete_after", UtcTime, nullable=False),
+    Column("picture", Text),  # pictures.id; NULL: deleted before pictures had ids
     Index(None, "sha256"),
 )
-pictures = Table(  # what is stored just now
+pictures = Table(  # what is stored just now; several may share their bytes
     "pictures",
     metadata,
-    Column("sha256", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
     Column("camera", Text, nullable=False),
     Column("taken_at", UtcTime, nullable=False),
     Column("width_px", Integer, nullable=False),
@@ -124,6 +135,7 @@ pictures = Table(  # what is stored just now
     Column("delete_after", UtcTime, nullable=False),
     Index(None, "delete_after"),
     Index(None, "camera"),
+    Index(None, "sha256"),
 )
 deletions = Table(  # the ledger: what is gone, and that nobody edited the ledger
     "deletions",

@@ -31,6 +31,7 @@ from patrol.store.change_marks import ChangeTokens
 from patrol.store.deliveries import DeliveryRepository
 from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
 from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
 from patrol.store.rounds import RoundRepository
@@ -84,6 +85,7 @@ class UnitOfWork:
     deliveries = _LazyRepository(DeliveryRepository)
     stoppages = _LazyRepository(StoppageRepository)
     troubles = _LazyRepository(TroubleRepository)
+    clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
     change_tokens = _LazyRepository(ChangeTokens)
 

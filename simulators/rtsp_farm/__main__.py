@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
+from simulators.rtsp_farm.server_state import StreamLimit
 from simulators.scenes.catalogue import PROFILES, SceneLight
 from simulators.scenes.library import DEFAULT_CACHE
 
@@ -67,6 +68,7 @@ def _options(arguments: list[str] | None) -> FarmOptions:
     parser.add_argument("--light", default="auto", choices=["auto", *SceneLight])
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
     parser.add_argument("--profile", default="town", choices=PROFILES)
+    parser.add_argument("--stream-limit", type=StreamLimit.parse, metavar="STREAMS[:STATUS]")
     parser.add_argument("--password-env", default="", metavar="NAME")
     parser.add_argument("--session-timeout", type=int, default=60, metavar="SECONDS")
     read = parser.parse_args(arguments)
@@ -84,6 +86,7 @@ def _options(arguments: list[str] | None) -> FarmOptions:
         mqtt_url=read.mqtt_url,
         password_env=read.password_env,
         session_timeout_s=read.session_timeout,
+        stream_limit=read.stream_limit,
         progress=_print_progress,
     )
 

@@ -202,6 +202,11 @@ def _play(client: ClientState, request: RtspRequest, route: CameraRoute, now_s: 
         return RtspReply(status=454)
     session.last_active_s = now_s
     server = client.server
+    if not session.playing and server.is_full and server.stream_limit is not None:
+        server.counts.turned_away += 1
+        if server.stream_limit.status == 0:
+            client.transport.close()
+        return RtspReply(status=server.stream_limit.status or 503)
 
     def start() -> None:
         if not server.play(session):
@@ -318,6 +323,8 @@ class RtspConnection(asyncio.Protocol):
         if route is not None and self._apply_connection_fault(route, transport):
             return
         reply = self._reply(client, request, route)
+        if transport.is_closing():
+            return
         headers = list(reply.headers)
         if route is not None:
             headers.insert(0, ("Server", route.camera.vendor.server))

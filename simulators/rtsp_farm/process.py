@@ -43,6 +43,7 @@ def running_farm(
     port: int = 0,
     mqtt_url: str = "",
     light: str = "morning",
+    stream_limit: str = "",
 ) -> Iterator[RunningFarm]:
     """Serve `cameras` cameras while the block runs. Raises RuntimeError when it does not start."""
     command = [
@@ -50,6 +51,8 @@ def running_farm(
         "--out", str(config_dir), "--seed", str(seed), "--profile", profile, "--faults", faults,
         "--light", light,
     ]  # fmt: skip
+    if stream_limit:
+        command += ["--stream-limit", stream_limit]
     if mqtt_url:
         command += ["--mqtt-url", mqtt_url]
     process = subprocess.Popen(  # noqa: S603  our own program, our own arguments

@@ -17,7 +17,7 @@ from simulators.rtsp_farm.connection import RtspConnection
 from simulators.rtsp_farm.control import FarmController, serve_control
 from simulators.rtsp_farm.playback import TimerQueue
 from simulators.rtsp_farm.rtp_packets import PacketCache
-from simulators.rtsp_farm.server_state import SWEEP_S, ServerState
+from simulators.rtsp_farm.server_state import SWEEP_S, ServerState, StreamLimit
 from simulators.rtsp_farm.sockets import (
     BACKLOG,
     DeadPort,
@@ -60,6 +60,7 @@ class FarmOptions:
     mqtt_url: str = "mqtt://127.0.0.1:1883"
     password_env: str = ""  # write `${NAME}` instead of the password of every tenth camera
     session_timeout_s: int = 60
+    stream_limit: StreamLimit | None = None  # all cameras are channels of one recorder
     progress: ProgressCallback | None = field(default=None, compare=False)
 
 
@@ -102,8 +103,9 @@ async def serve(
     }
     timeline = FarmTimeline(began_s=asyncio.get_running_loop().time(), began_at=clock.now())
     state = ServerState(
-        cameras, timeline, TimerQueue(timeline), options.seed, options.session_timeout_s
-    )
+        cameras, timeline, TimerQueue(timeline), options.seed,
+        options.session_timeout_s, options.stream_limit,
+    )  # fmt: skip
     async with _listening(options, state) as (server, dead):
         port = int(server.sockets[0].getsockname()[1])
         farm = FarmController(

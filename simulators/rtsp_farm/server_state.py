@@ -37,6 +37,26 @@ class FarmSession:
         return bool(self.udp_peers)
 
 
+@dataclass(frozen=True, slots=True)
+class StreamLimit:
+    """A recorder's limit: so many streams play at once, the next PLAY gets `status`.
+
+    `status` 0: it hangs up instead. Written as `6`, `6:500` or `6:0`.
+    """
+
+    streams: int
+    status: int = 453
+
+    @classmethod
+    def parse(cls, text: str) -> "StreamLimit":
+        """Read the written form. Raises ValueError."""
+        streams, _, status = text.partition(":")
+        limit = cls(int(streams), int(status or 453))
+        if limit.streams < 1 or limit.status not in {0, 453, 500, 503}:
+            raise ValueError(f"{text!r} is no stream limit, write STREAMS or STREAMS:STATUS")
+        return limit
+
+
 @dataclass(slots=True)
 class ServerCounts:
     """Counters since the start, as `stats` on the control channel gives them."""
@@ -44,6 +64,7 @@ class ServerCounts:
     connections: int = 0  # ever
     described: int = 0
     played: int = 0
+    turned_away: int = 0  # for want of a stream
     torn_down: int = 0
     timed_out: int = 0
 
@@ -57,6 +78,7 @@ class ServerState:
     timer_queue: TimerQueue
     seed: int
     timeout_s: int
+    stream_limit: StreamLimit | None = None
     rtp: DatagramTransport | None = None
     rtcp: DatagramTransport | None = None
     udp_port: int = 0
@@ -83,6 +105,12 @@ class ServerState:
         session = self._peers.get(peer)
         if session is not None:
             session.last_active_s = now_s
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many streams play as this recorder serves at once."""
+        limit = self.stream_limit
+        return limit is not None and sum(s.playing for s in self.sessions.values()) >= limit.streams
 
     def play(self, session: FarmSession) -> bool:
         """Start sending; False when the camera has a viewer and admits no second."""

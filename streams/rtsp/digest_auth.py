@@ -12,13 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+# Possessive throughout: a token is found or not in one pass, whatever a server sends.
 _CHALLENGE_TOKEN: Final = re.compile(
-    r"""\s*,*\s*(?:
-        (?P<name>[A-Za-z0-9_*.-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^\s,"]*))
-        |(?P<scheme>[A-Za-z][A-Za-z0-9_-]*)(?=\s|,|$)
+    r"""[\s,]*+(?:
+        (?P<name>[A-Za-z0-9_*.-]++)\s*+=\s*+(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<token>[^\s,"]*+))
+        |(?P<scheme>[A-Za-z][A-Za-z0-9_-]*+)(?=\s|,|$)
     )""",
     re.VERBOSE,
 )
+MAX_CHALLENGES: Final = 16  # a real answer has one to three
+MAX_PARAMETERS: Final = 64  # names and schemes of one header; Digest knows ten
+MAX_STALE_NONCES: Final = 3  # in a row: a server whose every nonce is stale asks for ever
 # Strongest first; what is not here cannot be answered.
 _HASHES: Final[Mapping[str, str]] = {
     "SHA-512-256": "sha512_256",
@@ -73,8 +77,11 @@ def read_challenges(values: Sequence[str]) -> list[AuthChallenge]:
     for value in values:
         parameters: dict[str, str] = {}
         position = 0
+        tokens = 0
         while match := _CHALLENGE_TOKEN.match(value, position):
-            position = match.end()
+            position, tokens = match.end(), tokens + 1
+            if tokens > MAX_PARAMETERS or len(found) > MAX_CHALLENGES:
+                return found
             if match["scheme"]:
                 parameters = {}
                 found.append(AuthChallenge(match["scheme"].lower(), parameters))
@@ -98,6 +105,7 @@ class DigestAuthenticator:
     basic_allowed: bool = True  # not towards a host that a redirect named
     make_cnonce: Callable[[], str] = field(default=lambda: secrets.token_hex(8), repr=False)
     _challenge: AuthChallenge | None = field(default=None, repr=False)
+    _unaccepted: int = 0  # signatures not known to be accepted, the present one included
     _uses: int = 0
     _cnonce: str = field(default="", repr=False)  # one per nonce: "-sess" hashes the first one
     _qop: str = ""
@@ -117,6 +125,10 @@ class DigestAuthenticator:
             return "the user or the password is not accepted"
         return "it asks for a way in that we do not have"
 
+    def confirm(self) -> None:
+        """Note that a request was let in: the password is right, whatever a later 401 asks."""
+        self._unaccepted = 1 if self.answered else 0
+
     def accept_challenges(self, values: Sequence[str]) -> bool:
         """Take the challenges of a 401; False when none can be answered (again)."""
         offers = [c for c in read_challenges(values) if self.basic_allowed or c.scheme != "basic"]
@@ -126,7 +138,15 @@ class DigestAuthenticator:
         if self._challenge is not None and not self._worth_another(challenge):
             return False
         self._start(challenge)
+        self._unaccepted += 1
         return True
+
+    def renew_nonce(self, values: Sequence[str]) -> None:
+        """Take the nonce of a 401 for the next request, where this one is not to be repeated."""
+        challenge = strongest(read_challenges(values))
+        if challenge is not None and challenge.scheme == "digest":
+            self._start(challenge)
+            self._unaccepted = 2
 
     def _start(self, challenge: AuthChallenge) -> None:
         self._challenge, self._uses, self._cnonce = challenge, 0, self.make_cnonce()
@@ -140,7 +160,16 @@ class DigestAuthenticator:
             self._secret = self._hash(f"{self._secret}:{given['nonce']}:{self._cnonce}")
 
     def _worth_another(self, challenge: AuthChallenge) -> bool:
-        return challenge.scheme == "digest" and challenge.stale
+        """Whether a 401 to a signed request may be about the nonce and not about the password.
+
+        Many cameras change the nonce without saying that the old one was stale: once more then.
+        """
+        if challenge.scheme != "digest" or self._challenge is None:
+            return False
+        if challenge.stale:
+            return self._unaccepted < MAX_STALE_NONCES
+        is_new = challenge.parameters["nonce"] != self._challenge.parameters.get("nonce")
+        return is_new and self._unaccepted < 2  # noqa: PLR2004  the first answer, and once more
 
     def renew(self, authentication_info: str) -> None:
         """Take the `nextnonce` of an Authentication-Info header, where there is one."""

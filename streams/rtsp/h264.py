@@ -16,10 +16,9 @@ from streams.rtsp.depacketizer import (
     NalPiece,
     NalRole,
     split_sized,
-    strip_start_codes,
 )
 
-SLICE, IDR, SEI, SPS, PPS = 1, 5, 6, 7, 8
+UNSPECIFIED, SLICE, IDR, SEI, SPS, PPS, DELIMITER = 0, 1, 5, 6, 7, 8, 9
 STAP_A, STAP_B, MTAP16, MTAP24, FU_A, FU_B = 24, 25, 26, 27, 28, 29
 _INTRA: Final = frozenset({2, 4, 7, 9})  # slice_type: I and SI (table 7-6)
 # profile_idc with chroma format and scaling lists in the SPS (7.3.2.1.1)
@@ -59,27 +58,35 @@ _AGGREGATES: Final = {STAP_A: (1, 0), STAP_B: (3, 0), MTAP16: (3, 3), MTAP24: (3
 
 
 def unpack(payload: bytes) -> list[NalPiece]:
-    """NAL units, or parts of one, of a payload; empty when it is not RFC 6184."""
+    """NAL units, or parts of one, of a payload; empty when it is not RFC 6184.
+
+    A unit of type 0 is a start code: the sender put Annex B into the packet as it is.
+    """
     if len(payload) < 2:  # noqa: PLR2004  a header and something
         return []
     kind = payload[0] & 0x1F
-    if 1 <= kind < STAP_A:
+    if kind < STAP_A:
         return [NalPiece(payload, first=True, last=True)]
     if kind in {FU_A, FU_B}:
         return _fragment(payload, kind)
     if kind in _AGGREGATES:
         return split_sized(payload, *_AGGREGATES[kind])
-    return strip_start_codes(payload)
+    return []
 
 
 def _fragment(payload: bytes, kind: int) -> list[NalPiece]:
+    """Part of a unit; it may be empty (§5.8).
+
+    Senders that fragment Annex B take the start code's first zero for the header: type 0.
+    """
     start = 2 if kind == FU_A else 4  # FU-B has a decoding order number
-    body = payload[start:]
-    if not body:
+    if len(payload) < start:
         return []
-    flags = payload[1]
+    body, flags = payload[start:], payload[1]
     if flags & 0x80:
-        body = bytes(((payload[0] & 0xE0) | (flags & 0x1F),)) + body
+        inner = flags & 0x1F
+        header = (payload[0] & 0xE0) | inner if inner != UNSPECIFIED else 0
+        body = bytes((header,)) + body
     return [NalPiece(body, first=flags & 0x80 != 0, last=flags & 0x40 != 0)]
 
 
@@ -87,16 +94,27 @@ def _starts_picture(nal: bytes) -> bool:
     return len(nal) > 1 and nal[1] & 0x80 != 0  # first_mb_in_slice = 0 is the single bit 1
 
 
-@lru_cache(maxsize=1024)
 def size_px(sps: bytes) -> tuple[int, int] | None:
     """(width, height) that a sequence parameter set gives; None when it cannot be read."""
+    found = _size_and_fields(sps)
+    return None if found is None else found[:2]
+
+
+def may_have_fields(sps: bytes) -> bool:
+    """Whether a picture may be coded as two fields (frame_mbs_only_flag is 0)."""
+    found = _size_and_fields(sps)
+    return found is None or found[2] > 1
+
+
+@lru_cache(maxsize=1024)
+def _size_and_fields(sps: bytes) -> tuple[int, int, int] | None:
     try:
         return _read_size(BitReader(sps))
     except BitstreamEnded:
         return None
 
 
-def _read_size(reader: BitReader) -> tuple[int, int]:
+def _read_size(reader: BitReader) -> tuple[int, int, int]:
     reader.bits(8)
     profile = reader.bits(8)
     reader.bits(16)
@@ -121,7 +139,7 @@ def _read_size(reader: BitReader) -> tuple[int, int]:
         height -= (top + bottom) * step_y
     if not (0 < width <= 16384 and 0 < height <= 16384):  # noqa: PLR2004  level 6.2
         raise BitstreamEnded(f"{width} × {height}")
-    return width, height
+    return width, height, fields
 
 
 def _skip_high_profile(reader: BitReader) -> int:
@@ -158,20 +176,33 @@ def _skip_order_count(reader: BitReader) -> None:
             reader.se()
 
 
+def _peek_third(third: int) -> int:
+    """A zero is the start code behind a delimiter, or a slice that the assembler sorts out."""
+    return TAKE if third == 0 or _is_intra(bytes((third, 0x80))) else SKIP
+
+
+_TAKEN: Final = frozenset({IDR, SEI, SPS, PPS})
+# A delimiter is two bytes long, unless others are glued behind it.
+_PEEKED: Final = dict.fromkeys((*_TAKEN, *_AGGREGATES), TAKE) | {DELIMITER: ASK_THIRD}
+
+
 def _peek(first: int, second: int) -> int:
     kind = first & 0x1F
-    if kind == 0:  # a start code, from senders that do not know better
+    if kind in {FU_A, FU_B}:
+        return _peek_fragment(kind, second)
+    if kind == UNSPECIFIED:  # a start code, from senders that do not know better
         return TAKE if second == 0 else SKIP
-    if kind in {IDR, SEI, SPS, PPS, STAP_A, STAP_B, MTAP16, MTAP24}:
-        return TAKE
     if kind == SLICE:
         return TAKE if _is_intra(bytes((second, 0x80))) else SKIP
-    if kind in {FU_A, FU_B}:
-        inner = second & 0x1F
-        if inner in {IDR, SEI, SPS, PPS}:
-            return TAKE
-        if inner == SLICE and second & 0x80:
-            return TAKE if kind == FU_B else ASK_THIRD
+    return _PEEKED.get(kind, SKIP)
+
+
+def _peek_fragment(kind: int, flags: int) -> int:
+    inner, first = flags & 0x1F, flags & 0x80
+    if inner in _TAKEN or (first and inner in {UNSPECIFIED, DELIMITER}):  # of glued units
+        return TAKE
+    if inner == SLICE and first:
+        return TAKE if kind == FU_B else ASK_THIRD
     return SKIP
 
 
@@ -183,6 +214,9 @@ FORMAT: Final = CodecFormat(
     starts_picture=_starts_picture,
     size_px=size_px,
     size_kind=SPS,
+    may_have_fields=may_have_fields,
+    header_bytes=1,
+    zero_is_padding=True,
     peek=bytes(_peek(first, second) for first in range(256) for second in range(256)),
-    peek_third=bytes(TAKE if _is_intra(bytes((b, 0x80))) else SKIP for b in range(256)),
+    peek_third=bytes(map(_peek_third, range(256))),
 )

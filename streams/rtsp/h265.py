@@ -10,20 +10,22 @@ from typing import Final
 from streams.rtsp.bits import BitReader, BitstreamEnded
 from streams.rtsp.depacketizer import (
     ASK_THIRD,
+    MAX_AGGREGATED,
     SKIP,
     TAKE,
     CodecFormat,
     NalPiece,
     NalRole,
     split_sized,
-    strip_start_codes,
 )
 
-VPS, SPS, PPS, SEI = 32, 33, 34, 39
+TRAIL_N, VPS, SPS, PPS, DELIMITER, SEI = 0, 32, 33, 34, 35, 39
 AP, FU, PACI = 48, 49, 50
 _KEY: Final = range(16, 24)  # BLA_W_LP .. RSV_IRAP_VCL23
 _SLICES: Final = range(32)
+_TAKEN: Final = frozenset({VPS, SPS, PPS, SEI, *_KEY})
 _MAX_SUB_LAYERS: Final = 7
+_START_CODES: Final = (b"\x00\x00\x01", b"\x00\x00\x00\x01")
 
 
 def _kind(nal: bytes) -> int:
@@ -53,17 +55,17 @@ def unpack(payload: bytes, don: int = 0) -> list[NalPiece]:
         return _fragment(payload, don)
     if kind == PACI or kind > PACI:
         return []
-    if kind == 0 and payload.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01")):
-        return strip_start_codes(payload)
-    return [NalPiece(payload[:2] + payload[2 + don :] if don else payload, first=True, last=True)]
+    if don and not payload.startswith(_START_CODES):
+        payload = payload[:2] + payload[2 + don :]
+    return [NalPiece(payload, first=True, last=True)]
 
 
 def _aggregate(payload: bytes, don: int) -> list[NalPiece]:
     if not don:
         return split_sized(payload, 2)
-    pieces = []
+    pieces: list[NalPiece] = []
     position = 2 + 2  # payload header, DONL; a one-byte DOND goes before each later unit
-    while position + 2 <= len(payload):
+    while position + 2 <= len(payload) and len(pieces) < MAX_AGGREGATED:
         size = int.from_bytes(payload[position : position + 2], "big")
         nal = payload[position + 2 : position + 2 + size]
         if not nal or len(nal) < size:
@@ -77,10 +79,12 @@ def _fragment(payload: bytes, don: int) -> list[NalPiece]:
     flags = payload[2]
     first = flags & 0x80 != 0
     body = payload[3 + (don if first else 0) :]  # DONL is in the first fragment alone
-    if not body:
-        return []
     if first:
         header = bytes(((payload[0] & 0x81) | ((flags & 0x3F) << 1), payload[1]))
+        # Senders that fragment Annex B take the start code's first zeros for the header. TRAIL_N
+        # begins like that neither in its header (temporal id) nor in its slice (PPS id 63 and on).
+        if flags & 0x3F == TRAIL_N and (payload[1] == 0 or body[:1] in {b"\x00", b"\x01"}):
+            header = b"\x00\x00"
         body = header + body
     return [NalPiece(body, first=first, last=flags & 0x40 != 0)]
 
@@ -139,11 +143,13 @@ def _peek(first: int, second: int) -> int:
         return ASK_THIRD
     if first == second == 0:  # a start code, from senders that do not know better
         return TAKE
-    return TAKE if kind in {VPS, SPS, PPS, SEI, AP, *_KEY} and first < 0x80 else SKIP  # noqa: PLR2004
+    return TAKE if kind in {AP, DELIMITER, *_TAKEN} and first < 0x80 else SKIP  # noqa: PLR2004
 
 
 def _peek_third(flags: int) -> int:
-    return TAKE if flags & 0x3F in {VPS, SPS, PPS, SEI, *_KEY} else SKIP
+    if flags & 0x3F in {TRAIL_N, DELIMITER}:  # a start code taken for the header; glued units
+        return TAKE if flags & 0x80 else SKIP
+    return TAKE if flags & 0x3F in _TAKEN else SKIP
 
 
 def make_format(*, uses_don: bool) -> CodecFormat:
@@ -156,6 +162,9 @@ def make_format(*, uses_don: bool) -> CodecFormat:
         starts_picture=_starts_picture,
         size_px=size_px,
         size_kind=SPS,
+        may_have_fields=lambda _: False,  # each field is a picture of its own
+        header_bytes=2,
+        zero_is_padding=False,
         peek=bytes(_peek(first, second) for first in range(256) for second in range(256)),
         peek_third=bytes(map(_peek_third, range(256))),
     )

@@ -15,10 +15,25 @@ from streams.errors import Unreadable
 
 MAX_HEAD_BYTES: Final = 16 * 1024  # the longest real one, three challenges and all, is below 2 kB
 MAX_BODY_BYTES: Final = 64 * 1024  # an SDP with a dozen tracks is below 4 kB
+MAX_HEADER_LINES: Final = 256  # folded ones included; a real answer has about a dozen
+
+MAX_RETRY_AFTER_S: Final = 3600.0  # a longer wait is another day's, which the round decides
 
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
-_STATUS: Final = re.compile(r"(?:RTSP|HTTP)/\d\.\d\s+(\d{3})(?:\s+(.*))?")
-_REQUEST: Final = re.compile(r"([A-Z_]{2,20})\s+(\S+)\s+RTSP/\d\.\d")
+_LONGEST_END: Final = 4  # bytes of it
+_STATUS: Final = re.compile(r"(?:RTSP|HTTP)/\d\.\d\s+(\d{3})(?:\s+(.*))?", re.ASCII)
+_REQUEST: Final = re.compile(r"([A-Z_]{2,20})\s+(\S+)\s+RTSP/\d\.\d", re.ASCII)
+
+
+def read_retry_after(value: str) -> float | None:
+    """The wait of a Retry-After header in seconds (RFC 7826 §18.41, RFC 9110 §10.2.3).
+
+    The other form, a date, is not read: cameras' clocks are not to be trusted.
+    """
+    text = value.split(";", 1)[0].split("(", 1)[0].strip()
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(float(text[:9]), MAX_RETRY_AFTER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,11 @@ class RtspHeaders:
     def get(self, name: str, default: str = "") -> str:
         """The first value of a name."""
         return next((value for key, value in self.items if key == name), default)
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The wait that a busy server asks for, in seconds; None without one."""
+        return read_retry_after(self.get("retry-after"))
 
     def all(self, name: str) -> list[str]:
         """Every value of a name, in order."""
@@ -77,7 +97,7 @@ RtspMessage = RtspResponse | ServerRequest
 
 def printable(text: str, limit: int = 80) -> str:
     """Text from a server as one line of at most `limit` characters, none a control character."""
-    clean = "".join(c if c.isprintable() else "?" for c in text.strip())
+    clean = "".join(c if c.isprintable() else "?" for c in text.strip()[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
@@ -97,26 +117,42 @@ def write_answer(request: ServerRequest, status: int, reason: str) -> bytes:
     return (head + "\r\n").encode("latin-1", "replace")
 
 
-def read_message(data: bytes | bytearray, start: int, end: int) -> tuple[RtspMessage, int] | None:
-    """The message that begins at `start` and where it ends; None while it is not whole.
+@dataclass(frozen=True, slots=True)
+class IncompleteMessage:
+    """A message whose end is still to come, and what need not be read twice until it came."""
 
-    Raises Unreadable when it cannot become a message.
+    bytes_needed: int  # from its start; fewer cannot be all of it
+    head_bytes_searched: int = 0  # in these the head does not end
+
+
+def read_message(
+    data: bytes | bytearray, start: int, end: int, head_bytes_searched: int = 0
+) -> tuple[RtspMessage, int] | IncompleteMessage:
+    """The message that begins at `start` and where it ends, or how much of it is missing.
+
+    `head_bytes_searched` is of the IncompleteMessage that the same bytes gave before: a server
+    that sends byte by byte costs no more than one that sends at once. Raises Unreadable when it
+    cannot become a message.
     """
-    match = _END_OF_HEAD.search(data, start, min(end, start + MAX_HEAD_BYTES))
+    searched_to = min(end, start + MAX_HEAD_BYTES)
+    match = _END_OF_HEAD.search(data, start + head_bytes_searched, searched_to)
     if match is None:
         if end - start >= MAX_HEAD_BYTES:
             raise Unreadable(f"an RTSP header block of more than {MAX_HEAD_BYTES // 1024} kB")
-        return None
+        searched = max(0, searched_to - start - (_LONGEST_END - 1))
+        return IncompleteMessage(end - start + 1, searched)
     first, headers = _read_head(data[start : match.start()])
     length = _content_length(headers)
     stop = match.end() + length
     if stop > end:
-        return None
+        return IncompleteMessage(stop - start, head_bytes_searched)
     return _make_message(first, headers, bytes(data[match.end() : stop])), stop
 
 
 def _read_head(block: bytes | bytearray) -> tuple[str, RtspHeaders]:
     lines = block.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    if len(lines) > MAX_HEADER_LINES:
+        raise Unreadable(f"an RTSP message of more than {MAX_HEADER_LINES} header lines")
     items: list[tuple[str, str]] = []
     for line in lines[1:]:
         if line[:1] in {" ", "\t"} and items:  # folded: continues the header above
@@ -149,7 +185,7 @@ def _make_message(first: str, headers: RtspHeaders, body: bytes) -> RtspMessage:
 
 DEFAULT_TIMEOUT_S: Final = 60.0  # of a session, where the server names none
 
-_CHANNELS: Final = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?")
+_CHANNELS: Final = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +230,7 @@ def _session(value: str) -> tuple[str, float]:
     name, *rest = [part.strip() for part in value.split(";")]
     for part in rest:
         key, _, number = part.partition("=")
-        if key.strip().lower() == "timeout" and number.strip().isdigit():
-            return name, float(min(max(int(number.strip()[:9]), 1), 86_400))
+        digits = number.strip()
+        if key.strip().lower() == "timeout" and digits.isascii() and digits.isdigit():
+            return name, float(min(max(int(digits[:9]), 1), 86_400))
     return name, DEFAULT_TIMEOUT_S

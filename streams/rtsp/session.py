@@ -13,9 +13,10 @@ from typing import Final
 
 from typing_extensions import override
 
-from streams.errors import RefusedUs, WentSilent
+from streams.errors import LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
 from streams.model import Codec
 from streams.rtsp import h264, h265
+from streams.rtsp.control_url import base_urls, control_url_candidates
 from streams.rtsp.depacketizer import CodecFormat, KeyAccessUnit, KeyFrameDepacketizer
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.interleaved import InterleavedReader, InterleavedReceiver
@@ -31,13 +32,7 @@ from streams.rtsp.message import (
     write_request,
 )
 from streams.rtsp.rtp import RtpTimeline, read_rtp, read_sender_report
-from streams.rtsp.sdp import (
-    SessionDescription,
-    VideoTrack,
-    base_url,
-    control_url_candidates,
-    read_description,
-)
+from streams.rtsp.sdp import SessionDescription, VideoTrack, read_description
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +69,19 @@ SessionEvent = KeyFrameReceived | SenderClockReported | Redirected | Unsupported
 
 
 USER_AGENT: Final = "patrol-streams"
+MAX_PLAY_URLS: Final = 3  # of the whole presentation
+MAX_MESSAGES: Final = 500  # of one visit; a server that sends more floods us
+_RTCP_TYPES: Final = range(64, 96)
 _UNAUTHORIZED: Final = 401
 _SESSION_NOT_FOUND: Final = 454
 _UNSUPPORTED_TRANSPORT: Final = 461
-# The URL was not the one that the server knows the track or the presentation by.
-_WRONG_URL: Final = frozenset({400, 404, 451, 454, 455, 459, 460})
+# The URL was not the one that the server knows the track or the presentation by. A 401 to a signed
+# request is among them, once an earlier one was let in: such servers hash the URL that they expect.
+_WRONG_URL: Final = frozenset({400, 401, 403, 404, 451, 454, 455, 459, 460})
+# What recorders answer that serve no more streams at once.
+_BUSY: Final = frozenset({453, 500, 503})
 _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
+_LOGIN_METHODS: Final = frozenset({"DESCRIBE", "SETUP", "PLAY"})
 _ANSWERED_OK: Final = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE"})
 
 
@@ -99,6 +101,7 @@ class _Pending:
     method: str
     uri: str
     cseq: int
+    after_challenge: bool  # the same was answered with a 401 before
 
 
 class RtspSession(InterleavedReceiver):
@@ -119,10 +122,16 @@ class RtspSession(InterleavedReceiver):
         self._authenticator = authenticator
         self._max_key_frame_bytes = max_key_frame_bytes
         self._timeline = RtpTimeline(90_000)
+        self._payload_type_came = False  # the one that the description names
         self._pending: deque[_Pending] = deque()
         self._cseq = 0
         self._session = ""
+        self._messages = 0  # received
+        self._let_in = False  # a signed request was answered with something else than 401
         self._public: frozenset[str] | None = None  # methods, once the server listed them
+        self._refused_methods: set[str] = set()  # of keep-alives
+        self._refusal: RtspResponse | None = None  # of the likeliest URL of SETUP
+        self._bases: list[str] = []
         self._track_uris: Iterator[str] = iter(())
         self._play_uris: deque[str] = deque()
         self._aggregate_uri = uri
@@ -132,6 +141,7 @@ class RtspSession(InterleavedReceiver):
             "PLAY": self._started,
             "OPTIONS": self._kept_alive,
             "GET_PARAMETER": self._kept_alive,
+            "SET_PARAMETER": self._kept_alive,
             "TEARDOWN": self._left,
         }
 
@@ -144,9 +154,27 @@ class RtspSession(InterleavedReceiver):
         return self.reader.feed(data, end)
 
     def keep_alive(self) -> None:
-        """Send the request that keeps the server's session from timing out."""
-        method = "GET_PARAMETER" if self._public and "GET_PARAMETER" in self._public else "OPTIONS"
-        self._ask(method, self._aggregate_uri)
+        """Send the request that keeps the server's session from timing out.
+
+        By the methods that the server lists: some count GET_PARAMETER alone, some hang up on it.
+        """
+        self._ask(self._keep_alive_methods()[0], self._aggregate_uri)
+
+    def _keep_alive_methods(self) -> list[str]:
+        """The best first; those that were refused last."""
+        usual = ("GET_PARAMETER", "SET_PARAMETER", "OPTIONS")
+        known = [method for method in usual if self._public and method in self._public]
+        return sorted(known or ["OPTIONS", "GET_PARAMETER"], key=self._refused_methods.__contains__)
+
+    @property
+    def methods_known(self) -> bool:
+        """Whether the server listed its methods, or was asked for them in vain."""
+        return self._public is not None
+
+    @property
+    def awaits_login(self) -> bool:
+        """Whether a request that was answered 401 was sent again and has no answer yet."""
+        return bool(self._pending) and self._pending[-1].after_challenge
 
     def leave(self) -> None:
         """End the conversation; with TEARDOWN where the server opened a session."""
@@ -166,11 +194,22 @@ class RtspSession(InterleavedReceiver):
         rtp, depacketizer, track = read_rtp(packet), self.depacketizer, self.track
         if depacketizer is None or track is None:
             return False
-        if rtp is not None and rtp.payload_type == track.payload_type:
+        if rtp is not None and self._is_video(rtp.payload_type, track):
             unit = depacketizer.push(rtp)
             if unit is not None:
                 self.events.append(KeyFrameReceived(unit, self._timeline.seconds(unit.timestamp)))
         return depacketizer.busy
+
+    def _is_video(self, payload_type: int, track: VideoTrack) -> bool:
+        """Whether a packet on the video channel is video.
+
+        Some cameras number their payload otherwise than they describe it: any number is right
+        until the described one comes, but those that tell RTCP from RTP (RFC 5761 §4).
+        """
+        if payload_type == track.payload_type:
+            self._payload_type_came = True
+            return True
+        return not self._payload_type_came and payload_type not in _RTCP_TYPES
 
     @override
     def control(self, packet: bytes) -> None:
@@ -180,6 +219,9 @@ class RtspSession(InterleavedReceiver):
 
     @override
     def message(self, message: RtspMessage) -> None:
+        self._messages += 1
+        if self._messages > MAX_MESSAGES:
+            raise Unreadable(f"a flood of more than {MAX_MESSAGES} RTSP messages")
         if isinstance(message, ServerRequest):
             self._asked(message)
             return
@@ -213,11 +255,17 @@ class RtspSession(InterleavedReceiver):
     def _answered(self, pending: _Pending, answer: RtspResponse) -> None:
         self._learn(answer.headers)
         if answer.status == _UNAUTHORIZED:
-            if self._authenticator.accept_challenges(answer.headers.all("www-authenticate")):
-                self._ask(pending.method, pending.uri)
+            challenges = answer.headers.all("www-authenticate")
+            if self._authenticator.accept_challenges(challenges):
+                self._ask(pending.method, pending.uri, after_challenge=True)
                 return
-            if pending.method != "TEARDOWN":
-                raise RefusedUs(f"{answer.status_line}: {self._authenticator.refusal_text()}")
+            if pending.method in _LOGIN_METHODS and not self._let_in:
+                why = self._authenticator.refusal_text()
+                raise RefusedUs(f"{answer.status_line}: {why}", reason=LOGIN_REFUSED)
+            self._authenticator.renew_nonce(challenges)
+        else:
+            self._let_in = self._let_in or self._authenticator.answered
+            self._authenticator.confirm()
         self._handlers[pending.method](pending, answer)
 
     def _learn(self, headers: RtspHeaders) -> None:
@@ -239,31 +287,32 @@ class RtspSession(InterleavedReceiver):
                 UnsupportedStream(f"{printable(track.encoding, 20)} over RTP", over_udp=False)
             )
             return
-        self._prepare(description, base_url(answer.headers, self._uri))
+        self._bases = base_urls(answer.headers, description.control, self._uri)
+        self._prepare(description)
         self._set_up_next(answer)
 
-    def _prepare(self, description: SessionDescription, base: str) -> None:
+    def _prepare(self, description: SessionDescription) -> None:
         track = self.track = description.video
-        self._track_uris = control_url_candidates(track.control, base, self._uri)
+        self._track_uris = control_url_candidates(track.control, self._bases, self._uri)
         self._play_uris = deque(
-            [next(control_url_candidates(description.control, base, self._uri))]
+            control_url_candidates(description.control, self._bases, self._uri, MAX_PLAY_URLS)
         )
         self._timeline = RtpTimeline(track.clock_rate_hz)
         depacketizer = KeyFrameDepacketizer(_format_of(track), self._max_key_frame_bytes)
-        for nal in track.parameter_sets:
-            depacketizer.sets.add(depacketizer.format.parameter_kind(nal), nal, None)
+        depacketizer.add_parameter_sets(track.parameter_sets)
         self.depacketizer = depacketizer
 
     def _set_up_next(self, answer: RtspResponse) -> None:
         """SETUP with the next URL that the control attribute may mean."""
         uri = next(self._track_uris, None)
         if uri is None:
-            raise _refusal("SETUP", answer)
+            raise _refusal("SETUP", self._refusal or answer)
         self.stage = SessionStage.SETTING_UP
         self._ask("SETUP", uri)
 
     def _set_up(self, pending: _Pending, answer: RtspResponse) -> None:
         if answer.status in _WRONG_URL:
+            self._refusal = self._refusal or answer
             self._set_up_next(answer)
             return
         if answer.status == _UNSUPPORTED_TRANSPORT:
@@ -274,7 +323,12 @@ class RtspSession(InterleavedReceiver):
         _refuse_unless_ok("SETUP", answer)
         granted = read_granted(answer.headers)
         self._session, self.timeout_s = granted.session, granted.timeout_s
-        self._aggregate_uri = self._play_uris[0]
+        # The presentation is known by the URL that its track was known by.
+        first, *others = sorted(
+            self._play_uris, key=lambda uri: not pending.uri.startswith(uri.rstrip("/"))
+        )
+        self._play_uris = deque(dict.fromkeys([first, pending.uri, *others]))
+        self._aggregate_uri = first
         self.stage = SessionStage.STARTING
         if not granted.over_tcp:
             self.events.append(
@@ -283,9 +337,8 @@ class RtspSession(InterleavedReceiver):
             return
         if self.depacketizer is not None:
             channels = granted.media_channel, granted.control_channel
-            self.reader.expect(*channels, self.depacketizer.format)
-        if pending.uri not in self._play_uris:
-            self._play_uris.append(pending.uri)
+            payload_type = None if self.track is None else self.track.payload_type
+            self.reader.expect(*channels, self.depacketizer.format, payload_type)
         self._ask("PLAY", self._play_uris.popleft())
 
     def _started(self, pending: _Pending, answer: RtspResponse) -> None:
@@ -299,13 +352,16 @@ class RtspSession(InterleavedReceiver):
     def _kept_alive(self, pending: _Pending, answer: RtspResponse) -> None:
         if answer.status == _SESSION_NOT_FOUND:
             raise WentSilent(f"the server forgot our session: {answer.status_line}")
-        if pending.method == "GET_PARAMETER" and not answer.is_ok:
-            self._public = frozenset()
+        if not answer.is_ok:
+            self._refused_methods.add(pending.method)
+            if self._keep_alive_methods()[0] not in self._refused_methods:
+                self.keep_alive()  # at once: the session may time out before the next is due
+        self._public = self._public or frozenset()
 
     def _left(self, _: _Pending, __: RtspResponse) -> None:
         self.stage = SessionStage.LEFT
 
-    def _ask(self, method: str, uri: str) -> None:
+    def _ask(self, method: str, uri: str, *, after_challenge: bool = False) -> None:
         self._cseq += 1
         headers = [("User-Agent", USER_AGENT), *_EXTRA_HEADERS.get(method, ())]
         if self._session:
@@ -313,7 +369,7 @@ class RtspSession(InterleavedReceiver):
         authorization = self._authenticator.authorization(method, uri)
         if authorization is not None:
             headers.append(("Authorization", authorization))
-        self._pending.append(_Pending(method, uri, self._cseq))
+        self._pending.append(_Pending(method, uri, self._cseq, after_challenge))
         self.outgoing += write_request(method, uri, self._cseq, headers)
 
 
@@ -341,8 +397,11 @@ def _refuse_unless_ok(method: str, answer: RtspResponse) -> None:
         raise _refusal(method, answer)
 
 
-def _refusal(method: str, answer: RtspResponse) -> RefusedUs | WentSilent:
-    """RefusedUs; WentSilent for a server's passing trouble (5xx: a busy recorder)."""
-    own_trouble = 500 <= answer.status < 600 and answer.status not in _PERMANENT_STATUSES  # noqa: PLR2004
-    kind = WentSilent if own_trouble else RefusedUs
-    return kind(f"{method} refused: {answer.status_line}")
+def _refusal(method: str, answer: RtspResponse) -> StreamError:
+    """The error of an answer that is no success: a busy server, one in trouble, a plain no."""
+    seen = f"{method} refused: {answer.status_line}"
+    if answer.status in _BUSY:
+        return StreamBusy(seen, status=answer.status, retry_after_s=answer.headers.retry_after_s)
+    if 500 <= answer.status < 600 and answer.status not in _PERMANENT_STATUSES:  # noqa: PLR2004
+        return WentSilent(seen)
+    return RefusedUs(seen)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from patrol.cli.probe import ADVICE
-from streams.errors import KINDS
+from patrol.cli.probe import ADVICE, REASON_ADVICE, advice_of
+from streams.errors import KINDS, LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError
 
 CliSite = Any  # conftest's
 
@@ -82,9 +82,61 @@ def test_what_cannot_be_probed_is_bad_input(
     assert "s3cret" not in ended.err
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(
+    ("password", "fix"),
+    [
+        ("2026#Sec@", "%23"),
+        ("2026?Sec@", "%3F"),
+        ("2026/Sec", "%2F"),
+        ("2026[Sec", "%5B"),
+        ("2026]Sec", "%5D"),
+        ("2026%Sec", "%25"),
+        ("a@2026#Sec", "%23"),
+        ("$CAM_2026Sec", "${NAME}"),
+        ("2026 Sec", "%20"),
+    ],
+)
+def test_a_password_that_is_not_encoded_is_found_with_its_fix(
+    cli_site: CliSite, password: str, fix: str, *, as_json: bool
+) -> None:
+    url = f"rtsp://admin:{password}@127.0.0.1:9/live"
+    ended = cli_site("probe", url, *(["--json"] if as_json else []))
+    assert ended.code == 2
+    assert fix in ended.out + ended.err
+    assert "2026" not in ended.out + ended.err
+    assert "Sec" not in ended.out + ended.err
+
+
+def test_a_name_is_filled_in_from_the_environment(
+    cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAM_PW", "s3#cret")
+    ended = cli_site("probe", "rtsp://admin:${CAM_PW}@127.0.0.1:9/live")
+    assert (ended.code, "%23" in ended.err) == (2, True)
+    ended = cli_site("probe", "rtsp://admin:$CAM_PW@127.0.0.1:9/live")
+    assert (ended.code, "write ${CAM_PW}" in ended.err) == (2, True)
+    monkeypatch.setenv("CAM_PW", "s3%23cret")
+    ended = cli_site("probe", "rtsp://admin:${CAM_PW}@127.0.0.1:9/live")
+    assert (ended.code, "unreachable" in ended.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("exc", "named"),
+    [
+        (RefusedUs("401", reason=LOGIN_REFUSED), True),
+        (RefusedUs("SETUP refused: 404 Not Found"), False),
+        (StreamBusy("PLAY refused: 453", status=453), False),
+    ],
+)
+def test_only_a_refused_login_leads_to_the_password(exc: StreamError, *, named: bool) -> None:
+    advice = advice_of(exc)
+    assert ("口令" in advice.next_zh, "password" in advice.next_en) == (named, named)
+
+
 def test_every_kind_of_failure_has_its_advice() -> None:
     assert set(ADVICE) == {kind.kind for kind in KINDS}
-    assert all(all(advice) for advice in ADVICE.values())
+    assert all(all(advice) for advice in [*ADVICE.values(), *REASON_ADVICE.values()])
 
 
 def test_bytes_that_are_no_picture(cli_site: CliSite) -> None:

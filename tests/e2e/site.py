@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,12 +55,14 @@ class PatrolSite:
 
     folder: Path
     children: list["subprocess.Popen[str]"] = field(default_factory=list)
+    environment: Mapping[str, str] = field(default_factory=dict)  # added to ours
 
     def patrol(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         done = subprocess.run(
-            self._command(*arguments), capture_output=True, text=True, timeout=150, check=False
-        )
+            self._command(*arguments), capture_output=True, text=True, timeout=150, check=False,
+            env={**os.environ, **self.environment},
+        )  # fmt: skip
         if check:
             assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stderr}"
         return done
@@ -72,7 +74,10 @@ class PatrolSite:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command; it is ended with the test."""
         log = (self.folder / f"{arguments[0]}.log").open("a")
-        child = subprocess.Popen(self._command(*arguments), stdout=log, stderr=log, text=True)
+        child = subprocess.Popen(
+            self._command(*arguments), stdout=log, stderr=log, text=True,
+            env={**os.environ, **self.environment},
+        )  # fmt: skip
         log.close()
         self.children.append(child)
         return child

@@ -23,6 +23,17 @@ KNOWN = "rtsp://admin:s3cret@192.0.2.7:554/Streaming/Channels/101"
             id="ticket",
         ),
         pytest.param(
+            "rtsp://h/user=a&password=b@c&channel=1.sdp",
+            "rtsp://h/user=a&password=***&channel=1.sdp", id="path",
+        ),
+        pytest.param("rtsp://u:s3#cr/et@192.0.2.7/1", "rtsp://u:***@192.0.2.7/1", id="not encoded"),
+        pytest.param("rtsp://u:s3@s3cret@h/1", "rtsp://u:***@h/1", id="an @ in it"),
+        pytest.param("rtsp://u:pw@192.0.2.7/x?m=a@b", "rtsp://u:***@192.0.2.7/x?m=a@b", id="mail"),
+        pytest.param(
+            "http://h/snap?loginuse=a&loginpas=b", "http://h/snap?loginuse=a&loginpas=***", id="pas"
+        ),
+        pytest.param("rtsp://h/a?pwd=${CAM}", "rtsp://h/a?pwd=${CAM}", id="a name in the query"),
+        pytest.param(
             "http://h/snap?user=a&password=b", "http://h/snap?user=a&password=***", id="query"
         ),
     ],

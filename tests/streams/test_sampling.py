@@ -5,7 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streams.model import Codec, Freshness, KeyFrame
-from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
+from streams.sampling import (
+    FrameSampler,
+    freshness_by_bits,
+    freshness_of,
+    key_frame_interval_s,
+)
 
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
@@ -50,7 +55,7 @@ def test_the_rest_of_a_picture_replaces_its_beginning() -> None:
         pytest.param(3, 3.0, b"y", Freshness.LIVE, id="in step"),
         pytest.param(3, 4.5, b"y", Freshness.LIVE, id="key frames jitter"),
         pytest.param(3, 12.0, b"y", Freshness.LIVE, id="an old group of pictures first"),
-        pytest.param(3, 0.0, b"y", Freshness.MEDIA_CLOCK_STOOD_STILL, id="stood still"),
+        pytest.param(3, 0.0, b"y", Freshness.PICTURES_DIFFER, id="no clock"),
         pytest.param(8, 0.5, b"y", Freshness.MEDIA_CLOCK_STOOD_STILL, id="crawled"),
         pytest.param(3, 0.0, b"x", Freshness.MEDIA_CLOCK_STOOD_STILL, id="still in all"),
         pytest.param(3, 3.0, b"x", Freshness.REPEATED_BITS, id="the same bits"),
@@ -58,6 +63,11 @@ def test_the_rest_of_a_picture_replaces_its_beginning() -> None:
         pytest.param(3, 9000.0, b"y", Freshness.MEDIA_CLOCK_ASTRAY, id="a jump"),
         pytest.param(10, 4.0, b"y", Freshness.MEDIA_CLOCK_ASTRAY, id="slow motion"),
         pytest.param(3, None, b"y", Freshness.STILL, id="no media clock"),
+        pytest.param(3, 0.033, b"y", Freshness.LIVE, id="milliseconds"),
+        pytest.param(3, 0.033, b"x", Freshness.REPEATED_BITS, id="milliseconds, the same bits"),
+        pytest.param(3, 33.3, b"y", Freshness.LIVE, id="microseconds"),
+        pytest.param(3, 75 / 90_000, b"y", Freshness.PICTURES_DIFFER, id="counts frames"),
+        pytest.param(3, 75 / 90_000, b"x", Freshness.REPEATED_BITS, id="... of the same bits"),
     ],
 )
 def test_what_two_frames_prove(
@@ -65,6 +75,24 @@ def test_what_two_frames_prove(
 ) -> None:
     first = frame(0, None if media_s is None else 0.0)
     assert freshness_of([first, frame(ours_s, media_s, bits)], burst_s=15.0) is expected
+
+
+def test_an_equal_timestamp_later_is_another_picture() -> None:
+    """Of a clock that stands still: not the rest of the picture before."""
+    sampler = FrameSampler(2, 3.0)
+    assert sampler.accept(frame(0, 1.0, b"one"), 0.0)
+    assert not sampler.accept(frame(2, 1.0, b"too early"), 2.0)
+    assert sampler.accept(frame(3, 1.0, b"another one"), 3.0)
+    assert [kept.data for kept in sampler.kept] == [b"one", b"another one"]
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [(b"y", Freshness.PICTURES_DIFFER), (b"x", Freshness.REPEATED_BITS)],
+)
+def test_streams_without_timestamps_rest_on_their_bits(bits: bytes, expected: Freshness) -> None:
+    assert freshness_by_bits([frame(), frame(3, None, bits)]) is expected
+    assert freshness_by_bits([frame()]) is Freshness.SINGLE
 
 
 def test_one_frame_proves_nothing() -> None:

@@ -38,6 +38,7 @@ BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.08  # of the values in those rows: more than a line of text makes
 CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth,
+NO_CLOCK_S = 30 * 365.25 * 86_400  # farther off is no time of day; 2000-01-01 still is one
 TEXT_LINE = 16  # ... or is a line of at most this part of the height
 MIDSUMMER_DAY, DAYS_A_YEAR = 172, 365.25
 STRUCTURE_LEFT = 0.4  # of the usual contrast, in the middle cell: less is fog, snow or a cover
@@ -48,6 +49,7 @@ def check_freeze(
 ) -> GaugeReading | None:
     """Time advances and the picture does not. A quiet yard is no freeze: a live sensor has noise.
 
+    A stream's timestamps prove it only together with equal bits (streams.sampling.freshness_of).
     None for a single picture of a stream that was not watched longer.
     """
     for proof, gauge in PROVEN.items():
@@ -141,10 +143,10 @@ def _freeze_reading(
 def check_slow_keyframe(
     timings: StreamTimings | None, limits: QualityThresholds
 ) -> GaugeReading | None:
-    """Key frames so rare that a visit has to wait for them."""
-    if timings is None or timings.key_frame_interval_s is None:
+    """Key frames so rare that a visit has to wait for them. No measure where no clock runs."""
+    value = None if timings is None else timings.key_frame_interval_s
+    if value is None or not 0.0 < value < math.inf:
         return None
-    value = timings.key_frame_interval_s
     over = value >= limits.slow_keyframe_s
     return make_reading(
         PictureFault.SLOW_KEYFRAME, value, limits.slow_keyframe_s, "rtp_time/1", over=over
@@ -165,13 +167,12 @@ def check_clock_skew(
         return make_reading(
             PictureFault.CLOCK_SKEW, value, limits.clock_skew_s, BURNT_IN_GAUGE, over=over
         )
-    if (
-        timings is None
-        or timings.clock_offset_s is None
-        or not math.isfinite(timings.clock_offset_s)
-    ):
+    offset_s = None if timings is None else timings.clock_offset_s
+    if offset_s is None or not math.isfinite(offset_s):
         return None
-    value = abs(timings.clock_offset_s)
+    value = abs(offset_s)
+    if value > NO_CLOCK_S:
+        return None
     over = value >= limits.clock_skew_s
     return make_reading(PictureFault.CLOCK_SKEW, value, limits.clock_skew_s, "rtcp/1", over=over)
 

@@ -27,6 +27,7 @@ from patrol.domain.round import PatrolPlan, Round, RoundState, RoundTotals
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import shift_owner
 from patrol.domain.verification import awaits_person
+from patrol.domain.wall_clock import LONGEST_STEP, ClockRecord
 from patrol.review.queue import ranked_findings
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
@@ -39,6 +40,7 @@ from patrol.web.i18n import (
     level_label,
     person_name,
     plan_label,
+    round_reason,
     subject_name,
     village_of,
 )
@@ -47,6 +49,9 @@ from patrol.web.pages.troubles import DUE_LIGHT_ORDER
 
 MIN_ELAPSED_TO_FORECAST_S: Final = 3.0
 SHOWN_CASES: Final = 5
+STEP_SHOWN: Final = timedelta(days=1)  # a shift later everybody has read it
+SYSTEM_PAGE: Final = "/system"
+NO_TIME: Final = timedelta(0)
 MAX_BANNERS: Final = 4
 SHOWN_NOTICES: Final = 5
 ON_DUTY: Final = (AccountRole.OPERATOR, AccountRole.SHIFT_SUPERVISOR)
@@ -75,9 +80,9 @@ class PlanCard:
         return f"{100 * self.totals.seen / planned:.1f}" if planned else "—"
 
     @property
-    def done(self) -> int:
-        """Visits that are recorded."""
-        return self.totals.planned - self.totals.pending
+    def visited(self) -> int:
+        """Cameras that were visited, viewable or not; a camera that was missed was not."""
+        return self.totals.seen + self.totals.not_viewable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +134,10 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
     return {
         "now": user.now,
         "plans": plans,
-        "banners": _banners(stopped, upstream, user, registry),
+        "banners": [
+            *_clock_banners(context.app.clock_monitor.record, user),
+            *_banners(stopped, upstream, user, registry),
+        ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
         "open_cases": len(cases),
         "to_verify": sum(awaits_person(case) for case in cases),
@@ -148,7 +156,8 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
 def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -> PlanCard:
     """The card of a plan with its newest round of that day, if there is one."""
     name, hours = plan.name, f"{plan.start:%H:%M}–{plan.finish_by:%H:%M}"
-    newest = next((one for one in uow.rounds.of_plan(name, limit=3) if one.day == day), None)
+    rounds = uow.rounds.of_plan(name, limit=3, before=user.now + LONGEST_STEP)
+    newest = next((one for one in rounds if one.day == day and not one.misdated), None)
     t = user.t
     if newest is None:
         return PlanCard(
@@ -168,7 +177,7 @@ def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -
         totals=totals,
         forecast=_forecast_text(newest, forecast, t),
         late=forecast is not None and forecast > newest.finish_by,
-        reason=newest.reason,
+        reason=round_reason(newest.reason, t),
     )
 
 
@@ -189,6 +198,8 @@ def forecast_of(a_round: Round, totals: RoundTotals, now: datetime) -> datetime 
 
 def _forecast_text(a_round: Round, forecast: datetime | None, t: Translator) -> str:
     limit = t.time(a_round.finish_by)
+    if a_round.state is RoundState.MISSED:
+        return t(f"没有巡查 · 时限 {limit}", f"did not run · was due {limit}")
     if a_round.finished_at is not None:
         at = t.time(a_round.finished_at)
         return t(f"{at} 结束 · 时限 {limit}", f"ended {at} · due {limit}")
@@ -228,8 +239,18 @@ def _banners(
     """(kind, title, text, address) of pauses, troubles of links and villages, and maintenance."""
     t, holding = user.t, [one for one in stopped if one.is_active_at(user.now)]
     paused = [one for one in holding if one.scope is StoppageScope.ROUNDS]
+
+    def until(one: Stoppage) -> str:
+        end = t.short_datetime(one.until)
+        return t(f" 至 {end}", f" until {end}") if one.until else ""
+
     banners = [
-        ("bad", t("巡查暂停", "Rounds paused"), f"{one.reason} ({one.by})", "/stoppages")
+        (
+            "bad",
+            t("巡查暂停", "Rounds paused"),
+            f"{one.reason} ({one.by}){until(one)}",
+            "/stoppages",
+        )
         for one in paused
     ]
     banners += [
@@ -249,6 +270,30 @@ def _banners(
         text = t("、", ", ").join(named) + more
         banners.append(("warn", t("维护中", "In maintenance"), text, "/stoppages"))
     return banners[:MAX_BANNERS]
+
+
+def _clock_banners(record: ClockRecord, user: CurrentUser) -> list[tuple[str, str, str, str]]:
+    """(kind, title, text, address) of a clock that waits for confirmation, or was just set."""
+    t = user.t
+    if record.is_unconfirmed:
+        off = t.duration(timedelta(seconds=abs(record.jump_s)))
+        title = t("本机时钟不可信", "The machine's clock is not believed")
+        text = t(
+            f"与应有时间相差 {off};不写入漏巡与清理,请校时或执行 patrol clock accept",
+            f"{off} from where it should be; no missed rounds, no deletions until it is set right "
+            "or confirmed by patrol clock accept",
+        )
+        return [("bad", title, text, SYSTEM_PAGE)]
+    if record.step_at is None or not NO_TIME <= user.now - record.step_at < STEP_SHOWN:
+        return []
+    by = t.duration(timedelta(seconds=abs(record.step_s)))
+    at = t.time(record.step_at)
+    ahead = record.step_s > 0
+    text = t(
+        f"{at} 拨{'快' if ahead else '慢'} {by},计时已随之调整",
+        f"at {at} by {by} {'ahead' if ahead else 'back'}; all timers moved with it",
+    )
+    return [("warn", t("本机时钟被拨动", "The machine's clock was set"), text, SYSTEM_PAGE)]
 
 
 def _most_urgent(cases: Iterable[Case], now: datetime) -> list[Case]:

@@ -97,7 +97,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass
 class Site:
-    """A copy of the small site of tests/store/data/previous; commands run in it."""
+    """A copy of the small site of tests/store/data/previous, upgraded; commands run in it."""
 
     home: Path
     env: Mapping[str, str] = field(default_factory=environment)
@@ -108,10 +108,13 @@ class Site:
         for file in (PREVIOUS / "config").iterdir():
             (home / "config" / file.name).write_bytes(file.read_bytes())
         packed = (PREVIOUS / "previous.sqlite.gz").read_bytes()
-        (home / "patrol.db").write_bytes(gzip.decompress(packed))
-        (home / "files").mkdir()
-        (home / "files/secret").write_text(f"{NOBODY}\n")
-        return cls(home)
+        (home / "config/patrol.db").write_bytes(gzip.decompress(packed))
+        (home / "config/files").mkdir()
+        (home / "config/files/secret").write_text(f"{NOBODY}\n")
+        site = cls(home)
+        (upgraded,) = site.run(["db", "upgrade"])  # it may be of an earlier revision
+        assert upgraded.code == 0, upgraded.err
+        return site
 
     def edit(self, pattern: str, by: str, file: str = "site.yaml") -> None:
         path = self.home / "config" / file
@@ -136,7 +139,7 @@ class Site:
         return json.loads(ended.out)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.home / "patrol.db")) as connection:
+        with closing(sqlite3.connect(self.home / "config/patrol.db")) as connection:
             return connection.execute(query).fetchall()
 
 

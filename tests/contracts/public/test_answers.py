@@ -21,6 +21,7 @@ GROUPS: tuple[tuple[list[str], ...], ...] = (
     (
         ["queue"], ["cases"], ["case", "C20261130-0011"], ["handover", "show"],
         ["handover", "list"], ["health"], ["health", CAMERA], ["troubles"],
+        ["clock"], ["clock", "accept", *BY],
         ["suppressions", "--all"], ["consent", "list"], ["user", "list"], ["key", "list"],
         ["deliveries", "list"], ["maintenance", "list"], ["who-looked", CAMERA],
         ["models", "list"], ["assets", "list"], ["db", "check"], ["db", "upgrade"],

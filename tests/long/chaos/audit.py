@@ -2,19 +2,24 @@
 
 No loss: every reply is in a case's history or among the dead letters, every message was sent,
 every phone shows the present state. No double effect: no reply twice, no key with two meanings.
-No illegal state: the store's own consistency check finds nothing.
+No illegal state: the store's own consistency check finds nothing. No time that was not: whatever
+the wall clock was set to, no history is dated further off than a step that may be adopted.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
+from patrol.clock import SystemClock
 from patrol.domain.case import Case, CaseEvent
 from patrol.domain.escalation import announced_grids
 from patrol.domain.outbox import DeadLetter
+from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.store import Store, check
 from tests.long.chaos.people import ChaosLeaders
 
 MANY = 100_000
+LONGEST_RUN = timedelta(minutes=20)
 EVENTS_WITH_TEXT = {  # one reply may be two lines (handled and fed back): the text stands in one
     CaseEvent.RECEIVED, CaseEvent.OPENED, CaseEvent.ACKNOWLEDGE, CaseEvent.ARRIVE,
     CaseEvent.PROGRESS, CaseEvent.FEED_BACK, CaseEvent.RETURN, CaseEvent.EXTEND,
@@ -26,11 +31,12 @@ def find_problems(store: Store, leaders: ChaosLeaders, confirmed: int) -> list[s
     if leaders.unsent:
         return [f"{leaders.unsent} replies are still to be sent"]
     with store.begin_read() as uow:
-        waiting = uow.outbox.unsent()
+        waiting = uow.outbox.unsent() + uow.outbox.count_refused()[1]
         cases = list(uow.cases.list(limit=MANY))
         dead_letters = list(uow.inbox.dead_letters(limit=MANY))
     wrong = [f"{waiting} messages wait in the outbox"] if waiting else []
     wrong += leaders.conflicting_messages
+    wrong += _misdated_entries(cases)
     wrong += _misplaced_replies(leaders, cases, dead_letters)
     wrong += _wrongly_shown_cases(leaders, cases)
     counted = sum(case.count for case in cases)
@@ -38,6 +44,15 @@ def find_problems(store: Store, leaders: ChaosLeaders, confirmed: int) -> list[s
         wrong.append(f"{confirmed} findings confirmed, {counted} counted in cases")
     # The fsck last: while something is still on its way it is only read again and again.
     return wrong or [f"{problem.where}: {problem.what}" for problem in check(store)]
+
+
+def _misdated_entries(cases: list[Case]) -> Iterator[str]:
+    """Lines of a history that a clock dated which was set by more than may be adopted."""
+    now = SystemClock().now()
+    for case in cases:
+        for entry in case.entries:
+            if abs(now - entry.at) > LONGEST_STEP + LONGEST_RUN:
+                yield f"{case.id}: {entry.what} is dated {entry.at}"
 
 
 def _misplaced_replies(

@@ -11,6 +11,10 @@ from enum import StrEnum, auto
 from typing import Final
 
 HOUR_S: Final = 3600
+DAY_S: Final = 86400
+# By how much the wall clock is wrong: minutes, hours, days, more than a year, both ways, and right.
+WRONG_BY_S: Final = (-360, 360, HOUR_S, -HOUR_S, 4 * HOUR_S, -3 * DAY_S, 40 * DAY_S, 400 * DAY_S, 0)
+WRONG_AT_BOOT_S: Final = (4 * HOUR_S, -6 * HOUR_S, 40 * DAY_S, 0)
 PAUSES_S: Final = (0.0, 0.01, 0.03, 0.1, 0.25, 0.5)
 LONGEST_SPAN: Final = 5  # steps between pulling the cable and plugging it in again
 UNAWAITED_SHARE: Final = (
@@ -29,9 +33,13 @@ class ChaosAction(StrEnum):
     CUT = auto()
     PLUG_IN = auto()
     SET_CLOCK = auto()
+    BOOT_WITH_CLOCK = auto()
     FILL = auto()
     FREE = auto()
     DATABASE_HANGS_UP = auto()
+    QUEUE_LARGE = auto()  # a message that a broker with a limit does not take
+    LIMIT = auto()  # the broker comes back with such a limit
+    UNLIMIT = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +62,16 @@ SINGLE: Final = (
     *(ChaosStep(action=ChaosAction.KILL) for _ in range(4)),
     ChaosStep(action=ChaosAction.KILL_BROKER),
     ChaosStep(action=ChaosAction.DATABASE_HANGS_UP),
-    *(ChaosStep(action=ChaosAction.SET_CLOCK, number=seconds) for seconds in (HOUR_S, -HOUR_S, 0)),
+    *(ChaosStep(action=ChaosAction.QUEUE_LARGE) for _ in range(2)),
+    *(ChaosStep(action=ChaosAction.SET_CLOCK, number=seconds) for seconds in WRONG_BY_S),
+    *(ChaosStep(action=ChaosAction.BOOT_WITH_CLOCK, number=seconds) for seconds in WRONG_AT_BOOT_S),
 )
 SPANS: Final = (  # what begins and, some steps later, ends
     (ChaosAction.CUT, ChaosAction.PLUG_IN),
     (ChaosAction.CUT, ChaosAction.PLUG_IN),
     (ChaosAction.FILL, ChaosAction.FREE),
     (ChaosAction.FILL, ChaosAction.FREE),
+    (ChaosAction.LIMIT, ChaosAction.UNLIMIT),
 )
 
 
@@ -84,6 +95,9 @@ def _with_work(steps: list[ChaosStep]) -> Iterator[ChaosStep]:
         if step.action is ChaosAction.FILL:
             yield ChaosStep(action=ChaosAction.CONFIRM)
             yield ChaosStep(action=ChaosAction.SPEAK, number=6)
+        if step.action is ChaosAction.LIMIT:
+            yield ChaosStep(action=ChaosAction.QUEUE_LARGE)
+            yield ChaosStep(action=ChaosAction.CONFIRM)
 
 
 def _timed(steps: Iterator[ChaosStep], dice: random.Random) -> Iterator[ChaosStep]:

@@ -22,6 +22,7 @@ from typing import Final
 from patrol.app import StartupWait, build
 from patrol.app.service import run_service
 from patrol.clock import SystemClock
+from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.settings import load_site
 
 READY: Final = "ready"  # a file that is there once the service listens
@@ -29,6 +30,7 @@ LOG: Final = "service.log"
 OFFSET: Final = "offset"
 READY_WITHIN_S: Final = 20.0  # many runs at once on two cores
 MAX_UNEXPECTED_EXITS: Final = 25
+LONGEST_STEP_S: Final = LONGEST_STEP.total_seconds()
 UNLIMITED: Final = resource.RLIM_INFINITY
 _forkserver = multiprocessing.get_context("forkserver")
 
@@ -130,7 +132,14 @@ class ServiceProcess:
         """Put its wall clock wrong by so many seconds from now on."""
         if self.is_ready:
             self.counts["clock set"] += 1
+            self.counts["clock set by more than an hour"] += abs(seconds) > LONGEST_STEP_S
         (self.folder / OFFSET).write_text(f"{seconds}", "ascii")
+
+    def boot_with_clock(self, seconds: int) -> None:
+        """Kill it, and let its next start find the wall clock wrong by so many seconds."""
+        self.kill()
+        self.set_clock(seconds)
+        self.counts["clock set at a start"] += 1
 
     def limit_files(self, limit: int = UNLIMITED) -> None:
         """Limit the size of its files: a full disk for this process alone."""

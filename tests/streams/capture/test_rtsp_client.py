@@ -16,6 +16,7 @@ from streams.capture import StreamCameraClient
 from streams.decode import decode
 from streams.errors import (
     RefusedUs,
+    StreamBusy,
     StreamError,
     Unreachable,
     Unreadable,
@@ -143,9 +144,13 @@ FAULTS = [
     pytest.param({"answers": {"DESCRIBE": close}}, Unreachable, "hung up", id="closes at once"),
     pytest.param({"answers": {"DESCRIBE": refuse("404 Not Found")}}, RefusedUs, "404", id="404"),
     pytest.param({"answers": {"DESCRIBE": refuse("403 Forbidden")}}, RefusedUs, "403", id="403"),
-    pytest.param({"answers": {"PLAY": refuse("453 Busy")}}, RefusedUs, "453 Busy", id="453"),
+    pytest.param({"answers": {"PLAY": refuse("453 Busy")}}, StreamBusy, "453 Busy", id="453"),
     pytest.param({"answers": {"SETUP": silent}}, WentSilent, "SETUP", id="no answer to SETUP"),
-    pytest.param({"answers": {"PLAY": close}}, WentSilent, "hung up", id="closes on PLAY"),
+    pytest.param({"answers": {"PLAY": close}}, StreamBusy, "hung up", id="closes on PLAY"),
+    pytest.param({"answers": {"SETUP": close}}, StreamBusy, "on SETUP", id="closes on SETUP"),
+    pytest.param(
+        {"after_play": [b""], "hang_up": True}, StreamBusy, "after PLAY", id="closes behind PLAY"
+    ),
     pytest.param({"after_play": []}, WentSilent, "0 video packets", id="session but no packets"),
     pytest.param({"sdp": ""}, Unreadable, "SDP", id="no description"),
     pytest.param({"sdp": "v=0\r\nm=audio 0 RTP/AVP 8\r\n"}, Unreadable, "audio", id="audio only"),

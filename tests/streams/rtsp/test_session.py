@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.errors import RefusedUs, StreamError, Unreadable, WentSilent
+from streams.errors import RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import (
     KeyFrameReceived,
@@ -183,7 +183,7 @@ def test_a_401_without_a_password_names_what_is_missing() -> None:
         response(session, "401 Unauthorized", WWW_Authenticate='Basic realm="r"')
 
 
-@pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "453 Not Enough Bandwidth"])
+@pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "405 Method Not Allowed"])
 def test_a_no_is_a_no(status: str) -> None:
     session = new_session()
     with pytest.raises(RefusedUs, match=status[:3]):
@@ -255,9 +255,11 @@ def test_keep_alive_learns_what_the_server_knows(h264: Any, sdp: Callable[..., s
     ("status", "kind"),
     [
         pytest.param("404 Not Found", RefusedUs, id="no such channel"),
-        pytest.param("453 Not Enough Bandwidth", RefusedUs, id="no room"),
+        pytest.param("453 Not Enough Bandwidth", StreamBusy, id="no room"),
+        pytest.param("500 Internal Server Error", StreamBusy, id="recorders without a stream"),
         pytest.param("501 Not Implemented", RefusedUs, id="never will"),
-        pytest.param("503 Service Unavailable", WentSilent, id="busy: once more"),
+        pytest.param("503 Service Unavailable", StreamBusy, id="busy"),
+        pytest.param("504 Gateway Timeout", WentSilent, id="passing trouble: once more"),
     ],
 )
 def test_a_no_is_a_no_and_a_busy_server_is_asked_again(

@@ -27,6 +27,11 @@ class Timings:
     (Timings(clock_offset_s=-61.0), ("clock_skew",)),
     (Timings(clock_offset_s=86400.0), ("clock_skew",)),
     (Timings(clock_offset_s=float("nan")), ()),
+    (Timings(clock_offset_s=-8.5e8), ("clock_skew",)),
+    (Timings(clock_offset_s=-2.2e9), ()),
+    (Timings(clock_offset_s=-4e9), ()),
+    (Timings(key_frame_interval_s=float("inf")), ()),
+    (Timings(key_frame_interval_s=-9000.0), ()),
 ])  # fmt: skip
 def test_timings(timings: Timings, faults: tuple[str, ...], street: list[Picture]) -> None:
     report = diagnose([street[0]], timings=timings)

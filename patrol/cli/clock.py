@@ -1,0 +1,99 @@
+"""`patrol clock [accept]`: what is believed of the machine's clock, and a person's confirmation."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+import typer
+
+from patrol.cli.options import AsJson, By, operator
+from patrol.cli.output import (
+    FAILED,
+    bad_input,
+    console,
+    print_err,
+    print_json,
+    render_document,
+)
+from patrol.cli.site import site_of, store_of
+from patrol.clock import SystemClock, TrustedClock, kernel_is_synchronised, machine_boot
+from patrol.domain.timestamps import rfc3339_or_none
+from patrol.domain.wall_clock import ClockRecord, ClockTrust
+from patrol.store import UnitOfWork
+
+ACCEPT: Final = "accept"
+TIMES: Final = ("wall", "since", "seen", "last_step", "accepted")
+
+
+def show_clock(
+    context: typer.Context,
+    action: Annotated[
+        str, typer.Argument(metavar="[accept]", help="确认本机时间正确。 Its time is right.")
+    ] = "",
+    *,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """本机时钟是否可信;accept 由人确认。 What is believed of the clock; accept confirms it."""
+    if action not in ("", ACCEPT):
+        bad_input(f"clock {action!r}: give `accept`, or nothing to see what is believed")
+    wall, site = SystemClock().now(), site_of(context)
+    with store_of(site) as store:
+        if action == ACCEPT:
+            with store.begin() as uow:
+                uow.clock.accept(wall, by=operator(by))
+                uow.access.append(
+                    at=wall, who=operator(by), what="accept_clock", camera=None,
+                    why=rfc3339_or_none(wall) or "",
+                )  # fmt: skip
+                uow.commit()
+        with store.begin_read() as uow:
+            document = clock_document(uow, wall)
+    if as_json:
+        print_json(document)
+    else:
+        console().print(render_document(_local_times(document, site.settings.site.tz)))
+    if document["history"] == "held" and action != ACCEPT:
+        print_err("时间对则 patrol clock accept;错则先校时 if the wall time is right, accept it")
+        raise typer.Exit(FAILED)
+
+
+def clock_document(uow: UnitOfWork, wall: datetime) -> dict[str, Any]:
+    """What the service last believed, and what it would believe if it started now."""
+    record = uow.clock.get()
+    seen = record.seen if record else None
+    state = TrustedClock(SystemClock(), seen=seen, boot=machine_boot()).state
+    unconfirmed = state.is_unconfirmed or (record is not None and record.is_unconfirmed)
+    if record is not None and record.acceptance_of(wall) is not None:
+        unconfirmed = False
+    return {
+        "wall": rfc3339_or_none(wall),
+        "synchronised": kernel_is_synchronised(wall),
+        "history": "held" if unconfirmed else "written",
+        **_record_document(record),
+    }
+
+
+def _local_times(document: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """The document with its times as the town's clocks show them."""
+    times = {key: document[key] for key in TIMES if document.get(key)}
+    local = {
+        key: f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+        for key, text in times.items()
+    }
+    return {**document, **local}
+
+
+def _record_document(record: ClockRecord | None) -> dict[str, Any]:
+    """The same keys always; nothing in them before a service has run."""
+    one = record or ClockRecord(trust=ClockTrust.SETTLING, since=datetime.min.replace(tzinfo=UTC))
+    return {
+        "trust": str(one.trust) if record else None,
+        "since": rfc3339_or_none(one.since if record else None),
+        "jump_s": round(one.jump_s) if one.is_unconfirmed else None,
+        "seen": rfc3339_or_none(one.seen.at if one.seen else None),
+        "last_step_s": round(one.step_s) if one.step_at else None,
+        "last_step": rfc3339_or_none(one.step_at),
+        "accepted": rfc3339_or_none(one.accepted_at),
+        "accepted_by": one.accepted_by or None,
+    }

@@ -1,0 +1,63 @@
+"""`patrol clock`: what is believed, and a person's confirmation."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from patrol.clock import SystemClock, machine_boot, running_s
+from patrol.domain.wall_clock import ClockRecord, ClockTrust, SeenTime
+from patrol.store import open_store, upgrade
+
+
+@pytest.fixture
+def jumped(cli_site: Any) -> Any:
+    """A site whose machine's clock was set forty days ahead under a running service."""
+    upgrade(cli_site.database)
+    at = SystemClock().now() - timedelta(days=40)
+    seen = SeenTime(at=at, running_s=running_s(), boot=machine_boot())
+    with open_store(cli_site.database) as store, store.begin() as uow:
+        uow.clock.put(
+            ClockRecord(trust=ClockTrust.JUMPED, since=at, jump_s=40 * 86400.0, seen=seen)
+        )
+        uow.commit()
+    return cli_site
+
+
+def test_before_any_service_there_is_nothing_against_it(cli_site: Any) -> None:
+    ended = cli_site("clock", "--json")
+    assert (ended.code, ended.document["history"]) == (0, "written")
+    assert ended.document["trust"] is None
+
+
+def test_a_jump_is_shown_with_what_to_do(jumped: Any) -> None:
+    ended = jumped("clock")
+    assert ended.code == 1
+    assert "patrol clock accept" in ended.err
+    assert jumped("clock", "--json").document["jump_s"] == 40 * 86400
+    assert jumped("health", "--json").document["clock"]["history"] == "held"
+
+
+def test_accepted_it_is_written_down_who_did(jumped: Any) -> None:
+    ended = jumped("clock", "accept", "--by", "值班长", "--json")
+    assert (ended.code, ended.document["accepted_by"]) == (0, "值班长")
+    assert jumped("clock", "--json").document["history"] == "written"
+    with open_store(jumped.database) as store, store.begin_read() as uow:
+        (line,) = uow.access.entries(what="accept_clock", limit=10)
+        record = uow.clock.get()
+    assert line.who == "值班长"
+    assert record is not None
+    later = replace(record, accepted_at=record.accepted_at)
+    assert later.acceptance_of(SystemClock().now() + timedelta(hours=2)) is None
+
+
+def test_another_word_is_refused(cli_site: Any) -> None:
+    ended = cli_site("clock", "reset")
+    assert ended.code == 2
+    assert "accept" in ended.err
+
+
+def test_times_are_the_towns(jumped: Any) -> None:
+    shown = jumped("clock").out
+    assert "Z" not in shown.replace("ZONE", "")
