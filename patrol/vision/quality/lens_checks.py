@@ -52,6 +52,7 @@ FULLY_SHARP = 0.75  # of a cell's usual sharpness
 MIN_CELL_SHARE = 0.2  # of the cells: a lens out of focus leaves none as sharp as they were
 ENOUGH_CELLS = 6
 NIGHT_FOCUS = 0.8  # of the limits by day: glass bends infrared less than light
+FINE_WIDTH_PX = 416  # of the small copy: fewer pixels cannot hold the finest detail asked for
 TOP_ROWS = 2  # of CELL_ROWS: snow lies on the ground
 TOP_CELLS = 4  # without their detail there: it is no snow
 CHANGED_LUMA = 35.0  # beyond the change of the whole picture's exposure
@@ -85,7 +86,7 @@ def _blur_at_first(features: PictureFeatures, limits: QualityThresholds) -> Gaug
     """
     focus = _without_text(measure_focus(features.luma, np.isfinite(features.detail.contrast)))
     night = features.levels.colourless >= COLOURLESS
-    usual = NIGHT_FOCUS if night else 1.0
+    usual = (NIGHT_FOCUS if night else 1.0) * min(1.0, max(features.luma.shape) / FINE_WIDTH_PX)
     if np.isfinite(focus).sum() < ENOUGH_CELLS:
         return make_reading(PictureFault.BLUR, math.inf, 1.0, "focus/1", over=False, below=True)
     upper, middle = percentile(focus, 75), percentile(focus, 50)

@@ -41,6 +41,7 @@ CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth,
 NO_CLOCK_S = 30 * 365.25 * 86_400  # farther off is no time of day; 2000-01-01 still is one
 TEXT_LINE = 16  # ... or is a line of at most this part of the height
 MIDSUMMER_DAY, DAYS_A_YEAR = 172, 365.25
+COLOUR_LEFT = 0.4  # of the usual spread of colours
 STRUCTURE_LEFT = 0.4  # of the usual contrast, in the middle cell: less is fog, snow or a cover
 
 
@@ -223,9 +224,14 @@ def daylight_hours(on: date | None, limits: QualityThresholds) -> tuple[float, f
 
 
 def _lost_colour_alone(features: PictureFeatures, usual: QualityHistory) -> bool:
-    """Whether the picture has its usual structure and no colour left: fog and snow take both."""
+    """Whether the picture has its usual structure and no colour left: fog and snow take both.
+
+    A view of concrete and asphalt has hardly any colour to lose: there nothing is told.
+    """
     baseline = usual.baseline()
     if baseline is None or not is_colourless(features):
+        return False
+    if features.levels.chroma_spread > COLOUR_LEFT * baseline.scalar["spread"]:
         return False
     left = percentile(features.contrast_ratios(baseline.grid["contrast"]), 50)
     return not math.isfinite(left) or left >= STRUCTURE_LEFT
