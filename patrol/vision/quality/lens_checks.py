@@ -21,7 +21,7 @@ from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThre
 from patrol.vision.quality.soft_cover import softly_covered_share
 
 CONCEALED_GAUGE = "concealed/1"  # drawn by the decoder: nothing else resembles it
-LIKE_THE_CALMEST = 2.5  # times the noise of the calmest cell: grain is everywhere, gravel is not
+LIKE_THE_CALMEST = 2.0  # times the noise of the calmest cell: grain is everywhere, gravel is not
 NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
 EDGED_GAUGE = "cover_edge/1"  # hidden here, untouched there: nothing else does that
 VANISHED = 0.5  # of a cell's usual contrast: its detail is gone; sound weeks keep more in 95 of 100
