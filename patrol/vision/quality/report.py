@@ -149,8 +149,8 @@ class QualityThresholds:
     blur_ratio: float = 0.65  # of the own median sharpness
     blur_absolute: float = 0.42  # sharpness of the sharpest parts, radians per pixel
     blur_hopeless: float = 0.2
-    focus_upper: float = 296.0  # radians per width, sharpest quarter; 60 sound real views: 374 up
-    focus_middle: float = 256.0  # ... in the middle cell; there 339 and up
+    focus_upper: float = 207.0  # radians per width, sharpest quarter; 60 sound real views: 374 up
+    focus_middle: float = 179.0  # ... in the middle cell; there 339 and up
     cast_chroma: float = 25.0  # how far the mean colour lies from neutral
     cast_drift: float = 11.0  # how far from the own median
     noise_sigma: float = 8.5  # of luma, in the calmest quarter of the picture
