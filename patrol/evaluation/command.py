@@ -1,7 +1,8 @@
 """`run`, which `patrol eval` calls: judge a folder or a set, score it, return a plain document.
 
 A folder has a `visits.csv` (labels.py); a set is built in (datasets.py), or `town`, the simulated
-one (simulated_town.py). The messages of BadLabels and NoFootage are for the user.
+one (simulated_town.py), or `real`, faults put onto real frames (real_faults.py). The messages of
+BadLabels and NoFootage are for the user.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from typing import Any
 from patrol.domain.errors import Failed
 from patrol.evaluation.datasets import SETS
 from patrol.evaluation.evaluate import EvaluatedVisit, evaluate
-from patrol.evaluation.labels import BadLabels, LabelledVisit, read_folder
+from patrol.evaluation.labels import VISITS_FILE, BadLabels, LabelledVisit, read_folder
+from patrol.evaluation.real_results import run_real
+from patrol.evaluation.real_scenes import REAL
 from patrol.evaluation.results import document
 from patrol.evaluation.results_page import html_page
 from patrol.evaluation.score import Scores, score_visits
@@ -26,6 +29,7 @@ PROGRESS_EVERY = 50  # visits
 MODELS = Path("var/models")
 ALL = "all"
 TOWN = "town"
+REAL_FAULTS = "real"
 ReportProgress = Callable[[str], None]
 
 
@@ -56,6 +60,8 @@ def run(
     report("; ".join(notes))
     if what == TOWN:
         return run_town(detector=detector, policy=policy, report=report, note=note)
+    if what == REAL_FAULTS:
+        return _real(half, policy, report)
     names = list(SETS) if what == ALL else [what]
     found: dict[str, Any] = {}
     pages = []
@@ -70,6 +76,13 @@ def run(
     if out is not None:
         _write(out, pages, notes)
     return found[what] if what != ALL else {"sets": found}
+
+
+def _real(half: str, policy: VisionThresholds | None, report: ReportProgress) -> Mapping[str, Any]:
+    found = run_real(half, policy=policy, report=report)
+    if not found["visits"]:
+        raise NoFootage(f"eval {REAL_FAULTS}: no {REAL / VISITS_FILE}, put the real frames there")
+    return found
 
 
 def _detector(models: Path, own: ModelSpec | None) -> tuple[Detector | None, str]:
@@ -90,7 +103,7 @@ def _labelled_visits(what: str, half: str) -> tuple[str, Iterator[LabelledVisit]
         return f"{what} ({half})", SETS[what](half)
     folder = Path(what)
     if not folder.is_dir():
-        known = ", ".join((ALL, *SETS, TOWN))
+        known = ", ".join((ALL, *SETS, TOWN, REAL_FAULTS))
         raise BadLabels([f"{what}:1: folder: there is none, give a folder or one of {known}"])
     return what, iter(read_folder(folder))
 

@@ -82,6 +82,8 @@ def render(found: Mapping[str, Any]) -> RenderableType:
             parts.append(_table(f"{title} — {found['set']}", kinds))
     if found.get("seeded"):
         parts.append(_seeded(found["seeded"]))
+    if found.get("severities"):
+        parts.append(_severities(found["severities"]))
     return Group(*parts, *_summary(found), *found["notes"])
 
 
@@ -92,6 +94,22 @@ def _seeded(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(column)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
+    return table
+
+
+def _severities(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Kinds by severity and history, beside the simple alternative on the same pictures."""
+    table = Table(title="按程度 by severity", title_justify="left")
+    for column in ("history", "kind", "severity"):
+        table.add_column(column)
+    for column in ("named", "95 %", "reported", "own median"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        named = row["named"]
+        table.add_row(
+            row["history"], row["kind"], row["severity"], f"{named['count']}/{named['of']}",
+            span(named["interval"]), str(row["reported"]["count"]), str(row["own_median"]["count"]),
+        )  # fmt: skip
     return table
 
 

@@ -82,6 +82,18 @@ class CameraMemory:
         return cls(history=history, scene=scene, discarded_reason="; ".join(problems))
 
 
+def history_in(blob: bytes | None, light: Light) -> QualityHistory:
+    """The history of the picture gauges alone; empty where the blob holds none for this light."""
+    empty = QualityHistory(light=light)
+    if not blob or len(blob) < _HEAD.size:
+        return empty
+    magic, version, size, _ = _HEAD.unpack_from(blob)
+    if (magic, version) != (CAMERA_MEMORY_MAGIC, CAMERA_MEMORY_VERSION):
+        return empty
+    history = QualityHistory.from_bytes(blob[_HEAD.size : _HEAD.size + size])
+    return history if history.light is light else empty
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LearningVisit:
     """A judged visit that the memory may learn from."""

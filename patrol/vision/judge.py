@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Light, Observation
 from patrol.ports import Detection, Detector
-from patrol.vision.camera_memory import CameraMemory, LearningVisit, update_memory
+from patrol.vision.camera_memory import (
+    CameraMemory,
+    LearningVisit,
+    history_in,
+    update_memory,
+)
 from patrol.vision.change import ChangeReport, compare, explain_by_objects
 from patrol.vision.fire import FireRegion, detect_fire
 from patrol.vision.geometry import share_inside
@@ -114,18 +119,28 @@ def _quality(
     return report, memory
 
 
+def _other(light: Light) -> Light:
+    return Light.INFRARED if light is Light.DAY else Light.DAY
+
+
 def _faults(
-    visit: VisitInput, pictures: Sequence[BgrImage], memory: CameraMemory, rules: VisionThresholds
+    visit: VisitInput,
+    pictures: Sequence[BgrImage],
+    memory: CameraMemory,
+    rules: VisionThresholds,
 ) -> QualityReport:
+    other = _other(memory.history.light)
     return diagnose(
         pictures,
         visible=visit.areas.visible,
         history=memory.history,
+        other_history=history_in(visit.memories.get(other), other),
         limits=rules.quality,
         freshness=visit.freshness,
         corrupt=visit.corrupt,
         timings=visit.stream_facts,
         now_local=visit.local.time(),
+        local_date=visit.local.date(),
         light=visit.light,
         burnt_in_s=burnt_in_skew(pictures, visit.areas.clock, visit.local),
     )

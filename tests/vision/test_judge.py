@@ -43,6 +43,10 @@ def heap(picture: Picture) -> Picture:
     return picture
 
 
+def grey(picture: Picture) -> Picture:
+    return np.asarray(np.dstack([cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)] * 3), np.uint8)
+
+
 class Camera:
     """A camera's life: visits it every twelve hours, keeping its memory."""
 
@@ -157,12 +161,31 @@ def test_what_the_household_did_not_agree_to_is_zero_and_never_remembered() -> N
 
 def test_day_and_infrared_are_two_memories(learned: Mapping[Light, bytes]) -> None:
     camera = known(learned)
-    plain = cv2.cvtColor(yard(70), cv2.COLOR_BGR2GRAY)
-    grey = np.asarray(np.dstack([plain] * 3), np.uint8)
-    seen = camera.visit(grey)
-    assert seen.light is Light.INFRARED
+    camera.turn = 10  # two at night
+    seen = camera.visit(grey(yard(70)))
+    assert (seen.light, seen.faults) == (Light.INFRARED, ())
     assert camera.memories[Light.DAY] == learned[Light.DAY]
     assert Light.INFRARED in camera.memories
+
+
+def test_grey_by_day_is_told_at_once_and_becomes_no_habit(learned: Mapping[Light, bytes]) -> None:
+    camera = known(learned)  # its infrared memory is empty
+    for turn in range(9, 60, 2):  # two in the afternoon
+        camera.turn = turn
+        seen = camera.visit(grey(yard(2 * turn)), grey(yard(2 * turn + 1)))
+        assert seen.faults == ("infrared_stuck",)
+        assert not seen.learned
+    camera.turn = 61
+    assert camera.visit(yard(90), yard(91)).faults == ()
+
+
+def test_what_a_person_accepts_grey_by_day_becomes_a_habit(learned: Mapping[Light, bytes]) -> None:
+    camera = known(learned)
+    for turn in range(9, 29, 2):
+        camera.turn = turn
+        camera.visit(grey(yard(2 * turn)), grey(yard(2 * turn + 1)), learn_mode=LearnMode.YES)
+    camera.turn = 31
+    assert camera.visit(grey(yard(90)), grey(yard(91))).faults == ()
 
 
 @pytest.mark.parametrize("blob", [b"", b"garbage", b"PEYE" + bytes(40)])

@@ -39,7 +39,13 @@ from patrol.vision.geometry import iou, share_inside
 from patrol.vision.reference import RegionTrack
 from patrol.vision.reference.difference import Differences, compute_differences
 from patrol.vision.reference.learning import suspend_reference
-from patrol.vision.reference.registration import MIN_POINTS, Alignment, align, onto_reference
+from patrol.vision.reference.registration import (
+    MIN_POINTS,
+    Alignment,
+    agreeing_share,
+    align,
+    onto_reference,
+)
 from patrol.vision.reference.scene_memory import ReferenceModel, SceneMemory, SceneState
 from patrol.vision.reference.small_picture import (
     Float,
@@ -51,7 +57,7 @@ from patrol.vision.reference.small_picture import (
 )
 
 SHIFT_THRESHOLD = 0.02  # of the width: 38 px of 1920; wind and warmth stay below
-LOST = 0.12  # share of corner points found again, below which it is another view
+LOST = 0.06  # share of the picture that agrees with the reference, below which it is another view
 MOST_PICTURES = 2  # of a visit: the second shows what moves
 LOST_TEXTURE = 0.5  # … provided that the picture has as many corners as this share
 AREA_CHANGED = "visible_area"  # why a reference is suspended
@@ -90,8 +96,9 @@ def compare(
 ) -> ChangeReport:
     """Measure what differs in the first picture; the second shows what moves within the visit.
 
-    A suspended reference is still compared: the camera is reported as moved at every visit, and
-    once its view is again exactly that of the reference, scene findings go on. A reference that was
+    A suspended reference is still compared, expired or not: the camera is reported as moved at
+    every visit, and once its view is again exactly that of the reference, scene findings go on. A
+    reference that was
     made in another visible area is suspended, too, until a person approves a new one.
     """
     areas = areas or PictureAreas()
@@ -108,6 +115,8 @@ def compare(
         )
     first = compare_picture(small[0], model, areas, memory.light)
     shift = measure_shift(first.alignment, model, small[0])
+    if memory.state is SceneState.SUSPENDED and not first.alignment.is_reliable:
+        shift = _until_found_again(memory, shift)
     if shift.moved or (memory.state is SceneState.SUSPENDED and not first.alignment.is_reliable):
         return ChangeReport(state=memory.state, memory=memory, shift=shift)
     if memory.state is SceneState.SUSPENDED:
@@ -167,8 +176,8 @@ def measure_shift(
     """How far the camera itself moved, from the alignment with its reference."""
     width, height = picture.size
     if not alignment.is_reliable:
-        lost = len(model.points) >= 2 * MIN_POINTS and alignment.refound < LOST
-        lost = lost and _textured(picture, model)
+        lost = len(model.points) >= 2 * MIN_POINTS and _textured(picture, model)
+        lost = lost and agreeing_share(model.picture, picture) < LOST
         value = 1.0 - alignment.refound if lost else 0.0
         return ShiftReading(
             value=value, threshold=SHIFT_THRESHOLD, moved=lost, matched=alignment.refound
@@ -214,6 +223,13 @@ def _with_visit_count(region: ChangedRegion, visits: int) -> ChangedRegion:
     explanation = Explanation.SMALL if small else Explanation.NOTHING
     score = 1 - (1 - region.score) * 0.7 ** (visits - 1)
     return replace(region, explained_by=explanation, visits=visits, score=score)
+
+
+def _until_found_again(memory: SceneMemory, shift: ShiftReading) -> ShiftReading:
+    """A moved camera stays moved until its view is found again: fog or a wall is no proof of it."""
+    if memory.why == AREA_CHANGED:
+        return shift
+    return replace(shift, moved=True, value=max(shift.value, 1.0 - shift.matched))
 
 
 def _textured(picture: SmallPicture, model: ReferenceModel) -> bool:

@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
-from patrol.vision.quality.features import PictureFeatures, column_medians
+from patrol.vision.quality.features import (
+    STRUCTURED,
+    PictureFeatures,
+    column_medians,
+    largest_change,
+)
 from patrol.vision.quality.image_views import CELL_COLUMNS, CELL_ROWS, CELLS
 from patrol.vision.quality.report import QualityReport
 
@@ -22,6 +27,7 @@ KEPT_SAMPLES: Final = 15  # accepted samples: a week of two rounds a day
 HISTORY_MAGIC: Final = b"PVQ"
 HISTORY_VERSION: Final = 2  # of the numbers too: medians of other gauges are no measure
 NO_HOUR: Final = 255
+SAME_CELLS: Final = 2  # with structure, of a picture that is told from others by it
 _HEAD: Final = struct.Struct("<3sBBBB")  # magic, version, light, samples, numbers per sample / 8
 
 SCALARS: Final[Mapping[str, Callable[[PictureFeatures], float]]] = {
@@ -46,6 +52,8 @@ SCALARS: Final[Mapping[str, Callable[[PictureFeatures], float]]] = {
 }
 GRIDS: Final = ("contrast", "sharpness", "luma", "cell_cr", "cell_cb")
 ROW_WIDTH: Final = (len(SCALARS) + len(GRIDS) * CELLS + 7) // 8 * 8
+STIR: Final = len(SCALARS) + len(GRIDS) * CELLS  # in the padding: 0 where it was not measured
+LEAST_STIR: Final = 0.01
 
 F16 = NDArray[np.float16]
 
@@ -78,6 +86,9 @@ class QualityHistory:
         if report.light is not self.light:
             return QualityHistory(light=report.light).learn(report, accepted=accepted)
         row = _row(report.features[0])
+        if len(report.features) > 1:
+            moved = largest_change(report.features[0].luma, report.features[1].luma)
+            row[STIR] = max(moved, LEAST_STIR)
         hour = report.local.hour if report.local else NO_HOUR
         rows = np.concatenate([self.rows, row[np.newaxis]])[-KEPT_SAMPLES:]
         return replace(self, rows=rows, hours=(self.hours + bytes([hour]))[-KEPT_SAMPLES:])
@@ -95,9 +106,24 @@ class QualityHistory:
             grid=dict(zip(GRIDS, grids, strict=True)),
         )
 
-    def seen_between(self, from_hour: int, to_hour: int) -> bool:
-        """Whether a sample was ever accepted in these local hours."""
-        return any(from_hour <= hour < to_hour for hour in self.hours)
+    def count_between(self, from_hour: int, to_hour: int) -> int:
+        """How many of the kept samples were taken in these local hours."""
+        return sum(from_hour <= hour < to_hour for hour in self.hours)
+
+    def holds_same_picture(self, features: PictureFeatures) -> bool:
+        """Whether a kept sample has exactly this picture's cells, away from burnt-in clocks.
+
+        Contrast, sharpness and colours of 32 cells to a thousandth: a live sensor's noise alone
+        changes some of them. A picture without structure in them proves nothing.
+        """
+        now = _inner_cells(_row(features))
+        if int((now[0] >= STRUCTURED).sum()) < SAME_CELLS or not len(self.rows):
+            return False
+        return any(np.array_equal(now, _inner_cells(kept), equal_nan=True) for kept in self.rows)
+
+    def stirred(self) -> list[float]:
+        """How much moved within each kept visit, where it had two pictures."""
+        return [float(row[STIR]) for row in self.rows if row[STIR] > 0]
 
     def to_bytes(self) -> bytes:
         """Versioned bytes for the camera memory."""
@@ -127,6 +153,12 @@ class QualityHistory:
             rows=rows.astype(np.float16),
             hours=blob[_HEAD.size : hours_end],
         )
+
+
+def _inner_cells(row: F16) -> F16:
+    """The grids of one row without the upper and the lower cells, where a clock may run."""
+    cells = row[len(SCALARS) : len(SCALARS) + len(GRIDS) * CELLS]
+    return cells.reshape(len(GRIDS), CELL_ROWS, CELL_COLUMNS)[:, 1:-1]
 
 
 def _row(features: PictureFeatures) -> F16:

@@ -7,7 +7,7 @@ fault. Called by vision/judge.py and `patrol probe`. Pure.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import time
+from datetime import date, time
 from typing import Final
 
 from patrol.domain.camera import Polygon
@@ -60,6 +60,14 @@ EXPLAINS: Final[Mapping[PictureFault, tuple[PictureFault, ...]]] = {
 # second. What a decoder drew itself is no rival: nothing else resembles it.
 RIVALS: Final = ((F.ARTIFACTS, F.STRIPES),)
 
+# What is black, burnt out or pale has no colour, and its filter need not hang.
+COLOURLESS_BY_ITSELF: Final = frozenset(
+    {F.BLACK_SCREEN, F.SOLID_COLOR, F.TOO_DARK, F.TOO_BRIGHT, F.LOW_CONTRAST, F.ARTIFACTS}
+)
+
+# What a cover with an edge makes of the whole picture's numbers; the rest is as it was.
+HIDDEN_BY_A_COVER: Final = frozenset({F.TOO_DARK, F.LOW_CONTRAST, F.BLUR, F.COLOR_CAST})
+
 # A car right before the lens or a headlight spoils one picture; only what spoils all is a fault.
 # A decoder's glitch, on the other hand, comes and goes.
 IN_EVERY_PICTURE: Final = frozenset({
@@ -73,43 +81,44 @@ def diagnose(
     *,
     visible: Polygon | None = None,
     history: QualityHistory | None = None,
+    other_history: QualityHistory | None = None,
     limits: QualityThresholds | None = None,
     freshness: str = "",
     corrupt: bool = False,
     timings: StreamTimings | None = None,
     now_local: time | None = None,
+    local_date: date | None = None,
     light: Light | None = None,
     burnt_in_s: float | None = None,
 ) -> QualityReport:
     """Diagnose the pictures of one visit (already masked; `visible` says which pixels count).
 
-    `light`: what the caller knows better than the pictures show. `burnt_in_s`: seconds by which the
-    burnt-in clock is ahead of ours. Never raises for what a picture holds: an array that is no
-    picture is not usable.
+    `history`: of the light of the pictures; `other_history`: of the other. `light`: what the caller
+    knows better. `burnt_in_s`: by how much the burnt-in clock is ahead. Never raises for a picture.
     """
     rules = limits or QualityThresholds()
     plain = [bgr_by_peak(picture) for picture in pictures]
     measured = [_measured(picture, visible) for picture in plain]
-    light = light or _light([m for m in measured if m is not None], history)
+    there = [m for m in measured if m is not None]
+    light = light or _light(there, history)
     baseline = _baseline_for(history, light, rules)
     readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
     causes = [_causes(of_picture) for of_picture in readings]
+    agreed, by_light = _agreed(causes), _by_light(history, other_history)
     of_visit = [
         stream_checks.check_freeze([p for p in plain if p is not None], freshness, rules),
+        *_freezes_by_history(there, by_light.get(light), freshness, rules),
         stream_checks.check_slow_keyframe(timings, rules),
         stream_checks.check_clock_skew(timings, rules, burnt_in_s),
-        stream_checks.check_infrared_stuck(light, history, now_local, rules),
+        stream_checks.check_infrared_stuck(there, by_light, now_local, rules, on=local_date),
     ]
-    agreed = _agreed(causes)
     visit_readings = _readings_of_visit(of_visit, agreed)
     return QualityReport(
         readings=(*_merged(readings, agreed), *visit_readings),
         faults=_fault_names(agreed, visit_readings),
-        usable=tuple(
-            _is_usable(m, baseline, kinds, rules) for m, kinds in zip(measured, causes, strict=True)
-        ),
+        usable=_usable(measured, causes, baseline, rules),
         light=light,
-        features=tuple(m for m in measured if m is not None),
+        features=tuple(there),
         local=now_local,
     )
 
@@ -125,6 +134,25 @@ def _measured(picture: BgrImage | None, visible: Polygon | None) -> PictureFeatu
         return None
     seen = picture_view(picture, visible)
     return measure_picture(seen) if seen.cells.any() else None
+
+
+def _freezes_by_history(
+    measured: Sequence[PictureFeatures],
+    history: QualityHistory | None,
+    freshness: str,
+    limits: QualityThresholds,
+) -> tuple[GaugeReading | None, ...]:
+    """What the history of the same light tells of a picture that stands still."""
+    if history is None:
+        return ()
+    return (
+        stream_checks.check_repeated(measured, history, freshness, limits),
+        stream_checks.check_recorded_freeze(measured, history, limits),
+    )
+
+
+def _by_light(*histories: QualityHistory | None) -> dict[Light, QualityHistory]:
+    return {history.light: history for history in histories if history is not None}
 
 
 def _light(measured: Sequence[PictureFeatures], history: QualityHistory | None) -> Light:
@@ -166,6 +194,8 @@ def _concealed(reading: GaugeReading) -> GaugeReading:
 def _causes(readings: Sequence[GaugeReading]) -> frozenset[PictureFault]:
     """What is over and not explained; a cause that is itself explained still explains."""
     over = {reading.kind: reading.score for reading in readings if reading.over}
+    if any(reading.over and reading.gauge == lens_checks.EDGED_GAUGE for reading in readings):
+        over = {kind: score for kind, score in over.items() if kind not in HIDDEN_BY_A_COVER}
     explained = {effect for cause in over for effect in EXPLAINS.get(cause, ())}
     if any(reading.over and reading.gauge == lens_checks.CONCEALED_GAUGE for reading in readings):
         return frozenset(over) - explained - {F.STRIPES}
@@ -178,11 +208,23 @@ def _causes(readings: Sequence[GaugeReading]) -> frozenset[PictureFault]:
 def _readings_of_visit(
     visit: Sequence[GaugeReading | None], agreed: frozenset[PictureFault]
 ) -> tuple[GaugeReading, ...]:
-    """The readings that could be taken; a black or empty picture stands still by itself."""
+    """The readings that could be taken; what shows nothing stands still and is grey by itself."""
     taken = [reading for reading in visit if reading is not None]
+    if agreed & COLOURLESS_BY_ITSELF:
+        taken = [reading for reading in taken if reading.kind is not F.INFRARED_STUCK]
     if agreed & {F.BLACK_SCREEN, F.SOLID_COLOR}:
-        taken = [reading for reading in taken if reading.gauge != stream_checks.STILL_GAUGE]
-    return tuple(taken)
+        taken = [reading for reading in taken if reading.gauge not in stream_checks.UNMOVED]
+    return _one_of_each_kind(taken)
+
+
+def _one_of_each_kind(readings: Sequence[GaugeReading]) -> tuple[GaugeReading, ...]:
+    """Of several gauges of one fault the first that is over, or else the first that was taken."""
+    by_kind: dict[PictureFault, GaugeReading] = {}
+    for reading in readings:
+        known = by_kind.get(reading.kind)
+        if known is None or (reading.over and not known.over):
+            by_kind[reading.kind] = reading
+    return tuple(by_kind.values())
 
 
 def _agreed(causes: Sequence[frozenset[PictureFault]]) -> frozenset[PictureFault]:
@@ -214,6 +256,16 @@ def _merged(
             if best is None or (reading.score > best.score) == (reading.kind in agreed):
                 merged[reading.kind] = here
     return tuple(merged.values())
+
+
+def _usable(
+    measured: Sequence[PictureFeatures | None],
+    causes: Sequence[frozenset[PictureFault]],
+    baseline: Baseline | None,
+    limits: QualityThresholds,
+) -> tuple[bool, ...]:
+    judged = zip(measured, causes, strict=True)
+    return tuple(_is_usable(features, baseline, kinds, limits) for features, kinds in judged)
 
 
 def _is_usable(

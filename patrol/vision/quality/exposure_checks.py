@@ -14,13 +14,22 @@ from patrol.vision.quality.features import PictureFeatures, percentile
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
 
 CAST_ALIKE = 0.5
+DAYLIGHT_ALLOWANCE = 0.5  # sunrise and tungsten lamps shift colours by twice what green ever does
 FADED = 0.75  # of the usual spread of colours
 DARK_CELL, PALE_CELL = 25.0, 240.0  # luma beyond which rounding and clipping make the colour
 ORDINARY_LUMA = 100.0  # mean; a darker picture has less contrast without any fault
 NEAR_ROWS = 2  # of CELL_ROWS: what stands near is at the bottom
 TINY = 1e-6
+OVEREXPOSED_EVERYWHERE = 1.2  # of the usual luma, in four cells of five
 COLOURLESS = 0.985  # share of pixels exactly grey; the rest may be coloured burnt-in text
+ROUNDED_RANGE = 2.0  # of chroma: what conversion and compression leave of grey
 INFRARED_RANGE = 4.0  # chroma percentile range below which a picture is black and white
+
+
+def is_colourless(features: PictureFeatures) -> bool:
+    """Whether the picture has no colour at all, burnt-in text and rounding left out."""
+    levels = features.levels
+    return levels.colourless >= COLOURLESS or levels.chroma_range <= ROUNDED_RANGE
 
 
 def is_grey(features: PictureFeatures, remembered: Light | None) -> bool:
@@ -110,8 +119,28 @@ def check_too_bright(
         clipped = max(limits.bright_own_clipped, baseline.scalar["clipped"] + 0.2)
         lifted = min(lifted, max(60.0, baseline.scalar["p5"] + 40))
     burnt = levels.p95 >= limits.burnt_luma and (levels.clipped >= clipped or levels.p5 >= lifted)
-    over = burnt and levels.mean >= threshold
+    over = (burnt and levels.mean >= threshold) or _overexposed(features, baseline, limits)
     return make_reading(PictureFault.TOO_BRIGHT, levels.mean, threshold, "bright/1", over=over)
+
+
+def _overexposed(
+    features: PictureFeatures, baseline: Baseline | None, limits: QualityThresholds
+) -> bool:
+    """Whether every part is brighter than ever, by more than an aperture step, and some burnt.
+
+    Snow leaves walls and trunks as they were, fog burns nothing, a sunny day is within the usual.
+    """
+    if baseline is None:
+        return False
+    levels, own = features.levels, baseline.scalar
+    usual = np.maximum(baseline.grid["luma"], DARK_CELL)
+    least = percentile(np.maximum(levels.cell_luma, DARK_CELL) / usual, 20)
+    return (
+        levels.p95 >= limits.burnt_luma
+        and levels.clipped >= own["clipped"] + limits.overexposed_clipped
+        and levels.mean >= max(limits.overexposed_luma, limits.overexposed_ratio * own["mean"])
+        and least >= OVEREXPOSED_EVERYWHERE
+    )
 
 
 def check_low_contrast(
@@ -157,7 +186,9 @@ def check_color_cast(
     """All colours shifted one way, white things included.
 
     Against the own usual: every part of the picture shifted alike. Snow takes the colour of the
-    ground and not of the walls, fog of what is far.
+    ground and not of the walls, fog of what is far. From dawn to dusk and from lamp to lamp light
+    changes between blue and orange, by twice the limit and alike in every part; no natural light is
+    green or magenta.
     """
     levels = features.levels
     if baseline is not None:
@@ -168,7 +199,7 @@ def check_color_cast(
             and not _all_colours_paler(features, baseline)
         )
         return make_reading(PictureFault.COLOR_CAST, drift, limits.cast_drift, "cast/1", over=over)
-    value = math.hypot(levels.cr, levels.cb)
+    value = _unnatural(levels.cr, levels.cb, cooler=1.0)
     together = value > 1.1 * levels.chroma_spread and levels.neutral < 0.05  # noqa: PLR2004  argued in its name
     over = value >= limits.cast_chroma and together and levels.highlight >= limits.cast_chroma
     return make_reading(PictureFault.COLOR_CAST, value, limits.cast_chroma, "cast/1", over=over)
@@ -201,4 +232,15 @@ def _drift(features: PictureFeatures, baseline: Baseline) -> tuple[float, float]
     middle = percentile(red, 50), percentile(blue, 50)
     drift = math.hypot(*middle)
     along = (red * middle[0] + blue * middle[1]) / max(drift, TINY)
-    return drift, percentile(along, 20) / max(drift, TINY)
+    unnatural = _unnatural(*middle, cooler=DAYLIGHT_ALLOWANCE)
+    return unnatural, percentile(along, 20) / max(drift, TINY)
+
+
+def _unnatural(red: float, blue: float, *, cooler: float) -> float:
+    """How far a colour lies from neutral, its part along daylight's own axis counted for less.
+
+    `cooler`: the share of a shift towards blue that counts; no camera's sound picture is blue all
+    over, so at a first visit all of it does.
+    """
+    warmth, green = (red - blue) / math.sqrt(2), (red + blue) / math.sqrt(2)
+    return math.hypot(warmth * (DAYLIGHT_ALLOWANCE if warmth > 0 else cooler), green)

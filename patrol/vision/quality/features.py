@@ -48,6 +48,10 @@ ROOMY_PX: Final = 400  # of the small copy: in a smaller picture leaves are as w
 MOST: Final = 150  # of the response: noise of sigma 20
 RICH = 15.0  # luma deviation at which a third of it still stands out of noise and rounding
 ENOUGH_CELLS = 6
+FOCUS_CALMEST = 10.0  # percentile of the cells: where leaves are sharp, few cells are calm
+COMPRESSED = ROUNDING + 0.15  # variance that rounding and compression leave of no noise at all
+CLOCK_BAND: Final = 8  # an eighth of the height
+PLACES: Final = (24, 12)  # columns, rows in which two pictures are compared
 FLAT_CELL = 3.0  # luma deviation: soil and asphalt have more
 NIGHT_LUMA, SKY_LUMA = 35.0, 140.0  # beyond, a scene may be flat by nature
 CRISP = 25.0  # luma deviation of a cell that nothing dims
@@ -63,6 +67,7 @@ class SharpnessFeatures:
     noise: float  # of the calm quarter
     sharp: float  # median of sharpness; NaN without structure
     structure: float  # upper quartile of contrast; burnt-in text has fewer than a quarter of cells
+    calmest_noise: float  # of the calmest cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,7 @@ class PictureFeatures:
     artifacts: ArtifactFeatures
     stripes: Stripes
     noise: NoiseFeatures
+    luma: U8  # the small copy, for what few visits need (measure_focus)
 
     @property
     def flat_share(self) -> float:
@@ -120,6 +126,7 @@ def measure_picture(view: PictureView) -> PictureFeatures:
         artifacts=measure_artifacts(view),
         stripes=measure_stripes(view),
         noise=measure_noise(view),
+        luma=view.luma,
     )
 
 
@@ -146,6 +153,7 @@ def measure_sharpness(view: PictureView) -> SharpnessFeatures:
         sharpness=sharpness,
         noise_cells=noise_cells,
         noise=noise,
+        calmest_noise=_noise_of_flattest(noise_cells, mean, 0),
         sharp=percentile(sharpness, 50),
         structure=percentile(contrast, 75),
     )
@@ -160,6 +168,48 @@ def measure_noise(view: PictureView) -> NoiseFeatures:
             _flattest_noise_sigma(view.mini_cr, view), _flattest_noise_sigma(view.mini_cb, view)
         ),
     )
+
+
+def measure_focus(luma: U8, where: NDArray[np.bool_]) -> Cells:
+    """Sharpness of the cells on the small copy, radians per picture width; NaN without structure.
+
+    Defocus is a share of the picture's width, whatever the number of pixels: one limit holds for a
+    640-pixel sub stream and a 4K main stream, where `sharpness`, per pixel, tells a soft but sound
+    4K picture from a blurred one only beside its own history.
+    """
+    plane = luma.astype(np.float32)
+    mean = cell_means(luma)
+    response = cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 2, 2, ksize=3))
+    low, high = BURNT_OR_BLACK
+    quiet = cell_means(np.asarray(response, np.uint8))[where & (mean > low) & (mean < high)]
+    sigma = percentile(quiet, FOCUS_CALMEST) * IMMERKAER_TO_SIGMA
+    floor = np.float32(max(COMPRESSED, sigma**2 if math.isfinite(sigma) else 0.0))
+    steps = np.zeros_like(plane)
+    steps[:, :-1] = np.square(plane[:, 1:] - plane[:, :-1])
+    steps[:-1] += np.square(plane[1:] - plane[:-1])
+    bend = np.asarray(cv2.Laplacian(plane, cv2.CV_32F), np.float32)
+    variance = np.maximum(cell_means(plane * plane) - mean * mean - floor, 0)
+    gradient = np.maximum(cell_means(steps) - 4 * floor, 0)
+    fine = np.maximum(cell_means(bend * bend) - 20 * floor, 0)
+    coarse = np.sqrt(gradient / np.maximum(2 * variance, TINY))
+    focus = np.cbrt(coarse * fine / np.maximum(gradient, TINY)) * np.float32(max(luma.shape))
+    focus[(variance < STRUCTURED**2) | ~where] = np.nan
+    return np.asarray(focus, np.float32)
+
+
+def largest_change(first: U8, second: U8) -> float:
+    """How far the most changed place differs between two small copies, in grey levels.
+
+    Places are a twenty-fourth of the width, so noise and compression average out; the upper and
+    the lower eighth, where clocks run, are left out.
+    """
+    if first.shape != second.shape:
+        return math.inf
+    band = first.shape[0] // CLOCK_BAND
+    apart = first[band : first.shape[0] - band].astype(np.float32)
+    apart -= second[band : second.shape[0] - band]
+    places = cv2.resize(apart, PLACES, interpolation=cv2.INTER_AREA)
+    return float(np.abs(places).max())
 
 
 def percentile(cells: NDArray[np.floating], percent: float) -> float:
@@ -220,9 +270,9 @@ def _mean_square(plane: NDArray[np.uint8] | NDArray[np.int16]) -> float:
     return cv2.norm(plane, cv2.NORM_L2SQR) / plane.size
 
 
-def _noise_of_flattest(noise_cells: Cells, mean: Cells) -> float:
+def _noise_of_flattest(noise_cells: Cells, mean: Cells, percent: float = 25) -> float:
     low, high = BURNT_OR_BLACK
-    sigma = percentile(noise_cells[(mean > low) & (mean < high)], 25)
+    sigma = percentile(noise_cells[(mean > low) & (mean < high)], percent)
     return sigma if math.isfinite(sigma) else 0.0
 
 

@@ -148,7 +148,7 @@ def halved(luma: U8, until_px: int = SMALL_FROM_PX) -> U8:
     return image
 
 
-def cell_means(plane: U8) -> F32:
+def cell_means(plane: U8 | F32) -> F32:
     """Mean of each cell; one product with averaging weights on either side."""
     rows, columns = _weights(plane.shape[0], CELL_ROWS), _weights(plane.shape[1], CELL_COLUMNS)
     means: F32 = rows @ plane.astype(np.float32) @ columns.T

@@ -10,13 +10,23 @@ from numpy.typing import NDArray
 
 from patrol.vision.quality.baseline import Baseline
 from patrol.vision.quality.exposure_checks import COLOURLESS
-from patrol.vision.quality.features import STRUCTURED, PictureFeatures, percentile
+from patrol.vision.quality.features import (
+    STRUCTURED,
+    PictureFeatures,
+    measure_focus,
+    percentile,
+)
 from patrol.vision.quality.image_views import BAND_PX, Cells
 from patrol.vision.quality.report import GaugeReading, PictureFault, QualityThresholds, make_reading
+from patrol.vision.quality.soft_cover import softly_covered_share
 
 CONCEALED_GAUGE = "concealed/1"  # drawn by the decoder: nothing else resembles it
+LIKE_THE_CALMEST = 2.0  # times the noise of the calmest cell: grain is everywhere, gravel is not
 NOISE_IN_BARS = 1 / (6 * BAND_PX)  # of its variance, left in the mean of a band and of six bands
-VANISHED = 0.3  # of a cell's usual contrast: its detail is gone
+EDGED_GAUGE = "cover_edge/1"  # hidden here, untouched there: nothing else does that
+VANISHED = 0.5  # of a cell's usual contrast: its detail is gone; sound weeks keep more in 95 of 100
+VANISHED_QUITE = 0.3  # ... all of it
+KEPT_CELLS = 3  # as they were, beside a cover
 SMEARED = 0.35  # of a cell's usual sharpness, while the picture as a whole stays sharp
 WEAKENED = 0.5  # of its usual contrast, with too little left to tell its sharpness
 STILL_SHARP = 0.7
@@ -28,12 +38,21 @@ BURNT_LUMA = 250.0  # a cobweb in the light of the camera's own lamps
 FOG_LUMA = 105.0
 UNTOUCHED = 0.7  # of a cell's usual contrast
 HALF_GONE = 0.2  # share of the structured cells
-LEFT_ALONE = 0.1  # share of the structured cells: less is untouched where all is hazy
+LIT_LUMA = 60.0  # mean; in a darker picture what the lamps do not reach ends softly
+LEFT_ALONE = 0.04  # share of the structured cells: less is untouched where all is hazy
+FAR_ROWS = 3  # of CELL_ROWS: the upper half
+FAR_CELLS = 3  # structured ones there, before they tell anything of fog
+FAR_LEFT = 0.3  # share of them that fog leaves: a pole or a tree that stands near
+LEVEL_ROWS = 0.12  # of the usual contrast: how far cells of one height differ in fog
+NEAR_ROWS = 2  # at the bottom
+SNOWED_NEAR = 0.6  # share of the cells there
 SHADE = 0.4  # of the usual luma; darker is no shadow by day
 PROOF_CELLS = 4  # with their detail gone, before flat cells are believed to be covered
 FULLY_SHARP = 0.75  # of a cell's usual sharpness
 MIN_CELL_SHARE = 0.2  # of the cells: a lens out of focus leaves none as sharp as they were
 ENOUGH_CELLS = 6
+NIGHT_FOCUS = 0.8  # of the limits by day: glass bends infrared less than light
+FINE_WIDTH_PX = 416  # of the small copy: fewer pixels cannot hold the finest detail asked for
 TOP_ROWS = 2  # of CELL_ROWS: snow lies on the ground
 TOP_CELLS = 4  # without their detail there: it is no snow
 CHANGED_LUMA = 35.0  # beyond the change of the whole picture's exposure
@@ -52,11 +71,27 @@ def check_blur(
                 PictureFault.BLUR, ratio, limits.blur_ratio, "blur/2", over=over, below=True
             )
     value = percentile(_without_text(features.detail.sharpness), 85)
-    over = value < limits.blur_absolute  # False when NaN: nothing to be sharp
-    shown = value if math.isfinite(value) else 1.0
-    return make_reading(
-        PictureFault.BLUR, shown, limits.blur_absolute, "blur/2", over=over, below=True
-    )
+    if value < limits.blur_absolute:  # False when NaN: nothing to be sharp
+        return make_reading(
+            PictureFault.BLUR, value, limits.blur_absolute, "blur/2", over=True, below=True
+        )
+    return _blur_at_first(features, limits)
+
+
+def _blur_at_first(features: PictureFeatures, limits: QualityThresholds) -> GaugeReading:
+    """Without a memory: the sharpest quarter of the cells, or the middle one, per picture width.
+
+    A sound lens shows 350 and more there at any number of pixels; infrared at night, whose focus
+    lies elsewhere, a fifth less.
+    """
+    focus = _without_text(measure_focus(features.luma, np.isfinite(features.detail.contrast)))
+    night = features.levels.colourless >= COLOURLESS
+    usual = (NIGHT_FOCUS if night else 1.0) * min(1.0, max(features.luma.shape) / FINE_WIDTH_PX)
+    if np.isfinite(focus).sum() < ENOUGH_CELLS:
+        return make_reading(PictureFault.BLUR, math.inf, 1.0, "focus/1", over=False, below=True)
+    upper, middle = percentile(focus, 75), percentile(focus, 50)
+    value = min(upper / limits.focus_upper, middle / limits.focus_middle) / usual
+    return make_reading(PictureFault.BLUR, value, 1.0, "focus/1", over=value < 1.0, below=True)
 
 
 def _without_text(sharpness: Cells) -> Cells:
@@ -73,7 +108,10 @@ def check_noise(
         (features.detail.noise, limits.noise_sigma),
         (features.noise.speckle, limits.noise_colour_sigma),
     ]
-    if baseline is not None:  # without a memory blotches may be leaves
+    if baseline is None:  # gravel is as fine as grain, but not everywhere
+        calmest = LIKE_THE_CALMEST * features.detail.calmest_noise
+        candidates[0] = (min(features.detail.noise, calmest), limits.noise_sigma)
+    else:  # without a memory blotches may be leaves
         own = baseline.scalar
         candidates = [
             (features.detail.noise, _above(own["noise"], limits.noise_own_sigma, limits)),
@@ -144,23 +182,49 @@ def check_occlusion(
 ) -> GaugeReading:
     """Something close to the lens: detail that this camera always has is gone from a part."""
     if baseline is None:
-        value = features.flat_share
-        over = value >= limits.occluded_absolute
-        return make_reading(
-            PictureFault.OCCLUSION, value, limits.occluded_absolute, "cover/2", over=over
-        )
-    value = _share(covered_cells(features, baseline), features)
+        return _cover_at_first(features, limits)
+    cells, ratio = _cells_and_ratios(features, baseline)
+    value = _share(cells, features)
+    known = np.isfinite(ratio)
+    faded = float((cells & known).sum()) / max(1, int(known.sum()))
+    over = value >= limits.occluded_share or (
+        faded >= limits.occluded_share and int((cells & known).sum()) >= PROOF_CELLS
+    )
+    # An edge: the rest as it was, in contrast and in focus. Nothing but a cover leaves that.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        plain = np.where(known, features.detail.contrast / baseline.grid["contrast"], 0)
+        kept = (plain >= UNTOUCHED) & (plain <= 1 / UNTOUCHED)
+        kept &= features.detail.sharpness > STILL_SHARP * baseline.grid["sharpness"]
+    edged = over and int(kept.sum()) >= KEPT_CELLS
     return make_reading(
         PictureFault.OCCLUSION,
-        value,
+        max(value, faded) if over else value,
         limits.occluded_share,
-        "cover/2",
-        over=value >= limits.occluded_share,
+        EDGED_GAUGE if edged else "cover/3",
+        over=over,
     )
+
+
+def _cover_at_first(features: PictureFeatures, limits: QualityThresholds) -> GaugeReading:
+    """Without a memory: half of the cells flat, or two fifths plain with a soft edge."""
+    flat, levels = features.flat_share, features.levels
+    by_day = levels.colourless < COLOURLESS and levels.mean >= LIT_LUMA
+    soft = softly_covered_share(features.luma) if by_day else 0.0
+    edged = soft >= limits.occluded_soft and flat < limits.occluded_absolute
+    value, limit = (soft, limits.occluded_soft) if edged else (flat, limits.occluded_absolute)
+    gauge = EDGED_GAUGE if edged else "cover/3"
+    return make_reading(PictureFault.OCCLUSION, value, limit, gauge, over=value >= limit)
 
 
 def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
     """Cells that something hides: detail gone or smeared, and not the way fog or snow take it."""
+    return _cells_and_ratios(features, baseline)[0]
+
+
+def _cells_and_ratios(
+    features: PictureFeatures, baseline: Baseline
+) -> tuple[NDArray[np.bool_], Cells]:
+    """The covered cells, and each structured cell's contrast now ÷ what the light leaves of it."""
     detail = features.detail
     contrast, sharpness = baseline.grid["contrast"], baseline.grid["sharpness"]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -168,7 +232,8 @@ def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.b
         expected = contrast * dim  # a shadow takes contrast with the light, and hides nothing
         ratio = np.where(contrast >= STRUCTURED, detail.contrast / expected, np.float32(np.nan))
         paled = _faded_cells(features, ratio, baseline)
-        vanished = (ratio < VANISHED) & ~paled
+        sharp = detail.sharpness > FULLY_SHARP * sharpness  # seen through haze, not hidden
+        vanished = ((ratio < VANISHED_QUITE) | ((ratio < VANISHED) & ~sharp)) & ~paled
         other = _other_colour(features, baseline)
         flat = detail.contrast < STRUCTURED * dim
         crisp = detail.sharpness > STILL_SHARP * baseline.scalar["sharp"]
@@ -179,7 +244,8 @@ def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.b
         ((flat & other) | _smeared_cells(features, other, ratio, sharpness)) & ~paled
     )
     # What only hides adds no detail elsewhere; where it came and went, the scene is another one.
-    return np.asarray(hidden & (int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())), np.bool_)
+    hidden &= int(gained.sum()) < CAME_AND_WENT * int(hidden.sum())
+    return np.asarray(hidden, np.bool_), np.asarray(ratio, np.float32)
 
 
 def _smeared_cells(
@@ -214,40 +280,62 @@ def _other_colour(features: PictureFeatures, baseline: Baseline) -> NDArray[np.b
     return np.asarray(luma | (apart > CHANGED_CHROMA), np.bool_)
 
 
-def _faded_cells(
-    features: PictureFeatures, ratio: NDArray[np.floating], baseline: Baseline
-) -> NDArray[np.bool_]:
+def _faded_cells(features: PictureFeatures, ratio: Cells, baseline: Baseline) -> NDArray[np.bool_]:
     """Cells as fog and snow leave them: pale, and greyer than they were.
 
-    Snow is the brightest. Fog takes detail by degrees, more with distance: between what is gone and
-    what is untouched lie cells that are half gone, and most are gone a little. A cover has an edge.
+    Fog takes all that is far, by degrees with distance; what fades beside far things that do not
+    is behind a cover. Snow is the brightest, lies on all open ground and never before the sky.
     """
     levels = features.levels
     with np.errstate(invalid="ignore"):
         chroma = np.hypot(levels.cell_cr, levels.cell_cb)
         before = np.hypot(baseline.grid["cell_cr"], baseline.grid["cell_cb"])
         greyer = (chroma <= PALE_CHROMA) | (chroma < FADED * before)
-        floor = FOG_LUMA if _by_degrees(ratio) else SNOW_LUMA
         # Burnt out by the sun is not covered; by the camera's own lamps, it is a web before them.
         lit = levels.colourless >= COLOURLESS
         burnt = levels.cell_luma >= BURNT_LUMA
-        pale = greyer & (levels.cell_luma >= floor) & ~burnt
-        if floor == SNOW_LUMA and (pale & (ratio < VANISHED))[:TOP_ROWS].sum() >= TOP_CELLS:
-            pale &= False
+        pale = greyer & (levels.cell_luma >= FOG_LUMA) & ~burnt
+        if not _hazy(ratio):
+            pale &= levels.cell_luma >= SNOW_LUMA
+            pale &= _snowed(pale, ratio)
     return np.asarray(pale | (greyer & burnt & (not lit)), np.bool_)
 
 
-def _by_degrees(ratio: NDArray[np.floating]) -> bool:
-    """Whether contrast went more here and less there, or everywhere, as distance and fog take it.
+def _hazy(ratio: Cells) -> bool:
+    """Whether contrast went as distance and fog take it: from all that is far, and by degrees.
 
-    A cover leaves what it does not hide as it was, with hardly anything between.
+    A cover leaves what it does not hide as it was, with little between.
     """
     known = ratio[np.isfinite(ratio)]
     if not known.size:
         return False
     untouched = float((known >= UNTOUCHED).mean())
-    half = float(((known >= VANISHED) & (known < UNTOUCHED)).mean())
-    return half > HALF_GONE or untouched < LEFT_ALONE
+    half = float(((known >= VANISHED_QUITE) & (known < UNTOUCHED)).mean())
+    far = ratio[:FAR_ROWS][np.isfinite(ratio[:FAR_ROWS])]
+    all_far = far.size < FAR_CELLS or float((far >= UNTOUCHED).mean()) <= FAR_LEFT
+    by_degrees = half > HALF_GONE and _spread_along_rows(ratio) <= LEVEL_ROWS
+    return all_far and (by_degrees or untouched < LEFT_ALONE)
+
+
+def _spread_along_rows(ratio: Cells) -> float:
+    """How unlike the cells of one height are: what is equally far fades alike, a cover has sides.
+
+    The mean distance from the row's median; what gained contrast has not been hidden.
+    """
+    known = np.minimum(ratio, 1.0)
+    apart = [
+        float(np.nanmean(np.abs(row - np.float32(percentile(row, 50)))))
+        for row in known
+        if int(np.isfinite(row).sum()) >= FAR_CELLS
+    ]
+    return float(np.mean(apart)) if apart else 0.0
+
+
+def _snowed(pale: NDArray[np.bool_], ratio: Cells) -> bool:
+    """Whether what is so bright can be snow: on most of the near ground, on nothing at the top."""
+    gone = pale & (ratio < VANISHED)
+    near = pale[-NEAR_ROWS:]
+    return int(gone[:TOP_ROWS].sum()) < TOP_CELLS and float(near.mean()) >= SNOWED_NEAR
 
 
 def _share(cells: NDArray[np.bool_], features: PictureFeatures) -> float:

@@ -5,8 +5,8 @@ cannot measure.
 """
 
 import math
-from collections.abc import Sequence
-from datetime import time
+from collections.abc import Mapping, Sequence
+from datetime import date, time
 from itertools import pairwise
 
 import cv2
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from patrol.domain.observation import Light
 from patrol.vision.quality.baseline import QualityHistory
+from patrol.vision.quality.exposure_checks import is_colourless, is_grey
+from patrol.vision.quality.features import PictureFeatures, largest_change, percentile
 from patrol.vision.quality.report import (
     GaugeReading,
     PictureFault,
@@ -25,13 +27,22 @@ from patrol.vision.quality.report import (
 from streams.model import BgrImage, Freshness
 
 PROVEN = {Freshness.REPEATED_BITS: "bits/1", Freshness.MEDIA_CLOCK_STOOD_STILL: "media_clock/1"}
+UNPROVEN = frozenset({Freshness.SINGLE.value, Freshness.STILL.value})
 STILL_GAUGE = "still/1"
+REPEATED_GAUGE = "repeated/1"
+RECORDED_GAUGE = "stir/1"
+UNMOVED = frozenset(
+    {STILL_GAUGE, REPEATED_GAUGE, RECORDED_GAUGE}
+)  # by comparison, not by the stream's own proof
 BURNT_IN_GAUGE = "burnt_in/1"
 FEW_ROWS = 16
 LIVELY = 0.08  # of the values in those rows: more than a line of text makes
 CLOCK_BAND = 8  # burnt-in text stands in the top or the bottom eighth,
 NO_CLOCK_S = 30 * 365.25 * 86_400  # farther off is no time of day; 2000-01-01 still is one
 TEXT_LINE = 16  # ... or is a line of at most this part of the height
+MIDSUMMER_DAY, DAYS_A_YEAR = 172, 365.25
+COLOUR_LEFT = 0.4  # of the usual spread of colours
+STRUCTURE_LEFT = 0.4  # of the usual contrast, in the middle cell: less is fog, snow or a cover
 
 
 def check_freeze(
@@ -54,6 +65,46 @@ def check_freeze(
         return None
     value = max(changes)
     return _freeze_reading(value, STILL_GAUGE, limits, over=value <= limits.frozen_change)
+
+
+def check_repeated(
+    measured: Sequence[PictureFeatures],
+    history: QualityHistory | None,
+    freshness: str,
+    limits: QualityThresholds,
+) -> GaugeReading | None:
+    """The very picture of an earlier visit: a slide, or a camera that hangs behind its server.
+
+    For sources of one picture a visit, which nothing within the visit proves live; hours lie
+    between visits, and no sensor sees the same twice. None where the visit has its own proof.
+    """
+    if freshness not in UNPROVEN or history is None or not measured or not len(history.rows):
+        return None
+    same = history.holds_same_picture(measured[0])
+    return _freeze_reading(0.0 if same else 1.0, REPEATED_GAUGE, limits, over=same)
+
+
+def check_recorded_freeze(
+    measured: Sequence[PictureFeatures],
+    history: QualityHistory | None,
+    limits: QualityThresholds,
+) -> GaugeReading | None:
+    """A picture that stands still, but was encoded anew each time: a recorder behind a dead camera.
+
+    Every pixel differs then as little and as evenly as in a quiet yard, so one visit alone proves
+    nothing. At a camera where something has moved at every visit so far, leaves, cars or the light,
+    a visit in which nothing does by a whole grey level, away from the clock, is no living one.
+    """
+    if history is None or len(measured) < 2:  # noqa: PLR2004  a pair
+        return None
+    usual = history.stirred()
+    if len(usual) < limits.frozen_visits:
+        return None
+    threshold = min(limits.frozen_stir, limits.frozen_stir_ratio * min(usual))
+    value = largest_change(measured[0].luma, measured[1].luma)
+    return make_reading(
+        PictureFault.FREEZE, value, threshold, RECORDED_GAUGE, over=value <= threshold, below=True
+    )
 
 
 def changed_share(first: BgrImage, second: BgrImage) -> float:
@@ -128,18 +179,59 @@ def check_clock_skew(
 
 
 def check_infrared_stuck(
-    light: Light, history: QualityHistory | None, local: time | None, limits: QualityThresholds
+    measured: Sequence[PictureFeatures],
+    histories: Mapping[Light, QualityHistory],
+    local: time | None,
+    limits: QualityThresholds,
+    *,
+    on: date | None = None,
 ) -> GaugeReading | None:
     """Black and white in hours of daylight, at a camera that usually has colour then.
 
-    None without a history of the camera: some cameras have no colour at all.
+    `histories`: what is remembered of either light; a camera whose colour picture is known is held
+    against that, whatever its infrared memory holds, so a filter that hangs is told at once and
+    grey days do not become a habit by themselves. None without a history of the camera: some
+    cameras have no colour at all.
     """
-    if local is None or history is None or len(history.rows) < limits.min_history:
+    known = {light: h for light, h in histories.items() if len(h.rows) >= limits.min_history}
+    if local is None or not known or not measured:
         return None
-    daylight = limits.infrared_from_h <= local.hour < limits.infrared_to_h
-    usually_infrared = history.light is Light.INFRARED and history.seen_between(
-        limits.infrared_from_h, limits.infrared_to_h
-    )
-    over = light is Light.INFRARED and daylight and not usually_infrared
-    value = 1.0 if light is Light.INFRARED else 0.0
-    return make_reading(PictureFault.INFRARED_STUCK, value, 1.0, "infrared/1", over=over)
+    start, end = daylight_hours(on, limits)
+    daylight = start <= local.hour + local.minute / 60 < end
+    colour, infrared = known.get(Light.DAY), histories.get(Light.INFRARED)
+    grey_by_day = 0 if infrared is None else infrared.count_between(int(start), int(end))
+    if colour is None:
+        usual, grey = grey_by_day > 0, all(is_grey(m, Light.INFRARED) for m in measured)
+    else:
+        usual = grey_by_day > colour.count_between(int(start), int(end))
+        grey = all(_lost_colour_alone(m, colour) for m in measured)
+    value = 1.0 if grey else 0.0
+    over = grey and daylight and not usual
+    return make_reading(PictureFault.INFRARED_STUCK, value, 1.0, "infrared/2", over=over)
+
+
+def daylight_hours(on: date | None, limits: QualityThresholds) -> tuple[float, float]:
+    """From and to which local hour it is day everywhere under one wall clock, in this season.
+
+    The limits are midwinter's. The sun of the middle latitudes rises two hours earlier and more by
+    midsummer, and sets later: two hours and one are added then, half of that at the equinoxes.
+    """
+    if on is None:
+        return limits.infrared_from_h, limits.infrared_to_h
+    turn = 2 * math.pi * (on.timetuple().tm_yday - MIDSUMMER_DAY) / DAYS_A_YEAR
+    summer = (1 + math.cos(turn)) / 2
+    return limits.infrared_from_h - 2 * summer, limits.infrared_to_h + summer
+
+
+def _lost_colour_alone(features: PictureFeatures, usual: QualityHistory) -> bool:
+    """Whether the picture has its usual structure and no colour left: fog and snow take both.
+
+    A view of concrete and asphalt has hardly any colour to lose: there nothing is told.
+    """
+    baseline = usual.baseline()
+    if baseline is None or not is_colourless(features):
+        return False
+    if features.levels.chroma_spread > COLOUR_LEFT * baseline.scalar["spread"]:
+        return False
+    left = percentile(features.contrast_ratios(baseline.grid["contrast"]), 50)
+    return not math.isfinite(left) or left >= STRUCTURE_LEFT

@@ -86,9 +86,12 @@ class SceneMemory:
         return self.state is SceneState.READY and self.comparable(at)
 
     def comparable(self, at: datetime) -> bool:
-        """Whether there is a reference that has not expired, approved just now or not."""
+        """Whether there is a reference to measure against, approved just now or not.
+
+        One that waits for a person does not expire: the camera's move would be forgotten.
+        """
         fresh = self.expires_at is None or at < self.expires_at
-        return self.model is not None and fresh
+        return self.model is not None and (fresh or self.state is SceneState.SUSPENDED)
 
     def holds_for(self, visible: Polygon | None) -> bool:
         """Whether it was made in this visible area, as far as is known."""

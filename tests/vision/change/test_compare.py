@@ -13,7 +13,13 @@ from patrol.domain.camera import PictureAreas, area_hash
 from patrol.ports import Detection
 from patrol.vision.change import Cause, Explanation, compare, explain_by_objects
 from patrol.vision.geometry import iou
-from patrol.vision.reference import SceneMemory, SceneState, accept_as_reference, learn_sample
+from patrol.vision.reference import (
+    SceneMemory,
+    SceneState,
+    accept_as_reference,
+    learn_sample,
+    suspend_reference,
+)
 
 Picture = NDArray[np.uint8]
 Shoot = Callable[..., Picture]
@@ -148,6 +154,34 @@ def test_another_view_altogether_is_a_moved_camera(
     found = compare(yard_memory, [shoot(other)], later)
     assert found.shift is not None
     assert found.shift.moved
+
+
+@pytest.mark.parametrize("days", [1, 400], ids=["fresh", "expired long ago"])
+@pytest.mark.parametrize("seen", ["moved", "a wall", "back"])
+def test_a_suspended_reference_never_goes_silent(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime, days: int, seen: str
+) -> None:
+    pictures = {
+        "moved": shoot(yard, 2, shift=(150, 40)),
+        "a wall": shoot(np.full_like(yard, 140)),
+        "back": shoot(yard, 3),
+    }
+    away = suspend_reference(yard_memory, "scene_shift")
+    found = compare(away, [pictures[seen]], later + timedelta(days=days))
+    assert found.shift is not None
+    assert found.shift.moved is (seen != "back")
+    assert found.state is (SceneState.READY if seen == "back" else SceneState.SUSPENDED)
+
+
+def test_leaves_that_hide_every_corner_are_no_other_view(
+    yard: Picture, yard_memory: SceneMemory, shoot: Shoot, later: datetime
+) -> None:
+    grown = yard.astype(np.float32)
+    blades = np.random.default_rng(5).normal(0, 30, (120, 213)).astype(np.float32)
+    grown += cv2.resize(blades, (640, 360), interpolation=cv2.INTER_NEAREST)[..., None]
+    found = compare(yard_memory, [shoot(np.clip(grown, 0, 255).astype(np.uint8))], later)
+    assert found.shift is not None
+    assert not found.shift.moved
 
 
 def test_fog_is_weather_and_no_moved_camera(

@@ -1,10 +1,13 @@
 """Frozen: bit-identical while time advances. A quiet yard under a living sensor is not."""
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patrol.vision.quality import QualityThresholds, diagnose
+from patrol.vision.quality import QualityHistory, QualityThresholds, diagnose
 from patrol.vision.quality.stream_checks import check_freeze
 from streams.model import Freshness
 
@@ -70,3 +73,46 @@ def test_a_proved_freeze_stays_one_even_when_black() -> None:
     black = np.zeros((360, 640, 3), np.uint8)
     faults = diagnose([black, black], freshness=Freshness.REPEATED_BITS).faults
     assert faults == ("black_screen", "freeze")
+
+
+@pytest.mark.parametrize("freshness", ["single", "still", "live", ""])
+def test_the_same_picture_at_a_later_visit_is_frozen_where_nothing_proves_life(
+    freshness: str, street: list[Picture], teach: Callable[[list[Picture]], QualityHistory]
+) -> None:
+    history = teach(street[:3])
+    again = diagnose([street[1].copy()], history=history, freshness=freshness)
+    assert ("freeze" in again.faults) is (freshness in {"single", "still"})
+    noise = np.random.default_rng(1).normal(0, 0.6, street[1].shape)
+    live = np.clip(street[1] + noise, 0, 255).round().astype(np.uint8)
+    assert diagnose([live], history=history, freshness=freshness).faults == ()
+
+
+def moved(frame: Picture, rng: np.random.Generator) -> Picture:
+    """The same moment a little later: somebody went by, and the sensor's noise is another."""
+    later = frame.copy()
+    x = int(rng.integers(100, frame.shape[1] - 160))
+    later[250:370, x : x + 60] = 255 - later[250:370, x : x + 60] // 2
+    return quiet(later, rng, 1.5)
+
+
+def coded(picture: Picture, quality: int, seconds: int) -> Picture:
+    """With a clock, as a recorder encodes it."""
+    shown = picture.copy()
+    cv2.putText(shown, f"09:30:{seconds:02d}", (20, 40), 0, 1.0, (255, 255, 255), 2)
+    jpeg = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
+
+
+@pytest.mark.parametrize(("lively", "frozen"), [(True, True), (False, False)])
+def test_a_recorders_own_encoding_of_a_frozen_picture(
+    street: list[Picture], *, lively: bool, frozen: bool
+) -> None:
+    """Told where something always moved; in a yard where nothing ever does it proves nothing."""
+    history, rng = QualityHistory(), np.random.default_rng(2)
+    for frame in street[:7]:
+        second = moved(frame, rng) if lively else quiet(frame, rng, 1.5)
+        history = history.learn(diagnose([quiet(frame, rng, 1.5), second]), accepted=True)
+    pair = [coded(street[8], 66, 3), coded(street[8], 84, 9)]
+    assert ("freeze" in diagnose(pair, history=history, freshness="live").faults) is frozen
+    alive = [coded(street[8], 66, 3), coded(moved(street[8], rng), 84, 9)]
+    assert "freeze" not in diagnose(alive, history=history, freshness="live").faults
