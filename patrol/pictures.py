@@ -26,7 +26,7 @@ import numpy as np
 from typing_extensions import override
 
 from patrol.domain.ids import Sha256
-from patrol.files import atomic_file, flush_folder
+from patrol.files import PRIVATE_MODE, atomic_file, flush_folder
 from patrol.pixels import encode_jpeg
 from patrol.ports import PictureStore, PictureStoreFull
 from patrol.store import Store
@@ -125,7 +125,7 @@ class FilePictureStore:
     def _write(self, path: Path, jpeg: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._unfinished / f"{os.getpid()}-{next(self._number)}"
-        with atomic_file(path, unfinished=unfinished) as file:
+        with atomic_file(path, mode=PRIVATE_MODE, unfinished=unfinished) as file:
             file.write(jpeg)
 
     def _clear_unfinished(self) -> None:

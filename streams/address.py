@@ -7,6 +7,7 @@ parses the addresses of cameras.csv; everybody else gets a StreamAddress.
 Secrets in any other text that may quote a URL: url_secrets.py.
 """
 
+import dataclasses
 import ipaddress
 import re
 import unicodedata
@@ -30,6 +31,7 @@ DEFAULT_PORTS: Final = {
     "https": 443,
 }
 LOCAL_SCHEMES: Final = frozenset({"file"})
+TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https"})
 
 
 class StreamChoice(StrEnum):
@@ -103,6 +105,21 @@ class StreamAddress:
             return self.request_uri
         secret = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@"
         return self.request_uri.replace("://", f"://{secret}", 1)
+
+    def login_may_go_to(self, target: "StreamAddress") -> bool:
+        """Whether user and password of this address may be sent to a redirect's target.
+
+        To the same host alone, whatever its port: recorders redirect to their own media server.
+        Never from TLS to a connection without it, where everybody on the way reads along.
+        """
+        same_host = self.host.rstrip(".") == target.host.rstrip(".")
+        return same_host and (self.scheme not in TLS_SCHEMES or target.scheme in TLS_SCHEMES)
+
+    def with_login_for(self, target: "StreamAddress") -> "StreamAddress":
+        """The redirect's target with this address's login where it may go there, else without."""
+        if not self.login_may_go_to(target):
+            return dataclasses.replace(target, user="", password="")
+        return dataclasses.replace(target, user=self.user, password=self.password)
 
     @override
     def __str__(self) -> str:

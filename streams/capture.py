@@ -15,11 +15,12 @@ from typing import Final
 from streams import http_snapshot, libav
 from streams.address import StreamAddress
 from streams.clocks import RTSP_BURST_S, VIDEO_CLOCK_HZ, media_clock_of
-from streams.errors import BadAddress, Unreadable, WentSilent
+from streams.errors import BadAddress, StreamError, Unreadable, WentSilent
 from streams.model import Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
 from streams.rtsp_client import LoginDisconnected, RtspCapture, UseOtherTransport
+from streams.rtsp_login_relay import RtspLoginRelay
 from streams.sampling import freshness_of, key_frame_interval_s
 from streams.tcp_connect import connect_tcp
 
@@ -46,15 +47,17 @@ class StreamCameraClient:
                 return await http_snapshot.fetch_snapshots(address, options, self._now)
             except http_snapshot.NotAPicture:
                 options = _rest_of(options, start_s, "not a picture")
+        if address.scheme in {"rtsps", "rtspu"}:
+            return await self._libav_rtsp(address, address, options)
         return await libav.capture_with_libav(address, options, self._now)
 
     async def _rtsp(self, address: StreamAddress, options: VisitOptions) -> Sample:
         loop = asyncio.get_running_loop()
         start_s = loop.time()
-        home = address.host
+        home = address
         for _ in range(1 + MAX_REDIRECTS):
             login = DigestAuthenticator(
-                address.user, address.password, basic_allowed=address.host == home
+                address.user, address.password, withheld=bool(home.user) and not address.user
             )
             try:
                 return await self._logged_in(address, login, options, start_s)
@@ -63,13 +66,40 @@ class StreamCameraClient:
             if isinstance(event, UnsupportedStream):
                 await asyncio.sleep(CLOSE_PAUSE_S)
                 rest = _rest_of(options, start_s, event.reason)
-                return await libav.capture_with_libav(
-                    address, rest, self._now, over_udp=event.over_udp
-                )
-            address = redirected_address(address, event.uri)
+                return await self._libav_rtsp(home, address, rest, over_udp=event.over_udp)
+            address = redirected_address(home, address, event.uri)
             if address.scheme != "rtsp":
                 rest = _rest_of(options, start_s, f"redirected to {address}")
-                return await libav.capture_with_libav(address, rest, self._now)
+                return await self._libav_rtsp(home, address, rest)
+        raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
+
+    async def _libav_rtsp(
+        self,
+        home: StreamAddress,
+        address: StreamAddress,
+        options: VisitOptions,
+        *,
+        over_udp: bool = False,
+    ) -> Sample:
+        """Capture RTSP through libav, which never holds the login: a relay signs its requests."""
+        start_s = asyncio.get_running_loop().time()
+        for _ in range(1 + MAX_REDIRECTS):
+            over_udp = over_udp or address.scheme == "rtspu"
+            if not address.user:
+                return await libav.capture_with_libav(
+                    address, options, self._now, over_udp=over_udp
+                )
+            async with RtspLoginRelay(address, options.connect_timeout_s) as relay:
+                try:
+                    return await libav.capture_with_libav(
+                        relay.local_address, options, self._now, over_udp=over_udp
+                    )
+                except StreamError as exc:
+                    if relay.redirect_uri is None:
+                        raise relay.explained(exc) from None
+                address = redirected_address(home, address, relay.redirect_uri)
+            options = _rest_of(options, start_s, f"redirected to {address}")
+            start_s = asyncio.get_running_loop().time()
         raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
 
     async def _logged_in(
@@ -138,19 +168,20 @@ def _rest_of(options: VisitOptions, start_s: float, seen: str) -> VisitOptions:
     return dataclasses.replace(options, visit_timeout_s=left_s)
 
 
-def redirected_address(address: StreamAddress, uri: str) -> StreamAddress:
-    """The new address with the old user and password (as Basic to the first host alone)."""
+def redirected_address(home: StreamAddress, at: StreamAddress, uri: str) -> StreamAddress:
+    """The address that `at` redirected to, with the login of `home` where it may go there.
+
+    A login that the redirect itself names is used as it is.
+    """
     where = uri.strip()
     if not where:
         raise Unreadable("redirected without saying where to")
     if not _ABSOLUTE_URL.match(where):
-        where = f"{address.scheme}://{address.authority}/{where.lstrip('/')}"
+        where = f"{at.scheme}://{at.authority}/{where.lstrip('/')}"
     try:
         target = StreamAddress.parse(where)
     except BadAddress as exc:
         raise Unreadable(f"redirected to what is no address: {exc.seen}") from exc
     if target.scheme not in {"rtsp", "rtsps", "rtspu"}:
         raise Unreadable(f"redirected to {target}, which is not RTSP")
-    if target.user:
-        return target
-    return dataclasses.replace(target, user=address.user, password=address.password)
+    return target if target.user else home.with_login_for(target)

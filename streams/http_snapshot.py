@@ -36,7 +36,7 @@ from streams.errors import (
 )
 from streams.jpeg import JpegPart, JpegReader, size_px
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
-from streams.rtsp.digest_auth import DigestAuthenticator
+from streams.rtsp.digest_auth import DigestAuthenticator, authenticator_for
 from streams.rtsp.message import printable, read_retry_after
 from streams.sampling import FrameSampler, freshness_by_bits
 from streams.tcp_connect import connect_tcp
@@ -129,7 +129,8 @@ class _SnapshotClient:
     options: VisitOptions
     now: Callable[[], datetime]
     deadline_s: float  # of the monotonic clock
-    login: DigestAuthenticator = field(init=False)
+    home_login: DigestAuthenticator = field(init=False)  # for the address's own host alone
+    login: DigestAuthenticator = field(init=False)  # for the address that is asked at the moment
     sampler: FrameSampler = field(init=False)
     is_stream: bool = False  # one answer holds picture after picture
     bytes_received: int = 0
@@ -141,13 +142,15 @@ class _SnapshotClient:
 
     def __post_init__(self) -> None:
         options = self.options
-        self.login = DigestAuthenticator(self.address.user, self.address.password)
+        self.home_login = self.login = authenticator_for(self.address, self.address)
         self.sampler = FrameSampler(options.pictures, options.spacing_s, self._report_kept)
 
     def get(self) -> None:
         """Fetch one picture, or those of a stream. Raises StreamError, NotAPicture."""
         at = self.address
         for _ in range(1 + MAX_REDIRECTS):
+            same = self.address.login_may_go_to(at)
+            self.login = self.home_login if same else authenticator_for(self.address, at)
             location = self._ask(at)
             if location is None:
                 return
@@ -352,6 +355,4 @@ class _SnapshotClient:
             raise Unreadable("redirected to what is no address") from None
         if target.scheme not in {"http", "https"}:
             raise Unreadable(f"redirected to {target}, which is not HTTP")
-        if target.host != self.address.host:
-            self.login.basic_allowed = False
         return target

@@ -167,6 +167,14 @@ def set_disabled(
         uow.commit()
 
 
+def unlock(store: Store, *, name: str, now: datetime, by: str = "admin") -> None:
+    """Forgive the wrong passwords of an account, at every address. Raises KeyError."""
+    with store.begin() as uow:
+        uow.accounts.put(uow.accounts.get(name).logged_in())
+        uow.access.append(at=now, who=by, what="unlock_account", camera=None, why=name)
+        uow.commit()
+
+
 def log_out_everywhere(store: Store, *, name: str, now: datetime, by: str) -> None:
     """End every session of the account. Raises KeyError."""
     with store.begin() as uow:

@@ -30,6 +30,7 @@ from patrol.settings.cameras_csv import (
     CAMERA_OPTIONAL,
     CAMERA_REQUIRED,
     MaskedSecretUnknown,
+    check_names_stay,
     mask_url,
     plain_cells,
     unmask_url,
@@ -201,15 +202,17 @@ def _rows_by_camera(data: bytes) -> RowsByCamera:
 def _with_addresses(
     uploaded: RowsByCamera, present: RowsByCamera
 ) -> tuple[dict[str, dict[str, str]], list[ConfigProblem]]:
-    """The rows with masked passwords filled in, and a problem where none is known."""
+    """The rows with masked passwords filled in; a problem where none is known or may be used."""
     complete: dict[str, dict[str, str]] = {}
     problems: list[ConfigProblem] = []
+    addresses = [row.cells[column] for row in present.values() for column in ADDRESS_COLUMNS]
     for camera, row in uploaded.items():
         cells = plain_cells({column: row.cells[column] for column in COLUMNS})
         for column in ADDRESS_COLUMNS:
             known = present[camera].cells[column] if camera in present else ""
             try:
                 cells[column] = unmask_url(cells[column], known)
+                check_names_stay(cells[column], known, addresses)
             except MaskedSecretUnknown as exc:
                 problems.append(ConfigProblem(CAMERAS_FILE, row.line, column, str(exc)))
         complete[camera] = cells

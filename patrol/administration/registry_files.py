@@ -28,7 +28,7 @@ from typing_extensions import override
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
 from patrol.domain.registry import GridTree, Registry
-from patrol.files import SHARED_MODE, write_atomically
+from patrol.files import PRIVATE_MODE, write_atomically
 from patrol.ports import Clock
 from patrol.settings import CONFIG_FILES, ConfigProblems, Site
 from patrol.store import Store
@@ -230,5 +230,5 @@ def _restore(path: Path, old: bytes | None) -> None:
 def _replace_file(path: Path, data: bytes) -> None:
     """Replace the file behind a symbolic link atomically, keeping its mode."""
     target = path.resolve()
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else SHARED_MODE
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else PRIVATE_MODE
     write_atomically(target, data, mode=mode)

@@ -22,6 +22,7 @@ from patrol.administration.registry_files import RegistryWatcher
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
+from patrol.app.reply_session import SERVICE_LOCK, ReplySession, ensure_reply_session
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
@@ -41,7 +42,6 @@ from patrol.messaging.outbox_relay import OutboxRelay
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.messaging.topics import inbox_filters
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
-from patrol.mqtt.subscriber import ensure_persistent_session
 from patrol.operations.health_server import HealthCheck
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
@@ -54,13 +54,11 @@ from patrol.rounds.live_view import LiveView
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.recheck import Recheckers
 from patrol.rounds.runner import RoundRunner
-from patrol.settings import Settings, Site
+from patrol.settings import Site
 from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 
-SERVICE_LOCK: Final = ".service.lock"
-SESSION_TIMEOUT_S: Final = 1.0  # the broker has answered the publisher just now
 CONNECT_WITHIN_S: Final = 2.0  # a command does not wait longer for a broker; the outbox does
 MAX_OPEN_CASES: Final = 10_000  # open at a time: far more than a town can have
 SEND_TIMEOUT_S: Final = 3.0  # for the messages of a round that just ended
@@ -291,7 +289,7 @@ class Application:
         """Send queued messages, if the broker answers soon; return how many still wait."""
         with self._publisher() as publisher:
             if publisher.wait_up(min(CONNECT_WITHIN_S, timeout_s)):
-                ensure_reply_session(self.site.settings, self.broker)
+                ensure_reply_session(self.reply_session, self.site.settings, self.broker)
                 return self.new_relay(publisher).run_until_empty(timeout_s)
         with self.store.begin_read() as uow:
             return uow.outbox.unsent()
@@ -324,21 +322,37 @@ class Application:
         """
         return self.reply_handler.handle(topic, payload, self.clock.now())
 
-    def new_reply_subscriber(self, canary: Canary | None = None) -> ReplySubscriber:
-        """The subscriber to the site's replies, under its stable client id; the canary's, too."""
-        site = self.site.settings.site
+    @property
+    def reply_session(self) -> ReplySession:
+        """The persistent session at the broker to which replies come."""
+        return ReplySession(self.store, self.site.settings.site.id)
+
+    def on_reply(self, canary: Canary | None) -> Callable[[str, bytes], None]:
+        """What handles a message from the broker: a reply, or the canary's."""
 
         def on_message(topic: str, payload: bytes) -> None:
             if canary is None or not canary.handle_reply(topic, payload, self.clock.now()):
                 self.handle_reply(topic, payload)
 
+        return on_message
+
+    def new_reply_subscriber(self, canary: Canary | None = None) -> ReplySubscriber:
+        """The subscriber to the site's replies, under its stable client id; the canary's, too."""
+        session, site = self.reply_session, self.site.settings.site
+
+        def online() -> tuple[str, bytes]:
+            session.keep_made()
+            return self._status("online")
+
         return ReplySubscriber(
             self.broker,
-            client_id=service_client_id(site.id),
+            client_id=session.client_id(),
+            name=session.name,
+            had_session=session.was_made() and not self.site.settings.mqtt.embedded,
             filters=[*inbox_filters(site.id), *(canary.filters if canary else ())],
-            handler=on_message,
+            handler=self.on_reply(canary),
             will=self._status("offline"),
-            online=lambda: self._status("online"),
+            online=online,
             offline=lambda: self._status("offline"),
         )
 
@@ -389,7 +403,7 @@ class Application:
         over = threading.Event()
 
         def send() -> None:
-            ensure_reply_session(self.site.settings, self.broker)
+            ensure_reply_session(self.reply_session, self.site.settings, self.broker)
             relay.run(over)
 
         sender = threading.Thread(target=send, name="relay", daemon=True)
@@ -427,24 +441,3 @@ class Application:
 
     def _status(self, state: str) -> tuple[str, bytes]:
         return self.payloads.status_message(state, __version__, self.clock.now())
-
-
-def service_client_id(site: str) -> str:
-    """The service's MQTT client id: its persistent session at the broker has this name."""
-    return f"patrol-{site}"
-
-
-def ensure_reply_session(settings: Settings, broker: BrokerAddress) -> None:
-    """Create the service's persistent MQTT session, so that the broker queues early replies.
-
-    A command may announce a case before `patrol run` was ever started. While the service runs, its
-    session exists, and a second connection under its client id would end it: nothing is done then.
-    """
-    if settings.mqtt.embedded:
-        return  # this process is the broker: the session would end with it
-    if is_lock_free(settings.evidence / SERVICE_LOCK):
-        site = settings.site.id
-        filters = inbox_filters(site)
-        ensure_persistent_session(
-            broker, client_id=service_client_id(site), filters=filters, timeout_s=SESSION_TIMEOUT_S
-        )

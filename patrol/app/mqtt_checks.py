@@ -16,23 +16,29 @@ from patrol.store import Store, StoreUnavailable
 
 @dataclass(kw_only=True)
 class MqttChecks:
-    """Makes the checks; the two callbacks answer with a problem, or with an empty text."""
+    """Makes the checks; the callbacks answer with a problem, or with an empty text."""
 
     store: Store
     republish_problem: Callable[[], str] = str
     session_problem: Callable[[], str] = str
+    session_loss: Callable[[], str] = str  # it is over, so the check is good: it only says so
 
     def watch(self, relay: OutboxRelay, subscriber: ReplySubscriber) -> None:
         """Report on these two from now on."""
         self.republish_problem = lambda: relay.republish_problem
         self.session_problem = lambda: subscriber.session_problem
+        self.session_loss = lambda: subscriber.session_loss
 
     def checks(self) -> list[HealthCheck]:
         """Whether the broker takes every message, and whether the session is ours alone."""
         refused, session = self._refused(), self.session_problem()
         return [
             HealthCheck(name="messages", ok=not refused, message=refused or "the broker takes all"),
-            HealthCheck(name="mqtt session", ok=not session, message=session or "ours alone"),
+            HealthCheck(
+                name="mqtt session",
+                ok=not session,
+                message=session or self.session_loss() or "ours alone",
+            ),
         ]
 
     def _refused(self) -> str:

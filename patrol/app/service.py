@@ -11,17 +11,20 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import time
+from functools import partial
 
 import structlog
 
-from patrol.app.application import SERVICE_LOCK, Application
+from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
+from patrol.app.reply_session import SERVICE_LOCK
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.side_services import ShowProgress, SideServices
 from patrol.app.watchdog import wait_until_stopped
 from patrol.domain.errors import Failed
 from patrol.files import process_lock
+from patrol.integrations.canary import Canary
 from patrol.logs import LastReason
 from patrol.mqtt import MqttPublisher, ReplySubscriber
 from patrol.ports import PictureStoreFull
@@ -121,6 +124,7 @@ def _start_messaging(
     name = f"patrol-{app.site.settings.site.id}"
     publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
     subscriber = stack.enter_context(app.new_reply_subscriber(side_services.canary))
+    _end_former_session(app, side_services.canary, stop)
     relay = app.new_relay(publisher, republishes=True)
     side_services.mqtt_checks.watch(relay, subscriber)
     relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)
@@ -133,6 +137,14 @@ def _start_messaging(
     stack.callback(relay.wake)
     side_services.start(stack, stop, run)
     side_services.export_counters(relay=relay.counters, inbox=app.reply_handler.counters)
+
+
+def _end_former_session(app: Application, canary: Canary | None, stop: threading.Event) -> None:
+    """End the session of former releases' client id in the background, once for good."""
+    if app.site.settings.mqtt.embedded:
+        return  # its sessions ended with the process
+    work = partial(app.reply_session.end_former, app.broker, app.on_reply(canary), stop)
+    threading.Thread(target=work, name="former session", daemon=True).start()
 
 
 def _wait_until_subscribed(

@@ -1,12 +1,16 @@
 """`patrol probe URL`: visit one camera once and print all that was learned; nothing is stored.
 
 For a maintainer at the camera, with the household's consent. Of a failure it prints what was seen,
-whose move it is and what to try next (`ADVICE`), Chinese first.
+whose move it is and what to try next (`ADVICE`), Chinese first. The password need not be in the
+command, where every user of the machine reads it: it is asked for, or comes from a file or stdin.
 """
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -16,7 +20,15 @@ from rich.table import Table
 from rich.text import Text
 
 from patrol.cli.options import AsJson
-from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, console_err, print_json
+from patrol.cli.output import (
+    BAD_INPUT,
+    FAILED,
+    bad_input,
+    console,
+    console_err,
+    print_err,
+    print_json,
+)
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (
@@ -28,7 +40,13 @@ from patrol.domain.labels import (
     label_of,
 )
 from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
-from patrol.settings.config_file import BadEnvReference, check_references, expand_env
+from patrol.files import PRIVATE_MODE, write_atomically
+from patrol.settings.config_file import (
+    CAMERA_ENV_PREFIX,
+    BadEnvReference,
+    check_references,
+    expand_env,
+)
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
@@ -95,6 +113,12 @@ REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reas
 }  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
 
+PROMPT: Final = "口令 password: "
+SHOWN_IN_COMMAND: Final = (
+    "注意:命令行里的口令本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问"
+    " (everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
+    " asked, or --password-file)"
+)
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SLOW_KEY_FRAME_S: Final = 8.0  # as the quality gauges judge it
@@ -110,6 +134,13 @@ def probe(
         Path | None,
         typer.Option("--save", metavar="FILE", help="把画面存成 .jpg/.png。 Keep the picture."),
     ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="口令在文件首行。 Its first line."),
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="从标准输入读口令。 Read it from stdin.")
+    ] = False,
     timeout_s: Annotated[
         float,
         typer.Option("--timeout", metavar="S", min=1, max=600, help="最多等几秒。 Longest wait."),
@@ -119,7 +150,7 @@ def probe(
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
-        address = _address(url)
+        address = _with_password(url, _address(url), password_file, from_stdin=password_stdin)
         _check_file(address)
     except BadAddress as exc:
         _report_failure("", exc, as_json=as_json)
@@ -151,10 +182,30 @@ def _check_save(save: Path | None) -> None:
 def _address(url: str) -> StreamAddress:
     """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
     try:
-        check_references(url, os.environ)
-        return StreamAddress.parse(expand_env(url, os.environ))
+        check_references(url, os.environ, CAMERA_ENV_PREFIX)
+        return StreamAddress.parse(expand_env(url, os.environ, CAMERA_ENV_PREFIX))
     except BadEnvReference as exc:
         raise BadAddress(str(exc)) from None
+
+
+def _with_password(
+    url: str, address: StreamAddress, file: Path | None, *, from_stdin: bool
+) -> StreamAddress:
+    """The address with the password of a file, of stdin, or asked for; written as it is there."""
+    if file is None and not from_stdin:
+        if address.password and "${" not in url:
+            print_err(SHOWN_IN_COMMAND)
+        wanted = bool(address.user) and not address.password and sys.stdin.isatty()
+        return replace(address, password=getpass(PROMPT)) if wanted else address
+    if not address.user or address.password:
+        bad_input("the address names no user, or a password already: give rtsp://USER@HOST/PATH")
+    if file is None:
+        return replace(address, password=sys.stdin.readline().rstrip("\r\n"))
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        bad_input(f"--password-file: {file}: cannot be read ({type(exc).__name__})")
+    return replace(address, password=lines[0] if lines else "")
 
 
 def _check_file(address: StreamAddress) -> None:
@@ -181,7 +232,7 @@ def _save(picture: Picture, path: Path) -> None:
     done, data = cv2.imencode(path.suffix.lower(), picture.bgr)
     if not done:
         raise Failed(f"--save: {path}: the picture cannot be written as {path.suffix}")
-    path.write_bytes(data.tobytes())
+    write_atomically(path, data.tobytes(), mode=PRIVATE_MODE)
 
 
 def probe_document(

@@ -180,6 +180,9 @@ VERBS: Final[Mapping[str, Verb]] = {
         "user:disable_user", "停用账号(从不删除)。 Close an account; accounts are never deleted."
     ),
     "user enable": Verb("user:enable_user", "恢复账号。 Open it again."),
+    "user unlock": Verb(
+        "user:unlock_user", "解除口令输错的锁定。 Forgive its wrong passwords, at once."
+    ),
     "user list": Verb("user:show_users", "账号列表。 All accounts."),
     "bench capture": Verb(
         "bench:bench_capture",

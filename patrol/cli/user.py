@@ -18,6 +18,7 @@ from patrol.administration.accounts import (
     change_password,
     revoke_api_key,
     set_disabled,
+    unlock,
 )
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
@@ -92,6 +93,16 @@ def disable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 def enable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
     """恢复账号。 Open it again."""
     _set_disabled(context, name, by, disabled=False)
+
+
+def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
+    """解除口令输错的锁定。 Forgive its wrong passwords, at once."""
+    with store_of(site_of(context)) as store:
+        try:
+            unlock(store, name=name, now=SystemClock().now(), by=operator(by))
+        except KeyError:
+            bad_input(_no_account_text(name))
+    print_err(f"{name}: 已解锁 unlocked")
 
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:

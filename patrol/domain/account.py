@@ -15,15 +15,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
-from patrol.domain.backoff import backoff
 from patrol.domain.case import Case
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, PictureId, Sha256
 from patrol.domain.observation import Subject
 from patrol.domain.registry import GridTree
 
-MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before the account is locked
-FIRST_LOCKOUT: Final = timedelta(minutes=5)  # doubled by each further failure …
+MAX_LOGIN_FAILURES: Final = 5  # wrong passwords in a row before a name is locked for an address
+FIRST_LOCKOUT: Final = timedelta(minutes=5)  # doubled by each further lock of a day …
 MAX_LOCKOUT: Final = timedelta(hours=4)  # … up to this
 
 
@@ -127,16 +126,12 @@ class Account:
         """Whether it is locked after wrong passwords."""
         return self.locked_until is not None and now < self.locked_until
 
-    def login_failed(self, now: datetime) -> "Account":
-        """The account after one more wrong password."""
-        failures = self.failures + 1
-        if failures < MAX_LOGIN_FAILURES:
-            return replace(self, failures=failures)
-        lockout = backoff(failures - MAX_LOGIN_FAILURES + 1, FIRST_LOCKOUT, MAX_LOCKOUT)
-        return replace(self, failures=failures, locked_until=now + lockout)
+    def locked(self, until: datetime) -> "Account":
+        """The account while wrong passwords lock it, for some addresses at least."""
+        return replace(self, failures=self.failures + MAX_LOGIN_FAILURES, locked_until=until)
 
     def logged_in(self) -> "Account":
-        """The account after the right password."""
+        """The account without wrong passwords and without a lock."""
         return replace(self, failures=0, locked_until=None)
 
 

@@ -314,11 +314,9 @@ ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was ref
         "a newer picture has come: load the page and look",
     ),
     "no_picture": ("最近的巡查里没有可用画面", "no usable picture of the last visits"),
-    "no_folder": (
-        "服务启动时没有指定配置目录",
-        "the service was started without a configuration directory",
-    ),
+    "no_folder": ("服务启动时没有指定配置目录", "started without a configuration directory"),
     "time_up": ("时间到，已自动停止", "the time is up"),
+    "logged_out": ("登录已失效，已停止", "stopped: the login has ended"),
 }
 HANDOVER_LISTS: Final[Labels] = {  # of a hand-over's sheet
     "unacknowledged": ("未签收", "not acknowledged"),
@@ -369,6 +367,7 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "change_duty": ("改职责", "changed a duty"),
     "change_password": ("修改密码", "changed a password"),
     "disable_account": ("停用账号", "disabled an account"),
+    "unlock_account": ("解除账号锁定", "unlocked an account"),
     "enable_account": ("启用账号", "enabled an account"),
     "end_session": ("强制退出", "ended a session"),
     "add_key": ("新建接口密钥", "made an API key"),

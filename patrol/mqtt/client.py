@@ -27,6 +27,12 @@ from patrol.ports import NotConnected, Publisher, PublishResult
 
 log = structlog.get_logger(__name__)
 
+LOSS_SHOWN_S: Final = 3600.0
+SESSION_LOST: Final = (
+    "the broker no longer knew our session: replies that were sent while we were not connected are"
+    " lost. Look through the open cases; let the broker keep sessions on disk and for a week"
+)
+
 FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 10.0  # a broker that comes back is found within this time
 CONNACK_TIMEOUT_S: Final = 8.0  # longest wait for the CONNACK
@@ -63,9 +69,11 @@ class ReconnectingClient:
         self._on_message, self._on_up = on_message, on_up
         self._versions = list(VERSIONS[broker.protocol])
         self._v5_worked = False
-        self._contest = SessionContest(options.client_id) if options.persistent else None
+        self._contest = SessionContest(options.shown_name) if options.persistent else None
         self._monotonic_s = SystemClock().monotonic_s
         self._up_since_s = 0.0
+        self._had_session = options.had_session
+        self._lost_at_s: float | None = None
         self._last_reason = LastReason()
         self._change = threading.Condition()
         self._current: Connection | None = None
@@ -76,7 +84,7 @@ class ReconnectingClient:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self.problem = "connecting"
-        name = f"mqtt {self._options.client_id}"
+        name = f"mqtt {self._options.shown_name}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -106,6 +114,13 @@ class ReconnectingClient:
     def session_problem(self) -> str:
         """What is wrong when another client uses our stable id; empty otherwise."""
         return "" if self._contest is None else self._contest.problem(self._monotonic_s())
+
+    @property
+    def session_loss(self) -> str:
+        """That the broker lost our session within the last hour; empty otherwise."""
+        lost_at_s = self._lost_at_s
+        is_recent = lost_at_s is not None and self._monotonic_s() - lost_at_s < LOSS_SHOWN_S
+        return SESSION_LOST if is_recent else ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -184,13 +199,23 @@ class ReconnectingClient:
             is_changed = not self.session_problem and self._last_reason.changes_to("connected")
             self._change.notify_all()
         if is_changed:
-            log.info("broker connected", broker=str(self.broker), client=self._options.client_id)
+            log.info("broker connected", broker=str(self.broker), client=self._options.shown_name)
+        self._check_session(connection)
         try:
             self._on_up(connection)
         except Exception:
             # Raised into paho it would end the network thread silently: end the connection instead.
             log.exception("first message after connecting failed", broker=str(self.broker))
             connection.close()
+
+    def _check_session(self, connection: Connection) -> None:
+        """Notice that the broker has lost our session; say it, and have it shown for a while."""
+        if not self._options.persistent:
+            return
+        if self._had_session and not connection.session_present:
+            self._lost_at_s = self._monotonic_s()
+            log.warning("session lost", broker=str(self.broker), reason=SESSION_LOST)
+        self._had_session = True
 
     def _log_change(self, reason: str) -> None:
         with self._change:

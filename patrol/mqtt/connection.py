@@ -122,6 +122,13 @@ class ConnectOptions:
     persistent: bool = False
     filters: Sequence[str] = ()
     will: tuple[str, bytes] | None = None  # topic, payload; retained, QoS 1
+    name: str = ""  # for logs and health checks, where the client id is a secret
+    had_session: bool = False  # the broker confirmed this persistent session before
+
+    @property
+    def shown_name(self) -> str:
+        """What logs, threads and problems call the client."""
+        return self.name or self.client_id
 
 
 class Connection:
@@ -139,6 +146,7 @@ class Connection:
         self.was_up = False
         self.was_answered = False  # the broker accepted the TCP connection, at least
         self.reason = ""
+        self.session_present = False  # the broker knew our session, and kept what came meanwhile
         self.taken_over = False  # another client connected under our client id
         self._options, self._broker = options, broker
         self._on_message, self._on_up = on_message, on_up
@@ -273,10 +281,11 @@ class Connection:
         self,
         client: Client,
         _data: Any,
-        _flags: Any,
+        flags: Any,
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self.session_present = bool(flags.session_present)
         if reason.is_failure:
             self.reason = f"the broker refuses us: {reason}"
             return

@@ -24,6 +24,8 @@ from patrol.store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
+DRAIN_CONNECT_S: Final = 10.0
+DRAIN_IDLE_S: Final = 3.0  # a broker sends what waits at once
 LARGE_BYTES: Final = 1 << 20  # far above our own limit for a reply: one such at a time in memory
 MAX_QUEUED: Final = 10 * RECEIVE_MAX  # received and not yet handled; more block the socket
 MessageHandler = Callable[[str, bytes], None]
@@ -43,7 +45,8 @@ class ReplySubscriber:
 
     `start`, `stop`, or a context manager. `handler(topic, payload)` runs on one thread, one message
     after another; StoreUnavailable and StoreFull make it run again later. `will`, `online` and
-    `offline` are retained status messages.
+    `offline` are retained status messages. `name` stands in logs for a client id that is a secret;
+    `had_session`: the broker confirmed the session before, so that its loss is noticed.
     """
 
     def __init__(
@@ -53,11 +56,20 @@ class ReplySubscriber:
         client_id: str,
         filters: Sequence[str],
         handler: MessageHandler,
+        name: str = "",
+        had_session: bool = False,
         will: StatusMessage | None = None,
         online: Callable[[], StatusMessage] | None = None,
         offline: Callable[[], StatusMessage] | None = None,
     ) -> None:
-        options = ConnectOptions(client_id=client_id, persistent=True, filters=filters, will=will)
+        options = ConnectOptions(
+            client_id=client_id,
+            persistent=True,
+            filters=filters,
+            will=will,
+            name=name,
+            had_session=had_session,
+        )
         self._client = ReconnectingClient(
             broker, options, on_message=self._enqueue, on_up=self._publish_online
         )
@@ -97,6 +109,11 @@ class ReplySubscriber:
     def session_problem(self) -> str:
         """What is wrong when another centre uses our client id; empty otherwise."""
         return self._client.session_problem
+
+    @property
+    def session_loss(self) -> str:
+        """That the broker lost our session lately, and replies with it; empty otherwise."""
+        return self._client.session_loss
 
     def __enter__(self) -> Self:
         self.start()
@@ -161,6 +178,32 @@ def ensure_persistent_session(
     options = ConnectOptions(client_id=client_id, persistent=True, filters=filters)
     with ReconnectingClient(broker, options, on_message=_leave_unacknowledged) as client:
         return client.wait_up(timeout_s)
+
+
+def drain_session(
+    broker: BrokerAddress, *, client_id: str, handler: MessageHandler, stop: threading.Event
+) -> int | None:
+    """Handle what waits in a session of another client id, then end it; how many messages.
+
+    None when the broker was not reached or `stop` was set: nothing is ended then.
+    """
+    handled, moved = 0, threading.Event()
+
+    def count(topic: str, payload: bytes) -> None:
+        nonlocal handled
+        handler(topic, payload)
+        handled += 1
+        moved.set()
+
+    with ReplySubscriber(broker, client_id=client_id, filters=(), handler=count) as subscriber:
+        if not subscriber.wait_up(DRAIN_CONNECT_S):
+            return None
+        while not stop.is_set() and moved.wait(DRAIN_IDLE_S):
+            moved.clear()
+    if stop.is_set():
+        return None
+    with ReconnectingClient(broker, ConnectOptions(client_id=client_id)) as client:
+        return handled if client.wait_up(DRAIN_CONNECT_S) else None
 
 
 class CanaryLeader:

@@ -2,11 +2,12 @@
 
 A masked address (`rtsp://admin:***@192.0.2.7/1`) stands in the table that people edit; what is
 written as `${NAME}` is no secret and stays. A masked address that comes back means the one that it
-was made from, also after its host or path was corrected.
+was made from, also after its path was corrected; a secret goes to no other host or port than its
+own, and not from TLS to a connection without it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 from patrol.domain.camera import Camera, Consent, ConsentState, PictureAreas, Placement, Priority
 from patrol.domain.ids import CameraId, GridCode, LinkId, camera_id_problem, plain_id_problem
 from patrol.settings.config_file import (
+    CAMERA_ENV_PREFIX,
     BadEnvReference,
     FileProblemLog,
     check_references,
@@ -34,7 +36,7 @@ from streams.errors import BadAddress
 from streams.url_secrets import mask_parameters
 
 MASK: Final = "***"
-_ENV_REFERENCE: Final = re.compile(r"\$\{[A-Za-z_]\w*\}", re.ASCII)
+_ENV_REFERENCE: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}", re.ASCII)
 CAMERA_REQUIRED = ("camera_id", "name", "grid_code", "url", "outdoor", "consent")
 CAMERA_OPTIONAL = (
     "place", "sub_url", "link", "household_ref", "consent_until", "priority", "tags", "lon", "lat",
@@ -68,7 +70,7 @@ Cameras = dict[CameraId, Camera]
 
 
 class MaskedSecretUnknown(ValueError):
-    """An address with a mask that does not fit the present address."""
+    """An address with a mask, or a `${NAME}`, that may not stand for the present secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,8 @@ def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAdd
     if not text:
         return None
     try:
-        check_references(text, env)
-        url = expand_env(text, env)
+        check_references(text, env, CAMERA_ENV_PREFIX)
+        url = expand_env(text, env, CAMERA_ENV_PREFIX)
         address = StreamAddress.parse(url)
     except (BadEnvReference, BadAddress) as exc:
         row.add_problem(column, str(exc))
@@ -238,11 +240,41 @@ def unmask_url(url: str, known: str) -> str:
     if url == mask_url(known):
         return known
     new, old = _cut_at_password(url), _cut_at_password(known)
+    if new.secret == MASK and new.rest != old.rest and not is_same_place(url, known):
+        raise MaskedSecretUnknown(
+            "another host, port or protocol: the kept password is not sent there, write it again"
+            f" in the place of {MASK}"
+        )
     if new.secret == MASK and new.head == old.head:
         url = f"{new.head}{old.secret}{new.rest}"
     if MASK in url:
         raise MaskedSecretUnknown(f"holds {MASK} in the place of a secret, write the whole address")
     return url
+
+
+def is_same_place(url: str, known: str) -> bool:
+    """Whether a secret of `known` may be sent to `url`: the same host and port, TLS not lost."""
+    try:
+        new, old = StreamAddress.parse(url), StreamAddress.parse(known)
+    except BadAddress:  # where it would lead is not certain
+        return False
+    return bool(new.host) and new.port == old.port and old.login_may_go_to(new)
+
+
+def check_names_stay(url: str, known: str, present: Iterable[str]) -> None:
+    """Refuse a `${NAME}` where the table names no such secret. Raises MaskedSecretUnknown.
+
+    `known` is the present address of the same camera, `present` every address of the table: a name
+    may be given to a camera at a host and port that has it already.
+    """
+    if url == known:
+        return
+    for name in _ENV_REFERENCE.findall(url):
+        if not any(name in _ENV_REFERENCE.findall(p) and is_same_place(url, p) for p in present):
+            raise MaskedSecretUnknown(
+                f"${{{name}}} was not given to this host and port yet: write the password instead,"
+                " or edit cameras.csv on the machine itself"
+            )
 
 
 def _masked_secret(secret: str) -> str:

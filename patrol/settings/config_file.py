@@ -3,7 +3,8 @@
 UTF-8 with or without Excel's byte-order mark. What Excel and Notepad save instead on a Chinese
 Windows (GBK, UTF-16, a workbook under the name of a CSV) is recognised and named. `${NAME}` of a
 URL comes from the environment and keeps passwords out of files; any other `$` is an ordinary
-character.
+character. Only names with the file's own prefix are read, so that an editor of cameras cannot
+send the service's other secrets to a server of his own.
 
 Problems are collected while files are read, and reported all at once. A *problem* stops the
 application from starting (exit code 2); a *notice* is legal, and `patrol check` lists it, too. Each
@@ -85,6 +86,8 @@ def did_you_mean(given: str, known: list[str]) -> str:
 
 
 SAVE_AS = "save it as UTF-8 (in Excel or WPS: Save As → “CSV UTF-8”)"
+CAMERA_ENV_PREFIX = "PATROL_CAM_"  # of cameras.csv and `patrol probe`
+SITE_ENV_PREFIX = "PATROL_"  # of site.yaml, which nobody can edit over the network
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}?")
 _UNBRACED = re.compile(r"\$(?P<round>\()?(?P<name>[A-Za-z_][A-Za-z0-9_]*+)(?(round)\))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -94,15 +97,15 @@ class BadEnvReference(Exception):
     """A reference that cannot be replaced; the text names the variable, never a value."""
 
 
-def check_references(text: str, env: Mapping[str, str]) -> None:
+def check_references(text: str, env: Mapping[str, str], prefix: str) -> None:
     """Refuse a `$NAME` that was meant as `${NAME}`. Raises BadEnvReference.
 
-    That is one whose name the environment has, or one that is all of a URL's user or password; any
-    other `$` is an ordinary character of a URL.
+    That is one whose name the environment has and may be read, or one that is all of a URL's user
+    or password; any other `$` is an ordinary character of a URL.
     """
     for match in _UNBRACED.finditer(text):
         name = match["name"]
-        if name in env:
+        if name in env and name.startswith(prefix):
             raise BadEnvReference(f"${name} is not replaced, write ${{{name}}}; a plain '$' is %24")
         before, behind = text[: match.start()], text[match.end() :]
         is_user = before.endswith("//") and behind[:1] in (":", "@")
@@ -112,8 +115,11 @@ def check_references(text: str, env: Mapping[str, str]) -> None:
             raise BadEnvReference(f"{reason}, write ${{NAME}}; a plain '$' is written %24")
 
 
-def expand_env(text: str, env: Mapping[str, str]) -> str:
-    """`text` with every `${NAME}` replaced. Raises BadEnvReference."""
+def expand_env(text: str, env: Mapping[str, str], prefix: str) -> str:
+    """`text` with every `${NAME}` replaced, each beginning with `prefix`. Raises BadEnvReference.
+
+    Whether the environment has a name that may not be read is not told.
+    """
     if "${" not in text:
         return text
 
@@ -123,11 +129,19 @@ def expand_env(text: str, env: Mapping[str, str]) -> str:
             raise BadEnvReference("'${' is not closed, write ${NAME}")
         if not _NAME.fullmatch(name):
             raise BadEnvReference(f"${{{name}}} is not a variable's name, write ${{NAME}}")
+        if not name.startswith(prefix):
+            reason = f"is not read, only names that begin with {prefix} are"
+            raise BadEnvReference(f"${{{name}}} {reason}: rename it to {prefix}{_bare(name)}")
         if name not in env:
             raise BadEnvReference(f"the environment has no {name}, set it before starting")
         return env[name]
 
     return _REFERENCE.sub(value, text)
+
+
+def _bare(name: str) -> str:
+    """A variable's name without the beginning that the right one has as well."""
+    return name.removeprefix("PATROL_").removeprefix("CAM_") or "PASSWORD"
 
 
 def read_text(path: Path, notes: FileProblemLog) -> str | None:

@@ -25,6 +25,7 @@ from patrol.domain.schedule import Calendar
 from patrol.domain.verification import Verifier
 from patrol.inference.manifest import ModelSpec
 from patrol.settings.config_file import (
+    SITE_ENV_PREFIX,
     BadEnvReference,
     ConfigProblem,
     FileProblemLog,
@@ -294,6 +295,7 @@ def load_site_file(
         notes.add_problem(document.line(where), ".".join(where), text)
     _check_quality(settings, document, notes)
     _check_links(settings, document, notes)
+    _check_broker(settings, document, notes)
     return settings, relative_paths
 
 
@@ -324,7 +326,7 @@ def _expand(
     if not isinstance(text, str):
         return
     try:
-        holder[where[-1]] = expand_env(text, env)
+        holder[where[-1]] = expand_env(text, env, SITE_ENV_PREFIX)
     except BadEnvReference as exc:
         notes.add_problem(document.line(where), ".".join(where), str(exc))
 
@@ -345,6 +347,18 @@ def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemL
     if nowhere and not settings.integrations.links.base_url:
         text = "the links in cases open on this machine alone, say how telephones reach the console"
         notes.add_notice(document.line(("links",)), "links.base_url", text)
+
+
+def _check_broker(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:
+    """Note a broker's password that would cross a network in clear text."""
+    mqtt = settings.mqtt
+    has_password = bool(mqtt.username or mqtt.password_file)
+    in_clear = urlsplit(mqtt.url).scheme == "mqtt" and not is_loopback(mqtt.host)
+    if has_password and in_clear and not mqtt.embedded:
+        text = (
+            "the password and every case cross the network in clear text, write mqtts://HOST:8883"
+        )
+        notes.add_notice(document.line(("mqtt", "url")), "mqtt.url", text)
 
 
 def _check_quality(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:

@@ -215,9 +215,14 @@ _BOUND: Final[Mapping[str, tuple[str, str]]] = {
 }  # fmt: skip
 
 
+_SECRET_SETTING: Final = re.compile(r"(?i)passw|secret|token|(?:^|_)key|url")  # quoted nowhere
+
+
 def error_message(error: ErrorDetails, known: list[str]) -> str:
     """One of pydantic's errors as the product's text; `known` are the settings beside it."""
-    kind, given, context = error["type"], _short(error["input"]), error.get("ctx", {})
+    kind, context = error["type"], error.get("ctx", {})
+    is_secret = any(_SECRET_SETTING.search(str(name)) for name in error["loc"])
+    given = "this value" if is_secret else _short(error["input"])
     if kind == "extra_forbidden":
         return f"unknown setting{did_you_mean(str(error['loc'][-1]), known)}"
     if kind == "missing":

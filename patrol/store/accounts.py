@@ -1,6 +1,6 @@
 """The console in the store: accounts, login sessions, claims, API keys, photos from the ground."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -66,6 +66,16 @@ class LoginSessionRepository:
         mine = not_ended if account is None else not_ended.where(sessions.c.account == account)
         newest = mine.order_by(sessions.c.begun_at.desc(), sessions.c.id)
         return [_SESSIONS.from_row(row) for row in self._db.all(newest)]
+
+    def in_force(self, session_ids: Collection[str], now: datetime) -> frozenset[str]:
+        """Those of these sessions that are not over and whose account is not disabled."""
+        statement = (
+            select(sessions.c.id)
+            .join(accounts, accounts.c.name == sessions.c.account)
+            .where(sessions.c.id.in_(session_ids), sessions.c.ends_at > now)
+            .where(accounts.c.disabled_at.is_(None))
+        )
+        return frozenset(row.id for row in self._db.all(statement))
 
     def end(self, session_id: str) -> None:
         """Log out; nothing happens when it is over already."""

@@ -16,8 +16,10 @@ ValueNotStorable   -> who gave the value: no row can hold it
 ValueError, RuntimeError -> a mistake in our own code
 """
 
+import os
 import shutil
 import sqlite3
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +30,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from patrol.domain.errors import BadInput, Failed
+from patrol.files import PRIVATE_MODE
 from patrol.store.column_types import dump_json
 
 READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last set
@@ -159,6 +162,7 @@ def _sqlite_engine(url: URL, *, durable: bool, create: bool) -> Engine:
     if create:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(file)
         except OSError as error:
             raise translate_error(error, url) from error
     # `rw`: a file that somebody moves away while we run is not made anew, empty.
@@ -176,6 +180,12 @@ def _sqlite_engine(url: URL, *, durable: bool, create: bool) -> Engine:
     )
     event.listen(engine, "connect", partial(_configure_sqlite, "FULL" if durable else "OFF"))
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Make a new database file for this user alone; SQLite gives `-wal` and `-shm` its mode."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_MODE))
 
 
 def _configure_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:

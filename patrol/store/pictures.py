@@ -22,7 +22,8 @@ from patrol.store.access_log import HashChain
 from patrol.store.column_types import UtcTime
 from patrol.store.rows import RowMapper
 from patrol.store.schema import deletions, pictures
-from patrol.store.schema_people import picture_openings, site_keys
+from patrol.store.schema_people import picture_openings
+from patrol.store.site_keys import SiteKeyRepository
 from patrol.store.transaction import Insert, Transaction
 
 PICTURE_LINK_KEY = "picture_links"
@@ -58,12 +59,7 @@ class PictureLinkRepository:
 
         Of two processes that begin at once, the second waits and gets the same.
         """
-        stored = select(site_keys.c.secret).where(site_keys.c.name == PICTURE_LINK_KEY)
-        known = self._db.scalar(stored)
-        if known is None:
-            self._db.add_if_new(site_keys, {"name": PICTURE_LINK_KEY, "secret": fresh}, "name")
-            known = self._db.scalar(stored)
-        return bytes(known)
+        return SiteKeyRepository(self._db).get_or_add(PICTURE_LINK_KEY, fresh)
 
     def record_use(self, use: LinkUse) -> bool:
         """Record that it was opened; False when that link was opened before."""

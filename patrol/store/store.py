@@ -36,6 +36,7 @@ from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
+from patrol.store.site_keys import SiteKeyRepository
 from patrol.store.transaction import StoreEvent, Transaction, next_number
 
 R = TypeVar("R")
@@ -73,6 +74,7 @@ class UnitOfWork:
     consents = _LazyRepository(ConsentRepository)
     access = _LazyRepository(AccessLogRepository)
     pictures = _LazyRepository(PictureRepository)
+    site_keys = _LazyRepository(SiteKeyRepository)
     picture_links = _LazyRepository(PictureLinkRepository)
     memories = _LazyRepository(CameraMemoryRepository)
     registry = _LazyRepository(RegistryRepository)

@@ -9,7 +9,11 @@ from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import (
+    RequestValidationError,
+    ResponseValidationError,
+    ValidationException,
+)
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -30,6 +34,7 @@ from patrol.web.auth import Forbidden, NotLoggedIn, StaleCsrfToken
 from patrol.web.context import WebContext
 from patrol.web.errors import (
     INVALID_REQUEST,
+    OWN_FAILURE,
     SHARED_FAILURES,
     error_document,
     validation_problem,
@@ -56,6 +61,7 @@ _FAILURES: Final = (
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),
     (ProcessBusy, 409, ("正忙,请稍后", "busy just now")),
     (RequestValidationError, 422, INVALID_REQUEST),
+    (ResponseValidationError, 500, OWN_FAILURE),
     *SHARED_FAILURES,
 )
 _STATUS_LABELS: Final = {
@@ -151,8 +157,8 @@ def _http_error_response(context: WebContext, request: Request, exc: Exception) 
 def _failure_response(
     context: WebContext, status: int, message: tuple[str, str], request: Request, exc: Exception
 ) -> Response:
-    note = log.warning if status == 403 else log.info  # noqa: PLR2004  forbidden
-    reason = validation_problem(exc) if isinstance(exc, RequestValidationError) else str(exc)
+    note = {403: log.warning, 500: log.error}.get(status, log.info)
+    reason = validation_problem(exc) if isinstance(exc, ValidationException) else str(exc)
     note("not done", path=request.url.path, status=status, reason=reason)
     detail = reason if status in (409, 422) else ""
     return context.error_response(request, status, message, detail=detail)

@@ -8,7 +8,6 @@ a wrong password, and both get the same answer.
 import hmac
 import secrets
 import threading
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -21,6 +20,7 @@ from patrol.app import Application
 from patrol.domain.account import GRID_ACCOUNT_ROLES, Account, LoginSession, Permission
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.i18n import LANGUAGES, Translator
+from patrol.web.login_limits import LoginLimits, TooManyAttempts
 from patrol.web.signed_links import (
     InvitationInvalid,
     check_invitation,
@@ -32,9 +32,7 @@ SESSION_COOKIE: Final = "patrol_session"
 LANGUAGE_COOKIE: Final = "patrol_lang"
 CSRF_HEADER: Final = "x-patrol-csrf"
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-SESSION_CACHE_S: Final = 2.0  # a disabled account or an ended session is noticed within this
-MAX_LOGIN_ATTEMPTS: Final = 20  # logins of one address …
-LOGIN_ATTEMPTS_WINDOW: Final = timedelta(minutes=1)  # … in this time, right or wrong
+SESSION_CACHE_S: Final = 0.5  # a disabled account or an ended session is noticed within this
 MAX_NAME_LENGTH: Final = 64
 PHONE_SESSION: Final = timedelta(days=30)  # a phone in a field logs in once a month
 
@@ -53,14 +51,6 @@ class StaleCsrfToken(Forbidden):
 
 class BadLogin(Exception):
     """Wrong name or password; the answer does not say which."""
-
-
-class TooManyAttempts(Exception):
-    """Too many logins from this address or failures of this account; locked until `until`."""
-
-    def __init__(self, until: datetime) -> None:
-        super().__init__(f"rests until {until:%H:%M:%S}Z")
-        self.until = until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +95,8 @@ class WebAuthenticator:
     app: Application
     console: ConsoleSettings
     _cached: dict[str, tuple[float, LoginSession, Account]] = field(default_factory=dict)
-    _attempts: dict[str, deque[datetime]] = field(default_factory=dict)
+    _limits: LoginLimits = field(default_factory=LoginLimits)
+    _locks_stored: set[str] = field(default_factory=set)  # names of accounts
     _hashing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     def current_user(self, request: Request) -> CurrentUser:
@@ -128,6 +119,14 @@ class WebAuthenticator:
             now=self.app.clock.now(),
         )
 
+    def is_in_force(self, session: LoginSession) -> bool:
+        """Whether a session goes on; for answers that outlast their request's check."""
+        with self.app.store.begin_read() as uow:
+            goes_on = bool(uow.sessions.in_force([session.id], self.app.clock.now()))
+        if not goes_on:
+            self._cached.pop(session.id, None)
+        return goes_on
+
     def translator(self, chosen: str | None) -> Translator:
         """The translator of the chosen language, or of the site's."""
         site = self.app.site.settings.site
@@ -144,18 +143,36 @@ class WebAuthenticator:
     ) -> tuple[str, LoginSession]:
         """Start a session: (the cookie's secret, the session). Raises BadLogin, TooManyAttempts."""
         now = self.app.clock.now()
-        self._count_attempt(origin, now)
-        if not name:
+        self._limits.count_address(origin, now)
+        if not 0 < len(name) <= MAX_NAME_LENGTH:
             raise BadLogin
-        account = self._account(name)
-        if account is not None and account.is_locked(now):
-            raise TooManyAttempts(account.locked_until or now)
-        with self._hashing:
-            right = verify_password(password, account.password if account else placeholder_hash())
-        if account is None or account.disabled_at is not None or not right:
-            self._note_failure(name, now)
-            raise BadLogin
+        try:
+            account = self._check_password(name, password, origin, now)
+        except TooManyAttempts as exc:
+            if not exc.locked or not self._is_forgiven(name):
+                raise
+            self._limits.forgive(name)
+            account = self._check_password(name, password, origin, now)
         return self._start_session(account, device, now)
+
+    def _check_password(self, name: str, password: str, origin: str, now: datetime) -> Account:
+        """The account, whose password it is. Raises BadLogin, TooManyAttempts."""
+        with self._limits.attempt(name, origin, now) as check:
+            account = self._account(name)
+            with self._hashing:
+                known = account.password if account else placeholder_hash()
+                right = verify_password(password, known)
+            check.right = right and account is not None and account.disabled_at is None
+        if account is not None and check.right:
+            return account
+        until = self._limits.locked_until(name, origin, now)
+        if until is not None:
+            self._store_lock(name, until)
+        raise BadLogin
+
+    def confirm_password(self, user: CurrentUser, password: str, origin: str) -> None:
+        """Ask for the own password again. Raises BadLogin, TooManyAttempts, as a login does."""
+        self._check_password(user.account.name, password, origin, self.app.clock.now())
 
     def accept_invitation(
         self, token: str, password: str, *, device: str, origin: str
@@ -165,7 +182,7 @@ class WebAuthenticator:
         Raises InvitationInvalid, WeakPassword, TooManyAttempts.
         """
         now = self.app.clock.now()
-        self._count_attempt(origin, now)
+        self._limits.count_address(origin, now)
         invitation, signature = read_invitation(token)
         account = self._account(invitation.name)
         if account is None:
@@ -204,7 +221,10 @@ class WebAuthenticator:
             device=device[:120],
         )
         with self.app.store.begin() as uow:
-            uow.accounts.put(uow.accounts.get(account.name).logged_in())
+            known = uow.accounts.get(account.name)
+            if not known.is_locked(now):  # a lock is of other addresses, and goes on there
+                uow.accounts.put(known.logged_in())
+                self._locks_stored.discard(account.name)
             uow.sessions.sweep(now)
             uow.sessions.add(session)
             uow.access.append(
@@ -222,21 +242,24 @@ class WebAuthenticator:
             except KeyError:
                 return None
 
-    def _note_failure(self, name: str, now: datetime) -> None:
+    def _store_lock(self, name: str, until: datetime) -> None:
+        """Keep the lock with the account, where administrators see it and may forgive it."""
         with self.app.store.begin() as uow:
             try:
-                uow.accounts.put(uow.accounts.get(name).login_failed(now))
+                account = uow.accounts.get(name)
+                uow.accounts.put(account.locked(max(until, account.locked_until or until)))
             except KeyError:
                 return
             uow.commit()
+        self._locks_stored.add(name)
 
-    def _count_attempt(self, origin: str, now: datetime) -> None:
-        recent = self._attempts.setdefault(origin, deque(maxlen=MAX_LOGIN_ATTEMPTS))
-        if len(recent) == MAX_LOGIN_ATTEMPTS and now - recent[0] < LOGIN_ATTEMPTS_WINDOW:
-            raise TooManyAttempts(recent[0] + LOGIN_ATTEMPTS_WINDOW)
-        recent.append(now)
-        if len(self._attempts) > 10_000:  # noqa: PLR2004  a flood of addresses starts anew
-            self._attempts = {origin: recent}
+    def _is_forgiven(self, name: str) -> bool:
+        """Whether a lock that was stored is there no more: `patrol user unlock`, a new password."""
+        account = self._account(name)
+        if account is None or account.locked_until is not None or name not in self._locks_stored:
+            return False
+        self._locks_stored.discard(name)
+        return True
 
     def _session(self, secret: str) -> tuple[LoginSession, Account] | None:
         ident, at = session_id(secret), self.app.clock.monotonic_s()

@@ -2,12 +2,13 @@
 
 One thread polls the store's change tokens, whatever process wrote there, and only while a page is
 subscribed. Pages fetch their new content themselves, with their own permissions: the feed names the
-topic that changed and nothing else.
+topic that changed and nothing else. A subscription ends with its login session, at the same pace.
 """
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -28,11 +29,11 @@ class TooManySubscribers(Exception):
 class ChangeFeed:
     """Polls the store in one thread; each subscriber is a queue of the server's event loop."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+        self._store, self._now = store, now
         self._stopped = threading.Event()
         self._has_subscribers = threading.Event()
-        self._subscribers: set[asyncio.Queue[str | None]] = set()
+        self._subscribers: dict[asyncio.Queue[str | None], str] = {}  # → id of the login session
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="change-feed", daemon=True)
 
@@ -47,13 +48,16 @@ class ChangeFeed:
         self._broadcast(None)
         self._thread.join(5.0)
 
-    async def subscribe(self) -> AsyncIterator[str]:
-        """Names of changed topics, comma-separated; "" as keep-alive. Raises TooManySubscribers."""
+    async def subscribe(self, session_id: str) -> AsyncIterator[str]:
+        """Names of changed topics, comma-separated, until the login session ends; "" as keep-alive.
+
+        Raises TooManySubscribers.
+        """
         if len(self._subscribers) >= MAX_SUBSCRIBERS:
             raise TooManySubscribers
         self._loop = asyncio.get_running_loop()
         subscriber: asyncio.Queue[str | None] = asyncio.Queue(maxsize=64)
-        self._subscribers.add(subscriber)
+        self._subscribers[subscriber] = session_id
         self._has_subscribers.set()
         try:
             while not self._stopped.is_set():
@@ -65,7 +69,7 @@ class ChangeFeed:
                     return
                 yield moved
         finally:
-            self._subscribers.discard(subscriber)
+            self._subscribers.pop(subscriber, None)
 
     @property
     def subscribers(self) -> int:
@@ -81,7 +85,7 @@ class ChangeFeed:
                 if not self._subscribers:
                     self._has_subscribers.wait()
                 continue
-            tokens = self._change_tokens() or before
+            tokens = self._read() or before
             moved = sorted(
                 topic for topic, token in tokens.items() if token != before.get(topic, token)
             )
@@ -90,19 +94,27 @@ class ChangeFeed:
             before = tokens
             self._stopped.wait(POLL_EVERY_S)
 
-    def _change_tokens(self) -> Mapping[str, str] | None:
+    def _read(self) -> Mapping[str, str] | None:
+        """The change tokens; subscriptions whose login session is over are ended."""
+        subscribers = dict(self._subscribers)
         try:
             with self._store.begin_read() as uow:
-                return uow.change_tokens.read()
+                in_force = uow.sessions.in_force(set(subscribers.values()), self._now())
+                tokens = uow.change_tokens.read()
         except StoreUnavailable as exc:
             log.warning("waiting for the database", child="change feed", reason=str(exc))
             return None
+        self._put(None, [each for each, login in subscribers.items() if login not in in_force])
+        return tokens
 
     def _broadcast(self, moved: str | None) -> None:
+        self._put(moved, tuple(self._subscribers))
+
+    def _put(self, moved: str | None, subscribers: Sequence["asyncio.Queue[str | None]"]) -> None:
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        for subscriber in tuple(self._subscribers):
+        for subscriber in subscribers:
             try:
                 loop.call_soon_threadsafe(_put_latest, subscriber, moved)
             except RuntimeError:  # the loop closed this moment

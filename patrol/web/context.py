@@ -53,7 +53,7 @@ class WebContext:
             auth=WebAuthenticator(app, console),
             renderer=PageRenderer(app.site.settings.site, assets),
             access_logger=AccessLogger(app.store, app.clock),
-            change_feed=ChangeFeed(app.store),
+            change_feed=ChangeFeed(app.store, app.clock.now),
             thumbnails=thumbnails,
             contact_sheets=ContactSheets(thumbnails),
             assets=assets,

@@ -4,11 +4,13 @@ Used by the error handlers of both applications (app.py, api/app.py) and by rout
 refusal themselves.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import ValidationException
+from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from patrol.store import StoreFull, StoreUnavailable, ValueNotStorable
@@ -25,6 +27,7 @@ class InvalidRequest(Exception):
 
 
 INVALID_REQUEST: Final = ("填写有误", "cannot be so")
+OWN_FAILURE: Final = ("系统出错,请告知管理员", "our mistake, please tell the administrator")
 # An exception, its status and its sentence (zh, en), as app.py and api/app.py extend them.
 SHARED_FAILURES: Final = (
     (ResourceNotFound, 404, ("没有找到", "not found")),
@@ -43,11 +46,35 @@ def error_document(
     return JSONResponse(body, status, headers={**NO_STORE, **(headers or {})})
 
 
-def validation_problem(exc: RequestValidationError) -> str:
-    """The first field that is wrong and why; never what was given, which may be a password."""
-    first = exc.errors()[0]
-    where = ".".join(str(name) for name in first["loc"])
-    return f"{where}: {first['msg']}"
+MAX_FIELDS_NAMED: Final = 10
+_FIELD_NAME: Final = re.compile(r"[A-Za-z_][\w.-]{0,40}", re.ASCII)
+_UNKNOWN_FIELD: Final = "extra_forbidden"
+# Errors whose text pydantic makes of the rule alone; others may quote what was given.
+_RULE_ERRORS: Final = re.compile(
+    r"missing|enum|literal_error|too_(?:short|long)|(?:[a-z]+_)?(?:type|parsing|too_short|too_long)"
+    r"|(?:greater|less)_than(?:_equal)?|string_pattern_mismatch|extra_forbidden"
+)
+
+
+def validation_problem(exc: ValidationException) -> str:
+    """The fields that are wrong and the rule that each breaks; nothing of what was given.
+
+    A body may be a password, and a name that no field has is the client's text as well. The
+    exception's own text (body, file, line) is for nobody: neither for an answer nor for a log.
+    """
+    errors = exc.errors()
+    named = dict.fromkeys(map(_field_and_rule, errors[:MAX_FIELDS_NAMED]))
+    more = len(errors) - MAX_FIELDS_NAMED
+    return "; ".join(named) + (f"; +{more}" if more > 0 else "")
+
+
+def _field_and_rule(error: Mapping[str, Any]) -> str:
+    kind, where = str(error["type"]), list(error["loc"])
+    if kind == _UNKNOWN_FIELD:
+        where = where[:-1]
+    parts = (str(part) for part in where)
+    shown = ".".join(part for part in parts if part.isdecimal() or _FIELD_NAME.fullmatch(part))
+    return f"{shown}: {error['msg']}" if _RULE_ERRORS.fullmatch(kind) else f"{shown}: {kind}"
 
 
 @contextmanager
@@ -57,5 +84,7 @@ def translate_errors(what: str = "") -> Iterator[None]:
         yield
     except KeyError as exc:
         raise ResourceNotFound(what or str(exc)) from exc
+    except ValidationError as exc:  # a ValueError whose text quotes what was given
+        raise InvalidRequest(validation_problem(ValidationException(exc.errors()))) from None
     except ValueError as exc:
         raise InvalidRequest(str(exc)) from exc

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from patrol.settings.config_file import CAMERA_ENV_PREFIX
 from simulators.rtsp_farm.server import FarmInfo, FarmOptions, serve
 from simulators.rtsp_farm.server_state import StreamLimit
 from simulators.scenes.catalogue import PROFILES, SceneLight
@@ -55,6 +56,15 @@ def _print_progress(done: int, all_of_them: int) -> None:
     sys.stderr.flush()
 
 
+def _variable(name: str) -> str:
+    """A variable that the written cameras.csv may name."""
+    if name and not name.startswith(CAMERA_ENV_PREFIX):
+        raise argparse.ArgumentTypeError(
+            f"{name}: give a name that begins with {CAMERA_ENV_PREFIX}"
+        )
+    return name
+
+
 def _options(arguments: list[str] | None) -> FarmOptions:
     parser = argparse.ArgumentParser(prog="python -m simulators.rtsp_farm", description=__doc__)
     parser.add_argument("--count", type=int, default=624)
@@ -69,7 +79,9 @@ def _options(arguments: list[str] | None) -> FarmOptions:
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
     parser.add_argument("--profile", default="town", choices=PROFILES)
     parser.add_argument("--stream-limit", type=StreamLimit.parse, metavar="STREAMS[:STATUS]")
-    parser.add_argument("--password-env", default="", metavar="NAME")
+    parser.add_argument(
+        "--password-env", default="", metavar="NAME", type=_variable, help=f"{CAMERA_ENV_PREFIX}…"
+    )
     parser.add_argument("--session-timeout", type=int, default=60, metavar="SECONDS")
     read = parser.parse_args(arguments)
     return FarmOptions(

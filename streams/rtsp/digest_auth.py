@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from streams.address import StreamAddress
+
 # Possessive throughout: a token is found or not in one pass, whatever a server sends.
 _CHALLENGE_TOKEN: Final = re.compile(
     r"""[\s,]*+(?:
@@ -96,13 +98,21 @@ def strongest(challenges: Sequence[AuthChallenge]) -> AuthChallenge | None:
     return best if best is not None and best.strength else None
 
 
+def authenticator_for(home: StreamAddress, target: StreamAddress) -> "DigestAuthenticator":
+    """The authenticator of a redirect's target, which `home` led to: empty-handed elsewhere."""
+    known = home.with_login_for(target)
+    return DigestAuthenticator(
+        known.user, known.password, withheld=bool(home.user) and not known.user
+    )
+
+
 @dataclass(slots=True)
 class DigestAuthenticator:
     """Signs requests once a challenge was taken; counts the uses of a nonce."""
 
     user: str
     password: str = field(repr=False)
-    basic_allowed: bool = True  # not towards a host that a redirect named
+    withheld: bool = False  # a redirect led to where the address's login is not sent
     make_cnonce: Callable[[], str] = field(default=lambda: secrets.token_hex(8), repr=False)
     _challenge: AuthChallenge | None = field(default=None, repr=False)
     _unaccepted: int = 0  # signatures not known to be accepted, the present one included
@@ -119,6 +129,8 @@ class DigestAuthenticator:
 
     def refusal_text(self) -> str:
         """Why a 401 stands, for a person."""
+        if self.withheld:
+            return "redirected to where the login of the camera's address is not sent"
         if not self.user:
             return "a user and a password are wanted, the address has none"
         if self.answered:
@@ -131,8 +143,7 @@ class DigestAuthenticator:
 
     def accept_challenges(self, values: Sequence[str]) -> bool:
         """Take the challenges of a 401; False when none can be answered (again)."""
-        offers = [c for c in read_challenges(values) if self.basic_allowed or c.scheme != "basic"]
-        challenge = strongest(offers)
+        challenge = strongest(read_challenges(values))
         if challenge is None or not self.user:
             return False
         if self._challenge is not None and not self._worth_another(challenge):

@@ -1,13 +1,19 @@
 """`patrol probe`: a picture brought home, and failures that say whose move it is."""
 
+import base64
+import io
 import os
 import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from patrol.cli.probe import ADVICE, REASON_ADVICE, advice_of
 from streams.errors import KINDS, LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError
@@ -111,13 +117,13 @@ def test_a_password_that_is_not_encoded_is_found_with_its_fix(
 def test_a_name_is_filled_in_from_the_environment(
     cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CAM_PW", "s3#cret")
-    ended = cli_site("probe", "rtsp://admin:${CAM_PW}@127.0.0.1:9/live")
+    monkeypatch.setenv("PATROL_CAM_PW", "s3#cret")
+    ended = cli_site("probe", "rtsp://admin:${PATROL_CAM_PW}@127.0.0.1:9/live")
     assert (ended.code, "%23" in ended.err) == (2, True)
-    ended = cli_site("probe", "rtsp://admin:$CAM_PW@127.0.0.1:9/live")
-    assert (ended.code, "write ${CAM_PW}" in ended.err) == (2, True)
-    monkeypatch.setenv("CAM_PW", "s3%23cret")
-    ended = cli_site("probe", "rtsp://admin:${CAM_PW}@127.0.0.1:9/live")
+    ended = cli_site("probe", "rtsp://admin:$PATROL_CAM_PW@127.0.0.1:9/live")
+    assert (ended.code, "write ${PATROL_CAM_PW}" in ended.err) == (2, True)
+    monkeypatch.setenv("PATROL_CAM_PW", "s3%23cret")
+    ended = cli_site("probe", "rtsp://admin:${PATROL_CAM_PW}@127.0.0.1:9/live")
     assert (ended.code, "unreachable" in ended.err) == (1, True)
 
 
@@ -145,3 +151,67 @@ def test_bytes_that_are_no_picture(cli_site: CliSite) -> None:
     ended = cli_site("probe", str(path), "--json")
     assert ended.code == 1
     assert ended.document["failure"]["kind"] == "unreadable"
+
+
+@pytest.fixture
+def asking_camera() -> Iterator[tuple[str, list[str]]]:
+    """A camera that asks for Basic and refuses; its authority, and what it was told."""
+    told: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.append(self.headers.get("authorization", ""))
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="r"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        @override
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}", told
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("way", ["file", "stdin", "asked"])
+def test_the_password_comes_from_elsewhere_than_the_command(
+    cli_site: CliSite,
+    asking_camera: tuple[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    way: str,
+) -> None:
+    authority, told = asking_camera
+    password = "s3#cret/@%"  # as it is: nothing is to be encoded here
+    options = {"file": ["--password-file", str(tmp_path / "pw")], "stdin": ["--password-stdin"]}
+    (tmp_path / "pw").write_text(f"{password}\n", "utf-8")
+    stdin = io.StringIO(f"{password}\n")
+    monkeypatch.setattr(stdin, "isatty", lambda: way == "asked")
+    monkeypatch.setattr("patrol.cli.probe.sys.stdin", stdin)
+    monkeypatch.setattr("patrol.cli.probe.getpass", lambda _prompt: password)
+    ended = cli_site("probe", f"http://admin@{authority}/snap", *options.get(way, []))
+    assert ended.code == 1
+    assert base64.b64encode(f"admin:{password}".encode()).decode() in told[-1]
+    assert password not in ended.out + ended.err
+    assert "everybody" not in ended.err
+
+
+def test_a_password_in_the_command_is_warned_of(cli_site: CliSite) -> None:
+    ended = cli_site("probe", "rtsp://admin:s3cret@127.0.0.1:9/live")
+    assert "--password-file" in ended.err
+    assert "s3cret" not in ended.err
+
+
+@pytest.mark.parametrize("url", ["rtsp://127.0.0.1:9/live", "rtsp://u:p@127.0.0.1:9/live"])
+def test_a_password_needs_its_user_and_no_second_one(
+    cli_site: CliSite, tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "pw").write_text("x", "utf-8")
+    ended = cli_site("probe", url, "--password-file", str(tmp_path / "pw"))
+    assert (ended.code, "rtsp://USER@HOST" in ended.err) == (2, True)
+    ended = cli_site("probe", "rtsp://u@127.0.0.1:9/live", "--password-file", "/nowhere/pw")
+    assert (ended.code, "/nowhere/pw" in ended.err) == (2, True)

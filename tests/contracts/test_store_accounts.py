@@ -33,10 +33,10 @@ def test_an_account_comes_back_as_it_was_put(store: Store) -> None:
     )
     with store.begin() as uow:
         uow.accounts.put(account)
-        uow.accounts.put(account.login_failed(NOW))
+        uow.accounts.put(account.locked(LATER))
         uow.commit()
     with store.begin_read() as uow:
-        assert uow.accounts.get("wang") == replace(account, failures=1)
+        assert uow.accounts.get("wang") == replace(account, failures=5, locked_until=LATER)
         assert [one.name for one in uow.accounts.all()] == ["wang"]
         with pytest.raises(KeyError):
             uow.accounts.get("nobody")

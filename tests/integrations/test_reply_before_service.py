@@ -11,7 +11,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from patrol.app import Application, application, build
+from patrol.app import Application, build, reply_session
 from patrol.domain.case import CaseState
 from patrol.domain.ids import CameraId, CaseId
 from patrol.files import process_lock
@@ -95,14 +95,16 @@ def test_a_service_that_runs_is_not_cut_off(
 ) -> None:
     made: list[str] = []
     monkeypatch.setattr(
-        application, "ensure_persistent_session", lambda *_, client_id, **__: made.append(client_id)
+        reply_session,
+        "ensure_persistent_session",
+        lambda *_, client_id, **__: made.append(client_id),
     )
     settings = app.site.settings
-    with process_lock(settings.evidence / application.SERVICE_LOCK):
-        application.ensure_reply_session(settings, app.broker)
+    with process_lock(settings.evidence / reply_session.SERVICE_LOCK):
+        reply_session.ensure_reply_session(app.reply_session, settings, app.broker)
     assert made == []
     unreadable = settings.model_copy(update={"evidence": Path("/proc/nowhere")})
-    application.ensure_reply_session(unreadable, app.broker)
+    reply_session.ensure_reply_session(app.reply_session, unreadable, app.broker)
     assert made == [], "an operator of another account, who may not see the lock"
-    application.ensure_reply_session(settings, app.broker)
-    assert made == ["patrol-shangba"]
+    reply_session.ensure_reply_session(app.reply_session, settings, app.broker)
+    assert made == [app.reply_session.client_id()]

@@ -108,9 +108,10 @@ def test_the_service_still_tells_a_broker_that_forgot(app: Application, broker: 
         listener = Listener(app)
         listener.until(first, 1)
         listener.hang_up()
-        checks = {check.name: check.ok for check in app.service_checks()}
+        checks = {check.name: check for check in app.service_checks()}
     finally:
         stop.set()
         service.join(WAIT_S)
-    assert checks["messages"]
-    assert checks["mqtt session"]
+    assert checks["messages"].ok
+    assert checks["mqtt session"].ok
+    assert "no longer knew our session" in checks["mqtt session"].message

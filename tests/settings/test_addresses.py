@@ -2,7 +2,12 @@
 
 import pytest
 
-from patrol.settings.cameras_csv import MaskedSecretUnknown, mask_url, unmask_url
+from patrol.settings.cameras_csv import (
+    MaskedSecretUnknown,
+    check_names_stay,
+    mask_url,
+    unmask_url,
+)
 
 KNOWN = "rtsp://admin:s3cret@192.0.2.7:554/Streaming/Channels/101"
 
@@ -48,7 +53,7 @@ def test_what_people_see(url: str, shown: str) -> None:
     ("came", "meant"),
     [
         pytest.param(
-            "rtsp://admin:***@192.0.2.9/101", "rtsp://admin:s3cret@192.0.2.9/101", id="host"
+            "rtsp://admin:***@192.0.2.7/101", "rtsp://admin:s3cret@192.0.2.7/101", id="path"
         ),
         pytest.param("rtsp://admin:new@192.0.2.7/1", "rtsp://admin:new@192.0.2.7/1", id="new"),
     ],
@@ -68,3 +73,56 @@ def test_a_mask_means_the_present_password(came: str, meant: str) -> None:
 def test_a_mask_that_nobody_can_lift_is_told(came: str, known: str) -> None:
     with pytest.raises(MaskedSecretUnknown, match=r"\*\*\*"):
         unmask_url(came, known)
+
+
+@pytest.mark.parametrize(
+    ("came", "known"),
+    [
+        pytest.param("rtsp://admin:***@192.0.2.9:554/Streaming/Channels/101", KNOWN, id="host"),
+        pytest.param("rtsp://admin:***@192.0.2.7:8554/Streaming/Channels/101", KNOWN, id="port"),
+        pytest.param("rtsp://admin:***@192.0.2.7.example.com/1", KNOWN, id="a longer host"),
+        pytest.param("rtsp://admin:***@evil.example/x@192.0.2.7/1", KNOWN, id="host in the path"),
+        pytest.param("rtsp://admin:***@192.0.2.9#@192.0.2.7/1", KNOWN, id="host in the fragment"),
+        pytest.param("rtsp://u:***@h:322/2", "rtsps://u:s3cret@h:322/1", id="TLS is lost"),
+        pytest.param("http://u:***@h:443/2", "https://u:s3cret@h/1", id="https is lost"),
+        pytest.param("http://admin:***@192.0.2.7:554/1", KNOWN, id="another protocol"),
+        pytest.param("rtsp://u:***@192.0.2.9/1", "rtsp://u:s3#cr/et@192.0.2.7/1", id="not encoded"),
+        pytest.param("rtsp://evil/a?token=***", "rtsp://h/a?token=s3cret", id="ticket"),
+        pytest.param("rtsp://evil/user=a&pwd=***", "rtsp://h/user=a&pwd=s3cret", id="in the path"),
+    ],
+)
+def test_a_kept_secret_goes_nowhere_else(came: str, known: str) -> None:
+    with pytest.raises(MaskedSecretUnknown) as caught:
+        unmask_url(came, known)
+    assert "s3c" not in str(caught.value)
+
+
+NAMED = "rtsp://viewer:${PATROL_CAM_A}@192.0.2.7/1"
+
+
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        pytest.param(NAMED, NAMED, id="unchanged"),
+        pytest.param("rtsp://viewer:${PATROL_CAM_A}@192.0.2.7/2", "", id="a camera at its host"),
+        pytest.param("rtsp://viewer:word@192.0.2.9/2", NAMED, id="a word elsewhere"),
+    ],
+)
+def test_a_name_stays_with_its_host(url: str, known: str) -> None:
+    check_names_stay(url, known, [NAMED])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://viewer:${PATROL_CAM_A}@192.0.2.9/1",
+        "rtsp://viewer:${PATROL_CAM_A}@192.0.2.7:8554/1",
+        "rtsp://192.0.2.9/${PATROL_CAM_A}",
+        "http://192.0.2.9/?a=${PATROL_CAM_A}",
+        "rtsp://viewer:${PATROL_CAM_B}@192.0.2.7/1",
+        "rtsp://${PATROL_CAM_A}/1",
+    ],
+)
+def test_a_name_is_not_sent_elsewhere(url: str) -> None:
+    with pytest.raises(MaskedSecretUnknown, match="PATROL_CAM_"):
+        check_names_stay(url, NAMED, [NAMED])

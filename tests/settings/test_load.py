@@ -125,16 +125,18 @@ def test_excels_mark_crlf_blank_rows_and_capitals_are_fine(town: Town) -> None:
 
 
 def test_a_name_in_a_url_comes_from_the_environment(town: Town) -> None:
-    town.spoil("cameras.csv", "rtsp://u:s3cret@192.0.2.1/a", "rtsp://u:${CAM_PW}@192.0.2.1/a$b")
-    site = load_site(town.directory, {"CAM_PW": "p%40ss"})
+    town.spoil(
+        "cameras.csv", "rtsp://u:s3cret@192.0.2.1/a", "rtsp://u:${PATROL_CAM_PW}@192.0.2.1/a$b"
+    )
+    site = load_site(town.directory, {"PATROL_CAM_PW": "p%40ss"})
     address = site.registry.cameras[CameraId(CAMERA_1)].main_stream
     assert address.with_credentials == "rtsp://u:p%40ss@192.0.2.1/a$b"
 
 
 def test_a_name_in_the_database_url_comes_from_the_environment(town: Town) -> None:
-    url = "postgresql+psycopg://patrol:${DB_PW}@db/patrol"
+    url = "postgresql+psycopg://patrol:${PATROL_DB_PW}@db/patrol"
     town.spoil("site.yaml", "sqlite:///var/patrol.db", url)
-    site = load_site(town.directory, {"DB_PW": "hush"})
+    site = load_site(town.directory, {"PATROL_DB_PW": "hush"})
     assert site.settings.database == "postgresql+psycopg://patrol:hush@db/patrol"
     assert "hush" not in repr(site.settings)
 
@@ -283,3 +285,26 @@ def test_reading_a_sites_files_needs_no_picture_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("mqtt", "noticed"),
+    [
+        ("{url: 'mqtt://192.0.2.5:1883', username: centre}", True),
+        ("{url: 'mqtt://broker.example', password_file: FILE}", True),
+        ("{url: 'mqtt://192.0.2.5:1883'}", False),
+        ("{url: 'mqtt://127.0.0.1:1883', username: centre}", False),
+        ("{url: 'mqtt://localhost', username: centre}", False),
+        ("{url: 'mqtts://192.0.2.5:8883', username: centre}", False),
+        ("embedded", False),
+    ],
+)
+def test_a_brokers_password_in_clear_text_is_noticed(town: Town, mqtt: str, noticed: bool) -> None:  # noqa: FBT001  a table's column
+    (town.directory / "pw").write_text("x", "utf-8")
+    text = (town.directory / "site.yaml").read_text("utf-8")
+    kept = "\n".join(line for line in text.splitlines() if not line.startswith("mqtt:"))
+    mqtt = mqtt.replace("FILE", str(town.directory / "pw"))
+    town.write("site.yaml", f"{kept}\nmqtt: {mqtt}\n".encode())
+    found = [notice for notice in load_site(town.directory, {}).notices if "mqtt" in notice.field]
+    assert bool(found) is noticed
+    assert all("mqtts://" in notice.text for notice in found)

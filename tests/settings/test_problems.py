@@ -101,7 +101,7 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("cameras.csv", URL_1, "rtsp://u:20%s@192.0.2.1/a",
                "2: url: the user or the password seems to hold '%',"
                " write %25: rtsp://USER:***%25***@HOST/…"),
-        spoilt("cameras.csv", URL_1, "rtsp://u:$CAM_PW@192.0.2.1/a",
+        spoilt("cameras.csv", URL_1, "rtsp://u:$PATROL_CAM_PW@192.0.2.1/a",
                "2: url: '$NAME' without braces is not replaced, write ${NAME};"
                " a plain '$' is written %24"),
         spoilt("cameras.csv", URL_1, "u:s3cret@192.0.2.1/a",
@@ -111,9 +111,15 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                " write %2F: rtsp://USER:***%2F***@HOST/…"),
         spoilt("cameras.csv", URL_1, "rtsp://192.0.2.1/a b",
                "2: url: there is a space or a control character in it, write %20 or delete it"),
-        spoilt("cameras.csv", URL_1, "rtsp://u:${CAM_PW}@192.0.2.1/a",
-               "2: url: the environment has no CAM_PW, set it before starting"),
-        spoilt("cameras.csv", URL_1, "rtsp://u:${CAM_PW@192.0.2.1/a",
+        spoilt("cameras.csv", URL_1, "rtsp://u:${PATROL_CAM_PW}@192.0.2.1/a",
+               "2: url: the environment has no PATROL_CAM_PW, set it before starting"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:${CAM0_PW}@192.0.2.1/a",
+               "2: url: ${CAM0_PW} is not read, only names that begin with PATROL_CAM_ are:"
+               " rename it to PATROL_CAM_CAM0_PW"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:${PATROL_DB_PASSWORD}@192.0.2.1/a",
+               "2: url: ${PATROL_DB_PASSWORD} is not read, only names that begin with PATROL_CAM_"
+               " are: rename it to PATROL_CAM_DB_PASSWORD"),
+        spoilt("cameras.csv", URL_1, "rtsp://u:${PATROL_CAM_PW@192.0.2.1/a",
                "2: url: '${' is not closed, write ${NAME}"),
         spoilt("cameras.csv", URL_1, "rtsp://u:${}@192.0.2.1/a",
                "2: url: ${} is not a variable's name, write ${NAME}"),
@@ -173,8 +179,12 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("site.yaml", "sqlite:///var/patrol.db", "postgresql://u:s3cret@db/x",
                "2: database: scheme 'postgresql' does not name the driver,"
                " write postgresql+psycopg://"),
-        spoilt("site.yaml", "sqlite:///var/patrol.db", "postgresql+psycopg://u:${NO_PW}@db/x",
-               "2: database: the environment has no NO_PW, set it before starting"),
+        spoilt("site.yaml", "sqlite:///var/patrol.db", "postgresql+psycopg://u:${DB_PW}@db/x",
+               "2: database: ${DB_PW} is not read, only names that begin with PATROL_ are:"
+               " rename it to PATROL_DB_PW"),
+        spoilt("site.yaml", "sqlite:///var/patrol.db",
+               "postgresql+psycopg://u:${PATROL_NO_PW}@db/x",
+               "2: database: the environment has no PATROL_NO_PW, set it before starting"),
         spoilt("site.yaml", "database:", "databse:",
                "2: databse: unknown setting, did you mean 'database'?"),
         spoilt("site.yaml", "plans:", "calender: {}\nplans:",

@@ -28,14 +28,14 @@ def test_what_is_not_written_works(town: Any) -> None:
 def test_everything_written(town: Any, secret: Path) -> None:
     text = (
         "webhooks:\n"
-        f"  county: {{url: 'https://${{HOST}}/hook', secret_file: {secret}, tries: 3,"
+        f"  county: {{url: 'https://${{PATROL_HOST}}/hook', secret_file: {secret}, tries: 3,"
         " events: [case.opened]}\n"
         f"notify: {{duty: {{url_file: {secret}, events: [alarm]}}}}\n"
         "canary: {every_min: 30, within_s: 20}\n"
         "metrics: {port: 9000}\n"
     )
     town.write("site.yaml", (town.directory / "site.yaml").read_text("utf-8") + text)
-    outward = load_site(town.directory, {"HOST": "county.example"}).settings.integrations
+    outward = load_site(town.directory, {"PATROL_HOST": "county.example"}).settings.integrations
     hook = outward.webhooks["county"]
     assert (hook.url, hook.tries) == ("https://county.example/hook", 3)
     assert hook.events == {"case.opened"}
@@ -54,7 +54,10 @@ def test_everything_written(town: Any, secret: Path) -> None:
         ("webhooks: {a: {url: 'https://x/', secret_file: /none}}", "no such file: /none"),
         ("webhooks: {a: {url: 'https://x/', secret_file: SHORT}}", "is too short"),
         ("webhooks: {a: {url: 'https://x/', secret_file: SECRET, events: [all]}}", "is unknown"),
-        ("webhooks: {a: {url: 'https://${NOPE}/', secret_file: SECRET}}", "has no NOPE"),
+        (
+            "webhooks: {a: {url: 'https://${PATROL_NOPE}/', secret_file: SECRET}}",
+            "has no PATROL_NOPE",
+        ),
         ("notify: {a: {url_file: /none}}", "no such file: /none"),
         ("canary: {every_min: 0}", "out of range"),
         ("metrics: {port: 70000}", "out of range"),

@@ -41,7 +41,7 @@ def written(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def url(camera: TownCamera, sub: bool) -> str:  # noqa: FBT001 as Place asks for it
         vendor = VENDORS[scenes[camera.clean].vendor]
-        env = "CAM_PASSWORD" if camera is town.cameras[1] else ""
+        env = "PATROL_CAM_PASSWORD" if camera is town.cameras[1] else ""
         path = vendor.sub if sub else vendor.main
         return f"rtsp://{credentials(camera, env)}127.0.0.1:8554/{camera.id}/{path}"
 
@@ -89,7 +89,7 @@ def test_passwords_survive_the_url(town: Town, written: Path) -> None:
 def test_a_password_may_come_from_the_environment(town: Town, written: Path) -> None:
     url = rows(written / "cameras.csv")[1]["url"]
     assert town.cameras[1].login.user
-    assert url.startswith("rtsp://admin:${CAM_PASSWORD}@127.0.0.1:8554/")
+    assert url.startswith("rtsp://admin:${PATROL_CAM_PASSWORD}@127.0.0.1:8554/")
 
 
 def test_the_site_keeps_its_files_inside_the_directory(written: Path) -> None:

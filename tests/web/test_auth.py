@@ -1,7 +1,9 @@
 """Who gets in, who gets what, and which headers every answer has."""
 
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +11,12 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from patrol.administration.accounts import change_password, unlock
 from patrol.domain.account import MAX_LOGIN_FAILURES, PERMISSIONS, AccountRole, Permission
 from patrol.settings.site_settings import ConsoleSettings
-from patrol.web.auth import WebAuthenticator
+from patrol.web.auth import BadLogin, WebAuthenticator
 from patrol.web.context import RequirePermission
+from patrol.web.login_limits import TooManyAttempts
 from patrol.web.pages import ROUTERS
 
 LogIn = Callable[[str], httpx.Client]
@@ -101,6 +105,100 @@ def test_an_account_rests_after_wrong_passwords(visitor: Visitor, town: Any) -> 
         uow.commit()
     again = client.post("/login", data={"name": "operator2", "password": "correct-horse-9"})
     assert again.status_code == 303
+
+
+def failing_log_in(auth: WebAuthenticator, name: str, origin: str) -> str:
+    try:
+        auth.log_in(name, "wrong-password", device="", origin=origin)
+    except (BadLogin, TooManyAttempts) as exc:
+        return type(exc).__name__
+    return "in"
+
+
+@pytest.fixture
+def auth(town: Any) -> WebAuthenticator:
+    return WebAuthenticator(town.app, town.app.site.settings.console or ConsoleSettings())
+
+
+@pytest.fixture
+def free_operator2(town: Any) -> Iterator[None]:
+    yield
+    unlock(town.store, name="operator2", now=town.app.clock.now())
+
+
+@pytest.mark.usefixtures("free_operator2")
+def test_no_answer_tells_which_names_exist(auth: WebAuthenticator) -> None:
+    answers = {
+        name: [failing_log_in(auth, name, f"192.0.2.{number}") for _ in range(8)]
+        for number, name in enumerate(["operator2", "nobody-here", "a" * 64])
+    }
+    assert set(map(tuple, answers.values())) == {("BadLogin",) * 5 + ("TooManyAttempts",) * 3}
+
+
+@pytest.mark.usefixtures("free_operator2")
+@pytest.mark.parametrize("name", ["operator2", "nobody-here"])
+def test_parallel_guesses_are_no_more_than_guesses_in_turn(
+    auth: WebAuthenticator, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Sixty at once from one address: as many are checked as one after the other would be."""
+    checked: list[str] = []
+    refused = threading.Semaphore(0)
+    all_but = 60 - MAX_LOGIN_FAILURES
+
+    def verify(password: str, _hashed: str) -> bool:
+        checked.append(password)
+        if len(checked) == 1:  # the first check lasts until all the others were turned away
+            for _ in range(all_but):
+                assert refused.acquire(timeout=30)
+        return False
+
+    monkeypatch.setattr("patrol.web.auth.verify_password", verify)
+    monkeypatch.setattr("patrol.web.login_limits.MAX_LOGIN_ATTEMPTS", 1000)
+
+    def guess() -> str:
+        answer = failing_log_in(auth, name, "192.0.2.60")
+        if answer == "TooManyAttempts":
+            refused.release()
+        return answer
+
+    with ThreadPoolExecutor(60) as pool:
+        answers = list(pool.map(lambda _: guess(), range(60)))
+    assert len(checked) == answers.count("BadLogin") == MAX_LOGIN_FAILURES
+
+
+@pytest.mark.usefixtures("free_operator2")
+def test_who_guesses_does_not_lock_the_owner_out(auth: WebAuthenticator) -> None:
+    for _ in range(MAX_LOGIN_FAILURES + 2):
+        failing_log_in(auth, "operator2", "192.0.2.66")
+    auth.log_in("operator2", "correct-horse-9", device="", origin="192.0.2.1")
+    assert failing_log_in(auth, "operator2", "192.0.2.66") == "TooManyAttempts"
+
+
+@pytest.mark.usefixtures("free_operator2")
+@pytest.mark.parametrize("way", ["console", "command", "password"])
+def test_an_administrator_unlocks_at_once(
+    auth: WebAuthenticator, town: Any, log_in: LogIn, way: str
+) -> None:
+    for _ in range(MAX_LOGIN_FAILURES + 1):
+        failing_log_in(auth, "operator2", "192.0.2.7")
+    now = town.app.clock.now()
+    if way == "console":
+        answer = log_in("admin").post("/api/accounts/operator2/unlock", json={})
+        assert answer.status_code == 200
+    elif way == "command":
+        unlock(town.store, name="operator2", now=now)
+    else:
+        change_password(town.store, name="operator2", password="correct-horse-9", now=now)
+    auth.log_in("operator2", "correct-horse-9", device="", origin="192.0.2.7")
+
+
+def test_the_old_password_is_no_oracle(log_in: LogIn, auth: WebAuthenticator, town: Any) -> None:
+    """A session that was stolen does not guess its account's password either."""
+    client = log_in("operator2")
+    form = {"old": "wrong-password", "new": "another-good-one-7"}
+    answers = [client.post("/api/account/password", json=form).status_code for _ in range(7)]
+    assert answers == [422] * 5 + [429] * 2
+    unlock(town.store, name="operator2", now=town.app.clock.now())
 
 
 def test_one_address_cannot_try_for_ever(visitor: Visitor) -> None:

@@ -267,7 +267,7 @@ def test_when_the_session_is_over_the_decision_waits_for_its_owner(
     with town.store.begin() as uow:
         uow.sessions.end(session_id(secret))
         uow.commit()
-    page.wait_for_timeout(2100)  # auth.SESSION_CACHE_S
+    page.wait_for_timeout(600)  # auth.SESSION_CACHE_S
     page.keyboard.press("u")
     page.wait_for_url(lambda url: "/login" in url)
     assert state_of(town, first) is FindingState.CANDIDATE

@@ -24,10 +24,10 @@ def registry(town: Any) -> Iterator[Path]:
     folder = Path(town.config_dir)
     before = {name: (folder / name).read_bytes() for name in ("cameras.csv", "zones.yaml")}
     first, second, *rest = rows(before["cameras.csv"])
-    first["url"], second["url"] = SECRET, "rtsp://viewer:${PATROL_TEST_PW}@127.0.0.1:9/none"
+    first["url"], second["url"] = SECRET, "rtsp://viewer:${PATROL_CAM_TEST_PW}@127.0.0.1:9/none"
     (folder / "cameras.csv").write_bytes(as_csv([first, second, *rest]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATROL_TEST_PW", "from-the-environment")
+        patch.setenv("PATROL_CAM_TEST_PW", "from-the-environment")
         town.app.registry_watcher.refresh()
         yield folder
     for name, data in before.items():
@@ -71,7 +71,7 @@ def test_the_file_opens_in_excel_and_tells_no_password(log_in: LogIn, town: Any)
     assert b"s3cr3t" not in answer.content
     first, second, *_ = rows(answer.content)
     assert first["url"] == "rtsp://viewer:***@127.0.0.1:9/none"
-    assert second["url"] == "rtsp://viewer:${PATROL_TEST_PW}@127.0.0.1:9/none"
+    assert second["url"] == "rtsp://viewer:${PATROL_CAM_TEST_PW}@127.0.0.1:9/none"
     with town.store.begin_read() as uow:
         entry = uow.access.entries(limit=1, what="export_cameras")[0]
     assert entry.who == "admin"
@@ -115,11 +115,45 @@ def test_added_changed_retired_are_shown_and_then_taken_over(
     )
     assert camera_areas(registry / "zones.yaml", gone) == {}
     assert load_site(registry).registry.cameras.keys() == cameras.keys()
-    assert "${PATROL_TEST_PW}" in (registry / "cameras.csv").read_text("utf-8-sig")
+    assert "${PATROL_CAM_TEST_PW}" in (registry / "cameras.csv").read_text("utf-8-sig")
     with town.store.begin_read() as uow:
         logged = {e.what: e.camera for e in uow.access.entries(limit=10) if "import" in e.what}
     assert logged["import_retired"] == gone
     assert logged["import_added"] == new["camera_id"]
+
+
+@pytest.mark.parametrize("column", ["url", "sub_url"])
+@pytest.mark.parametrize("kept", ["***", "${PATROL_CAM_TEST_PW}"])
+def test_no_kept_password_follows_to_another_server(
+    log_in: LogIn, registry: Path, town: Any, column: str, kept: str
+) -> None:
+    before = rows((registry / "cameras.csv").read_bytes())
+    before[0]["sub_url"], before[1]["sub_url"] = before[0]["url"], before[1]["url"]
+    (registry / "cameras.csv").write_bytes(as_csv(before))
+    town.app.registry_watcher.refresh()
+    client, lines = log_in("admin"), exported(log_in)
+    row = lines[0 if kept == "***" else 1]
+    assert kept in row[column]
+    row[column] = row[column].replace("127.0.0.1:9", "198.51.100.9:9")
+    data = as_csv(lines)
+    answer = check(client, data)
+    assert answer.status_code == 422, answer.text
+    assert [one["field"] for one in answer.json()["problems"]] == [column]
+    assert take(client, data, "0123456789abcdef").status_code == 422
+    assert rows((registry / "cameras.csv").read_bytes()) == before
+
+
+@pytest.mark.parametrize("name", ["HOME", "PATROL_DB_PASSWORD", "CAM0_PW", "patrol_cam_x"])
+def test_no_other_value_of_the_environment_is_read(
+    log_in: LogIn, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "s3cr3t-of-the-service")
+    client, lines = log_in("admin"), exported(log_in)
+    lines[0]["url"] = f"rtsp://viewer:${{{name}}}@198.51.100.9/live"
+    answer = check(client, as_csv(lines))
+    assert answer.status_code == 422
+    assert "PATROL_CAM_" in answer.text
+    assert "s3cr3t" not in answer.text
 
 
 def test_every_problem_is_listed_with_its_line_and_nothing_is_changed(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import cv2
@@ -15,9 +16,17 @@ import httpx
 import numpy as np
 import pytest
 
+from patrol.administration.accounts import (
+    add_account,
+    change_password,
+    log_out_everywhere,
+    set_disabled,
+)
+from patrol.domain.account import AccountRole
 from patrol.domain.ids import CameraId
 from patrol.rounds.limiter import SharedLinkSlots
 from patrol.rounds.live_view import LiveLimits
+from patrol.web.auth import csrf_token
 from patrol.web.pages.live_view import BOUNDARY
 from streams.address import StreamAddress, StreamChoice
 from streams.errors import Unreachable
@@ -307,3 +316,83 @@ def test_who_has_no_such_right_has_no_live_view(
     answer = log_in(who).post(**ask(open_case.camera, f"case:{open_case.id}"))
     assert answer.status_code == (403 if who else 401)
     assert fake_camera.opened == 0
+
+
+Ending = Callable[[Any, str], None]
+ENDINGS: dict[str, Ending] = {
+    "disabled": lambda town, name: set_disabled(
+        town.store, name=name, disabled=True, now=town.app.clock.now()
+    ),
+    "logged out everywhere": lambda town, name: log_out_everywhere(
+        town.store, name=name, now=town.app.clock.now(), by="admin"
+    ),
+    "a new password": lambda town, name: change_password(
+        town.store, name=name, password="an-entirely-other-7", now=town.app.clock.now()
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Guest:
+    """An account of one test, logged in; another process may close it."""
+
+    name: str
+    client: httpx.Client
+
+
+@pytest.fixture
+def guest(town: Any, visitor: Callable[[], httpx.Client]) -> Guest:
+    name, password, client = f"guest-{token_hex(4)}", "correct-horse-9", visitor()
+    add_account(
+        town.store, name=name, duty=AccountRole.OPERATOR, password=password,
+        registry=town.app.registry, now=town.app.clock.now(),
+    )  # fmt: skip
+    assert client.post("/login", data={"name": name, "password": password}).status_code == 303
+    token = csrf_token(client.cookies["patrol_session"])
+    client.headers["x-patrol-csrf"] = token
+    return Guest(name, client)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("every_s", [0.1, 30.0], ids=["pictures come", "no picture comes"])
+def test_a_view_ends_within_a_second_of_the_account(
+    town: Any,
+    fake_camera: FakeCamera,
+    open_case: Any,
+    guest: Guest,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+    every_s: float,
+) -> None:
+    monkeypatch.setattr(f"{__name__}.EVERY_S", every_s)
+    request, body = ask(open_case.camera, f"case:{open_case.id}"), b""
+    with guest.client.stream("POST", **request) as answer:
+        chunks = answer.iter_raw()
+        body += next(chunks)
+        ENDINGS[ending](town, guest.name)
+        from_s = town.app.clock.monotonic_s()
+        for chunk in chunks:
+            body += chunk
+    assert town.app.clock.monotonic_s() - from_s < 1.0
+    *_, (_, last) = multipart_parts(body)
+    assert json.loads(last)["ended"] == "logged_out"
+    assert fake_camera.left.wait(1.0)
+    assert guest.client.get("/rounds").status_code in (303, 401)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_change_feed_ends_within_a_second_of_the_account(
+    town: Any, guest: Guest, log_in: LogIn, ending: str
+) -> None:
+    with log_in("operator").stream("GET", "/api/live") as another:
+        heard = another.iter_raw()
+        next(heard)
+        with guest.client.stream("GET", "/api/live") as answer:
+            chunks = answer.iter_raw()
+            assert b"hello" in next(chunks)
+            ENDINGS[ending](town, guest.name)
+            from_s = town.app.clock.monotonic_s()
+            for _ in chunks:
+                assert town.app.clock.monotonic_s() - from_s < 1.0
+        assert town.app.clock.monotonic_s() - from_s < 1.0
+        assert not another.is_closed  # nobody else's

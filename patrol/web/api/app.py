@@ -8,8 +8,9 @@ no stream's address. There are no interactive pages, which would load scripts fr
 
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,10 +24,13 @@ from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
 from patrol.web.errors import (
     INVALID_REQUEST,
+    OWN_FAILURE,
     SHARED_FAILURES,
     error_document,
     validation_problem,
 )
+
+log = structlog.get_logger(__name__)
 
 _FAILURES: Final = (
     (NoKey, 401, ("需要有效的密钥", "a valid key is needed")),
@@ -59,6 +63,7 @@ def create_api(app: Application) -> FastAPI:
     for kind, status, message in _FAILURES:
         api.add_exception_handler(kind, _error_handler(status, " ".join(message)))
     api.add_exception_handler(RequestValidationError, _invalid_request_response)
+    api.add_exception_handler(ResponseValidationError, _own_failure_response)
     api.add_exception_handler(HTTPException, _http_error_response)
     return api
 
@@ -76,6 +81,13 @@ def _error_handler(status: int, message: str) -> Any:
 def _invalid_request_response(_request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101  registered for it
     return error_document(422, " ".join(INVALID_REQUEST), detail=validation_problem(exc))
+
+
+def _own_failure_response(request: Request, exc: Exception) -> Response:
+    """A document of ours that is not as promised; its text would hold the whole document."""
+    assert isinstance(exc, ResponseValidationError)  # noqa: S101  registered for it
+    log.error("not done", path=request.url.path, status=500, reason=validation_problem(exc))
+    return error_document(500, " ".join(OWN_FAILURE), detail="")
 
 
 def _http_error_response(_request: Request, exc: Exception) -> Response:

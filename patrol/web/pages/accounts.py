@@ -1,7 +1,7 @@
 """Accounts (账号), login sessions (登录), one's own account, and API keys (接口密钥).
 
 An administrator makes accounts and keys; a first password, its QR code and a key's secret are shown
-once. Whatever changes an account or a session takes effect within two seconds (auth.clear_cache).
+once. Whatever changes an account or a session takes effect within a second (auth.clear_cache).
 """
 
 import secrets
@@ -11,6 +11,7 @@ from typing import Any, Final
 import cv2
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -22,14 +23,15 @@ from patrol.administration.accounts import (
     log_out_everywhere,
     revoke_api_key,
     set_disabled,
-    verify_password,
+    unlock,
 )
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.labels import API_SCOPES, DUTIES
-from patrol.web.auth import CurrentUser
+from patrol.web.auth import BadLogin
 from patrol.web.context import AnyUser, ContextDep, MayManageAccounts
 from patrol.web.errors import NO_STORE, InvalidRequest, ResourceNotFound, translate_errors
 from patrol.web.i18n import grid_name, paginate
+from patrol.web.login_limits import TooManyAttempts
 from patrol.web.signed_links import invitation_token
 
 KEYS_PER_PAGE: Final = 50
@@ -171,7 +173,7 @@ def set_duty(
 def change_account(
     context: ContextDep, user: MayManageAccounts, request: Request, name: str, action: str
 ) -> Response:
-    """Disable or enable the account, end its sessions, or make a password that is shown once."""
+    """Disable, enable, unlock, log out, or make a password that is shown once."""
     now, by, store = user.now, user.account.name, context.app.store
     answer: dict[str, Any] = {}
     with translate_errors():
@@ -184,6 +186,8 @@ def change_account(
             change_password(store, name=name, password=password, now=now, by=by)
             with store.begin_read() as uow:
                 answer = _new_login_document(uow.accounts.get(name), password, request, now)
+        elif action == "unlock":
+            unlock(store, name=name, now=now, by=by)
         elif action == "log_out":
             log_out_everywhere(store, name=name, now=now, by=by)
         else:
@@ -242,9 +246,17 @@ def own_account_page(context: ContextDep, user: AnyUser) -> Response:
 
 
 @router.post("/api/account/password")
-def change_own_password(context: ContextDep, user: AnyUser, form: ChangePasswordForm) -> Response:
+def change_own_password(
+    context: ContextDep, user: AnyUser, request: Request, form: ChangePasswordForm
+) -> Response:
     """Change one's own password; every session of the account ends, this one too."""
-    _check_old_password(user, form.old)
+    origin = request.client.host if request.client else "?"
+    try:
+        context.auth.confirm_password(user, form.old, origin)
+    except BadLogin as exc:
+        raise InvalidRequest(user.t("原密码不对", "the old password is wrong")) from exc
+    except TooManyAttempts as exc:
+        raise HTTPException(429) from exc
     with translate_errors():
         change_password(
             context.app.store, name=user.account.name, password=form.new, now=user.now,
@@ -252,11 +264,6 @@ def change_own_password(context: ContextDep, user: AnyUser, form: ChangePassword
         )  # fmt: skip
     context.auth.clear_cache()
     return Response(status_code=204)
-
-
-def _check_old_password(user: CurrentUser, old: str) -> None:
-    if not verify_password(old, user.account.password):
-        raise InvalidRequest(user.t("原密码不对", "the old password is wrong"))
 
 
 def qr_code_rows(text: str) -> list[str]:

@@ -7,8 +7,9 @@ before the camera is connected to.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final
@@ -23,7 +24,7 @@ from patrol.domain.camera import Camera
 from patrol.domain.ids import CaseId, FindingId, RoundId
 from patrol.domain.round import StoredPicture
 from patrol.rounds.live_view import LiveFrame, LiveViewRefused
-from patrol.store import UnitOfWork
+from patrol.store import StoreUnavailable, UnitOfWork
 from patrol.web.access_logger import PictureAccess
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayViewLive, WebContext
@@ -32,6 +33,7 @@ from patrol.web.i18n import category_label, plan_label
 from patrol.web.pages.cameras import refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
+LOGIN_CHECK_S: Final = 0.4  # a view ends within a second of the account's disabling
 RECENT: Final = timedelta(hours=12)  # an older finding or round justifies no live view
 router = APIRouter()
 
@@ -71,7 +73,7 @@ async def live_view(
     await run_in_threadpool(_purpose_and_page, context, user, camera, form.viewed_for)
     session = _LiveViewSession(context, user, camera, form)
     await session.log_start()
-    frames = context.app.live_view.frames(camera.id)
+    frames = _until_logged_out(context, user, context.app.live_view.frames(camera.id))
     try:
         first = await anext(frames, None)
     except LiveViewRefused as exc:
@@ -86,6 +88,44 @@ async def live_view(
         # Not zipped: the compression would hold pictures back until it has enough of them.
         headers={"Cache-Control": "no-store", "Content-Encoding": "identity"},
     )
+
+
+async def _until_logged_out(
+    context: WebContext, user: CurrentUser, frames: AsyncIterator[LiveFrame]
+) -> AsyncIterator[LiveFrame]:
+    """The frames while the viewer's login lasts. Raises LiveViewRefused (`logged_out`)."""
+    ending = asyncio.create_task(_wait_for_log_out(context, user), name="live view's login")
+    getting: asyncio.Task[LiveFrame | None] | None = None
+    try:
+        while True:
+            getting = asyncio.create_task(_next(frames))
+            await asyncio.wait({getting, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                raise LiveViewRefused("logged_out")
+            frame = getting.result()
+            if frame is None:
+                return
+            yield frame
+    finally:
+        for task in (ending, getting):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        if isinstance(frames, AsyncGenerator):
+            await frames.aclose()
+
+
+async def _next(frames: AsyncIterator[LiveFrame]) -> LiveFrame | None:
+    return await anext(frames, None)
+
+
+async def _wait_for_log_out(context: WebContext, user: CurrentUser) -> None:
+    """Return once the login session is over: logged out, disabled, another duty, its time."""
+    while True:
+        with suppress(StoreUnavailable):  # a login ends in the store; nobody can end it meanwhile
+            if not await run_in_threadpool(context.auth.is_in_force, user.session):
+                return
+        await asyncio.sleep(LOGIN_CHECK_S)
 
 
 @dataclass

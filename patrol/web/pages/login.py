@@ -18,11 +18,12 @@ from starlette.responses import (
 )
 
 from patrol.domain.account import LoginSession
-from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn, TooManyAttempts
+from patrol.web.auth import LANGUAGE_COOKIE, BadLogin, Forbidden, NotLoggedIn
 from patrol.web.change_feed import TooManySubscribers
 from patrol.web.context import AnyUser, ContextDep, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, translate_errors
 from patrol.web.i18n import LANGUAGES
+from patrol.web.login_limits import TooManyAttempts
 from patrol.web.rendering import home_url
 from patrol.web.signed_links import InvitationInvalid
 
@@ -154,10 +155,10 @@ def choose_language(context: ContextDep, request: Request, language: str) -> Res
 
 
 @router.get("/api/live")
-async def change_events(context: ContextDep, _user: AnyUser) -> Response:
+async def change_events(context: ContextDep, user: AnyUser) -> Response:
     """Server-sent events: the names of topics that changed, never their content."""
     return StreamingResponse(
-        _event_stream(context),
+        _event_stream(context, user.session.id),
         media_type="text/event-stream",
         headers={**NO_STORE, "X-Accel-Buffering": "no"},
     )
@@ -169,10 +170,10 @@ def robots() -> Response:
     return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
 
-async def _event_stream(context: WebContext) -> AsyncIterator[str]:
+async def _event_stream(context: WebContext, session_id: str) -> AsyncIterator[str]:
     yield "retry: 1500\nevent: hello\ndata: \n\n"
     try:
-        async for moved in context.change_feed.subscribe():
+        async for moved in context.change_feed.subscribe(session_id):
             yield f"event: moved\ndata: {moved}\n\n" if moved else ": still here\n\n"
     except TooManySubscribers:
         yield "retry: 30000\n\n"

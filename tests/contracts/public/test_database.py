@@ -19,8 +19,8 @@ def test_the_tables_are_as_photographed(
     url = f"sqlite:///{site.home}/config/patrol.db"
     if kind == "postgresql":
         url = request.getfixturevalue("new_postgres_database")()
-        site.edit(r"database: .*", "database: ${PHOTOGRAPHED}")
-        site.env = {**site.env, "PHOTOGRAPHED": url}
+        site.edit(r"database: .*", "database: ${PATROL_PHOTOGRAPHED}")
+        site.env = {**site.env, "PATROL_PHOTOGRAPHED": url}
     site.ask("db", "upgrade")
     engine = sa.create_engine(url)
     try:

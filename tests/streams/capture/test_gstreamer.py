@@ -78,6 +78,21 @@ def test_motion_jpeg_goes_to_libav(gst: Start) -> None:
     assert decode(sample.key_frames[0]).size_px == (320, 240)
 
 
+@pytest.mark.parametrize("scheme", ["basic", "digest"])
+@pytest.mark.parametrize(
+    ("url", "transport"),
+    [("rtsp://{}/jpeg", "rtsp+tcp"), ("rtspu://{}/h264", "rtsp+udp")],
+)
+def test_the_login_of_what_goes_to_libav(gst: Start, scheme: str, url: str, transport: str) -> None:
+    at = gst("--auth", scheme)
+    sample = look(url.format(f"viewer:s3cret%3Aword@{at}"), ONE)
+    assert (sample.facts.transport, len(sample.key_frames)) == (transport, 1)
+    for wrong in (f"viewer:no@{at}", at):
+        with pytest.raises(RefusedUs) as caught:
+            look(url.format(wrong), ONE)
+        assert caught.value.reason == "login_refused"
+
+
 def test_what_is_not_there(gst: Start) -> None:
     with pytest.raises(RefusedUs, match="404"):
         look(f"rtsp://{gst()}/nothing", ONE)

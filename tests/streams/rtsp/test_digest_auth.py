@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from streams.rtsp.digest_auth import DigestAuthenticator, read_challenges, strongest
+from streams.address import StreamAddress
+from streams.rtsp.digest_auth import (
+    DigestAuthenticator,
+    authenticator_for,
+    read_challenges,
+    strongest,
+)
 
 MUFASA = {
     "MD5": "8ca523f5e9506fed4657c9700eebdbec",
@@ -78,10 +84,13 @@ def test_the_strongest_challenge_is_taken(headers: list[str], chosen: Any) -> No
     assert (None if best is None else (best.scheme, best.algorithm)) == chosen
 
 
-def test_basic_does_not_follow_a_redirect() -> None:
-    login = DigestAuthenticator("u", "p", basic_allowed=False)
-    assert not login.accept_challenges(['Basic realm="r"'])
-    assert login.accept_challenges(['Basic realm="r"', 'Digest realm="r", nonce="n"'])
+def test_no_login_where_a_redirect_led_elsewhere() -> None:
+    home = StreamAddress.parse("rtsp://u:p@camera.example/live")
+    elsewhere = authenticator_for(home, StreamAddress.parse("rtsp://other.example/live"))
+    assert not elsewhere.accept_challenges(['Basic realm="r"', 'Digest realm="r", nonce="n"'])
+    assert "not sent" in elsewhere.refusal_text()
+    again = authenticator_for(home, StreamAddress.parse("rtsp://camera.example:10554/live"))
+    assert again.accept_challenges(['Basic realm="r"'])
 
 
 def test_basic_is_utf_8() -> None:

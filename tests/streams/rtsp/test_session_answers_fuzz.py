@@ -197,7 +197,7 @@ def test_only_stream_errors_leave_a_session(answers: list[MadeUpAnswer], *, stal
 def test_a_redirect_leads_to_an_address_or_a_stream_error(uri: str) -> None:
     home = StreamAddress.parse("rtsp://u:s3cret@192.0.2.7/live")
     try:
-        target = redirected_address(home, uri)
+        target = redirected_address(home, home, uri)
     except StreamError as exc:
         assert "s3cret" not in exc.seen  # noqa: PT017  either way is right
     else:
