@@ -64,6 +64,7 @@ from patrol.vision.quality import QualityThresholds
 from patrol.vision.types import VisionThresholds
 from streams.capture import StreamCameraClient
 from streams.model import VisitOptions
+from streams.picture_limits import DECODE_GATE, MEGAPIXEL
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +98,7 @@ def build(
     `config_dir`: where changes of cameras.csv and zones.yaml are followed; None: not followed.
     """
     with ExitStack() as stack:
-        limit_opencv_threads()
+        _limit_decoding(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock or SystemClock(), startup_wait)
         store, clock = monitor.store, monitor.clock
@@ -408,6 +409,12 @@ def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) 
         send_gate=send_gate,
         keep_evidence=timedelta(days=site.settings.retention.evidence_days),
     )
+
+
+def _limit_decoding(settings: Settings) -> None:
+    """Set what decoding may cost in this process: threads, and pixels of one picture."""
+    limit_opencv_threads()
+    DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
 
 
 def _connection_limits(settings: Settings) -> ConnectionLimits:

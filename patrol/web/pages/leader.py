@@ -24,6 +24,7 @@ from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import CASE_EVENTS
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.messaging.topics import ReplyTopic, ReportTopic
+from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, error_document
@@ -243,6 +244,8 @@ def _store_photo(
         raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
     try:
         jpeg, width, height = normalized_photo(upload)
+    except PictureTooLarge as exc:
+        raise InvalidRequest(user.t("照片像素太多", "the photo has too many pixels")) from exc
     except (ValueError, cv2.error) as exc:
         raise InvalidRequest(user.t("不是照片", "not a picture")) from exc
     sha256 = context.app.evidence.put(jpeg)
