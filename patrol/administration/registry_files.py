@@ -64,7 +64,7 @@ class RegistryWatcher:
             try:
                 self._cameras = self.load(self.folder).registry.cameras
             except ConfigProblems as exc:
-                log.warning("the changed registry is not used", problems=len(exc.problems))
+                log.warning("the changed registry is not used", problems=exc.count)
             else:
                 log.info("registry read again", cameras=len(self._cameras))
 
@@ -132,7 +132,7 @@ def check_files(folder: Path, contents: FileContents, load: Callable[[Path], Sit
             site = load(copies)
         except ConfigProblems as exc:
             problems = [replace(problem, file=Path(problem.file).name) for problem in exc.problems]
-            raise ConfigProblems(problems) from None
+            raise ConfigProblems(problems, count=exc.count) from None
     notices = (replace(notice, file=Path(notice.file).name) for notice in site.notices)
     return replace(site, notices=tuple(notices))
 

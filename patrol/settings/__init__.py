@@ -93,7 +93,7 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
     if notes.problems or settings is None or grids is None or people is None or loaded is None:
-        raise ConfigProblems(notes.problems)
+        raise ConfigProblems(notes.problems, count=notes.problem_count)
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     return Site(

@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from patrol.settings.config_file import FileProblemLog, did_you_mean, read_text
 
@@ -22,6 +23,8 @@ _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _OTHER_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
 _NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+", re.ASCII)
+MAX_ROWS: Final = 50_000  # five times the largest registry that is tested
+MAX_COLUMNS: Final = 100
 OTHER_DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'", "，": "a Chinese comma"}
 
 
@@ -50,7 +53,9 @@ def read_table(
             pass
         return None
     absent = dict.fromkeys((column for column in optional if column not in header), "")
-    rows = list(_read_rows(records, header, absent, notes))
+    rows = list(_read_rows(islice(records, MAX_ROWS), header, absent, notes))
+    if next(records, None) is not None:
+        notes.add_problem(line, "file", f"has more than {MAX_ROWS} rows, no township has so many")
     if not rows and not any(p.file == notes.file for p in notes.notes.problems):
         notes.add_problem(line, "file", "has a header and no rows, add at least one")
     return rows
@@ -82,6 +87,9 @@ def _check_header(
 ) -> bool:
     required, optional = columns
     known = [*required, *optional]
+    if len(header) > MAX_COLUMNS:
+        notes.add_problem(line, "header", f"has {len(header)} columns, known: {', '.join(known)}")
+        return False
     wrong = list(_wrong_columns(header, known))
     if len(header) == 1 and wrong:
         delimiters = [

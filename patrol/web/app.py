@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from typing_extensions import override
 
+from patrol.administration.accounts import PasswordChecksBusy
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided
@@ -30,6 +31,7 @@ from patrol.web.context import WebContext
 from patrol.web.errors import INVALID_REQUEST, SHARED_FAILURES
 from patrol.web.pages import ROUTERS
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
+from patrol.web.request_limits import RequestLimits
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,7 @@ _FAILURES: Final = (
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),
     (ProcessBusy, 409, ("正忙,请稍后", "busy just now")),
     (RequestValidationError, 422, INVALID_REQUEST),
+    (PasswordChecksBusy, 503, ("正忙,请稍后再试", "busy just now, try again")),
     *SHARED_FAILURES,
 )
 _STATUS_LABELS: Final = {
@@ -59,6 +62,8 @@ def create_app(context: WebContext) -> FastAPI:
     site, console = context.site, context.console
     web_app = FastAPI(title=f"patrol {site.id}", docs_url=None, redoc_url=None, openapi_url=None)
     web_app.state.context = context
+    too_large = partial(context.error_response, status=413, message=_STATUS_LABELS[413])
+    web_app.add_middleware(RequestLimits, too_large=too_large)
     web_app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED_BYTES)
     web_app.add_middleware(
         SecurityHeaders, secure=console.is_https, pictures_from=tile_origin(console.tiles)
@@ -127,4 +132,7 @@ def _failure_response(
     note = log.warning if status == 403 else log.info  # noqa: PLR2004  forbidden
     note("not done", path=request.url.path, status=status, reason=str(exc))
     detail = str(exc) if status in (409, 422) else ""
-    return context.error_response(request, status, message, detail=detail)
+    answer = context.error_response(request, status, message, detail=detail)
+    if isinstance(exc, PasswordChecksBusy):
+        answer.headers["Retry-After"] = str(exc.retry_after_s)
+    return answer

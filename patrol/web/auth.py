@@ -7,7 +7,6 @@ a wrong password, and both get the same answer.
 
 import hmac
 import secrets
-import threading
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -102,7 +101,6 @@ class WebAuthenticator:
     console: ConsoleSettings
     _cached: dict[str, tuple[float, LoginSession, Account]] = field(default_factory=dict)
     _attempts: dict[str, deque[datetime]] = field(default_factory=dict)
-    _hashing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     def current_user(self, request: Request) -> CurrentUser:
         """The user of a request. Raises NotLoggedIn, Forbidden (a change without CSRF token)."""
@@ -146,8 +144,7 @@ class WebAuthenticator:
         account = self._account(name)
         if account is not None and account.is_locked(now):
             raise TooManyAttempts(account.locked_until or now)
-        with self._hashing:
-            right = verify_password(password, account.password if account else placeholder_hash())
+        right = verify_password(password, account.password if account else placeholder_hash())
         if account is None or account.disabled_at is not None or not right:
             self._note_failure(name, now)
             raise BadLogin
@@ -167,10 +164,9 @@ class WebAuthenticator:
         if account is None:
             raise InvitationInvalid
         check_invitation(account, invitation, signature, now)
-        with self._hashing:
-            change_password(
-                self.app.store, name=account.name, password=password, now=now, by=account.name
-            )
+        change_password(
+            self.app.store, name=account.name, password=password, now=now, by=account.name
+        )
         self.clear_cache()
         return self._start_session(account, device, now)
 

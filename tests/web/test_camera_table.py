@@ -206,3 +206,14 @@ def test_a_failed_log_leaves_the_files_as_they_were(
     with pytest.raises(Full):
         table.apply_import(data, version=mark, by="admin", why="x")
     assert (registry / "cameras.csv").read_bytes() == before
+
+
+def test_a_file_of_mistakes_is_cut_at_200_with_the_count(log_in: LogIn) -> None:
+    data = ",".join(COLUMNS).encode() + b"\n" + b"a,b\n" * 3000
+    files = {"file": ("cameras.csv", data, "text/csv")}
+    answer = log_in("admin").post("/api/cameras/import/check", files=files)
+    body = answer.json()
+    assert answer.status_code == 422
+    assert (len(body["problems"]), body["count"]) == (200, 3000)
+    assert body["words"] == "有 3000 处问题,未作任何更改;列出前 200 处"
+    assert len(answer.content) < 100_000

@@ -32,9 +32,9 @@ from patrol.web.i18n import case_state_label, category_label, grid_name, level_l
 from patrol.web.pages.case_actions import visible_case
 from patrol.web.pages.cases import time_left
 from patrol.web.rendering import STATIC, static_url
+from patrol.web.request_limits import MAX_PHOTO_BYTES
 from patrol.web.thumbnails import normalized_photo
 
-MAX_PHOTO_BYTES: Final = 12 * 1024 * 1024
 MAX_CASES: Final = 200
 KEY_PATTERN: Final = r"[A-Za-z0-9-]{8,64}"
 router = APIRouter()
