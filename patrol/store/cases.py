@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Select, bindparam, select, text
+from sqlalchemy import Column, Row, Select, bindparam, func, select, text
 
 from patrol.domain.case import Case, CaseEntry
 from patrol.domain.ids import CameraId, CaseId
@@ -118,12 +118,19 @@ class CaseRepository:
         alike = {"on": camera, "like": category}
         return next(iter(_read_cases(self._db, self._db.locked(_OPEN_LIKE), alike)), None)
 
-    def list(self, *, open_only: bool = False, limit: int = 1000) -> Sequence[Case]:
-        """Newest first."""
+    def count(self, *, open_only: bool = False) -> int:
+        """How many there are."""
+        counted = select(func.count()).select_from(cases)
+        row = self._db.first(counted.where(CASE_OPEN) if open_only else counted)
+        return int(row[0]) if row is not None else 0
+
+    def list(
+        self, *, open_only: bool = False, limit: int = 1000, offset: int = 0
+    ) -> Sequence[Case]:
+        """Newest first; see `count`."""
         newest = select(cases).order_by(cases.c.dispatched_at.desc(), cases.c.id.desc())
-        return _read_cases(
-            self._db, (newest.where(CASE_OPEN) if open_only else newest).limit(limit)
-        )
+        chosen = newest.where(CASE_OPEN) if open_only else newest
+        return _read_cases(self._db, chosen.limit(limit).offset(offset))
 
     def dispatched_between(self, start: datetime, end: datetime) -> Sequence[Case]:
         """Dispatched from `start` until before `end`, oldest first."""

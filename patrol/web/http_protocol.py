@@ -82,7 +82,8 @@ class BoundedH11Protocol(H11Protocol):
         if self.config.proxy_headers and _is_among(host, self.config.forwarded_allow_ips or ()):
             return False
         clients = (getattr(one, "client", None) for one in self.connections)
-        return sum(client is not None and client[0] == host for client in clients) > MAX_PER_ADDRESS
+        same = [client for client in clients if client is not None and client[0] == host]
+        return len(same) > MAX_PER_ADDRESS
 
     def _awaited_part(self) -> AwaitedPart | None:
         if self.cycle is None:

@@ -1,8 +1,8 @@
 """Limits of incoming requests by route: how many bytes a body may have, how long it may take.
 
 `RequestLimits` (ASGI middleware) refuses a body before it is read where its length is announced,
-else while it is read; with or without a login, which is asked for behind it. http_protocol.py keeps the
-times. A route that takes more than a form has its line in `ROUTE_LIMITS`.
+else while it is read; with or without a login, which is asked for behind it. http_protocol.py keeps
+the times. A route that takes more than a form has its line in `ROUTE_LIMITS`.
 """
 
 import re

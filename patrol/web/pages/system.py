@@ -120,10 +120,10 @@ def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
         t("待发消息(发件箱)", "Messages to send (outbox)"), uow.outbox.unsent(),
         uow.outbox.oldest_unsent(), LATE_OUTBOX, t("条", "messages"),
     )  # fmt: skip
-    queue = uow.findings.queue()
+    totals = uow.findings.waiting_totals()
     yield since(
-        t("待研判线索", "Findings to review"), len(queue),
-        min((one.found_at for one in queue), default=None), LATE_REVIEW, t("条", "findings"),
+        t("待研判线索", "Findings to review"), sum(one.count for one in totals),
+        min((one.oldest for one in totals), default=None), LATE_REVIEW, t("条", "findings"),
     )  # fmt: skip
     due = uow.cases.escalation_due(now, limit=100)
     yield since(
