@@ -13,6 +13,9 @@ demo: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
 	$(BIN)/patrol demo
 
 run: $(VENV)/.installed $(MODELS)/.installed $(ASSETS)/.installed
+	mkdir -p config/var
+	ln -sfn $(CURDIR)/$(MODELS) config/$(MODELS)
+	ln -sfn $(CURDIR)/$(ASSETS) config/$(ASSETS)
 	$(BIN)/patrol run
 
 test: $(VENV)/.installed-dev $(MODELS)/.installed $(ASSETS)/.installed
@@ -79,12 +82,12 @@ latest: | $(MODELS)/.installed $(ASSETS)/.installed
 	$(LATEST_VENV)/bin/python -m pytest -m "not slow and not soak" -q
 
 $(MODELS)/.installed: patrol/inference/models.yaml | $(VENV)/.installed
-	$(BIN)/patrol models install
+	$(BIN)/patrol models install --into $(MODELS)
 	touch $@
 
 # A map and charts are worth having, not worth stopping for: pages do without, and say so.
 $(ASSETS)/.installed: patrol/web/assets.yaml | $(VENV)/.installed
-	$(BIN)/patrol assets install && touch $@ || echo "no map and no charts yet: make again with a network"
+	$(BIN)/patrol assets install --into $(ASSETS) && touch $@ || echo "no map and no charts yet: make again with a network"
 
 clean:
 	rm -rf $(VENV) $(LOCK_VENV) $(LATEST_VENV) var

@@ -30,6 +30,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.verification import Verifier
 from patrol.files import process_lock
 from patrol.mqtt.embedded_broker import EmbeddedBroker
+from patrol.mqtt.mosquitto_files import MqttAccount, handed_out_accounts, write_mosquitto_files
 from patrol.reports.terminal import (
     demo_outcome,
     progress_display,
@@ -53,6 +54,7 @@ DEMO_DIR: Final = Path("var/demo")
 SPEED: Final = 900.0  # the leaders' hours pass in seconds; the patrol's own clocks stay real
 ALWAYS_ANSWERS: Final = ReplyProfile(never=0.0)  # escalation takes hours: too long for a demo
 OPERATOR: Final = "值班员"
+EVERYBODY: Final = "simulated-people"  # their account at the broker
 POLL_S: Final = 0.3
 CASES_WITHIN_S: Final = 180.0
 NEXT_ROUND_AFTER_S: Final = 600.0
@@ -158,7 +160,7 @@ class _SimulatedStaff:
     def _handle_returned(self, case: Case) -> None:
         """Send a returned case to the village when its problem is real, else close it."""
         real = self._is_real(case)
-        parent = self.app.site.registry.tree.grids[case.grid].parent
+        parent = self.app.registry.tree.grids[case.grid].parent
         with self.app.store.begin() as uow:
             if real and parent is not None and case.subject is Subject.SCENE:
                 actions.reassign_case(
@@ -167,7 +169,7 @@ class _SimulatedStaff:
                     parent,
                     by=OPERATOR,
                     now=self.app.clock.now(),
-                    registry=self.app.site.registry,
+                    registry=self.app.registry,
                     payloads=self.app.payloads,
                     note="转村处理",
                 )
@@ -185,6 +187,24 @@ class _SimulatedStaff:
         self.app.wake_relays()
 
 
+def _town_accounts(site: Site) -> list[MqttAccount]:
+    """The broker's accounts, as a site would have them; the last has the rights of all people.
+
+    One connection speaks for all simulated people, and may no more than they may.
+    """
+    site_id, folder = site.settings.site.id, DEMO_DIR / "mosquitto"
+    write_mosquitto_files(folder, site_id, site.registry)
+    accounts = handed_out_accounts(folder, site_id, site.registry)
+    people = [account for account in accounts if account.person]
+    everybody = MqttAccount(
+        user=EVERYBODY,
+        password=secrets.token_hex(16),
+        reads=tuple({topic: None for account in people for topic in account.reads}),
+        writes=tuple({topic: None for account in people for topic in account.writes}),
+    )
+    return [*accounts, everybody]
+
+
 @contextmanager
 def _embedded_town(
     cameras: int, seed: int, faults: str, port: int
@@ -194,16 +214,22 @@ def _embedded_town(
     with ExitStack() as stack:
         stack.enter_context(process_lock(DEMO_DIR.with_suffix(".lock")))  # one at a time
         shutil.rmtree(DEMO_DIR, ignore_errors=True)
-        broker = stack.enter_context(EmbeddedBroker())
+        broker = EmbeddedBroker()
         farm = stack.enter_context(
             running_farm(DEMO_DIR, cameras=cameras, faults=faults, seed=seed, mqtt_url=broker.url)
         )
         site = _verified_by_operator(load_site(DEMO_DIR), port)
+        town = _town_accounts(site)
+        broker.accounts = town
+        stack.enter_context(broker)
         app = stack.enter_context(build(site, clock=clock, config_dir=DEMO_DIR))
         app = replace(app, broker=broker.address)
         clearing = stack.enter_context(FarmControl(farm.control_port))
         control = stack.enter_context(FarmControl(farm.control_port))
-        people = load_options(DEMO_DIR, profile=ALWAYS_ANSWERS, speed=SPEED, seed=seed)
+        people = replace(
+            load_options(DEMO_DIR, profile=ALWAYS_ANSWERS, speed=SPEED, seed=seed),
+            username=town[-1].user, password=town[-1].password,
+        )  # fmt: skip
         clear = SceneClearer(clearing, DEMO_DIR / "cameras.csv")
         leaders = stack.enter_context(ReplySimulator(people, clock.now, clock.monotonic_s, clear))
         yield app, farm, leaders, control
@@ -227,7 +253,7 @@ def _running_console(app: Application, err: Console) -> Iterator[None]:
         name="demo",
         duty=AccountRole.SHIFT_SUPERVISOR,
         password=password,
-        registry=app.site.registry,
+        registry=app.registry,
         now=app.clock.now(),
         shown_as="演示值班长",
     )

@@ -87,6 +87,15 @@ def process_lock(path: Path) -> Iterator[None]:
         yield
 
 
+def is_lock_free(path: Path) -> bool:
+    """Whether no process holds the lock; False also where this user may not open its file."""
+    try:
+        with process_lock(path):
+            return True
+    except (ProcessBusy, OSError):
+        return False
+
+
 def _open_unfinished(path: Path, unfinished: Path | None) -> tuple[int, Path]:
     """(descriptor, name) of a new file that nobody else can read yet."""
     if unfinished is None:

@@ -168,7 +168,7 @@ def fit_width(bgr: BgrImage, max_width_px: int) -> BgrImage:
 class SweepResult:
     """What one sweep did."""
 
-    deleted: int = 0  # removed and written into the ledger
+    deleted: int = 0  # out of the index and in the ledger; shared bytes stay with the others
     missing: int = 0  # written into the ledger; the file was gone before
     failed: int = 0  # could not be removed: still in the index, tried again next time
 
@@ -178,7 +178,8 @@ def sweep_pictures(
 ) -> SweepResult:
     """Delete every picture that is due by `now`, and record each deletion in the ledger.
 
-    With `most_bytes` the oldest samples fall due early while more than that is stored.
+    With `most_bytes` the oldest samples fall due early while more than that is stored. Bytes that
+    another picture shares stay until that one is due.
 
     The file is deleted first and the ledger's line written after it: a line always means that the
     picture is gone. Killed in between, the next sweep finds the file missing and writes the line.
@@ -194,11 +195,12 @@ def sweep_pictures(
             failed_now = 0
             for picture in expired:
                 try:
-                    was_there = picture_store.delete(picture.sha256)
+                    shared = uow.pictures.shares_content(picture)
+                    was_there = shared or picture_store.delete(picture.sha256)
                 except OSError as exc:
                     failed_now, last_error = failed_now + 1, exc.strerror
                     continue
-                uow.pictures.record_deletion(picture.sha256, now)
+                uow.pictures.record_deletion(picture.id, now)
                 deleted, missing = deleted + was_there, missing + (not was_there)
             uow.commit()
         failed = failed_now

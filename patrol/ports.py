@@ -5,15 +5,15 @@ patrol.mqtt, patrol.pictures) and a fake in `simulators` or tests; both pass the
 (tests/contracts). The database is no port: tests use a real one (patrol.store).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from patrol.domain.errors import Failed
 from patrol.domain.ids import MessageKey, Sha256
 from patrol.domain.observation import Box
-from patrol.domain.outbox import OutboxMessage
+from patrol.domain.outbox import OutboxMessage, PublishRefusal
 from streams.address import StreamAddress
 from streams.model import BgrImage, Sample, VisitOptions
 
@@ -70,14 +70,28 @@ class NotConnected(Failed):
     """The broker cannot be reached just now; the message stays in the outbox."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishResult:
+    """What became of the messages of one `publish`.
+
+    A message that stands nowhere here was not sent; one that is `unanswered` may have arrived or
+    not: both are sent again, with the same key.
+    """
+
+    taken: Sequence[MessageKey] = ()  # the broker acknowledged them (PUBACK)
+    refused: Mapping[MessageKey, PublishRefusal] = field(default_factory=dict)
+    unanswered: Sequence[MessageKey] = ()  # sent, and neither taken nor refused
+    ended: str = ""  # why the connection ended meanwhile; empty while it is up
+
+
 class Publisher(Protocol):
     """Hands messages to the broker, QoS 1."""
 
-    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
-        """Send all; return the keys that the broker acknowledged (PUBACK) within `timeout_s`.
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> PublishResult:
+        """Send all in order, and wait until each is answered or nothing came for `timeout_s`.
 
-        Raises NotConnected when there is no connection at all. A key that is not returned may or
-        may not have arrived: the relay sends it again, with the same key.
+        Raises NotConnected when there is no connection at all, and nothing for a message that
+        cannot be sent: that is refused.
         """
 
     @property

@@ -59,6 +59,7 @@ def registry(*without: str) -> Registry:
             name=f"某{ident}",
             role=role,
             grid=grid,
+            mqtt_user=ident,
             substitute_for=PersonId(stands_in) if stands_in else None,
         )
         for ident, role, grid, stands_in in _PEOPLE

@@ -31,6 +31,7 @@ from patrol.settings.cameras_csv import (
     CAMERA_REQUIRED,
     MaskedSecretUnknown,
     mask_url,
+    plain_cells,
     unmask_url,
 )
 from patrol.settings.config_file import ConfigProblem, FileProblemLog, ProblemLog
@@ -90,6 +91,16 @@ class CameraTable:
 
         Logged. Raises ConfigProblems, RegistryEditRefused.
         """
+        return BOM + _csv_bytes(self._exported_rows(by))
+
+    def export_xlsx(self, *, by: str) -> bytes:
+        """The table as a workbook in which every cell is text, so that no id becomes a number.
+
+        Logged. Raises ConfigProblems, RegistryEditRefused.
+        """
+        return _xlsx_bytes(self._exported_rows(by))
+
+    def _exported_rows(self, by: str) -> list[dict[str, str]]:
         rows = _rows_by_camera((self.context.folder / CAMERAS_FILE).read_bytes())
         cells = [
             {c: mask_url(row.cells[c]) if c in ADDRESS_COLUMNS else row.cells[c] for c in COLUMNS}
@@ -101,7 +112,7 @@ class CameraTable:
                 why=f"{len(cells)} cameras, passwords masked",
             )  # fmt: skip
             uow.commit()
-        return BOM + _csv_bytes(cells)
+        return cells
 
     def plan_import(self, data: bytes) -> ImportPlan:
         """Compare the uploaded file with the registry.
@@ -195,7 +206,7 @@ def _with_addresses(
     complete: dict[str, dict[str, str]] = {}
     problems: list[ConfigProblem] = []
     for camera, row in uploaded.items():
-        cells = {column: row.cells[column] for column in COLUMNS}
+        cells = plain_cells({column: row.cells[column] for column in COLUMNS})
         for column in ADDRESS_COLUMNS:
             known = present[camera].cells[column] if camera in present else ""
             try:
@@ -213,7 +224,7 @@ def _changed_rows(
         if camera not in present:
             yield _change("added", cells)
             continue
-        before = present[camera].cells
+        before = plain_cells({column: present[camera].cells[column] for column in COLUMNS})
         moved = [column for column in COLUMNS if cells[column] != before[column]]
         if moved:
             yield _change(
@@ -233,6 +244,22 @@ def _change(
 
 def _shown(column: str, cell: str) -> str:
     return mask_url(cell) if column in ADDRESS_COLUMNS else cell
+
+
+def _xlsx_bytes(rows: Sequence[Mapping[str, str]]) -> bytes:
+    from xlsxwriter import Workbook  # noqa: PLC0415  an optional extra
+
+    out = io.BytesIO()
+    as_text = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
+    with Workbook(out, {"in_memory": True, **as_text}) as workbook:
+        sheet = workbook.add_worksheet(CAMERAS_FILE.removesuffix(".csv"))
+        text = workbook.add_format({"num_format": "@"})  # also of what is typed in later
+        sheet.set_column(0, len(COLUMNS) - 1, 22, text)
+        sheet.freeze_panes(1, 1)
+        for row, cells in enumerate([dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]):
+            for column, name in enumerate(COLUMNS):
+                sheet.write_string(row, column, cells[name], text)
+    return out.getvalue()
 
 
 def _csv_bytes(rows: Sequence[Mapping[str, str]]) -> bytes:

@@ -1,9 +1,11 @@
 """Files of the configuration directory while the service runs: watched, and replaced by pages.
 
-`RegistryWatcher` reads cameras.csv and zones.yaml again when they change on disk: a withdrawal of
-consent written into cameras.csv counts within a second. Only cameras are followed; people, grids
-and plans are read at start. A file that is invalid or missing leaves the cameras as they were and
-is logged once: a household's visible area does not widen because a file was moved.
+`RegistryWatcher` reads the registry's files again when they change on disk: a withdrawal of consent
+written into cameras.csv counts within a second, and so does a new grid leader in people.csv.
+Followed are cameras, visible areas, people, grids and their outlines; site.yaml, rules.yaml and
+models.yaml are read at start. A change is used when the whole configuration is valid. Files that
+are invalid or missing leave everything as it was and are logged once: a household's visible area
+does not widen because a file was moved.
 
 To replace files, the whole configuration is read with the new ones first (`check_files`); then each
 file is replaced atomically, and the old ones are put back when the access log entry of the change
@@ -14,16 +16,18 @@ one RegistryWriteContext, so that one change is made at a time.
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
+from typing_extensions import override
 
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId
+from patrol.domain.registry import GridTree, Registry
 from patrol.files import SHARED_MODE, write_atomically
 from patrol.ports import Clock
 from patrol.settings import CONFIG_FILES, ConfigProblems, Site
@@ -31,27 +35,77 @@ from patrol.store import Store
 
 log = structlog.get_logger(__name__)
 
-FileStamp = tuple[int, int] | None  # modified at, ns; bytes. None: no such file
-WATCHED_FILES = ("cameras.csv", "zones.yaml")
+K = TypeVar("K")
+V = TypeVar("V")
+FileStamp = tuple[int, int, int] | None  # modified at, ns; bytes; inode. None: no such file
+WATCHED_FILES = ("cameras.csv", "zones.yaml", "people.csv", "grids.csv", "grids.geojson")
+
+
+class FollowedMapping(Mapping[K, V]):
+    """A read-only mapping that always shows the newest one; `current` gives that."""
+
+    def __init__(self, current: Callable[[], Mapping[K, V]]) -> None:
+        self._current = current
+
+    @override
+    def __getitem__(self, key: K) -> V:
+        return self._current()[key]
+
+    @override
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._current())
+
+    @override
+    def __len__(self) -> int:
+        return len(self._current())
+
+    # Each of one and the same mapping, also when a newer one comes meanwhile:
+
+    @override
+    def keys(self) -> KeysView[K]:
+        return self._current().keys()
+
+    @override
+    def values(self) -> ValuesView[V]:
+        return self._current().values()
+
+    @override
+    def items(self) -> ItemsView[K, V]:
+        return self._current().items()
 
 
 class RegistryWatcher:
-    """Holds the cameras of the newest files that were valid; callers ask it to refresh."""
+    """Holds the registry of the newest files that were valid; callers ask it to refresh."""
 
-    def __init__(self, site: Site, folder: Path | None, load: Callable[[Path], Site]) -> None:
+    def __init__(self, site: Site, folder: Path | None, load: Callable[..., Site]) -> None:
         self.folder = folder
         self.load = load
-        self._cameras: Mapping[CameraId, Camera] = site.registry.cameras
+        self.version = 0  # counts the changes that were read
+        self._registry, self._shapes = site.registry, site.shapes
         self._known_stamps = self._stamps()
         self._missing: tuple[str, ...] = ()
         self._lock = threading.Lock()  # after a write, refresh() has read the new file
+        self.followed = Registry(  # for whoever keeps a registry for longer than one decision
+            cameras=FollowedMapping(self.cameras),
+            tree=GridTree(grids=FollowedMapping(lambda: self._registry.tree.grids)),
+            people=FollowedMapping(lambda: self._registry.people),
+            office=site.registry.office,
+        )
+
+    def registry(self) -> Registry:
+        """The registry as last read: cameras, grids and people that belong together."""
+        return self._registry
 
     def cameras(self) -> Mapping[CameraId, Camera]:
         """The cameras as last read."""
-        return self._cameras
+        return self._registry.cameras
+
+    def shapes(self) -> Mapping[str, Mapping[str, Any]]:
+        """The outlines of the grids as last read, by grid code."""
+        return self._shapes
 
     def refresh(self) -> None:
-        """Read the files again when one changed; two stat calls when none did."""
+        """Read the files again when one changed; a stat call for each when none did."""
         with self._lock:
             stamps = self._stamps()
             if (
@@ -62,11 +116,19 @@ class RegistryWatcher:
                 return
             self._known_stamps = stamps
             try:
-                self._cameras = self.load(self.folder).registry.cameras
+                loaded = self.load(self.folder)
             except ConfigProblems as exc:
-                log.warning("the changed registry is not used", problems=exc.count)
+                log.warning(
+                    "the changed registry is not used",
+                    problems=exc.count,
+                    first=str(exc.problems[0]) if exc.problems else "",
+                )
             else:
-                log.info("registry read again", cameras=len(self._cameras))
+                office = self.followed.office  # of site.yaml, which is read at start
+                self._registry = replace(loaded.registry, office=office)
+                self._shapes = loaded.shapes
+                self.version += 1
+                log.info("registry read again", cameras=len(self.cameras()))
 
     def _has_missing_file(self, stamps: tuple[FileStamp, ...]) -> bool:
         pairs = zip(WATCHED_FILES, stamps, self._known_stamps, strict=True)
@@ -87,7 +149,7 @@ def _file_stamp(path: Path) -> FileStamp:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_size
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 FileContents = Mapping[str, bytes]  # file name → its new content
@@ -119,7 +181,7 @@ class RegistryWriteContext:
         return self.watcher.folder
 
 
-def check_files(folder: Path, contents: FileContents, load: Callable[[Path], Site]) -> Site:
+def check_files(folder: Path, contents: FileContents, load: Callable[..., Site]) -> Site:
     """Read the configuration as it would be. Raises ConfigProblems with plain file names."""
     with tempfile.TemporaryDirectory(prefix="patrol-check-") as scratch:
         copies = Path(scratch)
@@ -129,7 +191,7 @@ def check_files(folder: Path, contents: FileContents, load: Callable[[Path], Sit
             elif (folder / name).exists():
                 (copies / name).symlink_to((folder / name).resolve())
         try:
-            site = load(copies)
+            site = load(copies, base=folder)
         except ConfigProblems as exc:
             problems = [replace(problem, file=Path(problem.file).name) for problem in exc.problems]
             raise ConfigProblems(problems, count=exc.count) from None

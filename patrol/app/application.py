@@ -8,10 +8,9 @@ workers that `patrol.app.service` runs.
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -31,12 +30,12 @@ from patrol.cases.save_and_send import HeldCaseReleaser, SendGate
 from patrol.domain.case import Case
 from patrol.domain.errors import BadInput
 from patrol.domain.finding import Finding, KnownPositive
-from patrol.domain.ids import CaseId, FindingId, Sha256
+from patrol.domain.ids import CaseId, FindingId, PictureId
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, PatrolPlan, Round
 from patrol.domain.verification import PendingVerification, pending_verifications
-from patrol.files import ProcessBusy, process_lock
+from patrol.files import is_lock_free, process_lock
 from patrol.integrations.canary import Canary
 from patrol.messaging.outbox_relay import OutboxRelay
 from patrol.messaging.payloads import PayloadBuilder
@@ -48,10 +47,10 @@ from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
 from patrol.ports import Clock
 from patrol.review import confirm, merge_known_positive, unsure
-from patrol.review.decisions import dismiss_and_suppress
+from patrol.review.decisions import NOT_SHOWN, ShownFinding, dismiss_and_suppress
 from patrol.review.reference import AcceptedReference, ReferenceAcceptance
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.live_view import LiveView
-from patrol.rounds.planner import AdhocSelection
 from patrol.rounds.progress import RoundProgress
 from patrol.rounds.recheck import Recheckers
 from patrol.rounds.runner import RoundRunner
@@ -96,21 +95,33 @@ class Application:
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
+    _stored_registry_version: int = 0
 
     @property
     def registry(self) -> Registry:
-        """The registry: cameras from the files as they are now, grids and people as at start."""
+        """The registry as the files are now: for one request, one decision."""
         self.registry_watcher.refresh()
-        at_start = self.site.registry
-        return Registry(
-            cameras=self.registry_watcher.cameras(), tree=at_start.tree, people=at_start.people
-        )
+        return self.registry_watcher.registry()
+
+    def follow_registry(self) -> None:
+        """Read changed files of the registry, and bring the store's copy up to date.
+
+        Raises StoreUnavailable: the copy is made at the next turn.
+        """
+        self.registry_watcher.refresh()
+        version = self.registry_watcher.version
+        if version == self._stored_registry_version:
+            return
+        with self.store.begin() as uow:
+            uow.registry.sync(self.registry_watcher.registry(), self.clock.now())
+            uow.commit()
+        self._stored_registry_version = version
 
     def __post_init__(self) -> None:
         self.reply_handler = ReplyHandler(
             store=self.store,
             payloads=self.payloads,
-            registry=self.site.registry,
+            registry=self.registry_watcher.followed,
             site=self.site.settings.site.id,
             zone=self.site.settings.site.tz,
             on_queued=self.wake_relays,
@@ -134,32 +145,34 @@ class Application:
         """Run a round now, whatever the hour, to its end; the document of `patrol round --json`.
 
         `adhoc`: a round over these cameras; the plan then only limits its duration (none: the
-        longest plan does). Raises UnknownPlan, ProcessBusy when another process runs a round.
+        longest plan does). Raises UnknownPlan, NothingToVisit, RoundsPaused, and ProcessBusy when
+        another process runs a round.
         """
-        finish_by, plan_name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
-        with self.round_lock(), self._publisher() as publisher:
-            begun = self.round_runner.begin_round(
-                plan_name, finish_by, at_any_hour=True, adhoc=adhoc
-            )
-            relay = self.new_relay(publisher)
-            ended = self._run_with_relay(relay, begun, on_progress, stop)
-            if publisher.wait_up(0.0):
-                relay.run_until_empty(SEND_TIMEOUT_S)
+        finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
+        with self.round_lock():
+            begun = self.round_runner.begin_round(name, finish_by, at_any_hour=True, adhoc=adhoc)
+            ended = self._run_begun_round(begun, on_progress, stop)
         return self.round_runner.summary(ended)
 
     def round_lock(self) -> AbstractContextManager[None]:
         """The lock of a round that runs on this site, across processes. Raises ProcessBusy."""
         return process_lock(self.site.settings.evidence / ".round.lock")
 
-    def start_round(self, plan: str, *, by: str) -> None:
-        """Start a round in a thread of its own, and return. Raises UnknownPlan, ProcessBusy."""
-        self.plan(plan)
-        with self.round_lock():
-            pass  # fails at once when a round runs; the scheduler may still be faster
-        log.info("a round by hand", plan=plan, by=by)
-        threading.Thread(
-            target=self._run_started_round, args=(plan,), name="round", daemon=True
-        ).start()
+    def start_round(self, plan: str, *, by: str) -> Round:
+        """Begin a round and run it in a thread of its own; it has begun when this returns.
+
+        Raises UnknownPlan, RoundsPaused, NothingToVisit, and ProcessBusy when a round is under way.
+        """
+        finish_by = self.clock.now() + self._max_duration(plan)
+        with ExitStack() as lock:
+            lock.enter_context(self.round_lock())
+            begun = self.round_runner.begin_round(
+                plan, finish_by, at_any_hour=True, may_be_empty=False
+            )
+            log.info("a round by hand", plan=plan, by=by, round=begun.id)
+            work = (begun, lock.pop_all())
+            threading.Thread(target=self._run_locked, args=work, name="round", daemon=True).start()
+        return begun
 
     def confirm(
         self,
@@ -171,29 +184,23 @@ class Application:
         note: str = "",
         phoned: str = "",
         holder: str = "",
+        shown: ShownFinding = NOT_SHOWN,
     ) -> Case:
         """Confirm a finding: open its case and queue the message about it.
 
         `phoned`: a note about the telephone call that came first (level I).
         `holder`: the session that decides, if any (review.claims).
-        Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError.
+        Raises KeyError, AlreadyDecided, FindingClaimed, KnownPositive, ValueError, and as `shown`.
         """
-        now, registry = self.clock.now(), self.site.registry
-        with self._settling_known_positive(finding_id, by, holder), self.store.begin() as uow:
+        now, registry = self.clock.now(), self.registry
+        settling = self._settling_known_positive(finding_id, by, holder, shown)
+        with settling, self.store.begin() as uow:
+            shown.check(uow, FindingId(finding_id), now)
             case = confirm(
-                uow,
-                FindingId(finding_id),
-                by=by,
-                now=now,
-                registry=registry,
-                payloads=self.payloads,
-                category=category,
-                level=level,
-                note=note,
-                zone=self.site.settings.site.tz,
-                send_gate=self.send_gate,
-                holder=holder,
-            )
+                uow, FindingId(finding_id), by=by, now=now, registry=registry,
+                payloads=self.payloads, category=category, level=level, note=note,
+                zone=self.site.settings.site.tz, send_gate=self.send_gate, holder=holder,
+            )  # fmt: skip
             if phoned.strip():
                 case = actions.record_phone_call(
                     uow, case.id, by=by, now=now, payloads=self.payloads, note=phoned.strip()
@@ -226,31 +233,40 @@ class Application:
         self.wake_relays()
         return case
 
-    def dismiss(self, finding_id: str, *, by: str, reason: str, holder: str = "") -> Finding:
+    def dismiss(
+        self, finding_id: str, *, by: str, reason: str, holder: str = "",
+        shown: ShownFinding = NOT_SHOWN,
+    ) -> Finding:  # fmt: skip
         """Dismiss a finding; suppress similar ones for a while where the reason asks for it.
 
-        Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason).
+        Raises KeyError, AlreadyDecided, FindingClaimed, ValueError (no reason), and as `shown`.
         """
+        ident, now = FindingId(finding_id), self.clock.now()
         with self.store.begin() as uow:
+            shown.check(uow, ident, now)
             dismissed = dismiss_and_suppress(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
-                holder=holder,
-            )  # fmt: skip
+                uow, ident, by=by, now=now, reason=reason, holder=holder
+            )
             uow.commit()
         return dismissed.finding
 
-    def unsure(self, finding_id: str, *, by: str, reason: str = "", holder: str = "") -> Finding:
-        """Leave a finding to another reviewer. Raises KeyError, AlreadyDecided, FindingClaimed."""
+    def unsure(
+        self, finding_id: str, *, by: str, reason: str = "", holder: str = "",
+        shown: ShownFinding = NOT_SHOWN,
+    ) -> Finding:  # fmt: skip
+        """Leave a finding to another reviewer.
+
+        Raises KeyError, AlreadyDecided, FindingClaimed, and as `shown`.
+        """
+        ident, now = FindingId(finding_id), self.clock.now()
         with self.store.begin() as uow:
-            decided = unsure(
-                uow, FindingId(finding_id), by=by, now=self.clock.now(), reason=reason,
-                holder=holder,
-            )  # fmt: skip
+            shown.check(uow, ident, now)
+            decided = unsure(uow, ident, by=by, now=now, reason=reason, holder=holder)
             uow.commit()
         return decided
 
     def accept_reference(
-        self, camera_id: str, *, by: str, picture: Sha256 | None = None
+        self, camera_id: str, *, by: str, picture: PictureId | None = None
     ) -> AcceptedReference:
         """Make the newest usable picture the camera's reference.
 
@@ -268,7 +284,7 @@ class Application:
 
     def check_clock(self) -> None:
         """Adopt a step of the clock, unless a service runs that does. Raises StoreUnavailable."""
-        if _service_is_stopped(self.site.settings.evidence / SERVICE_LOCK):
+        if is_lock_free(self.site.settings.evidence / SERVICE_LOCK):
             self.clock_monitor.check()
 
     def send_now(self, timeout_s: float = SEND_TIMEOUT_S) -> int:
@@ -285,14 +301,17 @@ class Application:
         for relay in self._relays:
             relay.wake()
 
-    def new_relay(self, publisher: MqttPublisher) -> OutboxRelay:
-        """A relay from the outbox to the broker, woken by `wake_relays`."""
-        holder = f"relay-{secrets.token_hex(4)}"
+    def new_relay(self, publisher: MqttPublisher, *, republishes: bool = False) -> OutboxRelay:
+        """A relay from the outbox to the broker, woken by `wake_relays`.
+
+        `republishes`: also retained messages after each new connection; the service's alone does.
+        """
         relay = OutboxRelay(
             store=self.store,
             publisher=publisher,
             clock=self.clock,
-            holder=holder,
+            holder=f"relay-{secrets.token_hex(4)}",
+            republishes=republishes,
             clock_unconfirmed=lambda: self.clock_monitor.clock_unconfirmed,
         )
         self._relays.append(relay)
@@ -341,11 +360,23 @@ class Application:
             on_queued=self.wake_relays,
         )
 
-    def _run_started_round(self, plan: str) -> None:
-        try:
-            self.run_round(plan)
-        except ProcessBusy as exc:
-            log.warning("a round by hand found another under way", plan=plan, reason=str(exc))
+    def _run_locked(self, begun: Round, lock: ExitStack) -> None:
+        with lock:
+            self._run_begun_round(begun)
+
+    def _run_begun_round(
+        self,
+        begun: Round,
+        on_progress: Callable[[RoundProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Round:
+        """Run a round to its end and send what it queued; the caller holds the round lock."""
+        with self._publisher() as publisher:
+            relay = self.new_relay(publisher)
+            ended = self._run_with_relay(relay, begun, on_progress, stop)
+            if publisher.wait_up(0.0):
+                relay.run_until_empty(SEND_TIMEOUT_S)
+        return ended
 
     def _run_with_relay(
         self,
@@ -377,16 +408,17 @@ class Application:
         return max(each.length for each in plans)
 
     @contextmanager
-    def _settling_known_positive(self, finding_id: str, by: str, holder: str) -> Iterator[None]:
+    def _settling_known_positive(
+        self, finding_id: str, by: str, holder: str, shown: ShownFinding
+    ) -> Iterator[None]:
         """Record the decision about a known positive, which makes no case, and raise again."""
         try:
             yield
         except KnownPositive:
             with self.store.begin() as uow:
-                now = self.clock.now()
-                decided = merge_known_positive(
-                    uow, FindingId(finding_id), by=by, now=now, holder=holder
-                )
+                ident, now = FindingId(finding_id), self.clock.now()
+                shown.check(uow, ident, now)
+                decided = merge_known_positive(uow, ident, by=by, now=now, holder=holder)
                 uow.commit()
             raise KnownPositive(decided) from None
 
@@ -410,18 +442,9 @@ def ensure_reply_session(settings: Settings, broker: BrokerAddress) -> None:
     """
     if settings.mqtt.embedded:
         return  # this process is the broker: the session would end with it
-    if _service_is_stopped(settings.evidence / SERVICE_LOCK):
+    if is_lock_free(settings.evidence / SERVICE_LOCK):
         site = settings.site.id
         filters = inbox_filters(site)
         ensure_persistent_session(
             broker, client_id=service_client_id(site), filters=filters, timeout_s=SESSION_TIMEOUT_S
         )
-
-
-def _service_is_stopped(lock: Path) -> bool:
-    """False also where this user may not open the service's lock file."""
-    try:
-        with process_lock(lock):
-            return True
-    except (ProcessBusy, OSError):
-        return False

@@ -5,6 +5,7 @@ messages are made here and nowhere else. A database that cannot be reached at st
 and tried again with back-off, as long as the command may wait.
 """
 
+import os
 import random
 import secrets
 import threading
@@ -24,7 +25,7 @@ from patrol.administration.registry_files import RegistryWatcher, RegistryWriteC
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
-from patrol.app.integrations import load_integrations, store_observers
+from patrol.app.integrations import forget_proxies, load_integrations, store_observers
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.clock import SystemClock, TrustedClock, machine_boot
 from patrol.domain.backoff import backoff
@@ -37,6 +38,7 @@ from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
+from patrol.mqtt.mosquitto_files import handed_out_accounts
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
@@ -50,6 +52,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
+from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreOutdated,
@@ -90,20 +93,20 @@ def build(
     config_dir: Path | None = None,
     rng: random.Random | None = None,
     startup_wait: StartupWait | None = None,
+    create_store: bool = True,
 ) -> Iterator[Application]:
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
-    `clock`: the machine's, watched for steps.
+    `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where changes of cameras.csv and zones.yaml are followed; None: not followed.
+    `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
     with ExitStack() as stack:
-        _limit_decoding(site.settings)
+        _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
-        monitor = _open_store(stack, site, clock or SystemClock(), startup_wait)
+        monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
         store.add_observers(store_observers(integrations, meters, clock))
-        broker = _broker_address(site.settings, stack)
         watcher = RegistryWatcher(site, config_dir, load_site)
         services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
@@ -115,7 +118,7 @@ def build(
             store=store,
             evidence=services.evidence,
             registry_watcher=watcher,
-            broker=broker,
+            broker=_broker_address(site, stack),
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -128,6 +131,13 @@ def build(
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
         )
+
+
+def _prepare_process(settings: Settings) -> None:
+    """Set what holds for the whole process: OpenCV's threads, pixels of a picture, no proxies."""
+    limit_opencv_threads()
+    DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
+    forget_proxies(os.environ)
 
 
 def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
@@ -159,30 +169,37 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _open_store(
-    stack: ExitStack, site: Site, machine: Clock, startup_wait: StartupWait | None
+    stack: ExitStack,
+    site: Site,
+    clock: Clock | None,
+    startup_wait: StartupWait | None,
+    *,
+    create: bool,
 ) -> ClockMonitor:
     """The store with its copy of the registry brought up to date, and the clock from its record."""
-    store = _open_with_retry(stack, site.settings.database, machine, startup_wait)
+    machine = clock or SystemClock()
+    check_old_places(site, Path.cwd())
+    store = _open_with_retry(stack, site.settings.database, machine, startup_wait, create=create)
     with store.begin_read() as uow:
         before = uow.clock.get()
     seen = before.seen if before else None
-    clock = TrustedClock(machine, seen=seen, boot=machine_boot())
+    trusted = TrustedClock(machine, seen=seen, boot=machine_boot())
     with store.begin() as uow:
-        uow.registry.sync(site.registry, clock.now())
+        uow.registry.sync(site.registry, trusted.now())
         uow.commit()
-    return ClockMonitor.start(store, clock, before)
+    return ClockMonitor.start(store, trusted, before)
 
 
 def _open_with_retry(
-    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None
+    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None, *, create: bool
 ) -> Store:
-    """The store, its tables created or upgraded. Raises StoreUnavailable when the time is up."""
+    """The store, with `create` made or upgraded. Raises StoreUnavailable when the time is up."""
     deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
     failures = 0
     last_problem = LastReason()
     while True:
         try:
-            if needs_upgrade(url):
+            if create and needs_upgrade(url):
                 upgrade(url)
             return stack.enter_context(open_store(url))
         except StoreOutdated:
@@ -227,8 +244,8 @@ def _shared_services(
         monitor=monitor,
         store=store,
         watcher=watcher,
-        payloads=_payload_builder(site, store),
-        send_gate=_send_gate(site),
+        payloads=_payload_builder(site, store, watcher),
+        send_gate=_send_gate(site, watcher),
         visitor=StreamCameraClient(now=clock.now),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
@@ -249,9 +266,9 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             refresh_cameras=services.watcher.refresh,
             client=services.visitor,
             judge=services.judge,
-            policy=_recorder_policy(services.site, services.payloads, services.send_gate),
+            policy=_recorder_policy(services),
             payloads=services.payloads,
-            tree=services.site.registry.tree,
+            tree=services.watcher.followed.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
             stream=settings.sampling.stream,
@@ -326,9 +343,12 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
     )
 
 
-def _broker_address(settings: Settings, stack: ExitStack) -> BrokerAddress:
+def _broker_address(site: Site, stack: ExitStack) -> BrokerAddress:
+    settings = site.settings
     if settings.mqtt.embedded:
-        return stack.enter_context(EmbeddedBroker()).address
+        folder = settings.mqtt.broker_files
+        accounts = handed_out_accounts(folder, settings.site.id, site.registry) if folder else ()
+        return stack.enter_context(EmbeddedBroker(accounts=accounts)).address
     return BrokerAddress.parse(
         settings.mqtt.url,
         username=settings.mqtt.username,
@@ -337,21 +357,21 @@ def _broker_address(settings: Settings, stack: ExitStack) -> BrokerAddress:
     )
 
 
-def _payload_builder(site: Site, store: Store) -> PayloadBuilder:
+def _payload_builder(site: Site, store: Store, watcher: RegistryWatcher) -> PayloadBuilder:
     return PayloadBuilder(
         site=site.settings.site.id,
         zone=site.settings.site.tz,
-        registry=site.registry,
+        registry=watcher.followed,
         centre_phone=site.settings.centre_phone,
         site_name=site.settings.site.name,
         link_signer=make_link_signer(site.settings, store),
     )
 
 
-def _send_gate(site: Site) -> SendGate:
+def _send_gate(site: Site, watcher: RegistryWatcher) -> SendGate:
     return SendGate(
         site=site.settings.site.id,
-        registry=site.registry,
+        registry=watcher.followed,
         limits=site.settings.integrations.sending.limits,
         maintenance=site.settings.calendar.maintenance,
     )
@@ -388,14 +408,16 @@ def _quality_limits(settings: Settings) -> QualityThresholds:
     return QualityThresholds(**overrides)
 
 
-def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) -> RecorderPolicy:
+def _recorder_policy(services: _SharedServices) -> RecorderPolicy:
+    site, payloads, send_gate = services.site, services.payloads, services.send_gate
+
     def auto_confirm(uow: UnitOfWork, finding: FindingId, now: datetime) -> int:
         case = confirm(
             uow,
             finding,
             by=BY_RULES,
             now=now,
-            registry=site.registry,
+            registry=services.watcher.registry(),
             payloads=payloads,
             zone=site.settings.site.tz,
             send_gate=send_gate,
@@ -409,12 +431,6 @@ def _recorder_policy(site: Site, payloads: PayloadBuilder, send_gate: SendGate) 
         send_gate=send_gate,
         keep_evidence=timedelta(days=site.settings.retention.evidence_days),
     )
-
-
-def _limit_decoding(settings: Settings) -> None:
-    """Set what decoding may cost in this process: threads, and pixels of one picture."""
-    limit_opencv_threads()
-    DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
 
 
 def _connection_limits(settings: Settings) -> ConnectionLimits:

@@ -1,6 +1,6 @@
 """Make the webhooks and notification channels that a site's settings name, with their secrets."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from patrol.domain.errors import BadInput
@@ -66,3 +66,12 @@ def store_observers(
     if integrations.hooks:
         found.append(WebhookQueue(integrations.hooks, clock.now).observe)
     return found
+
+
+def forget_proxies(environment: MutableMapping[str, str]) -> None:
+    """Remove `http_proxy` and its like: site.yaml alone says whom the product connects to.
+
+    Apprise's HTTP client and libavformat would follow them; ours do not.
+    """
+    for name in [name for name in environment if name.lower().endswith("_proxy")]:
+        del environment[name]

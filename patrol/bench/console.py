@@ -256,7 +256,7 @@ def _accounts(app: Application) -> None:
     try:
         add_account(
             app.store, name="bench", duty=AccountRole.OPERATOR, password=PASSWORD,
-            registry=app.site.registry, now=app.clock.now(),
+            registry=app.registry, now=app.clock.now(),
         )  # fmt: skip
     except BadAccount:
         return  # of an earlier run

@@ -26,7 +26,7 @@ from patrol.domain.case import (
     IllegalCaseTransition,
 )
 from patrol.domain.escalation import policy_for
-from patrol.domain.ids import CaseId, GridCode, Sha256
+from patrol.domain.ids import CaseId, GridCode, PictureId
 from patrol.domain.registry import Registry
 from patrol.domain.routing import route
 from patrol.messaging.payloads import PayloadBuilder
@@ -41,7 +41,7 @@ def apply_recheck(
     by: str,
     now: datetime,
     payloads: PayloadBuilder,
-    after: Sha256 | None = None,
+    after: PictureId | None = None,
     note: str = "",
 ) -> Case:
     """Gone: verified and closed, the leaders' topics cleared. Still there: back to the ground."""
@@ -81,7 +81,7 @@ def await_person(
     by: str,
     now: datetime,
     payloads: PayloadBuilder,
-    after: Sha256 | None,
+    after: PictureId | None,
     note: str,
 ) -> Case:
     """Note the recheck; a person has to decide. Leaders see no change: it is still fed back."""
@@ -109,7 +109,8 @@ def reschedule_recheck(
     if changed.recheck_due_at is None:
         note = f"looked {changed.recheck_count} times in vain, a person has to look: {why}"
         changed = changed.apply_event(CaseEvent.SUPERVISE, at=now, by=by, note=note)
-    return save_case(uow, case, changed, payloads, now)
+    # What an earlier recheck showed is from before this "handled".
+    return save_case(uow, case, replace(changed, after=None), payloads, now)
 
 
 def request_approval(

@@ -2,11 +2,13 @@
 
 The due time is a column of the store, not a timer in memory, so that a restart loses nothing. The
 next person is notified through the outbox like everybody before (domain/escalation.py decides).
+A person who left, whose account was disabled or who has no contact is not waited for: whether the
+people of waiting cases can be told is asked at each tick, and answered anew when that changed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -14,8 +16,14 @@ import structlog
 
 from patrol.cases.save_and_send import save_case
 from patrol.domain.case import Case
-from patrol.domain.escalation import EscalationResult, current_rung, escalate_if_due
-from patrol.domain.ids import CaseId
+from patrol.domain.contacts import Contacts, contacts_of
+from patrol.domain.escalation import (
+    EscalationResult,
+    current_rung,
+    escalate_if_due,
+    skip_out_of_reach,
+)
+from patrol.domain.ids import CaseId, PersonId
 from patrol.domain.outbox import DeliveryEvent, DeliveryState
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import Store, UnitOfWork
@@ -36,9 +44,11 @@ class Escalator:
     # While nobody confirms the clock, no silence that is counted in office hours ends.
     clock_unconfirmed: Callable[[], bool] = lambda: False
     counters: Counter[str] = field(default_factory=Counter)
+    _reachable: frozenset[PersonId] = frozenset()
+    _waiting_rightly: Mapping[CaseId, int] = field(default_factory=dict)  # and at which rung
 
     def run_due(self, now: datetime) -> Sequence[EscalationResult]:
-        """Move every due case one rung; those that moved.
+        """Move every due case one rung, and past people who cannot be told; those that moved.
 
         Raises StoreUnavailable, StoreFull: the rest moves at the next tick.
         """
@@ -50,22 +60,43 @@ class Escalator:
                 for case in uow.cases.escalation_due(now, limit=limit)
                 if not (waits and case.policy.office is not None)
             ]
-        results = [self._escalate(case_id, now) for case_id in due]
+            contacts = contacts_of(self.payloads.registry.people, uow.accounts.all())
+            waiting = {} if waits else uow.cases.escalation_waiting()
+        results = [self._escalate(case_id, contacts, now) for case_id in due]
+        others = {case_id: rung for case_id, rung in waiting.items() if case_id not in due}
+        results += [self._skip(id_, contacts, now) for id_ in self._to_ask(contacts, others)]
+        self._reachable, self._waiting_rightly = contacts.reachable(), others
         moved = [result for result in results if result.moved]
         for result in moved:
             self.counters[result.reason] += 1
-            log.info("silence moved a case up", case=result.case.id, why=str(result.reason))
+            log.info("a case moved up its ladder", case=result.case.id, why=str(result.reason))
         if moved:
             self.on_queued()
         return moved
 
-    def _escalate(self, case_id: CaseId, now: datetime) -> EscalationResult:
+    def _to_ask(self, contacts: Contacts, waiting: Mapping[CaseId, int]) -> Sequence[CaseId]:
+        """Waiting cases of which it is not known that their rung's person can be told."""
+        known = self._waiting_rightly if contacts.reachable() == self._reachable else {}
+        return [case_id for case_id, rung in waiting.items() if known.get(case_id) != rung]
+
+    def _escalate(self, case_id: CaseId, contacts: Contacts, now: datetime) -> EscalationResult:
         with self.store.begin() as uow:
             case = uow.cases.get(case_id)
             # Decided again inside the transaction: an answer may have come meanwhile.
             result = escalate_if_due(case, now)
             if result.moved:
                 self._record_no_answer(uow, case, now)
+                further = skip_out_of_reach(result.case, contacts.problem_of, now)
+                result = replace(result, case=further.case)
+                save_case(uow, case, result.case, self.payloads, now)
+                uow.commit()
+        return result
+
+    def _skip(self, case_id: CaseId, contacts: Contacts, now: datetime) -> EscalationResult:
+        with self.store.begin() as uow:
+            case = uow.cases.get(case_id)
+            result = skip_out_of_reach(case, contacts.problem_of, now)
+            if result.moved:
                 save_case(uow, case, result.case, self.payloads, now)
                 uow.commit()
         return result

@@ -33,6 +33,7 @@ from patrol.domain.case_opening import case_id, case_sequence, open_from_report
 from patrol.domain.escalation import announced_grids, escalate_now
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId, MessageKey
+from patrol.domain.observation import Subject
 from patrol.domain.outbox import DeadLetter, DeliveryEvent, DeliveryState
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
@@ -196,6 +197,10 @@ class ReplyHandler:
                 RefusedMessage(
                     DeadLetterReason.ANOTHER_GRID, f"told to {', '.join(announced_grids(case))}"
                 )
+            )
+        if reply.is_about_camera and case.subject is not Subject.EQUIPMENT:
+            raise ReplyRejected(
+                RefusedMessage(DeadLetterReason.ANOTHER_GRID, "it is not about a camera")
             )
         if not uow.inbox.remember_key(reply.key, now):
             return ReplyResult(outcome=ReplyOutcome.REPEATED, case=case.id)

@@ -62,7 +62,8 @@ def save_case(
 
 def queued_message_count(case: Case) -> int:
     """How many messages the opening of `case`, or a merge into it, has just queued."""
-    return len(announced_grids(case)) if case.hold is None else 0
+    topics = 2 if case.subject is Subject.EQUIPMENT else 1  # the leaders' and the maintainers'
+    return topics * len(announced_grids(case)) if case.hold is None else 0
 
 
 def _queue_messages(uow: UnitOfWork, case: Case, payloads: PayloadBuilder, now: datetime) -> None:

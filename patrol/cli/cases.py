@@ -1,6 +1,6 @@
 """`patrol cases`, `case ID`, `phoned`: cases on their way through the grid, without a browser."""
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,13 @@ from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import app_of, site_of, store_of
 from patrol.clock import SystemClock
-from patrol.domain.case import Case, CaseEntry, IllegalCaseTransition
+from patrol.domain.approval import (
+    ApprovalImpossible,
+    ExtensionPreview,
+    describe_request,
+    preview_extension,
+)
+from patrol.domain.case import ApprovalKind, Case, CaseEntry, IllegalCaseTransition
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (
@@ -60,6 +66,14 @@ def show_case(
     context: typer.Context,
     case: CaseArgument,
     *,
+    extended_by: Annotated[
+        float | None,
+        typer.Option(
+            "--extended-by",
+            metavar="HOURS",
+            help="若延期这么多工时。 What so much time would give.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """一个案件及其全部经过。 One case and all that happened to it."""
@@ -70,11 +84,17 @@ def show_case(
         except KeyError:
             bad_input(no_case_text(case))
         messages = uow.outbox.of_case(found.id)
+    preview = None
+    if extended_by is not None:
+        preview = preview_extension(found, timedelta(hours=extended_by), SystemClock().now())
     if as_json:
         receipts = [documents.message_document(message) for message in messages]
-        print_json({**case_document(found), "messages": receipts})
+        extension = {"extension": _preview_document(preview)} if preview else {}
+        print_json({**case_document(found), "messages": receipts, **extension})
     else:
         print_case(found, site)
+        if preview is not None:
+            console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
 
 
@@ -136,9 +156,50 @@ def print_case(case: Case, site: Site) -> None:
     if waits := _verification_document(case):
         text = f"{waits['machine']} · 前 before {waits['before']} · 后 after {waits['after']}"
         head.add_row("待核查 verify", Text(text))
+    if case.request is not None:
+        head.add_row("申请 request", Text(request_text(case, zone)))
     console().print(head)
     for entry in case.entries:
         console().print(_entry_line(entry, site, zone), markup=False)
+
+
+def _preview_document(preview: ExtensionPreview) -> dict[str, Any]:
+    return {
+        "hours": preview.span / timedelta(hours=1),
+        "office_hours": preview.in_office_hours,
+        "due": rfc3339_or_none(preview.due_after),
+        "close": rfc3339_or_none(preview.close_after),
+    }
+
+
+def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
+    hours = f"{preview.span / timedelta(hours=1):g}"
+    counted = f"{hours} 小时办公时间 office hours" if preview.in_office_hours else f"{hours} 小时 h"
+    before, after = (
+        f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+        for at in (preview.close_before, preview.close_after)
+    )
+    return f"若延期 extended by {counted}: 办结时限 to close by {before} → {after}"
+
+
+def request_text(case: Case, zone: tzinfo) -> str:
+    """The request that waits: what, by whom, why; of an extension also what it leads to."""
+    request = case.request
+    assert request is not None  # noqa: S101  asked by callers
+    text = f"{describe_request(case, request, granted_at=None)} · {request.by}"
+    limit = close_after_grant(case)
+    return f"{text} · 如批准办结时限 closes by {_local_time(limit, zone)}" if limit else text
+
+
+def close_after_grant(case: Case) -> datetime | None:
+    """The limit to close that granting the pending extension now would give; else None."""
+    if case.request is None or case.request.kind is not ApprovalKind.EXTENSION:
+        return None
+    span = timedelta(seconds=case.request.span_s)
+    try:
+        return preview_extension(case, span, SystemClock().now()).close_after
+    except ApprovalImpossible:
+        return None
 
 
 def level_label(level: Level) -> str:

@@ -2,7 +2,7 @@
 
 Problems of the files and gaps in a chain that a camera depends on end with exit code 2; a database
 or broker that cannot be reached, or a full disk, with 1. What is legal and may be a mistake is a
-notice and changes no exit code. Five parts, in this order:
+notice and changes no exit code. Six parts, in this order:
 
 - the verb, its report and its printing;
 - the broker's account files against people.csv (`mqtt.broker_files` of site.yaml names the
@@ -10,6 +10,7 @@ notice and changes no exit code. Five parts, in this order:
   and a difference is a notice, because perhaps no broker reads them);
 - the chain camera → grid → leader → substitute → village → town, and the rows of people.csv;
 - consents that ran out or soon will;
+- windows of plans that the sun closes, cameras at one address or outside every group;
 - dependencies: database, broker, disk, weight files.
 """
 
@@ -26,20 +27,30 @@ from patrol.app.detectors import open_detectors
 from patrol.cli.options import AsJson, config_directory
 from patrol.cli.output import BAD_INPUT, FAILED, console, print_err, print_json
 from patrol.cli.site import site_of
-from patrol.clock import SystemClock
+from patrol.clock import SiteSun, SystemClock
 from patrol.domain.camera import ConsentState
-from patrol.domain.registry import Role
+from patrol.domain.registry import GridLevel, Role
 from patrol.domain.routing import RoutingGap, routing_gaps, staffing_problems
 from patrol.inference.manifest import list_models
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.mosquitto_files import ACL, AccountsProblem, file_differences
+from patrol.rounds.planner import days_without_window
 from patrol.settings import ConfigProblem, ConfigProblems, Settings, Site
+from patrol.settings.csv_file import lines_by_first_cell
+from patrol.settings.site_paths import (
+    SQLITE,
+    DataElsewhere,
+    check_old_places,
+    describe_old_place,
+    old_places,
+)
 from patrol.store import StoreOutdated, StoreUnavailable, current_revision, open_store
 
 MAX_BROKER_LINES: Final = 20  # differences listed one by one; beyond that `mosquitto write` is due
 DEFAULT_BROKER_FOLDER: Final = "mosquitto"
 BROKER_REMEDY: Final = "`patrol mosquitto write` makes them"
 LONGEST_CONSENT: Final = timedelta(days=366)  # twelve months, a leap day among them
+YEAR_DAYS: Final = 366  # each date of the sun's year
 CONSENT_ENDS_SOON: Final = timedelta(days=14)
 BROKER_WITHIN_S: Final = 3.0
 DAY_OF_PICTURES_MB: Final = 400  # 624 cameras, two rounds, two pictures of about 150 kB
@@ -121,6 +132,10 @@ def _run_checks(context: typer.Context, site: Site) -> CheckReport:
     gaps = [gap for one in found for gap in one.problems]
     notes = [note for one in found for note in one.notices]
     notes.extend(check_consents(site, today, config))
+    notes.extend(check_old_paths(site, config))
+    notes.extend(check_camera_grids(site, config))
+    gaps.extend(check_windows(site, today, config))
+    notes.extend(check_addresses(site, config))
     cameras = site.registry.cameras.values()
     return CheckReport(
         problems=tuple(sorted(gaps)),
@@ -195,7 +210,10 @@ def _shortened(problems: list[ConfigProblem], folder: Path) -> list[ConfigProble
 
 def check_chains(site: Site, config: Path) -> FileProblems:
     """Gaps in the chain of people: problems where a camera depends on it, else notices."""
-    grids, cameras = _line_numbers(config / "grids.csv"), _line_numbers(config / "cameras.csv")
+    grids, cameras = (
+        lines_by_first_cell(config / "grids.csv"),
+        lines_by_first_cell(config / "cameras.csv"),
+    )
     depended_on = _grids_with_cameras(site)
     problems: list[ConfigProblem] = []
     notices: list[ConfigProblem] = []
@@ -227,7 +245,7 @@ def _chain_problem(path: Path, line: int, gap: RoutingGap) -> ConfigProblem:
 def check_staffing(site: Site, config: Path) -> FileProblems:
     """Rows of people.csv: problems where a case would not reach its person, else notices."""
     path = config / "people.csv"
-    lines = _line_numbers(path)
+    lines = lines_by_first_cell(path)
     problems: list[ConfigProblem] = []
     notices: list[ConfigProblem] = []
     for one in staffing_problems(site.registry):
@@ -237,18 +255,10 @@ def check_staffing(site: Site, config: Path) -> FileProblems:
     return FileProblems(problems, notices)
 
 
-def _line_numbers(path: Path) -> dict[str, int]:
-    """The line of each first cell; codes hold no commas and no quotes."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return {
-            line.split(",", 1)[0].strip(' "'): number for number, line in enumerate(file, start=1)
-        }
-
-
 def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProblem]:
     """Consents that hold longer than they may, ran out, or soon will."""
     path = config / "cameras.csv"
-    lines = _line_numbers(path)
+    lines = lines_by_first_cell(path)
     for camera in site.registry.cameras.values():
         until = camera.consent.until
         if camera.consent.state is not ConsentState.GRANTED or until is None:
@@ -264,19 +274,71 @@ def check_consents(site: Site, today: date, config: Path) -> Iterator[ConfigProb
         yield ConfigProblem(str(path), lines.get(camera.id, 1), "consent_until", text)
 
 
+def check_windows(site: Site, today: date, config: Path) -> Iterator[ConfigProblem]:
+    """Plans without any time on a day of the coming year: sunrise comes after `finish_by`."""
+    where = site.settings.site
+    sun = SiteSun(where.latitude, where.longitude, where.tz)
+    days = [today + timedelta(days=ahead) for ahead in range(YEAR_DAYS)]
+    empty = days_without_window(site.settings.calendar, where.tz, sun, days)
+    for plan, without in empty.items():
+        text = (
+            f"has no time on {len(without)} days of the coming year, the first {without[0]}: the"
+            " sun leaves nothing between start and finish_by; move them, or after_sunrise_min and"
+            " before_sunset_min"
+        )
+        yield ConfigProblem(str(config / "site.yaml"), 1, f"plans.{plan}", text)
+
+
+def check_addresses(site: Site, config: Path) -> Iterator[ConfigProblem]:
+    """Two cameras at one address: one household is patrolled under the consent of another."""
+    path = config / "cameras.csv"
+    lines = lines_by_first_cell(path)
+    first: dict[str, str] = {}
+    for camera in site.registry.cameras.values():
+        streams = {"url": camera.main_stream, "sub_url": camera.sub_stream}
+        for column, address in streams.items():
+            if address is None:
+                continue
+            owner = first.setdefault(address.request_uri, camera.id)
+            if owner != camera.id:
+                text = f"is the address of camera {owner}, too; each camera has its own"
+                yield ConfigProblem(str(path), lines.get(camera.id, 1), column, text)
+
+
+def check_camera_grids(site: Site, config: Path) -> Iterator[ConfigProblem]:
+    """Cameras of a village's or the town's own grid, where no group's leader is told first."""
+    path, grids = config / "cameras.csv", site.registry.tree.grids
+    lines = lines_by_first_cell(path)
+    for camera in site.registry.cameras.values():
+        grid = grids[camera.grid]
+        if grid.level is not GridLevel.GROUP:
+            text = (
+                f"{grid.code} is a {grid.level}: no group's leader is told of this camera; give the"
+                " grid of its group, unless that is meant"
+            )
+            yield ConfigProblem(str(path), lines.get(camera.id, 1), "grid_code", text)
+
+
+def check_old_paths(site: Site, config: Path) -> Iterator[ConfigProblem]:
+    """What lies where relative paths counted from once, the working directory."""
+    for old in old_places(site, Path.cwd()):
+        yield ConfigProblem(str(config / "site.yaml"), 1, old.setting, describe_old_place(old))
+
+
 def check_dependencies(site: Site) -> Iterator[CheckResult]:
     """Try database, broker, disk and weight files, one after the other."""
     settings = site.settings
-    yield _check_database(settings.database)
+    yield _check_database(site)
     yield _check_broker(settings)
     yield _check_disk(settings)
     yield _check_models(site)
 
 
-def _check_database(url: str) -> CheckResult:
-    name = "数据库 database"
+def _check_database(site: Site) -> CheckResult:
+    name, url = "数据库 database", site.settings.database
     try:
-        if _is_new(url) or current_revision(url) is None:
+        check_old_places(site, Path.cwd())
+        if current_revision(url) is None and _can_be_made(url):
             return CheckResult(
                 name=name, ok=True, text="空库,首次使用时建表 new, made at first use"
             )
@@ -284,16 +346,16 @@ def _check_database(url: str) -> CheckResult:
             return CheckResult(
                 name=name, ok=True, text="可用 reachable, its tables are of this version"
             )
-    except StoreOutdated as exc:
+    except (StoreOutdated, DataElsewhere) as exc:
         return CheckResult(name=name, ok=False, text=str(exc))
     except StoreUnavailable as exc:
         return CheckResult(name=name, ok=False, text=f"连不上 cannot be reached: {exc}")
 
 
-def _is_new(url: str) -> bool:
-    """A SQLite file that is not there yet; a check does not make one."""
-    path = url.removeprefix("sqlite:///").partition("?")[0]
-    return path != url and not Path(path).exists() and _nearest_existing(Path(path)).is_dir()
+def _can_be_made(url: str) -> bool:
+    """Whether the database can be made at its place; a check does not make one."""
+    path = url.removeprefix(SQLITE)
+    return path == url or _nearest_existing(Path(path).parent).is_dir()
 
 
 def _check_broker(settings: Settings) -> CheckResult:

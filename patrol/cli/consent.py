@@ -114,7 +114,7 @@ def who_looked(
             bilingual(ACCESS_ACTIONS[entry.what]) if entry.what in ACCESS_ACTIONS else entry.what
         )
         console().print(
-            f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  …{str(entry.camera)[-6:]}"
+            f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {entry.camera}"
             f"  {entry.who}  {action}  {entry.why}  #{entry.number} {entry.hash[:12]}",
             markup=False, soft_wrap=True,
         )  # fmt: skip

@@ -11,7 +11,7 @@ import typer
 from patrol import __version__, store
 from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
-from patrol.cli.site import site_of, store_of
+from patrol.cli.site import database_of, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.operations import backup as backups
 from patrol.operations.backup import Manifest
@@ -20,7 +20,7 @@ from patrol.store import StoreUnavailable
 
 def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """升级数据库结构。 Bring the tables to this version; nothing happens when they are."""
-    url = site_of(context).settings.database
+    url = database_of(site_of(context))
     before = store.current_revision(url)
     store.upgrade(url)
     after = store.current_revision(url)
@@ -34,7 +34,7 @@ def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None
 
 def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """检查数据库自身的一致性。 Check the database: totals, references, histories, log hashes."""
-    wrong = [str(line) for line in store.check(site_of(context).settings.database)]
+    wrong = [str(line) for line in store.check(database_of(site_of(context)))]
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:
@@ -55,9 +55,10 @@ def backup(
     """备份数据库与照片,服务运行中亦可。 Store and pictures, also while the service runs."""
     if not out.parent.is_dir():
         bad_input(f"--out: {out.parent}: no such directory, make it first")
-    settings = site_of(context).settings
+    site = site_of(context)
+    settings = site.settings
     manifest = backups.backup(
-        url=settings.database,
+        url=database_of(site),
         evidence=settings.evidence,
         site=settings.site.id,
         version=__version__,
@@ -95,12 +96,13 @@ def restore(
     """恢复到空库;先逐字节校验。 Into an empty database, after every byte was checked."""
     if not file.is_file():
         bad_input(f"{file}: no such file")
-    settings = site_of(context).settings
+    site = site_of(context)
+    settings = site.settings
     if only_check:
         _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
         return
     restored = backups.restore(
-        url=settings.database, evidence=settings.evidence, site=settings.site.id, file=file
+        url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
     )
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:

@@ -1,13 +1,14 @@
 """`patrol handover show|give|take|list`: a shift passes to the next person, signed by both."""
 
 from collections.abc import Mapping
+from datetime import tzinfo
 from typing import Annotated, Any
 
 import typer
 
 from patrol.cases import shift_handover
 from patrol.cli.options import AsJson, By, operator
-from patrol.cli.output import console, print_json
+from patrol.cli.output import console, print_json, value_text
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.labels import HANDOVER_LISTS, bilingual
@@ -27,7 +28,7 @@ def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(sheet)
     else:
-        _print_sheet(sheet)
+        _print_sheet(sheet, site.settings.site.tz)
 
 
 def give_shift(
@@ -100,20 +101,21 @@ def _signature_document(entry: HandoverEntry) -> dict[str, Any]:
     }
 
 
-def _print_sheet(sheet: Mapping[str, Any]) -> None:
+def _print_sheet(sheet: Mapping[str, Any], zone: tzinfo) -> None:
     findings, cameras = sheet["findings"], sheet["cameras"]
     out = console()
     for line in (
         f"当班 shift of: {sheet['shift_of'] or '—'}",
-        f"待核线索 open findings: {findings['open']} {findings['by_level']}",
+        f"待核线索 open findings: {findings['open']} · {value_text(findings['by_level'])}",
         f"在办案件 open cases: {sheet['open_cases']}",
         f"离线 offline {cameras['offline']} · 画面异常 faulty {cameras['faulty']}",
         f"撤回同意 consent withdrawn: {cameras['withdrawn']}",
         f"待发消息 messages waiting: {sheet['messages_waiting']}",
     ):
-        out.print(line, markup=False)
+        out.print(line, markup=False, soft_wrap=True)
     for key, title in HANDOVER_LISTS.items():
         rows = sheet.get(key, ())  # a sheet that was signed before there was such a list
         out.print(f"{bilingual(title)}: {len(rows)}", markup=False)
         for row in rows:
-            out.print("    " + "  ".join(str(v) for v in row.values() if v), markup=False)
+            shown = "  ".join(value_text(v, zone) for v in row.values() if v)
+            out.print(f"    {shown}", markup=False, soft_wrap=True)

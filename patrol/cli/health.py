@@ -1,7 +1,7 @@
-"""What the maintainer looks after: `patrol health [CAMERA]`, `troubles`, `deliveries list|retry`.
+"""What the maintainer looks after: `patrol health`, `troubles`, `deliveries list|retry|drop`.
 
 Rates of the fleet, or one camera's history; the maintenance queue; and which messages to people and
-other programs are held, unsent or were given up, with the reason.
+other programs are held, unsent, refused or were given up, with the reason.
 """
 
 from datetime import datetime
@@ -24,10 +24,17 @@ from patrol.domain.health import (
     fleet_health,
     split_by_priority,
 )
-from patrol.domain.ids import CameraId
-from patrol.domain.outbox import Delivery
+from patrol.domain.ids import CameraId, MessageKey
+from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
+from patrol.domain.round import MEMORY_DISCARDED_FACT
 from patrol.domain.schedule import IN_MAINTENANCE, maintenance_of
-from patrol.domain.timestamps import rfc3339_or_none
+from patrol.domain.timestamps import rfc3339, rfc3339_or_none
+from patrol.messaging.refused_messages import (
+    drop_refused,
+    read_refused,
+    retry_problem,
+    retry_refused,
+)
 from patrol.settings import Site
 from patrol.store import UnitOfWork
 
@@ -48,7 +55,7 @@ def show_health(
     if as_json:
         print_json(document)
         return
-    console().print(render_document(document))
+    console().print(render_document(document, site.settings.site.tz))
 
 
 def list_troubles(
@@ -59,8 +66,8 @@ def list_troubles(
     as_json: AsJson = False,
 ) -> None:
     """运维队列(IV 级时限)。 The maintenance queue, on the clock of level IV."""
-    now = SystemClock().now()
-    with store_of(site_of(context)) as store:
+    site, now = site_of(context), SystemClock().now()
+    with store_of(site) as store:
         if take:
             with store.begin() as uow:
                 try:
@@ -73,7 +80,8 @@ def list_troubles(
     if as_json:
         print_json(queue)
         return
-    console().print(render_document({"运维队列 troubles": queue}) if queue else "无 none")
+    zone = site.settings.site.tz
+    console().print(render_document({"运维队列 troubles": queue}, zone) if queue else "无 none")
 
 
 def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
@@ -91,10 +99,19 @@ def _camera_health(uow: UnitOfWork, site: Site, camera: str) -> dict[str, Any]:
         "failures": health.failures,
         "failing_since": rfc3339_or_none(health.failing_since),
         "connection": health.grade or None,
+        "memory_discarded": _discarded_memory(uow, known[0]),
         "history": [
             {"since": rfc3339_or_none(at), "state": s, "why": why} for s, at, why in history
         ],
     }
+
+
+def _discarded_memory(uow: UnitOfWork, camera: CameraId) -> str | None:
+    """Of its last visits, why what was learnt of it was dropped; it is learnt anew since."""
+    for visit in uow.rounds.latest_visits(camera):
+        if reason := (visit.facts or {}).get(MEMORY_DISCARDED_FACT):
+            return f"{rfc3339(visit.finished_at)} {visit.light}: {reason}"
+    return None
 
 
 def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any]:
@@ -115,6 +132,18 @@ def _fleet_document(uow: UnitOfWork, site: Site, now: datetime) -> dict[str, Any
         "outages": [
             _trouble_document(one, now) for one in uow.troubles.list_open() if one.kind != "camera"
         ],
+        "messages": _messages_document(uow),
+    }
+
+
+def _messages_document(uow: UnitOfWork) -> dict[str, Any]:
+    """What waits for the broker and what it refuses; `patrol deliveries list` has each."""
+    refused = read_refused(uow)
+    return {
+        "waiting": uow.outbox.unsent(),
+        "refused": refused.retrying,
+        "given_up": refused.quarantined,
+        "first": [{"key": m.key, "topic": m.topic, "reason": m.problem} for m in refused.first],
     }
 
 
@@ -170,6 +199,8 @@ def _rounded_share(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
+MQTT: Final = "mqtt"  # the target that stands for the broker
+MAX_REFUSED: Final = 100_000  # retried by one command
 MAX_OPEN_CASES: Final = 10_000  # that are read: far more than a town can have open
 
 
@@ -184,6 +215,8 @@ def show_deliveries(
     with store_of(site) as store, store.begin_read() as uow:
         waiting, dead = uow.deliveries.waiting(), uow.deliveries.dead(limit=limit)
         unsent = uow.outbox.unsent()
+        quarantined = uow.outbox.quarantined(limit=limit)
+        refused = [*quarantined, *uow.outbox.refused(limit=limit)]
         held = [case for case in uow.cases.list(open_only=True, limit=MAX_OPEN_CASES) if case.hold]
     if as_json:
         print_json(
@@ -194,6 +227,7 @@ def show_deliveries(
                 },
                 "dead": [_dead_document(one) for one in dead],
                 "unsent": unsent,
+                "refused": [_refused_document(one) for one in refused],
                 "held": [_held_document(case) for case in held],
             }
         )
@@ -204,10 +238,15 @@ def show_deliveries(
     if unsent:
         out.print(f"MQTT: 待发 unsent {unsent}")
     for target, (count, since) in waiting.items():
-        out.print(f"{target}: 待送 waiting {count}, since {since:%Y-%m-%d %H:%M} UTC")
+        local = since.astimezone(site.settings.site.tz)
+        out.print(
+            f"{target}: 待送 waiting {count}, 自 since {local:%Y-%m-%d %H:%M}", soft_wrap=True
+        )
+    for message in refused:
+        _print_refused(message, site)
     for one in dead:
         out.print(f"{one.target} {one.key}: 已放弃 given up: {one.problem}", soft_wrap=True)
-    if not (waiting or dead or held or unsent):
+    if not (waiting or dead or held or unsent or refused):
         out.print("没有待送或放弃的通知。 Nothing waits, nothing was given up.")
 
 
@@ -220,6 +259,32 @@ def _dead_document(one: Delivery) -> dict[str, Any]:
         "reason": one.problem,
         "at": rfc3339_or_none(one.ended_at),
     }
+
+
+def _refused_document(one: OutboxMessage) -> dict[str, Any]:
+    return {
+        "target": MQTT,
+        "key": one.key,
+        "topic": one.topic,
+        "case": one.case,
+        "given_up": one.state is DeliveryState.QUARANTINED,
+        "tries": one.tries,
+        "reason": one.problem,
+        "queued_at": rfc3339_or_none(one.queued_at),
+        "next_try_at": rfc3339_or_none(one.due_at),
+    }
+
+
+def _print_refused(one: OutboxMessage, site: Site) -> None:
+    if one.state is DeliveryState.QUARANTINED or one.due_at is None:
+        what = "代理拒收,已放弃 refused and given up"
+    else:
+        at = one.due_at.astimezone(site.settings.site.tz)
+        what = f"代理拒收,{at:%m-%d %H:%M} 再试 refused, tried again then"
+    console().print(
+        f"{MQTT} {one.key}: {what}: {one.problem} ({one.topic[:120]})",
+        soft_wrap=True, markup=False,
+    )  # fmt: skip
 
 
 def _held_document(case: Case) -> dict[str, Any]:
@@ -247,12 +312,54 @@ def _print_held(case: Case, site: Site) -> None:
 
 def retry_delivery(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="如 webhook:county。")],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="如 webhook:county;消息代理为 mqtt。")
+    ],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")] = "",
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="mqtt 的全部。 All that the broker refused.")
+    ] = False,
 ) -> None:
     """已放弃的重新投递。 Try one that was given up again, from the start."""
+    if every == bool(key) or (every and target != MQTT):
+        bad_input(f"give a KEY, or --all with {MQTT}: `patrol deliveries list` has them")
+    now = SystemClock().now()
     with store_of(site_of(context)) as store, store.begin() as uow:
-        if not uow.deliveries.revive(target, key, SystemClock().now()):
+        if target == MQTT:
+            keys = _retryable_keys(uow) if every else [MessageKey(key)]
+            for one in keys:
+                retry_refused(uow, one, now)
+            key = key or str(len(keys))
+        elif not uow.deliveries.revive(target, key, now):
             bad_input(f"{target} {key}: none such was given up, `patrol deliveries list` has them")
         uow.commit()
-    console().print(f"重新投递 tried again: {target} {key}")
+    console().print(f"重新投递 tried again: {target} {key}", markup=False)
+
+
+def drop_delivery(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="mqtt。")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="编号。 As `list` shows it.")],
+    *,
+    why: Annotated[str, typer.Option("--why", help="原因。 Kept with the message.")],
+    by: By = "",
+) -> None:
+    """代理拒收的不再发送。 Give a message that the broker refuses up for good."""
+    if target != MQTT:
+        bad_input(f"TARGET: {target!r} has none to drop, what it gave up is deleted after a month")
+    if not why.strip():
+        bad_input("--why: is empty, say why nobody needs this message")
+    with store_of(site_of(context)) as store, store.begin() as uow:
+        now = SystemClock().now()
+        drop_refused(uow, MessageKey(key), by=operator(by), why=why.strip(), now=now)
+        uow.commit()
+    console().print(f"不再发送 dropped: {target} {key}", markup=False)
+
+
+def _retryable_keys(uow: UnitOfWork) -> list[MessageKey]:
+    """Keys of refused messages that a retry can help."""
+    refused = [
+        *uow.outbox.quarantined(limit=MAX_REFUSED), *uow.outbox.refused(limit=MAX_REFUSED)
+    ]  # fmt: skip
+    return [one.key for one in refused if not retry_problem(uow, one)]

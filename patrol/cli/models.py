@@ -12,16 +12,15 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from patrol.cli.options import AsJson, FromDirectory
+from patrol.cli.options import AsJson, FromDirectory, config_directory
 from patrol.cli.output import console, print_err, print_json
 from patrol.cli.site import site_if_any
 from patrol.domain.errors import Failed
 from patrol.inference.errors import InstallFailed
 from patrol.inference.manifest import Manifest, ModelSpec, install, list_models, shipped
 from patrol.package_files import PackageFileUnavailable, install_files
-from patrol.settings.site_settings import ConsoleSettings
+from patrol.settings.site_settings import DEFAULT_ASSETS, DEFAULT_MODELS
 
-DEFAULT_MODELS: Final = Path("var/models")
 STATE_LABELS: Final = {"ready": "[green]就绪 ready[/]", "missing": "[yellow]缺失 missing[/]"}
 
 ModelsIntoOption = Annotated[
@@ -99,7 +98,7 @@ def models_directory(context: typer.Context, into: Path | None) -> Path:
     if into is not None:
         return into
     site = site_if_any(context)
-    return DEFAULT_MODELS if site is None else site.settings.models
+    return config_directory(context) / DEFAULT_MODELS if site is None else site.settings.models
 
 
 def own_models(context: typer.Context) -> tuple[ModelSpec, ...]:
@@ -168,7 +167,9 @@ def _assets_directory(context: typer.Context, into: Path | None) -> Path:
     if into is not None:
         return into
     site = site_if_any(context)
-    return ConsoleSettings().assets if site is None else site.settings.console.assets
+    if site is None:
+        return config_directory(context) / DEFAULT_ASSETS
+    return site.settings.console.assets
 
 
 def _assets(folder: Path) -> FileSet:

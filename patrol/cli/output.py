@@ -11,20 +11,26 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO, cast
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
 from patrol.domain.errors import BadInput, Failed
 from streams.errors import BadAddress, StreamError
+
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")  # RFC 3339
+_NO_LIMIT: Final = 10_000  # columns: how wide a table would like to be
 
 
 def print_json(document: Any) -> None:
@@ -49,18 +55,37 @@ def console_err() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def render_document(document: Mapping[str, Any]) -> RenderableType:
-    """A document of numbers as tables: a list of mappings is a table, nested mappings are pairs."""
+def render_document(document: Mapping[str, Any], zone: tzinfo | None = None) -> RenderableType:
+    """A document as tables: a list of mappings is a table, nested mappings are pairs.
+
+    Moments are shown on the clock of `zone`. A table that is wider than the terminal becomes a
+    paragraph a row, so that no id is cut.
+    """
     blocks: list[RenderableType] = []
     plain = {key: value for key, value in document.items() if not _is_nested(value)}
     if plain:
-        blocks.append(_pairs(plain))
+        blocks.append(_pairs(plain, zone))
     for key, value in document.items():
         if isinstance(value, Mapping) and value:
-            blocks.append(_pairs(value, title=key))
+            blocks.append(_pairs(value, zone, title=key))
         elif _is_rows(value):
-            blocks.append(_rows(value, title=key))
+            blocks.append(_rows(value, zone, title=key))
     return Group(*blocks)
+
+
+def value_text(value: Any, zone: tzinfo | None = None) -> str:
+    """A value of a document as a person reads it: no braces, no quotes, the zone's clock."""
+    if value is None or value in ({}, [], ()):
+        return "—"
+    if isinstance(value, Mapping):
+        return " · ".join(f"{key} {value_text(item, zone)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(value_text(item, zone) for item in value)
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+    if zone is not None and isinstance(value, str) and _MOMENT.fullmatch(value):
+        return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M}"
+    return str(value)
 
 
 def _is_rows(value: Any) -> bool:
@@ -71,32 +96,48 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, Mapping) or _is_rows(value)
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A table where it fits the console, else its content as lines, which cut no word."""
+
+    table: Table
+    title: str
+    lines: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Called by Rich with the console's width."""
+        natural = console.measure(self.table, options=options.update(max_width=_NO_LIMIT))
+        if natural.maximum <= options.max_width:
+            yield self.table
+            return
+        if self.title:
+            yield Text(self.title, style="italic")
+        for line in self.lines:
+            yield Text(f"  {line}")
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) -> _Fitted:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(title=title, title_justify="left")
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    return table
+        table.add_row(*(Text(value_text(row.get(column), zone)) for column in columns))
+    lines = [
+        "  ".join(f"{key} {value_text(value, zone)}" for key, value in row.items()) for row in rows
+    ]
+    return _Fitted(table, title, lines)
 
 
-def _pairs(pairs: Mapping[str, Any], title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
+def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> _Fitted:
+    table = Table(title=title or None, title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
-    for key, value in pairs.items():
-        table.add_row(str(key), _cell(value))
-    return table
-
-
-def _cell(value: Any) -> Text:
-    if value is None:
-        return Text("—")
-    if isinstance(value, float):
-        return Text(f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}")  # noqa: PLR2004
-    return Text(str(value))
+    shown = {key: value_text(value, zone) for key, value in pairs.items()}
+    for key, text in shown.items():
+        table.add_row(str(key), Text(text))
+    return _Fitted(table, title, [f"{key} {text}" for key, text in shown.items()])
 
 
 FAILED: Final = 1
@@ -116,7 +157,9 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "python_multipart": "console",
     "starlette": "console",
     "uvicorn": "console",
+    "python_calamine": "reports",
     "xlsxwriter": "reports",
+    "zxcvbn": "console",
 }
 
 
@@ -199,10 +242,9 @@ def _first_line(exc: BaseException) -> str:
 def _write_traceback(exc: BaseException) -> str:
     """Append the traceback to a file; the text names that file."""
     text = "".join(traceback.format_exception(exc))
-    for directory in (Path("var"), Path(tempfile.gettempdir())):
+    for directory in (Path("var"), Path(tempfile.gettempdir())):  # made by nobody here
         path = directory / "patrol-error.log"
         try:
-            directory.mkdir(exist_ok=True)
             descriptor = os.open(
                 path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, 0o600
             )

@@ -1,6 +1,6 @@
 """`patrol pause|resume|maintenance`: what is deliberately not patrolled, by whom and why."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,7 +10,7 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import EndAction, end_by_number, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.schedule import Stoppage, StoppageScope
-from patrol.domain.timestamps import rfc3339_or_none
+from patrol.domain.timestamps import parse_time, rfc3339_or_none
 from patrol.settings import Site
 
 Reason = Annotated[str, typer.Option("--reason", help="原因,必填。 Why; needed.")]
@@ -159,12 +159,9 @@ def _local_time(text: str, site: Site) -> datetime | None:
     if not text.strip():
         return None
     try:
-        parsed = datetime.fromisoformat(text.strip())
+        return parse_time(text.strip(), site.settings.site.tz)
     except ValueError:
         bad_input(f"{text!r} is not a time, write 2026-11-22 18:00")
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=site.settings.site.tz)).astimezone(
-        UTC
-    )
 
 
 def _stoppage_document(one: Stoppage) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from patrol.review import QueueLine, review_queue
 
 if TYPE_CHECKING:
     from patrol.app import Application
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 from patrol.cli.cases import case_document, print_case
@@ -44,6 +44,7 @@ from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.review.decisions import suppressed_count
 
 LINES_A_PAGE: Final = 50
+_NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
 
 
 def show_queue(
@@ -90,10 +91,10 @@ def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: in
     """A table of one page; `count`: of all pages."""
     table = Table(title=f"待核线索 review queue · {count}", title_justify="left")
     for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading in _NEVER_CUT)
     for line in lines:
         finding = line.finding
-        camera = f"{names.get(finding.camera, '')} …{finding.camera[-6:]}"
+        camera = f"{names.get(finding.camera, '')}\n{finding.camera}"
         score, waiting = f"{finding.score:.2f}", _rough_age(line.waiting)
         seen = f"\n{finding.recheck.why}" if finding.recheck else ""
         why = Text.assemble(finding.why, seen, "\n", (line.why, "dim"))  # … why it has this place
@@ -147,7 +148,7 @@ def confirm(
         print_json({**case_document(case), **more})
         return
     print_case(case, app.site)
-    _print_sent(case, published=published)
+    _print_sent(case, app.site.settings.site.tz, published=published)
 
 
 def dismiss(
@@ -248,13 +249,12 @@ def _has_unsent_messages(app: "Application", case: Case) -> bool:
         return any(m.state is DeliveryState.QUEUED for m in uow.outbox.of_case(case.id))
 
 
-def _print_sent(case: Case, *, published: bool) -> None:
+def _print_sent(case: Case, zone: tzinfo, *, published: bool) -> None:
     if published:
         console().print("[green]已推送 published[/]")
     elif case.hold is not None and case.is_unannounced:
-        console().print(
-            f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {case.hold.until:%H:%M} UTC[/]"
-        )
+        until = f"{case.hold.until.astimezone(zone):%m-%d %H:%M}"
+        console().print(f"[yellow]暂缓推送 held: {case.hold.why}, 至 until {until}[/]")
     else:
         console().print(
             "[yellow]消息代理未及时应答,消息在发件箱等待[/]"

@@ -11,7 +11,7 @@ import typer
 
 from patrol.app import Application
 from patrol.cases import actions
-from patrol.cli.cases import case_document, no_case_text, print_case
+from patrol.cli.cases import case_document, close_after_grant, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import RELAY_WITHIN_S, app_of
@@ -241,5 +241,7 @@ def _request_document(case: Case) -> dict[str, Any]:
         "at": rfc3339_or_none(request.at),
         "why": request.why,
         "hours": request.span_s / 3600,
+        "office_hours": case.policy.office is not None,
+        "close_if_granted": rfc3339_or_none(close_after_grant(case)),
     }
     return {"request": document}

@@ -11,6 +11,7 @@ from patrol.cli.options import AsJson
 from patrol.cli.output import bad_input, print_err, print_json
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
+from patrol.domain.timestamps import parse_day, parse_month
 from patrol.files import write_atomically
 from patrol.reports import public_digest, writers
 from patrol.reports.queries import ReportHeading, ReportPeriod, load_material, period_of
@@ -130,7 +131,7 @@ def _parse_day(text: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text)
+        return parse_day(text)
     except ValueError:
         bad_input(f"--day: {text!r} is not a day, write 2026-11-22")
 
@@ -139,6 +140,6 @@ def _parse_month(text: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(f"{text}-01")
+        return parse_month(text)
     except ValueError:
         bad_input(f"--month: {text!r} is not a month, write 2026-11")

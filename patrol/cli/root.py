@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from patrol import __version__
 from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
-from patrol.cli.output import logs_to_stderr, report_failure
+from patrol.cli.output import bad_input, logs_to_stderr, report_failure
 
 INTERRUPTED: Final = 130  # what Typer returns after Ctrl-C
 
@@ -214,6 +214,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "health:retry_delivery",
         "已放弃的重新投递。 Try one that was given up again, from the start.",
     ),
+    "deliveries drop": Verb(
+        "health:drop_delivery",
+        "代理拒收的不再发送。 Give a message that the broker refuses up for good.",
+    ),
     "maintenance add": Verb(
         "pause:add_maintenance",
         "登记维护:不计划、不计漏巡。 Put a camera, a link or a village into maintenance.",
@@ -277,6 +281,7 @@ app = typer.Typer(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
     try:
+        _check_text(arguments)
         result = command_tree()(args=list(arguments), prog_name="patrol", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001  nothing above it but Python
         return report_failure(exc)
@@ -284,6 +289,16 @@ def run(arguments: Sequence[str]) -> int:
     if result == INTERRUPTED:
         return report_failure(KeyboardInterrupt())
     return result if isinstance(result, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no UTF-8 (lone surrogates here): nothing can store or print them."""
+    for number, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="backslashreplace").decode()
+            bad_input(f"argument {number}, {shown[:60]}: is not UTF-8 text, write it anew")
 
 
 def command_tree() -> TyperGroup:

@@ -6,8 +6,9 @@
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import tzinfo
 from typing import Annotated, Final
 
 import typer
@@ -28,14 +29,17 @@ from patrol.cli.output import (
 )
 from patrol.cli.site import app_of, camera_named, until_signalled
 from patrol.reports.terminal import progress_display, render_round
-from patrol.rounds.planner import AdhocSelection
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.settings import Site
 
 
 def run(context: typer.Context) -> None:
     """常驻服务:按时巡查、推送、收反馈、升级。 The service: rounds by the clock."""
     logs_to_stderr(logging.INFO, as_lines_of_json=True)
-    with until_signalled() as stop, app_of(context, wait_s=math.inf, stop=stop) as app:
+    with (
+        until_signalled() as stop,
+        app_of(context, wait_s=math.inf, stop=stop, create_store=True) as app,
+    ):
         settings = app.site.settings
         site, zone = settings.site, settings.site.tz
         plans = "、".join(
@@ -48,7 +52,7 @@ def run(context: typer.Context) -> None:
         def ready() -> None:
             print_err("已就绪,Ctrl-C 停止 ready, Ctrl-C stops")
 
-        with _web_console(app), progress_display(console_err(), zone) as show:
+        with _web_console(app), progress_display(console_err(), zone, as_log=True) as show:
             try:
                 run_service(app, stop, on_progress=show, ready=ready)
             except ServiceFailed as exc:
@@ -105,7 +109,10 @@ def run_round(
     if not (plan or grids or links or cameras):
         bad_input("patrol: Missing argument 'PLAN', or --grid, --link, --camera for one ad hoc")
     logs_to_stderr(logging.WARNING)
-    with until_signalled() as stop, app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop) as app:
+    with (
+        until_signalled() as stop,
+        app_of(context, wait_s=DATABASE_WITHIN_S, stop=stop, create_store=True) as app,
+    ):
         zone = app.site.settings.site.tz
         if plan:
             app.plan(plan)  # raises UnknownPlan before anything is opened
@@ -114,15 +121,24 @@ def run_round(
             print_err(lack)
         with progress_display(console_err(), zone) as show:
             summary = app.run_round(plan, adhoc=selection, on_progress=show, stop=stop)
-    if as_json:
-        print_json(summary)
-    else:
-        console().print(render_round(summary, zone=zone))
+    _print_summary(summary, zone, as_json=as_json)
     if summary.get("state", "finished") != "finished":
         reason = summary.get("reason") or "stopped"
         again = f"`patrol round {plan}`" if selection is None else "the same command"
         print_err(f"{summary['round']}: {reason}; {again} takes it up again")
         raise typer.Exit(FAILED)
+
+
+def _print_summary(summary: Mapping[str, object], zone: tzinfo, *, as_json: bool) -> None:
+    """Print the round; on stderr that it visited nothing, and what keeps its cameras from it."""
+    if as_json:
+        print_json(summary)
+    else:
+        console().print(render_round(summary, zone=zone))
+    refusals = summary.get("refusals")
+    if summary.get("planned") == 0 and isinstance(refusals, Mapping):
+        reasons = ", ".join(f"{kind} {count}" for kind, count in refusals.items())
+        print_err(f"没有可以巡查的点位 no camera may be visited: {reasons or 'there is none'}")
 
 
 def _adhoc_selection(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -23,14 +24,13 @@ from patrol.cli.output import bad_input, console, print_json
 from patrol.clock import SystemClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
+from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreFull,
     StoreUnavailable,
     UnitOfWork,
-    current_revision,
     open_store,
-    upgrade,
 )
 
 SHORT_ID_DIGITS: Final = 6
@@ -58,13 +58,16 @@ def site_if_any(context: typer.Context) -> Site | None:
     return site_of(context)
 
 
+def database_of(site: Site) -> str:
+    """The URL of the site's database. Raises DataElsewhere."""
+    check_old_places(site, Path.cwd())
+    return site.settings.database
+
+
 @contextmanager
 def store_of(site: Site) -> Iterator[Store]:
-    """Open the store; make its tables in a database that has none. Raises StoreUnavailable."""
-    url = site.settings.database
-    if current_revision(url) is None:
-        upgrade(url)
-    with open_store(url) as store:
+    """Open the store; nothing is made. Raises DataElsewhere, StoreUnavailable."""
+    with open_store(database_of(site)) as store:
         yield store
 
 
@@ -104,18 +107,26 @@ RELAY_WITHIN_S: Final = 2.0  # a person waits no longer for a broker; the outbox
 
 @contextmanager
 def app_of(
-    context: typer.Context, *, wait_s: float = 0.0, stop: threading.Event | None = None
+    context: typer.Context,
+    *,
+    wait_s: float = 0.0,
+    stop: threading.Event | None = None,
+    create_store: bool = False,
 ) -> Iterator["Application"]:
     """Build the application and close it afterwards.
 
+    `create_store`: for `patrol run` and `patrol round`, which make or upgrade the database.
     With `stop` an unreachable database is waited for, at most `wait_s` seconds or until `stop`.
-    Raises ConfigProblems, StoreUnavailable.
+    Raises ConfigProblems, DataElsewhere, StoreUnavailable.
     """
     from patrol.app import StartupWait, build  # noqa: PLC0415  0.6 s, which most verbs save
 
     startup_wait = StartupWait(limit_s=wait_s, stop=stop) if stop is not None else None
     with build(
-        site_of(context), config_dir=config_directory(context), startup_wait=startup_wait
+        site_of(context),
+        config_dir=config_directory(context),
+        startup_wait=startup_wait,
+        create_store=create_store,
     ) as app:
         with suppress(StoreUnavailable, StoreFull):  # the command itself says so, if it matters
             app.check_clock()

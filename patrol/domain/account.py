@@ -18,7 +18,7 @@ from typing import Final
 from patrol.domain.backoff import backoff
 from patrol.domain.case import Case
 from patrol.domain.escalation import announced_grids
-from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, Sha256
+from patrol.domain.ids import CaseId, FindingId, GridCode, MessageKey, PersonId, PictureId, Sha256
 from patrol.domain.observation import Subject
 from patrol.domain.registry import GridTree
 
@@ -214,6 +214,7 @@ class CasePhoto:
     sha256: Sha256
     by: str
     at: datetime
+    picture: PictureId | None = None  # in the index; None: deleted before pictures had ids
 
 
 API_KEY_PREFIX: Final = "patrol_"

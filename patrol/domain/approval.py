@@ -7,13 +7,15 @@ themselves are moved by `Case.apply_event`.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
 from patrol.domain.labels import APPROVAL_KINDS
+from patrol.domain.office_hours import OfficeHours
 from patrol.domain.priority import CaseLimits
 
 MAX_EXTENSION: Final = timedelta(days=30)  # of counted time; longer is a suspension
@@ -41,9 +43,8 @@ def request_approval(case: Case, request: ApprovalRequest) -> Case:
     if not request.why.strip():
         raise ApprovalImpossible("say why")
     _check_possible(case, request)
-    noted = case.apply_event(
-        CaseEvent.ASK, at=request.at, by=request.by, note=describe_request(request)
-    )
+    text = describe_request(case, request, granted_at=request.at)
+    noted = case.apply_event(CaseEvent.ASK, at=request.at, by=request.by, note=text)
     return replace(noted, request=request)
 
 
@@ -56,7 +57,7 @@ def approve(case: Case, *, by: str, now: datetime, note: str = "") -> Case:
     if request.by == by:
         raise ApprovalImpossible(f"{by} asked for it, somebody else has to grant it")
     _check_possible(case, request)
-    text = _with_note(describe_request(request), note)
+    text = _with_note(describe_request(case, request, granted_at=now), note)
     noted = case.apply_event(CaseEvent.GRANT, at=now, by=by, note=text)
     if request.kind is ApprovalKind.EXTENSION:
         return _extended(noted, request, now)
@@ -70,7 +71,7 @@ def reject_request(case: Case, *, by: str, now: datetime, note: str) -> Case:
     Raises ApprovalImpossible: there is none.
     """
     request = _pending_request(case)
-    text = _with_note(describe_request(request), note)
+    text = _with_note(describe_request(case, request, granted_at=None), note)
     return case.apply_event(CaseEvent.REFUSE, at=now, by=by, note=text)
 
 
@@ -87,11 +88,66 @@ def resume_case(case: Case, *, by: str, now: datetime, note: str = "") -> Case:
     return moved.apply_event(CaseEvent.RESUME, at=now, by=by, note=note)
 
 
-def describe_request(request: ApprovalRequest) -> str:
-    """`延期 24 小时 (extension of 24 h): why`, as the history has it."""
-    hours = f"{request.span_s / 3600:g}"
-    zh, en = (f" {hours} 小时", f" of {hours} h") if request.span_s else ("", "")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionPreview:
+    """What an extension would lead to if it were granted at once."""
+
+    span: timedelta  # counted time: of the office, or of the clock
+    in_office_hours: bool
+    due_before: datetime  # the case's next limit, and its limit to close
+    due_after: datetime
+    close_before: datetime
+    close_after: datetime
+
+
+def preview_extension(case: Case, span: timedelta, now: datetime) -> ExtensionPreview:
+    """The limits that an extension by `span` of counted time, granted at `now`, would give.
+
+    Raises ApprovalImpossible.
+    """
+    request = ApprovalRequest(
+        kind=ApprovalKind.EXTENSION, by="", at=now, why="", span_s=span.total_seconds()
+    )
+    _check_possible(case, request)
+    after = _extended(case, request, now)
+    return ExtensionPreview(
+        span=span,
+        in_office_hours=case.policy.office is not None,
+        due_before=case.due_at,
+        due_after=after.due_at,
+        close_before=case.dispatched_at + case.policy.limits.close,
+        close_after=after.dispatched_at + after.policy.limits.close,
+    )
+
+
+def describe_request(case: Case, request: ApprovalRequest, *, granted_at: datetime | None) -> str:
+    """`延期 24 小时办公时间,办结时限至 … (extension of 24 office hours, to close by …): why`.
+
+    As the history has it. Without `granted_at` no limit is named; nor is one in time that runs
+    round the clock, where hours need no calendar.
+    """
+    zh, en = _span_texts(case, request, granted_at) if request.span_s else ("", "")
     return f"{APPROVAL_KINDS[request.kind][0]}{zh} ({request.kind}{en}): {request.why}"
+
+
+def _span_texts(
+    case: Case, request: ApprovalRequest, granted_at: datetime | None
+) -> tuple[str, str]:
+    zh, en = span_texts(request, case.policy.office)
+    if case.policy.office is None or granted_at is None:
+        return f" {zh}", f" of {en}"
+    preview = preview_extension(case, timedelta(seconds=request.span_s), granted_at)
+    zone = ZoneInfo(case.policy.office.zone)
+    close = f"{preview.close_after.astimezone(zone):%Y-%m-%d %H:%M}"
+    return f" {zh},办结时限至 {close}", f" of {en}, to close by {close}"
+
+
+def span_texts(request: ApprovalRequest, office: OfficeHours | None) -> tuple[str, str]:
+    """(zh, en) of the time that a request asks for, named as what it is: hours of the office."""
+    hours = f"{request.span_s / 3600:g}"
+    if office is None:
+        return f"{hours} 小时", f"{hours} h"
+    return f"{hours} 小时办公时间", f"{hours} office hours"
 
 
 def _check_possible(case: Case, request: ApprovalRequest) -> None:

@@ -17,7 +17,7 @@ from enum import StrEnum, auto
 
 from patrol.domain.case_timers import CasePolicy, SendHold, Suspension, recheck_wait
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, Sha256
+from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PictureId
 from patrol.domain.observation import Box, Subject
 from patrol.domain.priority import YELLOW_FROM, DueLight, Level
 
@@ -264,8 +264,8 @@ class Case:
     kind: str = ""  # the finding's kind: what a recheck compares
     zone: str = ""
     box: Box | None = None
-    before: Sha256 | None = None
-    after: Sha256 | None = None
+    before: PictureId | None = None
+    after: PictureId | None = None
     state: CaseState = CaseState.DISPATCHED
     rung: int = 0  # of the ladder that it has reached
     ladder_due_at: datetime | None = None  # None: the escalation timer does not run

@@ -2,10 +2,12 @@
 
 The ladder is fixed when a case is dispatched (`policy_for`). Rung 0 is notified at once, each
 further rung after the silence of the one before, which is the level's acknowledgement limit. When
-the last rung has been silent as long, the case is put under supervision (督办) once. The timer is
-started and stopped by `Case.apply_event`; cases/escalator.py runs what is due.
+the last rung has been silent as long, the case is put under supervision (督办) once. People who
+left or cannot be told are skipped at once, with the reason in the history. The timer is started and
+stopped by `Case.apply_event`; cases/escalator.py runs what is due.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
@@ -18,6 +20,7 @@ from patrol.domain.office_hours import OfficeHours
 from patrol.domain.priority import OFFICE_HOURS_LEVELS, Level, limits_at, silence_of
 from patrol.domain.routing import Route
 
+ContactProblem = Callable[[PersonId], str | None]  # why a person cannot be told (contacts.py)
 NOBODY = PersonId("")  # a rung that uses a grid's topic although no person is named for it
 
 
@@ -29,6 +32,7 @@ class EscalationReason(StrEnum):
     NOT_YET = auto()  # the silence is still within its limit
     SILENCE = auto()  # the next rung is notified
     NO_RUNG_LEFT = auto()  # the last one was silent too: supervision
+    OUT_OF_REACH = auto()  # whoever is waited for left, or has no contact: no limit is spent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,11 @@ class EscalationResult:
     @property
     def moved(self) -> bool:
         """Whether the case changed and is to be saved."""
-        return self.reason in (EscalationReason.SILENCE, EscalationReason.NO_RUNG_LEFT)
+        return self.reason in (
+            EscalationReason.SILENCE,
+            EscalationReason.NO_RUNG_LEFT,
+            EscalationReason.OUT_OF_REACH,
+        )
 
 
 def policy_for(
@@ -112,6 +120,24 @@ def escalate_if_due(case: Case, now: datetime, *, by: str = "system") -> Escalat
             case=escalate_now(case, now, by=by, note=f"no answer: {reason}"), reason=reason
         )
     return EscalationResult(case=case, reason=reason)
+
+
+def skip_out_of_reach(
+    case: Case, problem_of: ContactProblem, now: datetime, *, by: str = "system"
+) -> EscalationResult:
+    """The case moved past every rung whose person cannot be told; each with its reason.
+
+    Nothing is waited for there. Beyond the last rung the case is supervised, as after its silence.
+    """
+    skipped = case
+    while skipped.is_open and skipped.ladder_due_at is not None:
+        person = current_rung(skipped).person
+        problem = problem_of(person) if person != NOBODY else None
+        if problem is None:
+            break
+        skipped = escalate_now(skipped, now, by=by, note=f"not waiting for {person}: {problem}")
+    reason = EscalationReason.NOT_YET if skipped is case else EscalationReason.OUT_OF_REACH
+    return EscalationResult(case=skipped, reason=reason)
 
 
 def escalate_now(case: Case, now: datetime, *, by: str, note: str) -> Case:

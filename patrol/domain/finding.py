@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
+from hashlib import sha256
 from typing import Final
 
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, RoundId, Sha256
+from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PictureId, RoundId
 from patrol.domain.observation import Box, Subject
 from patrol.domain.priority import Level
 from patrol.domain.timestamps import rfc3339_or_none
@@ -172,13 +173,21 @@ class KnownPositive(AlreadyDecided):
         self.finding = finding
 
 
+class FindingNotAsShown(Failed):
+    """The finding is not as the decider saw it: its state or its picture has changed since."""
+
+    def __init__(self, finding: "Finding") -> None:
+        super().__init__(f"finding {finding.id} changed after it was shown, look at it again")
+        self.finding = finding
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecheck:
     """What a fresh visit showed after an "unsure"; without a picture the visit failed."""
 
     at: datetime  # UTC
     why: str  # text, Chinese first
-    picture: Sha256 | None = None
+    picture: PictureId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +215,7 @@ class Finding:
     why: str  # text, Chinese first
     level: Level
     category: str  # of the case, unless the operator chooses another
-    picture: Sha256 | None = None
+    picture: PictureId | None = None
     box: Box | None = None
     zone: str = ""
     count: int = 1  # visits that showed it while it waited
@@ -225,6 +234,13 @@ class Finding:
         if target is None:
             raise AlreadyDecided(self)
         return replace(self, state=target, decided_by=by, decided_at=now, reason=reason)
+
+    @property
+    def revision(self) -> str:
+        """What a decision on it rests on, as a short text: its state, who set it, its picture."""
+        decided_at = rfc3339_or_none(self.decided_at)
+        basis = (self.id, self.state, self.decided_by, decided_at, self.picture)
+        return sha256("|".join(map(str, basis)).encode()).hexdigest()[:16]
 
     @property
     def is_open(self) -> bool:

@@ -19,6 +19,7 @@ FindingId = NewType("FindingId", str)  # F000123
 CaseId = NewType("CaseId", str)  # C20261122-0007
 MessageKey = NewType("MessageKey", str)  # idempotency key of a message on the wire
 Sha256 = NewType("Sha256", str)  # 64 lower-case hex digits
+PictureId = NewType("PictureId", str)  # one picture of one look (domain/round.py); as Sha256 looks
 
 _CAMERA = re.compile(r"[0-9]{20}", re.ASCII)
 _GRID = re.compile(r"[0-9]{15}", re.ASCII)

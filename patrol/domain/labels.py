@@ -260,6 +260,7 @@ DELIVERY_STATES: Final[Labels] = {
     DeliveryState.ACKNOWLEDGED: ("已签收", "acknowledged"),
     DeliveryState.OVERDUE: ("超时未答", "no answer"),
     DeliveryState.EXPIRED: ("已失效", "expired"),
+    DeliveryState.QUARANTINED: ("代理拒收,待处理", "refused by the broker"),
 }
 RECEIPTS: Final[Labels] = {  # the times of reports.documents.message_document, in their order
     "queued": ("入队", "queued"),

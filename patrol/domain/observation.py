@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, auto
 
-from patrol.domain.ids import CameraId, RoundId, Sha256
+from patrol.domain.ids import CameraId, PictureId, RoundId
 from patrol.domain.priority import Level
 
 Box = tuple[float, float, float, float]  # x, y, width, height in fractions of the picture
@@ -45,7 +45,7 @@ class Observation:
     box: Box | None = None
     zone: str = ""
     label: str = ""  # the detector's class, where there is one
-    picture: Sha256 | None = None  # evidence that shows it
+    picture: PictureId | None = None  # evidence that shows it
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.score <= 1.0:

@@ -2,8 +2,10 @@
 
 An `OutboxMessage` is queued in the transaction of the change that it announces, under a key that is
 queued once, ever; messaging/outbox_relay.py publishes it, replies move its state by
-`MESSAGE_TRANSITIONS`. A `Delivery` is the same for one HTTP target (integrations/): tried with
-growing pauses, dead after MAX_TRIES or when its time is over, with the reason.
+`MESSAGE_TRANSITIONS`. One that the broker refuses is tried again with growing pauses and then lies
+in quarantine with the reason, until a person retries or drops it; later messages of other topics
+never wait for it. A `Delivery` is the same for one HTTP target (integrations/): tried with growing
+pauses, dead after MAX_TRIES or when its time is over, with the reason.
 """
 
 from collections.abc import Mapping
@@ -28,6 +30,9 @@ WEBHOOK_EVENT_NAMES: Final[tuple[WebhookEvent, ...]] = get_args(WebhookEvent)
 FIRST_RETRY_DELAY: Final = timedelta(seconds=10)
 MAX_RETRY_DELAY: Final = timedelta(hours=1)
 MAX_TRIES: Final = 12  # with these pauses about five hours: a server's update, a night's outage
+FIRST_REFUSAL_DELAY: Final = timedelta(seconds=1)  # of a message that the broker refused
+MAX_REFUSAL_DELAY: Final = timedelta(minutes=10)
+MAX_TOPIC_BYTES: Final = 65_535  # MQTT 5, 1.5.4: the length of a UTF-8 string has two bytes
 
 
 class DeliveryState(StrEnum):
@@ -40,6 +45,7 @@ class DeliveryState(StrEnum):
     ACKNOWLEDGED = auto()
     OVERDUE = auto()  # no answer in time; another message went to the next person
     EXPIRED = auto()  # no longer worth sending
+    QUARANTINED = auto()  # the broker does not take it; waits for a person
 
 
 class DeliveryEvent(StrEnum):
@@ -51,6 +57,9 @@ class DeliveryEvent(StrEnum):
     PERSON_ANSWERED = auto()
     NO_ANSWER = auto()
     TOO_OLD = auto()
+    BROKER_REFUSES_IT = auto()  # for the last time
+    PERSON_RETRIES = auto()
+    PERSON_DROPS = auto()
 
 
 _S, _E = DeliveryState, DeliveryEvent
@@ -73,6 +82,10 @@ MESSAGE_TRANSITIONS: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState]
     (_S.RECEIVED, _E.BROKER_TOOK_IT): _S.RECEIVED,  # ... and our mark may come last
     (_S.OPENED, _E.BROKER_TOOK_IT): _S.OPENED,
     (_S.ACKNOWLEDGED, _E.BROKER_TOOK_IT): _S.ACKNOWLEDGED,
+    (_S.QUEUED, _E.BROKER_REFUSES_IT): _S.QUARANTINED,
+    (_S.QUARANTINED, _E.PERSON_RETRIES): _S.QUEUED,
+    (_S.QUARANTINED, _E.PERSON_DROPS): _S.EXPIRED,
+    (_S.QUEUED, _E.PERSON_DROPS): _S.EXPIRED,
 }
 
 
@@ -83,6 +96,32 @@ EVENT_TIME_FIELDS: Mapping[DeliveryEvent, str] = {
     _E.PERSON_OPENED: "opened_at",
     _E.PERSON_ANSWERED: "answered_at",
 }
+
+
+class RefusalKind(StrEnum):
+    """How certain it is that a refused message itself is at fault: so often it is tried."""
+
+    IMPOSSIBLE = auto()  # cannot be sent as it is: no broker, or not this one, can take it
+    MESSAGE = auto()  # this broker names the message as the reason, or falls over it alone
+    BROKER = auto()  # rights, a quota: may be put right at the broker
+    UNPROVEN = auto()  # nothing else was taken meanwhile: the broker itself may be at fault
+
+
+# With pauses of 1 s, doubled to 10 minutes: at once, after 7 s, after 9 minutes, never.
+MAX_REFUSALS: Final[Mapping[RefusalKind, int | None]] = {
+    RefusalKind.IMPOSSIBLE: 1,
+    RefusalKind.MESSAGE: 4,
+    RefusalKind.BROKER: 10,
+    RefusalKind.UNPROVEN: None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRefusal:
+    """Why a broker did not take a message, as text for a person, and how certain that is."""
+
+    reason: str
+    kind: RefusalKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +141,51 @@ class OutboxMessage:
     received_at: datetime | None = None
     opened_at: datetime | None = None
     answered_at: datetime | None = None
+    tries: int = 0  # that the broker refused
+    due_at: datetime | None = None  # of the next try after a refusal; None: at once
+    problem: str = ""  # of the last refusal
     order: int = 0  # given by the store: messages of one topic leave in this order
+
+    def refused(self, refusal: PublishRefusal, now: datetime) -> "OutboxMessage":
+        """The message after a refusal: due later, or in quarantine when that was the last try.
+
+        One that expires before another try is not kept for a person, it expires.
+        """
+        tries, most = self.tries + 1, MAX_REFUSALS[refusal.kind]
+        due_at = now + backoff(tries, FIRST_REFUSAL_DELAY, MAX_REFUSAL_DELAY)
+        is_last = most is not None and tries >= most
+        state, next_due_at = self.state, None if is_last else due_at
+        if self.expires_at is not None and (is_last or due_at >= self.expires_at):
+            state, next_due_at = DeliveryState.EXPIRED, None
+        elif is_last:
+            state = DeliveryState.QUARANTINED
+        return replace(self, state=state, tries=tries, due_at=next_due_at, problem=refusal.reason)
+
+
+def topic_problem(topic: str) -> str:
+    """Why nothing can be published on this topic; empty when it can.
+
+    MQTT 5 and 3.1.1, sections 1.5.4 and 4.7: a topic name has 1 to 65,535 bytes of UTF-8 without
+    NUL, no wildcard, no surrogate; control characters and non-characters may end the connection.
+    """
+    if not topic:
+        return "the topic is empty"
+    try:
+        size_bytes = len(topic.encode())
+    except UnicodeEncodeError:
+        return "the topic is no valid UTF-8"
+    if size_bytes > MAX_TOPIC_BYTES:
+        return f"the topic has {size_bytes} bytes, {MAX_TOPIC_BYTES} at most"
+    wrong = next((letter for letter in topic if _is_forbidden(letter)), None)
+    return "" if wrong is None else f"the topic has {wrong!r} in it, which no topic may have"
+
+
+def _is_forbidden(letter: str) -> bool:
+    """Wildcards, control characters, Unicode's non-characters."""
+    number = ord(letter)
+    is_control = number <= 0x1F or 0x7F <= number <= 0x9F  # noqa: PLR2004  also DEL
+    is_no_character = 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE  # noqa: PLR2004
+    return letter in "+#" or is_control or is_no_character
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum, auto
+from hashlib import sha256 as sha256_of
 from typing import Final
 
+from patrol.domain.access_log import utc_microseconds_text
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId, RoundId, Sha256
+from patrol.domain.ids import CameraId, PictureId, RoundId, Sha256
 
 ADHOC = "adhoc"  # the plan of rounds that a person asks for over some cameras; on no calendar
 
@@ -157,6 +159,7 @@ class PlannedVisit:
 AREA_HASH_FACT: Final = (
     "visible_area"  # among a visit's facts: the hash of the area that could be seen
 )
+MEMORY_DISCARDED_FACT: Final = "memory_discarded"  # why what was learnt of the camera was dropped
 # Purposes of stored pictures (StoredPicture.purpose).
 SAMPLE_PURPOSE: Final = "sample"  # of a visit that showed nothing
 FIELD_PHOTO_PURPOSE: Final = "ground"  # a photo sent by a person at the place: no camera's
@@ -165,7 +168,11 @@ SPACE_NEEDED: Final = "sample, room was needed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPicture:
-    """A picture of the picture store, named by the SHA-256 of its bytes, as a row of the ledger."""
+    """A picture that one look at one camera took; its bytes lie in the picture store.
+
+    `sha256` names the bytes, which pictures of other cameras and other looks may have as well (a
+    "no signal" slide); `id` names the picture: whose it is and when it was taken.
+    """
 
     sha256: Sha256
     camera: CameraId
@@ -175,6 +182,21 @@ class StoredPicture:
     bytes: int
     purpose: str  # "sample", "evidence", "before", "after", "reference"
     delete_after: datetime
+
+    @property
+    def id(self) -> PictureId:
+        """The picture's identity, by which findings, cases, addresses and the index name it."""
+        return picture_id(self.camera, self.taken_at, self.sha256)
+
+
+def picture_id(camera: CameraId, taken_at: datetime, sha256: Sha256) -> PictureId:
+    """Hash over whose picture it is, when it was taken and its content; 64 lower-case hex digits.
+
+    A function of the picture alone, so that it is known before the visit has a row. `camera` is
+    empty for a photo from the ground whose case has no camera.
+    """
+    text = f"{camera}|{utc_microseconds_text(taken_at)}|{sha256}"
+    return PictureId(sha256_of(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

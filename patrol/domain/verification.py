@@ -14,7 +14,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.case import Case, CaseEvent, CaseState
-from patrol.domain.ids import CaseId, Sha256
+from patrol.domain.ids import CaseId, PictureId
 from patrol.domain.priority import YELLOW_FROM, DueLight, Level
 
 RECHECK_EVENTS: Final = (CaseEvent.LOOKED, CaseEvent.LOOK_FAILED, CaseEvent.FEED_BACK)
@@ -43,8 +43,8 @@ class PendingVerification:
     since: datetime
     due: datetime
     due_light: DueLight
-    before: Sha256 | None
-    after: Sha256 | None  # None: no recheck succeeded
+    before: PictureId | None
+    after: PictureId | None  # None: no recheck gave a new picture
     machine: str  # what the recheck showed, as text
 
 

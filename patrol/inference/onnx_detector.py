@@ -2,13 +2,15 @@
 
 The session is shared: onnxruntime's `run` may be called from several threads at once, and with one
 thread inside each run the judging threads, as many as there are cores, fill the machine exactly.
-`open_session` also serves face_plate_detectors.py. The only module that imports onnxruntime.
+`open_session` also serves face_plate_detectors.py. The only module that imports onnxruntime, and
+it does so with onnxruntime's telemetry switched off: what this machine does is nobody's affair.
 
 `letterbox` scales and pads a picture to a model's input and maps its boxes back. Pure.
 """
 
 import hashlib
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -84,6 +86,9 @@ def resize_down(bgr: BgrImage, size_px: tuple[int, int]) -> BgrImage:
 
 MIN_SCORE: Final = 0.35  # on vtest.avi persons at CCTV height score 0.35 to 0.9, ghosts below 0.3
 TENSORS: Final = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+# onnxruntime reads it once, when it is loaded: with it no uploader, no event and no device id come
+# into being ("Disabling Telemetry" of its privacy notice). Its API comes after the first event.
+TELEMETRY_SWITCH: Final = "ORT_DISABLE_TELEMETRY"
 SAME_ABOVE: Final = 0.5  # intersection over union from which two boxes of a label are one thing
 
 
@@ -177,7 +182,7 @@ def open_session(
 
     `prepare` may change the bytes after that. Raises RuntimeMissing, ModelMissing, ModelBroken.
     """
-    runtime = _import_onnxruntime()
+    runtime = import_onnxruntime()
     weights = _weights(spec, models_dir)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -206,10 +211,17 @@ def _weights(spec: ModelSpec, models_dir: Path) -> bytes:
     return weights
 
 
-def _import_onnxruntime() -> Any:
+def import_onnxruntime() -> Any:
+    """The onnxruntime module, its telemetry off whatever the environment says.
+
+    Raises RuntimeMissing.
+    """
+    os.environ[TELEMETRY_SWITCH] = "1"
     try:
-        return importlib.import_module("onnxruntime")
+        runtime = importlib.import_module("onnxruntime")
     except ImportError as exc:
         raise RuntimeMissing(
             "onnxruntime is not installed; run `pip install 'patrol[objects]'`"
         ) from exc
+    runtime.disable_telemetry_events()
+    return runtime

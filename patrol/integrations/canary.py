@@ -78,11 +78,12 @@ class Canary:
             self._send(now, now_s)
             return
         flown = _flown(flight, now, now_s)
-        state = self._state(flight)
-        if state is DeliveryState.ACKNOWLEDGED:
+        message = self._message(flight)
+        if message.state is DeliveryState.ACKNOWLEDGED:
             self._came_back(flight, now)
         elif flown >= self.within:
-            self._did_not_return(flight, _FAILURE_REASONS.get(state, f"it is {state}"), now)
+            reason = _FAILURE_REASONS.get(message.state, f"it is {message.state}")
+            self._did_not_return(flight, message.problem or reason, now)
         if flown >= (RETRY_AFTER if self.failing else self.every):
             self._send(now, now_s)
 
@@ -121,9 +122,9 @@ class Canary:
         self.sent += 1
         self.on_queued()
 
-    def _state(self, flight: _CanaryInFlight) -> DeliveryState:
+    def _message(self, flight: _CanaryInFlight) -> OutboxMessage:
         with self.store.begin_read() as uow:
-            return uow.outbox.of_case(CaseId(flight.key))[0].state
+            return uow.outbox.of_case(CaseId(flight.key))[0]
 
     def _came_back(self, flight: _CanaryInFlight, now: datetime) -> None:
         landed = self._returned.pop(flight.key, None)

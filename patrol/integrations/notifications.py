@@ -39,7 +39,9 @@ log = structlog.get_logger(__name__)
 UNREACHED, ALARM = "unheard", "alarm"
 NOTIFICATION_LIFETIME: Final = timedelta(hours=24)
 _PLACEHOLDERS: Final = ("phone", "person")
-_UNRECEIVED_STATES: Final = (DeliveryState.QUEUED, DeliveryState.PUBLISHED, DeliveryState.EXPIRED)
+_UNRECEIVED_STATES: Final = (
+    DeliveryState.QUEUED, DeliveryState.PUBLISHED, DeliveryState.EXPIRED, DeliveryState.QUARANTINED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +190,12 @@ class AppriseSender:
 
     def _opened(self, address: str) -> "Apprise":
         try:
-            from apprise import Apprise  # noqa: PLC0415  an optional extra
+            from apprise import Apprise, AppriseAsset  # noqa: PLC0415  an optional extra
         except ImportError:
             raise ChannelUnusable("apprise is missing, pip install 'patrol[notify]'") from None
-        apprise = Apprise()
+        # No redirects: the file of addresses alone says where notifications go. Without a storage
+        # path Apprise keeps what it learns in memory.
+        apprise = Apprise(asset=AppriseAsset(http_redirects=False))
         if not apprise.add(address):
             raise ChannelUnusable(f"notify.{self._channel.name}: its address is none of Apprise's")
         return apprise

@@ -4,9 +4,13 @@ A crash anywhere means a repeat, never a loss: a row is marked only after the br
 lease expires by itself, and a repeat carries the same key. Two messages of one topic are never in
 flight together, so that a lost PUBACK cannot put an older message on top of a newer one.
 
+What the broker refuses is tried again with growing pauses and then quarantined with its reason
+(`OutboxMessage.refused`); it holds nothing back but later messages of its own topic.
+
 A broker that was killed may have lost what it had acknowledged: after every new connection `run`
-publishes the newest message of each retained topic again, under its old key. The service runs one
-relay for its lifetime; commands run one until the outbox is empty (`run_until_empty`).
+publishes the newest message of each retained topic again, under its old key. Only the relay that
+the service runs for its lifetime does (`republishes`); that of a command or of a round by hand
+sends what is queued, or every phone would be told everything once more for each of them.
 
 `prune_messages` deletes old messages, reply keys, dead letters and deliveries, in small
 transactions, so that an operator who confirms meanwhile waits for one of them at most. What is
@@ -26,9 +30,11 @@ import structlog
 
 from patrol.domain.backoff import jittered_backoff_s
 from patrol.domain.ids import MessageKey
-from patrol.domain.outbox import DeliveryEvent, OutboxMessage
+from patrol.domain.outbox import DeliveryEvent, DeliveryState, OutboxMessage
 from patrol.logs import LastReason
-from patrol.ports import Clock, NotConnected, Publisher
+from patrol.messaging.republisher import NAMED_AT_MOST, Republisher
+from patrol.messaging.wave_sender import WaveSender
+from patrol.ports import Clock, Publisher
 from patrol.store import Store, StoreFull, StoreUnavailable, UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -67,6 +73,7 @@ class BatchResult:
 class _BatchOutcome:
     taken: Sequence[MessageKey]
     stale: Sequence[MessageKey]
+    refused: Sequence[OutboxMessage]  # after the refusal
     returned: Sequence[MessageKey]
 
 
@@ -81,12 +88,25 @@ class OutboxRelay:
     options: RelayOptions = field(default_factory=RelayOptions)
     counters: Counter[str] = field(default_factory=Counter)
     on_turn: Callable[[], None] = lambda: None  # heartbeat, once a batch
+    republishes: bool = True  # retained messages, after each new connection
     clock_unconfirmed: Callable[[], bool] = lambda: False  # then no message is too old
+    _sender: WaveSender = field(init=False)
+    _republisher: Republisher = field(init=False)
     _wake_event: threading.Event = field(default_factory=threading.Event)
     _last_problem: LastReason = field(default_factory=LastReason)
     _unsaved_outcome: "_BatchOutcome | None" = None  # published, not marked in the store yet
-    _republished_connection: int = 0  # the publisher's connection that was republished to
-    _republish_at_s: float | None = None  # once more then, for what another relay had leased
+
+    def __post_init__(self) -> None:
+        self._sender = WaveSender(self.publisher, self.options.publish_timeout_s)
+        self._republisher = Republisher(
+            store=self.store, sender=self._sender, clock=self.clock, counters=self.counters,
+            window=self.options.republish_window, again_after_s=self.options.lease_s,
+        )  # fmt: skip
+
+    @property
+    def republish_problem(self) -> str:
+        """Which retained messages the broker does not take again; empty when it takes all."""
+        return self._republisher.problem
 
     def wake(self) -> None:
         """End the wait for the next poll: something was queued. Thread-safe."""
@@ -116,54 +136,34 @@ class OutboxRelay:
                 self._wait_for_wake(stop)
 
     def republish_retained(self) -> str:
-        """Publish the newest message of each retained topic again; the problem, or empty.
-
-        Read again after publishing: a message that became the newest meanwhile follows.
-        """
-        republished: set[MessageKey] = set()
-        while True:
-            with self.store.begin_read() as uow:
-                since = self.clock.now() - self.options.republish_window
-                newest = [m for m in uow.outbox.latest_retained(since) if m.key not in republished]
-            if not newest:
-                return ""
-            taken, problem = self._publish(newest)
-            if problem:
-                return problem
-            republished.update(taken)
-            self.counters["reminded"] += len(taken)
+        """Publish the newest message of each retained topic again; the problem, or empty."""
+        return self._republisher.republish_all()
 
     def run_until_empty(self, timeout_s: float) -> int:
         """Publish until nothing waits or `timeout_s` is over (for commands); how many still wait.
 
-        What still waits is safe in the outbox; the service's relay publishes it.
+        What still waits is safe in the outbox; the service's relay publishes it. A refused message
+        whose next try is due later than that is not waited for.
         """
         deadline_s = self.clock.monotonic_s() + timeout_s
         failures = 0
         while True:
             result = self.run_batch()
-            waiting = self._unsent_count()
             left_s = deadline_s - self.clock.monotonic_s()
-            if waiting == 0 or left_s <= 0:
+            waiting, soon = self._unsent_counts(left_s)
+            if soon == 0 or left_s <= 0:
                 return waiting
             failures = failures + 1 if result.problem else 0
             if result.problem or result.idle:  # away, or leased by another relay just now
                 self.clock.sleep(min(_retry_wait_s(failures), left_s))
 
     def _republish_if_reconnected(self) -> str:
-        connection, now_s = self.publisher.connection_count, self.clock.monotonic_s()
-        is_due_again = self._republish_at_s is not None and now_s >= self._republish_at_s
-        if connection == self._republished_connection and not is_due_again:
+        if not self.republishes:
             return ""
         try:
-            problem = self.republish_retained()
+            return self._republisher.run_due(self.publisher.connection_count)
         except (StoreUnavailable, StoreFull) as exc:
             return str(exc) or type(exc).__name__
-        if not problem:
-            is_new = connection != self._republished_connection
-            self._republished_connection = connection
-            self._republish_at_s = now_s + self.options.lease_s if is_new else None
-        return problem
 
     def _run_batch(self) -> BatchResult:
         self._save_outcome()
@@ -178,30 +178,34 @@ class OutboxRelay:
             uow.commit()
         if not leased:
             return BatchResult()
+        now = self.clock.now()
         live, stale = list(leased), list[MessageKey]()
         if not self.clock_unconfirmed():
-            live, stale = _split_expired(leased, self.clock.now())
-        taken, problem = self._publish(live)
-        known = {*taken, *stale}
+            live, stale = _split_expired(leased, now)
+        result = self._sender.send(live)
+        refused = [m.refused(result.refused[m.key], now) for m in live if m.key in result.refused]
+        known = {*result.taken, *stale, *result.refused}
         returned = [message.key for message in leased if message.key not in known]
-        self._unsaved_outcome = _BatchOutcome(taken, stale, returned)
+        self._unsaved_outcome = _BatchOutcome(result.taken, stale, refused, returned)
         self._save_outcome()
-        self.counters["published"] += len(taken)
+        self.counters["published"] += len(result.taken)
         self.counters["expired"] += len(stale)
-        return BatchResult(leased=len(leased), published=len(taken), problem=problem)
+        self._count_refused(refused)
+        return BatchResult(leased=len(leased), published=len(result.taken), problem=result.problem)
 
-    def _publish(self, messages: Sequence[OutboxMessage]) -> tuple[list[MessageKey], str]:
-        taken: list[MessageKey] = []
-        for wave in waves(messages):
-            try:
-                acked = set(self.publisher.publish(wave, self.options.publish_timeout_s))
-            except NotConnected as exc:
-                return taken, f"broker not connected: {exc}".rstrip(": ")
-            taken.extend(message.key for message in wave if message.key in acked)
-            if len(acked) < len(wave):
-                # What follows on those topics must wait, and there is time enough for the rest.
-                return taken, f"{len(wave) - len(acked)} messages were not acknowledged"
-        return taken, ""
+    def _count_refused(self, refused: Sequence[OutboxMessage]) -> None:
+        """Count them, and name in one line those that are new or given up."""
+        if not refused:
+            return
+        kept = sum(m.state is DeliveryState.QUARANTINED for m in refused)
+        self.counters["refused"] += len(refused)
+        self.counters["quarantined"] += kept
+        changed = [m for m in refused if m.tries == 1 or m.state is DeliveryState.QUARANTINED]
+        if changed:
+            log.warning(
+                "the broker refuses messages", refused=len(changed), quarantined=kept,
+                messages=[f"{m.key} on {m.topic}: {m.problem}" for m in changed[:NAMED_AT_MOST]],
+            )  # fmt: skip
 
     def _save_outcome(self) -> None:
         """Called before the next lease, or a newer message could overtake an unmarked one."""
@@ -214,14 +218,18 @@ class OutboxRelay:
                 uow.outbox.apply_event(outcome.taken, DeliveryEvent.BROKER_TOOK_IT, now)
             if outcome.stale:
                 uow.outbox.apply_event(outcome.stale, DeliveryEvent.TOO_OLD, now)
+            if outcome.refused:
+                uow.outbox.save_refusals(outcome.refused)
             if outcome.returned:
                 uow.outbox.release(outcome.returned)
             uow.commit()
         self._unsaved_outcome = None
 
-    def _unsent_count(self) -> int:
+    def _unsent_counts(self, within_s: float) -> tuple[int, int]:
+        """(how many messages are unsent, how many of them will be tried within that time)."""
         with self.store.begin_read() as uow:
-            return uow.outbox.unsent()
+            due = self.clock.now() + timedelta(seconds=max(within_s, 0.0))
+            return uow.outbox.unsent(), uow.outbox.unsent_by(due)
 
     def _wait_for_wake(self, stop: threading.Event) -> None:
         # Short waits, so that `stop` is noticed although waking has an event of its own.
@@ -238,19 +246,6 @@ class OutboxRelay:
             log.warning("messages wait in the outbox", reason=problem)
         else:
             log.info("messages flow again")
-
-
-def waves(messages: Sequence[OutboxMessage]) -> list[list[OutboxMessage]]:
-    """Split a batch so that no wave has two messages of one topic, in their order per topic."""
-    out: list[list[OutboxMessage]] = []
-    turn: Counter[str] = Counter()
-    for message in messages:
-        index = turn[message.topic]
-        turn[message.topic] += 1
-        if index == len(out):
-            out.append([])
-        out[index].append(message)
-    return out
 
 
 def _retry_wait_s(failures: int) -> float:

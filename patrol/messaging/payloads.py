@@ -7,8 +7,8 @@ Incoming payloads are read in reply_parser.py.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
@@ -17,6 +17,7 @@ from patrol.domain.case import Case, CaseState
 from patrol.domain.escalation import announced_grids, current_rung
 from patrol.domain.finding import category_named
 from patrol.domain.ids import CameraId, GridCode, MessageKey
+from patrol.domain.observation import Subject
 from patrol.domain.outage import Outage, OutageGroup
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.picture_link import LinkSigner
@@ -25,6 +26,7 @@ from patrol.domain.timestamps import rfc3339
 from patrol.messaging.topics import (
     VERSION,
     CaseTopic,
+    EquipmentCaseTopic,
     grid_health_topic,
     health_topic,
     link_health_topic,
@@ -36,6 +38,7 @@ DISCLAIMER: Final = (
     "线索仅供现场核实,不是结论;视频巡查每日两次,不是报警系统,遇险情请立即拨打119或110。"
     " A lead to check on the ground, no verdict; a patrol, not an alarm."
 )
+MAINTAINERS_KEY: Final = "-equipment"  # ends the key of the message to a grid's maintainer
 MAX_NOTE_CHARACTERS: Final = 500  # a leader reads it on a telephone
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _DEVICE = re.compile(r"(?<![0-9])[0-9]{14}([0-9]{6})(?![0-9])")
@@ -59,14 +62,19 @@ class PayloadBuilder:
         object.__setattr__(self, "_households", frozenset(refs))
 
     def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
-        """The case for each grid that it was published to; empty (cleared) once it has ended."""
-        return [self._case_message(case, grid, now) for grid in announced_grids(case)]
+        """The case for each grid that it was published to; empty (cleared) once it has ended.
+
+        One about a camera goes to the topics of the grids' maintainers, too.
+        """
+        messages = [self._case_message(case, grid, now) for grid in announced_grids(case)]
+        return [*messages, *self._for_maintainers(case, messages)]
 
     def clear_messages(
         self, case: Case, grids: Sequence[GridCode], now: datetime
     ) -> list[OutboxMessage]:
         """Messages that clear the case from grids that no longer have it (it was reassigned)."""
-        return [self._outbox_message(case, grid, b"", now) for grid in grids]
+        messages = [self._outbox_message(case, grid, b"", now) for grid in grids]
+        return [*messages, *self._for_maintainers(case, messages)]
 
     def health_message(
         self, camera: CameraId, state: str, since: datetime, why: str, now: datetime
@@ -142,6 +150,25 @@ class PayloadBuilder:
     def _case_message(self, case: Case, grid: GridCode, now: datetime) -> OutboxMessage:
         body = b"" if not case.is_open else encode_payload(self._case_body(case, grid, now))
         return self._outbox_message(case, grid, body, now)
+
+    def _for_maintainers(
+        self, case: Case, messages: Sequence[OutboxMessage]
+    ) -> Iterator[OutboxMessage]:
+        """The same messages on the topics that maintainers may read, if the case is about a camera.
+
+        On a grid's own topic they would also read what was found in people's yards.
+        """
+        if case.subject is not Subject.EQUIPMENT:
+            return
+        for message in messages:
+            leaders = CaseTopic.read(message.topic)
+            if leaders is not None:
+                key = MessageKey(f"{message.key}{MAINTAINERS_KEY}")
+                payload = message.payload.replace(
+                    f'"key":"{message.key}"'.encode(), f'"key":"{key}"'.encode(), 1
+                )
+                topic = EquipmentCaseTopic(leaders.site, leaders.grid, leaders.case)
+                yield replace(message, key=key, topic=str(topic), payload=payload)
 
     def _outbox_message(
         self, case: Case, grid: GridCode, body: bytes, now: datetime

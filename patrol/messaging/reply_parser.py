@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from patrol.domain.ids import CaseId, GridCode, MessageKey
 from patrol.domain.timestamps import rfc3339
-from patrol.messaging.topics import VERSION, ReplyTopic, ReportTopic
+from patrol.messaging.topics import VERSION, EquipmentReplyTopic, ReplyTopic, ReportTopic
 
 LARGEST_BYTES: Final = 64 * 1024
 LONGEST_KEY: Final = 128
@@ -91,6 +91,7 @@ class Reply:
 
     grid: GridCode
     case: CaseId
+    is_about_camera: bool = False  # came on a maintainer's topic, which is for such cases alone
     key: MessageKey  # ours: the sender's key within its topic
     type: ReplyType
     result: FeedbackResult | None = None
@@ -118,7 +119,7 @@ def parse_message(
     site: str, topic: str, payload: bytes, now: datetime
 ) -> Reply | GroundReport | RefusedMessage:
     """Read one incoming message of `topics.inbox_filters`; `now`: its time of receipt."""
-    if (reply := ReplyTopic.read(topic)) is not None:
+    if (reply := ReplyTopic.read(topic) or EquipmentReplyTopic.read(topic)) is not None:
         ours = reply.site == site
         return (
             parse_reply(topic, payload, now)
@@ -137,7 +138,7 @@ def parse_message(
 
 def parse_reply(topic: str, payload: bytes, now: datetime) -> Reply | RefusedMessage:
     """Read a reply about a case; `now`: its time of receipt."""
-    where = ReplyTopic.read(topic)
+    where = ReplyTopic.read(topic) or EquipmentReplyTopic.read(topic)
     if where is None:
         return RefusedMessage(DeadLetterReason.UNKNOWN_TOPIC)
     body = _checked_body(payload, now)
@@ -161,6 +162,7 @@ def parse_reply(topic: str, payload: bytes, now: datetime) -> Reply | RefusedMes
     return Reply(
         grid=where.grid,
         case=where.case,
+        is_about_camera=isinstance(where, EquipmentReplyTopic),
         key=MessageKey(f"{where.grid}/{where.case}/{body['key']}"),
         type=ReplyType(reply_type),
         result=FeedbackResult(str(result)) if reply_type == ReplyType.FEEDBACK else None,

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 from typing_extensions import override
 
 from patrol.domain.ids import CameraId, CaseId, GridCode
+from patrol.domain.observation import Subject
 from patrol.domain.outbox import CANARY_TOPIC
 
 VERSION: Final = 1  # of the topics and of every payload's `v`
@@ -57,6 +58,38 @@ class ReplyTopic(NamedTuple):
     def read(cls, text: str) -> Self | None:
         """The parts of a reply topic."""
         match = _REPLY.fullmatch(text)
+        return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
+
+
+class EquipmentCaseTopic(NamedTuple):
+    """Centre → maintainer, retained: a case about a camera; no case about a yard is ever here."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        grid, case = _topic_level(self.grid), _topic_level(self.case)
+        return f"{prefix(self.site)}/grid/{grid}/equipment/case/{case}"
+
+
+class EquipmentReplyTopic(NamedTuple):
+    """Maintainer → centre: like a leader's reply, about a case about a camera."""
+
+    site: str
+    grid: GridCode
+    case: CaseId
+
+    @override
+    def __str__(self) -> str:
+        grid, case = _topic_level(self.grid), _topic_level(self.case)
+        return f"{prefix(self.site)}/grid/{grid}/equipment/reply/{case}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The parts of such a topic."""
+        match = _EQUIPMENT_REPLY.fullmatch(text)
         return cls(match[1], GridCode(match[2]), CaseId(match[3])) if match else None
 
 
@@ -109,7 +142,17 @@ def canary_topics(site: str) -> tuple[str, str]:
 
 def inbox_filters(site: str) -> tuple[str, ...]:
     """What the centre subscribes to."""
-    return (f"{prefix(site)}/grid/+/reply/+", f"{prefix(site)}/grid/+/report")
+    grid = f"{prefix(site)}/grid/+"
+    return (f"{grid}/reply/+", f"{grid}/equipment/reply/+", f"{grid}/report")
+
+
+def recipient_rights(
+    site: str, grid: GridCode, subject: Subject
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(what a recipient of such cases in a grid reads, where that person answers), as filters."""
+    part = "equipment/" if subject is Subject.EQUIPMENT else ""
+    topics = f"{prefix(site)}/grid/{_topic_level(grid)}/{part}"
+    return (f"{topics}case/+",), (f"{topics}reply/+",)
 
 
 def case_filter(site: str, grid: str = "+") -> str:
@@ -126,4 +169,5 @@ def _topic_level(text: str) -> str:
 _HEAD = rf"patrol/v{VERSION}/({_LEVEL})/grid/({_LEVEL})"
 _CASE: Final = re.compile(rf"{_HEAD}/case/({_LEVEL})", re.ASCII)
 _REPLY: Final = re.compile(rf"{_HEAD}/reply/({_LEVEL})", re.ASCII)
+_EQUIPMENT_REPLY: Final = re.compile(rf"{_HEAD}/equipment/reply/({_LEVEL})", re.ASCII)
 _REPORT: Final = re.compile(rf"{_HEAD}/report", re.ASCII)

@@ -1,6 +1,7 @@
 """MQTT clients that reconnect: a supervised connection, and the outbox's publisher on top of it.
 
-A thread opens one connection (connection.py) after another, with jittered back-off between them.
+A thread opens one connection (connection.py) after another, with jittered back-off between them;
+with a stable client id it stands back where another client has the same (session_contest.py).
 MQTT 5 first; a broker that hangs up on it or answers that it does not know it is asked in 3.1.1.
 Nothing is kept here: the session of a stable client id lives in the broker, messages in the outbox.
 """
@@ -15,12 +16,14 @@ import structlog
 from paho.mqtt.enums import MQTTProtocolVersion
 from typing_extensions import override
 
+from patrol.clock import SystemClock
 from patrol.domain.backoff import jittered_backoff_s
 from patrol.domain.ids import MessageKey
-from patrol.domain.outbox import OutboxMessage
+from patrol.domain.outbox import OutboxMessage, PublishRefusal
 from patrol.logs import LastReason
 from patrol.mqtt.connection import BrokerAddress, Connection, ConnectOptions, OnMessage, Protocol
-from patrol.ports import NotConnected, Publisher
+from patrol.mqtt.session_contest import SessionContest
+from patrol.ports import NotConnected, Publisher, PublishResult
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +62,10 @@ class ReconnectingClient:
         self._options = options
         self._on_message, self._on_up = on_message, on_up
         self._versions = list(VERSIONS[broker.protocol])
+        self._v5_worked = False
+        self._contest = SessionContest(options.client_id) if options.persistent else None
+        self._monotonic_s = SystemClock().monotonic_s
+        self._up_since_s = 0.0
         self._last_reason = LastReason()
         self._change = threading.Condition()
         self._current: Connection | None = None
@@ -95,6 +102,11 @@ class ReconnectingClient:
         with self._change:
             return self._change.wait_for(lambda: self._current is not None, timeout_s)
 
+    @property
+    def session_problem(self) -> str:
+        """What is wrong when another client uses our stable id; empty otherwise."""
+        return "" if self._contest is None else self._contest.problem(self._monotonic_s())
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -110,14 +122,28 @@ class ReconnectingClient:
                 return
             if connection.was_up:
                 failures = 0
-            elif len(self._versions) > 1:
+                self._versions.sort(reverse=self._v5_worked)
+            elif connection.was_answered and len(self._versions) > 1:
                 self._versions.reverse()  # perhaps it speaks only the other version
                 if failures == 0:
                     failures = 1
                     continue
             failures += 1
-            self._log_change(connection.reason)
-            self._stopping.wait(reconnect_wait_s(failures))
+            pause_s = self._contest_pause_s(connection)
+            self._log_change(self.session_problem if pause_s else connection.reason)
+            self._stopping.wait(pause_s or reconnect_wait_s(failures))
+
+    def _contest_pause_s(self, connection: Connection) -> float:
+        """How long to stand back for another client with our id; 0 when there is none."""
+        if self._contest is None:
+            return 0.0
+        now_s = self._monotonic_s()
+        if not connection.was_up:
+            self._contest.not_reached()
+            return 0.0
+        life_s = now_s - self._up_since_s
+        self._contest.ended(taken_over=connection.taken_over, life_s=life_s, now_s=now_s)
+        return self._contest.pause_s(_jitter.uniform)
 
     def _connect_once(self) -> Connection:
         """One connection, from its first packet to its end."""
@@ -133,6 +159,7 @@ class ReconnectingClient:
             connection.reason = _error_text(exc)
             connection.down.set()
         else:
+            connection.was_answered = True
             self._wait_until_down(connection)
         connection.detach()
         with self._change:
@@ -152,9 +179,12 @@ class ReconnectingClient:
             self._current = connection
             self.connection_count += 1
             self.problem = ""
-            self._last_reason.changes_to("")
+            self._up_since_s = self._monotonic_s()
+            self._v5_worked = self._v5_worked or connection.is_v5
+            is_changed = not self.session_problem and self._last_reason.changes_to("connected")
             self._change.notify_all()
-        log.info("broker connected", broker=str(self.broker), client=self._options.client_id)
+        if is_changed:
+            log.info("broker connected", broker=str(self.broker), client=self._options.client_id)
         try:
             self._on_up(connection)
         except Exception:
@@ -213,18 +243,23 @@ class MqttPublisher(Publisher):
         return self._client.connection_count
 
     @override
-    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> PublishResult:
         connection = self._client.current()
         if connection is None:
             raise NotConnected(f"{self._client.broker}: {self._client.problem or 'connecting'}")
         taken: list[MessageKey] = []
+        refused: dict[MessageKey, PublishRefusal] = {}
+        result = PublishResult()
         for start in range(0, len(messages), BATCH):
             part = messages[start : start + BATCH]
-            acked = connection.publish(part, timeout_s)
-            taken.extend(acked)
-            if len(acked) < len(part):
+            result = connection.publish(part, timeout_s)
+            taken.extend(result.taken)
+            refused.update(result.refused)
+            if len(result.taken) + len(result.refused) < len(part):
                 break
-        return taken
+        return PublishResult(
+            taken=taken, refused=refused, unanswered=result.unanswered, ended=result.ended
+        )
 
     def __enter__(self) -> Self:
         self.start()

@@ -25,7 +25,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from typing_extensions import override
 
 from patrol.domain.ids import MessageKey
-from patrol.domain.outbox import OutboxMessage
+from patrol.domain.outbox import OutboxMessage, PublishRefusal, RefusalKind, topic_problem
+from patrol.ports import PublishResult
 
 PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
@@ -104,6 +105,11 @@ IN_FLIGHT: Final = 1000  # unacknowledged at once, unless the broker allows fewe
 RECEIVE_MAX: Final = 100  # unhandled replies that the broker may have on their way to us
 CONNECT_TIMEOUT_S: Final = 5.0
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
+LARGEST_PACKET_BYTES: Final = 268_435_460  # MQTT 5, 2.1.4: of a packet with its header
+PACKET_OVERHEAD_BYTES: Final = 10  # header, length of topic, packet identifier, no properties
+SESSION_TAKEN_OVER: Final = 0x8E  # MQTT 5, 3.14.2.1: another client connected under our id
+# MQTT 5, 3.4.2.1 and 3.14.2.1: reason codes that speak of the message, not of our rights.
+_MESSAGE_AT_FAULT: Final = frozenset((0x90, 0x95, 0x99, 0x9A, 0x9B))
 
 OnMessage = Callable[[str, bytes, Callable[[], None]], None]  # topic, payload, acknowledge
 
@@ -131,13 +137,17 @@ class Connection:
     ) -> None:
         self.down = threading.Event()
         self.was_up = False
+        self.was_answered = False  # the broker accepted the TCP connection, at least
         self.reason = ""
+        self.taken_over = False  # another client connected under our client id
         self._options, self._broker = options, broker
         self._on_message, self._on_up = on_message, on_up
-        self._v5 = version == MQTTProtocolVersion.MQTTv5
-        self._acks: dict[int, bool] = {}
+        self.is_v5 = version == MQTTProtocolVersion.MQTTv5
+        self._acks: dict[int, ReasonCode] = {}
         self._acks_needed = 0  # acknowledgements that the publishing thread waits for
         self._window = IN_FLIGHT
+        self._largest_bytes = LARGEST_PACKET_BYTES
+        self._keeps_retained = True
         self._acked = threading.Condition()
         self._publishing = threading.Lock()
         self.client = self._new_client(version)
@@ -145,7 +155,7 @@ class Connection:
     def open(self) -> None:
         """TCP, TLS and CONNECT; the answer comes to `on_up` or sets `down`. Raises OSError."""
         self.client.connect_timeout = CONNECT_TIMEOUT_S
-        if self._v5:
+        if self.is_v5:
             session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's gap
             session.ReceiveMaximum = RECEIVE_MAX
             session.SessionExpiryInterval = SESSION_S if self._options.persistent else 0
@@ -170,26 +180,54 @@ class Connection:
         client.on_connect = client.on_disconnect = client.on_subscribe = None
         client.on_message = client.on_publish = None
 
-    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> list[MessageKey]:
-        """Send all at QoS 1 and wait for the PUBACKs; the keys that the broker acknowledged.
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> PublishResult:
+        """Send all at QoS 1 and wait for the PUBACKs.
 
         `timeout_s`: longest time without progress, not of the whole.
         """
         sent: dict[int, MessageKey] = {}
+        refused: dict[MessageKey, PublishRefusal] = {}
         with self._publishing:
             with self._acked:
                 self._acks.clear()
             for message in messages:
+                if problem := self._size_or_topic_problem(message):
+                    refused[message.key] = PublishRefusal(problem, RefusalKind.IMPOSSIBLE)
+                    continue
                 if not self._wait_for_window(len(sent), timeout_s):
                     break
-                info = self.client.publish(message.topic, message.payload, 1, message.retain)
+                retain = message.retain and self._keeps_retained
+                info = self.client.publish(message.topic, message.payload, 1, retain)
                 if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     break
                 sent[info.mid] = message.key
             with self._acked:
                 self._acks_needed = len(sent)
                 self._acked.wait_for(lambda: self._is_acknowledged(sent), timeout_s)
-                return [key for mid, key in sent.items() if self._acks.get(mid)]
+                return self._result(sent, refused)
+
+    def _result(
+        self, sent: dict[int, MessageKey], refused: dict[MessageKey, PublishRefusal]
+    ) -> PublishResult:
+        answers = {key: self._acks.get(mid) for mid, key in sent.items()}
+        for key, answer in answers.items():
+            if answer is not None and answer.is_failure:
+                refused[key] = _refusal(answer)
+        return PublishResult(
+            taken=[key for key, answer in answers.items() if answer and not answer.is_failure],
+            refused=refused,
+            unanswered=[key for key, answer in answers.items() if answer is None],
+            ended=(self.reason or "connection ended") if self.down.is_set() else "",
+        )
+
+    def _size_or_topic_problem(self, message: OutboxMessage) -> str:
+        """Why this message cannot be sent on this connection; empty when it can."""
+        if problem := topic_problem(message.topic):
+            return problem
+        size_bytes = len(message.topic.encode()) + len(message.payload) + PACKET_OVERHEAD_BYTES
+        if size_bytes > self._largest_bytes:
+            return f"it has {size_bytes} bytes, the broker takes {self._largest_bytes} at most"
+        return ""
 
     def _wait_for_window(self, sent: int, timeout_s: float) -> bool:
         """Wait until the broker may be sent one more (its Receive Maximum, our own bound)."""
@@ -211,7 +249,7 @@ class Connection:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._options.client_id,
-            clean_session=None if self._v5 else not self._options.persistent,
+            clean_session=None if self.is_v5 else not self._options.persistent,
             protocol=version,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -243,9 +281,11 @@ class Connection:
             self.reason = f"the broker refuses us: {reason}"
             return
         self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
+        self._largest_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
+        self._keeps_retained = bool(getattr(properties, "RetainAvailable", 1))
         if not self._options.filters:
             self._mark_up()
-        elif self._v5:
+        elif self.is_v5:
             client.subscribe([(name, SubscribeOptions(qos=1)) for name in self._options.filters])
         else:
             client.subscribe([(name, 1) for name in self._options.filters])
@@ -267,6 +307,7 @@ class Connection:
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
+        self.taken_over = reason.value == SESSION_TAKEN_OVER
         self.reason = self.reason or f"connection ended: {reason}"
         self.down.set()
         with self._acked:
@@ -283,7 +324,7 @@ class Connection:
     ) -> None:
         self._hurry_acknowledgements()
         with self._acked:
-            self._acks[mid] = not reason.is_failure
+            self._acks[mid] = reason
             if len(self._acks) >= self._acks_needed:
                 self._acked.notify_all()
 
@@ -300,3 +341,10 @@ class Connection:
 
 def _acknowledge(client: Client, mid: int, qos: int) -> None:
     client.ack(mid, qos)
+
+
+def _refusal(answer: ReasonCode) -> PublishRefusal:
+    """What a PUBACK with a failure says of its message."""
+    code = answer.value
+    kind = RefusalKind.MESSAGE if code in _MESSAGE_AT_FAULT else RefusalKind.BROKER
+    return PublishRefusal(f"the broker refuses it: {answer} (0x{code:02X})", kind)

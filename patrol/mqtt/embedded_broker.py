@@ -4,19 +4,27 @@ rumqttd speaks one protocol version per port: the main port speaks MQTT 3.1.1, w
 knows, `port_v5` speaks MQTT 5; both share topics and retained messages. It keeps everything in
 memory: after a kill it is empty, and the relay publishes the retained messages again. It has no way
 to stop, so it lives in a child process that ends when ours does, however that ends.
+
+With `accounts` it asks for a login and keeps to their rights, as Mosquitto does with the files of
+`patrol mosquitto write` (access_proxy.py stands in front of it); without, everybody may everything.
 """
 
+import json
 import logging
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from patrol.mqtt.access_proxy import AccessProxy, Rights, run_proxies
 from patrol.mqtt.connection import BrokerAddress, Protocol
+from patrol.mqtt.mosquitto_files import CENTRE, MqttAccount
 
 HOST: Final = "127.0.0.1"
 LARGEST_BYTES: Final = 256 * 1024  # our own limit of 64 KiB is answered with a reason, not a cut
@@ -45,15 +53,22 @@ dynamic_filters = true
 class EmbeddedBroker:
     """The broker's process. `start`, `stop`, or as a context manager; port 0 takes a free one."""
 
-    def __init__(self, port: int = 0, *, port_v5: int = 0) -> None:
+    def __init__(
+        self, port: int = 0, *, port_v5: int = 0, accounts: Sequence[MqttAccount] = ()
+    ) -> None:
+        self.accounts = accounts  # with passwords; may be set before `start`
         self.port = port or free_port()
         self.port_v5 = port_v5 or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> BrokerAddress:
-        """For our own clients (MQTT 3.1.1)."""
-        return BrokerAddress(host=HOST, port=self.port, protocol=Protocol.V311)
+        """For our own clients (MQTT 3.1.1), under the centre's account."""
+        centre = next((a for a in self.accounts if a.user == CENTRE), None)
+        return BrokerAddress(
+            host=HOST, port=self.port, protocol=Protocol.V311,
+            username=centre.user if centre else "", password=centre.password if centre else "",
+        )  # fmt: skip
 
     @property
     def url(self) -> str:
@@ -80,6 +95,7 @@ class EmbeddedBroker:
             stdin=subprocess.PIPE,  # the child ends when this closes
             start_new_session=True,  # Ctrl-C is for us; we stop the broker last
         )
+        self._send_accounts(self._process)
         gone = threading.Event()
         for _ in range(int(timeout_s / 0.05)):
             if self._process.poll() is not None:
@@ -89,6 +105,13 @@ class EmbeddedBroker:
             gone.wait(0.05)
         self.stop()
         raise RuntimeError(f"the embedded broker did not listen within {timeout_s:g} s")
+
+    def _send_accounts(self, process: "subprocess.Popen[bytes]") -> None:
+        """Hand them over by the pipe: a command line is everybody's to read."""
+        rights = {a.user: [a.password, [*a.reads], [*a.writes]] for a in self.accounts}
+        if process.stdin is not None:
+            process.stdin.write(json.dumps(rights).encode() + b"\n")
+            process.stdin.flush()
 
     def stop(self) -> None:
         """End the child process; nothing happens when it is ended already."""
@@ -125,13 +148,14 @@ def in_use(port: int) -> bool:
         return False
 
 
-def rumqttd_config(port: int, port_v5: int) -> str:
-    """Rumqttd's configuration: two listeners, both on loopback."""
-    listeners = (("v4", port), ("v5", port_v5))
-    return _CONFIG + "".join(
-        _LISTENER.format(version=version, host=HOST, port=number, largest=LARGEST_BYTES)
-        for version, number in listeners
-    )
+def rumqttd_config(port: int, port_v5: int, login: tuple[str, str] | None = None) -> str:
+    """Rumqttd's configuration: two listeners, both on loopback; `login`: the only one it knows."""
+    text = _CONFIG
+    for version, number in (("v4", port), ("v5", port_v5)):
+        text += _LISTENER.format(version=version, host=HOST, port=number, largest=LARGEST_BYTES)
+        if login is not None:
+            text += f'[{version}.1.connections.auth]\n{login[0]} = "{login[1]}"\n'
+    return text
 
 
 def _end_with_parent() -> None:
@@ -139,14 +163,50 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
+def _read_accounts() -> dict[str, Rights]:
+    """The first line of the pipe; byte by byte, for the end of the pipe is waited for later."""
+    line = bytearray()
+    while (byte := os.read(0, 1)) not in (b"\n", b""):
+        line += byte
+    found: Mapping[str, Any] = json.loads(line or b"{}")
+    return {
+        user: Rights(password, tuple(reads), tuple(writes))
+        for user, (password, reads, writes) in found.items()
+    }
+
+
 def _serve(port: int, port_v5: int) -> None:
+    accounts = _read_accounts()
+    if not accounts:
+        _run_rumqttd(rumqttd_config(port, port_v5))
+        return
+    login = ("proxy", secrets.token_hex(16))
+    inner = {port: free_port(), port_v5: free_port()}
+    proxies = {
+        outer: AccessProxy(host=HOST, inner_port=number, inner_login=login, accounts=accounts)
+        for outer, number in inner.items()
+    }
+    config = rumqttd_config(inner[port], inner[port_v5], login)
+    threading.Thread(target=_run_proxies, args=(proxies,), daemon=True).start()
+    _run_rumqttd(config)
+
+
+def _run_proxies(proxies: Mapping[int, AccessProxy]) -> None:
+    """Once rumqttd listens: nobody meets a port behind which there is nothing."""
+    waiting = threading.Event()
+    while not all(in_use(proxy.inner_port) for proxy in proxies.values()):
+        waiting.wait(0.02)
+    run_proxies(proxies)
+
+
+def _run_rumqttd(config: str) -> None:
     from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415  optional, and only the child needs it
 
     logging.disable(logging.CRITICAL)  # rumqttd reports every packet as an error
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rumqttd.toml"
-        path.write_text(rumqttd_config(port, port_v5), "utf-8")
+        path.write_text(config, "utf-8")
         broker = IotCoreBroker(config_path=str(path))
     broker.run_forever()
 

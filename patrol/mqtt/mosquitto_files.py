@@ -2,9 +2,10 @@
 
 Who may read and write which topics, by least privilege: a person on an escalation ladder reads the
 cases announced under that grid's topic and replies there; everybody on the ground may report from
-the own grid; a maintainer reads the cameras' health and no case, because a grid's topic also
-carries what was found in people's yards. Nobody writes under another grid, nobody reads another
-grid. Passwords are random and never print.
+the own grid; a maintainer reads the cameras' health and, on topics of their own, the cases about
+cameras, and no other case, because a grid's topic also carries what was found in people's yards.
+Who is told of what follows from the routes alone (domain/routing.py). Nobody writes under another
+grid, nobody reads another grid. Passwords are random and never print.
 
 The comparison (`patrol check`) only reads: account by account and right by right, the order of
 lines and comments count for nothing; a right too many is as much a difference as one too few.
@@ -18,7 +19,7 @@ import io
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.registry import Person, Registry, Role
 from patrol.domain.routing import route
 from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
+from patrol.messaging.topics import prefix, recipient_rights
 
 CENTRE: Final = "centre"
 TEST_LEADER: Final = "canary"
@@ -68,7 +70,7 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
 
     Raises AccountsProblem: two people with one account, a name that Mosquitto cannot keep.
     """
-    p = f"patrol/v1/{site}"
+    p = prefix(site)
     found = [
         MqttAccount(user=CENTRE, name="指挥中心", reads=(f"{p}/#",), writes=(f"{p}/#",)),
         MqttAccount(
@@ -78,18 +80,21 @@ def broker_accounts(site: str, registry: Registry) -> list[MqttAccount]:
             writes=(f"{p}/canary/reply",),
         ),
     ]
-    grids_read = _grids_read(registry)
-    people = (who for who in registry.people.values() if who.mqtt_user)
-    found.extend(_broker_account(p, who, grids_read.get(who.id, ())) for who in people)
+    grids_by_subject = {subject: _grids_notified(registry, subject) for subject in Subject}
+    for who in (who for who in registry.people.values() if who.mqtt_user):
+        grids = {subject: grids_by_subject[subject].get(who.id, ()) for subject in Subject}
+        found.append(_broker_account(site, who, grids))
     _refuse_bad_names(found)
     return found
 
 
-def _grids_read(registry: Registry) -> Mapping[PersonId, tuple[GridCode, ...]]:
-    """Under which grids' topics each person gets cases."""
+def _grids_notified(
+    registry: Registry, subject: Subject
+) -> Mapping[PersonId, tuple[GridCode, ...]]:
+    """Under which grids' topics each person gets cases about such a subject."""
     grids_read: dict[PersonId, dict[GridCode, None]] = {}
     for code in registry.tree.grids:
-        for recipient in route(registry, code, Subject.SCENE).recipients:
+        for recipient in route(registry, code, subject).recipients:
             grids_read.setdefault(recipient.person.id, {})[recipient.grid] = None
     return {
         who.id: tuple(_shared_grids(grids_read, registry, who)) for who in registry.people.values()
@@ -107,21 +112,27 @@ def _shared_grids(
     }
 
 
-def _broker_account(p: str, who: Person, grids: tuple[GridCode, ...]) -> MqttAccount:
-    everybody = (f"{p}/round/+/latest", f"{p}/centre/status")
+def _broker_account(
+    site: str, who: Person, grids: Mapping[Subject, tuple[GridCode, ...]]
+) -> MqttAccount:
+    p = prefix(site)
+    reads: dict[str, None] = {}
+    writes: dict[str, None] = {}
+    for subject, codes in grids.items():
+        for code in codes:
+            if subject is Subject.EQUIPMENT and code in grids[Subject.SCENE]:
+                continue  # reads and answers every case of the grid
+            read, written = recipient_rights(site, code, subject)
+            reads.update(dict.fromkeys(read))
+            writes.update(dict.fromkeys(written))
     if who.role is Role.MAINTAINER:
-        health = (f"{p}/camera/+/health", f"{p}/link/+/health", f"{p}/grid/+/health")
-        reads: tuple[str, ...] = (*health, *everybody)
-        return MqttAccount(user=who.mqtt_user, person=who.id, name=who.name, reads=reads)
+        reads.update(dict.fromkeys(f"{p}/{what}/+/health" for what in ("camera", "link", "grid")))
+    else:
+        at_home = dict.fromkeys((*grids[Subject.SCENE], who.grid))
+        writes.update(dict.fromkeys(f"{p}/grid/{code}/report" for code in at_home))
+    reads.update(dict.fromkeys((f"{p}/round/+/latest", f"{p}/centre/status")))
     return MqttAccount(
-        user=who.mqtt_user,
-        person=who.id,
-        name=who.name,
-        reads=(*(f"{p}/grid/{code}/case/+" for code in grids), *everybody),
-        writes=(
-            *(f"{p}/grid/{code}/reply/+" for code in grids),
-            *(f"{p}/grid/{code}/report" for code in dict.fromkeys((*grids, who.grid))),
-        ),
+        user=who.mqtt_user, person=who.id, name=who.name, reads=tuple(reads), writes=tuple(writes)
     )
 
 
@@ -222,6 +233,19 @@ def write_mosquitto_files(
         new=tuple(user for user in passwords if user not in kept),
         gone=tuple(user for user in known if user not in passwords),
     )
+
+
+def handed_out_accounts(folder: Path, site: str, registry: Registry) -> list[MqttAccount]:
+    """The accounts with the passwords that `write_mosquitto_files` handed out in this folder.
+
+    One without a password there is left out. Raises AccountsProblem, OSError.
+    """
+    known = _handed_out_passwords(folder / HANDOUT)
+    return [
+        replace(account, password=known[account.user])
+        for account in broker_accounts(site, registry)
+        if account.user in known
+    ]
 
 
 def _password(draw: Callable[[str], str]) -> str:

@@ -93,6 +93,11 @@ class ReplySubscriber:
         """Why it is not connected; empty when it is."""
         return self._client.problem
 
+    @property
+    def session_problem(self) -> str:
+        """What is wrong when another centre uses our client id; empty otherwise."""
+        return self._client.session_problem
+
     def __enter__(self) -> Self:
         self.start()
         return self

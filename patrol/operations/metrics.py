@@ -121,6 +121,14 @@ class _StoreCollector(Collector):
             "patrol_outbox_age_seconds", "Age of the oldest message that waits.",
             (now - oldest).total_seconds() if oldest else 0,
         )  # fmt: skip
+        refused = GaugeMetricFamily(
+            "patrol_outbox_refused", "Messages that the broker refuses.", labels=["state"]
+        )
+        for state, count in zip(
+            ("retrying", "quarantined"), uow.outbox.count_refused(), strict=True
+        ):
+            refused.add_metric([state], count)
+        yield refused
         due = uow.cases.escalation_due(now, limit=1)
         since = due[0].ladder_due_at if due else None
         yield _gauge_metric(

@@ -4,7 +4,7 @@ The columns and their order are the trade's. A row repeats what is stored and no
 that the ledger is corrected by annotation only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
@@ -26,6 +26,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 OFFLINE: Final = ("unreachable", "bad_address")  # the camera did not answer at all
 MACHINE: Final = "系统"
+NORMAL: Final = labels.OUTCOMES[VisitOutcome.NORMAL][0]
 LedgerRow = dict[str, str]
 
 
@@ -79,6 +80,24 @@ def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[Le
                     | _finding_columns(finding)
                     | _case_columns(case, finding, material.pushed_at, heading)
                 )
+
+
+def summed_rows(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
+    """The rows that say something, then one a camera that counts its plain normal visits."""
+    notable: list[LedgerRow] = []
+    plain: dict[str, list[LedgerRow]] = {}
+    for row in rows:
+        is_notable = row["结果"] != NORMAL or row["类别"] or row["描述"] or row["备注"]
+        (notable if is_notable else plain.setdefault(row["点位编码"], [])).append(row)
+    return notable + [_normal_sum(of_camera) for of_camera in plain.values()]
+
+
+def _normal_sum(rows: Sequence[LedgerRow]) -> LedgerRow:
+    first, last = rows[0], rows[-1]
+    same = {name: first[name] for name in ("网格", "村/组", "点位编码", "点位名称", "查看方式")}
+    days = first["日期"] if first["日期"] == last["日期"] else f"{first['日期']} 至 {last['日期']}"
+    count = f"{NORMAL} {len(rows)} 次"
+    return _all_columns({**same, "日期": days, "结果": NORMAL, "描述": count})
 
 
 def _is_listed(finding: Finding) -> bool:

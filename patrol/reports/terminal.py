@@ -1,9 +1,9 @@
 """Rounds and the demonstration on a terminal: progress while a round runs, tables after it, an SVG.
 
-`progress_display` is a live bar on a terminal's stderr, and a line every tenth otherwise; it is fed
-with `RoundProgress` by the round's runner from any thread. `render_round` takes the document of
-`patrol round --json`, `render_demo` that of `demo_outcome`, which alone reads the store. `save_svg`
-draws renderables as a picture that fetches no font.
+`progress_display` is a live bar on a terminal's stderr, and a line or a log event every tenth
+otherwise; it is fed with `RoundProgress` by the round's runner from any thread. `render_round`
+takes the document of `patrol round --json`, `render_demo` that of `demo_outcome`, which alone reads
+the store. `save_svg` draws renderables as a picture that fetches no font.
 """
 
 import io
@@ -15,6 +15,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -27,8 +28,11 @@ from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import CATEGORY_BY_ID, Finding, Origin
 from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import decided_share
+from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.rounds.progress import RoundProgress
 from patrol.store import UnitOfWork
+
+log = structlog.get_logger(__name__)
 
 PLAIN_EVERY: Final = 0.1  # of the cameras: eleven lines of a log for a whole round
 
@@ -53,10 +57,20 @@ def _forecast_text(progress: RoundProgress, zone: tzinfo) -> str:
 
 
 @contextmanager
-def progress_display(console: Console, zone: tzinfo) -> Iterator[Callable[[RoundProgress], None]]:
-    """Give a function that takes each RoundProgress; a bar is removed at the end."""
+def progress_display(
+    console: Console, zone: tzinfo, *, as_log: bool = False
+) -> Iterator[Callable[[RoundProgress], None]]:
+    """Give a function that takes each RoundProgress; a bar is removed at the end.
+
+    `as_log`: where there is no terminal, log events in place of lines for people.
+    """
+    if as_log and not console.is_terminal:
+        yield EveryTenth(_log_line)
+        return
     if not console.is_terminal:
-        yield _PlainLines(console, zone)
+        yield EveryTenth(
+            lambda state: console.print(progress_line(state, zone), highlight=False, soft_wrap=True)
+        )
         return
     columns = (
         TextColumn("[bold]{task.fields[title]}"),
@@ -76,23 +90,43 @@ def progress_display(console: Console, zone: tzinfo) -> Iterator[Callable[[Round
         yield show
 
 
-class _PlainLines:
-    """Prints a line each tenth of the planned cameras, and the last one."""
+class EveryTenth:
+    """Passes a round's progress on at its start, each tenth of its cameras and its end.
 
-    def __init__(self, console: Console, zone: tzinfo) -> None:
-        self._console = console
-        self._zone = zone
-        self._next = 0
+    For any number of rounds, one after the other; of a round that is resumed, too.
+    """
+
+    def __init__(self, show: Callable[[RoundProgress], None]) -> None:
+        self._show = show
+        self._round: str | None = None
+        self._shown = -1  # cameras of that round that were done when it was last passed on
 
     def __call__(self, progress: RoundProgress) -> None:
-        if progress.done < self._next and progress.done != progress.planned:
-            return
-        if progress.done == progress.planned and self._next > progress.planned:
-            return  # the last line is printed
-        self._next = progress.done + max(1, round(progress.planned * PLAIN_EVERY))
-        if progress.done == progress.planned:
-            self._next = progress.planned + 1
-        self._console.print(progress_line(progress, self._zone), highlight=False, soft_wrap=True)
+        """Take the progress of the round under way."""
+        if progress.round != self._round or progress.done < self._shown:
+            self._round, self._shown = progress.round, -1
+        step = max(1, round(progress.planned * PLAIN_EVERY))
+        is_last = progress.done == progress.planned
+        due = self._shown < 0 or progress.done >= self._shown + step or is_last
+        if due and progress.done != self._shown:
+            self._shown = progress.done
+            self._show(progress)
+
+
+def _log_line(progress: RoundProgress) -> None:
+    log.info(
+        "round progress",
+        round=progress.round,
+        plan=progress.plan,
+        planned=progress.planned,
+        done=progress.done,
+        seen=progress.seen,
+        not_viewable=progress.not_viewable,
+        findings=progress.findings,
+        per_s=None if progress.per_s is None else round(progress.per_s, 2),
+        forecast=rfc3339_or_none(progress.forecast),
+        finish_by=rfc3339(progress.finish_by),
+    )
 
 
 class _CountsColumn(ProgressColumn):

@@ -238,7 +238,7 @@ class BlindSample:
             why=COMPARE_PROMPT,
             level=self.level,
             category=self.category,
-            picture=_judged_picture(visit).sha256,
+            picture=_judged_picture(visit).id,
             box=box,
             origin=Origin.SAMPLE,
         )

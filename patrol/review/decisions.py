@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from patrol.cases.request_keys import RequestKey, remember_request
 from patrol.cases.save_and_send import SEND_AT_ONCE, SendGate, add_case, merge_into_case
 from patrol.domain.case import Case
 from patrol.domain.case_opening import case_id, case_sequence, open_from_finding
@@ -23,6 +24,7 @@ from patrol.domain.finding import (
     Decision,
     DismissReason,
     Finding,
+    FindingNotAsShown,
     KnownPositive,
     Origin,
 )
@@ -55,6 +57,29 @@ class DismissedFinding:
 
     finding: Finding
     suppression: Suppression | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFinding:
+    """What a page knew when it asked for a decision: the revision that it showed, and its key."""
+
+    revision: str = ""  # Finding.revision; empty: unknown, nothing is compared
+    request: RequestKey | None = None
+
+    def check(self, uow: UnitOfWork, finding_id: FindingId, now: datetime) -> None:
+        """Store the key, and compare the finding with what was shown.
+
+        Raises RequestRepeated, RequestKeyReused, KeyError, AlreadyDecided, FindingNotAsShown.
+        """
+        remember_request(uow, self.request, now)
+        finding = uow.findings.get(finding_id)
+        if not finding.is_open:
+            raise AlreadyDecided(finding)
+        if self.revision not in {"", finding.revision}:
+            raise FindingNotAsShown(finding)
+
+
+NOT_SHOWN: Final = ShownFinding()  # decided by a program or at the command line
 
 
 def confirm(

@@ -162,14 +162,14 @@ def end_claim(
 ) -> None:
     """End the decider's own claim. Raises FindingClaimed: somebody else has the finding.
 
-    `holder`: the login that decides. Without one (API, command line) `by` is compared with the
-    claim's account: a person may decide at the command line what is open in his browser.
+    `holder`: the login that decides, if any. A claim of another login of the same account is the
+    decider's own, too: he may decide at the command line what is open in his browser, and a
+    decision that was kept while his session ended is sent under the next one.
     """
     claim = uow.claims.active(now).get(finding_id)
     if claim is None:
         return
-    is_own = claim.holder == holder if holder else claim.holder.partition("/")[0] == by
-    if not is_own:
+    if claim.holder != holder and claim.holder.partition("/")[0] != by:
         raise FindingClaimed(claim)
     uow.claims.drop(finding_id)
 

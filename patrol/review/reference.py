@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, area_hash, visit_refusal
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId, Sha256
+from patrol.domain.ids import CameraId, PictureId
 from patrol.domain.observation import Light
 from patrol.domain.round import AREA_HASH_FACT, StoredPicture
 from patrol.ports import PictureStore
@@ -39,7 +39,7 @@ class AcceptedReference:
 
     camera: CameraId
     light: Light
-    picture: Sha256
+    picture: PictureId
     taken_at: datetime
     by: str
 
@@ -71,7 +71,7 @@ class ReferenceAcceptance:
         *,
         by: str,
         now: datetime,
-        picture: Sha256 | None = None,
+        picture: PictureId | None = None,
     ) -> AcceptedReference:
         """Accept and log. Raises KeyError (no such camera), ReferenceNotAccepted.
 
@@ -115,7 +115,7 @@ class ReferenceAcceptance:
                 return AcceptedReference(
                     camera=camera.id,
                     light=light,
-                    picture=picture.sha256,
+                    picture=picture.id,
                     taken_at=picture.taken_at,
                     by=by,
                 )
@@ -137,7 +137,7 @@ def reference_candidates(uow: UnitOfWork, camera: Camera) -> Iterator[tuple[Ligh
         if (visit.facts or {}).get(AREA_HASH_FACT, current_area) != current_area:
             continue
         for picture in sorted(visit.pictures, key=lambda one: one.taken_at, reverse=True):
-            if uow.pictures.get(picture.sha256) is not None:
+            if uow.pictures.get(picture.id) is not None:
                 yield Light(visit.light), picture
 
 

@@ -8,24 +8,20 @@ missed one, inside the caller's transaction: at most one round of a plan is unfi
 Order of visits: cameras with an open case first, then key sites, then the rest; within each part
 the cameras of every network link are spread evenly, so that no village uplink and no recorder is
 asked for all its cameras at once.
-
-An ad-hoc round (专项巡查) visits what a person names: villages, groups, links, single cameras. It
-is on no calendar, so it is never due or missed, and no plan's round is done by it. Consent,
-maintenance, connection limits and the rule that rounds never overlap hold for it as for others.
 """
 
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum, auto
 from zoneinfo import ZoneInfo
 
 from patrol.domain.camera import Camera, Priority, visit_refusal
 from patrol.domain.errors import BadInput
-from patrol.domain.ids import CameraId, GridCode, LinkId, RoundId
-from patrol.domain.registry import GridTree, Registry
+from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.registry import GridTree
 from patrol.domain.round import (
     PatrolPlan,
     PlannedVisit,
@@ -37,6 +33,7 @@ from patrol.domain.round import (
 )
 from patrol.domain.schedule import IN_MAINTENANCE, Calendar, Stoppage, maintenance_of, pause_at
 from patrol.files import ProcessBusy
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.store import UnitOfWork
 
 SunTimes = Callable[[date], tuple[datetime, datetime]]  # local day → (sunrise, sunset), UTC
@@ -52,61 +49,6 @@ OUT_OF_TIME = "finish_by"
 RETRACTED = "a clock that was ahead recorded it before its time was over"
 MISDATED = "begun under a clock that was ahead"
 ACTOR = "patrol"  # in the access log
-
-
-class NoCameraSelected(BadInput, ValueError):
-    """No camera fits a person's selection; the message names the part that fits none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdhocSelection:
-    """The cameras of an ad-hoc round: those that fit any of the three sets."""
-
-    grids: frozenset[GridCode] = frozenset()  # with all grids below them
-    links: frozenset[LinkId] = frozenset()
-    cameras: frozenset[CameraId] = frozenset()
-
-    @classmethod
-    def resolve(
-        cls,
-        registry: Registry,
-        *,
-        grids: Iterable[str] = (),
-        links: Iterable[str] = (),
-        cameras: Iterable[str] = (),
-    ) -> "AdhocSelection":
-        """The selection, checked against the registry. Raises NoCameraSelected."""
-        known = registry.cameras.values()
-        for code in grids:
-            if code not in registry.tree.grids:
-                raise NoCameraSelected(f"grid {code!r} is not in grids.csv")
-            if not any(registry.tree.is_within(camera.grid, code) for camera in known):
-                raise NoCameraSelected(f"grid {code!r} has no camera")
-        for link in links:
-            if all(camera.link != link for camera in known):
-                raise NoCameraSelected(f"link {link!r} is no camera's in cameras.csv")
-        for ident in cameras:
-            if ident not in registry.cameras:
-                raise NoCameraSelected(f"camera {ident!r} is not in cameras.csv")
-        return cls(
-            grids=frozenset(map(GridCode, grids)),
-            links=frozenset(map(LinkId, links)),
-            cameras=frozenset(map(CameraId, cameras)),
-        )
-
-    @property
-    def scope(self) -> str:
-        """The selection as text; equal selections have equal texts."""
-        named = (("grid", self.grids), ("link", self.links), ("camera", self.cameras))
-        return "; ".join(f"{kind} {' '.join(sorted(codes))}" for kind, codes in named if codes)
-
-    def includes(self, camera: Camera, tree: GridTree) -> bool:
-        """Whether the round visits this camera."""
-        return (
-            camera.id in self.cameras
-            or camera.link in self.links
-            or any(tree.is_within(camera.grid, code) for code in self.grids)
-        )
 
 
 class DueAction(StrEnum):
@@ -145,6 +87,19 @@ def window_of(plan: PatrolPlan, day: date, zone: ZoneInfo, sun: SunTimes) -> Rou
     if plan.after_sunrise is not None:
         start = max(start, sunrise + plan.after_sunrise)
     return RoundWindow(start=start, finish_by=max(finish_by, start))
+
+
+def days_without_window(
+    calendar: Calendar, zone: ZoneInfo, sun: SunTimes, days: Iterable[date]
+) -> Mapping[str, Sequence[date]]:
+    """The local days on which a plan's window has no length, by plan: every round is missed."""
+    found: dict[str, list[date]] = {}
+    for day in days:
+        for name, plan in calendar.plans_on(day).items():
+            window = window_of(plan, day, zone, sun)
+            if window.start >= window.finish_by:
+                found.setdefault(name, []).append(day)
+    return found
 
 
 def due_round(window: RoundWindow, today: Round | None, now: datetime) -> DueAction:
@@ -294,6 +249,7 @@ class RoundRequest:
     now: datetime
     finish_by: datetime
     adhoc: AdhocSelection | None = None  # what a person selected; None: the plan's own cameras
+    may_be_empty: bool = True  # without any camera it is on record; else refused
 
     @property
     def scope(self) -> str:
@@ -302,10 +258,25 @@ class RoundRequest:
 
 
 class RoundsPaused(ProcessBusy):
-    """All rounds are paused; the message names who paused them and why."""
+    """All rounds are paused; the message names who paused them, why and until when (local)."""
 
-    def __init__(self, pause: Stoppage) -> None:
-        super().__init__(f"rounds are {pause.description}; `patrol resume` lets them go on")
+    def __init__(self, pause: Stoppage, zone: tzinfo) -> None:
+        until = "somebody resumes them"
+        if pause.until is not None:
+            until = f"{pause.until.astimezone(zone):%Y-%m-%d %H:%M}"
+        super().__init__(
+            f"rounds are {pause.description}, until {until}; `patrol resume` lets them go on"
+        )
+        self.pause = pause
+
+
+class NothingToVisit(BadInput):
+    """A person asked for a round of which no camera may be visited; the message counts why."""
+
+    def __init__(self, planned: PlannedRound) -> None:
+        self.refused = planned.round.refused
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self.refused.items())
+        super().__init__(f"no camera of this round may be visited: {reasons or 'it has none'}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,17 +287,18 @@ class RoundPlanner:
     tree: GridTree
     calendar: Calendar
     rng: random.Random
+    zone: tzinfo = UTC  # of the times in messages
 
     def begin_round(self, uow: UnitOfWork, request: RoundRequest, *, at_any_hour: bool) -> Round:
         """The plan's unfinished round of that day, or a new one.
 
         An unfinished round of another day, window or selection is closed first: what was pending is
         missed, with the reason. `at_any_hour`: a person asked for it, so an unfinished round gets
-        the request's finish-by. Raises RoundsPaused.
+        the request's finish-by. Raises RoundsPaused, NothingToVisit.
         """
         pause = pause_at(uow.stoppages.active(request.now), request.now)
         if pause is not None:
-            raise RoundsPaused(pause)
+            raise RoundsPaused(pause, self.zone)
         unfinished = uow.rounds.unfinished(request.plan)
         if unfinished is None:
             return self._plan_new_round(uow, request)
@@ -364,6 +336,8 @@ class RoundPlanner:
             rng=self.rng,
             selection=self._selection(uow, request),
         )
+        if not (planned.visits or request.may_be_empty):
+            raise NothingToVisit(planned)
         a_round = replace(planned.round, scope=request.scope)
         uow.rounds.add(a_round, planned.visits)
         return a_round

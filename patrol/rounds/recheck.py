@@ -3,6 +3,11 @@
 Within seconds, beside a round under way, not in the next one. The fresh visit is compared with what
 the case or finding is about; visit, observations and picture are recorded with it.
 
+A picture whose bytes equal one of an earlier visit of the same camera is no second look: some
+recorder, proxy or camera sent what it had. Stored bytes are a function of the decoded pixels, so
+this also holds where only the stream around them differs. It proves nothing, neither way, and a
+person has to decide. Only a fault of the picture itself (black, "no signal") is still there in it.
+
 A case: the site's `verification` names who decides, the machine or a person who is shown the
 pictures before and after. A case that came from a person's report or the blind sample is a person's
 to verify: the machine saw nothing before, so its seeing nothing after proves nothing. A finding
@@ -22,9 +27,9 @@ from patrol.cases.actions import apply_recheck, await_person, reschedule_recheck
 from patrol.domain.camera import Refusal
 from patrol.domain.case import Case
 from patrol.domain.finding import Finding, FindingRecheck, FindingState, Origin
-from patrol.domain.ids import Sha256
+from patrol.domain.ids import PictureId, Sha256
 from patrol.domain.labels import UNNAMED_CHANGE
-from patrol.domain.observation import Observation
+from patrol.domain.observation import Observation, Subject
 from patrol.domain.round import VisitOutcome
 from patrol.domain.verification import Verifier
 from patrol.messaging.payloads import PayloadBuilder
@@ -37,6 +42,11 @@ from patrol.store import Store, UnitOfWork
 log = structlog.get_logger(__name__)
 
 MAX_AT_ONCE = 8
+SAME_PICTURE_NOTE = (
+    "复看画面与此前画面完全相同,不能说明现场情况,请人工核实"
+    " (the picture of the second look equals an earlier one bit for bit: it proves nothing,"
+    " a person has to decide)"
+)
 NO_CAMERA_NOTE = "现场上报,无摄像头可看 (reported on the ground: no camera to look through)"
 
 
@@ -46,6 +56,7 @@ class RecheckResult(StrEnum):
     GONE = auto()
     STILL_THERE = auto()
     NOT_VIEWABLE = auto()
+    SAME_PICTURE = auto()  # bit for bit one of an earlier visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +66,37 @@ class RecheckOutcome:
     result: RecheckResult
     visited: JudgedVisit
     why: str  # the measured value, or why the camera could not be seen; empty when it is gone
-    picture: Sha256 | None = None
+    picture: PictureId | None = None  # the newest that no earlier visit had
 
 
-def compare_case(case: Case, visited: JudgedVisit) -> RecheckOutcome:
+def compare_case(
+    case: Case, visited: JudgedVisit, seen_before: frozenset[Sha256]
+) -> RecheckOutcome:
     """Whether the fresh visit still shows what the case is about."""
-    return compare_kind(case.kind or case.category, case.zone, visited)
+    return compare_kind(case.kind or case.category, case.zone, visited, seen_before)
 
 
-def compare_kind(kind: str, zone: str, visited: JudgedVisit) -> RecheckOutcome:
-    """STILL_THERE when the visit made an observation of the same kind in the same zone."""
+def compare_kind(
+    kind: str, zone: str, visited: JudgedVisit, seen_before: frozenset[Sha256]
+) -> RecheckOutcome:
+    """STILL_THERE when the visit made an observation of the same kind in the same zone.
+
+    `seen_before`: the contents that earlier visits of this camera took.
+    """
     visit = visited.visit
-    picture = visit.pictures[-1].sha256 if visit.pictures else None
+    new = [one.id for one in visit.pictures if one.sha256 not in seen_before]
+    picture = new[-1] if new else None
     if visit.outcome is VisitOutcome.NOT_VIEWABLE and not visit.faults:
         return RecheckOutcome(
             result=RecheckResult.NOT_VIEWABLE, visited=visited, why=visit.seen or visit.failure
         )
     same = [seen for seen in visited.observations if (seen.kind, seen.zone) == (kind, zone)]
+    is_repeat = len(new) < len(visit.pictures)
+    if is_repeat and visit.outcome.is_seen and not (same and same[0].subject is Subject.EQUIPMENT):
+        return RecheckOutcome(
+            result=RecheckResult.SAME_PICTURE, visited=visited, why=SAME_PICTURE_NOTE,
+            picture=picture,
+        )  # fmt: skip
     if same:
         why = f"{same[0].kind} {same[0].value:.3g}"
         return RecheckOutcome(
@@ -89,6 +114,8 @@ def compare_kind(kind: str, zone: str, visited: JudgedVisit) -> RecheckOutcome:
 
 def case_recheck_text(recheck: RecheckOutcome) -> str:
     """What the machine saw of a case, for the person who decides; Chinese first."""
+    if recheck.result is RecheckResult.SAME_PICTURE:
+        return recheck.why
     if recheck.result is RecheckResult.GONE:
         return "机器未再检出 (the machine sees it no more)"
     return f"机器仍检出:{recheck.why} (the machine still sees it: {recheck.why})"
@@ -102,6 +129,8 @@ def finding_recheck_text(finding: Finding, recheck: RecheckOutcome) -> str:
     """
     if recheck.result is RecheckResult.NOT_VIEWABLE:
         return recheck_failed_text(recheck.why)
+    if recheck.result is RecheckResult.SAME_PICTURE:
+        return recheck.why
     if finding.kind == UNNAMED_CHANGE:
         return "已复看,请看新画面 (looked again: see the new picture)"
     if recheck.result is RecheckResult.STILL_THERE:
@@ -162,7 +191,8 @@ class CaseRechecker:
                     uow, case.id, by=ACTOR, now=now, why=str(visited), payloads=self.payloads
                 )
             else:
-                self._apply(uow, case, compare_case(case, visited))
+                seen_before = uow.rounds.contents_seen_before(visited.visit)
+                self._apply(uow, case, compare_case(case, visited, seen_before))
             uow.commit()
 
     def _apply(self, uow: UnitOfWork, case: Case, recheck: RecheckOutcome) -> None:
@@ -176,7 +206,7 @@ class CaseRechecker:
             reschedule_recheck(
                 uow, case.id, by=ACTOR, now=now, why=recheck.why, payloads=self.payloads
             )
-        elif self._person_decides(uow, case):
+        elif recheck.result is RecheckResult.SAME_PICTURE or self._person_decides(uow, case):
             note = case_recheck_text(recheck)
             await_person(
                 uow, case.id, by=ACTOR, now=now, payloads=self.payloads, after=recheck.picture,
@@ -226,7 +256,8 @@ class FindingRechecker:
             finding = uow.findings.get(unsure.id)
             again = FindingRecheck(at=now, why=recheck_failed_text(str(visited)))
             if isinstance(visited, JudgedVisit):
-                recheck = compare_kind(finding.kind, finding.zone, visited)
+                seen_before = uow.rounds.contents_seen_before(visited.visit)
+                recheck = compare_kind(finding.kind, finding.zone, visited, seen_before)
                 again = replace(
                     again, why=finding_recheck_text(finding, recheck), picture=recheck.picture
                 )

@@ -30,6 +30,7 @@ from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
 from patrol.review.blind_sample import BlindSample
+from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import ConnectionLimits, SharedLinkSlots
@@ -37,7 +38,6 @@ from patrol.rounds.outages import record_round_health
 from patrol.rounds.planner import (
     MISDATED,
     NOT_IN_WINDOW,
-    AdhocSelection,
     RoundPlanner,
     RoundRequest,
     RoundWindow,
@@ -107,7 +107,11 @@ class RoundRunner:
     def __init__(self, deps: RunnerServices) -> None:
         self._deps = deps
         self._planner = RoundPlanner(
-            cameras=deps.cameras, tree=deps.tree, calendar=deps.calendar, rng=deps.rng
+            cameras=deps.cameras,
+            tree=deps.tree,
+            calendar=deps.calendar,
+            rng=deps.rng,
+            zone=deps.zone,
         )
         self._consent_gate = ConsentGate(
             store=deps.store,
@@ -123,10 +127,15 @@ class RoundRunner:
         finish_by: datetime,
         *,
         at_any_hour: bool = False,
+        may_be_empty: bool = True,
         adhoc: AdhocSelection | None = None,
     ) -> Round:
-        """Take up the plan's unfinished round of today, or plan a new one. Raises RoundsPaused."""
-        request = replace(self._request(plan, finish_by), adhoc=adhoc)
+        """Take up the plan's unfinished round of today, or plan a new one.
+
+        Raises RoundsPaused; NothingToVisit unless a round without cameras `may_be_empty`.
+        """
+        plain = self._request(plan, finish_by)
+        request = replace(plain, adhoc=adhoc, may_be_empty=may_be_empty)
         with self._deps.store.begin() as uow:
             begun = self._planner.begin_round(uow, request, at_any_hour=at_any_hour)
             uow.commit()

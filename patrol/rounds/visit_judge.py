@@ -14,7 +14,14 @@ import structlog
 from patrol.domain.camera import Camera, Refusal, area_hash
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.observation import Light, Observation
-from patrol.domain.round import AREA_HASH_FACT, PlannedVisit, StoredPicture, Visit, VisitOutcome
+from patrol.domain.round import (
+    AREA_HASH_FACT,
+    MEMORY_DISCARDED_FACT,
+    PlannedVisit,
+    StoredPicture,
+    Visit,
+    VisitOutcome,
+)
 from patrol.ports import Clock, Detector, PictureStore, PictureStoreFull
 from patrol.vision.judge import judge_visit
 from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
@@ -99,7 +106,7 @@ class VisitJudge:
         self._log_discarded(camera.id, judgement)
         shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, judgement.pictures, strict=True)]
         stored = tuple(self._store_one(camera, picture) for picture in shown)
-        best_picture = stored[judgement.best].sha256
+        best_picture = stored[judgement.best].id
         observations = tuple(replace(seen, picture=best_picture) for seen in judgement.observations)
         return JudgedVisit(
             visit=self._visit(camera, start, sample, judgement, stored),
@@ -156,11 +163,18 @@ class VisitJudge:
             usable_pictures=usable,
             faults=judgement.faults,
             readings=judgement.readings,
-            facts={**asdict(sample.facts), AREA_HASH_FACT: area_hash(camera.areas.visible)},
+            facts=_facts(camera, sample, judgement),
             freshness=str(sample.freshness),
             light=str(judgement.light),
             pictures=stored,
         )
+
+
+def _facts(camera: Camera, sample: Sample, judgement: VisitJudgement) -> dict[str, object]:
+    facts = {**asdict(sample.facts), AREA_HASH_FACT: area_hash(camera.areas.visible)}
+    if judgement.discarded_memory:
+        facts[MEMORY_DISCARDED_FACT] = judgement.discarded_memory
+    return facts
 
 
 def failed_visit(

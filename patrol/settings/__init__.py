@@ -47,15 +47,20 @@ CONFIG_FILES = (
 )  # fmt: skip
 
 
-def load_site(config_dir: Path, env: Mapping[str, str] | None = None) -> Site:
-    """Read every file. Raises ConfigProblems with all problems of all files."""
+def load_site(
+    config_dir: Path, env: Mapping[str, str] | None = None, *, base: Path | None = None
+) -> Site:
+    """Read every file. Raises ConfigProblems with all problems of all files.
+
+    `base`: the directory that relative paths count from, where the files are copies of its own.
+    """
     if not config_dir.is_dir():
         wrong = ConfigProblem(
             str(config_dir), 1, "directory", "does not exist, give one with -c DIR"
         )
         raise ConfigProblems([wrong])
     with _gc_disabled():
-        return _load(config_dir, os.environ if env is None else env)
+        return _load(config_dir, base or config_dir, os.environ if env is None else env)
 
 
 @contextmanager
@@ -70,14 +75,14 @@ def _gc_disabled() -> Iterator[None]:
             gc.enable()
 
 
-def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
+def _load(config_dir: Path, base: Path, env: Mapping[str, str]) -> Site:
     paths = [config_dir / name for name in CONFIG_FILES]
     site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:-1]
     notes = ProblemLog()
-    settings = load_site_file(site_yaml, env, notes.for_file(site_yaml))
+    site_file = load_site_file(site_yaml, base, env, notes.for_file(site_yaml))
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
-    models = load_models(models_yaml, notes.for_file(models_yaml))
+    models = load_models(models_yaml, base, notes.for_file(models_yaml))
     areas, area_lines = load_areas(zones_yaml, notes.for_file(zones_yaml), models)
     references = CrossReferences(grids, areas, env)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
@@ -92,8 +97,9 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
                 )
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
-    if notes.problems or settings is None or grids is None or people is None or loaded is None:
+    if notes.problems or site_file is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems, count=notes.problem_count)
+    settings, relative_paths = site_file
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     return Site(
@@ -102,5 +108,7 @@ def _load(config_dir: Path, env: Mapping[str, str]) -> Site:
         rules=rules,
         own_models=models,
         shapes=shapes,
+        config_dir=base,
+        relative_paths=relative_paths,
         notices=tuple(sorted(notes.notices)),
     )

@@ -6,7 +6,7 @@ was made from, also after its host or path was corrected.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,7 +19,15 @@ from patrol.settings.config_file import (
     check_references,
     expand_env,
 )
-from patrol.settings.csv_file import CsvRow, UniqueColumn, read_table
+from patrol.settings.csv_file import (
+    CsvRecord,
+    CsvRow,
+    UniqueColumn,
+    is_rounded,
+    read_date,
+    read_table,
+    vocabulary_value,
+)
 from patrol.settings.grids_people import LoadedGrids
 from streams.address import StreamAddress
 from streams.errors import BadAddress
@@ -34,7 +42,27 @@ CAMERA_OPTIONAL = (
 PLACEMENTS = {"yes": Placement.OUTDOOR, "no": Placement.INDOOR, "unknown": Placement.UNKNOWN}
 CONSENTS = {state.value: state for state in ConsentState}
 PRIORITIES = {priority.value: priority for priority in Priority}
+# What people write, and what Excel makes of yes and no.
+PLACEMENT_ALIASES = {
+    "是": Placement.OUTDOOR, "室外": Placement.OUTDOOR, "户外": Placement.OUTDOOR,
+    "true": Placement.OUTDOOR, "y": Placement.OUTDOOR,
+    "否": Placement.INDOOR, "室内": Placement.INDOOR, "false": Placement.INDOOR,
+    "n": Placement.INDOOR,
+    "未知": Placement.UNKNOWN, "不明": Placement.UNKNOWN, "不详": Placement.UNKNOWN,
+}  # fmt: skip
+CONSENT_ALIASES = {
+    "已同意": ConsentState.GRANTED, "同意": ConsentState.GRANTED,
+    "待同意": ConsentState.PENDING, "未同意": ConsentState.PENDING,
+    "已撤回": ConsentState.WITHDRAWN, "撤回": ConsentState.WITHDRAWN,
+    "已撤回同意": ConsentState.WITHDRAWN, "不同意": ConsentState.WITHDRAWN,
+}  # fmt: skip
+PRIORITY_ALIASES = {"重点": Priority.KEY, "是": Priority.KEY, "一般": Priority.NORMAL,
+                    "普通": Priority.NORMAL, "否": Priority.NORMAL}  # fmt: skip
 _NOT_IN_A_LINK = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
+_ROUNDED = (
+    "ends in zeros where Excel, which took it for a number, kept no digits: format the column as"
+    " text (in the console's cameras.xlsx it is) and give the 20 digits"
+)
 
 Cameras = dict[CameraId, Camera]
 
@@ -61,11 +89,22 @@ def load_cameras(
         return None
     unique_ids = UniqueColumn()
     cameras: Cameras = {}
+    rounded = _lines_rounded_by_excel(rows)
     for row in rows:
-        camera = _read_camera(CsvRow(row, notes), references, unique_ids)
+        cells = CsvRow(row, notes)
+        if row.line in rounded:
+            cells.add_problem("camera_id", _ROUNDED)
+        camera = _read_camera(cells, references, unique_ids)
         if camera is not None:
             cameras[camera.id] = camera
     return cameras, unique_ids
+
+
+def _lines_rounded_by_excel(rows: Sequence[CsvRecord]) -> frozenset[int]:
+    """Rows whose id Excel kept 15 digits of; none where one in a hundred may well end like that."""
+    ids = [(row.line, row.cells["camera_id"]) for row in rows]
+    lines = [line for line, id_ in ids if is_rounded(id_) and camera_id_problem(id_) is None]
+    return frozenset(lines if len(lines) * 100 > len(rows) else ())
 
 
 def _read_camera(
@@ -81,9 +120,9 @@ def _read_camera(
     address = _read_address(row, "url", references.env)
     sub_address = _read_address(row, "sub_url", references.env)
     longitude, latitude = _read_position(row)
-    placement = row.choice("outdoor", PLACEMENTS)
+    placement = row.choice("outdoor", PLACEMENTS, aliases=PLACEMENT_ALIASES)
     consent = _read_consent(row)
-    priority = row.choice("priority", PRIORITIES, Priority.NORMAL)
+    priority = row.choice("priority", PRIORITIES, Priority.NORMAL, aliases=PRIORITY_ALIASES)
     household = _read_plain_id(row, "household_ref", ", a reference such as H-0001, never a name")
     link = _read_plain_id(row, "link", "") or (_link_of_host(address) if address else "")
     if not row.ok or not (address and placement and consent and priority):
@@ -129,7 +168,7 @@ def _read_position(row: CsvRow) -> tuple[float | None, float | None]:
 
 
 def _read_consent(row: CsvRow) -> Consent | None:
-    state = row.choice("consent", CONSENTS)
+    state = row.choice("consent", CONSENTS, aliases=CONSENT_ALIASES)
     until = row.day("consent_until")
     if state is ConsentState.GRANTED and not row.text("consent_until"):
         row.add_notice(
@@ -148,6 +187,21 @@ def _read_plain_id(row: CsvRow, column: str, example: str) -> str:
 
 def _read_tags(text: str) -> frozenset[str]:
     return frozenset(tag.strip() for tag in text.split(";") if tag.strip())
+
+
+def plain_cells(cells: Mapping[str, str]) -> dict[str, str]:
+    """The cells in the file's own spelling, where Excel or a person wrote them in another."""
+    plain = dict(cells)
+    for column, aliases, choices in (
+        ("outdoor", PLACEMENT_ALIASES, PLACEMENTS),
+        ("consent", CONSENT_ALIASES, CONSENTS),
+        ("priority", PRIORITY_ALIASES, PRIORITIES),
+    ):
+        meant = vocabulary_value(cells[column], choices, aliases)
+        spelling = [text for text, value in choices.items() if value is meant]
+        plain[column] = spelling[0] if spelling else cells[column]
+    until = read_date(cells["consent_until"])
+    return plain if until is None else {**plain, "consent_until": until.isoformat()}
 
 
 class _UrlParts(NamedTuple):

@@ -166,6 +166,12 @@ def expand_env(text: str, env: Mapping[str, str]) -> str:
 
 def read_text(path: Path, notes: FileProblemLog) -> str | None:
     """The file's text, or None after a problem was noted."""
+    raw = read_bytes(path, notes)
+    return None if raw is None else decode_utf8(raw, notes)
+
+
+def read_bytes(path: Path, notes: FileProblemLog) -> bytes | None:
+    """The file's bytes, or None after a problem was noted: not there, not readable, empty."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -182,10 +188,11 @@ def read_text(path: Path, notes: FileProblemLog) -> str | None:
     if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
         notes.add_problem(1, "file", "is empty, write at least its header")
         return None
-    return _decode(raw, notes)
+    return raw
 
 
-def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
+def decode_utf8(raw: bytes, notes: FileProblemLog) -> str | None:
+    """The text of UTF-8 bytes, or None after what they are instead was noted."""
     if raw.startswith(b"PK\x03\x04"):
         notes.add_problem(1, "file", f"is an Excel workbook, not text, {SAVE_AS}")
         return None
@@ -194,7 +201,9 @@ def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
         return None
     nul = raw.find(b"\0")
     if nul >= 0:
-        notes.add_problem(_line(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}")
+        notes.add_problem(
+            line_at(raw, nul), "file", f"holds a NUL byte, so it is no text, {SAVE_AS}"
+        )
         return None
     try:
         return raw.decode("utf-8-sig")
@@ -202,11 +211,12 @@ def _decode(raw: bytes, notes: FileProblemLog) -> str | None:
         # `utf-8-sig` counts from behind the mark.
         offset = exc.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
         guess = " (it looks like GBK/GB18030)" if _is_gb18030(raw) else ""
-        notes.add_problem(_line(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
+        notes.add_problem(line_at(raw, offset), "file", f"is not UTF-8{guess}, {SAVE_AS}")
         return None
 
 
-def _line(raw: bytes, offset: int) -> int:
+def line_at(raw: bytes, offset: int) -> int:
+    """The physical line of a byte, from 1."""
     head = raw[:offset]
     return head.count(b"\n") + 1
 

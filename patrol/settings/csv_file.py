@@ -1,31 +1,33 @@
 """A CSV file → rows that know their physical line, and cells → values; every problem is noted.
 
-`read_table` judges the structure: encoding, delimiter, header, ragged rows. `CsvRow` reads cells:
+`read_table` judges the structure: header, ragged rows; excel_file.py knows encodings, separators
+and workbooks. `CsvRow` reads cells:
 every method returns the value, or None (or the stated default) after a problem was noted under its
 column; `ok` says whether the row may be used.
 """
 
-import csv
-import io
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from patrol.settings.config_file import FileProblemLog, did_you_mean, read_text
+from patrol.settings.config_file import FileProblemLog, ProblemLog, did_you_mean, read_bytes
+from patrol.settings.excel_file import EXACT_DIGITS, MAX_COLUMNS, MAX_ROWS, Record, read_records
 
 T = TypeVar("T")
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
-_OTHER_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
+# ISO 8601, and what Excel and WPS make of it on a Chinese Windows; midnight, where they add a time.
+_DATE = re.compile(
+    r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})( 0?0:00(:00)?)?|(\d{4})年(\d{1,2})月(\d{1,2})日?", re.ASCII
+)
 _NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+", re.ASCII)
-MAX_ROWS: Final = 50_000  # five times the largest registry that is tested
-MAX_COLUMNS: Final = 100
-OTHER_DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'", "，": "a Chinese comma"}
+KEY_COLUMNS = ("camera_id", "grid_code", "person_id")  # the first of each table
+OTHER_DELIMITERS = {"|": "'|'", "，": "a Chinese comma"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +36,33 @@ class CsvRecord:
 
     line: int
     cells: dict[str, str]
+    missing: frozenset[str] = frozenset()  # required columns that the file has not: noted once
 
 
 def read_table(
     path: Path, *, required: Sequence[str], optional: Sequence[str], notes: FileProblemLog
 ) -> list[CsvRecord] | None:
-    """All well-formed rows, or None when the file has no usable table."""
-    text = read_text(path, notes)
-    if text is None:
+    """All rows that have a cell for each column, or None when the file has no usable header.
+
+    Unknown and missing columns are noted once, and the rows are read all the same, so that their
+    own problems are found, too.
+    """
+    raw = read_bytes(path, notes)
+    if raw is None:
         return None
-    records = _read_records(text, notes)
+    known = (*required, *optional)
+    records = read_records(raw, known, notes)
     first = next(records, None)
     if first is None:
         return None
     line, header = first
-    if not _check_header(header, line, (tuple(required), tuple(optional)), notes):
+    if not _check_header(header, line, required, known, notes):
         for _record in records:  # so that broken quoting further down is noted, too
             pass
         return None
-    absent = dict.fromkeys((column for column in optional if column not in header), "")
-    rows = list(_read_rows(islice(records, MAX_ROWS), header, absent, notes))
+    missing = frozenset(column for column in required if column not in header)
+    absent = dict.fromkeys((column for column in known if column not in header), "")
+    rows = list(_read_rows(islice(records, MAX_ROWS), header, (absent, missing), notes))
     if next(records, None) is not None:
         notes.add_problem(line, "file", f"has more than {MAX_ROWS} rows, no township has so many")
     if not rows and not any(p.file == notes.file for p in notes.notes.problems):
@@ -61,36 +70,26 @@ def read_table(
     return rows
 
 
-def _read_records(text: str, notes: FileProblemLog) -> Iterator[tuple[int, list[str]]]:
-    """(first physical line, cells) of every record that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    start = 1
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as exc:
-            notes.add_problem(start, "row", f"{exc}, look for a quotation mark that is not closed")
-            return
-        stripped = [cell.strip() for cell in cells]
-        if any(stripped):  # Excel leaves rows of bare commas behind
-            yield start, stripped
-        start = reader.line_num + 1
+def lines_by_first_cell(path: Path) -> dict[str, int]:
+    """The line of each row by its first cell, for problems that are found later; never raises."""
+    notes = ProblemLog().for_file(path)
+    raw = read_bytes(path, notes)
+    records = () if raw is None else read_records(raw, KEY_COLUMNS, notes)
+    return {cells[0]: line for line, cells in records}
 
 
 def _check_header(
     header: list[str],
     line: int,
-    columns: tuple[tuple[str, ...], tuple[str, ...]],
+    required: Sequence[str],
+    known: Sequence[str],
     notes: FileProblemLog,
 ) -> bool:
-    required, optional = columns
-    known = [*required, *optional]
+    """Note every wrong column; False where none is known, so that rows would mean nothing."""
     if len(header) > MAX_COLUMNS:
         notes.add_problem(line, "header", f"has {len(header)} columns, known: {', '.join(known)}")
         return False
-    wrong = list(_wrong_columns(header, known))
+    wrong = list(_wrong_columns(header, list(known)))
     if len(header) == 1 and wrong:
         delimiters = [
             name for delimiter, name in OTHER_DELIMITERS.items() if delimiter in header[0]
@@ -99,12 +98,17 @@ def _check_header(
             notes.add_problem(line, "header", f"columns are separated by {delimiters[0]}, use ','")
             return False
     wrong += [f"column {name!r} is missing, add it" for name in required if name not in header]
+    is_header = any(column in known for column in header)
+    if not is_header:
+        wrong = [f"has none of the columns {', '.join(known)}, put their names on top"]
     for text in wrong:
         notes.add_problem(line, "header", text)
-    return not wrong
+    return is_header
 
 
 def _wrong_columns(header: list[str], known: list[str]) -> Iterator[str]:
+    while header and not header[-1]:
+        header.pop()  # separators behind the last column
     for position, column in enumerate(header, start=1):
         if not column:
             yield f"column {position} has no name, name it or delete it"
@@ -115,21 +119,24 @@ def _wrong_columns(header: list[str], known: list[str]) -> Iterator[str]:
 
 
 def _read_rows(
-    records: Iterator[tuple[int, list[str]]],
+    records: Iterator[Record],
     header: list[str],
-    absent: dict[str, str],
+    without: tuple[dict[str, str], frozenset[str]],
     notes: FileProblemLog,
 ) -> Iterator[CsvRecord]:
+    absent, missing = without
+    width = len(header)
     for line, cells in records:
-        if len(cells) != len(header):
+        if any(cells[width:]):
             notes.add_problem(
                 line,
                 "row",
-                f"has {len(cells)} cells, the header has {len(header)}; "
-                "quote cells that hold a comma",
+                f"has {len(cells)} cells, the header has {width}; quote cells that hold a comma",
             )
             continue
-        yield CsvRecord(line, absent | dict(zip(header, cells, strict=True)))
+        # Excel drops the separators behind the last cell that is filled, and adds some elsewhere.
+        even = [*cells[:width], *[""] * (width - len(cells))]
+        yield CsvRecord(line, absent | dict(zip(header, even, strict=True)), missing)
 
 
 class CsvRow:
@@ -141,9 +148,10 @@ class CsvRow:
         self._notes = notes
 
     def add_problem(self, column: str, text: str) -> None:
-        """Note a problem of this row."""
+        """Note a problem of this row; one of a column that is not there stands at the header."""
         self.ok = False
-        self._notes.add_problem(self.record.line, column, text)
+        if column not in self.record.missing:
+            self._notes.add_problem(self.record.line, column, text)
 
     def add_notice(self, column: str, text: str) -> None:
         """Note something legal that a person should know."""
@@ -184,29 +192,35 @@ class CsvRow:
             self.add_problem(column, reason)
         return text
 
-    def choice(self, column: str, choices: Mapping[str, T], default: T | None = None) -> T | None:
-        """One word of a vocabulary, whatever its case; empty is the default where there is one."""
+    def choice(
+        self,
+        column: str,
+        choices: Mapping[str, T],
+        default: T | None = None,
+        *,
+        aliases: Mapping[str, T] | None = None,
+    ) -> T | None:
+        """One word of a vocabulary, whatever its case; empty is the default where there is one.
+
+        `aliases`: other words that are understood and not listed.
+        """
         text = self.record.cells[column]
         if not text and default is not None:
             return default
-        value = choices.get(text.lower())
+        value = vocabulary_value(text, choices, aliases or {})
         if value is None:
             problem = f"{text!r} is unknown" if text else "is empty"
             self.add_problem(column, f"{problem}, give one of {', '.join(choices)}")
         return value
 
     def day(self, column: str) -> date | None:
-        """A date written YYYY-MM-DD; None where the cell is empty or bad."""
+        """A date, YYYY-MM-DD or as Excel writes it; None where the cell is empty or bad."""
         text = self.record.cells[column]
         if not text:
             return None
-        match = _DATE.fullmatch(text)
-        value = _as_date(match) if match else None
+        value = read_date(text)
         if value is None:
-            other = _OTHER_DATE.fullmatch(text)
-            meant = _as_date(other) if other else None
-            right = meant.isoformat() if meant else "YYYY-MM-DD"
-            self.add_problem(column, f"{text!r} is not a date, write {right}")
+            self.add_problem(column, f"{text!r} is not a date, write YYYY-MM-DD")
         return value
 
     def degrees(self, column: str, limit: int) -> float | None:
@@ -215,7 +229,7 @@ class CsvRow:
         if not text:
             return None
         try:
-            value = float(text)
+            value = float(text.replace(",", "."))  # where Excel writes decimals with a comma
         except ValueError:
             value = math.nan
         if not -limit <= value <= limit:  # NaN falls through as well
@@ -226,8 +240,25 @@ class CsvRow:
         return value
 
 
-def _as_date(match: re.Match[str]) -> date | None:
-    year, month, day = (int(number) for number in match.groups())
+def vocabulary_value(text: str, choices: Mapping[str, T], aliases: Mapping[str, T]) -> T | None:
+    """What a word means, whatever its case and width; None for a word that is neither's."""
+    spelling = unicodedata.normalize("NFKC", text).lower()
+    return choices.get(spelling, aliases.get(spelling))
+
+
+def is_rounded(text: str) -> bool:
+    """More digits than Excel's numbers have, and nothing but zeros behind those."""
+    return text.isdecimal() and len(text) > EXACT_DIGITS and not text[EXACT_DIGITS:].strip("0")
+
+
+def read_date(text: str) -> date | None:
+    """The day that a cell names: 2027-06-30, 2027/6/30, 2027年6月30日; None where it is none."""
+    match = _DATE.fullmatch(unicodedata.normalize("NFKC", text))
+    if match is None:
+        return None
+    year, month, day = (
+        int(number) for number in match.group(*((1, 3, 4) if match[1] else (7, 8, 9)))
+    )
     try:
         return date(year, month, day)
     except ValueError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from patrol.domain import labels
 from patrol.domain.ids import GridCode, PersonId, grid_code_problem, plain_id_problem
 from patrol.domain.registry import Grid, GridLevel, GridTree, Person, Role
 from patrol.settings.config_file import FileProblemLog, read_text
@@ -23,6 +24,8 @@ PARENT_OF = {GridLevel.VILLAGE: GridLevel.TOWN, GridLevel.GROUP: GridLevel.VILLA
 PERSON_REQUIRED = ("person_id", "name", "role", "grid_code")
 PERSON_OPTIONAL = ("mqtt_user", "phone", "substitute_for")
 ROLES = {role.value: role for role in Role}
+LEVEL_ALIASES = {"镇": GridLevel.TOWN, "村": GridLevel.VILLAGE, "组": GridLevel.GROUP}
+ROLE_ALIASES = {labels.ROLES[role][0]: role for role in Role}
 # Where these belong; any grid may have the others (a village's own grid is led, too).
 LEVELS_OF_ROLE = {
     Role.TOWN_DUTY: (GridLevel.TOWN,),
@@ -72,7 +75,7 @@ def _read_grid(row: CsvRow, unique_codes: UniqueColumn) -> Grid | None:
     code = row.code("grid_code", grid_code_problem, "15 digits")
     unique_codes.check(row, "grid_code")
     name = row.required_text("name", "the grid's name") and row.one_line_text("name")
-    level = row.choice("level", GRID_LEVELS)
+    level = row.choice("level", GRID_LEVELS, aliases=LEVEL_ALIASES)
     parent = row.text("parent")
     if level is GridLevel.TOWN and parent:
         row.add_problem("parent", "a town has no parent, leave it empty")
@@ -142,7 +145,7 @@ def _read_person(row: CsvRow, grids: LoadedGrids | None, unique_ids: UniqueColum
     ident = row.code("person_id", plain_id_problem, "an identifier such as P-0001")
     unique_ids.check(row, "person_id")
     name = row.required_text("name", "what to call this person") and row.one_line_text("name")
-    role = row.choice("role", ROLES)
+    role = row.choice("role", ROLES, aliases=ROLE_ALIASES)
     code = row.required_text("grid_code", "the grid that this person answers for")
     if grids is not None and code:
         _check_grid(row, code, role, grids)
@@ -150,7 +153,8 @@ def _read_person(row: CsvRow, grids: LoadedGrids | None, unique_ids: UniqueColum
     if user and (reason := plain_id_problem(user)) is not None:
         row.add_problem("mqtt_user", reason)
     if phone and not _PHONE.fullmatch(phone):
-        row.add_problem("phone", f"{phone!r} is not a telephone number, use digits")
+        excel = ", format the column as text: Excel made a number of it" if "E+" in phone else ""
+        row.add_problem("phone", f"{phone!r} is not a telephone number, use digits{excel}")
     if not row.ok or role is None:
         return None
     substitute_for = PersonId(row.text("substitute_for")) or None

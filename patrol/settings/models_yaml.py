@@ -6,6 +6,7 @@ name, and rounds run without it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,8 @@ SITE_PURPOSES: Final = (Purpose.OBJECTS, Purpose.FIRE)
 NON_DETECTOR_LAYOUTS: Final = (Layout.CENTERFACE, Layout.RETINAFACE)
 
 
-def load_models(path: Path, notes: FileProblemLog) -> tuple[ModelSpec, ...]:
-    """The site's models; none when there is no file or a problem."""
+def load_models(path: Path, base: Path, notes: FileProblemLog) -> tuple[ModelSpec, ...]:
+    """The site's models; none when there is no file or a problem. Paths count from `base`."""
     if not path.exists():
         return ()
     document = read_yaml(path, notes)
@@ -33,7 +34,8 @@ def load_models(path: Path, notes: FileProblemLog) -> tuple[ModelSpec, ...]:
         if model.purpose in models:
             text = f"{models[model.purpose].name} is for {model.purpose} already, keep one"
             notes.add_problem(document.line(("models", name)), str(name), text)
-        models[model.purpose] = model
+        own = None if model.own is None else base.resolve() / model.own
+        models[model.purpose] = replace(model, own=own)
     return tuple(models.values())
 
 

@@ -18,6 +18,7 @@ from patrol.domain.office_hours import MONDAY_TO_FRIDAY, OfficeHours
 from patrol.domain.registry import Registry
 from patrol.domain.round import PatrolPlan
 from patrol.domain.schedule import Calendar, Holiday, KeyPeriod, Stoppage, StoppageScope
+from patrol.domain.timestamps import parse_day, within_years
 from patrol.settings.config_file import ProblemLog
 from patrol.settings.yaml_file import read_yaml
 from patrol.settings.yaml_types import ClockTime, DailyHoursList, PlainId, SettingsSection
@@ -30,7 +31,7 @@ ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 def local_day(value: object) -> date:
     """`2027-02-06`, with or without quotes."""
     try:
-        return date.fromisoformat(value.strip() if isinstance(value, str) else "")
+        return parse_day(value.strip() if isinstance(value, str) else "")
     except ValueError:
         raise ValueError(f"{value!r} is not a day, write 2027-02-06") from None
 
@@ -39,6 +40,7 @@ def local_moment(value: object) -> datetime:
     """`2027-02-06 08:00` on the site's wall clock; a day alone is its midnight."""
     try:
         moment = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+        within_years(moment.date())
     except ValueError:
         raise ValueError(f"{value!r} is not a time, write 2027-02-06 08:00") from None
     if moment.tzinfo is not None:

@@ -43,6 +43,7 @@ from patrol.settings.site_integrations import (
     is_loopback,
     missing_file,
 )
+from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
     BrokerUrl,
@@ -57,6 +58,8 @@ from patrol.settings.yaml_types import (
 from streams.address import StreamChoice
 
 EMBEDDED: Final = "embedded"
+DEFAULT_MODELS: Final = Path("var/models")
+DEFAULT_ASSETS: Final = Path("var/assets")
 
 
 class SiteInfo(SettingsSection):
@@ -154,7 +157,7 @@ class ConsoleSettings(SettingsSection):
     live_s: float = Field(default=60.0, ge=5, le=300)  # a live view ends by itself
     live_at_once: int = Field(default=3, ge=1, le=20)  # two operators and a shift supervisor
     tiles: TilesUrl = ""  # https://…/{z}/{x}/{y}.png: a background of the map, from elsewhere
-    assets: Path = Path("var/assets")  # scripts of the map and charts (`patrol assets install`)
+    assets: Path = DEFAULT_ASSETS  # scripts of the map and charts (`patrol assets install`)
 
     @property
     def is_https(self) -> bool:
@@ -178,7 +181,7 @@ class Settings(IntegrationSettings):
     site: SiteInfo
     database: DatabaseUrl = Field(default="sqlite:///var/patrol.db", repr=False)  # with a password
     evidence: Path = Path("var/evidence")
-    models: Path = Path("var/models")
+    models: Path = DEFAULT_MODELS
     objects: bool = True  # look for objects when their weights are installed
     mqtt: MqttSettings = MqttSettings()
     plan_sections: dict[PlainId, PlanSection] | None = Field(
@@ -249,6 +252,8 @@ class Site:
     own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
     notices: tuple[ConfigProblem, ...] = ()  # legal, and worth a look
     shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # GeoJSON, by grid
+    config_dir: Path = Path()  # where relative paths of its files count from
+    relative_paths: Mapping[str, Path] = field(default_factory=dict)  # as written, by setting
 
 
 def default_plans() -> dict[str, PatrolPlan]:
@@ -264,21 +269,34 @@ def default_plans() -> dict[str, PatrolPlan]:
     }
 
 
-def load_site_file(path: Path, env: Mapping[str, str], notes: FileProblemLog) -> Settings | None:
-    """The settings, or None after problems were noted."""
+def load_site_file(
+    path: Path, base: Path, env: Mapping[str, str], notes: FileProblemLog
+) -> tuple[Settings, Mapping[str, Path]] | None:
+    """The settings, and the relative paths in them as written; None after problems were noted.
+
+    `base`: the directory that relative paths count from.
+    """
     document = read_yaml(path, notes)
     if document is None:
         return None
     if isinstance(document.data, dict):
         _expand_short_forms(document, env, notes)
-    settings: Settings | None = validate(Settings, document, notes)
-    if settings is None:
+    validated: Settings | None = validate(Settings, document, notes)
+    if validated is None:
+        return None
+    try:
+        settings, relative_paths = resolve_paths(validated, base)
+    except HomeNotExpanded as exc:
+        notes.add_problem(document.line(exc.where), ".".join(exc.where), str(exc))
         return None
     for where, wrong in _file_problems(settings):
-        notes.add_problem(document.line(where), ".".join(where), wrong)
+        old = Path.cwd() / relative_paths.get(".".join(where), "")
+        hint = f"; {old} is there, but relative paths count from site.yaml's directory"
+        text = wrong + hint if old.is_file() else wrong
+        notes.add_problem(document.line(where), ".".join(where), text)
     _check_quality(settings, document, notes)
     _check_links(settings, document, notes)
-    return settings
+    return settings, relative_paths
 
 
 def _expand_short_forms(

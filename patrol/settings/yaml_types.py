@@ -128,7 +128,25 @@ def database_url(value: str) -> str:
         raise ValueError(
             "not a database this product knows, write sqlite:///PATH or postgresql+psycopg://…"
         )
+    if scheme == "sqlite" and (wrong := _sqlite_problem(rest)) is not None:
+        raise ValueError(f"{wrong}, write sqlite:///PATH")
     return value
+
+
+def _sqlite_problem(rest: str) -> str | None:
+    """What is wrong behind `sqlite://`; None for a slash and the path of a file."""
+    path = rest[1:]
+    if not rest.startswith("/"):
+        return "a database of SQLite has no host: two slashes, and a third before the path"
+    if path == ":memory:" or path.startswith("file:"):
+        return "a database in memory forgets and `file:` is not read"
+    if "?" in path:
+        return "options behind `?` are not read"
+    if path.endswith("/") or path.rpartition("/")[2] in (".", ".."):
+        return "this is a directory, not a file"
+    if any(ord(character) < ord(" ") for character in path):
+        return "there is a control character in it"
+    return None
 
 
 def broker_url(value: str) -> str:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 from patrol.store.engine import (
     StoreFull,
+    StoreMissing,
     StoreOutdated,
     StoreUnavailable,
+    ValueNotStorable,
     connect,
     make_engine,
     parse_url,
@@ -34,11 +36,13 @@ __all__ = [
     "Store",
     "StoreEvent",
     "StoreFull",
+    "StoreMissing",
     "StoreObserver",
     "StoreOutdated",
     "StoreProblem",
     "StoreUnavailable",
     "UnitOfWork",
+    "ValueNotStorable",
     "VisitRecorded",
     "check",
     "current_revision",
@@ -54,8 +58,8 @@ def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
 
     `durable`: what is committed survives a power cut (SQLite). Only
     demonstrations and benchmarks turn it off.
-    Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs — in one line
-    that names the database without its password.
+    Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs, StoreMissing
+    when there is none — in one line that names the database without its password.
     """
     engine = make_engine(parse_url(url), durable=durable)
     try:

@@ -62,6 +62,7 @@ def _due_by(clock: Column[datetime]) -> Select[Any]:
 
 
 _LADDER_DUE: Final = _due_by(cases.c.ladder_due_at)
+_LADDER_WAITING: Final = select(cases.c.id, cases.c.rung).where(cases.c.ladder_due_at.is_not(None))
 _RECHECK_DUE: Final = _due_by(cases.c.look_due_at)
 _HOLD_DUE: Final = _due_by(cases.c.hold_until)
 
@@ -153,6 +154,10 @@ class CaseRepository:
         Locked like `get`; rows that another transaction has locked are skipped.
         """
         return self._due(_LADDER_DUE, now, limit)
+
+    def escalation_waiting(self) -> Mapping[CaseId, int]:
+        """The rung of every case that waits for an answer; not locked."""
+        return {CaseId(row.id): int(row.rung) for row in self._db.all(_LADDER_WAITING)}
 
     def recheck_due(self, now: datetime, *, limit: int = 100) -> Sequence[Case]:
         """Cases whose `look_due_at` has come, oldest first; locked as in `escalation_due`."""

@@ -23,6 +23,7 @@ from patrol.files import PRIVATE_MODE, atomic_file, unfinished_name
 from patrol.store.engine import (
     StoreFull,
     StoreUnavailable,
+    check_present,
     connect,
     make_engine,
     parse_url,
@@ -63,7 +64,9 @@ class DatabaseKindMismatch(StoreUnavailable):
 
 def copy_out(url: str, folder: Path) -> DatabaseCopy:
     """Every row, as of one moment, into files. Raises StoreUnavailable, OSError."""
-    parsed, revision = parse_url(url), current_revision(url)
+    parsed = parse_url(url)
+    check_present(parsed)
+    revision = current_revision(url)
     if revision is None:
         raise StoreUnavailable(
             f"{redacted_url(parsed)}: there is nothing to copy, it has no tables"

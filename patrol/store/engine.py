@@ -11,6 +11,8 @@ Errors of drivers become ours, in one redacted line, and say who has to act:
 StoreFull          -> free some disk; the round resumes
 StoreUnavailable   -> the database's administrator; we retry with back-off
 └── StoreOutdated  -> run `patrol db upgrade`; no retry helps
+    └── StoreMissing -> there is no such file; `patrol db upgrade` makes it where it is meant to be
+ValueNotStorable   -> who gave the value: no row can hold it
 ValueError, RuntimeError -> a mistake in our own code
 """
 
@@ -19,12 +21,13 @@ import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from patrol.domain.errors import Failed
+from patrol.domain.errors import BadInput, Failed
 from patrol.store.column_types import dump_json
 
 READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last set
@@ -47,6 +50,7 @@ _SQLITE_FULL: Final = frozenset(
 )
 _USAGE_ERRORS: Final = (exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
 _DRIVER_ERRORS: Final = (exc.DBAPIError, exc.TimeoutError, OSError)
+_PG_OUT_OF_RANGE: Final = frozenset({"22003", "22008", "22021"})  # number, date, character
 _PG_FULL: Final = frozenset({"53100"})  # disk_full
 _NEARLY_FULL_BYTES: Final = 1 << 20  # less free than this: files cannot be opened either
 
@@ -63,6 +67,14 @@ class StoreOutdated(StoreUnavailable):
     """The database's tables are not the ones this version knows."""
 
 
+class StoreMissing(StoreOutdated):
+    """There is no database where site.yaml says; only `upgrade` and a restore make one."""
+
+
+class ValueNotStorable(BadInput, ValueError):
+    """A value from outside that no row can hold: NUL, half a character, a number over 64 bits."""
+
+
 def parse_url(text: str) -> URL:
     """The database's URL with our driver in it. Raises StoreUnavailable, never quoting the text."""
     try:
@@ -77,15 +89,42 @@ def parse_url(text: str) -> URL:
         raise StoreUnavailable(
             f"database {url.drivername!r} is not known; give sqlite:///FILE or postgresql://…"
         )
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise StoreUnavailable("an in-memory SQLite database forgets; give sqlite:///FILE")
+    if url.get_backend_name() == "sqlite":
+        _check_sqlite_url(url)
     return url
 
 
-def make_engine(url: URL, *, durable: bool = True) -> Engine:
-    """An engine for `url`; connects to nothing yet. `durable`: a commit waits for the disk."""
+def _check_sqlite_url(url: URL) -> None:
+    if url.host:
+        raise StoreUnavailable("a SQLite database has no host; give sqlite:///FILE, three slashes")
+    if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
+        raise StoreUnavailable("an in-memory SQLite database forgets; give sqlite:///FILE")
+    if url.query:
+        raise StoreUnavailable("a SQLite database takes no options; give sqlite:///FILE alone")
+
+
+def check_present(url: URL) -> None:
+    """Raise StoreMissing where a SQLite database has no file; nothing is made."""
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise StoreMissing(
+            f"{url.database}: there is no database; `patrol db upgrade` makes it there, or correct"
+            " `database:` in site.yaml"
+        )
+
+
+def make_engine(url: URL, *, durable: bool = True, create: bool = False) -> Engine:
+    """An engine for `url`; connects to nothing yet.
+
+    `durable`: a commit waits for the disk. `create`: a SQLite file that is not there is made, with
+    its directory; without it raises StoreMissing.
+    """
     is_sqlite = url.get_backend_name() == "sqlite"
-    engine = _sqlite_engine(url, durable=durable) if is_sqlite else _postgres_engine(url)
+    if is_sqlite and not create:
+        check_present(url)
+    if is_sqlite:
+        engine = _sqlite_engine(url, durable=durable, create=create)
+    else:
+        engine = _postgres_engine(url)
     event.listen(engine, "handle_error", partial(_translate, url))
     return engine
 
@@ -95,24 +134,42 @@ def _translate(url: URL, context: ExceptionContext) -> BaseException | None:
 
     Not for the pool's own ping: a dead connection it replaces by itself.
     """
+    if not_storable := _value_problem(context.original_exception):
+        return ValueNotStorable(not_storable)
     theirs = context.sqlalchemy_exception or context.original_exception
     if isinstance(theirs, SQLAlchemyError | OSError) and not context.is_pre_ping:
         return translate_error(theirs, url)
     return None
 
 
-def _sqlite_engine(url: URL, *, durable: bool) -> Engine:
-    assert url.database is not None  # noqa: S101  parse_url refuses those
-    file = Path(url.database)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise translate_error(error, url) from error
+def _value_problem(error: BaseException) -> str:
+    """Why the driver refused a value that it was given; "" for any other error."""
+    if isinstance(error, UnicodeError):
+        return "text with half a character (a lone surrogate); write it anew"
+    is_number = isinstance(error, OverflowError)
+    if is_number or getattr(error, "sqlstate", None) in _PG_OUT_OF_RANGE:
+        return "a number or a date beyond what can be stored (64 bits, years 1 to 9999)"
+    if type(error).__name__ == "DataError" and "NUL" in str(error):  # psycopg's own, no sqlstate
+        return "text with a NUL character; write it without"
+    return ""
+
+
+def _sqlite_engine(url: URL, *, durable: bool, create: bool) -> Engine:
+    file = Path(str(url.database))
+    if create:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise translate_error(error, url) from error
+    # `rw`: a file that somebody moves away while we run is not made anew, empty.
+    uri = f"file:{quote(str(file.absolute()))}?mode={'rwc' if create else 'rw'}"
     engine = create_engine(
         url,
         json_serializer=dump_json,
         execution_options=_COUNTED,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        creator=lambda: sqlite3.connect(
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
+        ),
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_timeout=BUSY_TIMEOUT_S,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, case, func, select, text
+from sqlalchemy import Row, bindparam, case, func, or_, select, text
 
 from patrol.domain.finding import (
     REAL_STATES,
@@ -22,7 +22,7 @@ from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
-from patrol.domain.round import VisitOutcome
+from patrol.domain.round import Round, VisitOutcome
 from patrol.domain.suppression import Suppression
 from patrol.store.rows import RowMapper
 from patrol.store.schema import WAITING_FINDING, findings, observations, visits
@@ -34,6 +34,7 @@ FINDING_WAITING = text(f"({WAITING_FINDING})")
 Kinds = frozenset[tuple[str, str]]
 # Our own clock may have been set back between visit and picture.
 _CLOCK_STEP: Final = timedelta(hours=6)
+LONGEST_WAIT: Final = timedelta(days=14)  # of a finding whose earlier rounds still look for it
 _LAST_VISITS: Final = (
     select(visits.c.round, visits.c.started_at)
     .where(
@@ -197,6 +198,15 @@ class FindingRepository:
         """All, decided or not."""
         mine = select(findings).where(findings.c.round == round_id)
         rows = self._db.all(mine.order_by(findings.c.found_at, findings.c.id))
+        return [_finding_from_row(row) for row in rows]
+
+    def counted_in(self, a_round: Round, now: datetime) -> Sequence[Finding]:
+        """Found before the round, and not decided when it began: what it showed counts for them."""
+        f, until = findings.c, a_round.finished_at or now
+        waited = or_(f.decided_at.is_(None), f.decided_at >= a_round.planned_at)
+        recent = f.found_at >= a_round.planned_at - LONGEST_WAIT, f.found_at < until
+        earlier = select(findings).where(f.round != a_round.id, *recent, waited)
+        rows = self._db.all(earlier.order_by(f.found_at, f.id))
         return [_finding_from_row(row) for row in rows]
 
     def unsure_without_recheck(self, *, limit: int = 100) -> Sequence[Finding]:

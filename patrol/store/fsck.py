@@ -179,11 +179,20 @@ def _state_after(state: CaseState | None, event: str) -> CaseState | None:
 
 
 def check_pictures(db: Transaction) -> Iterator[StoreProblem]:
-    """Every picture that was taken is still indexed, or its deletion is in the ledger."""
+    """Every picture that was taken is still indexed, or its deletion is in the ledger.
+
+    Of pictures that were deleted before pictures had ids, the ledger knows the content alone.
+    """
     taken = visit_pictures.c.sha256
-    there = exists().where(pictures.c.sha256 == taken)
-    gone = exists().where(deletions.c.sha256 == taken)
-    for row in db.all(select(taken).where(~there, ~gone).distinct()):
+    there = exists().where(pictures.c.id == visit_pictures.c.picture)
+    its_own = and_(
+        deletions.c.camera == visits.c.camera, deletions.c.taken_at == visit_pictures.c.taken_at
+    )
+    gone = exists().where(
+        deletions.c.sha256 == taken, or_(its_own, visit_pictures.c.picture.is_(None))
+    )
+    every = select(taken).select_from(visit_pictures.join(visits))
+    for row in db.all(every.where(~there, ~gone).distinct()):
         yield StoreProblem(
             where=f"picture {row.sha256}",
             what="neither indexed nor in the deletion ledger",

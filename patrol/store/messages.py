@@ -5,6 +5,10 @@ at the same moment (SQLite's one writer, an advisory lock on PostgreSQL): only s
 that an earlier message of the same topic is leased by another. Rows that another transaction is
 marking are skipped, together with everything later of their topic.
 
+A message that the broker refused waits for its next try (`due_at`), and whatever comes later on its
+topic waits behind it; other topics do not. When something newer is queued on a retained topic, what
+was refused there is worth nothing any more and expires.
+
 The key of a received message is stored in the transaction that handles it, so that a message which
 the broker delivers twice is handled once.
 """
@@ -33,17 +37,19 @@ from patrol.domain.ids import CaseId, MessageKey
 from patrol.domain.outbox import (
     CANARY_TOPIC,
     EVENT_TIME_FIELDS,
+    MAX_REFUSAL_DELAY,
     MESSAGE_TRANSITIONS,
     DeadLetter,
     DeliveryEvent,
     DeliveryState,
     OutboxMessage,
+    topic_problem,
 )
 from patrol.domain.priority import OFFICE_HOURS_LEVELS
 from patrol.store.column_types import UtcTime
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, cases
-from patrol.store.schema_people import UNSENT, dead_letters, inbox, outbox
+from patrol.store.schema_people import QUARANTINED, UNSENT, dead_letters, inbox, outbox
 from patrol.store.transaction import Transaction, in_batches
 
 DEAD_LETTER_BYTES: Final = 4096  # of a refused message
@@ -83,15 +89,20 @@ class InboxRepository:
 # Written out as text for the partial indexes: of a Boolean column SQLAlchemy makes `(…) = 1` on
 # SQLite, which no partial index answers.
 QUEUED = text(f"(outbox.{UNSENT})")
+_QUARANTINED: Final = text(f"(outbox.{QUARANTINED})")
 _LEASE_LOCK: Final = 0x7061_7472_6F6C  # "patrol": the number of the advisory lock
 _MAX_LEASE: Final = timedelta(minutes=10)  # no lease of ours is longer
-_earlier = outbox.alias("earlier")
+_earlier, _later = outbox.alias("earlier"), outbox.alias("later")
 _EARLIER_QUEUED = text(f"(earlier.{UNSENT})")
+_LATER_QUEUED = text(f"(later.{UNSENT})")
+_NEVER_WENT_OUT: Final = (DeliveryState.EXPIRED, DeliveryState.QUARANTINED)
 _FREE = {"lease_holder": None, "lease_until": None}
 _MESSAGES: Final = RowMapper(OutboxMessage, without=("order",))
 _THESE: Final[BindParameter[Any]] = bindparam("these", expanding=True)
 _NOW: Final = bindparam("now", type_=UtcTime)
 _UNSENT: Final = select(func.count()).select_from(outbox).where(QUEUED)
+_REFUSED: Final = select(outbox).where(QUEUED, outbox.c.tries > 0)
+_IN_QUARANTINE: Final = select(outbox).where(_QUARANTINED)
 _OF_CASE: Final = select(outbox).where(outbox.c.case == bindparam("this")).order_by(outbox.c.number)
 _LEASE: Final = (
     outbox.update()
@@ -106,19 +117,41 @@ _RELEASE: Final = outbox.update().where(outbox.c.key.in_(_THESE), QUEUED).values
 
 
 def _free_rows() -> Select[Any]:
-    """Rows without a lease, unless an earlier message of their topic is leased by another."""
+    """Rows without a lease that are due, unless an earlier one of their topic is not to be had.
+
+    An earlier one is leased by another holder, or was refused and waits for its next try. Times
+    that are impossibly late were written before the clock was set back: they are over.
+    """
     far, until = bindparam("far", type_=UtcTime), outbox.c.lease_until
-    leased_by_other = exists().where(
-        _earlier.c.topic == outbox.c.topic,
-        _earlier.c.number < outbox.c.number,
-        _EARLIER_QUEUED,
+    far_due, due = bindparam("far_due", type_=UtcTime), outbox.c.due_at
+    leased_by_other = and_(
         _earlier.c.lease_until > _NOW,
         _earlier.c.lease_until <= far,
         _earlier.c.lease_holder != bindparam("holder"),
     )
+    waits_for_a_try = and_(_earlier.c.due_at > _NOW, _earlier.c.due_at <= far_due)
+    behind = exists().where(
+        _earlier.c.topic == outbox.c.topic,
+        _earlier.c.number < outbox.c.number,
+        _EARLIER_QUEUED,
+        or_(leased_by_other, waits_for_a_try),
+    )
     free = or_(until.is_(None), until <= _NOW, until > far)
-    found = select(outbox).where(QUEUED, free, ~leased_by_other)
+    is_due = or_(due.is_(None), due <= _NOW, due > far_due)
+    found = select(outbox).where(QUEUED, free, is_due, ~behind)
     return found.order_by(outbox.c.number).limit(bindparam("most"))
+
+
+def _outdated_refusals() -> Update:
+    """Refused retained messages behind which a newer one of their topic is queued: they expire."""
+    newer = exists().where(
+        _later.c.topic == outbox.c.topic,
+        _later.c.number > outbox.c.number,
+        _LATER_QUEUED,
+        _later.c.retain.is_(True),
+    )
+    refused = outbox.update().where(QUEUED, outbox.c.tries > 0, outbox.c.retain.is_(True), newer)
+    return refused.values(state=DeliveryState.EXPIRED, due_at=None, **_FREE)
 
 
 def _event_update(event: DeliveryEvent) -> Update:
@@ -127,6 +160,8 @@ def _event_update(event: DeliveryEvent) -> Update:
         before: after for (before, what), after in MESSAGE_TRANSITIONS.items() if what is event
     }
     values: dict[str, Any] = {"state": case(moves, value=outbox.c.state), **_FREE}
+    if event is DeliveryEvent.PERSON_RETRIES:
+        values.update(tries=0, due_at=None, expires_at=None)
     if (stamp := EVENT_TIME_FIELDS.get(event)) is not None:
         values[stamp] = func.coalesce(outbox.c[stamp], _NOW)
     these = outbox.c.key.in_(_THESE), outbox.c.state.in_(list(moves))
@@ -134,6 +169,7 @@ def _event_update(event: DeliveryEvent) -> Update:
 
 
 _FREE_ROWS: Final = _free_rows()
+_EXPIRE_OUTDATED_REFUSALS: Final = _outdated_refusals()
 _APPLY_EVENT: Final = {event: _event_update(event) for event in DeliveryEvent}
 
 
@@ -144,7 +180,16 @@ class OutboxRepository:
         self._db = db
 
     def add(self, message: OutboxMessage) -> bool:
-        """Queue a message; False when its key was queued before (then nothing changes)."""
+        """Queue a message; False when its key was queued before (then nothing changes).
+
+        One on a topic that no broker can take is quarantined at once: what it announces stands,
+        and people see that nobody was told.
+        """
+        if message.state is DeliveryState.QUEUED and (problem := topic_problem(message.topic)):
+            message = replace(
+                message, topic=_storable(message.topic), state=DeliveryState.QUARANTINED,
+                problem=problem,
+            )  # fmt: skip
         return self._db.add_if_new(outbox, _MESSAGES.to_row(message), "key")
 
     def lease(
@@ -153,12 +198,14 @@ class OutboxRepository:
         """Lease unsent messages in order; no other holder gets them until the lease ends.
 
         A message is never given while an earlier one of the same topic is unsent and leased by
-        another holder. A lease that ends impossibly late was made before the clock was set back: it
-        is over. The same holder gets its own expired leases again, and may lease on while
-        it still publishes. `expires_at` is the relay's to judge (DeliveryEvent.TOO_OLD).
+        another holder, or waits for its next try after a refusal. A lease that ends impossibly late
+        was made before the clock was set back: it is over. The same holder gets its own expired
+        leases again, and may lease on while it still publishes. `expires_at` is the relay's to
+        judge (DeliveryEvent.TOO_OLD).
         """
         if self._db.is_postgres:
             self._db.run(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _LEASE_LOCK})
+        self._db.run(_EXPIRE_OUTDATED_REFUSALS)
         rows = self._candidates(
             holder, now, now + max(timedelta(seconds=lease_s), _MAX_LEASE), limit
         )
@@ -174,7 +221,8 @@ class OutboxRepository:
     ) -> Sequence[Row[Any]]:
         """`far`: a lease that ends later was made under a clock that has been set back since."""
         free = self._db.locked(_FREE_ROWS, skip_locked=True, of=outbox)
-        return self._db.all(free, {"holder": holder, "now": now, "far": far, "most": limit})
+        values = {"holder": holder, "now": now, "far": far, "most": limit}
+        return self._db.all(free, {**values, "far_due": now + MAX_REFUSAL_DELAY})
 
     def _without_overtaking(
         self, rows: Sequence[Row[Any]], holder: str, now: datetime
@@ -203,6 +251,65 @@ class OutboxRepository:
         """
         for batch in in_batches(keys):
             self._db.run(_APPLY_EVENT[event], {"these": batch, "now": now})
+
+    def save_refusals(self, messages: Sequence[OutboxMessage]) -> None:
+        """Write what `OutboxMessage.refused` made of messages that were leased; ends the leases."""
+        for message in messages:
+            one = outbox.update().where(outbox.c.key == message.key, QUEUED)
+            self._db.run(
+                one.values(
+                    state=message.state,
+                    tries=message.tries,
+                    due_at=message.due_at,
+                    problem=message.problem,
+                    **_FREE,
+                )
+            )
+
+    def hurry(self, key: MessageKey) -> None:
+        """Make a refused message that waits due at once, as if it had never been tried."""
+        waiting = outbox.update().where(outbox.c.key == key, QUEUED)
+        self._db.run(waiting.values(due_at=None, tries=0))
+
+    def note_problem(self, key: MessageKey, problem: str) -> None:
+        """Write what is wrong with the message, or what a person decided about it."""
+        self._db.run(outbox.update().where(outbox.c.key == key).values(problem=problem))
+
+    def refused(self, *, limit: int) -> Sequence[OutboxMessage]:
+        """What the broker refused so far and will be tried again, in order, `limit` at most."""
+        waiting = _REFUSED.order_by(outbox.c.number).limit(limit)
+        return [_message(row) for row in self._db.all(waiting)]
+
+    def quarantined(self, *, limit: int) -> Sequence[OutboxMessage]:
+        """What is no longer tried and waits for a person, oldest first, `limit` at most."""
+        waiting = _IN_QUARANTINE.order_by(outbox.c.number).limit(limit)
+        return [_message(row) for row in self._db.all(waiting)]
+
+    def count_refused(self) -> tuple[int, int]:
+        """(how many refused messages will be tried again, how many are quarantined)."""
+        refused, kept = (
+            select(func.count()).select_from(each.subquery()) for each in (_REFUSED, _IN_QUARANTINE)
+        )
+        return int(self._db.scalar(refused)), int(self._db.scalar(kept))
+
+    def find(self, key: MessageKey) -> OutboxMessage | None:
+        """The message of this key; None when there is none."""
+        row = self._db.first(select(outbox).where(outbox.c.key == key))
+        return None if row is None else _message(row)
+
+    def has_newer(self, message: OutboxMessage) -> bool:
+        """Whether a later message of its topic went out or waits to."""
+        later = select(outbox.c.number).where(
+            outbox.c.topic == message.topic,
+            outbox.c.number > message.order,
+            outbox.c.state.not_in(_NEVER_WENT_OUT),
+        )
+        return self._db.first(later.limit(1)) is not None
+
+    def unsent_by(self, due: datetime) -> int:
+        """The number of queued messages that will be tried before then."""
+        soon = or_(outbox.c.due_at.is_(None), outbox.c.due_at <= due)
+        return int(self._db.scalar(_UNSENT.where(soon)))
 
     def release(self, keys: Sequence[MessageKey]) -> None:
         """End the leases of messages that the broker did not take."""
@@ -236,14 +343,18 @@ class OutboxRepository:
         """The newest retained message of each topic queued since then, in order, if it went out.
 
         The relay publishes them again to a broker that lost its retained messages. Topics on
-        which a message still waits are left out.
+        which a message still waits are left out; expired and quarantined ones count for nothing.
         """
         newest = (
             select(func.max(outbox.c.number))
-            .where(outbox.c.queued_at >= since, outbox.c.retain.is_(True))
+            .where(
+                outbox.c.queued_at >= since,
+                outbox.c.retain.is_(True),
+                outbox.c.state.not_in(_NEVER_WENT_OUT),
+            )
             .group_by(outbox.c.topic)
         )
-        out = outbox.c.state.not_in([DeliveryState.QUEUED, DeliveryState.EXPIRED])
+        out = outbox.c.state != DeliveryState.QUEUED
         went_out = select(outbox).where(outbox.c.number.in_(newest), out)
         return [_message(row) for row in self._db.all(went_out.order_by(outbox.c.number))]
 
@@ -287,3 +398,9 @@ class OutboxRepository:
 
 def _message(row: Row[Any]) -> OutboxMessage:
     return _MESSAGES.from_row(row, order=row.number)
+
+
+def _storable(topic: str) -> str:
+    """The topic as both databases can keep it, behind a `#` where that makes another of it."""
+    kept = topic.encode("utf-8", "backslashreplace").decode().replace("\0", r"\x00")
+    return topic if kept == topic else f"#{kept}"

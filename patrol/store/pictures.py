@@ -1,19 +1,21 @@
 """Pictures in the store: the index of stored ones, the ledger of their deletion, one-time links.
 
-A picture is named by its content, so the same bytes can arrive twice (a black camera, a frozen
-one): the index keeps one row, which lives as long as the longer-lived of the two. The ledger proves
+The index has a row for each picture that a look took, by `StoredPicture.id`. The same bytes can
+arrive many times (a black camera, a "no signal" slide of every camera): each picture keeps its own
+camera, time, purpose and life, and the bytes are deleted with the last of them. The ledger proves
 what was deleted and when; links are signed with a key that the site makes once.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, case, func, select
+from sqlalchemy import Executable, bindparam, case, exists, func, select
 
 from patrol.domain.access_log import utc_microseconds_text
-from patrol.domain.ids import CaseId, GridCode, Sha256
+from patrol.domain.ids import CaseId, GridCode, PictureId
 from patrol.domain.picture_link import LinkUse
 from patrol.domain.round import SAMPLE_PURPOSE, SPACE_NEEDED, StoredPicture
 from patrol.store.access_log import HashChain
@@ -27,11 +29,11 @@ PICTURE_LINK_KEY = "picture_links"
 DELETION_CHAIN = "deletions"
 STORED_PICTURES = RowMapper(StoredPicture)  # in `pictures` and in `visit_pictures`
 _LINK_USES = RowMapper(LinkUse)
-_ONE = select(pictures).where(pictures.c.sha256 == bindparam("this"))
+_ONE = select(pictures).where(pictures.c.id == bindparam("this"))
 _UNTIL = bindparam("until", type_=UtcTime)
 _KEEP = (
     pictures.update()
-    .where(pictures.c.sha256 == bindparam("this"))
+    .where(pictures.c.id == bindparam("this"))
     .values(
         purpose=bindparam("what_for"),
         delete_after=case(
@@ -39,7 +41,10 @@ _KEEP = (
         ),
     )
 )
-_DELETE = pictures.delete().where(pictures.c.sha256 == bindparam("this"))
+_DELETE = pictures.delete().where(pictures.c.id == bindparam("this"))
+_SHARED: Final = select(
+    exists().where(pictures.c.sha256 == bindparam("content"), pictures.c.id != bindparam("this"))
+)
 
 
 class PictureLinkRepository:
@@ -73,10 +78,11 @@ class PictureLinkRepository:
 
 
 def index_pictures(db: Transaction, stored: Sequence[StoredPicture]) -> None:
-    """Insert pictures into the index; of equal content the longer-lived row and purpose stay."""
+    """Insert pictures into the index; of one twice, the longer life and its purpose stay."""
     if not stored:
         return
-    db.run(_indexing(db.insert), [STORED_PICTURES.to_row(picture) for picture in stored])
+    rows = [{"id": picture.id, **STORED_PICTURES.to_row(picture)} for picture in stored]
+    db.run(_indexing(db.insert), rows)
 
 
 @cache  # one for each dialect
@@ -85,7 +91,7 @@ def _indexing(insert: Insert) -> Executable:
     new = statement.excluded
     longer = new.delete_after > pictures.c.delete_after
     return statement.on_conflict_do_update(
-        index_elements=["sha256"],
+        index_elements=["id"],
         set_={
             "purpose": case((longer, new.purpose), else_=pictures.c.purpose),
             "delete_after": case((longer, new.delete_after), else_=pictures.c.delete_after),
@@ -99,21 +105,26 @@ class PictureRepository:
     def __init__(self, db: Transaction) -> None:
         self._db = db
 
-    def get(self, sha256: Sha256) -> StoredPicture | None:
+    def get(self, picture: PictureId) -> StoredPicture | None:
         """None when it was never stored, or is deleted."""
-        row = self._db.first(_ONE, {"this": sha256})
+        row = self._db.first(_ONE, {"this": picture})
         return None if row is None else STORED_PICTURES.from_row(row)
 
     def add(self, picture: StoredPicture) -> None:
-        """Index a picture that belongs to no visit; of equal content the longer life stays."""
+        """Index a picture that belongs to no visit."""
         index_pictures(self._db, (picture,))
 
-    def keep(self, sha256: Sha256, *, purpose: str, until: datetime) -> bool:
+    def shares_content(self, picture: StoredPicture) -> bool:
+        """Whether another picture in the index has the same bytes."""
+        row = {"content": picture.sha256, "this": picture.id}
+        return bool(self._db.scalar(_SHARED, row))
+
+    def keep(self, picture: PictureId, *, purpose: str, until: datetime) -> bool:
         """Extend a picture's life and change its purpose, as evidence of a case; never shortens it.
 
         False: no such picture is stored (any more).
         """
-        row = {"this": sha256, "until": until, "what_for": purpose}
+        row = {"this": picture, "until": until, "what_for": purpose}
         return self._db.changed(_KEEP, row) == 1
 
     def expire_oldest_samples(self, *, most_bytes: int, now: datetime) -> int:
@@ -123,37 +134,51 @@ class PictureRepository:
         on. In the ledger their purpose is SPACE_NEEDED.
         """
         living = pictures.c.delete_after > now
-        over = (self._db.scalar(select(func.sum(pictures.c.bytes)).where(living)) or 0) - most_bytes
-        oldest = select(pictures.c.sha256, pictures.c.bytes).where(
+        content = select(pictures.c.sha256, func.max(pictures.c.bytes).label("bytes"))
+        contents = content.where(living).group_by(pictures.c.sha256).subquery()
+        over = (self._db.scalar(select(func.sum(contents.c.bytes))) or 0) - most_bytes
+        if over <= 0:
+            return 0
+        shared = self._shared_contents(now)
+        oldest = select(pictures.c.id, pictures.c.sha256, pictures.c.bytes).where(
             living, pictures.c.purpose == SAMPLE_PURPOSE
         )
         going: list[dict[str, str]] = []
-        for row in self._db.all(oldest.order_by(pictures.c.taken_at, pictures.c.sha256)):
+        for row in self._db.all(oldest.order_by(pictures.c.taken_at, pictures.c.id)):
             if over <= 0:
                 break
-            going.append({"this": row.sha256})
-            over -= row.bytes
+            going.append({"this": row.id})
+            shared[row.sha256] -= 1
+            if shared[row.sha256] <= 0:  # the last with these bytes
+                over -= row.bytes
         if going:
-            due = pictures.update().where(pictures.c.sha256 == bindparam("this"))
+            due = pictures.update().where(pictures.c.id == bindparam("this"))
             self._db.run(due.values(delete_after=now, purpose=SPACE_NEEDED), going)
         return len(going)
+
+    def _shared_contents(self, now: datetime) -> Counter[str]:
+        """How many living pictures have the same bytes, where they are several."""
+        several = func.count() > 1
+        counted = select(pictures.c.sha256, func.count().label("pictures"))
+        living = counted.where(pictures.c.delete_after > now).group_by(pictures.c.sha256)
+        return Counter({row.sha256: row.pictures for row in self._db.all(living.having(several))})
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
         """Pictures whose time is over, the longest expired first."""
         due = select(pictures).where(pictures.c.delete_after <= now)
-        oldest = due.order_by(pictures.c.delete_after, pictures.c.sha256).limit(limit)
+        oldest = due.order_by(pictures.c.delete_after, pictures.c.id).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
 
-    def record_deletion(self, sha256: Sha256, now: datetime) -> None:
+    def record_deletion(self, picture: PictureId, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""
-        row = self._db.first(self._db.locked(_ONE), {"this": sha256})
+        row = self._db.first(self._db.locked(_ONE), {"this": picture})
         if row is None:
             return
         chain = HashChain(self._db, DELETION_CHAIN)
         number, previous = chain.head()
         line = {
             "number": number + 1,
-            "sha256": sha256,
+            "sha256": row.sha256,
             "camera": row.camera,
             "taken_at": row.taken_at,
             "purpose": row.purpose,
@@ -162,7 +187,7 @@ class PictureRepository:
         }
         link = chain.extend(number + 1, previous, *deletion_fields(line))
         self._db.add(deletions, [{**line, "previous": previous, "hash": link}])
-        self._db.run(_DELETE, {"this": sha256})
+        self._db.run(_DELETE, {"this": picture})
 
 
 def deletion_fields(line: Mapping[str, Any]) -> tuple[str | int | None, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, Row, Select, and_, bindparam, func, literal_column, select
 
 from patrol.domain.finding import Origin
-from patrol.domain.ids import CameraId, RoundId, ServerId
+from patrol.domain.ids import CameraId, RoundId, ServerId, Sha256
 from patrol.domain.round import (
     PlannedVisit,
     Round,
@@ -37,6 +37,16 @@ _PICTURES: Final = (
     .join(visits)
     .where(visit_pictures.c.visit.in_(bindparam("these", expanding=True)))
     .order_by(visit_pictures.c.visit, visit_pictures.c.place)
+)
+_CONTENTS_SEEN: Final = (
+    select(visit_pictures.c.sha256)
+    .join(visits)
+    .where(
+        visit_pictures.c.sha256.in_(bindparam("these", expanding=True)),
+        visits.c.camera == bindparam("of_camera"),
+        visits.c.finished_at <= bindparam("before", type_=UtcTime),
+    )
+    .distinct()
 )
 # Written out, not bound: only so can SQLite see that the partial index serves the query.
 PENDING = visits.c.outcome == literal_column("'pending'")
@@ -225,7 +235,7 @@ class RoundRepository:
         if number is None:
             return False
         rows = [
-            {"visit": number, "place": place, **_without_camera(picture)}
+            {"visit": number, "place": place, "picture": picture.id, **_without_camera(picture)}
             for place, picture in enumerate(visit.pictures)
         ]
         self._db.add(visit_pictures, rows)
@@ -310,6 +320,18 @@ class RoundRepository:
             rows = self._db.all(_LAST_SEEN, {"these": batch, "before": before})
             newest.update((row.camera, row.at) for row in rows if row.at is not None)
         return newest
+
+    def contents_seen_before(self, visit: Visit) -> frozenset[Sha256]:
+        """Contents of its pictures that earlier visits of the camera took, deleted ones too.
+
+        Earlier: they had ended when this one, which is not recorded yet, started.
+        """
+        mine = {"of_camera": visit.camera, "before": visit.started_at}
+        seen: set[Sha256] = set()
+        for batch in in_batches({one.sha256 for one in visit.pictures}):
+            rows = self._db.all(_CONTENTS_SEEN, {**mine, "these": batch})
+            seen.update(row.sha256 for row in rows)
+        return frozenset(seen)
 
     def latest_visits(self, camera: CameraId, *, limit: int = 10) -> Sequence[Visit]:
         """Of rounds, rechecks and live views, newest first; without missed ones."""

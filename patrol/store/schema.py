@@ -118,12 +118,14 @@ visit_pictures = Table(  # which pictures a visit took; stays when the pictures 
     Column("bytes", Integer, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("delete_after", UtcTime, nullable=False),
+    Column("picture", Text),  # pictures.id; NULL: deleted before pictures had ids
     Index(None, "sha256"),
 )
-pictures = Table(  # what is stored just now
+pictures = Table(  # what is stored just now; several may share their bytes
     "pictures",
     metadata,
-    Column("sha256", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
     Column("camera", Text, nullable=False),
     Column("taken_at", UtcTime, nullable=False),
     Column("width_px", Integer, nullable=False),
@@ -133,6 +135,7 @@ pictures = Table(  # what is stored just now
     Column("delete_after", UtcTime, nullable=False),
     Index(None, "delete_after"),
     Index(None, "camera"),
+    Index(None, "sha256"),
 )
 deletions = Table(  # the ledger: what is gone, and that nobody edited the ledger
     "deletions",

@@ -75,6 +75,7 @@ case_photos = Table(
     Column("sha256", Text, nullable=False),
     Column("by", CleanText, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Column("picture", Text),  # pictures.id; NULL: deleted before pictures had ids
     Index(None, "case"),
 )
 site_keys = Table(  # made by the site for itself, once; never shown
@@ -95,6 +96,7 @@ picture_openings = Table(  # one-time links that were opened
 
 
 UNSENT = "state = 'queued'"
+QUARANTINED = "state = 'quarantined'"
 outbox = Table(
     "outbox",
     metadata,
@@ -114,8 +116,12 @@ outbox = Table(
     Column("answered_at", UtcTime),
     Column("lease_holder", Text),
     Column("lease_until", UtcTime),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("due_at", UtcTime),
+    Column("problem", CleanText, nullable=False, server_default=""),
     Index("ix_outbox_unsent", "number", **where(UNSENT)),
     Index("ix_outbox_unsent_topic", "topic", "number", **where(UNSENT)),
+    Index("ix_outbox_quarantined", "number", **where(QUARANTINED)),
     Index(None, "case"),
     Index(None, "queued_at"),
     Index(None, "published_at"),

@@ -10,23 +10,30 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, inspect, text
 
-from patrol.store.engine import StoreOutdated, connect, make_engine, parse_url, redacted_url
+from patrol.store.engine import (
+    StoreMissing,
+    StoreOutdated,
+    connect,
+    make_engine,
+    parse_url,
+    redacted_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alembic.config import Config
 
-HEAD: Final = "0011"  # the revision this version works with; a test compares it with the files
+HEAD: Final = "0013"  # the revision this version works with; a test compares it with the files
 VERSIONS_TABLE: Final = "schema_version"
 _UPGRADE_LOCK: Final = 0x7061_7472_6F6D
 
 
 def upgrade(url: str) -> None:
-    """Bring the database to HEAD; nothing happens when it is there. Raises StoreUnavailable."""
+    """Bring the database to HEAD, made first where there is none. Raises StoreUnavailable."""
     from alembic import command  # noqa: PLC0415  300 ms that only an upgrade should cost
 
-    with _connection(url) as connection:
+    with _connection(url, create=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:it)"), {"it": _UPGRADE_LOCK})
         if _revision(connection) == HEAD:
@@ -37,9 +44,12 @@ def upgrade(url: str) -> None:
 
 
 def current_revision(url: str) -> str | None:
-    """The revision that the database is at; None when it has no tables of ours."""
-    with _connection(url) as connection:
-        return _revision(connection)
+    """The revision that the database is at; None when it is not there or has no tables of ours."""
+    try:
+        with _connection(url) as connection:
+            return _revision(connection)
+    except StoreMissing:
+        return None
 
 
 def needs_upgrade(url: str) -> bool:
@@ -87,8 +97,8 @@ def _revision(connection: Connection) -> str | None:
 
 
 @contextmanager
-def _connection(url: str) -> "Iterator[Connection]":
-    engine = make_engine(parse_url(url))
+def _connection(url: str, *, create: bool = False) -> "Iterator[Connection]":
+    engine = make_engine(parse_url(url), create=create)
     try:
         connection = connect(engine)
         try:

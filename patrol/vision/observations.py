@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from patrol.domain.camera import Zone
-from patrol.domain.ids import CameraId, RoundId, Sha256
+from patrol.domain.ids import CameraId, PictureId, RoundId
 from patrol.domain.observation import Box, Observation, Subject
 from patrol.ports import Detector
 from patrol.vision.change import (
@@ -40,7 +40,7 @@ class VisitRef:
     camera: CameraId
     round: RoundId | None
     at: datetime
-    picture: Sha256 | None = None
+    picture: PictureId | None = None
 
 
 def quality_observations(report: QualityReport, visit_ref: VisitRef) -> tuple[Observation, ...]:

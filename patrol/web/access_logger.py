@@ -14,7 +14,8 @@ from typing import Final
 
 import structlog
 
-from patrol.domain.ids import CameraId, Sha256
+from patrol.domain.ids import CameraId, PictureId
+from patrol.domain.round import StoredPicture
 from patrol.ports import Clock
 from patrol.store import Store
 
@@ -31,7 +32,7 @@ class PictureAccess:
     what: str  # view_picture, view_thumbnail, view_reference
     camera: CameraId | None
     why: str
-    picture: Sha256 | None  # must still be stored; None: not a stored picture
+    picture: PictureId | None  # must still be stored; None: not a stored picture
 
 
 class PictureDeleted(Exception):
@@ -44,9 +45,9 @@ class AccessLogger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._waiting: queue.SimpleQueue[tuple[PictureAccess, Future[CameraId | None]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._waiting: queue.SimpleQueue[
+            tuple[PictureAccess, Future[StoredPicture | None]] | None
+        ] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="access-logger", daemon=True)
 
     def start(self) -> None:
@@ -58,12 +59,12 @@ class AccessLogger:
         self._waiting.put(None)
         self._thread.join(5.0)
 
-    def log_access(self, access: PictureAccess) -> "Future[CameraId | None]":
-        """Queue an entry; the future gives the picture's camera once it is committed.
+    def log_access(self, access: PictureAccess) -> "Future[StoredPicture | None]":
+        """Queue an entry; the future gives the stored picture once it is committed.
 
         The future fails with PictureDeleted, or with the store's error.
         """
-        done: Future[CameraId | None] = Future()
+        done: Future[StoredPicture | None] = Future()
         self._waiting.put((access, done))
         return done
 
@@ -77,8 +78,8 @@ class AccessLogger:
             if len(accesses) < len(group):
                 return
 
-    def _next_batch(self) -> list[tuple[PictureAccess, "Future[CameraId | None]"] | None]:
-        group: list[tuple[PictureAccess, Future[CameraId | None]] | None] = []
+    def _next_batch(self) -> list[tuple[PictureAccess, "Future[StoredPicture | None]"] | None]:
+        group: list[tuple[PictureAccess, Future[StoredPicture | None]] | None] = []
         while len(group) < MAX_BATCH:
             try:
                 group.append(self._waiting.get_nowait())
@@ -86,8 +87,8 @@ class AccessLogger:
                 break
         return group
 
-    def _write(self, group: Sequence[tuple[PictureAccess, "Future[CameraId | None]"]]) -> None:
-        answers: list[CameraId | PictureDeleted | None] = []
+    def _write(self, group: Sequence[tuple[PictureAccess, "Future[StoredPicture | None]"]]) -> None:
+        answers: list[StoredPicture | PictureDeleted | None] = []
         try:
             with self._store.begin() as uow:
                 for access, _ in group:
@@ -103,7 +104,7 @@ class AccessLogger:
                         camera=camera or None,
                         why=access.why,
                     )
-                    answers.append(camera)
+                    answers.append(stored)
                 uow.commit()
         except Exception as exc:  # noqa: BLE001  every waiting caller gets it
             log.warning("views not logged, so not shown", views=len(group), error=str(exc))

@@ -13,23 +13,30 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from typing_extensions import override
 
 from patrol.administration.accounts import PasswordChecksBusy
+from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import IllegalCaseTransition
-from patrol.domain.finding import AlreadyDecided
+from patrol.domain.finding import AlreadyDecided, FindingNotAsShown
 from patrol.domain.health import TroubleAlreadyTaken
 from patrol.domain.shift_handover import NotShiftOwner
 from patrol.files import ProcessBusy
 from patrol.web.api.app import create_api
 from patrol.web.assets import ASSETS_PATH
-from patrol.web.auth import Forbidden, NotLoggedIn
+from patrol.web.auth import Forbidden, NotLoggedIn, StaleCsrfToken
 from patrol.web.context import WebContext
-from patrol.web.errors import INVALID_REQUEST, SHARED_FAILURES
+from patrol.web.errors import (
+    INVALID_REQUEST,
+    SHARED_FAILURES,
+    error_document,
+    validation_problem,
+)
 from patrol.web.pages import ROUTERS
+from patrol.web.pages.case_actions import CaseNotAsShown
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
 from patrol.web.request_limits import RequestLimits
 
@@ -40,6 +47,13 @@ SMALLEST_ZIPPED_BYTES: Final = 1000
 _FAILURES: Final = (
     (IllegalCaseTransition, 409, ("当前状态不能这样操作", "not possible now")),
     (ApprovalImpossible, 409, ("现在不能这样操作", "not possible now")),
+    (FindingNotAsShown, 409, ("线索有了变化,请看过再判", "it changed meanwhile: look at it again")),
+    (
+        RequestKeyReused,
+        409,
+        ("这次操作的编号已用于别的操作", "its key was used for something else"),
+    ),
+    (CaseNotAsShown, 409, ("案件有了变化,请看过再办", "it changed meanwhile: look at it again")),
     (NotShiftOwner, 409, ("现在不能签字", "not yours to sign")),
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),
     (ProcessBusy, 409, ("正忙,请稍后", "busy just now")),
@@ -100,6 +114,8 @@ def _add_error_handlers(web_app: FastAPI, context: WebContext) -> None:
     web_app.add_exception_handler(
         Forbidden, partial(_failure_response, context, 403, _STATUS_LABELS[403])
     )
+    web_app.add_exception_handler(StaleCsrfToken, partial(_stale_csrf_response, context))
+    web_app.add_exception_handler(RequestRepeated, _repeated_response)
     web_app.add_exception_handler(AlreadyDecided, partial(_already_decided_response, context))
     web_app.add_exception_handler(HTTPException, partial(_http_error_response, context))
     for kind, status, message in _FAILURES:
@@ -110,6 +126,17 @@ def _not_logged_in_response(context: WebContext, request: Request, _: Exception)
     if wants_html(request) and request.method == "GET":
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
     return context.error_response(request, 401, ("请重新登录", "log in again"))
+
+
+def _stale_csrf_response(context: WebContext, request: Request, exc: Exception) -> Response:
+    """403 of a kind of its own: scripts fetch a new token (`/api/session`) and try once more."""
+    log.warning("not done", path=request.url.path, status=403, reason=str(exc))
+    message = ("页面已过期,请刷新后再试", "the page is out of date: reload it")
+    return error_document(403, context.translator(request).pair(message), kind="csrf", detail="")
+
+
+def _repeated_response(_request: Request, _exc: Exception) -> Response:
+    return JSONResponse({"repeated": True})
 
 
 def _already_decided_response(context: WebContext, request: Request, exc: Exception) -> Response:
@@ -130,8 +157,9 @@ def _failure_response(
     context: WebContext, status: int, message: tuple[str, str], request: Request, exc: Exception
 ) -> Response:
     note = log.warning if status == 403 else log.info  # noqa: PLR2004  forbidden
-    note("not done", path=request.url.path, status=status, reason=str(exc))
-    detail = str(exc) if status in (409, 422) else ""
+    reason = validation_problem(exc) if isinstance(exc, RequestValidationError) else str(exc)
+    note("not done", path=request.url.path, status=status, reason=reason)
+    detail = reason if status in (409, 422) else ""
     answer = context.error_response(request, status, message, detail=detail)
     if isinstance(exc, PasswordChecksBusy):
         answer.headers["Retry-After"] = str(exc.retry_after_s)

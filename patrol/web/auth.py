@@ -46,6 +46,10 @@ class Forbidden(Exception):
     """The user may not do or see this; the text is for the log alone."""
 
 
+class StaleCsrfToken(Forbidden):
+    """A change without this session's CSRF token: its page is of an earlier login, or not ours."""
+
+
 class BadLogin(Exception):
     """Wrong name or password; the answer does not say which."""
 
@@ -82,10 +86,10 @@ class CurrentUser:
         """Whether the account has the permission."""
         return self.account.has_permission(permission)
 
-    def picture_url(self, sha256_or_name: str, size: str, viewed_for: str) -> str:
+    def picture_url(self, id_or_name: str, size: str, viewed_for: str) -> str:
         """The signed address of a picture; outside the command centre always the redacted one."""
         given = "ground" if self.is_outside_centre else size
-        return signed_picture_url(self.secret, sha256_or_name, given, viewed_for, self.now)
+        return signed_picture_url(self.secret, id_or_name, given, viewed_for, self.now)
 
     @property
     def is_outside_centre(self) -> bool:
@@ -103,7 +107,7 @@ class WebAuthenticator:
     _attempts: dict[str, deque[datetime]] = field(default_factory=dict)
 
     def current_user(self, request: Request) -> CurrentUser:
-        """The user of a request. Raises NotLoggedIn, Forbidden (a change without CSRF token)."""
+        """The user of a request. Raises NotLoggedIn, StaleCsrfToken (a change without it)."""
         secret = request.cookies.get(self.cookie_name, "")
         known = self._session(secret) if secret else None
         if known is None:
@@ -111,7 +115,7 @@ class WebAuthenticator:
         if request.method not in SAFE_METHODS:
             sent = request.headers.get(CSRF_HEADER, "")
             if not hmac.compare_digest(sent.encode(), csrf_token(secret).encode()):
-                raise Forbidden("no CSRF token")
+                raise StaleCsrfToken("no CSRF token of this session")
         session, account = known
         chosen = request.cookies.get(LANGUAGE_COOKIE, account.language)
         return CurrentUser(
@@ -254,7 +258,7 @@ def session_id(secret: str) -> str:
 def csrf_token(secret: str) -> str:
     """The CSRF token of the session with this secret: 40 hexadecimal digits.
 
-    Open phone pages keep their token over an upgrade, and drop a reply that is refused for it: the
-    derivation stays as it is (no `picture_link.sign`).
+    Phone pages that were opened before an upgrade keep their token and their script, which drops a
+    reply that is refused for it: the derivation stays as it is (no `picture_link.sign`).
     """
     return sha256(b"csrf|" + secret.encode()).hexdigest()[:40]

@@ -1,4 +1,4 @@
-"""The context of every route (`WebContext`), and the dependencies that routes name.
+"""The context of every route (`WebContext`), the dependencies that routes name, keys of requests.
 
 Routes take `ContextDep` and one of the `May…` dependencies, which find the current user and check a
 right.
@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Header
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from patrol.app import Application
+from patrol.cases.request_keys import RequestKey
 from patrol.domain.account import Permission
 from patrol.domain.round import PatrolPlan
 from patrol.domain.schedule import Calendar
@@ -121,6 +123,23 @@ class RequirePermission:
                 f"{user.account.name} has no permission {' or '.join(self.permissions)}"
             )
         return user
+
+
+# Scripts send an action with a random key until they have an answer (static/kept.js). The route
+# stores it in its own transaction; app.py answers a repeat with 200, unless the route does.
+IdempotencyKey = Annotated[
+    str, Header(alias="idempotency-key", max_length=64, pattern=r"^[A-Za-z0-9-]{8,64}$|^$")
+]
+
+
+def request_key(
+    user: CurrentUser, key: str, what: str, form: BaseModel | None = None
+) -> RequestKey | None:
+    """The key with its subject: `what` is done, and the whole form. None: the script sent none."""
+    if not key:
+        return None
+    subject = f"{what} {form.model_dump_json() if form else ''}"
+    return RequestKey(account=user.account.name, key=key, subject=subject)
 
 
 ContextDep = Annotated[WebContext, Depends(web_context)]

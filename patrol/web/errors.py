@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse
 
-from patrol.store import StoreFull, StoreUnavailable
+from patrol.store import StoreFull, StoreUnavailable, ValueNotStorable
 
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
@@ -28,6 +29,7 @@ INVALID_REQUEST: Final = ("填写有误", "cannot be so")
 SHARED_FAILURES: Final = (
     (ResourceNotFound, 404, ("没有找到", "not found")),
     (InvalidRequest, 422, INVALID_REQUEST),
+    (ValueNotStorable, 422, INVALID_REQUEST),
     (StoreUnavailable, 503, ("数据库暂不可用", "the database is away")),
     (StoreFull, 503, ("磁盘已满", "the disk is full")),
 )
@@ -39,6 +41,13 @@ def error_document(
     """The JSON answer to a script: `error`, `words` (the message), `detail` or `problems`."""
     body = {"error": status, "words": message, **more}
     return JSONResponse(body, status, headers={**NO_STORE, **(headers or {})})
+
+
+def validation_problem(exc: RequestValidationError) -> str:
+    """The first field that is wrong and why; never what was given, which may be a password."""
+    first = exc.errors()[0]
+    where = ".".join(str(name) for name in first["loc"])
+    return f"{where}: {first['msg']}"
 
 
 @contextmanager

@@ -3,21 +3,27 @@
 Both languages of a text stand together where it is used. Times are shown on the site's clock.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, TypeVar
 
 from patrol.domain import labels
 from patrol.domain.case import CaseState
-from patrol.domain.finding import Finding, category_named
+from patrol.domain.finding import Finding, FindingState, category_named
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.schedule import StoppageScope
+from patrol.rounds import planner
+from patrol.rounds.scheduler import MISSED_REASON
 
+_PAUSED_BY: Final = re.compile(
+    r"paused by (?P<by>.*?): (?P<why>.*)", re.DOTALL
+)  # Stoppage.description
 LANGUAGES: Final = ("zh", "en")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 T = TypeVar("T")
@@ -109,18 +115,45 @@ def outcome_label(outcome: VisitOutcome, t: Translator) -> str:
     return t.pair(labels.OUTCOMES[outcome])
 
 
-def shown_outcome(visit: Visit, finding: Finding | None) -> VisitOutcome:
+def shown_outcome(visit: Visit, findings: Collection[Finding]) -> VisitOutcome:
     """The outcome that a page shows: a problem while a finding of the scene waits for a person.
 
-    Otherwise the wall would give away the blind sample, which is drawn from normal visits.
+    Otherwise the wall would give away the blind sample, which is drawn from normal visits. A visit
+    whose findings a person all dismissed, and that shows no other fault, was normal after all.
     """
-    waits = finding is not None and finding.is_open and finding.subject is Subject.SCENE
-    return VisitOutcome.PROBLEM if waits and visit.outcome.is_seen else visit.outcome
+    waits = any(one.is_open and one.subject is Subject.SCENE for one in findings)
+    if waits and visit.outcome.is_seen:
+        return VisitOutcome.PROBLEM
+    is_dismissed = findings and all(one.state is FindingState.DISMISSED for one in findings)
+    other_faults = set(visit.faults) - {one.kind for one in findings}
+    if visit.outcome is VisitOutcome.PROBLEM and is_dismissed and not other_faults:
+        return VisitOutcome.NORMAL
+    return visit.outcome
 
 
 def plan_label(plan: str, t: Translator) -> str:
     """`上午`, `morning`."""
     return t.pair(labels.label_of(labels.PLANS, plan))
+
+
+def round_reason(reason: str, t: Translator) -> str:
+    """Why a round did not run, or not to its end; a text that is not known is shown as it is."""
+    if paused := _PAUSED_BY.fullmatch(reason):
+        return t(f"{paused['by']} 暂停巡查:{paused['why']}", reason)
+    texts = {
+        planner.NOT_RUNNING: t("当日服务没有运行", "the service did not run that day"),
+        MISSED_REASON: t("时段内服务没有运行", "the service did not run in its window"),
+        planner.NOT_IN_WINDOW: t("时限内没有巡完", "not finished in its window"),
+        planner.SUPERSEDED: t("另起一轮时没有巡完", "not finished when another was asked for"),
+        planner.OUT_OF_TIME: t("到时限为止", "its time was over"),
+        "stopped": t("服务停止", "the service stopped"),
+    }
+    known, comma, rest = reason.partition(",")
+    if known not in texts:
+        return reason
+    days = re.search(r"\d+", rest) if comma else None
+    earlier = t(f"(此前 {days[0]} 天亦然)", f" (nor on the {days[0]} days before)") if days else ""
+    return texts[known] + earlier
 
 
 def case_state_label(state: CaseState, t: Translator) -> str:

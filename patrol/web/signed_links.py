@@ -1,6 +1,6 @@
 """Signed addresses: of a picture for one session, and of an account's first login (invitation).
 
-A picture's address, `/picture/{sha256}/{size}?for=round:ID&until=…&sign=…`, is signed with the
+A picture's address, `/picture/{id}/{size}?for=round:ID&until=…&sign=…`, is signed with the
 secret of the session's cookie: it opens nothing for anybody else and ends with the session. Its end
 is rounded up to full windows, so that a picture keeps its address, and the browser its copy.
 
@@ -27,7 +27,9 @@ PICTURE_SIZES: Final = ("thumb", "sheet", "full", "ground")  # ground: redacted,
 class SignedPictureUrl:
     """One picture in one size, what it is viewed for, and until when."""
 
-    picture: str  # sha256, a sheet's name, or reference.day / reference.infrared of a camera
+    picture: (
+        str  # a picture's id, a sheet's name, or reference.day / reference.infrared of a camera
+    )
     size: str  # one of SIZES
     viewed_for: str  # round:ID, finding:ID, case:ID, camera:ID
     until: int  # seconds since 1970

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patrol.domain.camera import Polygon
-from patrol.domain.ids import Sha256
+from patrol.domain.ids import PictureId, Sha256
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.pixels import decode_jpeg, decode_picture
 from patrol.ports import PictureStore
@@ -42,7 +42,7 @@ OUTCOME_RANK: Final = {
     VisitOutcome.MISSED: 3,
     VisitOutcome.NORMAL: 4,
 }
-SheetNames = Mapping[str, tuple[Sha256, ...]]
+SheetNames = Mapping[str, tuple[PictureId, ...]]
 Bgr = NDArray[np.uint8]
 
 
@@ -71,7 +71,7 @@ class LruCache(Generic[K, V]):
 
 
 class Thumbnails:
-    """Thumbnails of stored pictures by hash, made once while they stay in the cache."""
+    """Thumbnails by the hash of the content, made once while they stay in the cache."""
 
     def __init__(self, evidence: PictureStore) -> None:
         self._evidence = evidence
@@ -96,9 +96,9 @@ class TilePosition:
 
 
 class SheetThumb(NamedTuple):
-    """One thumbnail of a sheet, and its visible area (None: all of it)."""
+    """One thumbnail of a sheet by its content, and its visible area (None: all of it)."""
 
-    picture: Sha256
+    sha256: Sha256
     visible: Polygon | None = None
 
 
@@ -107,7 +107,7 @@ class ContactSheets:
 
     def __init__(self, thumbnails: Thumbnails) -> None:
         self._thumbnails = thumbnails
-        self._names: LruCache[str, tuple[Sha256, ...]] = LruCache(MAX_SHEET_NAMES)
+        self._names: LruCache[str, tuple[PictureId, ...]] = LruCache(MAX_SHEET_NAMES)
         self._rendered: LruCache[tuple[SheetThumb | None, ...], bytes] = LruCache(MAX_SHEETS_KEPT)
         self._render_lock = threading.Lock()
 
@@ -116,7 +116,7 @@ class ContactSheets:
         for name, group in names.items():
             self._names.put(name, group)
 
-    def pictures(self, name: str) -> tuple[Sha256, ...] | None:
+    def pictures(self, name: str) -> tuple[PictureId, ...] | None:
         """The pictures of a sheet; None when its name is not cached: lay the round out again."""
         return self._names.get(name)
 
@@ -144,7 +144,7 @@ class ContactSheets:
 
     def _tile(self, thumb: SheetThumb) -> Bgr | None:
         try:
-            small = self._thumbnails.get(thumb.picture)
+            small = self._thumbnails.get(thumb.sha256)
         except (KeyError, ValueError):
             return None
         whole = decode_jpeg(small)
@@ -194,13 +194,13 @@ def normalized_photo(
     return bytes(jpeg), int(bgr.shape[1]), int(bgr.shape[0])
 
 
-def newest_picture(visit: Visit) -> Sha256 | None:
+def newest_picture(visit: Visit) -> PictureId | None:
     """The newest picture of a visit."""
     newest = max(visit.pictures, key=lambda picture: picture.taken_at, default=None)
-    return newest.sha256 if newest else None
+    return newest.id if newest else None
 
 
-def sheet_layout(visits: Sequence[Visit], *, running: bool) -> dict[str, tuple[Sha256, ...]]:
+def sheet_layout(visits: Sequence[Visit], *, running: bool) -> dict[str, tuple[PictureId, ...]]:
     """The pictures of each sheet of a round, by its name; of a running round, only full sheets."""
     seen = [(visit, picture) for visit in visits if (picture := newest_picture(visit))]
     if running:
@@ -212,7 +212,7 @@ def sheet_layout(visits: Sequence[Visit], *, running: bool) -> dict[str, tuple[S
     return {_sheet_name(group): group for group in groups if not running or len(group) == size}
 
 
-def tile_positions(names: SheetNames) -> dict[Sha256, TilePosition]:
+def tile_positions(names: SheetNames) -> dict[PictureId, TilePosition]:
     """The position of each picture on its sheet."""
     return {
         picture: TilePosition(name, number % SHEET_COLUMNS, number // SHEET_COLUMNS)
@@ -221,7 +221,7 @@ def tile_positions(names: SheetNames) -> dict[Sha256, TilePosition]:
     }
 
 
-def _sheet_name(group: Sequence[Sha256]) -> str:
+def _sheet_name(group: Sequence[PictureId]) -> str:
     return sha256("|".join(group).encode()).hexdigest()
 
 

@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 ProblemRemover = Callable[[Mapping[str, Any]], None]  # a case message → the problem is gone
 MAX_WAIT_S: Final = 1.0
+MAINTAINER: Final = "maintainer"  # `rung.role` of a case message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,10 @@ class ReplySimulator:
             self._plan_replies(topic, case)
 
     def _plan_replies(self, topic: str, case: Mapping[str, Any]) -> None:
-        number = int((case.get("rung") or {}).get("number", 0))
+        rung = case.get("rung") or {}
+        if ("/equipment/" in topic) is not (rung.get("role") == MAINTAINER):
+            return  # maintainers hear of cases on topics of their own, and answer there
+        number = int(rung.get("number", 0))
         turn = self._rework_counts[topic]
         if (topic, number, turn) in self._planned:
             return
@@ -196,7 +200,8 @@ class ReplySimulator:
         return client
 
     def _on_connect(self, client: Client, *_details: Any) -> None:
-        client.subscribe(f"{self._prefix}/+/case/+", qos=1)
+        filters = (f"{self._prefix}/+/case/+", f"{self._prefix}/+/equipment/case/+")
+        client.subscribe([(name, 1) for name in filters])
         for case_topic, payloads in list(self._sent_replies.items()):
             for payload in list(payloads):
                 client.publish(case_topic.replace("/case/", "/reply/"), payload, qos=1)

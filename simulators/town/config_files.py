@@ -28,12 +28,17 @@ _OUTDOOR: Final = {
     Placement.INDOOR: "no",
     Placement.UNKNOWN: "unknown",
 }
+# Where `make` installs them; a simulated town has none of its own.
+INSTALLED_MODELS: Final = Path("var/models")
+INSTALLED_ASSETS: Final = Path("var/assets")
 _SITE: Final = """\
 # Written by the simulated town; a real site's file looks the same.
 site: {{id: {site}, name: {name}, code: "620902104", timezone: Asia/Shanghai, \
 latitude: 39.6, longitude: 98.75, language: zh}}
 database: {database}
 evidence: {evidence}
+models: {models}
+console: {{assets: {assets}}}
 mqtt: {{url: {mqtt}}}
 plans:
   morning:   {{start: "09:00", finish_by: "10:30", after_sunrise_min: 30}}
@@ -109,6 +114,8 @@ def _site(home: Path, addresses: SiteAddresses) -> str:
             addresses.database or f"sqlite:///{home / 'patrol.db'}", ensure_ascii=False
         ),
         evidence=json.dumps(str(home / "evidence"), ensure_ascii=False),
+        models=json.dumps(str(INSTALLED_MODELS.absolute()), ensure_ascii=False),
+        assets=json.dumps(str(INSTALLED_ASSETS.absolute()), ensure_ascii=False),
         mqtt=json.dumps(addresses.mqtt_url),
     )
 

@@ -357,7 +357,7 @@ class _HistoryWriter:
             subject=Subject.SCENE, kind=kind, score=round(self._rng.uniform(0.5, 0.97), 2),
             found_at=at, why=f"与本机参考画面不同,得分 {self._rng.uniform(0.5, 0.97):.2f}"
             " (differs from this camera's reference)",
-            level=level, category=kind, picture=picture.sha256, box=box,
+            level=level, category=kind, picture=picture.id, box=box,
         )  # fmt: skip
         uow.findings.add(finding)
         if pictures:

@@ -26,6 +26,7 @@ from streams.rtsp.rtp import RtpPacket, sequence_step
 START_CODE: Final = b"\x00\x00\x00\x01"
 _SHORT_START_CODE: Final = b"\x00\x00\x01"
 _FIND_START_CODE: Final = re.compile(_SHORT_START_CODE)  # a fifth of the time of bytes.find
+MAX_AGGREGATED: Final = 1024  # NAL units of one packet; a real one holds a few
 MAX_GLUED: Final = 256  # cuts in one NAL unit; what is behind them stays together, as Annex B
 DELIMITER_BYTES: Final = 4  # no longer is an access unit delimiter, or an end of sequence
 EARLY_BYTES: Final = 12  # of a fragment: enough for the header of a slice; fewer tell nothing
@@ -80,7 +81,7 @@ def split_sized(payload: bytes, start: int, skip: int = 0) -> list[NalPiece]:
         return [NalPiece(payload[start:], first=True, last=True)]
     pieces: list[NalPiece] = []
     position = start
-    while position + 2 <= len(payload):
+    while position + 2 <= len(payload) and len(pieces) < MAX_AGGREGATED:
         size = int.from_bytes(payload[position : position + 2], "big")
         position += 2
         nal = payload[position + skip : position + size]

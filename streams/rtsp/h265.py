@@ -10,6 +10,7 @@ from typing import Final
 from streams.rtsp.bits import BitReader, BitstreamEnded
 from streams.rtsp.depacketizer import (
     ASK_THIRD,
+    MAX_AGGREGATED,
     SKIP,
     TAKE,
     CodecFormat,
@@ -62,9 +63,9 @@ def unpack(payload: bytes, don: int = 0) -> list[NalPiece]:
 def _aggregate(payload: bytes, don: int) -> list[NalPiece]:
     if not don:
         return split_sized(payload, 2)
-    pieces = []
+    pieces: list[NalPiece] = []
     position = 2 + 2  # payload header, DONL; a one-byte DOND goes before each later unit
-    while position + 2 <= len(payload):
+    while position + 2 <= len(payload) and len(pieces) < MAX_AGGREGATED:
         size = int.from_bytes(payload[position : position + 2], "big")
         nal = payload[position + 2 : position + 2 + size]
         if not nal or len(nal) < size:

@@ -1,5 +1,6 @@
 """The registry on disk, followed: what a file said last holds until it says something else."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from patrol.administration.registry_files import WATCHED_FILES, RegistryWatcher
+from patrol.domain.registry import Registry
 from patrol.settings import ConfigProblems
 
 
@@ -23,7 +25,11 @@ class Files:
         self.reads.append(text)
         if self.refuse:
             raise ConfigProblems([])
-        return SimpleNamespace(registry=SimpleNamespace(cameras={text: text}))
+        people = {name: name for name in (folder / "people.csv").read_text("utf-8").split()}
+        grids = {name: name for name in (folder / "grids.csv").read_text("utf-8").split()}
+        tree: Any = SimpleNamespace(grids=grids)
+        registry = Registry(cameras={text: text}, tree=tree, people=people)  # type: ignore[dict-item]  names will do
+        return SimpleNamespace(registry=registry, shapes={"outline": folder.name})
 
 
 @pytest.fixture
@@ -64,6 +70,36 @@ def test_a_file_that_is_gone_widens_nothing_and_counts_when_it_is_back(
     assert files.reads == ["a"]
     assert set(registry.cameras()) == {"a"}
     (folder / "cameras.csv").write_text("back again", "utf-8")
-    (folder / "zones.yaml").write_text("b", "utf-8")
+    if name != "cameras.csv":
+        (folder / name).write_text("b", "utf-8")
     registry.refresh()
     assert set(registry.cameras()) == {"back again"}
+
+
+@pytest.mark.parametrize(("name", "held"), [("people.csv", "people"), ("grids.csv", "tree")])
+def test_who_holds_the_followed_registry_sees_what_is_new(
+    folder: Path, name: str, held: str
+) -> None:
+    files = Files()
+    watcher = RegistryWatcher(files.load(folder), folder, files.load)
+    followed = getattr(watcher.followed, held)
+    before, snapshot = dict(getattr(followed, "grids", followed)), watcher.registry()
+    (folder / name).write_text("the new leader", "utf-8")
+    watcher.refresh()
+    after = getattr(followed, "grids", followed)
+    assert (set(before), set(after)) == ({"a"}, {"the", "new", "leader"})
+    assert [*after.keys(), *after.values()] == ["the", "new", "leader"] * 2
+    assert ("leader" in after, "a" in after, len(after)) == (True, False, 3)
+    assert snapshot is not watcher.registry(), "a decision keeps what it began with"
+
+
+def test_an_editor_that_replaces_the_file_is_seen(folder: Path) -> None:
+    """Same size, same time: another file all the same."""
+    files = Files()
+    watcher = RegistryWatcher(files.load(folder), folder, files.load)
+    old = (folder / "people.csv").stat()
+    (folder / "new").write_text("b", "utf-8")
+    os.utime(folder / "new", ns=(old.st_atime_ns, old.st_mtime_ns))
+    (folder / "new").replace(folder / "people.csv")
+    watcher.refresh()
+    assert set(watcher.followed.people) == {"b"}

@@ -1,13 +1,15 @@
 """Polling the silences; verification and the desk's own moves."""
 
 from collections import Counter
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from patrol.cases import actions
 from patrol.cases.actions import apply_recheck, reschedule_recheck
+from patrol.domain.account import Account, AccountRole
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import (
     ApprovalKind,
@@ -18,8 +20,9 @@ from patrol.domain.case import (
 )
 from patrol.domain.case_timers import MAX_RECHECKS, RECHECK_AFTER
 from patrol.domain.escalation import EscalationReason
-from patrol.domain.ids import Sha256
+from patrol.domain.ids import PersonId, Sha256
 from patrol.domain.outbox import DeliveryState
+from patrol.domain.registry import Person
 from simulators import small_site
 from tests.support.case_system import CaseSystem
 
@@ -74,6 +77,100 @@ def test_a_group_without_people_is_told_and_the_village_at_the_first_tick(
     assert bare.retained(case.id) is not None
     bare.escalator.run_due(bare.clock.now())
     assert bare.retained(case.id, small_site.VILLAGE)["rung"]["person"] == "cadre"
+
+
+class TestWhoCannotBeTold:
+    """A rung whose person left, was locked out or has no contact costs no limit."""
+
+    @pytest.fixture
+    def people(self) -> dict[PersonId, Person]:
+        return dict(small_site.registry().people)
+
+    @pytest.fixture
+    def system(self, case_system: CaseSystem, people: dict[PersonId, Person]) -> CaseSystem:
+        return type(case_system)(registry=replace(small_site.registry(), people=people))
+
+    def tick(self, system: CaseSystem) -> list[EscalationReason]:
+        return [step.reason for step in system.escalator.run_due(system.clock.now())]
+
+    def account(self, name: str, person: str, disabled_at: datetime | None) -> Account:
+        return Account(
+            name=name, duty=AccountRole.GRID_LEADER, shown_as=name, password="-",
+            grid=small_site.GROUP, person=PersonId(person), created_at=small_site.NOON,
+            disabled_at=disabled_at,
+        )  # fmt: skip
+
+    def test_one_who_left_while_the_case_waits_is_skipped_at_once(
+        self, system: CaseSystem, people: dict[PersonId, Person]
+    ) -> None:
+        case = system.confirm()
+        assert self.tick(system) == []
+        del people[PersonId("leader")]
+        assert self.tick(system) == [EscalationReason.OUT_OF_REACH]
+        assert system.retained(case.id)["rung"]["person"] == "worker"
+        last = system.case(case.id).entries[-1]
+        assert last.what is CaseEvent.ESCALATE
+        assert "leader: no longer in people.csv" in last.note
+        assert system.case(case.id).ladder_due_at == system.clock.now() + SILENCE
+        assert self.tick(system) == []
+
+    def test_several_in_a_row_are_one_tick(
+        self, system: CaseSystem, people: dict[PersonId, Person]
+    ) -> None:
+        case = system.confirm()
+        del people[PersonId("worker")], people[PersonId("cadre")]
+        assert self.tick(system) == []  # the leader is there, and is waited for
+        system.after(SILENCE)
+        assert self.tick(system) == [EscalationReason.SILENCE]
+        assert system.retained(case.id, small_site.TOWN)["rung"]["person"] == "duty"
+        notes = [entry.note for entry in system.case(case.id).entries]
+        assert sum("no longer in people.csv" in note for note in notes) == 2
+
+    def test_when_nobody_is_left_it_is_supervised_at_once(
+        self, system: CaseSystem, people: dict[PersonId, Person]
+    ) -> None:
+        case = system.confirm()
+        people.clear()
+        assert self.tick(system) == [EscalationReason.OUT_OF_REACH]
+        assert system.case(case.id).entries[-1].what is CaseEvent.SUPERVISE
+        assert self.tick(system) == []
+
+    @pytest.mark.parametrize("phone", ["", "13800000001"])
+    def test_one_without_account_is_waited_for_only_where_a_telephone_is_known(
+        self, system: CaseSystem, people: dict[PersonId, Person], phone: str
+    ) -> None:
+        leader = PersonId("leader")
+        people[leader] = replace(people[leader], mqtt_user="", phone=phone)
+        case = system.confirm()
+        assert self.tick(system) == ([] if phone else [EscalationReason.OUT_OF_REACH])
+        assert system.retained(case.id)["rung"]["person"] == ("leader" if phone else "worker")
+
+    def test_a_login_is_a_contact(self, system: CaseSystem, people: dict[PersonId, Person]) -> None:
+        leader = PersonId("leader")
+        people[leader] = replace(people[leader], mqtt_user="", phone="")
+        with system.store.begin() as uow:
+            uow.accounts.put(self.account("l", "leader", None))
+            uow.commit()
+        system.confirm()
+        assert self.tick(system) == []
+
+    def test_one_whose_every_account_is_disabled_is_skipped(self, system: CaseSystem) -> None:
+        case = system.confirm()
+        for first, skipped in ((None, []), (small_site.NOON, [EscalationReason.OUT_OF_REACH])):
+            with system.store.begin() as uow:
+                uow.accounts.put(self.account("one", "leader", small_site.NOON))
+                uow.accounts.put(self.account("two", "leader", first))
+                uow.commit()
+            assert self.tick(system) == skipped
+        assert "leader: the account is disabled" in system.case(case.id).entries[-1].note
+
+    def test_an_answered_case_waits_for_nobody(
+        self, system: CaseSystem, people: dict[PersonId, Person]
+    ) -> None:
+        case = system.confirm()
+        system.reply(case.id, "acknowledge")
+        people.clear()
+        assert self.tick(system) == []
 
 
 class TestVerification:

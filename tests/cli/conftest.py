@@ -72,7 +72,6 @@ class CliSite:
     """A site's directory and the commands run on it."""
 
     home: Path
-    empty_database: Path
     capsys: pytest.CaptureFixture[str]
 
     def __call__(self, *arguments: str) -> Ended:
@@ -96,7 +95,6 @@ class CliSite:
 
     def seed_round(self, findings: int = 1) -> Round:
         """A finished morning round: one camera seen, one not, so many findings."""
-        shutil.copy(self.empty_database, self.home / "patrol.db")  # as `db upgrade` makes it
         planned = Round(
             id=RoundId("20261122-morning-1"), plan="morning", day=date(2026, 11, 22),
             planned_at=NOON, finish_by=NOON + timedelta(hours=1), planned=2,
@@ -149,7 +147,8 @@ def make_cli_site(
     def make(broker: str) -> CliSite:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "config").mkdir()
-        cli_site = CliSite(tmp_path, empty_database, capsys)
+        cli_site = CliSite(tmp_path, capsys)
+        shutil.copy(empty_database, tmp_path / "patrol.db")  # as `db upgrade` makes it
         cli_site.write("site.yaml", SITE.format(home=tmp_path, broker=broker))
         cli_site.write("grids.csv", GRIDS)
         cli_site.write("people.csv", PEOPLE)

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CliSite = Any  # conftest's
 
 
@@ -15,7 +17,14 @@ def test_a_good_site_is_ready(cli_site: CliSite) -> None:
     assert document["problems"] == document["notices"] == []
     assert document["counts"] == {"cameras": 2, "patrolled": 1, "grids": 3, "people": 5}
     assert "配置可用 ready" in cli_site("check").out
-    assert not (cli_site.home / "patrol.db").exists(), "a check makes nothing"
+
+
+def test_a_database_that_is_not_there_is_new_and_not_made(cli_site: CliSite) -> None:
+    (cli_site.home / "patrol.db").unlink()
+    ended = cli_site("check", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert "new, made at first use" in ended.document["checks"][0]["text"]
+    assert not (cli_site.home / "patrol.db").exists()
 
 
 def test_problems_are_listed_both_ways(cli_site: CliSite) -> None:
@@ -185,3 +194,46 @@ def test_consents_that_run_out_or_hold_too_long_are_noticed(cli_site: CliSite) -
     assert [(n["line"], n["text"].split(" ")[0]) for n in notices] == [
         (2, "runs"), (3, str(long)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("plan", "closed"),
+    [
+        ("start: '06:00', finish_by: '08:00', after_sunrise_min: 30", True),  # sunrise in January
+        ("start: '06:00', finish_by: '09:30', after_sunrise_min: 30", False),
+        ("start: '05:00', finish_by: '06:00', after_sunrise_min: 0", True),
+        ("start: '20:00', finish_by: '22:00', before_sunset_min: 30", False),  # moved as a whole
+    ],
+)
+def test_a_plan_that_the_sun_closes_is_found(cli_site: CliSite, plan: str, *, closed: bool) -> None:
+    cli_site.spoil("site.yaml", "objects:", f"plans: {{dawn: {{{plan}}}}}\nobjects:")
+    ended = cli_site("check", "--json")
+    texts = [one["text"] for one in ended.document["problems"] if one["field"] == "plans.dawn"]
+    assert (ended.code == 2, bool(texts)) == (closed, closed)
+    assert all("days of the coming year, the first 20" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://127.0.0.1:9/a",
+        "rtsp://other:pw@127.0.0.1:9/a",
+        "rtsp://127.0.0.1:9/b,rtsp://127.0.0.1:9/a",
+    ],
+)
+def test_two_cameras_at_one_address_are_found(cli_site: CliSite, url: str) -> None:
+    if "," in url:
+        cli_site.spoil("cameras.csv", "url,", "url,sub_url,")
+        cli_site.spoil("cameras.csv", "127.0.0.1:9/a,", "127.0.0.1:9/a,,")
+    cli_site.spoil("cameras.csv", "rtsp://127.0.0.1:9/b,", f"{url},")
+    ended = cli_site("check", "--json")
+    (notice,) = ended.document["notices"]
+    assert (notice["line"], "62090204011327000001, too" in notice["text"]) == (3, True)
+    assert "s3cret" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(("grid", "level"), [("203000", "village"), ("000000", "town")])
+def test_a_camera_outside_every_group_is_a_notice(cli_site: CliSite, grid: str, level: str) -> None:
+    cli_site.spoil("cameras.csv", "一号,620902104203001", f"一号,620902104{grid}")
+    notices = cli_site("check", "--json").document["notices"]
+    assert [one["line"] for one in notices if f"is a {level}" in one["text"]] == [2]

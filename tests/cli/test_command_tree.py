@@ -13,12 +13,12 @@ from patrol.cli.root import GROUPS, VERBS, load_function, run
 # What takes a tenth of a second or more to import.
 HEAVY = {
     "alembic", "apprise", "av", "cv2", "fastapi", "httpx", "numpy", "onnxruntime", "paho",
-    "prometheus_client", "pydantic", "sqlalchemy", "structlog", "xlsxwriter",
+    "prometheus_client", "pydantic", "sqlalchemy", "structlog", "xlsxwriter", "zxcvbn",
     "patrol.app", "patrol.settings", "patrol.store", "patrol.web", "simulators",
 }  # fmt: skip
 OPTIONAL = (
     "apprise", "fastapi", "iotcore", "jinja2", "multipart", "onnxruntime", "playwright", "psycopg",
-    "pwdlib", "python_multipart", "starlette", "uvicorn", "xlsxwriter",
+    "pwdlib", "python_calamine", "python_multipart", "starlette", "uvicorn", "xlsxwriter", "zxcvbn",
 )  # fmt: skip
 # Verbs of the console, whose extra they need; the demo shows it, too.
 CONSOLE_VERBS = ("demo", "simulate")

@@ -104,6 +104,7 @@ def test_the_unexpected_is_one_line_and_a_file(
     def broken(*_args: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
+    (cli_site.home / "var").mkdir()
     monkeypatch.setattr("patrol.cli.site.load_site", broken)
     ended = cli_site("queue")
     assert ended.code == 1

@@ -14,31 +14,36 @@ from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",
     "BadAddress", "BadInput", "BadLabels", "ConfigProblems", "IntegrationsProblem",
-    "NoCameraSelected", "UnknownCategory", "UnknownPlan", "WeakPassword",
+    "NoCameraSelected", "NothingToVisit", "NotRefused", "UnknownCategory", "UnknownPlan",
+    "ValueNotStorable",
+    "WeakPassword",
 }  # fmt: skip
 FAILED_CLASSES = {
-    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DatabaseKindMismatch", "DatabaseNotEmpty",
-    "DetectorUnavailable", "Failed", "IllegalCaseTransition", "IllegalRoundTransition",
+    "AlreadyDecided", "FindingClaimed", "ConsoleFailed", "DataElsewhere", "DatabaseKindMismatch",
+    "DatabaseNotEmpty", "DetectorUnavailable", "Failed", "FindingNotAsShown",
+    "IllegalCaseTransition",
+    "IllegalRoundTransition",
     "InstallFailed", "KnownPositive", "ManifestBroken", "MetricsFailed", "ModelBroken",
     "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",
     "PackageFileUnavailable", "PictureStoreFull", "ProcessBusy", "ReferenceNotAccepted",
-    "RefusedUs", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull", "StreamBusy",
-    "StoreOutdated", "StoreUnavailable", "StreamError", "TroubleAlreadyTaken", "Unreachable",
-    "Unreadable", "WentSilent",
+    "RefusedUs", "RequestKeyReused", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
+    "StoreMissing", "StreamBusy", "StoreOutdated", "StoreUnavailable", "StreamError",
+    "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
 }  # fmt: skip
 CAUGHT_INSIDE = {
     # answered as an HTTP response
-    "BadLogin", "ChangedMeanwhile", "Forbidden", "InvalidRequest",
+    "BadLogin", "CaseNotAsShown", "ChangedMeanwhile", "Forbidden", "InvalidRequest",
     "InvitationInvalid", "LiveViewRefused", "NoKey", "NoScope", "NotEditable", "NotLoggedIn",
-    "PictureDeleted", "RegistryEditRefused",
+    "PictureDeleted", "RegistryEditRefused", "RequestRepeated", "StaleCsrfToken",
     "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
-    "BadEnvReference", "ChannelUnusable", "EntryBroken", "MaskedSecretUnknown",
+    "BadEnvReference", "ChannelUnusable", "EntryBroken", "HomeNotExpanded", "MaskedSecretUnknown",
     "_UnboundedDocument",
     # a message, a picture or a memory that is logged and left out
     "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
     # turned into a StreamError by the visit that meets them
-    "BitstreamEnded", "LibavEnded", "LoginDisconnected", "NotAPicture", "UseOtherTransport",
+    "BitstreamEnded", "LibavEnded", "MalformedPacket", "LoginDisconnected", "NotAPicture",
+    "UseOtherTransport",
     # answered or ended by the simulators themselves
     "BadRequest", "ControlError", "EncodingCancelled",
 }  # fmt: skip

@@ -3,13 +3,15 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from patrol.cases.save_and_send import SendGate
 from patrol.cli.root import run
-from patrol.domain.outbox import Delivery
+from patrol.domain.ids import MessageKey
+from patrol.domain.outbox import Delivery, DeliveryState, OutboxMessage
 from patrol.domain.send_policy import SendLimits
 from patrol.messaging import PayloadBuilder
 from patrol.review import confirm
@@ -122,3 +124,41 @@ def test_what_was_given_up_is_tried_again(command_line: CommandLine, sqlite_data
     assert command_line("deliveries", "retry", "webhook:county", "C1-opened")[0] == 2
     document = json.loads(command_line("deliveries", "list", "--json")[1])
     assert document["waiting"]["webhook:county"]["count"] == 1
+
+
+def refused_message(key: str, **fields: Any) -> OutboxMessage:
+    return OutboxMessage(
+        key=MessageKey(key), topic=f"patrol/v1/shangba/round/{key}/latest", payload=b"{}",
+        queued_at=NOW, retain=True, tries=4, problem="Packet too large (0x95)", **fields,
+    )  # fmt: skip
+
+
+def test_what_the_broker_refuses_is_listed_retried_and_dropped(
+    command_line: CommandLine, sqlite_database: str
+) -> None:
+    with open_store(sqlite_database) as store, store.begin() as uow:
+        for key in ("one", "two", "three"):
+            uow.outbox.add(refused_message(key, state=DeliveryState.QUARANTINED))
+        uow.outbox.add(refused_message("later", due_at=NOW))
+        uow.commit()
+    document = json.loads(command_line("deliveries", "list", "--json")[1])
+    assert [(one["key"], one["given_up"]) for one in document["refused"]] == [
+        ("one", True), ("two", True), ("three", True), ("later", False),
+    ]  # fmt: skip
+    assert document["refused"][0]["reason"] == "Packet too large (0x95)"
+    text = command_line("deliveries", "list")[1]
+    assert "mqtt one: 代理拒收" in text
+    assert "Packet too large (0x95) (patrol/v1/shangba/round/one/latest)" in text
+    health = json.loads(command_line("health", "--json")[1])["messages"]
+    assert (health["refused"], health["given_up"], health["first"][0]["key"]) == (1, 3, "one")
+
+    assert command_line("deliveries", "drop", "mqtt", "one", "--why", "电话已通知")[0] == 0
+    assert command_line("deliveries", "drop", "mqtt", "one", "--why", "again")[0] == 2
+    assert command_line("deliveries", "drop", "webhook:county", "x", "--why", "y")[0] == 2
+    assert command_line("deliveries", "drop", "mqtt", "two", "--why", " ")[0] == 2
+    assert command_line("deliveries", "retry", "mqtt", "two")[0] == 0
+    assert command_line("deliveries", "retry", "mqtt", "nobody")[0] == 2
+    assert command_line("deliveries", "retry", "mqtt")[0] == 2
+    assert command_line("deliveries", "retry", "webhook:county", "--all")[0] == 2
+    assert command_line("deliveries", "retry", "mqtt", "--all")[0] == 0
+    assert json.loads(command_line("deliveries", "list", "--json")[1])["refused"] == []

@@ -26,6 +26,30 @@ def test_time_is_asked_for_by_one_and_granted_by_another(cli_site: CliSite) -> N
     assert [event["what"] for event in json.loads(granted.out)["events"]][-2:] == ["ask", "grant"]
 
 
+def test_an_extension_is_previewed_without_being_asked_for(cli_site: CliSite) -> None:
+    case = opened(cli_site)
+    preview = cli_site("case", case, "--extended-by", "48", "--json")
+    assert preview.code == 0, preview.err
+    assert cli_site("case", case, "--json").document["events"][-1]["what"] != "ask"
+    shown = cli_site("case", case, "--extended-by", "48")
+    assert "48 小时办公时间 office hours" in shown.out
+    assert "→" in shown.out
+    asked = cli_site("extend", case, "--hours", "48", "--why", "等配件", "--by", "zhang", "--json")
+    document = asked.document
+    assert document["request"]["office_hours"] is True
+    assert preview.document["extension"]["office_hours"] is True
+    minute = slice(0, 16)  # both are of now
+    assert (
+        document["request"]["close_if_granted"][minute]
+        == preview.document["extension"]["close"][minute]
+    )
+    page = cli_site("case", case).out
+    assert "48 小时办公时间" in page
+    assert "closes by" in page
+    assert cli_site("case", case, "--extended-by", "0").code == 2
+    assert cli_site("case", "C20990101-0001", "--extended-by", "4").code == 2
+
+
 def test_an_urgent_case_names_whom_to_phone_until_somebody_was(cli_site: CliSite) -> None:
     cli_site.spoil("people.csv", "L1,网格长,grid_leader,620902104203001,L1,,",
                "L1,网格长,grid_leader,620902104203001,L1,13800000001,")  # fmt: skip

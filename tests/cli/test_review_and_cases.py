@@ -166,6 +166,7 @@ def test_consent_is_withdrawn_and_given_back(cli_site: CliSite) -> None:
 
 
 def test_the_database_is_brought_up_once(cli_site: CliSite) -> None:
+    (cli_site.home / "patrol.db").unlink()
     first = cli_site("db", "upgrade", "--json").document
     assert first["before"] is None
     assert first["changed"] is True

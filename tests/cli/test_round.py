@@ -35,6 +35,28 @@ def test_a_round_whose_only_camera_is_off(cli_site: CliSite) -> None:
     assert "-morning-2" in again.out, "a second round of the day has its own number"
 
 
+def test_a_round_is_refused_while_rounds_are_paused(cli_site: CliSite) -> None:
+    paused = cli_site(
+        "pause", "--reason", "平台割接", "--until", "2099-01-01 18:00", "--by", "wang"
+    )
+    assert paused.code == 0, paused.err
+    for words in (("morning",), ("--grid", "620902104203001"), ("morning", "--json")):
+        refused = cli_site("round", *words)
+        assert refused.code == 1
+        assert "paused by wang: 平台割接, until 2099-01-01 18:00" in refused.err
+        assert not refused.out.strip()
+    assert cli_site("resume").code == 0
+    assert cli_site("round", "morning").code == 0
+
+
+def test_a_round_over_what_may_not_be_visited_says_so(cli_site: CliSite) -> None:
+    listed = cli_site("consent", "list", "--json").document
+    indoor = next(one["camera"] for one in listed if one["why"] == "indoor")
+    ended = cli_site("round", "--camera", indoor)
+    assert "没有可以巡查的点位" in ended.err
+    assert "indoor 1" in ended.err
+
+
 def test_a_round_that_stopped_half_way_says_how_to_go_on(
     cli_site: CliSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,9 @@
 """`patrol pause|resume|maintenance|handover|health|troubles`: a shift from the command line."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -132,3 +134,26 @@ def test_retired_cameras_are_said_and_not_counted(cli_site: CliSite) -> None:
     assert (fleet["counted"], fleet["online_rate"], fleet["retired"]) == (1, 1.0, 1)
     assert [one["why"] for one in fleet["outages"]] == ["停电"]
     assert (fleet["key"]["target"], fleet["rest"]["intact_rate"]) == (0.98, 1.0)
+
+
+@pytest.mark.parametrize("columns", ["80", "40", "200"])
+def test_lists_are_for_people_whole_ids_local_times_no_braces(
+    cli_site: CliSite, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    cli_site("round", "morning")  # nobody listens on that port: a trouble
+    cli_site("pause", "--reason", "沙尘暴", "--until", "2099-01-01 08:00", "--by", "甲")
+    monkeypatch.setenv("COLUMNS", columns)
+    zone = ZoneInfo("Asia/Shanghai")
+    (trouble,) = cli_site("troubles", "--json").document
+    since = f"{datetime.fromisoformat(trouble['since']).astimezone(zone):%Y-%m-%d %H:%M}"
+    shown = {
+        verb: cli_site(*verb.split()).out
+        for verb in ("troubles", "health", f"health {CAMERA}", "handover show", "maintenance list")
+    }
+    for verb, text in shown.items():
+        assert not re.search(r"\d{4}-\d\d-\d\dT\d\d:|\{|\}|UTC", text), (verb, text)
+    for verb in ("troubles", f"health {CAMERA}"):
+        assert CAMERA in shown[verb], "in one piece, to be typed"
+        assert since in " ".join(shown[verb].split())
+    assert "indoor 1" in shown["health"]
+    assert "08:00" in shown["handover show"], "until, on the site's clock"

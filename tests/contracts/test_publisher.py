@@ -2,9 +2,9 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -14,7 +14,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from patrol.domain.ids import MessageKey
-from patrol.domain.outbox import OutboxMessage
+from patrol.domain.outbox import OutboxMessage, RefusalKind
 from patrol.mqtt import BrokerAddress, MqttPublisher
 from patrol.mqtt.embedded_broker import EmbeddedBroker
 from patrol.ports import NotConnected, Publisher
@@ -123,13 +123,14 @@ def test_what_the_broker_took_is_said_by_key_and_arrives_in_order(
     subscriber = RecordingSubscriber()
     publisher_under_test.listen("t/+", subscriber.receive)
     batch = messages(250)
-    taken: Sequence[MessageKey] = publisher_under_test.publisher.publish(batch, WAIT_S)
-    assert list(taken) == [message.key for message in batch]
+    published = publisher_under_test.publisher.publish(batch, WAIT_S)
+    assert list(published.taken) == [message.key for message in batch]
+    assert (published.refused, list(published.unanswered), published.ended) == ({}, [], "")
     assert subscriber.until(250) == [(m.topic, m.payload) for m in batch]
 
 
 def test_nothing_to_send_is_nothing_taken(publisher_under_test: PublisherUnderTest) -> None:
-    assert list(publisher_under_test.publisher.publish([], WAIT_S)) == []
+    assert publisher_under_test.publisher.publish([], WAIT_S).taken == []
 
 
 def test_retained_messages_wait_for_whoever_comes_later_and_empty_ones_clear(
@@ -163,10 +164,26 @@ def test_without_a_broker_it_says_so_and_why(publisher_under_test: PublisherUnde
     def publish_until_it_is_noticed() -> None:
         nap = threading.Event()
         for _ in range(100):  # a connection's death is noticed by its own thread
-            assert list(publisher_under_test.publisher.publish(messages(1), 0.2)) == [], (
-                "nobody took it"
-            )
+            taken = publisher_under_test.publisher.publish(messages(1), 0.2).taken
+            assert list(taken) == [], "nobody took it"
             nap.wait(0.05)
 
     with pytest.raises(NotConnected, match=r"."):
         publish_until_it_is_noticed()
+
+
+@pytest.mark.parametrize("topic", ["", "t/+", "t/#", "t/\0", "t/\ud800", "t/" + "x" * 70_000])
+def test_a_topic_that_no_broker_takes_is_refused_and_holds_nothing(
+    publisher_under_test: PublisherUnderTest, topic: str
+) -> None:
+    subscriber = RecordingSubscriber()
+    publisher_under_test.listen("t/+", subscriber.receive)
+    first, bad, last = messages(3)
+    published = publisher_under_test.publisher.publish(
+        [first, replace(bad, topic=topic), last], WAIT_S
+    )
+    assert list(published.taken) == [first.key, last.key]
+    assert [(key, why.kind) for key, why in published.refused.items()] == [
+        (bad.key, RefusalKind.IMPOSSIBLE)
+    ]
+    assert [name for name, _ in subscriber.until(2)] == [first.topic, last.topic]

@@ -163,21 +163,21 @@ def test_the_same_content_twice_lives_the_longer(store: Store, make: Any) -> Non
         )
         unit.commit()
     with store.begin_read() as unit:
-        assert unit.pictures.get(make.picture().sha256) == make.picture(delete_after=long)
-        assert unit.pictures.get(make.picture("b").sha256) == make.picture("b")
-        assert unit.pictures.get(make.picture("c").sha256) is None
+        assert unit.pictures.get(make.picture().id) == make.picture(delete_after=long)
+        assert unit.pictures.get(make.picture("b").id) == make.picture("b")
+        assert unit.pictures.get(make.picture("c").id) is None
 
 
 def test_evidence_outlives_the_sample_that_it_was(store: Store, make: Any) -> None:
-    sha256, until = make.picture().sha256, make.now + timedelta(days=365)
+    picture, until = make.picture().id, make.now + timedelta(days=365)
     with store.begin() as unit:
         unit.pictures.add(make.picture())
-        assert unit.pictures.keep(sha256, purpose="evidence", until=until) is True
-        assert unit.pictures.keep(sha256, purpose="before", until=make.now) is True
+        assert unit.pictures.keep(picture, purpose="evidence", until=until) is True
+        assert unit.pictures.keep(picture, purpose="before", until=make.now) is True
         assert unit.pictures.keep("0" * 64, purpose="evidence", until=until) is False
         unit.commit()
     with store.begin_read() as unit:
-        assert unit.pictures.get(sha256) == make.picture(purpose="before", delete_after=until)
+        assert unit.pictures.get(picture) == make.picture(purpose="before", delete_after=until)
 
 
 def test_deletion_drops_the_index_and_keeps_the_facts(store: Store, make: Any) -> None:
@@ -193,12 +193,12 @@ def test_deletion_drops_the_index_and_keeps_the_facts(store: Store, make: Any) -
         assert {picture.sha256 for picture in due} == {picture.sha256 for picture in taken}
         assert len(unit.pictures.expired(make.now + HOUR, limit=2)) == 2
         for picture in due:
-            unit.pictures.record_deletion(picture.sha256, make.now + HOUR)
-            unit.pictures.record_deletion(picture.sha256, make.now + HOUR)
+            unit.pictures.record_deletion(picture.id, make.now + HOUR)
+            unit.pictures.record_deletion(picture.id, make.now + HOUR)
         unit.commit()
     with store.begin() as unit:
         assert unit.pictures.expired(make.now + 9 * HOUR) == []
-        assert unit.pictures.get(taken[0].sha256) is None
+        assert unit.pictures.get(taken[0].id) is None
         assert unit.rounds.totals(a_round.id).pictures == 3
         (visit,) = unit.rounds.visits(a_round.id)
         assert visit.pictures == taken
@@ -213,10 +213,10 @@ def test_room_is_made_by_the_oldest_samples_alone(store: Store, make: Any) -> No
         assert unit.pictures.expire_oldest_samples(most_bytes=120_000, now=make.now) == 0
         assert unit.pictures.expire_oldest_samples(most_bytes=119_999, now=make.now) == 1
         (due,) = unit.pictures.expired(make.now)
-        assert (due.sha256, due.purpose) == (old.sha256, SPACE_NEEDED)
-        unit.pictures.record_deletion(due.sha256, make.now)
+        assert (due.id, due.purpose) == (old.id, SPACE_NEEDED)
+        unit.pictures.record_deletion(due.id, make.now)
         assert unit.pictures.expire_oldest_samples(most_bytes=0, now=make.now) == 1
-        assert unit.pictures.get(kept.sha256) == kept
+        assert unit.pictures.get(kept.id) == kept
         unit.commit()
 
 

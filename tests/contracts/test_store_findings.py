@@ -107,7 +107,7 @@ def test_strange_numbers_do_not_stop_the_recorder(store: Store, make: Any) -> No
 
 def test_a_finding_comes_back_as_it_was_written(store: Store, make: Any) -> None:
     finding = make.finding(
-        box=(0.1, 0.2, 0.3, 0.4), picture=make.picture().sha256, count=3, unreviewed_ok=True
+        box=(0.1, 0.2, 0.3, 0.4), picture=make.picture().id, count=3, unreviewed_ok=True
     )
     with store.begin() as unit:
         unit.findings.add(finding)
@@ -226,7 +226,7 @@ def test_within_a_unit_the_order_of_writing_is_free(store: Store, make: Any) -> 
 def test_a_case_comes_back_as_it_was_written(store: Store, make: Any) -> None:
     case = make.case(
         box=(0.0, 0.5, 0.25, 0.125),
-        before=make.picture("before").sha256,
+        before=make.picture("before").id,
         subject=Subject.EQUIPMENT,
         ladder_due_at=make.now + HOUR,
         recheck_due_at=make.now + 2 * HOUR,

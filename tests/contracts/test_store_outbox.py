@@ -153,8 +153,8 @@ def test_marks_follow_the_delivery_table(store: Store, make: Any, event: Deliver
             else set()
         )
     with store.begin_read() as unit:
-        untouched = (DeliveryState.QUEUED, event) in MESSAGE_TRANSITIONS
-        assert unit.outbox.unsent() == (1 if untouched else 2)
+        moved = [MESSAGE_TRANSITIONS.get((state, event), state) for state in states]
+        assert unit.outbox.unsent() == 1 + moved.count(DeliveryState.QUEUED)
 
 
 def test_an_answer_can_outrun_our_own_mark(store: Store, make: Any) -> None:

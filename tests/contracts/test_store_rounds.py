@@ -153,7 +153,7 @@ def test_a_visit_is_recorded_once(store: Store, make: Any) -> None:
     assert write(store, lambda unit: unit.rounds.record_visit(second)) is False
     with store.begin_read() as unit:
         assert list(unit.rounds.visits(a_round.id)) == [first]
-        assert unit.pictures.get(make.picture("c").sha256) is None
+        assert unit.pictures.get(make.picture("c").id) is None
 
 
 def test_two_recorders_of_one_visit_one_wins(store: Store, make: Any) -> None:

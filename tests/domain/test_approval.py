@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,6 +11,7 @@ from patrol.domain import approval
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import ApprovalKind, ApprovalRequest, Case, CaseEvent, CaseState
 from patrol.domain.case_opening import case_id, open_from_finding
+from patrol.domain.office_hours import OfficeHours
 from patrol.domain.priority import DueLight, Level
 from simulators import small_site
 
@@ -51,6 +53,46 @@ def test_nobody_grants_a_wish_of_ones_own(case: Case, what: ApprovalKind) -> Non
     assert (asked_for.by, said.by, said.at) == ("op", "lead", NOON + 2 * HOUR)
     assert "路断" in said.note
     assert "可以" in said.note
+
+
+def in_the_office(case: Case) -> Case:
+    return replace(case, policy=replace(case.policy, office=OfficeHours()))
+
+
+@pytest.mark.parametrize("hours", [1.0, 7.0, 48.0, 0.5, 720.0])
+def test_a_preview_is_what_granting_gives(case: Case, hours: float) -> None:
+    for one in (case, in_the_office(case)):
+        now = NOON + HOUR
+        preview = approval.preview_extension(one, timedelta(hours=hours), now)
+        wish = request_of(ApprovalKind.EXTENSION, span_s=hours * 3600)
+        granted = approval.approve(approval.request_approval(one, wish), by="lead", now=now)
+        assert preview.close_after == one.dispatched_at + granted.policy.limits.close
+        assert preview.due_after == granted.due_at
+        assert preview.close_before == one.dispatched_at + one.policy.limits.close
+        assert preview.in_office_hours is (one.policy.office is not None)
+
+
+def test_hours_of_the_office_are_named_so_with_the_day_they_lead_to(case: Case) -> None:
+    wish, one = request_of(ApprovalKind.EXTENSION, span_s=48 * 3600), in_the_office(case)
+    asked = approval.request_approval(one, wish)
+    preview = approval.preview_extension(one, 48 * HOUR, wish.at)
+    assert preview.close_after - preview.close_before >= timedelta(days=8)
+    day = f"{preview.close_after.astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d %H:%M}"
+    granted = approval.approve(asked, by="lead", now=wish.at)
+    refused = approval.reject_request(asked, by="lead", now=wish.at, note="不行")
+    for entry in (asked.entries[-1], granted.entries[-1]):
+        assert f"延期 48 小时办公时间,办结时限至 {day}" in entry.note
+        assert f"extension of 48 office hours, to close by {day}" in entry.note
+    assert "48 小时办公时间 " in refused.entries[-1].note
+    assert day not in refused.entries[-1].note
+    plain = approval.request_approval(replace(case, policy=replace(case.policy, office=None)), wish)
+    assert plain.entries[-1].note == "延期 48 小时 (extension of 48 h): 路断"
+
+
+def test_a_preview_has_the_bounds_of_an_extension(case: Case) -> None:
+    for hours in (0.0, -1.0, 721.0):
+        with pytest.raises(ApprovalImpossible):
+            approval.preview_extension(case, timedelta(hours=hours), NOON)
 
 
 @pytest.mark.parametrize("what", ApprovalKind)

@@ -26,9 +26,9 @@ def test_only_a_message_that_never_left_expires() -> None:
     assert [state for (state, event) in MESSAGE_TRANSITIONS if event is E.TOO_OLD] == [S.QUEUED]
 
 
-def test_an_answer_always_counts_unless_the_message_expired() -> None:
+def test_an_answer_always_counts_unless_the_message_expired_or_never_left() -> None:
     answered = {state for (state, event) in MESSAGE_TRANSITIONS if event is E.PERSON_ANSWERED}
-    assert answered == set(DeliveryState) - {S.ACKNOWLEDGED, S.EXPIRED}
+    assert answered == set(DeliveryState) - {S.ACKNOWLEDGED, S.EXPIRED, S.QUARANTINED}
 
 
 def test_categories_are_unique_and_complete() -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from patrol.inference.onnx_detector import open_detector
 pytest.importorskip("onnxruntime", reason="pip install 'patrol[objects]'")
 F32 = NDArray[np.float32]
 Place = Callable[..., ModelSpec]
+ROOT = Path(__file__).parents[2]
 LABELS = ("person", "car")
 WIDE = np.zeros((32, 128, 3), np.uint8)  # letterboxed into 64 × 64: scale 0.5, 16 px high
 
@@ -175,3 +178,24 @@ def test_without_onnxruntime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(RuntimeMissing, match=r"patrol\[objects\]"):
         open_detector(tmp_path)
+
+
+WHERE_IT_WOULD_QUEUE = """
+from patrol.inference.onnx_detector import import_onnxruntime
+runtime = import_onnxruntime()
+runtime.InferenceSession({model!r}, providers=["CPUExecutionProvider"])
+"""
+
+
+@pytest.mark.parametrize("said", [{}, {"ORT_DISABLE_TELEMETRY": "0"}])
+def test_onnxruntime_queues_nothing_for_its_maker(
+    place: Place, tmp_path: Path, said: dict[str, str]
+) -> None:
+    """In a process of its own, without the variables by which it knows a test machine."""
+    place(Layout.YOLOX, [yolox_answer()], labels=LABELS)
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT), **said}
+    script = WHERE_IT_WOULD_QUEUE.format(model=str(tmp_path / "tiny.onnx"))
+    subprocess.run([sys.executable, "-c", script], env=env, check=True)
+    assert list(home.rglob("*")) == []

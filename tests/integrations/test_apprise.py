@@ -1,7 +1,7 @@
 """Second channels through Apprise, against a real HTTP server."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from patrol.app import build
 from patrol.domain.ids import PersonId
 from patrol.domain.outbox import Delivery
 from patrol.domain.priority import Level
@@ -23,6 +24,7 @@ from patrol.integrations.notifications import (
 )
 from patrol.messaging import OutboxRelay, PayloadBuilder
 from patrol.review import confirm
+from patrol.settings import Site
 from simulators import small_site
 from tests.support.clock import ManualClock
 from tests.support.http_receiver import HttpReceiver, running_receiver
@@ -87,6 +89,23 @@ def test_a_gateway_that_fails_is_tried_later_and_no_secret_is_said(
     carried = carrier.send(notice())
     assert carried.outcome is SendOutcome.LATER
     assert "s3cret" not in carried.problem + caplog.text + repr(carrier._channel)
+
+
+def test_a_redirect_is_not_followed(gateway: HttpReceiver) -> None:
+    gateway.status = 307
+    assert apprise_sender(gateway).send(notice()).outcome is SendOutcome.LATER
+    assert [request.path for request in gateway.requests] == ["/duty"]
+
+
+def test_no_proxy_of_the_environment_gets_in_between(
+    gateway: HttpReceiver, write_small_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_receiver(status=200) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_port}")
+        with build(write_small_site("embedded")):
+            assert apprise_sender(gateway).send(notice()).outcome is SendOutcome.TAKEN
+        assert (len(gateway.requests), proxy.requests) == (1, [])
 
 
 @pytest.mark.parametrize("address", ["nonsense", "unknown://s3cret", ""])

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from patrol.app import Application, build
-from patrol.app.service import SideServices
+from patrol.app.side_services import SideServices
 from patrol.domain.ids import CameraId, CaseId
 from patrol.settings import Site
 from simulators import small_site

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
 
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.messaging.reply_parser import DeadLetterReason, FeedbackResult, ReplyType
@@ -74,3 +76,70 @@ def test_the_python_example_compiles_and_acknowledges(case_system: CaseSystem) -
     assert case_system.case(case.id).state == "acknowledged"
     names["on_case"](client, None, Message(topic.replace("reply", "case"), b""))
     assert names["unconfirmed"] == {}
+
+
+# AsyncAPI 3.0.0 as far as this document uses it, every object closed (the specification's
+# "Fixed Fields"); its own schema forbids other keys alike.
+TEXT = {"type": "string"}
+REFERENCE = {"$ref": TEXT}
+ASYNCAPI: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object", "additionalProperties": False, "required": ["asyncapi", "info"],
+    "properties": {
+        "asyncapi": {"const": "3.0.0"},
+        "info": {"$ref": "#/$defs/info"},
+        "defaultContentType": TEXT,
+        "servers": {"type": "object", "additionalProperties": {"$ref": "#/$defs/server"}},
+        "channels": {"type": "object", "additionalProperties": {"$ref": "#/$defs/channel"}},
+        "operations": {"type": "object", "additionalProperties": {"$ref": "#/$defs/operation"}},
+    },
+    "$defs": {
+        name: {
+            "type": "object", "additionalProperties": False,
+            "properties": properties, "required": required,
+        }
+        for name, properties, required in (
+            ("license", {"name": TEXT, "url": TEXT}, ["name"]),
+            ("info", {"title": TEXT, "version": TEXT, "description": TEXT,
+                      "license": {"$ref": "#/$defs/license"}}, ["title", "version"]),
+            ("variable", {"default": TEXT, "description": TEXT, "enum": {"type": "array"},
+                          "examples": {"type": "array"}}, []),
+            ("server", {"host": TEXT, "protocol": TEXT, "description": TEXT, "variables": {
+                "type": "object", "additionalProperties": {"$ref": "#/$defs/variable"}}},
+             ["host", "protocol"]),
+            ("parameter", {"description": TEXT, "default": TEXT, "location": TEXT,
+                           "enum": {"type": "array"}, "examples": {"type": "array"}}, []),
+            ("message", {"payload": {"$ref": "#/$defs/reference"}, "name": TEXT,
+                         "description": TEXT}, ["payload"]),
+            ("reference", REFERENCE, ["$ref"]),
+            ("channel", {
+                "address": TEXT, "description": TEXT,
+                "parameters": {"type": "object",
+                               "additionalProperties": {"$ref": "#/$defs/parameter"}},
+                "messages": {"type": "object",
+                             "additionalProperties": {"$ref": "#/$defs/message"}},
+            }, ["address", "messages"]),
+            ("operation", {"action": {"enum": ["send", "receive"]}, "description": TEXT,
+                           "channel": {"$ref": "#/$defs/reference"}}, ["action", "channel"]),
+        )
+    },
+}  # fmt: skip
+
+
+def test_the_asyncapi_document_is_valid() -> None:
+    document = yaml.safe_load((DOCS / "asyncapi.yaml").read_text("utf-8"))
+    Draft202012Validator(ASYNCAPI).validate(document)
+    for name, channel in document["channels"].items():
+        placeholders = set(re.findall(r"\{(\w+)\}", channel["address"]))
+        assert placeholders == set(channel.get("parameters", {})), name
+        for message in channel["messages"].values():
+            assert (DOCS / message["payload"]["$ref"]).is_file(), name
+    used = {one["channel"]["$ref"] for one in document["operations"].values()}
+    assert used <= {f"#/channels/{name}" for name in document["channels"]}
+
+
+def test_a_description_that_yaml_takes_apart_is_no_asyncapi() -> None:
+    document = yaml.safe_load((DOCS / "asyncapi.yaml").read_text("utf-8"))
+    document["channels"]["round"]["parameters"]["plan"] = yaml.safe_load("{description: a, b, c}")
+    with pytest.raises(ValidationError, match="Additional properties"):
+        Draft202012Validator(ASYNCAPI).validate(document)

@@ -11,12 +11,9 @@ import pytest
 
 from patrol.domain.ids import MessageKey
 from patrol.domain.outbox import OutboxMessage
-from patrol.messaging.outbox_relay import (
-    OutboxRelay,
-    RelayOptions,
-    waves,
-)
-from patrol.ports import NotConnected
+from patrol.messaging.outbox_relay import OutboxRelay, RelayOptions
+from patrol.messaging.wave_sender import waves
+from patrol.ports import NotConnected, PublishResult
 from patrol.store import Store, StoreUnavailable, UnitOfWork
 from simulators import small_site
 from tests.support.clock import ManualClock
@@ -179,9 +176,9 @@ class TimeLimitRecorder:
     waves: list[int] = field(default_factory=list)
     connection_count: int = 1
 
-    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> Sequence[MessageKey]:
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> PublishResult:
         self.waves.append(len(messages))
-        return []
+        return PublishResult(unanswered=[message.key for message in messages])
 
 
 def test_a_broker_that_never_acknowledges_is_not_waited_for_wave_after_wave(
@@ -222,7 +219,7 @@ def test_running_it_survives_a_broker_that_comes_and_goes(relay_setup: RelaySetu
 
         def publish(  # type: ignore[explicit-override]  # a test's own broker
             self, messages: Sequence[OutboxMessage], timeout_s: float
-        ) -> Sequence[MessageKey]:
+        ) -> PublishResult:
             self.tries += 1
             if self.tries < 3:
                 raise NotConnected("away")

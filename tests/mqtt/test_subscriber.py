@@ -56,7 +56,7 @@ def _publish(publisher: MqttPublisher, *topics: str) -> None:
         OutboxMessage(key=MessageKey(topic), topic=topic, payload=b"x", queued_at=small_site.NOON)
         for topic in topics
     ]
-    assert len(publisher.publish(batch, WAIT_S)) == len(batch)
+    assert len(publisher.publish(batch, WAIT_S).taken) == len(batch)
 
 
 def leader(address: BrokerAddress) -> Client:

@@ -13,7 +13,6 @@ SHORTEST_MODULE = 40
 LONGEST_FUNCTION = 45  # formatted lines; a docstring counts
 # A module of fewer lines, and why it stands alone. (`__init__.py` may be as short as it likes.)
 SHORT_MODULES = {
-    "patrol/domain/timestamps.py": "the one RFC 3339 helper, used by most packages",
     "patrol/domain/errors.py": "base classes of exceptions that end a command",
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",

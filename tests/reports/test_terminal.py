@@ -1,6 +1,7 @@
 """A round on a screen: the summary, the live bar, and plain lines where there is no terminal."""
 
 import io
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from patrol.reports.terminal import (
     progress_line,
     render_round,
 )
+from tests.support.logs import captured_logs
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NINE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -124,6 +126,25 @@ def test_without_a_terminal_a_round_is_a_dozen_lines() -> None:
     assert 10 <= len(lines) <= 12
     assert lines[-1].startswith("20261122-morning-1: 100/100")
     assert sum("100/100" in line for line in lines) == 1
+
+
+def test_every_round_of_a_service_has_its_lines_as_fields() -> None:
+    with (
+        captured_logs() as lines,
+        progress_display(Console(file=io.StringIO()), ZONE, as_log=True) as show,
+    ):
+        for name in ("20261122-morning-1", "20261122-afternoon-1"):
+            for done in range(101):
+                show(replace(Step(done=done, seen=done), round=name))
+        for done in (40, 41, 100):  # interrupted, and resumed by the next start
+            show(replace(Step(done=done, seen=done), round="20261123-morning-1"))
+    told = [line for line in lines if line["event"] == "round progress"]
+    by_round = Counter(line["round"] for line in told)
+    assert by_round == {
+        "20261122-morning-1": 11, "20261122-afternoon-1": 11, "20261123-morning-1": 2,
+    }  # fmt: skip
+    assert told[-1]["done"] == told[-1]["planned"] == 100
+    assert told[-1]["finish_by"].endswith("Z")
 
 
 def test_on_a_terminal_the_bar_shows_the_counts_and_goes() -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,21 @@ def test_html_needs_nothing_beside_it_and_escapes(report: Report) -> None:
     assert page.tags.count("tr") == 1 + 9 + 1 + len(report.figures) + tables
     assert "@media print" in text
     assert "分管领导" in text
+
+
+def test_the_print_of_a_month_sums_what_says_nothing(report: Report) -> None:
+    rows = [dict(row) for row in report.rows]
+    plain = next(row for row in rows if row["结果"] == "正常" and not row["类别"])
+    days = [{**plain, "日期": f"2026-11-{day:02d}"} for day in range(1, 31)]
+    telling = [row for row in rows if row["结果"] != "正常"]
+    month = replace(report, heading=replace(report.heading, kind="month"), rows=(*days, *telling))
+    text = to_html(month).decode()
+    assert text.count("正常 30 次") == 1
+    assert "2026-11-01 至 2026-11-30" in text
+    ledger = text.partition('<table class="ledger">')[2]
+    assert ledger.count("<tr") == 1 + len(telling) + 1
+    assert all(row["描述"] in text for row in telling if not set(row["描述"]) & set("&<>'\""))
+    assert len(to_csv(month).decode().splitlines()) == 1 + 30 + len(telling), "each visit there"
 
 
 def test_the_workbook_is_text_with_a_frozen_header(report: Report) -> None:

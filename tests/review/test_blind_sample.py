@@ -115,7 +115,7 @@ def machines(uow: Any, ident: CameraId) -> Finding:
         category=UNNAMED_CHANGE,
         score=0.5 + int(ident[-2:]) / 200,
         why=COMPARE_PROMPT,
-        picture=picture(ident).sha256,
+        picture=picture(ident).id,
         box=BOX,
     )
 
@@ -303,7 +303,7 @@ def test_known_positives_are_shown_again_and_kept_out_of_everything(store: Store
     with store.begin() as uow:
         uow.pictures.add(picture(ident))
         real = small_site.finding("F900000", camera=ident, found_at=NOON - timedelta(days=9))
-        uow.findings.add(replace(real, picture=picture(ident).sha256))
+        uow.findings.add(replace(real, picture=picture(ident).id))
         first = confirm(
             uow, FindingId("F900000"), by="op", now=NOON - timedelta(days=9), registry=REGISTRY,
             payloads=PAYLOAD_BUILDER,

@@ -149,7 +149,7 @@ def test_a_picture_that_is_gone_is_passed_over(life: Life) -> None:
     life.visit(yard(70, aside=60))
     with life.store.begin() as uow:
         (newest,) = uow.rounds.latest_visits(CAMERA.id, limit=1)
-        uow.pictures.record_deletion(newest.pictures[0].sha256, life.now)
+        uow.pictures.record_deletion(newest.pictures[0].id, life.now)
         uow.commit()
     assert life.accept().taken_at == when
 
@@ -167,7 +167,7 @@ def test_only_what_was_taken_in_the_present_visible_area_is_accepted(life: Life)
 
 def test_a_newer_picture_than_the_one_looked_at_is_not_accepted(life: Life) -> None:
     with life.store.begin_read() as uow:
-        looked_at = uow.rounds.latest_visits(CAMERA.id, limit=1)[0].pictures[-1].sha256
+        looked_at = uow.rounds.latest_visits(CAMERA.id, limit=1)[0].pictures[-1].id
     life.visit(yard(84, aside=60))
     with pytest.raises(ReferenceNotAccepted, match="newer picture"):
         life.accept(looked_at)

@@ -20,8 +20,9 @@ from patrol.domain.round import ADHOC, PatrolPlan, RoundState, StoredPicture, Vi
 from patrol.domain.schedule import Calendar
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.review import BlindSample
+from patrol.rounds.adhoc import AdhocSelection, NoCameraSelected
 from patrol.rounds.limiter import ConnectionLimits
-from patrol.rounds.planner import NOT_IN_WINDOW, SUPERSEDED, AdhocSelection, NoCameraSelected
+from patrol.rounds.planner import NOT_IN_WINDOW, SUPERSEDED
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.scheduler import RoundScheduler

@@ -15,17 +15,22 @@ from patrol.app.service import _retry_while_store_away
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, FindingState, Origin
-from patrol.domain.ids import CameraId, FindingId, LinkId, Sha256
+from patrol.domain.ids import CameraId, FindingId, LinkId, PictureId, Sha256
 from patrol.domain.observation import Observation, Subject
 from patrol.domain.priority import DueLight, Level
-from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.domain.round import StoredPicture, Visit, VisitOutcome, picture_id
 from patrol.domain.verification import Verifier, pending_verifications
 from patrol.messaging import PayloadBuilder
 from patrol.ports import PictureStoreFull
 from patrol.review import confirm, review_queue, unsure
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
 from patrol.rounds.limiter import SharedLinkSlots
-from patrol.rounds.recheck import CaseRechecker, FindingRechecker
+from patrol.rounds.recheck import (
+    CaseRechecker,
+    FindingRechecker,
+    RecheckResult,
+    compare_kind,
+)
 from patrol.rounds.visit_judge import JudgedVisit, VisitStart
 from patrol.store import Store
 from simulators import small_site
@@ -40,7 +45,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 REGISTRY = small_site.registry()
 PAYLOAD_BUILDER = PayloadBuilder(site="shangba", zone=ZONE, registry=REGISTRY)
 F1 = FindingId("F000001")
-AFTER = Sha256("a" * 64)
+AFTER = picture_id(small_site.CAMERA, NOON + timedelta(hours=1), Sha256("1".zfill(64)))
+DOUBT_SEEN = picture_id(small_site.CAMERA, NOON + timedelta(seconds=2), Sha256("1".zfill(64)))
 SAMPLE: Any = object.__new__(Sample)  # the judge below does not open it
 
 
@@ -50,9 +56,11 @@ class FakeCamera:
 
     shows: tuple[tuple[str, str], ...] = ()  # (kind, zone)
     gone: bool = False  # the camera does not answer
+    content: int | None = None  # of each picture; None: a new one each time
     visits: list[str] = field(default_factory=list)
     before: Callable[[], None] = lambda: None  # what happens meanwhile
     cancelled: bool = False
+    judged: int = 0
 
     async def visit(self, address: StreamAddress, options: VisitOptions) -> Sample:
         self.visits.append(address.path)
@@ -67,9 +75,11 @@ class FakeCamera:
         return SAMPLE  # type: ignore[no-any-return]  # a stand-in
 
     def judge(self, camera: Camera, start: VisitStart, _sample: Sample) -> JudgedVisit:
+        self.judged += 1
+        content = self.judged if self.content is None else self.content
         picture = StoredPicture(
-            sha256=AFTER, camera=camera.id, taken_at=start.at, width_px=8, height_px=8, bytes=8,
-            purpose="sample", delete_after=start.at + timedelta(days=7),
+            sha256=Sha256(str(content).zfill(64)), camera=camera.id, taken_at=start.at, width_px=8,
+            height_px=8, bytes=8, purpose="sample", delete_after=start.at + timedelta(days=7),
         )  # fmt: skip
         return JudgedVisit(
             visit=Visit(
@@ -80,7 +90,8 @@ class FakeCamera:
             observations=tuple(
                 Observation(
                     camera=camera.id, round=None, at=start.at, subject=Subject.SCENE, kind=kind,
-                    score=0.8, value=0.8, threshold=0.5, gauge="test/1", zone=zone, picture=AFTER,
+                    score=0.8, value=0.8, threshold=0.5, gauge="test/1", zone=zone,
+                    picture=picture.id,
                 )
                 for kind, zone in self.shows
             ),
@@ -169,17 +180,20 @@ def recheck_setup() -> RecheckSetup:
     ("camera_shown", "document", "picture"),
     [
         pytest.param(
-            FakeCamera(shows=(("blocking_vehicle", "road"),)), "仍检出", AFTER, id="still there"
+            FakeCamera(shows=(("blocking_vehicle", "road"),)),
+            "仍检出",
+            DOUBT_SEEN,
+            id="still there",
         ),
-        pytest.param(FakeCamera(), "未再检出", AFTER, id="gone"),
+        pytest.param(FakeCamera(), "未再检出", DOUBT_SEEN, id="gone"),
         pytest.param(
-            FakeCamera(shows=(("livestock", ""),)), "另见 livestock", AFTER, id="another thing"
+            FakeCamera(shows=(("livestock", ""),)), "livestock", DOUBT_SEEN, id="another thing"
         ),
         pytest.param(FakeCamera(gone=True), "请值班长判断", None, id="nobody could look"),
     ],
 )
 def test_a_finding_in_doubt_gets_a_fresh_visit(
-    recheck_setup: RecheckSetup, camera_shown: FakeCamera, document: str, picture: Sha256 | None
+    recheck_setup: RecheckSetup, camera_shown: FakeCamera, document: str, picture: PictureId | None
 ) -> None:
     recheck_setup.camera_shown = camera_shown
     recheck_setup.clock.current += timedelta(seconds=2)
@@ -191,7 +205,7 @@ def test_a_finding_in_doubt_gets_a_fresh_visit(
     with recheck_setup.store.begin_read() as uow:
         (line,) = review_queue(uow, recheck_setup.clock.now())
         log_lines = uow.access.entries(camera=small_site.CAMERA)[0]
-        kept = uow.pictures.get(AFTER)
+        kept = uow.pictures.get(DOUBT_SEEN)
         observed = uow.findings.observed_since(small_site.CAMERA, "livestock", NOON)
     assert (line.finding.state, line.second_look) == (FindingState.UNSURE, True)
     assert "已复看" in line.why
@@ -225,7 +239,6 @@ def test_a_withdrawal_under_way_ends_the_visit_and_drops_what_it_received(
     recheck_setup.recheck_findings()
     assert recheck_setup.camera_shown.cancelled, "within a second, not at the end of the visit"
     with recheck_setup.store.begin_read() as uow:
-        assert uow.pictures.get(AFTER) is None
         assert uow.rounds.latest_visits(small_site.CAMERA) == []
 
 
@@ -327,7 +340,7 @@ def test_where_the_machine_verifies_the_recheck_decides(
 def test_where_a_person_verifies_the_case_waits_with_both_pictures(
     recheck_setup: RecheckSetup, verifier: Verifier, fields: Any, pending: str
 ) -> None:
-    before = Sha256("b" * 64)
+    before = PictureId("b" * 64)
     handled(recheck_setup, picture=before, **fields)
     recheck_setup.camera_shown.gone = not pending
     for _ in range(1 if pending else 6):
@@ -340,6 +353,91 @@ def test_where_a_person_verifies_the_case_waits_with_both_pictures(
     assert pending in waiting.machine
     assert waiting.due_light is DueLight.GREEN
     assert recheck_setup.recheck_cases(verifier) == 0, "nobody looks again by itself"
+
+
+def visited_before(recheck_setup: RecheckSetup, content: int) -> None:
+    """An earlier round took a picture with this content of the camera."""
+    camera = FakeCamera(content=content)
+    judged = camera.judge(
+        REGISTRY.cameras[small_site.CAMERA],
+        VisitStart(round=None, at=NOON - timedelta(days=1)),
+        SAMPLE,
+    )
+    with recheck_setup.store.begin() as uow:
+        uow.rounds.record_visit(judged.visit)
+        uow.commit()
+
+
+@pytest.mark.parametrize("verifier", Verifier)
+@pytest.mark.parametrize("shows", [(), (("blocking_vehicle", "road"),)], ids=["gone", "there"])
+def test_the_same_picture_again_proves_nothing_and_leaves_the_case_to_a_person(
+    recheck_setup: RecheckSetup, verifier: Verifier, shows: Any
+) -> None:
+    handled(recheck_setup)
+    visited_before(recheck_setup, content=7)
+    recheck_setup.camera_shown = FakeCamera(shows=shows, content=7)
+    recheck_setup.recheck_cases(verifier)
+    case = recheck_setup.case()
+    assert (case.state, case.after, case.recheck_due_at) == (CaseState.FED_BACK, None, None)
+    (waiting,) = pending_verifications([case], case.entries[-1].at)
+    assert "与此前画面完全相同" in waiting.machine
+    assert recheck_setup.recheck_cases(verifier) == 0
+
+
+def test_the_same_picture_of_another_camera_is_no_repetition(recheck_setup: RecheckSetup) -> None:
+    handled(recheck_setup)
+    elsewhere = next(one for one in REGISTRY.cameras.values() if one.id != small_site.CAMERA)
+    judged = FakeCamera(content=7).judge(elsewhere, VisitStart(round=None, at=NOON), SAMPLE)
+    with recheck_setup.store.begin() as uow:
+        uow.rounds.record_visit(judged.visit)
+        uow.commit()
+    recheck_setup.camera_shown.content = 7
+    recheck_setup.recheck_cases(Verifier.MACHINE)
+    case = recheck_setup.case()
+    assert case.state is CaseState.CLOSED
+    with recheck_setup.store.begin_read() as uow:
+        after = uow.pictures.get(case.after)
+        other = uow.pictures.get(judged.visit.pictures[0].id)
+    assert (after.camera, after.taken_at) == (small_site.CAMERA, NOON + timedelta(hours=1))
+    assert (after.purpose, other.purpose) == ("after", "sample"), "each keeps its own life"
+    assert other.delete_after < after.delete_after
+
+
+def test_a_doubt_that_sees_the_same_picture_again_says_so(recheck_setup: RecheckSetup) -> None:
+    visited_before(recheck_setup, content=7)
+    recheck_setup.camera_shown.content = 7
+    recheck_setup.recheck_findings()
+    again = recheck_setup.finding().recheck
+    assert again is not None
+    assert "与此前画面完全相同" in again.why
+    assert again.picture is None
+    assert recheck_setup.finding().state is FindingState.UNSURE
+
+
+def test_a_fault_of_the_picture_itself_is_still_there_in_the_same_picture(
+    recheck_setup: RecheckSetup,
+) -> None:
+    black = small_site.finding(subject=Subject.EQUIPMENT, kind="black_screen")
+    judged = FakeCamera(shows=(("black_screen", ""),)).judge(
+        REGISTRY.cameras[small_site.CAMERA], VisitStart(round=None, at=NOON), SAMPLE
+    )
+    seen = replace(judged.observations[0], subject=black.subject)
+    again = replace(judged, observations=(seen,))
+    contents = frozenset(one.sha256 for one in judged.visit.pictures)
+    assert compare_kind(black.kind, "", again, contents).result is RecheckResult.STILL_THERE
+    assert compare_kind(black.kind, "", judged, contents).result is RecheckResult.SAME_PICTURE
+
+
+def test_what_an_earlier_recheck_showed_is_not_after_the_next_handled(
+    recheck_setup: RecheckSetup,
+) -> None:
+    case = handled(recheck_setup)
+    with recheck_setup.store.begin() as uow:
+        uow.cases.put(replace(case, after=AFTER))
+        uow.commit()
+    recheck_setup.camera_shown.gone = True
+    recheck_setup.recheck_cases(Verifier.OPERATOR)
+    assert recheck_setup.case().after is None
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from patrol.files import ProcessBusy, process_lock
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import PictureStoreFull
 from patrol.rounds.limiter import ConnectionLimits
-from patrol.rounds.planner import NOT_IN_WINDOW, NOT_RUNNING, RoundsPaused
+from patrol.rounds.planner import NOT_IN_WINDOW, NOT_RUNNING, NothingToVisit, RoundsPaused
 from patrol.rounds.progress import round_summary
 from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
@@ -456,8 +456,37 @@ def test_a_pause_interrupts_the_round_under_way_and_nobody_is_visited_twice(
 def test_a_round_by_hand_is_refused_while_paused(scheduler_setup: SchedulerSetup) -> None:
     stop_rounds(scheduler_setup, NINE)
     scheduler_setup.clock.current = NINE
-    with pytest.raises(RoundsPaused, match="值班长: 沙尘暴"):
+    with pytest.raises(RoundsPaused, match="值班长: 沙尘暴, until somebody resumes"):
         scheduler_setup.runner.begin_round("morning", NINE + HOUR, at_any_hour=True)
+
+
+def test_a_refusal_says_until_when_on_the_local_clock(scheduler_setup: SchedulerSetup) -> None:
+    until = NINE + 3 * HOUR
+    stop_rounds(scheduler_setup, NINE, until=until)
+    scheduler_setup.clock.current = NINE
+    local = f"{until.astimezone(scheduler_setup.deps.zone):%Y-%m-%d %H:%M}"
+    with pytest.raises(RoundsPaused, match=f"until {local}") as refused:
+        scheduler_setup.runner.begin_round("morning", NINE + HOUR, at_any_hour=True)
+    assert refused.value.pause.until == until
+
+
+def test_a_round_by_hand_without_any_camera_is_refused_and_counted_by_reason(
+    scheduler_setup: SchedulerSetup,
+) -> None:
+    scheduler_setup.clock.current = NINE
+    with scheduler_setup.deps.store.begin() as uow:
+        for camera in scheduler_setup.deps.cameras():
+            uow.consents.withdraw(camera, by="test", now=NINE)
+        uow.commit()
+    with pytest.raises(NothingToVisit, match="consent_withdrawn 12") as refused:
+        scheduler_setup.runner.begin_round(
+            "morning", NINE + HOUR, at_any_hour=True, may_be_empty=False
+        )
+    assert sum(refused.value.refused.values()) == 12
+    with scheduler_setup.deps.store.begin_read() as uow:
+        assert uow.rounds.of_plan("morning") == []
+    by_clock = scheduler_setup.runner.begin_round("morning", NINE + HOUR)
+    assert by_clock.planned == 0, "the plan's own round of the day is on record all the same"
 
 
 def test_a_link_in_maintenance_is_not_planned_and_not_missed(

@@ -8,6 +8,7 @@ import numpy as np
 
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
+from patrol.domain.round import MEMORY_DISCARDED_FACT
 from patrol.pictures import JpegEncoder
 from patrol.rounds.visit_judge import VisitJudge, VisitStart
 from patrol.vision.types import VisionThresholds
@@ -44,7 +45,9 @@ def test_a_discarded_memory_is_logged_once_per_camera_and_reason() -> None:
     )
     with captured_logs() as lines:
         for visited in (CAMERAS[0], CAMERAS[0], CAMERAS[1]):
-            assert judge(visited, VisitStart(round=None, at=NOON), sample()).visit.usable_pictures
+            visit = judge(visited, VisitStart(round=None, at=NOON), sample()).visit
+            assert visit.usable_pictures
+            assert visit.facts[MEMORY_DISCARDED_FACT] == "memory of another version"
     discarded = [line for line in lines if line["event"] == "camera memory discarded"]
     assert [line["camera"] for line in discarded] == [one.id for one in CAMERAS]
     assert {(line["light"], line["reason"]) for line in discarded} == {

@@ -82,7 +82,7 @@ def test_a_minimal_site_has_the_two_rounds_of_the_town(town: Town) -> None:
     town.write("site.yaml", "site: {id: small, name: 小镇, latitude: 39.6, longitude: 98.75}\n")
     settings = load_site(town.directory, {}).settings
     assert [p.start for p in settings.plans.values()] == [local_time(9), local_time(15)]
-    assert settings.database == "sqlite:///var/patrol.db"
+    assert settings.database == f"sqlite:///{town.directory}/var/patrol.db"
     assert settings.mqtt.url == "mqtt://127.0.0.1:1883"
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from patrol.domain.camera import Zone
 from patrol.domain.observation import Light
+from patrol.inference.onnx_detector import import_onnxruntime
 from simulators.faults import SHOWN_IN_PICTURE, CameraFault
 from simulators.scenes.annotations import objects_of, zones_of
 from simulators.scenes.canvas import PinholeView
@@ -205,8 +206,8 @@ class _Yolox:
     """YOLOX-nano at 416, just enough of it."""
 
     def __init__(self, weights: Path) -> None:
-        onnxruntime = pytest.importorskip("onnxruntime")
-        self.session = onnxruntime.InferenceSession(str(weights))
+        pytest.importorskip("onnxruntime")
+        self.session = import_onnxruntime().InferenceSession(str(weights))
         cells = ((step, 416 // step) for step in (8, 16, 32))
         steps = [(s, i % side, i // side) for s, side in cells for i in range(side * side)]
         self.grid = np.array(steps, np.float32)

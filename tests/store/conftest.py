@@ -130,7 +130,7 @@ def _add_recheck(unit: UnitOfWork) -> None:
     for number in range(3):
         unit.access.append(at=NOW, who="值班员", what="view", camera=CAMERAS[0], why=f"{number}")
         unit.pictures.record_deletion(
-            _picture(CAMERAS[number]).sha256, NOW + timedelta(days=30 + number)
+            _picture(CAMERAS[number]).id, NOW + timedelta(days=30 + number)
         )
 
 

@@ -26,16 +26,16 @@ MOST_BYTES = 300_000
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site's directory, as it is before the upgrade."""
+    """The site's directory before the upgrade, its files where relative paths count from now."""
     home = tmp_path_factory.mktemp("previous")
     (home / "config").mkdir()
     for file in (PREVIOUS / "config").iterdir():
         (home / "config" / file.name).write_bytes(file.read_bytes())
     packed = (PREVIOUS / "previous.sqlite.gz").read_bytes()
     assert len(packed) < MOST_BYTES
-    (home / "patrol.db").write_bytes(gzip.decompress(packed))
-    (home / "files").mkdir()
-    (home / "files/secret").write_text("json://127.0.0.1:9/nobody-listens-there\n")
+    (home / "config/patrol.db").write_bytes(gzip.decompress(packed))
+    (home / "config/files").mkdir()
+    (home / "config/files/secret").write_text("json://127.0.0.1:9/nobody-listens-there\n")
     return home
 
 
@@ -54,7 +54,7 @@ def documents(home: Path, *line: str) -> Any:
 
 
 def counted(home: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(home / "patrol.db")) as database:
+    with closing(sqlite3.connect(home / "config/patrol.db")) as database:
         tables = [
             name
             for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type='table'")
@@ -86,8 +86,35 @@ def test_it_upgrades_and_stays_whole(home: Path) -> None:
 
 def test_a_camera_still_remembers(home: Path) -> None:
     """Memories are binary and written by the code itself; an unreadable one says so in `forgot`."""
-    with closing(sqlite3.connect(home / "patrol.db")) as database:
+    with closing(sqlite3.connect(home / "config/patrol.db")) as database:
         memories = database.execute("SELECT light, blob FROM memories").fetchall()
     assert len(memories) == 3
     for light, blob in memories:
         assert not CameraMemory.from_bytes(blob, Light(light)).discarded_reason
+
+
+def test_files_left_in_the_working_directory_are_named_and_nothing_is_begun_anew(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config").mkdir()
+    for file in (PREVIOUS / "config").iterdir():
+        (tmp_path / "config" / file.name).write_bytes(file.read_bytes())
+    packed = (PREVIOUS / "previous.sqlite.gz").read_bytes()
+    (tmp_path / "patrol.db").write_bytes(gzip.decompress(packed))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/secret").write_text("json://127.0.0.1:9/nobody-listens-there\n")
+
+    def upgraded() -> str:
+        line = [sys.executable, "-m", "patrol", "-c", "config", "db", "upgrade"]
+        done = subprocess.run(
+            line, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode
+        assert not (tmp_path / "config/patrol.db").exists()
+        return done.stderr
+
+    assert f"{tmp_path}/files/secret is there, but relative paths count from" in upgraded()
+    (tmp_path / "files").rename(tmp_path / "config/files")
+    assert f"{tmp_path}/config/patrol.db does not exist, and {tmp_path}/patrol.db" in upgraded()
+    (tmp_path / "patrol.db").rename(tmp_path / "config/patrol.db")
+    assert documents(tmp_path, "db", "upgrade")["before"] == "0009"

@@ -69,6 +69,7 @@ POLLED: dict[str, tuple[Callable[[UnitOfWork], Any], str]] = {
     "open case": (lambda unit: unit.cases.open_like(CAMERA, "x"), "ix_cases_open"),
     "case": (lambda unit: unit.cases.get(CaseId("C1")), "autoindex"),
     "ladder": (lambda unit: unit.cases.escalation_due(NOW), "ix_cases_ladder_due_at"),
+    "waiting": (lambda unit: unit.cases.escalation_waiting(), "ix_cases_ladder_due_at"),
     "hold": (lambda unit: unit.cases.hold_due(NOW), "ix_cases_hold_until"),
     "look": (lambda unit: unit.cases.recheck_due(NOW), "ix_cases_look_due_at"),
     "lease": (

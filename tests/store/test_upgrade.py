@@ -76,7 +76,7 @@ def test_migrations_and_tables_say_the_same(
         other = f"sqlite:///{tmp_path}/direct.db"
     else:
         other = request.getfixturevalue("new_postgres_database")()
-    migrated, direct = make_engine(parse_url(empty)), make_engine(parse_url(other))
+    migrated, direct = make_engine(parse_url(empty)), make_engine(parse_url(other), create=True)
     outbox.metadata.create_all(direct)
     assert described(migrated) == described(direct)
     with migrated.connect() as connection:
@@ -105,7 +105,7 @@ def test_sqlite_numbers_are_never_given_twice(tmp_path: Path) -> None:
 
 
 def test_head_is_the_newest_file(tmp_path: Path) -> None:
-    engine = make_engine(parse_url(f"sqlite:///{tmp_path}/a.db"))
+    engine = make_engine(parse_url(f"sqlite:///{tmp_path}/a.db"), create=True)
     with connect(engine) as connection:
         assert ScriptDirectory.from_config(configuration(connection)).get_heads() == [HEAD]
     engine.dispose()

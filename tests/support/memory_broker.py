@@ -1,15 +1,16 @@
 """An MQTT broker in memory for tests: keeps retained messages, delivers to subscribers.
 
 It can be taken down, and it can take messages without acknowledging them, as a broker does whose
-PUBACK is lost on the way back. Passes the same contract tests as the real publisher.
+PUBACK is lost on the way back; it can refuse the messages of some topics, ignore them, or close the
+connection at them. Passes the same contract tests as the real publisher.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from patrol.domain.ids import MessageKey
-from patrol.domain.outbox import OutboxMessage
-from patrol.ports import NotConnected
+from patrol.domain.outbox import OutboxMessage, PublishRefusal, RefusalKind, topic_problem
+from patrol.ports import NotConnected, PublishResult
 
 Subscriber = Callable[[str, bytes], None]
 
@@ -34,30 +35,48 @@ class MemoryBroker:
     published: list[tuple[str, bytes]] = field(default_factory=list)
     lose_acks: int = 0  # of the next messages: taken, delivered, and not acknowledged
     refuse_after: int | None = None  # the connection breaks after so many more messages
+    refuses: dict[str, PublishRefusal] = field(default_factory=dict)  # topic → PUBACK's failure
+    ignores: set[str] = field(default_factory=set)  # topics that it never acknowledges
+    falls_over: set[str] = field(default_factory=set)  # topics at which the connection ends
     connection_count: int = 1  # grows with every new connection
     _subscribers: list[tuple[str, Subscriber]] = field(default_factory=list)
 
-    def publish(
-        self,
-        messages: Sequence[OutboxMessage],
-        timeout_s: float,
-    ) -> Sequence[MessageKey]:
-        """Publish the messages; return the keys of those acknowledged. Raises NotConnected."""
+    def publish(self, messages: Sequence[OutboxMessage], timeout_s: float) -> PublishResult:
+        """Publish the messages; say which were acknowledged. Raises NotConnected."""
         if not self.is_up:
             raise NotConnected("the broker in memory is down")
         taken: list[MessageKey] = []
-        for message in messages:
-            if self.refuse_after == 0:
+        refused: dict[MessageKey, PublishRefusal] = {}
+        unanswered: list[MessageKey] = []
+        for number, message in enumerate(messages):
+            if problem := topic_problem(message.topic):
+                refused[message.key] = PublishRefusal(problem, RefusalKind.IMPOSSIBLE)
+            elif message.topic in self.falls_over:
+                self.connection_count += 1
+                unanswered += [later.key for later in messages[number:]]
+                return PublishResult(
+                    taken=taken, refused=refused, unanswered=unanswered, ended="hung up"
+                )
+            elif self.refuse_after == 0:
                 self.is_up = False
-                break
-            if self.refuse_after is not None:
-                self.refuse_after -= 1
-            self.send(message.topic, message.payload, retain=message.retain)
-            if self.lose_acks:
-                self.lose_acks -= 1
-            else:
+                return PublishResult(taken=taken, refused=refused, ended="hung up")
+            elif message.topic in self.refuses:
+                refused[message.key] = self.refuses[message.topic]
+            elif self._take(message):
                 taken.append(message.key)
-        return taken
+            else:
+                unanswered.append(message.key)
+        return PublishResult(taken=taken, refused=refused, unanswered=unanswered)
+
+    def _take(self, message: OutboxMessage) -> bool:
+        """Whether it is acknowledged, too."""
+        if message.topic in self.ignores:
+            return False
+        if self.refuse_after is not None:
+            self.refuse_after -= 1
+        self.send(message.topic, message.payload, retain=message.retain)
+        self.lose_acks, is_lost = max(self.lose_acks - 1, 0), self.lose_acks > 0
+        return not is_lost
 
     def restart(self, *, loses_retained: bool) -> None:
         """Come up again after a kill, perhaps without retained messages; subscribers stay."""

@@ -154,14 +154,14 @@ def test_another_visible_area_suspends_the_reference_until_a_person_approves(
 
     with town.store.begin_read() as uow:
         _, found = next(reference_candidates(uow, town.app.registry.cameras[camera]))
-    accepted = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.sha256})
+    accepted = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.id})
     assert accepted.status_code == 200, accepted.text
     assert {one.state for one in references()} == {"ready"}
     assert put(client, camera, {"visible": SQUARE}).status_code == 200
     (reference,) = references()
     assert (reference.state, reference.why) == ("suspended", "visible_area")
     assert "可视区已改" in client.get(f"/cameras/{camera}").text
-    again = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.sha256})
+    again = client.post(f"/api/cameras/{camera}/reference", json={"picture": found.id})
     assert again.status_code == 200  # these pictures say not in which area they were taken
     (reference,) = references()
     assert reference.state == "ready"

@@ -141,10 +141,10 @@ def test_every_problem_is_listed_with_its_line_and_nothing_is_changed(
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        pytest.param(b"PK\x03\x04 a workbook", "Excel workbook", id="xlsx"),
-        pytest.param("camera_id,name\n1,上坝".encode("gbk"), "GBK", id="gbk"),
+        pytest.param(b"PK\x03\x04 a workbook", "cannot be read", id="xlsx"),
+        pytest.param("点位,名称\n1,上坝".encode("gbk"), "none of the columns", id="gbk"),
         pytest.param(b"", "is empty", id="empty"),
-        pytest.param(b"camera_id;name\n1;2\n", "separated by", id="semicolons"),
+        pytest.param(b"camera_id|name\n1|2\n", "separated by", id="bars"),
     ],
 )
 def test_a_file_that_is_no_camera_table_is_refused(log_in: LogIn, data: bytes, text: str) -> None:
@@ -208,8 +208,30 @@ def test_a_failed_log_leaves_the_files_as_they_were(
     assert (registry / "cameras.csv").read_bytes() == before
 
 
+def test_the_workbook_goes_out_and_comes_back_as_text(log_in: LogIn) -> None:
+    calamine = pytest.importorskip("python_calamine", reason="pip install 'patrol[reports]'")
+    client = log_in("admin")
+    answer = client.get("/cameras.xlsx")
+    assert answer.headers["content-disposition"].endswith('.xlsx"')
+    book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(answer.content))
+    header, *cells = book.get_sheet_by_index(0).to_python()
+    assert [row[0] for row in cells] == [one["camera_id"] for one in exported(log_in)]
+    assert all(isinstance(cell, str) for row in cells for cell in row)
+    assert "s3cr3t" not in str(cells)
+    assert (check(client, answer.content).json()["changes"], header[0]) == ([], "camera_id")
+
+
+def test_what_excel_rewrote_is_no_change(log_in: LogIn) -> None:
+    lines = exported(log_in)
+    for line in lines:
+        line["outdoor"] = {"yes": "是", "no": "否"}.get(line["outdoor"], line["outdoor"])
+        line["consent_until"] = line["consent_until"].replace("-0", "-").replace("-", "/")
+    data = as_csv(lines).decode("utf-8-sig").replace(",", "\t").encode("utf-16")
+    assert check(log_in("admin"), data).json()["changes"] == []
+
+
 def test_a_file_of_mistakes_is_cut_at_200_with_the_count(log_in: LogIn) -> None:
-    data = ",".join(COLUMNS).encode() + b"\n" + b"a,b\n" * 3000
+    data = ",".join(COLUMNS).encode() + b"\n" + (b"a," * 40 + b"b\n") * 3000
     files = {"file": ("cameras.csv", data, "text/csv")}
     answer = log_in("admin").post("/api/cameras/import/check", files=files)
     body = answer.json()

@@ -72,7 +72,8 @@ def test_the_picture_that_leaves_the_centre_is_redacted_and_logged(
     address = next(one["picture"] for one in mine if one["id"] == case)
     assert "/ground?" in address
     answer = log_in("leader").get(address)
-    kept = town.app.evidence.get(town.case.before)
+    with town.store.begin_read() as uow:
+        kept = town.app.evidence.get(uow.pictures.get(town.case.before).sha256)
     sent, whole = (
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         for data in (answer.content, kept)
@@ -121,7 +122,7 @@ def test_a_repeated_reply_counts_once_and_handled_asks_for_a_recheck(
     assert picture.shape[:2] == (800, 1600)
     page = log_in("operator").get(f"/cases/{case}").text
     assert "已清理" in page
-    assert f"/picture/{photos[0].sha256}/full" in page
+    assert f"/picture/{photos[0].picture}/full" in page
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,8 @@ def test_it_opens_once_and_is_a_line_in_the_log(visitor: Visitor, town: Any, cas
     assert first.headers["cache-control"] == "no-store"
     picture = cv2.imdecode(np.frombuffer(first.content, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
-    assert first.content != town.app.evidence.get(case.before)
     with town.store.begin_read() as uow:
+        assert first.content != town.app.evidence.get(uow.pictures.get(case.before).sha256)
         last = uow.access.entries(limit=1)[0]
         assert uow.access.first_broken() is None
     assert (last.who, last.what, last.camera) == (f"link/{case.grid}", "open_link", case.camera)
@@ -306,7 +306,7 @@ def test_what_leaves_is_cut_out_of_what_may_be_seen_now(
     sent = leader.post(f"/leader/api/photo/{case.id}/key-corner-1", content=photo.tobytes())
     assert sent.status_code == 201
     with town.store.begin_read() as uow:
-        ground = uow.case_photos.of_case(case.id)[-1].sha256
+        ground = uow.case_photos.of_case(case.id)[-1].picture
     assert visitor().get(link_of(town, case)).status_code == 200
     for client, name, size in (
         (leader, case.before, "ground"), (leader, ground, "ground"),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -12,8 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from patrol.domain.ids import CameraId, RoundId, Sha256
+from patrol.domain.ids import CameraId, PictureId, RoundId, Sha256
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.web.signed_links import signed_picture_url
 from patrol.web.thumbnails import (
     SHEET_COLUMNS,
     SHEET_ROWS,
@@ -48,7 +49,7 @@ class Seen:
     """A picture of the newest round: its own address, and where the wall shows it."""
 
     address: str
-    sha256: Sha256
+    picture: PictureId
     sheet: str
     place: TilePosition
 
@@ -64,7 +65,7 @@ def seen(log_in: LogIn, town: Any, wall: list[str]) -> Seen:
     place = tile_positions(sheet_layout(visits, running=False))[picture]
     address = next(one for one in addresses(page) if picture in one)
     sheet = next(one for one in wall if place.sheet in one)
-    return Seen(address=address, sha256=picture, sheet=sheet, place=place)
+    return Seen(address=address, picture=picture, sheet=sheet, place=place)
 
 
 def tile(client: httpx.Client, seen: Seen) -> Any:
@@ -128,7 +129,7 @@ def test_a_deleted_picture_is_gone_and_leaves_no_small_copy(
     assert tile(operator, seen).std() > 10
     assert operator.get(seen.address).status_code == 200
     with town.store.begin() as uow:
-        uow.pictures.record_deletion(seen.sha256, town.app.clock.now())
+        uow.pictures.record_deletion(seen.picture, town.app.clock.now())
         uow.commit()
     assert operator.get(seen.address).status_code == 410
     assert tile(operator, seen).std() < 10
@@ -138,12 +139,60 @@ def test_a_withdrawn_household_is_looked_at_no_more(log_in: LogIn, town: Any, se
     operator = log_in("operator")
     assert tile(operator, seen).std() > 10
     with town.store.begin() as uow:
-        stored = uow.pictures.get(seen.sha256)
+        stored = uow.pictures.get(seen.picture)
         assert stored is not None
         uow.consents.withdraw(stored.camera, by="household", now=town.app.clock.now())
         uow.commit()
     assert operator.get(seen.address).status_code == 410
     assert tile(operator, seen).std() < 10
+
+
+def test_of_two_households_with_the_same_picture_the_log_names_the_one_that_was_viewed(
+    log_in: LogIn, town: Any
+) -> None:
+    """A "no signal" slide: the same bytes, each with its own camera and time."""
+    operator, now = log_in("operator"), town.app.clock.now()
+    slide = np.full((90, 160, 3), (200, 40, 40), np.uint8)
+    sha256 = town.app.evidence.put(bytes(cv2.imencode(".jpg", slide)[1]))
+    shown = sorted(town.app.registry.cameras)[-2:]
+    taken = [
+        StoredPicture(
+            sha256=sha256, camera=camera, taken_at=now - timedelta(minutes=5 * number),
+            width_px=160, height_px=90, bytes=900, purpose="sample",
+            delete_after=now + timedelta(days=1),
+        )
+        for number, camera in enumerate(shown)
+    ]  # fmt: skip
+    with town.store.begin() as uow:
+        for picture in taken:
+            uow.rounds.record_visit(
+                Visit(
+                    round=None, camera=picture.camera, outcome=VisitOutcome.NORMAL,
+                    started_at=picture.taken_at, finished_at=picture.taken_at, pictures=(picture,),
+                )
+            )  # fmt: skip
+        uow.commit()
+    for picture in taken:
+        for size, logged in (("full", "view_picture"), ("thumb", "view_thumbnail")):
+            answer = operator.get(
+                signed_picture_url(
+                    operator.cookies["patrol_session"], picture.id, size, "round:x", now
+                )
+            )
+            assert answer.status_code == 200
+            with town.store.begin_read() as uow:
+                last = uow.access.entries(limit=1)[0]
+            assert (last.what, last.camera) == (logged, picture.camera)
+    with town.store.begin() as uow:  # the one household is served no more, the other as before
+        uow.consents.withdraw(shown[0], by="household", now=now)
+        uow.commit()
+    statuses = [
+        operator.get(
+            signed_picture_url(operator.cookies["patrol_session"], one.id, "full", "round:x", now)
+        ).status_code
+        for one in taken
+    ]
+    assert statuses == [410, 200]
 
 
 class OneGrey:

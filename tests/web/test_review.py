@@ -138,7 +138,7 @@ def test_the_wall_does_not_tell_the_blind_sample_from_the_rest(log_in: LogIn, to
             id="F900001", camera=visit.camera, grid=town.case.grid, round=a_round.id,
             subject=Subject.SCENE, kind="scene_change", category="scene_change", score=0.6,
             found_at=visit.finished_at, why="?", level=Level.ORDINARY, origin=Origin.SAMPLE,
-            picture=visit.pictures[-1].sha256,
+            picture=visit.pictures[-1].id,
         )  # fmt: skip
         uow.findings.add(drawn)
         uow.commit()

@@ -21,7 +21,12 @@ from patrol.domain.labels import API_SCOPES
 from patrol.review.queue import FindingClaimed
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
-from patrol.web.errors import INVALID_REQUEST, SHARED_FAILURES, error_document
+from patrol.web.errors import (
+    INVALID_REQUEST,
+    SHARED_FAILURES,
+    error_document,
+    validation_problem,
+)
 
 _FAILURES: Final = (
     (NoKey, 401, ("需要有效的密钥", "a valid key is needed")),
@@ -70,9 +75,7 @@ def _error_handler(status: int, message: str) -> Any:
 
 def _invalid_request_response(_request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101  registered for it
-    first = exc.errors()[0]
-    where = ".".join(str(name) for name in first["loc"])
-    return error_document(422, " ".join(INVALID_REQUEST), detail=f"{where}: {first['msg']}")
+    return error_document(422, " ".join(INVALID_REQUEST), detail=validation_problem(exc))
 
 
 def _http_error_response(_request: Request, exc: Exception) -> Response:

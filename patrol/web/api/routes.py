@@ -4,7 +4,6 @@ Plain `def`: each runs in a thread, with one short transaction.
 """
 
 from collections.abc import Callable
-from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -14,6 +13,7 @@ from patrol.app import Application
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
 from patrol.domain.round import ADHOC
+from patrol.domain.timestamps import parse_day, parse_month
 from patrol.reports.documents import (
     JsonObject,
     camera_document,
@@ -233,8 +233,8 @@ def _period(kind: str, text: str) -> ReportPeriod:
     try:
         return period_of(
             a_round=text if kind == "round" else "",
-            day=date.fromisoformat(text) if kind == "day" else None,
-            month=date.fromisoformat(f"{text}-01") if kind == "month" else None,
+            day=parse_day(text) if kind == "day" else None,
+            month=parse_month(text) if kind == "month" else None,
         )
     except ValueError:
         right = "2026-11-22" if kind == "day" else "2026-11"

@@ -1,8 +1,9 @@
 """The pages: one router a module; each route names the permission that it needs.
 
 A page's module bears the first word of its URL: /system is in system.py, /cameras/… in cameras.py.
-Elsewhere are `/` (today), the buttons of cases (case_actions), /cameras/…/live (live_view), the
-links /p/… to pictures (pictures), /keys and /sessions (accounts), and what /login leads to.
+Elsewhere are `/` (today), the buttons of cases (case_actions, extension), /cameras/…/live
+(live_view), the links /p/… to pictures (pictures), /keys and /sessions (accounts), and what /login
+leads to.
 """
 
 from typing import Final
@@ -15,6 +16,7 @@ from patrol.web.pages import (
     cameras,
     case_actions,
     cases,
+    extension,
     grid,
     leader,
     live_view,
@@ -41,6 +43,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         review,
         cases,
         case_actions,
+        extension,
         leader,
         cameras,
         live_view,

@@ -22,7 +22,7 @@ from patrol.domain import labels
 from patrol.domain.account import Permission
 from patrol.domain.camera import Camera, ConsentState
 from patrol.domain.finding import CATEGORY_BY_ID
-from patrol.domain.ids import CameraId, GridCode, Sha256
+from patrol.domain.ids import CameraId, GridCode, PictureId
 from patrol.domain.labels import LIGHTS
 from patrol.domain.registry import Registry
 from patrol.domain.round import Visit
@@ -45,6 +45,7 @@ from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
 from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, village_of
 from patrol.web.request_limits import MAX_CSV_BYTES
 
+XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
 Upload = Annotated[UploadFile, File()]
 CAMERAS_PER_PAGE: Final = 50
@@ -89,14 +90,29 @@ def refusal_text(code: str, t: Translator) -> str:
 @router.get("/cameras.csv")
 def export_cameras_csv(context: ContextDep, user: MayChangeRegistry) -> Response:
     """cameras.csv with masked passwords; a `${NAME}` in an address stays."""
+    export = context.app.camera_table.export_csv
+    return _exported(context, user, export, ".csv", "text/csv; charset=utf-8")
+
+
+@router.get("/cameras.xlsx")
+def export_cameras_xlsx(context: ContextDep, user: MayChangeRegistry) -> Response:
+    """The same table as a workbook whose cells are text: Excel rounds no id."""
+    return _exported(context, user, context.app.camera_table.export_xlsx, ".xlsx", XLSX_TYPE)
+
+
+def _exported(
+    context: WebContext, user: CurrentUser, export: Callable[..., bytes], suffix: str, kind: str
+) -> Response:
     try:
-        data = context.app.camera_table.export_csv(by=user.account.name)
+        data = export(by=user.account.name)
     except ConfigProblems as exc:
         raise HTTPException(409, str(exc)) from exc
+    except ModuleNotFoundError as exc:
+        raise HTTPException(501, "xlsxwriter is missing, pip install 'patrol[reports]'") from exc
     day = user.now.astimezone(context.site.tz)
-    name = f"cameras-{context.site.id}-{day:%Y%m%d-%H%M}.csv"
+    name = f"cameras-{context.site.id}-{day:%Y%m%d-%H%M}{suffix}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', **NO_STORE}
-    return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(data, media_type=kind, headers=headers)
 
 
 @router.get("/camera-import")
@@ -288,7 +304,7 @@ def _newest_picture(user: CurrentUser, visits: Sequence[Visit]) -> dict[str, Any
     """The newest picture of the visits; fetching it writes an access log entry."""
     for visit in visits:
         for picture in visit.pictures[:1]:
-            at = user.picture_url(picture.sha256, "full", f"camera:{visit.camera}")
+            at = user.picture_url(picture.id, "full", f"camera:{visit.camera}")
             return {"at": at, "taken_at": picture.taken_at}
     return None
 
@@ -366,7 +382,7 @@ def areas_editor(context: ContextDep, user: MayDrawAreas, ident: str) -> Respons
     viewed_for = f"camera:{camera.id}"
     return context.renderer.render_page(
         "areas.html", user, camera=camera, drawn=drawn, problem=problem,
-        picture=user.picture_url(newest.sha256, "full", viewed_for) if newest and may_look else "",
+        picture=user.picture_url(newest.id, "full", viewed_for) if newest and may_look else "",
         taken_at=newest.taken_at if newest else None,
         size=(newest.width_px, newest.height_px) if newest else (16, 9),
         classes=[(name, t(zh, name)) for name, zh in CLASSES],
@@ -412,7 +428,7 @@ def reference_page(context: ContextDep, user: MayDrawAreas, ident: str) -> Respo
         references=references,
         candidate=candidate,
         may_see_pictures=may_look,
-        picture=user.picture_url(candidate.sha256, "full", viewed_for) if candidate else "",
+        picture=user.picture_url(candidate.id, "full", viewed_for) if candidate else "",
         light=t.pair(LIGHTS[light]) if light else "",
     )
 
@@ -425,7 +441,7 @@ def approve_reference(
     camera = registered_camera(context, ident)
 
     def accept() -> dict[str, Any]:
-        picture = Sha256(form.picture)
+        picture = PictureId(form.picture)
         try:
             context.app.accept_reference(camera.id, by=user.account.name, picture=picture)
         except ReferenceNotAccepted as exc:

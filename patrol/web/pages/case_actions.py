@@ -7,6 +7,7 @@ state and right again when a button is pressed.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.cases import actions
+from patrol.cases.request_keys import remember_request
 from patrol.domain.account import Permission, may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
 from patrol.domain.case import (
@@ -28,7 +30,7 @@ from patrol.domain.ids import CaseId, GridCode
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser, Forbidden
-from patrol.web.context import ContextDep, MayActOnCases, WebContext
+from patrol.web.context import ContextDep, IdempotencyKey, MayActOnCases, WebContext, request_key
 from patrol.web.errors import ResourceNotFound, translate_errors
 
 LONGEST_H: Final = 30 * 24
@@ -47,6 +49,21 @@ def visible_case(context: WebContext, user: CurrentUser, ident: CaseId) -> Case:
     return case
 
 
+class CaseNotAsShown(Exception):
+    """The case is not as the page showed it when the button was pressed."""
+
+
+def shown_revision(case: Case) -> str:
+    """What an action on the case rests on, as a short text: state, grid, request, last look.
+
+    Receipts and notes leave it as it is; so does a repeat of the finding.
+    """
+    request, since = case.request, case.suspension.since if case.suspension else None
+    asked = (request.kind, request.by, request.at, request.span_s) if request else ()
+    basis = (case.id, case.state, case.grid, case.last_sent_at, case.after, since, *asked)
+    return sha256("|".join(map(str, basis)).encode()).hexdigest()[:16]
+
+
 class CaseActionForm(BaseModel):
     """A pressed button (`move`) with what the page asked for."""
 
@@ -54,6 +71,7 @@ class CaseActionForm(BaseModel):
     note: str = Field(default="", max_length=500)
     grid: str = Field(default="", max_length=15)
     hours: float = Field(default=0.0, ge=0, le=LONGEST_H)
+    seen: str = Field(default="", max_length=64)  # shown_revision of the page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,9 +295,16 @@ def _is_for_user(name: str, case: Case, user: CurrentUser) -> bool:
 
 @router.post("/api/cases/{case_id}/move")
 def act_on_case(
-    context: ContextDep, user: MayActOnCases, case_id: str, form: CaseActionForm
+    context: ContextDep,
+    user: MayActOnCases,
+    case_id: str,
+    form: CaseActionForm,
+    key: IdempotencyKey = "",
 ) -> Response:
-    """Run the action of one button. Raises Forbidden, ResourceNotFound, InvalidRequest."""
+    """Run the action of one button; a repeat under its key changes nothing.
+
+    Raises Forbidden, ResourceNotFound, InvalidRequest, CaseNotAsShown, RequestRepeated.
+    """
     button = BUTTONS.get(form.move)
     if button is None:
         raise ResourceNotFound(form.move)
@@ -290,6 +315,9 @@ def act_on_case(
         if button.needs_note and not form.note.strip():
             raise ValueError(user.t("请写明理由", "give the reason"))
         with context.app.store.begin() as uow:
+            remember_request(uow, request_key(user, key, f"move {case.id}", form), user.now)
+            if form.seen not in {"", shown_revision(uow.cases.get(case.id))}:
+                raise CaseNotAsShown(f"{case.id} was changed after the page showed it")
             changed = button.run(
                 CaseAction(uow=uow, case=case.id, context=context, user=user, form=form)
             )

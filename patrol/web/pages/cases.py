@@ -6,7 +6,7 @@ also used by Today and by the leader's page.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -14,9 +14,10 @@ from starlette.responses import Response
 
 from patrol.domain import labels
 from patrol.domain.account import may_see_case
+from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
-from patrol.domain.ids import CaseId, GridCode, PersonId, Sha256
+from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
 from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
@@ -34,7 +35,8 @@ from patrol.web.i18n import (
     person_name,
     village_of,
 )
-from patrol.web.pages.case_actions import allowed_buttons, visible_case
+from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
+from patrol.web.pages.extension import default_extension_hours, granting_text
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:
@@ -78,12 +80,13 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
     with context.app.store.begin_read() as uow:
         messages = uow.outbox.of_case(ident)
         photos = uow.case_photos.of_case(ident)
-        stored = {sha: uow.pictures.get(sha) for sha in (case.before, case.after) if sha}
+        stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
     viewed_for = f"case:{case.id}"
     return {
         "case": case,
         "card": case_card(case, user, registry),
+        "seen": shown_revision(case),
         "camera": camera_name(registry, case.camera),
         "spot": map_spot(case, registry),
         "limits": _limits(case, user),
@@ -92,40 +95,41 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         "before": _picture_of(user, case.before, stored, viewed_for),
         "after": _picture_of(user, case.after, stored, viewed_for),
         "photos": [
-            (user.picture_url(photo.sha256, "full", viewed_for),
+            (user.picture_url(photo.picture or photo.sha256, "full", viewed_for),
              person_name(registry, photo.by, names), photo.at)
             for photo in photos
         ],
-        "request": _pending_request(case, names, registry, t),
+        "request": _pending_request(case, user, names, registry),
         "grids": sorted((g.name, g.code) for g in registry.tree.grids.values()),
+        "extension_hours": default_extension_hours(case),
     }  # fmt: skip
 
 
 def _pending_request(
-    case: Case, names: Mapping[str, str], registry: Registry, t: Translator
+    case: Case, user: CurrentUser, names: Mapping[str, str], registry: Registry
 ) -> dict[str, Any] | None:
-    """The request that waits for another person's approval."""
-    request = case.request
+    """The request that waits for another person's approval, and what granting it now leads to."""
+    request, t = case.request, user.t
     if request is None:
         return None
-    span = timedelta(seconds=request.span_s)
     return {
         "kind": t.pair(labels.APPROVAL_KINDS[request.kind]),
         "by": person_name(registry, request.by, names),
         "at": request.at,
         "why": request.why,
-        "span": t.duration(span) if span else "",
+        "span": t.pair(span_texts(request, case.policy.office)) if request.span_s else "",
+        "if_granted": granting_text(case, request, user),
     }
 
 
 def _picture_of(
     user: CurrentUser,
-    sha256: Sha256 | None,
-    stored: Mapping[Sha256, StoredPicture | None],
+    picture: PictureId | None,
+    stored: Mapping[PictureId, StoredPicture | None],
     viewed_for: str,
 ) -> tuple[str, datetime] | None:
-    known = stored.get(sha256) if sha256 else None
-    return (user.picture_url(known.sha256, "full", viewed_for), known.taken_at) if known else None
+    known = stored.get(picture) if picture else None
+    return (user.picture_url(known.id, "full", viewed_for), known.taken_at) if known else None
 
 
 def _limits(case: Case, user: CurrentUser) -> list[tuple[str, datetime, str]]:
@@ -204,13 +208,13 @@ def _message_row(
     to = grid_name(registry, grid) if grid else message.topic.split("/")[4]
     what = t("消息", "message") if message.payload else t("收回消息", "message cleared")
     good = (DeliveryState.RECEIVED, DeliveryState.OPENED, DeliveryState.ACKNOWLEDGED)
-    bad = (DeliveryState.OVERDUE, DeliveryState.EXPIRED)
+    bad = (DeliveryState.OVERDUE, DeliveryState.EXPIRED, DeliveryState.QUARANTINED)
     return {
         "at": message.queued_at,
         "who": f"→ {to}",
         "what": what,
         "kind": "message",
-        "note": "",
+        "note": message.problem if message.published_at is None else "",
         "state": t.pair(labels.DELIVERY_STATES[message.state]),
         "pill": "ok" if message.state in good else "warn" if message.state in bad else "",
         "receipts": [

@@ -83,7 +83,7 @@ def grid_page(context: ContextDep, user: MayViewGrid) -> Response:
         gaps=len(problems),
         map=context.assets.url("leaflet"),
         tiles=context.console.tiles,
-        shapes=len(context.app.site.shapes),
+        shapes=len(context.app.registry_watcher.shapes()),
         placed=placed,
         all=len(registry.cameras),
         states=_map_states(user.t),
@@ -144,10 +144,11 @@ def _outlines(context: WebContext) -> list[dict[str, Any]]:
     """Outlines of grids, the widest first, so that groups are drawn over their village."""
     grids = context.app.registry.tree.grids
     order = {GridLevel.TOWN: 0, GridLevel.VILLAGE: 1, GridLevel.GROUP: 2}
-    known = [grid for grid in grids.values() if grid.code in context.app.site.shapes]
+    shapes = context.app.registry_watcher.shapes()
+    known = [grid for grid in grids.values() if grid.code in shapes]
     return [
         {"name": grid.name, "level": grid.level.value, "code": grid.code,
-         "geometry": context.app.site.shapes[grid.code]}
+         "geometry": shapes[grid.code]}
         for grid in sorted(known, key=lambda one: (order[one.level], one.code))
     ]  # fmt: skip
 

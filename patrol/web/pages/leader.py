@@ -88,6 +88,7 @@ def own_cases(context: ContextDep, user: MayAnswerOnSite) -> Response:
     past = [case for case in ended if may_see_case(user.account, case, tree)][:5]
     return JSONResponse(
         {
+            "account": user.account.name,
             "cases": [_case_document(context, user, case, photos[case.id]) for case in mine],
             "ended": [_case_document(context, user, case, 0) for case in past],
             "phone": context.app.site.settings.centre_phone,
@@ -265,6 +266,7 @@ def _store_photo(
         sha256=sha256,
         by=user.account.person or user.account.name,
         at=user.now,
+        picture=stored.id,
     )
     with context.app.store.begin() as uow:
         is_new = uow.case_photos.add(photo)

@@ -20,7 +20,8 @@ from starlette.responses import Response, StreamingResponse
 
 from patrol.domain.account import may_see_case
 from patrol.domain.camera import Camera
-from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.domain.ids import CaseId, FindingId, RoundId
+from patrol.domain.round import StoredPicture
 from patrol.rounds.live_view import LiveFrame, LiveViewRefused
 from patrol.store import UnitOfWork
 from patrol.web.access_logger import PictureAccess
@@ -135,7 +136,7 @@ class _LiveViewSession:
             "live_look_end", f"{lasted.total_seconds():.0f} s, {self.pictures} pictures, {how}"
         )
 
-    def _log_access(self, what: str, why: str) -> Future[CameraId | None]:
+    def _log_access(self, what: str, why: str) -> Future[StoredPicture | None]:
         reason = f"{self.form.viewed_for} {why}"
         who, camera = self.user.account.name, self.camera.id
         return self.context.access_logger.log_access(

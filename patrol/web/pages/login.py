@@ -122,6 +122,13 @@ def home(user: AnyUser) -> Response:
     return RedirectResponse(home_url(user), 303)
 
 
+@router.get("/api/session")
+def session_document(user: AnyUser) -> Response:
+    """Whose session this is, and its CSRF token: for pages that were opened under another one."""
+    document = {"account": user.account.name, "csrf": user.csrf_token}
+    return JSONResponse(document, headers=NO_STORE)
+
+
 @router.post("/api/logout")
 def log_out(context: ContextDep, user: AnyUser) -> Response:
     """End the session; the browser clears its cache and storage."""

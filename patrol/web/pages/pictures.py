@@ -26,7 +26,7 @@ from starlette.responses import Response
 from patrol.domain.account import Permission, may_see_case
 from patrol.domain.camera import Camera, ConsentState, Polygon
 from patrol.domain.case import Case
-from patrol.domain.ids import CameraId, CaseId, RoundId, Sha256
+from patrol.domain.ids import CameraId, CaseId, PictureId, RoundId
 from patrol.domain.labels import LINK_REFUSALS
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import (
@@ -39,7 +39,7 @@ from patrol.domain.picture_link import (
     link_state,
     read_token,
 )
-from patrol.domain.round import FIELD_PHOTO_PURPOSE
+from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.store import UnitOfWork
 from patrol.vision.camera_memory import CameraMemory
 from patrol.vision.redaction import Watermark
@@ -107,16 +107,16 @@ async def _contact_sheet(
     cameras = context.app.registry.cameras
     shown = tuple(
         None
-        if camera is None or isinstance(camera, BaseException) or camera in hidden
-        else SheetThumb(one, _visible_area(cameras.get(camera)))
-        for one, camera in zip(group, results, strict=True)
+        if stored is None or isinstance(stored, BaseException) or stored.camera in hidden
+        else SheetThumb(stored.sha256, _visible_area(cameras.get(stored.camera)))
+        for stored in results
     )
     if not any(shown):
         raise HTTPException(410, "deleted on schedule")
     return await run_in_threadpool(context.contact_sheets.jpeg, shown)
 
 
-def _pictures_on_sheet(context: WebContext, signed_url: SignedPictureUrl) -> Sequence[Sha256]:
+def _pictures_on_sheet(context: WebContext, signed_url: SignedPictureUrl) -> Sequence[PictureId]:
     known = context.contact_sheets.pictures(signed_url.picture)
     if known is not None:
         return known
@@ -129,7 +129,7 @@ def _pictures_on_sheet(context: WebContext, signed_url: SignedPictureUrl) -> Seq
     return names[signed_url.picture]
 
 
-def _thumbnail_access(user: CurrentUser, picture: Sha256, why: str) -> PictureAccess:
+def _thumbnail_access(user: CurrentUser, picture: PictureId, why: str) -> PictureAccess:
     return PictureAccess(
         who=user.account.name, what="view_thumbnail", camera=None, why=why, picture=picture
     )
@@ -140,10 +140,13 @@ async def _logged_picture(
 ) -> bytes:
     access = _picture_access(user, signed_url)
     try:
-        camera = await asyncio.wrap_future(context.access_logger.log_access(access))
+        stored = await asyncio.wrap_future(context.access_logger.log_access(access))
+        camera = stored.camera if stored else access.camera
         if camera is not None and not signed_url.viewed_for.startswith("case:"):
             await run_in_threadpool(refuse_withdrawn, context, camera)
-        return await run_in_threadpool(_picture_bytes, context, user, signed_url)
+        if stored is None:
+            return await run_in_threadpool(_reference_bytes, context, signed_url.picture)
+        return await run_in_threadpool(_picture_bytes, context, user, signed_url, stored)
     except (PictureDeleted, KeyError) as exc:
         raise HTTPException(410, "deleted on schedule") from exc
 
@@ -160,7 +163,7 @@ def _picture_access(user: CurrentUser, signed_url: SignedPictureUrl) -> PictureA
         what=_ACCESS_KINDS[signed_url.size],
         camera=None,
         why=signed_url.viewed_for,
-        picture=Sha256(signed_url.picture),
+        picture=PictureId(signed_url.picture),
     )
 
 
@@ -199,37 +202,30 @@ def _withdrawn_cameras(context: WebContext) -> frozenset[CameraId]:
     }
 
 
-def _picture_bytes(context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl) -> bytes:
+def _picture_bytes(
+    context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl, stored: StoredPicture
+) -> bytes:
     if signed_url.size == "ground":
-        return _redacted_bytes(context, user, signed_url)
-    if signed_url.picture.startswith(REFERENCE_PREFIX):
-        _, light, camera = signed_url.picture.split(".", 2)
-        return _reference_bytes(context, CameraId(camera), Light(light))
+        return _redacted_bytes(context, user, signed_url, stored)
     if signed_url.size == "thumb":
-        return _thumbnail_bytes(context, Sha256(signed_url.picture))
-    return masked_to_consent(context, Sha256(signed_url.picture))
+        small, visible = context.thumbnails.get(stored.sha256), _visible_part(context, stored)
+        return masked_jpeg(small, visible) if visible is not None else small
+    return masked_to_consent(context, stored)
 
 
-def _thumbnail_bytes(context: WebContext, sha256: Sha256) -> bytes:
-    small, visible = context.thumbnails.get(sha256), _visible_area_of_picture(context, sha256)
-    return masked_jpeg(small, visible) if visible is not None else small
-
-
-def masked_to_consent(context: WebContext, sha256: Sha256) -> bytes:
+def masked_to_consent(context: WebContext, stored: StoredPicture) -> bytes:
     """The stored picture, black outside what may be seen of its camera now. Raises KeyError.
 
     Masked whenever it is shown: a visible area may shrink in the editor, by hand in zones.yaml or
     with a restored backup, and not every change is recorded with its time.
     """
-    jpeg, visible = context.app.evidence.get(sha256), _visible_area_of_picture(context, sha256)
+    jpeg, visible = context.app.evidence.get(stored.sha256), _visible_part(context, stored)
     return masked_jpeg(jpeg, visible) if visible is not None else jpeg
 
 
-def _visible_area_of_picture(context: WebContext, sha256: Sha256) -> Polygon | None:
+def _visible_part(context: WebContext, stored: StoredPicture) -> Polygon | None:
     """The visible area of the picture's camera; None for a field photo: all of it is shown."""
-    with context.app.store.begin_read() as uow:
-        stored = uow.pictures.get(sha256)
-    if stored is None or stored.purpose == FIELD_PHOTO_PURPOSE:
+    if stored.purpose == FIELD_PHOTO_PURPOSE:
         return None
     return _visible_area(context.app.registry.cameras.get(stored.camera))
 
@@ -238,19 +234,21 @@ def _visible_area(camera: Camera | None) -> Polygon | None:
     return camera.areas.visible if camera is not None else None
 
 
-def _redacted_bytes(context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl) -> bytes:
+def _redacted_bytes(
+    context: WebContext, user: CurrentUser, signed_url: SignedPictureUrl, stored: StoredPicture
+) -> bytes:
     """Redact a camera's picture, cut around the finding, or a whole field photo.
 
     Without consent nobody outside gets the camera's pictures, not even of a running case.
     Raises KeyError, PictureDeleted.
     """
-    sha256, case_id = Sha256(signed_url.picture), CaseId(signed_url.viewed_for.partition(":")[2])
+    case_id = CaseId(signed_url.viewed_for.partition(":")[2])
     with context.app.store.begin_read() as uow:
         case = uow.cases.get(case_id)
-        sent = any(photo.sha256 == sha256 for photo in uow.case_photos.of_case(case_id))
+        sent = any(photo.picture == stored.id for photo in uow.case_photos.of_case(case_id))
     if not sent and case.camera is not None:
         refuse_withdrawn(context, case.camera)
-    jpeg = masked_to_consent(context, sha256)
+    jpeg = masked_to_consent(context, stored)
     watermark = watermark_for(context, case_id, user.account.name, user.now)
     return context.app.redact(jpeg, None if sent else case.box, watermark).jpeg
 
@@ -262,13 +260,14 @@ def watermark_for(context: WebContext, case: CaseId, recipient: str, now: dateti
     return Watermark(site=site.name, case=case, at=at, recipient=recipient)
 
 
-def _reference_bytes(context: WebContext, camera: CameraId, light: Light) -> bytes:
+def _reference_bytes(context: WebContext, name: str) -> bytes:
+    _, light, camera = name.split(".", 2)
     with context.app.store.begin_read() as uow:
-        blob = uow.memories.get(camera, light)
-    scene = CameraMemory.from_bytes(blob, light).scene
+        blob = uow.memories.get(CameraId(camera), Light(light))
+    scene = CameraMemory.from_bytes(blob, Light(light)).scene
     if scene is None or not scene.samples:
         raise KeyError(camera)
-    visible = _visible_area(context.app.registry.cameras.get(camera))
+    visible = _visible_area(context.app.registry.cameras.get(CameraId(camera)))
     return masked_jpeg(scene.samples[-1], visible) if visible is not None else scene.samples[-1]
 
 
@@ -301,9 +300,9 @@ def open_picture_link(context: ContextDep, request: Request, token: str) -> Resp
         raise ResourceNotFound("link")
     given = request.cookies.get(PICTURE_LINK_COOKIE, "")
     try:
-        case = _readable_case(context, link, given, now)
+        case, stored = _readable_case(context, link, given, now)
         _refuse_other_grids(context, request, case)
-        jpeg = _redacted_picture(context, link, case, now)
+        jpeg = _redacted_picture(context, link, case, stored, now)
         secret = _record_opening(context, link, given, now)
     except _LinkRefused as exc:
         log.info("link not opened", case=link.case, grid=link.grid, why=str(exc))
@@ -322,16 +321,19 @@ def open_picture_link(context: ContextDep, request: Request, token: str) -> Resp
     return answer
 
 
-def _readable_case(context: WebContext, link: PictureLink, given: str, now: datetime) -> Case:
+def _readable_case(
+    context: WebContext, link: PictureLink, given: str, now: datetime
+) -> tuple[Case, StoredPicture]:
     with context.app.store.begin_read() as uow:
         try:
             case = uow.cases.get(link.case)
         except KeyError:  # a restored backup is older than the link
             raise ResourceNotFound("link") from None
         _link_state(uow, link, given, now)
-        if case.before is None or uow.pictures.get(case.before) is None:
-            raise _LinkRefused(PICTURE_DELETED)
-    return case
+        stored = uow.pictures.get(case.before) if case.before is not None else None
+    if stored is None:
+        raise _LinkRefused(PICTURE_DELETED)
+    return case, stored
 
 
 def _link_state(uow: UnitOfWork, link: PictureLink, given: str, now: datetime) -> LinkState:
@@ -354,15 +356,16 @@ def _refuse_other_grids(context: WebContext, request: Request, case: Case) -> No
         raise Forbidden(f"{case.id} lies outside the grid of {user.account.name}")
 
 
-def _redacted_picture(context: WebContext, link: PictureLink, case: Case, now: datetime) -> bytes:
+def _redacted_picture(
+    context: WebContext, link: PictureLink, case: Case, stored: StoredPicture, now: datetime
+) -> bytes:
     notified = reversed(case.policy.ladder[: case.rung + 1])
     person = next((step.person for step in notified if step.grid == link.grid), "")
     recipient = f"{grid_name(context.app.registry, link.grid)} {person}".strip()
-    assert case.before is not None  # noqa: S101  just read so
     try:
         if case.camera is not None:
             refuse_withdrawn(context, case.camera)
-        jpeg = masked_to_consent(context, case.before)
+        jpeg = masked_to_consent(context, stored)
     except PictureDeleted:
         raise _LinkRefused(CONSENT_WITHDRAWN) from None
     except KeyError:

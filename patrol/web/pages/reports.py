@@ -1,13 +1,14 @@
 """Reports (报表): the figures of a round, a day or a month, as a page and as files."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from patrol.domain.labels import SUBJECTS
+from patrol.domain.timestamps import parse_day, parse_month
 from patrol.reports.figures import Figure
 from patrol.reports.queries import ReportHeading, ReportPeriod, period_of
 from patrol.reports.report import ComparedFigure, Report, load_report
@@ -93,8 +94,8 @@ def _period(user: CurrentUser, a_round: str, day: str, month: str) -> ReportPeri
     try:
         return period_of(
             a_round=a_round,
-            day=date.fromisoformat(day) if day else None,
-            month=datetime.strptime(month, "%Y-%m").date() if month else None,  # noqa: DTZ007  a month
+            day=parse_day(day) if day else None,
+            month=parse_month(month) if month else None,
         )
     except ValueError as exc:
         raise InvalidRequest(user.t("日期写作 2026-11-22 或 2026-11", "write 2026-11-22")) from exc

@@ -11,20 +11,22 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from patrol.cases.request_keys import RequestRepeated
 from patrol.domain import labels
 from patrol.domain.account import AccountRole
 from patrol.domain.case import Case
-from patrol.domain.finding import CATEGORIES, Finding, FindingState, KnownPositive
+from patrol.domain.finding import CATEGORIES, Finding, FindingState, KnownPositive, Origin
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.observation import Subject
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.domain.round import StoredPicture
 from patrol.domain.routing import route
+from patrol.review.decisions import ShownFinding
 from patrol.review.queue import FindingClaimed, claim_findings, ranked_findings, release_own_claims
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
-from patrol.web.context import ContextDep, MayReview, WebContext
+from patrol.web.context import ContextDep, IdempotencyKey, MayReview, WebContext, request_key
 from patrol.web.errors import error_document, translate_errors
 from patrol.web.i18n import (
     Translator,
@@ -34,6 +36,7 @@ from patrol.web.i18n import (
     grid_name,
     level_label,
 )
+from patrol.web.pages.cameras import refusal_text
 
 BATCH_SIZE: Final = 3  # one on the screen, two behind it
 MAX_BATCH: Final = 10
@@ -60,6 +63,7 @@ class DecisionForm(BaseModel):
     reason: str = Field(default="", max_length=500)
     note: str = Field(default="", max_length=500)
     phoned: str = Field(default="", max_length=200)
+    seen: str = Field(default="", max_length=64)  # the revision that was on the screen
 
 
 class ReleaseForm(BaseModel):
@@ -111,35 +115,79 @@ def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Respon
 
 
 @router.post("/api/review/decide")
-def decide(context: ContextDep, user: MayReview, form: DecisionForm) -> Response:
-    """Confirm, dismiss or be unsure; the first decision counts, a later one gets 409."""
+def decide(
+    context: ContextDep, user: MayReview, form: DecisionForm, key: IdempotencyKey = ""
+) -> Response:
+    """Confirm, dismiss or be unsure; the first decision counts, a later one gets 409.
+
+    A finding that is no longer as it was `seen` gets 409, too. A repeat of a decision under its key
+    is answered as the first one was.
+    """
     case: Case | None = None
     message = ""
+    shown = ShownFinding(revision=form.seen, request=request_key(user, key, "decide", form))
     try:
         with translate_errors():
-            case = _apply_decision(context, form, user)
+            case = _apply_decision(context, form, user, shown)
+        if form.decision == "unsure":
+            message = _no_recheck_text(context, user, FindingId(form.id))
+    except RequestRepeated:
+        case, message = _earlier_outcome(context, user, FindingId(form.id))
     except FindingClaimed as exc:
         message = user.t(f"正由 {exc.account} 研判", f"{exc.account} is judging it")
         return error_document(409, message, detail="")
     except KnownPositive as exc:
-        message = str(exc).partition(" / ")[0 if user.t.language == "zh" else 2]
+        message = _known_positive_text(exc, user.t)
     outcome = {"case": case.id if case else None, "count": case.count if case else 0}
     return JSONResponse({**outcome, "words": message})
 
 
-def _apply_decision(context: WebContext, form: DecisionForm, user: CurrentUser) -> Case | None:
-    """Raises KeyError, ValueError, AlreadyDecided, FindingClaimed, KnownPositive."""
+def _apply_decision(
+    context: WebContext, form: DecisionForm, user: CurrentUser, shown: ShownFinding
+) -> Case | None:
+    """Raises as Application.confirm, dismiss and unsure."""
     app, by, holder = context.app, user.account.name, user.holder
     if form.decision == "confirm":
         return app.confirm(
             form.id, by=by, category=form.category, level=form.level, note=form.note,
-            phoned=form.phoned, holder=holder,
+            phoned=form.phoned, holder=holder, shown=shown,
         )  # fmt: skip
     if form.decision == "dismiss":
-        app.dismiss(form.id, by=by, reason=form.reason, holder=holder)
+        app.dismiss(form.id, by=by, reason=form.reason, holder=holder, shown=shown)
     else:
-        app.unsure(form.id, by=by, reason=form.note, holder=holder)
+        app.unsure(form.id, by=by, reason=form.note, holder=holder, shown=shown)
     return None
+
+
+def _no_recheck_text(context: WebContext, user: CurrentUser, ident: FindingId) -> str:
+    """Why its camera is not visited again after an "unsure"; empty: it is."""
+    with context.app.store.begin_read() as uow:
+        camera = uow.findings.get(ident).camera
+    gate = context.app.live_view.gate
+    gate.refresh()
+    refusal = gate.refusal_of(camera)
+    if refusal is None:
+        return ""
+    why = refusal_text(str(refusal), user.t)
+    return user.t(
+        f"已记为存疑,但不会复看该点位:{why}", f"noted, but it is not visited again: {why}"
+    )
+
+
+def _earlier_outcome(
+    context: WebContext, user: CurrentUser, ident: FindingId
+) -> tuple[Case | None, str]:
+    """(case, message) that a decision led to which was carried out before."""
+    with context.app.store.begin_read() as uow:
+        finding = uow.findings.get(ident)
+        case = uow.cases.get(finding.case) if finding.case else None
+    if finding.origin is Origin.PROBE and finding.state is FindingState.MERGED:
+        return None, _known_positive_text(KnownPositive(finding), user.t)
+    return case, ""
+
+
+def _known_positive_text(known: KnownPositive, t: Translator) -> str:
+    return str(known).partition(" / ")[0 if t.language == "zh" else 2]
 
 
 @router.post("/api/review/release")
@@ -204,12 +252,13 @@ def _review_item(
         second=finding.state is FindingState.UNSURE,
         call=_first_to_call(finding, registry),
         running=(running.id, case_state_label(running.state, t)) if running else None,
-        picture=user.picture_url(picture.sha256, "full", viewed_for) if picture else "",
+        picture=user.picture_url(picture.id, "full", viewed_for) if picture else "",
         reference=_reference_url(user, finding.camera, light, viewed_for),
     )
     return {
         "id": finding.id,
         "html": html,
+        "seen": finding.revision,
         "urgent": finding.level in (Level.URGENT, Level.PRESSING),
         "what": category_label(finding.category, t),
     }

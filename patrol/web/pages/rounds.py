@@ -4,6 +4,7 @@ The wall shows every camera of a round, the worst first, each as a tile with one
 tiles come as contact sheets (thumbnails.py).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +15,16 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.domain import labels
 from patrol.domain.finding import Finding, FindingState
-from patrol.domain.ids import CameraId, GridCode, RoundId, Sha256
+from patrol.domain.ids import CameraId, GridCode, PictureId, RoundId
 from patrol.domain.registry import Registry
-from patrol.domain.round import ADHOC, Visit, VisitOutcome
+from patrol.domain.round import ADHOC, Round, Visit, VisitOutcome
+from patrol.domain.schedule import Stoppage
+from patrol.files import ProcessBusy
+from patrol.rounds.planner import NothingToVisit, RoundsPaused
+from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayStartRounds, MayViewRounds, WebContext
-from patrol.web.errors import ResourceNotFound, translate_errors
+from patrol.web.errors import ResourceNotFound, error_document, translate_errors
 from patrol.web.i18n import (
     Translator,
     camera_name,
@@ -28,6 +33,7 @@ from patrol.web.i18n import (
     kind_label,
     outcome_label,
     plan_label,
+    round_reason,
     shown_outcome,
     village_of,
 )
@@ -69,19 +75,19 @@ class _ThumbUrls:
 
     user: CurrentUser
     viewed_for: str
-    on_sheets: Mapping[Sha256, TilePosition]
+    on_sheets: Mapping[PictureId, TilePosition]
     signed: Mapping[str, str]
 
     @classmethod
     def sign(
-        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[Sha256, TilePosition]
+        cls, user: CurrentUser, round_id: RoundId, on_sheets: Mapping[PictureId, TilePosition]
     ) -> "_ThumbUrls":
         viewed_for = f"round:{round_id}"
         names = {position.sheet for position in on_sheets.values()}
         signed = {name: user.picture_url(name, "sheet", viewed_for) for name in names}
         return cls(user=user, viewed_for=viewed_for, on_sheets=on_sheets, signed=signed)
 
-    def url_and_position(self, picture: Sha256 | None) -> tuple[str, TilePosition | None]:
+    def url_and_position(self, picture: PictureId | None) -> tuple[str, TilePosition | None]:
         position = self.on_sheets.get(picture) if picture else None
         if position is not None:
             return self.signed[position.sheet], position
@@ -112,12 +118,35 @@ def round_camera_page(
 
 @router.post("/api/rounds/{plan}/start")
 def start_round(context: ContextDep, user: MayStartRounds, plan: str) -> Response:
-    """Start a round of a plan now."""
+    """Begin a round of a plan now; what keeps it from beginning is the answer's 409."""
     if plan not in context.plans:
         raise ResourceNotFound(plan)
-    with translate_errors():
-        context.app.start_round(plan, by=user.account.name)
-    return JSONResponse({"started": plan}, 202)
+    try:
+        with translate_errors():
+            begun = context.app.start_round(plan, by=user.account.name)
+    except RoundsPaused as exc:
+        return error_document(409, paused_text(exc.pause, user.t), detail="")
+    except ProcessBusy:
+        message = user.t("已有一轮巡查在进行,未另开", "a round is under way: no other was begun")
+        return error_document(409, message, detail="")
+    except NothingToVisit as exc:
+        reasons = [f"{user.t.pair(pair)} {n}" for pair, n in _refusals(exc.refused)]
+        message = user.t("没有可以巡查的点位,未开始", "no camera may be visited: not begun")
+        return error_document(409, message, detail=user.t("、", ", ").join(reasons))
+    return JSONResponse({"started": plan, "round": begun.id}, 202)
+
+
+def paused_text(pause: Stoppage, t: Translator) -> str:
+    """That all rounds are paused: why, by whom, until when."""
+    until = t.short_datetime(pause.until) if pause.until else t("有人恢复为止", "somebody resumes")
+    return t(
+        f"巡查已暂停,未开始:{pause.reason}({pause.by}),至{until}",
+        f"rounds are paused, not begun: {pause.reason} ({pause.by}), until {until}",
+    )
+
+
+def _refusals(refused: Mapping[str, int]) -> list[tuple[tuple[str, str], int]]:
+    return [(REFUSAL_LABELS.get(kind, (kind, kind)), count) for kind, count in refused.items()]
 
 
 def _round_rows(
@@ -143,7 +172,7 @@ def _round_rows(
             "took": user.t.duration(one.finished_at - one.started_at)
             if one.finished_at and one.started_at
             else "—",
-            "reason": one.reason,
+            "reason": round_reason(one.reason, user.t),
         }
         for one in shown
     ]
@@ -157,6 +186,7 @@ def _round_camera_content(
     with context.app.store.begin_read() as uow, translate_errors():
         a_round = uow.rounds.get(round_id)
         visit = next((v for v in uow.rounds.visits(round_id) if v.camera == camera), None)
+        judged = _findings_by_camera(uow, a_round, user.now)
         findings = [f for f in uow.findings.of_round(round_id) if f.camera == camera]
         history = uow.rounds.latest_visits(camera, limit=12)
         health = uow.health.get(camera)
@@ -164,8 +194,7 @@ def _round_camera_content(
         raise ResourceNotFound(f"{camera} in {round_id}")
     known = registry.cameras.get(camera)
     viewed_for = f"round:{round_id}"
-    waiting = next((finding for finding in findings if finding.is_open), None)
-    outcome = shown_outcome(visit, waiting)
+    outcome = shown_outcome(visit, judged.get(camera, ()))
     return {
         "round": a_round,
         "plan": plan_label(a_round.plan, user.t),
@@ -177,7 +206,7 @@ def _round_camera_content(
         "shown": outcome,
         "outcome": outcome_label(outcome, user.t),
         "fault_labels": [kind_label(k, user.t) for k in (*visit.faults, visit.failure) if k],
-        "pictures": [(user.picture_url(p.sha256, "full", viewed_for), p) for p in visit.pictures],
+        "pictures": [(user.picture_url(p.id, "full", viewed_for), p) for p in visit.pictures],
         "reference": user.picture_url(
             f"reference.{visit.light or 'day'}.{camera}", "full", viewed_for
         ),
@@ -222,13 +251,21 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
         a_round = uow.rounds.get(round_id)
         visits = uow.rounds.visits(round_id)
         findings = uow.findings.of_round(round_id)
+        judged = _findings_by_camera(uow, a_round, user.now)
         totals = uow.rounds.totals(round_id)
-    by_camera = _worst_findings(findings)
+    worst = _worst_findings(findings)
     sheets = sheet_layout(visits, running=a_round.is_open)
     context.contact_sheets.remember_names(sheets)
     thumb_urls = _ThumbUrls.sign(user, round_id, tile_positions(sheets))
     tiles = [
-        _wall_tile(visit, by_camera.get(visit.camera), thumb_urls, user.t, registry)
+        _wall_tile(
+            visit,
+            worst.get(visit.camera),
+            shown_outcome(visit, judged.get(visit.camera, ())),
+            thumb_urls,
+            user.t,
+            registry,
+        )
         for visit in visits
     ]
     tiles.sort(key=lambda tile: tile.rank)
@@ -237,6 +274,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
         "round": a_round,
         "plan": plan_label(a_round.plan, user.t),
         "state_label": round_state_label(a_round.state, user.t),
+        "reason": round_reason(a_round.reason, user.t),
         "totals": totals,
         "forecast": forecast,
         "tiles": tiles,
@@ -244,8 +282,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
                              for tile in tiles if tile.village),
         "outcomes": _filter_choices((t.outcome, outcome_label(t.outcome, user.t)) for t in tiles),
         "faults": _filter_choices((t.fault, kind_label(t.fault, user.t)) for t in tiles if t.fault),
-        "refused": [(user.t.pair(REFUSAL_LABELS.get(kind, (kind, kind))), count)
-                    for kind, count in a_round.refused.items()],
+        "refused": [(user.t.pair(pair), count) for pair, count in _refusals(a_round.refused)],
     }  # fmt: skip
 
 
@@ -257,17 +294,46 @@ def _filter_choices(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str, in
     return [(value, text, count) for (value, text), count in sorted(counted.items())]
 
 
+def _findings_by_camera(
+    uow: UnitOfWork, a_round: Round, now: datetime
+) -> dict[CameraId, list[Finding]]:
+    """What the round's visits stand for: its own findings; without one, dismissed earlier ones.
+
+    A finding that waited is not entered again by the next round, so that its dismissal is looked
+    for among the earlier ones. Earlier ones that were not dismissed change nothing.
+    """
+    own, earlier = defaultdict(list), defaultdict(list)
+    for finding in uow.findings.of_round(a_round.id):
+        own[finding.camera].append(finding)
+    for finding in uow.findings.counted_in(a_round, now):
+        earlier[finding.camera].append(finding)
+    for camera, found in earlier.items():
+        if camera not in own and all(one.state is FindingState.DISMISSED for one in found):
+            own[camera] = found
+    return own
+
+
 def _worst_findings(findings: Sequence[Finding]) -> dict[CameraId, Finding]:
+    """The finding that a tile shows: one that waits, else one that is real, dismissed ones last."""
     worst: dict[CameraId, Finding] = {}
-    for finding in findings:
-        known = worst.get(finding.camera)
-        if known is None or (finding.level, -finding.score) < (known.level, -known.score):
-            worst[finding.camera] = finding
+    for finding in sorted(findings, key=_finding_rank, reverse=True):
+        worst[finding.camera] = finding
     return worst
 
 
-def _wall_tile(
-    visit: Visit, finding: Finding | None, thumb_urls: _ThumbUrls, t: Translator, registry: Registry
+def _finding_rank(finding: Finding) -> tuple[int, str, float]:
+    settled = (FindingState.AGED, FindingState.DISMISSED)
+    order = 0 if finding.is_open else 1 if finding.state not in settled else 2
+    return order, finding.level.value, -finding.score
+
+
+def _wall_tile(  # noqa: PLR0917  a tile is what it is made of
+    visit: Visit,
+    finding: Finding | None,
+    outcome: VisitOutcome,
+    thumb_urls: _ThumbUrls,
+    t: Translator,
+    registry: Registry,
 ) -> WallTile:
     camera = registry.cameras.get(visit.camera)
     fault = visit.failure or next(iter(visit.faults), "")
@@ -277,26 +343,28 @@ def _wall_tile(
         name=camera_name(registry, visit.camera),
         grid=grid_name(registry, camera.grid) if camera else "",
         village=village_of(registry, camera.grid) if camera else "",
-        outcome=shown_outcome(visit, finding),
-        label=_tile_label(visit, finding, fault, t),
+        outcome=outcome,
+        label=_tile_label(finding, outcome, fault, t),
         picture=picture,
         position=position,
         fault=fault,
         finding=finding.state.value if finding else "",
-        rank=_tile_rank(visit, finding),
+        rank=_tile_rank(visit, finding, outcome),
     )
 
 
-def _tile_label(visit: Visit, finding: Finding | None, fault: str, t: Translator) -> str:
+def _tile_label(finding: Finding | None, outcome: VisitOutcome, fault: str, t: Translator) -> str:
     if finding is not None and finding.state is not FindingState.DISMISSED:
         return category_label(finding.category, t)
-    if fault:
+    if fault and outcome is not VisitOutcome.NORMAL:
         return kind_label(fault, t)
-    return outcome_label(visit.outcome, t)
+    return outcome_label(outcome, t)
 
 
-def _tile_rank(visit: Visit, finding: Finding | None) -> tuple[int, str, float, str]:
+def _tile_rank(
+    visit: Visit, finding: Finding | None, outcome: VisitOutcome
+) -> tuple[int, str, float, str]:
     """Open findings first, by level and score; then problems, unviewable, missed, normal."""
     if finding is not None and finding.is_open:
         return 0, finding.level.value, -finding.score, visit.camera
-    return OUTCOME_RANK[visit.outcome], "", 0.0, visit.camera
+    return OUTCOME_RANK[outcome], "", 0.0, visit.camera

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.cases import shift_handover
+from patrol.cases.request_keys import remember_request
 from patrol.domain.account import Permission
 from patrol.domain.ids import GridCode
 from patrol.domain.priority import Level
@@ -18,10 +19,12 @@ from patrol.domain.shift_handover import HandoverEntry, handover_refusal, pendin
 from patrol.web.auth import CurrentUser
 from patrol.web.context import (
     ContextDep,
+    IdempotencyKey,
     MaySignHandover,
     WebContext,
+    request_key,
 )
-from patrol.web.errors import InvalidRequest
+from patrol.web.errors import InvalidRequest, error_document
 from patrol.web.i18n import (
     Translator,
     category_label,
@@ -44,8 +47,9 @@ class HandoverForm(BaseModel):
 
 
 class TakeoverForm(BaseModel):
-    """A note; signed by the user, who takes the shift."""
+    """A note; signed by the user, who takes the shift. `given`: the signature that he was shown."""
 
+    given: int = Field(default=0, ge=0)
     note: str = Field(default="", max_length=1000)
 
 
@@ -120,10 +124,13 @@ def shift_page(context: ContextDep, user: MaySignHandover, page: int = 1) -> Res
 
 
 @router.post("/api/shift/give")
-def give_shift(context: ContextDep, user: MaySignHandover, form: HandoverForm) -> Response:
+def give_shift(
+    context: ContextDep, user: MaySignHandover, form: HandoverForm, key: IdempotencyKey = ""
+) -> Response:
     """Sign the sheet as it is now, and name who takes over."""
     now, who = user.now, user.account.name
     with context.app.store.begin() as uow:
+        remember_request(uow, request_key(user, key, "give the shift", form), now)
         known = {account.name: account for account in uow.accounts.all()}
         if form.to not in known or not known[form.to].has_permission(Permission.SHIFT):
             raise InvalidRequest(user.t("请选择接班人", "choose who takes over"))
@@ -136,9 +143,16 @@ def give_shift(context: ContextDep, user: MaySignHandover, form: HandoverForm) -
 
 
 @router.post("/api/shift/take")
-def take_shift(context: ContextDep, user: MaySignHandover, form: TakeoverForm) -> Response:
-    """Sign the sheet that the other user gave."""
+def take_shift(
+    context: ContextDep, user: MaySignHandover, form: TakeoverForm, key: IdempotencyKey = ""
+) -> Response:
+    """Sign the sheet that the other user gave; 409 when another one was given meanwhile."""
     with context.app.store.begin() as uow:
+        remember_request(uow, request_key(user, key, "take the shift", form), user.now)
+        given = pending_sheet(uow.handovers.entries(limit=shift_handover.SIGNATURES_READ))
+        if form.given and given is not None and given.number != form.given:
+            message = user.t("交接单已换,请看过再签", "another sheet was given: read it first")
+            return error_document(409, message, detail="")
         taken = shift_handover.take_shift(uow, who=user.account.name, note=form.note, now=user.now)
         uow.commit()
     return _signature_response(taken)

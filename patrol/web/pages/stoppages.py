@@ -3,21 +3,25 @@
 Pauses of all rounds, maintenance of cameras, links and grids, and days without plans.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from patrol.cases.request_keys import remember_request
 from patrol.domain.account import Permission
 from patrol.domain.registry import Registry
 from patrol.domain.schedule import Calendar, Stoppage, StoppageScope
+from patrol.domain.timestamps import parse_time
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
     ContextDep,
+    IdempotencyKey,
     MayStop,
     MayViewStoppages,
+    request_key,
 )
 from patrol.web.errors import InvalidRequest, translate_errors
 from patrol.web.i18n import (
@@ -70,7 +74,9 @@ def stoppages_page(context: ContextDep, user: MayViewStoppages, page: int = 1) -
 
 
 @router.post("/api/stoppages")
-def add_stoppage(context: ContextDep, user: MayStop, form: StoppageForm) -> Response:
+def add_stoppage(
+    context: ContextDep, user: MayStop, form: StoppageForm, key: IdempotencyKey = ""
+) -> Response:
     """Add a stoppage; only a shift supervisor may pause all rounds."""
     scope, zone = StoppageScope(form.scope), context.site.tz
     if scope is StoppageScope.ROUNDS and not _may_pause(user):
@@ -80,6 +86,7 @@ def add_stoppage(context: ContextDep, user: MayStop, form: StoppageForm) -> Resp
     ):
         raise InvalidRequest(user.t("没有这个对象", f"there is no {scope} {form.subject!r}"))
     with translate_errors(), context.app.store.begin() as uow:
+        remember_request(uow, request_key(user, key, "add a stoppage", form), user.now)
         added = uow.stoppages.add(
             scope=scope,
             subject="" if scope is StoppageScope.ROUNDS else form.subject,
@@ -94,9 +101,12 @@ def add_stoppage(context: ContextDep, user: MayStop, form: StoppageForm) -> Resp
 
 
 @router.post("/api/stoppages/{number}/end")
-def end_stoppage(context: ContextDep, user: MayStop, number: int) -> Response:
+def end_stoppage(
+    context: ContextDep, user: MayStop, number: int, key: IdempotencyKey = ""
+) -> Response:
     """End a stoppage before its time; an interrupted round goes on by itself."""
     with context.app.store.begin() as uow:
+        remember_request(uow, request_key(user, key, f"end stoppage {number}"), user.now)
         found = next((s for s in uow.stoppages.active(user.now) if s.number == number), None)
         if found is not None and found.scope is StoppageScope.ROUNDS and not _may_pause(user):
             raise Forbidden(f"{user.account.name} may not resume the rounds")
@@ -116,6 +126,10 @@ def _stoppage_row(one: Stoppage, user: CurrentUser, registry: Registry) -> dict[
         "number": one.number,
         "what": subject_name(one.scope, one.subject, registry, t),
         "rounds": one.scope is StoppageScope.ROUNDS,
+        "ask": _ending_question(one, subject_name(one.scope, one.subject, registry, t), user),
+        "done": t("巡查已恢复", "rounds go on")
+        if one.scope is StoppageScope.ROUNDS
+        else t("维护已结束", "maintenance ended"),
         "active": one.is_active_at(user.now),
         "start": t.short_datetime(one.start),
         "until": t.short_datetime(one.until) if one.until else t("直到有人结束", "until ended"),
@@ -126,6 +140,21 @@ def _stoppage_row(one: Stoppage, user: CurrentUser, registry: Registry) -> dict[
         and user.has_permission(Permission.STOP)
         and (one.scope is not StoppageScope.ROUNDS or _may_pause(user)),
     }
+
+
+def _ending_question(one: Stoppage, what: str, user: CurrentUser) -> str:
+    """What ending the stoppage does, as a question: its reason, and what is patrolled again."""
+    t, is_pause = user.t, one.scope is StoppageScope.ROUNDS
+    if not one.is_active_at(user.now):
+        since = t.short_datetime(one.start)
+        planned = t("暂停巡查", "pause of all rounds") if is_pause else t(f"{what} 的维护", what)
+        return t(f"取消 {since} 起的{planned}({one.reason})?",
+                 f"Cancel what is planned from {since}: {planned} ({one.reason})?")  # fmt: skip
+    if is_pause:
+        return t(f"恢复全部巡查?暂停({one.reason})到此为止,中断的一轮接着巡。",
+                 f"Let all rounds go on? The pause ({one.reason}) ends, an interrupted round resumes.")  # fmt: skip  # noqa: E501
+    return t(f"结束 {what} 的维护({one.reason})?下一轮起照常巡查。",
+             f"End the maintenance of {what} ({one.reason})? It is patrolled from the next round on.")  # fmt: skip  # noqa: E501
 
 
 def _day_row(day: date, calendar: Calendar, t: Translator) -> dict[str, Any]:
@@ -158,6 +187,6 @@ def _local_time(text: str, user: CurrentUser, zone: Any) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+        return parse_time(text, zone)
     except ValueError as exc:
         raise InvalidRequest(user.t("时间写作 2026-11-22 18:00", "write 2026-11-22 18:00")) from exc

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from patrol.app import Application
 from patrol.domain import labels
+from patrol.messaging.refused_messages import read_refused
 from patrol.store import UnitOfWork
 from patrol.store import check as find_problems
 from patrol.web.auth import CurrentUser
@@ -120,6 +121,14 @@ def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
         t("待发消息(发件箱)", "Messages to send (outbox)"), uow.outbox.unsent(),
         uow.outbox.oldest_unsent(), LATE_OUTBOX, t("条", "messages"),
     )  # fmt: skip
+    refused = read_refused(uow)
+    if refused.text:
+        count = refused.retrying + refused.quarantined
+        yield StatusLine(
+            what=t("代理拒收的消息", "Messages that the broker refuses"),
+            text=t(f"{count} 条", f"{count}"), ok=False,
+            note="; ".join(f"{m.key}: {m.problem}" for m in refused.first),
+        )  # fmt: skip
     totals = uow.findings.waiting_totals()
     yield since(
         t("待研判线索", "Findings to review"), sum(one.count for one in totals),

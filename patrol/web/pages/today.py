@@ -40,6 +40,7 @@ from patrol.web.i18n import (
     level_label,
     person_name,
     plan_label,
+    round_reason,
     subject_name,
     village_of,
 )
@@ -79,9 +80,9 @@ class PlanCard:
         return f"{100 * self.totals.seen / planned:.1f}" if planned else "—"
 
     @property
-    def done(self) -> int:
-        """Visits that are recorded."""
-        return self.totals.planned - self.totals.pending
+    def visited(self) -> int:
+        """Cameras that were visited, viewable or not; a camera that was missed was not."""
+        return self.totals.seen + self.totals.not_viewable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +178,7 @@ def plan_card(uow: UnitOfWork, plan: PatrolPlan, day: date, user: CurrentUser) -
         totals=totals,
         forecast=_forecast_text(newest, forecast, t),
         late=forecast is not None and forecast > newest.finish_by,
-        reason=newest.reason,
+        reason=round_reason(newest.reason, t),
     )
 
 
@@ -198,6 +199,8 @@ def forecast_of(a_round: Round, totals: RoundTotals, now: datetime) -> datetime 
 
 def _forecast_text(a_round: Round, forecast: datetime | None, t: Translator) -> str:
     limit = t.time(a_round.finish_by)
+    if a_round.state is RoundState.MISSED:
+        return t(f"没有巡查 · 时限 {limit}", f"did not run · was due {limit}")
     if a_round.finished_at is not None:
         at = t.time(a_round.finished_at)
         return t(f"{at} 结束 · 时限 {limit}", f"ended {at} · due {limit}")
@@ -237,8 +240,18 @@ def _banners(
     """(kind, title, text, address) of pauses, troubles of links and villages, and maintenance."""
     t, holding = user.t, [one for one in stopped if one.is_active_at(user.now)]
     paused = [one for one in holding if one.scope is StoppageScope.ROUNDS]
+
+    def until(one: Stoppage) -> str:
+        end = t.short_datetime(one.until)
+        return t(f" 至 {end}", f" until {end}") if one.until else ""
+
     banners = [
-        ("bad", t("巡查暂停", "Rounds paused"), f"{one.reason} ({one.by})", "/stoppages")
+        (
+            "bad",
+            t("巡查暂停", "Rounds paused"),
+            f"{one.reason} ({one.by}){until(one)}",
+            "/stoppages",
+        )
         for one in paused
     ]
     banners += [

@@ -1,5 +1,6 @@
 // Office pages: accounts, keys, the audit log, the shift's signatures, what is stopped.
 import { send, toast } from "./console.js"
+import { onAttempt, sentence, submit } from "./kept.js"
 const once = document.getElementById("once")
 
 function showOnce(login) {
@@ -124,17 +125,29 @@ for (const choice of document.querySelectorAll("[data-scope]")) {
   choice.addEventListener("change", show)
   show()
 }
-for (const form of document.querySelectorAll("form[data-sign]"))
+// Signatures and stoppages: kept and sent until they stand; the form rests until it is known.
+for (const form of document.querySelectorAll("form[data-sign]")) {
+  const button = form.querySelector("button"),
+    what = form.querySelector("h2").textContent.trim()
+  let sent = ""
+  const settle = (state, reply) => {
+    button.disabled = state === "done" || state === "later"
+    if (state === "refused") toast(sentence(reply), "bad")
+    if (state !== "done") return
+    toast(form.dataset.done)
+    setTimeout(() => location.reload(), 600)
+  }
   form.addEventListener("submit", async (event) => {
     event.preventDefault()
-    if (form.dataset.ask && !confirm(form.dataset.ask)) return
+    if (button.disabled || (form.dataset.ask && !confirm(form.dataset.ask))) return
     const fields = Object.fromEntries(new FormData(form))
     if (fields.scope && fields.scope !== "rounds") fields.subject = fields[fields.scope]
-    try {
-      await send(form.dataset.sign, fields)
-      toast(form.dataset.done)
-      setTimeout(() => location.reload(), 600)
-    } catch (error) {
-      toast(`${error.message} ${error.reply?.detail ?? ""}`, "bad")
-    }
+    button.disabled = true
+    const { key, state, reply } = await submit(form.dataset.sign, fields, what)
+    sent = key
+    settle(state, reply)
   })
+  onAttempt(({ entry, state, reply }) => {
+    if (entry.key === sent && state !== "later") settle(state, reply)
+  })
+}

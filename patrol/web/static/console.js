@@ -2,18 +2,20 @@
 // Pages are HTML from the server; a piece that says data-live="topics" data-from="/address" is
 // fetched anew when one of its topics moved. Nothing here knows what a page is about.
 
-const csrf = document.querySelector('meta[name="csrf"]')?.content ?? ""
+import { deliver, onAttempt, sentence, submit, unsentOfAnybody } from "./kept.js"
+import { OtherAccount, request } from "./session.js"
+
+const texts = document.body.dataset
 
 export async function send(address, body, options = {}) {
-  const answer = await fetch(address, {
+  const answer = await request(address, {
     method: options.method ?? "POST",
-    headers: {
-      "x-patrol-csrf": csrf,
-      accept: "application/json",
-      ...(body === undefined || body instanceof FormData ? {} : { "content-type": "application/json" }),
-    },
+    headers: body === undefined || body instanceof FormData ? {} : { "content-type": "application/json" },
     body: body === undefined || body instanceof FormData ? body : JSON.stringify(body),
     keepalive: options.keepalive ?? false,
+  }).catch((error) => {
+    const other = error instanceof OtherAccount
+    throw new Error(other ? texts.stranger.replace("{account}", error.account) : texts.unreachable)
   })
   if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`)
   const reply = answer.status === 204 ? {} : await answer.json().catch(() => ({}))
@@ -66,6 +68,7 @@ function listen() {
       line.textContent = ""
       line.className = "line on"
     }
+    deliver()
   })
   source.addEventListener("moved", (event) => {
     const moved = event.data.split(",")
@@ -133,6 +136,9 @@ export { listen }
 
 // ---- buttons
 document.getElementById("logout")?.addEventListener("click", async () => {
+  await deliver() // logging out empties the browser: what is kept must be sent first
+  const left = await unsentOfAnybody()
+  if (left.length && !confirm(texts.unsent.replace("{n}", left.length))) return
   try {
     await send("/api/logout")
   } finally {
@@ -145,14 +151,31 @@ document.addEventListener("click", async (event) => {
   if (!button || (button.dataset.ask && !confirm(button.dataset.ask))) return
   button.disabled = true
   try {
-    await send(button.dataset.post, button.dataset.body ? JSON.parse(button.dataset.body) : {})
-    toast(button.dataset.done ?? "✓")
-    if (button.dataset.reload !== undefined) location.reload()
+    await post(button)
   } catch (error) {
     toast(error.message, "bad")
   } finally {
     button.disabled = false
   }
+})
+
+// A button with data-kept (what it does, in words) is sent until it stands; others once.
+async function post({ dataset }) {
+  const body = dataset.body ? JSON.parse(dataset.body) : {}
+  if (dataset.kept) {
+    const { state, reply } = await submit(dataset.post, body, dataset.kept)
+    if (state === "later") return
+    if (state === "refused") throw new Error(sentence(reply))
+  } else {
+    await send(dataset.post, body).catch((error) => {
+      throw new Error([error.message, error.reply?.detail].filter(Boolean).join(": "))
+    })
+  }
+  toast(dataset.done ?? "✓")
+  if (dataset.reload !== undefined) setTimeout(() => location.reload(), 600)
+}
+onAttempt(({ entry, state }) => {
+  if (state === "done" && entry.tries > 0) toast(texts.delivered.replace("{what}", entry.what), "good")
 })
 
 // ---- pictures that are gone say so

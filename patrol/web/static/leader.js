@@ -1,8 +1,8 @@
 // The grid leader's page: shows the cases, queues replies, sends them when there is a connection.
-import { queue, keep, kept, forget, newKey, smaller } from "./phone.js"
+import { newKey } from "./database.js"
+import { queue, keep, kept, forget, smaller } from "./phone.js"
+import { account, OtherAccount, request, verdict } from "./session.js"
 
-const account = document.body.dataset.account
-const csrf = document.querySelector('meta[name="csrf"]').content
 const phrases = document.getElementById("phrases").dataset,
   line = document.getElementById("link")
 const list = document.getElementById("cases")
@@ -11,6 +11,7 @@ const AFTER = { acknowledge: "acknowledged", arrive: "arrived" }
 let shown = null,
   online = true,
   refused = "",
+  stranger = "", // the account that logged in meanwhile, in another window
   cards = new Map()
 
 // ---- the list
@@ -22,9 +23,11 @@ async function fetchCases() {
       return
     }
     if (!answer.ok) throw new Error(answer.status)
-    shown = await answer.json()
+    const cases = await answer.json()
     online = true
-    await keep(`cases:${account}`, shown)
+    stranger = cases.account === account ? "" : cases.account
+    if (stranger) shown ??= await kept(`cases:${account}`) // theirs are not shown on this page
+    else await keep(`cases:${account}`, (shown = cases))
   } catch {
     online = false
     shown ??= await kept(`cases:${account}`)
@@ -73,10 +76,11 @@ async function draw() {
 }
 
 function showConnection(waiting) {
-  line.hidden = online && !waiting.length && !refused
+  line.hidden = online && !waiting.length && !refused && !stranger
   line.textContent = [
     online ? "" : line.dataset.offline,
     waiting.length ? line.dataset.waiting.replace("{n}", waiting.length) : "",
+    stranger ? line.dataset.stranger.replace("{account}", stranger) : "",
     refused ? line.dataset.refused + refused : "",
   ]
     .filter(Boolean)
@@ -166,42 +170,39 @@ async function deliver() {
   await fetchCases()
 }
 
+// Send one reply, its photo first: true when it is over and done with, accepted or refused.
 async function send({ key, address, photo, case: ident, type, result, text, category, place, client_at }) {
-  const headers = { "x-patrol-csrf": csrf, accept: "application/json" }
   try {
     if (photo) {
-      const answer = await fetch(`/leader/api/photo/${ident}/${key}`, {
-        method: "POST",
-        headers: { ...headers, "content-type": "image/jpeg" },
-        body: photo,
-      })
-      if (answer.status === 401) {
-        location.assign("/login?next=/leader")
-        return false
-      }
-      if (answer.status >= 500 || answer.status === 429) return false
+      const headers = { "content-type": "image/jpeg" }
+      const sent = await attempt(`/leader/api/photo/${ident}/${key}`, { headers, body: photo })
+      if (sent.state === "later") return false
     }
     const body =
       address === "report"
         ? { key, category, place, text, client_at }
         : { key, case: ident, type, result, text, client_at }
-    const answer = await fetch(`/leader/api/${address}`, {
-      method: "POST",
-      headers: { ...headers, "content-type": "application/json" },
-      body: JSON.stringify(body),
-    })
-    if (answer.status === 401) {
-      location.assign("/login?next=/leader")
-      return false
-    }
-    if (answer.status >= 500 || answer.status === 429) return false
+    const headers = { "content-type": "application/json" }
+    const { state, answer } = await attempt(`/leader/api/${address}`, { headers, body: JSON.stringify(body) })
+    if (state === "later") return false
     refused = answer.ok ? "" : ((await answer.json().catch(() => ({}))).words ?? String(answer.status))
     online = true
     return true
-  } catch {
-    online = false
+  } catch (error) {
+    // Of another account's session: kept until its owner is back.
+    stranger = error instanceof OtherAccount ? error.account : ""
+    online = error instanceof OtherAccount
     return false
   }
+}
+
+async function attempt(address, options) {
+  const answer = await request(address, { method: "POST", ...options })
+  stranger = ""
+  const state = verdict(answer.status)
+  if (state !== "login") return { state, answer }
+  location.assign("/login?next=/leader")
+  return { state: "later", answer }
 }
 
 list.addEventListener("click", async (event) => {
@@ -271,7 +272,7 @@ document.getElementById("logout").addEventListener("click", async () => {
     draw()
     return
   }
-  await fetch("/api/logout", { method: "POST", headers: { "x-patrol-csrf": csrf } }).catch(() => {})
+  await request("/api/logout", { method: "POST" }).catch(() => {})
   await forget()
   location.assign("/login")
 })
@@ -317,7 +318,8 @@ async function cachePage() {
     (one) => one.href || one.src,
   )
   const cache = await caches.open("leader-1")
-  await cache.addAll(["/leader", new URL("./phone.js", import.meta.url).href, ...own])
+  const imported = ["database.js", "phone.js", "session.js"].map((name) => new URL(name, import.meta.url).href)
+  await cache.addAll(["/leader", ...imported, ...own])
 }
 if ("serviceWorker" in navigator)
   cachePage().then(

@@ -1,24 +1,9 @@
 // What the phone keeps (IndexedDB): replies waiting to be sent, their photos, the last list of cases.
 // Each reply has its key from the start; it is sent until it was accepted, and the
 // server drops repeats, so "sent once" holds however often the link breaks.
-const opened = new Promise((resolve, reject) => {
-  const request = indexedDB.open("patrol-leader", 1)
-  request.onupgradeneeded = () => {
-    request.result.createObjectStore("queue", { keyPath: "key" })
-    request.result.createObjectStore("kept")
-  }
-  request.onsuccess = () => resolve(request.result)
-  request.onerror = () => reject(request.error)
-})
+import { openDatabase } from "./database.js"
 
-async function on(store, mode, act) {
-  const transaction = (await opened).transaction(store, mode)
-  const request = act(transaction.objectStore(store))
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve(request?.result)
-    transaction.onerror = transaction.onabort = () => reject(transaction.error)
-  })
-}
+const on = openDatabase("patrol-leader", { queue: { keyPath: "key" }, kept: {} })
 
 export const queue = {
   add: (message) => on("queue", "readwrite", (store) => store.put(message)),
@@ -31,11 +16,6 @@ export const kept = (name) => on("kept", "readonly", (store) => store.get(name))
 export const forget = async () => {
   await on("kept", "readwrite", (store) => store.clear())
   await on("queue", "readwrite", (store) => store.clear())
-}
-
-export function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")
 }
 
 // Made smaller on a canvas, which turns it upright and leaves every tag (place, device) behind.

@@ -1,12 +1,17 @@
 // Review by keyboard. The batch: items claimed for us, the first on the screen, the rest loaded and
-// decoded behind it, so that the next picture is there within a frame. A decision waits a few
-// seconds here before it is sent, so that Z can take it back; urgent ones go at once. If the page
-// dies in between, the claim runs out and the finding is back in the queue: nothing is lost.
+// decoded behind it, so that the next picture is there within a frame. A decision belongs to the
+// item that was on the screen, with its pictures, for SHOWN_MS; it is kept with its key until the
+// server has answered (kept.js) and waits a few seconds before it is sent, so that Z can take it
+// back; urgent ones go at once.
 import { send, toast, onMoved, listen } from "./console.js"
+import { deliver, keepPost, keptPosts, onAttempt, release, sentence, takeBack } from "./kept.js"
 
 const UNDO_S = 5,
+  SHOWN_MS = 400,
   RENEW_MS = 40_000,
-  LOW = 2
+  LOW = 2,
+  MOST_KEPT = 10, // ids that a page may claim at once
+  DECIDE = "/api/review/decide"
 const root = document.getElementById("review"),
   stage = document.getElementById("stage")
 const reasons = document.getElementById("reasons")
@@ -16,9 +21,10 @@ const phrase = (name, facts = {}) =>
     root.dataset[`text${name}`],
   )
 
-let batch = [] // [{id, element, urgent, what, ready}]
-const passed = new Set()
-let pending = null // a decision that can still be taken back
+let batch = [] // [{id, element, urgent, what, seen, ready, decidableAt}]
+const passed = new Set(),
+  decided = new Map() // key → item, of decisions of this page that are not answered yet
+let pending = null // {key, item, box} of a decision that can still be taken back
 let refilling = false,
   refillAgain = false,
   blinking = 0,
@@ -32,10 +38,13 @@ async function refill() {
   }
   refilling = true
   try {
-    const keep = batch.map((item) => item.id).concat(pending ? [pending.item.id] : [])
+    const unanswered = (await keptPosts())
+      .filter((entry) => entry.address === DECIDE && entry.state === "waiting")
+      .map((entry) => entry.body.id)
+    const keep = [...new Set([...batch.map((item) => item.id), ...unanswered])].slice(0, MOST_KEPT)
     const answer = await send("/api/review/hand", {
       keep,
-      passed: [...passed],
+      passed: [...passed, ...unanswered],
       first,
       subject: root.dataset.subject,
     })
@@ -43,7 +52,7 @@ async function refill() {
     document.getElementById("waiting").textContent = answer.waiting
     batch = batch.filter((item) => answer.mine.includes(item.id) || (item.element.remove(), false))
     for (const one of answer.new) {
-      if (one.id === pending?.item.id || batch.some((item) => item.id === one.id)) continue
+      if (unanswered.includes(one.id) || isDecided(one.id) || batch.some((item) => item.id === one.id)) continue
       batch.push(load(one))
     }
     show()
@@ -60,13 +69,15 @@ async function refill() {
   }
 }
 
+const isDecided = (ident) => [...decided.values()].some((item) => item.id === ident)
+
 function load(one) {
   const holder = document.createElement("template")
   holder.innerHTML = one.html.trim()
   const element = holder.content.firstElementChild
   stage.append(element)
   const pictures = [...element.querySelectorAll("img")]
-  return { ...one, element, ready: Promise.allSettled(pictures.map((picture) => picture.decode())) }
+  return { ...one, element, decidableAt: Infinity, ready: Promise.allSettled(pictures.map((picture) => picture.decode())) }
 }
 
 function state(which) {
@@ -76,12 +87,31 @@ function state(which) {
 function show() {
   const item = current()
   for (const other of stage.children) if (other !== item?.element) other.hidden = true
+  if (reasons.open && reasons.dataset.of !== item?.id) reasons.close() // it was about another item
   if (!item || !item.element.hidden) return
   const began = performance.now()
   item.element.hidden = false
   mode(item.element, item.element.dataset.mode)
+  look(item)
   item.ready.then(() => performance.measure("next-picture", { start: began, end: performance.now() }))
 }
+
+// From when on the item may be decided: SHOWN_MS after it and its pictures are really on the screen.
+function look(item) {
+  item.decidableAt = Infinity
+  delete item.element.dataset.decidable
+  item.ready.then(() => {
+    if (current() !== item || document.hidden || item.decidableAt < Infinity) return
+    item.decidableAt = performance.now() + SHOWN_MS
+    setTimeout(() => {
+      if (isDecidable(item)) item.element.dataset.decidable = ""
+    }, SHOWN_MS + 1)
+  })
+}
+const isDecidable = (item) => current() === item && !document.hidden && performance.now() >= item.decidableAt
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && current()) look(current())
+})
 
 function advance() {
   const item = batch.shift()
@@ -94,62 +124,87 @@ function advance() {
 }
 
 // ---- decisions
-function decide(decision, reason = "") {
+let warned = -Infinity
+function isTooSoon(item) {
+  if (isDecidable(item)) return false
+  if (performance.now() - warned > 1000) toast(phrase(item.decidableAt < Infinity ? "Soon" : "Loading"))
+  warned = performance.now()
+  return true
+}
+
+async function decide(decision, reason = "") {
   const item = current()
-  if (!item) return
-  flush()
+  if (!item || isTooSoon(item)) return
   const field = (name) => item.element.querySelector(`[name=${name}]`).value
   const level = field("level")
+  const urgent = decision === "confirm" && (level === "I" || level === "II")
+  const name = { confirm: "Confirmed", dismiss: "Dismissed", unsure: "Unsure" }[decision]
   const body = {
     id: item.id,
     decision,
     reason,
     note: field("note"),
+    seen: item.seen,
     ...(decision === "confirm"
       ? { category: field("category"), level, phoned: level === "I" ? field("phoned") : "" }
       : {}),
   }
-  pending = { item, body, timer: 0, box: null }
-  if (decision === "confirm" && (level === "I" || level === "II")) {
-    flush()
-    toast(phrase("Urgent"))
-  } else {
-    const name = { confirm: "Confirmed", dismiss: "Dismissed", unsure: "Unsure" }[decision]
-    pending.box = toast(phrase(name, { what: item.what, s: UNDO_S }))
-    pending.timer = setTimeout(flush, 1000 * UNDO_S)
-  }
+  flush()
+  const box = toast(urgent ? phrase("Urgent") : phrase(name, { what: item.what, s: UNDO_S }))
+  const mine = { key: null, item, box }
+  pending = urgent ? null : mine
+  const keeping = keepPost({
+    address: DECIDE,
+    body,
+    what: `${phrase(`${name}Short`)} ${item.what}`,
+    after_ms: urgent ? 0 : 1000 * UNDO_S,
+  })
+  mine.keeping = keeping.then((key) => {
+    mine.key = key
+    decided.set(key, item)
+    return key
+  })
+  decided.set(mine, item) // until it has its key
   advance()
+  await mine.keeping
+  decided.delete(mine)
+  if (urgent) deliver()
 }
 
-async function flush(keepalive = false) {
-  const sent = pending
-  if (!sent) return
+async function flush() {
+  const waits = pending
   pending = null
-  clearTimeout(sent.timer)
-  try {
-    const outcome = await send("/api/review/decide", sent.body, { keepalive: keepalive === true })
-    if (outcome.words) toast(outcome.words)
-    if (outcome.case) toast(phrase(outcome.count > 1 ? "Merged" : "Sent", { case: outcome.case }), "good")
-  } catch (error) {
-    toast(`${sent.item.what}: ${error.message} ${error.reply?.detail ?? ""}`, "bad")
-  } finally {
-    sent.item.element.remove()
-    refill()
-  }
+  if (waits) release(await waits.keeping)
 }
 
-function undo() {
-  if (!pending) {
+onAttempt(({ entry, state, reply }) => {
+  if (entry.address !== DECIDE) return
+  if (pending?.key === entry.key) pending = null
+  if (state === "later") return
+  if (state === "refused") toast(`${entry.what}: ${sentence(reply)}`, "bad")
+  if (state === "done" && reply.words) toast(reply.words)
+  if (state === "done" && reply.case) {
+    toast(phrase(reply.count > 1 ? "Merged" : "Sent", { case: reply.case }), "good")
+  }
+  decided.get(entry.key)?.element.remove()
+  decided.delete(entry.key)
+  refill()
+})
+
+async function undo() {
+  const waits = pending
+  pending = null
+  if (!waits || !(await takeBack(await waits.keeping))) {
     toast(phrase("Nothing"))
     return
   }
-  const { item, timer, box } = pending
-  clearTimeout(timer)
-  box?.remove()
-  pending = null
-  batch.unshift(item)
+  waits.box.remove()
+  decided.delete(waits.key)
+  batch.unshift(waits.item)
   state("")
   show()
+  waits.item.decidableAt = performance.now() // called back on purpose, and seen before
+  waits.item.element.dataset.decidable = ""
   toast(phrase("Undone"))
 }
 
@@ -162,7 +217,8 @@ function next() {
 }
 
 function askReason() {
-  if (!current()) return
+  if (!current() || isTooSoon(current())) return
+  reasons.dataset.of = current().id
   reasons.showModal()
   reasons.querySelector("button").focus()
 }
@@ -170,7 +226,7 @@ reasons.addEventListener("click", (event) => {
   const button = event.target.closest("button")
   if (button) {
     reasons.close()
-    decide("dismiss", button.value)
+    if (current()?.id === reasons.dataset.of) decide("dismiss", button.value)
   }
 })
 reasons.addEventListener("keydown", (event) => {
@@ -308,7 +364,6 @@ document.addEventListener("keydown", (event) => {
     event.ctrlKey ||
     event.altKey ||
     event.metaKey ||
-    (event.repeat && event.key === "Enter") ||
     reasons.open
   )
     return
@@ -318,6 +373,7 @@ document.addEventListener("keydown", (event) => {
   const act = KEYS[event.key] ?? KEYS[event.key.toLowerCase()]
   if (!act || (!current() && act !== DO.undo)) return
   event.preventDefault()
+  if (event.repeat && Object.values(DO).includes(act)) return // a key held down decides nothing more
   act()
 })
 
@@ -330,14 +386,13 @@ const count = async () => {
   if (!document.hidden) refill()
 }
 setInterval(() => {
-  if (!document.hidden && (batch.length || pending)) refill()
+  if (!document.hidden && (batch.length || decided.size)) refill()
 }, RENEW_MS)
 document.getElementById("retry").addEventListener("click", () => {
   state("loading")
   refill()
 })
 addEventListener("pagehide", () => {
-  flush(true)
   if (batch.length)
     send("/api/review/release", { ids: batch.map((item) => item.id) }, { keepalive: true }).catch(() => {})
 })

@@ -29,8 +29,6 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 import pytest
 
-from patrol.store import upgrade
-
 ROOT: Final = Path(__file__).parents[3]
 GOLDEN: Final = Path(__file__).parent / "golden"
 PREVIOUS: Final = ROOT / "tests/store/data/previous"
@@ -99,7 +97,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass
 class Site:
-    """A copy of the small site of tests/store/data/previous; commands run in it."""
+    """A copy of the small site of tests/store/data/previous, upgraded; commands run in it."""
 
     home: Path
     env: Mapping[str, str] = field(default_factory=environment)
@@ -110,10 +108,9 @@ class Site:
         for file in (PREVIOUS / "config").iterdir():
             (home / "config" / file.name).write_bytes(file.read_bytes())
         packed = (PREVIOUS / "previous.sqlite.gz").read_bytes()
-        (home / "patrol.db").write_bytes(gzip.decompress(packed))
-        upgrade(f"sqlite:///{home}/patrol.db")
-        (home / "files").mkdir()
-        (home / "files/secret").write_text(f"{NOBODY}\n")
+        (home / "config/patrol.db").write_bytes(gzip.decompress(packed))
+        (home / "config/files").mkdir()
+        (home / "config/files/secret").write_text(f"{NOBODY}\n")
         site = cls(home)
         (upgraded,) = site.run(["db", "upgrade"])  # it may be of an earlier revision
         assert upgraded.code == 0, upgraded.err
@@ -142,7 +139,7 @@ class Site:
         return json.loads(ended.out)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.home / "patrol.db")) as connection:
+        with closing(sqlite3.connect(self.home / "config/patrol.db")) as connection:
             return connection.execute(query).fetchall()
 
 

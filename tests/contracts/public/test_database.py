@@ -15,8 +15,8 @@ def test_the_tables_are_as_photographed(
     kind: str, photograph: Photograph, tmp_path: Path, request: pytest.FixtureRequest, copied: Any
 ) -> None:
     site = copied(tmp_path / "site")
-    (site.home / "patrol.db").unlink()
-    url = f"sqlite:///{site.home}/patrol.db"
+    (site.home / "config/patrol.db").unlink()
+    url = f"sqlite:///{site.home}/config/patrol.db"
     if kind == "postgresql":
         url = request.getfixturevalue("new_postgres_database")()
         site.edit(r"database: .*", "database: ${PHOTOGRAPHED}")

@@ -31,7 +31,7 @@ def find_problems(store: Store, leaders: ChaosLeaders, confirmed: int) -> list[s
     if leaders.unsent:
         return [f"{leaders.unsent} replies are still to be sent"]
     with store.begin_read() as uow:
-        waiting = uow.outbox.unsent()
+        waiting = uow.outbox.unsent() + uow.outbox.count_refused()[1]
         cases = list(uow.cases.list(limit=MANY))
         dead_letters = list(uow.inbox.dead_letters(limit=MANY))
     wrong = [f"{waiting} messages wait in the outbox"] if waiting else []

@@ -21,11 +21,14 @@ from patrol.cases.actions import apply_recheck
 from patrol.clock import SystemClock
 from patrol.domain.case import CaseState
 from patrol.domain.finding import Finding
-from patrol.domain.ids import CaseId, FindingId
+from patrol.domain.ids import CaseId, FindingId, MessageKey
 from patrol.domain.observation import Subject
+from patrol.domain.outbox import OutboxMessage
 from patrol.domain.priority import Level
 from patrol.domain.registry import Registry
 from patrol.messaging.payloads import PayloadBuilder
+from patrol.messaging.refused_messages import retry_refused
+from patrol.messaging.topics import round_topic
 from patrol.review import confirm
 from patrol.store import Store, StoreFull, StoreUnavailable
 
@@ -232,6 +235,39 @@ class ChaosOperator:
         )
         self.postponed.append(finding)
         self.confirm_postponed()
+
+    def queue_large(self, size_bytes: int) -> None:
+        """Queue a message that a broker with a limit does not take, on a topic of its own."""
+        self._numbers += 1
+        now = SystemClock().now()
+        message = OutboxMessage(
+            key=MessageKey(f"large-{self._numbers}"),
+            topic=round_topic(self.payload_builder.site, f"large-{self._numbers}"),
+            payload=b"x" * size_bytes,
+            queued_at=now,
+            retain=True,
+        )
+        self._try("large messages queued", self._queue, message)
+
+    def retry_refused(self) -> None:
+        """Retry what the broker refused, as a person does once it takes it."""
+        try:
+            with self.store.begin_read() as uow:
+                kept = [m.key for m in uow.outbox.quarantined(limit=100)]
+        except StoreUnavailable:
+            return
+        for key in kept:
+            self._try("refused messages retried", self._retry, key)
+
+    def _queue(self, message: OutboxMessage) -> None:
+        with self.store.begin() as uow:
+            uow.outbox.add(message)
+            uow.commit()
+
+    def _retry(self, key: MessageKey) -> None:
+        with self.store.begin() as uow:
+            retry_refused(uow, key, SystemClock().now())
+            uow.commit()
 
     def confirm_postponed(self) -> None:
         """Confirm the findings that waited, as far as the disk has room."""

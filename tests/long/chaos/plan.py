@@ -37,6 +37,9 @@ class ChaosAction(StrEnum):
     FILL = auto()
     FREE = auto()
     DATABASE_HANGS_UP = auto()
+    QUEUE_LARGE = auto()  # a message that a broker with a limit does not take
+    LIMIT = auto()  # the broker comes back with such a limit
+    UNLIMIT = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ SINGLE: Final = (
     *(ChaosStep(action=ChaosAction.KILL) for _ in range(4)),
     ChaosStep(action=ChaosAction.KILL_BROKER),
     ChaosStep(action=ChaosAction.DATABASE_HANGS_UP),
+    *(ChaosStep(action=ChaosAction.QUEUE_LARGE) for _ in range(2)),
     *(ChaosStep(action=ChaosAction.SET_CLOCK, number=seconds) for seconds in WRONG_BY_S),
     *(ChaosStep(action=ChaosAction.BOOT_WITH_CLOCK, number=seconds) for seconds in WRONG_AT_BOOT_S),
 )
@@ -67,6 +71,7 @@ SPANS: Final = (  # what begins and, some steps later, ends
     (ChaosAction.CUT, ChaosAction.PLUG_IN),
     (ChaosAction.FILL, ChaosAction.FREE),
     (ChaosAction.FILL, ChaosAction.FREE),
+    (ChaosAction.LIMIT, ChaosAction.UNLIMIT),
 )
 
 
@@ -90,6 +95,9 @@ def _with_work(steps: list[ChaosStep]) -> Iterator[ChaosStep]:
         if step.action is ChaosAction.FILL:
             yield ChaosStep(action=ChaosAction.CONFIRM)
             yield ChaosStep(action=ChaosAction.SPEAK, number=6)
+        if step.action is ChaosAction.LIMIT:
+            yield ChaosStep(action=ChaosAction.QUEUE_LARGE)
+            yield ChaosStep(action=ChaosAction.CONFIRM)
 
 
 def _timed(steps: Iterator[ChaosStep], dice: random.Random) -> Iterator[ChaosStep]:

@@ -1,8 +1,9 @@
 """One chaos run: a real service, store and Mosquitto, disturbed by plan, then audited.
 
 Between service and broker is a proxy that can be cut. Service and broker are killed with SIGKILL,
-the database drops its connections, its disk fills up, the wall clock is set by minutes to more than
-a year, people send replies twice, late and out of order. In the end everything is healed, and:
+the broker refuses messages over a limit for a while and a person retries them afterwards, the
+database drops its connections, its disk fills up, the wall clock is set by minutes to more than a
+year, people send replies twice, late and out of order. In the end everything is healed, and:
 nothing was lost, nothing had effect twice, no state is illegal. What really happened is counted: a
 kill that came after the end is no test.
 """
@@ -38,13 +39,14 @@ HEALED_WITHIN_S: Final = 90.0  # after everything works again, or since somethin
 QUIET_CHECKS: Final = 2  # looks in a row that found nothing wrong
 LONGEST_S: Final = 900.0
 SITE: Final = "shangba"
+LIMIT_BYTES: Final = 16_384  # of a packet, where the broker has a limit; cases are far smaller
 CONNECTED_WITHIN_S: Final = 3.0  # to cut a cable that nobody uses is no disturbance
 DISK_FULL_TEXT: Final = "no space left"  # patrol.store.engine says so, whatever the database
 ALL_REPLIES: Final = 100_000
 REQUIRED_DISTURBANCES: Final = (  # in every run, or the run was no test
     "service killed at work", "broker killed", "connections cut", "clock set", "replies sent twice",
     "replies out of order", "replies late", "confirmed", "clock set by more than an hour",
-    "clock set at a start",
+    "clock set at a start", "large messages queued",
 )  # fmt: skip
 
 
@@ -95,6 +97,9 @@ class ChaosRun:
             ChaosAction.FILL: lambda _: self.database.fill_disk(self.service),
             ChaosAction.FREE: lambda _: self.database.free_disk(self.service),
             ChaosAction.DATABASE_HANGS_UP: lambda _: self._drop_database_connections(),
+            ChaosAction.QUEUE_LARGE: lambda _: self.operator.queue_large(2 * LIMIT_BYTES),
+            ChaosAction.LIMIT: lambda _: self._limit_broker(f"max_packet_size {LIMIT_BYTES}"),
+            ChaosAction.UNLIMIT: lambda _: self._limit_broker(""),
         }
         for step in steps:
             self.service.ensure_running()
@@ -107,6 +112,7 @@ class ChaosRun:
         """Mend everything and wait until it is quiet; return what is still wrong."""
         self.proxy.heal()
         self.database.free_disk(self.service)
+        self._count_refused()
         self.service.set_clock(0)
         begun_s = moved_s = self._clock.monotonic_s()
         quiet, wrong = 0, ["nothing was looked at"]
@@ -114,6 +120,7 @@ class ChaosRun:
             self.service.ensure_running()
             self.operator.confirm_postponed()
             self.operator.verify_all()
+            self.operator.retry_refused()
             self.leaders.send_replies(ALL_REPLIES, late=True)
             self._clock.sleep(0.5)
             before, wrong = wrong, find_problems(self.store, self.leaders, self.counts["confirmed"])
@@ -133,6 +140,16 @@ class ChaosRun:
         self.counts["broker killed"] += 1
         self._clock.sleep(0.1)
         self.broker.start()
+
+    def _limit_broker(self, config: str) -> None:
+        if not config:
+            self._count_refused()
+        self.broker.extra_config = config
+        self._kill_broker()
+
+    def _count_refused(self) -> None:
+        with self.store.begin_read() as uow:
+            self.counts["messages refused by the broker"] += sum(uow.outbox.count_refused())
 
     def _cut_cable(self) -> None:
         until_s = self._clock.monotonic_s() + CONNECTED_WITHIN_S

@@ -116,7 +116,7 @@ class VisitSimulator:
             threshold=0.5,
             gauge="year/1",
             zone="" if is_fault or kind == "scene_change" else "路面",
-            picture=picture.sha256 if picture else None,
+            picture=picture.id if picture else None,
         )
 
     def _is_silent(self, camera: Camera) -> bool:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from patrol.app import Application, build
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, FindingClaim, hash_api_secret
-from patrol.domain.ids import RoundId
+from patrol.domain.ids import FindingId, RoundId
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
 from patrol.settings import load_site
 from patrol.store import Store, StoreUnavailable
@@ -303,7 +303,7 @@ def test_lists_say_how_many_there_are_and_lead_to_every_page(
     headers = key(app, *API_SCOPES)
     with app.store.begin() as uow:
         for number in range(5):
-            uow.findings.add(replace(small_site.finding(), id=FindingId(f"L{number}")))
+            uow.findings.add(replace(small_site.finding(), id=FindingId(f"L{number}"), round=ROUND))
         uow.commit()
     for path, least in (("/findings", 5), ("/cases", 0), (f"/findings?round={ROUND}", 5)):
         whole = client.get(path, headers=headers)
