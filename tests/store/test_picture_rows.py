@@ -47,7 +47,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     else:
         new: Callable[[], str] = request.getfixturevalue("new_postgres_database")
         url = new()
-    engine = make_engine(parse_url(url))
+    engine = make_engine(parse_url(url), create=True)
     with connect(engine) as connection:
         command.upgrade(configuration(connection), "0009")
         _fill(connection)
