@@ -134,7 +134,6 @@ def build(
 
 
 def _prepare_process(settings: Settings) -> None:
-    """Set what holds for the whole process: OpenCV's threads, pixels of a picture, no proxies."""
     limit_opencv_threads()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
@@ -445,9 +444,7 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 
 
 def _visit_options(settings: Settings) -> VisitOptions:
-    sampling = settings.sampling
+    sampling, visit_s = settings.sampling, settings.limits.visit_s
     return VisitOptions(
-        pictures=sampling.pictures,
-        spacing_s=sampling.spacing_s,
-        visit_timeout_s=settings.limits.visit_s,
+        pictures=sampling.pictures, spacing_s=sampling.spacing_s, visit_timeout_s=visit_s
     )

@@ -111,7 +111,7 @@ class CaseRepository:
     ) -> bool:
         """Whether it has such an entry behind its last one of the events `since`.
 
-        `by`: who; beginning with `@`, whoever of that grid.
+        `by`: the entry's person; beginning with `@`, any person of that grid.
         """
         e = case_entries.c
         last = select(func.max(e.place)).where(e.case == case_id, e.what.in_(list(since)))

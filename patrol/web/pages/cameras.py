@@ -62,12 +62,10 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
         answer = action()
     except ConfigProblems as exc:
         listed = [problem.as_json() for problem in exc.problems]
-        cut = len(listed) < exc.count
-        message = t(
-            f"有 {exc.count} 处问题,未作任何更改" + (f";列出前 {len(listed)} 处" if cut else ""),
-            f"{exc.count} problems; nothing was changed"
-            + (f"; the first {len(listed)} are listed" if cut else ""),
-        )
+        zh, en = f"有 {exc.count} 处问题,未作任何更改", f"{exc.count} problems; nothing was changed"
+        if len(listed) < exc.count:
+            zh, en = f"{zh};列出前 {len(listed)} 处", f"{en}; the first {len(listed)} are listed"
+        message = t(zh, en)
         return error_document(422, message, problems=listed, count=exc.count)
     except ChangedMeanwhile:
         message = t(
