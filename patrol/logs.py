@@ -41,11 +41,17 @@ class LastReason:
 def without_secrets(_logger: object, _method: str, event: Event) -> Event:
     """A structlog processor: hides credentials in any field, by its name or by its pattern."""
     for name, value in event.items():
-        if _SECRET_NAMES.search(name):
-            event[name] = HIDDEN
-        elif not isinstance(value, int | float | bool | None):
-            event[name] = redact_text(str(value))
+        event[name] = HIDDEN if _SECRET_NAMES.search(name) else _redacted(value)
     return event
+
+
+def _redacted(value: Any) -> Any:
+    """A field without secrets: numbers as they are, lists as lists, anything else as text."""
+    if isinstance(value, int | float | bool | None):
+        return value
+    if isinstance(value, list | tuple):
+        return [_redacted(one) for one in value]
+    return redact_text(str(value))
 
 
 def redact_text(text: str) -> str:

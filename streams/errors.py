@@ -95,4 +95,6 @@ KINDS: tuple[type[StreamError], ...] = (
 
 def os_error_text(exc: OSError) -> str:
     """The operating system's text of an error, in lower case: `connection refused`."""
-    return os.strerror(exc.errno).lower() if exc.errno else type(exc).__name__
+    if exc.errno:
+        return os.strerror(exc.errno).lower()
+    return "no answer in time" if isinstance(exc, TimeoutError) else type(exc).__name__

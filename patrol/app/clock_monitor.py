@@ -63,12 +63,15 @@ class ClockMonitor:
             self._adopt(change)
         else:
             self.clock.adopt(change)
-            if is_due:
+            if is_due or change.state.trust is not self.record.trust:
                 self.keep()
 
     def keep(self) -> None:
         """Write the record, with the newest believed time. Raises StoreUnavailable, StoreFull."""
         record = replace(self.record, seen=self.clock.seen() or self.record.seen)
+        trust = self.clock.state.trust
+        if trust is not record.trust:  # the first wall clock has settled: nothing to say, but so
+            record = replace(record, trust=trust, since=self.clock.now())
         with self.store.begin() as uow:
             _put(uow, record)
             uow.commit()

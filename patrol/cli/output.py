@@ -29,6 +29,7 @@ from typing_extensions import override
 from patrol.domain.errors import BadInput, Failed
 from streams.errors import BadAddress, StreamError
 
+YES_OR_NO: Final = {True: "是 yes", False: "否 no"}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")  # RFC 3339
 _NO_LIMIT: Final = 10_000  # columns: how wide a table would like to be
 
@@ -85,7 +86,7 @@ def value_text(value: Any, zone: tzinfo | None = None) -> str:
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
     if zone is not None and isinstance(value, str) and _MOMENT.fullmatch(value):
         return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M}"
-    return str(value)
+    return YES_OR_NO[value] if isinstance(value, bool) else str(value)
 
 
 def _is_rows(value: Any) -> bool:

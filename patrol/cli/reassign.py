@@ -15,6 +15,7 @@ from patrol.cli.cases import case_document, close_after_grant, no_case_text, pri
 from patrol.cli.options import AsJson, By, CaseArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import RELAY_WITHIN_S, app_of
+from patrol.domain.approval import MAX_EXTENSION
 from patrol.domain.case import (
     ApprovalKind,
     ApprovalRequest,
@@ -69,6 +70,9 @@ def extend(
     as_json: AsJson = False,
 ) -> None:
     """申请延期,待值班长批准。 Ask for more time; somebody else grants it."""
+    if not 0 < hours <= MAX_EXTENSION / timedelta(hours=1):  # NaN falls through as well
+        limits = f"more than 0 and at most {MAX_EXTENSION.days} d of hours"
+        bad_input(f"--hours {hours:g}: an extension is {limits}, give fewer or suspend the case")
     _request_approval(
         context, case, ApprovalKind.EXTENSION, why, operator(by), hours=hours, as_json=as_json
     )

@@ -113,8 +113,8 @@ def _read_camera(
     ident = row.code("camera_id", camera_id_problem, "20 digits")
     unique_ids.check(row, "camera_id")
     grid = row.required_text("grid_code", "the grid where the camera stands")
-    if references.grids is not None and grid and (reason := references.grids.problem_of(grid)):
-        row.add_problem("grid_code", reason)
+    if references.grids is not None and grid:
+        references.grids.check(row, "grid_code", grid)
     name = row.required_text("name", "the camera's name") and row.one_line_text("name")
     place = row.one_line_text("place")
     address = _read_address(row, "url", references.env)
@@ -180,7 +180,8 @@ def _read_consent(row: CsvRow) -> Consent | None:
 
 def _read_plain_id(row: CsvRow, column: str, example: str) -> str:
     text = row.text(column)
-    if text and (reason := plain_id_problem(text)) is not None:
+    made_a_number = row.is_made_a_number(column, "give it anew")
+    if text and not made_a_number and (reason := plain_id_problem(text)) is not None:
         row.add_problem(column, f"{reason}{example}")
     return text
 

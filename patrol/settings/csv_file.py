@@ -22,10 +22,11 @@ from patrol.settings.excel_file import EXACT_DIGITS, MAX_COLUMNS, MAX_ROWS, Reco
 T = TypeVar("T")
 # ISO 8601, and what Excel and WPS make of it on a Chinese Windows; midnight, where they add a time.
 _DATE = re.compile(
-    r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})( 0?0:00(:00)?)?|(\d{4})年(\d{1,2})月(\d{1,2})日?", re.ASCII
+    r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})( 0?0:00(:00)?)?|(\d{4})年(\d{1,2})月(\d{1,2})[日号]?",
+    re.ASCII,
 )
 _NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+?\d+", re.ASCII)
+_SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+\d+", re.ASCII)
 KEY_COLUMNS = ("camera_id", "grid_code", "person_id")  # the first of each table
 OTHER_DELIMITERS = {"|": "'|'", "，": "a Chinese comma"}
 
@@ -180,17 +181,19 @@ class CsvRow:
     def code(self, column: str, problem: Callable[[str], str | None], example: str) -> str:
         """An identifier, checked by one of the domain's `*_problem` functions."""
         text = self.required_text(column, example)
-        if not text:
-            return text
-        if _SCIENTIFIC.fullmatch(text):
-            self.add_problem(
-                column,
-                f"{text!r} was a code until Excel made it a number, format the column as text"
-                f" and give {example}",
-            )
-        elif (reason := problem(text)) is not None:
+        made_a_number = self.is_made_a_number(column, f"give {example}")
+        if text and not made_a_number and (reason := problem(text)) is not None:
             self.add_problem(column, reason)
         return text
+
+    def is_made_a_number(self, column: str, fix: str) -> bool:
+        """Whether Excel took a code for a number (6.2E+19); noted, its digits are lost."""
+        text = self.record.cells[column]
+        if _SCIENTIFIC.fullmatch(text) is None:
+            return False
+        reason = "was a code until Excel made it a number, format the column as text"
+        self.add_problem(column, f"{text!r} {reason} and {fix}")
+        return True
 
     def choice(
         self,

@@ -40,7 +40,8 @@ def read_records(raw: bytes, known: Collection[str], notes: FileProblemLog) -> I
         return
     text = _decode(raw, notes)
     if text is not None:
-        yield from _text_records(text, known, notes)
+        # Editors mark GB18030, too; a file that two of them saved in turn is marked twice.
+        yield from _text_records(text.lstrip("\ufeff"), known, notes)
 
 
 def _decode(raw: bytes, notes: FileProblemLog) -> str | None:

@@ -49,6 +49,14 @@ class LoadedGrids:
             return None
         return f"grid {code!r} is not in grids.csv, add it there or give one that is"
 
+    def check(self, row: CsvRow, column: str, code: str) -> bool:
+        """Whether a camera or a person can belong to `code`; why not is noted."""
+        if row.is_made_a_number(column, "give 15 digits"):
+            return False
+        if (reason := self.problem_of(code)) is not None:
+            row.add_problem(column, reason)
+        return reason is None
+
 
 def load_grids(path: Path, notes: FileProblemLog) -> LoadedGrids | None:
     """The grids, or None when the file has no usable table."""
@@ -94,6 +102,8 @@ def _check_parent(
     parent = grids.get(grid.parent)
     wanted = PARENT_OF[grid.level]
     if parent is None:
+        if row.is_made_a_number("parent", "give 15 digits"):
+            return
         if grid.parent not in unique_codes:  # a row that has a problem of its own is noted once
             row.add_problem("parent", f"grid {grid.parent!r} is not in this file, add it")
     elif parent.level is not wanted:
@@ -150,7 +160,8 @@ def _read_person(row: CsvRow, grids: LoadedGrids | None, unique_ids: UniqueColum
     if grids is not None and code:
         _check_grid(row, code, role, grids)
     user, phone = row.text("mqtt_user"), row.text("phone")
-    if user and (reason := plain_id_problem(user)) is not None:
+    made_a_number = row.is_made_a_number("mqtt_user", "give it anew")
+    if user and not made_a_number and (reason := plain_id_problem(user)) is not None:
         row.add_problem("mqtt_user", reason)
     if phone and not _PHONE.fullmatch(phone):
         excel = ", format the column as text: Excel made a number of it" if "E+" in phone else ""
@@ -165,8 +176,7 @@ def _read_person(row: CsvRow, grids: LoadedGrids | None, unique_ids: UniqueColum
 
 
 def _check_grid(row: CsvRow, code: str, role: Role | None, grids: LoadedGrids) -> None:
-    if (reason := grids.problem_of(code)) is not None:
-        row.add_problem("grid_code", reason)
+    if not grids.check(row, "grid_code", code):
         return
     grid = grids.tree.grids.get(GridCode(code))
     allowed = LEVELS_OF_ROLE.get(role) if role is not None else None
@@ -186,7 +196,8 @@ def _check_substitute(
         return
     principal = people.get(stands_for)
     if principal is None:
-        if stands_for not in unique_ids:
+        made_a_number = row.is_made_a_number("substitute_for", "give a person_id")
+        if not made_a_number and stands_for not in unique_ids:
             row.add_problem(
                 "substitute_for", f"person {stands_for!r} is not in this file, give a person_id"
             )

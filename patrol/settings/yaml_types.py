@@ -163,7 +163,8 @@ def broker_url(value: str) -> str:
         raise ValueError("holds credentials, move them to username and password_file")
     if port == 0:
         raise ValueError("port 0 is no broker's, write mqtt://HOST:1883")
-    if parts.scheme not in ("mqtt", "mqtts") or not has_host or parts.path.strip("/"):
+    more = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("mqtt", "mqtts") or not has_host or more:
         raise ValueError("not a broker, write mqtt://HOST:1883, mqtts://HOST:8883 or embedded")
     return value
 

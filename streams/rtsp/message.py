@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.errors import Unreadable
+from streams.url_secrets import hide_credentials, hide_login_parameters
 
 MAX_HEAD_BYTES: Final = 16 * 1024  # the longest real one, three challenges and all, is below 2 kB
 MAX_BODY_BYTES: Final = 64 * 1024  # an SDP with a dozen tracks is below 4 kB
@@ -96,8 +97,12 @@ RtspMessage = RtspResponse | ServerRequest
 
 
 def printable(text: str, limit: int = 80) -> str:
-    """Text from a server as one line of at most `limit` characters, none a control character."""
-    clean = "".join(c if c.isprintable() else "?" for c in text.strip()[: limit + 1])
+    """Text from a server as one line of at most `limit` characters, none a control character.
+
+    Servers quote our own request, whose URL may hold a password: that is hidden first.
+    """
+    hidden = hide_login_parameters(hide_credentials(text.strip()))
+    clean = "".join(c if c.isprintable() else "?" for c in hidden[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 

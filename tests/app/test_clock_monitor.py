@@ -65,6 +65,14 @@ def rig(case_system: CaseSystem) -> Rig:
     return made
 
 
+def test_a_clock_that_settled_is_shown_as_trusted(rig: Rig) -> None:
+    with rig.system.store.begin_read() as uow:
+        kept = uow.clock.get()
+    assert kept is not None
+    assert (kept.trust, kept.since) == (ClockTrust.TRUSTED, small_site.NOON)
+    assert clock_check(rig.monitor.record).message == "trusted"
+
+
 def ladder_left(rig: Rig, case_id: str) -> timedelta | None:
     due = rig.system.case(case_id).ladder_due_at
     return due and due - rig.clock.now()

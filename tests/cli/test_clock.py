@@ -39,6 +39,11 @@ def test_a_jump_is_shown_with_what_to_do(jumped: Any) -> None:
     assert jumped("health", "--json").document["clock"]["history"] == "held"
 
 
+def test_people_read_yes_and_no_in_words(jumped: Any) -> None:
+    shown = jumped("clock").out
+    assert ("是 yes" in shown) != ("否 no" in shown), "synchronised or not"
+
+
 def test_accepted_it_is_written_down_who_did(jumped: Any) -> None:
     ended = jumped("clock", "accept", "--by", "值班长", "--json")
     assert (ended.code, ended.document["accepted_by"]) == (0, "值班长")

@@ -100,6 +100,9 @@ def test_what_cannot_be_done_is_bad_input_in_one_line(cli_site: CliSite) -> None
         (("close", case, "--why", "x"), "not possible"),
         (("reassign", case, "--to", "123"), "not in grids.csv"),
         (("extend", case, "--hours", "0", "--why", "x"), "at most 30 d"),
+        (("extend", case, "--hours", "nan", "--why", "x"), "--hours nan: an extension is"),
+        (("extend", case, "--hours", "inf", "--why", "x"), "--hours inf: an extension is"),
+        (("extend", case, "--hours", "1e300", "--why", "x"), "--hours 1e+300: an extension is"),
         (("grant", "C20000101-0001"), "there is none"),
     ):
         ended = cli_site(*arguments)

@@ -57,6 +57,14 @@ def test_each_line_is_an_object_that_says_when_how_bad_and_what() -> None:
     assert line == {"event": "多行\n文字", "level": "info", "camera": "1", "ok": True, "at": None}
 
 
+def test_a_list_stays_a_list_without_secrets() -> None:
+    out = io.StringIO()
+    configure(out, logging.INFO, for_people=False)
+    structlog.get_logger("x").info("refused", messages=["a", "rtsp://u:s3cret@h/1"], at=(1, None))
+    (line,) = lines(out)
+    assert (line["messages"], line["at"]) == (["a", "rtsp://…@h/1"], [1, None])
+
+
 def test_a_traceback_is_one_line_without_local_variables() -> None:
     out = io.StringIO()
     configure(out, logging.INFO, for_people=False)

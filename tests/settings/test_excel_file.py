@@ -48,6 +48,8 @@ def workbook(rows: Rows) -> bytes:
 WRITTEN: dict[str, Callable[[str], bytes]] = {
     "UTF-8 with its mark": lambda text: text.encode("utf-8-sig"),
     "GB18030": lambda text: text.encode("gb18030"),
+    "GB18030 with its mark": lambda text: f"\ufeff{text}".encode("gb18030"),
+    "marked twice": lambda text: f"\ufeff{text}".encode("utf-8-sig"),
     "Unicode text": lambda text: text.replace(",", "\t").encode("utf-16"),
     "UTF-16, big end first": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
     "semicolons": lambda text: semicolons(text).encode("utf-8-sig"),
@@ -84,8 +86,8 @@ def test_problems_stand_on_their_physical_line_in_every_form(town: SiteFolder) -
 
 @pytest.mark.parametrize(
     "text",
-    ["2027-06-30", "2027/6/30", "2027-6-30", "2027年6月30日", "2027年06月30", "2027.6.30",
-     "2027/6/30 0:00", "2027-06-30 00:00:00", "２０２７/6/30"],
+    ["2027-06-30", "2027/6/30", "2027-6-30", "2027年6月30日", "2027年06月30", "2027年6月30号",
+     "2027.6.30", "2027/6/30 0:00", "2027-06-30 00:00:00", "２０２７/6/30"],
 )  # fmt: skip
 def test_a_day_as_excel_writes_it(text: str) -> None:
     assert read_date(text) == date(2027, 6, 30)

@@ -46,6 +46,12 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("cameras.csv", "620902104203001,村口", "620902104203009,村口",
                "2: grid_code: grid '620902104203009' is not in grids.csv,"
                " add it there or give one that is"),
+        spoilt("cameras.csv", "620902104203001,村口", "6.20902E+14,村口",
+               "2: grid_code: '6.20902E+14' was a code until Excel made it a number,"
+               " format the column as text and give 15 digits"),
+        spoilt("grids.csv", "一村一组,group,620902104203000\n", "一村一组,group,6.20902E+14\n",
+               "4: parent: '6.20902E+14' was a code until Excel made it a number,"
+               " format the column as text and give 15 digits"),
         spoilt("cameras.csv", ",yes,granted", ",maybe,granted",
                "2: outdoor: 'maybe' is unknown, give one of yes, no, unknown"),
         spoilt("cameras.csv", ",yes,granted", ",,granted",
@@ -210,6 +216,8 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "3: mqtt.url: not a broker, write mqtt://HOST:1883, mqtts://HOST:8883 or embedded"),
         spoilt("site.yaml", "mqtt://127.0.0.1:1883", "mqtt://u:s3cret@127.0.0.1",
                "3: mqtt.url: holds credentials, move them to username and password_file"),
+        spoilt("site.yaml", "mqtt://127.0.0.1:1883", "mqtt://127.0.0.1:1883?password=s3cret",
+               "3: mqtt.url: not a broker, write mqtt://HOST:1883, mqtts://HOST:8883 or embedded"),
         spoilt("site.yaml", "127.0.0.1:1883", "127.0.0.1:0",
                "3: mqtt.url: port 0 is no broker's, write mqtt://HOST:1883"),
         spoilt("site.yaml", '1883"}', '1883", password_file: /nowhere/pw}',

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import http.server
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -145,3 +146,11 @@ def test_too_large_a_picture() -> None:
         pytest.raises(Unreadable, match="more than"),
     ):
         look(f"http://{at}/a.jpg", VisitOptions(max_key_frame_bytes=10_000))
+
+
+def test_a_server_that_never_speaks_tls_is_said_in_words() -> None:
+    options = VisitOptions(connect_timeout_s=0.3, visit_timeout_s=5.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = StreamAddress.parse(f"https://127.0.0.1:{silent.getsockname()[1]}/snap.jpg")
+        with pytest.raises(Unreachable, match="no answer in time"):
+            asyncio.run(StreamCameraClient(lambda: NOON)(address, options))

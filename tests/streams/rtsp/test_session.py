@@ -8,6 +8,7 @@ import pytest
 
 from streams.errors import RefusedUs, StreamBusy, StreamError, Unreadable, WentSilent
 from streams.rtsp.digest_auth import DigestAuthenticator
+from streams.rtsp.message import RtspHeaders, RtspResponse
 from streams.rtsp.session import (
     KeyFrameReceived,
     Redirected,
@@ -188,6 +189,17 @@ def test_a_no_is_a_no(status: str) -> None:
     session = new_session()
     with pytest.raises(RefusedUs, match=status[:3]):
         response(session, status)
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    ["rtsp://h/user=a&password=Zq7x&channel=1", "/user=a_password=Zq7x_channel=1.sdp",
+     "rtsp://admin:Zq7x@h/1", "/snap?loginuse=a&loginpas=Zq7x", "x" * 60 + "?pwd=Zq7x"],
+)  # fmt: skip
+def test_a_server_that_quotes_our_url_gives_no_password_away(quoted: str) -> None:
+    answer = RtspResponse(status=404, reason=f"Not Found {quoted}", headers=RtspHeaders())
+    assert "Zq7x" not in answer.status_line
+    assert answer.status_line.startswith("404 Not Found ")
 
 
 def test_ways_that_are_not_ours(h264: Any, sdp: Callable[..., str]) -> None:
