@@ -4,4 +4,10 @@ See README.md for the map of rooms. Units: seconds end in ``_s``, pixels in ``_p
 aware UTC datetimes unless a name says ``local``.
 """
 
+import os
+
+# The net below the check of every header (patrol/pixels.py), in pixels: the most that
+# `limits: picture_mp:` can be. OpenCV reads it once, when it is loaded.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(100_000_000))
+
 __version__ = "0.1.0"

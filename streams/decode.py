@@ -21,8 +21,12 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from streams.errors import Unreadable
+from streams.errors import PICTURE_TOO_LARGE, Unreadable
+from streams.image_header import read_image_header
 from streams.model import BgrImage, Codec, KeyFrame, Picture
+from streams.picture_limits import DECODE_GATE, PictureTooLarge
+from streams.rtsp.depacketizer import split_glued
+from streams.rtsp.session import CODEC_FORMATS
 
 _CONCEALING: Final = {"flags": "+output_corrupt", "flags2": "+showall"}
 _STRICT: Final = {"err_detect": "explode"}
@@ -31,7 +35,36 @@ _thread = threading.local()
 
 
 def decode(key_frame: KeyFrame) -> Picture:
-    """The picture, width × height in pixels as coded. Raises Unreadable."""
+    """The picture, width × height in pixels as coded. Raises Unreadable.
+
+    Waits for the room that pictures of its size take (picture_limits.py); one beyond the limit is
+    refused by its header, or by libavcodec where only the decoder finds the size.
+    """
+    width_px, height_px = announced_size_px(key_frame) or (0, 0)
+    try:
+        with DECODE_GATE.decoding(width_px, height_px):
+            return _decode(key_frame)
+    except PictureTooLarge as exc:
+        raise Unreadable(str(exc), reason=PICTURE_TOO_LARGE) from None
+
+
+def announced_size_px(key_frame: KeyFrame) -> tuple[int, int] | None:
+    """The largest size that its headers announce; None where they are not read here."""
+    if key_frame.codec is Codec.MJPEG:
+        header = read_image_header(key_frame.data)
+        return (header.width_px, header.height_px) if header else None
+    a_format = CODEC_FORMATS.get(key_frame.codec)
+    if a_format is None:
+        return key_frame.size_px
+    sizes = (
+        a_format.size_px(nal)
+        for nal in split_glued(key_frame.data, zero_is_padding=False)
+        if a_format.parameter_kind(nal) == a_format.size_kind
+    )
+    return max(filter(None, sizes), key=lambda size: size[0] * size[1], default=None)
+
+
+def _decode(key_frame: KeyFrame) -> Picture:
     attempts = [_STRICT, _CONCEALING]
     if key_frame.codec is Codec.H264:
         attempts = [_CONCEALING]
@@ -104,7 +137,7 @@ def _make_decoder(
         if not isinstance(decoder, VideoCodecContext):
             raise Unreadable(f"{name} is no video")
         decoder.thread_count = 1
-        decoder.options = dict(options)
+        decoder.options = {**options, "max_pixels": str(DECODE_GATE.max_px)}
         if hints is not None and hints.extradata:
             decoder.extradata = hints.extradata
         if hints is not None and hints.size_px is not None:

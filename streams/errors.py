@@ -14,6 +14,7 @@ No message ever carries a password: addresses print themselves redacted (see add
 import os
 from typing import ClassVar, Final
 
+PICTURE_TOO_LARGE: Final = "picture_too_large"  # the reason of an Unreadable
 LOGIN_REFUSED: Final = "login_refused"  # the reason of a RefusedUs
 
 

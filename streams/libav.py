@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import av
 import av.error
@@ -27,6 +27,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streams.address import StreamAddress
+from streams.bounded_http import BoundedHttp
 from streams.clocks import SEGMENT_BURST_S, media_clock_of
 from streams.errors import (
     LOGIN_REFUSED,
@@ -46,6 +47,7 @@ from streams.model import (
     StreamFacts,
     VisitOptions,
 )
+from streams.picture_limits import DECODE_GATE
 from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
 from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
@@ -71,6 +73,7 @@ _KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]]
     (OSError, Unreachable, WentSilent),
     (av.error.ExitError, Unreachable, WentSilent),  # the time limit of PyAV
 )
+_SEEKABLE_ENDINGS: Final = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 _ANNEX_B_START: Final = re.compile(b"\x00{2,3}\x01")
 
 
@@ -260,13 +263,23 @@ class LibavCapture:
         try:
             return av.open(
                 _libav_url(self.address),
+                # For libav's own decoders, too, which look into the first packets.
+                options={"max_pixels": str(DECODE_GATE.max_px)},
                 container_options=_demuxer_options(self.address, over_udp=self.over_udp),
                 metadata_errors="replace",
                 timeout=limits_s,
+                io_open=self._bounded_open(limits_s[1]),
             )
         except (av.error.FFmpegError, OSError, ValueError) as exc:
             ended = as_libav_ended(exc)
         raise ended
+
+    def _bounded_open(self, wait_s: float) -> "Callable[..., Any] | None":
+        """What opens every URL of an HTTP stream; None: libav itself, which then reads no HLS."""
+        if not _reads_bounded(self.address):
+            return None
+        deadline_s = self.start_s + self.options.visit_timeout_s
+        return BoundedHttp(address=self.address, deadline_s=deadline_s, wait_s=wait_s).open
 
     def _read_stream_info(self, container: InputContainer, stream: VideoStream) -> None:
         self.opened_after_s = self._passed_s
@@ -344,7 +357,15 @@ class LibavCapture:
         )
 
 
+def _reads_bounded(address: StreamAddress) -> bool:
+    """Whether bounded_http.py opens the URLs: for all of HTTP but files that libav must seek in."""
+    path = address.path.lower()
+    return address.scheme in {"http", "https"} and not path.endswith(_SEEKABLE_ENDINGS)
+
+
 def _libav_url(address: StreamAddress) -> str:
+    if _reads_bounded(address):
+        return address.request_uri  # the login is BoundedHttp's
     url = address.with_credentials
     return "rtsp" + url.removeprefix("rtspu") if address.scheme == "rtspu" else url
 
@@ -354,7 +375,10 @@ def _demuxer_options(address: StreamAddress, *, over_udp: bool) -> dict[str, str
         return {"format_whitelist": _FORMATS}
     if address.scheme not in _RTSP:
         # One second of stream tells what it is; libav's default is five.
-        return {"format_whitelist": _FORMATS, "analyzeduration": "1000000"}
+        # libav's own connection is of no use to a demuxer that is given files of ours.
+        bounded = {"http_persistent": "0"} if _reads_bounded(address) else {}
+        formats = _FORMATS if bounded else _FORMATS.removeprefix("hls,")
+        return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded}
     return {
         "rtsp_transport": "udp" if over_udp else "tcp",
         "allowed_media_types": "video",

@@ -6,6 +6,7 @@ hashes; this is the only importer of pwdlib.
 
 import re
 import secrets
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from patrol.domain.account import (
     ApiKey,
     issue_api_key,
 )
-from patrol.domain.errors import BadInput
+from patrol.domain.errors import BadInput, Failed
 from patrol.domain.ids import GridCode, PersonId
 from patrol.domain.registry import Registry
 from patrol.store import Store, UnitOfWork
@@ -44,6 +45,39 @@ class BadAccount(BadInput, ValueError):
     """The account cannot be made so; the text says what is wrong and what would be right."""
 
 
+class PasswordChecksBusy(Failed):
+    """So many passwords are being hashed that this one was not begun; try again later."""
+
+    retry_after_s: Final = 2
+
+    def __init__(self) -> None:
+        super().__init__("too many passwords are being checked")
+
+
+class HashingQueue:
+    """Lets few threads hash at a time, and few more wait for them; a context manager.
+
+    One argon2id hash takes 64 MiB: 60 logins at once would take what a small machine has.
+    """
+
+    def __init__(self, *, at_once: int, waiting: int) -> None:
+        self._places = threading.BoundedSemaphore(at_once + waiting)
+        self._running = threading.BoundedSemaphore(at_once)
+
+    def __enter__(self) -> None:
+        if not self._places.acquire(blocking=False):
+            raise PasswordChecksBusy
+        self._running.acquire()
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._running.release()
+        self._places.release()
+
+
+# A shift of ten logs in within a second; two hashes at a time are done with 18 of them in one.
+HASHING: Final = HashingQueue(at_once=2, waiting=16)
+
+
 @lru_cache(maxsize=1)
 def _argon2() -> "PasswordHash":
     from pwdlib import PasswordHash  # noqa: PLC0415  an optional extra: API keys do without
@@ -52,7 +86,7 @@ def _argon2() -> "PasswordHash":
 
 
 def hash_password(password: str, *, name: str = "") -> str:
-    """The argon2id hash of a password. Raises WeakPassword."""
+    """The argon2id hash of a password. Raises WeakPassword, PasswordChecksBusy."""
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise WeakPassword(
             f"密码至少 {MIN_PASSWORD_LENGTH} 位 "
@@ -62,7 +96,8 @@ def hash_password(password: str, *, name: str = "") -> str:
         raise WeakPassword(
             "密码太容易猜,请用几个不相干的词 (too easy to guess, take some unrelated words)"
         )
-    return _argon2().hash(password)
+    with HASHING:
+        return _argon2().hash(password)
 
 
 def _guesses_log10(password: str, name: str) -> float:
@@ -74,16 +109,21 @@ def _guesses_log10(password: str, name: str) -> float:
 
 
 def verify_password(password: str, hashed: str) -> bool:
-    """Whether the password has this hash; takes some 50 ms on purpose, right or wrong."""
+    """Whether the password has this hash; takes some 50 ms on purpose, right or wrong.
+
+    Raises PasswordChecksBusy.
+    """
     if len(password) > MAX_PASSWORD_LENGTH:
         return False
-    return _argon2().verify(password, hashed)
+    with HASHING:
+        return _argon2().verify(password, hashed)
 
 
 @lru_cache(maxsize=1)
 def placeholder_hash() -> str:
     """A hash to verify against for unknown names, so that both cases take equally long."""
-    return _argon2().hash("nobody has this password")
+    with HASHING:
+        return _argon2().hash("nobody has this password")
 
 
 def add_account(

@@ -170,7 +170,8 @@ class CameraTable:
         try:
             check_files(folder, contents, self.context.watcher.load)
         except ConfigProblems as exc:
-            raise ConfigProblems([*exc.problems, *problems]) from None
+            count = exc.count + len(problems)
+            raise ConfigProblems([*exc.problems, *problems], count=count) from None
         if problems:
             raise ConfigProblems(problems)
 
@@ -195,7 +196,7 @@ def _rows_by_camera(data: bytes) -> RowsByCamera:
         about = FileProblemLog(CAMERAS_FILE, notes)
         table = read_table(path, required=CAMERA_REQUIRED, optional=CAMERA_OPTIONAL, notes=about)
     if table is None:
-        raise ConfigProblems(notes.problems)
+        raise ConfigProblems(notes.problems, count=notes.problem_count)
     return {row.cells["camera_id"]: row for row in table}
 
 

@@ -120,7 +120,7 @@ class RegistryWatcher:
             except ConfigProblems as exc:
                 log.warning(
                     "the changed registry is not used",
-                    problems=len(exc.problems),
+                    problems=exc.count,
                     first=str(exc.problems[0]) if exc.problems else "",
                 )
             else:
@@ -194,7 +194,7 @@ def check_files(folder: Path, contents: FileContents, load: Callable[..., Site])
             site = load(copies, base=folder)
         except ConfigProblems as exc:
             problems = [replace(problem, file=Path(problem.file).name) for problem in exc.problems]
-            raise ConfigProblems(problems) from None
+            raise ConfigProblems(problems, count=exc.count) from None
     notices = (replace(notice, file=Path(notice.file).name) for notice in site.notices)
     return replace(site, notices=tuple(notices))
 

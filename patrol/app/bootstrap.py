@@ -67,6 +67,7 @@ from patrol.vision.quality import QualityThresholds
 from patrol.vision.types import VisionThresholds
 from streams.capture import StreamCameraClient
 from streams.model import VisitOptions
+from streams.picture_limits import DECODE_GATE, MEGAPIXEL
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +102,7 @@ def build(
     `config_dir`: where changes of the registry's files are followed; None: not followed.
     """
     with ExitStack() as stack:
-        _prepare_process()
+        _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
@@ -132,8 +133,9 @@ def build(
         )
 
 
-def _prepare_process() -> None:
+def _prepare_process(settings: Settings) -> None:
     limit_opencv_threads()
+    DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
 
 
@@ -442,9 +444,7 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 
 
 def _visit_options(settings: Settings) -> VisitOptions:
-    sampling = settings.sampling
+    sampling, visit_s = settings.sampling, settings.limits.visit_s
     return VisitOptions(
-        pictures=sampling.pictures,
-        spacing_s=sampling.spacing_s,
-        visit_timeout_s=settings.limits.visit_s,
+        pictures=sampling.pictures, spacing_s=sampling.spacing_s, visit_timeout_s=visit_s
     )

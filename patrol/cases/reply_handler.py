@@ -19,9 +19,12 @@ from enum import StrEnum, auto
 from threading import Lock
 from typing import Final
 
+from patrol.cases.message_rate import DEAD_LETTER_RATE, REPLY_RATE, REPORT_RATE, SenderRates
 from patrol.cases.save_and_send import add_case, save_case
 from patrol.domain.approval import DEFAULT_EXTENSION, resume_case
 from patrol.domain.case import (
+    CASE_EFFECTS,
+    AnnounceEffect,
     ApprovalKind,
     ApprovalRequest,
     Case,
@@ -47,6 +50,7 @@ from patrol.messaging.reply_parser import (
     ReplyType,
     parse_message,
 )
+from patrol.messaging.topics import ReplyTopic, ReportTopic
 from patrol.store import Store, UnitOfWork
 
 REPLY_EVENTS: Final[Mapping[ReplyType | FeedbackResult, tuple[CaseEvent, ...]]] = {
@@ -118,6 +122,29 @@ def _text_of(reply: Reply) -> str:
     return "; ".join(part for part in (reply.text, reply.clock_note) if part)
 
 
+def _moves(before: Case, after: Case) -> bool:
+    """Whether more has changed than the history."""
+    return replace(after, entries=before.entries) != before
+
+
+def _is_same_report(case: Case, report: GroundReport, text: str, level: Level) -> bool:
+    """Whether the case is of the same words about the same place, and at least as pressing."""
+    place = report.place in ("", case.place)
+    return place and case.note == text and list(Level).index(case.level) <= list(Level).index(level)
+
+
+def topic_grid(topic: str) -> str:
+    """The grid of an incoming message's topic; "" where it has none."""
+    where = ReplyTopic.read(topic) or ReportTopic.read(topic)
+    return where.grid if where is not None else ""
+
+
+MAX_ENTRIES: Final = 500  # of a history: each reply reads it
+SAME_REPORT_WITHIN: Final = timedelta(days=1)
+RECEIPTS: Final = (ReplyType.RECEIVED, ReplyType.OPENED)
+ANNOUNCING_EVENTS: Final = frozenset(
+    event for event, effect in CASE_EFFECTS.items() if effect.announce is AnnounceEffect.ALWAYS
+)
 MAX_PAYLOAD_KEPT_BYTES = 4096  # of a dead letter's payload
 
 
@@ -152,6 +179,9 @@ class ReplyHandler:
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
     counters: Counter[str] = field(default_factory=Counter)
     _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
+    _replies: SenderRates = field(default_factory=lambda: SenderRates(REPLY_RATE), init=False)
+    _reports: SenderRates = field(default_factory=lambda: SenderRates(REPORT_RATE), init=False)
+    _letters: SenderRates = field(default_factory=lambda: SenderRates(DEAD_LETTER_RATE), init=False)
 
     def handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
         """Apply one message in one transaction.
@@ -167,7 +197,10 @@ class ReplyHandler:
             result = self._accept(message, received_at)
         except ReplyRejected as exc:
             refused = exc.refused
-            self._add_dead_letter(topic, payload, refused, received_at)
+            if self._letters.admit(topic_grid(topic), received_at):
+                self._add_dead_letter(topic, payload, refused, received_at)
+            else:
+                self.counters["refused_not_kept"] += 1
             result = ReplyResult(outcome=ReplyOutcome.REFUSED, reason=refused.reason)
         self.counters[result.outcome] += 1
         if result.outcome is ReplyOutcome.REFUSED:
@@ -179,6 +212,11 @@ class ReplyHandler:
     def _accept(self, message: Reply | GroundReport | RefusedMessage, now: datetime) -> ReplyResult:
         if isinstance(message, RefusedMessage):
             raise ReplyRejected(message)
+        rates = self._reports if isinstance(message, GroundReport) else self._replies
+        if not rates.admit(message.grid, now):
+            limit = rates.limit
+            detail = f"{limit.burst} at once, then {limit.per_minute:g} a minute"
+            raise ReplyRejected(RefusedMessage(DeadLetterReason.TOO_MANY, detail))
         with self.store.begin() as uow:
             if isinstance(message, GroundReport):
                 result = self._open_reported_case(uow, message, now)
@@ -189,9 +227,47 @@ class ReplyHandler:
 
     def _apply_reply(self, uow: UnitOfWork, reply: Reply, now: datetime) -> ReplyResult:
         try:
-            case = uow.cases.get(reply.case)
+            case = uow.cases.without_history(reply.case)
         except KeyError:
             raise ReplyRejected(RefusedMessage(DeadLetterReason.UNKNOWN_CASE)) from None
+        self._check_addressee(case, reply)
+        if self._is_known_receipt(uow, case, reply):
+            is_new = uow.inbox.remember_key(reply.key, now)
+            self._record_receipts(uow, case, reply, now)
+            outcome = ReplyOutcome.NOTED if is_new else ReplyOutcome.REPEATED
+            return ReplyResult(outcome=outcome, case=case.id)
+        case = uow.cases.get(reply.case)
+        if not uow.inbox.remember_key(reply.key, now):
+            return ReplyResult(outcome=ReplyOutcome.REPEATED, case=case.id)
+        self._record_receipts(uow, case, reply, now)
+        try:
+            after = apply_reply(case, reply, by=self._actor(reply.person, reply.grid), now=now)
+        except IllegalCaseTransition as exc:
+            raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
+        if len(case.entries) >= MAX_ENTRIES and not _moves(case, after):
+            detail = f"{len(case.entries)} entries"
+            raise ReplyRejected(RefusedMessage(DeadLetterReason.HISTORY_FULL, detail))
+        saved = save_case(uow, case, after, self.payloads, now)
+        is_announced = saved.revision != case.revision
+        return ReplyResult(
+            outcome=ReplyOutcome.MOVED if is_announced else ReplyOutcome.NOTED, case=case.id
+        )
+
+    def _is_known_receipt(self, uow: UnitOfWork, case: Case, reply: Reply) -> bool:
+        """Whether the case's history has this receipt, since it was last announced, already.
+
+        Another one says nothing new: the history grows by one entry a person, not by one a message,
+        and is not even read. People without a name of ours count as one.
+        """
+        if reply.type not in RECEIPTS or not case.is_open:
+            return False
+        known = reply.person in self.registry.people
+        by = reply.person if known else f"@{reply.grid}"
+        event = REPLY_EVENTS[reply.type][0]
+        return uow.cases.has_entry(case.id, event, by=by, since=ANNOUNCING_EVENTS)
+
+    def _check_addressee(self, case: Case, reply: Reply) -> None:
+        """Raises ReplyRejected unless the case was announced to those who reply."""
         if reply.grid not in announced_grids(case):
             raise ReplyRejected(
                 RefusedMessage(
@@ -202,18 +278,6 @@ class ReplyHandler:
             raise ReplyRejected(
                 RefusedMessage(DeadLetterReason.ANOTHER_GRID, "it is not about a camera")
             )
-        if not uow.inbox.remember_key(reply.key, now):
-            return ReplyResult(outcome=ReplyOutcome.REPEATED, case=case.id)
-        self._record_receipts(uow, case, reply, now)
-        try:
-            after = apply_reply(case, reply, by=self._actor(reply.person, reply.grid), now=now)
-        except IllegalCaseTransition as exc:
-            raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
-        saved = save_case(uow, case, after, self.payloads, now)
-        is_announced = saved.revision != case.revision
-        return ReplyResult(
-            outcome=ReplyOutcome.MOVED if is_announced else ReplyOutcome.NOTED, case=case.id
-        )
 
     def _open_reported_case(
         self, uow: UnitOfWork, report: GroundReport, now: datetime
@@ -225,19 +289,33 @@ class ReplyHandler:
         day = now.astimezone(self.zone).date()
         category = report.category if report.category in CATEGORY_BY_ID else "other"
         unknown = f"[{report.category}] " if category != report.category else ""
+        text = f"{unknown if report.category else ''}{report.text}".strip()
+        level = Level(report.level) if report.level in set(Level) else Level.ORDINARY
+        by = self._actor(report.person, report.grid)
+        known = uow.cases.reported_like(report.grid, category, now - SAME_REPORT_WITHIN)
+        same = next((one for one in known if _is_same_report(one, report, text, level)), None)
+        if same is not None:
+            return self._merge_report(uow, same, by, now)
         case = open_from_report(
             case_id(day, uow.next_number(case_sequence(day))),
             self.registry,
             grid=report.grid,
-            by=self._actor(report.person, report.grid),
+            by=by,
             now=now,
             category=category,
-            level=Level(report.level) if report.level in set(Level) else Level.ORDINARY,
+            level=level,
             place=report.place,
-            text=f"{unknown if report.category else ''}{report.text}".strip(),
+            text=text,
         )
         add_case(uow, case, self.payloads, now)
         return ReplyResult(outcome=ReplyOutcome.REPORTED, case=case.id)
+
+    def _merge_report(self, uow: UnitOfWork, same: Case, by: str, now: datetime) -> ReplyResult:
+        """Count a report of what was reported before in its case; leaders are not told again."""
+        counted = replace(same, count=same.count + 1)
+        merged = counted.apply_event(CaseEvent.MERGE, at=now, by=by, note="reported again")
+        save_case(uow, same, replace(merged, revision=same.revision), self.payloads, now)
+        return ReplyResult(outcome=ReplyOutcome.NOTED, case=same.id)
 
     def _record_receipts(self, uow: UnitOfWork, case: Case, reply: Reply, now: datetime) -> None:
         keys = self._answered_messages(uow, case, reply)

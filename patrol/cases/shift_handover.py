@@ -5,12 +5,12 @@ stoppages; it is plain JSON and is stored as it was signed (rules: domain/shift_
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from patrol.domain.case import Case, CaseState
-from patrol.domain.finding import Finding
+from patrol.domain.finding import WaitingTotal
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.shift_handover import (
@@ -35,7 +35,7 @@ def handover_sheet(
 ) -> dict[str, Any]:
     """What is open at `now`, as JSON; `maintenance`: the windows of site.yaml."""
     cases = uow.cases.list(open_only=True, limit=MAX_OPEN_CASES)
-    findings, troubles = uow.findings.queue(), uow.troubles.list_open()
+    troubles = uow.troubles.list_open()
     stoppages = [s for s in (*maintenance, *uow.stoppages.active(now)) if not s.has_ended(now)]
     unacknowledged = [
         case for case in cases if case.state in (CaseState.DISPATCHED, CaseState.REWORK)
@@ -45,7 +45,7 @@ def handover_sheet(
     return {
         "at": rfc3339_or_none(now),
         "shift_of": shift_owner(uow.handovers.entries(limit=SIGNATURES_READ)),
-        "findings": _finding_counts(findings),
+        "findings": _finding_counts(uow.findings.waiting_totals()),
         "open_cases": len(cases),
         "unacknowledged": [_case_entry(case) for case in unacknowledged],
         "overdue": [_case_entry(case) for case in overdue],
@@ -90,13 +90,16 @@ def take_shift(uow: UnitOfWork, *, who: str, note: str, now: datetime) -> Handov
     )
 
 
-def _finding_counts(findings: Iterable[Finding]) -> dict[str, Any]:
-    waiting = list(findings)
-    oldest = min((finding.found_at for finding in waiting), default=None)
+def _finding_counts(totals: Sequence[WaitingTotal]) -> dict[str, Any]:
+    by_level, by_subject = Counter[str](), Counter[str]()
+    for total in totals:
+        by_level[str(total.level.value)] += total.count
+        by_subject[str(total.subject)] += total.count
+    oldest = min((total.oldest for total in totals), default=None)
     return {
-        "open": len(waiting),
-        "by_level": dict(sorted(Counter(str(f.level.value) for f in waiting).items())),
-        "by_subject": dict(sorted(Counter(str(f.subject) for f in waiting).items())),
+        "open": sum(total.count for total in totals),
+        "by_level": dict(sorted(by_level.items())),
+        "by_subject": dict(sorted(by_subject.items())),
         "oldest": rfc3339_or_none(oldest),
     }
 

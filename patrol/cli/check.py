@@ -82,6 +82,7 @@ class CheckReport:
     """All that `patrol check` found."""
 
     problems: tuple[ConfigProblem, ...] = ()
+    problem_count: int = 0  # more than are listed, where a file has very many
     notices: tuple[ConfigProblem, ...] = ()
     results: tuple[CheckResult, ...] = ()
     counts: dict[str, int] | None = None
@@ -98,6 +99,7 @@ class CheckReport:
         return {
             "ok": self.code == 0,
             "problems": [problem.as_json() for problem in self.problems],
+            "problem_count": max(self.problem_count, len(self.problems)),
             "notices": [notice.as_json() for notice in self.notices],
             "checks": [r.as_json() for r in self.results],
             "counts": self.counts or {},
@@ -109,7 +111,7 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     try:
         site = site_of(context)
     except ConfigProblems as exc:
-        report = CheckReport(problems=exc.problems)
+        report = CheckReport(problems=exc.problems, problem_count=exc.count)
     else:
         report = _run_checks(context, site)
     _print_problems(report)
@@ -169,7 +171,8 @@ def _print_results(report: CheckReport) -> None:
             f" · 网格 grids {counts['grids']} · 人员 people {counts['people']}"
         )
     if report.problems:
-        print_err(f"{len(report.problems)} 个问题待改 problems to put right")
+        count = max(report.problem_count, len(report.problems))
+        print_err(f"{count} 个问题待改 problems to put right")
     elif report.code == 0:
         out.print("[green]配置可用 ready[/]")
 

@@ -43,23 +43,37 @@ from patrol.domain.suppression import Suppression
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.review.decisions import suppressed_count
 
+LINES_A_PAGE: Final = 50
 _NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
 
 
-def show_queue(context: typer.Context, *, as_json: AsJson = False) -> None:
+def show_queue(
+    context: typer.Context,
+    *,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="每页几条;表格默认 50,JSON 默认全部。 Lines a page."),
+    ] = None,
+    page: Annotated[int, typer.Option("--page", min=1, help="第几页。 Which page.")] = 1,
+    as_json: AsJson = False,
+) -> None:
     """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
     site = site_of(context)
     now = SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         lines = review_queue(uow, now, cameras=site.registry.cameras)
+    size = limit or (len(lines) or 1 if as_json else LINES_A_PAGE)
+    shown = lines[(page - 1) * size : page * size]
     if as_json:
-        print_json([{**finding_document(line.finding), "rank_why": line.why} for line in lines])
+        print_json([{**finding_document(line.finding), "rank_why": line.why} for line in shown])
         return
     if not lines:
         console().print("没有待核线索。 Nothing waits for review.")
         return
     names = {camera.id: camera.name for camera in site.registry.cameras.values()}
-    _print_queue(lines, names)
+    _print_queue(shown, names, count=len(lines))
+    if (pages := -(-len(lines) // size)) > 1:
+        console().print(f"第 {page}/{pages} 页,用 --page 翻页。 Page {page} of {pages}: --page.")
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
@@ -73,8 +87,9 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str]) -> None:
-    table = Table(title=f"待核线索 review queue · {len(lines)}", title_justify="left")
+def _print_queue(lines: Sequence[QueueLine], names: dict[Any, str], *, count: int) -> None:
+    """A table of one page; `count`: of all pages."""
+    table = Table(title=f"待核线索 review queue · {count}", title_justify="left")
     for heading in ("编号 id", "级别 level", "摄像头 camera", "为什么 why", "得分", "等待 waiting"):
         table.add_column(heading, no_wrap=heading in _NEVER_CUT)
     for line in lines:

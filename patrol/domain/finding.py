@@ -191,6 +191,16 @@ class FindingRecheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingTotal:
+    """How many findings of one level and subject wait for a person, however many there are."""
+
+    level: Level
+    subject: Subject
+    count: int
+    oldest: datetime  # found at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One finding; immutable, `decide` gives the next state."""
 

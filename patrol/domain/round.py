@@ -153,6 +153,7 @@ class PlannedVisit:
     round: RoundId
     camera: CameraId
     order: int
+    judgings: int = 0  # how often its picture was judged without an end: the service was killed
 
 
 AREA_HASH_FACT: Final = (

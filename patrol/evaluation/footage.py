@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from patrol.pixels import decode_jpeg
 from streams.model import BgrImage
 
 DOCS = Path("/usr/share/doc/opencv-doc/examples/data")
@@ -97,10 +98,10 @@ def load_footage(clip: VideoClip) -> Footage:
 
 
 def _read_still(path: Path) -> BgrImage:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = decode_jpeg(path.read_bytes()) if path.is_file() else None
     if picture is None:
         raise FileNotFoundError(path)
-    return np.asarray(picture, np.uint8)
+    return picture
 
 
 def _in_spans(clip: VideoClip, count: int) -> list[int]:

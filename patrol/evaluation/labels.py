@@ -15,10 +15,10 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import cv2
-import numpy as np
 
 from patrol.domain.errors import BadInput
 from patrol.domain.observation import Light
+from patrol.pixels import decode_jpeg
 from patrol.vision.quality import PictureFault
 from streams.model import BgrImage
 
@@ -157,8 +157,8 @@ class _LabelRow:
 
 def read_pictures(paths: Sequence[Path]) -> list[BgrImage]:
     """The pictures as 8-bit BGR; those that cannot be read are left out."""
-    pictures = [cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths]
-    return [np.asarray(picture, np.uint8) for picture in pictures if picture is not None]
+    pictures = [decode_jpeg(path.read_bytes()) for path in paths if path.is_file()]
+    return [picture for picture in pictures if picture is not None]
 
 
 def parse_moment(text: str) -> datetime:

@@ -47,6 +47,8 @@ class DeadLetterReason(StrEnum):
     UNKNOWN_GRID = auto()
     UNKNOWN_CASE = auto()
     ANOTHER_GRID = auto()  # the case exists and was never published to this grid
+    TOO_MANY = auto()  # beyond the account's rate (cases/message_rate.py)
+    HISTORY_FULL = auto()  # the case has so many entries that only what moves it is taken
     NOT_POSSIBLE = auto()  # the case's table has no such move: it is closed
 
 

@@ -31,7 +31,6 @@ from patrol.store import (
 
 # A visit of two pictures 3 s apart takes some 5 s; the limit is 20 s by default.
 VISIT_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60)
-LONG_QUEUE = 1000  # findings counted at most: beyond it is just "long"
 
 
 class Meters:
@@ -136,9 +135,10 @@ class _StoreCollector(Collector):
             "patrol_ladder_lag_seconds", "How late the ladder is with its oldest case.",
             (now - since).total_seconds() if since else 0,
         )  # fmt: skip
-        waiting = uow.findings.queue(limit=LONG_QUEUE)
-        yield _gauge_metric("patrol_review_queue", "Findings that wait for a person.", len(waiting))
-        longest = min((finding.found_at for finding in waiting), default=now)
+        totals = uow.findings.waiting_totals()
+        waiting = sum(total.count for total in totals)
+        yield _gauge_metric("patrol_review_queue", "Findings that wait for a person.", waiting)
+        longest = min((total.oldest for total in totals), default=now)
         yield _gauge_metric(
             "patrol_review_age_seconds", "How long the oldest of them waits.",
             (now - longest).total_seconds(),

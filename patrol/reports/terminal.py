@@ -203,7 +203,7 @@ def demo_outcome(uow: UnitOfWork) -> dict[str, Any]:
     return {
         "cases": dict(Counter(str(case.state) for case in cases)),
         "case_list": [_case_document(case) for case in cases],
-        "findings_waiting": len(uow.findings.queue()),
+        "findings_waiting": sum(one.count for one in uow.findings.waiting_totals()),
         "messages_waiting": uow.outbox.unsent(),
         "blind_sample": _blind_sample_document(findings),
     }

@@ -26,8 +26,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import cv2
-import numpy as np
 import structlog
 
 from patrol.domain.camera import Camera
@@ -39,6 +37,7 @@ from patrol.domain.observation import Box, Light, Subject
 from patrol.domain.priority import Level
 from patrol.domain.ranking import TRACK_RECORD_WINDOW, last_viewed_by_person
 from patrol.domain.round import StoredPicture, Visit, VisitOutcome
+from patrol.pixels import decode_jpeg
 from patrol.ports import PictureStore
 from patrol.review.queue import NO_LIMIT, CamerasById, end_claim
 from patrol.store import Store, UnitOfWork
@@ -147,7 +146,7 @@ class ChangeHint:
             jpeg = self.evidence.get(visit.pictures[0].sha256)
         except KeyError:
             return None
-        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        picture = decode_jpeg(jpeg)
         if picture is None:
             log.warning("a stored picture cannot be read", camera=camera.id)
             return None

@@ -59,7 +59,7 @@ def review_queue(
     *,
     subject: Subject | None = None,
     cameras: CamerasById | None = None,
-    limit: int = 1000,
+    limit: int = NO_LIMIT,
 ) -> Sequence[QueueLine]:
     """The undecided findings in the order in which they should be judged.
 

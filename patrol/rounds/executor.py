@@ -51,6 +51,7 @@ class ExecutorServices:
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # in a judging thread
     fail: Callable[[Camera, VisitStart, StreamError | Refusal], JudgedVisit]  # pure
     record: Callable[[JudgedVisit], RecordedVisit]  # in the writer's thread
+    begin_judging: Callable[[CameraId], None]  # in the writer's thread, before the judging
     judges: Executor
     writer: Executor
     rng: random.Random
@@ -201,7 +202,9 @@ class RoundExecutor:
             await self._record(self._deps.fail(camera, start, busy))
 
     async def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
+        """Judge in a judging thread; that it begins is stored first, should it end the process."""
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._deps.writer, self._deps.begin_judging, camera.id)
         return await loop.run_in_executor(
             self._deps.judges, self._deps.judge, camera, start, sample
         )

@@ -15,12 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from patrol.domain.camera import Camera
-from patrol.domain.ids import CameraId
+from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.registry import GridTree
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
@@ -56,7 +57,13 @@ from patrol.rounds.progress import (
 )
 from patrol.rounds.recorder import RecorderPolicy, record_visit
 from patrol.rounds.stream_limits import StreamLimits
-from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
+from patrol.rounds.visit_judge import (
+    MAX_JUDGINGS,
+    JudgedVisit,
+    VisitStart,
+    failed_visit,
+    unjudgeable_visit,
+)
 from patrol.rounds.weather import propose_shared_findings
 from patrol.store import Store, UnitOfWork
 from streams.address import StreamChoice
@@ -232,14 +239,17 @@ class RoundRunner:
             for gone in (visit for visit in pending if visit.camera not in cameras):
                 uow.rounds.record_visit(missed_visit_of_removed_camera(gone, now))
             totals = uow.rounds.totals(started.id)
-            to_visit = [visit.camera for visit in pending if visit.camera in cameras]
+            left = [visit for visit in pending if visit.camera in cameras]
+            for fatal in (visit for visit in left if visit.judgings >= MAX_JUDGINGS):
+                uow.rounds.record_visit(unjudgeable_visit(fatal, now))
+            left = [visit for visit in left if visit.judgings < MAX_JUDGINGS]
+            to_visit = [visit.camera for visit in left]
             if sampler := self._blind_sample(started):
                 sampler.begin_round(uow, to_visit, now)
             uow.outbox.add(
                 self._progress_message(started, progress_payload(started, totals), "start", now)
             )
             uow.commit()
-        left = [visit for visit in pending if visit.camera in cameras]
         return started, left, RoundCounters.from_totals(totals)
 
     def _executor_job(self, a_round: Round, visits: Sequence[PlannedVisit]) -> ExecutorJob:
@@ -296,10 +306,16 @@ class RoundRunner:
                 camera, start, why, self._deps.clock.now()
             ),
             record=record_visited,
+            begin_judging=partial(self._begin_judging, a_round.id),
             judges=judges,
             writer=writer,
             rng=self._deps.rng,
         )
+
+    def _begin_judging(self, round_id: RoundId, camera: CameraId) -> None:
+        with self._deps.store.begin() as uow:
+            uow.rounds.begin_judging(round_id, camera)
+            uow.commit()
 
     def _record_cost(self, job: ExecutorJob, meter: ResourceMeter) -> None:
         """What the run used, and what it learned of the recorders' stream limits."""
@@ -324,6 +340,7 @@ class RoundRunner:
             if stop_reason in (StopReason.STOPPED, StopReason.FULL) or not may_close:
                 ended = stored.apply_event(RoundEvent.INTERRUPT, at=now, reason=reason)
                 uow.rounds.put(ended)
+                uow.rounds.forget_judgings(a_round.id)
             else:
                 ended = self._close(uow, stored, reason, now)
             payload = round_summary(uow, ended, now, self._deps.without)

@@ -17,6 +17,7 @@ from patrol.domain.observation import Light, Observation
 from patrol.domain.round import (
     AREA_HASH_FACT,
     MEMORY_DISCARDED_FACT,
+    PlannedVisit,
     StoredPicture,
     Visit,
     VisitOutcome,
@@ -31,6 +32,7 @@ from streams.model import BgrImage, Picture, Sample
 log = structlog.get_logger(__name__)
 
 UNUSABLE_PICTURE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
+MAX_JUDGINGS = 2  # of one camera in one round, that the service did not survive
 MemoryBlobs = Mapping[Light, bytes]
 
 
@@ -191,6 +193,20 @@ def failed_visit(
             failure=str(why) if isinstance(why, Refusal) else why.kind,
             seen="" if isinstance(why, Refusal) else why.seen,
         )
+    )
+
+
+def unjudgeable_visit(planned: PlannedVisit, now: datetime) -> Visit:
+    """A visit that is not made again: each time its picture was judged, the service was killed."""
+    return Visit(
+        round=planned.round,
+        camera=planned.camera,
+        outcome=VisitOutcome.NOT_VIEWABLE,
+        started_at=now,
+        finished_at=now,
+        tries=planned.judgings,
+        failure=Unreadable.kind,
+        seen=f"judging its picture did not end, {planned.judgings} times: the service was killed",
     )
 
 

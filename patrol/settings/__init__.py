@@ -98,7 +98,7 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str]) -> Site:
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
-        raise ConfigProblems(notes.problems)
+        raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)

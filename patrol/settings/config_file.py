@@ -13,14 +13,19 @@ password could be in it.
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Final, Literal
 
 from typing_extensions import override
 
 from patrol.domain.errors import BadInput
+
+MAX_LISTED: Final = 200  # problems of a file that are told; who mends these sees the next ones
+MAX_TEXT: Final = 600  # characters of one problem
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,19 +47,41 @@ class ConfigProblem:
 
 
 class ConfigProblems(BadInput):
-    """The configuration cannot be used; `problems` lists everything found, sorted."""
+    """The configuration cannot be used; `problems` lists what was found, sorted, up to MAX_LISTED.
 
-    def __init__(self, problems: list[ConfigProblem]) -> None:
-        self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+    `count` is the number of all of them: a file of bad rows alone has millions.
+    """
+
+    def __init__(self, problems: Iterable[ConfigProblem], *, count: int = 0) -> None:
+        found = sorted(problems)
+        self.problems = tuple(found[:MAX_LISTED])
+        self.count = max(count, len(found))
+        lines = [str(problem) for problem in self.problems]
+        if (more := self.count - len(self.problems)) > 0:
+            lines.append(
+                f"另有 {more} 处问题,共 {self.count} 处 ({more} more problems, {self.count} in all)"
+            )
+        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemLog:
-    """Collects problems and notices while the files are read."""
+    """Collects problems and notices while the files are read: of each file the first MAX_LISTED."""
 
     problems: list[ConfigProblem] = field(default_factory=list)
     notices: list[ConfigProblem] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # by file and kind
+
+    @property
+    def problem_count(self) -> int:
+        """How many problems were found, those that are not kept too."""
+        return sum(number for (_, kind), number in self.counts.items() if kind == "problem")
+
+    def add(self, kind: Literal["problem", "notice"], one: ConfigProblem) -> None:
+        """Count it, and keep it when it is one of the first of its file."""
+        self.counts[one.file, kind] += 1
+        if self.counts[one.file, kind] <= MAX_LISTED:
+            (self.problems if kind == "problem" else self.notices).append(one)
 
     def for_file(self, path: Path) -> "FileProblemLog":
         """This log, for one file."""
@@ -70,11 +97,18 @@ class FileProblemLog:
 
     def add_problem(self, line: int, name: str, text: str) -> None:
         """Note something that has to be corrected."""
-        self.notes.problems.append(ConfigProblem(self.file, line, name, text))
+        self.notes.add("problem", ConfigProblem(self.file, line, name, _shortened(text)))
 
     def add_notice(self, line: int, name: str, text: str) -> None:
         """Note something legal that a person should know."""
-        self.notes.notices.append(ConfigProblem(self.file, line, name, text))
+        self.notes.add("notice", ConfigProblem(self.file, line, name, _shortened(text)))
+
+
+def _shortened(text: str) -> str:
+    """The text without the middle of what it quotes: a cell may hold 100,000 characters."""
+    if len(text) <= MAX_TEXT:
+        return text
+    return f"{text[: MAX_TEXT // 2]} … {text[-MAX_TEXT // 2 :]}"
 
 
 def did_you_mean(given: str, known: list[str]) -> str:

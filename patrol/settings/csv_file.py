@@ -12,11 +12,12 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from patrol.settings.config_file import FileProblemLog, ProblemLog, did_you_mean, read_bytes
-from patrol.settings.excel_file import EXACT_DIGITS, Record, read_records
+from patrol.settings.excel_file import EXACT_DIGITS, MAX_COLUMNS, MAX_ROWS, Record, read_records
 
 T = TypeVar("T")
 # ISO 8601, and what Excel and WPS make of it on a Chinese Windows; midnight, where they add a time.
@@ -62,7 +63,9 @@ def read_table(
         return None
     missing = frozenset(column for column in required if column not in header)
     absent = dict.fromkeys((column for column in known if column not in header), "")
-    rows = list(_read_rows(records, header, (absent, missing), notes))
+    rows = list(_read_rows(islice(records, MAX_ROWS), header, (absent, missing), notes))
+    if next(records, None) is not None:
+        notes.add_problem(line, "file", f"has more than {MAX_ROWS} rows, no township has so many")
     if not rows and not any(p.file == notes.file for p in notes.notes.problems):
         notes.add_problem(line, "file", "has a header and no rows, add at least one")
     return rows
@@ -84,6 +87,9 @@ def _check_header(
     notes: FileProblemLog,
 ) -> bool:
     """Note every wrong column; False where none is known, so that rows would mean nothing."""
+    if len(header) > MAX_COLUMNS:
+        notes.add_problem(line, "header", f"has {len(header)} columns, known: {', '.join(known)}")
+        return False
     wrong = list(_wrong_columns(header, list(known)))
     if len(header) == 1 and wrong:
         delimiters = [

@@ -112,13 +112,15 @@ class SamplingSettings(SettingsSection):
 
 
 class RoundLimits(SettingsSection):
-    """Upper limits of a round."""
+    """Upper limits of a round, and of a picture."""
 
     connections: int = Field(default=200, ge=1, le=10_000)  # sockets at once
     per_link: int = Field(default=32, ge=1, le=10_000)  # at once behind one village uplink or NVR
     mbit_s: float = Field(default=400.0, gt=0, le=100_000)  # received, all together
     visit_s: float = Field(default=20.0, gt=0, le=600)  # wall clock of one visit
     retries: int = Field(default=1, ge=0, le=5)  # where the kind of failure allows one
+    # Of one picture, a camera's or a telephone's; a larger one is not decoded.
+    picture_mp: float = Field(default=32.0, ge=1, le=100)
 
 
 class RetentionSettings(SettingsSection):

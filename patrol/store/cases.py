@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Select, bindparam, select, text
+from sqlalchemy import Column, Row, Select, bindparam, func, select, text
 
-from patrol.domain.case import Case, CaseEntry
-from patrol.domain.ids import CameraId, CaseId
+from patrol.domain.case import Case, CaseEntry, CaseEvent
+from patrol.domain.ids import CameraId, CaseId, GridCode
 from patrol.store.column_types import clean_text
 from patrol.store.rows import RowMapper
 from patrol.store.schema import OPEN_CASE, case_entries, cases
@@ -48,6 +48,18 @@ _OPEN_LIKE: Final = (
     .where(cases.c.camera == bindparam("on"), cases.c.category == bindparam("like"), CASE_OPEN)
     .order_by(cases.c.dispatched_at, cases.c.id)
     .limit(1)
+)
+_REPORTED_LIKE: Final = (
+    select(cases)
+    .where(
+        cases.c.camera.is_(None),
+        cases.c.grid == bindparam("of_grid"),
+        cases.c.category == bindparam("like"),
+        cases.c.dispatched_at >= bindparam("since"),
+        CASE_OPEN,
+    )
+    .order_by(cases.c.dispatched_at.desc(), cases.c.id.desc())
+    .limit(50)
 )
 _HISTORIES: Final = (
     select(case_entries)
@@ -87,6 +99,37 @@ class CaseRepository:
             raise KeyError(case_id)
         return found[0]
 
+    def without_history(self, case_id: CaseId) -> Case:
+        """The case with no entries, whatever happened to it; not locked. Raises KeyError."""
+        row = self._db.first(_ONE, {"this": case_id})
+        if row is None:
+            raise KeyError(case_id)
+        return _CASES.from_row(row, entries=())
+
+    def has_entry(
+        self, case_id: CaseId, what: CaseEvent, *, by: str, since: Iterable[CaseEvent]
+    ) -> bool:
+        """Whether it has such an entry behind its last one of the events `since`.
+
+        `by`: the entry's person; beginning with `@`, any person of that grid.
+        """
+        e = case_entries.c
+        last = select(func.max(e.place)).where(e.case == case_id, e.what.in_(list(since)))
+        who = e.by.endswith(by, autoescape=True) if by.startswith("@") else e.by == by
+        found = select(e.place).where(
+            e.case == case_id,
+            e.what == what,
+            who,
+            e.place > func.coalesce(last.scalar_subquery(), -1),
+        )
+        return self._db.first(found.limit(1)) is not None
+
+    def reported_like(self, grid: GridCode, category: str, since: datetime) -> Sequence[Case]:
+        """Open cases that people of the grid reported from `since` on; newest first, a few."""
+        return _read_cases(
+            self._db, _REPORTED_LIKE, {"of_grid": grid, "like": category, "since": since}
+        )
+
     def put(self, case: Case) -> None:
         """Write its changed fields and its new entries (history is only ever appended).
 
@@ -119,12 +162,19 @@ class CaseRepository:
         alike = {"on": camera, "like": category}
         return next(iter(_read_cases(self._db, self._db.locked(_OPEN_LIKE), alike)), None)
 
-    def list(self, *, open_only: bool = False, limit: int = 1000) -> Sequence[Case]:
-        """Newest first."""
+    def count(self, *, open_only: bool = False) -> int:
+        """How many there are."""
+        counted = select(func.count()).select_from(cases)
+        row = self._db.first(counted.where(CASE_OPEN) if open_only else counted)
+        return int(row[0]) if row is not None else 0
+
+    def list(
+        self, *, open_only: bool = False, limit: int = 1000, offset: int = 0
+    ) -> Sequence[Case]:
+        """Newest first; see `count`."""
         newest = select(cases).order_by(cases.c.dispatched_at.desc(), cases.c.id.desc())
-        return _read_cases(
-            self._db, (newest.where(CASE_OPEN) if open_only else newest).limit(limit)
-        )
+        chosen = newest.where(CASE_OPEN) if open_only else newest
+        return _read_cases(self._db, chosen.limit(limit).offset(offset))
 
     def dispatched_between(self, start: datetime, end: datetime) -> Sequence[Case]:
         """Dispatched from `start` until before `end`, oldest first."""

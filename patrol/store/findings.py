@@ -10,9 +10,17 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, case, func, or_, select, text
 
-from patrol.domain.finding import REAL_STATES, Finding, FindingRecheck, FindingState, Origin
+from patrol.domain.finding import (
+    REAL_STATES,
+    Finding,
+    FindingRecheck,
+    FindingState,
+    Origin,
+    WaitingTotal,
+)
 from patrol.domain.ids import CameraId, FindingId, RoundId
 from patrol.domain.observation import Box, Observation, Subject
+from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
 from patrol.domain.round import Round, VisitOutcome
 from patrol.domain.suppression import Suppression
@@ -161,16 +169,30 @@ class FindingRepository:
         row = self._db.first(self._db.locked(_OPEN_LIKE), {"on": camera, "like": category})
         return None if row is None else _finding_from_row(row)
 
-    def queue(self, *, limit: int = 1000) -> Sequence[Finding]:
-        """All that wait for a person, worst first: level, score, oldest."""
+    def queue(self, *, limit: int = 1000, offset: int = 0) -> Sequence[Finding]:
+        """Those that wait for a person, worst first: level, score, oldest; see `waiting_totals`."""
         worst_first = (
             findings.c.level,
             findings.c.score.desc(),
             findings.c.found_at,
             findings.c.id,
         )
-        waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first).limit(limit)
+        waiting = select(findings).where(FINDING_WAITING).order_by(*worst_first)
+        waiting = waiting.limit(limit).offset(offset)
         return [_finding_from_row(row) for row in self._db.all(waiting)]
+
+    def waiting_totals(self) -> Sequence[WaitingTotal]:
+        """How many wait for a person, by level and subject; all of them are counted."""
+        f = findings.c
+        columns = f.level, f.subject, func.count().label("number"), func.min(f.found_at).label("at")
+        counted = select(*columns).where(FINDING_WAITING).group_by(f.level, f.subject)
+        return [
+            WaitingTotal(
+                level=Level(row.level), subject=Subject(row.subject), count=row.number,
+                oldest=row.at,
+            )
+            for row in self._db.all(counted.order_by(f.level, f.subject))
+        ]  # fmt: skip
 
     def of_round(self, round_id: RoundId) -> Sequence[Finding]:
         """All, decided or not."""

@@ -54,6 +54,13 @@ AT_ANY_TIME: Final = datetime.max.replace(tzinfo=UTC)
 UNFINISHED = (RoundState.PLANNED, RoundState.RUNNING, RoundState.INTERRUPTED)
 _MINE = visits.c.round == bindparam("of_round"), visits.c.camera == bindparam("of_camera")
 _FILL_IN = visits.update().where(*_MINE, PENDING).returning(visits.c.number)
+# A pending visit has no tries yet: its row counts there how often judging it was begun.
+_COUNT_JUDGING = visits.update().where(*_MINE, PENDING).values(tries=visits.c.tries + 1)
+_FORGET_JUDGINGS = (
+    visits.update()
+    .where(visits.c.round == bindparam("of_round"), PENDING, visits.c.tries > 0)
+    .values(tries=0)
+)
 _VISIT_NUMBER = select(visits.c.number).where(*_MINE)
 _ONE = select(rounds).where(rounds.c.id == bindparam("of_round"))
 _OF_PLAN = (
@@ -201,11 +208,20 @@ class RoundRepository:
 
     def pending(self, round_id: RoundId) -> Sequence[PlannedVisit]:
         """Planned and not yet visited, in order."""
-        found = select(visits.c.camera, visits.c.place).where(visits.c.round == round_id, PENDING)
+        columns = visits.c.camera, visits.c.place, visits.c.tries
+        found = select(*columns).where(visits.c.round == round_id, PENDING)
         return [
-            PlannedVisit(round=round_id, camera=row.camera, order=row.place)
+            PlannedVisit(round=round_id, camera=row.camera, order=row.place, judgings=row.tries)
             for row in self._db.all(found.order_by(visits.c.place))
         ]
+
+    def begin_judging(self, round_id: RoundId, camera: CameraId) -> None:
+        """Count, in a pending visit's row, that its picture is about to be judged."""
+        self._db.run(_COUNT_JUDGING, {"of_round": round_id, "of_camera": camera})
+
+    def forget_judgings(self, round_id: RoundId) -> None:
+        """Set these counts to 0: the run ended by itself, no picture was the reason."""
+        self._db.run(_FORGET_JUDGINGS, {"of_round": round_id})
 
     def record_visit(self, visit: Visit) -> bool:
         """Write a visit and its pictures; of a round, only if it is still pending.

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from typing_extensions import override
 
+from patrol.administration.accounts import PasswordChecksBusy
 from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import IllegalCaseTransition
@@ -42,6 +43,7 @@ from patrol.web.errors import (
 from patrol.web.pages import ROUTERS
 from patrol.web.pages.case_actions import CaseNotAsShown
 from patrol.web.rendering import STATIC, SecurityHeaders, wants_html
+from patrol.web.request_limits import RequestLimits
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ _FAILURES: Final = (
     (ProcessBusy, 409, ("正忙,请稍后", "busy just now")),
     (RequestValidationError, 422, INVALID_REQUEST),
     (ResponseValidationError, 500, OWN_FAILURE),
+    (PasswordChecksBusy, 503, ("正忙,请稍后再试", "busy just now, try again")),
     *SHARED_FAILURES,
 )
 _STATUS_LABELS: Final = {
@@ -79,6 +82,8 @@ def create_app(context: WebContext) -> FastAPI:
     site, console = context.site, context.console
     web_app = FastAPI(title=f"patrol {site.id}", docs_url=None, redoc_url=None, openapi_url=None)
     web_app.state.context = context
+    too_large = partial(context.error_response, status=413, message=_STATUS_LABELS[413])
+    web_app.add_middleware(RequestLimits, too_large=too_large)
     web_app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED_BYTES)
     web_app.add_middleware(
         SecurityHeaders, secure=console.is_https, pictures_from=tile_origin(console.tiles)
@@ -161,4 +166,7 @@ def _failure_response(
     reason = validation_problem(exc) if isinstance(exc, ValidationException) else str(exc)
     note("not done", path=request.url.path, status=status, reason=reason)
     detail = reason if status in (409, 422) else ""
-    return context.error_response(request, status, message, detail=detail)
+    answer = context.error_response(request, status, message, detail=detail)
+    if isinstance(exc, PasswordChecksBusy):
+        answer.headers["Retry-After"] = str(exc.retry_after_s)
+    return answer

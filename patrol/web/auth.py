@@ -7,7 +7,6 @@ a wrong password, and both get the same answer.
 
 import hmac
 import secrets
-import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -97,7 +96,6 @@ class WebAuthenticator:
     _cached: dict[str, tuple[float, LoginSession, Account]] = field(default_factory=dict)
     _limits: LoginLimits = field(default_factory=LoginLimits)
     _locks_stored: set[str] = field(default_factory=set)  # names of accounts
-    _hashing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     def current_user(self, request: Request) -> CurrentUser:
         """The user of a request. Raises NotLoggedIn, StaleCsrfToken (a change without it)."""
@@ -159,9 +157,8 @@ class WebAuthenticator:
         """The account, whose password it is. Raises BadLogin, TooManyAttempts."""
         with self._limits.attempt(name, origin, now) as check:
             account = self._account(name)
-            with self._hashing:
-                known = account.password if account else placeholder_hash()
-                right = verify_password(password, known)
+            known = account.password if account else placeholder_hash()
+            right = verify_password(password, known)
             check.right = right and account is not None and account.disabled_at is None
         if account is not None and check.right:
             return account
@@ -188,10 +185,9 @@ class WebAuthenticator:
         if account is None:
             raise InvitationInvalid
         check_invitation(account, invitation, signature, now)
-        with self._hashing:
-            change_password(
-                self.app.store, name=account.name, password=password, now=now, by=account.name
-            )
+        change_password(
+            self.app.store, name=account.name, password=password, now=now, by=account.name
+        )
         self.clear_cache()
         return self._start_session(account, device, now)
 

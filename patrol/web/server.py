@@ -17,6 +17,7 @@ from patrol.domain.errors import Failed
 from patrol.settings.site_settings import ConsoleSettings
 from patrol.web.app import create_app
 from patrol.web.context import WebContext
+from patrol.web.http_protocol import BoundedH11Protocol
 
 START_WITHIN_S: Final = 20.0
 STARTUP_POLL_S: Final = 0.02
@@ -90,6 +91,7 @@ def _server_config(web_app: FastAPI, console: ConsoleSettings) -> uvicorn.Config
     proxies = console.trusted_proxies
     config = uvicorn.Config(
         web_app,
+        http=BoundedH11Protocol,
         log_config=None,
         access_log=False,  # addresses of pictures belong in no log
         server_header=False,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from patrol.domain.camera import Polygon
 from patrol.domain.ids import PictureId, Sha256
 from patrol.domain.round import Visit, VisitOutcome
+from patrol.pixels import decode_jpeg, decode_picture
 from patrol.ports import PictureStore
 from patrol.vision.mask import mask_visible
 
@@ -146,16 +147,15 @@ class ContactSheets:
             small = self._thumbnails.get(thumb.sha256)
         except (KeyError, ValueError):
             return None
-        bgr = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
-        if bgr is None:
+        whole = decode_jpeg(small)
+        if whole is None:
             return None
-        whole = np.asarray(bgr, np.uint8)
         return _fill_tile(mask_visible(whole, thumb.visible) if thumb.visible else whole)
 
 
 def masked_jpeg(jpeg: bytes, visible: Polygon) -> bytes:
     """The picture with zeros outside the visible area. Raises ValueError: not a picture."""
-    bgr = mask_visible(_decode(jpeg), visible)
+    bgr = mask_visible(decode_picture(jpeg), visible)
     done, again = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, MASKED_QUALITY])
     if not done:
         raise ValueError("not a picture")
@@ -164,7 +164,7 @@ def masked_jpeg(jpeg: bytes, visible: Polygon) -> bytes:
 
 def shrunk_jpeg(jpeg: bytes, width_px: int, quality: int) -> bytes:
     """The picture scaled down, without any metadata. Raises ValueError: not a picture."""
-    bgr = _decode_reduced(jpeg, width_px)
+    bgr = decode_picture(jpeg, longest_px=2 * width_px)
     height, width = bgr.shape[:2]
     if width > width_px:
         size = (width_px, max(1, round(height * width_px / width)))
@@ -175,38 +175,19 @@ def shrunk_jpeg(jpeg: bytes, width_px: int, quality: int) -> bytes:
     return bytes(small)
 
 
-def _decode_reduced(jpeg: bytes, width_px: int) -> NDArray[np.uint8]:
-    """Decoded at the smallest scale that is wide enough: an eighth costs a fifth of the whole."""
-    data = np.frombuffer(jpeg, np.uint8)
-    for scale in (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_COLOR_4):
-        bgr = cv2.imdecode(data, scale)
-        if bgr is not None and bgr.shape[1] >= width_px:
-            return np.asarray(bgr, np.uint8)
-    return _decode(jpeg)
-
-
-def _decode(jpeg: bytes) -> NDArray[np.uint8]:
-    whole = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    if whole is None:
-        raise ValueError("not a picture")
-    return np.asarray(whole, np.uint8)
-
-
 def normalized_photo(
     upload: bytes, *, longest_px: int = 1600, quality: int = 82
 ) -> tuple[bytes, int, int]:
     """(JPEG, width, height) of an uploaded photo: turned upright, scaled down, without EXIF.
 
-    Raises ValueError: not a picture.
+    Raises ValueError: not a picture. PictureTooLarge is one, too.
     """
-    bgr = cv2.imdecode(np.frombuffer(upload, np.uint8), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise ValueError("not a picture")
+    bgr = decode_picture(upload, longest_px=longest_px)
     height, width = bgr.shape[:2]
     scale = min(1.0, longest_px / max(height, width))
     if scale < 1.0:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+        bgr = np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
     done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError("not a picture")

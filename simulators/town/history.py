@@ -230,12 +230,13 @@ class _HistoryWriter:
                 ident, plan, day, begun, pictures=number >= len(rounds) - ROUNDS_WITH_PICTURES
             )
         with self._store.begin_read() as uow:
-            waiting, cases = uow.findings.queue(), uow.cases.list(limit=100_000)
+            waiting = sum(one.count for one in uow.findings.waiting_totals())
+            cases = uow.cases.list(limit=100_000)
         return HistorySummary(
             config_dir=out,
             rounds=len(rounds),
             findings=self._findings,
-            waiting=len(waiting),
+            waiting=waiting,
             cases=len(cases),
             open_cases=sum(case.is_open for case in cases),
         )

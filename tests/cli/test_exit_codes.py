@@ -25,7 +25,8 @@ FAILED_CLASSES = {
     "IllegalRoundTransition",
     "InstallFailed", "KnownPositive", "ManifestBroken", "MetricsFailed", "ModelBroken",
     "ModelMissing", "ModelUnknown", "NoFootage", "NotConnected", "NotShiftOwner",
-    "PackageFileUnavailable", "PictureStoreFull", "ProcessBusy", "ReferenceNotAccepted",
+    "PackageFileUnavailable", "PasswordChecksBusy", "PictureStoreFull",
+    "ProcessBusy", "ReferenceNotAccepted",
     "RefusedUs", "RequestKeyReused", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
     "StoreMissing", "StreamBusy", "StoreOutdated", "StoreUnavailable", "StreamError",
     "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
@@ -42,7 +43,8 @@ CAUGHT_INSIDE = {
     # a message, a picture or a memory that is logged and left out
     "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
     # turned into a StreamError by the visit that meets them
-    "BitstreamEnded", "LibavEnded", "MalformedPacket", "LoginDisconnected", "NotAPicture",
+    "BeyondLimit", "BitstreamEnded", "PictureTooLarge", "LibavEnded", "MalformedPacket",
+    "LoginDisconnected", "NotAPicture",
     "UseOtherTransport",
     # answered or ended by the simulators themselves
     "BadRequest", "ControlError", "EncodingCancelled",

@@ -85,6 +85,10 @@ class VisitRecorder:
 
     written: dict[CameraId, Visit] = field(default_factory=dict)
     error: Exception | None = None
+    judgings: list[CameraId] = field(default_factory=list)
+
+    def begin_judging(self, camera: CameraId) -> None:
+        self.judgings.append(camera)
 
     def record(self, judged: JudgedVisit) -> RecordedVisit:
         if self.error is not None:
@@ -141,6 +145,7 @@ class ExecutorRig:
             judge=self.judge,
             fail=lambda camera, start, why: failed_visit(camera, start, why, clock.now()),
             record=self.recorder.record,
+            begin_judging=self.recorder.begin_judging,
             judges=self.judges,
             writer=self.writer,
             rng=random.Random(1),

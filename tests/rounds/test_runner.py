@@ -159,6 +159,63 @@ def test_what_a_killed_run_spent_is_in_the_rounds_sum(
         assert uow.rounds.get(ended.id).cpu_s > noted[-1], "and the rest at its end, once"
 
 
+class Killed(BaseException):
+    """The kernel ended the process in the middle of judging: no more of it ran."""
+
+
+def test_a_picture_that_kills_the_service_twice_is_not_viewable(
+    runner_deps: RunnerServices, rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fatal = f"{3:020}"
+    calls: list[str] = []
+
+    def judge(camera: Camera, start: Any, sample: Any) -> Any:
+        calls.append(camera.id)
+        if camera.id == fatal:
+            raise Killed
+        return rig.judge(camera, start, sample)
+
+    one_by_one = replace(runner_deps.limits, connections=1)
+    runner = RoundRunner(replace(runner_deps, judge=judge, limits=one_by_one))
+    for _ in range(2):
+        with monkeypatch.context() as killed:
+            killed.setattr(RoundRunner, "_end", lambda *_: None)  # a killed process ends nothing
+            with pytest.raises(Killed):
+                run_by_hand(runner)
+    ended = run_by_hand(runner)
+    assert (ended.state, calls.count(fatal)) == (RoundState.FINISHED, 2)
+    totals = totals_of(runner_deps.store, ended.id)
+    assert (totals.seen, totals.not_viewable, totals.pending) == (11, 1, 0)
+    with runner_deps.store.begin_read() as uow:
+        (visit,) = (one for one in uow.rounds.visits(ended.id) if one.camera == fatal)
+    assert (visit.failure, visit.tries) == ("unreadable", 2)
+    assert visit.seen.startswith("judging its picture did not end, 2 times")
+
+
+def test_a_round_stopped_in_the_middle_of_judging_blames_no_picture(
+    runner_deps: RunnerServices, rig: Any
+) -> None:
+    judged: list[str] = []
+
+    def stop_while_judging(camera: Camera, start: Any, sample: Any) -> Any:
+        judged.append(camera.id)
+        if len(judged) <= 4:
+            stop.set()
+            assert interrupted.wait(20)
+        return rig.judge(camera, start, sample)
+
+    one_by_one = replace(runner_deps.limits, connections=1)
+    for _ in range(4):
+        stop, interrupted = threading.Event(), threading.Event()
+        threading.Timer(0.4, interrupted.set).start()
+        judged_before = len(judged)
+        runner = RoundRunner(replace(runner_deps, judge=stop_while_judging, limits=one_by_one))
+        stopped = run_by_hand(runner, stop)
+        assert len(judged) == judged_before + 1
+        with runner_deps.store.begin_read() as uow:
+            assert {one.judgings for one in uow.rounds.pending(stopped.id)} == {0}
+
+
 def test_a_full_disk_interrupts_with_its_reason_and_resumes(
     runner_deps: RunnerServices, rig: Any
 ) -> None:

@@ -262,3 +262,14 @@ def test_what_excel_rewrote_is_no_change(log_in: LogIn) -> None:
         line["consent_until"] = line["consent_until"].replace("-0", "-").replace("-", "/")
     data = as_csv(lines).decode("utf-8-sig").replace(",", "\t").encode("utf-16")
     assert check(log_in("admin"), data).json()["changes"] == []
+
+
+def test_a_file_of_mistakes_is_cut_at_200_with_the_count(log_in: LogIn) -> None:
+    data = ",".join(COLUMNS).encode() + b"\n" + (b"a," * 40 + b"b\n") * 3000
+    files = {"file": ("cameras.csv", data, "text/csv")}
+    answer = log_in("admin").post("/api/cameras/import/check", files=files)
+    body = answer.json()
+    assert answer.status_code == 422
+    assert (len(body["problems"]), body["count"]) == (200, 3000)
+    assert body["words"] == "有 3000 处问题,未作任何更改;列出前 200 处"
+    assert len(answer.content) < 100_000

@@ -6,7 +6,7 @@ Plain `def`: each runs in a thread, with one short transaction.
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from patrol.app import Application
@@ -59,7 +59,11 @@ def require_scope(scope: str) -> Callable[[Request], ApiKey]:
 
 
 router = APIRouter(dependencies=[Depends(BEARER)])
-Limit = Annotated[int, Query(ge=1, le=1000, description="At most this many, the newest.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="At most this many, the first.")]
+Offset = Annotated[
+    int, Query(ge=0, le=10_000_000, description="Leave out so many, for the next page.")
+]
+TOTAL_HEADER: Final = "X-Total-Count"  # of a list: how many there are on all pages together
 
 
 def _application(request: Request) -> Application:
@@ -94,14 +98,24 @@ def one_round(app: App, round_id: str) -> JsonObject:
             dependencies=[Depends(require_scope("findings:read"))])  # fmt: skip
 def findings(
     app: App,
+    answer: Response,
     round_id: Annotated[str | None, Query(alias="round")] = None,
     limit: Limit = 100,
+    offset: Offset = 0,
 ) -> list[JsonObject]:
-    """Findings that wait for a person, the worst first; or all of a round, decided or not."""
+    """Findings that wait for a person, the worst first; or all of a round, decided or not.
+
+    The header X-Total-Count has the number of all; `offset` leads to the next ones.
+    """
     with app.store.begin_read() as uow:
         if round_id is None:
-            return [finding_document(one) for one in uow.findings.queue(limit=limit)]
-        return [finding_document(one) for one in uow.findings.of_round(RoundId(round_id))[:limit]]
+            total = sum(one.count for one in uow.findings.waiting_totals())
+            found = uow.findings.queue(limit=limit, offset=offset)
+        else:
+            of_round = uow.findings.of_round(RoundId(round_id))
+            total, found = len(of_round), of_round[offset : offset + limit]
+    answer.headers[TOTAL_HEADER] = str(total)
+    return [finding_document(one) for one in found]
 
 
 @router.get("/findings/{finding_id}", response_model=documents.Finding,
@@ -148,12 +162,16 @@ def dismiss(
             dependencies=[Depends(require_scope("cases:read"))])  # fmt: skip
 def cases(
     app: App,
+    answer: Response,
     only_open: Annotated[bool, Query(alias="open")] = False,  # noqa: FBT002  a query's switch
     limit: Limit = 100,
+    offset: Offset = 0,
 ) -> list[JsonObject]:
-    """Cases, the newest first."""
+    """Cases, the newest first. The header X-Total-Count has the number of all."""
     with app.store.begin_read() as uow:
-        return [case_document(one) for one in uow.cases.list(open_only=only_open, limit=limit)]
+        answer.headers[TOTAL_HEADER] = str(uow.cases.count(open_only=only_open))
+        found = uow.cases.list(open_only=only_open, limit=limit, offset=offset)
+    return [case_document(one) for one in found]
 
 
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,

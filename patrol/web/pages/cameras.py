@@ -43,9 +43,9 @@ from patrol.web.context import (
 )
 from patrol.web.errors import NO_STORE, ResourceNotFound, error_document
 from patrol.web.i18n import Translator, grid_name, kind_label, outcome_label, village_of
+from patrol.web.request_limits import MAX_CSV_BYTES
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-MAX_CSV_BYTES: Final = 8 * 1024 * 1024  # ten thousand cameras are two
 MAX_CHANGES_SHOWN: Final = 500  # changes of one kind on the page; more are counted
 Upload = Annotated[UploadFile, File()]
 CAMERAS_PER_PAGE: Final = 50
@@ -62,10 +62,11 @@ def json_or_reason(action: Callable[[], Any], t: Translator) -> JSONResponse:
         answer = action()
     except ConfigProblems as exc:
         listed = [problem.as_json() for problem in exc.problems]
-        message = t(
-            f"有 {len(listed)} 处问题,未作任何更改", f"{len(listed)} problems; nothing was changed"
-        )
-        return error_document(422, message, problems=listed)
+        zh, en = f"有 {exc.count} 处问题,未作任何更改", f"{exc.count} problems; nothing was changed"
+        if len(listed) < exc.count:
+            zh, en = f"{zh};列出前 {len(listed)} 处", f"{en}; the first {len(listed)} are listed"
+        message = t(zh, en)
+        return error_document(422, message, problems=listed, count=exc.count)
     except ChangedMeanwhile:
         message = t(
             "其间有人改过,请刷新后再试", "somebody else changed it meanwhile; load it again"

@@ -24,6 +24,7 @@ from patrol.domain.ids import CameraId, CaseId, GridCode, MessageKey
 from patrol.domain.labels import CASE_EVENTS
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, StoredPicture
 from patrol.messaging.topics import ReplyTopic, ReportTopic
+from patrol.pixels import PictureTooLarge
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayAnswerOnSite, WebContext
 from patrol.web.errors import NO_STORE, InvalidRequest, error_document
@@ -31,9 +32,9 @@ from patrol.web.i18n import case_state_label, category_label, grid_name, level_l
 from patrol.web.pages.case_actions import visible_case
 from patrol.web.pages.cases import time_left
 from patrol.web.rendering import STATIC, static_url
+from patrol.web.request_limits import MAX_PHOTO_BYTES
 from patrol.web.thumbnails import normalized_photo
 
-MAX_PHOTO_BYTES: Final = 12 * 1024 * 1024
 MAX_CASES: Final = 200
 KEY_PATTERN: Final = r"[A-Za-z0-9-]{8,64}"
 router = APIRouter()
@@ -244,6 +245,8 @@ def _store_photo(
         raise Forbidden(f"{case.id} was not announced to the grid of {user.account.name}")
     try:
         jpeg, width, height = normalized_photo(upload)
+    except PictureTooLarge as exc:
+        raise InvalidRequest(user.t("照片像素太多", "the photo has too many pixels")) from exc
     except (ValueError, cv2.error) as exc:
         raise InvalidRequest(user.t("不是照片", "not a picture")) from exc
     sha256 = context.app.evidence.put(jpeg)

@@ -103,10 +103,11 @@ def claim_batch(context: ContextDep, user: MayReview, form: BatchForm) -> Respon
         )
         new = [finding for finding in chosen if finding.id not in form.keep]
         details = [_finding_details(uow, finding) for finding in new]
+        count = sum(total.count for total in uow.findings.waiting_totals())
         uow.commit()
     return JSONResponse(
         {
-            "waiting": len(waiting),
+            "waiting": count,
             "mine": [finding.id for finding in chosen],
             "new": [_review_item(context, user, *one) for one in zip(new, details, strict=True)],
         }

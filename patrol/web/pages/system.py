@@ -129,10 +129,10 @@ def _queue_lines(uow: UnitOfWork, user: CurrentUser) -> Iterator[StatusLine]:
             text=t(f"{count} 条", f"{count}"), ok=False,
             note="; ".join(f"{m.key}: {m.problem}" for m in refused.first),
         )  # fmt: skip
-    queue = uow.findings.queue()
+    totals = uow.findings.waiting_totals()
     yield since(
-        t("待研判线索", "Findings to review"), len(queue),
-        min((one.found_at for one in queue), default=None), LATE_REVIEW, t("条", "findings"),
+        t("待研判线索", "Findings to review"), sum(one.count for one in totals),
+        min((one.oldest for one in totals), default=None), LATE_REVIEW, t("条", "findings"),
     )  # fmt: skip
     due = uow.cases.escalation_due(now, limit=100)
     yield since(

@@ -17,7 +17,7 @@ from patrol.cases.shift_handover import SIGNATURES_READ
 from patrol.domain import labels
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.case import Case
-from patrol.domain.finding import Finding
+from patrol.domain.finding import Finding, WaitingTotal
 from patrol.domain.health import Trouble, TroubleKind
 from patrol.domain.ids import CameraId, GridCode
 from patrol.domain.observation import Subject
@@ -125,6 +125,7 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
         upstream = [one for one in uow.troubles.list_open() if one.kind is not TroubleKind.CAMERA]
         cases, recent = uow.cases.list(open_only=True), uow.cases.list(limit=30)
         ranking = ranked_findings(uow, uow.findings.queue(), user.now, cameras=registry.cameras)
+        totals, open_count = uow.findings.waiting_totals(), uow.cases.count(open_only=True)
         claimed = uow.claims.active(user.now)
         health = uow.health.all()
         accounts = {account.name: account for account in uow.accounts.all()}
@@ -139,14 +140,14 @@ def today_content(context: WebContext, user: CurrentUser) -> dict[str, Any]:
             *_banners(stopped, upstream, user, registry),
         ][:MAX_BANNERS],
         "no_round": [h.name for h in calendar.holidays if h.first <= day <= h.last],
-        "open_cases": len(cases),
+        "open_cases": open_count,
         "to_verify": sum(awaits_person(case) for case in cases),
         "due_lights": [
             (due_light, user.t.pair(labels.DUE_LIGHTS[due_light]), counts[due_light])
             for due_light in reversed(DueLight)
         ],
         "cases": [_case_row(case, user, registry) for case in _most_urgent(cases, user.now)],
-        "queue": _queue_card([one.finding for one in ranking], len(claimed), user),
+        "queue": _queue_card(totals, ranking[0].finding if ranking else None, len(claimed), user),
         "villages": _village_healths(registry, health, day),
         "notices": _notices((*cases, *recent), user, registry, names),
         **on_shift,
@@ -316,13 +317,14 @@ def _case_row(case: Case, user: CurrentUser, registry: Registry) -> dict[str, An
     }
 
 
-def _queue_card(waiting: Sequence[Finding], claimed: int, user: CurrentUser) -> dict[str, Any]:
-    scenes = [finding for finding in waiting if finding.subject is Subject.SCENE]
-    oldest = min((finding.found_at for finding in waiting), default=None)
-    worst = waiting[0] if waiting else None  # they come in the queue's order
+def _queue_card(
+    totals: Sequence[WaitingTotal], worst: Finding | None, claimed: int, user: CurrentUser
+) -> dict[str, Any]:
+    """The card of the queue: all that wait are counted, `worst` is the first of them."""
+    oldest = min((total.oldest for total in totals), default=None)
     return {
-        "scenes": len(scenes),
-        "faults": len(waiting) - len(scenes),
+        "scenes": sum(one.count for one in totals if one.subject is Subject.SCENE),
+        "faults": sum(one.count for one in totals if one.subject is not Subject.SCENE),
         "claimed": claimed,
         "oldest": user.t.ago(oldest, user.now) if oldest else "",
         "worst": category_label(worst.category, user.t) if worst else "",

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from patrol.app import Application, build
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, FindingClaim, hash_api_secret
-from patrol.domain.ids import RoundId
+from patrol.domain.ids import FindingId, RoundId
 from patrol.domain.round import PlannedVisit, Round, RoundEvent, Visit, VisitOutcome
 from patrol.settings import load_site
 from patrol.store import Store, StoreUnavailable
@@ -295,3 +295,25 @@ def test_openapi_names_every_path_with_its_answer_and_the_key(client: Client) ->
             schema = operation["responses"][good]["content"]["application/json"]["schema"]
             assert "$ref" in json.dumps(schema)
     assert set(API_SCOPES) <= set(described["info"]["description"].replace("`", " ").split())
+
+
+def test_lists_say_how_many_there_are_and_lead_to_every_page(
+    app: Application, client: Client
+) -> None:
+    headers = key(app, *API_SCOPES)
+    with app.store.begin() as uow:
+        for number in range(5):
+            uow.findings.add(replace(small_site.finding(), id=FindingId(f"L{number}"), round=ROUND))
+        uow.commit()
+    for path, least in (("/findings", 5), ("/cases", 0), (f"/findings?round={ROUND}", 5)):
+        whole = client.get(path, headers=headers)
+        total = int(whole.headers["x-total-count"])
+        assert total == len(whole.json()) >= least
+        ids = [one["id"] for one in whole.json()]
+        glue = "&" if "?" in path else "?"
+        pages = [
+            client.get(f"{path}{glue}limit=2&offset={offset}", headers=headers)
+            for offset in range(0, total + 1, 2)
+        ]
+        assert [one["id"] for page in pages for one in page.json()] == ids
+        assert {page.headers["x-total-count"] for page in pages} == {str(total)}
