@@ -23,7 +23,7 @@ REFUSED = [
     ("troubles",), ("suppressions",), ("suppress revoke", "1"), ("who-looked", CAMERA),
     ("db check",), ("consent withdraw", CAMERA), ("consent restore", CAMERA), ("consent list",),
     ("user add", "x", "--duty", "operator"), ("user passwd", "x"), ("user disable", "x"),
-    ("user enable", "x"), ("user list",), ("key add", "x", "--scope", "read"), ("key list",),
+    ("user enable", "x"), ("user unlock", "x"), ("user list",), ("key add", "x", "--scope", "read"), ("key list",),
     ("key revoke", "1"),
     ("deliveries list",), ("deliveries retry", "webhook:county", "1"), ("maintenance list",),
     ("deliveries drop", "mqtt", "1", *WHY),
