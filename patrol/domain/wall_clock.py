@@ -27,7 +27,7 @@ STEP: Final = timedelta(seconds=5)
 LONGEST_STEP: Final = timedelta(hours=1)
 # A time daemon that sets the clock at boot does so within seconds of the network's coming up.
 SETTLE_S: Final = 30.0
-# No installation is older than the tables' revision 0010: an earlier clock is a dead battery's.
+# No installation is older than the tables' revision 0011: an earlier clock is a dead battery's.
 EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
 NO_TIME: Final = timedelta(0)
 

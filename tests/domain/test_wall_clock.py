@@ -219,9 +219,10 @@ def test_whatever_is_set_the_steps_add_up_and_none_is_beyond_the_hour(
 ) -> None:
     machine = trusted()
     begun, started_s = machine.now, machine.running_s
-    for by, span in sets:
+    for number, (by, span) in enumerate(sets, 1):
         machine.set_by(by)
         machine.run(span)
         counted = begun + timedelta(seconds=machine.running_s - started_s)
-        assert machine.now == counted + sum(machine.steps, timedelta(0))
+        drift = machine.now - counted - sum(machine.steps, timedelta(0))
+        assert abs(drift) < number * STEP, "what is below a step is followed silently, no more"
     assert all(abs(step) <= LONGEST_STEP for step in machine.steps)
