@@ -169,11 +169,14 @@ class RoundExecutor:
         mbit_s: float | None = None
         try:
             got = await self._deps.guard.visit(camera, self._job.options)
+            again = isinstance(got, StreamError) and self._queue_again(pending, start, got)
+            self._limiter.end_stream(pending, served=isinstance(got, Sample))
+            self._changed.set()
+            if again:
+                return
             if isinstance(got, Sample):
                 mbit_s = got.facts.bytes_received * 8e-6 / max(got.facts.visit_s, 0.1)
                 visited = await self._judge(camera, start, got)
-            elif isinstance(got, StreamError) and self._queue_again(pending, start, got):
-                return
             else:
                 visited = self._deps.fail(camera, start, got)
             await self._record(visited)

@@ -168,16 +168,19 @@ class ConnectionLimiter:
         return visit
 
     def release(self, visit: PendingVisit, *, mbit_s: float | None = None) -> None:
-        """Give the slot back; `mbit_s` is what the visit was measured to take, if it had a picture.
-
-        After `wait_for_stream` or `retry_later`, when the visit is to be made again.
-        """
+        """Give the slot back; `mbit_s` is the bandwidth that the visit was measured to take."""
         self._change_usage(visit.link, -1)
-        self._streams.end(visit.server, visit.begun, served=mbit_s is not None)
         if self._blocked[visit.link]:
             self._freed_links.append(visit.link)
         if mbit_s is not None and mbit_s > 0.0:
             self._mbit_s_each += LEARNING_RATE * (mbit_s - self._mbit_s_each)
+
+    def end_stream(self, visit: PendingVisit, *, served: bool) -> None:
+        """Give the recorder's stream back: the visit hung up, `served` with a picture.
+
+        Before its slot, which is held until the picture is judged and written.
+        """
+        self._streams.end(visit.server, visit.begun, served=served)
 
     def retry_later(self, visit: PendingVisit, now_s: float) -> bool:
         """Queue a retry behind all other visits; False when its attempts are used up."""

@@ -9,9 +9,11 @@ from tests.e2e.site import PatrolSite
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("limit", ["6:453", "6:0"], ids=lambda it: f"limit {it}")
+# A hang-up may also be a broken channel: what was served at once is then never forbidden again, and
+# how much that was is known to a stream or two.
+@pytest.mark.parametrize(("limit", "refused_again"), [("6:453", 3), ("6:0", 8)])
 def test_every_channel_is_seen_and_the_next_round_knows_the_limit(
-    patrol_site: PatrolSite, limit: str
+    patrol_site: PatrolSite, limit: str, refused_again: int
 ) -> None:
     with running_farm(
         patrol_site.folder, cameras=40, profile="tiny", stream_limit=limit
@@ -25,4 +27,4 @@ def test_every_channel_is_seen_and_the_next_round_knows_the_limit(
             assert summary["seen"] == summary["planned"], summary
             turned_away.append(control.stats()["turned_away"] - before)
     assert turned_away[0] >= 1, "the limit was met"
-    assert turned_away[1] <= 3, "it is known now"
+    assert turned_away[1] <= refused_again, "it is known now"

@@ -77,7 +77,8 @@ def visit_all(
             ended_s = now_s
         elif not limiter.wait_for_stream(done, busy, now_s):
             limiter.retry_later(done, now_s)
-        limiter.release(done, mbit_s=None if busy else 1.0)
+        limiter.end_stream(done, served=busy is None)
+        limiter.release(done)
     return seen, ended_s
 
 
@@ -134,12 +135,15 @@ def test_a_broken_channel_does_not_hold_its_neighbours_back() -> None:
         under_way.append(visit)
     broken, *sound = under_way
     for visit in sound[:12]:
-        limiter.release(visit, mbit_s=1.0)
+        limiter.end_stream(visit, served=True)
+        limiter.release(visit)
     assert limiter.wait_for_stream(broken, StreamBusy("hung up"), 1.0)
+    limiter.end_stream(broken, served=False)
     limiter.release(broken)
     assert limits.learned()[NVR] >= 11
     for visit in sound[12:]:
-        limiter.release(visit, mbit_s=1.0)
+        limiter.end_stream(visit, served=True)
+        limiter.release(visit)
     again = limiter.acquire(9.0)
     assert again is not None
     assert not limiter.wait_for_stream(again, StreamBusy("hung up"), 9.0), "alone: its own fault"
