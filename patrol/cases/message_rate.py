@@ -21,8 +21,9 @@ class RateLimit:
     per_minute: float
 
 
-# A telephone that was offline for a day sends some forty replies at once.
-REPLY_RATE: Final = RateLimit(burst=120, per_minute=60)
+# A telephone that was offline for a day sends some forty replies at once; a village that shares one
+# account after a storm, with a dozen cases open, several hundred.
+REPLY_RATE: Final = RateLimit(burst=600, per_minute=120)
 # A storm gives a leader a dozen things to report in an hour.
 REPORT_RATE: Final = RateLimit(burst=20, per_minute=1)
 # Refused messages that are kept with their payload; beyond it they are counted.

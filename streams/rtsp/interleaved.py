@@ -54,8 +54,13 @@ _METHODS: Final = tuple(
     )
 )
 _LONGEST_START: Final = 14  # "GET_PARAMETER "
-# Where reading may go on before the channels are known: an answer, or a packet with an RTP header.
-_ANSWER_OR_PACKET: Final = re.compile(rb"RTSP/1\.|\$[\x00-\x0f]..[\x80-\xbf]", re.DOTALL)
+# Where reading may go on behind garbage: at an answer, at a server's request …
+_ANY_MESSAGE: Final = rb"RTSP/1\.0 |(?:%s)(?:rtsp:|\*)" % b"|".join(map(re.escape, _METHODS))
+_LONGEST_RESUME: Final = _LONGEST_START + len(b"rtsp:")
+# … or, before the channels are known, at a packet with an RTP header.
+_ANSWER_OR_PACKET: Final = re.compile(
+    rb"RTSP/1\.|\$[\x00-\x0f]..[\x80-\xbf]|" + _ANY_MESSAGE, re.DOTALL
+)
 _NO_CHANNEL: Final = -1
 _NOTHING_READ: Final = IncompleteMessage(0)
 _SKIP_ALL: Final = (bytes(65536), bytes(256))
@@ -114,7 +119,7 @@ class InterleavedReader:
     def _set_channels(self, media: int, control: int) -> None:
         self._media, self._control = media, control
         starts = [re.escape(start.to_bytes(2, "big")) for start in (media, control)]
-        self._resume = re.compile(b"|".join([*starts, rb"RTSP/1\.0 "]), re.DOTALL)
+        self._resume = re.compile(b"|".join([*starts, _ANY_MESSAGE]), re.DOTALL)
 
     def feed(self, data: bytes | bytearray, end: int) -> int:
         """Read data[0:end]; how many bytes were used. The rest comes again, in front of more.
@@ -228,9 +233,9 @@ class InterleavedReader:
             start = bytes(data[position : min(end, position + 24)])
             raise Unreadable(f"no RTSP answer, but {start!r}")
         # Where none is seen, its first bytes may still be the last that came.
-        following = match.start() if match else max(position + 1, end - 8)
+        following = match.start() if match else max(position + 1, end - _LONGEST_RESUME)
         self.garbage_bytes += following - position
-        self._resynchronisations += 1
+        self._resynchronisations += match is not None or following > position + 1
         too_often = self._resynchronisations > MAX_RESYNCHRONISATIONS
         if self.garbage_bytes > MAX_GARBAGE_BYTES or too_often:
             raise Unreadable(f"{self.garbage_bytes} bytes of garbage between the packets")

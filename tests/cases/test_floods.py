@@ -66,7 +66,7 @@ def test_three_thousand_receipts_of_one_leader_stall_nobody(
     with case_system.store.begin_read() as uow:
         letters = uow.inbox.dead_letters(limit=10_000)
     assert len(letters) == DEAD_LETTER_RATE.burst
-    assert {one.reason for one in letters} == {"too_many: 120 at once, then 60 a minute"}
+    assert {one.reason for one in letters} == {"too_many: 600 at once, then 120 a minute"}
     counters = case_system.inbox.counters
     assert counters["refused:too_many"] == 3000 - REPLY_RATE.burst
     assert counters["refused_not_kept"] == 3000 - REPLY_RATE.burst - DEAD_LETTER_RATE.burst

@@ -33,8 +33,11 @@ def store(sqlite_database: str) -> Iterator[Store]:
 
 def publish(address: BrokerAddress, topic: str, payload: str) -> None:
     client = Client(CallbackAPIVersion.VERSION2, client_id=f"phone-{token_hex(4)}")
+    connected = threading.Event()
+    client.on_connect = lambda *_: connected.set()
     client.connect(address.host, address.port)
     client.loop_start()
+    assert connected.wait(WAIT_S)
     client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
     client.disconnect()
     client.loop_stop()

@@ -1,6 +1,7 @@
 """Whatever is cut, damaged or made up: the same events, or a StreamError; never anything else."""
 
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,17 @@ def replay(data: bytes, cuts: list[int]) -> tuple[list[SessionEvent], bytes]:
         received += session.outgoing
         session.outgoing.clear()
     return events, bytes(received)
+
+
+def test_a_cut_between_noise_and_a_request_changes_nothing(
+    h264: Any, sdp: Callable[..., str], sender: Any
+) -> None:
+    data = conversation(h264, sdp, sender)
+    whole = replay(data, [])
+    assert whole[1].count(b"CSeq: 77") == 2, "both requests behind noise are answered"
+    for found in re.finditer(b"noise", data):
+        for cut in range(found.start() - 2, found.end() + 40):
+            assert replay(data, [cut]) == whole
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
