@@ -168,6 +168,9 @@ def refused_to_a_stranger(enter: Enter, town: Any, grid: str) -> None:
     assert wrong == []
 
 
+DECIDABLE = "#stage .item[data-decidable]:not([hidden])"  # long enough on screen, with its picture
+
+
 def _confirm_one(page: Page, town: Any, artifacts: Path) -> tuple[str, str]:
     with town.store.begin() as uow:
         ready = [f for f in uow.findings.queue() if f.state is FindingState.CANDIDATE]
@@ -176,7 +179,7 @@ def _confirm_one(page: Page, town: Any, artifacts: Path) -> tuple[str, str]:
                 uow.findings.put(replace(finding, level=Level.ORDINARY))
         uow.commit()
     page.goto("/review")
-    until(page, "!!document.querySelector('#stage .item:not([hidden]) .now img')?.complete")
+    page.wait_for_selector(DECIDABLE)
     page.screenshot(path=artifacts / "review-zh.png")
     first = "document.querySelector('#stage .item:not([hidden])').dataset.id"
     ident = page.evaluate(first)
@@ -186,6 +189,7 @@ def _confirm_one(page: Page, town: Any, artifacts: Path) -> tuple[str, str]:
     until(page, f"{first} !== '{ident}'")
     page.keyboard.press("z")
     until(page, f"{first} === '{ident}'")
+    page.wait_for_selector(DECIDABLE)
     page.select_option(f".item[data-id={ident}] select[name=level]", "III")
     page.keyboard.press("b")
     page.keyboard.press("s")
