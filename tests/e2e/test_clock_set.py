@@ -118,7 +118,14 @@ def test_hours_ahead_at_the_start_the_morning_is_visited_all_the_same(stepped: S
     assert [one.state for one in stepped.rounds()] == [RoundState.FINISHED]
 
 
-@pytest.mark.parametrize("jump", [40 * DAY, 400 * DAY, -3 * DAY])
+@pytest.mark.parametrize(
+    "jump",
+    [
+        pytest.param(40 * DAY, marks=pytest.mark.soak),
+        400 * DAY,
+        pytest.param(-3 * DAY, marks=pytest.mark.soak),
+    ],
+)
 def test_a_jump_while_it_runs_leaves_nothing(stepped: SteppedSite, jump: int) -> None:
     stepped.clock.set(stepped.nine_five_s)
     child = stepped.site.start("run")
