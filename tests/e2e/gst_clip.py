@@ -20,7 +20,7 @@ LINE = (
 )
 
 
-class ClipFactory(GstRtspServer.RTSPMediaFactory):
+class ClipFactory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # gi has no types
     """The clip from its beginning for each viewer, each time a shade brighter.
 
     No real camera sends the same picture twice; a source that does proves nothing at a recheck.

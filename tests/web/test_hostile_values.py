@@ -70,7 +70,7 @@ class Served:
         ).status_code
 
 
-# The stricter of the two in every run; the other takes two minutes more and refuses by the same code.
+# The stricter of the two in every run; the other takes two minutes more.
 @pytest.fixture(scope="module", params=[pytest.param("sqlite", marks=pytest.mark.soak), "postgres"])
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
