@@ -11,6 +11,7 @@ from secrets import token_hex
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from patrol.app.reply_session import ReplySession
 from patrol.mqtt import BrokerAddress
@@ -33,8 +34,17 @@ def store(sqlite_database: str) -> Iterator[Store]:
 
 def publish(address: BrokerAddress, topic: str, payload: str) -> None:
     client = Client(CallbackAPIVersion.VERSION2, client_id=f"phone-{token_hex(4)}")
+    if address.username:
+        client.username_pw_set(address.username, address.password)
     connected = threading.Event()
-    client.on_connect = lambda *_: connected.set()
+
+    def on_connect(
+        _client: object, _data: object, _flags: object, reason: ReasonCode, *_: object
+    ) -> None:
+        if not reason.is_failure:
+            connected.set()
+
+    client.on_connect = on_connect
     client.connect(address.host, address.port)
     client.loop_start()
     assert connected.wait(WAIT_S)
@@ -165,7 +175,7 @@ def test_the_shipped_listener_for_telephones_binds_ids_to_accounts(tmp_path: Pat
             assert first.wait_up(WAIT_S)
             with ReconnectingClient(leader, options_of_both) as second:
                 assert second.wait_up(WAIT_S)
-                publish(base, "a", "behind the leader's connection")
+                publish(centre, "a", "behind the leader's connection")
                 assert first.current() is not None
             assert first.connection_count == 1
     finally:
