@@ -1,11 +1,14 @@
-"""A site on disk, as small as the house can be built from."""
+"""A site on disk, as small as the application can be built from, with a real broker."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from patrol.app import Application, build
 from patrol.settings import Site, load_site
+from simulators.mosquitto import Mosquitto, find_mosquitto
 
 SOURCE = Path(__file__).parents[2] / "config"
 
@@ -31,3 +34,22 @@ mqtt: {{url: "{broker_url}"}}
         return load_site(tmp_path, env={})
 
     return written
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    if find_mosquitto() is None:
+        problem = "mosquitto is not installed (Debian: mosquitto)"
+        pytest.fail(problem) if os.environ.get("CI") == "true" else pytest.skip(problem)
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    server = Mosquitto(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def app(write_small_site: Callable[..., Site], broker: Mosquitto) -> Iterator[Application]:
+    with build(write_small_site(broker.url)) as built:
+        yield built

@@ -1,9 +1,7 @@
 """A command tells a leader before the service ever ran: the answer waits for the service."""
 
 import json
-import os
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -11,35 +9,14 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from patrol.app import Application, build, reply_session
+from patrol.app import Application, reply_session
 from patrol.domain.case import CaseState
 from patrol.domain.ids import CameraId, CaseId
 from patrol.files import process_lock
-from patrol.settings import Site
 from simulators import small_site
-from simulators.mosquitto import Mosquitto, find_mosquitto
 
 CAMERA = CameraId("62090204011327000001")
 WAIT_S = 20.0
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    if find_mosquitto() is None:
-        problem = "mosquitto is not installed (Debian: mosquitto)"
-        pytest.fail(problem) if os.environ.get("CI") == "true" else pytest.skip(problem)
-    folder = tmp_path / "mosquitto"
-    folder.mkdir()
-    server = Mosquitto(folder)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def app(write_small_site: Callable[..., Site], broker: Mosquitto) -> Iterator[Application]:
-    with build(write_small_site(broker.url)) as built:
-        yield built
 
 
 def confirmed(app: Application) -> CaseId:

@@ -1,44 +1,20 @@
 """Commands and rounds by hand send what is new; open cases are not told again for each of them."""
 
-import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from secrets import token_hex
 
-import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from patrol.app import Application, build
+from patrol.app import Application
 from patrol.app.service import run_service
 from patrol.domain.ids import CameraId
-from patrol.settings import Site
 from simulators import small_site
-from simulators.mosquitto import Mosquitto, find_mosquitto
+from simulators.mosquitto import Mosquitto
 
 CAMERAS = (CameraId("62090204011327000001"), CameraId("62090204011327000002"))
 WAIT_S = 30.0
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    if find_mosquitto() is None:
-        problem = "mosquitto is not installed (Debian: mosquitto)"
-        pytest.fail(problem) if os.environ.get("CI") == "true" else pytest.skip(problem)
-    folder = tmp_path / "mosquitto"
-    folder.mkdir()
-    server = Mosquitto(folder)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def app(write_small_site: Callable[..., Site], broker: Mosquitto) -> Iterator[Application]:
-    with build(write_small_site(broker.url)) as built:
-        yield built
 
 
 class Listener:
