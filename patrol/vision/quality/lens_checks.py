@@ -216,15 +216,13 @@ def _cover_at_first(features: PictureFeatures, limits: QualityThresholds) -> Gau
     return make_reading(PictureFault.OCCLUSION, value, limit, gauge, over=value >= limit)
 
 
-def covered_cells(features: PictureFeatures, baseline: Baseline) -> NDArray[np.bool_]:
-    """Cells that something hides: detail gone or smeared, and not the way fog or snow take it."""
-    return _cells_and_ratios(features, baseline)[0]
-
-
 def _cells_and_ratios(
     features: PictureFeatures, baseline: Baseline
 ) -> tuple[NDArray[np.bool_], Cells]:
-    """The covered cells, and each structured cell's contrast now ÷ what the light leaves of it."""
+    """The covered cells, and each structured cell's contrast now ÷ what the light leaves of it.
+
+    Covered: detail gone or smeared, and not the way fog or snow take it.
+    """
     detail = features.detail
     contrast, sharpness = baseline.grid["contrast"], baseline.grid["sharpness"]
     with np.errstate(invalid="ignore", divide="ignore"):
