@@ -86,6 +86,8 @@ REFUSALS: Final[Labels] = {
     Refusal.CONSENT_WITHDRAWN: ("已撤回同意", "consent withdrawn"),
     Refusal.CONSENT_EXPIRED: ("同意已过期", "consent expired"),
     Refusal.CONSENT_UNDATED: ("同意无期限", "consent without a last day"),
+    Refusal.CONSENT_PAUSED: ("农户暂停", "paused by the household"),
+    Refusal.CONSENT_HOURS: ("不在农户同意的时段", "outside the household's hours"),
     Refusal.INDOOR: ("室内", "indoor"),
     Refusal.PLACEMENT_UNKNOWN: ("位置不明", "placement unknown"),
     IN_MAINTENANCE: ("维护中", "in maintenance"),
@@ -383,6 +385,13 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "import_retired": ("导入:停用点位", "imported: a camera retired"),
     "consent withdrawn": ("撤回同意", "consent withdrawn"),
     "consent restored": ("恢复同意", "consent restored"),
+    "consent paused": ("农户暂停", "consent paused"),
+    "consent resumed": ("提前恢复", "pause of consent ended"),
+    "consent hours": ("设定时段", "hours of consent set"),
+    "open_household_page": ("打开农户页面", "opened the household's page"),
+    "print_slip": ("出具农户告知单", "made a household's slip"),
+    "make_household_link": ("新建农户链接", "made a household's link"),
+    "revoke_household_link": ("撤销农户链接", "revoked a household's link"),
 }
 
 

@@ -32,7 +32,7 @@ from patrol.files import (
     process_lock,
     unfinished_name,
 )
-from patrol.pictures import FilePictureStore, PictureDamaged
+from patrol.pictures import RESTORE_FOLDER, FilePictureStore, PictureDamaged
 from patrol.store import check
 from patrol.store.copy import DatabaseCopy, check_restorable, copy_in, copy_out
 
@@ -209,7 +209,7 @@ def restore(*, url: str, evidence: Path, site: str, file: Path) -> Restored:
             raise BackupRefused(f"{file}: is of the site {manifest.site!r}, this is {site!r}")
         copied = DatabaseCopy(**manifest.store, pictures=manifest.pictures)
         check_restorable(url, copied)
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=evidence) as folder:
+        with tempfile.TemporaryDirectory(prefix=RESTORE_FOLDER, dir=evidence) as folder:
             _unpack(file, FilePictureStore(evidence), Path(folder))
             copy_in(url, Path(folder), copied)
         return Restored(manifest=manifest, problems=tuple(str(p) for p in check(url)))

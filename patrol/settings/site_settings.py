@@ -128,6 +128,8 @@ class RetentionSettings(SettingsSection):
 
     sample_days: int = Field(default=7, ge=1, le=365)  # an ordinary visit that showed nothing
     evidence_days: int = Field(default=180, ge=1, le=3650)  # what a finding or a case stands on
+    # After its newest sample, where a camera is not visited any more or waits for a person.
+    reference_days: int = Field(default=180, ge=1, le=3650)
     # Of all pictures; beyond it the oldest samples are deleted early.
     evidence_mb: int | None = Field(default=None, ge=100, le=100_000_000)
     # Reports look back a year for when a case was pushed. Never less than what the relay publishes

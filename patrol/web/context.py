@@ -47,6 +47,8 @@ class WebContext:
     def build(cls, app: Application, console: ConsoleSettings) -> "WebContext":
         """Make the parts of one server; its threads run from `start` on."""
         assets, thumbnails = InstalledAssets(console.assets), Thumbnails(app.evidence)
+        contact_sheets = ContactSheets(thumbnails)
+        app.households.picture_caches += (thumbnails.forget, contact_sheets.forget)
         return cls(
             app=app,
             console=console,
@@ -55,7 +57,7 @@ class WebContext:
             access_logger=AccessLogger(app.store, app.clock),
             change_feed=ChangeFeed(app.store, app.clock.now),
             thumbnails=thumbnails,
-            contact_sheets=ContactSheets(thumbnails),
+            contact_sheets=contact_sheets,
             assets=assets,
         )
 
