@@ -11,6 +11,7 @@ progress on a case that nobody acknowledged is an acknowledgement, too. What an 
 notifies the next rung at once.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -133,6 +134,17 @@ def _is_same_report(case: Case, report: GroundReport, text: str, level: Level) -
     return place and case.note == text and list(Level).index(case.level) <= list(Level).index(level)
 
 
+def _kept_payload(payload: bytes) -> bytes:
+    """What a dead letter keeps: text alone, without long runs of encoded bytes (a picture)."""
+    kept = payload[:MAX_PAYLOAD_KEPT_BYTES]
+    try:
+        kept.decode()
+    except UnicodeDecodeError as exc:
+        if exc.end < len(kept):  # not only cut in the middle of a character
+            return b""
+    return _ENCODED_BYTES.sub(b"[encoded bytes]", kept)
+
+
 def topic_grid(topic: str) -> str:
     """The grid of an incoming message's topic; "" where it has none."""
     where = ReplyTopic.read(topic) or ReportTopic.read(topic)
@@ -145,6 +157,7 @@ RECEIPTS: Final = (ReplyType.RECEIVED, ReplyType.OPENED)
 ANNOUNCING_EVENTS: Final = frozenset(
     event for event, effect in CASE_EFFECTS.items() if effect.announce is AnnounceEffect.ALWAYS
 )
+_ENCODED_BYTES: Final = re.compile(rb"[A-Za-z0-9+/=_-]{256,}")
 MAX_PAYLOAD_KEPT_BYTES = 4096  # of a dead letter's payload
 
 
@@ -341,7 +354,7 @@ class ReplyHandler:
             at=now,
             topic=topic.encode("utf-8", "replace").decode()[:512],
             reason=refused.text,
-            payload=payload[:MAX_PAYLOAD_KEPT_BYTES],
+            payload=_kept_payload(payload),
             size_bytes=len(payload),
         )
         with self.store.begin() as uow:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from patrol.cases import actions
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, console, print_json, warn_masked
 from patrol.cli.site import app_of, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.approval import (
@@ -118,6 +118,7 @@ def phoned(
                 note=note.strip(),
             )  # fmt: skip
             uow.commit()
+            warn_masked(app.payloads.masked_parts(note))
     except KeyError:
         bad_input(no_case_text(case))
     except IllegalCaseTransition as exc:

@@ -13,6 +13,7 @@ from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
 from patrol.cli.site import camera_named, site_of, store_of
 from patrol.clock import SystemClock
+from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
 from patrol.domain.camera import Camera
 from patrol.domain.consent import (
@@ -25,9 +26,10 @@ from patrol.domain.consent import (
     visit_refusal,
 )
 from patrol.domain.ids import CameraId, camera_id_problem
-from patrol.domain.labels import ACCESS_ACTIONS, bilingual, refusal_label
+from patrol.domain.labels import bilingual, refusal_label
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.households.documents import terms_document
+from patrol.households.slip import MACHINE_USERS
 from patrol.households.terms import change_terms
 from patrol.pictures import FilePictureStore
 from patrol.settings import Site
@@ -165,8 +167,6 @@ def _change_terms(
     zh, en = DONE[change.action]
     console().print(f"{camera.id} {camera.name}: {zh} {en}", markup=False)
 
-
-MACHINE_USERS: Final = ("patrol", "rules")  # visits of rounds and of rules
 
 CameraOrHousehold = Annotated[
     str,

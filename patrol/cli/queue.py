@@ -17,7 +17,7 @@ from rich.text import Text
 
 from patrol.cli.cases import level_label
 from patrol.cli.options import AsJson
-from patrol.cli.output import console, print_json
+from patrol.cli.output import console, print_json, warn_masked
 from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.finding import Finding
@@ -139,12 +139,14 @@ def confirm(
             )
         except KeyError:
             bad_input(_no_finding_text(finding))
+        masked = app.payloads.masked_parts(f"{note}\n{phoned}")
+        warn_masked(masked)
         waiting = app.send_now(RELAY_WITHIN_S)
         published = not case.is_unannounced and not _has_unsent_messages(app, case)
         whom = _phone_first(case, app)
     _remind_to_phone(case, whom)
     if as_json:
-        more = {"published": published, "waiting": waiting, "phone_first": whom}
+        more = {"published": published, "waiting": waiting, "phone_first": whom, "masked": masked}
         print_json({**case_document(case), **more})
         return
     print_case(case, app.site)

@@ -136,6 +136,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "consent:who_looked",
         "谁看过:某点位(或某农户全部点位)的调用登记,新的在前。 Who looked at a household's cameras.",
     ),
+    "household": Verb(
+        "household:show_household",
+        "农户告知单:存有什么、到何时、谁看过、为什么;可打印。 What is held, who looked; to print.",
+    ),
     "db upgrade": Verb(
         "db:upgrade_database",
         "升级数据库结构。 Bring the tables to this version; nothing happens when they are.",

@@ -9,13 +9,14 @@ household's own page, the console, the API or the command line; it says what is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from enum import StrEnum, auto
 from typing import Final
 
 from patrol.domain.camera import Camera, DailyHours, Refusal
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import CameraId
+from patrol.domain.timestamps import parse_day, parse_time
 
 MAX_WINDOWS: Final = 4  # windows of consent hours a day
 LONGEST_PAUSE: Final = timedelta(days=366)  # a longer one is a withdrawal
@@ -130,13 +131,22 @@ def hours_text(windows: tuple[DailyHours, ...]) -> str:
 
 def parse_until(text: str, zone: tzinfo) -> datetime:
     """`2026-11-22T18:00` by the site's clock, or a day, to its end. Raises BadTerms."""
+    written = text.strip()
     try:
-        read = datetime.fromisoformat(text.strip())
-        is_day = len(text.strip()) <= len("2026-11-22")
-        if is_day:
-            return datetime.combine(read.date() + timedelta(days=1), time(), tzinfo=zone)
-    except (ValueError, OverflowError):
+        if len(written) <= len("2026-11-22"):
+            day = parse_day(written) + timedelta(days=1)
+            return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+        return parse_time(written, zone)
+    except ValueError:
         raise BadTerms(
             f"until: {text[:40]!r} is no time, give 2026-11-22T18:00 or 2026-11-22"
         ) from None
-    return read if read.tzinfo is not None else read.replace(tzinfo=zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionDays:
+    """The site's retention, in days."""
+
+    sample: int
+    evidence: int
+    reference: int

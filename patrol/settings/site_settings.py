@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from patrol.domain.consent import RetentionDays
 from patrol.domain.health import HealthPolicy
 from patrol.domain.observation import FindingRules
 from patrol.domain.office_hours import OfficeHours
@@ -135,6 +136,13 @@ class RetentionSettings(SettingsSection):
     # Reports look back a year for when a case was pushed. Never less than what the relay publishes
     # again to a broker that lost everything (90 days).
     message_days: int = Field(default=400, ge=100, le=3650)
+
+    @property
+    def days(self) -> RetentionDays:
+        """How long pictures and references are kept."""
+        return RetentionDays(
+            sample=self.sample_days, evidence=self.evidence_days, reference=self.reference_days
+        )
 
 
 class ReviewSettings(SettingsSection):

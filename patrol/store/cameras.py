@@ -61,6 +61,10 @@ class RegistryRepository:
         self._sync_grids(registry.tree.grids.values(), now)
         return len(changes)
 
+    def known_cameras(self) -> Sequence[CameraId]:
+        """Every camera that was ever registered, also those that left."""
+        return [CameraId(row.id) for row in self._db.all(select(cameras.c.id))]
+
     def _rows(self) -> Iterable[dict[str, Any]]:
         return (row._asdict() for row in self._db.all(select(cameras)))
 

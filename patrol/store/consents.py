@@ -33,6 +33,11 @@ class CameraTerms:
     hours: tuple[DailyHours, ...] = ()
     hours_by: str = ""
 
+    @property
+    def hours_text(self) -> str:
+        """The hours as a person writes them; empty: at any hour."""
+        return hours_text(self.hours)
+
 
 class ConsentRepository:
     """Reads and writes what households, or the desk for them, said after cameras.csv was read."""

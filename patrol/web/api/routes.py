@@ -10,10 +10,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from patrol.app import Application
+from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
+from patrol.domain.consent import TermsAction, TermsChange, parse_hours, parse_until
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.domain.labels import bilingual
 from patrol.domain.round import ADHOC
 from patrol.domain.timestamps import parse_day, parse_month
+from patrol.households.documents import terms_document
 from patrol.reports.documents import (
     JsonObject,
     camera_document,
@@ -126,7 +130,8 @@ def one_finding(app: App, finding_id: str) -> JsonObject:
         return finding_document(uow.findings.get(FindingId(finding_id)))
 
 
-@router.post("/findings/{finding_id}/confirm", response_model=documents.Case, status_code=201)
+@router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
+             status_code=201)  # fmt: skip
 def confirm(
     app: App,
     finding_id: str,
@@ -143,7 +148,9 @@ def confirm(
             note=form.note,
             phoned=form.phoned,
         )
-    return case_document(case)
+    masked = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
+    warnings = [f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"] if masked else []
+    return {**case_document(case), "warnings": warnings}
 
 
 @router.post("/findings/{finding_id}/dismiss", response_model=documents.Finding)
@@ -202,11 +209,50 @@ def cameras(app: App, grid: str | None = None) -> list[JsonObject]:
             dependencies=[Depends(require_scope("cameras:read"))])  # fmt: skip
 def one_camera(app: App, camera_id: str) -> JsonObject:
     """One camera and its health."""
-    camera = app.registry.cameras.get(CameraId(camera_id))
-    if camera is None:
-        raise ResourceNotFound(f"camera {camera_id}")
+    camera = app.registry.cameras[_registered_camera(app, camera_id)]
     with app.store.begin_read() as uow:
         return camera_document(camera, uow.health.get(camera.id))
+
+
+@router.get("/cameras/{camera_id}/consent", response_model=documents.Consent,
+            dependencies=[Depends(require_scope("cameras:read"))])  # fmt: skip
+def consent(app: App, camera_id: str) -> JsonObject:
+    """What the household said beside the registry: withdrawal, pause, hours."""
+    camera = _registered_camera(app, camera_id)
+    with app.store.begin_read() as uow:
+        terms = uow.consents.of_camera(camera, app.clock.now())
+    return {"camera": camera, **terms_document(terms)}
+
+
+@router.post("/cameras/{camera_id}/consent", response_model=documents.Consent)
+def change_consent(
+    app: App,
+    camera_id: str,
+    form: documents.ConsentChange,
+    key: Annotated[ApiKey, Depends(require_scope("consents:change"))],
+) -> JsonObject:
+    """Withdraw, restore, pause, resume or set hours; in force within a second.
+
+    A withdrawal deletes the pictures, references and photos of the camera.
+    """
+    camera = _registered_camera(app, camera_id)
+    action = TermsAction(form.action)
+    with translate_errors():
+        zone = app.site.settings.site.tz
+        change = TermsChange(
+            action=action,
+            until=parse_until(form.until, zone) if form.until else None,
+            hours=parse_hours(form.hours),
+            why=form.why.strip(),
+        )
+        terms = app.households.change_consent(camera, change, by=_decided_by(key), channel="api")
+    return {"camera": camera, **terms_document(terms)}
+
+
+def _registered_camera(app: Application, camera_id: str) -> CameraId:
+    if CameraId(camera_id) not in app.registry.cameras:
+        raise ResourceNotFound(f"camera {camera_id}")
+    return CameraId(camera_id)
 
 
 @router.get("/reports/{kind}/{period}", response_model=documents.Report,

@@ -213,14 +213,17 @@ def _case_document(
         "escalated": case.rung > 0,
         "picture": user.picture_url(case.before, "full", viewed_for) if case.before else "",
         "photos": photos,
-        "history": _case_history(case, user),
+        "history": _case_history(context, case, user),
     }
 
 
-def _case_history(case: Case, user: CurrentUser) -> Sequence[tuple[str, str, str]]:
+def _case_history(
+    context: WebContext, case: Case, user: CurrentUser
+) -> Sequence[tuple[str, str, str]]:
     """(when, what, note) of the last entries, the newest first."""
+    scrub = context.app.payloads.scrub
     return [
-        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), one.note)
+        (user.t.short_datetime(one.at), user.t.pair(CASE_EVENTS[one.what]), scrub(one.note))
         for one in reversed(case.entries[-6:])
     ]
 

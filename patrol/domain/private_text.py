@@ -1,0 +1,83 @@
+"""What free text must not carry to phones: addresses, full camera numbers, household references.
+
+People write them in many ways: with spaces or dashes between the digits, in full-width letters, in
+small ones. Each is found where it stands and masked there; the rest of the text stays as it is.
+Pure; used for everything that is published or shown outside the centre (messaging/payloads.py),
+and to warn at entry.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+MASK: Final = "[…]"
+_SHOWN_DIGITS: Final = 6  # of a camera's number, which leaders know it by
+# Full-width forms of ASCII (Unicode block FF00) as ASCII, one character each: places stay.
+_NARROW: Final = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {0x3000: 0x20}
+_GAP: Final = r"[\s._·/-]{0,2}"
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_CAMERA: Final = re.compile(rf"(?<![0-9])(?:[0-9]{_GAP}){{19}}[0-9](?![0-9])")
+_PARTS: Final = re.compile(r"[A-Za-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_ASCII_WORD: Final = re.compile(r"[A-Za-z0-9]", re.ASCII)
+
+
+class PrivatePart(NamedTuple):
+    """A piece of a text that is masked, and what stands in its place."""
+
+    start: int
+    end: int
+    shown: str
+
+
+def mask_private(text: str, households: frozenset[str]) -> str:
+    """The text with every private part masked; `households` are the references of the registry."""
+    pieces, at = [], 0
+    for part in private_parts(text, households):
+        pieces += [text[at : part.start], part.shown]
+        at = part.end
+    return "".join((*pieces, text[at:]))
+
+
+def private_parts(text: str, households: frozenset[str]) -> list[PrivatePart]:
+    """The private parts in their order; none overlaps another."""
+    narrow = text.translate(_NARROW)
+    found = sorted(_find(narrow, households), key=lambda part: (part.start, -part.end))
+    parts: list[PrivatePart] = []
+    for part in found:
+        if not parts or part.start >= parts[-1].end:
+            parts.append(part)
+    return parts
+
+
+def _find(text: str, households: frozenset[str]) -> Iterator[PrivatePart]:
+    rules: list[tuple[re.Pattern[str] | None, Callable[[str], str]]] = [
+        (_URL, lambda _: MASK),
+        (_CAMERA, _shown_camera),
+        (_household_pattern(households), lambda _: MASK),
+    ]
+    for pattern, shown in rules:
+        for match in pattern.finditer(text) if pattern else ():
+            yield PrivatePart(match.start(), match.end(), shown(match[0]))
+
+
+def _shown_camera(found: str) -> str:
+    digits = "".join(character for character in found if character.isdecimal())
+    return f"…{digits[-_SHOWN_DIGITS:]}"
+
+
+@lru_cache(maxsize=8)  # one registry at a time, and those that were read before
+def _household_pattern(households: frozenset[str]) -> re.Pattern[str] | None:
+    """Every reference in any case, with or without what separates its parts; whole words alone."""
+    ways = [way for ref in sorted(households, key=len, reverse=True) if (way := _way(ref))]
+    return re.compile("|".join(ways), re.IGNORECASE) if ways else None
+
+
+def _way(reference: str) -> str:
+    parts = _PARTS.findall(reference.translate(_NARROW))
+    if not parts:
+        return ""
+    written = _GAP.join(map(re.escape, parts))
+    before = r"(?<![A-Za-z0-9])" if _ASCII_WORD.match(parts[0]) else ""
+    after = r"(?![A-Za-z0-9])" if _ASCII_WORD.match(parts[-1]) else ""
+    return f"{before}{written}{after}"
