@@ -115,5 +115,6 @@ PIXEL_PLACES: Final = (
 BYTES_WITHOUT_PIXELS: Final = {
     "site_keys.secret": "random keys",
     "outbox.payload": "JSON made by messaging/payloads.py, which has no picture",
+    "deliveries.payload": "JSON made by integrations/webhooks.py and notifications.py: text",
     "dead_letters.payload": "text alone, long runs of encoded bytes cut out (cases/reply_handler)",
 }
