@@ -49,7 +49,7 @@ RevokeLink = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class LinkWish:
+class LinkChange:
     """What is to happen to the links while the slip is made."""
 
     make: bool
@@ -68,9 +68,9 @@ def show_household(
         bad_input("--new-link and --revoke-link exclude each other, give one")
     if html is not None and not html.parent.is_dir():
         bad_input(f"--html: {html.parent}: no such directory, make it first")
-    wish = LinkWish(make=html is not None or new_link, revoke=new_link or revoke_links)
+    links = LinkChange(make=html is not None or new_link, revoke=new_link or revoke_links)
     with store_of(site) as store:
-        slips = _read_slips(store, site, ident, wish=wish, by=who, now=now)
+        slips = _read_slips(store, site, ident, links=links, by=who, now=now)
     if html is not None:
         page = slip_page(ident, slips, now, reader)
         write_atomically(html, page.encode(), mode=PRIVATE_MODE)
@@ -94,16 +94,16 @@ def _reader(site: Site, language: str) -> SlipReader:
 
 
 def _read_slips(
-    store: Store, site: Site, ident: str, *, wish: LinkWish, by: str, now: datetime
+    store: Store, site: Site, ident: str, *, links: LinkChange, by: str, now: datetime
 ) -> Sequence[CameraSlip]:
     signer = household_link_signer(store, phone_base_url(site.settings))
-    if wish.make and not signer.base_url:
+    if links.make and not signer.base_url:
         bad_input("no link: nobody knows where phones reach the console, set `links.base_url`")
     with store.begin() as uow:
         cameras = cameras_of(site.registry.cameras, ident, uow.registry.known_cameras())
         if not cameras:
             bad_input(f"{ident!r}: no household of cameras.csv, and no camera; give its 20 digits")
-        slips = [_one_slip(uow, site, signer, c, wish=wish, by=by, now=now) for c in cameras]
+        slips = [_one_slip(uow, site, signer, c, links=links, by=by, now=now) for c in cameras]
         uow.commit()
     return slips
 
@@ -114,14 +114,14 @@ def _one_slip(
     signer: HouseholdLinkSigner,
     camera: CameraId,
     *,
-    wish: LinkWish,
+    links: LinkChange,
     by: str,
     now: datetime,
 ) -> CameraSlip:
-    if wish.revoke:
+    if links.revoke:
         revoke_link(uow, camera, by=by, now=now)
     is_registered = camera in site.registry.cameras
-    if wish.make and is_registered:
+    if links.make and is_registered:
         link = make_link(uow, signer, camera, by=by, now=now)
     else:
         link = standing_link(uow, signer, camera)

@@ -21,8 +21,6 @@ HELD_PURPOSES: Final[Labels] = {  # of what is held of a household
     "before": ("案件:处置前", "case: before"),
     "after": ("案件:处置后", "case: after"),
     "ground": ("现场照片", "photo from the ground"),
-    "day": ("白天", "by day"),
-    "infrared": ("夜间(红外)", "by night (infrared)"),
 }
 ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "view_picture": ("查看画面", "viewed a picture"),

@@ -1,4 +1,4 @@
-"""Consent as it stands: by cameras.csv, and by what the household or the desk added. Pure.
+"""Consent as it stands: by cameras.csv, and by what the household or the centre added. Pure.
 
 `ConsentTerms` are the withdrawals, the pauses and the hours of all cameras, as the store has them;
 `visit_refusal` is the one rule that decides from them and from cameras.csv whether a camera may be
@@ -24,10 +24,10 @@ MAX_REASON_CHARACTERS: Final = 200
 
 
 class TermsAction(StrEnum):
-    """What a household, or the desk for it, does with a consent."""
+    """What a household, or the command centre for it, does with a consent."""
 
     WITHDRAW = auto()
-    RESTORE = auto()  # the consent of cameras.csv counts again: the desk alone
+    RESTORE = auto()  # the consent of cameras.csv counts again: the command centre alone
     PAUSE = auto()  # until a moment
     RESUME = auto()  # end a pause before its time
     HOURS = auto()  # visits at these hours alone; none given: at any hour again

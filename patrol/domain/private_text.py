@@ -19,7 +19,7 @@ _GAP: Final = r"[\s._·/-]{0,2}"
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _CAMERA: Final = re.compile(rf"(?<![0-9])(?:[0-9]{_GAP}){{19}}[0-9](?![0-9])")
 _PARTS: Final = re.compile(r"[A-Za-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
-_ASCII_WORD: Final = re.compile(r"[A-Za-z0-9]", re.ASCII)
+_ASCII_ALNUM: Final = re.compile(r"[A-Za-z0-9]", re.ASCII)
 
 
 class PrivatePart(NamedTuple):
@@ -78,6 +78,6 @@ def _way(reference: str) -> str:
     if not parts:
         return ""
     written = _GAP.join(map(re.escape, parts))
-    before = r"(?<![A-Za-z0-9])" if _ASCII_WORD.match(parts[0]) else ""
-    after = r"(?![A-Za-z0-9])" if _ASCII_WORD.match(parts[-1]) else ""
+    before = r"(?<![A-Za-z0-9])" if _ASCII_ALNUM.match(parts[0]) else ""
+    after = r"(?![A-Za-z0-9])" if _ASCII_ALNUM.match(parts[-1]) else ""
     return f"{before}{written}{after}"

@@ -15,13 +15,14 @@ from patrol.domain.access_log import AccessEntry
 from patrol.domain.camera import Camera
 from patrol.domain.consent import RetentionDays
 from patrol.domain.ids import CameraId
-from patrol.domain.labels import label_of
+from patrol.domain.labels import LIGHTS, label_of
 from patrol.store import UnitOfWork
 from patrol.store.consents import CameraTerms
 from patrol.store.pixel_places import PIXEL_PLACES, PixelPlace, PlaceKind, RetentionClass
 from patrol.store.pixels import HeldPixels
 
 MAX_ACCESSES: Final = 200  # newest lines of the log on a slip; the rest are counted
+_PURPOSES: Final = {**LIGHTS, **HELD_PURPOSES}
 SHORT_ID_DIGITS: Final = 6
 MACHINE_USERS: Final = ("patrol", "rules")  # visits of rounds and of rules
 LOG_LIMIT: Final = 100_000
@@ -113,7 +114,7 @@ def _held(
         found = [row for row in rows if row.place == place.name]
         for row in found:
             yield PlaceHeld(
-                place=place, purpose=label_of(HELD_PURPOSES, row.purpose), count=row.count,
+                place=place, purpose=label_of(_PURPOSES, row.purpose), count=row.count,
                 bytes=row.bytes, oldest=row.oldest, until=row.until or _until(place, row, days),
             )  # fmt: skip
         if not found:

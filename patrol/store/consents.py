@@ -40,7 +40,7 @@ class CameraTerms:
 
 
 class ConsentRepository:
-    """Reads and writes what households, or the desk for them, said after cameras.csv was read."""
+    """Reads and writes what households, or the centre for them, said after cameras.csv was read."""
 
     def __init__(self, db: Transaction) -> None:
         self._db = db

@@ -22,7 +22,7 @@ class RateExceeded(Exception):
 
 
 @dataclass
-class RateLimit:
+class SlidingWindowLimit:
     """At most `most` events of a key within `window`."""
 
     most: int
@@ -46,9 +46,9 @@ class RateLimit:
 class HouseholdLimits:
     """The limits of households' own pages: requests by address, changes by link."""
 
-    by_address: RateLimit = field(
-        default_factory=lambda: RateLimit(PAGES_A_MINUTE, timedelta(minutes=1))
+    by_address: SlidingWindowLimit = field(
+        default_factory=lambda: SlidingWindowLimit(PAGES_A_MINUTE, timedelta(minutes=1))
     )
-    by_link: RateLimit = field(
-        default_factory=lambda: RateLimit(CHANGES_AN_HOUR, timedelta(hours=1))
+    by_link: SlidingWindowLimit = field(
+        default_factory=lambda: SlidingWindowLimit(CHANGES_AN_HOUR, timedelta(hours=1))
     )

@@ -310,7 +310,7 @@ def test_a_slip_says_what_is_held_until_when_and_who_looked(
     held = {(one["place"], one["purpose"]): one for one in camera["held"]}
     assert held["pictures", "sample of a visit"]["count"] == 1
     assert held["pictures", "photo from the ground"]["until"] == "2199-01-01T00:00:00Z"
-    assert held["references", "by day"]["until"] == "2025-07-04T04:00:00Z"
+    assert held["references", "day"]["until"] == "2025-07-04T04:00:00Z"
     assert {one["place"] for one in camera["held"]} == {place.name for place in PIXEL_PLACES}
     assert camera["consent"]["state"] == "granted"
     again = mine.cli("household", CAMERA, "--json").document["cameras"][0]

@@ -162,7 +162,7 @@ class Camera(Document):
     health: Health
 
 
-class Consent(Document):
+class CameraConsent(Document):
     """What stands for a camera beside the registry's consent."""
 
     camera: str

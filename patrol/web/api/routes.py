@@ -214,7 +214,7 @@ def one_camera(app: App, camera_id: str) -> JsonObject:
         return camera_document(camera, uow.health.get(camera.id))
 
 
-@router.get("/cameras/{camera_id}/consent", response_model=documents.Consent,
+@router.get("/cameras/{camera_id}/consent", response_model=documents.CameraConsent,
             dependencies=[Depends(require_scope("cameras:read"))])  # fmt: skip
 def consent(app: App, camera_id: str) -> JsonObject:
     """What the household said beside the registry: withdrawal, pause, hours."""
@@ -224,7 +224,7 @@ def consent(app: App, camera_id: str) -> JsonObject:
     return {"camera": camera, **terms_document(terms)}
 
 
-@router.post("/cameras/{camera_id}/consent", response_model=documents.Consent)
+@router.post("/cameras/{camera_id}/consent", response_model=documents.CameraConsent)
 def change_consent(
     app: App,
     camera_id: str,

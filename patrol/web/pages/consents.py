@@ -1,4 +1,4 @@
-"""Consents at the desk: what a household says by telephone or in person, and its printed slip.
+"""Consents in the console: what a household said by telephone or in person; its printed slip.
 
 Buttons of the camera's page (/cameras/…) post here; /households/… is the slip with the QR code of
 the household's own page (household.py). Making a slip is logged for each camera on it.

@@ -2,7 +2,7 @@
 
 The link is on the slip that `patrol household` and the console print, as an address and as a QR
 code. It withdraws, pauses and sets hours; to give consent again the household signs anew at the
-desk. Opening the page changes nothing, so that a preview spends nothing; every opening and every
+centre. Opening the page changes nothing, so that a preview spends nothing; every opening and every
 change is in the access log, under the link's id. Requests are limited by address, changes also by
 link. Plain forms: it works without any script.
 """
