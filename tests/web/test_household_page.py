@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from patrol.domain.account import API_KEY_PREFIX, issue_api_key
 from patrol.domain.camera import Refusal
@@ -14,6 +15,7 @@ from patrol.domain.household_link import HouseholdLinkSigner
 from patrol.domain.ids import CameraId
 from patrol.households.links import household_link_signer, make_link, revoke_link
 from patrol.web.rate_limit import CHANGES_AN_HOUR, PAGES_A_MINUTE
+from patrol.web.server import ConsoleAddress
 
 LogIn = Callable[[str], httpx.Client]
 Visitor = Callable[[], httpx.Client]
@@ -174,11 +176,9 @@ def test_requests_are_limited_by_address_and_changes_by_link(visitor: Visitor, p
     guesser = visitor()
     codes = [guesser.get(f"/h/{'A' * 12}.{n:040x}").status_code for n in range(PAGES_A_MINUTE + 1)]
     assert codes == [404] * PAGES_A_MINUTE + [429]
-    changes = [
-        visitor().post(page, data={"action": "resume"}).status_code
-        for _ in range(CHANGES_AN_HOUR + 1)
-    ]
-    assert changes == [303] * CHANGES_AN_HOUR + [429]
+    data, telephones = {"action": "resume"}, [visitor() for _ in range(2)]
+    changes = [telephones[n % 2].post(page, data=data).status_code for n in range(31)]
+    assert changes == [303] * CHANGES_AN_HOUR + [429], "whatever address they come from"
 
 
 def test_the_desk_changes_consent_and_prints_the_slip(
@@ -255,3 +255,26 @@ def test_the_desk_is_told_at_entry_what_is_masked(log_in: LogIn, town: Any) -> N
     assert log_in("operator").post("/api/notes/check", json={"text": "去村口"}).json() == {
         "masked": [], "warning": "",
     }  # fmt: skip
+
+
+def test_a_household_withdraws_on_its_telephone(
+    browser: Browser, console: ConsoleAddress, town: Any, page: str, camera: CameraId
+) -> None:
+    phone = browser.new_context(
+        base_url=console.url, viewport={"width": 390, "height": 844}, java_script_enabled=False,
+        extra_http_headers={"x-forwarded-for": "10.77.0.1"},
+    )  # fmt: skip
+    try:
+        shown = phone.new_page()
+        shown.goto(page)
+        widest = shown.locator("main").bounding_box()
+        assert widest is not None
+        assert widest["width"] <= 390
+        form = shown.locator("section", has_text="不能恢复")
+        form.get_by_role("checkbox").check()
+        form.get_by_role("button").click()
+        assert "已撤回,画面已删除" in shown.get_by_role("status").inner_text()
+    finally:
+        phone.close()
+    town.app.live_view.gate.refresh()
+    assert town.app.live_view.gate.refusal_of(camera) is Refusal.CONSENT_WITHDRAWN
