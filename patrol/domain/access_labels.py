@@ -9,6 +9,17 @@ NOTE_MASKED: Final = (  # followed by what is masked
     "发往手机前将遮盖农户编号和完整点位编码",
     "masked before it goes to phones, a household or a full camera number",
 )
+CHANNELS: Final[Labels] = {  # with which a reason of the access log begins
+    "household link": ("农户页面", "the household's page"),
+    "console": ("控制台", "console"),
+    "api": ("接口", "a program"),
+    "patrol consent": ("命令行", "command line"),
+    "patrol household": ("命令行", "command line"),
+    "case": ("案件", "case"),
+    "finding": ("线索", "finding"),
+    "round": ("巡查", "round"),
+    "camera": ("点位", "camera"),
+}
 TERMS_DONE: Final[Labels] = {  # what the household's own page says after a change
     TermsAction.WITHDRAW: ("已撤回,画面已删除", "withdrawn, the pictures are deleted"),
     TermsAction.PAUSE: ("已暂停", "paused"),

@@ -13,7 +13,7 @@ from html import escape
 from typing import Final
 
 from patrol.domain import labels
-from patrol.domain.access_labels import ACCESS_ACTIONS
+from patrol.domain.access_labels import ACCESS_ACTIONS, CHANNELS
 from patrol.domain.consent import hours_text
 from patrol.domain.labels import label_of
 from patrol.households.qr_code import qr_code_svg
@@ -68,7 +68,7 @@ def slip_lines(
         yield f"  {_looked_text(slip, t)}"
         for entry in slip.accesses:
             what = t.pair(label_of(ACCESS_ACTIONS, entry.what))
-            yield f"    {t.time(entry.at)}  {entry.who}  {what}  {entry.why}"
+            yield f"    {t.time(entry.at)}  {entry.who}  {what}  {_reason_text(entry.why, t)}"
         if slip.link:
             yield f"  {t('农户页面', 'The household’s page')}: {slip.link}"
 
@@ -95,7 +95,7 @@ def _camera_section(slip: CameraSlip, t: SlipReader) -> str:
         _row(
             (
                 t.time(entry.at), entry.who, t.pair(label_of(ACCESS_ACTIONS, entry.what)),
-                entry.why,
+                _reason_text(entry.why, t),
             )
         )
         for entry in slip.accesses
@@ -163,6 +163,12 @@ def _looked_text(slip: CameraSlip, t: SlipReader) -> str:
         f"由人查看或变更 {count} 次,列出最近 {shown} 次",
         f"looked at or changed by people {count} times, the last {shown} are listed",
     )
+
+
+def _reason_text(why: str, t: SlipReader) -> str:
+    """The log's reason; where a person reads Chinese, the ways that patrol itself names are."""
+    first, colon, rest = why.partition(":")
+    return f"{t.pair(CHANNELS.get(first, (first, first)))}{colon}{rest}"
 
 
 def _title(t: SlipReader) -> str:

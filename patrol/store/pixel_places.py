@@ -102,6 +102,25 @@ PIXEL_PLACES: Final = (
         why_kept=("仅为显示,不落盘", "for display alone, never on disk"),
     ),
     PixelPlace(
+        name="live views",
+        zh="实时查看的当前一帧",
+        en="the newest frame of a live view",
+        kind=PlaceKind.PROCESS_MEMORY,
+        retention=RetentionClass.NONE,
+        why_kept=(
+            "看过即弃,撤回后一秒内结束",
+            "dropped when shown; a withdrawal ends it in a second",
+        ),
+    ),
+    PixelPlace(
+        name="browsers",
+        zh="值班员浏览器的缓存(至多十分钟)",
+        en="browsers of the centre, ten minutes at most",
+        kind=PlaceKind.PROCESS_MEMORY,
+        retention=RetentionClass.NONE,
+        why_kept=("每次调取都有登记,退出即清空", "each fetch is logged; logging out empties them"),
+    ),
+    PixelPlace(
         name="backups",
         zh="备份文件(由制作者保管)",
         en="backup files, kept by who made them",

@@ -131,6 +131,7 @@ def one_finding(app: App, finding_id: str) -> JsonObject:
 
 
 @router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
+    response_model_exclude_unset=True,
              status_code=201)  # fmt: skip
 def confirm(
     app: App,
@@ -149,8 +150,10 @@ def confirm(
             phoned=form.phoned,
         )
     masked = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
-    warnings = [f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"] if masked else []
-    return {**case_document(case), "warnings": warnings}
+    if not masked:
+        return case_document(case)
+    warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"
+    return {**case_document(case), "warnings": [warning]}
 
 
 @router.post("/findings/{finding_id}/dismiss", response_model=documents.Finding)

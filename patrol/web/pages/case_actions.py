@@ -332,7 +332,8 @@ def act_on_case(
             uow.commit()
     context.app.wake_relays()
     warning = masked_note_warning(context, user, form.note)
-    return JSONResponse({"state": changed.state.value, "warning": warning})
+    more = {"warning": warning} if warning else {}
+    return JSONResponse({"state": changed.state.value, **more})
 
 
 class NoteForm(BaseModel):

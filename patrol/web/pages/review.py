@@ -141,7 +141,8 @@ def decide(
         message = _known_positive_text(exc, user.t)
     outcome = {"case": case.id if case else None, "count": case.count if case else 0}
     warning = masked_note_warning(context, user, f"{form.note}\n{form.phoned}")
-    return JSONResponse({**outcome, "words": message, "warning": warning})
+    more = {"warning": warning} if warning else {}
+    return JSONResponse({**outcome, "words": message, **more})
 
 
 def _apply_decision(
