@@ -28,6 +28,7 @@ class HouseholdData:
     retention: RetentionSettings
     picture_caches: list[Callable[[], None]] = field(default_factory=list)  # forget deleted ones
     _deletions_known: int = -1
+    _deletions_erased: int = -1
 
     def sweep(self) -> SweepResult:
         """Delete what is due in every place where pixels lie (store/pixel_places.py)."""
@@ -50,6 +51,8 @@ class HouseholdData:
             self._deletions_known = recorded
             for forget in self.picture_caches:
                 forget()
+        if recorded != self._deletions_erased and self.store.erase_free_space():
+            self._deletions_erased = recorded  # else a reader was in the way: at the next turn
         return removed
 
     def change_consent(

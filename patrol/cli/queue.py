@@ -146,7 +146,7 @@ def confirm(
         whom = _phone_first(case, app)
     _remind_to_phone(case, whom)
     if as_json:
-        more = {"published": published, "waiting": waiting, "phone_first": whom}
+        more: dict[str, Any] = {"published": published, "waiting": waiting, "phone_first": whom}
         more |= {"masked": masked} if masked else {}
         print_json({**case_document(case), **more})
         return

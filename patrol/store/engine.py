@@ -37,6 +37,7 @@ READ_ONLY: Final = "patrol_read_only"  # how a pooled SQLite connection was last
 _COUNTED: Final = {"preserve_rowcount": True}  # of inserts, too: whether ON CONFLICT inserted
 BUSY_TIMEOUT_S: Final = 10.0  # how long a writer queues before the database counts as busy
 CONNECT_TIMEOUT_S: Final = 5
+ERASE_WAIT_MS: Final = 500  # for readers: writers wait meanwhile
 # A round's recorder, relay, inbox, ladder, console: each a thread, each at most one unit at a time.
 POOL_SIZE: Final = 5
 POOL_OVERFLOW: Final = 15
@@ -271,6 +272,7 @@ def erase_journal(engine: Engine, *, rewrite: bool) -> bool:
         driver = connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine
         driver.execute("PRAGMA query_only=0")
+        driver.execute(f"PRAGMA busy_timeout={ERASE_WAIT_MS}")
         if rewrite:
             driver.execute("VACUUM")
         busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
