@@ -105,8 +105,8 @@ def build(
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
-        store.add_observers(store_observers(integrations, meters, clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
+        store.add_observers(store_observers(integrations, meters, clock, watcher.followed))
         services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)

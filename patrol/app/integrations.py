@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from patrol.domain.errors import BadInput
 from patrol.domain.outbox import WEBHOOK_EVENT_NAMES
+from patrol.domain.private_text import PrivateTextMask
+from patrol.domain.registry import Registry
 from patrol.integrations.notifications import (
     NotificationChannel,
     NotificationTarget,
@@ -59,12 +61,12 @@ def load_integrations(settings: Settings) -> Integrations:
 
 
 def store_observers(
-    integrations: Integrations, meters: Meters, clock: Clock
+    integrations: Integrations, meters: Meters, clock: Clock, registry: Registry
 ) -> list[StoreObserver]:
     """Observers of the store's commits: metrics, and the queue of webhook deliveries."""
     found: list[StoreObserver] = [meters.observe]
     if integrations.hooks:
-        found.append(WebhookQueue(integrations.hooks, clock.now).observe)
+        found.append(WebhookQueue(integrations.hooks, clock.now, PrivateTextMask(registry)).observe)
     return found
 
 

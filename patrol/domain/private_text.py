@@ -2,14 +2,17 @@
 
 People write them in many ways: with spaces or dashes between the digits, in full-width letters, in
 small ones. Each is found where it stands and masked there; the rest of the text stays as it is.
-Pure; used for everything that is published or shown outside the centre (messaging/payloads.py),
-and to warn at entry.
+Pure; used for everything that is published or shown outside the centre (messaging/payloads.py,
+webhooks, the JSON API), and to warn at entry.
 """
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from patrol.domain.registry import Registry
 
 MASK: Final = "[…]"
 _SHOWN_DIGITS: Final = 6  # of a camera's number, which leaders know it by
@@ -28,6 +31,25 @@ class PrivatePart(NamedTuple):
     start: int
     end: int
     shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateTextMask:
+    """Masks free text by the households of a registry, as it is when it is called."""
+
+    registry: Registry
+
+    def __call__(self, text: str) -> str:
+        """The text with every private part masked."""
+        return mask_private(text, self._households())
+
+    def parts(self, text: str) -> list[str]:
+        """What would be masked, as it was written: for a warning at entry."""
+        return [text[part.start : part.end] for part in private_parts(text, self._households())]
+
+    def _households(self) -> frozenset[str]:
+        cameras = self.registry.cameras.values()
+        return frozenset(camera.household_ref for camera in cameras if camera.household_ref)
 
 
 def mask_private(text: str, households: frozenset[str]) -> str:

@@ -20,7 +20,7 @@ from patrol.domain.observation import Subject
 from patrol.domain.outage import Outage, OutageGroup
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.picture_link import LinkSigner
-from patrol.domain.private_text import mask_private, private_parts
+from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.registry import Registry
 from patrol.domain.timestamps import rfc3339
 from patrol.messaging.topics import (
@@ -136,17 +136,11 @@ class PayloadBuilder:
 
     def scrub(self, free_text: str) -> str:
         """Free text without addresses, full camera numbers and household references."""
-        return mask_private(free_text, self._households())[:MAX_NOTE_CHARACTERS]
+        return PrivateTextMask(self.registry)(free_text)[:MAX_NOTE_CHARACTERS]
 
     def masked_parts(self, free_text: str) -> list[str]:
         """What `scrub` would mask, as it was written: for a warning at entry."""
-        parts = private_parts(free_text, self._households())
-        return [free_text[part.start : part.end] for part in parts]
-
-    def _households(self) -> frozenset[str]:
-        """The references of the registry as it is now."""
-        cameras = self.registry.cameras.values()
-        return frozenset(camera.household_ref for camera in cameras if camera.household_ref)
+        return PrivateTextMask(self.registry).parts(free_text)
 
     def _case_message(self, case: Case, grid: GridCode, now: datetime) -> OutboxMessage:
         body = b"" if not case.is_open else encode_payload(self._case_body(case, grid, now))

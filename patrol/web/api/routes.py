@@ -15,6 +15,7 @@ from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_s
 from patrol.domain.consent import TermsAction, TermsChange, parse_hours, parse_until
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
 from patrol.domain.labels import bilingual
+from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.round import ADHOC
 from patrol.domain.timestamps import parse_day, parse_month
 from patrol.households.documents import terms_document
@@ -23,6 +24,7 @@ from patrol.reports.documents import (
     camera_document,
     case_document,
     finding_document,
+    masked_document,
     message_document,
     round_document,
 )
@@ -119,7 +121,7 @@ def findings(
             of_round = uow.findings.of_round(RoundId(round_id))
             total, found = len(of_round), of_round[offset : offset + limit]
     answer.headers[TOTAL_HEADER] = str(total)
-    return [finding_document(one) for one in found]
+    return [_masked(app, finding_document(one)) for one in found]
 
 
 @router.get("/findings/{finding_id}", response_model=documents.Finding,
@@ -127,7 +129,7 @@ def findings(
 def one_finding(app: App, finding_id: str) -> JsonObject:
     """One finding."""
     with app.store.begin_read() as uow, translate_errors(f"finding {finding_id}"):
-        return finding_document(uow.findings.get(FindingId(finding_id)))
+        return _masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
 
 
 @router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
@@ -151,9 +153,9 @@ def confirm(
         )
     masked = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
     if not masked:
-        return case_document(case)
+        return _masked(app, case_document(case))
     warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"
-    return {**case_document(case), "warnings": [warning]}
+    return {**_masked(app, case_document(case)), "warnings": [warning]}
 
 
 @router.post("/findings/{finding_id}/dismiss", response_model=documents.Finding)
@@ -165,7 +167,8 @@ def dismiss(
 ) -> JsonObject:
     """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
-        return finding_document(app.dismiss(finding_id, by=_decided_by(key), reason=form.reason))
+        decided = app.dismiss(finding_id, by=_decided_by(key), reason=form.reason)
+    return _masked(app, finding_document(decided))
 
 
 @router.get("/cases", response_model=list[documents.Case],
@@ -181,7 +184,7 @@ def cases(
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.cases.count(open_only=only_open))
         found = uow.cases.list(open_only=only_open, limit=limit, offset=offset)
-    return [case_document(one) for one in found]
+    return [_masked(app, case_document(one)) for one in found]
 
 
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,
@@ -191,7 +194,7 @@ def one_case(app: App, case_id: str) -> JsonObject:
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         found = uow.cases.get(CaseId(case_id))
         messages = [message_document(message) for message in uow.outbox.of_case(found.id)]
-    return {**case_document(found), "messages": messages}
+    return {**_masked(app, case_document(found)), "messages": messages}
 
 
 @router.get("/cameras", response_model=list[documents.Camera],
@@ -276,6 +279,11 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
             return report_document(load_report(uow, heading, settings.calendar.all_plans, wanted))
         except KeyError:
             raise ResourceNotFound(f"round {period}") from None
+
+
+def _masked(app: Application, document: JsonObject) -> JsonObject:
+    """What people typed names no household to a program."""
+    return masked_document(document, PrivateTextMask(app.payloads.registry))
 
 
 def _period(kind: str, text: str) -> ReportPeriod:
