@@ -135,14 +135,10 @@ def _is_same_report(case: Case, report: GroundReport, text: str, level: Level) -
 
 
 def _kept_payload(payload: bytes) -> bytes:
-    """What a dead letter keeps: text alone, without long runs of encoded bytes (a picture)."""
+    """What a dead letter keeps: its beginning, up to a picture in it, raw or encoded."""
     kept = payload[:MAX_PAYLOAD_KEPT_BYTES]
-    try:
-        kept.decode()
-    except UnicodeDecodeError as exc:
-        if exc.end < len(kept):  # not only cut in the middle of a character
-            return b""
-    return _ENCODED_BYTES.sub(b"[encoded bytes]", kept)
+    found = _PICTURE.search(kept)
+    return kept if found is None else kept[: found.start()] + b"[picture]"
 
 
 def topic_grid(topic: str) -> str:
@@ -157,7 +153,10 @@ RECEIPTS: Final = (ReplyType.RECEIVED, ReplyType.OPENED)
 ANNOUNCING_EVENTS: Final = frozenset(
     event for event, effect in CASE_EFFECTS.items() if effect.announce is AnnounceEffect.ALWAYS
 )
-_ENCODED_BYTES: Final = re.compile(rb"[A-Za-z0-9+/=_-]{256,}")
+# JPEG, PNG, GIF and WebP by their first bytes, as they are or in base64.
+_PICTURE: Final = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8[79]a|RIFF....WEBP|/9j/|iVBORw0|R0lGOD|UklGR", re.DOTALL
+)
 MAX_PAYLOAD_KEPT_BYTES = 4096  # of a dead letter's payload
 
 

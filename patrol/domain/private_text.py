@@ -18,6 +18,7 @@ MASK: Final = "[…]"
 _SHOWN_DIGITS: Final = 6  # of a camera's number, which leaders know it by
 # Full-width forms of ASCII (Unicode block FF00) as ASCII, one character each: places stay.
 _NARROW: Final = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {0x3000: 0x20}
+_SHORTEST_WITHIN_WORDS: Final = 4  # characters: "12" stands in every year
 _GAP: Final = r"[\s._·/-]{0,2}"
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _CAMERA: Final = re.compile(rf"(?<![0-9])(?:[0-9]{_GAP}){{19}}[0-9](?![0-9])")
@@ -64,11 +65,15 @@ def mask_private(text: str, households: frozenset[str]) -> str:
 def private_parts(text: str, households: frozenset[str]) -> list[PrivatePart]:
     """The private parts in their order; none overlaps another."""
     narrow = text.translate(_NARROW)
-    found = sorted(_find(narrow, households), key=lambda part: (part.start, -part.end))
+    found = [*_find(narrow, households), *(_find(text, households) if narrow != text else ())]
     parts: list[PrivatePart] = []
-    for part in found:
-        if not parts or part.start >= parts[-1].end:
+    end = 0
+    for part in sorted(found, key=lambda part: (part.start, -part.end)):
+        if part.start >= end:
             parts.append(part)
+        elif part.end > end:
+            parts.append(PrivatePart(end, part.end, MASK))  # the rest of two that overlap
+        end = max(end, part.end)
     return parts
 
 
@@ -90,7 +95,10 @@ def _shown_camera(found: str) -> str:
 
 @lru_cache(maxsize=8)  # one registry at a time, and those that were read before
 def _household_pattern(households: frozenset[str]) -> re.Pattern[str] | None:
-    """Every reference in any case, with or without what separates its parts; whole words alone."""
+    """Every reference in any case, with or without what separates its parts, as a word of its own.
+
+    One as the registry writes it is found within other words as well, unless it is very short.
+    """
     ways = [way for ref in sorted(households, key=len, reverse=True) if (way := _way(ref))]
     return re.compile("|".join(ways), re.IGNORECASE) if ways else None
 
@@ -102,4 +110,6 @@ def _way(reference: str) -> str:
     written = _GAP.join(map(re.escape, parts))
     before = r"(?<![A-Za-z0-9])" if _ASCII_ALNUM.match(parts[0]) else ""
     after = r"(?![A-Za-z0-9])" if _ASCII_ALNUM.match(parts[-1]) else ""
-    return f"{before}{written}{after}"
+    way = f"{before}{written}{after}"
+    exact = len(reference) >= _SHORTEST_WITHIN_WORDS
+    return f"{way}|{re.escape(reference)}" if exact else way

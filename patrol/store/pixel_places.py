@@ -135,5 +135,5 @@ BYTES_WITHOUT_PIXELS: Final = {
     "site_keys.secret": "random keys",
     "outbox.payload": "JSON made by messaging/payloads.py, which has no picture",
     "deliveries.payload": "JSON made by integrations/webhooks.py and notifications.py: text",
-    "dead_letters.payload": "text alone, long runs of encoded bytes cut out (cases/reply_handler)",
+    "dead_letters.payload": "cut where a picture begins (cases/reply_handler.py)",
 }
