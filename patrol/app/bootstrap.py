@@ -22,6 +22,7 @@ import structlog
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
+from patrol.allocator import limit_arenas
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
@@ -134,6 +135,7 @@ def build(
 
 
 def _prepare_process(settings: Settings) -> None:
+    limit_arenas()
     limit_opencv_threads()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)

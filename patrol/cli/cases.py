@@ -1,4 +1,4 @@
-"""`patrol cases`, `case ID`, `phoned`: cases on their way through the grid, without a browser."""
+"""`patrol cases` and `case ID`: cases on their way through the grid, without a browser."""
 
 from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any
@@ -7,10 +7,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cases import actions
-from patrol.cli.options import AsJson, By, CaseArgument, operator
+from patrol.cli.options import AsJson, CaseArgument
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import app_of, site_of, store_of
+from patrol.cli.site import site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.approval import (
     ApprovalImpossible,
@@ -18,7 +17,7 @@ from patrol.domain.approval import (
     describe_request,
     preview_extension,
 )
-from patrol.domain.case import ApprovalKind, Case, CaseEntry, IllegalCaseTransition
+from patrol.domain.case import ApprovalKind, Case, CaseEntry
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CaseId
 from patrol.domain.labels import (
@@ -96,36 +95,6 @@ def show_case(
         if preview is not None:
             console().print(_preview_text(preview, site.settings.site.tz), markup=False)
         _print_receipts([documents.message_document(message) for message in messages], site)
-
-
-def phoned(
-    context: typer.Context,
-    case: CaseArgument,
-    *,
-    note: Annotated[
-        str, typer.Option("--note", help="谁接的、怎么说。 Who answered, what was said.")
-    ],
-    by: By = "",
-    as_json: AsJson = False,
-) -> None:
-    """登记已电话通知。 Note in the case who was notified by telephone."""
-    if not note.strip():
-        bad_input("--note: is empty, say who answered and what was said")
-    try:
-        with app_of(context) as app, app.store.begin() as uow:
-            changed = actions.record_phone_call(
-                uow, CaseId(case), by=operator(by), now=app.clock.now(), payloads=app.payloads,
-                note=note.strip(),
-            )  # fmt: skip
-            uow.commit()
-    except KeyError:
-        bad_input(no_case_text(case))
-    except IllegalCaseTransition as exc:
-        bad_input(str(exc))
-    if as_json:
-        print_json(case_document(changed))
-    else:
-        print_case(changed, app.site)
 
 
 def case_document(case: Case) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from patrol.domain.errors import BadInput, Failed
+from patrol.lazy_imports import after_import
 from streams.errors import BadAddress, StreamError
 
 YES_OR_NO: Final = {True: "是 yes", False: "否 no"}
@@ -276,17 +277,21 @@ class _Stderr(io.TextIOBase):
 
 
 def logs_to_stderr(level: int = logging.ERROR, *, as_lines_of_json: bool = False) -> None:
-    """Send log lines from `level` up to stderr.
+    """Send log lines from `level` up to stderr, once the verb imports what logs them.
 
     Verbs that answer at once print what a warning would tell as their own line; those that run log
     more, and the service logs JSON when stderr is no terminal.
     """
-    from patrol.logs import configure  # noqa: PLC0415  structlog: 130 ms
-
     is_terminal = sys.stderr.isatty()
-    configure(
-        cast("TextIO", _Stderr()),
-        level,
-        for_people=is_terminal or not as_lines_of_json,
-        colors=is_terminal,
-    )
+
+    def configure_logs() -> None:
+        from patrol.logs import configure  # noqa: PLC0415  structlog: a tenth of a second
+
+        configure(
+            cast("TextIO", _Stderr()),
+            level,
+            for_people=is_terminal or not as_lines_of_json,
+            colors=is_terminal,
+        )
+
+    after_import("structlog", configure_logs)

@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from patrol import review  # decisions are imported when one is made
 from patrol.cli.cases import level_label
 from patrol.cli.options import AsJson
 from patrol.cli.output import console, print_json
@@ -41,7 +42,6 @@ from patrol.domain.outbox import DeliveryState
 from patrol.domain.priority import Level
 from patrol.domain.suppression import Suppression
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
-from patrol.review.decisions import suppressed_count
 
 LINES_A_PAGE: Final = 50
 _NEVER_CUT: Final = ("编号 id", "摄像头 camera")  # to be typed
@@ -315,7 +315,7 @@ def show_suppressions(
     site, now = site_of(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         wanted = uow.suppressions.list() if everything else uow.suppressions.active(now)
-        rows = [(one, suppressed_count(uow, one)) for one in wanted]
+        rows = [(one, review.suppressed_count(uow, one)) for one in wanted]
     if as_json:
         print_json([{**_suppression_document(one, now), "held": held} for one, held in rows])
         return

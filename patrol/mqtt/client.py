@@ -178,7 +178,7 @@ class ReconnectingClient:
             self._wait_until_down(connection)
         connection.detach()
         with self._change:
-            self._current = None
+            self._current = self._latest = None  # no cycle: paho's sockets close with the last user
         return connection
 
     def _wait_until_down(self, connection: Connection) -> None:

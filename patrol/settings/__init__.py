@@ -4,13 +4,12 @@
 broker or the database is not part of it (`patrol check`).
 """
 
-import gc
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from patrol.domain.registry import Registry
+from patrol.lazy_imports import collection_paused
 from patrol.settings.cameras_csv import CrossReferences, load_cameras
 from patrol.settings.config_file import ConfigProblem, ConfigProblems, ProblemLog
 from patrol.settings.grids_people import load_grids, load_people, load_shapes
@@ -59,20 +58,9 @@ def load_site(
             str(config_dir), 1, "directory", "does not exist, give one with -c DIR"
         )
         raise ConfigProblems([wrong])
-    with _gc_disabled():
+    # Zones of 10,000 cameras are 400,000 live nodes: 1.9 s without collection, 4.5 s with.
+    with collection_paused():
         return _load(config_dir, base or config_dir, os.environ if env is None else env)
-
-
-@contextmanager
-def _gc_disabled() -> Iterator[None]:
-    """Zones of 10,000 cameras are 400,000 live nodes: 1.9 s without collection, 4.5 s with."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _load(config_dir: Path, base: Path, env: Mapping[str, str]) -> Site:
