@@ -25,6 +25,11 @@ CameraArgument = Annotated[
 ]
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="案件编号。 A case's id.")]
 FindingArgument = Annotated[str, typer.Argument(metavar="ID", help="线索编号。 A finding's id.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="每页几条;表格默认 50,JSON 默认全部。 Lines a page."),
+]
+Page = Annotated[int, typer.Option("--page", min=1, max=10_000_000, help="第几页。 Which page.")]
 FromDirectory = Annotated[
     Path | None,
     typer.Option(

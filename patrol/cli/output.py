@@ -47,6 +47,16 @@ def print_err(text: str) -> None:
     sys.stderr.flush()
 
 
+LINES_A_PAGE: Final = 50
+NO_LIMIT: Final = 100_000  # more than any list here has
+
+
+def print_page_number(page: int, count: int, size: int) -> None:
+    """Print below a table which page it is, where there are several."""
+    if (pages := -(-count // size)) > 1:
+        console().print(f"第 {page}/{pages} 页,用 --page 翻页。 Page {page} of {pages}: --page.")
+
+
 def console() -> Console:
     """A Rich console on stdout: the answer for a person."""
     return Console(highlight=False)
@@ -99,17 +109,18 @@ def _is_nested(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fitted:
+class FittedTable:
     """A table where it fits the console, else its content as lines, which cut no word."""
 
     table: Table
     title: str
     lines: Sequence[str]
+    least_width: int = _NO_LIMIT  # columns in which it can be read though some of its cells wrap
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Called by Rich with the console's width."""
         natural = console.measure(self.table, options=options.update(max_width=_NO_LIMIT))
-        if natural.maximum <= options.max_width:
+        if min(natural.maximum, self.least_width) <= options.max_width:
             yield self.table
             return
         if self.title:
@@ -118,7 +129,7 @@ class _Fitted:
             yield Text(f"  {line}")
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) -> _Fitted:
+def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) -> FittedTable:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(title=title, title_justify="left")
     for column in columns:
@@ -129,17 +140,17 @@ def _rows(rows: Sequence[Mapping[str, Any]], zone: tzinfo | None, title: str) ->
     lines = [
         "  ".join(f"{key} {value_text(value, zone)}" for key, value in row.items()) for row in rows
     ]
-    return _Fitted(table, title, lines)
+    return FittedTable(table, title, lines)
 
 
-def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> _Fitted:
+def _pairs(pairs: Mapping[str, Any], zone: tzinfo | None, title: str = "") -> FittedTable:
     table = Table(title=title or None, title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
     shown = {key: value_text(value, zone) for key, value in pairs.items()}
     for key, text in shown.items():
         table.add_row(str(key), Text(text))
-    return _Fitted(table, title, [f"{key} {text}" for key, text in shown.items()])
+    return FittedTable(table, title, [f"{key} {text}" for key, text in shown.items()])
 
 
 FAILED: Final = 1

@@ -7,7 +7,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import EndAction, end_by_number, site_of, store_of
+from patrol.cli.site import EndAction, end_by_number, site_for_lists, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.schedule import Stoppage, StoppageScope
 from patrol.domain.timestamps import parse_time, rfc3339_or_none
@@ -106,7 +106,7 @@ def end_maintenance(
 
 def show_stoppages(context: typer.Context, *, as_json: AsJson = False) -> None:
     """现在与将来的暂停和维护。 What is stopped now or will be, site.yaml's windows too."""
-    site, now = site_of(context), SystemClock().now()
+    site, now = site_for_lists(context), SystemClock().now()
     with store_of(site) as store, store.begin_read() as uow:
         known = [*site.settings.calendar.maintenance, *uow.stoppages.active(now)]
     standing = [stoppage for stoppage in known if not stoppage.has_ended(now)]

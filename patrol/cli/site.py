@@ -51,6 +51,14 @@ def site_of(context: typer.Context) -> Site:
     return load_site(config_directory(context))
 
 
+def site_for_lists(context: typer.Context) -> Site:
+    """The site without the areas of its cameras, for a verb that shows rows of the store.
+
+    Raises ConfigProblems.
+    """
+    return load_site(config_directory(context), with_areas=False)
+
+
 def site_if_any(context: typer.Context) -> Site | None:
     """The site that `-c` names; None where there is no site.yaml yet. Raises ConfigProblems."""
     if not (config_directory(context) / "site.yaml").exists():

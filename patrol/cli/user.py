@@ -22,7 +22,7 @@ from patrol.administration.accounts import (
 )
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import site_of, store_of
+from patrol.cli.site import site_for_lists, site_of, store_of
 from patrol.clock import SystemClock
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
@@ -47,7 +47,7 @@ def add_user(
     as_json: AsJson = False,
 ) -> None:
     """新建账号。 A new account."""
-    site = site_of(context)
+    site = site_for_lists(context)
     with store_of(site) as store:
         account = add_account(
             store,
@@ -71,7 +71,7 @@ def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
     """改口令,已登录的全部退出。 A new password; every session of it ends."""
-    with store_of(site_of(context)) as store:
+    with store_of(site_for_lists(context)) as store:
         try:
             change_password(
                 store,
@@ -97,7 +97,7 @@ def enable_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
     """解除口令输错的锁定。 Forgive its wrong passwords, at once."""
-    with store_of(site_of(context)) as store:
+    with store_of(site_for_lists(context)) as store:
         try:
             unlock(store, name=name, now=SystemClock().now(), by=operator(by))
         except KeyError:
@@ -107,7 +107,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
 
 def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
     """账号列表。 All accounts."""
-    with store_of(site_of(context)) as store, store.begin_read() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
         accounts = list(uow.accounts.all())
     if as_json:
         print_json([_account_document(account) for account in accounts])
@@ -119,7 +119,7 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
-    with store_of(site_of(context)) as store:
+    with store_of(site_for_lists(context)) as store:
         try:
             set_disabled(
                 store, name=name, disabled=disabled, now=SystemClock().now(), by=operator(by)
@@ -166,7 +166,7 @@ def add_key(
     as_json: AsJson = False,
 ) -> None:
     """新建密钥,只显示这一次。 A new key; it is shown once and kept only as a hash."""
-    with store_of(site_of(context)) as store, store.begin() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin() as uow:
         try:
             key, secret = add_api_key(
                 uow, name=name, scopes=scope, by=operator(by), now=SystemClock().now()
@@ -183,7 +183,7 @@ def add_key(
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
     """全部密钥,不含密文。 All keys, without their secrets."""
-    with store_of(site_of(context)) as store, store.begin_read() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin_read() as uow:
         keys = uow.api_keys.all()
     rows = [
         {
@@ -211,7 +211,7 @@ def revoke_key(
     key: Annotated[str, typer.Argument(metavar="ID", help="密钥编号。 The key's id.")],
 ) -> None:
     """撤销密钥,立即生效。 Revoke a key, at once."""
-    with store_of(site_of(context)) as store, store.begin() as uow:
+    with store_of(site_for_lists(context)) as store, store.begin() as uow:
         if not revoke_api_key(uow, key, by=operator(""), now=SystemClock().now()):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()
