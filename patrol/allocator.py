@@ -1,4 +1,4 @@
-"""glibc's allocator, held to a size that stays: few arenas, and free pages given back after work.
+"""glibc's allocator, held to a size that stays: one arena, and free pages given back after work.
 
 A round decodes pictures in judging threads that end with it. glibc gives each new thread an arena
 of its own, up to eight a core, and an arena keeps what was freed in it: fourteen rounds of forty
@@ -12,7 +12,7 @@ import ctypes
 from functools import cache
 from typing import Final
 
-ARENAS: Final = 2  # one a judging thread of the usual two cores; more threads wait for microseconds
+ARENAS: Final = 1  # pictures are large: two judging threads hardly ever wait for each other in it
 _M_ARENA_MAX: Final = -8  # malloc.h
 _KEEP_BYTES: Final = 0  # at the end of the heap
 

@@ -109,7 +109,7 @@ def build(
         store, clock = monitor.store, monitor.clock
         store.add_observers(store_observers(integrations, meters, clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         yield Application(

@@ -167,7 +167,7 @@ def _preview_text(preview: ExtensionPreview, zone: tzinfo) -> str:
 def request_text(case: Case, zone: tzinfo) -> str:
     """The request that waits: what, by whom, why; of an extension also what it leads to."""
     request = case.request
-    assert request is not None  # noqa: S101  asked by callers
+    assert request is not None  # noqa: S101  asked by callers  # nosec B101
     text = f"{describe_request(case, request, granted_at=None)} · {request.by}"
     limit = close_after_grant(case)
     return f"{text} · 如批准办结时限 closes by {_local_time(limit, zone)}" if limit else text

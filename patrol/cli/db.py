@@ -11,7 +11,7 @@ import typer
 from patrol import __version__, store
 from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
-from patrol.cli.site import database_of, site_of, store_of
+from patrol.cli.site import database_of, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
 from patrol.operations import backup as backups
 from patrol.operations.backup import Manifest
@@ -77,7 +77,7 @@ def _log_backup(context: typer.Context, out: Path, pictures: int) -> None:
     try:
         with store_of(site_of(context)) as store, store.begin() as uow:
             why = f"{out.name}: {pictures} pictures"
-            now = SystemClock().now()
+            now = trusted_now(uow)
             uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
             uow.commit()
     except StoreUnavailable as exc:  # an older database can be saved, and not written to

@@ -9,8 +9,7 @@ import typer
 from patrol.cases import shift_handover
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import console, print_json, value_text
-from patrol.cli.site import site_for_lists, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_for_lists, store_of, trusted_now
 from patrol.domain.labels import HANDOVER_LISTS, bilingual
 from patrol.domain.shift_handover import HandoverEntry
 from patrol.domain.timestamps import rfc3339
@@ -23,7 +22,7 @@ def show_sheet(context: typer.Context, *, as_json: AsJson = False) -> None:
     site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
         sheet = shift_handover.handover_sheet(
-            uow, SystemClock().now(), site.settings.calendar.maintenance
+            uow, trusted_now(uow), site.settings.calendar.maintenance
         )
     if as_json:
         print_json(sheet)
@@ -40,8 +39,9 @@ def give_shift(
     as_json: AsJson = False,
 ) -> None:
     """交班人签字。 The one who goes signs the sheet of now."""
-    site, now = site_for_lists(context), SystemClock().now()
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin() as uow:
+        now = trusted_now(uow)
         sheet = shift_handover.handover_sheet(uow, now, site.settings.calendar.maintenance)
         given = shift_handover.give_shift(
             uow, who=operator(by), to=to, note=note, sheet=sheet, now=now
@@ -55,7 +55,7 @@ def take_shift(
 ) -> None:
     """接班人签同一张单,班次归其所有。 The one who comes signs that sheet and owns the shift."""
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
-        taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=SystemClock().now())
+        taken = shift_handover.take_shift(uow, who=operator(by), note=note, now=trusted_now(uow))
         uow.commit()
     _print_signature(taken, as_json=as_json)
 

@@ -26,8 +26,7 @@ from patrol.cli.output import (
     print_json,
     print_page_number,
 )
-from patrol.cli.site import site_for_lists, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_for_lists, store_of, trusted_now
 from patrol.domain.finding import Finding
 from patrol.reports import documents
 from patrol.review import QueueLine, review_queue
@@ -63,9 +62,9 @@ def show_queue(
 ) -> None:
     """待核线索,最要紧的在前。 What waits for a person's judgement, the worst first."""
     site = site_for_lists(context)
-    now = SystemClock().now()
     size = limit or (NO_LIMIT if as_json else LINES_A_PAGE)
     with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         queue = review_queue(
             uow, now, cameras=site.registry.cameras, limit=size, offset=(page - 1) * size
         )
@@ -326,8 +325,9 @@ def show_suppressions(
     context: typer.Context, *, everything: WithEnded = False, as_json: AsJson = False
 ) -> None:
     """现有抑制:何处、何类、谁定、到何时、压下几次。 What is held back, and how often it was."""
-    site, now = site_for_lists(context), SystemClock().now()
+    site = site_for_lists(context)
     with store_of(site) as store, store.begin_read() as uow:
+        now = trusted_now(uow)
         wanted = uow.suppressions.list() if everything else uow.suppressions.active(now)
         rows = [(one, review.suppressed_count(uow, one)) for one in wanted]
     if as_json:

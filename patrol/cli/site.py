@@ -21,7 +21,7 @@ from types import FrameType
 
 from patrol.cli.options import config_directory, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.clock import SystemClock
+from patrol.clock import SystemClock, TrustedClock
 from patrol.domain.camera import Camera
 from patrol.settings import Site, load_site
 from patrol.settings.site_paths import check_old_places
@@ -79,6 +79,11 @@ def store_of(site: Site) -> Iterator[Store]:
         yield store
 
 
+def trusted_now(uow: UnitOfWork) -> datetime:
+    """The time that the service on this store goes by: a wall clock that jumped dates nothing."""
+    return TrustedClock.of_record(SystemClock(), uow.clock.get()).now()
+
+
 def camera_named(site: Site, text: str) -> Camera:
     """The one camera of this id, or with these last digits. Raises BadInput where it is not one."""
     cameras = site.registry.cameras
@@ -100,7 +105,7 @@ def end_by_number(
     """End the row of this number in one transaction and print that. Raises BadInput without one."""
     who = operator(by)
     with store_of(site_of(context)) as store, store.begin() as uow:
-        ended = action.end(uow, number, who, SystemClock().now())
+        ended = action.end(uow, number, who, trusted_now(uow))
         uow.commit()
     if not ended:
         bad_input(f"{number}: {action.none}")

@@ -7,6 +7,7 @@ A password is asked for twice on the terminal, or read from stdin's first line w
 
 import getpass
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +23,11 @@ from patrol.administration.accounts import (
 )
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_err, print_json
-from patrol.cli.site import site_for_lists, site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_for_lists, site_of, store_of, trusted_now
 from patrol.domain.account import Account, AccountRole
 from patrol.domain.timestamps import rfc3339, rfc3339_or_none
 from patrol.mqtt.mosquitto_files import write_mosquitto_files
+from patrol.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="账号名。 The account's name.")]
 FromStdin = Annotated[
@@ -55,7 +56,7 @@ def add_user(
             duty=duty,
             password=_read_password(from_stdin=from_stdin),
             registry=site.registry,
-            now=SystemClock().now(),
+            now=_now_of(store),
             shown_as=shown_as,
             grid=grid or None,
             person=person or None,
@@ -77,7 +78,7 @@ def set_password(
                 store,
                 name=name,
                 password=_read_password(from_stdin=from_stdin),
-                now=SystemClock().now(),
+                now=_now_of(store),
                 by=operator(by),
             )
         except KeyError:
@@ -99,7 +100,7 @@ def unlock_user(context: typer.Context, name: Name, *, by: By = "") -> None:
     """解除口令输错的锁定。 Forgive its wrong passwords, at once."""
     with store_of(site_for_lists(context)) as store:
         try:
-            unlock(store, name=name, now=SystemClock().now(), by=operator(by))
+            unlock(store, name=name, now=_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
     print_err(f"{name}: 已解锁 unlocked")
@@ -118,12 +119,15 @@ def show_users(context: typer.Context, *, as_json: AsJson = False) -> None:
         console().print(line, markup=False)
 
 
+def _now_of(store: Store) -> datetime:
+    with store.begin_read() as uow:
+        return trusted_now(uow)
+
+
 def _set_disabled(context: typer.Context, name: str, by: str, *, disabled: bool) -> None:
     with store_of(site_for_lists(context)) as store:
         try:
-            set_disabled(
-                store, name=name, disabled=disabled, now=SystemClock().now(), by=operator(by)
-            )
+            set_disabled(store, name=name, disabled=disabled, now=_now_of(store), by=operator(by))
         except KeyError:
             bad_input(_no_account_text(name))
     print_err(f"{name}: {'已停用 disabled' if disabled else '已恢复 open again'}")
@@ -169,7 +173,7 @@ def add_key(
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
         try:
             key, secret = add_api_key(
-                uow, name=name, scopes=scope, by=operator(by), now=SystemClock().now()
+                uow, name=name, scopes=scope, by=operator(by), now=trusted_now(uow)
             )
         except ValueError as exc:
             bad_input(f"--scope: {exc}")
@@ -212,7 +216,7 @@ def revoke_key(
 ) -> None:
     """撤销密钥,立即生效。 Revoke a key, at once."""
     with store_of(site_for_lists(context)) as store, store.begin() as uow:
-        if not revoke_api_key(uow, key, by=operator(""), now=SystemClock().now()):
+        if not revoke_api_key(uow, key, by=operator(""), now=trusted_now(uow)):
             bad_input(f"key {key!r}: there is none that stands, `patrol key list` lists them")
         uow.commit()
     console().print(f"已撤销 revoked: {key}")

@@ -44,7 +44,7 @@ VERSIONS: Final = {
     Protocol.V311: (_V311,),
 }
 BATCH: Final = 2000  # messages in paho's memory at once; the outbox has the rest
-_jitter = random.Random()  # noqa: S311  spreads reconnects, guards nothing
+_jitter = random.Random()  # noqa: S311  spreads reconnects, guards nothing  # nosec B311
 
 
 class ReconnectingClient:

@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import socket
-import subprocess
+import subprocess  # nosec B404
 import sys
 import tempfile
 import threading
@@ -84,7 +84,7 @@ class EmbeddedBroker:
         """Start and wait until both ports answer. Raises RuntimeError with the reason."""
         if in_use(self.port) or in_use(self.port_v5):
             raise RuntimeError(f"port {self.port} or {self.port_v5} of {HOST} is taken")
-        self._process = subprocess.Popen(  # noqa: S603  our own module, our own numbers
+        self._process = subprocess.Popen(  # noqa: S603  our own module, our own numbers  # nosec B603
             [
                 sys.executable,
                 "-m",

@@ -175,7 +175,7 @@ def _copy_postgres_out(connection: Connection, folder: Path) -> DatabaseCopy:
     tables: dict[str, list[str]] = {}
     for table, column in connection.execute(_TABLES_SQL):
         tables.setdefault(str(table), []).append(str(column))
-    revision = connection.execute(text(f"SELECT version_num FROM {VERSIONS_TABLE}")).scalar_one()  # noqa: S608  a constant
+    revision = connection.execute(text(f"SELECT version_num FROM {VERSIONS_TABLE}")).scalar_one()  # noqa: S608  a constant  # nosec B608
     tables.pop(VERSIONS_TABLE)
     for table, columns in tables.items():
         with (
@@ -216,7 +216,7 @@ def _copy_postgres_in(connection: Connection, folder: Path, copied: DatabaseCopy
 def _cursor(connection: Connection) -> Any:
     """The driver's own cursor: SQLAlchemy has no COPY."""
     driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101  the connection is open
+    assert driver is not None  # noqa: S101  the connection is open  # nosec B101
     return driver.cursor()
 
 

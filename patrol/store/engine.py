@@ -204,7 +204,7 @@ def _configure_sqlite(synchronous: str, connection: sqlite3.Connection, _record:
 def _begin_sqlite(connection: Connection, *, read_only: bool) -> None:
     """Begin on the driver itself: cheaper than through SQLAlchemy, and there is no result."""
     driver = connection.connection.dbapi_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101  of our own engine  # nosec B101
     if connection.info.get(READ_ONLY, False) != read_only:
         driver.execute(f"PRAGMA query_only={int(read_only)}")
         connection.info[READ_ONLY] = read_only

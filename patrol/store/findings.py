@@ -204,8 +204,9 @@ class FindingRepository:
         of_group = FINDING_WAITING, f.level == level, f.subject == subject
         return [
             WaitingFinding(
-                FindingId(row[0]), CameraId(row[1]), level, subject, row[2], row[3],
-                FindingState(row[4]), row[5], row[6],
+                id=FindingId(row.id), camera=CameraId(row.camera), level=level, subject=subject,
+                score=row.score, count=row.times, state=FindingState(row.state),
+                recheck=row.again_at, found_at=row.found_at,
             )
             for row in self._db.all(select(*columns).where(*of_group))
         ]  # fmt: skip
