@@ -42,6 +42,7 @@ from patrol.messaging.outbox_relay import OutboxRelay
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.messaging.topics import inbox_filters
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
+from patrol.operations.backup import remove_unfinished_restore
 from patrol.operations.health_server import HealthCheck
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
@@ -148,6 +149,7 @@ class Application:
         """
         finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with self.round_lock():
+            remove_unfinished_restore(self.site.settings.database, self.site.settings.evidence)
             begun = self.round_runner.begin_round(name, finish_by, at_any_hour=True, adhoc=adhoc)
             ended = self._run_begun_round(begun, on_progress, stop)
         return self.round_runner.summary(ended)

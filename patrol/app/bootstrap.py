@@ -57,6 +57,7 @@ from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreOutdated,
+    StoreReadOnly,
     StoreUnavailable,
     UnitOfWork,
     needs_upgrade,
@@ -203,7 +204,7 @@ def _open_with_retry(
             if create and needs_upgrade(url):
                 upgrade(url)
             return stack.enter_context(open_store(url))
-        except StoreOutdated:
+        except (StoreOutdated, StoreReadOnly):
             raise
         except StoreUnavailable as exc:
             failures += 1

@@ -147,6 +147,25 @@ def app_of(
 
 
 @contextmanager
+def cleaning_up_on_signals() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP end the command as Ctrl-C does: through its cleanup."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a test's runner: only the main thread may take signals
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def until_signalled() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process at once."""
     stop = threading.Event()

@@ -11,7 +11,7 @@ revision, so nothing but data has to be carried. Rows and sequences return in on
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -135,6 +135,14 @@ def _copy_sqlite_out(url: URL, target: Path, revision: str) -> DatabaseCopy:
     return DatabaseCopy(
         engine="sqlite", revision=revision, pictures=pictures, tables={}, sequences={}
     )
+
+
+def remove_unfinished_copy(url: str) -> None:
+    """Remove the part of a SQLite file that a killed `copy_in` left beside its place."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        with suppress(OSError):
+            unfinished_name(Path(str(parsed.database))).unlink(missing_ok=True)
 
 
 def _copy_sqlite_in(url: URL, source: Path) -> None:
