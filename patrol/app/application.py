@@ -91,6 +91,7 @@ class Application:
     camera_table: CameraTable
     live_view: LiveView
     detectors: Detectors = field(default_factory=Detectors)
+    follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
@@ -108,6 +109,7 @@ class Application:
         Raises StoreUnavailable: the copy is made at the next turn.
         """
         self.registry_watcher.refresh()
+        self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version
         if version == self._stored_registry_version:
             return

@@ -24,6 +24,7 @@ from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
 from patrol.allocator import limit_arenas
 from patrol.app.application import Application
+from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
@@ -37,9 +38,6 @@ from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
-from patrol.mqtt import BrokerAddress
-from patrol.mqtt.embedded_broker import EmbeddedBroker
-from patrol.mqtt.mosquitto_files import handed_out_accounts
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
@@ -113,6 +111,7 @@ def build(
         services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
+        broker, follow_accounts = open_broker(site, stack)
         yield Application(
             site=site,
             clock=clock,
@@ -120,7 +119,8 @@ def build(
             store=store,
             evidence=services.evidence,
             registry_watcher=watcher,
-            broker=_broker_address(site, stack),
+            broker=broker,
+            follow_accounts=follow_accounts,
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -342,20 +342,6 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
         limits=LiveLimits(
             duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
         ),
-    )
-
-
-def _broker_address(site: Site, stack: ExitStack) -> BrokerAddress:
-    settings = site.settings
-    if settings.mqtt.embedded:
-        folder = settings.mqtt.broker_files
-        accounts = handed_out_accounts(folder, settings.site.id, site.registry) if folder else ()
-        return stack.enter_context(EmbeddedBroker(accounts=accounts)).address
-    return BrokerAddress.parse(
-        settings.mqtt.url,
-        username=settings.mqtt.username,
-        password_file=settings.mqtt.password_file,
-        ca_file=settings.mqtt.ca_file,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 DEFAULT_CONFIG: Final = Path("config")
+SITE_FILE: Final = "site.yaml"
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="只输出一个 JSON 文档。 One JSON document on stdout.")
@@ -46,9 +47,10 @@ class GlobalOptions:
 
 
 def config_directory(context: typer.Context) -> Path:
-    """The configuration directory that `-c` names."""
+    """The configuration directory that `-c` names: itself, or by the site.yaml in it."""
     found = context.find_object(GlobalOptions)
-    return DEFAULT_CONFIG if found is None else found.config
+    named = DEFAULT_CONFIG if found is None else found.config
+    return named.parent if named.name == SITE_FILE and named.is_file() else named
 
 
 def operator(by: str) -> str:

@@ -17,6 +17,7 @@ from patrol.administration.accounts import (
     add_account,
     add_api_key,
     change_password,
+    place_words,
     revoke_api_key,
     set_disabled,
     unlock,
@@ -57,6 +58,7 @@ def add_user(
             password=_read_password(from_stdin=from_stdin),
             registry=site.registry,
             now=_now_of(store),
+            known_words=place_words(site.settings.site, site.registry),
             shown_as=shown_as,
             grid=grid or None,
             person=person or None,
@@ -72,7 +74,8 @@ def set_password(
     context: typer.Context, name: Name, *, from_stdin: FromStdin = False, by: By = ""
 ) -> None:
     """改口令,已登录的全部退出。 A new password; every session of it ends."""
-    with store_of(site_for_lists(context)) as store:
+    site = site_for_lists(context)
+    with store_of(site) as store:
         try:
             change_password(
                 store,
@@ -80,6 +83,7 @@ def set_password(
                 password=_read_password(from_stdin=from_stdin),
                 now=_now_of(store),
                 by=operator(by),
+                known_words=place_words(site.settings.site, site.registry),
             )
         except KeyError:
             bad_input(_no_account_text(name))

@@ -60,10 +60,9 @@ def load_site(
     read, and no camera has areas.
     """
     if not config_dir.is_dir():
-        wrong = ConfigProblem(
-            str(config_dir), 1, "directory", "does not exist, give one with -c DIR"
-        )
-        raise ConfigProblems([wrong])
+        why = "is a file" if config_dir.exists() else "does not exist"
+        text = f"{why}, give the directory of site.yaml with -c DIR"
+        raise ConfigProblems([ConfigProblem(str(config_dir), 1, "directory", text)])
     # Zones of 10,000 cameras are 400,000 live nodes: 1.9 s without collection, 4.5 s with.
     with collection_paused():
         here, variables = base or config_dir, os.environ if env is None else env
