@@ -2,8 +2,8 @@
 
 An embedded broker with `broker_files` asks for the logins that `patrol mosquitto write` handed out.
 They follow people.csv and the hand-out while the service runs: a person who has left is refused, a
-new one gets in once the files were written again. bootstrap.py calls it, and the application what it
-returns, every second.
+new one gets in once the files were written again. bootstrap.py calls it; what it returns is called
+by the application every second.
 """
 
 from collections.abc import Callable
