@@ -48,6 +48,23 @@ def test_a_list_of_verbs_imports_nothing_heavy(arguments: list[str]) -> None:
     assert "patrol" in done.stdout
 
 
+# What shows rows of the store, and what a person waits for with it: half a second in all.
+LISTS = ("queue", "cases", "case")
+NEEDED_BY_LISTS = {"pydantic", "sqlalchemy", "structlog", "patrol.settings", "patrol.store"}
+ACTING = {"patrol.vision", "patrol.messaging.outbox_relay", "patrol.store.fsck"}
+NOT_FOR_LISTS = (HEAVY | ACTING) - NEEDED_BY_LISTS
+
+
+def test_a_list_imports_nothing_that_acts() -> None:
+    modules = sorted({VERBS[path].function.partition(":")[0] for path in LISTS})
+    script = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}: importlib.import_module('patrol.cli.' + name)\n"
+        f"print(sorted(set(sys.modules) & {NOT_FOR_LISTS!r}))\n"
+    )
+    assert in_a_process(script).stdout == "[]\n"
+
+
 def test_verbs_work_without_optional_extras() -> None:
     modules = sorted({
         verb.function.partition(":")[0]
