@@ -167,6 +167,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "onnxruntime": "objects",
     "psycopg": "postgres",
     "pwdlib": "console",
+    "pypinyin": "console",
     "python_multipart": "console",
     "starlette": "console",
     "uvicorn": "console",

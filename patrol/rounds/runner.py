@@ -195,6 +195,7 @@ class RoundRunner:
         try:
             return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
         finally:
+            self._deps.store.close_idle()  # with their page caches, some MB each
             give_back_freed_memory()
 
     def summary(self, a_round: Round) -> dict[str, object]:

@@ -18,7 +18,8 @@ HEAVY = {
 }  # fmt: skip
 OPTIONAL = (
     "apprise", "fastapi", "iotcore", "jinja2", "multipart", "onnxruntime", "playwright", "psycopg",
-    "pwdlib", "python_calamine", "python_multipart", "starlette", "uvicorn", "xlsxwriter", "zxcvbn",
+    "pwdlib", "pypinyin", "python_calamine", "python_multipart", "starlette", "uvicorn",
+    "xlsxwriter", "zxcvbn",
 )  # fmt: skip
 # Verbs of the console, whose extra they need; the demo shows it, too.
 CONSOLE_VERBS = ("demo", "simulate")
