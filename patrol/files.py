@@ -90,10 +90,10 @@ def process_lock(path: Path) -> Iterator[None]:
 
 @contextmanager
 def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A folder below `parent` for what is only needed meanwhile, gone after the block.
+    """A temporary folder below `parent`, locked by this process and removed after the block.
 
-    A kill -9 leaves one behind, with a copy of the database perhaps: whoever uses the same prefix
-    next removes it (`remove_abandoned_folders`). Raises OSError.
+    A kill -9 leaves one behind, with a copy of the database perhaps: the next use of the prefix
+    removes it (`remove_abandoned_folders`). Raises OSError.
     """
     remove_abandoned_folders(parent, prefix)
     with ExitStack() as stack:

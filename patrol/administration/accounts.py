@@ -34,7 +34,7 @@ MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 256  # argon2 takes any length; nobody types more
 # zxcvbn calls 10^8 safe from guessing online; `Admin@123456` and `woaini1314520` are beyond that.
 MIN_GUESSES_LOG10: Final = 9.0
-SHORTEST_WORD: Final = 3  # letters; shorter ones make no password weaker
+SHORTEST_NAME: Final = 3  # letters; shorter ones make no password weaker
 SHORTEST_PLACE: Final = 2  # syllables of a name without its kind (镇, 村, 组)
 ESTIMATED_CHARACTERS: Final = 72  # its time grows with the length
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -88,17 +88,17 @@ def _argon2() -> "PasswordHash":
     return PasswordHash.recommended()
 
 
-def hash_password(password: str, *, name: str = "", known_words: Iterable[str] = ()) -> str:
+def hash_password(password: str, *, name: str = "", known_names: Iterable[str] = ()) -> str:
     """The argon2id hash of a password. Raises WeakPassword, PasswordChecksBusy.
 
-    `known_words`: what everybody there tries first (`place_words`).
+    `known_names`: what everybody there tries first (`guessable_names`).
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise WeakPassword(
             f"密码至少 {MIN_PASSWORD_LENGTH} 位 "
             f"(a password has at least {MIN_PASSWORD_LENGTH} characters)"
         )
-    if _guesses_log10(password, [name, "patrol", *known_words]) < MIN_GUESSES_LOG10:
+    if _guesses_log10(password, [name, "patrol", *known_names]) < MIN_GUESSES_LOG10:
         raise WeakPassword(
             "密码太容易猜,请用几个不相干的词 (too easy to guess, take some unrelated words)"
         )
@@ -106,29 +106,29 @@ def hash_password(password: str, *, name: str = "", known_words: Iterable[str] =
         return _argon2().hash(password)
 
 
-def place_words(site: SiteInfo, registry: Registry) -> list[str]:
-    """Words that a guesser of this town begins with: its id, its places and people, in pinyin too.
+def guessable_names(site: SiteInfo, registry: Registry) -> list[str]:
+    """Names that a guesser of this town begins with: its id, its places and people, in pinyin too.
 
     Each as written, as pinyin, and as pinyin's initials.
     """
     from pypinyin import lazy_pinyin  # noqa: PLC0415  an optional extra with large tables
 
     places = [grid.name for grid in registry.tree.grids.values()]
-    names = dict.fromkeys([site.name, *places, *(one.name for one in registry.people.values())])
-    words = [site.id, *names]
-    for name in names:
+    written = dict.fromkeys([site.name, *places, *(one.name for one in registry.people.values())])
+    found = [site.id, *written]
+    for name in written:
         syllables = lazy_pinyin(name, errors="ignore")
-        words += ["".join(syllables), "".join(syllable[0] for syllable in syllables)]
+        found += ["".join(syllables), "".join(syllable[0] for syllable in syllables)]
         if len(syllables) > SHORTEST_PLACE:  # 上坝镇: people say shangba
-            words.append("".join(syllables[:-1]))
-    return [word for word in dict.fromkeys(words) if len(word) >= SHORTEST_WORD]
+            found.append("".join(syllables[:-1]))
+    return [name for name in dict.fromkeys(found) if len(name) >= SHORTEST_NAME]
 
 
-def _guesses_log10(password: str, known_words: Sequence[str]) -> float:
+def _guesses_log10(password: str, known_names: Sequence[str]) -> float:
     """How many guesses it takes by lists of common passwords, names, dates and keyboard walks."""
     from zxcvbn import zxcvbn  # noqa: PLC0415  an optional extra, and its lists take 50 ms
 
-    guessed = zxcvbn(password[:ESTIMATED_CHARACTERS], user_inputs=list(known_words))
+    guessed = zxcvbn(password[:ESTIMATED_CHARACTERS], user_inputs=list(known_names))
     return float(guessed["guesses_log10"])
 
 
@@ -162,14 +162,14 @@ def add_account(
     grid: str | None = None,
     person: str | None = None,
     by: str = "admin",
-    known_words: Iterable[str] = (),
+    known_names: Iterable[str] = (),
 ) -> Account:
-    """Add an account. Raises BadAccount, WeakPassword. `known_words`: see `hash_password`."""
+    """Add an account. Raises BadAccount, WeakPassword. `known_names`: see `hash_password`."""
     account = Account(
         name=_checked_name(name),
         duty=duty,
         shown_as=shown_as or name,
-        password=hash_password(password, name=name, known_words=known_words),
+        password=hash_password(password, name=name, known_names=known_names),
         grid=_checked_grid(duty, grid, person, registry),
         person=_checked_person(person, registry),
         created_at=now,
@@ -190,13 +190,13 @@ def change_password(
     password: str,
     now: datetime,
     by: str = "admin",
-    known_words: Iterable[str] = (),
+    known_names: Iterable[str] = (),
 ) -> None:
     """Set a password and end every session of the account. Raises KeyError, WeakPassword.
 
-    `known_words`: see `hash_password`.
+    `known_names`: see `hash_password`.
     """
-    hashed = hash_password(password, name=name, known_words=known_words)
+    hashed = hash_password(password, name=name, known_names=known_names)
     with store.begin() as uow:
         account = uow.accounts.get(name)
         uow.accounts.put(replace(account.logged_in(), password=hashed))

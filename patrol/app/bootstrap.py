@@ -105,22 +105,20 @@ def build(
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
-        store, clock = monitor.store, monitor.clock
-        store.add_observers(store_observers(integrations, meters, clock))
+        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
-        guarded_visit = _guarded_visit(services)
-        editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
-        broker, follow_accounts = open_broker(site, stack)
+        services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
+        guarded_visit, editing = _guarded_visit(services), _write_context(services)
+        broker, follow = open_broker(site, stack)
         yield Application(
             site=site,
-            clock=clock,
+            clock=monitor.clock,
             clock_monitor=monitor,
-            store=store,
+            store=monitor.store,
             evidence=services.evidence,
             registry_watcher=watcher,
             broker=broker,
-            follow_accounts=follow_accounts,
+            follow_accounts=follow,
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -236,9 +234,9 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, monitor: ClockMonitor, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site, monitor: ClockMonitor, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
-    clock = monitor.clock
+    store, clock = monitor.store, monitor.clock
     evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
@@ -254,6 +252,12 @@ def _shared_services(
         rng=rng,
         evidence=evidence,
         detectors=detectors,
+    )
+
+
+def _write_context(services: _SharedServices) -> RegistryWriteContext:
+    return RegistryWriteContext(
+        store=services.store, clock=services.clock, watcher=services.watcher
     )
 
 

@@ -17,7 +17,7 @@ from patrol.administration.accounts import (
     add_account,
     add_api_key,
     change_password,
-    place_words,
+    guessable_names,
     revoke_api_key,
     set_disabled,
     unlock,
@@ -58,7 +58,7 @@ def add_user(
             password=_read_password(from_stdin=from_stdin),
             registry=site.registry,
             now=_now_of(store),
-            known_words=place_words(site.settings.site, site.registry),
+            known_names=guessable_names(site.settings.site, site.registry),
             shown_as=shown_as,
             grid=grid or None,
             person=person or None,
@@ -83,7 +83,7 @@ def set_password(
                 password=_read_password(from_stdin=from_stdin),
                 now=_now_of(store),
                 by=operator(by),
-                known_words=place_words(site.settings.site, site.registry),
+                known_names=guessable_names(site.settings.site, site.registry),
             )
         except KeyError:
             bad_input(_no_account_text(name))

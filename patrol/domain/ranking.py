@@ -77,7 +77,7 @@ class Rankable(Protocol):
 
     @property
     def state(self) -> FindingState:
-        """Whether somebody was unsure of it."""
+        """Undecided, or unsure."""
 
     @property
     def recheck(self) -> object | None:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from patrol.administration.accounts import (
     change_password,
-    place_words,
+    guessable_names,
     placeholder_hash,
     verify_password,
 )
@@ -190,10 +190,10 @@ class WebAuthenticator:
         if account is None:
             raise InvitationInvalid
         check_invitation(account, invitation, signature, now)
-        words = place_words(self.app.site.settings.site, self.app.registry)
+        names = guessable_names(self.app.site.settings.site, self.app.registry)
         change_password(
             self.app.store, name=account.name, password=password, now=now, by=account.name,
-            known_words=words,
+            known_names=names,
         )  # fmt: skip
         self.clear_cache()
         return self._start_session(account, device, now)

@@ -6,8 +6,8 @@ import pytest
 
 from patrol.administration.accounts import (
     WeakPassword,
+    guessable_names,
     hash_password,
-    place_words,
     verify_password,
 )
 from patrol.settings.site_settings import SiteInfo
@@ -42,11 +42,11 @@ def test_names_of_the_town_make_no_password(password: str) -> None:
     registry = small_site.registry()
     key, person = next(iter(registry.people.items()))
     people = {**registry.people, key: replace(person, name="王小明")}
-    words = place_words(SITE, replace(registry, people=people))
+    names = guessable_names(SITE, replace(registry, people=people))
     with pytest.raises(WeakPassword):
-        hash_password(password, known_words=words)
+        hash_password(password, known_names=names)
 
 
 def test_a_good_password_is_good_in_every_town() -> None:
-    words = place_words(SITE, small_site.registry())
-    assert hash_password("kx7-plum-42Q", name="zhang.wei", known_words=words)
+    names = guessable_names(SITE, small_site.registry())
+    assert hash_password("kx7-plum-42Q", name="zhang.wei", known_names=names)

@@ -20,8 +20,8 @@ from patrol.administration.accounts import (
     add_api_key,
     change_duty,
     change_password,
+    guessable_names,
     log_out_everywhere,
-    place_words,
     revoke_api_key,
     set_disabled,
     unlock,
@@ -261,7 +261,7 @@ def change_own_password(
     with translate_errors():
         change_password(
             context.app.store, name=user.account.name, password=form.new, now=user.now,
-            by=user.account.name, known_words=place_words(context.site, context.app.registry),
+            by=user.account.name, known_names=guessable_names(context.site, context.app.registry),
         )  # fmt: skip
     context.auth.clear_cache()
     return Response(status_code=204)
