@@ -337,8 +337,8 @@ def _read_only_place(error: BaseException, url: URL) -> Path | None:
     if not is_denied and (code is None or code & 0xFF not in refused):
         return None
     file = Path(str(url.database)).absolute()
-    beside = [file.with_name(file.name + end) for end in ("", "-wal", "-shm")]
-    places = [place for place in (*beside, file.parent) if place.exists()]
+    files = [file.with_name(file.name + end) for end in ("", "-wal", "-shm")]
+    places = [place for place in (*files, file.parent) if place.exists()]
     return next((place for place in places if not os.access(place, os.W_OK)), None)
 
 

@@ -212,8 +212,8 @@ def _candidate_count(uow: UnitOfWork, form: BatchForm, user: CurrentUser) -> int
     Those are what others hold, what this user was unsure of, and what he passed.
     """
     claimed = len(uow.claims.active(user.now))
-    own_doubts = uow.findings.waiting_unsure_count()
-    return MAX_BATCH + 1 + claimed + own_doubts + len(form.passed)
+    unsure_count = uow.findings.waiting_unsure_count()
+    return MAX_BATCH + 1 + claimed + unsure_count + len(form.passed)
 
 
 def _in_wanted_order(waiting: Iterable[WaitingFinding], form: BatchForm) -> Iterator[FindingId]:
