@@ -187,7 +187,9 @@ def test_a_forged_change_is_refused_on_every_route(
     """With the session's cookie, but without its token, with another's, or a longer one."""
     client = log_in(ROLE_ACCOUNTS.get(role, str(role)))
     own = client.headers["x-patrol-csrf"]
-    another = log_in("operator2").headers["x-patrol-csrf"]
+    another = log_in("operator" if role is not AccountRole.OPERATOR else "duty_lead").headers[
+        "x-patrol-csrf"
+    ]
     tokens = ("", another, own + "0", own.upper() if own.upper() != own else own[::-1])
     turn = list(AccountRole).index(role)  # all roles together try every token on every route
     unsafe = [entry for entry in pages if not entry.is_safe]
