@@ -13,7 +13,7 @@ from patrol.domain.ids import CameraId
 from patrol.households.terms import change_terms
 from patrol.pictures import FilePictureStore, SweepResult, remove_withdrawn, sweep_pictures
 from patrol.ports import Clock
-from patrol.settings.site_settings import RetentionSettings
+from patrol.settings import Settings
 from patrol.store import Store
 from patrol.store.consents import CameraTerms
 
@@ -25,18 +25,18 @@ class HouseholdData:
     store: Store
     evidence: FilePictureStore
     clock: Clock
-    retention: RetentionSettings
+    settings: Settings
     picture_caches: list[Callable[[], None]] = field(default_factory=list)  # forget deleted ones
     _deletions_known: int = -1
     _deletions_erased: int = -1
 
     def sweep(self) -> SweepResult:
         """Delete what is due in every place where pixels lie (store/pixel_places.py)."""
-        most_mb = self.retention.evidence_mb
+        most_mb = self.settings.retention.evidence_mb
         return sweep_pictures(
             self.store, self.evidence, self.clock.now(),
             most_bytes=most_mb << 20 if most_mb else None,
-            reference_kept=timedelta(days=self.retention.reference_days),
+            reference_kept=timedelta(days=self.settings.retention.reference_days),
         )  # fmt: skip
 
     def remove_withdrawn(self) -> SweepResult:

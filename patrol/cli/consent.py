@@ -11,7 +11,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, CameraArgument, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import camera_named, site_of, store_of
+from patrol.cli.site import camera_named, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
 from patrol.domain.access_labels import ACCESS_ACTIONS
 from patrol.domain.access_log import AccessEntry
@@ -155,9 +155,11 @@ def _change_terms(
     context: typer.Context, text: str, change: TermsChange, by: str, *, as_json: bool
 ) -> None:
     site = site_of(context)
-    camera, now, who = camera_named(site, text), SystemClock().now(), operator(by)
+    camera, who = camera_named(site, text), operator(by)
     evidence = FilePictureStore(site.settings.evidence)
     with store_of(site) as store:
+        with store.begin_read() as uow:
+            now = trusted_now(uow)
         stands = change_terms(
             store, evidence, camera.id, change, by=who, channel="patrol consent", now=now
         )

@@ -13,7 +13,7 @@ import typer
 from patrol import __version__, store
 from patrol.cli.options import AsJson, operator
 from patrol.cli.output import FAILED, bad_input, console, print_err, print_json
-from patrol.cli.site import database_of, site_of, store_of
+from patrol.cli.site import cleaning_up_on_signals, database_of, site_of, store_of, trusted_now
 from patrol.clock import SystemClock
 from patrol.households.withdrawal_journal import replay_withdrawals
 from patrol.operations import backup as backups
@@ -76,10 +76,11 @@ def _loose_file_problems(site: Site) -> list[str]:
 
 def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     """立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
-    site, now = site_of(context), SystemClock().now()
+    site = site_of(context)
     retention, evidence = site.settings.retention, FilePictureStore(site.settings.evidence)
     with store_of(site) as opened:
         with opened.begin() as uow:
+            now = trusted_now(uow)
             uow.registry.sync(site.registry, now)
             uow.commit()
         swept = sweep_pictures(
@@ -109,14 +110,15 @@ def backup(
         bad_input(f"--out: {out.parent}: no such directory, make it first")
     site = site_of(context)
     settings = site.settings
-    manifest = backups.backup(
-        url=database_of(site),
-        evidence=settings.evidence,
-        site=settings.site.id,
-        version=__version__,
-        out=out,
-        now=SystemClock().now(),
-    )
+    with cleaning_up_on_signals():
+        manifest = backups.backup(
+            url=database_of(site),
+            evidence=settings.evidence,
+            site=settings.site.id,
+            version=__version__,
+            out=out,
+            now=SystemClock().now(),
+        )
     _log_backup(context, out, len(manifest.pictures))
     _print_manifest(out, manifest, as_json=as_json, problems=())
     if manifest.damaged:
@@ -129,7 +131,7 @@ def _log_backup(context: typer.Context, out: Path, pictures: int) -> None:
     try:
         with store_of(site_of(context)) as store, store.begin() as uow:
             why = f"{out.name}: {pictures} pictures"
-            now = SystemClock().now()
+            now = trusted_now(uow)
             uow.access.append(at=now, who=operator(""), what="back_up", camera=None, why=why)
             uow.commit()
     except StoreUnavailable as exc:  # an older database can be saved, and not written to
@@ -153,9 +155,10 @@ def restore(
     if only_check:
         _print_manifest(file, backups.verify(file), as_json=as_json, problems=())
         return
-    restored = backups.restore(
-        url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
-    )
+    with cleaning_up_on_signals():
+        restored = backups.restore(
+            url=database_of(site), evidence=settings.evidence, site=settings.site.id, file=file
+        )
     _remove_withdrawn_since(site, restored.manifest)
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:
@@ -166,10 +169,11 @@ def restore(
 
 def _remove_withdrawn_since(site: Site, manifest: Manifest) -> None:
     """Delete again what households withdrew after the backup was made."""
-    now, evidence = SystemClock().now(), FilePictureStore(site.settings.evidence)
+    evidence = FilePictureStore(site.settings.evidence)
     made_at = datetime.fromisoformat(manifest.made_at)
     with store_of(site) as opened:
         with opened.begin() as uow:
+            now = trusted_now(uow)
             uow.registry.sync(site.registry, now)
             again = replay_withdrawals(uow, evidence.root, since=made_at, now=now)
             for camera in again:

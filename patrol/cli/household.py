@@ -13,8 +13,7 @@ import typer
 
 from patrol.cli.options import AsJson, By, operator
 from patrol.cli.output import bad_input, console, print_json
-from patrol.cli.site import site_of, store_of
-from patrol.clock import SystemClock
+from patrol.cli.site import site_of, store_of, trusted_now
 from patrol.domain.household_link import HouseholdLinkSigner
 from patrol.domain.ids import CameraId
 from patrol.files import PRIVATE_MODE, write_atomically
@@ -62,7 +61,7 @@ def show_household(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """农户告知单:存有什么、到何时、谁看过、为什么;可打印。 What is held, who looked; to print."""
-    site, now, who = site_of(context), SystemClock().now(), operator(by)
+    site, who = site_of(context), operator(by)
     reader = _reader(site, language)
     if new_link and revoke_links:
         bad_input("--new-link and --revoke-link exclude each other, give one")
@@ -70,6 +69,8 @@ def show_household(
         bad_input(f"--html: {html.parent}: no such directory, make it first")
     links = LinkChange(make=html is not None or new_link, revoke=new_link or revoke_links)
     with store_of(site) as store:
+        with store.begin_read() as uow:
+            now = trusted_now(uow)
         slips = _read_slips(store, site, ident, links=links, by=who, now=now)
     if html is not None:
         page = slip_page(ident, slips, now, reader)

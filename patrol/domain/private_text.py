@@ -18,7 +18,7 @@ MASK: Final = "[…]"
 _SHOWN_DIGITS: Final = 6  # of a camera's number, which leaders know it by
 # Full-width forms of ASCII (Unicode block FF00) as ASCII, one character each: places stay.
 _NARROW: Final = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {0x3000: 0x20}
-_SHORTEST_WITHIN_WORDS: Final = 4  # characters: "12" stands in every year
+_MIN_EXACT_CHARACTERS: Final = 4  # characters: "12" stands in every year
 _GAP: Final = r"[\s._·/-]{0,2}"
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _CAMERA: Final = re.compile(rf"(?<![0-9])(?:[0-9]{_GAP}){{19}}[0-9](?![0-9])")
@@ -111,5 +111,5 @@ def _way(reference: str) -> str:
     before = r"(?<![A-Za-z0-9])" if _ASCII_ALNUM.match(parts[0]) else ""
     after = r"(?![A-Za-z0-9])" if _ASCII_ALNUM.match(parts[-1]) else ""
     way = f"{before}{written}{after}"
-    exact = len(reference) >= _SHORTEST_WITHIN_WORDS
+    exact = len(reference) >= _MIN_EXACT_CHARACTERS
     return f"{way}|{re.escape(reference)}" if exact else way

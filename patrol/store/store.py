@@ -200,6 +200,6 @@ class Store:
         with self._queue():
             return erase_journal(self._engine, rewrite=all_of_it)
 
-    def close(self) -> None:
-        """Close every idle connection."""
+    def close_idle(self) -> None:
+        """Close every idle connection, with its cache; the next unit of work opens another."""
         self._engine.dispose()
