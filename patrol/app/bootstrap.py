@@ -105,9 +105,7 @@ def build(
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
         watcher = RegistryWatcher(site, config_dir, load_site)
-        monitor.store.add_observers(
-            store_observers(integrations, meters, monitor.clock, watcher.followed)
-        )
+        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
         services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
         guarded_visit, editing = _guarded_visit(services), _write_context(services)
         broker, follow = open_broker(site, stack)
