@@ -52,12 +52,14 @@ def load_site(
     *,
     base: Path | None = None,
     with_areas: bool = True,
+    with_named_files: bool = True,
 ) -> Site:
     """Read every file. Raises ConfigProblems with all problems of all files.
 
     `base`: the directory that relative paths count from, where the files are copies of its own.
     `with_areas`: False for a command that shows lists: zones.yaml, the largest file by far, is not
-    read, and no camera has areas.
+    read, and no camera has areas. `with_named_files`: False for the command that makes the files of
+    passwords that site.yaml names.
     """
     if not config_dir.is_dir():
         why = "is a file" if config_dir.exists() else "does not exist"
@@ -66,14 +68,28 @@ def load_site(
     # Zones of 10,000 cameras are 400,000 live nodes: 1.9 s without collection, 4.5 s with.
     with collection_paused():
         here, variables = base or config_dir, os.environ if env is None else env
-        return _load(config_dir, here, variables, with_areas=with_areas)
+        return _load(
+            config_dir,
+            here,
+            variables,
+            with_areas=with_areas,
+            with_named_files=with_named_files,
+        )
 
 
-def _load(config_dir: Path, base: Path, env: Mapping[str, str], *, with_areas: bool) -> Site:
+def _load(
+    config_dir: Path,
+    base: Path,
+    env: Mapping[str, str],
+    *,
+    with_areas: bool,
+    with_named_files: bool,
+) -> Site:
     paths = [config_dir / name for name in CONFIG_FILES]
     site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:-1]
     notes = ProblemLog()
-    site_file = load_site_file(site_yaml, base, env, notes.for_file(site_yaml))
+    site_notes = notes.for_file(site_yaml)
+    site_file = load_site_file(site_yaml, base, env, site_notes, with_named_files=with_named_files)
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
     models = load_models(models_yaml, base, notes.for_file(models_yaml))
