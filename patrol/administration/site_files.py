@@ -29,6 +29,7 @@ SITE_FILES: Final[Mapping[str, str]] = {
     "cameras.csv": "config/cameras.csv",
     "systemd": "config/systemd",
     "mosquitto": "config/mosquitto",
+    "monitoring": "config/monitoring",
     "schemas": "docs/schemas",
     "asyncapi.yaml": "docs/asyncapi.yaml",
 }

@@ -5,6 +5,7 @@ a verb's module is imported when the verb is run, so `patrol --help` imports not
 verb is a row of `VERBS`, whose text is the first line of its function's docstring.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,8 @@ from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
 from patrol.cli.output import bad_input, logs_to_stderr, report_failure
 from patrol.lazy_imports import collection_paused
 
+# `source_bash` (zsh, fish) prints the script that a shell reads; the script asks with `complete_…`.
+COMPLETION_VARIABLE: Final = "_PATROL_COMPLETE"
 INTERRUPTED: Final = 130  # what Typer returns after Ctrl-C
 
 
@@ -309,6 +312,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
     try:
         _check_text(arguments)
+        if COMPLETION_VARIABLE in os.environ:
+            _complete()
         result = command_tree()(args=list(arguments), prog_name="patrol", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001  nothing above it but Python
         return report_failure(exc)
@@ -316,6 +321,13 @@ def run(arguments: Sequence[str]) -> int:
     if result == INTERRUPTED:
         return report_failure(KeyboardInterrupt())
     return result if isinstance(result, int) else 0
+
+
+def _complete() -> None:
+    """Have Typer answer the shell, which sets the variable: for its script, or for a word."""
+    from typer.completion import completion_init  # noqa: PLC0415  only when a shell asks
+
+    completion_init()
 
 
 def _check_text(arguments: Sequence[str]) -> None:

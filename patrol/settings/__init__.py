@@ -5,13 +5,18 @@ broker or the database is not part of it (`patrol check`).
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from patrol.domain.registry import Registry
 from patrol.lazy_imports import collection_paused
 from patrol.settings.cameras_csv import CrossReferences, load_cameras
-from patrol.settings.config_file import ConfigProblem, ConfigProblems, ProblemLog
+from patrol.settings.config_file import (
+    ConfigProblem,
+    ConfigProblems,
+    FileProblemLog,
+    ProblemLog,
+)
 from patrol.settings.grids_people import load_grids, load_people, load_shapes
 from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
@@ -99,14 +104,7 @@ def _load(
     references = CrossReferences(grids, areas, env)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
     if loaded is not None:
-        zones = notes.for_file(zones_yaml)
-        for camera in areas:
-            if camera not in loaded[1]:
-                zones.add_problem(
-                    area_lines[camera],
-                    camera,
-                    "this camera is not in cameras.csv, add or delete it",
-                )
+        _note_unknown_cameras(areas, area_lines, loaded[1], notes.for_file(zones_yaml))
     rules = load_rules(rules_yaml, notes.for_file(rules_yaml))
     shapes = load_shapes(paths[-1], grids, notes.for_file(paths[-1]))
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
@@ -124,3 +122,16 @@ def _load(
         relative_paths=relative_paths,
         notices=tuple(sorted(notes.notices)),
     )
+
+
+def _note_unknown_cameras(
+    areas: Mapping[str, object],
+    lines: Mapping[str, int],
+    known: Container[str],
+    notes: FileProblemLog,
+) -> None:
+    """Note areas of cameras that cameras.csv does not have."""
+    for camera in areas:
+        if camera not in known:
+            text = "this camera is not in cameras.csv, add or delete it"
+            notes.add_problem(lines[camera], camera, text)

@@ -19,6 +19,7 @@ SHORT_MODULES = {
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
     "patrol/households/qr_code.py": "QR codes of invitations and of slips",
+    "patrol/cli/init.py": "the one verb that makes a site instead of reading one",
     "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 
