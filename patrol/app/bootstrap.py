@@ -34,6 +34,7 @@ from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
+from patrol.encryption import SiteKey
 from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
@@ -52,6 +53,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
+from patrol.settings.site_keys import day_keys, make_site_key
 from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
@@ -106,9 +108,11 @@ def build(
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
+        site_key = make_site_key(site.settings, os.environ)
+        store.adopt_key(site_key)
         store.add_observers(store_observers(integrations, meters, clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        services = _shared_services(site, monitor, watcher, site_key, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         yield Application(
@@ -233,10 +237,15 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, monitor: ClockMonitor, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site,
+    monitor: ClockMonitor,
+    watcher: RegistryWatcher,
+    site_key: SiteKey,
+    rng: random.Random,
 ) -> _SharedServices:
-    clock = monitor.clock
-    evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
+    clock, store, detectors = monitor.clock, monitor.store, open_detectors(site)
+    keys = day_keys(site.settings, site_key)
+    evidence = FilePictureStore(site.settings.evidence, keys=keys)
     return _SharedServices(
         site=site,
         clock=clock,

@@ -88,6 +88,8 @@ class MqttSettings(SettingsSection):
     username: str = ""
     password_file: Path | None = None  # its first line
     ca_file: Path | None = None  # None: the system's own authorities
+    certificate: Path | None = None  # the centre's own, for a broker that asks for one; with `key`
+    key: Path | None = None
     broker_files: Path | None = None  # where the broker's accounts lie, for `patrol check`
 
     @model_validator(mode="before")
@@ -97,10 +99,38 @@ class MqttSettings(SettingsSection):
             return {**data, "url": EMBEDDED, "embedded": True}
         return data
 
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together, give both files or neither")
+        if self.certificate is not None and urlsplit(self.url).scheme != "mqtts":
+            raise ValueError("a client certificate needs TLS, write mqtts://HOST:8883")
+        return self
+
     @property
     def host(self) -> str:
         """The broker's host."""
         return "127.0.0.1" if self.embedded else urlsplit(self.url).hostname or ""
+
+
+class KeySettings(SettingsSection):
+    """The site's key: signs the logs, seals passwords of streams, encrypts pictures."""
+
+    # None: systemd's credential `patrol.key`, else `.keys/patrol.key` beside the pictures.
+    file: Path | None = None
+
+
+class BackupSettings(SettingsSection):
+    """Who can read a backup: age recipients (`age1…`) that each is encrypted to."""
+
+    recipients: tuple[str, ...] = ()
+
+
+class CameraTlsSettings(SettingsSection):
+    """How certificates of cameras and platforms are checked: https, HLS, RTSPS, RTMPS."""
+
+    verify: bool = True
+    ca_file: Path | None = None  # authorities beside the system's: a recorder's, the county's
 
 
 class SamplingSettings(SettingsSection):
@@ -188,6 +218,9 @@ class Settings(IntegrationSettings):
     plan_sections: dict[PlainId, PlanSection] | None = Field(
         default=None, min_length=1, alias="plans"
     )
+    keys: KeySettings = KeySettings()
+    backup: BackupSettings = BackupSettings()
+    camera_tls: CameraTlsSettings = CameraTlsSettings()
     sampling: SamplingSettings = SamplingSettings()
     limits: RoundLimits = RoundLimits()
     retention: RetentionSettings = RetentionSettings()
@@ -335,10 +368,12 @@ def _expand(
 
 def _file_problems(settings: Settings) -> Iterator[FileProblem]:
     """What is wrong with the files that site.yaml names."""
-    for name in ("password_file", "ca_file"):
+    for name in ("password_file", "ca_file", "certificate", "key"):
         path: Path | None = getattr(settings.mqtt, name)
         if path is not None:
             yield from missing_file(("mqtt", name), path)
+    if settings.camera_tls.ca_file is not None:
+        yield from missing_file(("camera_tls", "ca_file"), settings.camera_tls.ca_file)
     yield from settings.integration_file_problems()
 
 

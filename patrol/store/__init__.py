@@ -1,12 +1,14 @@
 """The store: every row the product remembers, by a repository for each table family.
 
 SQLite in one file by default, PostgreSQL where there is one; the same tests pass on both. No
-password, no camera's address and no picture is ever in a row.
+camera's address is ever in a row; passwords of streams and the references of cameras, which hold
+small pictures, are sealed with the site's key, which is in no row.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from patrol.encryption import SiteKey
 from patrol.store.engine import (
     StoreFull,
     StoreMissing,
@@ -53,11 +55,14 @@ __all__ = [
 
 
 @contextmanager
-def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
+def open_store(
+    url: str, *, durable: bool = True, site_key: SiteKey | None = None
+) -> Iterator[Store]:
     """The store at `url`, its tables already there (see `upgrade`).
 
     `durable`: what is committed survives a power cut (SQLite). Only
-    demonstrations and benchmarks turn it off.
+    demonstrations and benchmarks turn it off. `site_key`: signs the chained logs and seals what is
+    secret in a row; without it such rows raise KeyProblem.
     Raises StoreUnavailable — StoreOutdated when `patrol db upgrade` is what it needs, StoreMissing
     when there is none — in one line that names the database without its password.
     """
@@ -68,14 +73,17 @@ def open_store(url: str, *, durable: bool = True) -> Iterator[Store]:
             check_revision(connection)
         finally:
             connection.close()
-        yield Store(engine)
+        yield Store(engine, site_key=site_key)
     finally:
         engine.dispose()
 
 
-def check(target: str | Store) -> list[StoreProblem]:
-    """The store's own fsck, of a URL or of an open store; an empty list is a clean store."""
+def check(target: str | Store, *, site_key: SiteKey | None = None) -> list[StoreProblem]:
+    """The store's own fsck, of a URL or of an open store; an empty list is a clean store.
+
+    Raises KeyProblem where its logs are signed and `site_key` (of a URL's store) is not given.
+    """
     if isinstance(target, Store):
         return check_store(target)
-    with open_store(target) as store:
+    with open_store(target, site_key=site_key) as store:
         return check_store(store)

@@ -3,6 +3,12 @@
 Each line carries the hash of the one before, and the head of the chain has a row of its own. It
 says how many lines there must be, so that a cut-off tail is noticed, too; that row is locked while
 a line is added, so that two writers never continue from the same line.
+
+Where the store was opened with the site's key, a line's hash is an HMAC under it, from the line on
+that `chains.keyed_from` names; the lines before it are plain. That mark is signed with the key, so
+that nobody without it moves it. Whoever changes rows cannot re-hash what follows. A tail that is
+cut together with its head, and a mark that is removed together with every HMAC, show by the heads
+that were published (store/anchors.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +17,9 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select, text
 
-from patrol.domain.access_log import EMPTY_CHAIN_HASH, AccessEntry, chain_hash
+from patrol.domain.access_log import EMPTY_CHAIN_HASH, AccessEntry, chain_hash, chain_text
 from patrol.domain.ids import CameraId
+from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.column_types import clean_text
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import BY_A_PERSON, access_log, chains
@@ -24,6 +31,8 @@ _ENTRIES: Final = RowMapper(AccessEntry)
 _EMPTY: Final = (0, EMPTY_CHAIN_HASH)
 _HEAD: Final = select(chains).where(chains.c.name == bindparam("this"))
 Fields = tuple[str | int | None, ...]
+ChainLine = tuple[int, str, str, Fields]  # number, previous, hash, fields
+_CHAIN_PURPOSE: Final = "chained logs"
 
 
 class HashChain:
@@ -44,13 +53,20 @@ class HashChain:
             empty = {"name": self._name, "number": 0, "hash": EMPTY_CHAIN_HASH}
             self._db.add_if_new(chains, empty, "name")  # waits for whoever adds it just now
             row = self._db.first(mine, this)
+        self._db.keyed[self._name] = None if row is None else row.keyed_from
         return _EMPTY if row is None else (row.number, row.hash)
 
     def extend(self, number: int, previous: str, *fields: str | int | None) -> str:
-        """Move the head to line `number`; answers that line's hash."""
-        link = chain_hash(previous, *fields)
-        row = {"name": self._name, "number": number, "hash": link}
-        self._db.put(chains, row, "name")
+        """Move the head to line `number`; answers that line's hash. Raises KeyProblem."""
+        if self._name not in self._db.keyed:
+            self.head()
+        keyed_from, row = self._db.keyed[self._name], {"name": self._name, "number": number}
+        if keyed_from is None and self._db.site_key is not None:
+            keyed_from = self._db.keyed[self._name] = number
+            mark = self._mark(number, previous)
+            row |= {"keyed_from": number, "keyed_mark": mark}
+        link = self._link(keyed_from is not None, previous, *fields)
+        self._db.put(chains, {**row, "hash": link}, "name")
         self._db.heads[self._name] = number, link
         return link
 
@@ -59,19 +75,42 @@ class HashChain:
         row = self._db.first(_HEAD, {"this": self._name})
         return _EMPTY if row is None else (row.number, row.hash)
 
+    def first_broken(self, lines: Iterable[ChainLine]) -> int | None:
+        """The first line that does not hold, of all in order; None when the chain does.
 
-def first_broken_line(
-    lines: Iterable[tuple[int, str, str, Fields]], head: tuple[int, str]
-) -> int | None:
-    """The first line that does not hold, of (number, previous, hash, fields) in order."""
-    number, last = _EMPTY
-    for number_there, previous, stored, fields in lines:
-        number += 1
-        holds = number_there == number and previous == last
-        if not holds or stored != chain_hash(previous, *fields):
-            return number
-        last = stored
-    return None if (number, last) == head else number + 1
+        Raises KeyProblem: it has lines under the site's key, and the store was opened without it.
+        """
+        row = self._db.first(_HEAD, {"this": self._name})
+        keyed_from = None if row is None else row.keyed_from
+        number, last = _EMPTY
+        for number_there, previous, stored, fields in lines:
+            number += 1
+            holds = number_there == number and previous == last
+            if number == keyed_from:
+                holds = holds and self._mark(number, previous) == row.keyed_mark
+            is_keyed = keyed_from is not None and number >= keyed_from
+            if not holds or stored != self._link(is_keyed, previous, *fields):
+                return number
+            last = stored
+        head = _EMPTY if row is None else (row.number, row.hash)
+        return None if (number, last) == head else number + 1
+
+    def _mark(self, number: int, previous: str) -> str:
+        """The signature of where the lines under the key begin."""
+        return self._key().mac(_CHAIN_PURPOSE, chain_text(previous, "keyed", self._name, number))
+
+    def _link(self, is_keyed: bool, previous: str, *fields: str | int | None) -> str:  # noqa: FBT001
+        if not is_keyed:
+            return chain_hash(previous, *fields)
+        return self._key().mac(_CHAIN_PURPOSE, chain_text(previous, self._name, *fields))
+
+    def _key(self) -> SiteKey:
+        if self._db.site_key is None:
+            raise KeyProblem(
+                f"{self._name}: its lines are signed with the site's key, which is not there;"
+                " put the key file back"
+            )
+        return self._db.site_key
 
 
 class AccessLogRepository:
@@ -113,7 +152,7 @@ class AccessLogRepository:
             (entry.number, entry.previous, entry.hash, entry.signed_fields)
             for entry in map(_ENTRIES.from_row, in_order.yield_per(1000))
         )
-        return first_broken_line(lines, HashChain(self._db, ACCESS_CHAIN).read_head())
+        return HashChain(self._db, ACCESS_CHAIN).first_broken(lines)
 
     def entries(
         self,

@@ -16,6 +16,8 @@ from patrol.domain.health import CameraHealth
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.domain.registry import Grid, Registry, camera_card
+from patrol.encryption import KeyProblem
+from patrol.encryption.site_key import is_sealed
 from patrol.store.rows import RowMapper
 from patrol.store.schema_people import (
     camera_changes,
@@ -30,6 +32,7 @@ from patrol.store.transaction import Transaction
 
 _HEALTH = RowMapper(CameraHealth, columns={"announced": "told"})
 _OF_CAMERA = select(health).where(health.c.camera == bindparam("this"))
+_MEMORIES = "camera memories"
 _MEMORY = select(memories.c.blob).where(
     memories.c.camera == bindparam("of_camera"), memories.c.light == bindparam("in_light")
 )
@@ -153,7 +156,10 @@ class ConsentRepository:
 
 
 class CameraMemoryRepository:
-    """Reads and writes camera memories (vision/camera_memory.py): one blob a camera and light."""
+    """Reads and writes camera memories (vision/camera_memory.py): one blob a camera and light.
+
+    They hold small pictures: sealed where the store has the site's key, for this camera alone.
+    """
 
     def __init__(self, db: Transaction) -> None:
         self._db = db
@@ -161,16 +167,39 @@ class CameraMemoryRepository:
     def get(self, camera: CameraId, light: Light) -> bytes | None:
         """The blob; None before the first accepted sample."""
         blob = self._db.scalar(_MEMORY, {"of_camera": camera, "in_light": light})
-        return None if blob is None else bytes(blob)
+        return None if blob is None else self._opened(bytes(blob), camera, light)
 
     def put(self, camera: CameraId, light: Light, blob: bytes, now: datetime) -> None:
         """Add the blob, or replace the one that is there."""
-        row = {"camera": camera, "light": light, "blob": blob, "updated_at": now}
+        key, about = self._db.site_key, _memory_name(camera, light)
+        kept = blob if key is None else key.seal(blob, purpose=_MEMORIES, about=about)
+        row = {"camera": camera, "light": light, "blob": kept, "updated_at": now}
         self._db.put(memories, row, "camera", "light")
+
+    def seal_plain(self) -> int:
+        """Seal those that were written without a key; how many."""
+        sealed = 0
+        for row in self._db.all(select(memories)):
+            if not is_sealed(bytes(row.blob)):
+                self.put(row.camera, Light(row.light), bytes(row.blob), row.updated_at)
+                sealed += 1
+        return sealed
+
+    def _opened(self, blob: bytes, camera: CameraId, light: Light) -> bytes:
+        if not is_sealed(blob):
+            return blob
+        about = _memory_name(camera, light)
+        if self._db.site_key is None:
+            raise KeyProblem(f"{about}: is sealed, and the site's key is away; put it back")
+        return self._db.site_key.open(blob, purpose=_MEMORIES, about=about)
 
     def delete(self, camera: CameraId) -> None:
         """Delete the camera's blobs: it was moved, or its household withdrew consent."""
         self._db.run(memories.delete().where(memories.c.camera == camera))
+
+
+def _memory_name(camera: CameraId, light: Light) -> str:
+    return f"memory of {camera} {light}"
 
 
 class HealthRepository:

@@ -259,6 +259,27 @@ def connect(engine: Engine, *, read_only: bool = False) -> Connection:
     return connection
 
 
+def overwrite_free_pages(engine: Engine) -> None:
+    """Rewrite a SQLite file, so that nothing of deleted or replaced rows stays in it or its log.
+
+    PostgreSQL is left to its own vacuum. Needs free space of the file's size. Raises as any
+    statement; a busy database is left for the next time.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    driver = engine.raw_connection()
+    try:
+        cursor = driver.cursor()
+        cursor.execute("PRAGMA query_only=0")
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise translate_error(OperationalError("VACUUM", None, error), engine.url) from error
+    finally:
+        driver.close()
+
+
 def redacted_url(url: URL) -> str:
     """The database's URL for logs: no password, no query (both can hold secrets)."""
     if url.get_backend_name() == "sqlite":

@@ -25,7 +25,7 @@ from patrol.domain.outbox import CANARY_TOPIC, DeliveryState
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
-from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain, first_broken_line
+from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain
 from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.engine import StoreUnavailable
 from patrol.store.pictures import DELETION_CHAIN, deletion_fields
@@ -251,7 +251,7 @@ def check_logs(db: Transaction) -> Iterator[StoreProblem]:
     lines = (
         (row.number, row.previous, row.hash, deletion_fields(row._asdict())) for row in in_order
     )
-    broken = first_broken_line(lines, HashChain(db, DELETION_CHAIN).read_head())
+    broken = HashChain(db, DELETION_CHAIN).first_broken(lines)
     if broken is not None:
         yield StoreProblem(
             where=f"{DELETION_CHAIN} line {broken}", what="the chain does not hold", whose=AUDITOR

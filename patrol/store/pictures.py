@@ -8,18 +8,19 @@ what was deleted and when; links are signed with a key that the site makes once.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, case, exists, func, select
 
 from patrol.domain.access_log import utc_microseconds_text
-from patrol.domain.ids import CaseId, GridCode, PictureId
+from patrol.domain.ids import CaseId, GridCode, PictureId, Sha256
 from patrol.domain.picture_link import LinkUse
 from patrol.domain.round import SAMPLE_PURPOSE, SPACE_NEEDED, StoredPicture
 from patrol.store.access_log import HashChain
 from patrol.store.column_types import UtcTime
+from patrol.store.legal_holds import picture_is_held
 from patrol.store.rows import RowMapper
 from patrol.store.schema import deletions, pictures
 from patrol.store.schema_people import picture_openings
@@ -110,6 +111,12 @@ class PictureRepository:
         """Index a picture that belongs to no visit."""
         index_pictures(self._db, (picture,))
 
+    def last_due_days(self) -> Mapping[Sha256, date]:
+        """The last day (UTC) on which each content falls due."""
+        newest = select(pictures.c.sha256, func.max(pictures.c.delete_after).label("due_at"))
+        rows = self._db.all(newest.group_by(pictures.c.sha256))
+        return {Sha256(row.sha256): row.due_at.date() for row in rows}
+
     def shares_content(self, picture: StoredPicture) -> bool:
         """Whether another picture in the index has the same bytes."""
         row = {"content": picture.sha256, "this": picture.id}
@@ -137,7 +144,7 @@ class PictureRepository:
             return 0
         shared = self._shared_contents(now)
         oldest = select(pictures.c.id, pictures.c.sha256, pictures.c.bytes).where(
-            living, pictures.c.purpose == SAMPLE_PURPOSE
+            living, pictures.c.purpose == SAMPLE_PURPOSE, ~picture_is_held()
         )
         going: list[dict[str, str]] = []
         for row in self._db.all(oldest.order_by(pictures.c.taken_at, pictures.c.id)):
@@ -160,8 +167,8 @@ class PictureRepository:
         return Counter({row.sha256: row.pictures for row in self._db.all(living.having(several))})
 
     def expired(self, now: datetime, *, limit: int = 500) -> Sequence[StoredPicture]:
-        """Pictures whose time is over, the longest expired first."""
-        due = select(pictures).where(pictures.c.delete_after <= now)
+        """Pictures whose time is over and that no legal hold keeps, the longest expired first."""
+        due = select(pictures).where(pictures.c.delete_after <= now, ~picture_is_held())
         oldest = due.order_by(pictures.c.delete_after, pictures.c.id).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
 

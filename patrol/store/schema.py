@@ -254,4 +254,5 @@ case_entries = Table(
     Column("what", Text, nullable=False),
     Column("note", CleanText, nullable=False),
     Column("state", Text, nullable=False),
+    Column("claimed", CleanText, nullable=False, server_default=""),  # who it is said to be
 )

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
 
+from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.access_log import AccessLogRepository
 from patrol.store.accounts import (
     AccountRepository,
@@ -20,6 +21,7 @@ from patrol.store.accounts import (
     ClaimRepository,
     LoginSessionRepository,
 )
+from patrol.store.anchors import AnchorRepository
 from patrol.store.cameras import (
     CameraMemoryRepository,
     ConsentRepository,
@@ -28,9 +30,17 @@ from patrol.store.cameras import (
 )
 from patrol.store.cases import CaseRepository
 from patrol.store.change_marks import ChangeTokens
+from patrol.store.credentials import CredentialRepository
 from patrol.store.deliveries import DeliveryRepository
-from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
+from patrol.store.engine import (
+    BUSY_TIMEOUT_S,
+    StoreUnavailable,
+    connect,
+    overwrite_free_pages,
+    redacted_url,
+)
 from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
@@ -74,6 +84,9 @@ class UnitOfWork:
     consents = _LazyRepository(ConsentRepository)
     access = _LazyRepository(AccessLogRepository)
     pictures = _LazyRepository(PictureRepository)
+    holds = _LazyRepository(LegalHoldRepository)
+    credentials = _LazyRepository(CredentialRepository)
+    anchors = _LazyRepository(AnchorRepository)
     site_keys = _LazyRepository(SiteKeyRepository)
     picture_links = _LazyRepository(PictureLinkRepository)
     memories = _LazyRepository(CameraMemoryRepository)
@@ -131,14 +144,45 @@ class Store:
     starve an operator's decision.
     """
 
-    def __init__(self, engine: Engine, observers: Sequence[StoreObserver] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        observers: Sequence[StoreObserver] = (),
+        site_key: SiteKey | None = None,
+    ) -> None:
         self._engine = engine
+        self._site_key = site_key
         self._observers = tuple(observers)
         self._one_writer = Lock() if engine.dialect.name == "sqlite" else None
 
     def add_observers(self, observers: Sequence[StoreObserver]) -> None:
         """Register observers for transactions that begin from now on."""
         self._observers += tuple(observers)
+
+    def unlock(self, site_key: SiteKey) -> None:
+        """Use the site's key from now on. Raises KeyProblem: another key than was used before."""
+        with self.begin_read() as uow:
+            known = uow.site_keys.fingerprint()
+        if known and known != site_key.fingerprint:
+            raise KeyProblem(
+                f"{site_key.place}: is not the key that {self.name} was sealed with; put that back"
+            )
+        self._site_key = site_key
+
+    def adopt_key(self, site_key: SiteKey) -> None:
+        """Unlock with the key; the first one becomes this store's, and what is plain is sealed.
+
+        Raises KeyProblem: another key than was used before.
+        """
+        self.unlock(site_key)
+        with self.begin() as uow:
+            if uow.site_keys.fingerprint():
+                return
+            uow.site_keys.set_fingerprint(site_key.fingerprint)
+            sealed = uow.memories.seal_plain()
+            uow.commit()
+        if sealed:
+            overwrite_free_pages(self._engine)
 
     @property
     def name(self) -> str:
@@ -161,7 +205,8 @@ class Store:
     def _unit(self, *, read_only: bool) -> Iterator[UnitOfWork]:
         connection = connect(self._engine, read_only=read_only)
         try:
-            yield UnitOfWork(Transaction(connection, writes=not read_only), self._observers)
+            db = Transaction(connection, writes=not read_only, site_key=self._site_key)
+            yield UnitOfWork(db, self._observers)
         finally:
             connection.close()  # rolls back whatever was not committed
 

@@ -249,7 +249,8 @@ def _store_photo(
         raise InvalidRequest(user.t("照片像素太多", "the photo has too many pixels")) from exc
     except (ValueError, cv2.error) as exc:
         raise InvalidRequest(user.t("不是照片", "not a picture")) from exc
-    sha256 = context.app.evidence.put(jpeg)
+    due_at = user.now + timedelta(days=context.app.site.settings.retention.evidence_days)
+    sha256 = context.app.evidence.put(jpeg, until=due_at)
     stored = StoredPicture(
         sha256=sha256,
         camera=case.camera or CameraId(""),
@@ -258,7 +259,7 @@ def _store_photo(
         height_px=height,
         bytes=len(jpeg),
         purpose=FIELD_PHOTO_PURPOSE,
-        delete_after=user.now + timedelta(days=context.app.site.settings.retention.evidence_days),
+        delete_after=due_at,
     )
     photo = CasePhoto(
         key=MessageKey(f"{case.id}/{key}"[:128]),
