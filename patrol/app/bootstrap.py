@@ -22,6 +22,7 @@ import structlog
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
+from patrol.administration.sealed_streams import SealedSiteLoader, with_store_passwords
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
@@ -70,6 +71,7 @@ from patrol.vision.types import VisionThresholds
 from streams.capture import StreamCameraClient
 from streams.model import VisitOptions
 from streams.picture_limits import DECODE_GATE, MEGAPIXEL
+from streams.tls import CAMERA_TLS
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +113,8 @@ def build(
         site_key = make_site_key(site.settings, os.environ)
         store.adopt_key(site_key)
         store.add_observers(store_observers(integrations, meters, clock))
-        watcher = RegistryWatcher(site, config_dir, load_site)
+        site = with_store_passwords(site, store)
+        watcher = RegistryWatcher(site, config_dir, SealedSiteLoader(store, load_site))
         services = _shared_services(site, monitor, watcher, site_key, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
@@ -139,6 +142,7 @@ def build(
 
 def _prepare_process(settings: Settings) -> None:
     limit_opencv_threads()
+    CAMERA_TLS.configure(verify=settings.camera_tls.verify, ca_file=settings.camera_tls.ca_file)
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
 
@@ -362,6 +366,8 @@ def _broker_address(site: Site, stack: ExitStack) -> BrokerAddress:
         username=settings.mqtt.username,
         password_file=settings.mqtt.password_file,
         ca_file=settings.mqtt.ca_file,
+        certificate=settings.mqtt.certificate,
+        certificate_key=settings.mqtt.key,
     )
 
 

@@ -368,6 +368,8 @@ def _check_broker(settings: Settings) -> CheckResult:
             username=mqtt.username,
             password_file=mqtt.password_file,
             ca_file=mqtt.ca_file,
+            certificate=mqtt.certificate,
+            certificate_key=mqtt.key,
         )
         with MqttPublisher(address, name=f"patrol-{settings.site.id}-check") as publisher:
             if publisher.wait_up(BROKER_WITHIN_S):

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from patrol.domain import labels
+from patrol.domain.audit_anchor import Anchor
 from patrol.domain.case import Case, CaseState
 from patrol.domain.escalation import announced_grids, current_rung
 from patrol.domain.finding import category_named
@@ -27,6 +28,7 @@ from patrol.messaging.topics import (
     VERSION,
     CaseTopic,
     EquipmentCaseTopic,
+    audit_topic,
     grid_health_topic,
     health_topic,
     link_health_topic,
@@ -129,6 +131,18 @@ class PayloadBuilder:
             key=MessageKey(key),
             topic=round_topic(self.site, plan),
             payload=encode_payload({"plan": plan, **payload, **_header(key, now)}),
+            queued_at=now,
+            retain=True,
+        )
+
+    def anchor_message(self, newest: Sequence[Anchor], now: datetime) -> OutboxMessage:
+        """The heads of the chained logs of the last days, the newest first."""
+        key = f"audit-{newest[0].day.isoformat()}"
+        body = {**_header(key, now), "site": self.site, "days": [*map(anchor_document, newest)]}
+        return OutboxMessage(
+            key=MessageKey(key),
+            topic=audit_topic(self.site),
+            payload=encode_payload(body),
             queued_at=now,
             retain=True,
         )
@@ -246,6 +260,14 @@ class PayloadBuilder:
 def case_key(case: Case, grid: GridCode) -> MessageKey:
     """Message key: one per revision of the case and grid; a repeat carries the same."""
     return MessageKey(f"{case.id}-r{case.revision}-{grid}")
+
+
+def anchor_document(anchor: Anchor) -> dict[str, object]:
+    """A day's heads, as they are published and kept."""
+    heads = {
+        name: {"number": head.number, "hash": head.hash} for name, head in anchor.heads.items()
+    }
+    return {"day": anchor.day.isoformat(), "at": rfc3339(anchor.at), "heads": heads}
 
 
 def encode_payload(body: Mapping[str, object]) -> bytes:

@@ -135,6 +135,11 @@ def status_topic(site: str) -> str:
     return f"{prefix(site)}/centre/status"
 
 
+def audit_topic(site: str) -> str:
+    """Centre → whoever is to prove the logs, retained: each day's heads of the chained logs."""
+    return f"{prefix(site)}/centre/audit"
+
+
 def canary_topics(site: str) -> tuple[str, str]:
     """Topics of the test leader (case, reply), beside and not below those of the grids."""
     return f"{prefix(site)}{CANARY_TOPIC}", f"{prefix(site)}/canary/reply"

@@ -153,6 +153,9 @@ class RoundLimits(SettingsSection):
     picture_mp: float = Field(default=32.0, ge=1, le=100)
 
 
+RetentionReason = Literal["sample", "evidence", "photo", "reference", "message", "log"]
+
+
 class RetentionSettings(SettingsSection):
     """How long pictures are kept (their deletion is recorded), and how long messages are."""
 
@@ -163,6 +166,8 @@ class RetentionSettings(SettingsSection):
     # Reports look back a year for when a case was pushed. Never less than what the relay publishes
     # again to a broker that lost everything (90 days).
     message_days: int = Field(default=400, ge=100, le=3650)
+    # Why each class is kept so long, in the site's own words; `patrol retention` shows them.
+    reasons: dict[RetentionReason, str] = Field(default_factory=dict)
 
 
 class ReviewSettings(SettingsSection):

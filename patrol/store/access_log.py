@@ -5,7 +5,7 @@ says how many lines there must be, so that a cut-off tail is noticed, too; that 
 a line is added, so that two writers never continue from the same line.
 
 Where the store was opened with the site's key, a line's hash is an HMAC under it, from the line on
-that `chains.keyed_from` names; the lines before it are plain. That mark is signed with the key, so
+that `chain_keys` names; the lines before it are plain. That mark is signed with the key, so
 that nobody without it moves it. Whoever changes rows cannot re-hash what follows. A tail that is
 cut together with its head, and a mark that is removed together with every HMAC, show by the heads
 that were published (store/anchors.py).
@@ -22,7 +22,7 @@ from patrol.domain.ids import CameraId
 from patrol.encryption import KeyProblem, SiteKey
 from patrol.store.column_types import clean_text
 from patrol.store.rows import RowMapper
-from patrol.store.schema_people import BY_A_PERSON, access_log, chains
+from patrol.store.schema_people import BY_A_PERSON, access_log, chain_keys, chains
 from patrol.store.transaction import Transaction
 
 ACCESS_CHAIN = "access_log"
@@ -30,6 +30,7 @@ VIEWED_BY_PERSON = text(f"({BY_A_PERSON})")  # written out: the partial index an
 _ENTRIES: Final = RowMapper(AccessEntry)
 _EMPTY: Final = (0, EMPTY_CHAIN_HASH)
 _HEAD: Final = select(chains).where(chains.c.name == bindparam("this"))
+_KEYED: Final = select(chain_keys).where(chain_keys.c.name == bindparam("this"))
 Fields = tuple[str | int | None, ...]
 ChainLine = tuple[int, str, str, Fields]  # number, previous, hash, fields
 _CHAIN_PURPOSE: Final = "chained logs"
@@ -53,20 +54,13 @@ class HashChain:
             empty = {"name": self._name, "number": 0, "hash": EMPTY_CHAIN_HASH}
             self._db.add_if_new(chains, empty, "name")  # waits for whoever adds it just now
             row = self._db.first(mine, this)
-        self._db.keyed[self._name] = None if row is None else row.keyed_from
         return _EMPTY if row is None else (row.number, row.hash)
 
     def extend(self, number: int, previous: str, *fields: str | int | None) -> str:
         """Move the head to line `number`; answers that line's hash. Raises KeyProblem."""
-        if self._name not in self._db.keyed:
-            self.head()
-        keyed_from, row = self._db.keyed[self._name], {"name": self._name, "number": number}
-        if keyed_from is None and self._db.site_key is not None:
-            keyed_from = self._db.keyed[self._name] = number
-            mark = self._mark(number, previous)
-            row |= {"keyed_from": number, "keyed_mark": mark}
-        link = self._link(keyed_from is not None, previous, *fields)
-        self._db.put(chains, {**row, "hash": link}, "name")
+        link = self._link(self._is_keyed(number, previous), previous, *fields)
+        row = {"name": self._name, "number": number, "hash": link}
+        self._db.put(chains, row, "name")
         self._db.heads[self._name] = number, link
         return link
 
@@ -80,20 +74,30 @@ class HashChain:
 
         Raises KeyProblem: it has lines under the site's key, and the store was opened without it.
         """
-        row = self._db.first(_HEAD, {"this": self._name})
-        keyed_from = None if row is None else row.keyed_from
+        mark = self._db.first(_KEYED, {"this": self._name})
+        keyed_from = None if mark is None else mark.keyed_from
         number, last = _EMPTY
         for number_there, previous, stored, fields in lines:
             number += 1
             holds = number_there == number and previous == last
-            if number == keyed_from:
-                holds = holds and self._mark(number, previous) == row.keyed_mark
+            if mark is not None and number == keyed_from:
+                holds = holds and self._mark(number, previous) == mark.mark
             is_keyed = keyed_from is not None and number >= keyed_from
             if not holds or stored != self._link(is_keyed, previous, *fields):
                 return number
             last = stored
-        head = _EMPTY if row is None else (row.number, row.hash)
-        return None if (number, last) == head else number + 1
+        return None if (number, last) == self.read_head() else number + 1
+
+    def _is_keyed(self, number: int, previous: str) -> bool:
+        """Whether line `number` is under the key: from the first on that is written with one."""
+        if self._name not in self._db.keyed:
+            mark = self._db.first(_KEYED, {"this": self._name})
+            if mark is None and self._db.site_key is not None:
+                signed = self._mark(number, previous)
+                row = {"name": self._name, "keyed_from": number, "mark": signed}
+                self._db.add(chain_keys, [row])
+            self._db.keyed[self._name] = mark is not None or self._db.site_key is not None
+        return self._db.keyed[self._name]
 
     def _mark(self, number: int, previous: str) -> str:
         """The signature of where the lines under the key begin."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from patrol.domain.camera import Camera
 from patrol.domain.health import CameraHealth
@@ -175,6 +175,10 @@ class CameraMemoryRepository:
         kept = blob if key is None else key.seal(blob, purpose=_MEMORIES, about=about)
         row = {"camera": camera, "light": light, "blob": kept, "updated_at": now}
         self._db.put(memories, row, "camera", "light")
+
+    def count(self) -> int:
+        """How many blobs there are."""
+        return int(self._db.scalar(select(func.count()).select_from(memories)) or 0)
 
     def seal_plain(self) -> int:
         """Seal those that were written without a key; how many."""

@@ -4,7 +4,7 @@ A row belongs to one stream of one camera at one host and port: it opens for no 
 its password is given to no other place, whatever somebody writes into the row or into cameras.csv.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -58,9 +58,15 @@ class CredentialRepository:
         rows = self._db.all(select(stream_credentials))
         return {(row.camera, StreamChoice(row.stream)): self._opened(row) for row in rows}
 
-    def count(self) -> int:
-        """How many there are; needs no key."""
-        return len(self._db.all(select(stream_credentials.c.camera)))
+    def places(self) -> Sequence[tuple[str, str, str, int]]:
+        """(camera, stream, host, port) of each, in order; needs no key."""
+        columns = stream_credentials.c
+        rows = self._db.all(
+            select(columns.camera, columns.stream, columns.host, columns.port).order_by(
+                columns.camera, columns.stream
+            )
+        )
+        return [(row.camera, row.stream, row.host, row.port) for row in rows]
 
     def delete(self, camera: CameraId) -> int:
         """Delete the passwords of a camera that is retired; how many."""

@@ -25,10 +25,10 @@ from patrol.domain.outbox import CANARY_TOPIC, DeliveryState
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.schedule import StoppageScope
 from patrol.domain.shift_handover import HandoverAction
-from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository, HashChain
+from patrol.store.access_log import ACCESS_CHAIN, AccessLogRepository
 from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.engine import StoreUnavailable
-from patrol.store.pictures import DELETION_CHAIN, deletion_fields
+from patrol.store.pictures import DELETION_CHAIN, PictureRepository
 from patrol.store.schema import (
     OPEN_CASE,
     Plain,
@@ -247,11 +247,7 @@ def check_logs(db: Transaction) -> Iterator[StoreProblem]:
         yield StoreProblem(
             where=f"{ACCESS_CHAIN} line {broken}", what="the chain does not hold", whose=AUDITOR
         )
-    in_order = db.run(select(deletions).order_by(deletions.c.number)).yield_per(1000)
-    lines = (
-        (row.number, row.previous, row.hash, deletion_fields(row._asdict())) for row in in_order
-    )
-    broken = HashChain(db, DELETION_CHAIN).first_broken(lines)
+    broken = PictureRepository(db).first_broken()
     if broken is not None:
         yield StoreProblem(
             where=f"{DELETION_CHAIN} line {broken}", what="the chain does not hold", whose=AUDITOR

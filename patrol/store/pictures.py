@@ -117,6 +117,15 @@ class PictureRepository:
         rows = self._db.all(newest.group_by(pictures.c.sha256))
         return {Sha256(row.sha256): row.due_at.date() for row in rows}
 
+    def by_purpose(self) -> Mapping[str, tuple[int, int, datetime]]:
+        """Of each purpose: how many pictures, how many a legal hold keeps, when the oldest is of."""
+        held = func.sum(case((picture_is_held(), 1), else_=0))
+        counted = select(
+            pictures.c.purpose, func.count(), held, func.min(pictures.c.taken_at)
+        ).group_by(pictures.c.purpose)
+        rows = (tuple(row) for row in self._db.all(counted))
+        return {purpose: (count, int(kept), oldest) for purpose, count, kept, oldest in rows}
+
     def shares_content(self, picture: StoredPicture) -> bool:
         """Whether another picture in the index has the same bytes."""
         row = {"content": picture.sha256, "this": picture.id}
@@ -171,6 +180,14 @@ class PictureRepository:
         due = select(pictures).where(pictures.c.delete_after <= now, ~picture_is_held())
         oldest = due.order_by(pictures.c.delete_after, pictures.c.id).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
+
+    def first_broken(self) -> int | None:
+        """The first line of the deletion ledger that does not hold, or None."""
+        in_order = self._db.run(select(deletions).order_by(deletions.c.number)).yield_per(1000)
+        lines = (
+            (row.number, row.previous, row.hash, deletion_fields(row._asdict())) for row in in_order
+        )
+        return HashChain(self._db, DELETION_CHAIN).first_broken(lines)
 
     def record_deletion(self, picture: PictureId, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""

@@ -204,6 +204,7 @@ findings = Table(
     Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
     Index(None, "round"),
     Index(None, "found_at"),
+    Index("ix_findings_case", "case", **where('"case" IS NOT NULL')),
 )
 OPEN_CASE = "state NOT IN ('closed', 'voided')"
 cases = Table(

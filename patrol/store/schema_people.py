@@ -200,8 +200,13 @@ chains = Table(  # the head of each chained log, so that a cut-off tail is notic
     Column("name", Text, primary_key=True),
     Column("number", Number, nullable=False),
     Column("hash", Text, nullable=False),
-    Column("keyed_from", Number),  # NULL: no line is under the site's key yet
-    Column("keyed_mark", Text),
+)
+chain_keys = Table(  # from which line on each log is under the site's key, signed with it
+    "chain_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("keyed_from", Number, nullable=False),
+    Column("mark", Text, nullable=False),
 )
 stream_credentials = Table(  # passwords of cameras' streams, sealed with the site's key
     "stream_credentials",

@@ -159,6 +159,11 @@ class Store:
         """Register observers for transactions that begin from now on."""
         self._observers += tuple(observers)
 
+    @property
+    def can_seal(self) -> bool:
+        """Whether it was opened with the site's key."""
+        return self._site_key is not None
+
     def unlock(self, site_key: SiteKey) -> None:
         """Use the site's key from now on. Raises KeyProblem: another key than was used before."""
         with self.begin_read() as uow:

@@ -75,7 +75,7 @@ class Transaction:
         self._over = False
         self.site_key = site_key  # signs the chained logs, seals what is secret in a row
         self.heads: dict[str, tuple[int, str]] = {}  # of the chained logs that this unit holds
-        self.keyed: dict[str, int | None] = {}  # from which line on each is under the key
+        self.keyed: dict[str, bool] = {}  # whether their new lines are under the key
         self.on_event: Callable[[StoreEvent], None] | None = None  # set where there are observers
         self.is_postgres = connection.dialect.name == "postgresql"
         self.insert: Insert = postgresql.insert if self.is_postgres else sqlite.insert

@@ -16,10 +16,23 @@ _IN_FORCE = "ended_at IS NULL"
 
 def upgrade() -> None:
     """Apply."""
-    op.add_column("chains", sa.Column("keyed_from", Number, nullable=True))
-    op.add_column("chains", sa.Column("keyed_mark", sa.Text(), nullable=True))
+    op.create_table(
+        "chain_keys",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("keyed_from", Number, nullable=False),
+        sa.Column("mark", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_chain_keys")),
+    )
     claimed = sa.Column("claimed", CleanText(), nullable=False, server_default="")
     op.add_column("case_entries", claimed)
+    with_case = sa.text('"case" IS NOT NULL')
+    op.create_index(
+        "ix_findings_case",
+        "findings",
+        ["case"],
+        sqlite_where=with_case,
+        postgresql_where=with_case,
+    )
     _create_credentials()
     _create_holds()
     op.create_table(
