@@ -8,6 +8,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
+from typing_extensions import override
+
 from patrol.domain.errors import BadInput
 from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.legal_hold import (
@@ -28,6 +30,7 @@ END: Final = "end_hold"
 class NoSuchHold(BadInput, KeyError):
     """No hold of this number is in force."""
 
+    @override
     def __str__(self) -> str:
         return str(self.args[0])
 

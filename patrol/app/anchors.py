@@ -1,7 +1,7 @@
 """Publish each day's heads of the chained logs, so that the outside can prove them later.
 
 A minute after local midnight, and when the service starts later, the heads at the day's end go into
-the store, into the file beside the site's key, and to the retained topic `centre/audit`, which holds
+the store, into the file beside the site's key, and to the retained topic `centre/audit`, which has
 the last days together. What a subscriber kept of it nobody in the centre can take back.
 """
 

@@ -8,10 +8,9 @@ and tried again with back-off, as long as the command may wait.
 import os
 import random
 import secrets
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,16 +26,14 @@ from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
 from patrol.cases.save_and_send import SendGate, queued_message_count
-from patrol.clock import SystemClock, TrustedClock, machine_boot
-from patrol.domain.backoff import backoff
 from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.encryption import SiteKey
-from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
 from patrol.mqtt.embedded_broker import EmbeddedBroker
@@ -54,16 +51,10 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
-from patrol.settings.site_keys import day_keys, make_site_key
-from patrol.settings.site_paths import check_old_places
+from patrol.settings.site_keys import day_keys
 from patrol.store import (
     Store,
-    StoreOutdated,
-    StoreUnavailable,
     UnitOfWork,
-    needs_upgrade,
-    open_store,
-    upgrade,
 )
 from patrol.vision.mask import limit_opencv_threads
 from patrol.vision.quality import QualityThresholds
@@ -75,18 +66,8 @@ from streams.tls import CAMERA_TLS
 
 log = structlog.get_logger(__name__)
 
-FIRST_WAIT_S: Final = 0.5
-MAX_WAIT_S: Final = 15.0
 KEY_BYTES: Final = 32
 LOOPBACK: Final = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartupWait:
-    """How long to wait for the database at start, and the event that ends the waiting early."""
-
-    limit_s: float  # `patrol round`: a minute; `patrol run`: for ever
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -108,10 +89,9 @@ def build(
     with ExitStack() as stack:
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
-        monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
+        monitor = open_site_store(stack, site, clock, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
-        site_key = make_site_key(site.settings, os.environ)
-        store.adopt_key(site_key)
+        site_key = adopt_site_key(store, site.settings)
         store.add_observers(store_observers(integrations, meters, clock))
         site = with_store_passwords(site, store)
         watcher = RegistryWatcher(site, config_dir, SealedSiteLoader(store, load_site))
@@ -173,52 +153,6 @@ def _is_unspecified(host: str) -> bool:
         return ip_address(host).is_unspecified
     except ValueError:
         return False
-
-
-def _open_store(
-    stack: ExitStack,
-    site: Site,
-    clock: Clock | None,
-    startup_wait: StartupWait | None,
-    *,
-    create: bool,
-) -> ClockMonitor:
-    """The store with its copy of the registry brought up to date, and the clock from its record."""
-    machine = clock or SystemClock()
-    check_old_places(site, Path.cwd())
-    store = _open_with_retry(stack, site.settings.database, machine, startup_wait, create=create)
-    with store.begin_read() as uow:
-        before = uow.clock.get()
-    seen = before.seen if before else None
-    trusted = TrustedClock(machine, seen=seen, boot=machine_boot())
-    with store.begin() as uow:
-        uow.registry.sync(site.registry, trusted.now())
-        uow.commit()
-    return ClockMonitor.start(store, trusted, before)
-
-
-def _open_with_retry(
-    stack: ExitStack, url: str, clock: Clock, startup_wait: StartupWait | None, *, create: bool
-) -> Store:
-    """The store, with `create` made or upgraded. Raises StoreUnavailable when the time is up."""
-    deadline_s = clock.monotonic_s() + (startup_wait.limit_s if startup_wait else 0.0)
-    failures = 0
-    last_problem = LastReason()
-    while True:
-        try:
-            if create and needs_upgrade(url):
-                upgrade(url)
-            return stack.enter_context(open_store(url))
-        except StoreOutdated:
-            raise
-        except StoreUnavailable as exc:
-            failures += 1
-            wait_s = backoff(failures, FIRST_WAIT_S, MAX_WAIT_S)
-            left_s = deadline_s - clock.monotonic_s()
-            if startup_wait is None or left_s <= 0 or startup_wait.stop.wait(min(wait_s, left_s)):
-                raise
-            if last_problem.changes_to(str(exc)):
-                log.warning("the database cannot be reached, trying again", reason=str(exc))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

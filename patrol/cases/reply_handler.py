@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Final
 
 from patrol.cases.message_rate import DEAD_LETTER_RATE, REPLY_RATE, REPORT_RATE, SenderRates
+from patrol.cases.reply_sender import Sender, SenderDirectory, with_claim
 from patrol.cases.save_and_send import add_case, save_case
 from patrol.domain.approval import DEFAULT_EXTENSION, resume_case
 from patrol.domain.case import (
@@ -50,7 +51,7 @@ from patrol.messaging.reply_parser import (
     ReplyType,
     parse_message,
 )
-from patrol.messaging.topics import ReplyTopic, ReportTopic
+from patrol.messaging.topics import EquipmentReplyTopic, ReplyTopic, ReportTopic
 from patrol.store import Store, UnitOfWork
 
 REPLY_EVENTS: Final[Mapping[ReplyType | FeedbackResult, tuple[CaseEvent, ...]]] = {
@@ -135,7 +136,7 @@ def _is_same_report(case: Case, report: GroundReport, text: str, level: Level) -
 
 def topic_grid(topic: str) -> str:
     """The grid of an incoming message's topic; "" where it has none."""
-    where = ReplyTopic.read(topic) or ReportTopic.read(topic)
+    where = ReplyTopic.read(topic) or EquipmentReplyTopic.read(topic) or ReportTopic.read(topic)
     return where.grid if where is not None else ""
 
 
@@ -178,21 +179,36 @@ class ReplyHandler:
     zone: tzinfo
     on_queued: Callable[[], None] = lambda: None  # wakes the relay
     counters: Counter[str] = field(default_factory=Counter)
+    _directory: SenderDirectory = field(init=False, repr=False)
     _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
     _replies: SenderRates = field(default_factory=lambda: SenderRates(REPLY_RATE), init=False)
     _reports: SenderRates = field(default_factory=lambda: SenderRates(REPORT_RATE), init=False)
     _letters: SenderRates = field(default_factory=lambda: SenderRates(DEAD_LETTER_RATE), init=False)
 
-    def handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
+    def __post_init__(self) -> None:
+        self._directory = SenderDirectory(self.registry)
+
+    def handle(
+        self, topic: str, payload: bytes, received_at: datetime, *, sender: str = ""
+    ) -> ReplyResult:
         """Apply one message in one transaction.
 
+        `sender`: the person whom a session of ours proves; over MQTT the topic may.
         Raises StoreUnavailable, StoreFull: the caller must not acknowledge it to the broker.
         """
         with self._one_at_a_time:
-            return self._handle(topic, payload, received_at)
+            message = parse_message(self.site, topic, payload, received_at)
+            if sender and not isinstance(message, RefusedMessage):
+                message = replace(message, sender=sender)
+            return self._handle(topic, payload, message, received_at)
 
-    def _handle(self, topic: str, payload: bytes, received_at: datetime) -> ReplyResult:
-        message = parse_message(self.site, topic, payload, received_at)
+    def _handle(
+        self,
+        topic: str,
+        payload: bytes,
+        message: Reply | GroundReport | RefusedMessage,
+        received_at: datetime,
+    ) -> ReplyResult:
         try:
             result = self._accept(message, received_at)
         except ReplyRejected as exc:
@@ -241,7 +257,8 @@ class ReplyHandler:
             return ReplyResult(outcome=ReplyOutcome.REPEATED, case=case.id)
         self._record_receipts(uow, case, reply, now)
         try:
-            after = apply_reply(case, reply, by=self._actor(reply.person, reply.grid), now=now)
+            sender = self._sender(reply)
+            after = with_claim(case, apply_reply(case, reply, by=sender.by, now=now), sender)
         except IllegalCaseTransition as exc:
             raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
         if len(case.entries) >= MAX_ENTRIES and not _moves(case, after):
@@ -261,8 +278,8 @@ class ReplyHandler:
         """
         if reply.type not in RECEIPTS or not case.is_open:
             return False
-        known = reply.person in self.registry.people
-        by = reply.person if known else f"@{reply.grid}"
+        sender = self._sender(reply).by
+        by = sender if sender in self.registry.people else f"@{reply.grid}"
         event = REPLY_EVENTS[reply.type][0]
         return uow.cases.has_entry(case.id, event, by=by, since=ANNOUNCING_EVENTS)
 
@@ -291,29 +308,33 @@ class ReplyHandler:
         unknown = f"[{report.category}] " if category != report.category else ""
         text = f"{unknown if report.category else ''}{report.text}".strip()
         level = Level(report.level) if report.level in set(Level) else Level.ORDINARY
-        by = self._actor(report.person, report.grid)
+        sender = self._sender(report)
         known = uow.cases.reported_like(report.grid, category, now - SAME_REPORT_WITHIN)
         same = next((one for one in known if _is_same_report(one, report, text, level)), None)
         if same is not None:
-            return self._merge_report(uow, same, by, now)
+            return self._merge_report(uow, same, sender, now)
         case = open_from_report(
             case_id(day, uow.next_number(case_sequence(day))),
             self.registry,
             grid=report.grid,
-            by=by,
+            by=sender.by,
             now=now,
             category=category,
             level=level,
             place=report.place,
             text=text,
         )
+        case = with_claim(replace(case, entries=()), case, sender)
         add_case(uow, case, self.payloads, now)
         return ReplyResult(outcome=ReplyOutcome.REPORTED, case=case.id)
 
-    def _merge_report(self, uow: UnitOfWork, same: Case, by: str, now: datetime) -> ReplyResult:
+    def _merge_report(
+        self, uow: UnitOfWork, same: Case, sender: Sender, now: datetime
+    ) -> ReplyResult:
         """Count a report of what was reported before in its case; leaders are not told again."""
         counted = replace(same, count=same.count + 1)
-        merged = counted.apply_event(CaseEvent.MERGE, at=now, by=by, note="reported again")
+        merged = counted.apply_event(CaseEvent.MERGE, at=now, by=sender.by, note="reported again")
+        merged = with_claim(same, merged, sender)
         save_case(uow, same, replace(merged, revision=same.revision), self.payloads, now)
         return ReplyResult(outcome=ReplyOutcome.NOTED, case=same.id)
 
@@ -331,8 +352,14 @@ class ReplyHandler:
         named = [m.key for m in ours if m.key == reply.about]
         return named or [m.key for m in ours if m.state is not DeliveryState.QUEUED]
 
-    def _actor(self, person: str, grid: str) -> str:
-        return person if person in self.registry.people else f"{person or 'somebody'}@{grid}"
+    def _sender(self, message: Reply | GroundReport) -> Sender:
+        about_camera = isinstance(message, Reply) and message.is_about_camera
+        return self._directory.sender(
+            grid=message.grid,
+            subject=Subject.EQUIPMENT if about_camera else Subject.SCENE,
+            claimed=message.person,
+            proven=message.sender,
+        )
 
     def _add_dead_letter(
         self, topic: str, payload: bytes, refused: RefusedMessage, now: datetime

@@ -1,4 +1,4 @@
-"""The chained logs and what the outside holds of them: `patrol audit verify` and `patrol audit head`.
+"""The chained logs and what the outside has of them: `patrol audit verify`, `patrol audit head`.
 
 `verify` follows each log from its first line and compares it with the heads that were published:
 those in the file beside the site's key, and those given with `--anchor` (what a subscriber of the
@@ -40,7 +40,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """核验登记链与锚点:截尾、整体重写均可发现。 The logs against the heads that were published."""
+    """核验登记链与锚点。 Prove the logs against the heads that were published."""
     site = site_of(context)
     given = [source for text in anchor or () for source in _read_given(text)]
     kept = _read_file(anchor_path(site.settings), missing_ok=True)

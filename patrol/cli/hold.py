@@ -1,4 +1,4 @@
-"""Legal holds: `patrol hold add|end|list`, and `patrol retention`: what is kept, how long, and why."""
+"""Legal holds: `patrol hold add|end|list`; `patrol retention`: what is kept, how long, and why."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -62,7 +62,7 @@ def finish_hold(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """解除保全:由人写明原因;到期的随下次清理删除。 End a hold; what is due goes at the next sweep."""
+    """解除保全,写明原因。 End a hold; what is due goes at the next sweep."""
     site = site_of(context)
     with store_of(site) as store, store.begin() as uow:
         hold = end_hold(uow, number, by=operator(by), why=why, now=SystemClock().now())
@@ -101,7 +101,7 @@ def show_retention(context: typer.Context, *, as_json: AsJson = False) -> None:
             sample=timedelta(days=retention.sample_days),
             evidence=timedelta(days=retention.evidence_days),
             messages=timedelta(days=retention.message_days),
-            reasons=retention.reasons,
+            reasons={str(name): text for name, text in retention.reasons.items()},
         )
         holds = uow.holds.all()
     if as_json:

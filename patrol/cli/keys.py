@@ -30,7 +30,7 @@ PROMPT: Final = "口令 password: "
 
 
 def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """站点密钥在何处、各日密钥、尚未加密的照片。 Where the key lies, the day keys, plain pictures."""
+    """站点密钥、各日密钥、未加密照片。 Where the key lies, day keys, plain pictures."""
     site = site_of(context)
     site_key = read_site_key(site.settings, os.environ)
     path = key_path(site.settings, os.environ)
@@ -53,7 +53,7 @@ def show_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """立即加密旧照片、换发并销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over."""
+    """加密旧照片,销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over."""
     site = site_of(context)
     with store_of(site) as store:
         site_key = _unlocked(site, store)
@@ -77,7 +77,7 @@ def renew(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """哪些口令已封存,哪些仍以明文在 cameras.csv。 Which are sealed, which still stand in the file."""
+    """哪些口令已封存,哪些仍为明文。 Which are sealed, which stand in the file."""
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
         sealed = uow.credentials.places()
@@ -99,7 +99,7 @@ def list_credentials(context: typer.Context, *, as_json: AsJson = False) -> None
 
 
 def seal(context: typer.Context, *, by: By = "", as_json: AsJson = False) -> None:
-    """把 cameras.csv 中的口令移入库内封存。 Move the passwords of cameras.csv into the store, sealed."""
+    """把点位表中的口令移入库内封存。 Move passwords of cameras.csv into the store."""
     site, folder = site_of(context), config_directory(context)
     with store_of(site) as store:
         _unlocked(site, store)
@@ -125,7 +125,7 @@ def set_credential(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """为一路码流封存口令(询问或读文件)。 Seal one stream's password: asked for, or from a file."""
+    """为一路码流封存口令。 Seal one stream's password: asked for, or from a file."""
     site = site_of(context)
     found = camera_named(site, camera)
     address = found.main_stream if stream is StreamChoice.MAIN else found.sub_stream

@@ -249,7 +249,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "audit verify": Verb(
         "audit:verify",
-        "核验登记链与锚点:截尾、整体重写均可发现。 The logs against the heads that were published.",
+        "核验登记链与锚点。 Prove the logs against the heads that were published.",
     ),
     "audit head": Verb(
         "audit:show_head",
@@ -261,7 +261,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "hold end": Verb(
         "hold:finish_hold",
-        "解除保全:由人写明原因;到期的随下次清理删除。 End a hold; what is due goes at the next sweep.",
+        "解除保全,写明原因。 End a hold; what is due goes at the next sweep.",
     ),
     "hold list": Verb(
         "hold:list_holds",
@@ -269,23 +269,23 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "keys show": Verb(
         "keys:show_keys",
-        "站点密钥在何处、各日密钥、尚未加密的照片。 Where the key lies, the day keys, plain pictures.",
+        "站点密钥、各日密钥、未加密照片。 Where the key lies, day keys, plain pictures.",
     ),
     "keys renew": Verb(
         "keys:renew",
-        "立即加密旧照片、换发并销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over.",
+        "加密旧照片,销毁到期日密钥。 Encrypt plain pictures; destroy keys that are over.",
     ),
     "credentials list": Verb(
         "keys:list_credentials",
-        "哪些口令已封存,哪些仍以明文在 cameras.csv。 Which are sealed, which still stand in the file.",
+        "哪些口令已封存,哪些仍为明文。 Which are sealed, which stand in the file.",
     ),
     "credentials seal": Verb(
         "keys:seal",
-        "把 cameras.csv 中的口令移入库内封存。 Move the passwords of cameras.csv into the store, sealed.",
+        "把点位表中的口令移入库内封存。 Move passwords of cameras.csv into the store.",
     ),
     "credentials set": Verb(
         "keys:set_credential",
-        "为一路码流封存口令(询问或读文件)。 Seal one stream's password: asked for, or from a file.",
+        "为一路码流封存口令。 Seal one stream's password: asked for, or from a file.",
     ),
     "suppress revoke": Verb(
         "queue:revoke_suppression",

@@ -104,7 +104,7 @@ class SiteKey:
         except OSError as exc:
             raise KeyProblem(f"{path}: the key cannot be read: {exc.strerror}") from None
         except UnicodeError:
-            text = ""
+            raise KeyProblem(f"{path}: is no key; it holds base64 in one line") from None
         if mode & _OTHERS:
             raise KeyProblem(f"{path}: others may read the key (mode {mode & 0o777:o}); chmod 600")
         return cls.from_text(text, place=str(path))

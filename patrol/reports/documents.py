@@ -76,6 +76,7 @@ def entry_document(entry: CaseEntry) -> JsonObject:
     return {
         "at": rfc3339_or_none(entry.at),
         "by": entry.by,
+        "claimed": entry.claimed or None,
         "what": str(entry.what),
         "note": entry.note,
         "state": str(entry.state),

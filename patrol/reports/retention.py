@@ -17,7 +17,7 @@ REASONS: Final[Mapping[str, str]] = {
     "sample": "两轮之间比对与盲样复核所需的最短期限 the shortest that comparing and sampling need",
     "evidence": "案件办结、复核与申诉 to close a case, review it and answer complaints",
     "photo": "证明处置结果,随案件 proof of what was done, as long as the case's evidence",
-    "reference": "点位在用期间用于比对,撤回或停用即删 to compare with, while the camera is patrolled",
+    "reference": "在用期间比对,撤回或停用即删 to compare with, while it is patrolled",
     "message": "报表回看一年内的推送时刻 reports look back a year",
     "log": "谁看过、删过什么,须可追溯 who looked and what was deleted stays provable",
 }

@@ -118,7 +118,7 @@ class PictureRepository:
         return {Sha256(row.sha256): row.due_at.date() for row in rows}
 
     def by_purpose(self) -> Mapping[str, tuple[int, int, datetime]]:
-        """Of each purpose: how many pictures, how many a legal hold keeps, when the oldest is of."""
+        """Of each purpose: pictures, those that a legal hold keeps, the oldest's time."""
         held = func.sum(case((picture_is_held(), 1), else_=0))
         counted = select(
             pictures.c.purpose, func.count(), held, func.min(pictures.c.taken_at)

@@ -19,6 +19,7 @@ class CaseEvent(Document):
 
     at: str
     by: str
+    claimed: str | None = None  # a name that only the payload says
     what: str
     note: str
     state: str

@@ -27,6 +27,7 @@ from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, MayViewCases, WebContext
 from patrol.web.i18n import (
     Translator,
+    author_name,
     camera_name,
     case_state_label,
     category_label,
@@ -114,7 +115,7 @@ def _pending_request(
         return None
     return {
         "kind": t.pair(labels.APPROVAL_KINDS[request.kind]),
-        "by": person_name(registry, request.by, names),
+        "by": author_name(registry, request, names, t),
         "at": request.at,
         "why": request.why,
         "span": t.pair(span_texts(request, case.policy.office)) if request.span_s else "",
@@ -189,7 +190,7 @@ def _timeline(
     lines = [
         {
             "at": entry.at,
-            "who": person_name(registry, entry.by, names),
+            "who": author_name(registry, entry, names, t),
             "what": t.pair(labels.CASE_EVENTS[entry.what]),
             "kind": entry.what.value,
             "note": entry.note,

@@ -23,8 +23,9 @@ def upgrade() -> None:
         sa.Column("mark", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_chain_keys")),
     )
-    claimed = sa.Column("claimed", CleanText(), nullable=False, server_default="")
-    op.add_column("case_entries", claimed)
+    op.add_column(
+        "case_entries", sa.Column("claimed", CleanText(), nullable=False, server_default="")
+    )
     with_case = sa.text('"case" IS NOT NULL')
     op.create_index(
         "ix_findings_case",
