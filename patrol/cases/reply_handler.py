@@ -143,6 +143,8 @@ def topic_grid(topic: str) -> str:
 MAX_ENTRIES: Final = 500  # of a history: each reply reads it
 SAME_REPORT_WITHIN: Final = timedelta(days=1)
 RECEIPTS: Final = (ReplyType.RECEIVED, ReplyType.OPENED)
+# Decided once: the retained case says that it was received, so that nobody repeats it for ever.
+REFUSED_FOR_GOOD: Final = (DeadLetterReason.NOT_POSSIBLE, DeadLetterReason.HISTORY_FULL)
 ANNOUNCING_EVENTS: Final = frozenset(
     event for event, effect in CASE_EFFECTS.items() if effect.announce is AnnounceEffect.ALWAYS
 )
@@ -166,6 +168,7 @@ class ReplyResult:
     outcome: ReplyOutcome
     case: CaseId | None = None
     reason: str = ""
+    is_acknowledged: bool = False  # noted, and the case is published again to say so
 
 
 @dataclass
@@ -214,14 +217,15 @@ class ReplyHandler:
         except ReplyRejected as exc:
             refused = exc.refused
             if self._letters.admit(topic_grid(topic), received_at):
-                self._add_dead_letter(topic, payload, refused, received_at)
+                self._add_dead_letter(topic, payload, refused, message, received_at)
             else:
                 self.counters["refused_not_kept"] += 1
             result = ReplyResult(outcome=ReplyOutcome.REFUSED, reason=refused.reason)
         self.counters[result.outcome] += 1
         if result.outcome is ReplyOutcome.REFUSED:
             self.counters[f"refused:{result.reason}"] += 1
-        if result.outcome in (ReplyOutcome.MOVED, ReplyOutcome.REPORTED):
+        queued = result.outcome in (ReplyOutcome.MOVED, ReplyOutcome.REPORTED)
+        if queued or result.is_acknowledged:
             self.on_queued()
         return result
 
@@ -249,26 +253,46 @@ class ReplyHandler:
         self._check_addressee(case, reply)
         if self._is_known_receipt(uow, case, reply):
             is_new = uow.inbox.remember_key(reply.key, now)
+            if is_new:
+                uow.received_replies.add(case.id, reply.grid, reply.sender_key)
             self._record_receipts(uow, case, reply, now)
             outcome = ReplyOutcome.NOTED if is_new else ReplyOutcome.REPEATED
             return ReplyResult(outcome=outcome, case=case.id)
         case = uow.cases.get(reply.case)
         if not uow.inbox.remember_key(reply.key, now):
             return ReplyResult(outcome=ReplyOutcome.REPEATED, case=case.id)
+        number = uow.received_replies.add(case.id, reply.grid, reply.sender_key)
         self._record_receipts(uow, case, reply, now)
+        saved = save_case(uow, case, self._replied(case, reply, now), self.payloads, now)
+        if saved.revision != case.revision:
+            return ReplyResult(outcome=ReplyOutcome.MOVED, case=case.id)
+        queued = reply.type not in RECEIPTS
+        if queued:
+            self._acknowledge(uow, saved, reply, number, now)
+        return ReplyResult(outcome=ReplyOutcome.NOTED, case=case.id, is_acknowledged=queued)
+
+    def _replied(self, case: Case, reply: Reply, now: datetime) -> Case:
+        """The case after the reply, by whom it proves. Raises ReplyRejected."""
+        sender = self._sender(reply)
         try:
-            sender = self._sender(reply)
             after = with_claim(case, apply_reply(case, reply, by=sender.by, now=now), sender)
         except IllegalCaseTransition as exc:
             raise ReplyRejected(RefusedMessage(DeadLetterReason.NOT_POSSIBLE, str(exc))) from None
         if len(case.entries) >= MAX_ENTRIES and not _moves(case, after):
             detail = f"{len(case.entries)} entries"
             raise ReplyRejected(RefusedMessage(DeadLetterReason.HISTORY_FULL, detail))
-        saved = save_case(uow, case, after, self.payloads, now)
-        is_announced = saved.revision != case.revision
-        return ReplyResult(
-            outcome=ReplyOutcome.MOVED if is_announced else ReplyOutcome.NOTED, case=case.id
+        return after
+
+    def _acknowledge(
+        self, uow: UnitOfWork, case: Case, reply: Reply, number: int, now: datetime
+    ) -> None:
+        """Publish the case to the sender's grid again, with the reply's key: nothing else moved."""
+        received = uow.received_replies.of_case(case.id).get(reply.grid, ())
+        messages = self.payloads.acknowledgement_messages(
+            case, reply.grid, now, received=received, number=number
         )
+        for message in messages:
+            uow.outbox.add(message)
 
     def _is_known_receipt(self, uow: UnitOfWork, case: Case, reply: Reply) -> bool:
         """Whether the case's history has this receipt, since it was last announced, already.
@@ -362,7 +386,12 @@ class ReplyHandler:
         )
 
     def _add_dead_letter(
-        self, topic: str, payload: bytes, refused: RefusedMessage, now: datetime
+        self,
+        topic: str,
+        payload: bytes,
+        refused: RefusedMessage,
+        message: Reply | GroundReport | RefusedMessage,
+        now: datetime,
     ) -> None:
         letter = DeadLetter(
             at=now,
@@ -373,6 +402,8 @@ class ReplyHandler:
         )
         with self.store.begin() as uow:
             uow.inbox.add_dead_letter(letter)
+            if isinstance(message, Reply) and refused.reason in REFUSED_FOR_GOOD:
+                uow.received_replies.add(message.case, message.grid, message.sender_key)
             uow.commit()
 
 

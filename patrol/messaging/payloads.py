@@ -42,6 +42,8 @@ DISCLAIMER: Final = (
 )
 MAINTAINERS_KEY: Final = "-equipment"  # ends the key of the message to a grid's maintainer
 MAX_NOTE_CHARACTERS: Final = 500  # a leader reads it on a telephone
+ReceivedReplies = Mapping[GridCode, Sequence[str]]
+NO_REPLIES: Final[ReceivedReplies] = {}
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _DEVICE = re.compile(r"(?<![0-9])[0-9]{14}([0-9]{6})(?![0-9])")
 
@@ -63,13 +65,34 @@ class PayloadBuilder:
         refs = {c.household_ref for c in self.registry.cameras.values() if c.household_ref}
         object.__setattr__(self, "_households", frozenset(refs))
 
-    def case_messages(self, case: Case, now: datetime) -> Sequence[OutboxMessage]:
+    def case_messages(
+        self, case: Case, now: datetime, received: ReceivedReplies = NO_REPLIES
+    ) -> Sequence[OutboxMessage]:
         """The case for each grid that it was published to; empty (cleared) once it has ended.
 
-        One about a camera goes to the topics of the grids' maintainers, too.
+        One about a camera goes to the topics of the grids' maintainers, too. `received`: the
+        sender's keys of the replies that the centre has, by grid.
         """
-        messages = [self._case_message(case, grid, now) for grid in announced_grids(case)]
+        messages = [
+            self._case_message(case, grid, now, received.get(grid, ()))
+            for grid in announced_grids(case)
+        ]
         return [*messages, *self._for_maintainers(case, messages)]
+
+    def acknowledgement_messages(
+        self, case: Case, grid: GridCode, now: datetime, *, received: Sequence[str], number: int
+    ) -> Sequence[OutboxMessage]:
+        """The case as it stands for one grid again, so that it shows the reply that just came.
+
+        The revision stays; the key is new by `number`, the count of the grid's replies.
+        """
+        if not case.is_open:
+            return ()
+        key = MessageKey(f"{case_key(case, grid)}-a{number}")
+        body = self._case_body(case, grid, now, received) | {"key": key}
+        plain = self._outbox_message(case, grid, encode_payload(body), now)
+        message = replace(plain, key=key)
+        return [message, *self._for_maintainers(case, [message])]
 
     def clear_messages(
         self, case: Case, grids: Sequence[GridCode], now: datetime
@@ -161,8 +184,12 @@ class PayloadBuilder:
                 text = text.replace(token, "[…]")
         return text[:MAX_NOTE_CHARACTERS]
 
-    def _case_message(self, case: Case, grid: GridCode, now: datetime) -> OutboxMessage:
-        body = b"" if not case.is_open else encode_payload(self._case_body(case, grid, now))
+    def _case_message(
+        self, case: Case, grid: GridCode, now: datetime, received: Sequence[str]
+    ) -> OutboxMessage:
+        if not case.is_open:
+            return self._outbox_message(case, grid, b"", now)
+        body = encode_payload(self._case_body(case, grid, now, received))
         return self._outbox_message(case, grid, body, now)
 
     def _for_maintainers(
@@ -196,7 +223,9 @@ class PayloadBuilder:
             case=case.id,
         )
 
-    def _case_body(self, case: Case, grid: GridCode, now: datetime) -> dict[str, object]:
+    def _case_body(
+        self, case: Case, grid: GridCode, now: datetime, received: Sequence[str]
+    ) -> dict[str, object]:
         what = category_named(case.category)
         where = self.registry.tree.grids.get(case.grid)
         grid_name = where.name if where else case.grid
@@ -223,6 +252,7 @@ class PayloadBuilder:
             "count": case.count,
             "escalated": case.rung > 0,
             "rung": self._rung_document(case, grid),
+            "received_replies": list(received),
             "notice": DISCLAIMER,
         }
 

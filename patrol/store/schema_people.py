@@ -208,6 +208,14 @@ chain_keys = Table(  # from which line on each log is under the site's key, sign
     Column("keyed_from", Number, nullable=False),
     Column("mark", Text, nullable=False),
 )
+received_replies = Table(  # the last keys of replies that were handled, by case and grid
+    "received_replies",
+    metadata,
+    Column("case", Text, primary_key=True),
+    Column("grid", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("keys_shown", Plain, nullable=False),
+)
 stream_credentials = Table(  # passwords of cameras' streams, sealed with the site's key
     "stream_credentials",
     metadata,

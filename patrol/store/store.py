@@ -44,6 +44,7 @@ from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
+from patrol.store.received_replies import ReceivedReplyRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.site_keys import SiteKeyRepository
@@ -80,6 +81,7 @@ class UnitOfWork:
     cases = _LazyRepository(CaseRepository)
     outbox = _LazyRepository(OutboxRepository)
     inbox = _LazyRepository(InboxRepository)
+    received_replies = _LazyRepository(ReceivedReplyRepository)
     health = _LazyRepository(HealthRepository)
     consents = _LazyRepository(ConsentRepository)
     access = _LazyRepository(AccessLogRepository)

@@ -34,6 +34,14 @@ def upgrade() -> None:
         sqlite_where=with_case,
         postgresql_where=with_case,
     )
+    op.create_table(
+        "received_replies",
+        sa.Column("case", sa.Text(), nullable=False),
+        sa.Column("grid", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("keys_shown", Plain, nullable=False),
+        sa.PrimaryKeyConstraint("case", "grid", name=op.f("pk_received_replies")),
+    )
     _create_credentials()
     _create_holds()
     op.create_table(
