@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from patrol.cli.options import AsJson
+from patrol.cli.options import AsJson, By
 from patrol.cli.output import (
     BAD_INPUT,
     FAILED,
@@ -29,6 +29,7 @@ from patrol.cli.output import (
     print_err,
     print_json,
 )
+from patrol.cli.probe_consent import ProbeGate
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (
@@ -126,6 +127,7 @@ CLOCK_OFF_S: Final = 60.0
 
 
 def probe(
+    context: typer.Context,
     url: Annotated[
         str, typer.Argument(metavar="URL", help="rtsp://… http(s)://… 或文件 or a file.")
     ],
@@ -145,6 +147,13 @@ def probe(
         float,
         typer.Option("--timeout", metavar="S", min=1, max=600, help="最多等几秒。 Longest wait."),
     ] = 20.0,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason", help="登记点位未同意时的事由,记入登记。 Logged, with the household."
+        ),
+    ] = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
@@ -155,6 +164,7 @@ def probe(
     except BadAddress as exc:
         _report_failure("", exc, as_json=as_json)
         raise typer.Exit(BAD_INPUT) from exc
+    ProbeGate(context).check(address, reason=reason, by=by)
     try:
         sample, pictures = asyncio.run(_visit(address, timeout_s))
     except StreamError as exc:

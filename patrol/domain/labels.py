@@ -381,6 +381,7 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "import_added": ("导入:新增点位", "imported: a camera added"),
     "import_changed": ("导入:修改点位", "imported: a camera changed"),
     "import_retired": ("导入:停用点位", "imported: a camera retired"),
+    "probe": ("试看", "probed"),
     "seal_password": ("封存码流口令", "sealed a stream's password"),
     "set_hold": ("证据保全", "set a legal hold"),
     "end_hold": ("解除保全", "ended a legal hold"),

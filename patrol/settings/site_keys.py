@@ -1,8 +1,9 @@
 """Where a site's keys lie, by its settings: the key's file, and the folder of the pictures' keys.
 
 The key is read from `keys: {file: …}`, else from a systemd credential named `patrol.key`, else from
-`.keys/patrol.key` in the folder of the pictures. There it protects the database and its copies,
-but a whole stolen disk has both: `patrol check` says so.
+`patrol.key` in the folder of the keys, which lies beside that of the pictures (`evidence.keys`) and
+not in it: nothing there is ever swept. In that place it protects the database and its copies, but a
+whole stolen disk has both: `patrol keys show` says so.
 """
 
 from collections.abc import Mapping
@@ -13,20 +14,25 @@ from patrol.encryption import DayKeys, KeyProblem, SiteKey
 from patrol.encryption.site_key import credential_path
 from patrol.settings.site_settings import Settings
 
-KEY_FOLDER: Final = ".keys"
+KEY_FOLDER_ENDING: Final = ".keys"
 KEY_FILE: Final = "patrol.key"
 DAY_FOLDER: Final = "days"
+
+
+def key_folder(settings: Settings) -> Path:
+    """Where the day keys, the published heads and, without a setting, the site's key lie."""
+    return settings.evidence.with_name(f"{settings.evidence.name}{KEY_FOLDER_ENDING}")
 
 
 def key_path(settings: Settings, environment: Mapping[str, str]) -> Path:
     """The file that holds the site's key, or would."""
     written = settings.keys.file or credential_path(environment)
-    return written or settings.evidence / KEY_FOLDER / KEY_FILE
+    return written or key_folder(settings) / KEY_FILE
 
 
 def anchor_path(settings: Settings) -> Path:
     """The file beside the database that keeps each day's published heads."""
-    return settings.evidence / KEY_FOLDER / "anchors.jsonl"
+    return key_folder(settings) / "anchors.jsonl"
 
 
 def read_site_key(settings: Settings, environment: Mapping[str, str]) -> SiteKey | None:
@@ -43,7 +49,7 @@ def make_site_key(settings: Settings, environment: Mapping[str, str]) -> SiteKey
     Not where day keys lie already: they were sealed with a key that is gone.
     """
     path = key_path(settings, environment)
-    folder = settings.evidence / KEY_FOLDER / DAY_FOLDER
+    folder = key_folder(settings) / DAY_FOLDER
     if not path.exists() and any(folder.glob("*.key")):
         raise KeyProblem(
             f"{path}: the site's key is gone, and pictures are encrypted with it; put it back"
@@ -54,4 +60,4 @@ def make_site_key(settings: Settings, environment: Mapping[str, str]) -> SiteKey
 
 def day_keys(settings: Settings, site_key: SiteKey) -> DayKeys:
     """The keys of the site's pictures."""
-    return DayKeys(settings.evidence / KEY_FOLDER / DAY_FOLDER, site_key)
+    return DayKeys(key_folder(settings) / DAY_FOLDER, site_key)

@@ -116,7 +116,7 @@ class MqttSettings(SettingsSection):
 class KeySettings(SettingsSection):
     """The site's key: signs the logs, seals passwords of streams, encrypts pictures."""
 
-    # None: systemd's credential `patrol.key`, else `.keys/patrol.key` beside the pictures.
+    # None: systemd's credential `patrol.key`, else `patrol.key` in `evidence.keys`.
     file: Path | None = None
 
 

@@ -5,7 +5,7 @@ phones of the town. Its session is persistent, and after every new connection, a
 centre says that it is online, it repeats, under the old keys, the replies that the centre has not
 acknowledged (`received_replies` of the retained case); so broker and centre may be killed at any
 time, and a broker may lose its sessions. What a leader handles is really removed from the scene
-through the farm's control channel, where there is one. Used by `patrol demo` and the end-to-end tests.
+through the farm's control channel, where there is one. Used by `patrol demo` and end-to-end tests.
 """
 
 import argparse

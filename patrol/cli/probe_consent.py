@@ -1,0 +1,114 @@
+"""Whether `patrol probe URL` may visit: an address of a registered camera has its household's say.
+
+An address that the registry does not name is visited: it is being installed. One that it names is
+visited as the patrol itself would, and the visit goes into the access log. Where the patrol would
+not (no consent yet, consent over, placement unknown) a maintainer with the household at hand may,
+with `--reason`, under his name. A household that withdrew, and a camera indoors, are never visited.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import typer
+
+from patrol.cli.options import operator
+from patrol.cli.site import site_if_any, store_of
+from patrol.clock import SystemClock
+from patrol.domain.camera import Camera, Refusal, visit_refusal
+from patrol.domain.errors import Failed
+from patrol.domain.ids import CameraId
+from patrol.domain.labels import refusal_label
+from patrol.settings import Site
+from patrol.store import StoreMissing
+from streams.address import StreamAddress
+
+PROBE: Final = "probe"
+NEVER: Final = (Refusal.CONSENT_WITHDRAWN, Refusal.INDOOR)
+
+
+class ProbeRefused(Failed):
+    """The camera's household has not agreed to this visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeGate:
+    """Answers for one address, against the registry and the withdrawals in the store."""
+
+    context: typer.Context
+
+    def check(self, address: StreamAddress, *, reason: str, by: str) -> None:
+        """Refuse, or log the visit of a registered camera.
+
+        Raises ProbeRefused, ConfigProblems, StoreUnavailable.
+        """
+        site = site_if_any(self.context)
+        cameras = cameras_at(address, site.registry.cameras.values()) if site else []
+        if site is None or not cameras:
+            return
+        withdrawn = self._withdrawn(site)
+        today = SystemClock().now().astimezone(site.settings.site.tz).date()
+        for camera in cameras:
+            refusal = visit_refusal(camera, today, withdrawn)
+            if refusal is not None:
+                _refuse_unless_argued(camera, refusal, reason)
+        self._log(site, cameras, reason, operator(by))
+
+    def _withdrawn(self, site: Site) -> frozenset[CameraId]:
+        try:
+            with store_of(site) as store, store.begin_read() as uow:
+                return uow.consents.withdrawn()
+        except StoreMissing:
+            return frozenset()  # nobody can have withdrawn in a store that was never made
+
+    def _log(self, site: Site, cameras: list[Camera], reason: str, who: str) -> None:
+        try:
+            with store_of(site) as store, store.begin() as uow:
+                now = SystemClock().now()
+                for camera in cameras:
+                    uow.access.append(
+                        at=now, who=who, what=PROBE, camera=camera.id, why=reason or "patrol probe"
+                    )
+                uow.commit()
+        except StoreMissing:
+            return
+
+
+def cameras_at(address: StreamAddress, cameras: Iterable[Camera]) -> list[Camera]:
+    """The cameras whose address this is; of a host's other paths, every camera of that host.
+
+    A recorder has many cameras at one host, each under its path. A path that the registry does not
+    name may lead to any of them.
+    """
+    at_host = [
+        camera for camera in cameras if any(_same_host(address, a) for a in _streams(camera))
+    ]
+    exact = [c for c in at_host if any(_same_path(address, a) for a in _streams(c))]
+    return exact or at_host
+
+
+def _refuse_unless_argued(camera: Camera, refusal: Refusal, reason: str) -> None:
+    why = refusal_label(refusal)
+    if refusal in NEVER:
+        raise ProbeRefused(f"…{camera.id[-6:]} {camera.name}: {why}; 不可试看 it is not visited")
+    if not reason.strip():
+        raise ProbeRefused(
+            f"…{camera.id[-6:]} {camera.name}: {why}; 农户在场并同意时加 --reason"
+            " (with the household at hand give --reason TEXT, which is logged)"
+        )
+
+
+def _streams(camera: Camera) -> list[StreamAddress]:
+    return [a for a in (camera.main_stream, camera.sub_stream) if a is not None]
+
+
+def _same_host(one: StreamAddress, other: StreamAddress) -> bool:
+    if one.scheme == "file" or other.scheme == "file":
+        return one.scheme == other.scheme and one.path == other.path
+    return one.host.rstrip(".") == other.host.rstrip(".")
+
+
+def _same_path(one: StreamAddress, other: StreamAddress) -> bool:
+    return (one.port, one.path.rstrip("/")) == (other.port, other.path.rstrip("/")) and (
+        one.query == other.query or not other.query
+    )
