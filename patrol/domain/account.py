@@ -215,6 +215,7 @@ class CasePhoto:
 API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
+    "holds:read", "holds:write",
 )  # fmt: skip
 
 

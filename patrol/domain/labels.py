@@ -306,6 +306,8 @@ API_SCOPES: Final[Labels] = {
         "Cameras and their health, without addresses and households.",
     ),
     "reports:read": ("读取报表", "Reports with all figures."),
+    "holds:read": ("读取保全", "read legal holds"),
+    "holds:write": ("设定与解除保全", "set and end legal holds"),
 }
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),

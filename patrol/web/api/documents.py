@@ -25,6 +25,37 @@ class CaseEvent(Document):
     state: str
 
 
+class LegalHold(Document):
+    """An order under which nothing of a case or a camera is deleted."""
+
+    number: int
+    scope: str
+    subject: str
+    reference: str
+    reason: str
+    since: str
+    set_by: str
+    in_force: bool
+    ended_at: str | None
+    ended_by: str | None
+    ended_why: str | None
+
+
+class SetHold(BaseModel):
+    """What to hold, by which order and why."""
+
+    scope: Literal["case", "camera"]
+    subject: str = Field(max_length=64)
+    reference: str = Field(max_length=120)
+    reason: str = Field(max_length=500)
+
+
+class EndHold(BaseModel):
+    """Why the hold ends."""
+
+    reason: str = Field(max_length=500)
+
+
 class Held(Document):
     """Why and until when the case's message is held back."""
 

@@ -18,6 +18,7 @@ from patrol.web.pages import (
     cases,
     extension,
     grid,
+    holds,
     leader,
     live_view,
     login,
@@ -54,6 +55,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         troubles,
         accounts,
         audit,
+        holds,
         suppressions,
         system,
     )

@@ -18,6 +18,7 @@ from patrol.domain.approval import span_texts
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.escalation import announced_grids
 from patrol.domain.ids import CaseId, GridCode, PersonId, PictureId
+from patrol.domain.legal_hold import HoldScope
 from patrol.domain.outbox import DeliveryState, OutboxMessage
 from patrol.domain.priority import DueLight
 from patrol.domain.registry import Registry
@@ -83,6 +84,8 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
         photos = uow.case_photos.of_case(ident)
         stored = {one: uow.pictures.get(one) for one in (case.before, case.after) if one}
         names = {account.name: account.shown_as for account in uow.accounts.all()}
+        holds = uow.holds.of(HoldScope.CASE, case.id)
+        holds = [*holds, *(uow.holds.of(HoldScope.CAMERA, case.camera) if case.camera else ())]
     viewed_for = f"case:{case.id}"
     return {
         "case": case,
@@ -101,6 +104,7 @@ def case_detail(context: WebContext, user: CurrentUser, ident: CaseId) -> dict[s
             for photo in photos
         ],
         "request": _pending_request(case, user, names, registry),
+        "holds": holds,
         "grids": sorted((g.name, g.code) for g in registry.tree.grids.values()),
         "extension_hours": default_extension_hours(case),
     }  # fmt: skip
