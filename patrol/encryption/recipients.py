@@ -41,9 +41,8 @@ def encrypted_to(target: BinaryIO, texts: Sequence[str]) -> Iterator[BinaryIO]:
     recipients = _recipients(texts)
     reader, writer = _pipe()
     work = _Worker(lambda: encrypt_io(reader, target, recipients), reader)
-    with work.running(), writer:
+    with work.checked(EncryptionFailed, "the backup could not be encrypted"), writer:
         yield writer
-    work.check(EncryptionFailed, "the backup could not be encrypted")
 
 
 @contextmanager
@@ -54,9 +53,8 @@ def decrypted(source: BinaryIO, identity: Path) -> Iterator[BinaryIO]:
     identities = _identities(identity)
     reader, writer = _pipe()
     work = _Worker(lambda: decrypt_io(source, writer, identities), writer)
-    with work.running(), reader:
+    with work.checked(BadRecipient, f"{identity}: does not open this file"), reader:
         yield reader
-    work.check(BadRecipient, f"{identity}: does not open this file")
 
 
 def is_encrypted(path: Path) -> bool:
@@ -74,18 +72,19 @@ class _Worker:
         self._thread = threading.Thread(target=self._run, name="age", daemon=True)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Start it; wait for its end when the block is left."""
+    def checked(self, kind: type[Exception], text: str) -> Iterator[None]:
+        """Start it; when the block is left, wait for its end.
+
+        Raises `kind` where the work failed, whatever the block made of that; a reader that had
+        enough is no failure.
+        """
         self._thread.start()
         try:
             yield
         finally:
             self._thread.join()
-
-    def check(self, kind: type[Exception], text: str) -> None:
-        """Raise `kind` where the work failed, other than by a reader that had enough."""
-        if self._error is not None and not isinstance(self._error, BrokenPipeError):
-            raise kind(f"{text}: {self._error}") from None
+            if self._error is not None and not isinstance(self._error, BrokenPipeError):
+                raise kind(f"{text}: {self._error}") from None
 
     def _run(self) -> None:
         try:

@@ -243,6 +243,7 @@ def test_an_encrypted_backup_restores_everything_by_its_identity_alone(
 ) -> None:
     recipient, file = identity(tmp_path)
     out = tmp_path / "sealed.age"
+    before = pictured("audit", "head").out
     made = json.loads(pictured("backup", "--out", str(out), "--recipient", recipient, "--json").out)
     assert (made["encrypted"], made["key_included"]) == (True, True)
     data = out.read_bytes()
@@ -252,7 +253,6 @@ def test_an_encrypted_backup_restores_everything_by_its_identity_alone(
     assert pictured("restore", str(out), "--check").code == 2  # no identity
     checked = pictured("restore", str(out), "--check", "--identity", str(file), "--json")
     assert json.loads(checked.out)["pictures"] == 1
-    before = pictured("audit", "head").out
     forget(pictured)
     restored = pictured("restore", str(out), "--identity", str(file), "--json")
     assert (restored.code, json.loads(restored.out)["problems"]) == (0, [])
@@ -321,7 +321,7 @@ def test_production_asks_for_its_impact_assessment_and_for_secrets_at_rest(
     site_yaml = pictured.home / "config" / "site.yaml"
     before = site_yaml.read_text("utf-8")
     site_yaml.write_text(f"{before}production: true\n", "utf-8")
-    for verb in (["check"], ["round"], ["run"]):
+    for verb in (["check"], ["round", "morning"], ["run"]):
         ended = pictured(*verb)
         assert ended.code == 2
         assert "impact_assessment: is missing" in ended.err
