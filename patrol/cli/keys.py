@@ -128,14 +128,14 @@ def set_credential(
     """为一路码流封存口令。 Seal one stream's password: asked for, or from a file."""
     site = site_of(context)
     found = camera_named(site, camera)
-    address = found.main_stream if stream is StreamChoice.MAIN else found.sub_stream
-    if address is None or not address.is_sealed:
-        bad_input(
-            f"camera {found.id}: write its {stream} address as rtsp://USER:${{SEALED}}@HOST/PATH in"
-            " cameras.csv first"
-        )
-    credential = _credential(found.id, stream, address, _password(password_file))
     with store_of(site) as store:
+        address = found.main_stream if stream is StreamChoice.MAIN else found.sub_stream
+        if address is None or not address.is_sealed:
+            bad_input(
+                f"camera {found.id}: write its {stream} address as rtsp://USER:${{SEALED}}@HOST/PATH"
+                " in cameras.csv first"
+            )
+        credential = _credential(found.id, stream, address, _password(password_file))
         _unlocked(site, store)
         put_credentials(store, [credential], by=operator(by), now=SystemClock().now())
     os.utime(config_directory(context) / CAMERAS_FILE)  # a running service reads it again

@@ -202,6 +202,7 @@ class Report(Document):
     rows: list[dict[str, Any]]
     grids: list[dict[str, Any]]
     cameras: list[dict[str, Any]]
+    anchor: dict[str, dict[str, Any]]  # of a day: number and hash of each log's last line
 
 
 class Confirm(Document):
