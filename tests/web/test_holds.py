@@ -1,4 +1,4 @@
-"""Legal holds in the console and the API: set with a reference, seen at the case, ended by a person."""
+"""Legal holds in console and API: set with a reference, seen at the case, ended by a person."""
 
 from collections.abc import Callable
 from typing import Any
