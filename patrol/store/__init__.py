@@ -81,7 +81,7 @@ def open_store(
 def check(target: str | Store, *, site_key: SiteKey | None = None) -> list[StoreProblem]:
     """The store's own fsck, of a URL or of an open store; an empty list is a clean store.
 
-    Raises KeyProblem where its logs are signed and `site_key` (of a URL's store) is not given.
+    Signatures of its logs are proven where it has the site's key: `site_key`, of a URL's store.
     """
     if isinstance(target, Store):
         return check_store(target)

@@ -69,10 +69,11 @@ class HashChain:
         row = self._db.first(_HEAD, {"this": self._name})
         return _EMPTY if row is None else (row.number, row.hash)
 
-    def first_broken(self, lines: Iterable[ChainLine]) -> int | None:
+    def first_broken(self, lines: Iterable[ChainLine], *, must_prove: bool = True) -> int | None:
         """The first line that does not hold, of all in order; None when the chain does.
 
-        Raises KeyProblem: it has lines under the site's key, and the store was opened without it.
+        Lines under the site's key cannot be proven by a store that was opened without it: raises
+        KeyProblem, or without `must_prove` only checks that they follow one another.
         """
         mark = self._db.first(_KEYED, {"this": self._name})
         keyed_from = None if mark is None else mark.keyed_from
@@ -80,13 +81,18 @@ class HashChain:
         for number_there, previous, stored, fields in lines:
             number += 1
             holds = number_there == number and previous == last
-            if mark is not None and number == keyed_from:
-                holds = holds and self._mark(number, previous) == mark.mark
             is_keyed = keyed_from is not None and number >= keyed_from
-            if not holds or stored != self._link(is_keyed, previous, *fields):
+            if self._can_prove(is_keyed=is_keyed, must=must_prove):
+                if mark is not None and number == keyed_from:
+                    holds = holds and self._mark(number, previous) == mark.mark
+                holds = holds and stored == self._link(is_keyed, previous, *fields)
+            if not holds:
                 return number
             last = stored
         return None if (number, last) == self.read_head() else number + 1
+
+    def _can_prove(self, *, is_keyed: bool, must: bool) -> bool:
+        return must or not is_keyed or self._db.site_key is not None
 
     def _is_keyed(self, number: int, previous: str) -> bool:
         """Whether line `number` is under the key: from the first on that is written with one."""
@@ -149,14 +155,14 @@ class AccessLogRepository:
         )
         return {row.camera: row.last_at for row in self._db.all(newest.group_by(line.camera))}
 
-    def first_broken(self) -> int | None:
-        """The number of the first row whose chain does not hold, or None."""
+    def first_broken(self, *, must_prove: bool = True) -> int | None:
+        """The number of the first row whose chain does not hold, or None; as HashChain's."""
         in_order = self._db.run(select(access_log).order_by(access_log.c.number))
         lines = (
             (entry.number, entry.previous, entry.hash, entry.signed_fields)
             for entry in map(_ENTRIES.from_row, in_order.yield_per(1000))
         )
-        return HashChain(self._db, ACCESS_CHAIN).first_broken(lines)
+        return HashChain(self._db, ACCESS_CHAIN).first_broken(lines, must_prove=must_prove)
 
     def entries(
         self,

@@ -181,13 +181,13 @@ class PictureRepository:
         oldest = due.order_by(pictures.c.delete_after, pictures.c.id).limit(limit)
         return [STORED_PICTURES.from_row(row) for row in self._db.all(oldest)]
 
-    def first_broken(self) -> int | None:
-        """The first line of the deletion ledger that does not hold, or None."""
+    def first_broken(self, *, must_prove: bool = True) -> int | None:
+        """The first line of the deletion ledger that does not hold, or None; as HashChain's."""
         in_order = self._db.run(select(deletions).order_by(deletions.c.number)).yield_per(1000)
         lines = (
             (row.number, row.previous, row.hash, deletion_fields(row._asdict())) for row in in_order
         )
-        return HashChain(self._db, DELETION_CHAIN).first_broken(lines)
+        return HashChain(self._db, DELETION_CHAIN).first_broken(lines, must_prove=must_prove)
 
     def record_deletion(self, picture: PictureId, now: datetime) -> None:
         """Write the deletion into the ledger and drop the index row."""

@@ -161,12 +161,12 @@ class HandoverRepository:
         newest = select(handovers).order_by(handovers.c.number.desc()).limit(limit)
         return [_HANDOVERS.from_row(row) for row in self._db.all(newest)]
 
-    def first_broken(self) -> int | None:
-        """The number of the first entry whose chain or sheet does not hold, or None."""
+    def first_broken(self, *, must_prove: bool = True) -> int | None:
+        """The number of the first entry whose chain or sheet does not hold; as HashChain's."""
         in_order = self._db.all(select(handovers).order_by(handovers.c.number))
         entries = [_HANDOVERS.from_row(row) for row in in_order]
         lines = ((e.number, e.previous, e.hash, signed_fields(e)) for e in entries)
-        broken = HashChain(self._db, HANDOVER_CHAIN).first_broken(lines)
+        broken = HashChain(self._db, HANDOVER_CHAIN).first_broken(lines, must_prove=must_prove)
         torn = (e.number for e in entries if sheet_digest(e.sheet) != e.digest)
         found = [number for number in (broken, next(torn, None)) if number is not None]
         return min(found, default=None)
