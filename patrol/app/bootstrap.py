@@ -93,8 +93,7 @@ def build(
         store, clock = monitor.store, monitor.clock
         site_key = adopt_site_key(store, site.settings)
         store.add_observers(store_observers(integrations, meters, clock))
-        site = with_store_passwords(site, store)
-        watcher = RegistryWatcher(site, config_dir, SealedSiteLoader(store, load_site))
+        site, watcher = _unsealed_site(site, store, config_dir)
         services = _shared_services(site, monitor, watcher, site_key, rng or random.Random())  # noqa: S311  orders visits, draws the sample
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
@@ -118,6 +117,14 @@ def build(
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
         )
+
+
+def _unsealed_site(
+    site: Site, store: Store, config_dir: Path | None
+) -> tuple[Site, RegistryWatcher]:
+    """The site with the passwords that its store has sealed, now and whenever it is read again."""
+    opened = with_store_passwords(site, store)
+    return opened, RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site))
 
 
 def _prepare_process(settings: Settings) -> None:

@@ -87,7 +87,7 @@ def _who_answers(registry: Registry) -> Mapping[tuple[str, Subject], frozenset[s
         for person, grids in grids_notified(registry, subject).items():
             for grid in grids:
                 add(grid, subject, person)
-    for person in registry.people.values():  # reports come from the own grid
-        if person.role is not Role.MAINTAINER:
-            add(person.grid, Subject.SCENE, person.id)
+    for who in registry.people.values():  # reports come from the own grid
+        if who.role is not Role.MAINTAINER:
+            add(who.grid, Subject.SCENE, who.id)
     return {topic: frozenset(names) for topic, names in found.items()}

@@ -23,6 +23,7 @@ from patrol.settings import Site
 from patrol.settings.site_integrations import is_loopback
 from patrol.store import StoreMissing
 from streams.address import StreamAddress
+from streams.tls import CAMERA_TLS
 
 PROBE: Final = "probe"
 NEVER: Final = (Refusal.CONSENT_WITHDRAWN, Refusal.INDOOR)
@@ -39,11 +40,14 @@ class ProbeGate:
     context: typer.Context
 
     def check(self, address: StreamAddress, *, reason: str, by: str) -> None:
-        """Refuse, or log the visit of a registered camera.
+        """Refuse, or log the visit of a registered camera; certificates are checked as the site's.
 
         Raises ProbeRefused, ConfigProblems, StoreUnavailable.
         """
         site = site_if_any(self.context)
+        if site is not None:
+            tls = site.settings.camera_tls
+            CAMERA_TLS.configure(verify=tls.verify, ca_file=tls.ca_file)
         cameras = cameras_at(address, site.registry.cameras.values()) if site else []
         if site is None or not cameras:
             return

@@ -1,6 +1,6 @@
 """Anchors of the chained logs: a day's heads as they leave the centre, and how they are read back.
 
-A head is a line's number and its hash. What was published once cannot be taken back by whoever owns
+A head is a line's number and its hash. What was published once cannot be taken back by the owner of
 the database: `patrol audit verify --anchor` compares it with the logs.
 """
 

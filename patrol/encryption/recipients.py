@@ -1,6 +1,6 @@
 """Files encrypted to a recipient, in the age format (age-encryption.org/v1, X25519).
 
-Whoever writes needs the public half alone (`age1…`); the identity `AGE-SECRET-KEY-…` that opens it
+Writing one needs the public half alone (`age1…`); the identity `AGE-SECRET-KEY-…` that opens it
 stays away from the machine. Any age program reads and makes these files and keys. Both ways work on
 streams: the tar itself never lies on the disk in plain text.
 """

@@ -1,6 +1,6 @@
 """The site's key: 32 random bytes in a file of mode 0600 or a systemd credential, never in a row.
 
-Whoever has the database, its copies or the pictures' disk has nothing without it. It encrypts
+The database, its copies and the pictures' disk are worth nothing without it. It encrypts
 nothing itself: each purpose has its own key, derived with HKDF. A sealed value is
 `PTS1`, 12 bytes nonce, AES-256-GCM of the text; what the value belongs to (table, camera) is
 authenticated with it, so that a row's value opens in no other row.

@@ -149,7 +149,7 @@ def status_topic(site: str) -> str:
 
 
 def audit_topic(site: str) -> str:
-    """Centre → whoever is to prove the logs, retained: each day's heads of the chained logs."""
+    """Centre → those who prove the logs later, retained: each day's heads of the chained logs."""
     return f"{prefix(site)}/centre/audit"
 
 

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from patrol.domain.errors import BadInput
 from patrol.domain.timestamps import rfc3339
@@ -77,6 +77,14 @@ class Manifest:
     encrypted: bool = False  # to recipients, as a whole
 
 
+class ManifestHead(NamedTuple):
+    """What a backup is of, and when it was made."""
+
+    site: str
+    made_at: str
+    version: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupKeys:
     """The site's key and its pictures' keys, as a backup and a restore need them."""
@@ -115,24 +123,33 @@ def backup(
         if keys is not None and recipients:
             secret = keys.site_key.as_text().encode()
             tar.addfile(_tar_entry(KEY_ENTRY, len(secret)), io.BytesIO(secret))
-        store = {key: value for key, value in asdict(copied).items() if key != "pictures"}
-        manifest = Manifest(
-            format=BACKUP_FORMAT,
-            site=site,
-            made_at=rfc3339(now),
-            version=version,
-            store=store,
-            files=files,
-            pictures=tuple(pictures.kept),
-            gone=pictures.gone,
-            damaged=tuple(pictures.damaged),
-            sealed=pictures.sealed,
-            key_fingerprint=keys.site_key.fingerprint if keys else "",
-            key_included=bool(recipients),
-            encrypted=bool(recipients),
-        )
+        head = ManifestHead(site=site, made_at=rfc3339(now), version=version)
+        manifest = _manifest(head, copied, files, pictures, keys)
         _write_manifest(tar, manifest)
     return manifest
+
+
+def _manifest(
+    head: ManifestHead,
+    copied: DatabaseCopy,
+    files: Mapping[str, str],
+    pictures: "_AddedPictures",
+    keys: BackupKeys | None,
+) -> Manifest:
+    is_encrypted_to = bool(keys and keys.recipients)
+    return Manifest(
+        format=BACKUP_FORMAT,
+        **head._asdict(),
+        store={key: value for key, value in asdict(copied).items() if key != "pictures"},
+        files=files,
+        pictures=tuple(pictures.kept),
+        gone=pictures.gone,
+        damaged=tuple(pictures.damaged),
+        sealed=pictures.sealed,
+        key_fingerprint=keys.site_key.fingerprint if keys else "",
+        key_included=is_encrypted_to,
+        encrypted=is_encrypted_to,
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ keeps a picture beyond its class; it is counted beside.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +13,14 @@ from patrol.domain.labels import Label
 from patrol.domain.round import FIELD_PHOTO_PURPOSE, SAMPLE_PURPOSE, SPACE_NEEDED
 from patrol.store import UnitOfWork
 
+CLASSES: Final[Mapping[str, tuple[Label, str]]] = {  # name, setting of site.yaml
+    "sample": (("普通画面", "samples"), "retention.sample_days"),
+    "evidence": (("证据画面", "evidence"), "retention.evidence_days"),
+    "photo": (("现场照片", "photos"), "retention.evidence_days"),
+    "reference": (("参考画面", "references"), ""),
+    "message": (("推送消息", "messages"), "retention.message_days"),
+    "log": (("登记与删除台账", "logs and ledger"), ""),
+}
 REASONS: Final[Mapping[str, str]] = {
     "sample": "两轮之间比对与盲样复核所需的最短期限 the shortest that comparing and sampling need",
     "evidence": "案件办结、复核与申诉 to close a case, review it and answer complaints",
@@ -47,45 +55,33 @@ def retention_classes(
 ) -> list[RetentionClass]:
     """Every class, with the counts of now."""
     why = {**REASONS, **reasons}
-    purposes = uow.pictures.by_purpose()
-    of_samples = [purposes[p] for p in (SAMPLE_PURPOSE, SPACE_NEEDED) if p in purposes]
-    photos = [purposes[FIELD_PHOTO_PURPOSE]] if FIELD_PHOTO_PURPOSE in purposes else []
-    known = (SAMPLE_PURPOSE, SPACE_NEEDED, FIELD_PHOTO_PURPOSE)
-    others = [one for purpose, one in purposes.items() if purpose not in known]
-
-    def pictures(
-        ident: str,
-        name: Label,
-        setting: str,
-        kept: timedelta,
-        found: list[tuple[int, int, datetime]],
-    ) -> RetentionClass:
-        return RetentionClass(
-            id=ident,
-            name=name,
-            setting=setting,
-            kept=kept,
-            reason=why[ident],
-            count=sum(count for count, _, _ in found),
-            held=sum(held for _, held, _ in found),
-            oldest=min((oldest for _, _, oldest in found), default=None),
-        )
-
-    totals = uow.anchors.heads()
+    purposes = dict(uow.pictures.by_purpose())
+    samples = [purposes.pop(p) for p in (SAMPLE_PURPOSE, SPACE_NEEDED) if p in purposes]
+    photos = [purposes.pop(FIELD_PHOTO_PURPOSE)] if FIELD_PHOTO_PURPOSE in purposes else []
+    logged = sum(head.number for head in uow.anchors.heads().values())
     return [
-        pictures("sample", ("普通画面", "samples"), "retention.sample_days", sample, of_samples),
-        pictures("evidence", ("证据画面", "evidence"), "retention.evidence_days", evidence, others),
-        pictures("photo", ("现场照片", "photos"), "retention.evidence_days", evidence, photos),
-        RetentionClass(
-            id="reference", name=("参考画面", "references"), setting="", kept=None,
-            reason=why["reference"], count=uow.memories.count(),
-        ),
-        RetentionClass(
-            id="message", name=("推送消息", "messages"), setting="retention.message_days",
-            kept=messages, reason=why["message"], count=uow.outbox.count(),
-        ),
-        RetentionClass(
-            id="log", name=("登记与删除台账", "logs and ledger"), setting="", kept=None,
-            reason=why["log"], count=sum(head.number for head in totals.values()),
-        ),
-    ]  # fmt: skip
+        _pictures("sample", sample, why, samples),
+        _pictures("evidence", evidence, why, list(purposes.values())),
+        _pictures("photo", evidence, why, photos),
+        _rows("reference", None, why, uow.memories.count()),
+        _rows("message", messages, why, uow.outbox.count()),
+        _rows("log", None, why, logged),
+    ]
+
+
+def _pictures(
+    ident: str,
+    kept: timedelta,
+    why: Mapping[str, str],
+    found: list[tuple[int, int, datetime]],
+) -> RetentionClass:
+    counted = _rows(ident, kept, why, sum(count for count, _, _ in found))
+    held = sum(held for _, held, _ in found)
+    return replace(counted, held=held, oldest=min((at for _, _, at in found), default=None))
+
+
+def _rows(ident: str, kept: timedelta | None, why: Mapping[str, str], count: int) -> RetentionClass:
+    name, setting = CLASSES[ident]
+    return RetentionClass(
+        id=ident, name=name, setting=setting, kept=kept, reason=why[ident], count=count
+    )

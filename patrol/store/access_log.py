@@ -5,8 +5,8 @@ says how many lines there must be, so that a cut-off tail is noticed, too; that 
 a line is added, so that two writers never continue from the same line.
 
 Where the store was opened with the site's key, a line's hash is an HMAC under it, from the line on
-that `chain_keys` names; the lines before it are plain. That mark is signed with the key, so
-that nobody without it moves it. Whoever changes rows cannot re-hash what follows. A tail that is
+that `chain_keys` names; the lines before it are plain. That mark is signed with the key, so that
+nobody without it moves it. An owner who changes rows cannot re-hash what follows. A tail that is
 cut together with its head, and a mark that is removed together with every HMAC, show by the heads
 that were published (store/anchors.py).
 """

@@ -31,8 +31,8 @@ class ReceivedReplyRepository:
         mine = {"of_case": case, "of_grid": grid}
         row = self._db.first(self._db.locked(_ONE), mine)
         known = [] if row is None else [one for one in row.keys_shown if one != key]
-        count = 1 if row is None else row.count + 1
-        fields = {"case": case, "grid": grid, "count": count}
+        count = 1 if row is None else row.replies + 1
+        fields = {"case": case, "grid": grid, "replies": count}
         shown = [*known, key][-KEYS_SHOWN:]
         self._db.put(received_replies, {**fields, "keys_shown": shown}, "case", "grid")
         return count

@@ -213,7 +213,7 @@ received_replies = Table(  # the last keys of replies that were handled, by case
     metadata,
     Column("case", Text, primary_key=True),
     Column("grid", Text, primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("replies", Integer, nullable=False),
     Column("keys_shown", Plain, nullable=False),
 )
 stream_credentials = Table(  # passwords of cameras' streams, sealed with the site's key

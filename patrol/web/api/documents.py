@@ -25,7 +25,7 @@ class CaseEvent(Document):
     state: str
 
 
-class LegalHold(Document):
+class HoldOrder(Document):
     """An order under which nothing of a case or a camera is deleted."""
 
     number: int

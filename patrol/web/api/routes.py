@@ -231,7 +231,7 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
             raise ResourceNotFound(f"round {period}") from None
 
 
-@router.get("/holds", response_model=list[documents.LegalHold],
+@router.get("/holds", response_model=list[documents.HoldOrder],
             dependencies=[Depends(require_scope("holds:read"))])  # fmt: skip
 def holds(app: App, every: Annotated[bool, Query(alias="all")] = False) -> list[JsonObject]:  # noqa: FBT002  a query's switch
     """Legal holds in force, the newest first; with `all` those that were ended, too."""
@@ -239,7 +239,7 @@ def holds(app: App, every: Annotated[bool, Query(alias="all")] = False) -> list[
         return [hold_document(one) for one in uow.holds.all(ended=every)]
 
 
-@router.post("/holds", response_model=documents.LegalHold, status_code=201)
+@router.post("/holds", response_model=documents.HoldOrder, status_code=201)
 def add_hold(
     app: App,
     form: documents.SetHold,
@@ -261,7 +261,7 @@ def add_hold(
     return hold_document(hold)
 
 
-@router.post("/holds/{number}/end", response_model=documents.LegalHold)
+@router.post("/holds/{number}/end", response_model=documents.HoldOrder)
 def finish_hold(
     app: App,
     number: int,

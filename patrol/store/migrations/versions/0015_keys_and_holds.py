@@ -38,7 +38,7 @@ def upgrade() -> None:
         "received_replies",
         sa.Column("case", sa.Text(), nullable=False),
         sa.Column("grid", sa.Text(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("replies", sa.Integer(), nullable=False),
         sa.Column("keys_shown", Plain, nullable=False),
         sa.PrimaryKeyConstraint("case", "grid", name=op.f("pk_received_replies")),
     )
