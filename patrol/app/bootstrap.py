@@ -80,7 +80,7 @@ def build(
     startup_wait: StartupWait | None = None,
     create_store: bool = True,
 ) -> Iterator[Application]:
-    """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
+    """The application of a site, open for the block. Raises StoreUnavailable, KeyProblem.
 
     `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
     `startup_wait`: how long an unreachable database is waited for; None: not at all.
@@ -91,10 +91,9 @@ def build(
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = open_site_store(stack, site, clock, startup_wait, create=create_store)
         store, clock = monitor.store, monitor.clock
-        site_key = adopt_site_key(store, site.settings)
         store.add_observers(store_observers(integrations, meters, clock))
-        site, watcher = _unsealed_site(site, store, config_dir)
-        services = _shared_services(site, monitor, watcher, site_key, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        site, watcher, site_key = _unlocked_site(site, store, config_dir)
+        services = _shared_services(site, monitor, watcher, site_key, rng)
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         yield Application(
@@ -119,12 +118,14 @@ def build(
         )
 
 
-def _unsealed_site(
+def _unlocked_site(
     site: Site, store: Store, config_dir: Path | None
-) -> tuple[Site, RegistryWatcher]:
+) -> tuple[Site, RegistryWatcher, SiteKey]:
     """The site with the passwords that its store has sealed, now and whenever it is read again."""
+    site_key = adopt_site_key(store, site.settings)
     opened = with_store_passwords(site, store)
-    return opened, RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site))
+    watcher = RegistryWatcher(opened, config_dir, SealedSiteLoader(store, load_site))
+    return opened, watcher, site_key
 
 
 def _prepare_process(settings: Settings) -> None:
@@ -186,7 +187,7 @@ def _shared_services(
     monitor: ClockMonitor,
     watcher: RegistryWatcher,
     site_key: SiteKey,
-    rng: random.Random,
+    rng: random.Random | None,
 ) -> _SharedServices:
     clock, store, detectors = monitor.clock, monitor.store, open_detectors(site)
     keys = day_keys(site.settings, site_key)
@@ -202,7 +203,7 @@ def _shared_services(
         visitor=StreamCameraClient(now=clock.now),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
-        rng=rng,
+        rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample
         evidence=evidence,
         detectors=detectors,
     )

@@ -37,7 +37,7 @@ class KeyProblem(BadInput):
 
 
 class SealBroken(BadInput):
-    """A sealed value does not open: another key, or somebody changed or moved it."""
+    """A sealed value does not open: under another key, changed, or moved to another row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from patrol.domain.audit_anchor import Anchor, BadAnchor, ChainHead, read_anchor
 from patrol.domain.ids import CameraId
 from patrol.domain.observation import Light
 from patrol.encryption import KeyProblem, SealBroken, SiteKey
-from patrol.store import Store, check, open_store, upgrade
+from patrol.store import Store, check, open_store
 from patrol.store.credentials import StreamCredential
 from streams.address import StreamChoice
+from tests.support.store import copy_template
 
 NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
 CAMERA, OTHER = CameraId("62090204011327000001"), CameraId("62090204011327000002")
@@ -28,9 +29,8 @@ LOGS = frozenset({"access_log", "deletions", "handovers"})
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    found = f"sqlite:///{tmp_path}/patrol.db"
-    upgrade(found)
-    return found
+    copy_template(tmp_path / "patrol.db")
+    return f"sqlite:///{tmp_path}/patrol.db"
 
 
 @pytest.fixture
