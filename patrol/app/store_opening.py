@@ -22,7 +22,15 @@ from patrol.ports import Clock
 from patrol.settings import Settings, Site
 from patrol.settings.site_keys import make_site_key
 from patrol.settings.site_paths import check_old_places
-from patrol.store import Store, StoreOutdated, StoreUnavailable, needs_upgrade, open_store, upgrade
+from patrol.store import (
+    Store,
+    StoreOutdated,
+    StoreReadOnly,
+    StoreUnavailable,
+    needs_upgrade,
+    open_store,
+    upgrade,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +80,7 @@ def _open_with_retry(
             if create and needs_upgrade(url):
                 upgrade(url)
             return stack.enter_context(open_store(url))
-        except StoreOutdated:
+        except (StoreOutdated, StoreReadOnly):
             raise
         except StoreUnavailable as exc:
             failures += 1

@@ -301,11 +301,12 @@ API_SCOPES: Final[Labels] = {
     "findings:read": ("读取线索", "Findings, waiting and decided."),
     "findings:decide": ("确认、排除线索", "Confirm and dismiss findings."),
     "cases:read": ("读取案件", "Cases with their histories."),
-    "cameras:read": ("读取点位（不含地址与农户）", "Cameras; no address, no household."),
+    "cameras:read": ("读取点位（不含地址与农户）",
+                     "Cameras and their health, without addresses and households."),
     "reports:read": ("读取报表", "Reports with all figures."),
     "holds:read": ("读取保全", "Legal holds."),
     "holds:write": ("设定与解除保全", "Set and end legal holds."),
-}
+}  # fmt: skip
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
     "newer_picture": (
@@ -380,11 +381,10 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "import_added": ("导入:新增点位", "imported: a camera added"),
     "import_changed": ("导入:修改点位", "imported: a camera changed"),
     "import_retired": ("导入:停用点位", "imported: a camera retired"),
-    "probe": ("试看", "probed"),
     "seal_password": ("封存码流口令", "sealed a stream's password"),
     "set_hold": ("证据保全", "set a legal hold"), "end_hold": ("解除保全", "ended a legal hold"),
     "consent withdrawn": ("撤回同意", "consent withdrawn"),
-    "consent restored": ("恢复同意", "consent restored"),
+    "consent restored": ("恢复同意", "consent restored"), "probe": ("试看", "probed"),
 }  # fmt: skip
 
 

@@ -16,13 +16,13 @@ import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Final
 
 from patrol.encryption.site_key import KEY_BYTES, SiteKey
 from patrol.files import PRIVATE_MODE, create_once, flush_folder
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 FILE_MARK: Final = b"PTP1"
 UNDATED: Final = date.max  # of what was stored without a day; the sweep gives it one
@@ -59,6 +59,8 @@ class DayKeys:
         day = day_of(data)
         if day is None:
             raise ValueError("not encrypted")
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415  see _cipher
+
         header, rest = data[:HEADER_BYTES], data[HEADER_BYTES:]
         nonce, text = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
         try:
@@ -96,7 +98,9 @@ class DayKeys:
     def _path(self, day: date) -> Path:
         return self.folder / f"{day.isoformat()}.key"
 
-    def _cipher(self, day: date, *, make: bool) -> AESGCM:
+    def _cipher(self, day: date, *, make: bool) -> "AESGCM":
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  30 ms
+
         with self._lock:
             known = self._ciphers.get(day)
             if known is None:

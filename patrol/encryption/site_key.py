@@ -16,11 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from patrol.domain.errors import BadInput
 from patrol.files import PRIVATE_MODE, create_once
 
@@ -58,12 +53,17 @@ class SiteKey:
 
     def seal(self, plain: bytes, *, purpose: str, about: str) -> bytes:
         """The sealed value; `about` must be the same when it is opened."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  30 ms
+
         nonce = secrets.token_bytes(_NONCE_BYTES)
         cipher = AESGCM(self.derive(purpose))
         return SEAL_MARK + nonce + cipher.encrypt(nonce, plain, about.encode())
 
     def open(self, sealed: bytes, *, purpose: str, about: str) -> bytes:
         """What was sealed. Raises SealBroken."""
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415  see seal
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
         start = len(SEAL_MARK)
         nonce, text = sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
         key = self.derive(purpose) if is_sealed(sealed) else bytes(KEY_BYTES)  # opens nothing
@@ -133,6 +133,9 @@ def credential_path(environment: Mapping[str, str]) -> Path | None:
 
 @lru_cache(maxsize=64)  # a chained line or a picture asks each time; a process has one key
 def _derive(secret: bytes, purpose: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415  see seal
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
     info = f"patrol {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(secret)
 

@@ -19,7 +19,6 @@ import hashlib
 import io
 import json
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -36,11 +35,18 @@ from patrol.files import (
     ProcessBusy,
     atomic_file,
     process_lock,
-    unfinished_name,
+    remove_abandoned_folders,
+    scratch_folder,
 )
 from patrol.pictures import FilePictureStore, PictureDamaged
 from patrol.store import check
-from patrol.store.copy import DatabaseCopy, check_restorable, copy_in, copy_out
+from patrol.store.copy import (
+    DatabaseCopy,
+    check_restorable,
+    copy_in,
+    copy_out,
+    remove_unfinished_copy,
+)
 
 BACKUP_FORMAT: Final = 2
 READABLE_FORMATS: Final = (1, 2)  # 1: pictures plain
@@ -48,6 +54,8 @@ KEY_ENTRY: Final = "key/patrol.key"
 _PURPOSE: Final = "pictures in backups"
 MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
+BACKUP_SCRATCH: Final = ".patrol-backup-"  # beside the backup: the copy, and the file so far
+RESTORE_SCRATCH: Final = ".restore-"  # below the pictures
 
 
 class BackupDamaged(BadInput):
@@ -112,13 +120,15 @@ def backup(
         raise BackupRefused(f"{out}: exists, name a new file")
     recipients = keys.recipients if keys else ()
     with (
-        tempfile.TemporaryDirectory(prefix=".patrol-backup-", dir=out.parent) as folder,
-        atomic_file(out, mode=PRIVATE_MODE, unfinished=unfinished_name(out)) as file,
+        scratch_folder(out.parent, BACKUP_SCRATCH) as scratch,
+        atomic_file(out, mode=PRIVATE_MODE, unfinished=scratch / out.name) as file,
         _target(file, recipients) as target,
         tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
-        copied = copy_out(url, Path(folder))
-        files = {path.name: _add_file(tar, path) for path in sorted(Path(folder).iterdir())}
+        folder = scratch / "store"
+        folder.mkdir()
+        copied = copy_out(url, folder)
+        files = {path.name: _add_file(tar, path) for path in sorted(folder.iterdir())}
         pictures = _add_pictures(tar, evidence, copied, keys)
         if keys is not None and recipients:
             secret = keys.site_key.as_text().encode()
@@ -331,11 +341,12 @@ def restore(
         _check_key(file, manifest, keys)
         copied = DatabaseCopy(**manifest.store, pictures=manifest.pictures)
         check_restorable(url, copied)
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=evidence) as folder:
+        remove_unfinished_restore(url, evidence)
+        with scratch_folder(evidence, RESTORE_SCRATCH) as folder:
             with _opened(file, identity) as source:
                 store = FilePictureStore(evidence, keys=keys.days if keys else None)
-                _unpack(_members(file, source), store, Path(folder), keys, manifest)
-            copy_in(url, Path(folder), copied)
+                _unpack(_members(file, source), store, folder, keys, manifest)
+            copy_in(url, folder, copied)
         site_key = keys.site_key if keys else None
         return Restored(
             manifest=manifest, problems=tuple(str(p) for p in check(url, site_key=site_key))
@@ -350,6 +361,15 @@ def _check_key(file: Path, manifest: Manifest, keys: BackupKeys | None) -> None:
             f"{file}: was made with the site's key {needed}, here is {place}; put that key file"
             " there first (`keys: {file: …}` in site.yaml)"
         )
+
+
+def remove_unfinished_restore(url: str, evidence: Path) -> None:
+    """Remove the copies of a database that a killed restore left; the caller holds a site's lock.
+
+    Called by the next restore, round or service.
+    """
+    remove_abandoned_folders(evidence, RESTORE_SCRATCH)
+    remove_unfinished_copy(url)
 
 
 @contextmanager

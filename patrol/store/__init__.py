@@ -7,19 +7,21 @@ small pictures, are sealed with the site's key, which is in no row.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from patrol.encryption import SiteKey
+from patrol.lazy_imports import lazy_exports
 from patrol.store.engine import (
     StoreFull,
     StoreMissing,
     StoreOutdated,
+    StoreReadOnly,
     StoreUnavailable,
     ValueNotStorable,
     connect,
     make_engine,
     parse_url,
 )
-from patrol.store.fsck import StoreProblem, check_store
 from patrol.store.store import AfterCommit, Store, StoreObserver, UnitOfWork
 from patrol.store.transaction import (
     CaseChanged,
@@ -29,6 +31,9 @@ from patrol.store.transaction import (
     VisitRecorded,
 )
 from patrol.store.upgrade import check_revision, current_revision, needs_upgrade, upgrade
+
+if TYPE_CHECKING:
+    from patrol.store.fsck import StoreProblem, check
 
 __all__ = [
     "AfterCommit",
@@ -42,6 +47,7 @@ __all__ = [
     "StoreObserver",
     "StoreOutdated",
     "StoreProblem",
+    "StoreReadOnly",
     "StoreUnavailable",
     "UnitOfWork",
     "ValueNotStorable",
@@ -52,6 +58,7 @@ __all__ = [
     "open_store",
     "upgrade",
 ]
+__getattr__ = lazy_exports(__name__, {"fsck": ("StoreProblem", "check")})
 
 
 @contextmanager
@@ -76,14 +83,3 @@ def open_store(
         yield Store(engine, site_key=site_key)
     finally:
         engine.dispose()
-
-
-def check(target: str | Store, *, site_key: SiteKey | None = None) -> list[StoreProblem]:
-    """The store's own fsck, of a URL or of an open store; an empty list is a clean store.
-
-    Signatures of its logs are proven where it has the site's key: `site_key`, of a URL's store.
-    """
-    if isinstance(target, Store):
-        return check_store(target)
-    with open_store(target, site_key=site_key) as store:
-        return check_store(store)

@@ -29,7 +29,8 @@ FAILED_CLASSES = {
     "PackageFileUnavailable", "PasswordChecksBusy", "PictureStoreFull", "ProbeRefused",
     "ProcessBusy", "ReferenceNotAccepted",
     "RefusedUs", "RequestKeyReused", "RoundsPaused", "RuntimeMissing", "ServiceFailed", "StoreFull",
-    "StoreMissing", "StreamBusy", "StoreOutdated", "StoreUnavailable", "StreamError",
+    "StoreMissing", "StreamBusy", "StoreOutdated", "StoreReadOnly", "StoreUnavailable",
+    "StreamError",
     "TroubleAlreadyTaken", "Unreachable", "Unreadable", "WentSilent",
 }  # fmt: skip
 CAUGHT_INSIDE = {
@@ -39,7 +40,8 @@ CAUGHT_INSIDE = {
     "PictureDeleted", "RegistryEditRefused", "RequestRepeated", "StaleCsrfToken",
     "ResourceNotFound", "TooManyAttempts", "TooManySubscribers", "_LinkRefused",
     # collected as problems of the configuration: ConfigProblems, IntegrationsProblem
-    "BadEnvReference", "ChannelUnusable", "EntryBroken", "HomeNotExpanded", "MaskedSecretUnknown",
+    "AccountChanged", "BadEnvReference", "ChannelUnusable", "EntryBroken",
+    "HomeNotExpanded", "MaskedSecretUnknown",
     "_UnboundedDocument",
     # a message, a picture or a memory that is logged and left out
     "KeyDestroyed", "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
