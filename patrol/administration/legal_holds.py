@@ -69,7 +69,7 @@ def end_hold(uow: UnitOfWork, number: int, *, by: str, why: str, now: datetime) 
     if not uow.holds.end(number, by=by, why=reason, now=now):
         raise NoSuchHold(f"hold {number}: none of this number is in force")
     hold = uow.holds.get(number)
-    assert hold is not None  # noqa: S101  it was just ended
+    assert hold is not None  # noqa: S101  it was just ended  # nosec B101
     camera = CameraId(hold.subject) if hold.scope is HoldScope.CAMERA else None
     line = f"#{number} {hold.scope} {hold.subject}; {reason}"
     uow.access.append(at=now, who=by, what=END, camera=camera, why=line)

@@ -203,7 +203,7 @@ def _shared_services(
         visitor=StreamCameraClient(now=clock.now),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
-        rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample
+        rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample  # nosec B311
         evidence=evidence,
         detectors=detectors,
     )
