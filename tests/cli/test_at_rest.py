@@ -1,6 +1,7 @@
 """Keys, sealed passwords, holds, anchors, retention and encrypted backups by the command line."""
 
 import json
+import os
 import shutil
 import sqlite3
 from datetime import timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from patrol.cli import main
 from patrol.clock import SystemClock
 from patrol.domain.round import StoredPicture
 from patrol.encryption import SiteKey
@@ -330,3 +332,21 @@ def test_production_asks_for_its_impact_assessment_and_for_secrets_at_rest(
     notices = pictured("check").err
     for remedy in ("credentials seal", "keys.file", "backup.recipients"):
         assert remedy in notices
+
+
+# -- what is written is this user's own -----------------------------------------------------------
+
+
+def test_whoever_starts_it_its_files_are_its_user_s_own(pictured: CliSite, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["-c", str(pictured.home / "config"), "db", "upgrade"])
+        made = os.umask(0)
+    finally:
+        os.umask(before)
+    assert (ended.value.code, made) == (0, 0o077)
+    report = tmp_path / "day.html"
+    assert pictured("report", "--day", "2026-11-22", "--out", str(report)).code == 0
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert "access_log:" in report.read_text("utf-8")  # the day's anchor is printed
