@@ -1,12 +1,14 @@
-"""The store: `patrol db upgrade|check` (migrations, consistency), `patrol backup` and `restore`.
+"""The store: `patrol db upgrade|check|sweep` (tables, consistency, retention), `backup`, `restore`.
 
 A backup is the database and its pictures in one checked file.
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -17,11 +19,21 @@ from patrol.cli.site import cleaning_up_on_signals, database_of, site_of, store_
 from patrol.clock import SystemClock
 from patrol.encryption import SiteKey
 from patrol.encryption.recipients import check_recipients
+from patrol.households.withdrawal_journal import replay_withdrawals
 from patrol.operations import backup as backups
 from patrol.operations.backup import BackupKeys, Manifest
-from patrol.settings import Settings
+from patrol.pictures import (
+    FilePictureStore,
+    find_loose_files,
+    remove_withdrawn,
+    sweep_pictures,
+)
+from patrol.settings import Settings, Site
 from patrol.settings.site_keys import day_keys, key_path, make_site_key, read_site_key
 from patrol.store import StoreUnavailable
+
+SWEEP_EVERY: Final = timedelta(days=1)  # the service's; a younger file is its business
+MAX_FILES_NAMED: Final = 20
 
 
 def upgrade_database(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -43,6 +55,7 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
     site = site_of(context)
     with store_of(site) as opened:
         wrong = [str(line) for line in store.check(opened)]
+    wrong += _loose_file_problems(site)
     if as_json:
         print_json({"ok": not wrong, "problems": wrong})
     elif not wrong:
@@ -51,6 +64,44 @@ def check_database(context: typer.Context, *, as_json: AsJson = False) -> None:
         for line in wrong:
             print_err(line)
     if wrong:
+        raise typer.Exit(FAILED)
+
+
+def _loose_file_problems(site: Site) -> list[str]:
+    """Files with pictures that nothing names, and that the sweep should have deleted."""
+    if not site.settings.evidence.is_dir():
+        return []
+    evidence = FilePictureStore(site.settings.evidence, only_read=True)
+    with store_of(site) as opened:
+        loose = find_loose_files(opened, evidence, SystemClock().now() - SWEEP_EVERY)
+    return [
+        f"{file.path}: no row names this file -> the shift supervisor: run `patrol db sweep`"
+        for file in loose[:MAX_FILES_NAMED]
+    ]
+
+
+def sweep_database(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """立即清扫:删除每一处到期的画面。 Delete what is due now, in every place with pictures."""
+    site = site_of(context)
+    retention, evidence = site.settings.retention, FilePictureStore(site.settings.evidence)
+    with store_of(site) as opened:
+        with opened.begin() as uow:
+            now = trusted_now(uow)
+            uow.registry.sync(site.registry, now)
+            uow.commit()
+        swept = sweep_pictures(
+            opened, evidence, now,
+            most_bytes=retention.evidence_mb << 20 if retention.evidence_mb else None,
+            reference_kept=timedelta(days=retention.reference_days),
+        )  # fmt: skip
+    if as_json:
+        print_json(asdict(swept))
+    else:
+        console().print(
+            f"已删除 deleted: 照片 pictures {swept.deleted} · 参考 references {swept.references}"
+            f" · 无登记 loose files {swept.loose} · 未能删除 failed {swept.failed}"
+        )
+    if swept.failed:
         raise typer.Exit(FAILED)
 
 
@@ -146,6 +197,7 @@ def restore(
             keys=_backup_keys(settings, ()),
             identity=identity,
         )
+    _remove_withdrawn_since(site, restored.manifest)
     _print_manifest(file, restored.manifest, as_json=as_json, problems=restored.problems)
     for problem in restored.problems:
         print_err(problem)
@@ -160,6 +212,24 @@ def _take_key(settings: Settings, file: Path, identity: Path | None) -> None:
     carried = backups.key_of(file, identity)
     if carried is not None:
         SiteKey.make(key_path(settings, os.environ), carried.secret)
+
+
+def _remove_withdrawn_since(site: Site, manifest: Manifest) -> None:
+    """Delete again what households withdrew after the backup was made."""
+    evidence = FilePictureStore(site.settings.evidence)
+    made_at = datetime.fromisoformat(manifest.made_at)
+    with store_of(site) as opened:
+        with opened.begin() as uow:
+            now = trusted_now(uow)
+            uow.registry.sync(site.registry, now)
+            again = replay_withdrawals(uow, evidence.root, since=made_at, now=now)
+            for camera in again:
+                uow.access.append(
+                    at=now, who=operator(""), what="consent withdrawn", camera=camera,
+                    why="patrol restore: withdrawn after the backup was made",
+                )  # fmt: skip
+            uow.commit()
+        remove_withdrawn(opened, evidence, now)
 
 
 def _print_manifest(

@@ -2,8 +2,9 @@
 
 An address that the registry does not name is visited: it is being installed. One that it names is
 visited as the patrol itself would, and the visit goes into the access log. Where the patrol would
-not (no consent yet, consent over, placement unknown) a maintainer with the household at hand may,
-with `--reason`, under his name. A household that withdrew, and a camera indoors, are never visited.
+not (no consent yet, consent over, outside its hours, placement unknown) a maintainer with the
+household at hand may, with `--reason`, under his name. A household that withdrew or pauses, and a
+camera indoors, are never visited.
 """
 
 from collections.abc import Iterable
@@ -15,9 +16,9 @@ import typer
 from patrol.cli.options import operator
 from patrol.cli.site import site_if_any, store_of
 from patrol.clock import SystemClock
-from patrol.domain.camera import Camera, Refusal, visit_refusal
+from patrol.domain.camera import Camera, Refusal
+from patrol.domain.consent import ConsentTerms, visit_refusal
 from patrol.domain.errors import Failed
-from patrol.domain.ids import CameraId
 from patrol.domain.labels import refusal_label
 from patrol.settings import Site
 from patrol.settings.site_integrations import is_loopback
@@ -26,7 +27,7 @@ from streams.address import StreamAddress
 from streams.tls import CAMERA_TLS
 
 PROBE: Final = "probe"
-NEVER: Final = (Refusal.CONSENT_WITHDRAWN, Refusal.INDOOR)
+NEVER: Final = (Refusal.CONSENT_WITHDRAWN, Refusal.CONSENT_PAUSED, Refusal.INDOOR)
 
 
 class ProbeRefused(Failed):
@@ -51,9 +52,9 @@ class ProbeGate:
         cameras = cameras_at(address, site.registry.cameras.values()) if site else []
         if site is None or not cameras:
             return
-        withdrawn = self._withdrawn(site)
-        today = SystemClock().now().astimezone(site.settings.site.tz).date()
-        refusals = [(camera, visit_refusal(camera, today, withdrawn)) for camera in cameras]
+        terms = self._terms(site)
+        local = SystemClock().now().astimezone(site.settings.site.tz)
+        refusals = [(camera, visit_refusal(camera, local, terms)) for camera in cameras]
         # Of a path that is not registered nobody knows whose it is: one that agreed is enough.
         if _is_named(address, cameras) or all(refusal for _, refusal in refusals):
             for camera, refusal in refusals:
@@ -61,12 +62,12 @@ class ProbeGate:
                     _refuse_unless_argued(camera, refusal, reason)
         self._log(site, cameras, reason, operator(by))
 
-    def _withdrawn(self, site: Site) -> frozenset[CameraId]:
+    def _terms(self, site: Site) -> ConsentTerms:
         try:
             with store_of(site) as store, store.begin_read() as uow:
-                return uow.consents.withdrawn()
+                return uow.consents.terms(SystemClock().now())
         except StoreMissing:
-            return frozenset()  # nobody can have withdrawn in a store that was never made
+            return ConsentTerms()  # nobody can have withdrawn in a store that was never made
 
     def _log(self, site: Site, cameras: list[Camera], reason: str, who: str) -> None:
         try:

@@ -38,7 +38,7 @@ from patrol.files import (
     remove_abandoned_folders,
     scratch_folder,
 )
-from patrol.pictures import FilePictureStore, PictureDamaged
+from patrol.pictures import RESTORE_FOLDER, FilePictureStore, PictureDamaged
 from patrol.store import check
 from patrol.store.copy import (
     DatabaseCopy,
@@ -52,10 +52,10 @@ BACKUP_FORMAT: Final = 2
 READABLE_FORMATS: Final = (1, 2)  # 1: pictures plain
 KEY_ENTRY: Final = "key/patrol.key"
 _PURPOSE: Final = "pictures in backups"
+RESTORE_SCRATCH: Final = RESTORE_FOLDER  # below the pictures
 MANIFEST, MANIFEST_HASH = "manifest.json", "manifest.sha256"
 _CHUNK: Final = 1 << 20
 BACKUP_SCRATCH: Final = ".patrol-backup-"  # beside the backup: the copy, and the file so far
-RESTORE_SCRATCH: Final = ".restore-"  # below the pictures
 
 
 class BackupDamaged(BadInput):

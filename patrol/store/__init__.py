@@ -2,7 +2,8 @@
 
 SQLite in one file by default, PostgreSQL where there is one; the same tests pass on both. No
 camera's address is ever in a row; passwords of streams and the references of cameras, which hold
-small pictures, are sealed with the site's key, which is in no row.
+small pictures, are sealed with the site's key, which is in no row. Where pixels lie,
+pixel_places.py says.
 """
 
 from collections.abc import Iterator

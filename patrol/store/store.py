@@ -24,19 +24,19 @@ from patrol.store.accounts import (
 from patrol.store.anchors import AnchorRepository
 from patrol.store.cameras import (
     CameraMemoryRepository,
-    ConsentRepository,
     HealthRepository,
     RegistryRepository,
 )
 from patrol.store.cases import CaseRepository
 from patrol.store.change_marks import ChangeTokens
+from patrol.store.consents import ConsentRepository, HouseholdLinkRepository
 from patrol.store.credentials import CredentialRepository
 from patrol.store.deliveries import DeliveryRepository
 from patrol.store.engine import (
     BUSY_TIMEOUT_S,
     StoreUnavailable,
     connect,
-    overwrite_free_pages,
+    erase_journal,
     redacted_url,
 )
 from patrol.store.findings import FindingRepository, SuppressionRepository
@@ -44,6 +44,7 @@ from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
+from patrol.store.pixels import PixelRepository
 from patrol.store.received_replies import ReceivedReplyRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
@@ -85,10 +86,12 @@ class UnitOfWork:
     health = _LazyRepository(HealthRepository)
     consents = _LazyRepository(ConsentRepository)
     access = _LazyRepository(AccessLogRepository)
+    household_links = _LazyRepository(HouseholdLinkRepository)
     pictures = _LazyRepository(PictureRepository)
     holds = _LazyRepository(LegalHoldRepository)
     credentials = _LazyRepository(CredentialRepository)
     anchors = _LazyRepository(AnchorRepository)
+    pixels = _LazyRepository(PixelRepository)
     site_keys = _LazyRepository(SiteKeyRepository)
     picture_links = _LazyRepository(PictureLinkRepository)
     memories = _LazyRepository(CameraMemoryRepository)
@@ -189,7 +192,7 @@ class Store:
             sealed = uow.memories.seal_plain()
             uow.commit()
         if sealed:
-            overwrite_free_pages(self._engine)
+            self.erase_free_space(all_of_it=True)
 
     @property
     def name(self) -> str:
@@ -230,6 +233,18 @@ class Store:
             yield
         finally:
             self._one_writer.release()
+
+    def erase_free_space(self, *, all_of_it: bool = False) -> bool:
+        """Leave no deleted row's bytes in SQLite's files; False: a reader is in the way, try again.
+
+        Rows are overwritten when they are deleted (engine.py); here the journal's copies of them
+        go. `all_of_it`: also free pages that an older version left, by writing the file anew.
+        PostgreSQL's VACUUM does this by itself.
+        """
+        if self._one_writer is None:
+            return True
+        with self._queue():
+            return erase_journal(self._engine, rewrite=all_of_it)
 
     def close_idle(self) -> None:
         """Close every idle connection, with its cache; the next unit of work opens another."""
