@@ -325,8 +325,7 @@ class Application:
     def handle_reply(self, topic: str, payload: bytes, *, sender: str = "") -> ReplyResult:
         """Apply one reply or report, from MQTT or from the phone page, in one transaction.
 
-        `sender`: whom the phone page's session proves.
-        Raises StoreUnavailable, StoreFull: the message must not be acknowledged.
+        `sender`: whom our session proves. Raises StoreUnavailable, StoreFull: do not acknowledge.
         """
         return self.reply_handler.handle(topic, payload, self.clock.now(), sender=sender)
 

@@ -13,7 +13,7 @@ from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",
-    "BadAddress", "BadAnchor", "BadHold", "BadInput", "BadLabels", "BadRecipient", "ConfigProblems",
+    "BadAddress", "BadAnchor", "BadHold", "BadInput", "BadLabels", "BadRecipient", "BadTerms", "ConfigProblems",
     "IntegrationsProblem", "KeyProblem", "NoSuchHold", "SealBroken",
     "NoCameraSelected", "NothingToVisit", "NotRefused", "UnknownCategory", "UnknownPlan",
     "ValueNotStorable",
@@ -44,7 +44,7 @@ CAUGHT_INSIDE = {
     "HomeNotExpanded", "MaskedSecretUnknown",
     "_UnboundedDocument",
     # a message, a picture or a memory that is logged and left out
-    "KeyDestroyed", "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
+    "KeyDestroyed", "RateExceeded", "MemoryUnreadable", "PictureDamaged", "ReplyRejected",
     # turned into a StreamError by the visit that meets them
     "BeyondLimit", "BitstreamEnded", "PictureTooLarge", "LibavEnded", "MalformedPacket",
     "LoginDisconnected", "NotAPicture",
