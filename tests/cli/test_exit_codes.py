@@ -13,7 +13,8 @@ from patrol.cli.output import BAD_INPUT, FAILED, exit_code, report_failure
 
 BAD_INPUT_CLASSES = {
     "AccountsProblem", "ApprovalImpossible", "BackupDamaged", "BackupRefused", "BadAccount",
-    "BadAddress", "BadAnchor", "BadHold", "BadInput", "BadLabels", "BadRecipient", "BadTerms", "ConfigProblems",
+    "BadAddress", "BadAnchor", "BadHold", "BadInput", "BadLabels", "BadRecipient", "BadTerms",
+    "ConfigProblems",
     "IntegrationsProblem", "KeyProblem", "NoSuchHold", "SealBroken",
     "NoCameraSelected", "NothingToVisit", "NotRefused", "UnknownCategory", "UnknownPlan",
     "ValueNotStorable",
