@@ -120,6 +120,41 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class YuvPlanes:
+    """A 4:2:0 picture as the decoder left it: luma, and two colour differences at half the size.
+
+    Views into the decoder's own memory, which lives as long as they do: to be read, not written.
+    Rows of an odd picture's chroma are rounded up.
+    """
+
+    luma: NDArray[np.uint8]  # height × width
+    cb: NDArray[np.uint8]
+    cr: NDArray[np.uint8]
+    full_range: bool  # 0..255; else luma 16..235, chroma 16..240 (ITU-T H.273 §8.3)
+    bt709: bool  # the matrix of high definition (H.273 §8.3); else that of BT.601, as in JPEG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecodedFrame:
+    """A decoded key frame before it is converted: its planes, and BGR when somebody asks."""
+
+    planes: YuvPlanes | None  # None where it is no 8-bit 4:2:0
+    to_bgr: Callable[[], BgrImage]  # a new array at each call; raises Unreadable
+    taken_at: datetime
+    media_time_s: float | None
+    corrupt: bool
+
+    def picture(self) -> "Picture":
+        """The frame as a BGR picture. Raises Unreadable."""
+        return Picture(
+            bgr=self.to_bgr(),
+            taken_at=self.taken_at,
+            media_time_s=self.media_time_s,
+            corrupt=self.corrupt,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
     """A decoded key frame. `bgr` is height × width × 3, uint8, owned by the receiver."""
 

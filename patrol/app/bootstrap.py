@@ -42,6 +42,7 @@ from patrol.mqtt.mosquitto_files import handed_out_accounts
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
+from patrol.process_memory import keep_freed_memory
 from patrol.review import BY_RULES, BlindSample, confirm
 from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
@@ -135,6 +136,7 @@ def build(
 
 def _prepare_process(settings: Settings) -> None:
     limit_opencv_threads()
+    keep_freed_memory()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
 

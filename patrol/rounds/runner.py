@@ -29,6 +29,7 @@ from patrol.domain.schedule import Calendar
 from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
+from patrol.process_memory import return_freed_memory
 from patrol.review.blind_sample import BlindSample
 from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
@@ -227,6 +228,7 @@ class RoundRunner:
             finally:
                 stop_watcher.cancel()
                 await asyncio.to_thread(self._record_cost, job, meter)
+        return_freed_memory()
         return self._end(started, end, executor.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], RoundCounters]:

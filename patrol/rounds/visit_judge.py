@@ -22,12 +22,13 @@ from patrol.domain.round import (
     Visit,
     VisitOutcome,
 )
+from patrol.pixels import PicturePyramid
 from patrol.ports import Clock, Detector, PictureStore, PictureStoreFull
 from patrol.vision.judge import judge_visit
 from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
-from streams.decode import decode
+from streams.decode import decode_frame
 from streams.errors import StreamError, Unreadable
-from streams.model import BgrImage, Picture, Sample
+from streams.model import DecodedFrame, Sample
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class VisitJudge:
     detector: Detector | None  # None: rounds go on without objects
     policy: VisionThresholds
     evidence: PictureStore
-    encode: Callable[[BgrImage], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
+    encode: Callable[[PicturePyramid], tuple[bytes, tuple[int, int]]]  # → JPEG, (width, height)
     load_memories: Callable[[CameraId], MemoryBlobs]
     clock: Clock
     zone: ZoneInfo
@@ -87,25 +88,27 @@ class VisitJudge:
             return failed_visit(camera, start, unjudged, self.clock.now())
 
     def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
-        pictures = _decode_key_frames(sample)
+        frames = _decode_key_frames(sample)
         visit_input = VisitInput(
             camera=camera.id,
             round=start.round,
-            pictures=[picture.bgr for picture in pictures],
-            at=pictures[-1].taken_at,
-            local=pictures[-1].taken_at.astimezone(self.zone),
+            pictures=[_pyramid(frame) for frame in frames],
+            at=frames[-1].taken_at,
+            local=frames[-1].taken_at.astimezone(self.zone),
             memories=self.load_memories(camera.id),
             areas=camera.areas,
             freshness=str(sample.freshness),
-            corrupt=any(picture.corrupt for picture in pictures),
+            corrupt=any(frame.corrupt for frame in frames),
             stream_facts=sample.facts,
         )
         judgement = judge_visit(
             visit_input, detector=self.detector, fire_model=self.fire_model, policy=self.policy
         )
         self._log_discarded(camera.id, judgement)
-        shown = [replace(p, bgr=bgr) for p, bgr in zip(pictures, judgement.pictures, strict=True)]
-        stored = tuple(self._store_one(camera, picture) for picture in shown)
+        stored = tuple(
+            self._store_one(camera, pyramid, frame.taken_at)
+            for pyramid, frame in zip(judgement.pyramids, frames, strict=True)
+        )
         best_picture = stored[judgement.best].id
         observations = tuple(replace(seen, picture=best_picture) for seen in judgement.observations)
         return JudgedVisit(
@@ -126,17 +129,19 @@ class VisitJudge:
                 reason=judgement.discarded_memory,
             )
 
-    def _store_one(self, camera: Camera, picture: Picture) -> StoredPicture:
-        jpeg, (width_px, height_px) = self.encode(picture.bgr)
+    def _store_one(
+        self, camera: Camera, pyramid: PicturePyramid, taken_at: datetime
+    ) -> StoredPicture:
+        jpeg, (width_px, height_px) = self.encode(pyramid)
         return StoredPicture(
             sha256=self.evidence.put(jpeg),
             camera=camera.id,
-            taken_at=picture.taken_at,
+            taken_at=taken_at,
             width_px=width_px,
             height_px=height_px,
             bytes=len(jpeg),
             purpose="sample",
-            delete_after=picture.taken_at + self.keep_for,
+            delete_after=taken_at + self.keep_for,
         )
 
     def _visit(
@@ -210,15 +215,21 @@ def unjudgeable_visit(planned: PlannedVisit, now: datetime) -> Visit:
     )
 
 
-def _decode_key_frames(sample: Sample) -> tuple[Picture, ...]:
+def _pyramid(frame: DecodedFrame) -> PicturePyramid:
+    if frame.planes is None:
+        return PicturePyramid(frame.to_bgr())
+    return PicturePyramid(planes=frame.planes, to_bgr=frame.to_bgr)
+
+
+def _decode_key_frames(sample: Sample) -> tuple[DecodedFrame, ...]:
     """All key frames that can be decoded. Raises the last Unreadable when none can."""
-    pictures: list[Picture] = []
+    frames: list[DecodedFrame] = []
     problem: Unreadable | None = None
     for key_frame in sample.key_frames:
         try:
-            pictures.append(decode(key_frame))
+            frames.append(decode_frame(key_frame))
         except Unreadable as exc:
             problem = exc
-    if not pictures:
+    if not frames:
         raise problem or Unreadable("no key frame could be decoded")
-    return tuple(pictures)
+    return tuple(frames)
