@@ -1,9 +1,9 @@
 """Execute a round: visit its pending cameras within the connection limits, judge, record.
 
 One event loop waits on hundreds of sockets; judging (decoding, vision) runs in as many threads as
-there are cores; recording in one thread, one transaction a visit. A visit's slot is held until it
-is recorded, so the limits bound the memory of a round too. Knows no MQTT and writes nothing itself:
-what a sample shows is judge.py's, what is written recorder.py's; the runner hands both in.
+there are cores; recording in one thread, a few visits a transaction. A visit's slot is held until
+it is recorded, so the limits bound the memory of a round too. Knows no MQTT and writes nothing
+itself: what a sample shows is judge.py's, what is written recorder.py's; the runner hands both in.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
 from patrol.ports import Clock, PictureStoreFull
+from patrol.rounds.grouped_writes import GroupedWrites
 from patrol.rounds.guarded_visit import ConsentGuard
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
 from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
@@ -50,8 +51,10 @@ class ExecutorServices:
     guard: ConsentGuard
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # in a judging thread
     fail: Callable[[Camera, VisitStart, StreamError | Refusal], JudgedVisit]  # pure
-    record: Callable[[JudgedVisit], RecordedVisit]  # in the writer's thread
-    begin_judging: Callable[[CameraId], None]  # in the writer's thread, before the judging
+    # In the writer's thread, each in one transaction: judged visits, and before these the cameras
+    # whose pictures are about to be judged.
+    record: Callable[[Sequence[JudgedVisit]], Sequence[RecordedVisit]]
+    begin_judging: Callable[[Sequence[CameraId]], Sequence[None]]
     judges: Executor
     writer: Executor
     rng: random.Random
@@ -97,6 +100,8 @@ class RoundExecutor:
         )
         self._turned_away: dict[CameraId, tuple[VisitStart, StreamBusy]] = {}  # each one's last
         self._visits: set[asyncio.Task[None]] = set()
+        self._recording = GroupedWrites(deps.record, deps.writer, nobody_else=self._all_wait)
+        self._beginning = GroupedWrites(deps.begin_judging, deps.writer, nobody_else=self._all_wait)
         self._throughput = ThroughputEstimate(begun_s=deps.clock.monotonic_s())
         self._changed = asyncio.Event()
         self._stop_reason: StopReason | None = None
@@ -116,6 +121,7 @@ class RoundExecutor:
                 await self._record_turned_away()
             finally:
                 await _cancel_all({reporting, *self._visits})
+                await self._recording.flush()
         if self._error is not None:
             raise self._error
         self._report_progress()
@@ -158,10 +164,16 @@ class RoundExecutor:
 
     def _on_visit_done(self, task: asyncio.Task[None]) -> None:
         self._visits.discard(task)
+        self._recording.start_if_due()
+        self._beginning.start_if_due()
         if not task.cancelled() and (exc := task.exception()) is not None:
             self._error = exc  # a bug: the execution ends, the round can be resumed
             self._finish(StopReason.STOPPED, f"{type(exc).__name__}: {exc}")
         self._changed.set()
+
+    def _all_wait(self) -> bool:
+        """Whether every visit under way waits for the writer."""
+        return len(self._visits) <= self._recording.waiting + self._beginning.waiting
 
     async def _visit(self, pending: PendingVisit) -> None:
         camera = self._job.cameras[pending.camera]
@@ -207,16 +219,14 @@ class RoundExecutor:
     async def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
         """Judge in a judging thread; that it begins is stored first, should it end the process."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._deps.writer, self._deps.begin_judging, camera.id)
+        await self._beginning(camera.id)
         return await loop.run_in_executor(
             self._deps.judges, self._deps.judge, camera, start, sample
         )
 
     async def _record(self, visited: JudgedVisit) -> None:
         """Write the visit; once the writer has it, also a stop lets it finish."""
-        loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(self._deps.writer, self._deps.record, visited)
-        recorded = await asyncio.shield(writing)
+        recorded = await self._recording(visited)
         self._throughput.visit_finished(self._deps.clock.monotonic_s())
         self.counters.add(recorded)
 

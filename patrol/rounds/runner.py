@@ -276,22 +276,26 @@ class RoundRunner:
         writer: ThreadPoolExecutor,
         totals: "_RunCounts",
     ) -> ExecutorServices:
-        every, blind_sample = (
-            max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND),
-            self._blind_sample(a_round),
-        )
+        every = max(1, a_round.planned // PROGRESS_MESSAGES_PER_ROUND)
+        blind_sample, policy = self._blind_sample(a_round), self._deps.policy
 
-        def record_visited(visited: JudgedVisit) -> RecordedVisit:
-            now = self._deps.clock.now()
-            camera = self._deps.cameras()[visited.visit.camera]
-            hint_box = blind_sample.hint_box(visited.visit, camera) if blind_sample else None
+        def record_visited(group: Sequence[JudgedVisit]) -> Sequence[RecordedVisit]:
+            now, cameras = self._deps.clock.now(), self._deps.cameras()
+            of_visits = [cameras[visited.visit.camera] for visited in group]
+            hints = [
+                blind_sample.hint_box(visited.visit, camera) if blind_sample else None
+                for visited, camera in zip(group, of_visits, strict=True)
+            ]
+            recorded: list[RecordedVisit] = []
             with self._deps.store.begin() as uow:
-                recorded = record_visit(
-                    uow, visited, camera=camera, now=now, policy=self._deps.policy
-                )
-                if blind_sample:
-                    blind_sample.record_visit(uow, visited.visit, camera, hint_box)
-                if (done := totals.counters.done + 1) % every == 0:
+                for visited, camera, hint_box in zip(group, of_visits, hints, strict=True):
+                    recorded.append(
+                        record_visit(uow, visited, camera=camera, now=now, policy=policy)
+                    )
+                    if blind_sample:
+                        blind_sample.record_visit(uow, visited.visit, camera, hint_box)
+                before = totals.counters.done
+                if (done := before + len(group)) // every > before // every:
                     add_round_cost(uow, a_round, totals.meter)  # a kill loses a tenth of it at most
                     payload = progress_payload(a_round, uow.rounds.totals(a_round.id))
                     uow.outbox.add(self._progress_message(a_round, payload, str(done), now))
@@ -314,10 +318,12 @@ class RoundRunner:
             rng=self._deps.rng,
         )
 
-    def _begin_judging(self, round_id: RoundId, camera: CameraId) -> None:
+    def _begin_judging(self, round_id: RoundId, cameras: Sequence[CameraId]) -> Sequence[None]:
         with self._deps.store.begin() as uow:
-            uow.rounds.begin_judging(round_id, camera)
+            for camera in cameras:
+                uow.rounds.begin_judging(round_id, camera)
             uow.commit()
+        return [None] * len(cameras)
 
     def _record_cost(self, job: ExecutorJob, meter: ResourceMeter) -> None:
         """What the run used, and what it learned of the recorders' stream limits."""

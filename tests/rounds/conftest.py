@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -87,12 +87,16 @@ class VisitRecorder:
     error: Exception | None = None
     judgings: list[CameraId] = field(default_factory=list)
 
-    def begin_judging(self, camera: CameraId) -> None:
-        self.judgings.append(camera)
+    def begin_judging(self, cameras: Sequence[CameraId]) -> Sequence[None]:
+        self.judgings += cameras
+        return [None] * len(cameras)
 
-    def record(self, judged: JudgedVisit) -> RecordedVisit:
+    def record(self, group: Sequence[JudgedVisit]) -> Sequence[RecordedVisit]:
         if self.error is not None:
             raise self.error
+        return [self._record(judged) for judged in group]
+
+    def _record(self, judged: JudgedVisit) -> RecordedVisit:
         assert judged.visit.camera not in self.written
         self.written[judged.visit.camera] = judged.visit
         return RecordedVisit(outcome=judged.visit.outcome)

@@ -238,7 +238,8 @@ class FastRoundRunner(RoundRunner):
         for first in range(0, len(visited), VISITS_TOGETHER):
             with self._batched_store.hold():
                 for camera in visited[first : first + VISITS_TOGETHER]:
-                    tally.add(executor_deps.record(self._visit(camera, started, executor_deps)))
+                    judged = self._visit(camera, started, executor_deps)
+                    tally.add(executor_deps.record([judged])[0])
         if breaks_off:
             return self._end(started, StopReason.STOPPED, "killed")
         return self._end(started, StopReason.COMPLETE, "")
