@@ -101,6 +101,7 @@ class StreamFacts:
     first_key_frame_s: float = 0.0  # first key frame complete (from start)
     visit_s: float = 0.0  # whole visit, TEARDOWN included
     bytes_received: int = 0
+    key_frame_bytes: int = 0  # of these, the compressed key frames that the visit keeps
     clock_offset_s: float | None = None  # sender's RTCP NTP time minus our UTC (RFC 3550 §6.4.1)
     wall_clock: WallClock = WallClock.NOT_REPORTED  # why there is no offset, or that there is one
     media_clock: MediaClock = MediaClock.UNKNOWN  # what the freshness and the interval rest on

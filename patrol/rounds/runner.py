@@ -66,6 +66,7 @@ from patrol.rounds.visit_judge import (
     unjudgeable_visit,
 )
 from patrol.rounds.weather import propose_shared_findings
+from patrol.stage_cost import STAGE_COSTS, Stage
 from patrol.store import Store, UnitOfWork
 from streams.address import StreamChoice
 from streams.model import Sample, VisitOptions
@@ -287,7 +288,7 @@ class RoundRunner:
                 for visited, camera in zip(group, of_visits, strict=True)
             ]
             recorded: list[RecordedVisit] = []
-            with self._deps.store.begin() as uow:
+            with STAGE_COSTS.measure(Stage.WRITING), self._deps.store.begin() as uow:
                 for visited, camera, hint_box in zip(group, of_visits, hints, strict=True):
                     recorded.append(
                         record_visit(uow, visited, camera=camera, now=now, policy=policy)
@@ -319,7 +320,7 @@ class RoundRunner:
         )
 
     def _begin_judging(self, round_id: RoundId, cameras: Sequence[CameraId]) -> Sequence[None]:
-        with self._deps.store.begin() as uow:
+        with STAGE_COSTS.measure(Stage.WRITING), self._deps.store.begin() as uow:
             for camera in cameras:
                 uow.rounds.begin_judging(round_id, camera)
             uow.commit()

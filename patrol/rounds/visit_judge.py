@@ -24,6 +24,7 @@ from patrol.domain.round import (
 )
 from patrol.pixels import PicturePyramid
 from patrol.ports import Clock, Detector, PictureStore, PictureStoreFull
+from patrol.stage_cost import STAGE_COSTS, Stage
 from patrol.vision.judge import judge_visit
 from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
 from streams.decode import decode_frame
@@ -88,7 +89,8 @@ class VisitJudge:
             return failed_visit(camera, start, unjudged, self.clock.now())
 
     def _judge(self, camera: Camera, start: VisitStart, sample: Sample) -> JudgedVisit:
-        frames = _decode_key_frames(sample)
+        with STAGE_COSTS.measure(Stage.DECODE):
+            frames = _decode_key_frames(sample)
         visit_input = VisitInput(
             camera=camera.id,
             round=start.round,
@@ -105,10 +107,11 @@ class VisitJudge:
             visit_input, detector=self.detector, fire_model=self.fire_model, policy=self.policy
         )
         self._log_discarded(camera.id, judgement)
-        stored = tuple(
-            self._store_one(camera, pyramid, frame.taken_at)
-            for pyramid, frame in zip(judgement.pyramids, frames, strict=True)
-        )
+        with STAGE_COSTS.measure(Stage.PICTURES):
+            stored = tuple(
+                self._store_one(camera, pyramid, frame.taken_at)
+                for pyramid, frame in zip(judgement.pyramids, frames, strict=True)
+            )
         best_picture = stored[judgement.best].id
         observations = tuple(replace(seen, picture=best_picture) for seen in judgement.observations)
         return JudgedVisit(

@@ -13,6 +13,7 @@ from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light, Observation
 from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.ports import Detection, Detector
+from patrol.stage_cost import STAGE_COSTS, Stage
 from patrol.vision.camera_memory import (
     CameraMemory,
     LearningVisit,
@@ -67,7 +68,8 @@ def judge_visit(
     """
     thresholds = policy or VisionThresholds()
     masked = tuple(_masked(picture, visit.areas.visible) for picture in visit.pictures)
-    quality, memory = _quality(visit, masked, thresholds)
+    with STAGE_COSTS.measure(Stage.GAUGES):
+        quality, memory = _quality(visit, masked, thresholds)
     light = visit.light or quality.light
     seen = [index for index, usable in enumerate(quality.usable) if usable]
     scene = None
@@ -80,7 +82,9 @@ def judge_visit(
         # Another view is no covered lens, although nothing stands where it used to.
         others = tuple(fault for fault in quality.faults if fault != PictureFault.OCCLUSION)
         quality = replace(quality, faults=others)
-    after = update_memory(memory, LearningVisit(visit, masked, quality, scene, light), thresholds)
+    with STAGE_COSTS.measure(Stage.CHANGE):
+        learning = LearningVisit(visit, masked, quality, scene, light)
+        after = update_memory(memory, learning, thresholds)
     return VisitJudgement(
         pyramids=masked,
         quality=quality,
@@ -178,20 +182,23 @@ def _scene(
 ) -> SceneResult:
     visible = visit.areas.visible
     ignore = visit.areas.ignore
-    change = compare(memory, pictures, visit.at, areas=visit.areas)
-    fire = detect_fire(
-        pictures,
-        memory,
-        light=light,
-        visible=visible,
-        options=detectors.rules.fire,
-        model=detectors.fire,
-    )
+    with STAGE_COSTS.measure(Stage.CHANGE):
+        change = compare(memory, pictures, visit.at, areas=visit.areas)
+    with STAGE_COSTS.measure(Stage.FIRE):
+        fire = detect_fire(
+            pictures,
+            memory,
+            light=light,
+            visible=visible,
+            options=detectors.rules.fire,
+            model=detectors.fire,
+        )
     fire = tuple(region for region in fire if not is_ignored(region.box, ignore))
     detections: tuple[Detection, ...] = ()
     if detectors.objects is not None and _needs_detector(visit, change, fire):
         local = visit.local.time()
-        seen = detect_with_tiles(detectors.objects, pictures[0], visit.areas.zones, local)
+        with STAGE_COSTS.measure(Stage.OBJECTS):
+            seen = detect_with_tiles(detectors.objects, pictures[0], visit.areas.zones, local)
         detections = tuple(one for one in seen if not is_ignored(one.box, ignore))
         change = explain_by_objects(change, detections)
     hits = zone_hits(detections, visit.areas.zones, visit.local.time(), pictures[0].size_px)
