@@ -1,7 +1,7 @@
 """Pictures as arrays: JPEG bytes to BGR and back, shrinking by exact halvings, and the pyramid.
 
 `PicturePyramid` is one picture at the sizes in which a visit reads it; made of what the decoder
-left, it never becomes a whole BGR picture unless somebody asks for one.
+left, it becomes a whole BGR picture only on demand.
 
 Below every package that handles pictures (vision, inference, the picture store, the web's
 thumbnails), so that a JPEG is read and written in one way and a halving rounds in one way. The only

@@ -49,7 +49,7 @@ def decode(key_frame: KeyFrame) -> Picture:
     Waits for the room that pictures of its size take (picture_limits.py); one beyond the limit is
     refused by its header, or by libavcodec where only the decoder finds the size.
     """
-    with _room_for(key_frame):
+    with _within_limits(key_frame):
         return _decode(key_frame).picture()
 
 
@@ -58,7 +58,7 @@ def decode_frame(key_frame: KeyFrame) -> DecodedFrame:
 
     Waits and refuses as `decode` does. Raises Unreadable, also for what does not convert to BGR.
     """
-    with _room_for(key_frame):
+    with _within_limits(key_frame):
         frame = _decode(key_frame)
         if frame.planes is not None:
             return frame
@@ -67,7 +67,7 @@ def decode_frame(key_frame: KeyFrame) -> DecodedFrame:
 
 
 @contextmanager
-def _room_for(key_frame: KeyFrame) -> Iterator[None]:
+def _within_limits(key_frame: KeyFrame) -> Iterator[None]:
     width_px, height_px = announced_size_px(key_frame) or (0, 0)
     try:
         with DECODE_GATE.decoding(width_px, height_px):

@@ -137,7 +137,7 @@ class YuvPlanes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DecodedFrame:
-    """A decoded key frame before it is converted: its planes, and BGR when somebody asks."""
+    """A decoded key frame before it is converted: its planes, and BGR on demand."""
 
     planes: YuvPlanes | None  # None where it is no 8-bit 4:2:0
     to_bgr: Callable[[], BgrImage]  # a new array at each call; raises Unreadable

@@ -11,20 +11,21 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum, auto
 
 from patrol.domain.camera import Camera, Refusal
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.round import PlannedVisit
+from patrol.domain.sampling import SamplingPolicy
 from patrol.ports import Clock, PictureStoreFull
 from patrol.rounds.grouped_writes import GroupedWrites
 from patrol.rounds.guarded_visit import ConsentGuard
 from patrol.rounds.limiter import ConnectionLimiter, ConnectionLimits, PendingVisit, SharedLinkSlots
 from patrol.rounds.progress import RecordedVisit, RoundCounters, RoundProgress, ThroughputEstimate
 from patrol.rounds.stream_limits import StreamLimits, server_of
-from patrol.rounds.visit_judge import JudgedVisit, VisitStart
+from patrol.rounds.visit_judge import EvidenceMissing, JudgedVisit, VisitStart
 from patrol.store import StoreFull, StoreUnavailable
 from streams.address import StreamChoice
 from streams.errors import StreamBusy, StreamError
@@ -50,6 +51,8 @@ class ExecutorServices:
     clock: Clock
     guard: ConsentGuard
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit]  # in a judging thread
+    # In a judging thread too: the visit with pictures of its evidence stream, or why without.
+    add_evidence: Callable[[Camera, JudgedVisit, Sample | EvidenceMissing], JudgedVisit]
     fail: Callable[[Camera, VisitStart, StreamError | Refusal], JudgedVisit]  # pure
     # In the writer's thread, each in one transaction: judged visits, and before these the cameras
     # whose pictures are about to be judged.
@@ -72,7 +75,7 @@ class ExecutorJob:
     finish_by: datetime
     limits: ConnectionLimits
     options: VisitOptions
-    stream: StreamChoice = StreamChoice.MAIN
+    sampling: SamplingPolicy = field(default_factory=SamplingPolicy)
     link_slots: SharedLinkSlots | None = None  # what rechecks and live views use meanwhile
     stream_limits: StreamLimits = field(default_factory=StreamLimits)  # of the recorders
 
@@ -93,7 +96,7 @@ class RoundExecutor:
         self._on_progress = on_progress
         self.counters = counters or RoundCounters()
         self._limiter = ConnectionLimiter(
-            [_pending_visit(job.cameras[visit.camera], job.stream) for visit in job.visits],
+            [_pending_visit(job.cameras[visit.camera], job.sampling) for visit in job.visits],
             job.limits,
             job.link_slots,
             job.stream_limits,
@@ -180,15 +183,20 @@ class RoundExecutor:
         start = VisitStart(round=self._job.round, at=self._deps.clock.now(), tries=pending.attempt)
         mbit_s: float | None = None
         try:
-            got = await self._deps.guard.visit(camera, self._job.options)
+            judged = self._job.sampling.judged_stream(camera)
+            got = await self._deps.guard.visit(camera, self._job.options, judged)
             again = isinstance(got, StreamError) and self._queue_again(pending, start, got)
-            self._limiter.end_stream(pending, served=isinstance(got, Sample))
-            self._changed.set()
+            evidence = self._job.sampling.evidence_stream(camera)
+            if evidence is None or not isinstance(got, Sample):
+                self._end_stream(pending, got)
             if again:
                 return
             if isinstance(got, Sample):
                 mbit_s = got.facts.bytes_received * 8e-6 / max(got.facts.visit_s, 0.1)
                 visited = await self._judge(camera, start, got)
+                if evidence is not None:
+                    visited = await self._fetch_evidence(camera, visited, evidence)
+                    self._end_stream(pending, got)
             else:
                 visited = self._deps.fail(camera, start, got)
             await self._record(visited)
@@ -196,6 +204,23 @@ class RoundExecutor:
             self._finish(StopReason.FULL, str(exc))
         finally:
             self._limiter.release(pending, mbit_s=mbit_s)
+
+    def _end_stream(self, pending: PendingVisit, got: Sample | StreamError | Refusal) -> None:
+        self._limiter.end_stream(pending, served=isinstance(got, Sample))
+        self._changed.set()
+
+    async def _fetch_evidence(
+        self, camera: Camera, visited: JudgedVisit, stream: StreamChoice
+    ) -> JudgedVisit:
+        """Where something was found: one picture of the evidence stream, on the same slot."""
+        if not visited.observations:
+            return visited
+        options = replace(self._job.options, pictures=1)
+        got = await self._deps.guard.visit(camera, options, stream)
+        fetched = got if isinstance(got, Sample) else EvidenceMissing(why=got)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._deps.judges, self._deps.add_evidence, camera, visited, fetched
+        )
 
     def _queue_again(self, pending: PendingVisit, start: VisitStart, error: StreamError) -> bool:
         """Queue the visit for another try, where the error allows one."""
@@ -263,8 +288,8 @@ class RoundExecutor:
         self._changed.set()
 
 
-def _pending_visit(camera: Camera, stream: StreamChoice) -> PendingVisit:
-    server = server_of(camera.stream(stream))
+def _pending_visit(camera: Camera, sampling: SamplingPolicy) -> PendingVisit:
+    server = server_of(camera.stream(sampling.judged_stream(camera)))
     return PendingVisit(camera=camera.id, link=camera.link, server=server)
 
 

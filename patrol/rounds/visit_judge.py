@@ -25,7 +25,7 @@ from patrol.domain.round import (
 from patrol.pixels import PicturePyramid
 from patrol.ports import Clock, Detector, PictureStore, PictureStoreFull
 from patrol.stage_cost import STAGE_COSTS, Stage
-from patrol.vision.judge import judge_visit
+from patrol.vision.judge import judge_visit, masked_pyramid
 from patrol.vision.types import VisionThresholds, VisitInput, VisitJudgement
 from streams.decode import decode_frame
 from streams.errors import StreamError, Unreadable
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 UNUSABLE_PICTURE = "unusable_picture"  # the failure kind of a visit whose every picture was useless
 MAX_JUDGINGS = 2  # of one camera in one round, that the service did not survive
+EVIDENCE_FACT = "evidence"  # of a visit's facts: the size of the picture fetched, or why none
 MemoryBlobs = Mapping[Light, bytes]
 
 
@@ -54,6 +55,18 @@ class JudgedVisit:
     visit: Visit
     observations: tuple[Observation, ...] = ()
     memories: MemoryBlobs = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceMissing:
+    """Why no picture of the evidence stream could be fetched."""
+
+    why: StreamError | Refusal
+
+    @property
+    def kind(self) -> str:
+        """The failure's kind, as visits name it."""
+        return str(self.why) if isinstance(self.why, Refusal) else self.why.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +133,36 @@ class VisitJudge:
             memories=judgement.memories,
         )
 
+    def add_evidence(
+        self, camera: Camera, visited: JudgedVisit, fetched: Sample | EvidenceMissing
+    ) -> JudgedVisit:
+        """The visit with a picture of the evidence stream, which its observations then show.
+
+        The pictures that were judged stay with the visit, and are all it has where none could be
+        fetched. Masked as they are; nothing in it is judged or learned. Raises PictureStoreFull.
+        """
+        visit = visited.visit
+        if isinstance(fetched, EvidenceMissing):
+            facts = {**(visit.facts or {}), EVIDENCE_FACT: f"missing: {fetched.kind}"}
+            return replace(visited, visit=replace(visit, facts=facts))
+        try:
+            frame = _decode_key_frames(fetched)[-1]
+        except StreamError as problem:
+            return self.add_evidence(camera, visited, EvidenceMissing(why=problem))
+        pyramid = masked_pyramid(_pyramid(frame), camera.areas.visible)
+        with STAGE_COSTS.measure(Stage.PICTURES):
+            stored = self._store_one(camera, pyramid, frame.taken_at)
+        observations = tuple(replace(seen, picture=stored.id) for seen in visited.observations)
+        facts = {
+            **(visit.facts or {}),
+            EVIDENCE_FACT: f"{fetched.facts.width_px}×{fetched.facts.height_px}",
+            **_summed_bytes(visit.facts or {}, fetched),
+        }
+        pictures = (*visit.pictures, stored)
+        return replace(
+            visited, visit=replace(visit, facts=facts, pictures=pictures), observations=observations
+        )
+
     def _log_discarded(self, camera: CameraId, judgement: VisitJudgement) -> None:
         """A memory that cannot be read is learned anew: one line per camera, light and reason."""
         discarded = camera, judgement.light, judgement.discarded_memory
@@ -176,6 +219,16 @@ class VisitJudge:
             light=str(judgement.light),
             pictures=stored,
         )
+
+
+def _summed_bytes(facts: Mapping[str, object], fetched: Sample) -> dict[str, object]:
+    """The bytes of both connections: what the visit took of the uplink."""
+    more = {
+        "bytes_received": fetched.facts.bytes_received,
+        "key_frame_bytes": fetched.facts.key_frame_bytes,
+    }
+    known = {name: facts.get(name) for name in more}
+    return {n: v + more[n] if isinstance(v, int) else more[n] for n, v in known.items()}
 
 
 def _facts(camera: Camera, sample: Sample, judgement: VisitJudgement) -> dict[str, object]:

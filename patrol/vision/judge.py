@@ -52,6 +52,7 @@ __all__ = [
     "VisitInput",
     "VisitJudgement",
     "judge_visit",
+    "masked_pyramid",
 ]
 
 
@@ -67,7 +68,7 @@ def judge_visit(
     Never raises for what a picture may contain.
     """
     thresholds = policy or VisionThresholds()
-    masked = tuple(_masked(picture, visit.areas.visible) for picture in visit.pictures)
+    masked = tuple(masked_pyramid(picture, visit.areas.visible) for picture in visit.pictures)
     with STAGE_COSTS.measure(Stage.GAUGES):
         quality, memory = _quality(visit, masked, thresholds)
     light = visit.light or quality.light
@@ -100,7 +101,7 @@ def judge_visit(
     )
 
 
-def _masked(picture: AnyPicture, visible: Polygon | None) -> PicturePyramid:
+def masked_pyramid(picture: AnyPicture, visible: Polygon | None) -> PicturePyramid:
     """The picture, zero outside the visible area; what is no picture has no size.
 
     A masked one is made of BGR: at the edge, planes share their colour with what is hidden.

@@ -18,7 +18,7 @@ from patrol.rounds.executor import ExecutorJob, ExecutorServices
 from patrol.rounds.guarded_visit import ConsentGate, ConsentGuard
 from patrol.rounds.limiter import ConnectionLimits
 from patrol.rounds.progress import RecordedVisit
-from patrol.rounds.visit_judge import JudgedVisit, VisitStart, failed_visit
+from patrol.rounds.visit_judge import EvidenceMissing, JudgedVisit, VisitStart, failed_visit
 from streams.address import StreamAddress, StreamChoice
 from streams.model import (
     Codec,
@@ -140,6 +140,13 @@ class ExecutorRig:
     writer: ThreadPoolExecutor
     refused: dict[CameraId, Refusal] = field(default_factory=dict)
     judge: Callable[[Camera, VisitStart, Sample], JudgedVisit] = judge_all_normal
+    evidence: dict[CameraId, Sample | EvidenceMissing] = field(default_factory=dict)
+
+    def add_evidence(
+        self, camera: Camera, visited: JudgedVisit, fetched: Sample | EvidenceMissing
+    ) -> JudgedVisit:
+        self.evidence[camera.id] = fetched
+        return visited
 
     def deps(self) -> ExecutorServices:
         clock, gate = SystemClock(), ScriptedConsentGate(self.refused)
@@ -147,6 +154,7 @@ class ExecutorRig:
             clock=clock,
             guard=ConsentGuard(gate, self.camera_client, StreamChoice.MAIN, executor=self.writer),
             judge=self.judge,
+            add_evidence=self.add_evidence,
             fail=lambda camera, start, why: failed_visit(camera, start, why, clock.now()),
             record=self.recorder.record,
             begin_judging=self.recorder.begin_judging,
