@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +50,7 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
+from patrol.settings.addresses import phone_base_url
 from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
@@ -74,7 +74,6 @@ log = structlog.get_logger(__name__)
 FIRST_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 15.0
 KEY_BYTES: Final = 32
-LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +104,8 @@ def build(
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
-        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
+        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
         services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
         guarded_visit, editing = _guarded_visit(services), _write_context(services)
         broker, follow = open_broker(site, stack)
@@ -142,30 +141,13 @@ def _prepare_process(settings: Settings) -> None:
 
 def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
     """The signer of picture links; None without a console, or when its address is unknown."""
-    base = settings.integrations.links.base_url or console_base_url(settings)
-    if not (settings.console.enabled and base):
+    base = phone_base_url(settings)
+    if not base:
         return None
     with store.begin() as uow:
         key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
         uow.commit()
     return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
-
-
-def console_base_url(settings: Settings) -> str:
-    """The console's own address; empty when its port is chosen at start."""
-    console = settings.console
-    if not console.port:
-        return ""
-    scheme = "https" if console.is_https else "http"
-    host = LOOPBACK if _is_unspecified(console.host) else console.host
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
-
-
-def _is_unspecified(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
 
 
 def _open_store(
