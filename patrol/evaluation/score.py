@@ -165,12 +165,12 @@ def _score_fire(scores: Scores, one: EvaluatedVisit, kind: FireKind) -> None:
     truth = [fractions(box, one.size_px) for box in labels]
     scene = one.judgement.scene
     regions = [region.box for region in scene.fire if region.kind is kind] if scene else []
-    hits = [any(_on_fire(t, box) for t in regions) for box in truth]
+    hits = [any(is_on_fire(t, box) for t in regions) for box in truth]
     on_it = any(hits)
     scores.count("scene", name, Counts(
         tp=int(on_it), fp=int(bool(regions) and not on_it), fn=int(bool(truth) and not on_it),
     ))  # fmt: skip
-    strays = sum(not any(_on_fire(t, box) for box in truth) for t in regions)
+    strays = sum(not any(is_on_fire(t, box) for box in truth) for t in regions)
     boxes = Counts(tp=sum(hits), fp=strays, fn=len(hits) - sum(hits))
     scores.count("scene", f"{name}_box", boxes)
     if bool(truth or regions) and not on_it:
@@ -183,7 +183,7 @@ def _score_fire(scores: Scores, one: EvaluatedVisit, kind: FireKind) -> None:
         scores.fireless[kind] = (proposed + bool(regions), visits + 1)
 
 
-def _on_fire(region: Box, truth: Box) -> bool:
+def is_on_fire(region: Box, truth: Box) -> bool:
     """IoU 0.2, or the region's middle in the box: neither has a sharp edge."""
     x, y = region[0] + region[2] / 2, region[1] + region[3] / 2
     middle = truth[0] <= x <= truth[0] + truth[2] and truth[1] <= y <= truth[1] + truth[3]
