@@ -42,6 +42,7 @@ from patrol.mqtt.mosquitto_files import handed_out_accounts
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
+from patrol.process_memory import keep_freed_memory
 from patrol.review import BY_RULES, BlindSample, confirm
 from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
@@ -135,6 +136,7 @@ def build(
 
 def _prepare_process(settings: Settings) -> None:
     limit_opencv_threads()
+    keep_freed_memory()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
 
@@ -265,12 +267,13 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             refresh_cameras=services.watcher.refresh,
             client=services.visitor,
             judge=services.judge,
+            add_evidence=services.judge.add_evidence,
             policy=_recorder_policy(services),
             payloads=services.payloads,
             tree=services.watcher.followed.tree,
             limits=_connection_limits(settings),
             options=_visit_options(settings),
-            stream=settings.sampling.stream,
+            sampling=settings.sampling.policy,
             rng=services.rng,
             calendar=settings.calendar,
             link_slots=services.link_slots,
@@ -313,7 +316,7 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
         client=services.visitor,
         judge=services.judge,
         options=_visit_options(settings),
-        stream=settings.sampling.stream,
+        sampling=settings.sampling.policy,
         link_slots=services.link_slots,
     )
 
@@ -333,7 +336,7 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
     return LiveView(
         gate=guarded_visit.gate,
         client=guarded_visit.client,
-        stream=guarded_visit.stream,
+        sampling=guarded_visit.sampling,
         link_slots=guarded_visit.link_slots,
         encode=JpegEncoder(),
         limits=LiveLimits(
@@ -388,10 +391,11 @@ def _visit_judge(
             blobs = {light: uow.memories.get(camera, light) for light in Light}
         return {light: blob for light, blob in blobs.items() if blob is not None}
 
+    own_limits: dict[str, Any] = dict(settings.quality)  # they replace the defaults
     return VisitJudge(
         detector=detectors.objects,
         fire_model=detectors.fire,
-        policy=VisionThresholds(quality=_quality_limits(settings)),
+        policy=VisionThresholds(quality=QualityThresholds(**own_limits)),
         evidence=evidence,
         encode=JpegEncoder(),
         load_memories=load_memories,
@@ -399,12 +403,6 @@ def _visit_judge(
         zone=settings.site.tz,
         keep_for=timedelta(days=settings.retention.sample_days),
     )
-
-
-def _quality_limits(settings: Settings) -> QualityThresholds:
-    """The default thresholds, replaced where the site sets its own."""
-    overrides: dict[str, Any] = dict(settings.quality)
-    return QualityThresholds(**overrides)
 
 
 def _recorder_policy(services: _SharedServices) -> RecorderPolicy:

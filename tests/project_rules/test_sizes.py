@@ -17,6 +17,7 @@ SHORT_MODULES = {
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
+    "patrol/bench/round_ours.py": "a program of its own, that one benchmark runs",
 }
 
 

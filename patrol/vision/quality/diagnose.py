@@ -12,9 +12,10 @@ from typing import Final
 
 from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light
+from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.vision.quality import exposure_checks, lens_checks, stream_checks
 from patrol.vision.quality.baseline import Baseline, QualityHistory
-from patrol.vision.quality.features import PictureFeatures, measure_picture
+from patrol.vision.quality.features import PictureFeatures, largest_change, measure_picture
 from patrol.vision.quality.image_views import MIN_SIDE_PX, bgr_by_peak, picture_view
 from patrol.vision.quality.report import (
     GaugeReading,
@@ -24,23 +25,22 @@ from patrol.vision.quality.report import (
     StreamTimings,
     make_reading,
 )
-from streams.model import BgrImage
-
-GAUGES: Final = (
-    exposure_checks.check_black_screen,
-    exposure_checks.check_solid_color,
-    exposure_checks.check_too_dark,
-    exposure_checks.check_too_bright,
-    exposure_checks.check_low_contrast,
-    exposure_checks.check_color_cast,
-    lens_checks.check_blur,
-    lens_checks.check_noise,
-    lens_checks.check_stripes,
-    lens_checks.check_artifacts,
-    lens_checks.check_occlusion,
-)
 
 F = PictureFault
+GAUGES: Final = {
+    F.BLACK_SCREEN: exposure_checks.check_black_screen,
+    F.SOLID_COLOR: exposure_checks.check_solid_color,
+    F.TOO_DARK: exposure_checks.check_too_dark,
+    F.TOO_BRIGHT: exposure_checks.check_too_bright,
+    F.LOW_CONTRAST: exposure_checks.check_low_contrast,
+    F.COLOR_CAST: exposure_checks.check_color_cast,
+    F.BLUR: lens_checks.check_blur,
+    F.NOISE: lens_checks.check_noise,
+    F.STRIPES: lens_checks.check_stripes,
+    F.ARTIFACTS: lens_checks.check_artifacts,
+    F.OCCLUSION: lens_checks.check_occlusion,
+}
+
 _LEVEL = (F.TOO_DARK, F.TOO_BRIGHT, F.LOW_CONTRAST, F.COLOR_CAST, F.BLUR, F.NOISE, F.STRIPES,
           F.ARTIFACTS, F.OCCLUSION)  # fmt: skip
 EXPLAINS: Final[Mapping[PictureFault, tuple[PictureFault, ...]]] = {
@@ -76,8 +76,14 @@ IN_EVERY_PICTURE: Final = frozenset({
 })  # fmt: skip
 
 
+# Faults of the lens, whose first-visit tests take longest and which no single picture decides: not
+# read again where the first picture is sound and nothing that is a place wide has changed since.
+ONCE: Final = frozenset({F.BLUR, F.OCCLUSION})
+SAME_SCENE: Final = 12.0  # grey levels in the place that changed most; a cover changes 25 and more
+
+
 def diagnose(
-    pictures: Sequence[BgrImage],
+    pictures: Sequence[AnyPicture],
     *,
     visible: Polygon | None = None,
     history: QualityHistory | None = None,
@@ -97,12 +103,12 @@ def diagnose(
     knows better. `burnt_in_s`: by how much the burnt-in clock is ahead. Never raises for a picture.
     """
     rules = limits or QualityThresholds()
-    plain = [bgr_by_peak(picture) for picture in pictures]
+    plain = [_pyramid(picture) for picture in pictures]
     measured = [_measured(picture, visible) for picture in plain]
     there = [m for m in measured if m is not None]
     light = light or _light(there, history)
     baseline = _baseline_for(history, light, rules)
-    readings = [_read_gauges(m, baseline, rules, corrupt=corrupt) for m in measured]
+    readings = _read_pictures(measured, baseline, rules, corrupt=corrupt)
     causes = [_causes(of_picture) for of_picture in readings]
     agreed, by_light = _agreed(causes), _by_light(history, other_history)
     of_visit = [
@@ -123,14 +129,21 @@ def diagnose(
     )
 
 
-def detect_light(pictures: Sequence[BgrImage], *, visible: Polygon | None = None) -> Light:
+def detect_light(pictures: Sequence[AnyPicture], *, visible: Polygon | None = None) -> Light:
     """DAY or INFRARED, from the pictures alone; the whole picture where `visible` is None."""
-    measured = (_measured(bgr_by_peak(picture), visible) for picture in pictures)
+    measured = (_measured(_pyramid(picture), visible) for picture in pictures)
     return _light([m for m in measured if m is not None], None)
 
 
-def _measured(picture: BgrImage | None, visible: Polygon | None) -> PictureFeatures | None:
-    if picture is None or min(picture.shape[:2]) < MIN_SIDE_PX:
+def _pyramid(picture: AnyPicture) -> PicturePyramid | None:
+    if isinstance(picture, PicturePyramid):
+        return picture
+    bgr = bgr_by_peak(picture)
+    return None if bgr is None else PicturePyramid(bgr)
+
+
+def _measured(picture: PicturePyramid | None, visible: Polygon | None) -> PictureFeatures | None:
+    if picture is None or min(picture.size_px) < MIN_SIDE_PX:
         return None
     seen = picture_view(picture, visible)
     return measure_picture(seen) if seen.cells.any() else None
@@ -170,19 +183,42 @@ def _baseline_for(
     return history.baseline()
 
 
+def _read_pictures(
+    measured: Sequence[PictureFeatures | None],
+    baseline: Baseline | None,
+    limits: QualityThresholds,
+    *,
+    corrupt: bool,
+) -> list[tuple[GaugeReading, ...]]:
+    """Every gauge on every picture; the dear ones once where the pictures show the same scene."""
+    read: list[tuple[GaugeReading, ...]] = []
+    first = measured[0] if measured else None
+    for features in measured:
+        known: dict[PictureFault, GaugeReading] = {}
+        if read and first is not None and features is not None:
+            same = largest_change(first.luma, features.luma) <= SAME_SCENE
+            known = {r.kind: r for r in read[0] if same and r.kind in ONCE and not r.over}
+        read.append(_read_gauges(features, baseline, limits, corrupt=corrupt, known=known))
+    return read
+
+
 def _read_gauges(
     features: PictureFeatures | None,
     baseline: Baseline | None,
     limits: QualityThresholds,
     *,
     corrupt: bool,
+    known: Mapping[PictureFault, GaugeReading],
 ) -> tuple[GaugeReading, ...]:
-    """Every gauge on one picture; what is too small to be one reads as a single colour."""
+    """Every gauge on one picture but the known; what is too small to be one is a single colour."""
     if features is None:
         return (
             make_reading(F.SOLID_COLOR, 0, limits.solid_range, "size/1", over=True, below=True),
         )
-    readings = tuple(gauge(features, baseline, limits) for gauge in GAUGES)
+    readings = tuple(
+        known[kind] if kind in known else gauge(features, baseline, limits)
+        for kind, gauge in GAUGES.items()
+    )
     return tuple(_concealed(r) if corrupt and r.kind is F.ARTIFACTS else r for r in readings)
 
 
