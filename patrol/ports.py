@@ -8,7 +8,7 @@ patrol.mqtt, patrol.pictures) and a fake in `simulators` or tests; both pass the
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from patrol.domain.errors import Failed
 from patrol.domain.ids import MessageKey, Sha256
@@ -64,6 +64,17 @@ class Detector(Protocol):
 
     def detect(self, bgr: BgrImage) -> Sequence[Detection]:
         """Objects in a BGR picture of any size, best first."""
+
+
+@runtime_checkable
+class FineDetector(Detector, Protocol):
+    """A detector whose input may be larger: for cameras whose zones wait for objects."""
+
+    def fine_input_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the larger input for a picture of this (width, height)."""
+
+    def detect_finely(self, bgr: BgrImage) -> Sequence[Detection]:
+        """As `detect`, with smaller objects found, in at most twice its time at a square input."""
 
 
 class NotConnected(Failed):

@@ -1,4 +1,4 @@
-"""The pairs that the flame gauge's weights are fitted to: real fires, and what is none. The data list.
+"""The pairs that the flame gauge's weights are fitted to: real fires, and what is none.
 
 Fires: the labelled visits of a folder in `visits.csv` form (shared/data/real/fire) and the clip of
 `eval flames`, each also cut closer or wider, turned left to right, drifted, and as other cameras
@@ -15,6 +15,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from patrol.evaluation.augment import Rng, through_jpeg
 from patrol.evaluation.datasets import START, seeded_rng
@@ -43,7 +44,7 @@ class FireExample:
 
 
 def fire_examples(folder: Path) -> Iterator[FireExample]:
-    """All examples of a folder with `fire/`, `clean/` and `newcomers/`, and of the built-in clips."""
+    """All examples of a folder with `fire/`, `clean/`, `newcomers/`, and of the built-in clips."""
     yield from burning_examples(folder)
     yield from flameless_examples(folder)
 
@@ -211,5 +212,5 @@ def _as_recorded(pictures: Pair, rng: Rng) -> Pair:
     ]
 
 
-def _levels(picture: np.ndarray) -> BgrImage:
-    return np.clip(picture, 0, 255).astype(np.uint8)
+def _levels(picture: NDArray[np.floating]) -> BgrImage:
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)

@@ -1,4 +1,4 @@
-"""`python -m patrol.evaluation.fit_flames FOLDER`: fit the flame gauge's weights, judge them, write them.
+"""`python -m patrol.evaluation.fit_flames FOLDER`: fit the flame gauge's weights and judge them.
 
 Logistic regression on piecewise linear curves (patrol/vision/fire/flame_score.py), neighbouring
 knots held together. Of a burning pair only its likest region counts as a flame; of the others every

@@ -84,7 +84,7 @@ def brake_lights(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
 
 
 def passing_thing(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
-    """A lorry, a crate or a vest in a warm paint with stripes and windows, moved a little or far."""
+    """A lorry, a crate or a vest in a warm paint with stripes, moved a little or far."""
     width, height = _size(picture, rng, (0.04, 0.25))
     body = np.full((height, width, 3), _warm(rng), np.uint8)
     for _ in range(int(rng.integers(0, 5))):
@@ -170,4 +170,4 @@ def _pasted(
 
 
 def _levels(picture: NDArray[np.generic]) -> BgrImage:
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)

@@ -73,7 +73,7 @@ def flame_candidates(
     pair: PicturePair, join_px: int, options: FireOptions
 ) -> Iterator[FlameCandidate]:
     """The largest regions that may be aflame and changed. `join_px`: tongues this close are one."""
-    moved = as_float(cv2.blur(as_float(pair.change), (3, 3))) > CHANGED
+    moved = cv2.blur(pair.change, (3, 3)) > CHANGED
     seed = ((pair.like_first | pair.like_last) & moved).astype(np.uint8)
     seed = as_u8(cv2.morphologyEx(seed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
     if cv2.countNonZero(seed) < options.min_area * seed.size:

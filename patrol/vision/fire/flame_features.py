@@ -100,8 +100,13 @@ def measure_flame(
     return FlameFeatures(
         dance=dance, dance_by_spread=dance / spread,
         change_by_spread=changed / spread, overlap=float(both.sum()) / max(int(either.sum()), 1),
-        match=max(_found_again(pair, window, masks.first), _found_again(pair, window, masks.last, back=True)),
-        match_all=max(_found_again(pair, window, either), _found_again(pair, window, either, back=True)),
+        match=max(
+            _found_again(pair, window, masks.first),
+            _found_again(pair, window, masks.last, back=True),
+        ),
+        match_all=max(
+            _found_again(pair, window, either), _found_again(pair, window, either, back=True)
+        ),
         agreement=_agreement(pair, window, either),
         filled=filled, solid=solid, ragged=ragged,
         hue_spread=float((green / np.maximum(red, 1)).std()),

@@ -44,10 +44,11 @@ WHITE_OTHERS: Final = 140  # of green and blue: below it is a red or yellow lamp
 GLOW_SHARE: Final = 1 / 24  # of the longer side: the neighbourhood whose glow is asked for
 GLOW_RED: Final = 10.0  # grey levels by which a neighbourhood glows redder than green
 GLOW_BLUE: Final = 6.0  # and than blue
+HARDLY_DIM: Final = 0.02  # of a neighbourhood is not white
+LEAST_GLOW_PX: Final = 64  # of the shorter side: from here the glow is looked for at a quarter
 DRIFT_SHARE: Final = 0.06  # of the longer side: the farthest a camera drifts in a few seconds
 DRIFT_GAIN: Final = 0.9  # of the difference that is left where the shift is the true one
 DRIFT_LEAST_PX: Final = 0.3
-REGISTER_PX: Final = 140  # longer side of the picture in which the shift is looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,24 +89,30 @@ def flame_coloured(bgr: BgrImage, options: FireOptions = DEFAULT_FIRE_OPTIONS) -
 def white_hot(bgr: BgrImage) -> Mask:
     """Pixels at the sensor's end in a red glow."""
     blue, green, red = cv2.split(bgr)
-    at_end = (red >= WHITE_RED) & (np.minimum(green, blue) >= WHITE_OTHERS)
-    if not at_end.any():
-        return np.asarray(at_end, np.bool_)
+    bright = cv2.threshold(cv2.min(green, blue), WHITE_OTHERS - 1, 255, cv2.THRESH_BINARY)[1]
+    at_end = cv2.bitwise_and(cv2.threshold(red, WHITE_RED - 1, 255, cv2.THRESH_BINARY)[1], bright)
+    if not cv2.countNonZero(at_end):
+        return np.zeros(red.shape, np.bool_)
+    lit = _in_red_glow(half_size(half_size(bgr)) if min(bgr.shape[:2]) >= LEAST_GLOW_PX else bgr)
+    height, width = red.shape
+    lit = as_u8(cv2.resize(lit, (width, height), interpolation=cv2.INTER_NEAREST))
+    return np.asarray(cv2.bitwise_and(at_end, lit) > 0, np.bool_)
+
+
+def _in_red_glow(bgr: BgrImage) -> BgrImage:
+    """255 where what is not white around glows red, and in the white that such places enclose."""
+    blue, green, red = (as_float(plane) for plane in cv2.split(bgr))
     dim = (red < WHITE_RED).astype(np.float32)
     side = max(3, round(GLOW_SHARE * max(bgr.shape[:2])) | 1)
-    lit = np.maximum(as_float(cv2.blur(dim, (side, side))), 1e-3)
-    over_green = as_float(
-        cv2.blur(cv2.subtract(as_float(red), as_float(green)) * dim, (side, side))
-    )
-    over_blue = as_float(cv2.blur(cv2.subtract(as_float(red), as_float(blue)) * dim, (side, side)))
-    glows = (over_green / lit >= GLOW_RED) & (over_blue / lit >= GLOW_BLUE)
-    # Deep inside a large white core nothing dim is near: it belongs to what surrounds it.
-    rim = np.asarray(at_end & glows, np.uint8)
-    deep = np.asarray(at_end & (lit < 0.02), np.uint8)  # noqa: PLR2004  hardly a dim pixel around
-    if deep.any() and rim.any():
-        grown = cv2.dilate(rim, np.ones((side, side), np.uint8)) > 0
-        return np.asarray((rim > 0) | ((deep > 0) & grown), np.bool_)
-    return np.asarray(rim > 0, np.bool_)
+    share = as_float(cv2.blur(dim, (side, side)))
+    share_or_little = np.maximum(share, 1e-3)
+    over_green = as_float(cv2.blur((red - green) * dim, (side, side))) / share_or_little
+    over_blue = as_float(cv2.blur((red - blue) * dim, (side, side))) / share_or_little
+    rim = ((over_green >= GLOW_RED) & (over_blue >= GLOW_BLUE)).astype(np.uint8) * 255
+    # Deep inside a large white core nothing dim is near: it belongs to the rim beside it.
+    deep = (share < HARDLY_DIM).astype(np.uint8) * 255
+    beside = cv2.dilate(as_u8(rim), np.ones((side, side), np.uint8))
+    return as_u8(cv2.bitwise_or(as_u8(rim), cv2.bitwise_and(deep, beside)))
 
 
 def may_be_aflame(bgr: BgrImage, options: FireOptions = DEFAULT_FIRE_OPTIONS) -> Mask:
@@ -120,10 +127,12 @@ def picture_pairs(
     first, last = flame_size(pictures[0]), flame_size(pictures[-1])
     if first.shape != last.shape:
         return ()
-    last = undrifted(first, last)
+    small = quarter_size(first), quarter_size(last)
+    moved = undrifted(first, last, small)
+    if moved is not last:
+        last, small = moved, (small[0], quarter_size(moved))
     pairs = []
-    for divisor in (1, COARSE_DIVISOR):
-        one, other = (_smaller(picture, divisor) for picture in (first, last))
+    for one, other in ((first, last), small):
         likes = [may_be_aflame(picture, options) for picture in (one, other)]
         where = inner_visible_mask((one.shape[1], one.shape[0]), visible)
         if where is not None:
@@ -143,46 +152,40 @@ def flame_size(picture: NDArray[np.generic]) -> BgrImage:
     height, width = bgr.shape[:2]
     scale = FINE_SIDE_PX / max(height, width)
     size = (max(LEAST_SIDE_PX, round(width * scale)), max(LEAST_SIDE_PX, round(height * scale)))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return as_u8(cv2.resize(bgr, size, interpolation=how))
+    return as_u8(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR))
 
 
-def undrifted(first: BgrImage, last: BgrImage) -> BgrImage:
-    """The last picture moved back onto the first; itself where no shift makes them more alike."""
-    scale = REGISTER_PX / max(first.shape[:2])
-    one, other = (_grey(picture, scale) for picture in (first, last))
+def undrifted(first: BgrImage, last: BgrImage, small: tuple[BgrImage, BgrImage]) -> BgrImage:
+    """The last picture moved back onto the first; itself where no shift makes them more alike.
+
+    `small`: both at a smaller size, in which the shift is looked for.
+    """
+    scale = small[0].shape[1] / first.shape[1]
+    one, other = (as_float(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)) for picture in small)
     window = as_float(cv2.createHanningWindow((one.shape[1], one.shape[0]), cv2.CV_32F))
     (x, y), _response = cv2.phaseCorrelate(one, other, window)
-    far = max(abs(x), abs(y)) / max(one.shape)
-    if not np.isfinite([x, y]).all() or far > DRIFT_SHARE or max(abs(x), abs(y)) < DRIFT_LEAST_PX:
+    far = max(abs(x), abs(y))
+    if not np.isfinite(far) or not DRIFT_LEAST_PX <= far <= DRIFT_SHARE * max(one.shape):
         return last
     back = _moved(other, -x, -y)
-    edge = 1 + int(np.ceil(max(abs(x), abs(y))))
+    edge = 1 + int(np.ceil(far))
     inner = (slice(edge, -edge), slice(edge, -edge))
     if one[inner].size == 0:
         return last
-    before = float(np.abs(one[inner] - other[inner]).mean())
-    after = float(np.abs(one[inner] - back[inner]).mean())
+    before = float(cv2.absdiff(one[inner], other[inner]).mean())
+    after = float(cv2.absdiff(one[inner], as_float(back)[inner]).mean())
     return as_u8(_moved(last, -x / scale, -y / scale)) if after < DRIFT_GAIN * before else last
 
 
-def _grey(picture: BgrImage, scale: float) -> Float:
-    height, width = picture.shape[:2]
-    size = (max(LEAST_SIDE_PX, round(width * scale)), max(LEAST_SIDE_PX, round(height * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return as_float(cv2.cvtColor(as_u8(small), cv2.COLOR_BGR2GRAY))
-
-
-def _moved(picture: NDArray[np.generic], x: float, y: float) -> NDArray[np.generic]:
+def _moved(picture: BgrImage | Float, x: float, y: float) -> NDArray[np.generic]:
     height, width = picture.shape[:2]
     matrix = np.array([[1, 0, x], [0, 1, y]], np.float32)
     moved = cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved)
 
 
-def _smaller(picture: BgrImage, divisor: int) -> BgrImage:
-    if divisor == 1:
+def quarter_size(picture: BgrImage) -> BgrImage:
+    """A quarter of either side; itself where nothing would be left of it."""
+    if min(picture.shape[:2]) < COARSE_DIVISOR * LEAST_SIDE_PX:
         return picture
-    height, width = picture.shape[:2]
-    size = (max(LEAST_SIDE_PX, width // divisor), max(LEAST_SIDE_PX, height // divisor))
-    return as_u8(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    return half_size(half_size(picture))

@@ -45,7 +45,8 @@ def hat_weights(values: NDArray[np.float64], weights: FlameWeights) -> NDArray[n
     knots = weights.curves.shape[1]
     width = np.maximum(weights.high - weights.low, 1e-9)
     place = np.clip((values - weights.low) / width, 0, 1) * (knots - 1)
-    return np.maximum(0.0, 1 - np.abs(place[:, None] - np.arange(knots)))
+    hats: NDArray[np.float64] = np.maximum(0.0, 1 - np.abs(place[:, None] - np.arange(knots)))
+    return hats
 
 
 def feature_values(features: FlameFeatures) -> NDArray[np.float64]:
