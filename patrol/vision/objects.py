@@ -135,13 +135,14 @@ def detect_with_tiles(
     pyramid = PicturePyramid.of(picture)
     size_px = pyramid.size_px
     wanted = zones_for_objects(zones, local)
-    input_px = detector.input_px
+    look_px = detector.input_px
     if wanted and isinstance(detector, FineDetector):
-        input_px = detector.fine_input_px(size_px)
-        found = list(detector.detect_finely(_large_enough(pyramid, input_px)))
+        look_px = detector.fine_input_px(size_px)
+        found = list(detector.detect_finely(_large_enough(pyramid, look_px)))
     else:
-        found = list(detector.detect(_large_enough(pyramid, input_px)))
-    tiles = tiles_for(wanted, size_px, input_px)
+        found = list(detector.detect(_large_enough(pyramid, look_px)))
+    far = [zone for zone in wanted if _needs_tiles(zone, size_px, look_px)]
+    tiles = tiles_for(far, size_px, detector.input_px)
     if not tiles:
         return each_vehicle_once(found)
     for tile in tiles:

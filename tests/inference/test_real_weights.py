@@ -88,6 +88,31 @@ def test_a_larger_input_where_the_file_says_416(
     assert many > few
 
 
+@pytest.mark.parametrize(
+    "size_px", [(1920, 1080), (640, 480), (1080, 1920), (720, 720), (3000, 90)]
+)
+def test_the_fine_look_has_the_pictures_shape_and_less_than_twice_the_pixels(
+    yolox: OnnxDetector, size_px: tuple[int, int]
+) -> None:
+    width, height = yolox.fine_input_px(size_px)
+    assert width % 32 == height % 32 == 0
+    assert width * height <= 2 * 416 * 416
+    assert (width > height) == (size_px[0] > size_px[1]) or width == height
+    picture = np.full((size_px[1], size_px[0], 3), 120, np.uint8)
+    assert yolox.detect_finely(picture) == ()
+
+
+def test_the_fine_look_finds_more_far_people(
+    yolox: OnnxDetector, street: list[NDArray[np.uint8]]
+) -> None:
+    far = np.vstack([np.hstack(street[:2]), np.hstack(street[2:])])
+    few, many = (
+        sum(seen.score >= 0.45 for seen in look(far))
+        for look in (yolox.detect, yolox.detect_finely)
+    )
+    assert many > few
+
+
 @pytest.mark.parametrize(("changed", "message"), [
     ({"free": False}, "does not take 1 × 3 × 384 × 640"),
     ({"height_px": 380}, "model wide: "),  # no multiple of the strides

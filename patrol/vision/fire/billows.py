@@ -77,12 +77,12 @@ def _change(first: BgrImage, last: BgrImage) -> _PairChange:
         (picture.max(axis=2) - picture.min(axis=2)) / (picture.max(axis=2) + 20)
         for picture in smooth
     ]
-    strength = np.sqrt(as_float(cv2.blur(fine * fine, WINDOW)))
+    strength = _strength(fine)
     return _PairChange(one, other, broad, strength, np.minimum(*saturations))
 
 
 def _drifting_places(change: _PairChange) -> list[FireRegion]:
-    drift = np.sqrt(as_float(cv2.blur(change.broad * change.broad, WINDOW)))
+    drift = _strength(change.broad)
     soft = (drift / (change.fine + 1) > SOFTNESS) & (change.saturation < GREY)
     mask = (soft & (drift > DRIFT[0]) & (drift < DRIFT[1])).astype(np.uint8)
     mask = as_u8(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)))
@@ -122,6 +122,11 @@ def _billows(change: _PairChange, texture: Float, inside: NDArray[np.bool_]) -> 
     rest = float(np.median(texture[outside])) if outside.any() else 0.0
     smooth = float(np.median(texture[inside])) <= MOST_TEXTURE * (rest + 1)
     return smooth and float(np.corrcoef(first, last)[0, 1]) <= MOST_AGREEMENT
+
+
+def _strength(values: Float) -> Float:
+    """The root of the mean square around; a blur may round just below zero."""
+    return np.sqrt(np.maximum(as_float(cv2.blur(values * values, WINDOW)), 0))
 
 
 def _texture(grey: Float) -> Float:
