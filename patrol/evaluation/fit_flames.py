@@ -37,7 +37,7 @@ from patrol.vision.fire.types import DEFAULT_FIRE_OPTIONS
 KNOTS: Final = 4
 STIFFNESS: Final = 1.5  # by which neighbouring knots are held together
 SHRINKAGE: Final = 0.15  # of the stiffness: by which every knot is drawn to nothing
-THRESHOLD: Final = 1.6  # log-odds: at most one real flameless pair in two hundred lies above
+THRESHOLD: Final = 1.4  # log-odds: no real flameless pair of the folder lies above 0.9
 ROUNDS: Final = 3  # of choosing the likest region and fitting again
 STEPS: Final = 12  # of Newton's method
 SCENE_WEIGHT, FLAMELESS_WEIGHT = 180.0, 900.0  # of a burning scene; of all flameless pairs
