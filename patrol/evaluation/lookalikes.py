@@ -52,7 +52,7 @@ def lantern(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
     return _pasted(dark, body, (x, y), mask), _pasted(dark, body, (x + swing, y), mask)
 
 
-def lamps(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
+def warm_lights(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
     """One to four warm lamps with their glow: on, off or dimmed between the pictures."""
     dark = _darkened(picture, rng).astype(np.float32)
     first, last = dark.copy(), dark.copy()
@@ -103,7 +103,7 @@ def passing_thing(picture: BgrImage, rng: Rng) -> PicturesOfVisit:
 
 
 LOOKALIKES: Final[dict[str, Lookalike]] = {
-    "flag": flag, "lantern": lantern, "lamps": lamps, "brake_lights": brake_lights,
+    "flag": flag, "lantern": lantern, "warm_lights": warm_lights, "brake_lights": brake_lights,
     "passing": passing_thing,
 }  # fmt: skip
 

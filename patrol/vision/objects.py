@@ -135,14 +135,13 @@ def detect_with_tiles(
     pyramid = PicturePyramid.of(picture)
     size_px = pyramid.size_px
     wanted = zones_for_objects(zones, local)
-    look_px = detector.input_px
-    if wanted and isinstance(detector, FineDetector):
-        look_px = detector.fine_input_px(size_px)
-        found = list(detector.detect_finely(_large_enough(pyramid, look_px)))
-    else:
-        found = list(detector.detect(_large_enough(pyramid, look_px)))
+    finely = detector if wanted and isinstance(detector, FineDetector) else None
+    look_px = detector.input_px if finely is None else finely.fine_input_px(size_px)
     far = [zone for zone in wanted if _needs_tiles(zone, size_px, look_px)]
     tiles = tiles_for(far, size_px, detector.input_px)
+    if not tiles and finely is not None:
+        return each_vehicle_once(finely.detect_finely(_large_enough(pyramid, look_px)))
+    found = list(detector.detect(_large_enough(pyramid, detector.input_px)))
     if not tiles:
         return each_vehicle_once(found)
     for tile in tiles:

@@ -32,7 +32,7 @@ LEAST_MEAN_DRIFT: Final = 8.0  # grey levels
 MOST_AGREEMENT: Final = 0.85  # correlation of the place between the pictures
 LEAST_MIXED: Final = 0.08  # of the brightened part is darkened, or the other way round
 MOST_TEXTURE: Final = 0.65  # of the texture of the rest of the picture
-BESIDE: Final = 0.05  # of the width between smoke and flame, where they do not overlap
+LARGEST_GAP: Final = 0.05  # of the width between smoke and flame, where they do not overlap
 ABOVE: Final = 0.1  # of the height between the smoke's foot and the flame's top
 MAX_PLACES: Final = 4
 
@@ -135,5 +135,8 @@ def _texture(grey: Float) -> Float:
 
 
 def _rises_from(smoke: Box, flame: Box) -> bool:
-    beside = smoke[0] <= flame[0] + flame[2] + BESIDE and smoke[0] + smoke[2] >= flame[0] - BESIDE
-    return beside and smoke[1] <= flame[1] and smoke[1] + smoke[3] >= flame[1] - ABOVE
+    touching = (
+        smoke[0] <= flame[0] + flame[2] + LARGEST_GAP
+        and smoke[0] + smoke[2] >= flame[0] - LARGEST_GAP
+    )
+    return touching and smoke[1] <= flame[1] and smoke[1] + smoke[3] >= flame[1] - ABOVE

@@ -10,7 +10,7 @@ back by the shift of the whole, found by phase correlation, where that makes the
 
 The pictures are judged at two sizes, so that a fire that fills the picture shows its tongues at
 the small one as a distant one does at the large. Lengths are pixels of the size at hand. Pure.
-Used by flame.py; `may_show_flame` by whoever wants to know whether judging is worth its cost.
+Used by flame.py and, for its limits, by flicker_gate.py.
 """
 
 from collections.abc import Sequence
@@ -110,8 +110,8 @@ def _in_red_glow(bgr: BgrImage) -> BgrImage:
     rim = ((over_green >= GLOW_RED) & (over_blue >= GLOW_BLUE)).astype(np.uint8) * 255
     # Deep inside a large white core nothing dim is near: it belongs to the rim beside it.
     deep = (share < HARDLY_DIM).astype(np.uint8) * 255
-    beside = cv2.dilate(as_u8(rim), np.ones((side, side), np.uint8))
-    return as_u8(cv2.bitwise_or(as_u8(rim), cv2.bitwise_and(deep, beside)))
+    touching = cv2.dilate(as_u8(rim), np.ones((side, side), np.uint8))
+    return as_u8(cv2.bitwise_or(as_u8(rim), cv2.bitwise_and(deep, touching)))
 
 
 def may_be_aflame(bgr: BgrImage, options: FireOptions = DEFAULT_FIRE_OPTIONS) -> Mask:
