@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,9 @@ import structlog
 from patrol.administration.area_editor import AreaEditor
 from patrol.administration.camera_table import CameraTable
 from patrol.administration.registry_files import RegistryWatcher, RegistryWriteContext
+from patrol.allocator import set_for_pictures
 from patrol.app.application import Application
+from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
@@ -36,13 +37,9 @@ from patrol.domain.observation import Light
 from patrol.domain.picture_link import LinkSigner
 from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
-from patrol.mqtt import BrokerAddress
-from patrol.mqtt.embedded_broker import EmbeddedBroker
-from patrol.mqtt.mosquitto_files import handed_out_accounts
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore, JpegEncoder
 from patrol.ports import Clock
-from patrol.process_memory import keep_freed_memory
 from patrol.review import BY_RULES, BlindSample, confirm
 from patrol.review.blind_sample import ChangeHint
 from patrol.rounds.guarded_visit import ConsentGate, GuardedVisit
@@ -53,10 +50,12 @@ from patrol.rounds.recorder import HealthNotifier, RecorderPolicy
 from patrol.rounds.runner import RoundRunner, RunnerServices
 from patrol.rounds.visit_judge import VisitJudge
 from patrol.settings import Settings, Site, load_site
+from patrol.settings.addresses import phone_base_url
 from patrol.settings.site_paths import check_old_places
 from patrol.store import (
     Store,
     StoreOutdated,
+    StoreReadOnly,
     StoreUnavailable,
     UnitOfWork,
     needs_upgrade,
@@ -75,7 +74,6 @@ log = structlog.get_logger(__name__)
 FIRST_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 15.0
 KEY_BYTES: Final = 32
-LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,20 +104,20 @@ def build(
         _prepare_process(site.settings)
         integrations, meters = load_integrations(site.settings), Meters()
         monitor = _open_store(stack, site, clock, startup_wait, create=create_store)
-        store, clock = monitor.store, monitor.clock
-        store.add_observers(store_observers(integrations, meters, clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
-        guarded_visit = _guarded_visit(services)
-        editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
+        monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
+        services = _shared_services(site, monitor, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample  # nosec B311
+        guarded_visit, editing = _guarded_visit(services), _write_context(services)
+        broker, follow = open_broker(site, stack)
         yield Application(
             site=site,
-            clock=clock,
+            clock=monitor.clock,
             clock_monitor=monitor,
-            store=store,
+            store=monitor.store,
             evidence=services.evidence,
             registry_watcher=watcher,
-            broker=_broker_address(site, stack),
+            broker=broker,
+            follow_accounts=follow,
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -135,38 +133,21 @@ def build(
 
 
 def _prepare_process(settings: Settings) -> None:
+    set_for_pictures()
     limit_opencv_threads()
-    keep_freed_memory()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
 
 
 def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
     """The signer of picture links; None without a console, or when its address is unknown."""
-    base = settings.integrations.links.base_url or console_base_url(settings)
-    if not (settings.console.enabled and base):
+    base = phone_base_url(settings)
+    if not base:
         return None
     with store.begin() as uow:
         key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
         uow.commit()
     return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
-
-
-def console_base_url(settings: Settings) -> str:
-    """The console's own address; empty when its port is chosen at start."""
-    console = settings.console
-    if not console.port:
-        return ""
-    scheme = "https" if console.is_https else "http"
-    host = LOOPBACK if _is_unspecified(console.host) else console.host
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
-
-
-def _is_unspecified(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
 
 
 def _open_store(
@@ -203,7 +184,7 @@ def _open_with_retry(
             if create and needs_upgrade(url):
                 upgrade(url)
             return stack.enter_context(open_store(url))
-        except StoreOutdated:
+        except (StoreOutdated, StoreReadOnly):
             raise
         except StoreUnavailable as exc:
             failures += 1
@@ -235,9 +216,9 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, monitor: ClockMonitor, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site, monitor: ClockMonitor, watcher: RegistryWatcher, rng: random.Random
 ) -> _SharedServices:
-    clock = monitor.clock
+    store, clock = monitor.store, monitor.clock
     evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
@@ -253,6 +234,12 @@ def _shared_services(
         rng=rng,
         evidence=evidence,
         detectors=detectors,
+    )
+
+
+def _write_context(services: _SharedServices) -> RegistryWriteContext:
+    return RegistryWriteContext(
+        store=services.store, clock=services.clock, watcher=services.watcher
     )
 
 
@@ -342,20 +329,6 @@ def _live_view(services: _SharedServices, guarded_visit: GuardedVisit) -> LiveVi
         limits=LiveLimits(
             duration_s=settings.console.live_s, max_viewers=settings.console.live_at_once
         ),
-    )
-
-
-def _broker_address(site: Site, stack: ExitStack) -> BrokerAddress:
-    settings = site.settings
-    if settings.mqtt.embedded:
-        folder = settings.mqtt.broker_files
-        accounts = handed_out_accounts(folder, settings.site.id, site.registry) if folder else ()
-        return stack.enter_context(EmbeddedBroker(accounts=accounts)).address
-    return BrokerAddress.parse(
-        settings.mqtt.url,
-        username=settings.mqtt.username,
-        password_file=settings.mqtt.password_file,
-        ca_file=settings.mqtt.ca_file,
     )
 
 

@@ -27,6 +27,7 @@ from patrol.files import process_lock
 from patrol.integrations.canary import Canary
 from patrol.logs import LastReason
 from patrol.mqtt import MqttPublisher, ReplySubscriber
+from patrol.operations.backup import remove_unfinished_restore
 from patrol.ports import PictureStoreFull
 from patrol.store import StoreFull, StoreUnavailable
 
@@ -36,6 +37,7 @@ ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 1.0
 RECHECK_EVERY_S = 1.0
+WITHDRAWAL_EVERY_S = 1.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
@@ -82,6 +84,7 @@ def run_service(
 
     with ExitStack() as stack:
         stack.enter_context(process_lock(app.site.settings.evidence / SERVICE_LOCK))
+        remove_unfinished_restore(app.site.settings.database, app.site.settings.evidence)
         stack.callback(_save_clock, app.clock_monitor)
         side_services = SideServices.create(app)
         app.service_checks = side_services.checks
@@ -188,6 +191,9 @@ def _jobs(
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
+        every(
+            WITHDRAWAL_EVERY_S, "withdrawals", app.households.remove_withdrawn, REGISTRY_WITHIN_S
+        ),
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),

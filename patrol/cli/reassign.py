@@ -13,7 +13,7 @@ from patrol.app import Application
 from patrol.cases import actions
 from patrol.cli.cases import case_document, close_after_grant, no_case_text, print_case
 from patrol.cli.options import AsJson, By, CaseArgument, operator
-from patrol.cli.output import bad_input, console, print_json
+from patrol.cli.output import bad_input, console, print_json, warn_masked
 from patrol.cli.site import RELAY_WITHIN_S, app_of
 from patrol.domain.approval import MAX_EXTENSION
 from patrol.domain.case import (
@@ -30,6 +30,37 @@ from patrol.store import UnitOfWork
 Reason = Annotated[str, typer.Option("--why", help="原因,写入案件经过。 Kept in its history.")]
 Note = Annotated[str, typer.Option("--note", help="说明。 Words for the history.")]
 CaseActionFunction = Callable[[Application, UnitOfWork, datetime], Case]
+
+
+def phoned(
+    context: typer.Context,
+    case: CaseArgument,
+    *,
+    note: Annotated[
+        str, typer.Option("--note", help="谁接的、怎么说。 Who answered, what was said.")
+    ],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """登记已电话通知。 Note in the case who was notified by telephone."""
+    if not note.strip():
+        bad_input("--note: is empty, say who answered and what was said")
+    try:
+        with app_of(context) as app, app.store.begin() as uow:
+            changed = actions.record_phone_call(
+                uow, CaseId(case), by=operator(by), now=app.clock.now(), payloads=app.payloads,
+                note=note.strip(),
+            )  # fmt: skip
+            uow.commit()
+            warn_masked(app.payloads.masked_parts(note))
+    except KeyError:
+        bad_input(no_case_text(case))
+    except IllegalCaseTransition as exc:
+        bad_input(str(exc))
+    if as_json:
+        print_json(case_document(changed))
+    else:
+        print_case(changed, app.site)
 
 
 def reassign(
@@ -224,6 +255,7 @@ def _run_action(
             bad_input(no_case_text(case))
         except IllegalCaseTransition as exc:
             bad_input(str(exc))
+        warn_masked(app.payloads.masked_parts(changed.entries[-1].note))
         app.send_now(RELAY_WITHIN_S)
     if as_json:
         print_json({**case_document(changed), **_request_document(changed)})

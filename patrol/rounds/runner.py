@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from patrol.allocator import give_back_freed_memory
 from patrol.domain.camera import Camera
 from patrol.domain.ids import CameraId, RoundId
 from patrol.domain.outbox import OutboxMessage
@@ -30,7 +31,6 @@ from patrol.domain.schedule import Calendar
 from patrol.domain.wall_clock import LONGEST_STEP
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.ports import CameraClient, Clock
-from patrol.process_memory import return_freed_memory
 from patrol.review.blind_sample import BlindSample
 from patrol.rounds.adhoc import AdhocSelection
 from patrol.rounds.executor import ExecutorJob, ExecutorServices, RoundExecutor, StopReason
@@ -195,7 +195,11 @@ class RoundRunner:
         stop: threading.Event | None = None,
     ) -> Round:
         """Make the pending visits of the round, to its end or until `stop`; blocks."""
-        return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
+        try:
+            return asyncio.run(self._run(a_round, on_progress, stop or threading.Event()))
+        finally:
+            self._deps.store.close_idle()  # with their page caches, some MB each
+            give_back_freed_memory()
 
     def summary(self, a_round: Round) -> dict[str, object]:
         """The document of `patrol round --json`, from the store."""
@@ -231,7 +235,6 @@ class RoundRunner:
             finally:
                 stop_watcher.cancel()
                 await asyncio.to_thread(self._record_cost, job, meter)
-        return_freed_memory()
         return self._end(started, end, executor.reason)
 
     def _start(self, a_round: Round) -> tuple[Round, Sequence[PlannedVisit], RoundCounters]:

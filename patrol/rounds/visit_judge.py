@@ -55,6 +55,7 @@ class JudgedVisit:
     visit: Visit
     observations: tuple[Observation, ...] = ()
     memories: MemoryBlobs = field(default_factory=dict)
+    sampled_at: datetime | None = None  # when the newest picture in the memories was learned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,7 @@ class VisitJudge:
             visit=self._visit(camera, start, sample, judgement, stored),
             observations=observations,
             memories=judgement.memories,
+            sampled_at=judgement.sampled_at,
         )
 
     def add_evidence(

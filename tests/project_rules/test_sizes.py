@@ -18,6 +18,8 @@ SHORT_MODULES = {
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
     "patrol/bench/round_ours.py": "a program of its own, that one benchmark runs",
+    "patrol/households/qr_code.py": "QR codes of invitations and of slips",
+    "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 
 

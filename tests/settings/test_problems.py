@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from patrol.settings import yaml_file
+from patrol.settings.config_file import unmarked_utf16
 
 Town = Any  # conftest's
 ROW_1 = "62090204011327000001,一号,620902104203001"
@@ -235,6 +236,10 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("site.yaml", "plans:", "sampling: {stream: third, pictures: 0}\nplans:",
                "4: sampling.pictures: 0 is out of range, give at least 1",
                "4: sampling.stream: 'third' is unknown, give one of 'main' or 'sub'"),
+        spoilt("site.yaml", "plans:",
+               "sampling: {evidence: third, cameras: {12: {stream: sub}}}\nplans:",
+               "4: sampling.cameras.12: '12' is not a GB/T 28181 device code, give 20 digits",
+               "4: sampling.evidence: 'third' is unknown, give one of 'main' or 'sub'"),
         spoilt("site.yaml", "plans:", "quality:\n  blur_ratoi: 0.4\nplans:",
                "5: quality.blur_ratoi: unknown threshold, did you mean 'blur_ratio'?"),
         spoilt("site.yaml", "plans:", "limits: {connections: true}\nplans:",
@@ -478,3 +483,16 @@ def test_a_file_that_may_not_be_read(town: Town) -> None:
     assert town.complaints() == [
         "cameras.csv:1: file: cannot be read (Is a directory), give this user the right to read it"
     ]
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["site: {id: a}\n", "# 上坝镇巡查\nsite: {name: 上坝镇上坝镇}\n"])
+def test_utf_16_without_a_mark_is_named(order: str, text: str) -> None:
+    assert unmarked_utf16(text.encode(order)) == order
+
+
+@pytest.mark.parametrize(
+    "raw", [b"a,b\n1,\0\n", "上坝".encode(), b"", b"\0", b"\0\0", "上坝\n".encode("gb18030")]
+)
+def test_other_bytes_are_no_utf_16(raw: bytes) -> None:
+    assert unmarked_utf16(raw) is None

@@ -6,16 +6,22 @@ fault. Called by vision/judge.py and `patrol probe`. Pure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, time
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from patrol.domain.camera import Polygon
 from patrol.domain.observation import Light
 from patrol.pixels import AnyPicture, PicturePyramid
 from patrol.vision.quality import exposure_checks, lens_checks, stream_checks
 from patrol.vision.quality.baseline import Baseline, QualityHistory
-from patrol.vision.quality.features import PictureFeatures, largest_change, measure_picture
+from patrol.vision.quality.features import (
+    PictureFeatures,
+    largest_change,
+    measure_glitches,
+    measure_picture,
+)
 from patrol.vision.quality.image_views import MIN_SIDE_PX, bgr_by_peak, picture_view
 from patrol.vision.quality.report import (
     GaugeReading,
@@ -76,9 +82,8 @@ IN_EVERY_PICTURE: Final = frozenset({
 })  # fmt: skip
 
 
-# Faults of the lens, whose first-visit tests take longest and which no single picture decides: not
-# read again where the first picture is sound and nothing that is a place wide has changed since.
-ONCE: Final = frozenset({F.BLUR, F.OCCLUSION})
+# Beside a sound first picture of the same scene, only what a decoder or a cable does to a single
+# picture is measured; what must show in every picture is settled by the first.
 SAME_SCENE: Final = 12.0  # grey levels in the place that changed most; a cover changes 25 and more
 
 
@@ -104,11 +109,9 @@ def diagnose(
     """
     rules = limits or QualityThresholds()
     plain = [_pyramid(picture) for picture in pictures]
-    measured = [_measured(picture, visible) for picture in plain]
+    read = _read_visit(plain, _GaugeReader(visible, history, rules, corrupt), light)
+    measured, readings, baseline, light = read.measured, read.readings, read.baseline, read.light
     there = [m for m in measured if m is not None]
-    light = light or _light(there, history)
-    baseline = _baseline_for(history, light, rules)
-    readings = _read_pictures(measured, baseline, rules, corrupt=corrupt)
     causes = [_causes(of_picture) for of_picture in readings]
     agreed, by_light = _agreed(causes), _by_light(history, other_history)
     of_visit = [
@@ -129,6 +132,57 @@ def diagnose(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _GaugeReader:
+    """Measures pictures of one camera and reads the gauges on them."""
+
+    visible: Polygon | None
+    history: QualityHistory | None
+    limits: QualityThresholds
+    corrupt: bool
+
+    def baseline(self, light: Light) -> Baseline | None:
+        return _baseline_for(self.history, light, self.limits)
+
+    def read(
+        self, features: PictureFeatures | None, baseline: Baseline | None
+    ) -> tuple[GaugeReading, ...]:
+        return _read_gauges(features, baseline, self.limits, corrupt=self.corrupt)
+
+
+class _ReadVisit(NamedTuple):
+    measured: Sequence[PictureFeatures | None]
+    readings: Sequence[tuple[GaugeReading, ...]]
+    baseline: Baseline | None
+    light: Light
+
+
+def _read_visit(
+    plain: Sequence[PicturePyramid | None], reader: _GaugeReader, light: Light | None
+) -> _ReadVisit:
+    """The first picture measured and read; the later ones whole only where it is not sound."""
+    first = _measured(plain[0], reader.visible) if plain else None
+    first_light = light or _light([first] if first is not None else [], reader.history)
+    baseline = reader.baseline(first_light)
+    first_read = reader.read(first, baseline)
+    sound = None if any(reading.over for reading in first_read) else first
+    measured = [first, *(_measured(picture, reader.visible, sound) for picture in plain[1:])]
+    measured = measured[: len(plain)]
+    light = light or _light([m for m in measured if m is not None], reader.history)
+    if light is not first_light:
+        baseline = reader.baseline(light)
+        first_read = reader.read(first, baseline)
+    settled = {reading.kind: reading for reading in first_read if reading.kind in IN_EVERY_PICTURE}
+    readings = [first_read] if plain else []
+    for features in measured[1:]:
+        shares = first is not None and features is not None and features.detail is first.detail
+        known = settled if shares else {}
+        readings.append(
+            _read_gauges(features, baseline, reader.limits, corrupt=reader.corrupt, known=known)
+        )
+    return _ReadVisit(measured, readings, baseline, light)
+
+
 def detect_light(pictures: Sequence[AnyPicture], *, visible: Polygon | None = None) -> Light:
     """DAY or INFRARED, from the pictures alone; the whole picture where `visible` is None."""
     measured = (_measured(_pyramid(picture), visible) for picture in pictures)
@@ -142,11 +196,20 @@ def _pyramid(picture: AnyPicture) -> PicturePyramid | None:
     return None if bgr is None else PicturePyramid(bgr)
 
 
-def _measured(picture: PicturePyramid | None, visible: Polygon | None) -> PictureFeatures | None:
+def _measured(
+    picture: PicturePyramid | None,
+    visible: Polygon | None,
+    sound: PictureFeatures | None = None,
+) -> PictureFeatures | None:
+    """All features; beside a `sound` picture of the same scene, lens and light are its."""
     if picture is None or min(picture.size_px) < MIN_SIDE_PX:
         return None
     seen = picture_view(picture, visible)
-    return measure_picture(seen) if seen.cells.any() else None
+    if not seen.cells.any():
+        return None
+    if sound is None or largest_change(sound.luma, seen.luma) > SAME_SCENE:
+        return measure_picture(seen)
+    return measure_glitches(seen, sound)
 
 
 def _freezes_by_history(
@@ -183,32 +246,13 @@ def _baseline_for(
     return history.baseline()
 
 
-def _read_pictures(
-    measured: Sequence[PictureFeatures | None],
-    baseline: Baseline | None,
-    limits: QualityThresholds,
-    *,
-    corrupt: bool,
-) -> list[tuple[GaugeReading, ...]]:
-    """Every gauge on every picture; the dear ones once where the pictures show the same scene."""
-    read: list[tuple[GaugeReading, ...]] = []
-    first = measured[0] if measured else None
-    for features in measured:
-        known: dict[PictureFault, GaugeReading] = {}
-        if read and first is not None and features is not None:
-            same = largest_change(first.luma, features.luma) <= SAME_SCENE
-            known = {r.kind: r for r in read[0] if same and r.kind in ONCE and not r.over}
-        read.append(_read_gauges(features, baseline, limits, corrupt=corrupt, known=known))
-    return read
-
-
 def _read_gauges(
     features: PictureFeatures | None,
     baseline: Baseline | None,
     limits: QualityThresholds,
     *,
     corrupt: bool,
-    known: Mapping[PictureFault, GaugeReading],
+    known: Mapping[PictureFault, GaugeReading] = MappingProxyType({}),
 ) -> tuple[GaugeReading, ...]:
     """Every gauge on one picture but the known; what is too small to be one is a single colour."""
     if features is None:

@@ -151,10 +151,14 @@ def halved(luma: U8, until_px: int = SMALL_FROM_PX) -> U8:
 
 
 def cell_means(plane: U8 | F32) -> F32:
-    """Mean of each cell; one product with averaging weights on either side."""
-    rows, columns = _weights(plane.shape[0], CELL_ROWS), _weights(plane.shape[1], CELL_COLUMNS)
-    means: F32 = rows @ plane.astype(np.float32) @ columns.T
-    return means
+    """Mean of each cell."""
+    return area_means(plane.astype(np.float32), CELL_ROWS, CELL_COLUMNS)
+
+
+def area_means(plane: F32, rows: int, columns: int) -> F32:
+    """Means over so many equal areas; one product with averaging weights on either side."""
+    along, across = _weights(plane.shape[0], rows), _weights(plane.shape[1], columns)
+    return np.asarray(along @ plane @ across.T, np.float32)
 
 
 @lru_cache(maxsize=64)

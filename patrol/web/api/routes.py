@@ -3,22 +3,27 @@
 Plain `def`: each runs in a thread, with one short transaction.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from patrol.app import Application
+from patrol.domain.access_labels import NOTE_MASKED
 from patrol.domain.account import API_KEY_PREFIX, API_SCOPES, ApiKey, hash_api_secret
+from patrol.domain.consent import TermsAction, TermsChange, parse_hours, parse_until
 from patrol.domain.ids import CameraId, CaseId, FindingId, RoundId
+from patrol.domain.labels import bilingual
+from patrol.domain.private_text import PrivateTextMask
 from patrol.domain.round import ADHOC
 from patrol.domain.timestamps import parse_day, parse_month
+from patrol.households.documents import terms_document
 from patrol.reports.documents import (
     JsonObject,
     camera_document,
     case_document,
     finding_document,
+    masked_document,
     message_document,
     round_document,
 )
@@ -38,11 +43,15 @@ class NoScope(Exception):
     """The key lacks the scope that the text names."""
 
 
-def require_scope(scope: str) -> Callable[[Request], ApiKey]:
-    """A dependency that returns the request's key. Raises NoKey, NoScope."""
-    assert scope in API_SCOPES  # noqa: S101  a misspelt scope would let no key in
+class RequireScope:
+    """A route's dependency: a key of `patrol key add` that has the scope."""
 
-    def key_of(request: Request) -> ApiKey:
+    def __init__(self, scope: str) -> None:
+        assert scope in API_SCOPES  # noqa: S101  a misspelt scope would let no key in  # nosec B101
+        self.scope = scope
+
+    def __call__(self, request: Request) -> ApiKey:
+        """The request's key. Raises NoKey, NoScope."""
         app: Application = request.app.state.application
         kind, _, secret = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not secret.startswith(API_KEY_PREFIX):
@@ -51,11 +60,9 @@ def require_scope(scope: str) -> Callable[[Request], ApiKey]:
             key = uow.api_keys.by_secret(hash_api_secret(secret.strip()))
         if key is None:
             raise NoKey
-        if scope not in key.scopes:
-            raise NoScope(scope)
+        if self.scope not in key.scopes:
+            raise NoScope(self.scope)
         return key
-
-    return key_of
 
 
 router = APIRouter(dependencies=[Depends(BEARER)])
@@ -75,7 +82,7 @@ App = Annotated[Application, Depends(_application)]
 
 
 @router.get("/rounds", response_model=list[documents.Round], response_model_exclude_unset=True,
-            dependencies=[Depends(require_scope("rounds:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("rounds:read"))])  # fmt: skip
 def rounds(app: App, plan: str | None = None, limit: Limit = 20) -> list[JsonObject]:
     """Rounds, the newest first; of one plan, or of all."""
     plans = [plan] if plan is not None else [*app.site.settings.calendar.all_plans, ADHOC]
@@ -86,7 +93,7 @@ def rounds(app: App, plan: str | None = None, limit: Limit = 20) -> list[JsonObj
 
 
 @router.get("/rounds/{round_id}", response_model=documents.Round,
-            dependencies=[Depends(require_scope("rounds:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("rounds:read"))])  # fmt: skip
 def one_round(app: App, round_id: str) -> JsonObject:
     """One round with its totals: planned = pending + seen + not viewable + missed."""
     with app.store.begin_read() as uow, translate_errors(f"round {round_id}"):
@@ -95,7 +102,7 @@ def one_round(app: App, round_id: str) -> JsonObject:
 
 
 @router.get("/findings", response_model=list[documents.Finding],
-            dependencies=[Depends(require_scope("findings:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("findings:read"))])  # fmt: skip
 def findings(
     app: App,
     answer: Response,
@@ -115,23 +122,25 @@ def findings(
             of_round = uow.findings.of_round(RoundId(round_id))
             total, found = len(of_round), of_round[offset : offset + limit]
     answer.headers[TOTAL_HEADER] = str(total)
-    return [finding_document(one) for one in found]
+    return [_masked(app, finding_document(one)) for one in found]
 
 
 @router.get("/findings/{finding_id}", response_model=documents.Finding,
-            dependencies=[Depends(require_scope("findings:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("findings:read"))])  # fmt: skip
 def one_finding(app: App, finding_id: str) -> JsonObject:
     """One finding."""
     with app.store.begin_read() as uow, translate_errors(f"finding {finding_id}"):
-        return finding_document(uow.findings.get(FindingId(finding_id)))
+        return _masked(app, finding_document(uow.findings.get(FindingId(finding_id))))
 
 
-@router.post("/findings/{finding_id}/confirm", response_model=documents.Case, status_code=201)
+@router.post("/findings/{finding_id}/confirm", response_model=documents.ConfirmedCase,
+    response_model_exclude_unset=True,
+             status_code=201)  # fmt: skip
 def confirm(
     app: App,
     finding_id: str,
     form: documents.Confirm,
-    key: Annotated[ApiKey, Depends(require_scope("findings:decide"))],
+    key: Annotated[ApiKey, Depends(RequireScope("findings:decide"))],
 ) -> JsonObject:
     """Confirm: open a case and notify the grid leader. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
@@ -143,7 +152,11 @@ def confirm(
             note=form.note,
             phoned=form.phoned,
         )
-    return case_document(case)
+    masked = app.payloads.masked_parts(f"{form.note}\n{form.phoned}")
+    if not masked:
+        return _masked(app, case_document(case))
+    warning = f"{bilingual(NOTE_MASKED)}: {'; '.join(dict.fromkeys(masked))}"
+    return {**_masked(app, case_document(case)), "warnings": [warning]}
 
 
 @router.post("/findings/{finding_id}/dismiss", response_model=documents.Finding)
@@ -151,15 +164,16 @@ def dismiss(
     app: App,
     finding_id: str,
     form: documents.Dismiss,
-    key: Annotated[ApiKey, Depends(require_scope("findings:decide"))],
+    key: Annotated[ApiKey, Depends(RequireScope("findings:decide"))],
 ) -> JsonObject:
     """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
-        return finding_document(app.dismiss(finding_id, by=_decided_by(key), reason=form.reason))
+        decided = app.dismiss(finding_id, by=_decided_by(key), reason=form.reason)
+    return _masked(app, finding_document(decided))
 
 
 @router.get("/cases", response_model=list[documents.Case],
-            dependencies=[Depends(require_scope("cases:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cases:read"))])  # fmt: skip
 def cases(
     app: App,
     answer: Response,
@@ -171,21 +185,21 @@ def cases(
     with app.store.begin_read() as uow:
         answer.headers[TOTAL_HEADER] = str(uow.cases.count(open_only=only_open))
         found = uow.cases.list(open_only=only_open, limit=limit, offset=offset)
-    return [case_document(one) for one in found]
+    return [_masked(app, case_document(one)) for one in found]
 
 
 @router.get("/cases/{case_id}", response_model=documents.CaseAndMessages,
-            dependencies=[Depends(require_scope("cases:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cases:read"))])  # fmt: skip
 def one_case(app: App, case_id: str) -> JsonObject:
     """One case with its history and its messages."""
     with app.store.begin_read() as uow, translate_errors(f"case {case_id}"):
         found = uow.cases.get(CaseId(case_id))
         messages = [message_document(message) for message in uow.outbox.of_case(found.id)]
-    return {**case_document(found), "messages": messages}
+    return {**_masked(app, case_document(found)), "messages": messages}
 
 
 @router.get("/cameras", response_model=list[documents.Camera],
-            dependencies=[Depends(require_scope("cameras:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cameras:read"))])  # fmt: skip
 def cameras(app: App, grid: str | None = None) -> list[JsonObject]:
     """All cameras, or those of a grid and of the grids below it."""
     registry = app.registry
@@ -199,18 +213,57 @@ def cameras(app: App, grid: str | None = None) -> list[JsonObject]:
 
 
 @router.get("/cameras/{camera_id}", response_model=documents.Camera,
-            dependencies=[Depends(require_scope("cameras:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("cameras:read"))])  # fmt: skip
 def one_camera(app: App, camera_id: str) -> JsonObject:
     """One camera and its health."""
-    camera = app.registry.cameras.get(CameraId(camera_id))
-    if camera is None:
-        raise ResourceNotFound(f"camera {camera_id}")
+    camera = app.registry.cameras[_registered_camera(app, camera_id)]
     with app.store.begin_read() as uow:
         return camera_document(camera, uow.health.get(camera.id))
 
 
+@router.get("/cameras/{camera_id}/consent", response_model=documents.CameraConsent,
+            dependencies=[Depends(RequireScope("cameras:read"))])  # fmt: skip
+def consent(app: App, camera_id: str) -> JsonObject:
+    """What the household said beside the registry: withdrawal, pause, hours."""
+    camera = _registered_camera(app, camera_id)
+    with app.store.begin_read() as uow:
+        terms = uow.consents.of_camera(camera, app.clock.now())
+    return {"camera": camera, **terms_document(terms)}
+
+
+@router.post("/cameras/{camera_id}/consent", response_model=documents.CameraConsent)
+def change_consent(
+    app: App,
+    camera_id: str,
+    form: documents.ConsentChange,
+    key: Annotated[ApiKey, Depends(RequireScope("consents:change"))],
+) -> JsonObject:
+    """Withdraw, restore, pause, resume or set hours; in force within a second.
+
+    A withdrawal deletes the pictures, references and photos of the camera.
+    """
+    camera = _registered_camera(app, camera_id)
+    action = TermsAction(form.action)
+    with translate_errors():
+        zone = app.site.settings.site.tz
+        change = TermsChange(
+            action=action,
+            until=parse_until(form.until, zone) if form.until else None,
+            hours=parse_hours(form.hours),
+            why=form.why.strip(),
+        )
+        terms = app.households.change_consent(camera, change, by=_decided_by(key), channel="api")
+    return {"camera": camera, **terms_document(terms)}
+
+
+def _registered_camera(app: Application, camera_id: str) -> CameraId:
+    if CameraId(camera_id) not in app.registry.cameras:
+        raise ResourceNotFound(f"camera {camera_id}")
+    return CameraId(camera_id)
+
+
 @router.get("/reports/{kind}/{period}", response_model=documents.Report,
-            dependencies=[Depends(require_scope("reports:read"))])  # fmt: skip
+            dependencies=[Depends(RequireScope("reports:read"))])  # fmt: skip
 def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dict[str, Any]:
     """A round by its id, a day as 2026-11-22, a month as 2026-11: figures and ledger."""
     settings, wanted = app.site.settings, _period(kind, period)
@@ -227,6 +280,11 @@ def report(app: App, kind: Literal["round", "day", "month"], period: str) -> dic
             return report_document(load_report(uow, heading, settings.calendar.all_plans, wanted))
         except KeyError:
             raise ResourceNotFound(f"round {period}") from None
+
+
+def _masked(app: Application, document: JsonObject) -> JsonObject:
+    """What people typed names no household to a program."""
+    return masked_document(document, PrivateTextMask(app.payloads.registry))
 
 
 def _period(kind: str, text: str) -> ReportPeriod:
