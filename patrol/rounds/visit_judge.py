@@ -181,15 +181,16 @@ class VisitJudge:
         self, camera: Camera, pyramid: PicturePyramid, taken_at: datetime
     ) -> StoredPicture:
         jpeg, (width_px, height_px) = self.encode(pyramid)
+        due_at = taken_at + self.keep_for
         return StoredPicture(
-            sha256=self.evidence.put(jpeg),
+            sha256=self.evidence.put(jpeg, until=due_at),
             camera=camera.id,
             taken_at=taken_at,
             width_px=width_px,
             height_px=height_px,
             bytes=len(jpeg),
             purpose="sample",
-            delete_after=taken_at + self.keep_for,
+            delete_after=due_at,
         )
 
     def _visit(
