@@ -269,7 +269,9 @@ def test_ten_thousand_cameras_are_read_in_a_breath(town: Town) -> None:
 def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigProblems) as caught:
         load_site(tmp_path / "nowhere", {})
-    assert str(caught.value).endswith("nowhere:1: directory: does not exist, give the directory of site.yaml with -c DIR")
+    assert str(caught.value).endswith(
+        "nowhere:1: directory: does not exist, give the directory of site.yaml with -c DIR"
+    )
 
 
 def test_the_zones_in_the_readme_of_config_are_good(town: Town) -> None:
