@@ -1,16 +1,17 @@
 """Capture the key frames of one camera: the real CameraClient of patrol.ports.
 
 Chooses the transport by the address: RTSP over TCP in the event loop (rtsp_client.py), HTTP still
-pictures (http_snapshot.py), and libav in a thread for everything else (libav.py). Every wait is
+pictures (http_snapshot.py), the opener of its scheme for an address that names a platform or
+gateway (source_schemes.py), and libav in a thread for everything else (libav.py). Every wait is
 limited, and the whole visit by `visit_timeout_s`. Raises StreamError and nothing else.
 """
 
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from streams import http_snapshot, libav
 from streams.address import StreamAddress
@@ -31,16 +32,31 @@ MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
 _ABSOLUTE_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-class StreamCameraClient:
-    """Visits cameras, hundreds at once in one event loop; `now` is the UTC clock."""
+class SourceOpener(Protocol):
+    """Visits the cameras of one scheme through their platform or gateway."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        """Make one visit; cancelled, it leaves nothing open. Raises StreamError and only that."""
+
+
+class StreamCameraClient:
+    """Visits cameras, hundreds at once in one event loop; `now` is the UTC clock.
+
+    `sources`: by scheme, who opens the addresses of platforms and gateways.
+    """
+
+    def __init__(
+        self, now: Callable[[], datetime], sources: Mapping[str, SourceOpener] | None = None
+    ) -> None:
         self._now = now
+        self._sources = sources or {}
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
         """Make one visit. Raises StreamError, and only StreamError (cancellation apart)."""
         if address.scheme == "rtsp":
             return await self._rtsp(address, options)
+        if address.is_source:
+            return await self._open_source(address, options)
         if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
             start_s = asyncio.get_running_loop().time()
             try:
@@ -50,6 +66,12 @@ class StreamCameraClient:
         if address.scheme in {"rtsps", "rtspu"}:
             return await self._libav_rtsp(address, address, options)
         return await libav.capture_with_libav(address, options, self._now)
+
+    async def _open_source(self, address: StreamAddress, options: VisitOptions) -> Sample:
+        opener = self._sources.get(address.scheme)
+        if opener is None:
+            raise BadAddress(f"{address.scheme} is not set up here: sources.yaml names none")
+        return await opener(address, options)
 
     async def _rtsp(self, address: StreamAddress, options: VisitOptions) -> Sample:
         loop = asyncio.get_running_loop()

@@ -135,6 +135,14 @@ class Picture:
         return width, height
 
 
+@dataclass(frozen=True, slots=True)
+class VisitStage:
+    """A stage of a visit that was reached; its time is the receiver's business."""
+
+    name: str  # "registered", "invited", …: a key of patrol.domain.stream_labels
+    seen: str = ""  # what was seen there, without secrets
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitOptions:
     """How many key frames one visit takes, and its time limits."""
@@ -148,6 +156,13 @@ class VisitOptions:
     max_key_frame_bytes: int = 8 * 1024 * 1024  # larger is not a camera's picture
     # For live views: called with each key frame that is kept, as it comes, from any thread.
     on_key_frame: Callable[[KeyFrame], None] | None = field(default=None, repr=False, compare=False)
+    # For diagnosis: called with each stage that a source's visit reaches, from any thread.
+    on_stage: Callable[[VisitStage], None] | None = field(default=None, repr=False, compare=False)
+
+    def reach(self, name: str, seen: str = "") -> None:
+        """Report a stage to `on_stage`."""
+        if self.on_stage is not None:
+            self.on_stage(VisitStage(name, seen))
 
     def __post_init__(self) -> None:
         if self.pictures < 1 or self.spacing_s < 0 or self.visit_timeout_s <= 0:

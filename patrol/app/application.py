@@ -23,6 +23,7 @@ from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.integrations import Integrations
 from patrol.app.reply_session import SERVICE_LOCK, ReplySession, ensure_reply_session
+from patrol.app.sources import Sources
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
@@ -89,6 +90,7 @@ class Application:
     area_editor: AreaEditor
     camera_table: CameraTable
     live_view: LiveView
+    sources: Sources
     detectors: Detectors = field(default_factory=Detectors)
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page

@@ -7,13 +7,11 @@ and tried again with back-off, as long as the command may wait.
 
 import os
 import random
-import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +24,8 @@ from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.picture_links import make_link_signer
+from patrol.app.sources import Sources, agreed_streams, open_sources
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.clock import SystemClock, TrustedClock, machine_boot
 from patrol.domain.backoff import backoff
@@ -33,7 +33,6 @@ from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
-from patrol.domain.picture_link import LinkSigner
 from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
@@ -65,7 +64,6 @@ from patrol.store import (
 from patrol.vision.mask import limit_opencv_threads
 from patrol.vision.quality import QualityThresholds
 from patrol.vision.types import VisionThresholds
-from streams.capture import StreamCameraClient
 from streams.model import VisitOptions
 from streams.picture_limits import DECODE_GATE, MEGAPIXEL
 
@@ -73,8 +71,6 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 15.0
-KEY_BYTES: Final = 32
-LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +94,7 @@ def build(
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
     `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
-    `startup_wait`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where changes of the registry's files are followed; None: not followed.
+    `startup_wait`: for an unreachable database, `config_dir`: to follow changed files; None: not.
     """
     with ExitStack() as stack:
         _prepare_process(site.settings)
@@ -108,7 +103,7 @@ def build(
         store, clock = monitor.store, monitor.clock
         store.add_observers(store_observers(integrations, meters, clock))
         watcher = RegistryWatcher(site, config_dir, load_site)
-        services = _shared_services(site, monitor, store, watcher, rng or random.Random())  # noqa: S311  orders visits, draws the sample
+        services = _shared_services(site, monitor, stack, watcher, rng)
         guarded_visit = _guarded_visit(services)
         editing = RegistryWriteContext(store=store, clock=clock, watcher=watcher)
         yield Application(
@@ -119,6 +114,7 @@ def build(
             evidence=services.evidence,
             registry_watcher=watcher,
             broker=_broker_address(site, stack),
+            sources=services.sources,
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -137,34 +133,6 @@ def _prepare_process(settings: Settings) -> None:
     limit_opencv_threads()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
-
-
-def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
-    """The signer of picture links; None without a console, or when its address is unknown."""
-    base = settings.integrations.links.base_url or console_base_url(settings)
-    if not (settings.console.enabled and base):
-        return None
-    with store.begin() as uow:
-        key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
-        uow.commit()
-    return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
-
-
-def console_base_url(settings: Settings) -> str:
-    """The console's own address; empty when its port is chosen at start."""
-    console = settings.console
-    if not console.port:
-        return ""
-    scheme = "https" if console.is_https else "http"
-    host = LOOPBACK if _is_unspecified(console.host) else console.host
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
-
-
-def _is_unspecified(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
 
 
 def _open_store(
@@ -224,7 +192,7 @@ class _SharedServices:
     watcher: RegistryWatcher
     payloads: PayloadBuilder
     send_gate: SendGate
-    visitor: StreamCameraClient
+    sources: Sources
     judge: VisitJudge
     link_slots: SharedLinkSlots
     rng: random.Random
@@ -233,9 +201,13 @@ class _SharedServices:
 
 
 def _shared_services(
-    site: Site, monitor: ClockMonitor, store: Store, watcher: RegistryWatcher, rng: random.Random
+    site: Site,
+    monitor: ClockMonitor,
+    stack: ExitStack,
+    watcher: RegistryWatcher,
+    rng: random.Random | None,
 ) -> _SharedServices:
-    clock = monitor.clock
+    clock, store = monitor.clock, monitor.store
     evidence, detectors = FilePictureStore(site.settings.evidence), open_detectors(site)
     return _SharedServices(
         site=site,
@@ -245,10 +217,10 @@ def _shared_services(
         watcher=watcher,
         payloads=_payload_builder(site, store, watcher),
         send_gate=_send_gate(site, watcher),
-        visitor=StreamCameraClient(now=clock.now),
+        sources=open_sources(site.sources, store, clock, stack),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
-        rng=rng,
+        rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample
         evidence=evidence,
         detectors=detectors,
     )
@@ -263,7 +235,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             zone=settings.site.tz,
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
-            client=services.visitor,
+            client=services.sources.client,
             judge=services.judge,
             policy=_recorder_policy(services),
             payloads=services.payloads,
@@ -283,6 +255,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             ),
             clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
             without=services.detectors.without,
+            agreed_streams=agreed_streams(services.site.sources),
         )
     )
 
@@ -310,7 +283,7 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
         ),
-        client=services.visitor,
+        client=services.sources.client,
         judge=services.judge,
         options=_visit_options(settings),
         stream=settings.sampling.stream,

@@ -96,6 +96,7 @@ def run_service(
         scheduler = JobScheduler(app.site.settings.site.tz, failed, app.clock)
         for job in _jobs(app, side_services, stop, on_progress, with_rounds=with_rounds):
             scheduler.add(job)
+        app.sources.start()
         scheduler.start()
         stack.callback(scheduler.stop)
         stack.callback(stop.set)

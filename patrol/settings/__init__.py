@@ -27,6 +27,7 @@ from patrol.settings.site_settings import (
     SiteInfo,
     load_site_file,
 )
+from patrol.settings.sources_yaml import SourcesSettings, load_sources
 from patrol.settings.zones_yaml import load_areas
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
 ]
 CONFIG_FILES = (
     "site.yaml", "grids.csv", "people.csv", "cameras.csv",
-    "zones.yaml", "rules.yaml", "models.yaml", "grids.geojson",
+    "zones.yaml", "rules.yaml", "models.yaml", "sources.yaml", "grids.geojson",
 )  # fmt: skip
 
 
@@ -77,14 +78,15 @@ def _gc_disabled() -> Iterator[None]:
 
 def _load(config_dir: Path, base: Path, env: Mapping[str, str]) -> Site:
     paths = [config_dir / name for name in CONFIG_FILES]
-    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:-1]
+    site_yaml, grids_csv, people_csv, cameras_csv, zones_yaml, rules_yaml, models_yaml = paths[:7]
     notes = ProblemLog()
     site_file = load_site_file(site_yaml, base, env, notes.for_file(site_yaml))
     grids = load_grids(grids_csv, notes.for_file(grids_csv))
     people = load_people(people_csv, grids, notes.for_file(people_csv))
     models = load_models(models_yaml, base, notes.for_file(models_yaml))
     areas, area_lines = load_areas(zones_yaml, notes.for_file(zones_yaml), models)
-    references = CrossReferences(grids, areas, env)
+    sources = load_sources(paths[7], base, env, notes.for_file(paths[7]))
+    references = CrossReferences(grids, areas, env, sources)
     loaded = load_cameras(cameras_csv, references, notes.for_file(cameras_csv))
     if loaded is not None:
         zones = notes.for_file(zones_yaml)
@@ -107,6 +109,7 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str]) -> Site:
         registry=registry,
         rules=rules,
         own_models=models,
+        sources=sources or SourcesSettings(),
         shapes=shapes,
         config_dir=base,
         relative_paths=relative_paths,

@@ -1,0 +1,75 @@
+"""The camera client with an opener for each scheme of platforms and gateways in sources.yaml.
+
+`OPENERS` is the registry: a scheme leads to the function that makes its opener, which is called
+once, when the application is built, and only where sources.yaml or the scheme itself needs it. What
+an opener keeps open (a socket, a thread) it pushes on the context's stack; what has to run before
+anybody asks (devices register with us) it adds to `resident`, which `patrol run` starts.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from patrol.domain.ids import ServerId
+from patrol.ports import CameraClient, Clock
+from patrol.rounds.stream_limits import server_of
+from patrol.settings.sources_yaml import SourcesSettings
+from patrol.store import Store
+from streams.capture import SourceOpener, StreamCameraClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceContext:
+    """What the makers of openers may use."""
+
+    settings: SourcesSettings
+    store: Store
+    clock: Clock
+    direct: CameraClient  # visits rtsp:// and its like: for what a platform answers with
+    stack: ExitStack  # closes what is pushed on it with the application
+    resident: list[Callable[[], None]]  # called once when the service starts
+
+
+MakeOpener = Callable[[SourceContext], SourceOpener]
+OPENERS: Final[Mapping[str, MakeOpener]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The camera client of the application, and what its service starts for it."""
+
+    client: StreamCameraClient
+    resident: list[Callable[[], None]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start what must run before a camera is visited. Raises Failed."""
+        for start in self.resident:
+            start()
+
+
+def open_sources(
+    settings: SourcesSettings,
+    store: Store,
+    clock: Clock,
+    stack: ExitStack,
+    openers: Mapping[str, MakeOpener] = OPENERS,
+) -> Sources:
+    """The client of a site's cameras; `stack` closes its openers."""
+    resident: list[Callable[[], None]] = []
+    context = SourceContext(
+        settings=settings,
+        store=store,
+        clock=clock,
+        direct=StreamCameraClient(clock.now),
+        stack=stack,
+        resident=resident,
+    )
+    made = {scheme: make(context) for scheme, make in openers.items()}
+    return Sources(StreamCameraClient(clock.now, made), resident)
+
+
+def agreed_streams(settings: SourcesSettings) -> Mapping[ServerId, int]:
+    """How many streams each platform may be asked for at once, as rounds name its server."""
+    return {server_of(address): limit for address, limit in settings.session_limits().items()}
