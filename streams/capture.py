@@ -57,7 +57,10 @@ class StreamCameraClient:
             return await self._rtsp(address, options)
         if address.is_source:
             return await self._open_source(address, options)
-        if address.scheme in {"http", "https"} and not http_snapshot.is_stream(address):
+        if options.targets is not None:
+            options.targets.check_address(address)
+        may_be_picture = address.scheme in {"http", "https"} and not options.single_use
+        if may_be_picture and not http_snapshot.is_stream(address):
             start_s = asyncio.get_running_loop().time()
             try:
                 return await http_snapshot.fetch_snapshots(address, options, self._now)
@@ -85,6 +88,8 @@ class StreamCameraClient:
                 return await self._logged_in(address, login, options, start_s)
             except UseOtherTransport as exc:
                 event = exc.event
+            if isinstance(event, UnsupportedStream) and options.single_use:
+                raise Unreadable(f"{event.reason}, and this URL opens once")
             if isinstance(event, UnsupportedStream):
                 await asyncio.sleep(CLOSE_PAUSE_S)
                 rest = _rest_of(options, start_s, event.reason)
@@ -107,14 +112,15 @@ class StreamCameraClient:
         start_s = asyncio.get_running_loop().time()
         for _ in range(1 + MAX_REDIRECTS):
             over_udp = over_udp or address.scheme == "rtspu"
-            if not address.user:
+            if not (address.user or options.targets):
                 return await libav.capture_with_libav(
                     address, options, self._now, over_udp=over_udp
                 )
-            async with RtspLoginRelay(address, options.connect_timeout_s) as relay:
+            async with RtspLoginRelay(address, options.connect_timeout_s, options.targets) as relay:
                 try:
+                    local = dataclasses.replace(options, targets=None)  # the relay's own address
                     return await libav.capture_with_libav(
-                        relay.local_address, options, self._now, over_udp=over_udp
+                        relay.local_address, local, self._now, over_udp=over_udp
                     )
                 except StreamError as exc:
                     if relay.redirect_uri is None:
@@ -146,7 +152,7 @@ class StreamCameraClient:
         loop = asyncio.get_running_loop()
         deadline_s = start_s + options.visit_timeout_s
         connect_s = min(options.connect_timeout_s, deadline_s - loop.time())
-        sock = await connect_tcp(address, connect_s)
+        sock = await connect_tcp(address, connect_s, options.targets)
         connected_at_s = loop.time()
         capture = RtspCapture(
             sock=sock, session=session, options=options, now=self._now, deadline_s=deadline_s

@@ -51,6 +51,7 @@ from streams.picture_limits import DECODE_GATE
 from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
 from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
+from streams.target_policy import TargetPolicy, resolve
 from streams.worker_thread import run_in_thread
 
 _TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
@@ -85,6 +86,7 @@ async def capture_with_libav(
     over_udp: bool = False,
 ) -> Sample:
     """Make one visit; `now` is the UTC clock. Raises StreamError, and only StreamError."""
+    await _check_target(address, options)
     stop = threading.Event()
     capture = LibavCapture(
         address, options, now, stop, over_udp=over_udp or address.scheme == "rtspu"
@@ -98,6 +100,22 @@ async def capture_with_libav(
         return capture.sample()
     finally:
         stop.set()
+
+
+async def _check_target(address: StreamAddress, options: VisitOptions) -> None:
+    """Refuse where a URL that was handed out may not lead, for what libav connects to itself.
+
+    What goes through bounded_http.py is checked there, redirects and playlists included.
+    Raises TargetRefused, Unreachable.
+    """
+    if options.targets is None or address.scheme in {"http", "https"}:
+        return
+    options.targets.check_address(address)
+    try:
+        found = await asyncio.to_thread(resolve, address.host, address.port)
+    except (OSError, UnicodeError):
+        raise Unreachable(f"{address.authority}: the name does not resolve") from None
+    options.targets.check_all(address.host, found)
 
 
 class LibavEnded(Exception):
@@ -190,6 +208,7 @@ class LibavCapture:
     codec_name: str = ""
     size_px: tuple[int, int] | None = None
     frames_per_s: float | None = None
+    http: BoundedHttp | None = None
 
     def __post_init__(self) -> None:
         options = self.options
@@ -207,6 +226,8 @@ class LibavCapture:
     def sample(self, ended: LibavEnded | None = None) -> Sample:
         """What was captured until now, also from another thread. Raises StreamError."""
         frames = tuple(self.sampler.kept)
+        if self.http is not None and self.http.refusal is not None:
+            raise self.http.refusal
         if not frames:
             raise self._error(ended)
         clock = media_clock_of(frames, SEGMENT_BURST_S) if self.live else MediaClock.UNKNOWN
@@ -262,10 +283,12 @@ class LibavCapture:
         )
         try:
             return av.open(
-                _libav_url(self.address),
+                _libav_url(self.address, self.options.targets),
                 # For libav's own decoders, too, which look into the first packets.
                 options={"max_pixels": str(DECODE_GATE.max_px)},
-                container_options=_demuxer_options(self.address, over_udp=self.over_udp),
+                container_options=_demuxer_options(
+                    self.address, self.options.targets, over_udp=self.over_udp
+                ),
                 metadata_errors="replace",
                 timeout=limits_s,
                 io_open=self._bounded_open(limits_s[1]),
@@ -276,10 +299,16 @@ class LibavCapture:
 
     def _bounded_open(self, wait_s: float) -> "Callable[..., Any] | None":
         """What opens every URL of an HTTP stream; None: libav itself, which then reads no HLS."""
-        if not _reads_bounded(self.address):
+        if not _reads_bounded(self.address, self.options.targets):
             return None
-        deadline_s = self.start_s + self.options.visit_timeout_s
-        return BoundedHttp(address=self.address, deadline_s=deadline_s, wait_s=wait_s).open
+        self.http = BoundedHttp(
+            address=self.address,
+            deadline_s=self.start_s + self.options.visit_timeout_s,
+            wait_s=wait_s,
+            policy=self.options.targets,
+            now=self.now,
+        )
+        return self.http.open
 
     def _read_stream_info(self, container: InputContainer, stream: VideoStream) -> None:
         self.opened_after_s = self._passed_s
@@ -357,26 +386,33 @@ class LibavCapture:
         )
 
 
-def _reads_bounded(address: StreamAddress) -> bool:
-    """Whether bounded_http.py opens the URLs: for all of HTTP but files that libav must seek in."""
-    path = address.path.lower()
-    return address.scheme in {"http", "https"} and not path.endswith(_SEEKABLE_ENDINGS)
+def _reads_bounded(address: StreamAddress, targets: TargetPolicy | None) -> bool:
+    """Whether bounded_http.py opens the URLs: for all of HTTP but files that libav must seek in.
+
+    For those as well where every connection is to be checked; what gateways call .mp4 is a stream.
+    """
+    seekable = address.path.lower().endswith(_SEEKABLE_ENDINGS)
+    return address.scheme in {"http", "https"} and (targets is not None or not seekable)
 
 
-def _libav_url(address: StreamAddress) -> str:
-    if _reads_bounded(address):
+def _libav_url(address: StreamAddress, targets: TargetPolicy | None) -> str:
+    if _reads_bounded(address, targets):
         return address.request_uri  # the login is BoundedHttp's
     url = address.with_credentials
     return "rtsp" + url.removeprefix("rtspu") if address.scheme == "rtspu" else url
 
 
-def _demuxer_options(address: StreamAddress, *, over_udp: bool) -> dict[str, str]:
+def _demuxer_options(
+    address: StreamAddress, targets: TargetPolicy | None, *, over_udp: bool
+) -> dict[str, str]:
     if address.scheme == "file":
         return {"format_whitelist": _FORMATS}
     if address.scheme not in _RTSP:
         # One second of stream tells what it is; libav's default is five.
         # libav's own connection is of no use to a demuxer that is given files of ours.
-        bounded = {"http_persistent": "0"} if _reads_bounded(address) else {}
+        bounded = {"http_persistent": "0"} if _reads_bounded(address, targets) else {}
+        if bounded and targets is not None:  # of what was handed out, the newest segment at once
+            bounded["live_start_index"] = "-1"
         formats = _FORMATS if bounded else _FORMATS.removeprefix("hls,")
         return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded}
     return {

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from streams.target_policy import TargetPolicy
+
 BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
 
 
@@ -101,6 +103,7 @@ class StreamFacts:
     first_key_frame_s: float = 0.0  # first key frame complete (from start)
     visit_s: float = 0.0  # whole visit, TEARDOWN included
     bytes_received: int = 0
+    picture_age_s: float | None = None  # of a still picture, by its server's headers
     clock_offset_s: float | None = None  # sender's RTCP NTP time minus our UTC (RFC 3550 §6.4.1)
     wall_clock: WallClock = WallClock.NOT_REPORTED  # why there is no offset, or that there is one
     media_clock: MediaClock = MediaClock.UNKNOWN  # what the freshness and the interval rest on
@@ -156,6 +159,9 @@ class VisitOptions:
     max_key_frame_bytes: int = 8 * 1024 * 1024  # larger is not a camera's picture
     # For live views: called with each key frame that is kept, as it comes, from any thread.
     on_key_frame: Callable[[KeyFrame], None] | None = field(default=None, repr=False, compare=False)
+    # For a URL that a service or a gateway handed out: where it and its redirects may lead.
+    targets: TargetPolicy | None = field(default=None, repr=False)
+    single_use: bool = False  # the URL is good for one connection: no second one tries otherwise
     # For diagnosis: called with each stage that a source's visit reaches, from any thread.
     on_stage: Callable[[VisitStage], None] | None = field(default=None, repr=False, compare=False)
 
