@@ -48,10 +48,10 @@ SOURCE_SCHEMES: Final = {
         may_login=True,
     ),
     "ticket": SourceScheme(
-        form="ticket://VENDOR/DEVICE",
+        form="ticket://VENDOR/DEVICE[?channel=N]",
         path=re.compile(rf"/{SEGMENT}"),
         path_rule="behind the vendor stands one device's code",
-        query=re.compile(r"[^#\s]{1,200}"),
+        query=re.compile(r"channel=[A-Za-z0-9_-]{1,64}", re.ASCII),
     ),
     "wvp": SourceScheme(
         form="wvp://GATEWAY/DEVICE/CHANNEL",

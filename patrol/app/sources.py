@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from patrol.app.http_sources import (
+    make_onvif_opener,
+    make_ticket_opener,
+    make_wvp_opener,
+    make_zlm_opener,
+)
 from patrol.domain.ids import ServerId
 from patrol.ports import CameraClient, Clock
 from patrol.rounds.stream_limits import server_of
@@ -33,7 +39,14 @@ class SourceContext:
 
 
 MakeOpener = Callable[[SourceContext], SourceOpener]
-OPENERS: Final[Mapping[str, MakeOpener]] = MappingProxyType({})
+OPENERS: Final[Mapping[str, MakeOpener]] = MappingProxyType(
+    {
+        "onvif": make_onvif_opener,
+        "ticket": make_ticket_opener,
+        "wvp": make_wvp_opener,
+        "zlm": make_zlm_opener,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,47 +8,17 @@ does is ask a gateway for a snapshot: they answer with an old picture, or a logo
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum, auto
 from typing import Final
 
 from streams.address import StreamAddress
 from streams.errors import BadAddress, StreamBusy, StreamError, Unreadable
+from streams.gateways.gateway import LiveProtocol, LiveUrlRules
 from streams.model import Sample, VisitOptions
-from streams.target_policy import TargetPolicy
 
 MIN_LEFT_S: Final = 2.0  # less of the visit is left: no further URL is opened
 
 
-class LiveProtocol(StrEnum):
-    """How a gateway serves a live stream; the value stands in sources.yaml."""
-
-    RTSP = auto()
-    TS = auto()
-    FMP4 = auto()
-    FLV = auto()
-    HLS = auto()
-    RTMP = auto()
-
-
-DEFAULT_ORDER: Final = (
-    LiveProtocol.RTSP,
-    LiveProtocol.TS,
-    LiveProtocol.FMP4,
-    LiveProtocol.FLV,
-    LiveProtocol.HLS,
-)
-
 Capture = Callable[[StreamAddress, VisitOptions], Awaitable[Sample]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveUrlRules:
-    """How the live URLs of one gateway are used."""
-
-    order: tuple[LiveProtocol, ...] = DEFAULT_ORDER
-    rewrite_host: str = ""  # the media server's host as we reach it; empty: as the gateway says
-    targets: TargetPolicy = dataclasses.field(default_factory=TargetPolicy)
 
 
 def live_address(url: str, rewrite_host: str) -> StreamAddress | None:

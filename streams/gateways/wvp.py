@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -29,8 +28,9 @@ from streams.errors import (
     Unreadable,
     WentSilent,
 )
-from streams.gateways.live_urls import Capture, LiveProtocol, LiveUrlRules, first_of, open_first
-from streams.gateways.zlm import ZlmGateway, media_list_request, read_zlm, reader_count
+from streams.gateways.gateway import LiveProtocol, WvpGateway
+from streams.gateways.live_urls import Capture, first_of, open_first
+from streams.gateways.zlm import media_list_request, read_zlm, reader_count
 from streams.model import Sample, VisitOptions
 from streams.rtsp.message import printable
 
@@ -53,21 +53,6 @@ _UNKNOWN: Final = ("不存在", "未找到", "not found", "not exist")
 _BUSY: Final = ("upper limit", "486", "busy", "上限")
 
 Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WvpGateway:
-    """One WVP as sources.yaml describes it."""
-
-    name: str
-    base: str
-    api_key: str = field(default="", repr=False)  # preferred: made in WVP's pages
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    play_timeout_s: float = 18.0  # WVP's own `play-timeout`
-    owns_streams: bool = False
-    media: ZlmGateway | None = None  # its ZLMediaKit, to count viewers by
-    live: LiveUrlRules = field(default_factory=LiveUrlRules)
 
 
 class WvpTokenRefused(Exception):

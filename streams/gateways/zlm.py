@@ -8,9 +8,8 @@ until somebody opens them, so one that is not listed is opened all the same wher
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from streams.address import StreamAddress
 from streams.control_http import ControlAnswer, ControlRequest, value_at
@@ -23,7 +22,8 @@ from streams.errors import (
     Unreadable,
     WentSilent,
 )
-from streams.gateways.live_urls import Capture, LiveProtocol, LiveUrlRules, open_first
+from streams.gateways.gateway import LiveProtocol, ZlmGateway
+from streams.gateways.live_urls import Capture, open_first
 from streams.model import Sample, VisitOptions
 from streams.rtsp.message import printable
 
@@ -42,25 +42,6 @@ _CODES: Final[Mapping[int, tuple[type[StreamError], str, str]]] = {
 }
 
 Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZlmGateway:
-    """One ZLMediaKit as sources.yaml describes it."""
-
-    name: str
-    base: str  # of its HTTP: http://host[:port]
-    secret: str = field(default="", repr=False)  # empty: the API is not asked
-    rtsp_port: int = 554
-    rtmp_port: int = 1935
-    on_demand: bool = True  # a stream that is not listed may start when it is opened
-    live: LiveUrlRules = field(default_factory=LiveUrlRules)
-
-    @property
-    def host(self) -> str:
-        """The gateway's host, in brackets where it is IPv6."""
-        host = urlsplit(self.base).hostname or ""
-        return f"[{host}]" if ":" in host else host
 
 
 def live_urls(gateway: ZlmGateway, app: str, stream: str, query: str) -> dict[LiveProtocol, str]:

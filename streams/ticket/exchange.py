@@ -89,7 +89,8 @@ def write_call(profile: VendorProfile, call: ServiceCall, given: CallValues) -> 
         text = json.dumps(sent, ensure_ascii=False) if encoding is Encoding.JSON else ""
         body = (text or urlencode(_plain(sent))).encode()
     headers.setdefault("Accept", "application/json")
-    return ControlRequest(method=call.method, url=url, headers=tuple(headers.items()), body=body)
+    filled_in = tuple((name, value) for name, value in headers.items() if value)
+    return ControlRequest(method=call.method, url=url, headers=filled_in, body=body)
 
 
 def _plain(sent: Mapping[str, Any]) -> dict[str, str]:

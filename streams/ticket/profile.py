@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Any, Final
 
-from streams.ticket.primitives import GENERATED, JOINS, KEYED, Decryption, Operation
+from streams.ticket.primitives import (
+    GENERATED,
+    JOINS,
+    KEYED,
+    NEEDS_CRYPTOGRAPHY,
+    Decryption,
+    Operation,
+)
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.ASCII)
 CALL_VALUES: Final = frozenset({"id", "channel", "token", "page", "size", "refresh_token"})
@@ -158,6 +165,13 @@ class VendorProfile:
     calls_per_s: float = 2.0
     parallel: int = 4
     remark: str = ""  # where it comes from, and whether it was tried
+
+    @property
+    def needs_cryptography(self) -> bool:
+        """Whether it uses AES or RSA, for which a package is wanted."""
+        used: set[Operation | Decryption] = {step.operation for step in self.sign}
+        used |= {self.hidden.how} if self.hidden is not None else set()
+        return bool(used & NEEDS_CRYPTOGRAPHY)
 
     def calls(self) -> Iterator[tuple[str, ServiceCall]]:
         """Every call with the field of the profile that it stands in."""

@@ -1,0 +1,100 @@
+"""Openers of sources that are asked over HTTP: ONVIF devices, ticket services, media gateways.
+
+Each is made once, from sources.yaml, and opens nothing before the first visit.
+"""
+
+from typing import TYPE_CHECKING
+
+from patrol.clock import SystemClock
+from patrol.domain.errors import Failed
+from patrol.ports import CameraClient, Clock
+from patrol.settings.config_file import ProblemLog
+from patrol.settings.sources_http import (
+    VendorSettings,
+    target_policy,
+    wvp_gateways,
+    zlm_gateways,
+)
+from patrol.settings.sources_yaml import SourcesSettings, read_vendor_profile
+from streams.control_http import ControlAnswer, ControlHttp, ControlRequest
+from streams.gateways.wvp import Ask, WvpOpener
+from streams.gateways.zlm import ZlmOpener
+from streams.onvif.capture import OnvifOpener
+from streams.ticket.capture import TicketOpener
+from streams.ticket.client import TicketAccount, TicketService
+
+if TYPE_CHECKING:
+    from patrol.app.sources import SourceContext
+
+
+def make_onvif_opener(context: "SourceContext") -> OnvifOpener:
+    """The opener of `onvif://`; devices' own certificates are signed by nobody."""
+    return onvif_opener(context.direct, context.clock)
+
+
+def onvif_opener(direct: CameraClient, clock: Clock) -> OnvifOpener:
+    """The opener of `onvif://` where there is no site."""
+    return OnvifOpener(ControlHttp(verify_tls=False).ask, direct, clock.now)
+
+
+def make_ticket_opener(context: "SourceContext") -> TicketOpener:
+    """The opener of `ticket://`. Raises Failed where a key's file cannot be read."""
+    services = ticket_services(context.settings, context.clock)
+    return TicketOpener(services, context.direct)
+
+
+def ticket_services(
+    settings: SourcesSettings, clock: Clock | None = None
+) -> dict[str, TicketService]:
+    """The ticket services of a site by name. Raises Failed."""
+    now = (clock or SystemClock()).now
+    ask = ControlHttp().ask
+    return {
+        name: TicketService(_account(name, vendor), ask, now)
+        for name, vendor in settings.vendors.items()
+    }
+
+
+def _account(name: str, vendor: VendorSettings) -> TicketAccount:
+    path = vendor.profile_file or vendor.profile
+    profile = read_vendor_profile(vendor, ProblemLog())
+    if profile is None:  # changed since the site was loaded
+        raise Failed(f"vendors.{name}: the profile {path} cannot be used any more")
+    try:
+        secrets = vendor.read_secrets()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Failed(f"vendors.{name}.secret_files: cannot be read ({type(exc).__name__})") from exc
+    return TicketAccount(
+        name=name,
+        profile=profile,
+        base=vendor.url or profile.base,
+        secrets=secrets,
+        targets=target_policy(vendor.allow, f"vendors.{name}"),
+    )
+
+
+def make_zlm_opener(context: "SourceContext") -> ZlmOpener:
+    """The opener of `zlm://`."""
+    gateways = zlm_gateways(context.settings.gateways)
+    return ZlmOpener(gateways, _gateway_ask(context.settings), context.direct)
+
+
+def make_wvp_opener(context: "SourceContext") -> WvpOpener:
+    """The opener of `wvp://`. Raises Failed where a password's file cannot be read."""
+    try:
+        gateways = wvp_gateways(context.settings.gateways)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Failed(f"gateways: a password_file cannot be read ({type(exc).__name__})") from exc
+    return WvpOpener(gateways, _gateway_ask(context.settings), context.direct)
+
+
+def _gateway_ask(settings: SourcesSettings) -> Ask:
+    """The calls of gateways; certificates are not checked of those that sources.yaml names."""
+    checked, unchecked = ControlHttp(), ControlHttp(verify_tls=False)
+    own = tuple(f"{g.url}/" for g in settings.gateways.values() if not g.verify_tls)
+
+    async def ask(request: ControlRequest, timeout_s: float) -> ControlAnswer:
+        http = unchecked if request.url.startswith(own) else checked
+        return await http.ask(request, timeout_s)
+
+    return ask
