@@ -313,7 +313,9 @@ class LibavCapture:
     def _read_stream_info(self, container: InputContainer, stream: VideoStream) -> None:
         self.opened_after_s = self._passed_s
         self.format_name = container.format.name
-        self.live = container.duration is None and self.address.scheme != "file"
+        # What a service or a gateway hands out is live, whatever length its container names.
+        endless = container.duration is None or self.options.targets is not None
+        self.live = endless and self.address.scheme != "file"
         context = stream.codec_context
         if context is None:  # PyAV has none where libav has no decoder, whatever its types say
             raise Unreadable(f"no decoder for the video in this {self.format_name}")

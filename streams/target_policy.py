@@ -57,9 +57,9 @@ class TargetPolicy:
             return
         if any(plain in network or ip in network for network in self.networks):
             return
+        shown = host if _ip_of(host) == ip else f"{host} ({plain})"
         raise TargetRefused(
-            f"{host} is {plain}, which is not a public address; where that is right, allow it in"
-            f" {self.setting}"
+            f"{shown} is no public address; where that is right, allow it in {self.setting}"
         )
 
     def permits(self, host: str, ip_text: str) -> bool:

@@ -150,15 +150,17 @@ def probe(
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
-        address = _with_password(url, _address(url), password_file, from_stdin=password_stdin)
+        address = with_password(
+            url, address_of_argument(url), password_file, from_stdin=password_stdin
+        )
         _check_file(address)
     except BadAddress as exc:
-        _report_failure("", exc, as_json=as_json)
+        report_failure("", exc, as_json=as_json)
         raise typer.Exit(BAD_INPUT) from exc
     try:
         sample, pictures = asyncio.run(_visit(address, timeout_s))
     except StreamError as exc:
-        _report_failure(str(address), exc, as_json=as_json)
+        report_failure(str(address), exc, as_json=as_json)
         raise typer.Exit(FAILED) from exc
     report = _quality_report(pictures, sample)
     if save is not None:
@@ -179,7 +181,7 @@ def _check_save(save: Path | None) -> None:
         bad_input(f"--save: {save.parent}: no such directory")
 
 
-def _address(url: str) -> StreamAddress:
+def address_of_argument(url: str) -> StreamAddress:
     """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
     try:
         check_references(url, os.environ, CAMERA_ENV_PREFIX)
@@ -188,7 +190,7 @@ def _address(url: str) -> StreamAddress:
         raise BadAddress(str(exc)) from None
 
 
-def _with_password(
+def with_password(
     url: str, address: StreamAddress, file: Path | None, *, from_stdin: bool
 ) -> StreamAddress:
     """The address with the password of a file, of stdin, or asked for; written as it is there."""
@@ -299,7 +301,8 @@ def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     }
 
 
-def _report_failure(address: str, exc: StreamError, *, as_json: bool) -> None:
+def report_failure(address: str, exc: StreamError, *, as_json: bool) -> None:
+    """Print a failure as text or as JSON; the address is empty where it cannot be shown."""
     if as_json:
         print_json(failure_document(address, exc))
         return

@@ -48,6 +48,14 @@ VERBS: Final[Mapping[str, Verb]] = {
         "probe:probe",
         "试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera.",
     ),
+    "onvif scan": Verb(
+        "onvif:scan",
+        "查找 ONVIF 设备:本网段组播,或按网段逐个询问(限速)。 Find ONVIF devices, at a slow rate.",
+    ),
+    "onvif probe": Verb(
+        "onvif:probe",
+        "看一台设备:型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles.",
+    ),
     "queue": Verb(
         "queue:show_queue",
         "待核线索,最要紧的在前。 What waits for a person's judgement, the worst first.",
@@ -269,6 +277,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "maintenance": "维护窗口。 Maintenance: not planned, not missed.",
     "handover": "交接班。 Hand-over, signed by both.",
     "suppress": "抑制。 Suppressions.",
+    "onvif": "ONVIF 设备。 ONVIF devices.",
     "assets": "地图与图表脚本。 Scripts of map and charts.",
 }
 

@@ -104,7 +104,8 @@ class _Step(SettingsSection):
 
 class _Sign(SettingsSection):
     steps: tuple[_Step, ...]
-    send: dict[str, str] = Field(default_factory=dict)
+    send: dict[str, str] = Field(default_factory=dict)  # in the place of the parameters
+    add: dict[str, str] = Field(default_factory=dict)  # beside the parameters
 
 
 class _Ok(SettingsSection):
@@ -258,6 +259,7 @@ class VendorProfileFile(SettingsSection):
             zone_hours=self.zone_hours,
             sign=tuple(step.made() for step in self.sign.steps) if self.sign else (),
             send=self.sign.send if self.sign else {},
+            add=self.sign.add if self.sign else {},
             ok_path=ok.path if ok else "",
             ok_values=frozenset(ok.equals if ok else ()),
             message_path=self.response.message,
@@ -298,6 +300,7 @@ def load_profile(path: Path, notes: FileProblemLog) -> VendorProfile | None:
 
 _PLACES: Final[Mapping[str, tuple[int | str, ...]]] = {
     "send": ("sign", "send"),
+    "add": ("sign", "add"),
     "response.decrypt": ("response", "decrypt"),
 }
 

@@ -47,10 +47,20 @@ _NAMES: Final[Mapping[LiveProtocol, tuple[str, ...]]] = {
     LiveProtocol.HLS: ("hls", "https_hls"),
     LiveProtocol.RTMP: ("rtmp", "rtmps"),
 }
-_OFFLINE: Final = ("离线", "不在线", "offline", "未注册")
-_NO_MEDIA: Final = ("收流超时", "点播超时", "超时", "timeout", "timed out")
-_UNKNOWN: Final = ("不存在", "未找到", "not found", "not exist")
+_SIP_BUSY: Final = 486  # RFC 3261 §21.4.24
+_SERVER_ERROR: Final = 500
 _BUSY: Final = ("upper limit", "486", "busy", "上限")
+_WORDINGS: Final[tuple[tuple[tuple[str, ...], type[StreamError], str], ...]] = (
+    (("离线", "不在线", "offline", "未注册"), Unreachable, DEVICE_OFFLINE),
+    (("超时", "timeout", "timed out"), WentSilent, ""),
+    (("不存在", "未找到", "not found", "not exist"), RefusedUs, CHANNEL_UNKNOWN),
+    (("密码错误", "用户名", "password"), RefusedUs, LOGIN_REFUSED),
+)
+_CODES: Final[Mapping[int, tuple[type[StreamError], str]]] = {
+    100: (WentSilent, ""),  # WVP's "failed"
+    404: (RefusedUs, CHANNEL_UNKNOWN),
+    408: (WentSilent, ""),
+}
 
 Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
 
@@ -120,17 +130,13 @@ def _business_error(code: int, message: str) -> StreamError:
     """The error of a code and its text, which says more: 100 stands for anything."""
     seen = f"the gateway answers {code}: {printable(message, 60)}"
     low = message.lower()
-    if code == 486 or any(word in low for word in _BUSY):  # noqa: PLR2004  SIP 486 Busy Here
-        return StreamBusy(seen, status=486)
-    if any(word in low for word in _OFFLINE):
-        return Unreachable(seen, reason=DEVICE_OFFLINE)
-    if code == HTTPStatus.REQUEST_TIMEOUT or any(word in low for word in _NO_MEDIA):
-        return WentSilent(seen)
-    if code == HTTPStatus.NOT_FOUND or any(word in low for word in _UNKNOWN):
-        return RefusedUs(seen, reason=CHANNEL_UNKNOWN)
-    if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == 100:  # noqa: PLR2004  WVP's "failed"
-        return WentSilent(seen)
-    return Unreadable(seen)
+    if code == _SIP_BUSY or any(wording in low for wording in _BUSY):
+        return StreamBusy(seen, status=_SIP_BUSY)
+    for wordings, kind, reason in _WORDINGS:
+        if any(wording in low for wording in wordings):
+            return kind(seen, reason=reason)
+    kind, reason = _CODES.get(code, (Unreadable, ""))
+    return kind(seen, reason=reason) if code < _SERVER_ERROR else WentSilent(seen)
 
 
 def is_watched(data: Any, channel: str) -> bool:
@@ -169,9 +175,11 @@ class WvpSession:
 
     async def _fetch_token(self, timeout_s: float) -> str:
         answer = await self._ask(login_request(self.gateway), timeout_s)
+        if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            answer.json()  # something else is no answer about a password
         try:
             data = read_wvp(answer)
-        except (WvpTokenRefused, Unreadable, WentSilent, RefusedUs):
+        except (WvpTokenRefused, Unreadable, RefusedUs):
             seen = "the gateway does not accept user and password"
             raise RefusedUs(seen, reason=LOGIN_REFUSED) from None
         token = value_at(data, "accessToken")

@@ -221,7 +221,8 @@ class OnvifClient:
         elif answer.status == HTTPStatus.UNAUTHORIZED and not self._digest.answered:
             why = self._digest.refusal_text()
         offset = self.clock_offset
-        seconds = f", its clock is {offset.total_seconds():+.0f} s off ours" if offset else ""
+        off_s = offset.total_seconds() if offset is not None else 0.0
+        seconds = f", its clock is {off_s:+.0f} s off ours" if abs(off_s) > CLOCK_CHANGED_S else ""
         return RefusedUs(
             f"{name}: {why} ({printable(str(fault), 60)}{seconds})", reason=LOGIN_REFUSED
         )

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from streams.address import StreamAddress
-from streams.errors import BadAddress, RefusedUs, StreamError, WentSilent
+from streams.errors import LOGIN_REFUSED, BadAddress, RefusedUs, StreamError, WentSilent
 from streams.model import Sample, VisitOptions
 from streams.ticket.client import TicketService
 from streams.ticket.exchange import EXPIRED_TICKET, MintedUrl
@@ -45,11 +45,9 @@ class TicketOpener:
             except RefusedUs as exc:
                 left_s = deadline_s - loop.time()
                 if number == MINTS or left_s < MIN_LEFT_S:
-                    raise RefusedUs(
-                        f"the URL was refused, and a new one as well: {exc.seen}",
-                        reason=EXPIRED_TICKET,
-                    ) from None
-                options.reach("expired", exc.seen)
+                    seen = f"the URL was refused, and a new one as well: {_status(exc)}"
+                    raise RefusedUs(seen, reason=EXPIRED_TICKET) from None
+                options.reach("expired", _status(exc))
         raise AssertionError  # the loop returns or raises
 
     async def _minted(
@@ -89,6 +87,11 @@ class TicketOpener:
             exc.seen = without_ticket(exc.seen, minted.address)
             exc.args = (exc.seen,)
             raise
+
+
+def _status(exc: RefusedUs) -> str:
+    """What the media server answered, without advice about a login that a ticket has not."""
+    return exc.seen.partition(": ")[0] if exc.reason == LOGIN_REFUSED else exc.seen
 
 
 def without_ticket(text: str, address: StreamAddress) -> str:

@@ -34,6 +34,7 @@ from streams.ticket.profile import ServiceCall, VendorProfile
 MAX_PAGES: Final = 1000
 CALL_TIMEOUT_S: Final = 8.0  # of one call, where the visit leaves more
 CLOCK_IN_STEP_S: Final = 2.0  # `Date` counts whole seconds, and an answer takes its time
+CLOCK_MATTERS_S: Final = 30.0  # less is no reason to refuse a signature
 RETRY_PAUSE_S: Final = (0.3, 1.2)  # of a page that did not come, drawn evenly
 
 Ask = Callable[[ControlRequest, float], Awaitable[ControlAnswer]]
@@ -182,6 +183,22 @@ class TicketService:
     async def _exchange(
         self, call: ServiceCall, values: Mapping[str, str], timeout_s: float
     ) -> tuple[Any, ControlAnswer]:
+        for is_last in (False, True):
+            before = self._offset
+            answer = await self._ask_signed(call, values, timeout_s)
+            self._learn_clock(answer)
+            try:
+                return read_answer(self.account.profile, answer, self.account.secrets), answer
+            except (TokenRefused, StreamError):
+                # A refusal of a signature made by another clock than the service's.
+                moved_s = abs((self._offset - before).total_seconds())
+                if is_last or not self.account.profile.sign or moved_s < CLOCK_MATTERS_S:
+                    raise
+        raise AssertionError  # the loop returns or raises
+
+    async def _ask_signed(
+        self, call: ServiceCall, values: Mapping[str, str], timeout_s: float
+    ) -> ControlAnswer:
         account = self.account
         async with self._limit.slot():
             asked_at = self._now()
@@ -197,9 +214,7 @@ class TicketService:
                     nonce=random_secrets.token_hex(16),
                 ),
             )
-            answer = await self._ask(request, min(timeout_s, CALL_TIMEOUT_S))
-        self._learn_clock(answer)
-        return read_answer(account.profile, answer, account.secrets), answer
+            return await self._ask(request, min(timeout_s, CALL_TIMEOUT_S))
 
     def _learn_clock(self, answer: ControlAnswer) -> None:
         date = answer.date

@@ -77,6 +77,7 @@ def write_call(profile: VendorProfile, call: ServiceCall, given: CallValues) -> 
     if call.signed and profile.sign:
         names |= _signed(profile, params, names, given)
         sent = filled(profile.send, names) if profile.send else params
+        sent |= filled(profile.add, names)
     encoding = call.encoding or profile.encoding
     headers = {**filled(profile.headers, names), **filled(call.headers, names)}
     path = PLACEHOLDER.sub(lambda match: quote(names.get(match[1], ""), safe=""), call.path)

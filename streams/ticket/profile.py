@@ -153,7 +153,8 @@ class VendorProfile:
     encoding: Encoding = Encoding.FORM
     zone_hours: float = 8.0  # of times without a zone: China's
     sign: tuple[SignStep, ...] = ()
-    send: Mapping[str, str] = field(default_factory=dict)  # empty: the parameters as they are
+    send: Mapping[str, str] = field(default_factory=dict)  # in the place of the parameters
+    add: Mapping[str, str] = field(default_factory=dict)  # beside them
     ok_path: str = ""
     ok_values: frozenset[str] = frozenset()
     message_path: str = ""
@@ -203,7 +204,11 @@ def profile_problems(profile: VendorProfile) -> Iterator[tuple[str, str]]:
     for number, step in enumerate(profile.sign):
         yield from ((f"sign[{number}]", problem) for problem in _step_problems(step, known))
         known |= {step.into}
-    for field_name, text in (("send", profile.send), ("headers", profile.headers)):
+    for field_name, text in (
+        ("send", profile.send),
+        ("add", profile.add),
+        ("headers", profile.headers),
+    ):
         yield from _unknown(field_name, text, known)
     for field_name, call in profile.calls():
         for part in (call.path, call.params, call.headers):
