@@ -140,7 +140,7 @@ def probe(
     try:
         address = address_of_argument(url if "://" in url else f"onvif://{url}/")
         if address.scheme != "onvif":
-            raise BadAddress("write onvif://[USER@]HOST[:PORT]/")
+            bad_input(f"onvif probe: {address}: write onvif://[USER@]HOST[:PORT]/")
         address = with_password(url, address, password_file, from_stdin=password_stdin)
     except BadAddress as exc:
         report_failure("", exc, as_json=as_json)

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
@@ -116,6 +116,7 @@ class WvpSimulator:
     open_channels: set[str] = field(default_factory=set)
     host: str = "127.0.0.1"
     port: int = 0
+    wait_for_start: Callable[[], Awaitable[object]] = field(default=lambda: asyncio.sleep(6))
     _tokens: set[str] = field(default_factory=set)
 
     @asynccontextmanager
@@ -190,7 +191,7 @@ class WvpSimulator:
             if fault in self.faults:
                 return json_reply({"code": code, "msg": message})
         if GatewayFault.SLOW_START in self.faults:
-            await asyncio.sleep(6)
+            await self.wait_for_start()
         self.open_channels.add(channel)
         return json_reply({"code": 0, "msg": "成功", "data": self._urls(f"{device}_{channel}")})
 

@@ -37,8 +37,8 @@ SNAPSHOT_AGE: Final = timedelta(days=2)
 _DEVICE: Final = "http://www.onvif.org/ver10/device/wsdl"
 _MEDIA: Final = "http://www.onvif.org/ver10/media/wsdl"
 _MEDIA2: Final = "http://www.onvif.org/ver20/media/wsdl"
-_OPERATION: Final = re.compile(rb"<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)")
-_TEXT: Final = r"<(?:\w+:)?{0}(?:\s[^>]*)?>([^<]*)</(?:\w+:)?{0}>"
+_OPERATION: Final = re.compile(rb"<(?:[\w.-]+:)?Body[^>]*>\s*<(?:[\w.-]+:)?(\w+)")
+_TEXT: Final = r"<(?:[\w.-]+:)?{0}(?:\s[^>]*)?>([^<]*)</(?:[\w.-]+:)?{0}>"
 
 
 class OnvifFault(StrEnum):

@@ -5,6 +5,7 @@ MAX_DEPTH. Devices use any prefix and several versions of one namespace, so elem
 their local names.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -66,6 +67,7 @@ class _TreeReader:
     def __init__(self) -> None:
         self.root: XmlElement | None = None
         self._open: list[XmlElement] = []
+        self._texts: list[list[str]] = []  # of the open elements, piece by piece
         self._count = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -81,14 +83,15 @@ class _TreeReader:
         else:
             self.root = element
         self._open.append(element)
+        self._texts.append([])
 
     def end(self, _name: str) -> None:
         """An element ends."""
-        self._open.pop()
+        self._open.pop().text = "".join(self._texts.pop())
 
     def characters(self, text: str) -> None:
         """Text of the innermost element; what is between its children counts as its own."""
-        self._open[-1].text += text
+        self._texts[-1].append(text)
 
 
 def _refuse(*_: object) -> None:
@@ -107,13 +110,38 @@ def read_xml(data: bytes) -> XmlElement:
     parser.CharacterDataHandler = reader.characters
     parser.StartDoctypeDeclHandler = _refuse
     parser.EntityDeclHandler = _refuse
+    data = data.strip(b"\x00\r\n\t ")
+    if not data:
+        raise Unreadable("not XML: it is empty")
     try:
-        parser.Parse(data.strip(b"\x00\r\n\t "), True)  # noqa: FBT003  expat takes it by position
+        parser.Parse(_as_utf_8(data), True)  # noqa: FBT003  expat takes it by position
     except (expat.ExpatError, ValueError, LookupError) as exc:
         raise Unreadable(f"not XML: {printable(str(exc), 60)}") from None
     if reader.root is None:
         raise Unreadable("not XML: it is empty")
     return reader.root
+
+
+_CHINESE_PROLOG: Final = re.compile(
+    rb"\s*<\?xml[^>]{0,100}encoding\s*=\s*[\"'](?:gb2312|gbk|gb18030)[\"'][^>]{0,40}\?>",
+    re.IGNORECASE,
+)
+
+
+def _as_utf_8(data: bytes) -> bytes:
+    """Data whose prolog names a Chinese charset, which expat does not read, as UTF-8.
+
+    What is UTF-8 in spite of its prolog is taken as that.
+    """
+    prolog = _CHINESE_PROLOG.match(data)
+    if prolog is None:
+        return data
+    rest = data[prolog.end() :]
+    try:
+        rest.decode("utf-8")
+    except UnicodeDecodeError:
+        return rest.decode("gb18030", "replace").encode("utf-8", "replace")
+    return rest
 
 
 def escape(text: str) -> str:
