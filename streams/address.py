@@ -30,10 +30,14 @@ DEFAULT_PORTS: Final = {
     "rtmps": 443,
     "http": 80,
     "https": 443,
+    "rtsp+http": 80,  # RTSP inside HTTP and WebSockets: rtsp_tunnel.py
+    "rtsp+https": 443,
+    "rtsp+ws": 80,
+    "rtsp+wss": 443,
     **{scheme: rules.default_port for scheme, rules in SOURCE_SCHEMES.items()},
 }
 LOCAL_SCHEMES: Final = frozenset({"file"})
-TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https"})
+TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https", "rtsp+https", "rtsp+wss"})
 
 
 class StreamChoice(StrEnum):

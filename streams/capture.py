@@ -22,13 +22,14 @@ from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.session import RtspSession, UnsupportedStream
 from streams.rtsp_client import LoginDisconnected, RtspCapture, UseOtherTransport
 from streams.rtsp_login_relay import RtspLoginRelay
+from streams.rtsp_tunnel import TUNNEL_SCHEMES, rtsp_socket, rtsp_uri
 from streams.sampling import freshness_of, key_frame_interval_s
-from streams.tcp_connect import connect_tcp
 
 MAX_REDIRECTS: Final = 3  # a platform's front, its media server; one to spare
 MAX_LOGIN_CONNECTIONS: Final = 2  # a server that hangs up on a login hangs up on the third as well
 CLOSE_PAUSE_S: Final = 0.3  # a server closes our first session before it opens the next
 MIN_FALLBACK_S: Final = 2.0  # less is left of the visit: libav need not start
+_OWN_RTSP: Final = TUNNEL_SCHEMES | {"rtsp"}  # what rtsp_client.py speaks, inside TLS or not
 _ABSOLUTE_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -53,7 +54,7 @@ class StreamCameraClient:
 
     async def __call__(self, address: StreamAddress, options: VisitOptions) -> Sample:
         """Make one visit. Raises StreamError, and only StreamError (cancellation apart)."""
-        if address.scheme == "rtsp":
+        if address.scheme in _OWN_RTSP:
             return await self._rtsp(address, options)
         if address.is_source:
             return await self._open_source(address, options)
@@ -66,7 +67,7 @@ class StreamCameraClient:
                 return await http_snapshot.fetch_snapshots(address, options, self._now)
             except http_snapshot.NotAPicture:
                 options = _rest_of(options, start_s, "not a picture")
-        if address.scheme in {"rtsps", "rtspu"}:
+        if address.scheme == "rtspu":
             return await self._libav_rtsp(address, address, options)
         return await libav.capture_with_libav(address, options, self._now)
 
@@ -91,11 +92,13 @@ class StreamCameraClient:
             if isinstance(event, UnsupportedStream) and options.single_use:
                 raise Unreadable(f"{event.reason}, and this URL opens once")
             if isinstance(event, UnsupportedStream):
+                if address.scheme in TUNNEL_SCHEMES - {"rtsps"}:
+                    raise Unreadable(f"{event.reason}, which is not read inside a tunnel")
                 await asyncio.sleep(CLOSE_PAUSE_S)
                 rest = _rest_of(options, start_s, event.reason)
                 return await self._libav_rtsp(home, address, rest, over_udp=event.over_udp)
             address = redirected_address(home, address, event.uri)
-            if address.scheme != "rtsp":
+            if address.scheme not in _OWN_RTSP:
                 rest = _rest_of(options, start_s, f"redirected to {address}")
                 return await self._libav_rtsp(home, address, rest)
         raise Unreadable(f"redirected more than {MAX_REDIRECTS} times, last to {address}")
@@ -139,7 +142,7 @@ class StreamCameraClient:
     ) -> Sample:
         """Capture; connect again with the login where the server hung up behind its 401."""
         for _ in range(1 + MAX_LOGIN_CONNECTIONS):
-            session = RtspSession(address.request_uri, login, options.max_key_frame_bytes)
+            session = RtspSession(rtsp_uri(address), login, options.max_key_frame_bytes)
             try:
                 return await self._capture_over_tcp(address, session, options, start_s)
             except LoginDisconnected:
@@ -152,12 +155,12 @@ class StreamCameraClient:
         loop = asyncio.get_running_loop()
         deadline_s = start_s + options.visit_timeout_s
         connect_s = min(options.connect_timeout_s, deadline_s - loop.time())
-        sock = await connect_tcp(address, connect_s, options.targets)
-        connected_at_s = loop.time()
-        capture = RtspCapture(
-            sock=sock, session=session, options=options, now=self._now, deadline_s=deadline_s
-        )
-        await capture.run()
+        async with rtsp_socket(address, connect_s, options.targets) as sock:
+            connected_at_s = loop.time()
+            capture = RtspCapture(
+                sock=sock, session=session, options=options, now=self._now, deadline_s=deadline_s
+            )
+            await capture.run()
         frames = tuple(capture.sampler.kept)
         track, depacketizer = session.track, session.depacketizer
         size = None
@@ -168,7 +171,7 @@ class StreamCameraClient:
         rate_hz = track.clock_rate_hz if track is not None else VIDEO_CLOCK_HZ
         clock = media_clock_of(frames, RTSP_BURST_S, rate_hz)
         facts = StreamFacts(
-            transport="rtsp+tcp",
+            transport="rtsp+tcp" if address.scheme == "rtsp" else address.scheme,
             codec=track.codec.value if track is not None else "",
             width_px=size[0] if size else None,
             height_px=size[1] if size else None,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Any, Final
 
-from simulators.http_sources.http_server import HttpReply, HttpRequest, json_reply, serve_http
+from simulators.http_sources.http_server import HttpReply, HttpRequest, json_reply, serving_http
 from simulators.http_sources.live_media import LiveMedia
 
 ZLM_SECRET: Final = "zlm-secret-0123456789"  # noqa: S105  a made-up one
@@ -64,13 +64,11 @@ class ZlmSimulator:
     @asynccontextmanager
     async def serving(self, port: int = 0, rtsp_port: int = 0) -> AsyncIterator[int]:
         """Listen; the HTTP port."""
-        async with self.media.serving_rtsp(self.host, rtsp_port):
-            server = await serve_http(self.handle, host=self.host, port=port)
-            try:
-                self.port = int(server.sockets[0].getsockname()[1])
-                yield self.port
-            finally:
-                server.close()
+        async with (
+            self.media.serving_rtsp(self.host, rtsp_port),
+            serving_http(self.handle, self.host, port) as self.port,
+        ):
+            yield self.port
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Answer one HTTP request."""
@@ -122,13 +120,11 @@ class WvpSimulator:
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[int]:
         """Listen, the media server too; the HTTP port."""
-        async with self.zlm.serving():
-            server = await serve_http(self.handle, host=self.host, port=port)
-            try:
-                self.port = int(server.sockets[0].getsockname()[1])
-                yield self.port
-            finally:
-                server.close()
+        async with (
+            self.zlm.serving(),
+            serving_http(self.handle, self.host, port) as self.port,
+        ):
+            yield self.port
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Answer one HTTP request."""

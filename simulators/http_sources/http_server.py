@@ -8,14 +8,16 @@ their own (live_media.py).
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-MAX_HEAD: Final = 64 * 1024
+from simulators.http_sources.connections import serving_connections
+
 MAX_BODY: Final = 1024 * 1024
 _REASONS: Final = {
     200: "OK", 204: "No Content", 302: "Found", 400: "Bad Request", 401: "Unauthorized",
@@ -65,26 +67,22 @@ def json_reply(data: Any, status: int = 200) -> HttpReply:
     return HttpReply(status=status, body=body, content_type="application/json;charset=UTF-8")
 
 
-async def serve_http(
+@asynccontextmanager
+async def serving_http(
     handler: Handler,
-    *,
     host: str = "127.0.0.1",
     port: int = 0,
     now: Callable[[], datetime] | None = None,
-) -> asyncio.Server:
-    """Listen; `now` is the clock of the `Date` header."""
+) -> AsyncIterator[int]:
+    """Listen while the block runs; the port. `now` is the clock of the `Date` header."""
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await _read_request(reader)
-            if request is not None:
-                await _send(writer, await handler(request), now)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass
-        finally:
-            writer.close()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await _read_request(reader)
+        if request is not None:
+            await _send(writer, await handler(request), now)
 
-    return await asyncio.start_server(connected, host, port, limit=MAX_HEAD)
+    async with serving_connections(serve, host, port) as bound:
+        yield bound
 
 
 async def _read_request(reader: asyncio.StreamReader) -> HttpRequest | None:

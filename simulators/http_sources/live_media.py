@@ -23,6 +23,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from simulators.faults import CameraFault
+from simulators.http_sources.connections import serving_connections
 from simulators.http_sources.http_server import HttpReply, HttpRequest
 from simulators.rtsp_farm.rtp_packets import PacketLoop, packetize
 from simulators.rtsp_farm.rtsp_messages import (
@@ -75,7 +76,6 @@ class LiveMedia:
     rtsp_port: int = 0
     _packets: PacketLoop = field(init=False)
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))  # noqa: TID251  its own clock
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._packets = packetize(self.loop, VENDOR)
@@ -88,20 +88,13 @@ class LiveMedia:
     @contextlib.asynccontextmanager
     async def serving_rtsp(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
         """Listen for RTSP; the port."""
-        server = await asyncio.start_server(self._connected, host, port)
-        try:
-            self.rtsp_port = int(server.sockets[0].getsockname()[1])
+        async with serving_connections(self._connected, host, port) as self.rtsp_port:
             yield self.rtsp_port
-        finally:
-            server.close()
-            for writer in tuple(self._writers):
-                writer.transport.abort()
 
     # -- RTSP ----------------------------------------------------------------------------------
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         requests, playing = RequestReader(), None
-        self._writers.add(writer)
         try:
             while data := await reader.read(65_536):
                 for request in requests.feed(data):
@@ -112,13 +105,11 @@ class LiveMedia:
                         playing = asyncio.create_task(self._play(writer), name="play")
                     if request.method == "TEARDOWN" and playing is not None:
                         playing.cancel()
-        except (ConnectionError, BadRequest):
-            pass
+        except BadRequest:
+            return
         finally:
             if playing is not None:
                 playing.cancel()
-            self._writers.discard(writer)
-            writer.close()
 
     def _rtsp_answer(self, request: RtspRequest) -> bytes:
         cseq = request.header("cseq") or "0"

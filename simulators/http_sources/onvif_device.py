@@ -23,7 +23,7 @@ from xml.sax.saxutils import escape
 
 from typing_extensions import override
 
-from simulators.http_sources.http_server import HttpReply, HttpRequest, serve_http
+from simulators.http_sources.http_server import HttpReply, HttpRequest, serving_http
 from simulators.http_sources.live_media import LiveMedia
 from simulators.rtsp_farm.auth import challenges, is_authorized
 from simulators.town.model import Login
@@ -91,15 +91,13 @@ class OnvifDevice:
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[int]:
         """Listen for SOAP and RTSP; the HTTP port."""
-        async with self.media.serving_rtsp(self.host):
-            server = await serve_http(
-                self.handle, host=self.host, port=port, now=lambda: self.now() + self.offset
-            )
-            try:
-                self.port = int(server.sockets[0].getsockname()[1])
-                yield self.port
-            finally:
-                server.close()
+        async with (
+            self.media.serving_rtsp(self.host),
+            serving_http(
+                self.handle, self.host, port, now=lambda: self.now() + self.offset
+            ) as self.port,
+        ):
+            yield self.port
 
     # -- requests ------------------------------------------------------------------------------
 

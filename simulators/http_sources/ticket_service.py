@@ -21,7 +21,7 @@ from enum import StrEnum, auto
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from simulators.http_sources.http_server import HttpReply, HttpRequest, json_reply, serve_http
+from simulators.http_sources.http_server import HttpReply, HttpRequest, json_reply, serving_http
 from simulators.http_sources.live_media import LiveMedia
 from streams.ticket.primitives import xxtea_decrypt
 
@@ -95,15 +95,11 @@ class TicketServiceSimulator:
     @asynccontextmanager
     async def serving(self, port: int = 0, rtsp_port: int = 0) -> AsyncIterator[int]:
         """Listen for calls and media; the HTTP port."""
-        async with self.media.serving_rtsp(self.host, rtsp_port):
-            server = await serve_http(
-                self.handle, host=self.host, port=port, now=lambda: self.clock
-            )
-            try:
-                self.port = int(server.sockets[0].getsockname()[1])
-                yield self.port
-            finally:
-                server.close()
+        async with (
+            self.media.serving_rtsp(self.host, rtsp_port),
+            serving_http(self.handle, self.host, port, now=lambda: self.clock) as self.port,
+        ):
+            yield self.port
 
     # -- the media server ----------------------------------------------------------------------
 
