@@ -28,6 +28,7 @@ from streams.rtsp.websocket import WebSocketReader, masked_frame, xor_mask
 from streams.rtsp_tunnel import rtsp_uri
 from tests.support.lookalikes import NOON, media
 
+ONE = VisitOptions(pictures=1, visit_timeout_s=10)
 TWO = VisitOptions(pictures=2, spacing_s=0.2, visit_timeout_s=10)
 LOGIN = Login(scheme="digest-md5-qop", user="viewer", password="p@ss/word")
 SECRET = "viewer:p%40ss%2Fword@"
@@ -65,7 +66,12 @@ async def look(url: str, options: VisitOptions = TWO) -> Sample:
 
 
 def visit(
-    scheme: str, certificate: Path, url: str = "/live/a?x=1", userinfo: str = "", **server: Any
+    scheme: str,
+    certificate: Path,
+    url: str = "/live/a?x=1",
+    userinfo: str = "",
+    options: VisitOptions = TWO,
+    **server: Any,
 ) -> tuple[Any, RtspTunnelServer, int]:
     """The sample or the error of a visit, the tunnels' server, and who still watches."""
 
@@ -80,15 +86,15 @@ def visit(
             else:
                 relay = tunnels.serving(tls)
             async with relay as port:
-                result = await _result(f"{scheme}://{userinfo}127.0.0.1:{port}{url}")
+                result = await _result(f"{scheme}://{userinfo}127.0.0.1:{port}{url}", options)
             return result, tunnels, live.viewers
 
     return asyncio.run(main())
 
 
-async def _result(url: str) -> Any:
+async def _result(url: str, options: VisitOptions) -> Any:
     try:
-        return await look(url)
+        return await look(url, options)
     except StreamError as exc:
         return exc
 
@@ -141,7 +147,7 @@ def test_the_tunnels_own_login(certificate: Path, scheme: str, kind: str) -> Non
 def _with_login(
     scheme: str, certificate: Path, userinfo: str, login: Login
 ) -> tuple[Any, RtspTunnelServer, int]:
-    return visit(scheme, certificate, "/live/a", userinfo, login=login)
+    return visit(scheme, certificate, "/live/a", userinfo, ONE, login=login)
 
 
 def test_the_websockets_own_path_is_no_part_of_the_rtsp_url(certificate: Path) -> None:
