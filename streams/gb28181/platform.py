@@ -306,17 +306,12 @@ class Gb28181Platform:
         self.send_request(message, flow, now_s, REQUEST_S, RequestOwner(on_answer, on_timeout))
 
     def send_request(
-        self,
-        message: SipMessage,
-        flow: Flow,
-        now_s: float,
-        timeout_s: float,
-        on_answer: OnAnswer,
-        on_timeout: OnTimeout,
+        self, message: SipMessage, flow: Flow, now_s: float, timeout_s: float, owner: RequestOwner
     ) -> None:
-        """Send a request in a transaction of its own."""
-        transaction = self._client.start(self.build.with_via(message, flow), flow, now_s, timeout_s)
-        self._owners[transaction.key] = on_answer, on_timeout
+        """Send a request in a transaction of its own; `owner` is told of answer or time-out."""
+        request = self.build.with_via(message, flow)
+        transaction = self._client.start(request, flow, now_s, timeout_s)
+        self._owners[transaction.key] = owner
         self.outbox.append((flow, transaction.data))
 
     # -- answers and time -----------------------------------------------------------------------
