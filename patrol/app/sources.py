@@ -11,13 +11,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from patrol.app.gb28181 import Gb28181Service
 from patrol.domain.ids import ServerId
 from patrol.ports import CameraClient, Clock
 from patrol.rounds.stream_limits import server_of
+from patrol.settings import Site
 from patrol.settings.sources_yaml import SourcesSettings
 from patrol.store import Store
+from streams.address import StreamAddress
 from streams.capture import SourceOpener, StreamCameraClient
+from streams.errors import BadAddress
+from streams.model import Sample, VisitOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,7 @@ class SourceContext:
     """What the makers of openers may use."""
 
     settings: SourcesSettings
+    zone: ZoneInfo  # of the site
     store: Store
     clock: Clock
     direct: CameraClient  # visits rtsp:// and its like: for what a platform answers with
@@ -32,8 +39,22 @@ class SourceContext:
     resident: list[Callable[[], None]]  # called once when the service starts
 
 
+def _gb28181_opener(context: SourceContext) -> SourceOpener:
+    settings = context.settings.gb28181
+    if settings is None:
+        return _no_gb28181
+    service = Gb28181Service(settings, context.store, context.clock, context.zone)
+    context.stack.callback(service.close)
+    context.resident.append(service.start)
+    return service.capture
+
+
+async def _no_gb28181(_address: StreamAddress, _options: VisitOptions) -> Sample:
+    raise BadAddress("gb28181 is not set up here: sources.yaml has no gb28181 section")
+
+
 MakeOpener = Callable[[SourceContext], SourceOpener]
-OPENERS: Final[Mapping[str, MakeOpener]] = MappingProxyType({})
+OPENERS: Final[Mapping[str, MakeOpener]] = MappingProxyType({"gb28181": _gb28181_opener})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +71,7 @@ class Sources:
 
 
 def open_sources(
-    settings: SourcesSettings,
+    site: Site,
     store: Store,
     clock: Clock,
     stack: ExitStack,
@@ -59,7 +80,8 @@ def open_sources(
     """The client of a site's cameras; `stack` closes its openers."""
     resident: list[Callable[[], None]] = []
     context = SourceContext(
-        settings=settings,
+        settings=site.sources,
+        zone=site.settings.site.tz,
         store=store,
         clock=clock,
         direct=StreamCameraClient(clock.now),

@@ -7,7 +7,7 @@ else is refused, counted by reason, and told once.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -84,6 +84,11 @@ class Gb28181Platform:
         self._upward = Upward(self)
         for peer in self.peers.values():
             self._upward.prepare(peer)
+
+    def use_port(self, port: int) -> None:
+        """Our SIP port, where the system chose it."""
+        self.identity = replace(self.identity, port=port)
+        self.build = RequestBuilder(self.identity)
 
     # -- in -------------------------------------------------------------------------------------
 
