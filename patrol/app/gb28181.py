@@ -212,7 +212,7 @@ class Gb28181Service:
             now=self.clock.now,
             media_host=settings.host,
         )
-        keeping = asyncio.create_task(self._keep_house(platform, endpoint))
+        keeping = asyncio.create_task(self._tend_orphans(platform, endpoint))
         self._started.set()
         log.info("GB/T 28181 listens", port=self.port, peers=len(settings.peers))
         try:
@@ -297,7 +297,7 @@ class Gb28181Service:
             await self._writer.write(lambda _uow, _now: None)  # behind the catalogue's own write
         return received
 
-    async def _keep_house(self, platform: Gb28181Platform, endpoint: Gb28181Endpoint) -> None:
+    async def _tend_orphans(self, platform: Gb28181Platform, endpoint: Gb28181Endpoint) -> None:
         """End orphans, now and again, and forget those that are ended."""
         next_s = 0.0
         while True:

@@ -20,10 +20,7 @@ from patrol.rounds.stream_limits import server_of
 from patrol.settings import Site
 from patrol.settings.sources_yaml import SourcesSettings
 from patrol.store import Store
-from streams.address import StreamAddress
 from streams.capture import SourceOpener, StreamCameraClient
-from streams.errors import BadAddress
-from streams.model import Sample, VisitOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +36,17 @@ class SourceContext:
     resident: list[Callable[[], None]]  # called once when the service starts
 
 
-def _gb28181_opener(context: SourceContext) -> SourceOpener:
+def _gb28181_opener(context: SourceContext) -> SourceOpener | None:
     settings = context.settings.gb28181
     if settings is None:
-        return _no_gb28181
+        return None
     service = Gb28181Service(settings, context.store, context.clock, context.zone)
     context.stack.callback(service.close)
     context.resident.append(service.start)
     return service.capture
 
 
-async def _no_gb28181(_address: StreamAddress, _options: VisitOptions) -> Sample:
-    raise BadAddress("gb28181 is not set up here: sources.yaml has no gb28181 section")
-
-
-MakeOpener = Callable[[SourceContext], SourceOpener]
+MakeOpener = Callable[[SourceContext], SourceOpener | None]  # None: sources.yaml has none
 OPENERS: Final[Mapping[str, MakeOpener]] = MappingProxyType({"gb28181": _gb28181_opener})
 
 
@@ -89,7 +82,8 @@ def open_sources(
         resident=resident,
     )
     made = {scheme: make(context) for scheme, make in openers.items()}
-    return Sources(StreamCameraClient(clock.now, made), resident)
+    known = {scheme: opener for scheme, opener in made.items() if opener is not None}
+    return Sources(StreamCameraClient(clock.now, known), resident)
 
 
 def agreed_streams(settings: SourcesSettings) -> Mapping[ServerId, int]:

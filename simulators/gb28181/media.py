@@ -31,6 +31,9 @@ class EncodedPicture:
 class PictureSource(Protocol):
     """Where a channel's pictures come from."""
 
+    def refusal(self) -> str:
+        """Why an INVITE is refused, as `404 Not Found`; empty: it is not; `-`: no answer."""
+
     def start(self, sender: "MediaSender") -> "Playing":
         """Send pictures until stopped."""
 
@@ -61,24 +64,29 @@ class MediaSender:
 
     def send_picture(self, picture: EncodedPicture, pts: int) -> bool:
         """Send one picture; False where the other side does not keep up."""
-        if self.closed or self.faults.no_media:
+        if self.closed or self.faults.no_media or (self.over_tcp and not self._is_connected):
             return True
-        if self.over_tcp:
-            if self.transport is None or self.transport.is_closing():
-                return True
-            if self.transport.get_write_buffer_size() > MOST_UNSENT:
-                return False
+        transport = self.transport if self.over_tcp else None
+        if transport is not None and transport.get_write_buffer_size() > MOST_UNSENT:
+            return False
         packets = self._with_faults(self._packets(picture, pts))
         self.sent += len(packets)
-        if self.over_tcp and self.transport is not None:
-            data = interleaved(packets, self.faults.framing)
-            if not self._began:
-                self._began, data = True, self.faults.preamble + data
-            self.transport.write(data)
+        if transport is not None:
+            self._send_stream(transport, packets)
         elif self.sock is not None:
             for packet in packets:
                 self._send_datagram(self.sock, packet)
         return True
+
+    @property
+    def _is_connected(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def _send_stream(self, transport: asyncio.Transport, packets: list[bytes]) -> None:
+        data = interleaved(packets, self.faults.framing)
+        if not self._began:
+            self._began, data = True, self.faults.preamble + data
+        transport.write(data)
 
     def _send_datagram(self, sock: socket.socket, packet: bytes) -> None:
         try:
@@ -145,6 +153,10 @@ class LoopSource:
     pictures: Sequence[EncodedPicture]
     frames_per_s: float = 25.0
     start_at: int = 0  # in mid-group, if that is to be
+
+    def refusal(self) -> str:
+        """It serves everybody."""
+        return ""
 
     def start(self, sender: MediaSender) -> "_LoopPlaying":
         """Send until stopped."""
