@@ -9,7 +9,6 @@ are never quoted, as they may hold the URL with its password: errors carry the t
 """
 
 import asyncio
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streams.address import StreamAddress
+from streams.annexb import is_key_picture, slices_sha256, split_nals, with_parameter_sets
 from streams.bounded_http import BoundedHttp
 from streams.clocks import SEGMENT_BURST_S, media_clock_of
 from streams.errors import (
@@ -48,7 +48,6 @@ from streams.model import (
     VisitOptions,
 )
 from streams.picture_limits import DECODE_GATE
-from streams.rtsp.depacketizer import START_CODE, CodecFormat, NalRole
 from streams.rtsp.session import CODEC_FORMATS
 from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
 from streams.target_policy import TargetPolicy, resolve
@@ -75,7 +74,6 @@ _KINDS: Final[tuple[tuple[type[Exception], type[StreamError], type[StreamError]]
     (av.error.ExitError, Unreachable, WentSilent),  # the time limit of PyAV
 )
 _SEEKABLE_ENDINGS: Final = (".mp4", ".mov", ".mkv", ".webm", ".avi")
-_ANNEX_B_START: Final = re.compile(b"\x00{2,3}\x01")
 
 
 async def capture_with_libav(
@@ -433,41 +431,3 @@ def _transport(scheme: str, format_name: str, *, over_udp: bool) -> str:
     if scheme == "file" or scheme.startswith("rtmp"):
         return scheme.removesuffix("s")
     return format_name if format_name in {"hls", "flv"} else "http"
-
-
-def split_nals(data: bytes) -> list[bytes]:
-    """The NAL units between the start codes."""
-    return [
-        nal for nal in (piece.rstrip(b"\x00") for piece in _ANNEX_B_START.split(data)[1:]) if nal
-    ]
-
-
-def is_key_picture(nals: list[bytes], a_format: CodecFormat) -> bool:
-    """Whether the NAL units begin a picture that can be decoded by itself."""
-    slices = (n for n in nals if a_format.role(n) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE})
-    first = next(slices, None)
-    return (
-        first is not None
-        and a_format.role(first) is NalRole.KEY_SLICE
-        and a_format.starts_picture(first)
-    )
-
-
-def slices_sha256(nals: list[bytes], a_format: CodecFormat) -> str:
-    """SHA-256 of the slices alone, so that equal pictures are found without decoding."""
-    digest = sha256()
-    for nal in nals:
-        if a_format.role(nal) in {NalRole.KEY_SLICE, NalRole.OTHER_SLICE}:
-            digest.update(nal)
-    return digest.hexdigest()
-
-
-def with_parameter_sets(nals: list[bytes], extradata: bytes, a_format: CodecFormat) -> bytes:
-    """One Annex B picture; parameter sets that it lacks are taken from `extradata`, in front."""
-    present = {a_format.parameter_kind(nal) for nal in nals}
-    missing = [
-        nal
-        for nal in split_nals(extradata)
-        if a_format.role(nal) is NalRole.PARAMETERS and a_format.parameter_kind(nal) not in present
-    ]
-    return START_CODE + START_CODE.join([*missing, *nals])

@@ -217,7 +217,7 @@ def _shared_services(
         watcher=watcher,
         payloads=_payload_builder(site, store, watcher),
         send_gate=_send_gate(site, watcher),
-        sources=open_sources(site.sources, store, clock, stack),
+        sources=open_sources(site, store, clock, stack),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
         rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample

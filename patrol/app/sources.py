@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from patrol.app.gb28181 import Gb28181Service
 from patrol.app.http_sources import (
     make_onvif_opener,
     make_ticket_opener,
@@ -21,6 +23,7 @@ from patrol.app.http_sources import (
 from patrol.domain.ids import ServerId
 from patrol.ports import CameraClient, Clock
 from patrol.rounds.stream_limits import server_of
+from patrol.settings import Site
 from patrol.settings.sources_yaml import SourcesSettings
 from patrol.store import Store
 from streams.capture import SourceOpener, StreamCameraClient
@@ -31,6 +34,7 @@ class SourceContext:
     """What the makers of openers may use."""
 
     settings: SourcesSettings
+    zone: ZoneInfo  # of the site
     store: Store
     clock: Clock
     direct: CameraClient  # visits rtsp:// and its like: for what a platform answers with
@@ -38,9 +42,20 @@ class SourceContext:
     resident: list[Callable[[], None]]  # called once when the service starts
 
 
-MakeOpener = Callable[[SourceContext], SourceOpener]
+def _gb28181_opener(context: SourceContext) -> SourceOpener | None:
+    settings = context.settings.gb28181
+    if settings is None:
+        return None
+    service = Gb28181Service(settings, context.store, context.clock, context.zone)
+    context.stack.callback(service.close)
+    context.resident.append(service.start)
+    return service.capture
+
+
+MakeOpener = Callable[[SourceContext], SourceOpener | None]  # None: sources.yaml has none
 OPENERS: Final[Mapping[str, MakeOpener]] = MappingProxyType(
     {
+        "gb28181": _gb28181_opener,
         "onvif": make_onvif_opener,
         "ticket": make_ticket_opener,
         "wvp": make_wvp_opener,
@@ -63,7 +78,7 @@ class Sources:
 
 
 def open_sources(
-    settings: SourcesSettings,
+    site: Site,
     store: Store,
     clock: Clock,
     stack: ExitStack,
@@ -72,7 +87,8 @@ def open_sources(
     """The client of a site's cameras; `stack` closes its openers."""
     resident: list[Callable[[], None]] = []
     context = SourceContext(
-        settings=settings,
+        settings=site.sources,
+        zone=site.settings.site.tz,
         store=store,
         clock=clock,
         direct=StreamCameraClient(clock.now),
@@ -80,7 +96,8 @@ def open_sources(
         resident=resident,
     )
     made = {scheme: make(context) for scheme, make in openers.items()}
-    return Sources(StreamCameraClient(clock.now, made), resident)
+    known = {scheme: opener for scheme, opener in made.items() if opener is not None}
+    return Sources(StreamCameraClient(clock.now, known), resident)
 
 
 def agreed_streams(settings: SourcesSettings) -> Mapping[ServerId, int]:

@@ -31,6 +31,7 @@ from patrol.store.change_marks import ChangeTokens
 from patrol.store.deliveries import DeliveryRepository
 from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
 from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.gb28181 import Gb28181Repository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
 from patrol.store.pictures import PictureLinkRepository, PictureRepository
@@ -90,6 +91,7 @@ class UnitOfWork:
     clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
     change_tokens = _LazyRepository(ChangeTokens)
+    gb28181 = _LazyRepository(Gb28181Repository)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db
