@@ -126,8 +126,8 @@ def _check_vendor(
     """The vendor's profile, in its own file's lines, and whether it has all that it asks for."""
     where = ("vendors", name)
     if vendor.profile and vendor.profile not in SHIPPED:
-        hint = did_you_mean(vendor.profile, list(SHIPPED))
-        text = f"{vendor.profile[:64]!r} is not shipped{hint or f', give one of {SHIPPED}'}"
+        text = f"{vendor.profile[:64]!r} is not shipped"
+        text += did_you_mean(vendor.profile, list(SHIPPED))
         notes.add_problem(document.line((*where, "profile")), f"vendors.{name}.profile", text)
         return
     if vendor.profile_file is not None and not vendor.profile_file.is_file():

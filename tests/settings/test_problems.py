@@ -81,7 +81,7 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
                "2: url: no scheme, give rtsp://host[:port]/path (file:///… for a file)"),
         spoilt("cameras.csv", URL_1, "ftp://u:s3cret@192.0.2.1/a",
                "2: url: scheme 'ftp' is not one of gb28181, http, https, onvif, rtmp, rtmps, rtsp,"
-               " rtsps, rtspu, ticket, wvp, zlm, file"),
+               " rtsp+http, rtsp+https, rtsp+ws, rtsp+wss, rtsps, rtspu, ticket, wvp, zlm, file"),
         spoilt("cameras.csv", URL_1, "rtsp://",
                "2: url: no host in the rtsp address; give rtsp://host[:port]/path"),
         spoilt("cameras.csv", URL_1, "rtsp://u:s3cret@192.0.2.1:99999/a",

@@ -1,7 +1,11 @@
 """Call the look-alikes of HTTP sources without sockets, and run several at once."""
 
+import asyncio
+import concurrent.futures
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
@@ -91,3 +95,34 @@ def mutations(data: bytes, seed: int, count: int) -> list[bytes]:
                 copy[at:at] = rng.choice([b"\0", b"<", b"&#0;", b"\xff\xfe", b'"', b"<a>", b"}{"])
         found.append(bytes(copy))
     return found
+
+
+@contextmanager
+def serving_in_thread(serving: Callable[[], AbstractAsyncContextManager[int]]) -> Iterator[int]:
+    """Serve a look-alike from a thread of its own while the block runs; its port."""
+    ready: concurrent.futures.Future[int] = concurrent.futures.Future()
+    stops: list[Callable[[], None]] = []
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stops.append(lambda: loop.call_soon_threadsafe(stop.set))
+        async with serving() as port:
+            ready.set_result(port)
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as exc:  # noqa: BLE001  raised where the port is awaited
+            if not ready.done():
+                ready.set_exception(exc)
+
+    thread = threading.Thread(target=run, name="look-alike", daemon=True)
+    thread.start()
+    try:
+        yield ready.result(30)
+    finally:
+        for stop in stops:
+            stop()
+        thread.join(10)

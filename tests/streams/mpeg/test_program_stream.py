@@ -1,5 +1,6 @@
 """Program and transport streams cut anywhere: the same key pictures, and never an exception."""
 
+import itertools
 from functools import cache
 
 import pytest
@@ -50,7 +51,7 @@ def found(data: bytes, cuts: list[int]) -> tuple[list[KeyPicture], ProgramStream
     demuxer = ProgramStreamDemuxer(MAX, finder.may_be_key, finder.begins_picture)
     units = []
     edges = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         units += demuxer.feed(data[begin:end])
     units += demuxer.finish()
     pictures = [picture for unit in units if (picture := finder.picture(unit))]
