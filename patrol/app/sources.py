@@ -9,11 +9,13 @@ anybody asks (devices register with us) it adds to `resident`, which `patrol run
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from patrol.app.gb28181 import Gb28181Service
+from patrol.app.gb28181_control import serve_control
 from patrol.domain.ids import ServerId
 from patrol.ports import CameraClient, Clock
 from patrol.rounds.stream_limits import server_of
@@ -29,6 +31,7 @@ class SourceContext:
 
     settings: SourcesSettings
     zone: ZoneInfo  # of the site
+    folder: Path  # of the service's pictures, where sockets and locks lie, too
     store: Store
     clock: Clock
     direct: CameraClient  # visits rtsp:// and its like: for what a platform answers with
@@ -40,9 +43,16 @@ def _gb28181_opener(context: SourceContext) -> SourceOpener | None:
     settings = context.settings.gb28181
     if settings is None:
         return None
-    service = Gb28181Service(settings, context.store, context.clock, context.zone)
+    folder = context.folder
+    service = Gb28181Service(
+        settings,
+        context.store,
+        context.clock,
+        context.zone,
+        control=lambda service: serve_control(service, folder),
+    )
     context.stack.callback(service.close)
-    context.resident.append(service.start)
+    context.resident.append(service.start_resident)
     return service.capture
 
 
@@ -75,6 +85,7 @@ def open_sources(
     context = SourceContext(
         settings=site.sources,
         zone=site.settings.site.tz,
+        folder=site.settings.evidence,
         store=store,
         clock=clock,
         direct=StreamCameraClient(clock.now),
