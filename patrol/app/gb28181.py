@@ -8,7 +8,7 @@ port, as the running service, is a clear error.
 import asyncio
 import secrets
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Final, TypeVar
@@ -28,6 +28,7 @@ from patrol.settings.sources_gb28181 import (
 from patrol.store import Store, StoreUnavailable
 from streams.address import StreamAddress
 from streams.errors import BadAddress, Unreachable
+from streams.gb28181.catalog import KnownChannel
 from streams.gb28181.endpoint import Gb28181Endpoint, PortTaken, local_host_towards
 from streams.gb28181.events import (
     CatalogReceived,
@@ -53,6 +54,10 @@ MAX_ORPHAN_TRIES: Final = 5
 SYNC_AFTER_S: Final = 2.0  # behind a registration
 SYNC_AGAIN_S: Final = 12 * 3600.0
 CATALOG_WITHIN_S: Final = 300.0
+PEER_WITHIN_S: Final = 15.0
+
+
+ServeControl = Callable[["Gb28181Service"], Awaitable[asyncio.Server]]
 
 
 class SipPortTaken(Failed):
@@ -101,13 +106,21 @@ class Gb28181Service:
     """The platform of one site, in a thread of its own once it was started."""
 
     def __init__(
-        self, settings: Gb28181Settings, store: Store, clock: Clock, zone: ZoneInfo
+        self,
+        settings: Gb28181Settings,
+        store: Store,
+        clock: Clock,
+        zone: ZoneInfo,
+        *,
+        control: ServeControl | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
         self.port = 0  # of SIP, once it is open
         self._zone = zone
+        self._control = control
+        self._controlled = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -136,6 +149,11 @@ class Gb28181Service:
             failure = self._failure
         if failure is not None:
             raise failure
+
+    def start_resident(self) -> None:
+        """Start for a service, which other commands may ask. Raises as `start` does."""
+        self._controlled = True
+        self.start()
 
     def close(self) -> None:
         """End every session politely and close the port."""
@@ -211,13 +229,19 @@ class Gb28181Service:
             journal=writer,
             now=self.clock.now,
             media_host=settings.host,
+            catalog_note=self._catalog_note,
         )
+        control = None
+        if self._control is not None and self._controlled:
+            control = await self._control(self)
         keeping = asyncio.create_task(self._tend_orphans(platform, endpoint))
         self._started.set()
         log.info("GB/T 28181 listens", port=self.port, peers=len(settings.peers))
         try:
             await self._stop.wait()
         finally:
+            if control is not None:
+                control.close()
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             await visits.close(STOP_WITHIN_S / 2)
@@ -248,6 +272,19 @@ class Gb28181Service:
         if visits is None:
             raise Unreachable("GB/T 28181 is not running")
         return await visits.capture(name, channel, options, sub_stream=sub)
+
+    async def _catalog_note(self, peer: str, channel: str) -> str:
+        """What the peer's catalogue says of a channel, for a person who probes it."""
+        channels = await asyncio.to_thread(self._channels, peer)
+        known = channels.get(channel)
+        if known is None:
+            return f"not among the {len(channels)} channels that are known"
+        state = {True: "ON", False: "OFF", None: "?"}[known.item.online]
+        return f"{known.item.name or channel} {state}{', gone' if known.gone else ''}"
+
+    def _channels(self, peer: str) -> Mapping[str, KnownChannel]:
+        with self.store.begin_read() as uow:
+            return uow.gb28181.channels(peer)
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -283,6 +320,16 @@ class Gb28181Service:
         number = endpoint.platform.query_catalog(name, endpoint.now_s)
         endpoint.pump()
         return number
+
+    async def await_peer(self, name: str, timeout_s: float = PEER_WITHIN_S) -> None:
+        """Wait until a peer can be asked, for commands that begin before it registers again."""
+        peer = self.endpoint.platform.peers.get(name)
+        until_s = self._now_s() + timeout_s
+        while peer is not None and not peer.is_reachable(self._now_s()):
+            left_s = until_s - self._now_s()
+            if left_s <= 0:
+                return
+            await self.endpoint.changed(min(left_s, 1.0))
 
     async def sync(self, name: str) -> CatalogReceived:
         """Ask a peer for its catalogue and wait for it. Raises Unreachable."""

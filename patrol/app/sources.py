@@ -9,11 +9,13 @@ anybody asks (devices register with us) it adds to `resident`, which `patrol run
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from patrol.app.gb28181 import Gb28181Service
+from patrol.app.gb28181_control import serve_control
 from patrol.app.http_sources import (
     make_onvif_opener,
     make_ticket_opener,
@@ -35,6 +37,7 @@ class SourceContext:
 
     settings: SourcesSettings
     zone: ZoneInfo  # of the site
+    folder: Path  # of the service's pictures, where sockets and locks lie, too
     store: Store
     clock: Clock
     direct: CameraClient  # visits rtsp:// and its like: for what a platform answers with
@@ -46,9 +49,16 @@ def _gb28181_opener(context: SourceContext) -> SourceOpener | None:
     settings = context.settings.gb28181
     if settings is None:
         return None
-    service = Gb28181Service(settings, context.store, context.clock, context.zone)
+    folder = context.folder
+    service = Gb28181Service(
+        settings,
+        context.store,
+        context.clock,
+        context.zone,
+        control=lambda service: serve_control(service, folder),
+    )
     context.stack.callback(service.close)
-    context.resident.append(service.start)
+    context.resident.append(service.start_resident)
     return service.capture
 
 
@@ -89,6 +99,7 @@ def open_sources(
     context = SourceContext(
         settings=site.sources,
         zone=site.settings.site.tz,
+        folder=site.settings.evidence,
         store=store,
         clock=clock,
         direct=StreamCameraClient(clock.now),

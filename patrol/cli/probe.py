@@ -29,6 +29,8 @@ from patrol.cli.output import (
     print_err,
     print_json,
 )
+from patrol.cli.site import site_if_any
+from patrol.cli.source_probe import StageLog, print_stages, visit_source
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import (
@@ -53,7 +55,7 @@ from streams.capture import StreamCameraClient
 from streams.decode import decode
 from streams.errors import LOGIN_REFUSED, BadAddress, StreamError
 from streams.http_snapshot import NO_END_MARKER
-from streams.model import Freshness, Picture, Sample, VisitOptions
+from streams.model import Freshness, Picture, Sample, VisitOptions, VisitStage
 
 
 class Advice(NamedTuple):
@@ -126,6 +128,7 @@ CLOCK_OFF_S: Final = 60.0
 
 
 def probe(
+    context: typer.Context,
     url: Annotated[
         str, typer.Argument(metavar="URL", help="rtsp://… http(s)://… 或文件 or a file.")
     ],
@@ -157,18 +160,23 @@ def probe(
     except BadAddress as exc:
         report_failure("", exc, as_json=as_json)
         raise typer.Exit(BAD_INPUT) from exc
+    log = StageLog()
     try:
-        sample, pictures = asyncio.run(_visit(address, timeout_s))
+        sample, pictures = _visit(context, address, timeout_s, log)
     except StreamError as exc:
-        report_failure(str(address), exc, as_json=as_json)
-        raise typer.Exit(FAILED) from exc
+        code = BAD_INPUT if isinstance(exc, BadAddress) else FAILED
+        report_failure(str(address), exc, as_json=as_json, log=log)
+        raise typer.Exit(code) from exc
     report = _quality_report(pictures, sample)
     if save is not None:
         _save(pictures[-1], save)
     document = probe_document(address, sample, report, save)
+    if address.is_source:
+        document["stages"] = log.stages
     if as_json:
         print_json(document)
         return
+    print_stages(log)
     print_probe(document)
 
 
@@ -215,10 +223,20 @@ def _check_file(address: StreamAddress) -> None:
         raise BadAddress(f"no such file: {address}; a camera's address begins with rtsp://")
 
 
-async def _visit(address: StreamAddress, timeout_s: float) -> tuple[Sample, list[Picture]]:
-    options = VisitOptions(pictures=2, spacing_s=SPACING_S, visit_timeout_s=timeout_s)
-    sample = await StreamCameraClient(now=SystemClock().now)(address, options)
-    return sample, [decode(frame) for frame in sample.key_frames]
+def _visit(
+    context: typer.Context, address: StreamAddress, timeout_s: float, log: StageLog
+) -> tuple[Sample, list[Picture]]:
+    if address.is_source:
+        sample = visit_source(site_if_any(context), address, timeout_s, log)
+    else:
+        options = VisitOptions(pictures=2, spacing_s=SPACING_S, visit_timeout_s=timeout_s)
+        client = StreamCameraClient(now=SystemClock().now)
+        sample = asyncio.run(client.__call__(address, options))
+    pictures = [decode(frame) for frame in sample.key_frames]
+    if address.is_source:
+        width, height = pictures[0].size_px
+        log.add(VisitStage("decoded", f"{width}×{height}"))
+    return sample, pictures
 
 
 def _quality_report(pictures: list[Picture], sample: Sample) -> QualityReport:
@@ -301,12 +319,22 @@ def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
     }
 
 
-def report_failure(address: str, exc: StreamError, *, as_json: bool) -> None:
+def report_failure(
+    address: str, exc: StreamError, *, as_json: bool, log: StageLog | None = None
+) -> None:
     """Print a failure as text or as JSON; the address is empty where it cannot be shown."""
+    advice = log.advice(address.partition(":")[0]) if log is not None else None
     if as_json:
-        print_json(failure_document(address, exc))
+        document = failure_document(address, exc)
+        if log is not None and log.stages:
+            document["stages"] = log.stages
+        if advice is not None:
+            document["failure"]["next"] = {"zh": advice[0], "en": advice[1]}
+        print_json(document)
         return
-    print_probe_failure(address, exc)
+    if log is not None:
+        print_stages(log)
+    print_probe_failure(address, exc, advice)
 
 
 def _round(value: float | None, digits: int) -> float | None:
@@ -327,7 +355,9 @@ def print_probe(document: Mapping[str, Any]) -> None:
     out.print(table)
 
 
-def print_probe_failure(address: str, exc: StreamError) -> None:
+def print_probe_failure(
+    address: str, exc: StreamError, by_stage: tuple[str, str] | None = None
+) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
     advice = advice_of(exc)
     out = console_err()
@@ -336,8 +366,8 @@ def print_probe_failure(address: str, exc: StreamError) -> None:
     for label, text in (
         ("看到 seen", exc.seen),
         ("该谁处理 whose move", f"{advice.whose_zh} · {advice.whose_en}"),
-        ("下一步 next", advice.next_zh),
-        ("", advice.next_en),
+        ("下一步 next", by_stage[0] if by_stage else advice.next_zh),
+        ("", by_stage[1] if by_stage else advice.next_en),
     ):
         out.print(Text.assemble((f"  {label}  ", "dim"), text), soft_wrap=True)
 

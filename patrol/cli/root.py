@@ -160,6 +160,25 @@ VERBS: Final[Mapping[str, Verb]] = {
         "models:show_models",
         "清单里的权重及其状态。 What the manifest names, and the state of each file.",
     ),
+    "gb peers": Verb(
+        "gb:show_peers",
+        "对端:是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals.",
+    ),
+    "gb catalog": Verb(
+        "gb:show_catalog",
+        "目录:上次同步所得;可生成待核登记行。 The catalogue as last known; rows for cameras.csv.",
+    ),
+    "gb sync": Verb(
+        "gb:sync_catalog", "向对端查询目录并存下。 Ask a peer for its catalogue and keep it."
+    ),
+    "gb record": Verb(
+        "gb:record_messages",
+        "记录往来信令(已脱敏),供排查与测试。 A log of messages, redacted: it becomes a fixture.",
+    ),
+    "gb alarms": Verb(
+        "gb:show_alarms",
+        "对端上报的告警(仅作参考,不是火警)。 Alarms of peers; for information, no fire alarm.",
+    ),
     "simulate cameras": Verb(
         "demo:run_cameras",
         "模拟摄像头:真实 RTSP,并写出配置目录。 Cameras on real RTSP, and a config for them.",
@@ -267,6 +286,7 @@ VERBS: Final[Mapping[str, Verb]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "db": "数据库。 The database.",
     "models": "模型权重。 Weight files.",
+    "gb": "国标 GB/T 28181 接入。 Cameras over GB/T 28181.",
     "simulate": "模拟器。 The simulators on their own.",
     "consent": "农户同意。 The households' consent.",
     "user": "控制台账号。 Console accounts.",

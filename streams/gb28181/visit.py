@@ -7,7 +7,7 @@ or given up, and the port a little later, for packets that are still on their wa
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -63,6 +63,7 @@ class Gb28181Visits:
     journal: SessionJournal
     now: Callable[[], datetime]
     media_host: str = "0.0.0.0"  # noqa: S104  where media sockets listen
+    catalog_note: Callable[[str, str], Awaitable[str]] | None = None  # of a channel, for a probe
     releasing: set[asyncio.Task[None]] = field(default_factory=set)
     sources: StreamSources = field(init=False)
     _slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
@@ -81,6 +82,8 @@ class Gb28181Visits:
         await self._reachable(peer, min(options.connect_timeout_s, options.visit_timeout_s))
         flow = peer.flow
         options.reach("registered", f"{flow.transport} {flow.host}:{flow.port}" if flow else "")
+        if options.on_stage is not None and self.catalog_note is not None:
+            options.reach("catalogue", await self.catalog_note(name, channel))
         visit = _Visit(
             visits=self,
             peer=peer,
