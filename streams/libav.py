@@ -310,6 +310,7 @@ class LibavCapture:
 
     def _read_stream_info(self, container: InputContainer, stream: VideoStream) -> None:
         self.opened_after_s = self._passed_s
+        self.options.reach("described", container.format.name)
         self.format_name = container.format.name
         # What a service or a gateway hands out is live, whatever length its container names.
         endless = container.duration is None or self.options.targets is not None

@@ -3,9 +3,9 @@
 Each is made once, from sources.yaml, and opens nothing before the first visit.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Protocol
 
-from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.ports import CameraClient, Clock
 from patrol.settings.config_file import ProblemLog
@@ -16,6 +16,7 @@ from patrol.settings.sources_http import (
     zlm_gateways,
 )
 from patrol.settings.sources_yaml import SourcesSettings, read_vendor_profile
+from streams.capture import SourceOpener, StreamCameraClient
 from streams.control_http import ControlAnswer, ControlHttp, ControlRequest
 from streams.gateways.wvp import Ask, WvpOpener
 from streams.gateways.zlm import ZlmOpener
@@ -23,34 +24,60 @@ from streams.onvif.capture import OnvifOpener
 from streams.ticket.capture import TicketOpener
 from streams.ticket.client import TicketAccount, TicketService
 
-if TYPE_CHECKING:
-    from patrol.app.sources import SourceContext
+
+class HttpSourceContext(Protocol):
+    """What the openers here are made of; patrol.app.sources.SourceContext has it."""
+
+    @property
+    def settings(self) -> SourcesSettings:
+        """sources.yaml."""
+
+    @property
+    def clock(self) -> Clock:
+        """Our clock."""
+
+    @property
+    def direct(self) -> CameraClient:
+        """Visits the URL that a source hands out."""
 
 
-def make_onvif_opener(context: "SourceContext") -> OnvifOpener:
+@dataclass(frozen=True, slots=True)
+class _PlainContext:
+    """The context of a command that has no application."""
+
+    settings: SourcesSettings
+    clock: Clock
+    direct: CameraClient
+
+
+def http_sources_client(settings: SourcesSettings, clock: Clock) -> StreamCameraClient:
+    """A camera client for the sources of this module, without an application. Raises Failed."""
+    context = _PlainContext(settings, clock, StreamCameraClient(clock.now))
+    openers: dict[str, SourceOpener] = {
+        "onvif": make_onvif_opener(context),
+        "ticket": make_ticket_opener(context),
+        "wvp": make_wvp_opener(context),
+        "zlm": make_zlm_opener(context),
+    }
+    return StreamCameraClient(clock.now, openers)
+
+
+def make_onvif_opener(context: HttpSourceContext) -> OnvifOpener:
     """The opener of `onvif://`; devices' own certificates are signed by nobody."""
-    return onvif_opener(context.direct, context.clock)
+    return OnvifOpener(ControlHttp(verify_tls=False).ask, context.direct, context.clock.now)
 
 
-def onvif_opener(direct: CameraClient, clock: Clock) -> OnvifOpener:
-    """The opener of `onvif://` where there is no site."""
-    return OnvifOpener(ControlHttp(verify_tls=False).ask, direct, clock.now)
-
-
-def make_ticket_opener(context: "SourceContext") -> TicketOpener:
+def make_ticket_opener(context: HttpSourceContext) -> TicketOpener:
     """The opener of `ticket://`. Raises Failed where a key's file cannot be read."""
     services = ticket_services(context.settings, context.clock)
     return TicketOpener(services, context.direct)
 
 
-def ticket_services(
-    settings: SourcesSettings, clock: Clock | None = None
-) -> dict[str, TicketService]:
+def ticket_services(settings: SourcesSettings, clock: Clock) -> dict[str, TicketService]:
     """The ticket services of a site by name. Raises Failed."""
-    now = (clock or SystemClock()).now
     ask = ControlHttp().ask
     return {
-        name: TicketService(_account(name, vendor), ask, now)
+        name: TicketService(_account(name, vendor), ask, clock.now)
         for name, vendor in settings.vendors.items()
     }
 
@@ -73,13 +100,13 @@ def _account(name: str, vendor: VendorSettings) -> TicketAccount:
     )
 
 
-def make_zlm_opener(context: "SourceContext") -> ZlmOpener:
+def make_zlm_opener(context: HttpSourceContext) -> ZlmOpener:
     """The opener of `zlm://`."""
     gateways = zlm_gateways(context.settings.gateways)
     return ZlmOpener(gateways, _gateway_ask(context.settings), context.direct)
 
 
-def make_wvp_opener(context: "SourceContext") -> WvpOpener:
+def make_wvp_opener(context: HttpSourceContext) -> WvpOpener:
     """The opener of `wvp://`. Raises Failed where a password's file cannot be read."""
     try:
         gateways = wvp_gateways(context.settings.gateways)

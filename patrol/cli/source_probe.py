@@ -7,7 +7,6 @@ their times, and from the last one follows whose move it is when the visit faile
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,16 +14,17 @@ from rich.text import Text
 
 from patrol.cli.gb import ask
 from patrol.cli.output import console_err
-from patrol.cli.site import database_of
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from patrol.domain.labels import bilingual, label_of
+from patrol.domain.source_stages import HTTP_STAGES, source_advice
 from patrol.domain.stream_labels import STAGE_ADVICE, VISIT_STAGES
 from patrol.settings import Site
-from patrol.store import open_store
+from patrol.settings.sources_yaml import SourcesSettings
 from streams.address import StreamAddress
 from streams.errors import BadAddress
-from streams.model import Sample, VisitOptions, VisitStage
+from streams.model import KeyFrame, Sample, VisitOptions, VisitStage
+from streams.source_schemes import SOURCE_SCHEMES
 
 FIRST_STAGE: Final = "begun"
 
@@ -46,15 +46,18 @@ class StageLog:
         """The last stage that was reached."""
         return str(self.stages[-1]["stage"]) if self.stages else FIRST_STAGE
 
-    def advice(self, scheme: str) -> tuple[str, str] | None:
-        """Whose move it is and what to look at behind the last stage; Chinese, English."""
-        return STAGE_ADVICE.get((scheme, self.last))
+    def advice(self, scheme: str, reason: str = "") -> tuple[str, str] | None:
+        """Whose move it is and what to look at: by the reason, else behind the last stage."""
+        found = source_advice(scheme, reason, self.last)
+        return found or STAGE_ADVICE.get((scheme, self.last))
 
 
 def visit_source(
     site: Site | None, address: StreamAddress, timeout_s: float, log: StageLog
 ) -> Sample:
     """Visit a camera behind a platform or gateway. Raises StreamError, Failed."""
+    if site is None and not SOURCE_SCHEMES[address.scheme].names_host:
+        return _visit_directly(SourcesSettings(), address, timeout_s, log)
     if site is None:
         raise BadAddress(f"{address.scheme} needs a site: give its directory with -c DIR")
     unknown = site.sources.unknown_name(address)
@@ -62,7 +65,7 @@ def visit_source(
         raise BadAddress(unknown)
     if address.scheme == "gb28181":
         return _visit_gb28181(site, address, timeout_s, log)
-    return _visit_directly(site, address, timeout_s, log)
+    return _visit_directly(site.sources, address, timeout_s, log)
 
 
 def _visit_gb28181(site: Site, address: StreamAddress, timeout_s: float, log: StageLog) -> Sample:
@@ -85,21 +88,32 @@ def _visit_gb28181(site: Site, address: StreamAddress, timeout_s: float, log: St
     raise Failed("probe: no answer")
 
 
-def _visit_directly(site: Site, address: StreamAddress, timeout_s: float, log: StageLog) -> Sample:
-    from patrol.app.sources import open_sources  # noqa: PLC0415  see _visit_gb28181
+def _visit_directly(
+    settings: SourcesSettings, address: StreamAddress, timeout_s: float, log: StageLog
+) -> Sample:
+    """What is asked over HTTP needs neither the service nor the database."""
+    from patrol.app.http_sources import http_sources_client  # noqa: PLC0415  see _visit_gb28181
 
-    options = VisitOptions(pictures=2, spacing_s=0.5, visit_timeout_s=timeout_s, on_stage=log.add)
-    with ExitStack() as stack:
-        store = stack.enter_context(open_store(database_of(site)))
-        sources = open_sources(site, store, SystemClock(), stack)
-        return asyncio.run(sources.client.__call__(address, options))
+    def note_key_frame(_: KeyFrame) -> None:
+        if all(stage["stage"] != "key_frame" for stage in log.stages):
+            log.add(VisitStage("key_frame"))
+
+    options = VisitOptions(
+        pictures=2,
+        spacing_s=0.5,
+        visit_timeout_s=timeout_s,
+        on_stage=log.add,
+        on_key_frame=note_key_frame,
+    )
+    client = http_sources_client(settings, SystemClock())
+    return asyncio.run(client.__call__(address, options))
 
 
 def print_stages(log: StageLog) -> None:
     """Print the stages that were reached, on stderr, above the result."""
     out = console_err()
     for stage in log.stages:
-        label = bilingual(label_of(VISIT_STAGES, stage["stage"]))
+        label = bilingual(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
         out.print(line.append(f"  {stage['seen']}", style="dim") if stage["seen"] else line)
 

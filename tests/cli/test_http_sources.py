@@ -13,6 +13,7 @@ from simulators.http_sources.gateways import (
     FORBIDDEN_CALLS,
     WVP_KEY,
     ZLM_SECRET,
+    GatewayFault,
     WvpSimulator,
     ZlmSimulator,
 )
@@ -20,6 +21,7 @@ from simulators.http_sources.onvif_device import OnvifDevice, answering_discover
 from simulators.http_sources.ticket_service import (
     APP_KEY,
     APP_SECRET,
+    TicketFault,
     TicketServiceSimulator,
     profile_text,
 )
@@ -102,7 +104,7 @@ gateways:
 
 
 def test_a_round_sees_the_cameras_of_every_source(sourced_site: CliSite, sources: Sources) -> None:
-    ended = sourced_site("round", "--json")
+    ended = sourced_site("round", "morning", "--json")
     assert ended.code == 0, ended.err
     totals = ended.document
     assert (totals["planned"], totals["seen"]) == (4, 4), totals
@@ -165,3 +167,87 @@ def test_what_cannot_be_asked_is_bad_input(
     ended = cli_site("onvif", *arguments)
     assert ended.code == 2
     assert said in ended.err + ended.out
+
+
+URLS = ["ticket://sim/D00007", "zlm://zlm/live/c9", "wvp://wvp/62090204001320000001/1"]
+STAGES = {
+    "onvif": ["device", "profile", "stream_uri", "described"],
+    "ticket": ["logged_in", "minted", "described"],
+    "zlm": ["listed", "live_url", "described"],
+    "wvp": ["logged_in", "listed", "started", "live_url", "described"],
+}
+
+
+def onvif_url(sources: Sources, login: str = "admin:on%2Fvif%40pass@") -> str:
+    return f"onvif://{login}127.0.0.1:{sources.onvif.port}/Profile_1"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("url", ["onvif", *URLS])
+def test_a_probe_shows_the_stages_with_their_times(
+    sourced_site: CliSite, sources: Sources, url: str, *, as_json: bool
+) -> None:
+    address = onvif_url(sources) if url == "onvif" else url
+    ended = sourced_site("probe", address, *(["--json"] if as_json else []))
+    assert ended.code == 0, ended.err
+    scheme = address.partition(":")[0]
+    if as_json:
+        names = [stage["stage"] for stage in ended.document["stages"]]
+        assert names == [*STAGES[scheme], "key_frame", "decoded"]
+        times = [stage["at_s"] for stage in ended.document["stages"]]
+        assert times == sorted(times)
+        assert ended.document["freshness"] == "live"
+    else:
+        assert "已解码 decoded" in ended.err
+    for secret in (PASSWORD, "on%2Fvif", APP_SECRET, ZLM_SECRET, WVP_KEY, "ticket=", "callId="):
+        assert secret not in ended.out
+        assert secret not in ended.err.replace(address, "")  # the warning of a typed password
+
+
+def test_an_onvif_camera_is_probed_without_a_site(
+    cli_site: CliSite, sources: Sources, tmp_path: Path
+) -> None:
+    for name in (cli_site.home / "config").iterdir():
+        name.unlink()
+    word = tmp_path / "word"
+    word.write_text(PASSWORD, "utf-8")
+    url = onvif_url(sources, "admin@")
+    ended = cli_site("probe", url, "--password-file", str(word), "--json")
+    assert ended.code == 0, ended.err
+    assert ended.document["clock_offset_s"] is not None
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "url", "code", "said"),
+    [
+        ("ticket", "OFFLINE", URLS[0], 1, "平台说设备不在线"),
+        ("ticket", "EXPIRED", URLS[0], 1, "两次新取的地址都被拒"),
+        ("ticket", "PRIVATE_URL", URLS[0], 2, "写入 sources.yaml 的 allow"),
+        ("ticket", "TOKEN_DEAD", URLS[0], 1, "核对 sources.yaml 的 secrets"),
+        ("ticket", "NO_URL", URLS[0], 1, "对照厂商文档修改 profile"),
+        ("zlm", "BAD_SECRET", URLS[1], 1, "ZLMediaKit 不接受 secret"),
+        ("wvp", "BAD_SECRET", URLS[2], 1, "网关不接受 api_key"),
+        ("wvp", "NO_MEDIA", URLS[2], 1, "点播没有成功"),
+        ("wvp", "UNKNOWN_CHANNEL", URLS[2], 1, "平台没有这个设备或通道"),
+    ],
+)
+def test_a_failed_probe_says_whose_move_it_is(
+    sourced_site: CliSite, sources: Sources, where: str, fault: str, url: str, code: int, said: str
+) -> None:
+    simulator = getattr(sources, where)
+    kinds = TicketFault if where == "ticket" else GatewayFault
+    simulator.faults = frozenset({kinds[fault]})
+    try:
+        ended = sourced_site("probe", url, "--json")
+        shown = sourced_site("probe", url)
+    finally:
+        simulator.faults = frozenset()
+    assert (ended.code, shown.code) == (code, code)
+    assert said in ended.document["failure"]["next"]["zh"]
+    assert said in shown.err
+
+
+def test_an_unknown_name_is_bad_input(sourced_site: CliSite) -> None:
+    ended = sourced_site("probe", "ticket://sin/D1")
+    assert ended.code == 2
+    assert "sources.yaml has no 'sin' under vendors, known: sim" in ended.err

@@ -101,7 +101,7 @@ def mutations(data: bytes, seed: int, count: int) -> list[bytes]:
 def serving_in_thread(serving: Callable[[], AbstractAsyncContextManager[int]]) -> Iterator[int]:
     """Serve a look-alike from a thread of its own while the block runs; its port."""
     ready: concurrent.futures.Future[int] = concurrent.futures.Future()
-    stops: list[Callable[[], None]] = []
+    stops: list[Callable[[], object]] = []
 
     async def main() -> None:
         stop = asyncio.Event()
