@@ -56,6 +56,10 @@ VERBS: Final[Mapping[str, Verb]] = {
         "onvif:probe",
         "看一台设备:型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles.",
     ),
+    "ticket devices": Verb(
+        "ticket:list_devices",
+        "列出票据平台账号下的设备及其写法。 The devices of a ticket service, as addresses.",
+    ),
     "queue": Verb(
         "queue:show_queue",
         "待核线索,最要紧的在前。 What waits for a person's judgement, the worst first.",
@@ -298,6 +302,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "handover": "交接班。 Hand-over, signed by both.",
     "suppress": "抑制。 Suppressions.",
     "onvif": "ONVIF 设备。 ONVIF devices.",
+    "ticket": "票据平台。 Ticket services.",
     "assets": "地图与图表脚本。 Scripts of map and charts.",
 }
 

@@ -167,7 +167,6 @@ class _Page(SettingsSection):
     first: Annotated[int, Field(ge=0, le=1)] = 1
     size: Annotated[int, Field(ge=1, le=1000)] = 50
     step: Annotated[int, Field(ge=1, le=1000)] = 1
-    total: str = ""
 
 
 class _Online(SettingsSection):
@@ -197,7 +196,6 @@ class _List(SettingsSection):
             name=self.fields.name,
             online=online.path if online else "",
             online_values=frozenset(online.equals if online else ()),
-            total=self.page.total,
             first_page=self.page.first,
             page_size=self.page.size,
             page_step=self.page.step,

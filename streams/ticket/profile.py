@@ -114,7 +114,6 @@ class ListRule:
     name: str = ""
     online: str = ""
     online_values: frozenset[str] = frozenset()
-    total: str = ""
     first_page: int = 1
     page_size: int = 50
     page_step: int = 1  # services that count an offset step by the size

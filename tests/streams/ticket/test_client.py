@@ -1,6 +1,7 @@
 """A ticket service's whole way, against the look-alike without sockets: mint once, open once."""
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -254,7 +255,11 @@ def test_china_telecoms_way_as_far_as_documents_tell(rsa_key: Any) -> None:
         "enterprise_user": "u",
     }  # fmt: skip
     account = TicketAccount(
-        name="sim", profile=profile, base="http://vendor", secrets=secrets, targets=LOCAL
+        name="sim",
+        profile=dataclasses.replace(profile, calls_per_s=1000),
+        base="http://vendor",
+        secrets=secrets,
+        targets=LOCAL,
     )
     service = TicketService(account, asking(simulator.handle), lambda: NOON)
     _, visits, _ = visit(service)
