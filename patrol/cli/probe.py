@@ -323,8 +323,8 @@ def report_failure(
     address: str, exc: StreamError, *, as_json: bool, log: StageLog | None = None
 ) -> None:
     """Print a failure as text or as JSON; the address is empty where it cannot be shown."""
-    told = log is not None and (bool(exc.reason) or not isinstance(exc, BadAddress))
-    advice = log.advice(address.partition(":")[0], exc.reason) if log and told else None
+    of_source = log is not None and (bool(exc.reason) or not isinstance(exc, BadAddress))
+    advice = log.advice(address.partition(":")[0], exc.reason) if log and of_source else None
     if as_json:
         document = failure_document(address, exc)
         if log is not None and log.stages:

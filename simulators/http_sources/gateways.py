@@ -1,7 +1,7 @@
 """Look-alikes of ZLMediaKit and WVP-GB28181-pro, by their contracts; calls are counted.
 
 Their traps are there as well: ZLMediaKit answers HTTP 200 to everything, and its `getSnap` serves
-an old picture; WVP's errors come with HTTP 200, its stop cuts whoever watches, and its snapshot is
+an old picture; WVP's errors come with HTTP 200, its stop cuts off every viewer, and its snapshot is
 the last file.
 """
 

@@ -2,7 +2,7 @@
 
 Calls are pure functions; `WvpOpener` makes them in order: log in, look whether the channel is
 already watched, start, open, leave. Leaving means to close our own connection: WVP's stop sends a
-BYE to the camera whoever watches, so it is called in one case alone, when the site says that the
+BYE to the camera, watched or not, so it is called in one case alone, when the site says that the
 patrol owns its streams, we started this one, and its media server counts no viewer any more. WVP's
 snapshot is never asked: it serves the last file.
 """
@@ -240,7 +240,7 @@ class WvpOpener:
     async def _is_watched(
         self, session: WvpSession, device: str, channel: str, timeout_s: float
     ) -> bool:
-        """Whether somebody watches the channel already; where that is not known, somebody does."""
+        """Whether the channel has a viewer already; where that is not known, it has."""
         try:
             return is_watched(await session.get(channels_path(device, channel), timeout_s), channel)
         except StreamError as exc:

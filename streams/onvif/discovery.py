@@ -164,7 +164,7 @@ class _Listener(asyncio.DatagramProtocol):
 
     @override
     def error_received(self, exc: Exception) -> None:
-        """An address answered that nobody listens there; ordinary in a scan."""
+        del exc  # nobody listens at that address: ordinary in a scan
 
 
 async def discover(

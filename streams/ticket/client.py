@@ -145,7 +145,7 @@ class TicketService:
             raise exc.error from None
 
     def _forget(self, refused: str) -> None:
-        """Drop a token that was refused, unless somebody fetched a new one meanwhile."""
+        """Drop a token that was refused, unless a new one was fetched meanwhile."""
         token = self._token
         if token is not None and token.value == refused:
             self._token = dataclasses.replace(token, until=self.service_now, value="")

@@ -35,7 +35,7 @@ def media() -> LiveMedia:
     return LiveMedia(encoded_loop())
 
 
-def asking(
+def calling(
     handle: Callable[[HttpRequest], Coroutine[Any, Any, HttpReply]],
     date: Callable[[], datetime] = lambda: NOON,
 ) -> Ask:

@@ -67,6 +67,8 @@ NOT_RUN = {
     "bench alerts": "minutes", "bench capture": "minutes", "bench console": "minutes",
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "demo": "minutes", "eval": "minutes",
+    "onvif probe": "needs a device", "onvif scan": "asks the network",
+    "ticket devices": "needs a service",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from streams.gateways.wvp import WvpOpener, read_live_urls, read_wvp
 from streams.gateways.zlm import ZlmOpener, live_urls, read_zlm
 from streams.model import VisitOptions
 from streams.target_policy import TargetRefused
-from tests.support.lookalikes import RecordedVisits, asking, media
+from tests.support.lookalikes import RecordedVisits, calling, media
 
 F = GatewayFault
 ZLM = ZlmGateway(name="zlm", base="http://gateway:8080", secret=ZLM_SECRET, rtsp_port=5540)
@@ -42,7 +42,7 @@ def zlm_visit(
 ) -> tuple[Any, ZlmSimulator, RecordedVisits]:
     simulator, visits = ZlmSimulator(media(), frozenset(faults)), RecordedVisits(*errors)
     gateway = ZlmGateway(**{**{f: getattr(ZLM, f) for f in ZLM.__slots__}, **changed})
-    opener = ZlmOpener({"zlm": gateway}, asking(simulator.handle), visits)
+    opener = ZlmOpener({"zlm": gateway}, calling(simulator.handle), visits)
     return run(opener, "zlm://zlm/live/c1?sign=abc"), simulator, visits
 
 
@@ -130,7 +130,7 @@ def wvp(
     gateway = WvpGateway(
         name="wvp", base="http://gateway", media=ZLM, **(login or {"api_key": WVP_KEY})
     )
-    return simulator, WvpOpener({"wvp": gateway}, asking(handle), visits), visits
+    return simulator, WvpOpener({"wvp": gateway}, calling(handle), visits), visits
 
 
 LOGIN = {"user": WVP_USER, "password": WVP_PASSWORD}
@@ -164,7 +164,7 @@ def test_an_inner_address_of_wvp_is_refused_or_rewritten() -> None:
     gateway = WvpGateway(
         name="wvp", base="http://g", api_key=WVP_KEY, live=LiveUrlRules(rewrite_host="seen-by-us")
     )
-    run(WvpOpener({"wvp": gateway}, asking(simulator.handle), visits), URL)
+    run(WvpOpener({"wvp": gateway}, calling(simulator.handle), visits), URL)
     assert (visits.opened[0][0].host, visits.opened[0][0].query) == ("seen-by-us", "callId=1")
 
 

@@ -12,7 +12,7 @@ from streams.errors import LOGIN_REFUSED, RefusedUs, StreamError, Unreadable, We
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions, WallClock
 from streams.onvif.capture import OnvifOpener, judged_snapshot
 from streams.playlist_age import STALE
-from tests.support.lookalikes import NOON, RecordedVisits, asking, media
+from tests.support.lookalikes import NOON, RecordedVisits, calling, media
 
 PASSWORD = "pa/ss@wörd"
 ADDRESS = "onvif://admin:pa%2Fss%40w%C3%B6rd@cam:8000/Profile_1"
@@ -28,7 +28,7 @@ def device(*faults: OnvifFault, user: str = "admin") -> OnvifDevice:
 def visit(made: OnvifDevice, url: str = ADDRESS, *errors: Exception | None) -> tuple[Any, Any]:
     """The result or the error of a visit, and what was opened."""
     visits = RecordedVisits(*errors)
-    ask = asking(made.handle, lambda: NOON + made.offset)
+    ask = calling(made.handle, lambda: NOON + made.offset)
     opener = OnvifOpener(ask, visits, lambda: NOON)
     try:
         result = asyncio.run(opener(StreamAddress.parse(url), VisitOptions()))
@@ -136,7 +136,7 @@ def test_the_devices_clock_stands_in_the_facts_and_stages_are_told() -> None:
         return sample("a", "b")
 
     options = VisitOptions(on_stage=stages.append)
-    opener = OnvifOpener(asking(made.handle), capture, lambda: NOON)
+    opener = OnvifOpener(calling(made.handle), capture, lambda: NOON)
     result = asyncio.run(opener(StreamAddress.parse(ADDRESS), options))
     assert result.facts.clock_offset_s == -timedelta(hours=5).total_seconds()
     assert result.facts.wall_clock is WallClock.TIME_OF_DAY

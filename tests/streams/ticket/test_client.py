@@ -42,7 +42,7 @@ from streams.ticket.profile import (
     UrlRule,
     VendorProfile,
 )
-from tests.support.lookalikes import NOON, RecordedVisits, asking, media
+from tests.support.lookalikes import NOON, RecordedVisits, calling, media
 
 LOCAL = TargetPolicy(networks=(ip_network("127.0.0.0/8"),))
 F = TicketFault
@@ -80,7 +80,7 @@ def make(profile_path: Path) -> Make:
             secrets={"app_key": APP_KEY, "app_secret": APP_SECRET},
             targets=targets,
         )
-        ask = asking(simulator.handle, lambda: simulator.clock)
+        ask = calling(simulator.handle, lambda: simulator.clock)
         return simulator, TicketService(account, ask, lambda: NOON, random.Random(1))
 
     return made
@@ -230,7 +230,7 @@ def test_a_page_that_did_not_come_is_asked_for_again_but_a_url_is_not(make: Make
             raise WentSilent("cut")
         return await handle(request)
 
-    service._ask = asking(flaky)
+    service._ask = calling(flaky)
     assert len(asyncio.run(service.devices(5))) == 120
     assert calls.count("/api/devices") == 4
     error, _, _ = visit(service)
@@ -261,7 +261,7 @@ def test_china_telecoms_way_as_far_as_documents_tell(rsa_key: Any) -> None:
         secrets=secrets,
         targets=LOCAL,
     )
-    service = TicketService(account, asking(simulator.handle), lambda: NOON)
+    service = TicketService(account, calling(simulator.handle), lambda: NOON)
     _, visits, _ = visit(service)
     ((address, _),) = visits.opened
     assert address.path == "/live/D1"
@@ -298,7 +298,7 @@ def test_a_refresh_token_is_used_once_and_then_a_new_login() -> None:
     clock = [NOON]
     service = TicketService(
         TicketAccount(name="v", profile=profile, base="http://v", secrets={}, targets=LOCAL),
-        asking(handle, lambda: clock[0]),
+        calling(handle, lambda: clock[0]),
         lambda: clock[0],
     )
 
