@@ -320,7 +320,8 @@ def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
 def _report_failure(
     address: str, exc: StreamError, *, as_json: bool, log: StageLog | None = None
 ) -> None:
-    advice = log.advice(address.partition(":")[0]) if log is not None else None
+    by_stage = log is not None and not isinstance(exc, BadAddress)
+    advice = log.advice(address.partition(":")[0]) if log is not None and by_stage else None
     if as_json:
         document = failure_document(address, exc)
         if log is not None and log.stages:
