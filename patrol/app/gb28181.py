@@ -235,6 +235,9 @@ class Gb28181Service:
         if self._control is not None and self._controlled:
             control = await self._control(self)
         keeping = asyncio.create_task(self._tend_orphans(platform, endpoint))
+        for name, peer in platform.peers.items():
+            if peer.is_reachable(endpoint.now_s):
+                self._sync_soon(name)
         self._started.set()
         log.info("GB/T 28181 listens", port=self.port, peers=len(settings.peers))
         try:
@@ -294,8 +297,9 @@ class Gb28181Service:
             return
         if isinstance(event, PeerGone):
             log.warning("GB/T 28181: a peer is gone", peer=event.name, reason=event.reason)
-        if isinstance(event, PeerRegistered) and event.changed:
-            log.info("GB/T 28181: a peer registered", peer=event.name)
+        if isinstance(event, PeerRegistered):
+            if event.changed:
+                log.info("GB/T 28181: a peer registered", peer=event.name)
             self._sync_soon(event.name)
         if self._writer is not None:
             self._writer.keep_event(event)
@@ -311,6 +315,7 @@ class Gb28181Service:
     def _sync_soon(self, name: str) -> None:
         last_s = self._synced_s.get(name)
         if last_s is None or self._now_s() - last_s > SYNC_AGAIN_S:
+            self._synced_s[name] = self._now_s()  # one query, however often it registers
             asyncio.get_running_loop().call_later(SYNC_AFTER_S, self._query, name)
 
     def _query(self, name: str) -> int | None:

@@ -287,7 +287,7 @@ def _as_csv(rows: list[dict[str, str]]) -> str:
 def _print_peers(document: Mapping[str, Any]) -> None:
     table = Table()
     for column in PEER_COLUMNS:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for name, peer in document["peers"].items():
         reachable = "是 yes" if peer["reachable"] else f"否 no {peer['problem']}".strip()
         seen = (peer["seen_at"] or "—")[:19]

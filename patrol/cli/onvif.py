@@ -57,24 +57,30 @@ def scan(
     as_json: AsJson = False,
 ) -> None:
     """查找 ONVIF 设备:本网段组播,或按网段逐个询问(限速)。 Find ONVIF devices, at a slow rate."""
-    try:
-        hosts = discovery.hosts_of(networks or [])
-        ipaddress.IPv4Address(interface)
-    except ValueError as exc:
-        bad_input(f"onvif scan: {exc}")
-    try:
-        found = asyncio.run(
-            discovery.discover(
-                hosts=hosts, interface=interface, wait_s=wait_s, rate=rate, port=port
-            )
-        )
-    except OSError as exc:
-        raise Failed(f"onvif scan: {interface}: {exc.strerror or exc}") from exc
+    found = _discovered(networks or [], interface, wait_s, rate, port)
     devices = sorted(found.devices.values(), key=lambda device: (device.host, device.port))
     if as_json:
         print_json(_scan_document(found, devices))
         return
     _print_devices(found, devices)
+
+
+def _discovered(
+    networks: list[str], interface: str, wait_s: float, rate: float, port: int
+) -> DiscoveryResult:
+    """Who answered. Raises BadInput for what is no network, Failed where nothing can be sent."""
+    try:
+        hosts = discovery.hosts_of(networks)
+        ipaddress.IPv4Address(interface)
+    except ValueError as exc:
+        bad_input(f"onvif scan: {exc}")
+    asked = discovery.discover(
+        hosts=hosts, interface=interface, wait_s=wait_s, rate=rate, port=port
+    )
+    try:
+        return asyncio.run(asked)
+    except OSError as exc:
+        raise Failed(f"onvif scan: {interface}: {exc.strerror or exc}") from exc
 
 
 def _scan_document(found: DiscoveryResult, devices: list[FoundDevice]) -> dict[str, Any]:

@@ -173,7 +173,8 @@ VERBS: Final[Mapping[str, Verb]] = {
         "目录:上次同步所得;可生成待核登记行。 The catalogue as last known; rows for cameras.csv.",
     ),
     "gb sync": Verb(
-        "gb:sync_catalog", "向对端查询目录并存下。 Ask a peer for its catalogue and keep it."
+        "gb:sync_catalog",
+        "向对端查询目录并存下。 Ask a peer for its catalogue and keep it.",
     ),
     "gb record": Verb(
         "gb:record_messages",

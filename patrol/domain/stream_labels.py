@@ -62,8 +62,8 @@ STAGE_ADVICE: Final = {
             "看 `patrol gb peers` 的拒绝计数"
         ),
         (
-            "the peer's administrator: check server id, domain, address, port and password there; open"
-            " 5060 (UDP, TCP) here; look at the refusals of `patrol gb peers`"
+            "the peer's administrator: check server id, domain, address, port and password there;"
+            " open 5060 (UDP, TCP) here; look at the refusals of `patrol gb peers`"
         ),
     ),
     ("gb28181", "registered"): (
@@ -77,8 +77,8 @@ STAGE_ADVICE: Final = {
     ("gb28181", "invited"): (
         "对端:设备未应答或拒绝点播;看设备是否在线、是否已达路数上限、是否有点播权限",
         (
-            "the peer: it did not answer or refused; is the device online, at its limit of streams, and"
-            " are we allowed to view?"
+            "the peer: no answer, or a refusal; is the device online, at its limit of streams,"
+            " and are we allowed to view?"
         ),
     ),
     ("gb28181", "answered"): (
@@ -87,8 +87,8 @@ STAGE_ADVICE: Final = {
             "或换 media 方式(tcp-passive、tcp-active、udp)"
         ),
         (
-            "network: no media came; check our address as the peer sees it (media_ip, advertise), open"
-            " the media ports, or change `media:` (tcp-passive, tcp-active, udp)"
+            "network: no media came; check our address as the peer sees it (media_ip, advertise),"
+            " open the media ports, or change `media:` (tcp-passive, tcp-active, udp)"
         ),
     ),
     ("gb28181", "media"): (
@@ -97,8 +97,8 @@ STAGE_ADVICE: Final = {
             "UDP 丢包时改用 TCP"
         ),
         (
-            "the camera: media without a key frame; set key frames every 2–4 s and H.264 or H.265 (no"
-            " SVAC); where UDP loses packets use TCP"
+            "the camera: media without a key frame; set key frames every 2–4 s and H.264 or H.265"
+            " (no SVAC); where UDP loses packets use TCP"
         ),
     ),
     ("gb28181", "key_frame"): (

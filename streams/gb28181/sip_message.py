@@ -129,12 +129,13 @@ def parse_message(data: bytes, *, whole_datagram: bool = True) -> SipMessage:
     """
     if len(data) > MAX_STREAM_MESSAGE:
         raise BadMessage(f"a message of {len(data)} bytes")
+    data = data.lstrip(b"\r\n\x00 ")
     end = _HEAD_END.search(data, 0, MAX_HEAD)
     if end is None and len(data) > MAX_HEAD:
         raise BadMessage(f"no end of the headers in {MAX_HEAD} bytes")
     head = data[: end.start()] if end is not None else data
     body = data[end.end() :] if end is not None else b""
-    lines = _FOLD.sub(" ", decode_text(head).lstrip("\r\n\x00 ")).splitlines()
+    lines = _FOLD.sub(" ", decode_text(head)).splitlines()
     if not lines:
         raise BadMessage("an empty message")
     headers = _read_headers(lines[1:])
