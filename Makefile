@@ -31,6 +31,8 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check patrol streams simulators tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit -q -c pyproject.toml -r patrol streams simulators
+	tests/audit-dependencies.sh $(BIN)
 
 fmt: $(VENV)/.installed-dev
 	$(BIN)/ruff format patrol streams simulators tests
