@@ -15,7 +15,7 @@ from rich.table import Table
 
 from patrol.cli.options import AsJson
 from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, print_json
-from patrol.cli.probe import address_of_argument, report_failure, with_password
+from patrol.cli.probe import address_of, report_failure, with_password
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from streams.address import StreamAddress
@@ -40,7 +40,7 @@ def scan(
     *,
     interface: Annotated[
         str, typer.Option("--interface", metavar="IP", help="从本机哪个地址发出。 Our own address.")
-    ] = "0.0.0.0",  # noqa: S104  any interface
+    ] = "0.0.0.0",  # noqa: S104  any interface  # nosec B104
     wait_s: Annotated[
         float,
         typer.Option("--wait", metavar="S", min=0.2, max=60, help="等回答几秒。 For answers."),
@@ -144,7 +144,7 @@ def probe(
 ) -> None:
     """看一台设备:型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles."""
     try:
-        address = address_of_argument(url if "://" in url else f"onvif://{url}/")
+        address = address_of(url if "://" in url else f"onvif://{url}/")
         if address.scheme != "onvif":
             bad_input(f"onvif probe: {address}: write onvif://[USER@]HOST[:PORT]/")
         address = with_password(url, address, password_file, from_stdin=password_stdin)

@@ -153,9 +153,7 @@ def probe(
     """试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera."""
     _check_save(save)
     try:
-        address = with_password(
-            url, address_of_argument(url), password_file, from_stdin=password_stdin
-        )
+        address = with_password(url, address_of(url), password_file, from_stdin=password_stdin)
         _check_file(address)
     except BadAddress as exc:
         report_failure("", exc, as_json=as_json)
@@ -189,7 +187,7 @@ def _check_save(save: Path | None) -> None:
         bad_input(f"--save: {save.parent}: no such directory")
 
 
-def address_of_argument(url: str) -> StreamAddress:
+def address_of(url: str) -> StreamAddress:
     """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
     try:
         check_references(url, os.environ, CAMERA_ENV_PREFIX)

@@ -78,7 +78,7 @@ class _Call(SettingsSection):
         )
 
 
-class _Step(SettingsSection):
+class _SignStepSettings(SettingsSection):
     op: Operation
     into: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     source: str = Field(default="", alias="from")
@@ -103,7 +103,7 @@ class _Step(SettingsSection):
 
 
 class _Sign(SettingsSection):
-    steps: tuple[_Step, ...]
+    steps: tuple[_SignStepSettings, ...]
     send: dict[str, str] = Field(default_factory=dict)  # in the place of the parameters
     add: dict[str, str] = Field(default_factory=dict)  # beside the parameters
 

@@ -122,7 +122,7 @@ def _onvif(media: LiveMedia, faults: frozenset[StrEnum], port: int) -> Simulated
     device = OnvifDevice(
         media,
         faults=frozenset(map(OnvifFault, faults)),
-        password="onvif-pass",  # noqa: S106  a made-up one
+        password="onvif-pass",  # noqa: S106  a made-up one  # nosec B106
         snapshot=first_jpeg(media),
     )
     ONVIF_DEVICES.append(device)

@@ -150,7 +150,7 @@ class WvpSimulator:
         return json_reply({"code": 404, "msg": "not found"})
 
     def _login(self, request: HttpRequest) -> HttpReply:
-        wanted = hashlib.md5(WVP_PASSWORD.encode()).hexdigest()  # noqa: S324  WVP's own
+        wanted = hashlib.md5(WVP_PASSWORD.encode()).hexdigest()  # noqa: S324  WVP's own  # nosec B324
         right = request.query.get("username") == WVP_USER
         right = right and request.query.get("password") == wanted
         if not right or GatewayFault.BAD_SECRET in self.faults:

@@ -19,7 +19,7 @@ from simulators.rtsp_farm.auth import challenges, is_authorized
 from simulators.town.model import Login
 
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_OPEN: Final = Login(scheme="none", user="", password="")
+_OPEN: Final = Login(scheme="none", user="", password="")  # nosec B106
 _PIECE: Final = 700  # bytes of a frame: RTP packets are cut anywhere
 
 
@@ -111,7 +111,7 @@ class RtspTunnelServer:
         writer: asyncio.StreamWriter,
     ) -> None:
         key = headers["sec-websocket-key"]
-        accept = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest()).decode()  # noqa: S324  RFC 6455's
+        accept = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest()).decode()  # noqa: S324  RFC 6455's  # nosec B324
         writer.write(
             (
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -163,7 +163,7 @@ class WvpSession:
         self.gateway = gateway
         self.starts = CallLimit(PARALLEL_STARTS, 0)
         self._ask = ask
-        self._token = ""
+        self._token = ""  # nosec B105
         self._flight: SingleFlight[str] = SingleFlight()
 
     async def log_in(self, timeout_s: float) -> str:
@@ -197,7 +197,7 @@ class WvpSession:
                 return read_wvp(answer)
             except WvpTokenRefused:
                 if self._token == token:
-                    self._token = ""
+                    self._token = ""  # nosec B105
                 if is_last or not token:
                     break
         key = "api_key" if self.gateway.api_key else "user and password"

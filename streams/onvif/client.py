@@ -29,7 +29,7 @@ from streams.errors import (
 )
 from streams.onvif import soap
 from streams.onvif.soap import OnvifProfile, SoapCall, SoapFault, UsernameToken
-from streams.onvif.xml import XmlElement
+from streams.onvif.xml import SoapElement
 from streams.rtsp.digest_auth import DigestAuthenticator
 from streams.rtsp.message import printable
 
@@ -132,7 +132,7 @@ class OnvifClient:
 
     # -- one call ------------------------------------------------------------------------------
 
-    async def call(self, path: str, call: SoapCall) -> XmlElement:
+    async def call(self, path: str, call: SoapCall) -> SoapElement:
         """The answer to one operation, with the login where there is one. Raises StreamError."""
         while True:
             answer = await self.ask(self._request(path, call), self.left_s())
@@ -161,7 +161,7 @@ class OnvifClient:
         body = call.envelope(token)
         return ControlRequest(method="POST", url=url, headers=tuple(headers), body=body)
 
-    def _read(self, answer: ControlAnswer, call: SoapCall) -> XmlElement:
+    def _read(self, answer: ControlAnswer, call: SoapCall) -> SoapElement:
         """The body of a 200; faults come as 200, 400 and 500. Raises SoapFault, StreamError."""
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise SoapFault("NotAuthorized", "401 Unauthorized")

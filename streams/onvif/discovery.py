@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from typing_extensions import override
 
 from streams.errors import Unreadable
-from streams.onvif.xml import XmlElement, read_xml
+from streams.onvif.xml import SoapElement, read_xml
 from streams.rtsp.message import printable
 
 GROUP: Final = "239.255.255.250"
@@ -111,7 +111,7 @@ def _scope(scopes: Sequence[str], kind: str) -> str:
     return printable(" ".join(values), 60)
 
 
-def is_probe(root: XmlElement) -> bool:
+def is_probe(root: SoapElement) -> bool:
     """Whether a message is a Probe; for devices."""
     return root.child("Body", "Probe") is not None
 
@@ -170,7 +170,7 @@ class _Listener(asyncio.DatagramProtocol):
 async def discover(
     *,
     hosts: Sequence[str] = (),
-    interface: str = "0.0.0.0",  # noqa: S104  the answers come to whichever interface asked
+    interface: str = "0.0.0.0",  # noqa: S104  the answers come to whichever interface asked  # nosec B104
     wait_s: float = 4.0,
     rate: float = 20.0,
     port: int = PORT,
@@ -200,7 +200,7 @@ def _udp_socket(interface: str) -> socket.socket:
         sock.setblocking(False)  # noqa: FBT003  the socket's own signature
         sock.bind((interface, 0))
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
-        if interface != "0.0.0.0":  # noqa: S104  compared, not bound
+        if interface != "0.0.0.0":  # noqa: S104  compared, not bound  # nosec B104
             group_interface = socket.inet_aton(interface)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, group_interface)
     except OSError:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from streams.errors import Unreadable
-from streams.onvif.xml import XmlElement, escape, read_xml
+from streams.onvif.xml import SoapElement, escape, read_xml
 from streams.rtsp.message import printable
 
 SOAP_TYPE: Final = "application/soap+xml; charset=utf-8"
@@ -129,7 +129,7 @@ class SoapFault(Exception):
         self.login = known or any(wording in low for wording in _LOGIN_WORDINGS)
 
 
-def read_soap(data: bytes) -> XmlElement:
+def read_soap(data: bytes) -> SoapElement:
     """The first element of the body. Raises SoapFault, Unreadable."""
     root = read_xml(data)
     body = root.child("Body") if root.name == "Envelope" else None
@@ -143,7 +143,7 @@ def read_soap(data: bytes) -> XmlElement:
     return body.children[0]
 
 
-def _fault(fault: XmlElement) -> SoapFault:
+def _fault(fault: SoapElement) -> SoapFault:
     """SOAP 1.2 (Code/Subcode/Value, Reason/Text), or SOAP 1.1 (faultcode, faultstring)."""
     values = [e.text.strip() for e in fault.descendants() if e.name == "Value" and e.text.strip()]
     subcode = (values[-1] if values else fault.text_at("faultcode")).rpartition(":")[2]
@@ -151,7 +151,7 @@ def _fault(fault: XmlElement) -> SoapFault:
     return SoapFault(printable(subcode, 40), printable(reason, 120))
 
 
-def read_clock(answer: XmlElement) -> datetime | None:
+def read_clock(answer: SoapElement) -> datetime | None:
     """The device's UTC time; from its local time and zone where it gives that alone."""
     utc = answer.find("UTCDateTime")
     found = _date_time(utc) if utc is not None else None
@@ -164,7 +164,7 @@ def read_clock(answer: XmlElement) -> datetime | None:
     return found + timedelta(hours=_posix_offset_h(zone.text if zone is not None else ""))
 
 
-def _date_time(element: XmlElement) -> datetime | None:
+def _date_time(element: SoapElement) -> datetime | None:
     numbers = [
         element.text_at("Date", "Year"), element.text_at("Date", "Month"),
         element.text_at("Date", "Day"), element.text_at("Time", "Hour"),
@@ -202,7 +202,7 @@ class OnvifProfile:
     height_px: int
 
 
-def read_profiles(answer: XmlElement) -> list[OnvifProfile]:
+def read_profiles(answer: SoapElement) -> list[OnvifProfile]:
     """The profiles, in the device's order; both versions of the media service."""
     found = []
     for element in answer.descendants():
@@ -224,12 +224,12 @@ def read_profiles(answer: XmlElement) -> list[OnvifProfile]:
     return found
 
 
-def _int(encoder: XmlElement | None, name: str) -> int:
+def _int(encoder: SoapElement | None, name: str) -> int:
     text = encoder.text_at("Resolution", name) if encoder is not None else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0  # noqa: PLR2004
 
 
-def read_uri(answer: XmlElement) -> str:
+def read_uri(answer: SoapElement) -> str:
     """The URI of GetStreamUri and GetSnapshotUri. Raises Unreadable."""
     uri = answer.text_at("MediaUri", "Uri") or answer.text_at("Uri")
     if "://" not in uri:
@@ -237,7 +237,7 @@ def read_uri(answer: XmlElement) -> str:
     return uri
 
 
-def read_media_services(answer: XmlElement) -> dict[str, str]:
+def read_media_services(answer: SoapElement) -> dict[str, str]:
     """Media namespaces → addresses, of GetCapabilities or GetServices."""
     found = {}
     for service in answer.all("Service"):
@@ -250,7 +250,7 @@ def read_media_services(answer: XmlElement) -> dict[str, str]:
     return {namespace: address for namespace, address in found.items() if address}
 
 
-def read_device(answer: XmlElement) -> dict[str, str]:
+def read_device(answer: SoapElement) -> dict[str, str]:
     """Manufacturer, model and firmware, each one printable line."""
     names = ("Manufacturer", "Model", "FirmwareVersion", "SerialNumber")
     return {name: printable(answer.text_at(name)) for name in names}

@@ -21,18 +21,18 @@ _SEPARATOR: Final = " "  # between namespace and local name; in neither
 
 
 @dataclass(slots=True)
-class XmlElement:
+class SoapElement:
     """An element: its local name, namespace, attributes by local name, text and children."""
 
     name: str
     namespace: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
     text: str = ""
-    children: list["XmlElement"] = field(default_factory=list)
+    children: list["SoapElement"] = field(default_factory=list)
 
-    def child(self, *names: str) -> "XmlElement | None":
+    def child(self, *names: str) -> "SoapElement | None":
         """The first descendant down this path of local names."""
-        element: XmlElement | None = self
+        element: SoapElement | None = self
         for name in names:
             if element is None:
                 return None
@@ -44,15 +44,15 @@ class XmlElement:
         element = self.child(*names)
         return element.text.strip() if element is not None else ""
 
-    def all(self, name: str) -> list["XmlElement"]:
+    def all(self, name: str) -> list["SoapElement"]:
         """The children of a local name."""
         return [child for child in self.children if child.name == name]
 
-    def find(self, name: str) -> "XmlElement | None":
+    def find(self, name: str) -> "SoapElement | None":
         """The first element of a local name in the whole tree, itself included."""
         return next((element for element in self.descendants() if element.name == name), None)
 
-    def descendants(self) -> Iterator["XmlElement"]:
+    def descendants(self) -> Iterator["SoapElement"]:
         """This element and all below, in the order of the document."""
         waiting = [self]
         while waiting:
@@ -65,8 +65,8 @@ class _TreeReader:
     """Collects expat's events into a tree, within the limits."""
 
     def __init__(self) -> None:
-        self.root: XmlElement | None = None
-        self._open: list[XmlElement] = []
+        self.root: SoapElement | None = None
+        self._open: list[SoapElement] = []
         self._texts: list[list[str]] = []  # of the open elements, piece by piece
         self._count = 0
 
@@ -77,7 +77,7 @@ class _TreeReader:
             raise Unreadable(f"XML of more than {MAX_ELEMENTS} elements or {MAX_DEPTH} levels")
         namespace, _, local = name.rpartition(_SEPARATOR)
         plain = {key.rpartition(_SEPARATOR)[2]: value for key, value in attributes.items()}
-        element = XmlElement(local, namespace, plain)
+        element = SoapElement(local, namespace, plain)
         if self._open:
             self._open[-1].children.append(element)
         else:
@@ -98,7 +98,7 @@ def _refuse(*_: object) -> None:
     raise Unreadable("XML with a document type; none is read")
 
 
-def read_xml(data: bytes) -> XmlElement:
+def read_xml(data: bytes) -> SoapElement:
     """The root of a document. Raises Unreadable."""
     if len(data) > MAX_XML_BYTES:
         raise Unreadable(f"XML of more than {MAX_XML_BYTES >> 10} kB")

@@ -64,7 +64,7 @@ class TicketService:
         self.account = account
         self._ask = ask
         self._now = now
-        self._rng = rng or random.Random()  # noqa: S311  of pauses, not of keys
+        self._rng = rng or random.Random()  # noqa: S311  of pauses, not of keys  # nosec B311
         self._limit = CallLimit(account.profile.parallel, account.profile.calls_per_s)
         self._flight: SingleFlight[Token] = SingleFlight()
         self._token: Token | None = None
