@@ -116,8 +116,13 @@ class BoundedHttp:
         clock = read_http_date(body.header("date")) or self.now().astimezone(UTC)
         stale = self._playlists.problem(url, playlist.decode("utf-8", "replace"), clock)
         if stale is not None:
-            self.refusal = Unreadable(stale, reason=STALE)
+            self._refuse(Unreadable(stale, reason=STALE))
             raise BeyondLimit(stale)
+
+    def _refuse(self, error: StreamError) -> None:
+        """End the visit with this error: libav would ask for the next segment, and the next."""
+        self.refusal = error
+        self.deadline_s = time.monotonic()
 
     def left_s(self) -> float:
         """How long a wait may be now. Raises TimeoutError when the visit is over."""
@@ -130,7 +135,7 @@ class BoundedHttp:
         try:
             answer: HTTPResponse = self._opener.open(url, timeout=self.left_s())
         except TargetRefused as exc:
-            self.refusal = exc
+            self._refuse(exc)
             raise av.error.PermissionError(0, "this address is not opened") from None
         except HTTPError as exc:
             exc.close()
