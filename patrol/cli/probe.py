@@ -296,14 +296,23 @@ def probe_document(
     }
 
 
-def advice_of(exc: StreamError) -> Advice:
-    """What a person can do about a failure; about the password only where it was refused."""
+def advice_of(exc: StreamError, of_source: tuple[str, str] | None = None) -> Advice:
+    """What a person can do about a failure; about the password only where it was refused.
+
+    `of_source`: a source's own, `who: what` in Chinese and English.
+    """
+    if of_source is not None:
+        whose_zh, _, next_zh = of_source[0].partition(":")
+        whose_en, _, next_en = of_source[1].partition(": ")
+        return Advice(whose_zh, whose_en, next_zh, next_en)
     return REASON_ADVICE.get(exc.reason) or ADVICE.get(exc.kind, UNKNOWN)
 
 
-def failure_document(address: str, exc: StreamError) -> dict[str, Any]:
+def failure_document(
+    address: str, exc: StreamError, of_source: tuple[str, str] | None = None
+) -> dict[str, Any]:
     """A visit that failed, as `--json` prints it."""
-    advice = advice_of(exc)
+    advice = advice_of(exc, of_source)
     return {
         "ok": False,
         "address": address,
@@ -324,11 +333,9 @@ def report_failure(
     of_source = log is not None and (bool(exc.reason) or not isinstance(exc, BadAddress))
     advice = log.advice(address.partition(":")[0], exc.reason) if log and of_source else None
     if as_json:
-        document = failure_document(address, exc)
+        document = failure_document(address, exc, advice)
         if log is not None and log.stages:
             document["stages"] = log.stages
-        if advice is not None:
-            document["failure"]["next"] = {"zh": advice[0], "en": advice[1]}
         print_json(document)
         return
     if log is not None:
@@ -358,15 +365,15 @@ def print_probe_failure(
     address: str, exc: StreamError, by_stage: tuple[str, str] | None = None
 ) -> None:
     """Print a visit that failed: what was seen, whose move it is, what to try."""
-    advice = advice_of(exc)
+    advice = advice_of(exc, by_stage)
     out = console_err()
     line = Text.assemble((f"✗ {failure_label(exc.kind)} ({exc.kind})", "bold red"))
     out.print(line.append(f"  {address}", style="default") if address else line, soft_wrap=True)
     for label, text in (
         ("看到 seen", exc.seen),
         ("该谁处理 whose move", f"{advice.whose_zh} · {advice.whose_en}"),
-        ("下一步 next", by_stage[0] if by_stage else advice.next_zh),
-        ("", by_stage[1] if by_stage else advice.next_en),
+        ("下一步 next", advice.next_zh),
+        ("", advice.next_en),
     ):
         out.print(Text.assemble((f"  {label}  ", "dim"), text), soft_wrap=True)
 

@@ -106,6 +106,7 @@ def _visit_directly(
         on_key_frame=note_key_frame,
     )
     client = http_sources_client(settings, SystemClock())
+    log.began_s = time.monotonic()  # what was imported until here is no part of the visit
     return asyncio.run(client.__call__(address, options))
 
 
@@ -115,7 +116,8 @@ def print_stages(log: StageLog) -> None:
     for stage in log.stages:
         label = bilingual(label_of({**HTTP_STAGES, **VISIT_STAGES}, stage["stage"]))
         line = Text.assemble((f"  {stage['at_s']:6.2f} s  ", "dim"), label)
-        out.print(line.append(f"  {stage['seen']}", style="dim") if stage["seen"] else line)
+        seen = f"  {stage['seen']}" if stage["seen"] else ""
+        out.print(line.append(seen, style="dim"), soft_wrap=True)
 
 
 def stages_document(log: StageLog) -> list[Mapping[str, Any]]:

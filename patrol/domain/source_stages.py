@@ -1,5 +1,7 @@
 """Stages of visits through ONVIF devices, ticket services and gateways, and whose move it is then.
 
+An advice is `who: what`, in Chinese and in English.
+
 `patrol probe` prints them. A failure that names a reason is advised on by that, every other one by
 the last stage that was reached before it. Keyed by the names that streams.onvif, streams.ticket and
 streams.gateways report, which stand above this package.

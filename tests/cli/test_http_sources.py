@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from patrol.domain.source_stages import HTTP_STAGE_ADVICE, HTTP_STAGES
+from patrol.domain.source_stages import REASON_ADVICE as SOURCE_REASON_ADVICE
 from simulators.http_sources.__main__ import first_jpeg
 from simulators.http_sources.gateways import (
     FORBIDDEN_CALLS,
@@ -247,8 +249,11 @@ def test_a_failed_probe_says_whose_move_it_is(
     finally:
         simulator.faults = frozenset()
     assert (ended.code, shown.code) == (code, code)
-    assert said in ended.document["failure"]["next"]["zh"]
-    assert said in shown.err
+    failure = ended.document["failure"]
+    assert said in f"{failure['whose']['zh']}:{failure['next']['zh']}"
+    assert failure["whose"]["zh"]
+    assert failure["whose"]["en"]
+    assert said.rpartition(":")[2] in shown.err
 
 
 def test_a_ticket_services_devices_are_addresses(sourced_site: CliSite) -> None:
@@ -266,3 +271,13 @@ def test_an_unknown_name_is_bad_input(sourced_site: CliSite) -> None:
     ended = sourced_site("probe", "ticket://sin/D1")
     assert ended.code == 2
     assert "sources.yaml has no 'sin' under vendors, known: sim" in ended.err
+
+
+def test_every_stage_has_its_label_and_every_advice_its_owner() -> None:
+    for zh, en in (*HTTP_STAGE_ADVICE.values(), *SOURCE_REASON_ADVICE.values()):
+        assert zh.partition(":")[1] == ":"
+        assert en.partition(": ")[1] == ": "
+        assert 2 <= len(zh.partition(":")[0]) <= 12
+    stages = {stage for _, stage in HTTP_STAGE_ADVICE if stage != "begun"}
+    assert stages <= HTTP_STAGES.keys()
+    assert {stage for names in STAGES.values() for stage in names} <= HTTP_STAGES.keys()
