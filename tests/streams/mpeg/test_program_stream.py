@@ -54,7 +54,7 @@ def found(data: bytes, cuts: list[int]) -> tuple[list[KeyPicture], ProgramStream
     for begin, end in itertools.pairwise(edges):
         units += demuxer.feed(data[begin:end])
     units += demuxer.finish()
-    pictures = [picture for unit in units if (picture := finder.picture(unit))]
+    pictures = [picture for unit in units for picture in finder.pictures(unit)]
     return pictures, demuxer
 
 
@@ -152,7 +152,7 @@ def test_a_picture_with_a_hole_is_given_up_and_counted() -> None:
     units = demuxer.feed(data[:half])
     demuxer.discontinuity()
     units += demuxer.feed(data[half + 300 :]) + demuxer.finish()
-    pictures = [picture for unit in units if (picture := finder.picture(unit))]
+    pictures = [picture for unit in units for picture in finder.pictures(unit)]
     assert len(pictures) == len(expected("h264")) - 1
     assert demuxer.lost == 1
 
@@ -187,7 +187,7 @@ def test_a_transport_stream_gives_the_same_pictures(codec: str) -> None:
         unit for at in range(0, len(data), 1316) for unit in demuxer.feed(data[at : at + 1316])
     ]
     units += demuxer.finish()
-    pictures = [picture for unit in units if (picture := finder.picture(unit))]
+    pictures = [picture for unit in units for picture in finder.pictures(unit)]
     assert [slices(codec, split_nals(p.data)) for p in pictures] == [
         slices(codec, nals) for nals in expected(codec)
     ]
