@@ -43,6 +43,7 @@ from patrol.messaging.outbox_relay import OutboxRelay
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.messaging.topics import inbox_filters
 from patrol.mqtt import BrokerAddress, MqttPublisher, ReplySubscriber
+from patrol.operations.backup import remove_unfinished_restore
 from patrol.operations.health_server import HealthCheck
 from patrol.operations.metrics import Meters
 from patrol.pictures import FilePictureStore
@@ -92,6 +93,7 @@ class Application:
     live_view: LiveView
     sources: Sources
     detectors: Detectors = field(default_factory=Detectors)
+    follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Application:
         Raises StoreUnavailable: the copy is made at the next turn.
         """
         self.registry_watcher.refresh()
+        self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version
         if version == self._stored_registry_version:
             return
@@ -150,6 +153,7 @@ class Application:
         """
         finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with self.round_lock():
+            remove_unfinished_restore(self.site.settings.database, self.site.settings.evidence)
             begun = self.round_runner.begin_round(name, finish_by, at_any_hour=True, adhoc=adhoc)
             ended = self._run_begun_round(begun, on_progress, stop)
         return self.round_runner.summary(ended)

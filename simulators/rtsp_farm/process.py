@@ -7,7 +7,7 @@ import csv
 import json
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,7 +59,7 @@ def running_farm(
         command += ["--sources", sources, "--devices", str(devices)]
     if mqtt_url:
         command += ["--mqtt-url", mqtt_url]
-    process = subprocess.Popen(  # noqa: S603  our own program, our own arguments
+    process = subprocess.Popen(  # noqa: S603  our own program, our own arguments  # nosec B603
         command,
         stdout=subprocess.PIPE,
         text=True,

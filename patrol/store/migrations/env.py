@@ -7,7 +7,7 @@ from patrol.store.schema_people import accounts, outbox
 from patrol.store.upgrade import VERSIONS_TABLE
 
 metadata = outbox.metadata  # one for all; the imports above make its tables known
-assert accounts.metadata is deliveries.metadata is metadata  # noqa: S101  as said
+assert accounts.metadata is deliveries.metadata is metadata  # noqa: S101  as said  # nosec B101
 
 
 context.configure(
