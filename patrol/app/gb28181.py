@@ -197,6 +197,38 @@ class Gb28181Service:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._writer = writer = Gb28181StoreWriter(self.store, self.clock)
+        platform = self._make_platform()
+        self._endpoint = endpoint = Gb28181Endpoint(
+            platform, local_time=self._local_time, on_event=self._on_event
+        )
+        await asyncio.to_thread(self._restore, platform, endpoint.now_s)
+        await self._open(endpoint)
+        self._visits = visits = Gb28181Visits(
+            endpoint=endpoint,
+            ports=PortPool(*self.settings.first_and_last_port),
+            journal=writer,
+            now=self.clock.now,
+            media_host=self.settings.host,
+            catalog_note=self._catalog_note,
+        )
+        control = None
+        if self._control is not None and self._controlled:
+            control = await self._control(self)
+        tending = asyncio.create_task(self._tend_orphans(platform, endpoint))
+        self._started.set()
+        try:
+            await self._stop.wait()
+        finally:
+            if control is not None:
+                control.close()
+            tending.cancel()
+            await asyncio.gather(tending, return_exceptions=True)
+            await visits.close(STOP_WITHIN_S / 2)
+            await writer.close()
+            await endpoint.close()
+
+    def _make_platform(self) -> Gb28181Platform:
         settings = self.settings
         identity = Identity(
             id=settings.id,
@@ -205,51 +237,21 @@ class Gb28181Service:
             token=lambda: secrets.token_hex(8),
             advertise=settings.advertise,
         )
-        platform = Gb28181Platform(
-            identity,
-            [peer_config(name, peer) for name, peer in settings.peers.items()],
-            secrets.token_bytes(32),
-            local_host_towards,
-        )
-        self._writer = writer = Gb28181StoreWriter(self.store, self.clock)
-        self._endpoint = endpoint = Gb28181Endpoint(
-            platform, local_time=self._local_time, on_event=self._on_event
-        )
-        await asyncio.to_thread(self._restore, platform, endpoint.now_s)
+        peers = [peer_config(name, peer) for name, peer in settings.peers.items()]
+        return Gb28181Platform(identity, peers, secrets.token_bytes(32), local_host_towards)
+
+    async def _open(self, endpoint: Gb28181Endpoint) -> None:
+        """Open the SIP port, and ask the peers that are known for their catalogues."""
         try:
-            self.port = await endpoint.open(settings.host, settings.port)
+            self.port = await endpoint.open(self.settings.host, self.settings.port)
         except PortTaken as exc:
-            raise SipPortTaken(
-                f"gb28181: {exc}; is `patrol run` up, or another platform?"
-            ) from None
-        platform.use_port(self.port)
-        self._visits = visits = Gb28181Visits(
-            endpoint=endpoint,
-            ports=PortPool(*settings.first_and_last_port),
-            journal=writer,
-            now=self.clock.now,
-            media_host=settings.host,
-            catalog_note=self._catalog_note,
-        )
-        control = None
-        if self._control is not None and self._controlled:
-            control = await self._control(self)
-        keeping = asyncio.create_task(self._tend_orphans(platform, endpoint))
-        for name, peer in platform.peers.items():
+            reason = f"gb28181: {exc}; is `patrol run` up, or another platform?"
+            raise SipPortTaken(reason) from None
+        endpoint.platform.use_port(self.port)
+        for name, peer in endpoint.platform.peers.items():
             if peer.is_reachable(endpoint.now_s):
                 self._sync_soon(name)
-        self._started.set()
-        log.info("GB/T 28181 listens", port=self.port, peers=len(settings.peers))
-        try:
-            await self._stop.wait()
-        finally:
-            if control is not None:
-                control.close()
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            await visits.close(STOP_WITHIN_S / 2)
-            await writer.close()
-            await endpoint.close()
+        log.info("GB/T 28181 listens", port=self.port, peers=len(self.settings.peers))
 
     def _local_time(self) -> datetime:
         return self.clock.now().astimezone(self._zone)

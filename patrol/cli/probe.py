@@ -159,12 +159,7 @@ def probe(
         report_failure("", exc, as_json=as_json)
         raise typer.Exit(BAD_INPUT) from exc
     log = StageLog()
-    try:
-        sample, pictures = _visit(context, address, timeout_s, log)
-    except StreamError as exc:
-        code = BAD_INPUT if isinstance(exc, BadAddress) else FAILED
-        report_failure(str(address), exc, as_json=as_json, log=log)
-        raise typer.Exit(code) from exc
+    sample, pictures = _visit_or_exit(context, address, timeout_s, log, as_json=as_json)
     report = _quality_report(pictures, sample)
     if save is not None:
         _save(pictures[-1], save)
@@ -219,6 +214,23 @@ def with_password(
 def _check_file(address: StreamAddress) -> None:
     if address.scheme == "file" and not Path(address.path).is_file():
         raise BadAddress(f"no such file: {address}; a camera's address begins with rtsp://")
+
+
+def _visit_or_exit(
+    context: typer.Context,
+    address: StreamAddress,
+    timeout_s: float,
+    log: StageLog,
+    *,
+    as_json: bool,
+) -> tuple[Sample, list[Picture]]:
+    """The visit; a failure is printed and ends the command."""
+    try:
+        return _visit(context, address, timeout_s, log)
+    except StreamError as exc:
+        code = BAD_INPUT if isinstance(exc, BadAddress) else FAILED
+        report_failure(str(address), exc, as_json=as_json, log=log)
+        raise typer.Exit(code) from exc
 
 
 def _visit(

@@ -229,6 +229,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "bench console": Verb(
         "bench:bench_console", "控制台各页,在真实浏览器中。 The console's pages, in a real browser."
     ),
+    "bench gb28181": Verb(
+        "bench:bench_gb28181",
+        "国标接入的代价,与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP.",
+    ),
     "bench vision": Verb(
         "bench:bench_vision", "每个检测器的单张代价。 Each gauge's cost per picture."
     ),

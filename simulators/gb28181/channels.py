@@ -20,7 +20,7 @@ class DeviceChannel:
 
 @dataclass(slots=True, eq=False)
 class DeviceSession:
-    """A live view that somebody asked for."""
+    """A live view under way."""
 
     call_id: str
     invite: WireMessage

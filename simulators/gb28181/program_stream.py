@@ -134,10 +134,10 @@ def transport_stream(
     packets: list[bytes] = []
     at = 0
     while at < len(pes):
-        room = 184
-        chunk = pes[at : at + room]
+        capacity = 184
+        chunk = pes[at : at + capacity]
         begins = 0x40 if at == 0 else 0
-        stuffing = room - len(chunk)
+        stuffing = capacity - len(chunk)
         control = 0x10 | counter
         adaptation = b""
         if stuffing:

@@ -115,18 +115,13 @@ async def serve(
             town, state, packet_cache, options.profile, light, dead.start_listening
         )
         control = await serve_control(options.host, options.control_port, farm.handle_request)
-        fleet = _fleet(options, state)
         try:
-            _write_files(options, town, light, port, dead.port, fleet=fleet)
-            if fleet is not None:
-                farm.more_stats = fleet.stats
-                await fleet.start()
-            control_port = int(control.sockets[0].getsockname()[1])
-            ready(_info(options, port, control_port, light))
-            await stop.wait()
+            async with _fleet(options, state, farm) as fleet:
+                _write_files(options, town, light, port, dead.port, fleet=fleet)
+                control_port = int(control.sockets[0].getsockname()[1])
+                ready(_info(options, port, control_port, light))
+                await stop.wait()
         finally:
-            if fleet is not None:
-                await fleet.close()
             control.close()  # without waiting for its clients to hang up
 
 
@@ -225,11 +220,22 @@ def _close_all(state: ServerState) -> None:
         transport.abort()
 
 
-def _fleet(options: FarmOptions, state: ServerState) -> GbFleet | None:
+@asynccontextmanager
+async def _fleet(
+    options: FarmOptions, state: ServerState, farm: FarmController
+) -> AsyncIterator[GbFleet | None]:
+    """The recorders that the cameras come through, while the block runs; None: they do not."""
     if options.sources != "gb":
-        return None
+        yield None
+        return
     server = options.host, free_sip_port(options.host)
-    return GbFleet(list(state.cameras.values()), state.timer_queue, server, options.devices)
+    fleet = GbFleet(list(state.cameras.values()), state.timer_queue, server, options.devices)
+    farm.more_stats = fleet.stats
+    try:
+        await fleet.start()
+        yield fleet
+    finally:
+        await fleet.close()
 
 
 def _write_files(

@@ -159,9 +159,7 @@ class MediaReceiver:
 
     def _find_pictures(self, units: list[VideoUnit]) -> None:
         for unit in units:
-            picture = self.finder.picture(unit, self._timestamp)
-            if picture is not None:
-                self.pictures.append(picture)
+            self.pictures += self.finder.pictures(unit, self._timestamp)
 
     def _read_raw(self, raw: KeyFrameDepacketizer, packet: bytes) -> None:
         parsed = read_rtp(packet)

@@ -43,7 +43,7 @@ class Redactor:
         return self._codes.setdefault(code, f"34020000{code[8:14]}{number:06d}")
 
     def text(self, text: str) -> str:
-        """The text without what names anybody."""
+        """The text with codes, addresses, names and positions replaced."""
         text = _CODE.sub(lambda match: self.code(match[0]), text)
         text = _IPV4.sub(lambda match: self.host(match[0]), text)
         text = _SECRET.sub(r"\1redacted", text)

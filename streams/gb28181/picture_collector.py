@@ -46,7 +46,7 @@ class PictureCollector:
         self._began_s = self._loop.time()
         self._media_end = ""
         self._paused = False
-        self._first_packet_told = False
+        self._first_packet_reported = False
         self._packets = 0
         self._packets_at_s = 0.0
         self._size: tuple[int, int] | None = None
@@ -138,8 +138,8 @@ class PictureCollector:
 
     def _on_data(self) -> None:
         receiver = self.receiver
-        if receiver.packets and not self._first_packet_told:
-            self._first_packet_told = True
+        if receiver.packets and not self._first_packet_reported:
+            self._first_packet_reported = True
             self._options.reach("media", f"{self.media.transport}, {receiver.container}")
             self._happened.set()
         if receiver.pictures:

@@ -165,7 +165,7 @@ class Gb28181Platform:
             peer.registered_until_s = now_s + expires_s
 
     def connection_lost(self, connection: int, now_s: float) -> None:
-        """A TCP connection ended: whoever was reached by it is offline (§9.1 of 2022)."""
+        """A TCP connection ended: the peers reached by it are offline (§9.1 of 2022)."""
         for peer in self.peers.values():
             flow = peer.flow
             if flow is not None and not flow.over_udp and flow.connection == connection:

@@ -28,7 +28,7 @@ class RegistrationState(StrEnum):
     """Where a registration stands."""
 
     WAITING = auto()  # until `due_s`
-    ASKING = auto()
+    REGISTERING = auto()
     REGISTERED = auto()
 
 
@@ -59,11 +59,11 @@ class RegistrationClient:
 
     def is_due(self, now_s: float) -> bool:
         """Whether a REGISTER is to be sent."""
-        return self.state is not RegistrationState.ASKING and now_s >= self.due_s
+        return self.state is not RegistrationState.REGISTERING and now_s >= self.due_s
 
     def authorization(self, uri: str) -> str | None:
         """The Authorization of the REGISTER that is sent now; None before a challenge."""
-        self.state = RegistrationState.ASKING
+        self.state = RegistrationState.REGISTERING
         return self._auth.authorization("REGISTER", uri) if self._auth is not None else None
 
     def on_response(self, response: SipMessage, now_s: float) -> bool:

@@ -66,28 +66,26 @@ class RtpStreamFramer:
         return end
 
     def _candidates(self, data: bytes, at: int) -> Iterator[int]:
-        if self.ssrc is not None:
-            found = data.find(self.ssrc, at + _LENGTH_BYTES + 8)
-            while found >= 0:
-                start = found - 8 - _LENGTH_BYTES
-                if start >= at and self._head(data, start) == _LENGTH_BYTES:
-                    yield start
-                found = data.find(self.ssrc, found + 1)
-            return
-        found = data.find(b"\x80", at + _LENGTH_BYTES)
+        """Where a frame may begin: before our source, or before two headers in a row."""
+        mark, behind = (b"\x80", 0) if self.ssrc is None else (self.ssrc, 8)
+        found = data.find(mark, at + _LENGTH_BYTES + behind)
         while found >= 0:
-            start = found - _LENGTH_BYTES
-            following = found + _length(data, start)
-            whole = following + _LENGTH_BYTES + MIN_PACKET <= len(data)
-            if whole and self._is_twice(data, start, following):
-                yield start
-            found = data.find(b"\x80", found + 1)
+            packet = found - behind
+            for head in (_DOLLAR_BYTES, _LENGTH_BYTES):
+                start = packet - head
+                known = self.ssrc is not None
+                is_frame = start >= at and self._head(data, start) == head
+                if is_frame and (known or self._is_twice(data, packet, head)):
+                    yield start
+            found = data.find(mark, found + 1)
 
-    def _is_twice(self, data: bytes, start: int, following: int) -> bool:
-        """Whether two frames in a row have the same source."""
-        if _length(data, start) < MIN_PACKET or data[following + 2] & 0xC0 != 0x80:  # noqa: PLR2004
+    def _is_twice(self, data: bytes, packet: int, head: int) -> bool:
+        """Whether another packet of the same source follows in the same framing."""
+        following = packet + _length(data, packet - 2)
+        if following + head + MIN_PACKET > len(data) or self._head(data, following) != head:
             return False
-        return data[start + 10 : start + 14] == data[following + 10 : following + 14]
+        other = following + head
+        return data[packet + 8 : packet + 12] == data[other + 8 : other + 12]
 
 
 def _length(data: bytes, at: int) -> int:

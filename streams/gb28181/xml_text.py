@@ -19,7 +19,6 @@ MAX_ELEMENTS: Final = 400_000  # 10,000 catalogue items of 30 elements, and room
 MAX_VALUE: Final = 4096
 _TAG: Final = re.compile(r"<(/?)([A-Za-z_][\w.:-]{0,63})([^<>]{0,1000})>")
 _DECLARATION: Final = re.compile(r"<!\s*(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)", re.IGNORECASE)
-_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _REFERENCE: Final = re.compile(r"&(?:#(\d{1,7})|#x([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));")
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -60,11 +59,24 @@ def parse_xml(data: bytes) -> tuple[XmlElement, str]:
     if _DECLARATION.search(text):
         raise BadXml("it declares a document type")
     if "<!--" in text:
-        text = _COMMENT.sub("", text)
+        text = _without_comments(text)
     root = _read(_CONTROL.sub("", text))
     if root is None:
         raise BadXml("there is no element in it")
     return root, charset
+
+
+def _without_comments(text: str) -> str:
+    """The text outside of comments; one that is not closed ends it. In one pass."""
+    kept: list[str] = []
+    at = 0
+    while (begin := text.find("<!--", at)) >= 0:
+        kept.append(text[at:begin])
+        end = text.find("-->", begin + 4)
+        if end < 0:
+            return "".join(kept)
+        at = end + 3
+    return "".join((*kept, text[at:]))
 
 
 def _read(text: str) -> XmlElement | None:

@@ -20,6 +20,8 @@ from streams.rtsp.session import CODEC_FORMATS
 _NAL: Final = re.compile(b"\x00\x00\x01([\x00-\x7f])([\x00-\xff]?)", re.DOTALL)
 MAX_PEEKED: Final = 32  # NAL units of a first chunk that are looked at
 _PEEK_BYTES: Final = 16  # of each: enough for a slice's type
+_SHORT_START: Final = b"\x00\x00\x01"
+_SLICES: Final = frozenset({NalRole.KEY_SLICE, NalRole.OTHER_SLICE})
 _H264_SETS: Final = frozenset({7, 8})
 _H265_SETS: Final = frozenset({32, 33, 34})
 _H264_FIRSTS: Final = frozenset({1, 5, 6, 7, 9})
@@ -74,12 +76,16 @@ class KeyPictureFinder:
     undecodable: int = 0  # key pictures without parameter sets, in band or before
     units: int = 0
     _sets: dict[int, bytes] = field(default_factory=dict)
+    _unaligned: bool = False  # packets do not begin with a NAL unit
+    _kept: VideoUnit = field(default_factory=lambda: VideoUnit(b"", None))  # waits for its end
     _timeline: PtsTimeline = field(default_factory=PtsTimeline)
     _rtp_timeline: RtpTimeline = field(default_factory=lambda: RtpTimeline(VIDEO_CLOCK_HZ))
 
     def may_be_key(self, first: bytes) -> bool:
         """Whether a picture that begins with these bytes may be a key picture."""
-        if self.codec is None:
+        if len(first) >= len(START_CODE) and not first.startswith((_SHORT_START, START_CODE)):
+            self._unaligned = True
+        if self.codec is None or self._unaligned:
             return True
         a_format = CODEC_FORMATS[self.codec]
         for count, match in enumerate(_NAL.finditer(first)):
@@ -104,48 +110,74 @@ class KeyPictureFinder:
             return as_h264 or as_h265
         return as_h265 if self.codec is Codec.H265 else as_h264
 
-    def picture(self, unit: VideoUnit, rtp_timestamp: int = 0) -> KeyPicture | None:
-        """The key picture in a unit; None where it holds none that can be decoded.
+    def pictures(self, unit: VideoUnit, rtp_timestamp: int = 0) -> list[KeyPicture]:
+        """The key pictures in a unit that can be decoded.
 
-        `rtp_timestamp`: its time where the unit has none of its own.
+        `rtp_timestamp`: its time where the unit has none of its own. In a stream whose packets do
+        not begin with a NAL unit (FFmpeg's muxer) the end of a picture comes with the next unit.
         """
         self.units += 1
-        sniffed = sniff_codec(unit.data)
+        data, pts = unit
+        if self._unaligned:
+            data, pts = self._rejoined(unit)
+        sniffed = sniff_codec(data)
         if sniffed is not None and sniffed is not self.codec:
             self.codec, self._sets = sniffed, {}
         if self.codec is None:
-            return None
+            return []
         a_format = CODEC_FORMATS[self.codec]
-        nals = [nal for nal in split_nals(unit.data) if len(nal) > a_format.header_bytes]
-        self._learn_sets(nals, a_format)
-        if not is_key_picture(nals, a_format):
-            return None
-        return self._compose(nals, a_format, self._media_time_s(unit, rtp_timestamp))
+        nals = [nal for nal in split_nals(data) if len(nal) > a_format.header_bytes]
+        found = []
+        for picture in _access_units(nals, a_format):
+            self._learn_sets(picture, a_format)
+            if is_key_picture(picture, a_format):
+                found.append(self._compose(picture, a_format, pts, rtp_timestamp))
+        return [picture for picture in found if picture is not None]
+
+    def _rejoined(self, unit: VideoUnit) -> VideoUnit:
+        """The picture that began in the unit before, with its end out of this one."""
+        start = unit.data.find(_SHORT_START)
+        end = len(unit.data) if start < 0 else start
+        before, self._kept = self._kept, VideoUnit(unit.data[end:], unit.pts)
+        return VideoUnit(before.data + unit.data[:end], before.pts)
 
     def _learn_sets(self, nals: list[bytes], a_format: CodecFormat) -> None:
         for nal in nals:
             if a_format.role(nal) is NalRole.PARAMETERS:
                 self._sets[a_format.parameter_kind(nal)] = nal
 
-    def _media_time_s(self, unit: VideoUnit, rtp_timestamp: int) -> float:
-        if unit.pts is None:
-            return self._rtp_timeline.seconds(rtp_timestamp)
-        return self._timeline.seconds(unit.pts)
-
     def _compose(
-        self, nals: list[bytes], a_format: CodecFormat, media_time_s: float
+        self, nals: list[bytes], a_format: CodecFormat, pts: int | None, rtp_timestamp: int
     ) -> KeyPicture | None:
         present = {a_format.parameter_kind(nal) for nal in nals}
         missing = [kind for kind in a_format.needed if kind not in present]
-        if any(kind not in self._sets for kind in missing):
+        if self.codec is None or any(kind not in self._sets for kind in missing):
             self.undecodable += 1
             return None
         kept = [nal for nal in nals if a_format.role(nal) is not NalRole.NOTHING]
         sets = [self._sets[kind] for kind in missing]
-        assert self.codec is not None  # noqa: S101  its only caller looked
+        if pts is None:
+            media_time_s = self._rtp_timeline.seconds(rtp_timestamp)
+        else:
+            media_time_s = self._timeline.seconds(pts)
         return KeyPicture(
             codec=self.codec,
             data=START_CODE + START_CODE.join([*sets, *kept]),
             media_time_s=media_time_s,
             sha256=slices_sha256(nals, a_format),
         )
+
+
+def _access_units(nals: list[bytes], a_format: CodecFormat) -> list[list[bytes]]:
+    """The pictures that the NAL units make; nearly always one."""
+    units: list[list[bytes]] = [[]]
+    has_slice = False
+    for nal in nals:
+        role = a_format.role(nal)
+        is_slice = role in _SLICES
+        if has_slice and (not is_slice or a_format.starts_picture(nal)):
+            units.append([])
+            has_slice = False
+        units[-1].append(nal)
+        has_slice = has_slice or is_slice
+    return units

@@ -23,7 +23,7 @@ VIDEO_IDS: Final = range(0xE0, 0xF0)
 _PACK_BYTES: Final = 14  # MPEG-2, without stuffing
 _PACK_BYTES_MPEG1: Final = 12
 _PES_HEAD_BYTES: Final = 9  # with the length of the rest of the header
-_TELLING_BYTES: Final = 6  # of a payload: a start code and a NAL unit's header
+_FIRST_NAL_BYTES: Final = 6  # of a payload: a start code and a NAL unit's header
 _MAX_MAP_BYTES: Final = 1018 + 6  # ISO/IEC 13818-1 §2.5.4.2
 _STREAM_CODE: Final = re.compile(b"\x00\x00\x01[\xb9-\xff]")
 _PTS_WRAP: Final = 1 << 33
@@ -222,14 +222,14 @@ class ProgramStreamDemuxer:
         head = _PES_HEAD_BYTES + extra
         if length and length < 3 + extra:
             return -1
-        payload = length - 3 - extra if length else _TELLING_BYTES
-        if len(data) - at < head + min(_TELLING_BYTES, payload):
+        payload = length - 3 - extra if length else _FIRST_NAL_BYTES
+        if len(data) - at < head + min(_FIRST_NAL_BYTES, payload):
             return 0
         pts = read_pts(data, at + 9) if data[at + 7] & 0x80 and extra >= 5 else None  # noqa: PLR2004
         self._left = payload if length else 0
         self._video = data[at + 3]
         self._endless = not length
-        self._first_of_pes(data[at + head : at + head + _TELLING_BYTES], pts)
+        self._first_of_pes(data[at + head : at + head + _FIRST_NAL_BYTES], pts)
         return head
 
     # -- units ----------------------------------------------------------------------------------

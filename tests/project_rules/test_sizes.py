@@ -17,6 +17,7 @@ SHORT_MODULES = {
     "patrol/allocator.py": "two calls of the C library, and why they are needed",
     "patrol/domain/backoff.py": "the one exponential back-off, used by five packages",
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
+    "streams/gb28181/text.py": "the charset of peers, for messages, documents and logs alike",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
 }
 
