@@ -1,8 +1,7 @@
 """The assembled application: the operations behind commands, console, API and demo.
 
-Built by `patrol.app.bootstrap` from a site's settings. It runs rounds, carries out a person's
-decisions in one transaction each, takes in replies from MQTT and from the phone page, and makes the
-workers that `patrol.app.service` runs.
+Built by `patrol.app.bootstrap`. It runs rounds, carries out decisions in one transaction each,
+takes in replies, and makes the workers that `patrol.app.service` runs.
 """
 
 import secrets

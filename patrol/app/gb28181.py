@@ -22,6 +22,7 @@ from patrol.ports import Clock
 from patrol.settings.sources_gb28181 import (
     Gb28181PeerSettings,
     Gb28181Settings,
+    MediaTransport,
     Registration,
     StandardYear,
 )
@@ -37,7 +38,7 @@ from streams.gb28181.events import (
     PlatformEvent,
     Refused,
 )
-from streams.gb28181.media_sockets import PortPool
+from streams.gb28181.media_sockets import RECEIVE_BUFFER, PortPool, allowed_receive_buffer
 from streams.gb28181.peers import PeerConfig
 from streams.gb28181.platform import Gb28181Platform
 from streams.gb28181.requests import Identity
@@ -252,6 +253,13 @@ class Gb28181Service:
             if peer.is_reachable(endpoint.now_s):
                 self._sync_soon(name)
         log.info("GB/T 28181 listens", port=self.port, peers=len(self.settings.peers))
+        allowed = allowed_receive_buffer()
+        if allowed is not None and allowed < RECEIVE_BUFFER and self._uses_udp():
+            hint = f"sysctl -w net.core.rmem_max={RECEIVE_BUFFER}"
+            log.warning("UDP media may be lost: the kernel's buffers are small", set=hint)
+
+    def _uses_udp(self) -> bool:
+        return any(peer.media is MediaTransport.UDP for peer in self.settings.peers.values())
 
     def _local_time(self) -> datetime:
         return self.clock.now().astimezone(self._zone)

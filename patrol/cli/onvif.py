@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from patrol.cli.camera_address import address_of, with_password
 from patrol.cli.options import AsJson
 from patrol.cli.output import BAD_INPUT, FAILED, bad_input, console, print_json
-from patrol.cli.probe import address_of, report_failure, with_password
+from patrol.cli.probe import report_failure
 from patrol.clock import SystemClock
 from patrol.domain.errors import Failed
 from streams.address import StreamAddress

@@ -6,11 +6,7 @@ command, where every user of the machine reads it: it is asked for, or comes fro
 """
 
 import asyncio
-import os
-import sys
 from collections.abc import Mapping
-from dataclasses import replace
-from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -19,6 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from patrol.cli.camera_address import address_of, with_password
 from patrol.cli.options import AsJson
 from patrol.cli.output import (
     BAD_INPUT,
@@ -26,7 +23,6 @@ from patrol.cli.output import (
     bad_input,
     console,
     console_err,
-    print_err,
     print_json,
 )
 from patrol.cli.site import site_if_any
@@ -43,12 +39,6 @@ from patrol.domain.labels import (
 )
 from patrol.domain.stream_labels import WALL_CLOCKS, media_clock_remark
 from patrol.files import PRIVATE_MODE, write_atomically
-from patrol.settings.config_file import (
-    CAMERA_ENV_PREFIX,
-    BadEnvReference,
-    check_references,
-    expand_env,
-)
 from patrol.vision.quality import QualityReport, diagnose
 from streams.address import StreamAddress
 from streams.capture import StreamCameraClient
@@ -115,12 +105,6 @@ REASON_ADVICE: Final = {  # in place of its kind's, where a failure names a reas
 }  # fmt: skip
 UNKNOWN: Final = Advice("运维", "maintainer", "查看日志", "look at the log")
 
-PROMPT: Final = "口令 password: "
-SHOWN_IN_COMMAND: Final = (
-    "注意:命令行里的口令本机所有用户可见;写成 rtsp://用户@主机/路径,程序会询问"
-    " (everybody on this machine sees a password in a command: write rtsp://USER@HOST/PATH and be"
-    " asked, or --password-file)"
-)
 SPACING_S: Final = 0.5  # two key frames in a row, so that their interval is the camera's own
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SLOW_KEY_FRAME_S: Final = 8.0  # as the quality gauges judge it
@@ -180,35 +164,6 @@ def _check_save(save: Path | None) -> None:
         bad_input(f"--save: {save}: give a name that ends in {', '.join(PICTURES)}")
     if not save.parent.is_dir():
         bad_input(f"--save: {save.parent}: no such directory")
-
-
-def address_of(url: str) -> StreamAddress:
-    """The address as cameras.csv reads it, its `${NAME}` filled in. Raises BadAddress."""
-    try:
-        check_references(url, os.environ, CAMERA_ENV_PREFIX)
-        return StreamAddress.parse(expand_env(url, os.environ, CAMERA_ENV_PREFIX))
-    except BadEnvReference as exc:
-        raise BadAddress(str(exc)) from None
-
-
-def with_password(
-    url: str, address: StreamAddress, file: Path | None, *, from_stdin: bool
-) -> StreamAddress:
-    """The address with the password of a file, of stdin, or asked for; written as it is there."""
-    if file is None and not from_stdin:
-        if address.password and "${" not in url:
-            print_err(SHOWN_IN_COMMAND)
-        wanted = bool(address.user) and not address.password and sys.stdin.isatty()
-        return replace(address, password=getpass(PROMPT)) if wanted else address
-    if not address.user or address.password:
-        bad_input("the address names no user, or a password already: give rtsp://USER@HOST/PATH")
-    if file is None:
-        return replace(address, password=sys.stdin.readline().rstrip("\r\n"))
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        bad_input(f"--password-file: {file}: cannot be read ({type(exc).__name__})")
-    return replace(address, password=lines[0] if lines else "")
 
 
 def _check_file(address: StreamAddress) -> None:

@@ -10,6 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from streams.gb28181.media_receiver import MediaReceiver
@@ -22,6 +23,14 @@ MAX_PACKETS: Final = 128  # read in one go
 CONNECT_TRIES: Final = 3  # of TCP active, by Annex D of 2022
 CONNECT_PAUSE_S: Final = 1.0
 CONNECT_S: Final = 3.0
+
+
+def allowed_receive_buffer() -> int | None:
+    """The largest receive buffer that the kernel gives, in bytes; None where it does not say."""
+    try:
+        return int(Path("/proc/sys/net/core/rmem_max").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 class NoPortLeft(Exception):
