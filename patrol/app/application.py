@@ -1,7 +1,6 @@
 """The assembled application: the operations behind commands, console, API and demo.
 
-Built by `patrol.app.bootstrap`. It runs rounds, carries out decisions in one transaction each,
-takes in replies, and makes the workers that `patrol.app.service` runs.
+Built by `patrol.app.bootstrap`; runs rounds, decides, takes replies, makes the service's workers.
 """
 
 import secrets
