@@ -19,6 +19,8 @@ SHORT_MODULES = {
     "patrol/store/migrations/env.py": "Alembic's entry, where Alembic looks for it",
     "streams/gb28181/text.py": "the charset of peers, for messages, documents and logs alike",
     "patrol/bench/brokers.py": "the brokers that two benchmarks start",
+    "patrol/households/qr_code.py": "QR codes of invitations and of slips",
+    "patrol/settings/addresses.py": "where phones reach the console, for links and slips",
 }
 
 
