@@ -27,6 +27,7 @@ from streams.gb28181.transactions import Flow
 TICK_S: Final = 0.1
 MAX_DATAGRAMS: Final = 64  # read in one go, then others have their turn
 RECEIVE_BUFFER: Final = 4 << 20
+PORT_TRIES: Final = 20  # for one that is free for UDP and TCP alike
 MAX_UNSENT: Final = 1 << 20  # of a connection that does not read
 MAX_CONNECTIONS: Final = 4096
 CONNECT_S: Final = 5.0
@@ -71,24 +72,24 @@ class Gb28181Endpoint:
         return self._loop.time()
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; the port. Raises PortTaken."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            udp.setblocking(False)  # noqa: FBT003  the socket's own signature
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            if family == socket.AF_INET:
-                udp.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
-            udp.bind((host, port))
-            port = udp.getsockname()[1]
-            self._server = await self._loop.create_server(lambda: _SipConnection(self), host, port)
-        except OSError as exc:
-            udp.close()
-            raise PortTaken(f"SIP port {host}:{port}: {os_error_text(exc)}") from None
-        self._udp = udp
-        self._loop.add_reader(udp.fileno(), self._readable)
-        self._timer = self._loop.call_later(TICK_S, self._tick)
-        return int(port)
+        """Listen; the port, which the system chooses for 0. Raises PortTaken."""
+        for left in reversed(range(1 if port else PORT_TRIES)):
+            udp = _bound(host, port)
+            number = int(udp.getsockname()[1])
+            try:
+                self._server = await self._loop.create_server(
+                    lambda: _SipConnection(self), host, number
+                )
+            except OSError as exc:
+                udp.close()
+                if not left:
+                    raise _port_taken(host, number, exc) from None
+                continue
+            self._udp = udp
+            self._loop.add_reader(udp.fileno(), self._readable)
+            self._timer = self._loop.call_later(TICK_S, self._tick)
+            return number
+        raise PortTaken(f"SIP port {host}: none is free")
 
     async def close(self) -> None:
         """Stop listening; what was to be sent has been."""
@@ -296,6 +297,26 @@ class _SipConnection(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """The datagram socket. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        udp.setblocking(False)  # noqa: FBT003  the socket's own signature
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if family == socket.AF_INET:
+            udp.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
+        udp.bind((host, port))
+    except OSError as exc:
+        udp.close()
+        raise _port_taken(host, port, exc) from None
+    return udp
+
+
+def _port_taken(host: str, port: int, exc: OSError) -> PortTaken:
+    return PortTaken(f"SIP port {host}:{port}: {os_error_text(exc)}")
 
 
 def _local_of(info: list[tuple[int, int, bytes]]) -> str:

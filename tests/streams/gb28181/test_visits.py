@@ -15,6 +15,7 @@ from simulators.gb28181.faults import DeviceFaults
 from simulators.gb28181.media import EncodedPicture, LoopSource
 from simulators.gb28181.program_stream import MuxOptions
 from streams.errors import RefusedUs, StreamBusy, StreamError, Unreachable, WentSilent
+from streams.gb28181 import visit
 from streams.gb28181.endpoint import Gb28181Endpoint, local_host_towards
 from streams.gb28181.events import CatalogReceived, PeerRegistered, PlatformEvent
 from streams.gb28181.invite_session import Dialog
@@ -37,6 +38,11 @@ def loop_source(codec: str = "h264", start_at: int = 2) -> LoopSource:
     clip = clip_of(codec)
     pictures = [EncodedPicture(START + START.join(u.nals), u.key, codec) for u in clip.units]
     return LoopSource(pictures, frames_per_s=40.0, start_at=start_at)
+
+
+@pytest.fixture(autouse=True)
+def _short_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit, "LINGER_S", 0.2)  # a loopback has no late packets
 
 
 class Journal:
@@ -242,14 +248,14 @@ def test_a_failure_says_what_was_seen_and_leaves_nothing(name: str) -> None:
 
 def test_a_cancelled_visit_says_bye() -> None:
     async def work(town: Town) -> None:
-        visit = asyncio.create_task(
+        capture = asyncio.create_task(
             town.capture(options=VisitOptions(pictures=2, spacing_s=30.0, visit_timeout_s=60.0))
         )
         while not town.device.counts.acks:
             await town.visits.endpoint.changed(0.1)
-        visit.cancel()
+        capture.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await visit
+            await capture
         await settled(town)
         assert town.device.counts.byes == 1
 
