@@ -27,6 +27,7 @@ from streams.control_http import read_http_date
 from streams.errors import StreamError, Unreadable
 from streams.playlist_age import STALE, PlaylistWatch
 from streams.target_policy import TargetPolicy, TargetRefused, checked_connect
+from streams.tls import CAMERA_TLS, tls_problem
 
 PLAYLIST_START: Final = b"#EXTM3U"
 MAX_PLAYLIST_BYTES: Final = 1024 * 1024  # a window of six hours is 400 kB
@@ -70,13 +71,10 @@ class BoundedHttp:
         if self.address.user:
             base = f"{self.address.scheme}://{self.address.authority}/"
             passwords.add_password(None, base, self.address.user, self.address.password)
-        context = ssl.create_default_context()
-        # As libav does: cameras and recorders have certificates that they made themselves.
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self._opener = urllib.request.OpenerDirector()
         for handler in (  # not build_opener: it adds ftp, file, and the environment's proxies
             _CheckedHttpHandler(self.policy),
-            _CheckedHttpsHandler(self.policy, context),
+            _CheckedHttpsHandler(self.policy, CAMERA_TLS.context()),
             urllib.request.HTTPBasicAuthHandler(passwords),
             urllib.request.HTTPDigestAuthHandler(passwords),
             urllib.request.HTTPCookieProcessor(),  # platforms keep their sessions in one
@@ -144,6 +142,8 @@ class BoundedHttp:
             raise kind(0, f"server returned {exc.code}") from None
         except URLError as exc:
             reason = exc.reason
+            if isinstance(reason, ssl.SSLError):
+                raise av.error.InvalidDataError(0, tls_problem(reason)) from None
             raise reason if isinstance(reason, OSError) else OSError("no answer") from None
         except (HTTPException, ValueError) as exc:
             raise av.error.InvalidDataError(0, f"no HTTP answer ({type(exc).__name__})") from None

@@ -51,6 +51,7 @@ from streams.picture_limits import DECODE_GATE
 from streams.rtsp.session import CODEC_FORMATS
 from streams.sampling import FrameSampler, freshness_of, key_frame_interval_s
 from streams.target_policy import TargetPolicy, resolve
+from streams.tls import CAMERA_TLS
 from streams.worker_thread import run_in_thread
 
 _TO_ANNEX_B: Final = {Codec.H264: "h264_mp4toannexb", Codec.H265: "hevc_mp4toannexb"}
@@ -415,7 +416,8 @@ def _demuxer_options(
         if bounded and targets is not None:  # of what was handed out, the newest segment at once
             bounded["live_start_index"] = "-1"
         formats = _FORMATS if bounded else _FORMATS.removeprefix("hls,")
-        return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded}
+        tls = CAMERA_TLS.libav_options() if address.scheme == "rtmps" else {}
+        return {"format_whitelist": formats, "analyzeduration": "1000000", **bounded, **tls}
     return {
         "rtsp_transport": "udp" if over_udp else "tcp",
         "allowed_media_types": "video",

@@ -5,7 +5,7 @@ The client (rtsp_client.py) reads one end of a pair of sockets as if it were the
 carry the bytes to the tunnel and back. So its hot path knows nothing of tunnels. A WebSocket's own
 path is the query parameter `websocket` where it is not the usual one.
 
-Certificates are not checked: cameras' are their own, signed by nobody.
+Certificates are checked as everywhere (tls.py).
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from streams.rtsp.http_tunnel import MAX_HTTP_HEAD_BYTES, HttpHead
 from streams.rtsp.websocket import WebSocketReader
 from streams.target_policy import TargetPolicy
 from streams.tcp_connect import connect_tcp
+from streams.tls import CAMERA_TLS, tls_problem
 
 TUNNEL_SCHEMES: Final = frozenset({"rtsps", "rtsp+http", "rtsp+https", "rtsp+ws", "rtsp+wss"})
 _READ_BYTES: Final = 64 * 1024
@@ -114,9 +115,7 @@ class _Tunnel:
         address, context = self._address, None
         sock = await connect_tcp(address, 3600.0, self._policy)  # the whole tunnel has its limit
         if address.scheme in TLS_SCHEMES:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context = CAMERA_TLS.context()
         try:
             reader, writer = await asyncio.open_connection(
                 sock=sock,
@@ -126,7 +125,7 @@ class _Tunnel:
             )
         except ssl.SSLError as exc:
             sock.close()
-            raise Unreadable(f"{address.authority}: TLS failed ({exc.reason})") from None
+            raise Unreadable(f"{address.authority}: {tls_problem(exc)}") from None
         except BaseException:
             sock.close()
             raise

@@ -63,8 +63,8 @@ def http_sources_client(settings: SourcesSettings, clock: Clock) -> StreamCamera
 
 
 def make_onvif_opener(context: HttpSourceContext) -> OnvifOpener:
-    """The opener of `onvif://`; devices' own certificates are signed by nobody."""
-    return OnvifOpener(ControlHttp(verify_tls=False).ask, context.direct, context.clock.now)
+    """The opener of `onvif://`; a device's certificate is checked as a camera's."""
+    return OnvifOpener(ControlHttp(as_camera=True).ask, context.direct, context.clock.now)
 
 
 def make_ticket_opener(context: HttpSourceContext) -> TicketOpener:

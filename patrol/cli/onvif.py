@@ -168,7 +168,7 @@ async def _device_document(address: StreamAddress, timeout_s: float) -> dict[str
     deadline_s = loop.time() + timeout_s
     client = OnvifClient(
         address=address,
-        ask=ControlHttp(verify_tls=False).ask,
+        ask=ControlHttp(as_camera=True).ask,
         now=SystemClock().now,
         left_s=lambda: max(0.05, deadline_s - loop.time()),
     )

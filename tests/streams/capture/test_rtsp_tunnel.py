@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from streams.errors import RefusedUs, StreamBusy, StreamError, Unreachable, Unre
 from streams.model import Freshness, Sample, VisitOptions
 from streams.rtsp.websocket import WebSocketReader, masked_frame, xor_mask
 from streams.rtsp_tunnel import rtsp_uri
+from streams.tls import CAMERA_TLS
 from tests.support.lookalikes import NOON, media
 
 ONE = VisitOptions(pictures=1, visit_timeout_s=10)
@@ -50,6 +51,23 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(private + made.public_bytes(Encoding.PEM))
     return path
+
+
+@pytest.fixture(autouse=True)
+def _own_certificates() -> Iterator[None]:
+    """Cameras sign their own: the site says that they are not checked."""
+    CAMERA_TLS.configure(verify=False, ca_file=None)
+    yield
+    CAMERA_TLS.configure(verify=True, ca_file=None)
+
+
+def test_a_certificate_signed_by_nobody_is_refused_where_they_are_checked(
+    certificate: Path,
+) -> None:
+    CAMERA_TLS.configure(verify=True, ca_file=None)
+    for scheme in ("rtsps", "rtsp+https", "rtsp+wss"):
+        error, _, _ = visit(scheme, certificate)
+        assert isinstance(error, Unreadable), scheme
 
 
 def server_context(certificate: Path) -> ssl.SSLContext:
