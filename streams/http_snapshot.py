@@ -40,7 +40,7 @@ from streams.jpeg import JpegPart, JpegReader, size_px
 from streams.model import Codec, Freshness, KeyFrame, Sample, StreamFacts, VisitOptions
 from streams.rtsp.digest_auth import DigestAuthenticator, authenticator_for
 from streams.rtsp.message import printable, read_retry_after
-from streams.sampling import FrameSampler, freshness_by_bits
+from streams.sampling import FrameSampler, freshness_by_bits, total_bytes
 from streams.tcp_connect import connect_tcp
 from streams.tls import CAMERA_TLS, tls_problem
 from streams.worker_thread import run_in_thread
@@ -124,6 +124,7 @@ async def fetch_snapshots(
         visit_s=loop.time() - start_s,
         bytes_received=client.bytes_received,
         picture_age_s=client.picture_age_s,
+        key_frame_bytes=total_bytes(frames),
     )
     freshness = freshness_by_bits(frames) if client.is_stream else Freshness.STILL
     return Sample(key_frames=frames, facts=facts, freshness=freshness)
