@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from streams.target_policy import TargetPolicy
+
 BgrImage = NDArray[np.uint8]  # height × width × 3, blue-green-red
 
 
@@ -102,6 +104,7 @@ class StreamFacts:
     visit_s: float = 0.0  # whole visit, TEARDOWN included
     bytes_received: int = 0
     key_frame_bytes: int = 0  # of these, the compressed key frames that the visit keeps
+    picture_age_s: float | None = None  # of a still picture, by its server's headers
     clock_offset_s: float | None = None  # sender's RTCP NTP time minus our UTC (RFC 3550 §6.4.1)
     wall_clock: WallClock = WallClock.NOT_REPORTED  # why there is no offset, or that there is one
     media_clock: MediaClock = MediaClock.UNKNOWN  # what the freshness and the interval rest on
@@ -171,6 +174,14 @@ class Picture:
         return width, height
 
 
+@dataclass(frozen=True, slots=True)
+class VisitStage:
+    """A stage of a visit that was reached; its time is the receiver's business."""
+
+    name: str  # "registered", "invited", …: a key of patrol.domain.stream_labels
+    seen: str = ""  # what was seen there, without secrets
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitOptions:
     """How many key frames one visit takes, and its time limits."""
@@ -184,6 +195,16 @@ class VisitOptions:
     max_key_frame_bytes: int = 8 * 1024 * 1024  # larger is not a camera's picture
     # For live views: called with each key frame that is kept, as it comes, from any thread.
     on_key_frame: Callable[[KeyFrame], None] | None = field(default=None, repr=False, compare=False)
+    # For a URL that a service or a gateway handed out: where it and its redirects may lead.
+    targets: TargetPolicy | None = field(default=None, repr=False)
+    single_use: bool = False  # the URL is good for one connection: no second one tries otherwise
+    # For diagnosis: called with each stage that a source's visit reaches, from any thread.
+    on_stage: Callable[[VisitStage], None] | None = field(default=None, repr=False, compare=False)
+
+    def reach(self, name: str, seen: str = "") -> None:
+        """Report a stage to `on_stage`."""
+        if self.on_stage is not None:
+            self.on_stage(VisitStage(name, seen))
 
     def __post_init__(self) -> None:
         if self.pictures < 1 or self.spacing_s < 0 or self.visit_timeout_s <= 0:

@@ -226,6 +226,7 @@ class RtspCapture:
         self._stage_at_s = self._media_at_s = self._kept_alive_at_s = self._loop.time()
         if self._stage is SessionStage.SETTING_UP:
             self.described_at_s = self._stage_at_s
+            self._options.reach("described", self._session.server)
         elif (
             self._stage is SessionStage.LEFT
             and self._teardown_done is not None

@@ -37,6 +37,7 @@ from streams.rtsp.message import (
     read_message,
     write_request,
 )
+from streams.target_policy import TargetPolicy
 from streams.tcp_connect import connect_tcp
 from streams.tls import CAMERA_TLS, tls_problem
 
@@ -60,10 +61,13 @@ class RtspLoginRelay:
     Use as `async with`; entering connects and raises StreamError.
     """
 
-    def __init__(self, address: StreamAddress, connect_timeout_s: float) -> None:
+    def __init__(
+        self, address: StreamAddress, connect_timeout_s: float, policy: TargetPolicy | None = None
+    ) -> None:
         self.redirect_uri: str | None = None  # where the camera redirected to
         self._address = address
         self._connect_timeout_s = connect_timeout_s
+        self._policy = policy
         self._path = f"/{secrets.token_urlsafe(16)}"
         self._login = DigestAuthenticator(address.user, address.password)
         self._pending: dict[int, _RelayedRequest] = {}
@@ -105,7 +109,7 @@ class RtspLoginRelay:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address, context = self._address, None
-        sock = await connect_tcp(address, self._connect_timeout_s)
+        sock = await connect_tcp(address, self._connect_timeout_s, self._policy)
         if address.scheme in TLS_SCHEMES:
             context = CAMERA_TLS.context()
         try:

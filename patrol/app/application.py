@@ -1,8 +1,6 @@
 """The assembled application: the operations behind commands, console, API and demo.
 
-Built by `patrol.app.bootstrap` from a site's settings. It runs rounds, carries out a person's
-decisions in one transaction each, takes in replies from MQTT and from the phone page, and makes the
-workers that `patrol.app.service` runs.
+Built by `patrol.app.bootstrap`; runs rounds, decides, takes replies, makes the service's workers.
 """
 
 import secrets
@@ -24,6 +22,7 @@ from patrol.app.detectors import Detectors, PictureRedactor
 from patrol.app.household_data import HouseholdData
 from patrol.app.integrations import Integrations
 from patrol.app.reply_session import SERVICE_LOCK, ReplySession, ensure_reply_session
+from patrol.app.sources import Sources
 from patrol.cases import actions
 from patrol.cases.actions import apply_person_decision
 from patrol.cases.escalator import Escalator
@@ -91,6 +90,7 @@ class Application:
     area_editor: AreaEditor
     camera_table: CameraTable
     live_view: LiveView
+    sources: Sources
     detectors: Detectors = field(default_factory=Detectors)
     follow_accounts: Callable[[Registry], None] = lambda _registry: None  # of an embedded broker
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs

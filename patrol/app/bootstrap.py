@@ -27,6 +27,7 @@ from patrol.app.broker import open_broker
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.sources import Sources, agreed_streams, open_sources
 from patrol.app.store_opening import StartupWait, adopt_site_key, open_site_store
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.domain.finding import CATEGORY_BY_ID
@@ -58,7 +59,6 @@ from patrol.store import (
 from patrol.vision.mask import limit_opencv_threads
 from patrol.vision.quality import QualityThresholds
 from patrol.vision.types import VisionThresholds
-from streams.capture import StreamCameraClient
 from streams.model import VisitOptions
 from streams.picture_limits import DECODE_GATE, MEGAPIXEL
 from streams.tls import CAMERA_TLS
@@ -81,8 +81,7 @@ def build(
     """The application of a site, open for the block. Raises StoreUnavailable, KeyProblem.
 
     `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
-    `startup_wait`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where changes of the registry's files are followed; None: not followed.
+    `startup_wait`: for an unreachable database, `config_dir`: to follow changed files; None: not.
     """
     with ExitStack() as stack:
         _prepare_process(site.settings)
@@ -90,7 +89,7 @@ def build(
         monitor = open_site_store(stack, site, clock, startup_wait, create=create_store)
         site, watcher, site_key = _unlocked_site(site, monitor.store, config_dir)
         monitor.store.add_observers(store_observers(integrations, meters, monitor.clock, watcher))
-        services = _shared_services(site, monitor, watcher, site_key, rng)
+        services = _shared_services(site, monitor, stack, watcher, site_key=site_key, rng=rng)
         guarded_visit, editing = _guarded_visit(services), _write_context(services)
         broker, follow = open_broker(site, stack)
         yield Application(
@@ -102,6 +101,7 @@ def build(
             registry_watcher=watcher,
             broker=broker,
             follow_accounts=follow,
+            sources=services.sources,
             payloads=services.payloads,
             send_gate=services.send_gate,
             round_runner=_round_runner(services),
@@ -156,7 +156,7 @@ class _SharedServices:
     watcher: RegistryWatcher
     payloads: PayloadBuilder
     send_gate: SendGate
-    visitor: StreamCameraClient
+    sources: Sources
     judge: VisitJudge
     link_slots: SharedLinkSlots
     rng: random.Random
@@ -167,7 +167,9 @@ class _SharedServices:
 def _shared_services(
     site: Site,
     monitor: ClockMonitor,
+    stack: ExitStack,
     watcher: RegistryWatcher,
+    *,
     site_key: SiteKey,
     rng: random.Random | None,
 ) -> _SharedServices:
@@ -182,7 +184,7 @@ def _shared_services(
         watcher=watcher,
         payloads=_payload_builder(site, store, watcher),
         send_gate=_send_gate(site, watcher),
-        visitor=StreamCameraClient(now=clock.now),
+        sources=open_sources(site, store, clock, stack),
         judge=_visit_judge(site.settings, store, evidence, detectors, clock),
         link_slots=SharedLinkSlots(site.settings.limits.per_link),
         rng=rng or random.Random(),  # noqa: S311  orders visits, draws the sample  # nosec B311
@@ -206,7 +208,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             zone=settings.site.tz,
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
-            client=services.visitor,
+            client=services.sources.client,
             judge=services.judge,
             add_evidence=services.judge.add_evidence,
             policy=_recorder_policy(services),
@@ -227,6 +229,7 @@ def _round_runner(services: _SharedServices) -> RoundRunner:
             ),
             clock_unconfirmed=lambda: services.monitor.clock_unconfirmed,
             without=services.detectors.without,
+            agreed_streams=agreed_streams(services.site.sources),
         )
     )
 
@@ -254,7 +257,7 @@ def _guarded_visit(services: _SharedServices) -> GuardedVisit:
             cameras=services.watcher.cameras,
             refresh_cameras=services.watcher.refresh,
         ),
-        client=services.visitor,
+        client=services.sources.client,
         judge=services.judge,
         options=_visit_options(settings),
         sampling=settings.sampling.policy,

@@ -126,11 +126,12 @@ def _start_messaging(
     stop: threading.Event,
     run: Callable[[str, Callable[[], None]], None],
 ) -> None:
-    """Start publisher, reply subscriber and relay, then the side services."""
+    """Start publisher, reply subscriber, sources and relay, then the side services."""
     name = f"patrol-{app.site.settings.site.id}"
     publisher = stack.enter_context(MqttPublisher(app.broker, name=name))
     subscriber = stack.enter_context(app.new_reply_subscriber(side_services.canary))
     _end_former_session(app, side_services.canary, stop)
+    app.sources.start()
     relay = app.new_relay(publisher, republishes=True)
     side_services.mqtt_checks.watch(relay, subscriber)
     relay.on_turn = side_services.heartbeats.expect("relay", RELAY_WITHIN_S)

@@ -49,6 +49,18 @@ VERBS: Final[Mapping[str, Verb]] = {
         "probe:probe",
         "试看一路:编码、尺寸、I 帧间隔、首帧用时、画面故障,失败时告诉该找谁。 Try one camera.",
     ),
+    "onvif scan": Verb(
+        "onvif:scan",
+        "查找 ONVIF 设备:本网段组播,或按网段逐个询问(限速)。 Find ONVIF devices, at a slow rate.",
+    ),
+    "onvif probe": Verb(
+        "onvif:probe",
+        "看一台设备:型号、时钟偏差、各码流配置及其地址。 One device: its clock and its profiles.",
+    ),
+    "ticket devices": Verb(
+        "ticket:list_devices",
+        "列出票据平台账号下的设备及其写法。 The devices of a ticket service, as addresses.",
+    ),
     "queue": Verb(
         "queue:show_queue",
         "待核线索,最要紧的在前。 What waits for a person's judgement, the worst first.",
@@ -165,6 +177,26 @@ VERBS: Final[Mapping[str, Verb]] = {
         "models:show_models",
         "清单里的权重及其状态。 What the manifest names, and the state of each file.",
     ),
+    "gb peers": Verb(
+        "gb:show_peers",
+        "对端:是否注册、地址、会话、拒绝计数。 Peers: registered or not, sessions, refusals.",
+    ),
+    "gb catalog": Verb(
+        "gb:show_catalog",
+        "目录:上次同步所得;可生成待核登记行。 The catalogue as last known; rows for cameras.csv.",
+    ),
+    "gb sync": Verb(
+        "gb:sync_catalog",
+        "向对端查询目录并存下。 Ask a peer for its catalogue and keep it.",
+    ),
+    "gb record": Verb(
+        "gb:record_messages",
+        "记录往来信令(已脱敏),供排查与测试。 A log of messages, redacted: it becomes a fixture.",
+    ),
+    "gb alarms": Verb(
+        "gb:show_alarms",
+        "对端上报的告警(仅作参考,不是火警)。 Alarms of peers; for information, no fire alarm.",
+    ),
     "simulate cameras": Verb(
         "demo:run_cameras",
         "模拟摄像头:真实 RTSP,并写出配置目录。 Cameras on real RTSP, and a config for them.",
@@ -219,6 +251,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "bench console": Verb(
         "bench:bench_console", "控制台各页,在真实浏览器中。 The console's pages, in a real browser."
+    ),
+    "bench gb28181": Verb(
+        "bench:bench_gb28181",
+        "国标接入的代价,与 RTSP 同场比较。 Cameras over GB/T 28181, beside RTSP.",
     ),
     "bench vision": Verb(
         "bench:bench_vision", "每个检测器的单张代价。 Each gauge's cost per picture."
@@ -323,6 +359,7 @@ VERBS: Final[Mapping[str, Verb]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "db": "数据库。 The database.",
     "models": "模型权重。 Weight files.",
+    "gb": "国标 GB/T 28181 接入。 Cameras over GB/T 28181.",
     "simulate": "模拟器。 The simulators on their own.",
     "consent": "农户同意。 The households' consent.",
     "user": "控制台账号。 Console accounts.",
@@ -337,6 +374,8 @@ GROUPS: Final[Mapping[str, str]] = {
     "keys": "站点密钥与照片密钥。 The site's key and the pictures'.",
     "credentials": "码流口令。 Passwords of streams.",
     "suppress": "抑制。 Suppressions.",
+    "onvif": "ONVIF 设备。 ONVIF devices.",
+    "ticket": "票据平台。 Ticket services.",
     "assets": "地图与图表脚本。 Scripts of map and charts.",
 }
 

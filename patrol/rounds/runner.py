@@ -22,7 +22,7 @@ import structlog
 
 from patrol.allocator import give_back_freed_memory
 from patrol.domain.camera import Camera
-from patrol.domain.ids import CameraId, RoundId
+from patrol.domain.ids import CameraId, RoundId, ServerId
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.registry import GridTree
 from patrol.domain.round import ADHOC, PlannedVisit, Round, RoundEvent, RoundState
@@ -102,6 +102,7 @@ class RunnerServices:
     blind_sample: BlindSample | None = None  # None: nothing is drawn
     clock_unconfirmed: Callable[[], bool] = lambda: False  # then no time runs out
     without: tuple[str, ...] = ()  # what the rounds lack, and why: stands in their summary
+    agreed_streams: Mapping[ServerId, int] = field(default_factory=dict)  # of sources.yaml
     cores: int = os.cpu_count() or 1
 
 
@@ -341,7 +342,7 @@ class RoundRunner:
 
     def _stream_limits(self) -> StreamLimits:
         with self._deps.store.begin_read() as uow:
-            return StreamLimits.of(uow.rounds.stream_limits())
+            return StreamLimits.of(uow.rounds.stream_limits(), self._deps.agreed_streams)
 
     def _blind_sample(self, a_round: Round) -> BlindSample | None:
         """The blind sample of a plan's round; an ad-hoc round is about something, and has none."""

@@ -32,6 +32,7 @@ from patrol.settings.csv_file import (
     vocabulary_value,
 )
 from patrol.settings.grids_people import LoadedGrids
+from patrol.settings.sources_yaml import SourcesSettings
 from streams.address import SEALED_PASSWORD, StreamAddress
 from streams.errors import BadAddress
 from streams.url_secrets import mask_parameters
@@ -82,6 +83,7 @@ class CrossReferences:
     grids: LoadedGrids | None
     areas: Mapping[str, PictureAreas]
     env: Mapping[str, str] = field(repr=False)
+    sources: SourcesSettings | None = None  # None where that file could not be read
 
 
 def load_cameras(
@@ -121,8 +123,8 @@ def _read_camera(
         references.grids.check(row, "grid_code", grid)
     name = row.required_text("name", "the camera's name") and row.one_line_text("name")
     place = row.one_line_text("place")
-    address = _read_address(row, "url", references.env)
-    sub_address = _read_address(row, "sub_url", references.env)
+    address = _read_address(row, "url", references)
+    sub_address = _read_address(row, "sub_url", references)
     longitude, latitude = _read_position(row)
     placement = row.choice("outdoor", PLACEMENTS, aliases=PLACEMENT_ALIASES)
     consent = _read_consent(row)
@@ -141,8 +143,9 @@ def _read_camera(
     )  # fmt: skip
 
 
-def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAddress | None:
+def _read_address(row: CsvRow, column: str, references: CrossReferences) -> StreamAddress | None:
     """The address, its `${NAME}` filled in; None when empty or bad."""
+    env = references.env
     text = row.required_text(column, "rtsp://…") if column == "url" else row.text(column)
     if not text:
         return None
@@ -157,6 +160,11 @@ def _read_address(row: CsvRow, column: str, env: Mapping[str, str]) -> StreamAdd
     if "://" not in url:
         row.add_problem(column, "no scheme, give rtsp://host[:port]/path (file:///… for a file)")
         return None
+    if references.sources is not None:
+        unknown = references.sources.unknown_name(address)
+        if unknown is not None:
+            row.add_problem(column, unknown)
+            return None
     return address
 
 

@@ -47,6 +47,7 @@ from patrol.settings.site_integrations import (
 )
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
 from patrol.settings.site_sampling import SamplingSettings
+from patrol.settings.sources_yaml import SourcesSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
     BrokerUrl,
@@ -293,6 +294,7 @@ class Site:
     settings: Settings
     registry: Registry
     rules: FindingRules
+    sources: SourcesSettings = field(default_factory=SourcesSettings)  # platforms and gateways
     own_models: tuple[ModelSpec, ...] = ()  # of models.yaml, at most one for each purpose
     notices: tuple[ConfigProblem, ...] = ()  # legal, and worth a look
     shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # GeoJSON, by grid

@@ -40,6 +40,7 @@ from patrol.store.engine import (
     redacted_url,
 )
 from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.gb28181 import Gb28181Repository
 from patrol.store.legal_holds import LegalHoldRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
@@ -108,6 +109,7 @@ class UnitOfWork:
     clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
     change_tokens = _LazyRepository(ChangeTokens)
+    gb28181 = _LazyRepository(Gb28181Repository)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
         self.db = db

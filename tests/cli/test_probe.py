@@ -192,8 +192,8 @@ def test_the_password_comes_from_elsewhere_than_the_command(
     (tmp_path / "pw").write_text(f"{password}\n", "utf-8")
     stdin = io.StringIO(f"{password}\n")
     monkeypatch.setattr(stdin, "isatty", lambda: way == "asked")
-    monkeypatch.setattr("patrol.cli.probe.sys.stdin", stdin)
-    monkeypatch.setattr("patrol.cli.probe.getpass", lambda _prompt: password)
+    monkeypatch.setattr("patrol.cli.camera_address.sys.stdin", stdin)
+    monkeypatch.setattr("patrol.cli.camera_address.getpass", lambda _prompt: password)
     ended = cli_site("probe", f"http://admin@{authority}/snap", *options.get(way, []))
     assert ended.code == 1
     assert base64.b64encode(f"admin:{password}".encode()).decode() in told[-1]

@@ -81,8 +81,8 @@ def spoilt(name: str, old: str, new: str, *lines: str) -> Any:
         spoilt("cameras.csv", URL_1, "192.0.2.1/s3cret",
                "2: url: no scheme, give rtsp://host[:port]/path (file:///… for a file)"),
         spoilt("cameras.csv", URL_1, "ftp://u:s3cret@192.0.2.1/a",
-               "2: url: scheme 'ftp' is not one of http, https, rtmp, rtmps, rtsp, rtsps, rtspu,"
-               " file"),
+               "2: url: scheme 'ftp' is not one of gb28181, http, https, onvif, rtmp, rtmps, rtsp,"
+               " rtsp+http, rtsp+https, rtsp+ws, rtsp+wss, rtsps, rtspu, ticket, wvp, zlm, file"),
         spoilt("cameras.csv", URL_1, "rtsp://",
                "2: url: no host in the rtsp address; give rtsp://host[:port]/path"),
         spoilt("cameras.csv", URL_1, "rtsp://u:s3cret@192.0.2.1:99999/a",

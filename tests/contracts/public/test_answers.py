@@ -74,6 +74,8 @@ NOT_RUN = {
     "bench mqtt": "minutes", "bench round": "minutes", "bench vision": "minutes",
     "consent pause": "ends on a day of this year; answers as `consent resume`",
     "credentials set": "asks for a password", "demo": "minutes", "eval": "minutes",
+    "onvif probe": "needs a device", "onvif scan": "asks the network",
+    "ticket devices": "needs a service",
 }  # fmt: skip
 
 
