@@ -108,7 +108,7 @@ class Application:
         return self.registry_watcher.registry()
 
     def follow_registry(self) -> None:
-        """Read changed files of the registry and renew the store's copy. Raises StoreUnavailable."""
+        """Read changed files; bring the store's registry up to date. Raises StoreUnavailable."""
         self.registry_watcher.refresh()
         self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version
