@@ -32,6 +32,8 @@ DEFAULT_PORTS: Final = {
     "https": 443,
     **{scheme: rules.default_port for scheme, rules in SOURCE_SCHEMES.items()},
 }
+# Stands for a password that lies sealed elsewhere; no server has it, as NUL is in no password.
+SEALED_PASSWORD: Final = "\0sealed"  # noqa: S105  a mark, no password
 LOCAL_SCHEMES: Final = frozenset({"file"})
 TLS_SCHEMES: Final = frozenset({"rtsps", "rtmps", "https"})
 
@@ -109,6 +111,11 @@ class StreamAddress:
     def host_alone(self) -> "StreamAddress":
         """The address of the host itself: no path, no query, no login."""
         return StreamAddress(scheme=self.scheme, host=self.host, port=self.port, path="/")
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its password is still sealed, so that it cannot be visited."""
+        return self.password == SEALED_PASSWORD
 
     @property
     def authority(self) -> str:

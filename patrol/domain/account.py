@@ -216,7 +216,7 @@ class CasePhoto:
 API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
-    "consents:change",
+    "holds:read", "holds:write", "consents:change",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from patrol.web.pages import (
     consents,
     extension,
     grid,
+    holds,
     household,
     leader,
     live_view,
@@ -58,6 +59,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         troubles,
         accounts,
         audit,
+        holds,
         suppressions,
         system,
     )

@@ -7,7 +7,7 @@ from patrol.store.column_types import CleanText, UtcTime
 from patrol.store.schema import Number
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
