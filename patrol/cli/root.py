@@ -2,7 +2,8 @@
 
 Typer runs on Click, and this is Click's lazy group: `VERBS` holds what a list of
 verbs shows (verbs.py), and a verb's module is imported when the verb is run, so `patrol --help`
-imports nothing heavy. A new verb is a row of `VERBS`, whose text is the first line of its function's docstring.
+imports nothing heavy. A new verb is a row of `VERBS`, whose text is the first line of its
+function's docstring.
 """
 
 from collections.abc import Sequence
