@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from patrol.bench.round import measure_round
+from patrol.bench.gb28181 import round_row
 from simulators.rtsp_farm.control import FarmControl
 from simulators.rtsp_farm.process import running_farm
 
@@ -19,10 +19,10 @@ def test_a_round_is_seen_whole_and_leaves_nothing_open(
     with running_farm(
         town, cameras=channels, profile="bench", sources="gb", devices=recorders
     ) as farm:
-        cost = measure_round(town)
+        row = round_row(town)
         with FarmControl(farm.control_port) as control:
             stats = control.stats()
-    assert (cost.cameras, cost.seen, cost.pictures) == (channels, channels, 2 * channels)
+    assert (row["planned"], row["seen"], row["pictures"]) == (channels, channels, 2 * channels)
     assert stats["gb_invites"] == stats["gb_acks"] == stats["gb_byes"] == channels
     assert (stats["gb_sessions"], stats["gb_playing"], stats["gb_busy"]) == (0, 0, 0)
     assert stats["gb_most_sessions"] <= 4
