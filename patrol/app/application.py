@@ -106,10 +106,7 @@ class Application:
         return self.registry_watcher.registry()
 
     def follow_registry(self) -> None:
-        """Read changed files of the registry, and bring the store's copy up to date.
-
-        Raises StoreUnavailable: the copy is made at the next turn.
-        """
+        """Read changed files; bring the store's registry up to date. Raises StoreUnavailable."""
         self.registry_watcher.refresh()
         self.follow_accounts(self.registry_watcher.registry())
         version = self.registry_watcher.version

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patrol.cli.root import VERBS
+from patrol.cli.verbs import VERBS
 from tests.cli.conftest import CAMERA, CliSite
 
 CASE, GROUP = "C20261122-0001", "620902104203001"

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from patrol.cli.probe import ADVICE, REASON_ADVICE, advice_of
+from patrol.cli.probe import advice_of
+from patrol.cli.probe_advice import ADVICE, REASON_ADVICE
 from patrol.store import open_store
 from streams.errors import KINDS, LOGIN_REFUSED, RefusedUs, StreamBusy, StreamError
 
