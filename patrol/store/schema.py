@@ -201,9 +201,14 @@ findings = Table(
     Column("again_at", UtcTime),
     Column("again_why", CleanText, nullable=False, server_default=""),
     Column("again_picture", Text),
+    Column("filed_by", CleanText, nullable=False, server_default=""),
+    Column("filed_from", Text, nullable=False, server_default=""),
+    Column("place", CleanText, nullable=False, server_default=""),
     Index("ix_findings_waiting", "camera", "category", **where(WAITING_FINDING)),
     Index(None, "round"),
     Index(None, "found_at"),
+    Index("ix_findings_decided_at", "decided_at", **where("decided_at IS NOT NULL")),
+    Index("ix_findings_filed", "found_at", **where("origin = 'operator'")),
 )
 OPEN_CASE = "state NOT IN ('closed', 'voided')"
 cases = Table(

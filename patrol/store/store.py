@@ -37,6 +37,11 @@ from patrol.store.pictures import PictureLinkRepository, PictureRepository
 from patrol.store.rounds import RoundRepository
 from patrol.store.shift import HandoverRepository, StoppageRepository, TroubleRepository
 from patrol.store.site_keys import SiteKeyRepository
+from patrol.store.town import (
+    FindingAlarmRepository,
+    FindingHistoryRepository,
+    RoundDutyRepository,
+)
 from patrol.store.transaction import StoreEvent, Transaction, next_number
 
 R = TypeVar("R")
@@ -89,6 +94,9 @@ class UnitOfWork:
     troubles = _LazyRepository(TroubleRepository)
     clock = _LazyRepository(ClockRepository)
     handovers = _LazyRepository(HandoverRepository)
+    finding_history = _LazyRepository(FindingHistoryRepository)
+    finding_alarms = _LazyRepository(FindingAlarmRepository)
+    round_duties = _LazyRepository(RoundDutyRepository)
     change_tokens = _LazyRepository(ChangeTokens)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:
