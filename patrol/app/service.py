@@ -17,6 +17,7 @@ import structlog
 
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
+from patrol.app.finding_service import new_review_alarms
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.reply_session import SERVICE_LOCK
 from patrol.app.scheduler import JobScheduler, ScheduledJob
@@ -35,12 +36,14 @@ log = structlog.get_logger(__name__)
 ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 1.0
+ALARM_EVERY_S = 5.0
 RECHECK_EVERY_S = 1.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
 RELAY_WITHIN_S = 120.0
 ESCALATE_WITHIN_S = 60.0
 REGISTRY_WITHIN_S = 60.0
+ALARM_WITHIN_S = 120.0
 RECHECK_WITHIN_S = 300.0
 ROUND_WITHIN_S = 600.0
 # One turn of a job is stuck after so long: the service ends itself, and systemd starts it again.
@@ -174,6 +177,7 @@ def _jobs(
     with_rounds: bool,
 ) -> list[ScheduledJob]:
     escalate = side_services.escalation_job(app.new_escalator())
+    alarms = new_review_alarms(app)
 
     def every(
         every_s: float,
@@ -187,6 +191,7 @@ def _jobs(
 
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
+        every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),

@@ -17,6 +17,7 @@ from typing_extensions import override
 from patrol import __version__
 from patrol.cli.options import DEFAULT_CONFIG, GlobalOptions
 from patrol.cli.output import bad_input, logs_to_stderr, report_failure
+from patrol.cli.town_verbs import TOWN_GROUPS, TOWN_VERBS
 
 INTERRUPTED: Final = 130  # what Typer returns after Ctrl-C
 
@@ -255,6 +256,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "models:show_assets",
         "清单里的脚本及其状态。 What the manifest names, and the state of each.",
     ),
+    **{path: Verb(*row) for path, row in TOWN_VERBS.items()},
 }
 GROUPS: Final[Mapping[str, str]] = {
     "db": "数据库。 The database.",
@@ -270,6 +272,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "handover": "交接班。 Hand-over, signed by both.",
     "suppress": "抑制。 Suppressions.",
     "assets": "地图与图表脚本。 Scripts of map and charts.",
+    **TOWN_GROUPS,
 }
 
 app = typer.Typer(

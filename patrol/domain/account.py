@@ -45,6 +45,7 @@ class Permission(StrEnum):
     ROUND = auto()  # the pictures of a round
     START_ROUND = auto()
     REVIEW = auto()  # judge findings
+    FILE_FINDING = auto()  # file what the own eyes saw, or a caller reported
     CASES = auto()  # read cases within the own scope
     MOVE_CASES = auto()  # an operator's own moves: verify, reassign
     SETTLE = auto()  # end a case without a reply, or reopen it
@@ -66,7 +67,7 @@ class Permission(StrEnum):
 
 _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
-    {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.REVIEW, _MAY.CASES, _MAY.MOVE_CASES,
+    {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.REVIEW, _MAY.FILE_FINDING, _MAY.CASES, _MAY.MOVE_CASES,
      _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
@@ -215,6 +216,7 @@ class CasePhoto:
 API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
+    "findings:file", "rounds:work",
 )  # fmt: skip
 
 

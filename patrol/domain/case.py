@@ -56,6 +56,7 @@ class CaseEvent(StrEnum):
     SUPERVISE = auto()
     EXTEND = auto()
     MERGE = auto()  # another finding of the same camera and category was counted here
+    UNMERGE = auto()  # … and is not any more: the decision was undone before it was sent
     VERIFY = auto()
     NOT_VERIFIED = auto()
     LOOKED = auto()  # rechecked through the camera: before and after wait for a person
@@ -102,7 +103,7 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         for s in OPEN_STATES
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
-            E.SUPERVISE, E.EXTEND, E.MERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND, E.RESUME,
+            E.SUPERVISE, E.EXTEND, E.MERGE, E.UNMERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND, E.RESUME,
             E.HOLD, E.RELEASE, E.PHONE,
         )
     },
@@ -184,6 +185,7 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.SUPERVISE: CaseEffect(escalation=EscalationEffect.STOP_ON_LAST_RUNG, announce=_ALWAYS),
     E.EXTEND: CaseEffect(escalation=_STOP),
     E.MERGE: CaseEffect(announce=AnnounceEffect.UNLESS_HELD),
+    E.UNMERGE: CaseEffect(),
     E.VERIFY: CaseEffect(recheck=_DONE, announce=_ALWAYS),
     E.NOT_VERIFIED: CaseEffect(escalation=_START, recheck=_DONE, announce=_ALWAYS),
     E.LOOKED: CaseEffect(recheck=_DONE),

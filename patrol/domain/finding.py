@@ -259,6 +259,7 @@ class Finding:
     filed_by: str = ""  # of an own finding: the account that filed it …
     filed_from: str = ""  # … where it was seen (FilingSource) …
     place: str = ""  # … and where that is, if no camera tells
+    undone_count: int = 0  # how often a decision was taken back
 
     def decide(self, decision: Decision, *, by: str, now: datetime, reason: str = "") -> "Finding":
         """The finding after `decision`, moved by the table. Raises AlreadyDecided."""
@@ -272,7 +273,9 @@ class Finding:
         target = FINDING_TRANSITIONS.get((self.state, Decision.UNDO))
         if target is None:
             raise IllegalUndo(f"finding {self.id} is {self.state}: nothing to undo")
-        return replace(self, state=target, decided_by="", decided_at=None, reason="", case=None)
+        times = self.undone_count + 1
+        waiting = replace(self, state=target, undone_count=times, case=None, reason="")
+        return replace(waiting, decided_by="", decided_at=None)
 
     @property
     def revision(self) -> str:

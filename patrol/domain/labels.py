@@ -16,6 +16,7 @@ from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
 from patrol.domain.finding import CATEGORY_BY_ID, DismissReason
 from patrol.domain.health import CameraCondition, TroubleKind
+from patrol.domain.object_labels import OBJECT_CLASSES
 from patrol.domain.observation import Light, Observation, Subject
 from patrol.domain.outage import OutageGroup
 from patrol.domain.outbox import DeliveryState
@@ -164,33 +165,6 @@ TOWN_WIDE_CAUSES: Final[Labels] = {  # vision.change's Cause
     "dusk": ("天色已暗", "dusk"),
     "unknown": ("画面普遍变化", "pictures changed as a whole"),
 }
-# The classes of the object detector: COCO's 80, named in English as its annotations name them.
-OBJECT_CLASSES: Final[Labels] = {
-    name: (zh, name)
-    for name, zh in {
-        "person": "人", "bicycle": "自行车", "car": "汽车", "motorcycle": "摩托车",
-        "airplane": "飞机", "bus": "客车", "train": "火车", "truck": "货车", "boat": "船",
-        "traffic light": "红绿灯", "fire hydrant": "消火栓", "stop sign": "停车标志",
-        "parking meter": "停车计费器", "bench": "长椅", "bird": "鸟", "cat": "猫", "dog": "狗",
-        "horse": "马", "sheep": "羊", "cow": "牛", "elephant": "大象", "bear": "熊",
-        "zebra": "斑马", "giraffe": "长颈鹿", "backpack": "背包", "umbrella": "雨伞",
-        "handbag": "手提包", "tie": "领带", "suitcase": "行李箱", "frisbee": "飞盘",
-        "skis": "滑雪板（双板）", "snowboard": "滑雪板（单板）", "sports ball": "球",
-        "kite": "风筝", "baseball bat": "棒球棒", "baseball glove": "棒球手套",
-        "skateboard": "滑板", "surfboard": "冲浪板", "tennis racket": "网球拍",
-        "bottle": "瓶子", "wine glass": "酒杯", "cup": "杯子", "fork": "叉子", "knife": "刀",
-        "spoon": "勺子", "bowl": "碗", "banana": "香蕉", "apple": "苹果", "sandwich": "三明治",
-        "orange": "橙子", "broccoli": "西兰花", "carrot": "胡萝卜", "hot dog": "热狗",
-        "pizza": "比萨", "donut": "甜甜圈", "cake": "蛋糕", "chair": "椅子", "couch": "沙发",
-        "potted plant": "盆栽", "bed": "床", "dining table": "餐桌", "toilet": "坐便器",
-        "tv": "电视", "laptop": "笔记本电脑", "mouse": "鼠标", "remote": "遥控器",
-        "keyboard": "键盘", "cell phone": "手机", "microwave": "微波炉", "oven": "烤箱",
-        "toaster": "烤面包机", "sink": "水槽", "refrigerator": "冰箱", "book": "书",
-        "clock": "时钟", "vase": "花瓶", "scissors": "剪刀", "teddy bear": "毛绒玩具",
-        "hair drier": "吹风机", "toothbrush": "牙刷",
-    }.items()
-}  # fmt: skip
-
 # Findings, cases and their messages.
 DISMISS_REASONS: Final[Labels] = {
     DismissReason.SHADOW: ("光影变化", "shadow or light"),
@@ -231,6 +205,7 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.SUPERVISE: ("督办", "supervised"),
     CaseEvent.EXTEND: ("申请延期", "asks for more time"),
     CaseEvent.MERGE: ("并案", "merged"),
+    CaseEvent.UNMERGE: ("撤销并案", "merge undone"),
     CaseEvent.VERIFY: ("核查通过", "verified"),
     CaseEvent.NOT_VERIFIED: ("核查未通过", "not verified"),
     CaseEvent.LOOKED: ("已复看,待人工核查", "rechecked, awaits verification"),
@@ -306,6 +281,8 @@ API_SCOPES: Final[Labels] = {
         "Cameras and their health, without addresses and households.",
     ),
     "reports:read": ("读取报表", "Reports with all figures."),
+    "findings:file": ("上报人工发现", "File own findings."),
+    "rounds:work": ("签到、移交与人工巡查", "Sign on to rounds, work human patrols."),
 }
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused
     "too_many": ("同时查看的人太多，请稍后再试", "too many live looks just now, try again soon"),
@@ -373,6 +350,10 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "add_key": ("新建接口密钥", "made an API key"),
     "revoke_key": ("撤销接口密钥", "revoked an API key"),
     "back_up": ("备份", "made a backup"),
+    "file_finding": ("人工发现", "filed an own finding"),
+    "undo_decision": ("撤销研判", "undid a decision"),
+    "round_sign_on": ("签到巡查", "signed on to a round"),
+    "round_hand_over": ("移交巡查", "handed a round over"),
     "accept_as_normal": ("认作新常态", "accepted a picture as normal"),
     "change_areas": ("改画可视区与区域", "drew areas anew"),
     "live_look": ("实时查看", "looked live"),

@@ -15,6 +15,7 @@ from patrol.domain.case_timers import SendHold
 from patrol.domain.finding import Finding
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import Round, RoundTotals
+from patrol.domain.round_duty import RoundDutyEntry
 from patrol.domain.timestamps import rfc3339_or_none
 
 JsonObject = dict[str, Any]
@@ -102,8 +103,24 @@ def finding_document(finding: Finding) -> JsonObject:
         "decided_by": finding.decided_by or None,
         "decided_at": rfc3339_or_none(finding.decided_at),
         "reason": finding.reason or None,
+        "filed_by": finding.filed_by or None,
+        "filed_from": finding.filed_from or None,
+        "place": finding.place or None,
         "again": finding.recheck
         and {"at": rfc3339_or_none(finding.recheck.at), "why": finding.recheck.why},
+    }
+
+
+def round_duty_document(entry: RoundDutyEntry) -> JsonObject:
+    """One signature on a round."""
+    return {
+        "round": entry.round,
+        "at": rfc3339_or_none(entry.at),
+        "what": str(entry.what),
+        "who": entry.who,
+        "to": entry.to or None,
+        "note": entry.note,
+        "owner": entry.owner,
     }
 
 

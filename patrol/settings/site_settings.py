@@ -45,6 +45,7 @@ from patrol.settings.site_integrations import (
     missing_file,
 )
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
+from patrol.settings.site_town import ReviewAlarmSection
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
     BrokerUrl,
@@ -142,6 +143,12 @@ class ReviewSettings(SettingsSection):
     blind_sample: float = Field(default=0.1, ge=0, le=1)
     # Of what a round plans: earlier confirmed findings, shown again.
     known_positives: float = Field(default=0.0, ge=0, le=0.1)
+    alarm: ReviewAlarmSection = ReviewAlarmSection()  # of unreviewed findings, levels I and II
+
+    @model_validator(mode="after")
+    def _alarm_makes_sense(self) -> Self:
+        self.alarm.policy  # noqa: B018  its ValueError says what is wrong
+        return self
 
 
 class ConsoleSettings(SettingsSection):

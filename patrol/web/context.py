@@ -25,6 +25,7 @@ from patrol.web.auth import LANGUAGE_COOKIE, CurrentUser, Forbidden, WebAuthenti
 from patrol.web.change_feed import ChangeFeed
 from patrol.web.errors import error_document
 from patrol.web.i18n import Translator
+from patrol.web.live_frames import LiveFrames
 from patrol.web.rendering import PageRenderer, wants_html
 from patrol.web.thumbnails import ContactSheets, Thumbnails
 
@@ -41,6 +42,7 @@ class WebContext:
     change_feed: ChangeFeed
     thumbnails: Thumbnails
     contact_sheets: ContactSheets
+    live_frames: LiveFrames
     assets: InstalledAssets
 
     @classmethod
@@ -56,6 +58,7 @@ class WebContext:
             change_feed=ChangeFeed(app.store, app.clock.now),
             thumbnails=thumbnails,
             contact_sheets=ContactSheets(thumbnails),
+            live_frames=LiveFrames(),
             assets=assets,
         )
 
@@ -148,6 +151,7 @@ MayViewToday = Annotated[CurrentUser, Depends(RequirePermission(Permission.TODAY
 MayViewRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.ROUND))]
 MayStartRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.START_ROUND))]
 MayReview = Annotated[CurrentUser, Depends(RequirePermission(Permission.REVIEW))]
+MayFileFindings = Annotated[CurrentUser, Depends(RequirePermission(Permission.FILE_FINDING))]
 MayViewCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.CASES))]
 MayActOnCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES))]
 MayAnswerOnSite = Annotated[CurrentUser, Depends(RequirePermission(Permission.GROUND))]

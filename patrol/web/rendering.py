@@ -41,6 +41,10 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "geolocation=(), microphone=(), camera=(self)",
 }
 HSTS: Final = "max-age=31536000"
+_REVIEW_PAGES: Final = (
+    ("/review", "研判", "Review", (Permission.REVIEW,)),
+    ("/decided", "已判线索", "Decided", (Permission.REVIEW,)),
+)
 _SHIFT_PAGES: Final = (
     ("/shift", "交接班", "Hand-over", (Permission.SHIFT,)),
     ("/stoppages", "暂停与维护", "Stopped", (Permission.SHIFT, Permission.STOP)),
@@ -58,7 +62,7 @@ NAVIGATION: Final = (
     # zh, en, its pages: where, zh, en, any of these permissions
     ("今日", "Today", (("/", "今日", "Today", (Permission.TODAY,)),)),
     ("巡查", "Rounds", (("/rounds", "巡查", "Rounds", (Permission.ROUND,)),)),
-    ("研判", "Review", (("/review", "研判", "Review", (Permission.REVIEW,)),)),
+    ("研判", "Review", _REVIEW_PAGES),
     ("案件", "Cases", (("/cases", "案件", "Cases", (Permission.CASES,)),)),
     ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),
     ("网格", "Grid", (("/grid", "网格", "Grid", (Permission.GRID,)),)),

@@ -17,9 +17,12 @@ from starlette.responses import Response
 
 from patrol import __version__
 from patrol.app import Application
-from patrol.domain.finding import AlreadyDecided
+from patrol.domain.finding import AlreadyDecided, IllegalUndo
 from patrol.domain.labels import API_SCOPES
+from patrol.domain.round_duty import NotRoundOwner
 from patrol.review.queue import FindingClaimed
+from patrol.review.undo import NotOwnDecision
+from patrol.web.api import finding_routes
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
 from patrol.web.errors import (
@@ -37,6 +40,9 @@ _FAILURES: Final = (
     (NoScope, 403, ("密钥无此权限", "the key has not the scope")),
     (FindingClaimed, 409, ("他人正在研判", "somebody is judging it just now")),
     (AlreadyDecided, 409, ("已有人判定", "somebody decided before")),
+    (IllegalUndo, 409, ("不能再撤销", "too late to undo")),
+    (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
+    (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     *SHARED_FAILURES,
 )
 _ERROR_RESPONSES: Final = {
@@ -59,7 +65,8 @@ def create_api(app: Application) -> FastAPI:
         responses={status: dict(response) for status, response in _ERROR_RESPONSES.items()},
     )
     api.state.application = app
-    api.include_router(router)
+    for each in (finding_routes.router, router):  # the former's fixed paths come first
+        api.include_router(each)
     for kind, status, message in _FAILURES:
         api.add_exception_handler(kind, _error_handler(status, " ".join(message)))
     api.add_exception_handler(RequestValidationError, _invalid_request_response)

@@ -102,6 +102,9 @@ class Finding(Document):
     decided_by: str | None
     decided_at: str | None
     reason: str | None
+    filed_by: str | None = Field(description="the person who saw it; null: the machine did")
+    filed_from: str | None = Field(description="wall, round, live, camera, phone, patrol, rotation")
+    place: str | None
     again: SecondSight | None
 
 

@@ -137,7 +137,7 @@ def confirm(
     with translate_errors(f"finding {finding_id}"):
         case = app.confirm(
             finding_id,
-            by=_decided_by(key),
+            by=decided_by(key),
             category=form.category,
             level=form.level,
             note=form.note,
@@ -155,7 +155,7 @@ def dismiss(
 ) -> JsonObject:
     """Dismiss the finding. 409 when it was decided before."""
     with translate_errors(f"finding {finding_id}"):
-        return finding_document(app.dismiss(finding_id, by=_decided_by(key), reason=form.reason))
+        return finding_document(app.dismiss(finding_id, by=decided_by(key), reason=form.reason))
 
 
 @router.get("/cases", response_model=list[documents.Case],
@@ -241,5 +241,6 @@ def _period(kind: str, text: str) -> ReportPeriod:
         raise InvalidRequest(f"{text!r} is no {kind}, write {right}") from None
 
 
-def _decided_by(key: ApiKey) -> str:
+def decided_by(key: ApiKey) -> str:
+    """Who a program's key acts as in histories."""
     return f"api:{key.name}"

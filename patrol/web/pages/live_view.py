@@ -30,6 +30,7 @@ from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import ContextDep, MayViewLive, WebContext
 from patrol.web.errors import error_document
 from patrol.web.i18n import category_label, plan_label
+from patrol.web.live_frames import SentFrame
 from patrol.web.pages.cameras import refusal_text, registered_camera
 
 BOUNDARY: Final = "patrol-live-look"
@@ -166,7 +167,13 @@ class _LiveViewSession:
     def _frame_part(self, frame: LiveFrame) -> bytes:
         self.pictures += 1
         at = frame.taken_at.isoformat().replace("+00:00", "Z")
-        head = _head("image/jpeg", len(frame.jpeg), f"X-Taken-At: {at}\r\n")
+        sent = SentFrame(
+            camera=self.camera.id, jpeg=frame.jpeg, taken_at=frame.taken_at,
+            sent_at=self.context.app.clock.now(),
+        )  # fmt: skip
+        digest = self.context.live_frames.remember(self.user.session.id, sent)
+        more = f"X-Taken-At: {at}\r\nX-Frame: {digest}\r\n"
+        head = _head("image/jpeg", len(frame.jpeg), more)
         return head + frame.jpeg + b"\r\n"
 
     def log_end(self, how: str) -> None:

@@ -47,6 +47,7 @@ function show(part) {
   const address = URL.createObjectURL(new Blob([part.body], { type: "image/jpeg" }))
   const last = frame.src
   frame.src = address
+  frame.dataset.frame = /x-frame: (\S+)/i.exec(part.head)?.[1] ?? "" // by which it can be filed
   frame.hidden = false
   blank.hidden = true
   if (last) URL.revokeObjectURL(last)
@@ -65,6 +66,7 @@ function tick() {
 function over(message) {
   under = null
   taken = null
+  delete frame.dataset.frame
   frame.hidden = age.hidden = true // what is no longer live is not left standing
   blank.hidden = false
   blank.textContent = message

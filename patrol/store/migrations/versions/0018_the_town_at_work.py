@@ -25,6 +25,8 @@ def upgrade() -> None:
 def _own_findings() -> None:
     for name, kind in (("filed_by", CleanText), ("filed_from", sa.Text()), ("place", CleanText)):
         op.add_column("findings", sa.Column(name, kind, nullable=False, server_default=""))
+    undone = sa.Column("undone_count", sa.Integer(), nullable=False, server_default="0")
+    op.add_column("findings", undone)
     op.create_index(
         op.f("ix_findings_decided_at"), "findings", ["decided_at"],
         **_partial("decided_at IS NOT NULL"),

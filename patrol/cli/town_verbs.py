@@ -1,0 +1,41 @@
+"""Rows of the table of verbs for the town's own work: own findings, duties, patrols, supervision.
+
+As in root.py: the path of a verb, its function, and the line that lists show (the first line of the
+function's docstring). Imports nothing, so that `patrol --help` stays fast.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
+    "finding file": (
+        "findings:file_finding",
+        "登记人工发现:看到的或电话报告的。 File what a person saw, or what a caller reported.",
+    ),
+    "finding undo": (
+        "findings:undo_decision",
+        "撤销研判:下发前、一小时内。 Undo a decision before it was sent, within an hour.",
+    ),
+    "finding list": (
+        "findings:list_decided",
+        "已判线索,最近的在前。 Decided findings, the latest first; mine, today's, with a text.",
+    ),
+    "finding history": (
+        "findings:show_history",
+        "线索的经过:登记、告警、撤销。 What happened to a finding beside its decision.",
+    ),
+    "duty sign": (
+        "findings:sign_on",
+        "签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so.",
+    ),
+    "duty hand-over": (
+        "findings:hand_over", "移交:本轮交给另一人。 Hand my round over to another account."
+    ),
+    "duty list": (
+        "findings:list_duties", "本轮的签到与移交。 The signatures on a round, the oldest first."
+    ),
+}
+TOWN_GROUPS: Final[Mapping[str, str]] = {
+    "finding": "人工发现与已判线索。 Own findings and decided ones.",
+    "duty": "巡查员签到与移交。 Who owns a round.",
+}

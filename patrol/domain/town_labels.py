@@ -1,0 +1,43 @@
+"""Labels of the town's own work: own findings, alarms, duties of rounds; Chinese and English.
+
+Tables as in labels.py, which is full; keyed by an enum's members, whose values are public.
+"""
+
+from typing import Final
+
+from patrol.domain.finding import FilingSource, FindingState
+from patrol.domain.labels import Labels
+from patrol.domain.review_alarm import AlarmStep
+from patrol.domain.round_duty import RoundDutyAction
+
+FINDING_STATES: Final[Labels] = {
+    FindingState.CANDIDATE: ("待研判", "waiting"),
+    FindingState.UNSURE: ("存疑", "unsure"),
+    FindingState.CONFIRMED: ("已确认", "confirmed"),
+    FindingState.DISMISSED: ("已排除", "dismissed"),
+    FindingState.MERGED: ("已并案", "merged"),
+    FindingState.AGED: ("逾期归档", "expired"),
+}
+FILING_SOURCES: Final[Labels] = {  # where a person saw an own finding
+    FilingSource.WALL: ("画面墙", "wall"),
+    FilingSource.ROUND: ("巡查点位", "camera of a round"),
+    FilingSource.LIVE: ("实时查看", "live view"),
+    FilingSource.CAMERA: ("点位档案", "camera's page"),
+    FilingSource.PHONE: ("电话报告", "telephone call"),
+    FilingSource.PATROL: ("人工巡查", "human patrol"),
+    FilingSource.ROTATION: ("轮巡", "rotation"),
+}
+FINDING_ENTRIES: Final[Labels] = {  # what stands in a finding's history
+    "file": ("人工发现", "filed"),
+    "undo": ("撤销研判", "decision undone"),
+    "alarm": ("未研判告警", "alarm: not reviewed"),
+}
+ALARM_STEPS: Final[Labels] = {
+    AlarmStep.CONSOLE: ("控制台", "console"),
+    AlarmStep.DUTY_LEAD: ("值班长", "duty lead"),
+    AlarmStep.TOWN_DUTY: ("镇值班", "town's duty"),
+}
+ROUND_DUTY_ACTIONS: Final[Labels] = {
+    RoundDutyAction.SIGN_ON: ("签到", "signed on"),
+    RoundDutyAction.HAND_OVER: ("移交", "handed over"),
+}
