@@ -18,6 +18,7 @@ import structlog
 from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.finding_service import new_review_alarms
+from patrol.app.human_patrol_service import new_human_patrol_worker
 from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.reply_session import SERVICE_LOCK
 from patrol.app.scheduler import JobScheduler, ScheduledJob
@@ -37,6 +38,7 @@ ROUND_EVERY_S = 2.0
 ESCALATE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 1.0
 ALARM_EVERY_S = 5.0
+PATROL_EVERY_S = 5.0
 RECHECK_EVERY_S = 1.0
 # Without a heartbeat for so long, a part is stuck (/healthz). A relay backs off up to 30 s and
 # waits 5 s for the broker; a recheck takes a visit's 20 s and its retry; a round beats each visit.
@@ -177,7 +179,7 @@ def _jobs(
     with_rounds: bool,
 ) -> list[ScheduledJob]:
     escalate = side_services.escalation_job(app.new_escalator())
-    alarms = new_review_alarms(app)
+    alarms, patrols = new_review_alarms(app), new_human_patrol_worker(app)
 
     def every(
         every_s: float,
@@ -192,6 +194,9 @@ def _jobs(
     jobs = [
         every(ESCALATE_EVERY_S, "ladder", escalate, ESCALATE_WITHIN_S, LADDER_STUCK_AFTER_S),
         every(ALARM_EVERY_S, "alarms", lambda: alarms.run_due(app.clock.now()), ALARM_WITHIN_S),
+        every(
+            PATROL_EVERY_S, "patrols", lambda: patrols.run_due(app.clock.now()), ALARM_WITHIN_S
+        ),
         every(REGISTRY_EVERY_S, "registry", app.follow_registry, REGISTRY_WITHIN_S),
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),

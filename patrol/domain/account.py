@@ -44,6 +44,7 @@ class Permission(StrEnum):
     TODAY = auto()  # numbers of the day, no pictures
     ROUND = auto()  # the pictures of a round
     START_ROUND = auto()
+    PATROL = auto()  # work human patrols: their pictures, and what is said of each camera
     REVIEW = auto()  # judge findings
     FILE_FINDING = auto()  # file what the own eyes saw, or a caller reported
     CASES = auto()  # read cases within the own scope
@@ -67,8 +68,8 @@ class Permission(StrEnum):
 
 _ROLE, _MAY = AccountRole, Permission
 _OPERATOR_PERMISSIONS: Final = frozenset(
-    {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.REVIEW, _MAY.FILE_FINDING, _MAY.CASES, _MAY.MOVE_CASES,
-     _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE}
+    {_MAY.TODAY, _MAY.ROUND, _MAY.START_ROUND, _MAY.PATROL, _MAY.REVIEW, _MAY.FILE_FINDING,
+     _MAY.CASES, _MAY.MOVE_CASES, _MAY.CAMERAS, _MAY.GRID, _MAY.REPORTS, _MAY.SHIFT, _MAY.TROUBLES, _MAY.LIVE}
 )  # fmt: skip
 PERMISSIONS: Final[Mapping[AccountRole, frozenset[Permission]]] = {
     _ROLE.OPERATOR: _OPERATOR_PERMISSIONS,

@@ -6,6 +6,7 @@ Tables as in labels.py, which is full; keyed by an enum's members, whose values 
 from typing import Final
 
 from patrol.domain.finding import FilingSource, FindingState
+from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.labels import Labels
 from patrol.domain.review_alarm import AlarmStep
 from patrol.domain.round_duty import RoundDutyAction
@@ -40,4 +41,20 @@ ALARM_STEPS: Final[Labels] = {
 ROUND_DUTY_ACTIONS: Final[Labels] = {
     RoundDutyAction.SIGN_ON: ("签到", "signed on"),
     RoundDutyAction.HAND_OVER: ("移交", "handed over"),
+}
+HUMAN_PATROL_STATES: Final[Labels] = {
+    HumanPatrolState.PLANNED: ("待开始", "planned"),
+    HumanPatrolState.RUNNING: ("巡查中", "running"),
+    HumanPatrolState.PAUSED: ("已暂停", "paused"),
+    HumanPatrolState.COMPLETED: ("已完成", "completed"),
+    HumanPatrolState.INCOMPLETE: ("未完成", "incomplete"),
+    HumanPatrolState.MISSED: ("漏巡", "missed"),
+}
+CHECK_OUTCOMES: Final[Labels] = {
+    CheckOutcome.PENDING: ("待看", "to do"),
+    CheckOutcome.ACKNOWLEDGED: ("已看,无情况", "seen, nothing there"),
+    CheckOutcome.FINDING: ("发现问题", "problem found"),
+    CheckOutcome.NOT_VIEWABLE: ("无法查看", "not viewable"),
+    CheckOutcome.SEEN_BEFORE: ("当日已看", "seen earlier that day"),
+    CheckOutcome.MISSED: ("漏看", "missed"),
 }

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-UNREACHED, ALARM, UNREVIEWED = "unheard", "alarm", "unreviewed"
+UNREACHED, ALARM, UNREVIEWED, REMINDER = "unheard", "alarm", "unreviewed", "reminder"
 NOTIFICATION_LIFETIME: Final = timedelta(hours=24)
 _PLACEHOLDERS: Final = ("phone", "person")
 _UNRECEIVED_STATES: Final = (

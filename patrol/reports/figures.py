@@ -17,7 +17,7 @@ from patrol.domain.finding import Finding, FindingState, Origin
 from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.ranking import MACHINE_ACTORS
 from patrol.domain.round import VisitOutcome
-from patrol.domain.statistics import decided_share
+from patrol.domain.statistics import DecidedShare, decided_share, wilson_interval
 from patrol.reports.ledger import OFFLINE, ledger_totals
 from patrol.reports.queries import ReportMaterial, first_entry
 
@@ -163,6 +163,7 @@ def review_figures(material: ReportMaterial) -> list[Figure]:
         Figure(id="precision", zh="初筛准确率", en="pre-screen precision", part=share.real,
                whole=share.decided, note=f"不含待核 {len(by_machine) - len(decided)} 条"),
         _miss_rate_figure(findings),
+        *_own_finding_figures(material, share),
         Figure(id="duplicates", zh="重复线索(并案)", en="duplicates, merged", part=merged),
         *_known_positive_figures(findings),
     ]  # fmt: skip
@@ -197,6 +198,23 @@ def _miss_rate_figure(findings: list[Finding]) -> Figure:
         id="miss_rate", zh="漏检率(盲抽)", en="miss rate, blind sample", part=share.real,
         whole=share.decided, interval=share.interval if share.decided else None,
         note=f"机器判为正常者按比例盲抽,Wilson 95 % 区间;不含未判 {undecided} 条",
+    )  # fmt: skip
+
+
+def _own_finding_figures(material: ReportMaterial, by_machine: DecidedShare) -> Iterator[Figure]:
+    """What people saw by themselves; what of it was real is what the machine missed."""
+    own = decided_share(material.own_findings, Origin.OPERATOR)
+    undecided = len(material.own_findings) - own.decided
+    yield Figure(
+        id="own_findings", zh="人工发现", en="own findings", part=len(material.own_findings),
+        note=f"与机器线索分开统计;含未判 {undecided} 条",
+    )  # fmt: skip
+    real = own.real + by_machine.real
+    yield Figure(
+        id="machine_missed", zh="机器漏检(人工发现)", en="missed by the machine, seen by people",
+        part=own.real, whole=real,
+        interval=wilson_interval(own.real, real) if real else None,
+        note="属实的人工发现 ÷ 全部属实线索(人工与机器),无人看见的不在其内",
     )  # fmt: skip
 
 

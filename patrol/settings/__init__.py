@@ -17,6 +17,7 @@ from patrol.settings.grids_people import load_grids, load_people, load_shapes
 from patrol.settings.models_yaml import load_models
 from patrol.settings.rules_yaml import load_rules
 from patrol.settings.site_calendar import note_unknown_maintenance
+from patrol.settings.site_patrols import note_unknown_checkpoints
 from patrol.settings.site_settings import (
     MqttSettings,
     RetentionSettings,
@@ -102,6 +103,7 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str]) -> Site:
     settings, relative_paths = site_file
     registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
+    note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)
     return Site(
         settings=settings,
         registry=registry,

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from patrol.domain.health import HealthPolicy
+from patrol.domain.human_patrol import HumanPatrolPlan
 from patrol.domain.observation import FindingRules
 from patrol.domain.office_hours import OfficeHours
 from patrol.domain.registry import Registry
@@ -44,6 +45,7 @@ from patrol.settings.site_integrations import (
     is_loopback,
     missing_file,
 )
+from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
 from patrol.settings.site_town import ReviewAlarmSection
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
@@ -205,6 +207,9 @@ class Settings(IntegrationSettings):
     calendar_section: CalendarSection = Field(default=CalendarSection(), alias="calendar")
     health_section: HealthSection = Field(default=HealthSection(), alias="health")
     review: ReviewSettings = ReviewSettings()
+    patrol_sections: dict[PlainId, HumanPatrolSection] = Field(
+        default_factory=dict, alias="patrols"
+    )
     verification: Verifier = Verifier.MACHINE  # who decides whether a handled case is done
 
     @model_validator(mode="after")
@@ -228,6 +233,11 @@ class Settings(IntegrationSettings):
     def plans(self) -> Mapping[str, PatrolPlan]:
         """The plans of an ordinary day, by name."""
         return self.calendar.plans
+
+    @property
+    def human_patrols(self) -> Mapping[str, HumanPatrolPlan]:
+        """The plans of human patrols, by name."""
+        return {name: one.policy(name) for name, one in self.patrol_sections.items()}
 
     @property
     def office(self) -> OfficeHours | None:

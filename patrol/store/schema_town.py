@@ -4,10 +4,10 @@ One metadata with schema.py; what a row means is defined in patrol.domain. All o
 to; a row's key says what it belongs to.
 """
 
-from sqlalchemy import Column, Index, Integer, Table, Text
+from sqlalchemy import Boolean, Column, Date, Float, Index, Integer, Table, Text
 
 from patrol.store.column_types import CleanText, UtcTime
-from patrol.store.schema import metadata, numbered
+from patrol.store.schema import Plain, metadata, numbered
 
 finding_entries = Table(
     "finding_entries",
@@ -39,4 +39,46 @@ round_duties = Table(
     Column("note", CleanText, nullable=False),
     Index(None, "round"),
     sqlite_autoincrement=True,
+)
+human_patrols = Table(
+    "human_patrols",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("title", CleanText, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("open_from", UtcTime, nullable=False),
+    Column("planned_at", UtcTime, nullable=False),
+    Column("finish_by", UtcTime, nullable=False),
+    Column("remind_at", UtcTime, nullable=False),
+    Column("assigned", Plain, nullable=False),
+    Column("pace_s", Float, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("look_twice", Boolean, nullable=False),
+    Column("stops", Plain, nullable=False),
+    Column("checklist", Plain, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reminded_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("started_by", CleanText, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("start_remark", CleanText, nullable=False),
+    Column("end_remark", CleanText, nullable=False),
+    Column("checked_items", Plain, nullable=False),
+    Index(None, "day"),
+)
+human_checks = Table(
+    "human_checks",
+    metadata,
+    Column("patrol", Text, primary_key=True),
+    Column("camera", Text, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("checkpoint", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("by", CleanText, nullable=False),
+    Column("at", UtcTime),
+    Column("picture", Text),
+    Column("picture_at", UtcTime),
+    Column("finding", Text),
 )

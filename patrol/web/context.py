@@ -151,6 +151,7 @@ MayViewToday = Annotated[CurrentUser, Depends(RequirePermission(Permission.TODAY
 MayViewRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.ROUND))]
 MayStartRounds = Annotated[CurrentUser, Depends(RequirePermission(Permission.START_ROUND))]
 MayReview = Annotated[CurrentUser, Depends(RequirePermission(Permission.REVIEW))]
+MayPatrol = Annotated[CurrentUser, Depends(RequirePermission(Permission.PATROL))]
 MayFileFindings = Annotated[CurrentUser, Depends(RequirePermission(Permission.FILE_FINDING))]
 MayViewCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.CASES))]
 MayActOnCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES))]

@@ -12,6 +12,7 @@ from patrol.domain.account import API_SCOPES, AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
 from patrol.domain.finding import CATEGORIES, DismissReason, FilingSource, FindingState
+from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.health import CameraCondition, TroubleKind
 from patrol.domain.labels import Labels
 from patrol.domain.observation import Light, Subject
@@ -44,6 +45,8 @@ TABLES: dict[str, Labels] = {
 MEMBERS: dict[str, Iterable[str]] = {
     "ACCESS_ACTIONS": (),
     "ALARM_STEPS": AlarmStep,
+    "CHECK_OUTCOMES": CheckOutcome,
+    "HUMAN_PATROL_STATES": HumanPatrolState,
     "FILING_SOURCES": FilingSource,
     "FINDING_ENTRIES": (),
     "FINDING_STATES": FindingState,

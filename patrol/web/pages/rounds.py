@@ -37,6 +37,7 @@ from patrol.web.i18n import (
     shown_outcome,
     village_of,
 )
+from patrol.web.pages.round_duty import duty_content
 from patrol.web.pages.today import forecast_of, round_state_label
 from patrol.web.thumbnails import (
     OUTCOME_RANK,
@@ -253,6 +254,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
         findings = uow.findings.of_round(round_id)
         judged = _findings_by_camera(uow, a_round, user.now)
         totals = uow.rounds.totals(round_id)
+        round_duty = duty_content(uow, round_id, user)
     worst = _worst_findings(findings)
     sheets = sheet_layout(visits, running=a_round.is_open)
     context.contact_sheets.remember_names(sheets)
@@ -276,6 +278,7 @@ def _wall_content(context: WebContext, user: CurrentUser, round_id: RoundId) -> 
         "state_label": round_state_label(a_round.state, user.t),
         "reason": round_reason(a_round.reason, user.t),
         "totals": totals,
+        "duty": round_duty,
         "forecast": forecast,
         "tiles": tiles,
         "villages": _filter_choices((tile.village, grid_name(registry, GridCode(tile.village)))

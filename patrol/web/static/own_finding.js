@@ -42,6 +42,7 @@ async function open(from) {
   document.getElementById("own-phone").hidden = about.source !== "phone"
   const frozen = about.frame ? freeze(about.shown) : null
   dialog.showModal()
+  categories.focus()
   try {
     choices ??= await send("/api/findings/own/choices", undefined, { method: "GET" })
     fill()

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from patrol.store.column_types import CleanText, UtcTime
-from patrol.store.schema import Number
+from patrol.store.schema import Number, Plain
 
 revision = "0018"
 down_revision = "0013"
@@ -20,6 +20,7 @@ def upgrade() -> None:
     """Apply."""
     _own_findings()
     _round_duties()
+    _human_patrols()
 
 
 def _own_findings() -> None:
@@ -68,3 +69,48 @@ def _round_duties() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_round_duties_round"), "round_duties", ["round"])
+
+
+def _human_patrols() -> None:
+    op.create_table(
+        "human_patrols",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("title", CleanText(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("open_from", UtcTime(), nullable=False),
+        sa.Column("planned_at", UtcTime(), nullable=False),
+        sa.Column("finish_by", UtcTime(), nullable=False),
+        sa.Column("remind_at", UtcTime(), nullable=False),
+        sa.Column("assigned", Plain, nullable=False),
+        sa.Column("pace_s", sa.Float(), nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("look_twice", sa.Boolean(), nullable=False),
+        sa.Column("stops", Plain, nullable=False),
+        sa.Column("checklist", Plain, nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reminded_at", UtcTime(), nullable=True),
+        sa.Column("started_at", UtcTime(), nullable=True),
+        sa.Column("started_by", CleanText(), nullable=False),
+        sa.Column("finished_at", UtcTime(), nullable=True),
+        sa.Column("start_remark", CleanText(), nullable=False),
+        sa.Column("end_remark", CleanText(), nullable=False),
+        sa.Column("checked_items", Plain, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_human_patrols")),
+    )
+    op.create_index(op.f("ix_human_patrols_day"), "human_patrols", ["day"])
+    op.create_table(
+        "human_checks",
+        sa.Column("patrol", sa.Text(), nullable=False),
+        sa.Column("camera", sa.Text(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("checkpoint", sa.Integer(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("by", CleanText(), nullable=False),
+        sa.Column("at", UtcTime(), nullable=True),
+        sa.Column("picture", sa.Text(), nullable=True),
+        sa.Column("picture_at", UtcTime(), nullable=True),
+        sa.Column("finding", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("patrol", "camera", name=op.f("pk_human_checks")),
+    )

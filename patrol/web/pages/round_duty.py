@@ -1,0 +1,73 @@
+"""Duty of a round (巡查员): sign on, hand over; who owns it stands on the wall of the round."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from patrol.cases.request_keys import remember_request
+from patrol.domain.account import Permission
+from patrol.domain.ids import RoundId
+from patrol.domain.round_duty import owner_of, owners_of
+from patrol.rounds import duty
+from patrol.store import UnitOfWork
+from patrol.web.auth import CurrentUser
+from patrol.web.context import ContextDep, IdempotencyKey, MayStartRounds, request_key
+from patrol.web.errors import translate_errors
+
+router = APIRouter()
+
+
+class RoundDutyForm(BaseModel):
+    """Sign on (no `to`), or hand the round over to an account."""
+
+    to: str = Field(default="", max_length=64)
+    note: str = Field(default="", max_length=500)
+
+
+@router.post("/api/rounds/{round_id}/duty")
+def sign_round(
+    context: ContextDep,
+    user: MayStartRounds,
+    round_id: str,
+    form: RoundDutyForm,
+    key: IdempotencyKey = "",
+) -> Response:
+    """Sign on to a round or hand it over; a duty lead may take it from somebody else."""
+    ident, who = RoundId(round_id), user.account.name
+    with translate_errors(f"round {round_id}"), context.app.store.begin() as uow:
+        remember_request(uow, request_key(user, key, f"duty {round_id}", form), user.now)
+        if form.to:
+            entry = duty.hand_over(uow, ident, who=who, to=form.to, now=user.now, note=form.note)
+        else:
+            entry = duty.sign_on(
+                uow, ident, who=who, now=user.now, note=form.note,
+                may_take_over=user.has_permission(Permission.SETTLE),
+            )  # fmt: skip
+        uow.commit()
+    return JSONResponse({"round": round_id, "owner": entry.owner}, 201)
+
+
+def duty_content(uow: UnitOfWork, round_id: RoundId, user: CurrentUser) -> dict[str, Any]:
+    """Who owns the round, by shown name, and what this user may do about it."""
+    entries = uow.round_duties.of_round(round_id)
+    accounts = {account.name: account for account in uow.accounts.all()}
+    owner = owner_of(entries)
+
+    def shown(name: str) -> str:
+        return accounts[name].shown_as if name in accounts else name
+
+    may_take = user.has_permission(Permission.START_ROUND) and owner != user.account.name
+    is_lead = user.has_permission(Permission.SETTLE)
+    colleagues = [
+        (one.name, one.shown_as)
+        for one in sorted(accounts.values(), key=lambda one: one.name)
+        if one.has_permission(Permission.START_ROUND) and one.name != user.account.name
+    ]
+    return {
+        "owner": shown(owner) if owner else "",
+        "owners": [shown(name) for name in owners_of(entries)],
+        "may_sign_on": may_take and (not owner or is_lead),
+        "colleagues": colleagues if owner == user.account.name else [],
+    }
