@@ -34,8 +34,33 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "duty list": (
         "findings:list_duties", "本轮的签到与移交。 The signatures on a round, the oldest first."
     ),
+    "human-patrol plan": (
+        "human_patrols:plan_patrol", "现在安排今天的一次。 Plan today's task of a plan at once."
+    ),
+    "human-patrol list": (
+        "human_patrols:list_patrols", "人工巡查列表,新的在前。 Tasks, the newest first."
+    ),
+    "human-patrol show": (
+        "human_patrols:show_patrol", "一次人工巡查,逐路。 One task, camera by camera."
+    ),
+    "human-patrol start": (
+        "human_patrols:start_patrol", "开始一次人工巡查。 Start a task within its window."
+    ),
+    "human-patrol pause": ("human_patrols:pause_patrol", "中断一次人工巡查。 Interrupt a task."),
+    "human-patrol resume": (
+        "human_patrols:resume_patrol", "继续一次人工巡查。 Go on with an interrupted task."
+    ),
+    "human-patrol check": (
+        "human_patrols:check_camera",
+        "登记已看一路(或无法查看)。 Say that a camera was seen, or cannot be viewed.",
+    ),
+    "human-patrol finish": (
+        "human_patrols:finish_patrol",
+        "结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed.",
+    ),
 }
 TOWN_GROUPS: Final[Mapping[str, str]] = {
     "finding": "人工发现与已判线索。 Own findings and decided ones.",
+    "human-patrol": "人工巡查:路线、逐路查看。 Patrols that a person looks through.",
     "duty": "巡查员签到与移交。 Who owns a round.",
 }

@@ -5,7 +5,7 @@ and only the web pages show it, to a person, with an entry in the access log.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry
 from patrol.domain.case_timers import SendHold
 from patrol.domain.finding import Finding
+from patrol.domain.human_patrol import CameraCheck, HumanPatrol, count_checks
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import Round, RoundTotals
 from patrol.domain.round_duty import RoundDutyEntry
@@ -121,6 +122,57 @@ def round_duty_document(entry: RoundDutyEntry) -> JsonObject:
         "to": entry.to or None,
         "note": entry.note,
         "owner": entry.owner,
+    }
+
+
+def human_patrol_document(
+    patrol: HumanPatrol, checks: Sequence[CameraCheck] | None = None
+) -> JsonObject:
+    """A human patrol; with `checks`, its counts and what was said of each camera."""
+    document: JsonObject = {
+        "id": patrol.id,
+        "plan": patrol.plan,
+        "title": patrol.title,
+        "day": patrol.day.isoformat(),
+        "state": str(patrol.state),
+        "open_from": rfc3339_or_none(patrol.open_from),
+        "planned_at": rfc3339_or_none(patrol.planned_at),
+        "finish_by": rfc3339_or_none(patrol.finish_by),
+        "reminded_at": rfc3339_or_none(patrol.reminded_at),
+        "assigned": list(patrol.assigned),
+        "started_at": rfc3339_or_none(patrol.started_at),
+        "started_by": patrol.started_by or None,
+        "finished_at": rfc3339_or_none(patrol.finished_at),
+        "start_remark": patrol.start_remark,
+        "end_remark": patrol.end_remark,
+        "refused": patrol.refused,
+        "checklist": [
+            {"text": text, "checked": number in patrol.checked_items}
+            for number, text in enumerate(patrol.checklist)
+        ],
+    }
+    if checks is not None:
+        counts = count_checks(checks)
+        document |= {
+            "planned": counts.planned,
+            "done": counts.done,
+            "not_viewable": counts.not_viewable,
+            "missed": counts.missed,
+            "pending": counts.pending,
+            "cameras": [_check_document(patrol, check) for check in checks],
+        }
+    return document
+
+
+def _check_document(patrol: HumanPatrol, check: CameraCheck) -> JsonObject:
+    return {
+        "camera": check.camera,
+        "checkpoint": patrol.stops[check.checkpoint].title,
+        "outcome": str(check.outcome),
+        "by": check.by or None,
+        "at": rfc3339_or_none(check.at),
+        "picture_at": rfc3339_or_none(check.picture_at),
+        "finding": check.finding,
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.finding import Finding, FindingState, Origin
+from patrol.domain.human_patrol import HumanPatrolState, count_checks
 from patrol.domain.ids import CameraId, CaseId
 from patrol.domain.ranking import MACHINE_ACTORS
 from patrol.domain.round import VisitOutcome
@@ -116,7 +117,29 @@ def coverage_figures(material: ReportMaterial, now: datetime) -> list[Figure]:
                note=f"{unvisited};{TARGETS}"),
         Figure(id="qualified", zh="图像合格率", en="qualified-picture rate", part=intact,
                whole=len(pictured), note="只计取到画面的路次"),
+        *_human_patrol_figures(material),
         *_unseen_figures(material, {visit.camera for visit in visits}, now),
+    ]  # fmt: skip
+
+
+def _human_patrol_figures(material: ReportMaterial) -> list[Figure]:
+    """Tasks and cameras of the human patrols; none where the period had no task."""
+    if not material.human_patrols:
+        return []
+    counts = count_checks(check for one in material.human_patrols for check in one.checks)
+    states = [one.patrol.state for one in material.human_patrols]
+    completed = states.count(HumanPatrolState.COMPLETED)
+    missed, open_tasks = states.count(HumanPatrolState.MISSED), sum(
+        one.patrol.is_open for one in material.human_patrols
+    )
+    return [
+        Figure(id="human_patrols", zh="人工巡查完成率", en="human patrols completed",
+               part=completed, whole=len(states) - open_tasks,
+               note=f"漏巡 {missed} 次;不含未结束 {open_tasks} 次"),
+        Figure(id="human_coverage", zh="人工巡查覆盖率", en="human patrol coverage",
+               part=counts.done, whole=counts.planned - counts.pending,
+               note=f"漏看 {counts.missed}、无法查看 {counts.not_viewable} 路次;不含待看"
+               f" {counts.pending}"),
     ]  # fmt: skip
 
 

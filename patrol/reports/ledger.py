@@ -13,12 +13,13 @@ from patrol.domain import labels
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry, CaseEvent, CaseState
 from patrol.domain.finding import CATEGORY_BY_ID, Finding, FindingState, Origin
+from patrol.domain.human_patrol import CheckOutcome
 from patrol.domain.ids import CaseId, GridCode
 from patrol.domain.labels import label_of
 from patrol.domain.registry import GridLevel, Registry
 from patrol.domain.round import Visit, VisitOutcome
 from patrol.domain.schedule import IN_MAINTENANCE
-from patrol.domain.town_labels import FILING_SOURCES
+from patrol.domain.town_labels import CHECK_OUTCOMES, FILING_SOURCES
 from patrol.reports.queries import ReportHeading, ReportMaterial, RoundRecords, first_entry
 
 COLUMNS: Final = (
@@ -83,6 +84,7 @@ def ledger_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[Le
                     | _case_columns(case, finding, material.pushed_at, heading)
                 )
     yield from _roundless_rows(material, heading)
+    yield from _human_patrol_rows(material, heading)
 
 
 def _roundless_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
@@ -109,6 +111,45 @@ def _roundless_rows(material: ReportMaterial, heading: ReportHeading) -> Iterato
             | _finding_columns(finding)
             | _case_columns(case, finding, material.pushed_at, heading)
         )
+
+
+def _human_patrol_rows(material: ReportMaterial, heading: ReportHeading) -> Iterator[LedgerRow]:
+    """A row a camera of each human patrol: who looked, when, at the picture of when."""
+    for records in material.human_patrols:
+        patrol, zone = records.patrol, heading.zone
+        start, end = (clock_text(at, zone) for at in (patrol.started_at, patrol.finished_at))
+        for check in records.checks:
+            camera = heading.registry.cameras.get(check.camera)
+            grid, group = _grid_columns(heading.registry, camera)
+            label, _ = label_of(CHECK_OUTCOMES, check.outcome)
+            yield _all_columns(
+                {
+                    "日期": patrol.day.isoformat(),
+                    "时段": patrol.title,
+                    "轮次": patrol.id,
+                    "巡查员": material.names.get(check.by, check.by),
+                    "起止": f"{start}–{end}",
+                    "网格": grid,
+                    "村/组": group,
+                    "点位编码": check.camera,
+                    "点位名称": camera.name if camera else "(已销户)",
+                    "采样时间": clock_text(check.picture_at, zone),
+                    "查看方式": f"人工巡查({patrol.title})",
+                    "结果": labels.OUTCOMES[CHECK_RESULTS[check.outcome]][0],
+                    "描述": "" if check.outcome is CheckOutcome.ACKNOWLEDGED else label,
+                    "备注": check.finding or "",
+                }
+            )
+
+
+CHECK_RESULTS: Final[Mapping[CheckOutcome, VisitOutcome]] = {
+    CheckOutcome.ACKNOWLEDGED: VisitOutcome.NORMAL,
+    CheckOutcome.SEEN_BEFORE: VisitOutcome.NORMAL,
+    CheckOutcome.FINDING: VisitOutcome.PROBLEM,
+    CheckOutcome.NOT_VIEWABLE: VisitOutcome.NOT_VIEWABLE,
+    CheckOutcome.MISSED: VisitOutcome.MISSED,
+    CheckOutcome.PENDING: VisitOutcome.PENDING,
+}
 
 
 def summed_rows(rows: Iterable[LedgerRow]) -> list[LedgerRow]:

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 from patrol.domain.case import Case, CaseEntry, CaseEvent
 from patrol.domain.finding import Finding, Origin
+from patrol.domain.human_patrol import CameraCheck, HumanPatrol
 from patrol.domain.ids import CameraId, CaseId, RoundId
 from patrol.domain.registry import Registry
 from patrol.domain.round import ADHOC, Round, Visit
@@ -29,6 +30,14 @@ class RoundRecords:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HumanPatrolRecords:
+    """One task of a human patrol with what was said of its cameras."""
+
+    patrol: HumanPatrol
+    checks: Sequence[CameraCheck] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportMaterial:
     """The rows of a period."""
 
@@ -39,6 +48,7 @@ class ReportMaterial:
     pushed_at: Mapping[CaseId, datetime] = field(default_factory=dict)
     # Own findings (人工发现) of the period, those of its rounds and those of none.
     own_findings: Sequence[Finding] = ()
+    human_patrols: Sequence[HumanPatrolRecords] = ()  # 人工巡查 of the period's days
     names: Mapping[str, str] = field(default_factory=dict)  # accounts by their shown names
     until: datetime | None = None  # the period's end, where it has one
     # Before that end, of each camera that was planned: its last usable picture, …
@@ -138,6 +148,7 @@ def load_material(
         cases=cases,
         older_cases=older,
         own_findings=own_findings,
+        human_patrols=_human_patrols(uow, period),
         names=names,
         pushed_at=uow.outbox.first_published_at(case.id for case in (*cases, *older)),
         until=until,
@@ -159,6 +170,15 @@ def _round_records(
         )
         for one in rounds
     ]
+
+
+def _human_patrols(uow: UnitOfWork, period: ReportPeriod) -> list[HumanPatrolRecords]:
+    """Those of the days; a report of one round has none."""
+    if period.kind == "round":
+        return []
+    patrols = uow.human_patrols.of_days(period.start, period.end)
+    checks = uow.human_patrols.checks_of(one.id for one in patrols)
+    return [HumanPatrolRecords(patrol=one, checks=checks.get(one.id, ())) for one in patrols]
 
 
 def _own_findings(

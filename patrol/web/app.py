@@ -27,6 +27,7 @@ from patrol.domain.approval import ApprovalImpossible
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, FindingNotAsShown, IllegalUndo
 from patrol.domain.health import TroubleAlreadyTaken
+from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.round_duty import NotRoundOwner
 from patrol.domain.shift_handover import NotShiftOwner
 from patrol.files import ProcessBusy
@@ -63,6 +64,8 @@ _FAILURES: Final = (
     (CaseNotAsShown, 409, ("案件有了变化,请看过再办", "it changed meanwhile: look at it again")),
     (IllegalUndo, 409, ("不能再撤销", "it cannot be undone any more")),
     (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
+    (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
+    (NotAssigned, 403, ("未指派给您", "assigned to somebody else")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     (NotShiftOwner, 409, ("现在不能签字", "not yours to sign")),
     (TroubleAlreadyTaken, 409, ("已有人认领", "somebody was first")),

@@ -41,6 +41,10 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "geolocation=(), microphone=(), camera=(self)",
 }
 HSTS: Final = "max-age=31536000"
+_ROUND_PAGES: Final = (
+    ("/rounds", "巡查", "Rounds", (Permission.ROUND,)),
+    ("/patrols", "人工巡查", "Human patrols", (Permission.PATROL,)),
+)
 _REVIEW_PAGES: Final = (
     ("/review", "研判", "Review", (Permission.REVIEW,)),
     ("/decided", "已判线索", "Decided", (Permission.REVIEW,)),
@@ -61,7 +65,7 @@ _ADMIN_PAGES: Final = (
 NAVIGATION: Final = (
     # zh, en, its pages: where, zh, en, any of these permissions
     ("今日", "Today", (("/", "今日", "Today", (Permission.TODAY,)),)),
-    ("巡查", "Rounds", (("/rounds", "巡查", "Rounds", (Permission.ROUND,)),)),
+    ("巡查", "Rounds", _ROUND_PAGES),
     ("研判", "Review", _REVIEW_PAGES),
     ("案件", "Cases", (("/cases", "案件", "Cases", (Permission.CASES,)),)),
     ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),

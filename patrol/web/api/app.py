@@ -18,11 +18,12 @@ from starlette.responses import Response
 from patrol import __version__
 from patrol.app import Application
 from patrol.domain.finding import AlreadyDecided, IllegalUndo
+from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.labels import API_SCOPES
 from patrol.domain.round_duty import NotRoundOwner
 from patrol.review.queue import FindingClaimed
 from patrol.review.undo import NotOwnDecision
-from patrol.web.api import finding_routes
+from patrol.web.api import finding_routes, patrol_routes
 from patrol.web.api.documents import Problem
 from patrol.web.api.routes import NoKey, NoScope, router
 from patrol.web.errors import (
@@ -42,6 +43,8 @@ _FAILURES: Final = (
     (AlreadyDecided, 409, ("已有人判定", "somebody decided before")),
     (IllegalUndo, 409, ("不能再撤销", "too late to undo")),
     (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
+    (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
+    (NotAssigned, 403, ("未指派给该账号", "assigned to somebody else")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     *SHARED_FAILURES,
 )
@@ -65,7 +68,7 @@ def create_api(app: Application) -> FastAPI:
         responses={status: dict(response) for status, response in _ERROR_RESPONSES.items()},
     )
     api.state.application = app
-    for each in (finding_routes.router, router):  # the former's fixed paths come first
+    for each in (finding_routes.router, patrol_routes.router, router):  # the former's fixed paths come first
         api.include_router(each)
     for kind, status, message in _FAILURES:
         api.add_exception_handler(kind, _error_handler(status, " ".join(message)))

@@ -61,3 +61,68 @@ class SignRound(Document):
     account: str = Field(max_length=64)
     to: str | None = Field(None, max_length=64)
     note: str = Field("", max_length=500)
+
+
+class ChecklistLine(Document):
+    """One item of a patrol's checklist."""
+
+    text: str
+    checked: bool
+
+
+class CheckedCamera(Document):
+    """What a person said of one camera of a human patrol."""
+
+    camera: str
+    checkpoint: str
+    outcome: str = Field(
+        description="pending, acknowledged, finding, not_viewable, seen_before, missed"
+    )
+    by: str | None
+    at: str | None
+    picture_at: str | None
+    finding: str | None
+
+
+class HumanPatrolTask(Document):
+    """One task of a human patrol; a single one has its counts and cameras."""
+
+    id: str
+    plan: str
+    title: str
+    day: str
+    state: str = Field(description="planned, running, paused, completed, incomplete, missed")
+    open_from: str
+    planned_at: str
+    finish_by: str
+    reminded_at: str | None
+    assigned: list[str]
+    started_at: str | None
+    started_by: str | None
+    finished_at: str | None
+    start_remark: str
+    end_remark: str
+    refused: int
+    checklist: list[ChecklistLine]
+    planned: int | None = None
+    done: int | None = None
+    not_viewable: int | None = None
+    missed: int | None = None
+    pending: int | None = None
+    cameras: list[CheckedCamera] | None = None
+
+
+class WorkPatrol(Document):
+    """A move of a task for an account."""
+
+    account: str = Field(max_length=64)
+    remark: str = Field("", max_length=1000)
+
+
+class CheckCamera(Document):
+    """What an account says of one camera of a task."""
+
+    account: str = Field(max_length=64)
+    camera: str = Field(max_length=20)
+    outcome: Literal["acknowledged", "not_viewable"] = "acknowledged"
+    picture: str | None = Field(None, max_length=64)

@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from patrol.domain.account import may_see_case
+from patrol.domain.account import Permission, may_see_case
 from patrol.domain.camera import Camera
+from patrol.domain.human_patrol import HumanPatrolState
 from patrol.domain.ids import CaseId, FindingId, RoundId
 from patrol.domain.round import StoredPicture
 from patrol.rounds.live_view import LiveFrame, LiveViewRefused
@@ -257,4 +258,21 @@ def _round_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str
     return t(f"巡查 {label}", f"round {label}"), where
 
 
-_REASONS: Final = {"finding": _finding_purpose, "case": _case_purpose, "round": _round_purpose}
+def _patrol_purpose(uow: UnitOfWork, request: _LiveViewRequest) -> tuple[str, str]:
+    """A running human patrol of the own, whose plan wants live pictures, and a camera of it."""
+    patrol, user = uow.human_patrols.get(request.ident), request.user
+    check = uow.human_patrols.check_of(patrol.id, request.camera.id)
+    mine = patrol.started_by == user.account.name or user.has_permission(Permission.SETTLE)
+    if patrol.state is not HumanPatrolState.RUNNING or not patrol.live or not mine:
+        raise request.no_reason("patrol")
+    label = f"{patrol.day} {patrol.title}"
+    purpose = user.t(f"人工巡查 {label}", f"human patrol {label}")
+    return purpose, f"/patrols/{check.patrol}"
+
+
+_REASONS: Final = {
+    "finding": _finding_purpose,
+    "case": _case_purpose,
+    "round": _round_purpose,
+    "patrol": _patrol_purpose,
+}

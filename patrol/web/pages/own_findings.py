@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from patrol.app.finding_service import FindingService
+from patrol.app.human_patrol_service import HumanPatrolService
 from patrol.cases.request_keys import RequestRepeated
 from patrol.domain import labels, town_labels
 from patrol.domain.account import Permission
@@ -24,6 +25,7 @@ from patrol.review.alarms import alarming
 from patrol.review.own_findings import FilingForm, FilingTarget, usual_level
 from patrol.review.undo import undo_refusal
 from patrol.store.findings import DecidedFilter
+from patrol.web.access_logger import PictureDeleted
 from patrol.web.auth import CurrentUser, Forbidden
 from patrol.web.context import (
     ContextDep,
@@ -42,8 +44,8 @@ from patrol.web.i18n import (
     paginate,
     person_name,
 )
+from patrol.web.pages.human_patrols import patroller
 from patrol.web.pages.pictures import refuse_withdrawn
-from patrol.web.access_logger import PictureDeleted
 
 DECIDED_PER_PAGE: Final = 50
 MAX_DECIDED: Final = 5000
@@ -66,6 +68,7 @@ class OwnFindingForm(BaseModel):
     frame: str = Field(default="", max_length=64)  # X-Frame of a live view's picture
     round: str = Field(default="", max_length=64)
     place: str = Field(default="", max_length=200)
+    patrol: str = Field(default="", max_length=80)  # the human patrol whose camera it is
     to: Literal["queue", "case"] = "queue"
     phoned: str = Field(default="", max_length=200)
 
@@ -162,7 +165,7 @@ def file_own_finding(
     context: ContextDep, user: MayFileFindings, form: OwnFindingForm, key: IdempotencyKey = ""
 ) -> Response:
     """File the finding; 201 with its id, and the case's where it went straight to one."""
-    service, t = FindingService(context.app), user.t
+    t = user.t
     camera = CameraId(form.camera) if form.camera else None
     if form.picture and form.round and not user.has_permission(Permission.ROUND):
         raise Forbidden(f"{user.account.name} may not see rounds")
@@ -176,10 +179,17 @@ def file_own_finding(
             text=form.text, picture=picture, round=RoundId(form.round) if form.round else None,
             place=form.place,
         )  # fmt: skip
-        filed = service.file(
-            wanted, by=user.account.name, target=FilingTarget(form.to), phoned=form.phoned,
-            request=request_key(user, key, "file", form),
-        )  # fmt: skip
+        target = FilingTarget(form.to)
+        if form.patrol:
+            filed = HumanPatrolService(context.app).file(
+                form.patrol, wanted, patroller(user, key, "file", form), target=target,
+                phoned=form.phoned,
+            )  # fmt: skip
+        else:
+            filed = FindingService(context.app).file(
+                wanted, by=user.account.name, target=target, phoned=form.phoned,
+                request=request_key(user, key, "file", form),
+            )  # fmt: skip
     case = filed.case
     message = (
         t(f"已立案 {case.id}", f"case {case.id} opened")

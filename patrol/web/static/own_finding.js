@@ -22,10 +22,12 @@ function subject(from) {
   const under = [...document.querySelectorAll("main [data-file-source]:hover")].at(-1)
   const holder = from?.closest?.("[data-file-source]") ?? under ?? (all.length === 1 ? all[0] : null)
   if (!holder) return { source: "phone" }
-  const { fileSource: source, fileCamera: camera, fileRound: round } = holder.dataset
+  const { fileSource: source, fileCamera: camera, fileRound: round, filePatrol: patrol } = holder.dataset
   if (!camera) return { source: "phone" }
   const frame = holder.querySelector("[data-frame]")
-  return { source, camera, round: round ?? "", frame: frame?.dataset.frame ?? "", shown: frame }
+  const { filePicture: picture = "", fileUrl: url = "" } = holder.dataset // of one that is on the page
+  const what = { source, camera, picture, url, round: round ?? "", patrol: patrol ?? "" }
+  return { ...what, frame: frame?.dataset.frame ?? "", shown: frame }
 }
 
 async function open(from) {
@@ -70,10 +72,11 @@ async function lookUp(frozen) {
     show(frozen)
     return
   }
-  about.picture = found.picture
-  if (!found.url) return
+  about.picture ||= found.picture
+  const url = about.url || found.url
+  if (!url) return
   const image = new Image()
-  image.src = found.url
+  image.src = url
   image.alt = found.taken
   image.draggable = false
   show(image)
@@ -135,6 +138,7 @@ async function file() {
     grid: phone && !camera.value.trim() ? grid.value : "",
     place: phone ? place.value : "",
     round: about.round ?? "",
+    patrol: about.patrol ?? "",
     picture: about.picture ?? "",
     frame: about.frame ?? "",
     level: level.value,
