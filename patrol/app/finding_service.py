@@ -63,9 +63,7 @@ class FindingService:
         until = now + timedelta(days=settings.retention.evidence_days)
         with app.store.begin() as uow:
             remember_request(uow, request, now)
-            filed = file_finding(
-                uow, form, by=by, now=now, registry=registry, rules=app.site.rules
-            )
+            filed = file_finding(uow, form, by=by, now=now, registry=registry, rules=app.site.rules)
             case = None
             if target is FilingTarget.CASE:
                 case = confirm(

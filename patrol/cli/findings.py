@@ -49,7 +49,9 @@ def file_finding(
     to: Annotated[
         FilingTarget, typer.Option("--to", help="进队列或直接立案。 To the queue or a case.")
     ] = FilingTarget.QUEUE,
-    phoned: Annotated[str, typer.Option("--phoned", help="特急先电话:谁接的。 Who was phoned.")] = "",
+    phoned: Annotated[
+        str, typer.Option("--phoned", help="特急先电话:谁接的。 Who was phoned.")
+    ] = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
@@ -159,9 +161,7 @@ def show_history(
             bad_input(f"finding {finding!r}: there is none")
         entries = uow.finding_history.of_finding(one.id)
     if as_json:
-        lines = [
-            {"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries
-        ]
+        lines = [{"at": rfc3339(e.at), "by": e.by, "what": e.what, "note": e.note} for e in entries]
         print_json({**_decided_document(one), "events": lines})
         return
     for entry in entries:
@@ -217,9 +217,7 @@ def hand_over(
     _print_duty(entry, as_json=as_json)
 
 
-def list_duties(
-    context: typer.Context, a_round: RoundArgument, *, as_json: AsJson = False
-) -> None:
+def list_duties(context: typer.Context, a_round: RoundArgument, *, as_json: AsJson = False) -> None:
     """本轮的签到与移交。 The signatures on a round, the oldest first."""
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:

@@ -35,7 +35,9 @@ def plan_patrol(
     with app_of(context) as app:
         plans = app.site.settings.human_patrols
         if plan not in plans:
-            bad_input(f"plan {plan!r}: site.yaml has no such patrols, only {', '.join(plans) or '—'}")
+            bad_input(
+                f"plan {plan!r}: site.yaml has no such patrols, only {', '.join(plans) or '—'}"
+            )
         planned = HumanPatrolService(app).plan_now(plan)
         with app.store.begin_read() as uow:
             day = app.clock.now().astimezone(app.site.settings.site.tz).date()
@@ -75,9 +77,7 @@ def list_patrols(
         console().print("无 none", markup=False)
 
 
-def show_patrol(
-    context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False
-) -> None:
+def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJson = False) -> None:
     """一次人工巡查,逐路。 One task, camera by camera."""
     site = site_of(context)
     with store_of(site) as store, store.begin_read() as uow:
@@ -165,7 +165,7 @@ def check_camera(
         console().print(f"{chosen.id} {chosen.name} {label}", markup=False)
 
 
-def _move(  # noqa: PLR0917  what every move takes
+def _move(
     context: typer.Context,
     patrol: str,
     event: HumanPatrolEvent,

@@ -29,26 +29,33 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "签到:本轮由我巡查。 Sign on to a round: it is mine, and the ledger says so.",
     ),
     "duty hand-over": (
-        "findings:hand_over", "移交:本轮交给另一人。 Hand my round over to another account."
+        "findings:hand_over",
+        "移交:本轮交给另一人。 Hand my round over to another account.",
     ),
     "duty list": (
-        "findings:list_duties", "本轮的签到与移交。 The signatures on a round, the oldest first."
+        "findings:list_duties",
+        "本轮的签到与移交。 The signatures on a round, the oldest first.",
     ),
     "human-patrol plan": (
-        "human_patrols:plan_patrol", "现在安排今天的一次。 Plan today's task of a plan at once."
+        "human_patrols:plan_patrol",
+        "现在安排今天的一次。 Plan today's task of a plan at once.",
     ),
     "human-patrol list": (
-        "human_patrols:list_patrols", "人工巡查列表,新的在前。 Tasks, the newest first."
+        "human_patrols:list_patrols",
+        "人工巡查列表,新的在前。 Tasks, the newest first.",
     ),
     "human-patrol show": (
-        "human_patrols:show_patrol", "一次人工巡查,逐路。 One task, camera by camera."
+        "human_patrols:show_patrol",
+        "一次人工巡查,逐路。 One task, camera by camera.",
     ),
     "human-patrol start": (
-        "human_patrols:start_patrol", "开始一次人工巡查。 Start a task within its window."
+        "human_patrols:start_patrol",
+        "开始一次人工巡查。 Start a task within its window.",
     ),
     "human-patrol pause": ("human_patrols:pause_patrol", "中断一次人工巡查。 Interrupt a task."),
     "human-patrol resume": (
-        "human_patrols:resume_patrol", "继续一次人工巡查。 Go on with an interrupted task."
+        "human_patrols:resume_patrol",
+        "继续一次人工巡查。 Go on with an interrupted task.",
     ),
     "human-patrol check": (
         "human_patrols:check_camera",

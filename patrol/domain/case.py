@@ -15,7 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
-from patrol.domain.case_timers import CasePolicy, SendHold, Suspension, recheck_wait
+from patrol.domain.case_timers import (
+    CasePolicy,
+    SendHold,
+    Supervision,
+    Suspension,
+    recheck_wait,
+)
 from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PictureId
 from patrol.domain.observation import Box, Subject
@@ -72,6 +78,12 @@ class CaseEvent(StrEnum):
     HOLD = auto()  # its message waits (domain/send_policy.py)
     RELEASE = auto()  # ... and waits no longer
     PHONE = auto()  # a person was telephoned; an urgent case is phoned before it is sent
+    URGE = auto()  # 催办: the one whose move it is is told again, with the reason
+    HAND_OFF = auto()  # given to another department (domain/hand_off.py); the ground goes on
+    HAND_OFF_ANSWER = auto()  # its receipt, or its answer
+    BROADCAST = auto()  # asked for, approved, sent to a loudspeaker (domain/broadcast.py)
+    BROADCAST_PLAYED = auto()  # the device said so
+    TAG = auto()  # a free tag was put on, or taken off
 
 
 S, E = CaseState, CaseEvent
@@ -103,9 +115,15 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
         for s in OPEN_STATES
         for e in (
             E.RECEIVED, E.OPENED, E.PROGRESS, E.NEED_HELP, E.CANNOT_REACH, E.ESCALATE,
-            E.SUPERVISE, E.EXTEND, E.MERGE, E.UNMERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND, E.RESUME,
-            E.HOLD, E.RELEASE, E.PHONE,
+            E.SUPERVISE, E.EXTEND, E.MERGE, E.UNMERGE, E.ASK, E.GRANT, E.REFUSE, E.SUSPEND,
+            E.RESUME, E.HOLD, E.RELEASE, E.PHONE, E.URGE, E.HAND_OFF, E.BROADCAST,
         )
+    },
+    # … and in any state: what comes from outside may come late, and a tag sorts ended cases, too.
+    **{
+        (s, e): s
+        for s in (*OPEN_STATES, *ENDED_STATES)
+        for e in (E.HAND_OFF_ANSWER, E.BROADCAST_PLAYED, E.TAG)
     },
     **{(S.FED_BACK, e): S.FED_BACK for e in (E.LOOKED, E.LOOK_FAILED)},
     # Late steps: the case is already further on. Two rungs may both answer; both are noted.
@@ -205,6 +223,12 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
         clears_hold=True,
     ),
     E.PHONE: CaseEffect(),
+    E.URGE: CaseEffect(announce=_ALWAYS),
+    E.HAND_OFF: CaseEffect(),
+    E.HAND_OFF_ANSWER: CaseEffect(),
+    E.BROADCAST: CaseEffect(),
+    E.BROADCAST_PLAYED: CaseEffect(),
+    E.TAG: CaseEffect(),
 }
 
 
@@ -278,6 +302,8 @@ class Case:
     request: ApprovalRequest | None = None
     suspension: Suspension | None = None
     hold: SendHold | None = None
+    supervision: Supervision | None = None
+    tags: tuple[str, ...] = ()  # free, sorted
     entries: tuple[CaseEntry, ...] = ()
 
     def apply_event(self, event: CaseEvent, *, at: datetime, by: str, note: str = "") -> "Case":

@@ -76,3 +76,13 @@ def recheck_wait(failed: int) -> timedelta | None:
     if failed >= MAX_RECHECKS:
         return None
     return backoff(failed, RECHECK_AFTER, LONGEST_RECHECK_WAIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """A case under supervision (督办): by whom, why, and until when it must be dealt with."""
+
+    by: str
+    at: datetime
+    why: str
+    due_at: datetime

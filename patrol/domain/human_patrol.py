@@ -46,7 +46,9 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if self.size not in GRID_SIZES:
-            raise ValueError(f"checkpoint {self.title!r}: {self.size} cameras at once, give 1|4|9|16")
+            raise ValueError(
+                f"checkpoint {self.title!r}: {self.size} cameras at once, give 1|4|9|16"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +61,7 @@ class ChecklistItem:
 
     def applies_on(self, day: date) -> bool:
         """Whether it stands on the checklist of that local day."""
-        return (self.first is None or self.first <= day) and (
-            self.last is None or day <= self.last
-        )
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +110,7 @@ class HumanPatrolEvent(StrEnum):
 
 _S, _E = HumanPatrolState, HumanPatrolEvent
 ENDED_PATROLS: Final = (_S.COMPLETED, _S.INCOMPLETE, _S.MISSED)
-HUMAN_PATROL_TRANSITIONS: Mapping[
-    tuple[HumanPatrolState, HumanPatrolEvent], HumanPatrolState
-] = {
+HUMAN_PATROL_TRANSITIONS: Mapping[tuple[HumanPatrolState, HumanPatrolEvent], HumanPatrolState] = {
     (_S.PLANNED, _E.START): _S.RUNNING,
     (_S.RUNNING, _E.PAUSE): _S.PAUSED,
     (_S.PAUSED, _E.RESUME): _S.RUNNING,

@@ -221,6 +221,12 @@ CASE_EVENTS: Final[Labels] = {
     CaseEvent.HOLD: ("暂缓发送", "held"),
     CaseEvent.RELEASE: ("放行", "released"),
     CaseEvent.PHONE: ("电话通知", "phoned"),
+    CaseEvent.URGE: ("催办", "urged"),
+    CaseEvent.HAND_OFF: ("移交(警格联动)", "handed off"),
+    CaseEvent.HAND_OFF_ANSWER: ("移交回复", "hand-off answered"),
+    CaseEvent.BROADCAST: ("大喇叭播报", "broadcast"),
+    CaseEvent.BROADCAST_PLAYED: ("已播报", "broadcast played"),
+    CaseEvent.TAG: ("标签", "tagged"),
 }
 APPROVAL_KINDS: Final[Labels] = {
     ApprovalKind.EXTENSION: ("延期", "more time"),

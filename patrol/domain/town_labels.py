@@ -10,6 +10,7 @@ from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.labels import Labels
 from patrol.domain.review_alarm import AlarmStep
 from patrol.domain.round_duty import RoundDutyAction
+from patrol.domain.supervision import OverdueStep
 
 FINDING_STATES: Final[Labels] = {
     FindingState.CANDIDATE: ("待研判", "waiting"),
@@ -57,4 +58,11 @@ CHECK_OUTCOMES: Final[Labels] = {
     CheckOutcome.NOT_VIEWABLE: ("无法查看", "not viewable"),
     CheckOutcome.SEEN_BEFORE: ("当日已看", "seen earlier that day"),
     CheckOutcome.MISSED: ("漏看", "missed"),
+}
+OVERDUE_STEPS: Final[Labels] = {
+    OverdueStep.ACKNOWLEDGE: ("签收超时", "not acknowledged in time"),
+    OverdueStep.ARRIVE: ("到场超时", "not arrived in time"),
+    OverdueStep.FEEDBACK: ("反馈超时", "not fed back in time"),
+    OverdueStep.CLOSE: ("办结超时", "not closed in time"),
+    OverdueStep.SUPERVISION: ("督办超时", "supervision overdue"),
 }

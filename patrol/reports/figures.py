@@ -129,8 +129,9 @@ def _human_patrol_figures(material: ReportMaterial) -> list[Figure]:
     counts = count_checks(check for one in material.human_patrols for check in one.checks)
     states = [one.patrol.state for one in material.human_patrols]
     completed = states.count(HumanPatrolState.COMPLETED)
-    missed, open_tasks = states.count(HumanPatrolState.MISSED), sum(
-        one.patrol.is_open for one in material.human_patrols
+    missed, open_tasks = (
+        states.count(HumanPatrolState.MISSED),
+        sum(one.patrol.is_open for one in material.human_patrols),
     )
     return [
         Figure(id="human_patrols", zh="人工巡查完成率", en="human patrols completed",

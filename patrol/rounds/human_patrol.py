@@ -17,9 +17,9 @@ from patrol.domain.camera import Camera, Priority, visit_refusal
 from patrol.domain.finding import FindingState
 from patrol.domain.human_patrol import (
     CameraCheck,
+    CheckOutcome,
     Checkpoint,
     CheckpointKind,
-    CheckOutcome,
     HumanPatrol,
     HumanPatrolEvent,
     HumanPatrolPlan,
@@ -97,7 +97,9 @@ def _cameras_of(
         return [camera for camera in checkpoint.cameras if camera in cameras]
     if checkpoint.kind is CheckpointKind.VILLAGE:
         return _sorted_by_grid(
-            one for one in cameras.values() if registry.tree.is_within(one.grid, checkpoint.grid or "")
+            one
+            for one in cameras.values()
+            if registry.tree.is_within(one.grid, checkpoint.grid or "")
         )
     if checkpoint.kind is CheckpointKind.KEY_SITES:
         return _sorted_by_grid(one for one in cameras.values() if one.priority is Priority.KEY)
@@ -264,9 +266,7 @@ class HumanPatrolWorker:
 
     def _plan(self, plan: HumanPatrolPlan, day: date, now: datetime) -> bool:
         with self.store.begin() as uow:
-            added = plan_patrol(
-                uow, plan, day, registry=self.registry(), zone=self.zone, now=now
-            )
+            added = plan_patrol(uow, plan, day, registry=self.registry(), zone=self.zone, now=now)
             uow.commit()
         if added is not None:
             log.info("human patrol planned", patrol=added.id, refused=added.refused)

@@ -45,8 +45,8 @@ from patrol.settings.site_integrations import (
     is_loopback,
     missing_file,
 )
-from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
+from patrol.settings.site_patrols import HumanPatrolSection
 from patrol.settings.site_town import ReviewAlarmSection
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (

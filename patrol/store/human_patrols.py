@@ -66,9 +66,7 @@ class HumanPatrolRepository:
     def of_days(self, start: date, end: date) -> Sequence[HumanPatrol]:
         """Of the local days from `start` until before `end`, oldest first."""
         then = human_patrols.c.day >= start, human_patrols.c.day < end
-        rows = self._db.all(
-            select(human_patrols).where(*then).order_by(human_patrols.c.planned_at)
-        )
+        rows = self._db.all(select(human_patrols).where(*then).order_by(human_patrols.c.planned_at))
         return [_patrol_from_row(row) for row in rows]
 
     def checks(self, patrol_id: str) -> Sequence[CameraCheck]:

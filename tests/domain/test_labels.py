@@ -12,8 +12,8 @@ from patrol.domain.account import API_SCOPES, AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
 from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
 from patrol.domain.finding import CATEGORIES, DismissReason, FilingSource, FindingState
-from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.health import CameraCondition, TroubleKind
+from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.labels import Labels
 from patrol.domain.observation import Light, Subject
 from patrol.domain.outage import OutageGroup
@@ -25,6 +25,7 @@ from patrol.domain.review_alarm import AlarmStep
 from patrol.domain.round import RoundState, VisitOutcome
 from patrol.domain.round_duty import RoundDutyAction
 from patrol.domain.schedule import StoppageScope
+from patrol.domain.supervision import OverdueStep
 from patrol.inference.manifest import COCO80
 from patrol.vision.change.regions import Cause
 from patrol.vision.quality.report import PictureFault
@@ -47,6 +48,7 @@ MEMBERS: dict[str, Iterable[str]] = {
     "ALARM_STEPS": AlarmStep,
     "CHECK_OUTCOMES": CheckOutcome,
     "HUMAN_PATROL_STATES": HumanPatrolState,
+    "OVERDUE_STEPS": OverdueStep,
     "FILING_SOURCES": FilingSource,
     "FINDING_ENTRIES": (),
     "FINDING_STATES": FindingState,

@@ -209,9 +209,7 @@ class TestAlarm:
             return 1
 
         policy = ReviewAlarmPolicy()
-        return ReviewAlarmWorker(
-            store=store, registry=REGISTRY, policy=policy, queue_alarm=queue
-        )
+        return ReviewAlarmWorker(store=store, registry=REGISTRY, policy=policy, queue_alarm=queue)
 
     def test_first_the_duty_lead_then_the_town_each_once(self, store: Store) -> None:
         queued: list[ReviewAlarm] = []

@@ -13,9 +13,9 @@ from patrol.domain.finding import FindingState
 from patrol.domain.human_patrol import (
     HUMAN_PATROL_TRANSITIONS,
     ChecklistItem,
+    CheckOutcome,
     Checkpoint,
     CheckpointKind,
-    CheckOutcome,
     HumanPatrol,
     HumanPatrolEvent,
     HumanPatrolPlan,

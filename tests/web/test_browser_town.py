@@ -16,7 +16,9 @@ Enter = Callable[..., Page]
 def wall(town: Any) -> str:
     with town.store.begin_read() as uow:
         for a_round in uow.rounds.of_plan("morning"):
-            if any(uow.pictures.get(p.id) for v in uow.rounds.visits(a_round.id) for p in v.pictures):
+            if any(
+                uow.pictures.get(p.id) for v in uow.rounds.visits(a_round.id) for p in v.pictures
+            ):
                 return str(a_round.id)
     raise AssertionError("no round with pictures")
 

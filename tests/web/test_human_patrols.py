@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 
 from patrol.domain.human_patrol import (
     ChecklistItem,
+    CheckOutcome,
     Checkpoint,
     CheckpointKind,
-    CheckOutcome,
     HumanPatrolPlan,
     HumanPatrolState,
 )

@@ -130,9 +130,7 @@ def decided(town: Any, log_in: LogIn, name: str) -> str:
     return str(ident)
 
 
-def test_the_own_decision_is_undone_and_anothers_by_the_duty_lead(
-    town: Any, log_in: LogIn
-) -> None:
+def test_the_own_decision_is_undone_and_anothers_by_the_duty_lead(town: Any, log_in: LogIn) -> None:
     ident = decided(town, log_in, "operator")
     path = f"/api/findings/{ident}/undo"
     assert ident in log_in("operator").get("/decided?mine=1").text

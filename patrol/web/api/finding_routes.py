@@ -130,9 +130,7 @@ def round_duty(app: App, round_id: str) -> list[JsonObject]:
     return [round_duty_document(entry) for entry in entries]
 
 
-@router.post(
-    "/rounds/{round_id}/duty", response_model=town_documents.RoundDuty, status_code=201
-)
+@router.post("/rounds/{round_id}/duty", response_model=town_documents.RoundDuty, status_code=201)
 def sign_round(
     app: App,
     round_id: str,

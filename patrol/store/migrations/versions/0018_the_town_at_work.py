@@ -21,6 +21,7 @@ def upgrade() -> None:
     _own_findings()
     _round_duties()
     _human_patrols()
+    _supervision()
 
 
 def _own_findings() -> None:
@@ -114,3 +115,51 @@ def _human_patrols() -> None:
         sa.Column("finding", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("patrol", "camera", name=op.f("pk_human_checks")),
     )
+
+
+def _supervision() -> None:
+    op.add_column("cases", sa.Column("supervision", Plain, nullable=True))
+    op.add_column("cases", sa.Column("tags", Plain, nullable=False, server_default="[]"))
+    op.create_table(
+        "grid_tags",
+        sa.Column("grid", sa.Text(), nullable=False),
+        sa.Column("tags", Plain, nullable=False),
+        sa.Column("by", CleanText(), nullable=False),
+        sa.Column("at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("grid", name=op.f("pk_grid_tags")),
+    )
+    op.create_table(
+        "hand_offs",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case", sa.Text(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("by", CleanText(), nullable=False),
+        sa.Column("at", UtcTime(), nullable=False),
+        sa.Column("due_at", UtcTime(), nullable=False),
+        sa.Column("why", CleanText(), nullable=False),
+        sa.Column("received_at", UtcTime(), nullable=True),
+        sa.Column("received_by", CleanText(), nullable=False),
+        sa.Column("answered_at", UtcTime(), nullable=True),
+        sa.Column("answered_by", CleanText(), nullable=False),
+        sa.Column("answer", CleanText(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hand_offs")),
+    )
+    op.create_index(op.f("ix_hand_offs_case"), "hand_offs", ["case"])
+    op.create_table(
+        "broadcasts",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case", sa.Text(), nullable=False),
+        sa.Column("speaker", sa.Text(), nullable=False),
+        sa.Column("text", CleanText(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("by", CleanText(), nullable=False),
+        sa.Column("at", UtcTime(), nullable=False),
+        sa.Column("approved_by", CleanText(), nullable=False),
+        sa.Column("approved_at", UtcTime(), nullable=True),
+        sa.Column("played_at", UtcTime(), nullable=True),
+        sa.Column("problem", CleanText(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_broadcasts")),
+    )
+    op.create_index(op.f("ix_broadcasts_case"), "broadcasts", ["case"])
