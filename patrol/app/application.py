@@ -64,6 +64,9 @@ MAX_OPEN_CASES: Final = 10_000  # open at a time: far more than a town can have
 SEND_TIMEOUT_S: Final = 3.0  # for the messages of a round that just ended
 
 
+TakeReply = Callable[["Application", str, bytes], bool]  # topic, payload → whether it was taken
+
+
 class UnknownPlan(BadInput):
     """The site has no plan of this name; the text lists those it has."""
 
@@ -91,6 +94,7 @@ class Application:
     live_view: LiveView
     detectors: Detectors = field(default_factory=Detectors)
     service_checks: Callable[[], Sequence[HealthCheck]] = tuple  # set while the service runs
+    outside_replies: Sequence[TakeReply] = ()  # of departments and loudspeakers
     reply_handler: ReplyHandler = field(init=False)  # of MQTT and of the phone page
     _relays: list[OutboxRelay] = field(default_factory=list)
     _stored_registry_version: int = 0
@@ -331,7 +335,10 @@ class Application:
         """What handles a message from the broker: a reply, or the canary's."""
 
         def on_message(topic: str, payload: bytes) -> None:
-            if canary is None or not canary.handle_reply(topic, payload, self.clock.now()):
+            taken = any(take(self, topic, payload) for take in self.outside_replies)
+            if not taken and (
+                canary is None or not canary.handle_reply(topic, payload, self.clock.now())
+            ):
                 self.handle_reply(topic, payload)
 
         return on_message

@@ -7,13 +7,11 @@ and tried again with back-off, as long as the command may wait.
 
 import os
 import random
-import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +24,8 @@ from patrol.app.application import Application
 from patrol.app.clock_monitor import ClockMonitor
 from patrol.app.detectors import Detectors, PictureRedactor, open_detectors
 from patrol.app.integrations import forget_proxies, load_integrations, store_observers
+from patrol.app.picture_links import make_link_signer
+from patrol.app.town_service import handle_town_reply
 from patrol.cases.save_and_send import SendGate, queued_message_count
 from patrol.clock import SystemClock, TrustedClock, machine_boot
 from patrol.domain.backoff import backoff
@@ -33,7 +33,6 @@ from patrol.domain.finding import CATEGORY_BY_ID
 from patrol.domain.ids import CameraId, FindingId
 from patrol.domain.labels import UNNAMED_CHANGE
 from patrol.domain.observation import Light
-from patrol.domain.picture_link import LinkSigner
 from patrol.logs import LastReason
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.mqtt import BrokerAddress
@@ -73,8 +72,6 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 15.0
-KEY_BYTES: Final = 32
-LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +127,7 @@ def build(
             area_editor=AreaEditor(editing),
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
+            outside_replies=(handle_town_reply,),
         )
 
 
@@ -137,34 +135,6 @@ def _prepare_process(settings: Settings) -> None:
     limit_opencv_threads()
     DECODE_GATE.max_px = round(settings.limits.picture_mp * MEGAPIXEL)
     forget_proxies(os.environ)
-
-
-def make_link_signer(settings: Settings, store: Store) -> LinkSigner | None:
-    """The signer of picture links; None without a console, or when its address is unknown."""
-    base = settings.integrations.links.base_url or console_base_url(settings)
-    if not (settings.console.enabled and base):
-        return None
-    with store.begin() as uow:
-        key = uow.picture_links.signing_key(secrets.token_bytes(KEY_BYTES))
-        uow.commit()
-    return LinkSigner(base_url=base, key=key, lasts=settings.integrations.links.lasts)
-
-
-def console_base_url(settings: Settings) -> str:
-    """The console's own address; empty when its port is chosen at start."""
-    console = settings.console
-    if not console.port:
-        return ""
-    scheme = "https" if console.is_https else "http"
-    host = LOOPBACK if _is_unspecified(console.host) else console.host
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{console.port}"
-
-
-def _is_unspecified(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
 
 
 def _open_store(

@@ -23,6 +23,7 @@ from patrol.app.jobs import daily_upkeep, make_round_scheduler, recheck_cases
 from patrol.app.reply_session import SERVICE_LOCK
 from patrol.app.scheduler import JobScheduler, ScheduledJob
 from patrol.app.side_services import ShowProgress, SideServices
+from patrol.app.town_service import daily_overdue_list
 from patrol.app.watchdog import wait_until_stopped
 from patrol.domain.errors import Failed
 from patrol.files import process_lock
@@ -206,6 +207,15 @@ def _jobs(
             may_run=side_services.may_write_history,
         ),
     ]
+    overdue_at = app.site.settings.supervision.overdue_at
+    if overdue_at is not None:
+        send = _retry_while_store_away("overdue", daily_overdue_list(app))
+        jobs.append(
+            ScheduledJob(
+                name="overdue", run=send, daily_at=overdue_at,
+                may_run=side_services.may_write_history,
+            )
+        )  # fmt: skip
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)

@@ -15,13 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
-from patrol.domain.case_timers import (
-    CasePolicy,
-    SendHold,
-    Supervision,
-    Suspension,
-    recheck_wait,
-)
+from patrol.domain.case_timers import ApprovalRequest, CasePolicy, SendHold, Supervision
+from patrol.domain.case_timers import Suspension, recheck_wait
 from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PictureId
 from patrol.domain.observation import Box, Subject
@@ -119,7 +114,7 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, CaseEvent], CaseState] = {
             E.RESUME, E.HOLD, E.RELEASE, E.PHONE, E.URGE, E.HAND_OFF, E.BROADCAST,
         )
     },
-    # … and in any state: what comes from outside may come late, and a tag sorts ended cases, too.
+    # … and in any state: an answer may come late, and a tag sorts ended cases, too.
     **{
         (s, e): s
         for s in (*OPEN_STATES, *ENDED_STATES)
@@ -250,25 +245,6 @@ class CaseEntry:
     what: CaseEvent
     note: str = ""
     state: CaseState = CaseState.DISPATCHED  # after it
-
-
-class ApprovalKind(StrEnum):
-    """What one person may request and another has to approve."""
-
-    EXTENSION = auto()
-    SUSPENSION = auto()
-    VOID = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRequest:
-    """A request that waits for the shift supervisor (domain/approval.py)."""
-
-    kind: ApprovalKind
-    by: str
-    at: datetime
-    why: str
-    span_s: float = 0.0  # of an extension, in counted time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Final
 
 from patrol.domain.account import AccountRole
 from patrol.domain.camera import ConsentState, Priority, Refusal
-from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
+from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORY_BY_ID, DismissReason
 from patrol.domain.health import CameraCondition, TroubleKind
 from patrol.domain.object_labels import OBJECT_CLASSES
@@ -357,6 +358,8 @@ ACCESS_ACTIONS: Final[Labels] = {  # of the access log
     "revoke_key": ("撤销接口密钥", "revoked an API key"),
     "back_up": ("备份", "made a backup"),
     "file_finding": ("人工发现", "filed an own finding"),
+    "hand_off": ("移交案件", "handed a case off"),
+    "broadcast": ("大喇叭播报", "broadcast"),
     "undo_decision": ("撤销研判", "undid a decision"),
     "round_sign_on": ("签到巡查", "signed on to a round"),
     "patrol_start": ("开始人工巡查", "began a human patrol"),

@@ -56,9 +56,7 @@ class OverdueCase:
     grid: GridCode
 
 
-def supervise(
-    case: Case, *, by: str, now: datetime, why: str, span: timedelta
-) -> Case:
+def supervise(case: Case, *, by: str, now: datetime, why: str, span: timedelta) -> Case:
     """The case under supervision until `span` from now; a later one replaces an earlier one.
 
     Raises CannotSupervise, IllegalCaseTransition.

@@ -5,7 +5,9 @@ Tables as in labels.py, which is full; keyed by an enum's members, whose values 
 
 from typing import Final
 
+from patrol.domain.broadcast import BroadcastState
 from patrol.domain.finding import FilingSource, FindingState
+from patrol.domain.hand_off import HandOffChannel, HandOffState
 from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.labels import Labels
 from patrol.domain.review_alarm import AlarmStep
@@ -65,4 +67,21 @@ OVERDUE_STEPS: Final[Labels] = {
     OverdueStep.FEEDBACK: ("反馈超时", "not fed back in time"),
     OverdueStep.CLOSE: ("办结超时", "not closed in time"),
     OverdueStep.SUPERVISION: ("督办超时", "supervision overdue"),
+}
+HAND_OFF_STATES: Final[Labels] = {
+    HandOffState.SENT: ("已移交", "sent"),
+    HandOffState.RECEIVED: ("已接收", "received"),
+    HandOffState.ANSWERED: ("已回复", "answered"),
+}
+HAND_OFF_CHANNELS: Final[Labels] = {
+    HandOffChannel.WEBHOOK: ("接口推送", "webhook"),
+    HandOffChannel.MQTT: ("消息主题", "MQTT topic"),
+    HandOffChannel.PRINT: ("打印移交单", "printed sheet"),
+}
+BROADCAST_STATES: Final[Labels] = {
+    BroadcastState.ASKED: ("待批准", "waits for approval"),
+    BroadcastState.SENT: ("已下发", "sent"),
+    BroadcastState.PLAYED: ("已播报", "played"),
+    BroadcastState.REFUSED: ("未批准", "refused"),
+    BroadcastState.FAILED: ("播报失败", "failed"),
 }

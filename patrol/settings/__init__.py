@@ -8,6 +8,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from patrol.domain.registry import Registry
@@ -101,7 +102,8 @@ def _load(config_dir: Path, base: Path, env: Mapping[str, str]) -> Site:
     if notes.problems or site_file is None or grids is None or people is None or loaded is None:
         raise ConfigProblems(notes.problems, count=notes.problem_count)
     settings, relative_paths = site_file
-    registry = Registry(cameras=loaded[0], tree=grids.tree, people=people, office=settings.office)
+    tree = replace(grids.tree, centres=settings.centres)
+    registry = Registry(cameras=loaded[0], tree=tree, people=people, office=settings.office)
     note_unknown_maintenance(settings.calendar, registry, site_yaml, notes)
     note_unknown_checkpoints(settings.patrol_sections, registry, site_yaml, notes)
     return Site(

@@ -47,7 +47,7 @@ from patrol.settings.site_integrations import (
 )
 from patrol.settings.site_paths import HomeNotExpanded, resolve_paths
 from patrol.settings.site_patrols import HumanPatrolSection
-from patrol.settings.site_town import ReviewAlarmSection
+from patrol.settings.site_town import ReviewAlarmSection, TownSettings
 from patrol.settings.yaml_file import YamlDocument, read_yaml, validate
 from patrol.settings.yaml_types import (
     BrokerUrl,
@@ -181,7 +181,7 @@ class CentreSettings(SettingsSection):
     phone: str = Field(default="", max_length=32)  # printed on every case
 
 
-class Settings(IntegrationSettings):
+class Settings(IntegrationSettings, TownSettings):
     """Everything of site.yaml: each field is a key of the file, under its alias where it has one.
 
     A `…_section` is what the file writes; the property of the key's name is what it means, worked
@@ -357,6 +357,7 @@ def _file_problems(settings: Settings) -> Iterator[FileProblem]:
         if path is not None:
             yield from missing_file(("mqtt", name), path)
     yield from settings.integration_file_problems()
+    yield from settings.town_file_problems()
 
 
 def _check_links(settings: Settings, document: YamlDocument, notes: FileProblemLog) -> None:

@@ -31,6 +31,7 @@ from patrol.store.change_marks import ChangeTokens
 from patrol.store.deliveries import DeliveryRepository
 from patrol.store.engine import BUSY_TIMEOUT_S, StoreUnavailable, connect, redacted_url
 from patrol.store.findings import FindingRepository, SuppressionRepository
+from patrol.store.hand_offs import BroadcastRepository, GridTagRepository, HandOffRepository
 from patrol.store.human_patrols import HumanPatrolRepository
 from patrol.store.machine_clock import ClockRepository
 from patrol.store.messages import InboxRepository, OutboxRepository
@@ -99,6 +100,9 @@ class UnitOfWork:
     finding_alarms = _LazyRepository(FindingAlarmRepository)
     round_duties = _LazyRepository(RoundDutyRepository)
     human_patrols = _LazyRepository(HumanPatrolRepository)
+    hand_offs = _LazyRepository(HandOffRepository)
+    broadcasts = _LazyRepository(BroadcastRepository)
+    grid_tags = _LazyRepository(GridTagRepository)
     change_tokens = _LazyRepository(ChangeTokens)
 
     def __init__(self, db: Transaction, observers: Sequence["StoreObserver"] = ()) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,9 @@ NOON = small_site.NOON
 HOUR = timedelta(hours=1)
 
 
-def supervised(system: CaseSystem, case: Case, *, why: str = "群众反映强烈", hours: float = 4) -> Case:
+def supervised(
+    system: CaseSystem, case: Case, *, why: str = "群众反映强烈", hours: float = 4
+) -> Case:
     with system.store.begin() as uow:
         changed = supervise_case(
             uow, case.id, by="chief", now=system.clock.now(), payloads=system.payload_builder,
@@ -83,17 +86,17 @@ def test_the_list_names_the_limit_that_passed_first(case_system: CaseSystem) -> 
     assert line.step is OverdueStep.SUPERVISION
 
 
-def test_each_cadre_gets_the_own_list_without_camera_or_household(case_system: CaseSystem) -> None:
+def test_each_cadre_gets_the_own_list_without_camera_or_household(
+    case_system: CaseSystem, matches_schema: Any
+) -> None:
     case = case_system.confirm()
     now = NOON + timedelta(days=1)
     with case_system.store.begin() as uow:
-        sent = send_overdue_lists(
-            uow, case_system.registry, SITE, now, case_system.payload_builder
-        )
+        sent = send_overdue_lists(uow, case_system.registry, SITE, now, case_system.payload_builder)
         uow.commit()
     case_system.relay.run_until_empty(5)
     lists = {
-        topic: json.loads(payload)
+        topic: matches_schema("overdue", payload)
         for topic, payload in case_system.broker.retained.items()
         if topic.endswith("/overdue")
     }
@@ -122,9 +125,15 @@ def test_tags_are_sorted_noted_and_checked(case_system: CaseSystem) -> None:
 def test_a_cadre_sees_the_cases_of_the_own_centre_alone(case_system: CaseSystem) -> None:
     case, tree = case_system.confirm(), case_system.registry.tree
     village = tree.village_of(case.grid)
-    other = next(
-        grid.code for grid in tree.grids.values() if grid.level == "village" and grid.code != village
-    ) if sum(g.level == "village" for g in tree.grids.values()) > 1 else GridCode("9" * 15)
+    other = (
+        next(
+            grid.code
+            for grid in tree.grids.values()
+            if grid.level == "village" and grid.code != village
+        )
+        if sum(g.level == "village" for g in tree.grids.values()) > 1
+        else GridCode("9" * 15)
+    )
     cadre = Account(
         name="c", duty=AccountRole.VILLAGE_CADRE, shown_as="c", password="x", grid=other,
         created_at=NOON,

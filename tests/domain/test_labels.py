@@ -9,9 +9,12 @@ import pytest
 
 from patrol.domain import labels, stream_labels, town_labels
 from patrol.domain.account import API_SCOPES, AccountRole
+from patrol.domain.broadcast import BroadcastState
 from patrol.domain.camera import ConsentState, Priority, Refusal
-from patrol.domain.case import ApprovalKind, CaseEvent, CaseState
+from patrol.domain.case import CaseEvent, CaseState
+from patrol.domain.case_timers import ApprovalKind
 from patrol.domain.finding import CATEGORIES, DismissReason, FilingSource, FindingState
+from patrol.domain.hand_off import HandOffChannel, HandOffState
 from patrol.domain.health import CameraCondition, TroubleKind
 from patrol.domain.human_patrol import CheckOutcome, HumanPatrolState
 from patrol.domain.labels import Labels
@@ -49,6 +52,9 @@ MEMBERS: dict[str, Iterable[str]] = {
     "CHECK_OUTCOMES": CheckOutcome,
     "HUMAN_PATROL_STATES": HumanPatrolState,
     "OVERDUE_STEPS": OverdueStep,
+    "BROADCAST_STATES": BroadcastState,
+    "HAND_OFF_CHANNELS": HandOffChannel,
+    "HAND_OFF_STATES": HandOffState,
     "FILING_SOURCES": FilingSource,
     "FINDING_ENTRIES": (),
     "FINDING_STATES": FindingState,

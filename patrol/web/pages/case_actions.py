@@ -18,14 +18,8 @@ from patrol.cases import actions
 from patrol.cases.request_keys import remember_request
 from patrol.domain.account import Permission, may_see_case
 from patrol.domain.approval import SUSPENDABLE_STATES
-from patrol.domain.case import (
-    CASE_TRANSITIONS,
-    ApprovalKind,
-    ApprovalRequest,
-    Case,
-    CaseEvent,
-    CaseState,
-)
+from patrol.domain.case import CASE_TRANSITIONS, Case, CaseEvent, CaseState
+from patrol.domain.case_timers import ApprovalKind, ApprovalRequest
 from patrol.domain.ids import CaseId, GridCode
 from patrol.messaging.payloads import PayloadBuilder
 from patrol.store import UnitOfWork
