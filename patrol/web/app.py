@@ -24,8 +24,10 @@ from typing_extensions import override
 from patrol.administration.accounts import PasswordChecksBusy
 from patrol.cases.request_keys import RequestKeyReused, RequestRepeated
 from patrol.domain.approval import ApprovalImpossible
+from patrol.domain.broadcast import IllegalBroadcastMove
 from patrol.domain.case import IllegalCaseTransition
 from patrol.domain.finding import AlreadyDecided, FindingNotAsShown, IllegalUndo
+from patrol.domain.hand_off import IllegalHandOffMove
 from patrol.domain.health import TroubleAlreadyTaken
 from patrol.domain.human_patrol import IllegalPatrolMove, NotAssigned
 from patrol.domain.round_duty import NotRoundOwner
@@ -65,6 +67,8 @@ _FAILURES: Final = (
     (IllegalUndo, 409, ("不能再撤销", "it cannot be undone any more")),
     (NotOwnDecision, 409, ("不是本人的判定", "decided by somebody else")),
     (IllegalPatrolMove, 409, ("现在不能这样操作", "not possible now")),
+    (IllegalHandOffMove, 409, ("已经登记过", "entered before")),
+    (IllegalBroadcastMove, 409, ("现在不能播报", "it cannot be played now")),
     (NotAssigned, 403, ("未指派给您", "assigned to somebody else")),
     (NotRoundOwner, 409, ("不是本轮巡查员", "the round is somebody else's")),
     (NotShiftOwner, 409, ("现在不能签字", "not yours to sign")),

@@ -155,6 +155,14 @@ MayPatrol = Annotated[CurrentUser, Depends(RequirePermission(Permission.PATROL))
 MayFileFindings = Annotated[CurrentUser, Depends(RequirePermission(Permission.FILE_FINDING))]
 MayViewCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.CASES))]
 MayActOnCases = Annotated[CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES))]
+MayMoveCases = Annotated[
+    CurrentUser, Depends(RequirePermission(Permission.MOVE_CASES, Permission.SUPERVISE))
+]
+MaySupervise = Annotated[CurrentUser, Depends(RequirePermission(Permission.SUPERVISE))]
+MaySettle = Annotated[CurrentUser, Depends(RequirePermission(Permission.SETTLE))]
+MayHandOff = Annotated[CurrentUser, Depends(RequirePermission(Permission.HAND_OFF))]
+MayTag = Annotated[CurrentUser, Depends(RequirePermission(Permission.TAG_CASES))]
+MayPrepareMeetings = Annotated[CurrentUser, Depends(RequirePermission(Permission.MEETINGS))]
 MayAnswerOnSite = Annotated[CurrentUser, Depends(RequirePermission(Permission.GROUND))]
 MaySignHandover = Annotated[CurrentUser, Depends(RequirePermission(Permission.SHIFT))]
 MayStop = Annotated[CurrentUser, Depends(RequirePermission(Permission.STOP))]

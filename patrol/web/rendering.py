@@ -49,6 +49,13 @@ _REVIEW_PAGES: Final = (
     ("/review", "研判", "Review", (Permission.REVIEW,)),
     ("/decided", "已判线索", "Decided", (Permission.REVIEW,)),
 )
+_CASE_PAGES: Final = (
+    ("/cases", "案件", "Cases", (Permission.CASES,)),
+    ("/verify", "核查", "Verify", (Permission.MOVE_CASES,)),
+    ("/approvals", "待我审批", "Approvals", (Permission.SETTLE,)),
+    ("/overdue", "超时清单", "Overdue", (Permission.CASES,)),
+    ("/hand-offs", "移交", "Hand-offs", (Permission.HAND_OFF,)),
+)
 _SHIFT_PAGES: Final = (
     ("/shift", "交接班", "Hand-over", (Permission.SHIFT,)),
     ("/stoppages", "暂停与维护", "Stopped", (Permission.SHIFT, Permission.STOP)),
@@ -67,7 +74,7 @@ NAVIGATION: Final = (
     ("今日", "Today", (("/", "今日", "Today", (Permission.TODAY,)),)),
     ("巡查", "Rounds", _ROUND_PAGES),
     ("研判", "Review", _REVIEW_PAGES),
-    ("案件", "Cases", (("/cases", "案件", "Cases", (Permission.CASES,)),)),
+    ("案件", "Cases", _CASE_PAGES),
     ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),
     ("网格", "Grid", (("/grid", "网格", "Grid", (Permission.GRID,)),)),
     ("报表", "Reports", (("/reports", "报表", "Reports", (Permission.REPORTS,)),)),
