@@ -160,18 +160,18 @@ class Application:
         """The lock of a round that runs on this site, across processes. Raises ProcessBusy."""
         return process_lock(self.site.settings.evidence / ".round.lock")
 
-    def start_round(self, plan: str, *, by: str) -> Round:
-        """Begin a round and run it in a thread of its own; it has begun when this returns.
+    def start_round(self, plan: str, *, by: str, adhoc: AdhocSelection | None = None) -> Round:
+        """Begin a round in a thread of its own (as `run_round`); it has begun when this returns.
 
         Raises UnknownPlan, RoundsPaused, NothingToVisit, and ProcessBusy when a round is under way.
         """
-        finish_by = self.clock.now() + self._max_duration(plan)
+        finish_by, name = self.clock.now() + self._max_duration(plan), ADHOC if adhoc else plan
         with ExitStack() as lock:
             lock.enter_context(self.round_lock())
             begun = self.round_runner.begin_round(
-                plan, finish_by, at_any_hour=True, may_be_empty=False
+                name, finish_by, at_any_hour=True, may_be_empty=False, adhoc=adhoc
             )
-            log.info("a round by hand", plan=plan, by=by, round=begun.id)
+            log.info("a round by hand", plan=name, by=by, round=begun.id)
             work = (begun, lock.pop_all())
             threading.Thread(target=self._run_locked, args=work, name="round", daemon=True).start()
         return begun

@@ -65,9 +65,49 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "human_patrols:finish_patrol",
         "结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed.",
     ),
+    "overdue": (
+        "supervision:show_overdue", "超时清单,最要紧的在前。 The overdue list, the most urgent first."
+    ),
+    "supervise": (
+        "supervision:supervise",
+        "督办:写明原因与时限。 Put a case under supervision, with reason and clock.",
+    ),
+    "urge": (
+        "supervision:urge", "催办:再次通知责任人。 Tell whoever is waited for again."
+    ),
+    "tag case": (
+        "supervision:tag", "给案件加标签(四网融合等)。 Give a case exactly these tags."
+    ),
+    "tag grid": ("supervision:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
+    "hand-off give": (
+        "supervision:give_case",
+        "移交给公安、县里等部门(警格联动)。 Hand a case to another department.",
+    ),
+    "hand-off answer": (
+        "supervision:answer_hand_off",
+        "登记部门的接收或回复。 Enter a department's receipt, or its answer.",
+    ),
+    "hand-off list": (
+        "supervision:list_hand_offs", "移交列表,新的在前。 Hand-offs, the newest first."
+    ),
+    "broadcast ask": (
+        "supervision:broadcast",
+        "申请大喇叭播报,待另一人批准。 Ask for a broadcast; another person approves it.",
+    ),
+    "broadcast decide": (
+        "supervision:decide_broadcast",
+        "批准或不批准播报(不得由申请人本人)。 Approve or refuse a broadcast.",
+    ),
+    "meeting": (
+        "meeting:make_pack",
+        "会议材料:村月例会、镇联席会。 A pack for a meeting: html, xlsx, docx, csv, json.",
+    ),
 }
 TOWN_GROUPS: Final[Mapping[str, str]] = {
     "finding": "人工发现与已判线索。 Own findings and decided ones.",
     "human-patrol": "人工巡查:路线、逐路查看。 Patrols that a person looks through.",
+    "tag": "标签。 Free tags on cases and grids.",
+    "hand-off": "移交(警格联动)。 Cases handed to other departments.",
+    "broadcast": "大喇叭。 Broadcasts to loudspeakers.",
     "duty": "巡查员签到与移交。 Who owns a round.",
 }

@@ -227,7 +227,7 @@ class CasePhoto:
 API_KEY_PREFIX: Final = "patrol_"
 API_SCOPES: Final = (
     "rounds:read", "findings:read", "findings:decide", "cases:read", "cameras:read", "reports:read",
-    "findings:file", "rounds:work",
+    "findings:file", "rounds:work", "cases:move", "meetings:read",
 )  # fmt: skip
 
 

@@ -289,6 +289,8 @@ API_SCOPES: Final[Labels] = {
     ),
     "reports:read": ("读取报表", "Reports with all figures."),
     "findings:file": ("上报人工发现", "File own findings."),
+    "cases:move": ("督办、移交、标签", "Supervise, hand off and tag cases."),
+    "meetings:read": ("读取会议材料", "Meeting packs."),
     "rounds:work": ("签到、移交与人工巡查", "Sign on to rounds, work human patrols."),
 }
 ACTION_REFUSALS: Final[Labels] = {  # why a live view or a new reference was refused

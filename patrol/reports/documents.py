@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from patrol.domain.broadcast import Broadcast
 from patrol.domain.camera import Camera
 from patrol.domain.case import Case, CaseEntry
 from patrol.domain.case_timers import SendHold
 from patrol.domain.finding import Finding
+from patrol.domain.hand_off import HandOff
 from patrol.domain.human_patrol import CameraCheck, HumanPatrol, count_checks
 from patrol.domain.outbox import OutboxMessage
 from patrol.domain.round import Round, RoundTotals
 from patrol.domain.round_duty import RoundDutyEntry
+from patrol.domain.supervision import OverdueCase
 from patrol.domain.timestamps import rfc3339_or_none
 
 JsonObject = dict[str, Any]
@@ -40,9 +43,78 @@ def case_document(case: Case) -> JsonObject:
         "rung": case.rung,
         "count": case.count,
         "note": case.note,
+        "tags": list(case.tags),
+        "supervision": _supervision_document(case),
         "held": _hold_document(case.hold),
         "suspended_since": rfc3339_or_none(case.suspension.since) if case.suspension else None,
         "events": [entry_document(entry) for entry in case.entries],
+    }
+
+
+def _supervision_document(case: Case) -> JsonObject | None:
+    clock = case.supervision
+    if clock is None:
+        return None
+    return {
+        "by": clock.by,
+        "at": rfc3339_or_none(clock.at),
+        "why": clock.why,
+        "due": rfc3339_or_none(clock.due_at),
+    }
+
+
+def overdue_document(line: OverdueCase, now: datetime) -> JsonObject:
+    """One line of the overdue list."""
+    case = line.case
+    return {
+        "case": case.id,
+        "grid": case.grid,
+        "level": str(case.level),
+        "category": case.category,
+        "state": str(case.state),
+        "step": str(line.step),
+        "since": rfc3339_or_none(line.since),
+        "overdue_min": int((now - line.since).total_seconds() // 60),
+        "person": line.person or None,
+        "supervised": case.supervision is not None,
+        "tags": list(case.tags),
+    }
+
+
+def hand_off_document(one: HandOff) -> JsonObject:
+    """One hand-off with its receipt and answer."""
+    return {
+        "id": one.id,
+        "case": one.case,
+        "recipient": one.recipient,
+        "channel": str(one.channel),
+        "state": str(one.state),
+        "by": one.by,
+        "at": rfc3339_or_none(one.at),
+        "due": rfc3339_or_none(one.due_at),
+        "why": one.why,
+        "received_at": rfc3339_or_none(one.received_at),
+        "received_by": one.received_by or None,
+        "answered_at": rfc3339_or_none(one.answered_at),
+        "answered_by": one.answered_by or None,
+        "answer": one.answer,
+    }
+
+
+def broadcast_document(one: Broadcast) -> JsonObject:
+    """One broadcast with who approved it and when it was played."""
+    return {
+        "id": one.id,
+        "case": one.case,
+        "speaker": one.speaker,
+        "text": one.text,
+        "state": str(one.state),
+        "by": one.by,
+        "at": rfc3339_or_none(one.at),
+        "approved_by": one.approved_by or None,
+        "approved_at": rfc3339_or_none(one.approved_at),
+        "played_at": rfc3339_or_none(one.played_at),
+        "problem": one.problem,
     }
 
 

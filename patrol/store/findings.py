@@ -19,7 +19,7 @@ from patrol.domain.finding import (
     Origin,
     WaitingTotal,
 )
-from patrol.domain.ids import CameraId, FindingId, RoundId
+from patrol.domain.ids import CameraId, FindingId, GridCode, RoundId
 from patrol.domain.observation import Box, Observation, Subject
 from patrol.domain.priority import Level
 from patrol.domain.ranking import MACHINE_ACTORS, CameraTrackRecord
@@ -67,6 +67,17 @@ _OPEN_LIKE: Final = (
 
 
 DECIDED_STATES: Final = (*REAL_STATES, FindingState.DISMISSED, FindingState.UNSURE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionCount:
+    """How many findings of one grid, kind and origin were decided so."""
+
+    grid: GridCode
+    kind: str
+    origin: Origin
+    state: FindingState
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +262,24 @@ class FindingRepository:
         mine = text("origin = 'operator'"), f.found_at >= start, f.found_at < end
         rows = self._db.all(select(findings).where(*mine).order_by(f.found_at, f.id))
         return [_finding_from_row(row) for row in rows]
+
+    def decision_counts(self, start: datetime, end: datetime) -> Sequence[DecisionCount]:
+        """How people decided the findings found in that time, by grid, kind and origin."""
+        f = findings.c
+        columns = f.grid, f.kind, f.origin, f.state
+        found = f.found_at >= start, f.found_at < end, f.state.in_(DECIDED_STATES)
+        counted = (
+            select(*columns, func.count().label("number"))
+            .where(*found, f.decided_by.not_in(sorted(MACHINE_ACTORS)))
+            .group_by(*columns)
+        )
+        return [
+            DecisionCount(
+                grid=row.grid, kind=row.kind, origin=Origin(row.origin),
+                state=FindingState(row.state), count=int(row.number),
+            )
+            for row in self._db.all(counted)
+        ]  # fmt: skip
 
     def decided(self, wanted: DecidedFilter, *, limit: int = 100, offset: int = 0) -> list[Finding]:
         """Decided findings that fit, the latest decision first; see `count_decided`."""

@@ -56,6 +56,10 @@ _CASE_PAGES: Final = (
     ("/overdue", "超时清单", "Overdue", (Permission.CASES,)),
     ("/hand-offs", "移交", "Hand-offs", (Permission.HAND_OFF,)),
 )
+_REPORT_PAGES: Final = (
+    ("/reports", "报表", "Reports", (Permission.REPORTS,)),
+    ("/meetings", "会议材料", "Meetings", (Permission.MEETINGS,)),
+)
 _SHIFT_PAGES: Final = (
     ("/shift", "交接班", "Hand-over", (Permission.SHIFT,)),
     ("/stoppages", "暂停与维护", "Stopped", (Permission.SHIFT, Permission.STOP)),
@@ -77,7 +81,7 @@ NAVIGATION: Final = (
     ("案件", "Cases", _CASE_PAGES),
     ("点位", "Cameras", (("/cameras", "点位", "Cameras", (Permission.CAMERAS,)),)),
     ("网格", "Grid", (("/grid", "网格", "Grid", (Permission.GRID,)),)),
-    ("报表", "Reports", (("/reports", "报表", "Reports", (Permission.REPORTS,)),)),
+    ("报表", "Reports", _REPORT_PAGES),
     ("值班", "Shift", _SHIFT_PAGES),
     ("管理", "Office", _ADMIN_PAGES),
 )

@@ -32,6 +32,15 @@ class Held(Document):
     until: str
 
 
+class CaseSupervision(Document):
+    """Who put the case under supervision, why, and until when."""
+
+    by: str
+    at: str
+    why: str
+    due: str
+
+
 class Case(Document):
     """A confirmed finding or a report of a grid leader, with its state and history."""
 
@@ -49,6 +58,8 @@ class Case(Document):
     rung: int
     count: int
     note: str
+    tags: list[str]
+    supervision: CaseSupervision | None
     held: Held | None
     suspended_since: str | None
     events: list[CaseEvent]

@@ -1,6 +1,6 @@
 """Documents of the API's town routes as OpenAPI describes them: own findings, duties of rounds."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -126,3 +126,121 @@ class CheckCamera(Document):
     camera: str = Field(max_length=20)
     outcome: Literal["acknowledged", "not_viewable"] = "acknowledged"
     picture: str | None = Field(None, max_length=64)
+
+
+class OverdueLine(Document):
+    """One line of the overdue list."""
+
+    case: str
+    grid: str
+    level: str
+    category: str
+    state: str
+    step: str = Field(description="acknowledge, arrive, feedback, close, supervision")
+    since: str
+    overdue_min: int
+    person: str | None
+    supervised: bool
+    tags: list[str]
+
+
+class Supervise(Document):
+    """Why, and within how many hours it is to be dealt with."""
+
+    why: str = Field(min_length=1, max_length=500)
+    hours: float = Field(gt=0, le=720)
+
+
+class Urge(Document):
+    """What is urged."""
+
+    why: str = Field(min_length=1, max_length=500)
+
+
+class Tags(Document):
+    """The tags that a case or a grid shall have, all of them."""
+
+    tags: list[Annotated[str, Field(max_length=24)]] = Field(max_length=12)
+
+
+class GridTags(Document):
+    """A grid and its tags."""
+
+    grid: str
+    tags: list[str]
+
+
+class GiveCase(Document):
+    """To which department of site.yaml a case is handed, and why."""
+
+    recipient: str = Field(max_length=64)
+    why: str = Field(min_length=1, max_length=500)
+
+
+class HandOffDocument(Document):
+    """One hand-off with its receipt and answer."""
+
+    id: str
+    case: str
+    recipient: str
+    channel: str
+    state: str = Field(description="sent, received, answered")
+    by: str
+    at: str
+    due: str
+    why: str
+    received_at: str | None
+    received_by: str | None
+    answered_at: str | None
+    answered_by: str | None
+    answer: str
+
+
+class AskBroadcast(Document):
+    """What is to be said, by which template; another person approves it in the console."""
+
+    template: str = Field("", max_length=64)
+    text: str = Field("", max_length=300)
+    speaker: str = Field("", max_length=64)
+
+
+class BroadcastDocument(Document):
+    """One broadcast with who approved it and when it was played."""
+
+    id: str
+    case: str
+    speaker: str
+    text: str
+    state: str = Field(description="asked, sent, played, refused, failed")
+    by: str
+    at: str
+    approved_by: str | None
+    approved_at: str | None
+    played_at: str | None
+    problem: str
+
+
+class Taken(Document):
+    """A signed message from outside was taken; `repeated`: it came before."""
+
+    taken: str
+    repeated: bool
+
+
+class MeetingPackDocument(Document):
+    """A pack for a meeting, as `patrol meeting --format json`."""
+
+    title: str
+    scope: str
+    period: str
+    kind: str
+    site: str
+    made_at: str
+    figures: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+    villages: list[dict[str, Any]]
+    hours: list[int]
+    tags: list[dict[str, Any]]
+    precision: list[dict[str, Any]]
+    overdue: list[dict[str, Any]]
+    cases: list[dict[str, Any]]

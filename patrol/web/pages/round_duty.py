@@ -10,11 +10,16 @@ from patrol.cases.request_keys import remember_request
 from patrol.domain.account import Permission
 from patrol.domain.ids import RoundId
 from patrol.domain.round_duty import owner_of, owners_of
+from patrol.domain.schedule import Stoppage
+from patrol.files import ProcessBusy
 from patrol.rounds import duty
+from patrol.rounds.adhoc import AdhocSelection, NoCameraSelected
+from patrol.rounds.planner import NothingToVisit, RoundsPaused
 from patrol.store import UnitOfWork
 from patrol.web.auth import CurrentUser
 from patrol.web.context import ContextDep, IdempotencyKey, MayStartRounds, request_key
-from patrol.web.errors import translate_errors
+from patrol.web.errors import InvalidRequest, error_document, translate_errors
+from patrol.web.i18n import Translator
 
 router = APIRouter()
 
@@ -47,6 +52,41 @@ def sign_round(
             )  # fmt: skip
         uow.commit()
     return JSONResponse({"round": round_id, "owner": entry.owner}, 201)
+
+
+class AdhocRoundForm(BaseModel):
+    """A village (or another grid) to be visited now, with all below it."""
+
+    grid: str = Field(max_length=15)
+
+
+@router.post("/api/rounds/adhoc/grid")
+def start_adhoc_round(context: ContextDep, user: MayStartRounds, form: AdhocRoundForm) -> Response:
+    """Begin an ad-hoc round over one village; what keeps it from beginning is the answer's 409."""
+    t = user.t
+    try:
+        chosen = AdhocSelection.resolve(context.app.registry, grids=[form.grid])
+        begun = context.app.start_round("", by=user.account.name, adhoc=chosen)
+    except NoCameraSelected as exc:
+        raise InvalidRequest(str(exc)) from exc
+    except RoundsPaused as exc:
+        return error_document(409, paused_text(exc.pause, t), detail="")
+    except ProcessBusy:
+        message = t("已有一轮巡查在进行,未另开", "a round is under way: no other was begun")
+        return error_document(409, message, detail="")
+    except NothingToVisit:
+        message = t("没有可以巡查的点位,未开始", "no camera may be visited: not begun")
+        return error_document(409, message, detail="")
+    return JSONResponse({"round": begun.id, "scope": begun.scope}, 202)
+
+
+def paused_text(pause: Stoppage, t: Translator) -> str:
+    """That all rounds are paused: why, by whom, until when."""
+    until = t.short_datetime(pause.until) if pause.until else t("有人恢复为止", "somebody resumes")
+    return t(
+        f"巡查已暂停,未开始:{pause.reason}({pause.by}),至{until}",
+        f"rounds are paused, not begun: {pause.reason} ({pause.by}), until {until}",
+    )
 
 
 def duty_content(uow: UnitOfWork, round_id: RoundId, user: CurrentUser) -> dict[str, Any]:
