@@ -80,11 +80,7 @@ def create_api(app: Application) -> FastAPI:
         responses={status: dict(response) for status, response in _ERROR_RESPONSES.items()},
     )
     api.state.application = app
-    for each in (
-        finding_routes.router,
-        patrol_routes.router,
-        router,
-    ):  # the former's fixed paths come first
+    for each in (*TOWN_ROUTERS, router):  # the former's fixed paths come first
         api.include_router(each)
     for kind, status, message in _FAILURES:
         api.add_exception_handler(kind, _error_handler(status, " ".join(message)))

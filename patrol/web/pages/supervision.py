@@ -143,19 +143,24 @@ def verification_queue(context: ContextDep, user: MayActOnCases) -> Response:
     """The cases that wait for a person's verification, the most pressing first."""
     registry, t = context.app.registry, user.t
     tree = registry.tree
+    order = [one.case for one in context.app.to_verify()]
+    with context.app.store.begin_read() as uow:
+        cases = {case.id: case for case in uow.cases.with_ids(order)}
     waiting = [
-        one for one in context.app.to_verify() if may_see_case(user.account, one.case, tree)
+        cases[ident]
+        for ident in order
+        if ident in cases and may_see_case(user.account, cases[ident], tree)
     ]
     lines = [
         {
-            "id": one.case.id,
-            "seen": shown_revision(one.case),
-            "what": category_label(one.case.category, t),
-            "level": level_label(one.case.level, t),
-            "state": case_state_label(one.case.state, t),
-            "camera": camera_name(registry, one.case.camera),
-            "grid": grid_name(registry, one.case.grid),
-            "place": one.case.place,
+            "id": one.id,
+            "seen": shown_revision(one),
+            "what": category_label(one.category, t),
+            "level": level_label(one.level, t),
+            "state": case_state_label(one.state, t),
+            "camera": camera_name(registry, one.camera),
+            "grid": grid_name(registry, one.grid),
+            "place": one.place,
         }
         for one in waiting
     ]
