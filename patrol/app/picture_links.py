@@ -1,4 +1,4 @@
-"""The signer of one-time picture links, and the address under which telephones reach the console."""
+"""The signer of one-time picture links, and the address at which telephones reach the console."""
 
 import secrets
 from ipaddress import ip_address

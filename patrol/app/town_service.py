@@ -47,6 +47,7 @@ log = structlog.get_logger(__name__)
 
 CLOCK_SKEW: Final = timedelta(minutes=5)  # of a signed request's timestamp
 MAX_REPLY_BYTES: Final = 16_384
+MAX_ID, MAX_STAMP_DIGITS = 64, 12  # of a signed request
 
 
 class BadSignature(BadInput):
@@ -97,18 +98,14 @@ class TownService:
     def urge(self, case: str, *, by: str, why: str, request: RequestKey | None = None) -> Case:
         """催办. Raises KeyError, CannotSupervise, IllegalCaseTransition."""
         with self._transaction(request) as (uow, now):
-            return urge_case(
-                uow, CaseId(case), by=by, now=now, payloads=self.app.payloads, why=why
-            )
+            return urge_case(uow, CaseId(case), by=by, now=now, payloads=self.app.payloads, why=why)
 
     def tag(
         self, case: str, tags: Iterable[str], *, by: str, request: RequestKey | None = None
     ) -> Case:
         """Give a case exactly these tags. Raises KeyError, BadTag."""
         with self._transaction(request) as (uow, now):
-            return tag_case(
-                uow, CaseId(case), tags, by=by, now=now, payloads=self.app.payloads
-            )
+            return tag_case(uow, CaseId(case), tags, by=by, now=now, payloads=self.app.payloads)
 
     def send_overdue(self) -> int:
         """Queue every cadre's overdue list; how many messages."""
@@ -177,7 +174,9 @@ class TownService:
         if grid not in registry.tree.grids:
             raise BadReply(f"grid {grid!r}: not in grids.csv, give one of its 15-digit codes")
         if category not in CATEGORY_BY_ID:
-            raise BadReply(f"category {category!r}: unknown, give one of {', '.join(CATEGORY_BY_ID)}")
+            raise BadReply(
+                f"category {category!r}: unknown, give one of {', '.join(CATEGORY_BY_ID)}"
+            )
         text = str(body.get("description", "")).strip()[:500]
         if not text:
             raise BadReply("description: is empty, say what happened")
@@ -295,7 +294,9 @@ class SignedInbox:
         """(id, body) of a request whose signature is right. Raises BadSignature, BadReply."""
         secret, now = self._secret(source), self.service.app.clock.now()
         ident, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-        if not (ident and stamp.isdecimal() and len(ident) <= 64 and len(stamp) <= 12):
+        if not (
+            ident and stamp.isdecimal() and len(ident) <= MAX_ID and len(stamp) <= MAX_STAMP_DIGITS
+        ):
             raise BadSignature("webhook-id or webhook-timestamp: missing")
         if abs(now.timestamp() - int(stamp)) > CLOCK_SKEW.total_seconds():
             raise BadSignature("webhook-timestamp: too old, or too far ahead")

@@ -190,7 +190,9 @@ def ask_broadcast(
         known = ", ".join(contacts.speakers) or "none, see broadcast: in site.yaml"
         raise CannotBroadcast(f"speaker: none for grid {case.grid}, there are: {known}")
     if template and template not in contacts.templates:
-        raise CannotBroadcast(f"template {template!r}: unknown, use {', '.join(contacts.templates)}")
+        raise CannotBroadcast(
+            f"template {template!r}: unknown, use {', '.join(contacts.templates)}"
+        )
     grid = context.registry.tree.grids.get(case.grid)
     scrub = context.payloads.scrub
     spoken = broadcast_text(
@@ -202,7 +204,7 @@ def ask_broadcast(
         by=by, at=now,
     )  # fmt: skip
     uow.broadcasts.put(asked)
-    _note(uow, case, f"{asked.id} asked, {where.title}: {spoken}", by, now, context)
+    _note(uow, case, f"{asked.id} asked, {where.title}: {spoken}", context, by=by, now=now)
     return asked
 
 
@@ -226,7 +228,7 @@ def decide_broadcast(
         check_quiet(case, context.contacts.quiet, now.astimezone(context.zone))
     decided = asked.apply_event(event, at=now, by=by, text=text)
     uow.broadcasts.put(decided)
-    _note(uow, case, f"{asked.id} {event} {text}".rstrip(), by, now, context)
+    _note(uow, case, f"{asked.id} {event} {text}".rstrip(), context, by=by, now=now)
     if decided.state is BroadcastState.SENT:
         _queue_broadcast(uow, decided, now, context)
     return decided
@@ -287,7 +289,7 @@ def record_played(
 
 
 def _note(
-    uow: UnitOfWork, case: Case, note: str, by: str, now: datetime, context: OutsideContext
+    uow: UnitOfWork, case: Case, note: str, context: OutsideContext, *, by: str, now: datetime
 ) -> None:
     noted = case.apply_event(CaseEvent.BROADCAST, at=now, by=by, note=note)
     save_case(uow, case, noted, context.payloads, now)
@@ -296,9 +298,7 @@ def _note(
     )
 
 
-def _queue_delivery(
-    uow: UnitOfWork, target: str, key: str, payload: bytes, now: datetime
-) -> None:
+def _queue_delivery(uow: UnitOfWork, target: str, key: str, payload: bytes, now: datetime) -> None:
     uow.deliveries.add(
         Delivery(
             key=key, target=target, event="handed_over", payload=payload, queued_at=now, due_at=now,

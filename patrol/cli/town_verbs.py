@@ -66,18 +66,15 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed.",
     ),
     "overdue": (
-        "supervision:show_overdue", "超时清单,最要紧的在前。 The overdue list, the most urgent first."
+        "supervision:show_overdue",
+        "超时清单,最要紧的在前。 The overdue list, the most urgent first.",
     ),
     "supervise": (
         "supervision:supervise",
         "督办:写明原因与时限。 Put a case under supervision, with reason and clock.",
     ),
-    "urge": (
-        "supervision:urge", "催办:再次通知责任人。 Tell whoever is waited for again."
-    ),
-    "tag case": (
-        "supervision:tag", "给案件加标签(四网融合等)。 Give a case exactly these tags."
-    ),
+    "urge": ("supervision:urge", "催办:再次通知责任人。 Tell whoever is waited for again."),
+    "tag case": ("supervision:tag", "给案件加标签(四网融合等)。 Give a case exactly these tags."),
     "tag grid": ("supervision:tag_grid", "给网格加标签。 Give a grid exactly these tags."),
     "hand-off give": (
         "supervision:give_case",
@@ -88,7 +85,8 @@ TOWN_VERBS: Final[Mapping[str, tuple[str, str]]] = {
         "登记部门的接收或回复。 Enter a department's receipt, or its answer.",
     ),
     "hand-off list": (
-        "supervision:list_hand_offs", "移交列表,新的在前。 Hand-offs, the newest first."
+        "supervision:list_hand_offs",
+        "移交列表,新的在前。 Hand-offs, the newest first.",
     ),
     "broadcast ask": (
         "supervision:broadcast",

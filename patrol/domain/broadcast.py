@@ -1,8 +1,8 @@
 """Broadcast to a village's loudspeaker (大喇叭) as an action on a case. Pure.
 
 An operator asks with a text from a template; another person approves; then the driver gets it, and
-the device says that it was played. At night nothing is played unless the case is of level I. Text to
-speech is the device's affair: only the text leaves here.
+the device says that it was played. At night nothing is played unless the case is of level I. Text
+to speech is the device's affair: only the text leaves here.
 """
 
 from collections.abc import Mapping
@@ -103,7 +103,7 @@ class Broadcast:
     def apply_event(
         self, event: BroadcastEvent, *, at: datetime, by: str, text: str = ""
     ) -> "Broadcast":
-        """The broadcast after `event`. Raises IllegalBroadcastMove (also: approved by its asker)."""
+        """The broadcast after `event`. Raises IllegalBroadcastMove (also: its asker decides)."""
         target = BROADCAST_TRANSITIONS.get((self.state, event))
         if target is None:
             raise IllegalBroadcastMove(f"broadcast {self.id} is {self.state}: {event} not possible")

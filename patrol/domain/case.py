@@ -15,8 +15,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
-from patrol.domain.case_timers import ApprovalRequest, CasePolicy, SendHold, Supervision
-from patrol.domain.case_timers import Suspension, recheck_wait
+from patrol.domain.case_timers import (
+    ApprovalRequest,
+    CasePolicy,
+    SendHold,
+    Supervision,
+    Suspension,
+    recheck_wait,
+)
 from patrol.domain.errors import Failed
 from patrol.domain.ids import CameraId, CaseId, FindingId, GridCode, PictureId
 from patrol.domain.observation import Box, Subject

@@ -108,7 +108,7 @@ REAL_STATES: Final = (FindingState.CONFIRMED, FindingState.MERGED)  # a person f
 
 
 class Origin(StrEnum):
-    """Origin of a finding; sample and probe are hidden until decided, or they would not be blind."""
+    """Origin of a finding; sample and probe are hidden until decided: they must be blind."""
 
     MACHINE = auto()
     SAMPLE = auto()  # drawn blindly from what the machine found normal

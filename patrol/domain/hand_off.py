@@ -1,9 +1,9 @@
-"""Hand-off of a case to another department (移交，警格联动): police, county, 12345 and others. Pure.
+"""Hand-off of a case to another department (移交): police, county, 12345 and others. Pure.
 
 A recorded move: to whom, by which channel, until when an answer is due; then the receipt and the
 answer, from the department's system or entered by a person. The ground's own work on the case goes
-on. The event that goes out is one JSON document (`event_document`) with the fields of the town's
-综治 event forms: place, category, level, time, description, who handed it over; no camera number, no
+on. The event that goes out is one JSON document (`event_document`) with the fields of the event
+forms of 综治: place, category, level, time, description, who handed it over; no camera number, no
 household, no picture.
 """
 

@@ -1,8 +1,8 @@
 """Supervision (督办), urging (催办) and the overdue list (超时清单). Pure.
 
 A duty lead or the town puts a case under supervision with a reason and a clock of its own; whoever
-is waited for is told at once. Urging tells the same people again and sets no clock. A case is on the
-overdue list while it is open and the limit of its next step, or of its supervision, has passed.
+is waited for is told at once. Urging tells the same people again and sets no clock. A case is on
+the overdue list while it is open and the limit of its next step, or of its supervision, has passed.
 """
 
 from collections.abc import Iterable

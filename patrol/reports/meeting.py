@@ -248,7 +248,7 @@ def load_pack(uow: UnitOfWork, heading: PackHeading, plans: Iterable[str]) -> Me
             )
             for f in current
         ),
-        categories=tuple(_by(cases, heading, lambda c: (c.category, category_named(c.category).zh))),
+        categories=tuple(_by_category(cases, heading)),
         villages=tuple(_by_village(cases, heading)),
         hours=_by_hour(cases, heading.zone),
         tags=tuple(_by_tag(cases, heading, uow.grid_tags.all())),
@@ -350,12 +350,13 @@ def _row(key: str, name: str, cases: Sequence[Case], now: datetime) -> CountRow:
     )  # fmt: skip
 
 
-def _by(cases: Sequence[Case], heading: PackHeading, key_of: Any) -> list[CountRow]:
-    """A row a key, most cases first."""
-    groups: dict[tuple[str, str], list[Case]] = {}
+def _by_category(cases: Sequence[Case], heading: PackHeading) -> list[CountRow]:
+    """A row a category, most cases first."""
+    groups: dict[str, list[Case]] = {}
     for case in _counted(cases):
-        groups.setdefault(key_of(case), []).append(case)
-    rows = [_row(key, name, found, heading.made_at) for (key, name), found in groups.items()]
+        groups.setdefault(case.category, []).append(case)
+    now = heading.made_at
+    rows = [_row(key, category_named(key).zh, found, now) for key, found in groups.items()]
     return sorted(rows, key=lambda row: (-row.count, row.key))
 
 

@@ -27,13 +27,15 @@ CASE_COLUMNS: Final = ("案件", "级别", "类别", "网格", "位置", "下发
 MAX_CASES_PRINTED: Final = 400
 STYLE: Final = """
 @page { size: A4 portrait; margin: 14mm 12mm; }
-body { font: 10.5pt/1.4 "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; margin: 1.2em; color: #111; }
+body { font: 10.5pt/1.4 "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; margin: 1.2em; }
 h1 { font-size: 16pt; margin: 0 0 2mm; } h2 { font-size: 12pt; margin: 5mm 0 1.5mm; }
 table { border-collapse: collapse; width: 100%; font-size: 9pt; }
 th, td { border: .3pt solid #888; padding: .6mm 1.4mm; text-align: left; vertical-align: top; }
 thead { display: table-header-group; } tr { break-inside: avoid; } td.n { text-align: right; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm; } svg { width: 100%; height: auto; }
-svg text { font-size: 9px; } svg rect { fill: #2f6f9f; } .sign { margin-top: 8mm; } small { color: #555; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm; }
+svg { width: 100%; height: auto; }
+svg text { font-size: 9px; } svg rect { fill: #2f6f9f; }
+.sign { margin-top: 8mm; } small { color: #555; }
 @media print { body { margin: 0; } h2 { break-after: avoid; } }
 """
 
@@ -156,9 +158,7 @@ def _section(title: str, columns: Sequence[str], lines: Sequence[Sequence[Cell]]
         return f"<h2>{escape(title)}</h2><p><small>无</small></p>"
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
-    return (
-        f"<h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    )
+    return f"<h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _cell(value: Cell) -> str:
@@ -257,9 +257,7 @@ def to_docx(pack: MeetingPack) -> bytes:
     document = Document()
     document.add_heading(pack.title, level=1)
     document.add_paragraph(f"{pack.site} · {pack.made_at.astimezone(pack.zone):%Y-%m-%d}")
-    figures = [
-        (one.figure.zh, figure_text(one.figure), one.mom, one.yoy) for one in pack.figures
-    ]
+    figures = [(one.figure.zh, figure_text(one.figure), one.mom, one.yoy) for one in pack.figures]
     _add_table(document, "指标", ("指标", "本期", "环比", "同比"), figures)
     _add_table(document, "按类别", COUNT_COLUMNS, count_lines(pack.categories))
     _add_table(document, "按村", COUNT_COLUMNS, count_lines(pack.villages))

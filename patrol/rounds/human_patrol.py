@@ -68,7 +68,8 @@ def plan_patrol(
     patrol = HumanPatrol(
         id=ident, plan=plan.name, title=plan.title, day=day, open_from=start - plan.early,
         planned_at=start, finish_by=finish_by, remind_at=start - plan.remind,
-        assigned=plan.assigned, pace_s=plan.pace_s, live=plan.live, look_twice=plan.look_twice, refused=len(refused),
+        assigned=plan.assigned, pace_s=plan.pace_s, live=plan.live,
+        look_twice=plan.look_twice, refused=len(refused),
         checklist=plan.checklist_on(day),
         stops=tuple(
             PlannedStop(

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, Field, model_validator
 from patrol.domain.broadcast import QuietHours, Speaker, template_problem
 from patrol.domain.hand_off import HandOffChannel, HandOffRecipient
 from patrol.domain.ids import GridCode, grid_code_problem
-
 from patrol.domain.priority import Level
 from patrol.domain.registry import Centre
 from patrol.domain.review_alarm import AlarmStep, ReviewAlarmPolicy
@@ -133,9 +132,7 @@ class SpeakerSection(_OutsideSection):
 
     def policy(self, name: str) -> Speaker:
         """The section as the domain's loudspeaker."""
-        return Speaker(
-            name=name, title=self.title, grid=GridCode(self.grid), driver=self.driver
-        )
+        return Speaker(name=name, title=self.title, grid=GridCode(self.grid), driver=self.driver)
 
 
 class BroadcastSection(SettingsSection):

@@ -132,7 +132,9 @@ def test_a_repeated_answer_changes_nothing(case_system: CaseSystem) -> None:
     assert sum(entry.what is CaseEvent.HAND_OFF_ANSWER for entry in case.entries) == 1
 
 
-@pytest.mark.parametrize(("to", "why", "field"), [("army", "x", "recipient"), ("print", " ", "why")])
+@pytest.mark.parametrize(
+    ("to", "why", "field"), [("army", "x", "recipient"), ("print", " ", "why")]
+)
 def test_no_recipient_or_no_reason(case_system: CaseSystem, to: str, why: str, field: str) -> None:
     case = case_system.confirm()
     with pytest.raises(CannotHandOff, match=field):
@@ -141,9 +143,7 @@ def test_no_recipient_or_no_reason(case_system: CaseSystem, to: str, why: str, f
 
 def asked(system: CaseSystem, case: Case, *, now: Any = NOON, **more: Any) -> Any:
     with system.store.begin() as uow:
-        found = ask_broadcast(
-            uow, case.id, by="op", now=now, context=context_of(system), **more
-        )
+        found = ask_broadcast(uow, case.id, by="op", now=now, context=context_of(system), **more)
         uow.commit()
     return found
 
@@ -165,7 +165,9 @@ def test_a_broadcast_is_asked_approved_sent_and_played(
         decided(case_system, broadcast.id, BroadcastEvent.APPROVE, by="op")
     assert decided(case_system, broadcast.id, BroadcastEvent.APPROVE).state is BroadcastState.SENT
     payloads: list[bytes] = []
-    case_system.broker.subscribe(f"patrol/v1/{SITE}/speaker/+/play", lambda _t, body: payloads.append(body))
+    case_system.broker.subscribe(
+        f"patrol/v1/{SITE}/speaker/+/play", lambda _t, body: payloads.append(body)
+    )
     case_system.relay.run_until_empty(5)
     (payload,) = payloads
     body = matches_schema("broadcast", payload)
@@ -201,7 +203,9 @@ def test_at_night_only_level_one_is_played(
             asked(case_system, case, now=night, text="请注意")
 
 
-@pytest.mark.parametrize("more", [{}, {"text": "x" * 301}, {"template": "none"}, {"text": "好", "speaker": "far"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"text": "x" * 301}, {"template": "none"}, {"text": "好", "speaker": "far"}]
+)
 def test_without_text_or_loudspeaker_nothing_is_asked(
     case_system: CaseSystem, more: dict[str, str]
 ) -> None:

@@ -106,9 +106,11 @@ def test_what_cannot_be_names_its_field(store: Store, change: dict[str, Any], fi
 
 @pytest.mark.parametrize("text", ["0.1,0.2", "a,b,c,d", "0.9,0.9,0.2,0.2", "nan,0,1,1", "0,0,0,1"])
 def test_a_box_lies_within_the_picture(text: str, store: Store) -> None:
+    def file() -> None:
+        filed(store, replace(WALL, box=parse_box(text), picture=PictureId("f" * 64)))
+
     with pytest.raises(CannotFile, match="box"):
-        form = replace(WALL, box=parse_box(text), picture=PictureId("f" * 64))
-        filed(store, form)
+        file()
 
 
 def test_the_level_follows_the_rules_and_may_be_chosen(store: Store) -> None:

@@ -77,8 +77,9 @@ def judge(hand: Hand, *, real: bool) -> str:
     if not real:
         hand.page.wait_for_selector("#reasons[open]")
         hand.key("1")
-    hand.page.wait_for_function("id => document.querySelector('#stage .item:not([hidden])')"
-                                "?.dataset.id !== id", arg=ident)
+    hand.page.wait_for_function(
+        "id => document.querySelector('#stage .item:not([hidden])')?.dataset.id !== id", arg=ident
+    )
     return ident
 
 
@@ -120,9 +121,7 @@ def reassign(hand: Hand, case: Case, to: str) -> None:
 
 
 def ask_for_time(store: Any, case: Case, by: str, now: Any) -> None:
-    request = ApprovalRequest(
-        kind=ApprovalKind.EXTENSION, by=by, at=now, why="等车", span_s=7200
-    )
+    request = ApprovalRequest(kind=ApprovalKind.EXTENSION, by=by, at=now, why="等车", span_s=7200)
     with store.begin() as uow:
         uow.cases.put(request_approval(uow.cases.get(case.id), request))
         uow.commit()
@@ -166,8 +165,9 @@ def verify(hand: Hand, store: Any, case: Case, now: Any) -> None:
     hand.page.wait_for_selector(f"#verify[data-case='{case.id}']")
     hand.begin("verify")
     hand.key("Enter")
-    hand.page.wait_for_function("id => document.getElementById('verify').dataset.case !== id",
-                                arg=case.id)
+    hand.page.wait_for_function(
+        "id => document.getElementById('verify').dataset.case !== id", arg=case.id
+    )
     with store.begin_read() as uow:
         assert uow.cases.get(case.id).state is CaseState.CLOSED
 
@@ -231,9 +231,7 @@ def play(town: Any, operator: Page, lead: Page, sizes: dict[str, int]) -> Hand:
 
 
 def test_every_job_of_the_day_takes_three_moves(town: Any, enter: Callable[..., Page]) -> None:
-    hand = play(
-        town, enter("operator"), enter("duty_lead"), {"findings": 3, "own": 2, "cases": 3}
-    )
+    hand = play(town, enter("operator"), enter("duty_lead"), {"findings": 3, "own": 2, "cases": 3})
     assert len(hand.jobs) >= 9
 
 

@@ -33,9 +33,7 @@ def outside(town: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
     secret = tmp_path_factory.mktemp("secrets") / "police"
     secret.write_text(f"{SECRET}\n")
     app, site = town.app, town.app.site
-    village = next(
-        g.code for g in app.registry.tree.grids.values() if g.level is GridLevel.TOWN
-    )
+    village = next(g.code for g in app.registry.tree.grids.values() if g.level is GridLevel.TOWN)
     speaker = SpeakerSection(title="全镇喇叭", grid=village, driver="mqtt", secret_file=secret)
     more = {
         "hand_off": {
@@ -228,9 +226,7 @@ class TestSigned:
         body = {"type": "open", "grid": town.case.grid, "description": "x"}
         assert post(body, **other).status_code == 401
 
-    def test_only_the_own_hand_off_is_answered(
-        self, post: Any, outside: Any, town: Any
-    ) -> None:
+    def test_only_the_own_hand_off_is_answered(self, post: Any, outside: Any, town: Any) -> None:
         case = open_case(town.store)
         service = TownService(outside)
         mine = service.hand_off(case.id, "police", by="op", why="x")
@@ -242,7 +238,9 @@ class TestSigned:
         assert post({**answer, "id": mine.id}, ident="a-3").status_code == 409
         assert post({"type": "receive", "id": "H999999"}, ident="a-4").status_code == 404
 
-    def test_a_loudspeaker_speaks_for_itself_alone(self, post: Any, outside: Any, town: Any) -> None:
+    def test_a_loudspeaker_speaks_for_itself_alone(
+        self, post: Any, outside: Any, town: Any
+    ) -> None:
         service = TownService(outside)
         asked = service.ask_broadcast(open_case(town.store).id, by="op", text="请注意")
         service.decide_broadcast(asked.id, BroadcastEvent.APPROVE, by="chief")

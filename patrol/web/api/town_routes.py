@@ -102,9 +102,7 @@ def hand_offs(app: App, limit: Limit = 100) -> list[JsonObject]:
 def hand_off(app: App, case_id: str, form: town_documents.GiveCase, key: Move) -> JsonObject:
     """Hand a case to a department; it goes out by the department's channel."""
     with translate_errors(f"case {case_id}"):
-        given = TownService(app).hand_off(
-            case_id, form.recipient, by=decided_by(key), why=form.why
-        )
+        given = TownService(app).hand_off(case_id, form.recipient, by=decided_by(key), why=form.why)
     return hand_off_document(given)
 
 
@@ -156,9 +154,7 @@ async def take_signed(request: Request, source: str) -> JsonObject:
     """A department opens a case or answers one; a loudspeaker says that it played. Signed."""
     body = await request.body()
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return await run_in_threadpool(
-        _take, request.app.state.application, source, headers, body
-    )
+    return await run_in_threadpool(_take, request.app.state.application, source, headers, body)
 
 
 def _take(app: Application, source: str, headers: dict[str, str], body: bytes) -> JsonObject:

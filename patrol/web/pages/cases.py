@@ -37,8 +37,8 @@ from patrol.web.i18n import (
     village_of,
 )
 from patrol.web.pages.case_actions import allowed_buttons, shown_revision, visible_case
-from patrol.web.pages.hand_offs import outside_content
 from patrol.web.pages.extension import default_extension_hours, granting_text
+from patrol.web.pages.hand_offs import outside_content
 
 
 def case_card(case: Case, user: CurrentUser, registry: Registry) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _task_row(
 
 
 @router.post("/api/patrols/plan/{name}")
-def plan_patrol_now(context: ContextDep, user: MayPatrol, name: str) -> Response:
+def plan_patrol_now(context: ContextDep, _user: MayPatrol, name: str) -> Response:
     """Plan today's task of a plan at once."""
     with translate_errors(f"plan {name}"):
         planned = HumanPatrolService(context.app).plan_now(name)

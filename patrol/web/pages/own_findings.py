@@ -1,4 +1,4 @@
-"""Own findings (人工发现), decided findings (已判线索), their undo, and the alarm of unreviewed ones.
+"""Own findings (人工发现), decided ones (已判线索), their undo, the alarm of unreviewed ones.
 
 Every page of those who may file has the dialog (templates/own_finding.html); it asks here what it
 may show. A picture is named by its id, a frame of a live view by the hash under which this server

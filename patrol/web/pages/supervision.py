@@ -96,8 +96,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "case": case.id,
             "seen": shown_revision(case),
             "broadcast": "",
-            "what": f"{t.pair(labels.APPROVAL_KINDS[case.request.kind])}"
-            f" {t.pair(span_texts(case.request, case.policy.office)) if case.request.span_s else ''}",
+            "what": _request_text(case, user),
             "about": f"{category_label(case.category, t)} {grid_name(registry, case.grid)}",
             "by": person_name(registry, case.request.by, names),
             "at": t.short_datetime(case.request.at),
@@ -123,6 +122,16 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
         if one.by != user.account.name
     ]
     return context.renderer.render_page("approvals.html", user, lines=lines)
+
+
+def _request_text(case: Case, user: CurrentUser) -> str:
+    """`延期 2 小时`."""
+    request, t = case.request, user.t
+    if request is None:
+        return ""
+    kind = t.pair(labels.APPROVAL_KINDS[request.kind])
+    span = t.pair(span_texts(request, case.policy.office)) if request.span_s else ""
+    return f"{kind} {span}".rstrip()
 
 
 def _about(case: Case | None, context: WebContext, user: CurrentUser) -> str:
