@@ -158,7 +158,8 @@ def _section(title: str, columns: Sequence[str], lines: Sequence[Sequence[Cell]]
         return f"<h2>{escape(title)}</h2><p><small>无</small></p>"
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
-    return f"<h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<h2>{escape(title)}</h2>{table}"
 
 
 def _cell(value: Cell) -> str:
