@@ -72,6 +72,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 0.5
 MAX_WAIT_S: Final = 15.0
+OUTSIDE_REPLIES: Final = (handle_town_reply,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,7 @@ def build(
     """The application of a site, open for the block. Raises StoreUnavailable (one clear line).
 
     `clock`: the machine's, watched for steps. `create_store`: make or upgrade the database.
-    `startup_wait`: how long an unreachable database is waited for; None: not at all.
-    `config_dir`: where changes of the registry's files are followed; None: not followed.
+    `startup_wait`: for an unreachable database. `config_dir`: whose files' changes are followed.
     """
     with ExitStack() as stack:
         _prepare_process(site.settings)
@@ -127,7 +127,7 @@ def build(
             area_editor=AreaEditor(editing),
             camera_table=CameraTable(editing),
             live_view=_live_view(services, guarded_visit),
-            outside_replies=(handle_town_reply,),
+            outside_replies=OUTSIDE_REPLIES,
         )
 
 

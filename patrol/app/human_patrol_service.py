@@ -33,7 +33,7 @@ class Patroller:
     """Who works a task: the account, whether it is a duty lead's, and the request's key."""
 
     name: str
-    is_lead: bool = False
+    is_supervisor: bool = False
     request: RequestKey | None = None
 
 
@@ -49,19 +49,31 @@ class HumanPatrolService:
         """Start, pause, resume, finish. Raises KeyError, IllegalPatrolMove, NotAssigned."""
         with self._transaction(who) as (uow, now):
             return move_patrol(
-                uow, patrol_id, event, by=who.name, now=now, is_lead=who.is_lead, remark=remark
+                uow,
+                patrol_id,
+                event,
+                by=who.name,
+                now=now,
+                is_supervisor=who.is_supervisor,
+                remark=remark,
             )
 
     def check(self, form: CheckForm, who: Patroller) -> CameraCheck:
         """Say something of a camera. Raises as record_check."""
         with self._transaction(who) as (uow, now):
-            return record_check(uow, form, by=who.name, now=now, is_lead=who.is_lead)
+            return record_check(uow, form, by=who.name, now=now, is_supervisor=who.is_supervisor)
 
     def tick(self, patrol_id: str, number: int, who: Patroller, *, checked: bool) -> HumanPatrol:
         """Tick a checklist item. Raises as tick_item."""
         with self._transaction(who) as (uow, now):
             return tick_item(
-                uow, patrol_id, number, checked=checked, by=who.name, now=now, is_lead=who.is_lead
+                uow,
+                patrol_id,
+                number,
+                checked=checked,
+                by=who.name,
+                now=now,
+                is_supervisor=who.is_supervisor,
             )
 
     def file(
@@ -77,11 +89,11 @@ class HumanPatrolService:
         camera = form.camera
 
         def check(uow: UnitOfWork, finding: Finding, now: datetime) -> None:
-            said = CheckForm(
+            check_form = CheckForm(
                 patrol=patrol_id, camera=camera, outcome=CheckOutcome.FINDING,
                 picture=form.picture, finding=finding.id,
             )  # fmt: skip
-            record_check(uow, said, by=who.name, now=now, is_lead=who.is_lead)
+            record_check(uow, check_form, by=who.name, now=now, is_supervisor=who.is_supervisor)
 
         return FindingService(self.app).file(
             form, by=who.name, target=target, phoned=phoned, request=who.request, then=check

@@ -200,22 +200,8 @@ def _jobs(
         every(RECHECK_EVERY_S, "looks", lambda: recheck_cases(app), RECHECK_WITHIN_S),
         every(RECHECK_EVERY_S, "doubts", app.rechecks.findings.run_due, RECHECK_WITHIN_S),
         *side_services.jobs(_retry_while_store_away),
-        ScheduledJob(
-            name="upkeep",
-            run=_retry_while_store_away("upkeep", lambda: daily_upkeep(app)),
-            daily_at=SWEEP_AT,
-            may_run=side_services.may_write_history,
-        ),
+        *_daily_jobs(app, side_services),
     ]
-    overdue_at = app.site.settings.supervision.overdue_at
-    if overdue_at is not None:
-        send = _retry_while_store_away("overdue", daily_overdue_list(app))
-        jobs.append(
-            ScheduledJob(
-                name="overdue", run=send, daily_at=overdue_at,
-                may_run=side_services.may_write_history,
-            )
-        )  # fmt: skip
     if with_rounds:
         beat = side_services.heartbeats.expect("rounds", ROUND_WITHIN_S)
         show = side_services.progress_with_heartbeat(beat, on_progress)
@@ -223,6 +209,24 @@ def _jobs(
         rounds = every(ROUND_EVERY_S, "rounds", round_scheduler.run_due, ROUND_WITHIN_S, None)
         jobs.append(rounds)
     return jobs
+
+
+def _daily_jobs(app: Application, side_services: SideServices) -> list[ScheduledJob]:
+    """Upkeep by night; the overdue lists in the morning, where the site wants them."""
+    daily: list[tuple[str, time | None, Callable[[], object]]] = [
+        ("upkeep", SWEEP_AT, lambda: daily_upkeep(app)),
+        ("overdue", app.site.settings.supervision.overdue_at, daily_overdue_list(app)),
+    ]
+    return [
+        ScheduledJob(
+            name=name,
+            run=_retry_while_store_away(name, work),
+            daily_at=at,
+            may_run=side_services.may_write_history,
+        )
+        for name, at, work in daily
+        if at is not None
+    ]
 
 
 def _retry_while_store_away(name: str, work: Callable[[], object]) -> Callable[[], None]:

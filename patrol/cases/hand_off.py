@@ -267,15 +267,15 @@ def record_played(
     context: OutsideContext,
     text: str = "",
 ) -> Broadcast:
-    """What the device said: played, or failed with a reason. A repeat changes nothing.
+    """What the device reported: played, or failed with a reason. A repeat changes nothing.
 
     Raises KeyError (also: another loudspeaker's), IllegalBroadcastMove.
     """
     sent = uow.broadcasts.get(ident)
     if sent.speaker != speaker:
         raise KeyError(ident)
-    said = BroadcastState.PLAYED if event is BroadcastEvent.PLAYED else BroadcastState.FAILED
-    if sent.state is said:
+    reported = BroadcastState.PLAYED if event is BroadcastEvent.PLAYED else BroadcastState.FAILED
+    if sent.state is reported:
         return sent
     moved = sent.apply_event(event, at=now, by=f"speaker:{speaker}", text=text)
     uow.broadcasts.put(moved)

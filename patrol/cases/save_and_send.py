@@ -152,7 +152,7 @@ def merge_into_case(
 
 
 def void_unsent_case(uow: UnitOfWork, case: Case, *, by: str, now: datetime, note: str) -> bool:
-    """Void a case that nobody was told of, and drop its messages; False: somebody was.
+    """Void a case that nobody was told of, and drop its messages; False: it was sent.
 
     No message goes out: the leaders never had the case. One person may do it, because nothing on
     the ground is taken back.

@@ -53,7 +53,7 @@ def supervise_case(
 def urge_case(
     uow: UnitOfWork, case_id: CaseId, *, by: str, now: datetime, payloads: PayloadBuilder, why: str
 ) -> Case:
-    """Tell whoever is waited for again (催办). Raises as domain.supervision.urge, and KeyError."""
+    """Urge the person whose move it is (催办). Raises as domain.supervision.urge, KeyError."""
     case = uow.cases.get(case_id)
     changed = supervision.urge(case, by=by, now=now, why=why)
     return save_case(uow, case, changed, payloads, now)

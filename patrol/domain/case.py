@@ -63,7 +63,7 @@ class CaseEvent(StrEnum):
     SUPERVISE = auto()
     EXTEND = auto()
     MERGE = auto()  # another finding of the same camera and category was counted here
-    UNMERGE = auto()  # … and is not any more: the decision was undone before it was sent
+    UNMERGE = auto()  # … and is not any more: the decision was undone
     VERIFY = auto()
     NOT_VERIFIED = auto()
     LOOKED = auto()  # rechecked through the camera: before and after wait for a person
@@ -81,7 +81,7 @@ class CaseEvent(StrEnum):
     PHONE = auto()  # a person was telephoned; an urgent case is phoned before it is sent
     URGE = auto()  # 催办: the one whose move it is is told again, with the reason
     HAND_OFF = auto()  # given to another department (domain/hand_off.py); the ground goes on
-    HAND_OFF_ANSWER = auto()  # its receipt, or its answer
+    HAND_OFF_ANSWER = auto()
     BROADCAST = auto()  # asked for, approved, sent to a loudspeaker (domain/broadcast.py)
     BROADCAST_PLAYED = auto()  # the device said so
     TAG = auto()  # a free tag was put on, or taken off
@@ -186,11 +186,13 @@ class CaseEffect:
 
 _START, _STOP = EscalationEffect.START, EscalationEffect.STOP
 _DONE, _ALWAYS, _ON_MOVE = RecheckEffect.DONE, AnnounceEffect.ALWAYS, AnnounceEffect.ON_MOVE
+_NOTED_EVENTS = (  # they change nothing beside the history
+    E.RECEIVED, E.OPENED, E.UNMERGE, E.ASK, E.PHONE, E.HAND_OFF, E.HAND_OFF_ANSWER, E.BROADCAST,
+    E.BROADCAST_PLAYED, E.TAG,
+)  # fmt: skip
 # A move into an ended state clears timers, request, suspension and hold in any case.
 CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.DISPATCH: CaseEffect(escalation=_START),  # revision 0 is announced when the case is added
-    E.RECEIVED: CaseEffect(),
-    E.OPENED: CaseEffect(),
     E.ACKNOWLEDGE: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
     E.ARRIVE: CaseEffect(escalation=_STOP, announce=_ON_MOVE),
     E.PROGRESS: CaseEffect(escalation=_STOP),
@@ -204,7 +206,6 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.SUPERVISE: CaseEffect(escalation=EscalationEffect.STOP_ON_LAST_RUNG, announce=_ALWAYS),
     E.EXTEND: CaseEffect(escalation=_STOP),
     E.MERGE: CaseEffect(announce=AnnounceEffect.UNLESS_HELD),
-    E.UNMERGE: CaseEffect(),
     E.VERIFY: CaseEffect(recheck=_DONE, announce=_ALWAYS),
     E.NOT_VERIFIED: CaseEffect(escalation=_START, recheck=_DONE, announce=_ALWAYS),
     E.LOOKED: CaseEffect(recheck=_DONE),
@@ -212,7 +213,6 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
     E.CLOSE: CaseEffect(announce=_ALWAYS),
     E.REOPEN: CaseEffect(escalation=_START, announce=_ALWAYS),
     E.VOID: CaseEffect(announce=_ALWAYS),
-    E.ASK: CaseEffect(),
     E.GRANT: CaseEffect(announce=_ALWAYS, clears_request=True),
     E.REFUSE: CaseEffect(clears_request=True),
     E.SUSPEND: CaseEffect(suspension=SuspensionEffect.BEGIN, announce=_ALWAYS),
@@ -223,13 +223,8 @@ CASE_EFFECTS: Mapping[CaseEvent, CaseEffect] = {
         announce=AnnounceEffect.IF_HELD_REPEAT,
         clears_hold=True,
     ),
-    E.PHONE: CaseEffect(),
     E.URGE: CaseEffect(announce=_ALWAYS),
-    E.HAND_OFF: CaseEffect(),
-    E.HAND_OFF_ANSWER: CaseEffect(),
-    E.BROADCAST: CaseEffect(),
-    E.BROADCAST_PLAYED: CaseEffect(),
-    E.TAG: CaseEffect(),
+    **dict.fromkeys(_NOTED_EVENTS, CaseEffect()),
 }
 
 
@@ -238,8 +233,7 @@ class IllegalCaseTransition(Failed):
 
     def __init__(self, case: "Case", event: CaseEvent) -> None:
         super().__init__(f"case {case.id} is {case.state}: {event} is not possible")
-        self.case = case
-        self.event = event
+        self.case, self.event = case, event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,8 +298,7 @@ class Case:
         """The new case with DISPATCH at `dispatched_at` as its first entry, escalation running."""
         at = self.dispatched_at
         entry = CaseEntry(at=at, by=by, what=E.DISPATCH, note=note, state=self.state)
-        moved = replace(self, entries=(entry,))
-        return _with_effect(self, moved, CASE_EFFECTS[E.DISPATCH], at)
+        return _with_effect(self, replace(self, entries=(entry,)), CASE_EFFECTS[E.DISPATCH], at)
 
     @property
     def is_open(self) -> bool:
@@ -325,8 +318,8 @@ class Case:
     @property
     def last_sent_at(self) -> datetime:
         """When it was last sent to the ground: at its dispatch, or as a rework."""
-        again = [entry.at for entry in self.entries if entry.what in RESTARTING_EVENTS]
-        return again[-1] if again else self.dispatched_at
+        again = (entry.at for entry in reversed(self.entries) if entry.what in RESTARTING_EVENTS)
+        return next(again, self.dispatched_at)
 
     def answer_due_at(self, limit: timedelta) -> datetime:
         """When `limit`, counted from its last sending to the ground, runs out."""
@@ -453,5 +446,5 @@ def _is_announced_again(before: Case, moved: Case, effect: AnnounceEffect) -> bo
 
 
 def _without_pending_work(case: Case) -> Case:
-    done = replace(case, ladder_due_at=None, recheck_due_at=None, request=None, suspension=None)
-    return replace(done, hold=None)
+    ended = replace(case, ladder_due_at=None, recheck_due_at=None, request=None)
+    return replace(ended, suspension=None, hold=None)

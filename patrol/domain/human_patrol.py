@@ -203,9 +203,9 @@ class HumanPatrol:
         """Whether it has not ended."""
         return self.state not in ENDED_PATROLS
 
-    def check_assigned(self, who: str, *, is_lead: bool) -> None:
+    def check_assigned(self, who: str, *, is_supervisor: bool) -> None:
         """Raise NotAssigned unless `who` may work it; a duty lead may work every one."""
-        if self.assigned and who not in self.assigned and not is_lead:
+        if self.assigned and who not in self.assigned and not is_supervisor:
             raise NotAssigned(f"patrol {self.id} is assigned to {', '.join(self.assigned)}")
 
     def apply_event(

@@ -1,8 +1,9 @@
 """Supervision (督办), urging (催办) and the overdue list (超时清单). Pure.
 
-A duty lead or the town puts a case under supervision with a reason and a clock of its own; whoever
-is waited for is told at once. Urging tells the same people again and sets no clock. A case is on
-the overdue list while it is open and the limit of its next step, or of its supervision, has passed.
+A duty lead or the town puts a case under supervision with a reason and a clock of its own; the
+person whose move it is learns it at once. Urging tells the same people again and sets no clock. A
+case is on the overdue list while it is open and the limit of its next step, or of its supervision,
+has passed.
 """
 
 from collections.abc import Iterable
@@ -72,7 +73,7 @@ def supervise(case: Case, *, by: str, now: datetime, why: str, span: timedelta) 
 
 
 def urge(case: Case, *, by: str, now: datetime, why: str) -> Case:
-    """The case with whoever is waited for told again. Raises CannotSupervise."""
+    """The case with a reminder to the person whose move it is. Raises CannotSupervise."""
     if not why.strip():
         raise CannotSupervise("why: is empty, say what is urged")
     if case.is_unannounced:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
-from typing import Any, Final
+from typing import Final
 
 from patrol.domain.case import Case, CaseEvent, CaseState
 from patrol.domain.errors import BadInput
@@ -23,7 +23,6 @@ from patrol.domain.registry import GridLevel, GridTree, Registry
 from patrol.domain.round import VisitOutcome
 from patrol.domain.statistics import wilson_interval
 from patrol.domain.supervision import OverdueCase, overdue_cases
-from patrol.domain.timestamps import rfc3339
 from patrol.reports.figures import Figure, case_figures, change_text
 from patrol.reports.ledger import is_late
 from patrol.reports.queries import ReportMaterial, first_entry
@@ -408,50 +407,3 @@ def _precision(uow: UnitOfWork, heading: PackHeading) -> list[PrecisionRow]:
         decided[row.kind] += row.count if is_real or row.state is FindingState.DISMISSED else 0
     rows = [PrecisionRow(kind=k, real=real[k], decided=n) for k, n in decided.items() if n]
     return sorted(rows, key=lambda row: row.kind)
-
-
-def pack_document(pack: MeetingPack) -> dict[str, Any]:
-    """The document of `--format json` and of the API."""
-    return {
-        "title": pack.title,
-        "scope": pack.scope.id,
-        "period": pack.period.name,
-        "kind": pack.period.kind,
-        "site": pack.site,
-        "made_at": rfc3339(pack.made_at),
-        "figures": [
-            {
-                "id": one.figure.id, "zh": one.figure.zh, "en": one.figure.en,
-                "value": None if one.figure.value is None else round(one.figure.value, 4),
-                "part": one.figure.part, "n": one.figure.whole, "mom": one.mom, "yoy": one.yoy,
-                "note": one.figure.note,
-            }
-            for one in pack.figures
-        ],
-        "categories": [_row_document(row) for row in pack.categories],
-        "villages": [_row_document(row) for row in pack.villages],
-        "hours": list(pack.hours),
-        "tags": [_row_document(row) for row in pack.tags],
-        "precision": [
-            {"kind": row.kind, "real": row.real, "decided": row.decided,
-             "interval": [round(end, 4) for end in row.interval]}
-            for row in pack.precision
-        ],
-        "overdue": [
-            {"case": line.case.id, "step": str(line.step), "since": rfc3339(line.since)}
-            for line in pack.overdue
-        ],
-        "cases": [
-            {"case": case.id, "grid": case.grid, "category": case.category,
-             "level": str(case.level), "state": str(case.state),
-             "dispatched_at": rfc3339(case.dispatched_at), "tags": list(case.tags)}
-            for case in pack.cases
-        ],
-    }  # fmt: skip
-
-
-def _row_document(row: CountRow) -> dict[str, Any]:
-    return {
-        "key": row.key, "name": row.name, "count": row.count, "closed": row.closed,
-        "late": row.late,
-    }  # fmt: skip

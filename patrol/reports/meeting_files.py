@@ -14,8 +14,9 @@ from typing import Any, Final
 from patrol.domain import labels, town_labels
 from patrol.domain.finding import category_named
 from patrol.domain.labels import label_of
+from patrol.domain.timestamps import rfc3339
 from patrol.reports.figures import Figure
-from patrol.reports.meeting import CountRow, MeetingPack, pack_document
+from patrol.reports.meeting import CountRow, MeetingPack
 from patrol.reports.writers import SIGNATURES, escape_formula
 
 Cell = str | int | float | None
@@ -38,6 +39,53 @@ svg text { font-size: 9px; } svg rect { fill: #2f6f9f; }
 .sign { margin-top: 8mm; } small { color: #555; }
 @media print { body { margin: 0; } h2 { break-after: avoid; } }
 """
+
+
+def pack_document(pack: MeetingPack) -> dict[str, Any]:
+    """The document of `--format json` and of the API."""
+    return {
+        "title": pack.title,
+        "scope": pack.scope.id,
+        "period": pack.period.name,
+        "kind": pack.period.kind,
+        "site": pack.site,
+        "made_at": rfc3339(pack.made_at),
+        "figures": [
+            {
+                "id": one.figure.id, "zh": one.figure.zh, "en": one.figure.en,
+                "value": None if one.figure.value is None else round(one.figure.value, 4),
+                "part": one.figure.part, "n": one.figure.whole, "mom": one.mom, "yoy": one.yoy,
+                "note": one.figure.note,
+            }
+            for one in pack.figures
+        ],
+        "categories": [_row_document(row) for row in pack.categories],
+        "villages": [_row_document(row) for row in pack.villages],
+        "hours": list(pack.hours),
+        "tags": [_row_document(row) for row in pack.tags],
+        "precision": [
+            {"kind": row.kind, "real": row.real, "decided": row.decided,
+             "interval": [round(end, 4) for end in row.interval]}
+            for row in pack.precision
+        ],
+        "overdue": [
+            {"case": line.case.id, "step": str(line.step), "since": rfc3339(line.since)}
+            for line in pack.overdue
+        ],
+        "cases": [
+            {"case": case.id, "grid": case.grid, "category": case.category,
+             "level": str(case.level), "state": str(case.state),
+             "dispatched_at": rfc3339(case.dispatched_at), "tags": list(case.tags)}
+            for case in pack.cases
+        ],
+    }  # fmt: skip
+
+
+def _row_document(row: CountRow) -> dict[str, Any]:
+    return {
+        "key": row.key, "name": row.name, "count": row.count, "closed": row.closed,
+        "late": row.late,
+    }  # fmt: skip
 
 
 def to_json(pack: MeetingPack) -> bytes:

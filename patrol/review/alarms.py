@@ -69,9 +69,9 @@ class ReviewAlarmWorker:
             for step in self.policy.due_steps(finding, now)
             if step in NOTIFIED_STEPS and step not in done.get(finding.id, ())
         ]
-        return sum(self._carry_out(ident, step, now) for ident, step in due)
+        return sum(self._run_step(ident, step, now) for ident, step in due)
 
-    def _carry_out(self, ident: FindingId, step: AlarmStep, now: datetime) -> bool:
+    def _run_step(self, ident: FindingId, step: AlarmStep, now: datetime) -> bool:
         with self.store.begin() as uow:
             finding = uow.findings.get(ident)
             if step not in self.policy.due_steps(finding, now):

@@ -137,7 +137,7 @@ def move_patrol(
     *,
     by: str,
     now: datetime,
-    is_lead: bool,
+    is_supervisor: bool,
     remark: str = "",
 ) -> HumanPatrol:
     """Start, pause, resume or finish a task.
@@ -145,7 +145,7 @@ def move_patrol(
     Raises KeyError, IllegalPatrolMove, NotAssigned.
     """
     patrol = uow.human_patrols.get(patrol_id)
-    patrol.check_assigned(by, is_lead=is_lead)
+    patrol.check_assigned(by, is_supervisor=is_supervisor)
     if event is HumanPatrolEvent.START:
         _mark_seen_meanwhile(uow, patrol, now)
     pending = [
@@ -162,7 +162,7 @@ def move_patrol(
 
 
 def _mark_seen_meanwhile(uow: UnitOfWork, patrol: HumanPatrol, now: datetime) -> None:
-    """Between planning and starting somebody may have decided a finding of a camera."""
+    """Mark cameras of which a person decided a finding between planning and starting."""
     if patrol.look_twice:
         return
     since = min(patrol.open_from, patrol.remind_at)
@@ -187,7 +187,7 @@ class CheckForm:
 
 
 def record_check(
-    uow: UnitOfWork, form: CheckForm, *, by: str, now: datetime, is_lead: bool
+    uow: UnitOfWork, form: CheckForm, *, by: str, now: datetime, is_supervisor: bool
 ) -> CameraCheck:
     """Write what a person said of a camera.
 
@@ -195,7 +195,7 @@ def record_check(
     of another camera, or an outcome that only the task's end sets).
     """
     patrol = uow.human_patrols.get(form.patrol)
-    patrol.check_assigned(by, is_lead=is_lead)
+    patrol.check_assigned(by, is_supervisor=is_supervisor)
     if form.outcome in (CheckOutcome.PENDING, CheckOutcome.MISSED, CheckOutcome.SEEN_BEFORE):
         raise ValueError(f"outcome: {form.outcome} is not said by a person")
     picture = uow.pictures.get(form.picture) if form.picture else None
@@ -216,14 +216,14 @@ def record_check(
 
 def tick_item(
     uow: UnitOfWork, patrol_id: str, number: int, *, checked: bool, by: str, now: datetime,
-    is_lead: bool,
+    is_supervisor: bool,
 ) -> HumanPatrol:  # fmt: skip
     """Tick an item of the checklist, or take the tick back.
 
     Raises KeyError, IllegalPatrolMove, NotAssigned.
     """
     patrol = uow.human_patrols.get(patrol_id)
-    patrol.check_assigned(by, is_lead=is_lead)
+    patrol.check_assigned(by, is_supervisor=is_supervisor)
     ticked = patrol.with_item(number, checked=checked)
     uow.human_patrols.put(ticked)
     uow.access.append(
@@ -289,7 +289,7 @@ class HumanPatrolWorker:
             if not current.is_open:
                 return False
             ended = move_patrol(
-                uow, patrol.id, HumanPatrolEvent.FINISH, by="patrol", now=now, is_lead=True,
+                uow, patrol.id, HumanPatrolEvent.FINISH, by="patrol", now=now, is_supervisor=True,
                 remark=current.end_remark,
             )  # fmt: skip
             uow.commit()

@@ -6,7 +6,7 @@ patrols:
     title: 晚间人工巡查
     start: "19:00"
     finish_by: "20:30"
-    assigned: [wang, li]        # accounts; left out: whoever may work patrols
+    assigned: [wang, li]        # accounts; left out: every operator
     early_min: 30               # may be started so long before
     remind_min: 10              # the assigned are reminded so long before
     days: [mon, wed, fri]       # left out: every day

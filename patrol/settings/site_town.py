@@ -40,7 +40,7 @@ GridText = Annotated[str, AfterValidator(_grid_code)]
 class AlarmWaitSection(SettingsSection):
     """How long after it was found an unreviewed finding of one level reaches whom."""
 
-    duty_lead_min: float = Field(gt=0, le=1440)
+    supervisor_min: float = Field(gt=0, le=1440)
     town_duty_min: float = Field(gt=0, le=1440)
 
     @property
@@ -48,7 +48,7 @@ class AlarmWaitSection(SettingsSection):
         """The waits by step; the console alarms at once."""
         return {
             AlarmStep.CONSOLE: timedelta(),
-            AlarmStep.DUTY_LEAD: timedelta(minutes=self.duty_lead_min),
+            AlarmStep.DUTY_LEAD: timedelta(minutes=self.supervisor_min),
             AlarmStep.TOWN_DUTY: timedelta(minutes=self.town_duty_min),
         }
 
@@ -56,8 +56,8 @@ class AlarmWaitSection(SettingsSection):
 class ReviewAlarmSection(SettingsSection):
     """The alarm of unreviewed findings of levels I and II; a level that is null never alarms."""
 
-    urgent: AlarmWaitSection | None = AlarmWaitSection(duty_lead_min=3, town_duty_min=6)
-    pressing: AlarmWaitSection | None = AlarmWaitSection(duty_lead_min=10, town_duty_min=20)
+    urgent: AlarmWaitSection | None = AlarmWaitSection(supervisor_min=3, town_duty_min=6)
+    pressing: AlarmWaitSection | None = AlarmWaitSection(supervisor_min=10, town_duty_min=20)
     sound: bool = True  # in the console, beside the title
 
     @property

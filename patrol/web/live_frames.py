@@ -1,8 +1,9 @@
 """Frames of live views, kept in memory for a while, so that a person may file what was on screen.
 
-A live view stores nothing. Whoever files a finding from it names the frame by the hash that stood
-in its head; only frames that this server sent to this very login session are known, so that nobody
-can file a picture of their own making. The newest frames of a session are kept, for two minutes.
+A live view stores nothing. A person who files a finding from it names the frame by the hash that
+stood in its head; only frames that this server sent to this very login session are known, so that
+nobody can file a picture of their own making. The newest frames of a session are kept, for two
+minutes.
 """
 
 import threading

@@ -20,12 +20,11 @@ from patrol.reports.meeting import (
     MeetingPack,
     PackHeading,
     load_pack,
-    pack_document,
     parse_period,
     parse_scope,
     scopes_of,
 )
-from patrol.reports.meeting_files import PACK_FORMATS
+from patrol.reports.meeting_files import PACK_FORMATS, pack_document
 from simulators import small_site
 from tests.support.case_system import ZONE, CaseSystem
 

@@ -91,13 +91,13 @@ def planned(uow: UnitOfWork, plan: HumanPatrolPlan = PLAN, now: datetime = START
 
 
 def move(uow: UnitOfWork, event: HumanPatrolEvent, now: datetime = START, **more: Any) -> Any:
-    who = {"by": "anna", "is_lead": False, **more}
+    who = {"by": "anna", "is_supervisor": False, **more}
     return move_patrol(uow, "20261122-evening-h", event, now=now, **who)
 
 
 def say(uow: UnitOfWork, camera: CameraId, outcome: CheckOutcome, **more: Any) -> Any:
     form = CheckForm(patrol="20261122-evening-h", camera=camera, outcome=outcome)
-    who = {"by": "anna", "is_lead": False, **more}
+    who = {"by": "anna", "is_supervisor": False, **more}
     return record_check(uow, form, now=START + timedelta(minutes=1), **who)
 
 
@@ -131,7 +131,7 @@ def test_all_said_is_completed(unit: UnitOfWork) -> None:
     for number, check in enumerate(checks):
         outcome = CheckOutcome.NOT_VIEWABLE if number == 0 else CheckOutcome.ACKNOWLEDGED
         say(unit, check.camera, outcome)
-    tick_item(unit, patrol.id, 1, checked=True, by="anna", now=START, is_lead=False)
+    tick_item(unit, patrol.id, 1, checked=True, by="anna", now=START, is_supervisor=False)
     done = move(unit, E.FINISH, START + timedelta(minutes=5), remark="无异常")
     assert done.state is HumanPatrolState.COMPLETED
     assert (done.start_remark, done.end_remark, done.checked_items) == ("天晴", "无异常", (1,))
@@ -171,7 +171,7 @@ def test_only_the_assigned_and_a_duty_lead_work_it(unit: UnitOfWork) -> None:
     planned(unit)
     with pytest.raises(NotAssigned, match="anna"):
         move(unit, E.START, by="ben")
-    assert move(unit, E.START, by="chief", is_lead=True).started_by == "chief"
+    assert move(unit, E.START, by="chief", is_supervisor=True).started_by == "chief"
 
 
 @pytest.mark.parametrize("minutes", [-31, 60])

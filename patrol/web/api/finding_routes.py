@@ -34,7 +34,7 @@ from patrol.web.errors import InvalidRequest, translate_errors
 router = APIRouter(dependencies=[Depends(BEARER)])
 
 
-@router.post("/findings", response_model=town_documents.FiledFinding, status_code=201)
+@router.post("/findings", response_model=town_documents.FiledFindingDocument, status_code=201)
 def file_finding(
     app: App,
     form: town_documents.FileFinding,

@@ -30,7 +30,7 @@ class FileFinding(Document):
     phoned: str = Field("", max_length=200, description="level I: who was phoned first")
 
 
-class FiledFinding(Document):
+class FiledFindingDocument(Document):
     """The own finding as filed, and the case that was opened or counted; null: it waits."""
 
     finding: Finding

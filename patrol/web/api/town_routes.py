@@ -25,10 +25,10 @@ from patrol.reports.documents import (
 from patrol.reports.meeting import (
     PackHeading,
     load_pack,
-    pack_document,
     parse_period,
     parse_scope,
 )
+from patrol.reports.meeting_files import pack_document
 from patrol.web.api import documents, town_documents
 from patrol.web.api.routes import BEARER, App, Limit, decided_by, require_scope
 from patrol.web.errors import ResourceNotFound, translate_errors
@@ -64,7 +64,7 @@ def supervise(app: App, case_id: str, form: town_documents.Supervise, key: Move)
 
 @router.post("/cases/{case_id}/urge", response_model=documents.Case)
 def urge(app: App, case_id: str, form: town_documents.Urge, key: Move) -> JsonObject:
-    """Tell whoever is waited for again."""
+    """Tell the person whose move it is again."""
     with translate_errors(f"case {case_id}"):
         return case_document(TownService(app).urge(case_id, by=decided_by(key), why=form.why))
 

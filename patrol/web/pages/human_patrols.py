@@ -73,7 +73,7 @@ def patroller(user: CurrentUser, key: str, what: str, form: BaseModel | None = N
     """The user as who works a task."""
     return Patroller(
         name=user.account.name,
-        is_lead=user.has_permission(Permission.SETTLE),
+        is_supervisor=user.has_permission(Permission.SETTLE),
         request=request_key(user, key, what, form),
     )
 
@@ -160,7 +160,9 @@ def patrol_cells(context: ContextDep, user: MayPatrol, patrol_id: str) -> Respon
     """Every camera of the task with its newest picture and reference, by checkpoint."""
     with context.app.store.begin_read() as uow, translate_errors(f"patrol {patrol_id}"):
         patrol = uow.human_patrols.get(patrol_id)
-        patrol.check_assigned(user.account.name, is_lead=user.has_permission(Permission.SETTLE))
+        patrol.check_assigned(
+            user.account.name, is_supervisor=user.has_permission(Permission.SETTLE)
+        )
         checks = uow.human_patrols.checks(patrol.id)
         withdrawn = uow.consents.withdrawn()
         pictures = {

@@ -99,7 +99,7 @@ def duty_content(uow: UnitOfWork, round_id: RoundId, user: CurrentUser) -> dict[
         return accounts[name].shown_as if name in accounts else name
 
     may_take = user.has_permission(Permission.START_ROUND) and owner != user.account.name
-    is_lead = user.has_permission(Permission.SETTLE)
+    is_supervisor = user.has_permission(Permission.SETTLE)
     colleagues = [
         (one.name, one.shown_as)
         for one in sorted(accounts.values(), key=lambda one: one.name)
@@ -108,6 +108,6 @@ def duty_content(uow: UnitOfWork, round_id: RoundId, user: CurrentUser) -> dict[
     return {
         "owner": shown(owner) if owner else "",
         "owners": [shown(name) for name in owners_of(entries)],
-        "may_sign_on": may_take and (not owner or is_lead),
+        "may_sign_on": may_take and (not owner or is_supervisor),
         "colleagues": colleagues if owner == user.account.name else [],
     }

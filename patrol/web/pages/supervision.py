@@ -101,7 +101,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "by": person_name(registry, case.request.by, names),
             "at": t.short_datetime(case.request.at),
             "why": case.request.why,
-            "leads_to": granting_text(case, case.request, user),
+            "if_granted": granting_text(case, case.request, user),
         }
         for case in cases
         if case.request is not None and case.request.by != user.account.name
@@ -116,7 +116,7 @@ def approvals_page(context: ContextDep, user: MaySettle) -> Response:
             "by": person_name(registry, one.by, names),
             "at": t.short_datetime(one.at),
             "why": one.text,
-            "leads_to": "",
+            "if_granted": "",
         }
         for one in asked
         if one.by != user.account.name

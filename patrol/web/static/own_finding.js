@@ -16,10 +16,17 @@ let choices = null,
   box = null,
   busy = false
 
+// Where the mouse is: tiles are renewed under it, and a new one is not "hovered" until it moves.
+const pointer = [-1, -1]
+document.addEventListener("pointermove", (event) => {
+  pointer[0] = event.clientX
+  pointer[1] = event.clientY
+})
+
 // What the finding would be about: the nearest element that says so, or a telephone call.
 function subject(from) {
   const all = document.querySelectorAll("main [data-file-source]")
-  const under = [...document.querySelectorAll("main [data-file-source]:hover")].at(-1)
+  const under = document.elementFromPoint(...pointer)?.closest("main [data-file-source]")
   const holder = from?.closest?.("[data-file-source]") ?? under ?? (all.length === 1 ? all[0] : null)
   if (!holder) return { source: "phone" }
   const { fileSource: source, fileCamera: camera, fileRound: round, filePatrol: patrol } = holder.dataset

@@ -5,7 +5,7 @@ an operator on to a round and hands it over, so that the ledger names who patrol
 """
 
 from datetime import datetime, time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,9 @@ from patrol.reports.documents import round_duty_document
 from patrol.review.own_findings import FilingForm, FilingTarget, parse_box
 from patrol.rounds import duty
 from patrol.store.findings import DecidedFilter
+
+if TYPE_CHECKING:
+    from patrol.app.finding_service import FiledFinding
 
 RoundArgument = Annotated[str, typer.Argument(metavar="ROUND", help="轮次编号。 A round's id.")]
 Note = Annotated[str, typer.Option("--note", help="说明。 A note for the history.")]
@@ -74,6 +77,10 @@ def file_finding(
         filed = FindingService(app).file(form, by=operator(by), target=to, phoned=phoned)
         if filed.case is not None:
             app.send_now()
+    _print_filed(filed, as_json=as_json)
+
+
+def _print_filed(filed: "FiledFinding", *, as_json: bool) -> None:
     if as_json:
         case = filed.case and case_document(filed.case)
         print_json({"finding": finding_document(filed.finding), "case": case})

@@ -71,7 +71,7 @@ def supervise(
 def urge(
     context: typer.Context, case: CaseArgument, *, why: Why, by: By = "", as_json: AsJson = False
 ) -> None:
-    """催办:再次通知责任人。 Tell whoever is waited for again."""
+    """催办:再次通知责任人。 Tell the person whose move it is again."""
     with app_of(context) as app:
         try:
             changed = _service(app).urge(case, by=operator(by), why=why)

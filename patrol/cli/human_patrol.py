@@ -18,8 +18,8 @@ PatrolArgument = Annotated[
     str, typer.Argument(metavar="ID", help="巡查编号,见 list。 As `human-patrol list` shows it.")
 ]
 Remark = Annotated[str, typer.Option("--remark", help="备注。 A remark.")]
-AsLead = Annotated[
-    bool, typer.Option("--as-lead", help="值班长代为操作。 A duty lead, not the assigned.")
+AsSupervisor = Annotated[
+    bool, typer.Option("--as-supervisor", help="值班长代为操作。 A duty lead, not the assigned.")
 ]
 
 
@@ -97,34 +97,74 @@ def show_patrol(context: typer.Context, patrol: PatrolArgument, *, as_json: AsJs
 
 def start_patrol(
     context: typer.Context, patrol: PatrolArgument, *, remark: Remark = "",
-    as_lead: AsLead = False, by: By = "", as_json: AsJson = False,
+    as_supervisor: AsSupervisor = False, by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """开始一次人工巡查。 Start a task within its window."""
-    _move(context, patrol, HumanPatrolEvent.START, remark, by, as_lead=as_lead, as_json=as_json)
+    _move(
+        context,
+        patrol,
+        HumanPatrolEvent.START,
+        remark,
+        by,
+        as_supervisor=as_supervisor,
+        as_json=as_json,
+    )
 
 
 def pause_patrol(
-    context: typer.Context, patrol: PatrolArgument, *, as_lead: AsLead = False, by: By = "",
+    context: typer.Context,
+    patrol: PatrolArgument,
+    *,
+    as_supervisor: AsSupervisor = False,
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """中断一次人工巡查。 Interrupt a task."""
-    _move(context, patrol, HumanPatrolEvent.PAUSE, "", by, as_lead=as_lead, as_json=as_json)
+    _move(
+        context,
+        patrol,
+        HumanPatrolEvent.PAUSE,
+        "",
+        by,
+        as_supervisor=as_supervisor,
+        as_json=as_json,
+    )
 
 
 def resume_patrol(
-    context: typer.Context, patrol: PatrolArgument, *, as_lead: AsLead = False, by: By = "",
+    context: typer.Context,
+    patrol: PatrolArgument,
+    *,
+    as_supervisor: AsSupervisor = False,
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """继续一次人工巡查。 Go on with an interrupted task."""
-    _move(context, patrol, HumanPatrolEvent.RESUME, "", by, as_lead=as_lead, as_json=as_json)
+    _move(
+        context,
+        patrol,
+        HumanPatrolEvent.RESUME,
+        "",
+        by,
+        as_supervisor=as_supervisor,
+        as_json=as_json,
+    )
 
 
 def finish_patrol(
     context: typer.Context, patrol: PatrolArgument, *, remark: Remark = "",
-    as_lead: AsLead = False, by: By = "", as_json: AsJson = False,
+    as_supervisor: AsSupervisor = False, by: By = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """结束一次人工巡查;没看的记为漏看。 Finish a task; what was not looked at is missed."""
-    _move(context, patrol, HumanPatrolEvent.FINISH, remark, by, as_lead=as_lead, as_json=as_json)
+    _move(
+        context,
+        patrol,
+        HumanPatrolEvent.FINISH,
+        remark,
+        by,
+        as_supervisor=as_supervisor,
+        as_json=as_json,
+    )
 
 
 def check_camera(
@@ -136,7 +176,7 @@ def check_camera(
         bool, typer.Option("--not-viewable", help="无法查看。 It cannot be viewed.")
     ] = False,
     picture: Annotated[str, typer.Option("--picture", help="看的哪张画面。 Which picture.")] = "",
-    as_lead: AsLead = False,
+    as_supervisor: AsSupervisor = False,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
@@ -152,7 +192,7 @@ def check_camera(
         )  # fmt: skip
         try:
             check = HumanPatrolService(app).check(
-                form, Patroller(name=operator(by), is_lead=as_lead)
+                form, Patroller(name=operator(by), is_supervisor=as_supervisor)
             )
         except KeyError:
             bad_input(f"patrol {patrol!r}: there is none, or it has no camera {chosen.id}")
@@ -172,13 +212,13 @@ def _move(
     remark: str,
     by: str,
     *,
-    as_lead: bool,
+    as_supervisor: bool,
     as_json: bool,
 ) -> None:
     from patrol.app.human_patrol_service import HumanPatrolService, Patroller  # noqa: PLC0415
 
     with app_of(context) as app:
-        who = Patroller(name=operator(by), is_lead=as_lead)
+        who = Patroller(name=operator(by), is_supervisor=as_supervisor)
         try:
             moved = HumanPatrolService(app).move(patrol, event, who, remark=remark)
         except KeyError:
